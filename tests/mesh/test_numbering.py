@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from toothgraph.mesh import numbering as nb
+
+
+def test_classes_and_fdi_are_inverse() -> None:
+    classes = np.arange(-1, 33)
+    np.testing.assert_array_equal(nb.fdi_to_class(nb.class_to_fdi(classes)), classes)
+    assert nb.class_to_fdi(np.array([1, 8, 9, 17, 25, 32])).tolist() == [11, 18, 21, 31, 41, 48]
+
+
+def test_what_is_no_permanent_tooth_is_unknown() -> None:
+    strange = np.array([-5, -1, 1, 9, 10, 19, 20, 29, 49, 51, 85, 99, 100, 10_000])
+    assert (nb.fdi_to_class(strange) == -1).all()
+    assert not nb.is_permanent(strange).any()
+    assert nb.is_permanent(nb.FDI_OF_CLASS).all()
+
+
+def test_jaw_of_labels() -> None:
+    assert nb.jaw_of_labels(np.array([0, -1, 11, 28, 31])) == nb.UPPER
+    assert nb.jaw_of_labels(np.array([48, 31, 21])) == nb.LOWER
+    assert nb.jaw_of_labels(np.array([0, -1, 55])) == nb.UNKNOWN_JAW
+
+
+def test_classes_of_jaw_have_one_position_each() -> None:
+    upper, lower = nb.classes_of_jaw(nb.UPPER), nb.classes_of_jaw(nb.LOWER)
+    assert len(upper) == len(lower) == nb.NUM_POSITIONS
+    assert nb.class_to_fdi(upper)[[1, 9]].tolist() == [11, 21]
+    assert nb.class_to_fdi(lower)[[1, 9]].tolist() == [31, 41]
+    assert set(upper) & set(lower) == {0}
+    assert len(nb.classes_of_jaw(nb.UNKNOWN_JAW)) == nb.NUM_CLASSES
+
+
+def test_mirror_swaps_sides_and_twice_is_nothing() -> None:
+    mirror = nb.mirror_classes()
+    np.testing.assert_array_equal(mirror[mirror], np.arange(33))
+    for fdi, other in ((0, 0), (11, 21), (28, 18), (36, 46)):
+        assert nb.class_to_fdi(mirror[nb.fdi_to_class(np.array(fdi))]) == other
+
+
+@pytest.mark.parametrize(
+    ("name", "jaw"),
+    [
+        ("007_L.ply", nb.LOWER),
+        ("007_U.ply", nb.UPPER),
+        ("013TXGFK_upper.ply", nb.UPPER),
+        ("/upper/Scan-LOWER.stl", nb.LOWER),
+        ("follower.stl", nb.UNKNOWN_JAW),
+        ("u_l.stl", nb.UNKNOWN_JAW),
+        ("upper_lower.stl", nb.UNKNOWN_JAW),
+        ("ULNA.stl", nb.UNKNOWN_JAW),
+    ],
+)
+def test_jaw_from_name(name: str, jaw: int) -> None:
+    assert nb.jaw_from_name(name) == jaw

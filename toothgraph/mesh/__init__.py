@@ -1,0 +1,1 @@
+"""Surfaces: reading, labels, numbering, decimation, synthetic arches. Nothing here imports torch."""

@@ -1,0 +1,233 @@
+"""Labels of a scan: from files beside it, or from what its own file carries."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.errors import DataError, LabelError
+from toothgraph.mesh.formats import SUFFIXES, read_stored
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN, UNKNOWN_JAW, is_permanent, jaw_of_labels
+from toothgraph.mesh.original import faces_from_original, original_of
+from toothgraph.mesh.palette import Palette, load_palette
+from toothgraph.mesh.read import mesh_from_stored
+from toothgraph.mesh.stored import Stored
+from toothgraph.mesh.vote import majority
+
+__all__ = ["Palette", "find_scans", "load_palette", "read_labels", "read_scan"]
+
+_log = logging.getLogger("toothgraph")
+_ARRAY_NAMES = ("fdi", "label", "labels")
+_CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
+
+
+def read_scan(
+    path: str | Path, *, unit: str = "mm", palette: Palette | None = None, jaw: int | None = None
+) -> Mesh:
+    """Read a scan with its labels, if it has any.
+
+    Args:
+        path: the mesh file; see ``read_mesh`` for what is read and how.
+        unit: the file's unit of length.
+        palette: what its colours mean, if they are labels; see ``load_palette``.
+        jaw: 0 upper, 1 lower; None takes it from the file's name, or if that says nothing from its labels.
+
+    Raises:
+        MeshError: if the surface cannot be read.
+        LabelError: if labels are there but do not fit.
+    """
+    path = Path(path)
+    stored = read_stored(path)
+    mesh = mesh_from_stored(path, stored, unit=unit)
+    if jaw is not None:
+        mesh = replace(mesh, jaw=jaw)
+    labels = _labels(path, mesh, palette, stored)
+    if labels is not None and mesh.jaw == UNKNOWN_JAW:
+        mesh = replace(mesh, jaw=jaw_of_labels(labels))
+    return mesh.with_labels(labels)
+
+
+def read_labels(path: str | Path, mesh: Mesh, palette: Palette | None = None) -> np.ndarray | None:
+    """The FDI number of each clean face, from the first of these that exists:
+
+    1. ``<stem>.txt`` beside the mesh: one number per stored face, or per stored vertex if only that fits
+    2. ``<stem>.json`` beside it with a list ``labels``: one number per stored vertex (Teeth3DS)
+    3. an array ``fdi``, ``label`` or ``labels`` on the faces of the file itself, else on its vertices
+    4. with a palette, face or vertex colours: those the palette names, else those that fit it better.
+       Colours of the jaw that occurs more often count, whatever the file's name says.
+
+    A face takes the label of the majority of its corners; three different ones give the smallest tooth
+    number. Whatever is no permanent tooth and not 0 becomes -1, with one warning in the log.
+
+    Args:
+        path: the mesh file.
+        mesh: the mesh read from it.
+        palette: what the colours mean.
+
+    Returns:
+        [F] int64 FDI numbers, 0 gingiva, -1 unknown; None if there are no labels.
+
+    Raises:
+        LabelError: if labels are there but cannot be read or their count does not fit.
+    """
+    return _labels(Path(path), mesh, palette, None)
+
+
+def _labels(path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None) -> np.ndarray | None:
+    text, sidecar = path.with_suffix(".txt"), path.with_suffix(".json")
+    labels, source = None, path
+    if text.is_file():
+        labels, source = _from_txt(text, mesh), text
+    elif sidecar.is_file():
+        labels, source = _from_json(sidecar, mesh), sidecar
+    if labels is None:
+        stored, source = stored or read_stored(path), path
+        labels = _from_arrays(path, mesh, stored)
+        if labels is None and palette is not None:
+            labels = _from_colours(mesh, stored, palette)
+    return None if labels is None else _permanent_only(mesh, labels, source)
+
+
+def _from_txt(path: Path, mesh: Mesh) -> np.ndarray:
+    try:
+        numbers = np.array(path.read_text(encoding="utf-8").split(), dtype=np.float64)
+    except (OSError, ValueError) as error:
+        raise LabelError(f"{path}: expected one FDI number per face of the scan: {error}") from error
+    numbers = _integers(numbers, path)
+    original = original_of(mesh)
+    if len(numbers) == len(original.polygons):
+        return faces_from_original(mesh, numbers)
+    if len(numbers) == len(original.vertices):
+        return _faces_from_vertices(mesh, numbers)
+    raise LabelError(
+        f"{path}: expected {len(original.polygons)} labels, one per face of {mesh.path or mesh.scan_id}, "
+        f"found {len(numbers)} (it has {len(original.vertices)} vertices); is it another scan's label file?"
+    )
+
+
+def _from_json(path: Path, mesh: Mesh) -> np.ndarray | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LabelError(f"{path}: expected a JSON label file: {error}") from error
+    if not isinstance(content, dict) or "labels" not in content:
+        return None  # some other JSON file
+    try:
+        numbers = np.array(content["labels"], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise LabelError(f"{path}: expected a list of FDI numbers as `labels`: {error}") from error
+    count = len(original_of(mesh).vertices)
+    if numbers.shape != (count,):
+        raise LabelError(
+            f"{path}: expected {count} labels, one per vertex of {mesh.path or mesh.scan_id}, "
+            f"found {numbers.size}; is it another scan's label file, or was the mesh changed?"
+        )
+    return _faces_from_vertices(mesh, _integers(numbers, path))
+
+
+def _from_arrays(path: Path, mesh: Mesh, stored: Stored) -> np.ndarray | None:
+    for on_faces, data in ((True, stored.face_data), (False, stored.vertex_data)):
+        by_name = {key.lower(): column for key, column in data.items()}
+        name = next((name for name in _ARRAY_NAMES if name in by_name), None)
+        if name is not None:
+            numbers = _integers(np.asarray(by_name[name], dtype=np.float64), path)
+            return faces_from_original(mesh, numbers) if on_faces else _faces_from_vertices(mesh, numbers)
+    return None
+
+
+def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> np.ndarray | None:
+    colours = {"face": _rgb(stored.face_data), "vertex": _rgb(stored.vertex_data)}
+    found = {where: rgb for where, rgb in colours.items() if rgb is not None}
+    if not found:
+        return None
+    if palette.where in found:
+        where = palette.where
+    else:
+        where = max(found, key=lambda key: palette.exact_share(found[key]))
+    rgb = found[where]
+    jaw = palette.jaw_of(rgb)
+    if UNKNOWN_JAW not in (jaw, mesh.jaw) and jaw != mesh.jaw:
+        _log.warning(
+            "%s: taken for an %s jaw, but its colours are those of an %s jaw; the colours are believed",
+            *(mesh.scan_id, JAW_NAMES[mesh.jaw], JAW_NAMES[jaw]),
+        )
+    labels = palette.of_jaw(mesh.jaw if jaw == UNKNOWN_JAW else jaw).labels(rgb)
+    strange = int((labels == UNKNOWN).sum())
+    if strange:
+        _log.warning(
+            "%s: %d of %d %s colours are none of palette %s; they count as unknown",
+            *(mesh.scan_id, strange, len(labels), where, palette.name),
+        )
+    return faces_from_original(mesh, labels) if where == "face" else _faces_from_vertices(mesh, labels)
+
+
+def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Colours [n, 3] int64, 0 … 255, if there are any; floats count from 0 to 1."""
+    for names in _CHANNELS:
+        if all(name in data for name in names):
+            rgb = np.stack([data[name] for name in names], axis=1)
+            if rgb.dtype.kind == "f" and len(rgb) and rgb.max() <= 1.0:
+                rgb = rgb * 255.0
+            return np.clip(np.rint(rgb), 0, 255).astype(np.int64)
+    return None
+
+
+def _faces_from_vertices(mesh: Mesh, labels: np.ndarray) -> np.ndarray:
+    """Labels per stored vertex [V0] to labels per clean face [F]: the majority of each polygon's corners."""
+    polygons = original_of(mesh).polygons
+    corner = polygons >= 0
+    row = np.broadcast_to(np.arange(len(polygons))[:, None], polygons.shape)[corner]
+    return faces_from_original(mesh, majority(row, labels[polygons[corner]], None, len(polygons)))
+
+
+def _integers(numbers: np.ndarray, path: Path) -> np.ndarray:
+    whole = np.isfinite(numbers) & (numbers == np.rint(numbers)) & (np.abs(numbers) < 2**31)
+    if not whole.all():
+        raise LabelError(f"{path}: expected whole FDI numbers as labels, found {numbers[~whole][0]:g}")
+    return numbers.astype(np.int64)
+
+
+def _permanent_only(mesh: Mesh, labels: np.ndarray, source: Path) -> np.ndarray:
+    strange = ~is_permanent(labels) & (labels != UNKNOWN)
+    if strange.any():
+        codes = np.unique(labels[strange])
+        shown = ", ".join(map(str, codes[:12])) + (", …" if len(codes) > 12 else "")
+        _log.warning(
+            "%s: %d of %d faces carry labels that are no FDI numbers of permanent teeth (%s) in %s; "
+            "they count as unknown",
+            *(mesh.scan_id, int(strange.sum()), len(labels), shown, source),
+        )
+    return np.where(strange, UNKNOWN, labels)
+
+
+def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
+    """Mesh files among files and folders; folders are searched to the bottom, hidden files passed over.
+
+    Returns:
+        Each file once; the files of a folder in order of their names.
+
+    Raises:
+        DataError: if a path does not exist or nothing is found.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = (file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES)
+            found.update(
+                (file, None)
+                for file in inside
+                if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            )
+        elif path.exists():
+            found[path] = None
+        else:
+            raise DataError(f"{path}: no such file or folder")
+    if not found:
+        names = ", ".join(map(str, paths)) or "an empty list"
+        raise DataError(f"found no scans ({' '.join(SUFFIXES)}) in {names}")
+    return list(found)

@@ -1,0 +1,88 @@
+"""Between the clean mesh and the faces and vertices its file stores."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from toothgraph.errors import LabelError
+from toothgraph.mesh.mesh import Mesh, Original
+from toothgraph.mesh.vote import majority
+
+
+def original_of(mesh: Mesh) -> Original:
+    """The surface as stored; a mesh made in memory is its own original."""
+    if mesh.original is not None:
+        return mesh.original
+    every_face = np.arange(len(mesh.faces))
+    return Original(mesh.vertices, mesh.faces, np.arange(len(mesh.vertices)), every_face, every_face)
+
+
+def faces_from_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:
+    """Values per stored polygon [F0, …] to values per clean face [F, …]: each has its polygon's."""
+    return _checked(values, len(original_of(mesh).polygons), mesh)[original_of(mesh).polygon_of_face]
+
+
+def faces_to_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:
+    """Values per clean face to values per stored polygon.
+
+    A polygon cut into several triangles gets the value of its first; one that was dropped as flat gets that
+    of the clean face with the nearest centroid.
+
+    Args:
+        mesh: the clean mesh.
+        values: [F, …].
+
+    Returns:
+        [F0, …], dtype of ``values``.
+
+    Raises:
+        LabelError: if there are not F values.
+    """
+    values = _checked(values, len(mesh.faces), mesh)
+    original = original_of(mesh)
+    face = original.face_map.copy()
+    dropped = np.flatnonzero(face < 0)
+    if len(dropped):
+        polygons = original.polygons[dropped]
+        corner = polygons >= 0
+        points = np.where(corner[..., None], original.vertices[polygons], 0.0)  # [n, m, 3]
+        centroids = points.sum(axis=1) / np.maximum(corner.sum(axis=1), 1)[:, None] * original.mm_per_unit
+        _, face[dropped] = cKDTree(mesh.centroids).query(centroids)
+    return values[face]
+
+
+def vertices_to_original(mesh: Mesh, face_labels: np.ndarray) -> np.ndarray:
+    """Labels per clean face to labels per stored vertex.
+
+    A vertex takes the label with the largest area among its faces (see ``majority``); one in no clean face
+    takes that of the nearest clean vertex, and 0 if its coordinates are not finite.
+
+    Args:
+        mesh: the clean mesh.
+        face_labels: [F] FDI numbers, 0 or -1.
+
+    Returns:
+        [V0] int64.
+
+    Raises:
+        LabelError: if there are not F labels.
+    """
+    face_labels = _checked(face_labels, len(mesh.faces), mesh)
+    labels = majority(
+        mesh.faces.reshape(-1), np.repeat(face_labels, 3), np.repeat(mesh.areas, 3), len(mesh.vertices)
+    )
+    original = original_of(mesh)
+    vertex = original.vertex_map.copy()
+    finite = np.isfinite(original.vertices).all(axis=1)
+    loose = np.flatnonzero((vertex < 0) & finite)
+    if len(loose):
+        _, vertex[loose] = cKDTree(mesh.vertices).query(original.vertices[loose] * original.mm_per_unit)
+    return np.where(vertex >= 0, labels[vertex], 0)
+
+
+def _checked(values: np.ndarray, count: int, mesh: Mesh) -> np.ndarray:
+    values = np.asarray(values)
+    if len(values) != count:
+        raise LabelError(f"{mesh.scan_id}: expected {count} values, one per face, got {len(values)}")
+    return values
