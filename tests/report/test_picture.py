@@ -1,0 +1,103 @@
+"""Pictures: what is drawn where, in which colour, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from toothgraph.errors import ConfigError
+from toothgraph.mesh.colours import COLOUR_OF_FDI
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.synthetic import Variation, synthetic_arch
+from toothgraph.report.picture import render, render_grid, viewing_frame
+
+
+@pytest.fixture(scope="module", params=[0, 1], ids=["upper", "lower"])
+def arch(request: pytest.FixtureRequest) -> Mesh:
+    return synthetic_arch(1, jaw=request.param, faces=3000, variation=Variation.none())
+
+
+def hue_pixels(image: np.ndarray, fdi: int) -> np.ndarray:
+    """Places [P, 2] (row, column) of pixels whose colour is a shade of the tooth's."""
+    colour = np.array(COLOUR_OF_FDI[fdi]) / 255
+    brightness = image[..., :3] @ colour / (colour @ colour)
+    off = np.abs(image[..., :3] - brightness[..., None] * colour).max(axis=-1)
+    return np.argwhere((off < 0.01) & (brightness < 0.999) & (brightness > 0.2))
+
+
+def test_viewing_frame_finds_bite_and_front(arch: Mesh) -> None:
+    frame = viewing_frame(arch)
+    assert np.allclose(frame @ frame.T, np.eye(3), atol=1e-9)
+    forward, right, up = frame
+    assert forward[0] > 0.95 and up[1] > 0.95
+    assert right[2] > 0.95  # seen from the bite, +z lies to the right
+
+
+def test_viewing_frame_turns_with_the_mesh(arch: Mesh) -> None:
+    turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
+    turn *= np.sign(np.linalg.det(turn))
+    turned = Mesh(arch.vertices @ turn.T + 100.0, arch.faces)
+    assert np.allclose(viewing_frame(turned), viewing_frame(arch) @ turn.T, atol=1e-6)
+
+
+def test_viewing_frame_of_a_closed_surface_is_orthonormal() -> None:
+    corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=float)
+    frame = viewing_frame(Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])))
+    assert np.allclose(frame @ frame.T, np.eye(3), atol=1e-9)
+
+
+def test_teeth_appear_in_their_colours_on_their_sides(arch: Mesh, tmp_path: Path) -> None:
+    render(tmp_path / "arch.png", arch, views=("occlusal",), size=4)
+    image = imread(tmp_path / "arch.png")
+    assert image.shape[:2] == (450, 400)
+    first, second = (16, 26) if arch.jaw == 0 else (36, 46)
+    left, right = hue_pixels(image[:400], first), hue_pixels(image[:400], second)
+    assert len(left) > 100 and len(right) > 100
+    assert left[:, 1].max() < 200 < right[:, 1].min()
+    incisors = hue_pixels(image[:400], 11 if arch.jaw == 0 else 31)
+    assert incisors[:, 0].mean() < left[:, 0].mean()  # the front is above
+
+
+def test_labels_given_replace_the_mesh_own(arch: Mesh, tmp_path: Path) -> None:
+    render(tmp_path / "gum.png", arch, np.zeros(len(arch.faces), dtype=int), views=("occlusal", "front"))
+    image = imread(tmp_path / "gum.png")
+    assert len(hue_pixels(image, 0)) > 5000
+    assert all(len(hue_pixels(image, tooth)) < 20 for tooth in np.unique(arch.labels) if tooth > 0)
+
+
+def test_no_gaps_between_faces(arch: Mesh, tmp_path: Path) -> None:
+    """Inside a molar seen from the bite there is no white pixel."""
+    render(tmp_path / "arch.png", arch, views=("occlusal",), size=6)
+    image = imread(tmp_path / "arch.png")[:600]
+    spots = hue_pixels(image, 16 if arch.jaw == 0 else 36)
+    row, column = np.round(np.median(spots, axis=0)).astype(int)
+    assert image[row - 10 : row + 11, column - 10 : column + 11, :3].min(axis=-1).max() < 0.95
+
+
+def test_grid_draws_every_scan_and_no_temporary_file_stays(arch: Mesh, tmp_path: Path) -> None:
+    bare = arch.with_labels(None)
+    render_grid(tmp_path / "deep" / "grid.png", [("one", arch, None), ("two", bare, None)], columns=2, size=2)
+    image = imread(tmp_path / "deep" / "grid.png")
+    assert image.shape[:2] == (200, 400)
+    inked = image[30:, :, :3].min(axis=-1) < 0.9
+    assert inked[:, :200].mean() > 0.1 and inked[:, 200:].mean() > 0.1
+    assert len(hue_pixels(image[:, 200:], -1)) > 0.9 * inked[:, 200:].sum()
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["grid.png"]
+
+
+def test_what_cannot_be_drawn_is_refused(arch: Mesh, tmp_path: Path) -> None:
+    path = tmp_path / "no.png"
+    with pytest.raises(ConfigError, match="expected a view out of occlusal, front, side, got 'top'"):
+        render(path, arch, views=("top",))
+    with pytest.raises(ConfigError, match="expected 1 or more views"):
+        render(path, arch, views=())
+    with pytest.raises(ConfigError, match=f"expected {len(arch.faces)} labels"):
+        render(path, arch, np.zeros(3, dtype=int))
+    with pytest.raises(ConfigError, match="no faces"):
+        render(path, Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=int)))
+    with pytest.raises(ConfigError, match="at least one scan"):
+        render_grid(path, [])
+    assert not path.exists()
