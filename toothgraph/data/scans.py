@@ -1,0 +1,133 @@
+"""Scans read into memory as graphs, several tessellations of each."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch_geometric.data import Data
+
+from toothgraph.data.seeding import sample_rng
+from toothgraph.errors import DataError, ToothgraphError
+from toothgraph.graph.spec import GraphSpec, scan_graph
+from toothgraph.mesh.labels import find_scans, read_scan
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.palette import Palette
+
+_log = logging.getLogger("toothgraph")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan, ready to draw samples from.
+
+    Attributes:
+        scan_id: its name.
+        variants: its graphs, each of another tessellation, all in the scan's own frame.
+    """
+
+    scan_id: str
+    variants: list[Data]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether any node has a known class."""
+        return "y" in self.variants[0] and bool((self.variants[0].y >= 0).any())
+
+
+def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int) -> Scan:
+    """Build a scan's graphs: the plain tessellation first, then drawn ones.
+
+    Args:
+        mesh: the scan.
+        spec: sizes of a graph.
+        variants: how many tessellations.
+        seed: what the drawn ones depend on, besides the scan's name.
+    """
+    graphs = []
+    for number in range(variants):
+        rng = sample_rng(seed, 0, mesh.scan_id, 1000 + number) if number else None
+        graphs.append(scan_graph(mesh, spec, rng)[0])
+    return Scan(mesh.scan_id, graphs)
+
+
+def scan_names(files: Sequence[Path]) -> list[str]:
+    """A name for each file: its stem, with the folder's name before it where stems are not unique.
+
+    Raises:
+        DataError: if two files still share a name.
+    """
+    stems = Counter(path.stem for path in files)
+    names = [path.stem if stems[path.stem] == 1 else f"{path.parent.name}_{path.stem}" for path in files]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        same = [str(path) for path, name in zip(files, names, strict=True) if name == twice[0]]
+        raise DataError(f"several scans share the name {twice[0]}: {', '.join(same[:3])}; rename them")
+    return names
+
+
+def read_scans(
+    paths: Iterable[str | Path],
+    spec: GraphSpec,
+    *,
+    variants: int,
+    seed: int,
+    unit: str = "mm",
+    palette: Palette | None = None,
+    keep: Callable[[str], bool] = lambda scan_id: True,
+    progress: Callable[[Sequence[Path]], Iterable[Path]] = iter,
+) -> list[Scan]:
+    """Read all scans under the given files and folders.
+
+    A scan that cannot be used is named in the log with its reason and left out.
+
+    Args:
+        paths: files and folders.
+        spec, variants, seed: see :func:`prepare_scan`.
+        unit: the files' unit of length.
+        palette: what face or vertex colours mean.
+        keep: which scans to read at all, by name.
+        progress: wraps the list of files while it is worked through.
+
+    Raises:
+        DataError: if no scan can be used, or two share a name.
+    """
+    files = find_scans(list(paths))
+    names = scan_names(files)
+    wanted = {path: name for path, name in zip(files, names, strict=True) if keep(name)}
+    scans = []
+    for path in progress(list(wanted)):
+        try:
+            mesh = replace(read_scan(path, unit=unit, palette=palette), scan_id=wanted[path])
+            scans.append(prepare_scan(mesh, spec, variants, seed))
+        except ToothgraphError as error:
+            _log.warning("left out: %s", error)
+    if not scans:
+        raise DataError(f"none of the {len(files)} scans found can be used here ({len(wanted)} were wanted)")
+    return scans
+
+
+def plain(graph: Data) -> Data:
+    """A shallow copy of a stored graph, for a batch."""
+    return Data(**dict(graph.items()))
+
+
+def labelled_faces(scans: Sequence[Scan]) -> int:
+    """How many nodes have a known class, over the plain tessellations."""
+    return sum(int((scan.variants[0].y >= 0).sum()) for scan in scans if scan.labelled)
+
+
+def without_labels(scan: Scan) -> Scan:
+    """The same scan with its labels taken away, so that pre-training cannot see them."""
+    graphs = []
+    for graph in scan.variants:
+        copy = plain(graph)
+        if "y" in copy:
+            del copy.y
+        copy.jaw = torch.tensor([-1])
+        graphs.append(copy)
+    return Scan(scan.scan_id, graphs)

@@ -1,0 +1,92 @@
+"""Who trains and who validates: always by patient, so both jaws of one stand on the same side."""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from toothgraph.errors import ConfigError, DataError
+
+Item = TypeVar("Item")
+_JAW_TOKEN = re.compile(r"(?:(?<=[^A-Za-z])|^)(?:upper|lower|Upper|Lower|UPPER|LOWER|U|L)(?=[^A-Za-z]|$)")
+
+
+def patient_of(scan_id: str) -> str:
+    """The patient a scan belongs to: its name without the jaw (``007_L`` → ``007``)."""
+    return _JAW_TOKEN.sub("", scan_id, count=1).strip("_- .") or scan_id
+
+
+@dataclass(frozen=True)
+class Split:
+    """Patients by role.
+
+    Attributes:
+        train, val: patient ids.
+        fractions: per cent of labels → the training patients who have them; nested, may be empty.
+    """
+
+    train: tuple[str, ...]
+    val: tuple[str, ...]
+    fractions: dict[int, tuple[str, ...]]
+
+    def labelled(self, fraction: float) -> tuple[str, ...]:
+        """The training patients whose labels may be used at this fraction (0 … 1]."""
+        if not 0 < fraction <= 1:
+            raise ConfigError(f"expected a label fraction above 0 and up to 1, got {fraction:g}")
+        percent = round(100 * fraction)
+        if percent in self.fractions:
+            return self.fractions[percent]
+        # Any patient's place in the order depends on that patient alone, so smaller fractions are nested.
+        order = sorted(self.train, key=lambda patient: (zlib.crc32(patient.encode()), patient))
+        return tuple(sorted(order[: max(1, round(fraction * len(order)))]))
+
+
+def load_split(path: str | Path) -> Split:
+    """Read a split: JSON with ``train`` and ``val``, and optionally ``label_fraction_percent``.
+
+    Raises:
+        ConfigError: if the file is missing or malformed, or a patient stands on both sides.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        train, val = tuple(map(str, content["train"])), tuple(map(str, content["val"]))
+        fractions = {int(key): tuple(map(str, ids)) for key, ids in content.get("label_fraction_percent", {}).items()}
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the split file ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f'{path}: expected a JSON split {{"train": [patients], "val": [patients]}}, found none ({error!r})'
+        ) from error
+    both = sorted(set(train) & set(val))
+    if both:
+        raise ConfigError(f"{path}: patients on both sides of the split: {', '.join(both[:5])}")
+    return Split(train, val, fractions)
+
+
+def make_split(scan_ids: Sequence[str], val_fraction: float, seed: int) -> Split:
+    """Hold out a share of the patients, at least one, chosen by a hash of seed and patient.
+
+    Raises:
+        DataError: with fewer than two patients, since nothing would be left to train on or to validate with.
+    """
+    patients = sorted({patient_of(scan_id) for scan_id in scan_ids})
+    if len(patients) < 2:
+        raise DataError(
+            f"found scans of {len(patients)} patient; training needs at least 2, "
+            "one of them to validate on (both jaws of one patient count once)"
+        )
+    order = sorted(patients, key=lambda patient: (zlib.crc32(f"{seed}/{patient}".encode()), patient))
+    held = min(max(1, round(val_fraction * len(order))), len(order) - 1)
+    return Split(tuple(sorted(order[held:])), tuple(sorted(order[:held])), {})
+
+
+def of_patients(items: Sequence[Item], names: Sequence[str], patients: Sequence[str]) -> list[Item]:
+    """The items whose scan name belongs to one of the patients."""
+    wanted = set(patients)
+    return [item for item, name in zip(items, names, strict=True) if patient_of(name) in wanted]

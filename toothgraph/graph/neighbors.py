@@ -1,0 +1,133 @@
+"""Neighbour tables: a fixed number of neighbours per node, found once per scan.
+
+A table is ``[k, N]`` int64. A missing neighbour is the node itself, never -1: batching adds offsets to
+indices, which would turn -1 into a node of another scan. Column ``n`` holds the neighbours of node ``n``,
+nearest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
+
+
+def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> np.ndarray:
+    """The ``k`` nearest other nodes in space.
+
+    Args:
+        pos: [N, 3] positions.
+        k: neighbours per node.
+        candidates: indices of the nodes that may be neighbours; all of them by default.
+
+    Returns:
+        [k, N] int64.
+    """
+    nodes = np.arange(len(pos))
+    pool = nodes if candidates is None else np.asarray(candidates)
+    if len(pool) == 0 or len(pos) == 0:
+        return np.broadcast_to(nodes, (k, len(pos))).copy()
+    tree = cKDTree(pos[pool])
+    distance, found = tree.query(pos, k=range(1, min(k + 1, len(pool)) + 1), workers=1)  # [N, ≤ k+1]
+    found = pool[found]
+    # The node itself goes last (it is not always first: faces may share a centroid).
+    distance = np.where(found == nodes[:, None], np.inf, distance)
+    order = np.argsort(distance, axis=1, kind="stable")
+    found = np.take_along_axis(found, order, axis=1)[:, :k]
+    table = np.broadcast_to(nodes[:, None], (len(pos), k)).copy()
+    table[:, : found.shape[1]] = found
+    return np.ascontiguousarray(table.T)
+
+
+def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
+    """One node per cube of side ``spacing``: the one nearest to the cube's centre. Sorted indices."""
+    cell = np.floor(pos / spacing).astype(np.int64)
+    off_centre = ((pos / spacing - cell - 0.5) ** 2).sum(axis=1)
+    order = np.lexsort((off_centre, cell[:, 2], cell[:, 1], cell[:, 0]))
+    is_first = np.any(np.diff(cell[order], axis=0, prepend=cell[order[:1]] - 1) != 0, axis=1)
+    return np.sort(order[is_first])
+
+
+def dilated_tables(pos: np.ndarray, k: int, spacings: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Neighbourhoods that widen: per level, the ``k`` nearest of nodes that lie ever farther apart.
+
+    The nodes of a level are a thinned choice of those of the level before. On a surface, ``k`` nodes spaced
+    by s reach about s·√(k/π), whatever the scan's resolution.
+
+    Args:
+        pos: [N, 3] positions, mm.
+        k: neighbours per level.
+        spacings: mm, one per level, growing; 0 stands for all nodes.
+
+    Returns:
+        The table [len(spacings)·k, N] int64, level by level, and the last level each node belongs to
+        [N] int64: neighbours at level l all have ``level`` ≥ l.
+    """
+    level = np.zeros(len(pos), dtype=np.int64)
+    nodes = np.arange(len(pos))
+    tables = []
+    for number, spacing in enumerate(spacings):
+        if spacing > 0:
+            nodes = nodes[thin(pos[nodes], spacing)]
+        level[nodes] = number
+        tables.append(knn_table(pos, k, nodes))
+    table = np.concatenate(tables) if tables else np.zeros((0, len(pos)), dtype=np.int64)
+    return table, level
+
+
+def ring_table(edge_index: np.ndarray, num_nodes: int, rings: int, k: int | None = None) -> np.ndarray:
+    """The nodes within ``rings`` steps along the edges, nearest rings first, then by index.
+
+    Args:
+        edge_index: [2, E].
+        num_nodes: N.
+        rings: steps, at least 1.
+        k: rows of the table; by default the largest neighbourhood. Larger neighbourhoods are cut.
+
+    Returns:
+        [k, N] int64.
+    """
+    one = np.ones(edge_index.shape[1], dtype=np.int32)
+    adjacency = csr_matrix((one, (edge_index[0], edge_index[1])), shape=(num_nodes, num_nodes))
+    seen = csr_matrix((np.ones(num_nodes, np.int32), (np.arange(num_nodes),) * 2), shape=(num_nodes,) * 2)
+    front = seen
+    sources, targets, steps = [], [], []
+    for step in range(1, rings + 1):
+        front = front @ adjacency
+        front = front - front.multiply(seen > 0)
+        front.eliminate_zeros()
+        front.data[:] = 1
+        seen = seen + front
+        source, target = front.nonzero()
+        sources.append(source)
+        targets.append(target)
+        steps.append(np.full(len(source), step))
+    source, target, ring = (np.concatenate(part) for part in (sources, targets, steps))
+    order = np.lexsort((target, ring, source))
+    source, target = source[order], target[order]
+    first = np.searchsorted(source, np.arange(num_nodes))
+    place = np.arange(len(source)) - first[source]
+    if k is None:
+        k = int(place.max()) + 1 if len(place) else 0
+    table = np.broadcast_to(np.arange(num_nodes), (k, num_nodes)).copy()
+    keep = place < k
+    table[place[keep], source[keep]] = target[keep]
+    return table
+
+
+def crop_table(table: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """The table of a subset of the nodes; a neighbour that was cut away becomes the node itself.
+
+    Args:
+        table: [k, N].
+        keep: [M] indices of the nodes kept, in their new order.
+
+    Returns:
+        [k, M] int64.
+    """
+    new = np.full(table.shape[1], -1, dtype=np.int64)
+    new[keep] = np.arange(len(keep))
+    cropped = new[table[:, keep]]
+    return np.where(cropped < 0, np.arange(len(keep)), cropped)

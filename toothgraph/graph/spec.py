@@ -1,0 +1,56 @@
+"""What a network needs of a scan: how many faces, and which neighbour tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch_geometric.data import Data
+
+from toothgraph.graph.build import face_graph, surface_centre
+from toothgraph.graph.neighbors import dilated_tables
+from toothgraph.mesh.decimate import Decimated, decimate
+from toothgraph.mesh.mesh import Mesh
+
+TESSELLATION_JITTER = 0.02  # mm; below a scanner's own noise, enough to change which edges collapse
+SIZE_SPREAD = 0.15  # tessellations differ in size by up to this share
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """How a scan becomes a graph.
+
+    Attributes:
+        faces: a larger scan is decimated to about this many.
+        k: neighbours per level of the table.
+        spacings: mm between the candidate neighbours of each level, 0 for all nodes; no level: no table.
+    """
+
+    faces: int = 6000
+    k: int = 12
+    spacings: tuple[float, ...] = (0.0, 2.2, 6.0, 12.0)
+
+
+def scan_graph(mesh: Mesh, spec: GraphSpec, rng: np.random.Generator | None = None) -> tuple[Data, Decimated]:
+    """Decimate a scan and build its graph with neighbour tables.
+
+    Args:
+        mesh: the scan.
+        spec: sizes.
+        rng: draws another tessellation, of a size within 15 % of the wanted; None gives the plain one.
+
+    Returns:
+        The graph, with ``neighbor_index`` [len(spacings)·k, N] int32 (half the memory of int64) and ``level``
+        [N] (see :func:`dilated_tables`), and the decimation it came from.
+    """
+    faces, jitter = spec.faces, 0.0
+    if rng is not None:
+        faces, jitter = round(faces * rng.uniform(1 - SIZE_SPREAD, 1 + SIZE_SPREAD)), TESSELLATION_JITTER
+    coarse = decimate(mesh, faces, rng=rng, jitter=jitter)
+    graph = face_graph(coarse.mesh, origin=surface_centre(mesh))
+    if spec.spacings:
+        table, level = dilated_tables(coarse.mesh.centroids, spec.k, spec.spacings)
+        graph.neighbor_index = torch.from_numpy(table.astype(np.int32))
+        graph.level = torch.from_numpy(level)
+    return graph, coarse

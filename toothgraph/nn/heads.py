@@ -1,0 +1,100 @@
+"""Heads: a projection for pre-training, tooth classes for fine-tuning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.data import Data
+from torch_geometric.nn import global_max_pool, global_mean_pool
+
+from toothgraph.mesh.numbering import NUM_CLASSES, NUM_POSITIONS
+from toothgraph.nn.pyramid import NodeNorm, Pyramid, dense, find_levels
+
+LENGTH = 20.0  # mm; coordinates are given in it, so that they are of order one
+
+
+class ProjectionHead(nn.Sequential):
+    """Two linear layers with batch norm between: embeddings [N, D] to contrasted vectors [N, P]."""
+
+    def __init__(self, in_channels: int, hidden: int, out_channels: int) -> None:
+        super().__init__(
+            nn.Linear(in_channels, hidden, bias=False),
+            NodeNorm(hidden),
+            nn.LeakyReLU(0.2),
+            nn.Linear(hidden, out_channels),
+        )
+
+
+def join_jaw(positions: Tensor, jaw: Tensor, batch: Tensor) -> Tensor:
+    """Log-probabilities of the 33 classes from those of the 17 places in one jaw and of the two jaws.
+
+    Gingiva keeps its probability; a tooth's is P(position)·P(jaw). They sum to 1.
+
+    Args:
+        positions: [N, 17] log-probabilities, gingiva first.
+        jaw: [B, 2] log-probabilities of upper and lower.
+        batch: [N] scan of each node.
+
+    Returns:
+        [N, 33].
+    """
+    upper, lower = jaw[batch].split(1, dim=1)  # [N, 1] each
+    return torch.cat([positions[:, :1], positions[:, 1:] + upper, positions[:, 1:] + lower], dim=1)
+
+
+def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
+    """Log-probabilities [N, 33] given the jaw: the other jaw's teeth get -inf, the rest sums to 1."""
+    if jaw < 0:
+        return log_prob
+    other = torch.arange(NUM_CLASSES, device=log_prob.device)
+    other = (other >= 17) if jaw == 0 else (other >= 1) & (other <= 16)
+    return log_prob.masked_fill(other, float("-inf")).log_softmax(dim=1)
+
+
+class SegmentationHead(nn.Module):
+    """Node embeddings, now with their place in the scan, to tooth classes.
+
+    Coordinates and normals join here, and a second pyramid with a pooled feature of the whole scan tells
+    one molar from the next. The jaw is an input where it is known (a third code stands for unknown), and is
+    predicted from the pooled embedding in any case, so that the result always is a distribution over all 33
+    classes.
+
+    Args:
+        in_channels: D.
+        k: neighbours per level of the table.
+        num_levels: levels of the table.
+        widths: channels per level.
+        dropout: before the last layer.
+
+    Shapes:
+        - input: ``embedding`` [N, D]; a batch with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index``
+          [levels·k, N], ``level`` [N]; ``jaw`` [B] (0, 1, -1)
+        - output: [N, 33] log-probabilities
+    """
+
+    def __init__(
+        self, in_channels: int, k: int, num_levels: int, widths: Sequence[int], dropout: float = 0.3
+    ) -> None:
+        super().__init__()
+        self.k = k
+        self.num_levels = num_levels
+        self.inlet = dense(in_channels + 9, widths[0])
+        self.pyramid = Pyramid(widths, context=True)
+        self.classify = nn.Sequential(
+            dense(widths[0] + in_channels, in_channels),
+            nn.Dropout(dropout),
+            nn.Linear(in_channels, NUM_POSITIONS),
+        )
+        self.jaw = nn.Sequential(nn.Linear(2 * in_channels, 64), nn.ReLU(), nn.Linear(64, 2))
+
+    def forward(self, embedding: Tensor, data: Data, jaw: Tensor) -> Tensor:
+        batch, size = data.batch, len(jaw)
+        code = F.one_hot(torch.where(jaw < 0, 2, jaw), 3).to(embedding.dtype)
+        x = self.inlet(torch.cat([embedding, data.pos / LENGTH, data.normal, code[batch]], dim=1))
+        x = self.pyramid(x, find_levels(data, self.k, self.num_levels), batch, size)
+        positions = self.classify(torch.cat([x, embedding], dim=1)).log_softmax(dim=1)
+        pooled = [global_max_pool(embedding, batch, size), global_mean_pool(embedding, batch, size)]
+        return join_jaw(positions, self.jaw(torch.cat(pooled, dim=1)).log_softmax(dim=1), batch)

@@ -1,0 +1,193 @@
+"""Losses: InfoNCE for pre-training; cross-entropy with soft Dice for segmentation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from toothgraph.errors import DataError
+
+
+def _block_loss(
+    anchors: Tensor, partners: Tensor, weight: Tensor, place: Tensor | None, first: int, radius: float
+) -> Tensor:
+    """Weighted sum of -log softmax at each anchor's own partner; anchor row r owns column first + r."""
+    logits = anchors @ partners.t()  # [B, P]
+    own = torch.arange(first, first + len(anchors), device=anchors.device)
+    if place is not None:
+        near = torch.cdist(place[own], place, compute_mode="donot_use_mm_for_euclid_dist") < radius
+        near.scatter_(1, own[:, None], False)
+        logits = logits.masked_fill(near, float("-inf"))
+    return (weight * F.cross_entropy(logits, own, reduction="none")).sum()
+
+
+def info_nce(
+    a: Tensor,
+    b: Tensor,
+    *,
+    temperature: float = 0.07,
+    normalize: bool = True,
+    symmetric: bool = True,
+    batch: Tensor | None = None,
+    negatives: str = "scan",
+    pos: Tensor | None = None,
+    exclude_radius: float = 0.0,
+    block: int = 1024,
+) -> Tensor:
+    r"""InfoNCE over matched nodes (van den Oord et al. 2018; PointInfoNCE, Xie et al., ECCV 2020, eq. 3).
+
+    .. math:: L = -\frac1P \sum_i \log \frac{\exp(a_i·b_i/T)}{\sum_{j \in C(i)} \exp(a_i·b_j/T)}
+
+    where C(i) is i itself and its negatives. Rows are averaged per scan, then over scans. Rows are computed
+    in blocks that are computed again in the backward pass, so memory grows with P, not with P².
+
+    Args:
+        a: [P, D] embeddings of the first view.
+        b: [P, D] embeddings of the second view; row i matches row i of ``a``.
+        temperature: T.
+        normalize: scale embeddings to unit length first.
+        symmetric: also match b against a, and average both directions.
+        batch: [P] scan of each pair; one scan by default.
+        negatives: ``"scan"``: only pairs of the same scan; ``"batch"``: all pairs.
+        pos: [P, 3] surface point of each pair in its scan's own frame, mm; needed by ``exclude_radius``.
+        exclude_radius: mm; pairs of the same scan closer than this are no negatives.
+        block: rows computed at once.
+
+    Returns:
+        scalar, float32 also under autocast (float64 for float64 input).
+
+    Raises:
+        DataError: without pairs, or with shapes or options that do not fit.
+    """
+    if a.shape != b.shape or a.dim() != 2 or len(a) == 0:
+        raise DataError(f"info_nce needs two equal, non-empty [P, D] tensors, got {tuple(a.shape)}, {tuple(b.shape)}")
+    if negatives not in ("scan", "batch"):
+        raise DataError(f'negatives must be "scan" or "batch", got {negatives!r}')
+    if exclude_radius > 0 and pos is None:
+        raise DataError("exclude_radius needs pos, the surface point of each pair")
+    scan = torch.zeros(len(a), dtype=torch.long, device=a.device) if batch is None else batch
+    ids, scan = torch.unique(scan, return_inverse=True)
+    weight = 1.0 / (torch.bincount(scan)[scan] * len(ids))  # [P]: each scan counts alike
+    place = None
+    if exclude_radius > 0 and pos is not None:
+        # The scan number as a fourth, huge coordinate: pairs of different scans are never near.
+        place = torch.cat([pos.float(), scan[:, None] * 1e4], dim=1)
+    if negatives == "scan":
+        parts = [torch.nonzero(scan == s).squeeze(1) for s in range(len(ids))]
+    else:
+        parts = [torch.arange(len(a), device=a.device)]
+
+    with torch.autocast(a.device.type, enabled=False):
+        dtype = torch.promote_types(a.dtype, torch.float32)
+        a, b = a.to(dtype), b.to(dtype)
+        if normalize:
+            a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
+        total = a.new_zeros(())
+        for part in parts:
+            where = None if place is None else place[part]
+            w = weight[part].to(dtype)
+            for x, y in ((a[part], b[part]), (b[part], a[part]))[: 2 if symmetric else 1]:
+                x = x / temperature
+                for first in range(0, len(part), block):
+                    rows = slice(first, first + block)
+                    total = total + checkpoint(
+                        _block_loss, x[rows], y, w[rows], where, first, exclude_radius,
+                        use_reentrant=False, preserve_rng_state=False,
+                    )  # fmt: skip
+        return total / (2 if symmetric else 1)
+
+
+class InfoNCE(nn.Module):
+    """:func:`info_nce` with its options kept. Shapes as there."""
+
+    def __init__(
+        self,
+        temperature: float = 0.07,
+        normalize: bool = True,
+        symmetric: bool = True,
+        negatives: str = "scan",
+        exclude_radius: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.options = dict(
+            temperature=temperature,
+            normalize=normalize,
+            symmetric=symmetric,
+            negatives=negatives,
+            exclude_radius=exclude_radius,
+        )
+
+    def forward(self, a: Tensor, b: Tensor, batch: Tensor | None = None, pos: Tensor | None = None) -> Tensor:
+        return info_nce(a, b, batch=batch, pos=pos, **self.options)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{key}={value}" for key, value in self.options.items())
+
+
+@torch.no_grad()
+def match_top1(a: Tensor, b: Tensor, targets: Tensor, block: int = 1024) -> Tensor:
+    """Share of anchors whose most similar candidate is their partner.
+
+    Args:
+        a: [P, D] anchors.
+        b: [Q, D] candidates.
+        targets: [P] index of each anchor's partner among the candidates.
+
+    Returns:
+        scalar float32.
+    """
+    a, b = F.normalize(a.float(), dim=1), F.normalize(b.float(), dim=1)
+    best = [(a[first : first + block] @ b.t()).argmax(dim=1) for first in range(0, len(a), block)]
+    return (torch.cat(best) == targets).float().mean()
+
+
+def segmentation_loss(
+    log_prob: Tensor,
+    target: Tensor,
+    batch: Tensor | None = None,
+    *,
+    dice_weight: float = 0.5,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy plus weighted soft Dice; each averaged per scan, then over scans.
+
+    Dice (Milletari et al., 3DV 2016) is taken per scan over the classes in its truth, on probabilities.
+
+    Args:
+        log_prob: [N, C] log-probabilities.
+        target: [N] class indices; -1 is left out.
+        batch: [N] scan of each node; one scan by default.
+        dice_weight: weight of 1 − Dice.
+        label_smoothing: share of the cross-entropy spread evenly over all classes.
+
+    Returns:
+        scalar. Zero, with zero gradients, when nothing is labelled.
+    """
+    batch = torch.zeros_like(target) if batch is None else batch
+    known = target >= 0
+    log_prob, target, batch = log_prob[known], target[known], batch[known]
+    if len(target) == 0:
+        return log_prob.sum()
+    scans, scan = torch.unique(batch, return_inverse=True)
+    num_scans, num_classes = len(scans), log_prob.shape[1]
+    size = torch.bincount(scan)
+
+    picked = log_prob.gather(1, target[:, None]).squeeze(1)
+    if label_smoothing > 0:
+        picked = (1 - label_smoothing) * picked + label_smoothing * log_prob.clamp_min(-20).mean(dim=1)
+    cross_entropy = -(picked / size[scan]).sum() / num_scans
+    if dice_weight == 0:
+        return cross_entropy
+
+    prob = log_prob.exp()
+    cell = scan * num_classes + target
+    truth = torch.bincount(cell, minlength=num_scans * num_classes).view(num_scans, num_classes)
+    overlap = prob.new_zeros(num_scans * num_classes)
+    overlap = overlap.index_add(0, cell, prob.gather(1, target[:, None]).squeeze(1)).view(num_scans, num_classes)
+    mass = prob.new_zeros(num_scans, num_classes).index_add(0, scan, prob)
+    dice = (2 * overlap + 1) / (truth + mass + 1)
+    present = truth > 0
+    per_scan = (dice * present).sum(dim=1) / present.sum(dim=1)
+    return cross_entropy + dice_weight * (1 - per_scan).mean()

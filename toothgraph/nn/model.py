@@ -1,0 +1,95 @@
+"""Whole networks: a backbone with a projection (pre-training) or with a classifier (segmentation)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from toothgraph.errors import ConfigError
+from toothgraph.graph.spec import GraphSpec
+from toothgraph.nn.backbone import GeometryBackbone
+from toothgraph.nn.heads import ProjectionHead, SegmentationHead
+from toothgraph.nn.paper import PaperBackbone, PaperHead
+
+
+@dataclass(frozen=True)
+class NetConfig:
+    """A network's shape, and the graphs it works on.
+
+    Attributes:
+        kind: ``geometry`` (the default backbone) or ``paper``.
+        graph: how scans become graphs.
+        widths, pair_channels, embedding: see :class:`toothgraph.nn.GeometryBackbone`.
+        head_widths: channels per level of the segmentation head.
+        projection: contrasted channels in pre-training.
+        dropout: in the segmentation head.
+        dynamic_k: neighbours of the dynamic graphs of ``paper``.
+    """
+
+    kind: str = "geometry"
+    graph: GraphSpec = field(default_factory=GraphSpec)
+    widths: tuple[int, ...] = (64, 128, 192, 256)
+    pair_channels: int = 32
+    embedding: int = 96
+    head_widths: tuple[int, ...] = (64, 128, 192, 256)
+    projection: int = 32
+    dropout: float = 0.3
+    dynamic_k: int = 25
+
+
+def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
+    """The backbone a configuration asks for.
+
+    Raises:
+        ConfigError: for an unknown kind.
+    """
+    if config.kind == "paper":
+        return PaperBackbone(config.dynamic_k)
+    if config.kind == "geometry":
+        graph = config.graph
+        return GeometryBackbone(
+            graph.k, graph.spacings, config.widths, config.pair_channels, config.embedding
+        )
+    raise ConfigError(f'expected a net of kind "geometry" or "paper", got {config.kind!r}')
+
+
+class ContrastiveNet(nn.Module):
+    """Backbone and projection: a batch of graphs to contrasted vectors [N, P]."""
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = build_backbone(config)
+        hidden = 512 if config.kind == "paper" else config.embedding
+        self.projector = ProjectionHead(self.backbone.out_channels, hidden, config.projection)
+
+    def forward(self, data: Data) -> Tensor:
+        return self.projector(self.backbone(data))
+
+
+class SegmentationNet(nn.Module):
+    """Backbone and classifier: a batch of graphs to log-probabilities [N, 33] of the tooth classes.
+
+    ``jaw`` [B] tells each scan's jaw (0 upper, 1 lower); -1, or None for all, where it is not known.
+    """
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = build_backbone(config)
+        channels = self.backbone.out_channels
+        self.head: nn.Module
+        if config.kind == "paper":
+            self.head = PaperHead(channels, config.dropout)
+        else:
+            levels = len(config.graph.spacings)
+            self.head = SegmentationHead(
+                channels, config.graph.k, levels, config.head_widths, config.dropout
+            )
+
+    def forward(self, data: Data, jaw: Tensor | None = None) -> Tensor:
+        if jaw is None:
+            jaw = data.batch.new_full((int(data.batch.max()) + 1,), -1)
+        return self.head(self.backbone(data), data, jaw)

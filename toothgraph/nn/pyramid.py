@@ -1,0 +1,143 @@
+"""Factorised EdgeConvs from fine to coarse nodes of a scan and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.data import Data
+from torch_geometric.nn import global_max_pool, global_mean_pool
+
+from toothgraph.nn.edge_conv import CrossEdgeConv, FastEdgeConv
+
+SLOPE = 0.2  # of the leaky ReLUs
+
+
+class NodeNorm(nn.BatchNorm1d):
+    """Batch norm over nodes that uses its running statistics where a single node has none of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and len(x) < 2:
+            return F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(x)
+
+
+def dense(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Linear, batch norm, leaky ReLU: [N, C_in] to [N, C_out]."""
+    return nn.Sequential(
+        nn.Linear(in_channels, out_channels), NodeNorm(out_channels), nn.LeakyReLU(SLOPE, inplace=True)
+    )
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The levels of a batch of graphs, each with its nodes numbered from 0. M_l nodes at level l.
+
+    Attributes:
+        nodes: per level, [M_l] the graph nodes that belong to it.
+        within: per level, [k, M_l] neighbours in the same level.
+        own: per level above 0, [M_l] each node's number one level below.
+        down: per level above 0, [k, M_l] neighbours one level below; M_{l-1} for none.
+        up: per level above 0, [k, M_{l-1}] neighbours in it of the nodes one level below; M_l for none.
+    """
+
+    nodes: list[Tensor]
+    within: list[Tensor]
+    own: list[Tensor]
+    down: list[Tensor]
+    up: list[Tensor]
+
+
+def find_levels(data: Data, k: int, num_levels: int) -> Levels:
+    """Read the levels off ``neighbor_index`` [num_levels·k, N] and ``level`` [N]."""
+    tables = [table.long() for table in data.neighbor_index.split(k)]
+    nodes = [torch.nonzero(data.level >= number).squeeze(1) for number in range(num_levels)]
+    places = []
+    for members in nodes:
+        place = torch.full_like(data.level, len(members))
+        place[members] = torch.arange(len(members), device=place.device)
+        places.append(place)
+    finer = range(num_levels - 1)
+    return Levels(
+        nodes=nodes,
+        within=[
+            place[table[:, members]] for place, table, members in zip(places, tables, nodes, strict=True)
+        ],
+        own=[places[fine][nodes[fine + 1]] for fine in finer],
+        down=[places[fine][tables[fine][:, nodes[fine + 1]]] for fine in finer],
+        up=[places[fine + 1][tables[fine + 1][:, nodes[fine]]] for fine in finer],
+    )
+
+
+class ResidualEdgeConv(nn.Module):
+    """``x + act(norm(EdgeConv(x)))``. Shapes: ``x`` [N, C], ``neighbor_index`` [k, N] to [N, C]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = FastEdgeConv(channels, channels)
+        self.norm = NodeNorm(channels)
+
+    def forward(self, x: Tensor, neighbor_index: Tensor) -> Tensor:
+        return x + F.leaky_relu(self.norm(self.conv(x, neighbor_index)), SLOPE)
+
+
+class Step(nn.Module):
+    """From one level to the next, finer or coarser: ``act(norm(CrossEdgeConv))``."""
+
+    def __init__(self, source_channels: int, target_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = CrossEdgeConv(source_channels, target_channels, out_channels)
+        self.norm = NodeNorm(out_channels)
+
+    def forward(self, source: Tensor, target: Tensor, neighbor_index: Tensor) -> Tensor:
+        return F.leaky_relu(self.norm(self.conv(source, target, neighbor_index)), SLOPE)
+
+
+class Pyramid(nn.Module):
+    """Down through the levels and back up, with skip connections.
+
+    Wide neighbourhoods are cheap where nodes are few: of all the layers only two gather over every node.
+
+    Args:
+        widths: channels per level, finest first.
+        depth: EdgeConv blocks at each coarse level on the way down; one more follows on the way up.
+        context: add a pooled feature of the whole scan at the coarsest level.
+
+    Shapes:
+        - input: ``x`` [N, widths[0]], levels of the batch, ``batch`` [N], number of scans
+        - output: [N, widths[0]]
+    """
+
+    def __init__(self, widths: Sequence[int], depth: int = 2, context: bool = False) -> None:
+        super().__init__()
+        self.entry = ResidualEdgeConv(widths[0])
+        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        self.down = nn.ModuleList(Step(fine, fine, coarse) for fine, coarse in pairs)
+        self.deep = nn.ModuleList(
+            nn.ModuleList(ResidualEdgeConv(coarse) for _ in range(depth)) for _, coarse in pairs
+        )
+        self.up = nn.ModuleList(Step(coarse, fine, fine) for fine, coarse in pairs)
+        self.after = nn.ModuleList(ResidualEdgeConv(fine) for fine, _ in pairs)
+        self.context = nn.Linear(2 * widths[-1], widths[-1]) if context else None
+
+    def forward(self, x: Tensor, levels: Levels, batch: Tensor, size: int) -> Tensor:
+        x = self.entry(x, levels.within[0])
+        kept = []
+        for number, (down, deep) in enumerate(zip(self.down, self.deep, strict=True)):
+            kept.append(x)
+            x = down(x, x[levels.own[number]], levels.down[number])
+            for block in deep:
+                x = block(x, levels.within[number + 1])
+        if self.context is not None:
+            scan = batch[levels.nodes[-1]]
+            pooled = torch.cat([global_max_pool(x, scan, size), global_mean_pool(x, scan, size)], dim=1)
+            x = x + F.leaky_relu(self.context(pooled), SLOPE)[scan]
+        for number in reversed(range(len(kept))):
+            x = kept[number] + self.up[number](x, kept[number], levels.up[number])
+            x = self.after[number](x, levels.within[number])
+        return x
