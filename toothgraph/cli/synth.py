@@ -19,9 +19,7 @@ from toothgraph.mesh.synthetic import MAX_FACES, MIN_FACES, write_synthetic
     show_default=True,
     help="Faces of each arch, to within 1 %.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same arches."
-)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same arches.")
 def synth(out: Path, scans: int, faces: int, seed: int) -> None:
     """Write synthetic dental arches with tooth labels into the folder OUT.
 
@@ -31,6 +29,4 @@ def synth(out: Path, scans: int, faces: int, seed: int) -> None:
     """
     written = write_synthetic(out, scans, faces, seed)
     teeth = "arch" if scans == 1 else "arches"
-    click.echo(
-        f"Wrote {len(written)} synthetic {teeth} of about {faces} faces to {out} (.stl, FDI numbers in .txt)."
-    )
+    click.echo(f"Wrote {len(written)} synthetic {teeth} of about {faces} faces to {out} (.stl, FDI numbers in .txt).")

@@ -114,7 +114,7 @@ def two_views(
         view = crop(variants[number], cut_region(variants[number], centre, size))
         views.append(view)
         anchor = view.pos.numpy()
-    pairs = match(*views, options.radius)
+    pairs = match(views[0], views[1], options.radius)
     point = views[0].pos[pairs[0]].clone()
     moved = [augment(view, rng, options.augmentation) for view, rng in zip(views, rngs, strict=True)]
     for view, index in zip(moved, pairs, strict=True):

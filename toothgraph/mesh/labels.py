@@ -145,10 +145,7 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> np.ndarray | 
     found = {where: rgb for where, rgb in colours.items() if rgb is not None}
     if not found:
         return None
-    if palette.where in found:
-        where = palette.where
-    else:
-        where = max(found, key=lambda key: palette.exact_share(found[key]))
+    where = palette.where if palette.where in found else max(found, key=lambda key: palette.exact_share(found[key]))
     rgb = found[where]
     jaw = palette.jaw_of(rgb)
     if UNKNOWN_JAW not in (jaw, mesh.jaw) and jaw != mesh.jaw:

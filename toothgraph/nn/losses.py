@@ -111,19 +111,24 @@ class InfoNCE(nn.Module):
         exclude_radius: float = 0.0,
     ) -> None:
         super().__init__()
-        self.options = dict(
-            temperature=temperature,
-            normalize=normalize,
-            symmetric=symmetric,
-            negatives=negatives,
-            exclude_radius=exclude_radius,
-        )
+        self.temperature, self.normalize, self.symmetric = temperature, normalize, symmetric
+        self.negatives, self.exclude_radius = negatives, exclude_radius
 
     def forward(self, a: Tensor, b: Tensor, batch: Tensor | None = None, pos: Tensor | None = None) -> Tensor:
-        return info_nce(a, b, batch=batch, pos=pos, **self.options)
+        return info_nce(
+            a,
+            b,
+            temperature=self.temperature,
+            normalize=self.normalize,
+            symmetric=self.symmetric,
+            negatives=self.negatives,
+            exclude_radius=self.exclude_radius,
+            batch=batch,
+            pos=pos,
+        )
 
     def extra_repr(self) -> str:
-        return ", ".join(f"{key}={value}" for key, value in self.options.items())
+        return f"temperature={self.temperature}, negatives={self.negatives}, exclude_radius={self.exclude_radius}"
 
 
 @torch.no_grad()

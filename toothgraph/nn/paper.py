@@ -5,6 +5,8 @@ General edge MLPs with Mish need the edges, so these use PyG's ``EdgeConv`` as i
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,7 +24,7 @@ def _layer(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 def _mlp(*channels: int) -> nn.Sequential:
-    return nn.Sequential(*(_layer(a, b) for a, b in zip(channels[:-1], channels[1:], strict=True)))
+    return nn.Sequential(*(_layer(a, b) for a, b in pairwise(channels)))
 
 
 class TransformNet(nn.Module):

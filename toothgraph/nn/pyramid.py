@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -86,6 +87,15 @@ class ResidualEdgeConv(nn.Module):
         return x + F.leaky_relu(self.norm(self.conv(x, neighbor_index)), SLOPE)
 
 
+class Chain(nn.ModuleList):
+    """Blocks one after another on the same neighbours."""
+
+    def forward(self, x: Tensor, neighbor_index: Tensor) -> Tensor:
+        for block in self:
+            x = block(x, neighbor_index)
+        return x
+
+
 class Step(nn.Module):
     """From one level to the next, finer or coarser: ``act(norm(CrossEdgeConv))``."""
 
@@ -116,10 +126,10 @@ class Pyramid(nn.Module):
     def __init__(self, widths: Sequence[int], depth: int = 2, context: bool = False) -> None:
         super().__init__()
         self.entry = ResidualEdgeConv(widths[0])
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
+        pairs = list(pairwise(widths))
         self.down = nn.ModuleList(Step(fine, fine, coarse) for fine, coarse in pairs)
         self.deep = nn.ModuleList(
-            nn.ModuleList(ResidualEdgeConv(coarse) for _ in range(depth)) for _, coarse in pairs
+            Chain(ResidualEdgeConv(coarse) for _ in range(depth)) for _, coarse in pairs
         )
         self.up = nn.ModuleList(Step(coarse, fine, fine) for fine, coarse in pairs)
         self.after = nn.ModuleList(ResidualEdgeConv(fine) for fine, _ in pairs)
@@ -131,8 +141,7 @@ class Pyramid(nn.Module):
         for number, (down, deep) in enumerate(zip(self.down, self.deep, strict=True)):
             kept.append(x)
             x = down(x, x[levels.own[number]], levels.down[number])
-            for block in deep:
-                x = block(x, levels.within[number + 1])
+            x = deep(x, levels.within[number + 1])
         if self.context is not None:
             scan = batch[levels.nodes[-1]]
             pooled = torch.cat([global_max_pool(x, scan, size), global_mean_pool(x, scan, size)], dim=1)

@@ -1,0 +1,5 @@
+"""``python -m toothgraph``."""
+
+from toothgraph.cli import main
+
+main(prog_name="toothgraph")

@@ -1,0 +1,72 @@
+"""The command line. Only this package imports click; heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from typing import Any
+
+import click
+
+import toothgraph
+from toothgraph.errors import ToothgraphError
+
+COMMANDS = ("pretrain", "finetune", "predict", "evaluate", "synth", "info")
+
+
+class Commands(click.Group):
+    """The commands, each in a module of its name; our own errors become one line and exit code 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        return getattr(importlib.import_module(f"toothgraph.cli.{cmd_name}"), cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        _log_to_stderr()
+        try:
+            return super().invoke(ctx)
+        except ToothgraphError as error:
+            _fail(str(error))
+        except OSError as error:  # a full disk, a folder that may not be written to
+            place = f"{error.filename}: " if error.filename else ""
+            _fail(f"{place}{error.strerror or error}")
+
+
+def _fail(message: str) -> None:
+    click.echo("Error: " + " ".join(message.split()), err=True)
+    sys.exit(1)
+
+
+def _log_to_stderr() -> None:
+    logger = logging.getLogger("toothgraph")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    for old in [handler for handler in logger.handlers if handler.name == "stderr"]:
+        logger.removeHandler(old)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.name = "stderr"
+    handler.setFormatter(_Plain())
+    logger.addHandler(handler)
+
+
+class _Plain(logging.Formatter):
+    """Information as it is, warnings marked as such."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        return text if record.levelno <= logging.INFO else f"{record.levelname.capitalize()}: {text}"
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(toothgraph.__version__, prog_name="toothgraph")
+def main() -> None:
+    """Tell each tooth from its neighbours and from the gum in intraoral scans, with few labels.
+
+    The usual way: PRETRAIN on unlabelled scans, FINETUNE on a few labelled ones, PREDICT the next scan,
+    EVALUATE against labels. SYNTH makes labelled scans to try it all on.
+    """

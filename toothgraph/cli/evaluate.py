@@ -1,0 +1,122 @@
+"""``toothgraph evaluate``."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toothgraph.cli.options import (
+    FILE,
+    JAWS,
+    choose_device,
+    device_option,
+    jaw_option,
+    model_option,
+    named_palette,
+    palette_option,
+    scans_argument,
+    split_option,
+    unit_option,
+)
+from toothgraph.errors import ConfigError, DataError, LabelError, ToothgraphError
+
+
+@click.command(short_help="Score a model on labelled scans.")
+@scans_argument
+@model_option
+@click.option("--out", type=FILE, required=True, help="JSON file to write.")
+@split_option
+@click.option("--subset", type=click.Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
+@palette_option
+@jaw_option
+@unit_option
+@device_option
+def evaluate(
+    scans: tuple[Path, ...],
+    model: Path,
+    out: Path,
+    split: Path | None,
+    subset: str | None,
+    palette: str | None,
+    jaw: str,
+    unit: str | None,
+    device: str | None,
+) -> None:
+    """Predict labelled scans exactly as `predict` does, and score the result on the original faces.
+
+    Writes the mean scores, one row per scan and one per tooth. A scan that cannot be read or has no labels
+    is reported and the others are scored all the same; the exit code is then 1.
+    """
+    from toothgraph import provenance
+    from toothgraph.fields import METRICS
+    from toothgraph.files import write_text
+    from toothgraph.inference.evaluate import report
+    from toothgraph.training.checkpoint import load_segmentation
+
+    files = choose_scans(scans, split, subset)
+    colours = named_palette(palette)
+    net, source = load_segmentation(model)
+    net.to(choose_device(device))
+    scored, failures = [], []
+    for file in files:
+        try:
+            scored.append(score_file(net, file, JAWS[jaw], colours, unit or "mm"))
+        except ToothgraphError as error:
+            failures.append({"file": str(file), "error": " ".join(str(error).split())})
+            click.echo(f"Error: {failures[-1]['error']}", err=True)
+            continue
+        row = scored[-1].row
+        click.echo(f"{row['scan_id']}: miou {row['miou']:.4f}, accuracy {row['accuracy']:.4f}")
+    if not scored:
+        raise DataError(f"none of {len(files)} scans could be scored; see above")
+    content: dict[str, Any] = {
+        **report(scored),
+        "failures": failures,
+        "definitions": METRICS,
+        "model": {"file": str(source.path), "sha256": provenance.sha256(source.path), **source.header},
+        "evaluated": provenance.facts(),
+    }
+    write_text(out, json.dumps(content, indent=1) + "\n")
+    for key, value in content["scores"].items():
+        if not isinstance(value, dict) and value is not None:
+            click.echo(f"{key:>15} {value:.4f}")
+    click.echo(f"{len(scored)} scans scored -> {out}")
+    if failures:
+        raise ToothgraphError(f"{len(failures)} of {len(files)} scans could not be scored; see above")
+
+
+def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None) -> list[Path]:
+    """The files to score: all, or those of the split's patients."""
+    from toothgraph.data.scans import scan_names
+    from toothgraph.data.split import load_split, of_patients
+    from toothgraph.mesh.labels import find_scans
+
+    files = find_scans(list(scans))
+    if split is None:
+        if subset:
+            raise ConfigError("--subset needs --split, the file that says who belongs to it")
+        return files
+    patients = load_split(split)
+    chosen = of_patients(files, scan_names(files), patients.train if subset == "train" else patients.val)
+    if not chosen:
+        raise DataError(f"none of {len(files)} scans belongs to a {subset or 'val'} patient of {split}")
+    return chosen
+
+
+def score_file(net: Any, file: Path, jaw: int | None, palette: Any, unit: str) -> Any:
+    """Read, predict and score one scan; its labels tell the net nothing, not even the jaw."""
+    from toothgraph.inference.evaluate import score_prediction
+    from toothgraph.inference.predict import predict_mesh
+    from toothgraph.mesh.labels import read_scan
+    from toothgraph.mesh.numbering import jaw_from_name
+
+    start = time.perf_counter()
+    mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw_from_name(file) if jaw is None else jaw)
+    if mesh.labels is None or not (mesh.labels >= 0).any():
+        raise LabelError(f"{file}: has no labels to score against")
+    prediction = predict_mesh(net, mesh, mesh.jaw)
+    return score_prediction(mesh, prediction, time.perf_counter() - start)

@@ -1,0 +1,48 @@
+"""``toothgraph finetune``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toothgraph.cli.options import (
+    PATH,
+    load_training_scans,
+    palette_option,
+    scans_argument,
+    split_options,
+    training_options,
+)
+from toothgraph.errors import ConfigError
+
+
+@click.command(short_help="Train a segmentation net on labelled scans.")
+@scans_argument
+@training_options
+@click.option("--init", type=PATH, help="Run folder of pretrain to start from.")
+@click.option("--label-fraction", type=float, help="Share of the training patients whose labels are used.")
+@palette_option
+def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | None, **given: Any) -> None:
+    """Train a segmentation net on labelled scans, files or folders.
+
+    Labels are found in a .txt or Teeth3DS .json beside each scan, in arrays of the file, or in its colours
+    with --palette. Writes RUN/model.safetensors for `predict` and `evaluate`, and RUN/metrics.csv.
+    """
+    from toothgraph.cli.training import train
+    from toothgraph.training.checkpoint import read_model
+    from toothgraph.training.config import FINETUNE_PRESETS, make_config
+    from toothgraph.training.finetune import finetune as run_finetuning
+
+    run, layers = split_options(config, given)
+    presets, preset = FINETUNE_PRESETS, run["preset"] or "default"
+    if run["init"]:
+        kind, net = presets[preset].net.kind, read_model(run["init"]).net
+        if net.kind != kind:
+            raise ConfigError(f"{run['init']}: holds a net of kind {net.kind!r}, preset {preset!r} wants {kind!r}")
+        presets = {preset: replace(presets[preset], net=net)}
+    options = make_config(presets, preset, layers)
+    found, split = load_training_scans(scans, run, options, fraction=options.label_fraction, labels=True)
+    train(out, lambda: run_finetuning(found, split, out, options, init=run["init"], resume=resume))

@@ -1,0 +1,145 @@
+"""Options that several commands share, and how they become a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from toothgraph.errors import ConfigError
+
+if TYPE_CHECKING:
+    from toothgraph.data.scans import Scan
+    from toothgraph.data.split import Split
+    from toothgraph.mesh.palette import Palette
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+PATH = click.Path(path_type=Path)
+JAWS = {"upper": 0, "lower": 1, "auto": None}
+
+scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH)
+unit_option = click.option(
+    "--unit", type=click.Choice(["mm", "cm", "m", "inch"]), help="Unit of length in the files.  [default: mm]"
+)
+palette_option = click.option(
+    "--palette", metavar="FILE:SET", help="What face or vertex colours mean: a set of a palette file."
+)
+split_option = click.option("--split", type=FILE, help="JSON file that names the train and val patients.")
+jaw_option = click.option(
+    "--jaw",
+    type=click.Choice(list(JAWS)),
+    default="auto",
+    show_default=True,
+    help="auto: by the file name if it says upper, lower, U or L, else by the net.",
+)
+model_option = click.option(
+    "--model", type=PATH, required=True, help="Run folder of finetune, or its model.safetensors."
+)
+device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
+
+# Options of a run that are no field of its configuration.
+RUN_KEYS = ("preset", "split", "palette", "unit", "init")
+
+
+def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of both training commands."""
+    options = [
+        click.option("--out", type=PATH, required=True, help="Run folder to write."),
+        click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one."),
+        click.option("--config", type=FILE, help="TOML file; every option can stand there."),
+        click.option("--preset", type=click.Choice(["default", "paper"]), help="Where options start from."),
+        split_option,
+        click.option("--steps", type=int, help="Optimiser steps."),
+        click.option("--epochs", type=int, help="Passes over the scans, instead of steps."),
+        click.option("--batch", type=int, help="Scans per step."),
+        click.option("--lr", type=float, help="Highest learning rate."),
+        click.option("--seed", type=int, help="Of initialisation, order and augmentation."),
+        click.option("--faces", type=int, help="Faces that scans are decimated to."),
+        click.option("--workers", type=int, help="Processes that draw samples."),
+        device_option,
+        click.option("--precision", type=click.Choice(["32", "bf16", "16"]), help="Of the arithmetic."),
+        click.option("--checkpoint-every", type=int, metavar="STEPS", help="Steps between checkpoints."),
+        click.option("--validate-every", type=int, metavar="STEPS", help="Steps between validations."),
+        unit_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """Options of the run, and layers of options for :func:`toothgraph.training.config.make_config`.
+
+    The command line goes before the file.
+    """
+    from toothgraph.training.config import read_toml
+
+    stated = {name: value for name, value in given.items() if value is not None}
+    file = read_toml(config_file) if config_file else {}
+    run = {name: stated.pop(name, file.pop(name, None)) for name in RUN_KEYS}
+    for layer in (file, stated):
+        faces = layer.pop("faces", None)
+        if faces is not None:
+            layer["net"] = {**layer.get("net", {}), "graph": {**layer.get("net", {}).get("graph", {}), "faces": faces}}
+    return run, [(str(config_file), file), ("command line", stated)]
+
+
+def named_palette(spec: str | None) -> Palette | None:
+    """The palette of ``FILE:SET``."""
+    from toothgraph.mesh.palette import load_palette
+
+    return load_palette(spec) if spec else None
+
+
+def load_training_scans(
+    paths: tuple[Path, ...], run: dict[str, Any], config: Any, *, fraction: float = 1.0, labels: bool
+) -> tuple[list[Scan], Split]:
+    """Read the scans that a run needs, and decide who trains and who validates."""
+    from rich.progress import track
+
+    from toothgraph.data.scans import read_scans
+    from toothgraph.data.split import load_split, make_split, patient_of
+
+    split = load_split(run["split"]) if run["split"] else None
+    wanted = None if split is None else {*split.labelled(fraction), *split.val}
+    scans = read_scans(
+        paths,
+        config.net.graph,
+        variants=config.variants,
+        seed=config.seed,
+        unit=run["unit"] or "mm",
+        palette=named_palette(run["palette"]),
+        keep=lambda name: wanted is None or patient_of(name) in wanted,
+        progress=lambda files: track(files, description="reading scans", transient=True),
+    )
+    if split is None:
+        usable = [scan.scan_id for scan in scans if scan.labelled or not labels]
+        split = make_split(usable, config.val_fraction, config.seed) if usable else make_empty()
+    return scans, split
+
+
+def make_empty() -> Split:
+    """A split of nobody."""
+    from toothgraph.data.split import Split
+
+    return Split((), (), {})
+
+
+def choose_device(name: str | None) -> Any:
+    """A torch device for inference.
+
+    Raises:
+        ConfigError: if it is unknown or not there.
+    """
+    import torch
+
+    if name in (None, "auto"):
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(str(name))
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from error
+    return device

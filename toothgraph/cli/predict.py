@@ -1,0 +1,98 @@
+"""``toothgraph predict``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from toothgraph.cli.options import (
+    JAWS,
+    PATH,
+    choose_device,
+    device_option,
+    jaw_option,
+    model_option,
+    scans_argument,
+    unit_option,
+)
+from toothgraph.errors import ConfigError, ToothgraphError
+
+
+@click.command(short_help="Label scans.")
+@scans_argument
+@model_option
+@click.option("--out", type=PATH, required=True, help="Folder to write to.")
+@jaw_option
+@unit_option
+@click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
+@device_option
+def predict(
+    scans: tuple[Path, ...],
+    model: Path,
+    out: Path,
+    jaw: str,
+    unit: str | None,
+    picture: bool,
+    device: str | None,
+) -> None:
+    """Label every face and vertex of scans, files or folders.
+
+    Writes for each scan <stem>.ply (coloured, with an fdi property on faces and vertices), <stem>.txt (one
+    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex), in the order of the scan's own file.
+    A scan that cannot be read is reported and the others are labelled all the same; the exit code is then 1.
+    """
+    from toothgraph.inference.predict import predict_mesh
+    from toothgraph.mesh.labels import find_scans
+    from toothgraph.mesh.numbering import JAW_NAMES
+    from toothgraph.mesh.read import read_mesh
+    from toothgraph.mesh.write import write_labelled
+    from toothgraph.report.picture import render
+    from toothgraph.training.checkpoint import load_segmentation
+
+    net, _ = load_segmentation(model)
+    net.to(choose_device(device))
+    files = find_scans(list(scans))
+    names = output_names(files)
+    failed = 0
+    for file, name in zip(files, names, strict=True):
+        try:
+            refuse_overwriting(file, out)
+            mesh = read_mesh(file, unit=unit or "mm")
+            given = JAWS[jaw]
+            result = predict_mesh(net, mesh, mesh.jaw if given is None else given)
+            write_labelled(out, name, replace(mesh, jaw=result.jaw), result.labels)
+            if picture:
+                render(out / f"{name}.png", mesh, result.labels, title=name)
+        except ToothgraphError as error:
+            failed += 1
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            continue
+        teeth = sorted({int(fdi) for fdi in result.labels if fdi > 0})
+        found = " ".join(map(str, teeth)) or "none"
+        click.echo(f"{name}: {JAW_NAMES[result.jaw]} jaw, {len(teeth)} teeth: {found} -> {out / name}.ply")
+    if failed:
+        raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
+
+
+def output_names(files: list[Path]) -> list[str]:
+    """A name for each output: the stem; where several inputs share it, with the suffix.
+
+    Raises:
+        ConfigError: if two inputs still share a name.
+    """
+    stems = Counter(file.stem for file in files)
+    names = [file.stem if stems[file.stem] == 1 else file.name for file in files]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        same = ", ".join(str(file) for file, name in zip(files, names, strict=True) if name == twice[0])
+        raise ConfigError(f"several scans would be written as {twice[0]}: {same}; label them into separate folders")
+    return names
+
+
+def refuse_overwriting(scan: Path, out: Path) -> None:
+    """Raises ConfigError where the output folder is the scan's own: its labels or itself could be lost."""
+    if out.exists() and out.resolve() == scan.resolve().parent:
+        raise ConfigError(f"{scan}: --out is the scan's own folder, where files of its name stand; choose another")

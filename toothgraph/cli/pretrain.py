@@ -1,0 +1,29 @@
+"""``toothgraph pretrain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toothgraph.cli.options import load_training_scans, scans_argument, split_options, training_options
+
+
+@click.command(short_help="Pre-train a backbone on unlabelled scans.")
+@scans_argument
+@training_options
+def pretrain(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | None, **given: Any) -> None:
+    """Pre-train a backbone on scans, files or folders; labels are not looked at.
+
+    Two views of each scan, cut and turned at random, must agree on the faces that show the same point of
+    the surface. Writes RUN/model.safetensors for `finetune --init RUN`, and RUN/metrics.csv.
+    """
+    from toothgraph.cli.training import train
+    from toothgraph.training.config import PRETRAIN_PRESETS, make_config
+    from toothgraph.training.pretrain import pretrain as run_pretraining
+
+    run, layers = split_options(config, given)
+    options = make_config(PRETRAIN_PRESETS, run["preset"] or "default", layers)
+    found, split = load_training_scans(scans, run, options, labels=False)
+    train(out, lambda: run_pretraining(found, split, out, options, resume=resume))

@@ -1,0 +1,21 @@
+"""How both training commands begin and end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from toothgraph.training.engine import Stopped
+
+
+def train(out: Path, go: Callable[[], Path]) -> None:
+    """Run a training and say where its result is; a stopped one exits with 130, as shells expect."""
+    try:
+        model = go()
+    except Stopped as stopped:
+        click.echo(f"{stopped}; go on with the same command and --resume", err=True)
+        sys.exit(130)
+    click.echo(f"wrote {model}")

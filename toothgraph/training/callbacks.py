@@ -1,0 +1,141 @@
+"""What happens around the training steps: rows, checkpoints, a gentle stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from toothgraph.files import atomic_path
+from toothgraph.training.run_folder import BEST, LAST, read_metrics, write_metrics
+
+_log = logging.getLogger("toothgraph")
+
+
+class MetricsTable(pl.Callback):
+    """Writes ``metrics.csv``, and a line to the log where no progress bar is shown.
+
+    Args:
+        out: run folder.
+        val_columns: names of the validation metrics.
+        every: steps between rows.
+        say: whether to log a line per row.
+    """
+
+    def __init__(self, out: Path, val_columns: list[str], every: int, say: bool) -> None:
+        self.out, self.every, self.say = out, every, say
+        self.columns = ["step", "seconds", "train_loss", "lr", *val_columns]
+        self.val_columns = val_columns
+        self.rows: list[dict[str, Any]] = []
+        self.before = 0.0  # seconds spent before a resume
+        self.started = time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.rows = read_metrics(self.out, trainer.global_step)
+        self.before = float(self.rows[-1]["seconds"]) if self.rows else 0.0
+        self.started = time.monotonic()
+
+    def _add(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
+        seconds = self.before + time.monotonic() - self.started
+        row = {"step": trainer.global_step, "seconds": f"{seconds:.1f}"}
+        row |= {name: f"{value:.6g}" for name, value in values.items()}
+        self.rows.append(row)
+        write_metrics(self.out, self.columns, self.rows)
+        if self.say:
+            _log.info("step %d of %d: %s", trainer.global_step, trainer.max_steps,
+                      ", ".join(f"{name} {value:.4g}" for name, value in values.items()))  # fmt: skip
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step % self.every == 0:
+            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            self._add(trainer, {"train_loss": float(outputs["loss"]), "lr": rate})
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        metrics = trainer.callback_metrics
+        self._add(trainer, {name: float(metrics[name]) for name in self.val_columns if name in metrics})
+
+
+class Checkpoints(pl.Callback):
+    """Writes ``last.ckpt`` every so many steps and ``best.ckpt`` at the best validation, each whole or not.
+
+    Torch's random state goes along, so that dropout goes on after a resume where it was.
+
+    Args:
+        out: run folder.
+        every: steps.
+        monitor: the validation metric of which more is better.
+    """
+
+    def __init__(self, out: Path, every: int, monitor: str) -> None:
+        self.out, self.every, self.monitor = out, every, monitor
+        self.best = float("-inf")
+        self._random: torch.Tensor | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "random": torch.get_rng_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self._random = float(state_dict["best"]), state_dict["random"]
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._random is not None:
+            torch.set_rng_state(self._random.cpu())
+
+    def save(self, trainer: pl.Trainer, name: str) -> None:
+        with atomic_path(self.out / name) as temporary:
+            trainer.save_checkpoint(temporary)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step % self.every == 0 or trainer.should_stop:
+            self.save(trainer, LAST)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        value = float(trainer.callback_metrics.get(self.monitor, torch.tensor(float("-inf"))))
+        if value > self.best:
+            self.best = value
+            self.save(trainer, BEST)
+
+
+class GentleStop(pl.Callback):
+    """Ctrl-C (or SIGTERM) finishes the step; a second Ctrl-C stops at once.
+
+    Must stand before :class:`Checkpoints`, which then saves the last step.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._before: dict[int, Any] = {}
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        os.write(2, b"\nstopping after this step; press Ctrl-C again to stop at once\n")
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._ask)
+        except ValueError:  # not in the main thread: the caller handles signals
+            self._before.clear()
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.asked:
+            trainer.should_stop = True

@@ -1,0 +1,132 @@
+"""Model files: tensors in safetensors, with a JSON header that says how to build the net."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+import toothgraph
+from toothgraph.errors import CheckpointError, ConfigError
+from toothgraph.files import atomic_path
+from toothgraph.nn.model import ContrastiveNet, NetConfig, SegmentationNet
+from toothgraph.training.config import updated
+
+MODEL_FILE = "model.safetensors"
+_FORMAT = "toothgraph-model-1"
+_NETS = {"pretrained": ContrastiveNet, "segmentation": SegmentationNet}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What a model file holds.
+
+    Attributes:
+        path: the file.
+        kind: ``pretrained`` or ``segmentation``.
+        net: the network's shape.
+        header: everything else that was said of it (seed, steps, scans, versions).
+        tensors: by name.
+    """
+
+    path: Path
+    kind: str
+    net: NetConfig
+    header: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[str, Any]) -> None:
+    """Write a net with its configuration, atomically."""
+    kind = next(name for name, cls in _NETS.items() if type(net) is cls)
+    content = {
+        "format": _FORMAT,
+        "kind": kind,
+        "net": dataclasses.asdict(net.config),
+        "toothgraph": toothgraph.__version__,
+        **header,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"toothgraph": json.dumps(content)})
+
+
+def read_model(path: str | Path) -> ModelFile:
+    """Read a model file, or the one in a run folder. Nothing in the file is executed.
+
+    Raises:
+        CheckpointError: if there is none, or it is damaged or of another kind.
+    """
+    path = Path(path)
+    file = path / MODEL_FILE if path.is_dir() else path
+    if not file.is_file():
+        hint = " (has its training finished?)" if path.is_dir() else ""
+        raise CheckpointError(f"{file}: no such model file{hint}")
+    try:
+        with safe_open(file, framework="pt", device="cpu") as content:
+            metadata = content.metadata() or {}
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file}: not a whole safetensors file ({error})") from error
+    try:
+        header = json.loads(metadata["toothgraph"])
+        if header.pop("format") != _FORMAT or header["kind"] not in _NETS:
+            raise KeyError("format")
+        net = updated(NetConfig(), header.pop("net"), str(file))
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
+        raise CheckpointError(
+            f"{file}: its header is not one of a model of this version of toothgraph ({error})"
+        ) from error
+    return ModelFile(file, header.pop("kind"), net, header, tensors)
+
+
+def load_segmentation(path: str | Path) -> tuple[SegmentationNet, ModelFile]:
+    """The segmentation net of a run folder or model file, in evaluation mode.
+
+    Raises:
+        CheckpointError: if there is none, or it was only pre-trained.
+    """
+    file = read_model(path)
+    if file.kind != "segmentation":
+        raise CheckpointError(
+            f"{file.path}: holds a pre-trained backbone, not a segmentation net; "
+            "run `toothgraph finetune --init` on it first"
+        )
+    net = SegmentationNet(file.net)
+    try:
+        net.load_state_dict(file.tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{file.path}: its tensors do not fit its header ({_first_line(error)})") from error
+    return net.eval(), file
+
+
+def load_backbone(net: SegmentationNet, file: ModelFile) -> tuple[int, list[str]]:
+    """Copy what ``file`` has into ``net``: the backbone, and the head too where it has one that fits.
+
+    Returns:
+        How many tensors were loaded, and the names of those of ``net`` that were not there.
+
+    Raises:
+        CheckpointError: if a tensor of the backbone is missing or of another shape.
+    """
+    own = net.state_dict()
+    fitting = {name: tensor for name, tensor in file.tensors.items() if name in own and own[name].shape == tensor.shape}
+    missing = [name for name in own if name not in fitting]
+    backbone = [name for name in missing if name.startswith("backbone.")]
+    if backbone:
+        raise CheckpointError(
+            f"{file.path}: {len(backbone)} backbone tensors are missing or of another shape, e.g. {backbone[0]}"
+        )
+    net.load_state_dict(fitting, strict=False)
+    return len(fitting), missing
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[min(1, len(lines) - 1)] if lines else type(error).__name__

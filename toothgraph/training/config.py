@@ -1,0 +1,194 @@
+"""Every option of a training run, its default, and the presets."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from toothgraph.data.augment import Augmentation
+from toothgraph.data.views import ViewOptions
+from toothgraph.errors import ConfigError
+from toothgraph.graph.spec import GraphSpec
+from toothgraph.nn.model import NetConfig
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Config = TypeVar("Config", bound="TrainingConfig")
+Dataclass = TypeVar("Dataclass")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """What pre-training and fine-tuning share.
+
+    Attributes:
+        net: the network and its graphs.
+        seed: of initialisation, order and augmentation.
+        steps: optimiser steps.
+        epochs: passes over the scans; where given, it sets the steps.
+        batch: scans per step.
+        variants: tessellations per scan.
+        lr, weight_decay, optimizer: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
+        schedule: ``warmup`` (a tenth of the steps up, then a cosine to zero), ``cosine`` (to a hundredth)
+            or ``decay`` (×0.99 every 1000 steps).
+        clip: largest norm of the gradient; 0 for none.
+        val_fraction: share of the patients to validate on, where no split file says who.
+        workers: processes that draw samples.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        precision: ``32``, ``bf16`` or ``16``.
+        checkpoint_every, validate_every, log_every: steps.
+    """
+
+    net: NetConfig = field(default_factory=NetConfig)
+    seed: int = 0
+    steps: int = 1000
+    epochs: int | None = None
+    batch: int = 2
+    variants: int = 3
+    lr: float = 2e-3
+    weight_decay: float = 1e-2
+    optimizer: str = "adamw"
+    schedule: str = "warmup"
+    clip: float = 1.0
+    val_fraction: float = 0.2
+    workers: int = 0
+    device: str = "auto"
+    precision: str = "32"
+    checkpoint_every: int = 100
+    validate_every: int = 200
+    log_every: int = 10
+
+
+@dataclass(frozen=True)
+class PretrainConfig(TrainingConfig):
+    """Options of pre-training.
+
+    Attributes:
+        temperature, normalize, symmetric, negatives, exclude_radius: see :func:`toothgraph.nn.info_nce`.
+        views: how the two views are drawn.
+    """
+
+    steps: int = 600
+    temperature: float = 0.1
+    normalize: bool = True
+    symmetric: bool = True
+    negatives: str = "scan"
+    exclude_radius: float = 1.5
+    views: ViewOptions = field(default_factory=ViewOptions)
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(TrainingConfig):
+    """Options of fine-tuning.
+
+    Attributes:
+        label_fraction: share of the training patients whose labels are used.
+        dice_weight, label_smoothing: see :func:`toothgraph.nn.segmentation_loss`.
+        crop_probability, jaw_dropout: see :class:`toothgraph.data.LabelledGraphs`.
+        augmentation: how far a scan is moved.
+    """
+
+    steps: int = 2400
+    lr: float = 3e-3
+    label_fraction: float = 1.0
+    dice_weight: float = 0.5
+    label_smoothing: float = 0.0
+    crop_probability: float = 0.3
+    jaw_dropout: float = 0.5
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=20.0, mirror=0.5))
+
+
+_PAPER_NET = NetConfig(kind="paper", graph=GraphSpec(faces=20_000, k=0, spacings=()), dropout=0.4)
+_STILL = Augmentation(scale=0.0, translation=0.0, jitter=0.0, normal_jitter=0.0)
+
+PRETRAIN_PRESETS = {
+    "default": PretrainConfig(),
+    # He et al., MIDL 2022, section 3: 20 epochs, batches of 4 scans, 10,000 faces per view.
+    "paper": PretrainConfig(
+        net=_PAPER_NET, epochs=20, batch=4, lr=1e-3, weight_decay=1e-4, optimizer="adam", schedule="decay",
+        clip=0.0, temperature=0.4, normalize=False, symmetric=False, exclude_radius=0.0,
+        views=ViewOptions(min_share=0.4, max_share=0.7, augmentation=_STILL),
+    ),
+}  # fmt: skip
+
+FINETUNE_PRESETS = {
+    "default": FinetuneConfig(),
+    "paper": FinetuneConfig(
+        net=_PAPER_NET, epochs=400, batch=4, variants=1, lr=0.1, weight_decay=1e-4, optimizer="sgd",
+        schedule="cosine", clip=0.0, dice_weight=0.0, label_smoothing=0.2, crop_probability=0.0,
+        jaw_dropout=0.0, augmentation=replace(_STILL, rotation=0.0),
+    ),
+}  # fmt: skip
+
+
+def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[str, dict[str, Any]]]) -> Config:
+    """A configuration from a preset and layers of options over it, each with a name for errors.
+
+    A layer that sets ``steps`` undoes the ``epochs`` of those below.
+
+    Raises:
+        ConfigError: for an unknown preset or option, or a value of the wrong kind.
+    """
+    if preset not in presets:
+        raise ConfigError(f"expected a preset of {', '.join(presets)}, got {preset!r}")
+    config = presets[preset]
+    for source, values in layers:
+        if "steps" in values and "epochs" not in values:
+            config = replace(config, epochs=None)
+        config = updated(config, values, source)
+    for name in ("steps", "batch", "variants", "checkpoint_every", "validate_every", "log_every"):
+        if getattr(config, name) < 1:
+            raise ConfigError(f"expected {name} of at least 1, got {getattr(config, name)}")
+    return config
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+
+
+def updated(config: Dataclass, values: dict[str, Any], source: str) -> Dataclass:
+    """A copy of a (nested) dataclass with some values replaced; ``source`` names them in errors."""
+    types = get_type_hints(type(config))
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in types:
+            raise ConfigError(f"{source}: unknown option {name!r}; options: {', '.join(sorted(types))}")
+        old = getattr(config, name)
+        if dataclasses.is_dataclass(old) and isinstance(value, dict):
+            changes[name] = updated(old, value, f"{source}: {name}")
+        else:
+            changes[name] = _checked(value, types[name], f"{source}: {name}")
+    return replace(config, **changes)  # type: ignore[type-var]
+
+
+def _checked(value: Any, wanted: Any, where: str) -> Any:
+    """``value`` as the wanted type; integers pass as floats, lists as tuples."""
+    if get_origin(wanted) is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(_checked(item, get_args(wanted)[0], where) for item in value)
+    elif wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, bool):
+        if wanted is bool:
+            return value
+    elif isinstance(value, get_args(wanted) or wanted):
+        return value
+    name = getattr(wanted, "__name__", str(wanted))
+    raise ConfigError(f"{where}: expected {name}, got {value!r}")

@@ -1,0 +1,216 @@
+"""What pre-training and fine-tuning share: optimiser, trainer, run folder."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.warnings import PossibleUserWarning
+from torch.utils.data import Dataset
+
+from toothgraph import provenance
+from toothgraph.data.loading import StepLoader, StepSampler
+from toothgraph.errors import ConfigError, DataError
+from toothgraph.nn.model import ContrastiveNet, SegmentationNet
+from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable
+from toothgraph.training.checkpoint import MODEL_FILE, save_model
+from toothgraph.training.config import TrainingConfig
+from toothgraph.training.run_folder import log_to, read_checkpoint
+
+_log = logging.getLogger("toothgraph")
+_PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+class Stopped(Exception):
+    """The user stopped a run; its last checkpoint is saved."""
+
+
+def rate_factor(schedule: str, step: int, steps: int) -> float:
+    """The learning rate at a step, as a share of the highest."""
+    if schedule == "decay":
+        return 0.99 ** (step // 1000)
+    progress = min(1.0, step / max(1, steps))
+    if schedule == "cosine":
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
+    if schedule == "warmup":
+        up = 0.1
+        if progress < up:
+            return (step + 1) / (up * steps + 1)
+        return 0.5 * (1 + math.cos(math.pi * (progress - up) / (1 - up)))
+    raise ConfigError(f'expected a schedule of "warmup", "cosine" or "decay", got {schedule!r}')
+
+
+def make_optimizer(net: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """The optimiser; biases and norms (tensors of one dimension) do not decay."""
+    weights = [p for p in net.parameters() if p.requires_grad and p.dim() > 1]
+    others = [p for p in net.parameters() if p.requires_grad and p.dim() <= 1]
+    groups = [
+        {"params": weights, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=config.lr, momentum=0.9)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=config.lr)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=config.lr)
+    raise ConfigError(f'expected an optimizer of "adamw", "adam" or "sgd", got {config.optimizer!r}')
+
+
+class Task(pl.LightningModule):
+    """A net with its data and options; subclasses say what a step is.
+
+    Args:
+        net: what is trained.
+        config: options.
+        train, val: datasets that take (epoch, index).
+        join: collates samples.
+    """
+
+    monitor = ""
+    val_columns: tuple[str, ...] = ()
+
+    def __init__(
+        self, net: ContrastiveNet | SegmentationNet, config: TrainingConfig, train: Dataset, val: Dataset, join: Any
+    ) -> None:
+        super().__init__()
+        self.net, self.config = net, config
+        self._train, self._val, self._join = train, val, join
+        self.steps = count_steps(config, len(train))  # type: ignore[arg-type]
+
+    def configure_optimizers(self) -> Any:
+        optimizer = make_optimizer(self.net, self.config)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_factor(self.config.schedule, step, self.steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def train_dataloader(self) -> StepLoader:
+        sampler = StepSampler(
+            len(self._train),  # type: ignore[arg-type]
+            self.config.batch,
+            self.config.seed,
+            self.steps,
+            start=self.trainer.global_step,
+        )
+        return self._loader(self._train, sampler)
+
+    def val_dataloader(self) -> StepLoader:
+        size = len(self._val)  # type: ignore[arg-type]
+        return self._loader(self._val, StepSampler(size, 1, self.config.seed + 1, size))
+
+    def _loader(self, dataset: Dataset, sampler: StepSampler) -> StepLoader:
+        return StepLoader(dataset, batch_sampler=sampler, collate_fn=self._join, num_workers=self.config.workers)
+
+
+def count_steps(config: TrainingConfig, num_scans: int) -> int:
+    """Steps of a run: as many as its epochs need, where epochs are given."""
+    if config.epochs is None:
+        return config.steps
+    return max(1, math.ceil(config.epochs * num_scans / config.batch))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's advice on hardware and loaders away from the user."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    before = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PossibleUserWarning)
+        warnings.filterwarnings("ignore", message=r".*`isinstance\(treespec, LeafSpec\)` is deprecated")
+        warnings.filterwarnings("ignore", message=r".*does not have many workers")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, before, strict=True):
+                logger.setLevel(level)
+
+
+def run(task: Task, out: Path, checkpoint: Path | None, header: dict[str, Any]) -> Path:
+    """Train, and write the model.
+
+    Args:
+        task: what to train.
+        out: run folder, already opened.
+        checkpoint: to resume from.
+        header: what the model file says of itself.
+
+    Returns:
+        The model file.
+
+    Raises:
+        Stopped: if the user stopped it; ``last.ckpt`` is there to resume from.
+        DataError: if the loss is not finite.
+        CheckpointError: if the checkpoint cannot be used.
+    """
+    step = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0
+    handler = log_to(out)
+    try:
+        _log.info("resumed at step %d" if checkpoint else "begins at step %d", step)
+        trainer, stop = make_trainer(task, out)
+        with quiet():
+            trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
+        if stop.asked:
+            raise Stopped(f"stopped at step {trainer.global_step} of {task.steps}")
+        header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
+        save_model(out / MODEL_FILE, task.net, header)
+        return out / MODEL_FILE
+    finally:
+        logging.getLogger("toothgraph").removeHandler(handler)
+        handler.close()
+
+
+def make_trainer(task: Task, out: Path) -> tuple[pl.Trainer, GentleStop]:
+    """A Lightning trainer for a task."""
+    config = task.config
+    if config.precision not in _PRECISION:
+        raise ConfigError(f"expected a precision of {', '.join(_PRECISION)}, got {config.precision!r}")
+    bar = sys.stderr.isatty()
+    stop = GentleStop()
+    callbacks = [
+        stop,
+        MetricsTable(out, list(task.val_columns), config.log_every, say=not bar),
+        Checkpoints(out, config.checkpoint_every, task.monitor),
+        *([TQDMProgressBar()] if bar else []),
+    ]
+    with quiet():
+        trainer = pl.Trainer(
+            accelerator="gpu" if config.device == "cuda" else config.device,
+            devices=1,
+            precision=_PRECISION[config.precision],
+            max_steps=task.steps,
+            max_epochs=-1,
+            val_check_interval=min(config.validate_every, task.steps),
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            gradient_clip_val=config.clip or None,
+            logger=TensorBoardLogger(str(out), name="", version="tensorboard"),
+            log_every_n_steps=config.log_every,
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_progress_bar=bar,
+            enable_model_summary=False,
+        )
+    return trainer, stop
+
+
+def check_finite(loss: torch.Tensor, scan_ids: list[str]) -> None:
+    """Stop at the first loss that is not finite, and say which scans it came from.
+
+    Raises:
+        DataError: with the scans' names.
+    """
+    if not torch.isfinite(loss):
+        raise DataError(f"the loss became {loss.item()} on the scans {', '.join(scan_ids)}; try a lower --lr")

@@ -1,0 +1,143 @@
+"""Fine-tuning with few labels."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from toothgraph.data.augment import Augmentation
+from toothgraph.data.loading import LabelledGraphs, collate
+from toothgraph.data.scans import Scan
+from toothgraph.data.split import Split, of_patients
+from toothgraph.errors import DataError
+from toothgraph.mesh.numbering import class_to_fdi
+from toothgraph.metrics import class_scores, confusion
+from toothgraph.nn.heads import restrict_to_jaw
+from toothgraph.nn.losses import segmentation_loss
+from toothgraph.nn.model import SegmentationNet
+from toothgraph.training.checkpoint import load_backbone, read_model
+from toothgraph.training.config import FinetuneConfig
+from toothgraph.training.engine import Task, check_finite, run
+from toothgraph.training.run_folder import open_run
+
+_log = logging.getLogger("toothgraph")
+_STILL = Augmentation(rotation=0.0, scale=0.0, translation=0.0, jitter=0.0, normal_jitter=0.0)
+
+
+class FinetuneTask(Task):
+    """Segmentation of labelled graphs.
+
+    Validation scores the graph's own nodes, with the jaw given: close to, but not the same as, the scores
+    of ``evaluate``, which are taken on the original faces.
+    """
+
+    monitor = "val_miou"
+    val_columns = ("val_miou", "val_accuracy", "val_loss")
+    config: FinetuneConfig
+
+    def _loss(self, log_prob: Tensor, batch: Batch) -> Tensor:
+        return segmentation_loss(
+            log_prob,
+            batch.y,
+            batch.batch,
+            dice_weight=self.config.dice_weight,
+            label_smoothing=self.config.label_smoothing,
+        )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self._loss(self.net(batch, batch.jaw), batch)
+        check_finite(loss, batch.scan_id)
+        self.log("train_loss", loss, batch_size=len(batch.scan_id))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        jaw = int(batch.jaw)
+        log_prob = self.net(batch, batch.jaw)
+        predicted = restrict_to_jaw(log_prob, jaw).argmax(dim=1).cpu().numpy()
+        table = confusion(class_to_fdi(batch.y.cpu().numpy()), class_to_fdi(predicted))
+        scores = class_scores(table, jaw)
+        self.log_dict({
+            "val_miou": float(scores["miou"] or 0.0),
+            "val_accuracy": float(scores["accuracy"] or 0.0),
+            "val_loss": self._loss(log_prob, batch),
+        }, batch_size=1)  # fmt: skip
+
+
+def finetune(
+    scans: list[Scan],
+    split: Split,
+    out: str | Path,
+    config: FinetuneConfig,
+    *,
+    init: str | Path | None = None,
+    resume: bool = False,
+) -> Path:
+    """Train a segmentation net on labelled scans.
+
+    Args:
+        scans: scans of the training and the validation patients; those without labels are left out.
+        split: who is which; ``config.label_fraction`` of its training patients are used.
+        out: run folder.
+        config: options; the net's shape is that of ``init`` where there is one.
+        init: run folder or model file to start from.
+        resume: go on with the run in ``out``.
+
+    Returns:
+        The model file.
+
+    Raises:
+        ToothgraphError: if a set is empty, the folder holds another run, ``init`` lacks a tensor of the
+            backbone, or training fails.
+    """
+    labelled = [scan for scan in scans if scan.labelled]
+    if not labelled:
+        raise DataError(
+            f"none of {len(scans)} scans has labels; expected a .txt or .json beside each, an array in the file, "
+            "or colours with --palette"
+        )
+    names = [scan.scan_id for scan in labelled]
+    train = of_patients(labelled, names, split.labelled(config.label_fraction))
+    val = of_patients(labelled, names, split.val)
+    if not train or not val:
+        raise DataError(f"expected labelled scans to train and to validate on, found {len(train)} and {len(val)}")
+    facts: dict[str, Any] = {
+        "command": "finetune",
+        "init": str(init) if init else None,
+        "train": [scan.scan_id for scan in train],
+        "val": [scan.scan_id for scan in val],
+    }
+    checkpoint = open_run(Path(out), config, resume, facts)
+    torch.manual_seed(config.seed)
+    net = SegmentationNet(config.net)
+    if init:
+        count, missing = load_backbone(net, read_model(init))
+        _log.info("init: %d tensors loaded from %s, %d missing: %s", count, init, len(missing), _shorten(missing))
+    _log.info("labels of %d scans: %d faces in the graphs", len(train), np.sum([_known(s) for s in train]))
+    task = FinetuneTask(
+        net,
+        config,
+        LabelledGraphs(train, config.seed, config.augmentation, config.crop_probability, config.jaw_dropout),
+        LabelledGraphs(plain_only(val), config.seed + 1, _STILL, 0.0, 0.0),
+        collate,
+    )
+    return run(task, Path(out), checkpoint, {"seed": config.seed, "train": facts["train"], "init": facts["init"]})
+
+
+def plain_only(scans: list[Scan]) -> list[Scan]:
+    """The scans with their plain tessellation alone."""
+    return [Scan(scan.scan_id, scan.variants[:1]) for scan in scans]
+
+
+def _known(scan: Scan) -> int:
+    return int((scan.variants[0].y >= 0).sum())
+
+
+def _shorten(names: list[str]) -> str:
+    modules = sorted({".".join(name.split(".")[:2]) for name in names})
+    return ", ".join(modules) or "none"

@@ -1,0 +1,122 @@
+"""Pre-training without labels: nodes of two views that show the same surface point must agree."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from toothgraph.data.loading import ViewPairs, collate_pairs
+from toothgraph.data.scans import Scan, without_labels
+from toothgraph.data.split import Split, of_patients
+from toothgraph.data.views import spread_candidates
+from toothgraph.errors import DataError
+from toothgraph.nn.losses import info_nce, match_top1
+from toothgraph.nn.model import ContrastiveNet
+from toothgraph.training.config import PretrainConfig
+from toothgraph.training.engine import Task, check_finite, run
+from toothgraph.training.run_folder import open_run
+
+CANDIDATE_SPACING = 1.0  # mm between the candidates of ``val_match_top1``
+
+
+class PretrainTask(Task):
+    """InfoNCE over matched nodes of two views; batches come from :func:`collate_pairs`.
+
+    Validation, on views of scans not trained on:
+
+    * ``val_match_top1``: share of matched nodes whose nearest candidate in the other view is their partner;
+      candidates lie at least 1 mm apart, and ``val_candidates`` is how many there were at the least;
+    * ``val_loss``, and ``val_ln_candidates``, the loss of guessing.
+    """
+
+    monitor = "val_match_top1"
+    val_columns = ("val_match_top1", "val_candidates", "val_loss", "val_ln_candidates")
+    config: PretrainConfig
+
+    def _embed(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Projections of the matched nodes of both views, [P, D] each, and the scan of each pair [P]."""
+        out = self.net(batch)
+        first, second = batch.match_index.chunk(2)
+        if len(first) == 0:
+            raise DataError(f"the two views of {', '.join(batch.scan_id)} share no surface point")
+        return out[first], out[second], batch.batch[first]
+
+    def _loss(self, a: Tensor, b: Tensor, scan: Tensor, batch: Batch) -> Tensor:
+        config = self.config
+        return info_nce(
+            a,
+            b,
+            temperature=config.temperature,
+            normalize=config.normalize,
+            symmetric=config.symmetric,
+            negatives=config.negatives,
+            batch=scan,
+            pos=batch.match_pos.chunk(2)[0],
+            exclude_radius=config.exclude_radius,
+        )
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = self._loss(*self._embed(batch), batch)
+        check_finite(loss, batch.scan_id)
+        self.log("train_loss", loss, batch_size=len(batch.scan_id))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        out = self.net(batch)
+        a, b, scan = self._embed(batch)
+        second = batch.get_example(1).cpu()
+        candidates = spread_candidates(second, CANDIDATE_SPACING)
+        place = torch.full((second.num_nodes,), -1)
+        place[candidates] = torch.arange(len(candidates))
+        target = place[second.match_index].to(out.device)  # [P]; -1: the partner is no candidate
+        asked = target >= 0
+        pool = out[batch.ptr[1] :][torch.from_numpy(candidates).to(out.device)]
+        self.log_dict({
+            "val_match_top1": match_top1(a[asked], pool, target[asked]),
+            "val_loss": self._loss(a, b, scan, batch),
+            "val_ln_candidates": math.log(len(a)),
+        }, batch_size=1)  # fmt: skip
+        self.log("val_candidates", float(len(candidates)), reduce_fx="min", batch_size=1)
+
+
+def pretrain(scans: list[Scan], split: Split, out: str | Path, config: PretrainConfig, *, resume: bool = False) -> Path:
+    """Pre-train a backbone.
+
+    Args:
+        scans: scans of the training and the validation patients; labels are not looked at.
+        split: who is which.
+        out: run folder.
+        config: options.
+        resume: go on with the run in ``out``.
+
+    Returns:
+        The model file.
+
+    Raises:
+        ToothgraphError: if a set is empty, the folder holds another run, or training fails.
+    """
+    names = [scan.scan_id for scan in scans]
+    train = [without_labels(scan) for scan in of_patients(scans, names, split.train)]
+    val = [without_labels(scan) for scan in of_patients(scans, names, split.val)]
+    if not train or not val:
+        raise DataError(f"expected scans to train and to validate on, found {len(train)} and {len(val)}")
+    facts: dict[str, Any] = {
+        "command": "pretrain",
+        "train": [scan.scan_id for scan in train],
+        "val": [scan.scan_id for scan in val],
+    }
+    checkpoint = open_run(Path(out), config, resume, facts)
+    torch.manual_seed(config.seed)
+    task = PretrainTask(
+        ContrastiveNet(config.net),
+        config,
+        ViewPairs(train, config.seed, config.views),
+        ViewPairs(val, config.seed + 1, config.views),
+        collate_pairs,
+    )
+    return run(task, Path(out), checkpoint, {"seed": config.seed, "train": facts["train"]})

@@ -1,0 +1,122 @@
+"""The folder of a training run: what is in it, and whether it may be written to.
+
+===================  ==================================================================
+config.json          every option, the split, versions, git revision
+metrics.csv          one row per ``log_every`` steps and per validation
+log.txt              messages of the run
+tensorboard/         the same metrics for TensorBoard
+last.ckpt, best.ckpt state of the training, to resume from
+model.safetensors    the trained net, written when the run finishes
+===================  ==================================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toothgraph import provenance
+from toothgraph.errors import CheckpointError, ConfigError
+from toothgraph.files import write_text
+from toothgraph.training.checkpoint import MODEL_FILE
+
+CONFIG_FILE, METRICS_FILE, LOG_FILE = "config.json", "metrics.csv", "log.txt"
+LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Path | None:
+    """Make or reopen a run folder.
+
+    Args:
+        out: the folder.
+        config: the run's options, a dataclass.
+        resume: go on with the run that is there.
+        facts: what else to keep in ``config.json``.
+
+    Returns:
+        The checkpoint to resume from, if there is one.
+
+    Raises:
+        ConfigError: if a run is there and ``resume`` was not asked for, or it had other options.
+        CheckpointError: if its last checkpoint cannot be read.
+    """
+    file = out / CONFIG_FILE
+    options = json.loads(json.dumps(dataclasses.asdict(config)))
+    if file.exists() and not resume:
+        raise ConfigError(f"{out}: holds a run already; add --resume to go on with it, or choose another folder")
+    if file.exists():
+        _check_same(file, options)
+    else:
+        content = {
+            "options": options,
+            "started": provenance.facts(),
+            **facts,
+        }
+        write_text(file, json.dumps(content, indent=1) + "\n")
+    return out / LAST if resume and (out / LAST).exists() else None
+
+
+def _check_same(file: Path, options: dict[str, Any]) -> None:
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))["options"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{file}: cannot read the options of the run to resume ({error!r})") from error
+    free = {"workers", "device", "checkpoint_every", "log_every"}
+    changed = [name for name in options if name not in free and before.get(name) != options[name]]
+    if changed:
+        raise ConfigError(
+            f"{file.parent}: cannot resume with other options than it was started with: {', '.join(changed)}"
+        )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A Lightning checkpoint: tensors and plain containers only, nothing in it is executed.
+
+    Raises:
+        CheckpointError: if it is damaged or holds anything else.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        int(content["global_step"])
+    except Exception as error:  # torch raises many kinds, from EOFError to UnpicklingError
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: not a whole checkpoint of a training run ({reason[:160]})") from error
+    return content
+
+
+def read_metrics(out: Path, up_to_step: int) -> list[dict[str, Any]]:
+    """The rows of ``metrics.csv`` up to a step, for a run that goes on from there."""
+    file = out / METRICS_FILE
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as stream:
+        return [dict(row) for row in csv.DictReader(stream) if int(row["step"]) <= up_to_step]
+
+
+def write_metrics(out: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
+    """Write ``metrics.csv`` whole."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    write_text(out / METRICS_FILE, text.getvalue())
+
+
+def log_to(out: Path) -> logging.Handler:
+    """Copy the package's messages to ``log.txt``; the caller removes the handler."""
+    handler = logging.FileHandler(out / LOG_FILE, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.getLogger("toothgraph").addHandler(handler)
+    return handler
+
+
+def is_finished(out: Path) -> bool:
+    """Whether the run's model was written."""
+    return (out / MODEL_FILE).exists()
