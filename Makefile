@@ -1,0 +1,40 @@
+# Set-up and the two things a newcomer runs. Everything lands in .venv and .demo; both can be run again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test test-scatter lint clean
+
+demo: $(VENV)/installed
+	$(BIN)/python examples/demo.py .demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The extra "scatter": its wheel compiles for minutes the first time, and then stays in pip's cache.
+test-scatter: $(VENV)/scatter
+	$(BIN)/python -m pytest tests/nn/test_scatter.py -p no:cacheprovider
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) torch
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/dev: $(VENV)/installed
+	$(PIP) --editable ".[dev]"
+	touch $@
+
+$(VENV)/scatter: $(VENV)/dev
+	$(PIP) setuptools wheel
+	$(PIP) --no-build-isolation torch-scatter
+	touch $@
+
+clean:
+	rm -rf $(VENV) .demo
