@@ -19,7 +19,8 @@ lint: $(VENV)/dev
 
 # The extra "scatter": its wheel compiles for minutes the first time, and then stays in pip's cache.
 test-scatter: $(VENV)/scatter
-	$(BIN)/python -m pytest tests/nn/test_scatter.py -p no:cacheprovider
+	$(BIN)/python -c "import torch_scatter"
+	$(BIN)/python -m pytest tests/nn/test_scatter.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -17,8 +17,12 @@ _JAW_TOKEN = re.compile(r"(?:(?<=[^A-Za-z])|^)(?:upper|lower|Upper|Lower|UPPER|L
 
 
 def patient_of(scan_id: str) -> str:
-    """The patient a scan belongs to: its name without the jaw (``007_L`` → ``007``)."""
-    return _JAW_TOKEN.sub("", scan_id, count=1).strip("_- .") or scan_id
+    """The patient a scan belongs to: its name without the jaw (``007_L`` → ``007``).
+
+    A name that says nothing but the jaw (``upper``) belongs to the patient ``unnamed``, so that two such scans
+    never stand on both sides of a split.
+    """
+    return _JAW_TOKEN.sub("", scan_id).strip("_- .") or "unnamed"
 
 
 @dataclass(frozen=True)
@@ -41,22 +45,34 @@ class Split:
         percent = round(100 * fraction)
         if percent in self.fractions:
             return self.fractions[percent]
-        # Any patient's place in the order depends on that patient alone, so smaller fractions are nested.
-        order = sorted(self.train, key=lambda patient: (zlib.crc32(patient.encode()), patient))
+        # A patient's place in the order depends on that patient alone, and those of the smaller listed
+        # fractions come first: all fractions are nested.
+        listed = {patient: key for key in sorted(self.fractions, reverse=True) for patient in self.fractions[key]}
+        order = sorted(
+            self.train, key=lambda patient: (listed.get(patient, 100), zlib.crc32(patient.encode()), patient)
+        )
         return tuple(sorted(order[: max(1, round(fraction * len(order)))]))
+
+
+def _patients(ids: object) -> tuple[str, ...]:
+    if not isinstance(ids, list):
+        raise TypeError(f"{ids!r} is no list")
+    return tuple(map(str, ids))
 
 
 def load_split(path: str | Path) -> Split:
     """Read a split: JSON with ``train`` and ``val``, and optionally ``label_fraction_percent``.
 
     Raises:
-        ConfigError: if the file is missing or malformed, or a patient stands on both sides.
+        ConfigError: if the file is missing or malformed, a patient stands on both sides, or labels are
+            to be used of a patient who is not trained on.
     """
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        train, val = tuple(map(str, content["train"])), tuple(map(str, content["val"]))
-        fractions = {int(key): tuple(map(str, ids)) for key, ids in content.get("label_fraction_percent", {}).items()}
+        train, val = _patients(content["train"]), _patients(content["val"])
+        listed = content.get("label_fraction_percent", {})
+        fractions = {int(key): _patients(ids) for key, ids in listed.items()}
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the split file ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -66,6 +82,9 @@ def load_split(path: str | Path) -> Split:
     both = sorted(set(train) & set(val))
     if both:
         raise ConfigError(f"{path}: patients on both sides of the split: {', '.join(both[:5])}")
+    strange = sorted({patient for ids in fractions.values() for patient in ids} - set(train))
+    if strange:
+        raise ConfigError(f"{path}: label_fraction_percent names patients not in train: {', '.join(strange[:5])}")
     return Split(train, val, fractions)
 
 

@@ -88,9 +88,7 @@ def match(a: Data, b: Data, radius: float) -> np.ndarray:
     return np.stack([mutual[alike], partner[alike]])
 
 
-def two_views(
-    variants: list[Data], seed: int, epoch: int, scan_id: str, options: ViewOptions
-) -> tuple[Data, Data]:
+def two_views(variants: list[Data], seed: int, epoch: int, scan_id: str, options: ViewOptions) -> tuple[Data, Data]:
     """Two augmented, overlapping regions of one scan, each from its own tessellation.
 
     Args:

@@ -125,9 +125,9 @@ def crop_table(table: np.ndarray, keep: np.ndarray) -> np.ndarray:
         keep: [M] indices of the nodes kept, in their new order.
 
     Returns:
-        [k, M] int64.
+        [k, M], dtype of ``table``.
     """
     new = np.full(table.shape[1], -1, dtype=np.int64)
     new[keep] = np.arange(len(keep))
     cropped = new[table[:, keep]]
-    return np.where(cropped < 0, np.arange(len(keep)), cropped)
+    return np.where(cropped < 0, np.arange(len(keep)), cropped).astype(table.dtype)

@@ -46,9 +46,7 @@ class GeometryBackbone(nn.Module):
         self.out_channels = out_channels
         scales = [2.0 * max(spacing, FINEST_SPACING) for spacing in spacings]
         self.pair = PairGeometryConv(k, scales, pair_channels)
-        self.inlet = nn.Sequential(
-            NodeNorm(self.pair.out_channels), dense(self.pair.out_channels, widths[0])
-        )
+        self.inlet = nn.Sequential(NodeNorm(self.pair.out_channels), dense(self.pair.out_channels, widths[0]))
         self.pyramid = Pyramid(widths)
         self.outlet = dense(widths[0], out_channels)
 

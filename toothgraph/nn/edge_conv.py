@@ -6,22 +6,46 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from toothgraph.errors import ConfigError
 
-def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False) -> Tensor:
+
+def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend: str = "native") -> Tensor:
     """Per node and channel, the maximum over its neighbours, without building the edges.
 
     Args:
         x: [M, C] values of the nodes that can be neighbours.
         neighbor_index: [k, N] neighbours of each node.
         padded: an index of M stands for no neighbour; a node that has none gets 0.
+        backend: ``native`` (torch alone) or ``scatter`` (torch-scatter, the extra ``toothgraph[scatter]``).
 
     Returns:
-        [N, C]. Gradients flow to the neighbour that won.
+        [N, C]. Gradients flow to the neighbour that won; of equal ones, to one.
+
+    Raises:
+        ConfigError: for an unknown backend, or one that is not installed.
     """
     bags = neighbor_index.t().contiguous()  # [N, k]
+    if backend == "native":
+        if padded:
+            return F.embedding_bag(bags, F.pad(x, (0, 0, 0, 1)), mode="max", padding_idx=len(x))
+        return F.embedding_bag(bags, x, mode="max")
+    if backend == "scatter":
+        return _scatter_max(x, bags, padded)
+    raise ConfigError(f'expected a backend of "native" or "scatter", got {backend!r}')
+
+
+def _scatter_max(x: Tensor, bags: Tensor, padded: bool) -> Tensor:
+    try:
+        from torch_scatter import segment_csr
+    except ImportError as error:
+        raise ConfigError("the backend scatter needs torch-scatter: pip install toothgraph[scatter]") from error
+    kept = bags.flatten()
+    size = torch.full_like(bags[:, 0], bags.shape[1])  # [N]
     if padded:
-        return F.embedding_bag(bags, F.pad(x, (0, 0, 0, 1)), mode="max", padding_idx=len(x))
-    return F.embedding_bag(bags, x, mode="max")
+        there = bags < len(x)
+        kept, size = bags[there], there.sum(dim=1)
+    ends = F.pad(size.cumsum(0), (1, 0))  # [N + 1]
+    return segment_csr(x[kept], ends, reduce="max")  # a node without neighbours gets 0
 
 
 class FastEdgeConv(nn.Module):

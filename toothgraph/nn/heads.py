@@ -28,6 +28,11 @@ class ProjectionHead(nn.Sequential):
         )
 
 
+def log_softmax(x: Tensor) -> Tensor:
+    """Log-probabilities over the last dimension, in float32 at least: in half precision they do not sum to 1."""
+    return x.log_softmax(dim=-1, dtype=torch.promote_types(x.dtype, torch.float32))
+
+
 def join_jaw(positions: Tensor, jaw: Tensor, batch: Tensor) -> Tensor:
     """Log-probabilities of the 33 classes from those of the 17 places in one jaw and of the two jaws.
 
@@ -75,9 +80,7 @@ class SegmentationHead(nn.Module):
         - output: [N, 33] log-probabilities
     """
 
-    def __init__(
-        self, in_channels: int, k: int, num_levels: int, widths: Sequence[int], dropout: float = 0.3
-    ) -> None:
+    def __init__(self, in_channels: int, k: int, num_levels: int, widths: Sequence[int], dropout: float = 0.3) -> None:
         super().__init__()
         self.k = k
         self.num_levels = num_levels
@@ -95,6 +98,6 @@ class SegmentationHead(nn.Module):
         code = F.one_hot(torch.where(jaw < 0, 2, jaw), 3).to(embedding.dtype)
         x = self.inlet(torch.cat([embedding, data.pos / LENGTH, data.normal, code[batch]], dim=1))
         x = self.pyramid(x, find_levels(data, self.k, self.num_levels), batch, size)
-        positions = self.classify(torch.cat([x, embedding], dim=1)).log_softmax(dim=1)
+        positions = log_softmax(self.classify(torch.cat([x, embedding], dim=1)))
         pooled = [global_max_pool(embedding, batch, size), global_mean_pool(embedding, batch, size)]
-        return join_jaw(positions, self.jaw(torch.cat(pooled, dim=1)).log_softmax(dim=1), batch)
+        return join_jaw(positions, log_softmax(self.jaw(torch.cat(pooled, dim=1))), batch)

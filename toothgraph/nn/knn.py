@@ -29,7 +29,9 @@ def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 1024) -> Tensor:
         square = part.square().sum(dim=1)
         for start in range(0, size, block):
             rows = part[start : start + block]
-            closeness = 2 * rows @ part.t() - square  # [B, size]: -(distance² − |row|²)
+            with torch.autocast(x.device.type, enabled=False):  # rounding would change who is near
+                product = rows @ part.t()
+            closeness = 2 * product - square  # [B, size]: -(distance² − |row|²)
             near = closeness.topk(min(k, size), dim=1).indices
             node = torch.arange(start, start + len(rows), device=x.device)
             sources.append(first + near.flatten())

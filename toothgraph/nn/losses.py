@@ -67,9 +67,13 @@ def info_nce(
         raise DataError(f'negatives must be "scan" or "batch", got {negatives!r}')
     if exclude_radius > 0 and pos is None:
         raise DataError("exclude_radius needs pos, the surface point of each pair")
+    for name, given in (("batch", batch), ("pos", pos)):
+        if given is not None and len(given) != len(a):
+            raise DataError(f"info_nce needs one row of {name} per pair, got {len(given)} for {len(a)} pairs")
+    if temperature <= 0:
+        raise DataError(f"info_nce needs a temperature above 0, got {temperature:g}")
     scan = torch.zeros(len(a), dtype=torch.long, device=a.device) if batch is None else batch
     ids, scan = torch.unique(scan, return_inverse=True)
-    weight = 1.0 / (torch.bincount(scan)[scan] * len(ids))  # [P]: each scan counts alike
     place = None
     if exclude_radius > 0 and pos is not None:
         # The scan number as a fourth, huge coordinate: pairs of different scans are never near.
@@ -82,12 +86,13 @@ def info_nce(
     with torch.autocast(a.device.type, enabled=False):
         dtype = torch.promote_types(a.dtype, torch.float32)
         a, b = a.to(dtype), b.to(dtype)
+        weight = (torch.bincount(scan)[scan] * len(ids)).to(dtype).reciprocal()  # [P]: each scan counts alike
         if normalize:
             a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
         total = a.new_zeros(())
         for part in parts:
             where = None if place is None else place[part]
-            w = weight[part].to(dtype)
+            w = weight[part]
             for x, y in ((a[part], b[part]), (b[part], a[part]))[: 2 if symmetric else 1]:
                 x = x / temperature
                 for first in range(0, len(part), block):
@@ -144,7 +149,8 @@ def match_top1(a: Tensor, b: Tensor, targets: Tensor, block: int = 1024) -> Tens
         scalar float32.
     """
     a, b = F.normalize(a.float(), dim=1), F.normalize(b.float(), dim=1)
-    best = [(a[first : first + block] @ b.t()).argmax(dim=1) for first in range(0, len(a), block)]
+    with torch.autocast(a.device.type, enabled=False):  # rounding would tie near candidates
+        best = [(a[first : first + block] @ b.t()).argmax(dim=1) for first in range(0, len(a), block)]
     return (torch.cat(best) == targets).float().mean()
 
 
@@ -168,10 +174,11 @@ def segmentation_loss(
         label_smoothing: share of the cross-entropy spread evenly over all classes.
 
     Returns:
-        scalar. Zero, with zero gradients, when nothing is labelled.
+        scalar, float32 also for half precision. Zero, with zero gradients, when nothing is labelled.
     """
     batch = torch.zeros_like(target) if batch is None else batch
     known = target >= 0
+    log_prob = log_prob.to(torch.promote_types(log_prob.dtype, torch.float32))  # half cannot sum a scan
     log_prob, target, batch = log_prob[known], target[known], batch[known]
     if len(target) == 0:
         return log_prob.sum()

@@ -49,9 +49,7 @@ def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
         return PaperBackbone(config.dynamic_k)
     if config.kind == "geometry":
         graph = config.graph
-        return GeometryBackbone(
-            graph.k, graph.spacings, config.widths, config.pair_channels, config.embedding
-        )
+        return GeometryBackbone(graph.k, graph.spacings, config.widths, config.pair_channels, config.embedding)
     raise ConfigError(f'expected a net of kind "geometry" or "paper", got {config.kind!r}')
 
 
@@ -85,9 +83,7 @@ class SegmentationNet(nn.Module):
             self.head = PaperHead(channels, config.dropout)
         else:
             levels = len(config.graph.spacings)
-            self.head = SegmentationHead(
-                channels, config.graph.k, levels, config.head_widths, config.dropout
-            )
+            self.head = SegmentationHead(channels, config.graph.k, levels, config.head_widths, config.dropout)
 
     def forward(self, data: Data, jaw: Tensor | None = None) -> Tensor:
         if jaw is None:

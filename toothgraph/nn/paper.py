@@ -14,13 +14,12 @@ from torch_geometric.data import Data
 from torch_geometric.nn import EdgeConv, global_max_pool
 
 from toothgraph.mesh.numbering import NUM_CLASSES
+from toothgraph.nn.heads import log_softmax
 from toothgraph.nn.knn import knn_edges
 
 
 def _layer(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(in_channels, out_channels, bias=False), nn.BatchNorm1d(out_channels), nn.Mish()
-    )
+    return nn.Sequential(nn.Linear(in_channels, out_channels, bias=False), nn.BatchNorm1d(out_channels), nn.Mish())
 
 
 def _mlp(*channels: int) -> nn.Sequential:
@@ -66,8 +65,7 @@ class PaperBackbone(nn.Module):
         self.k = k
         self.transform = TransformNet(15)
         self.blocks = nn.ModuleList(
-            EdgeConv(_mlp(*channels), aggr="max")
-            for channels in ((30, 128, 128, 64), (128, 64, 64, 64), (128, 64, 64))
+            EdgeConv(_mlp(*channels), aggr="max") for channels in ((30, 128, 128, 64), (128, 64, 64, 64), (128, 64, 64))
         )
         self.lift = _layer(192, 1024)
 
@@ -108,4 +106,4 @@ class PaperHead(nn.Module):
 
     def forward(self, embedding: Tensor, data: Data, jaw: Tensor) -> Tensor:
         code = F.one_hot(torch.where(jaw < 0, 2, jaw), 3)[:, :2].to(embedding.dtype)
-        return self.layers(torch.cat([embedding, self.jaw(code)[data.batch]], dim=1)).log_softmax(dim=1)
+        return log_softmax(self.layers(torch.cat([embedding, self.jaw(code)[data.batch]], dim=1)))

@@ -22,9 +22,7 @@ class NodeNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and len(x) < 2:
-            return F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
-            )
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         return super().forward(x)
 
 
@@ -66,9 +64,7 @@ def find_levels(data: Data, k: int, num_levels: int) -> Levels:
     finer = range(num_levels - 1)
     return Levels(
         nodes=nodes,
-        within=[
-            place[table[:, members]] for place, table, members in zip(places, tables, nodes, strict=True)
-        ],
+        within=[place[table[:, members]] for place, table, members in zip(places, tables, nodes, strict=True)],
         own=[places[fine][nodes[fine + 1]] for fine in finer],
         down=[places[fine][tables[fine][:, nodes[fine + 1]]] for fine in finer],
         up=[places[fine + 1][tables[fine + 1][:, nodes[fine]]] for fine in finer],
@@ -128,9 +124,7 @@ class Pyramid(nn.Module):
         self.entry = ResidualEdgeConv(widths[0])
         pairs = list(pairwise(widths))
         self.down = nn.ModuleList(Step(fine, fine, coarse) for fine, coarse in pairs)
-        self.deep = nn.ModuleList(
-            Chain(ResidualEdgeConv(coarse) for _ in range(depth)) for _, coarse in pairs
-        )
+        self.deep = nn.ModuleList(Chain(ResidualEdgeConv(coarse) for _ in range(depth)) for _, coarse in pairs)
         self.up = nn.ModuleList(Step(coarse, fine, fine) for fine, coarse in pairs)
         self.after = nn.ModuleList(ResidualEdgeConv(fine) for fine, _ in pairs)
         self.context = nn.Linear(2 * widths[-1], widths[-1]) if context else None

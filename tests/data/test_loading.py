@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.utils.data import Dataset
+
+from toothgraph.data import (
+    Augmentation,
+    LabelledGraphs,
+    Scan,
+    StepLoader,
+    StepSampler,
+    ViewOptions,
+    ViewPairs,
+    collate,
+    collate_pairs,
+)
+
+
+def test_a_resumed_sampler_gives_the_tail_of_the_whole() -> None:
+    whole = list(StepSampler(7, 3, seed=5, steps=20))
+    assert len(whole) == 20
+    for start in (0, 1, 7, 13, 20):
+        assert list(StepSampler(7, 3, seed=5, steps=20, start=start)) == whole[start:]
+
+
+@pytest.mark.parametrize("scans, batch_size", [(7, 3), (7, 7), (2, 5), (1, 4)])
+def test_every_scan_comes_once_per_epoch(scans: int, batch_size: int) -> None:
+    batches = list(StepSampler(scans, batch_size, seed=0, steps=4 * scans))
+    assert all(len(batch) == batch_size for batch in batches)
+    draws = Counter(draw for batch in batches for draw in batch)
+    assert draws == Counter((epoch, scan) for epoch in range(4 * batch_size) for scan in range(scans))
+
+
+def test_each_epoch_and_seed_has_an_order_of_its_own() -> None:
+    def orders(seed: int) -> list[list[int]]:
+        return [[scan for _, scan in batch] for batch in StepSampler(20, 20, seed=seed, steps=3)]
+
+    assert len({tuple(order) for order in orders(0) + orders(1)}) == 6
+    assert orders(0) == orders(0)
+
+
+def view_pairs(scans: list[Scan]) -> tuple[Dataset, Callable]:
+    return ViewPairs(scans, 3, ViewOptions(radius=1.5)), collate_pairs
+
+
+def labelled(scans: list[Scan]) -> tuple[Dataset, Callable]:
+    return LabelledGraphs(scans, 3, Augmentation(mirror=0.5), crop_probability=0.5, jaw_dropout=0.5), collate
+
+
+@pytest.mark.parametrize("kind", [view_pairs, labelled])
+def test_workers_change_nothing(scans: list[Scan], kind: Callable) -> None:
+    dataset, join = kind(scans)
+    runs = []
+    for workers in (0, 2):
+        sampler = StepSampler(2, 2, seed=1, steps=4)
+        loader = StepLoader(dataset, batch_sampler=sampler, num_workers=workers, collate_fn=join)
+        runs.append(list(loader))
+    for alone, helped in zip(*runs, strict=True):
+        assert alone.keys() == helped.keys()
+        assert alone.scan_id == helped.scan_id
+        for key, value in alone.items():
+            if isinstance(value, torch.Tensor):
+                assert torch.equal(value, helped[key]), key
+
+
+def test_labelled_graphs(scans: list[Scan]) -> None:
+    assert len(LabelledGraphs(scans, 0, Augmentation(), 0, 0)) == len(ViewPairs(scans, 0, ViewOptions())) == 2
+    whole = LabelledGraphs(scans, 0, Augmentation(), crop_probability=0, jaw_dropout=0)
+    cut = LabelledGraphs(scans, 0, Augmentation(), crop_probability=1, jaw_dropout=1)
+    sizes = {variant.num_nodes for variant in scans[1].variants}
+    seen = set()
+    for epoch in range(6):
+        graph, part = whole[epoch, 1], cut[epoch, 1]
+        seen.add(graph.num_nodes)
+        assert graph.jaw.tolist() == [1] and part.jaw.tolist() == [-1]
+        assert 0.5 * min(sizes) - 1 <= part.num_nodes < max(sizes)
+        assert len(part.y) == part.num_nodes
+    assert seen == sizes  # both tessellations are used
+    assert all(variant.jaw.tolist() == [1] for variant in scans[1].variants)  # the stored ones stay
+    assert torch.equal(whole[3, 1].x, whole[3, 1].x)
+    assert not torch.equal(whole[3, 1].pos[:9], whole[4, 1].pos[:9])

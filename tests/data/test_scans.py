@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+
+from toothgraph.data import Scan, prepare_scan, read_scans
+from toothgraph.data.scans import labelled_faces, plain, scan_names, without_labels
+from toothgraph.errors import DataError
+from toothgraph.graph import GraphSpec, scan_graph
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.synthetic.write import write_synthetic
+
+
+def test_names_are_stems_made_unique_by_their_folder() -> None:
+    files = [Path("a/1_U.ply"), Path("b/scan.ply"), Path("c/scan.stl")]
+    assert scan_names(files) == ["1_U", "b_scan", "c_scan"]
+    assert scan_names([]) == []
+
+
+def test_names_that_stay_the_same_are_refused() -> None:
+    with pytest.raises(DataError, match=r"b_scan: x/b/scan\.ply, y/b/scan\.ply; rename"):
+        scan_names([Path("x/b/scan.ply"), Path("y/b/scan.ply")])
+
+
+def test_the_first_variant_is_the_plain_one(arch: Mesh, scan: Scan, small_spec: GraphSpec) -> None:
+    assert len(scan.variants) == 3 and scan.scan_id == arch.scan_id
+    assert torch.equal(scan.variants[0].x, scan_graph(arch, small_spec)[0].x)
+    again = prepare_scan(arch, small_spec, variants=2, seed=7)
+    assert torch.equal(again.variants[1].x, scan.variants[1].x)
+    other = prepare_scan(arch, small_spec, variants=2, seed=8)
+    assert other.variants[1].x.shape != again.variants[1].x.shape
+    assert scan.variants[1].num_nodes != scan.variants[2].num_nodes
+
+
+def test_labels_are_counted_and_can_be_taken_away(scan: Scan) -> None:
+    assert scan.labelled
+    assert labelled_faces([scan, scan]) == 2 * int((scan.variants[0].y >= 0).sum())
+    bare = without_labels(scan)
+    assert not bare.labelled and labelled_faces([bare]) == 0
+    for stripped, graph in zip(bare.variants, scan.variants, strict=True):
+        assert "y" not in stripped and stripped.jaw.tolist() == [-1]
+        assert "y" in graph and graph.jaw.tolist() == [0]  # the given one stays
+    unknown = plain(scan.variants[0])
+    unknown.y = torch.full_like(unknown.y, -1)
+    assert not Scan("u", [unknown]).labelled
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("scans")
+    write_synthetic(path, scans=2, faces=2000, seed=0)
+    (path / "0001_upper.stl").write_bytes(b"solid broken, and nothing more")
+    return path
+
+
+def test_a_broken_file_is_named_and_left_out(
+    folder: Path, small_spec: GraphSpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="toothgraph"):
+        scans = read_scans([folder], small_spec, variants=1, seed=0)
+    assert [scan.scan_id for scan in scans] == ["0000_lower", "0000_upper"]
+    assert [scan.variants[0].jaw.tolist() for scan in scans] == [[1], [0]]
+    assert all(scan.labelled for scan in scans)
+    assert [scan.variants[0].scan_id for scan in scans] == ["0000_lower", "0000_upper"]
+    warned = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert len(warned) == 1 and "0001_upper" in warned[0]
+
+
+def test_only_wanted_scans_are_read(folder: Path, small_spec: GraphSpec) -> None:
+    seen: list[Path] = []
+
+    def watch(files):
+        for path in files:
+            seen.append(path)
+            yield path
+
+    scans = read_scans([folder], small_spec, variants=1, seed=0, keep=lambda name: name == "0000_lower", progress=watch)
+    assert [scan.scan_id for scan in scans] == ["0000_lower"]
+    assert [path.stem for path in seen] == ["0000_lower"]
+
+
+def test_no_usable_scan_is_an_error(folder: Path, small_spec: GraphSpec) -> None:
+    with pytest.raises(DataError, match=r"none of the 3 scans found .*\(0 were wanted\)"):
+        read_scans([folder], small_spec, variants=1, seed=0, keep=lambda name: False)

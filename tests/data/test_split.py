@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from toothgraph.data import Split, load_split, make_split, patient_of
+from toothgraph.data.split import of_patients
+from toothgraph.errors import ConfigError, DataError
+
+
+@pytest.mark.parametrize(
+    "scan_id, patient",
+    [
+        ("007_L", "007"),
+        ("007_U", "007"),
+        ("01F4JV8X_upper", "01F4JV8X"),
+        ("01F4JV8X_lower", "01F4JV8X"),
+        ("LOWER-12", "12"),
+        ("Upper.12", "12"),
+        ("12L", "12"),
+        ("follower", "follower"),
+        ("LUKE_7", "LUKE_7"),
+        ("plain", "plain"),
+    ],
+)
+def test_a_patient_is_the_name_without_the_jaw(scan_id: str, patient: str) -> None:
+    assert patient_of(scan_id) == patient
+
+
+@pytest.mark.parametrize(
+    "upper, lower",
+    [("L_12_upper", "L_12_lower"), ("12_U_upper", "12_U_lower"), ("a_upper_x", "a_lower_x"), ("U", "L")],
+)
+def test_both_jaws_of_a_patient_have_one_name(upper: str, lower: str) -> None:
+    assert patient_of(upper) == patient_of(lower)
+
+
+def test_labels_by_fraction_are_nested() -> None:
+    split = Split(tuple(f"p{n}" for n in range(40)), ("v",), {})
+    fractions = (0.01, 0.05, 0.1, 0.2, 0.5, 0.9, 1.0)
+    chosen = [set(split.labelled(fraction)) for fraction in fractions]
+    assert [len(patients) for patients in chosen] == [1, 2, 4, 8, 20, 36, 40]
+    assert all(small < large for small, large in pairwise(chosen))
+    assert Split(tuple(reversed(split.train)), ("v",), {}).labelled(0.2) == split.labelled(0.2)
+
+
+def test_a_listed_fraction_is_taken_as_listed() -> None:
+    split = Split(("a", "b", "c"), ("v",), {10: ("c",)})
+    assert split.labelled(0.1) == ("c",)
+    assert split.labelled(1.0) == ("a", "b", "c")
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.1, 1.1, float("nan")])
+def test_a_fraction_out_of_range_is_refused(fraction: float) -> None:
+    with pytest.raises(ConfigError, match="label fraction above 0"):
+        Split(("a",), ("b",), {}).labelled(fraction)
+
+
+def test_a_split_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps({"train": ["1", 2], "val": ["3"], "label_fraction_percent": {"50": [2]}}))
+    assert load_split(path) == Split(("1", "2"), ("3",), {50: ("2",)})
+    path.write_text(json.dumps({"train": ["1"], "val": []}))
+    assert load_split(str(path)).fractions == {}
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "expected a JSON split"),
+        ("[]", "expected a JSON split"),
+        ('{"train": ["1"]}', "'val'"),
+        ('{"train": 5, "val": []}', "expected a JSON split"),
+        ('{"train": "abc", "val": ["d"]}', "expected a JSON split"),
+        ('{"train": ["1"], "val": ["2"], "label_fraction_percent": [1]}', "expected a JSON split"),
+        ('{"train": ["1"], "val": ["2"], "label_fraction_percent": {"few": ["1"]}}', "few"),
+        ('{"train": ["1", "2"], "val": ["2"]}', "both sides of the split: 2"),
+        ('{"train": ["1"], "val": ["2"], "label_fraction_percent": {"10": ["2"]}}', "not in train: 2"),
+    ],
+)
+def test_a_malformed_split_is_refused_with_its_path(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "split.json"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_split(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_split_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.json: cannot read"):
+        load_split(tmp_path / "nowhere.json")
+
+
+def test_make_split_keeps_both_jaws_on_one_side() -> None:
+    names = [f"{n:03d}_{jaw}" for n in range(20) for jaw in "UL"]
+    split = make_split(names, 0.2, seed=0)
+    assert len(split.train) == 16 and len(split.val) == 4
+    assert set(split.train) | set(split.val) == {f"{n:03d}" for n in range(20)}
+    assert not set(split.train) & set(split.val)
+    assert split == make_split(names[::-1], 0.2, seed=0)
+    assert split != make_split(names, 0.2, seed=1)
+    assert len(of_patients(names, names, split.val)) == 8
+
+
+@pytest.mark.parametrize("fraction, held", [(0.0, 1), (0.5, 2), (1.0, 2)])
+def test_neither_side_is_ever_empty(fraction: float, held: int) -> None:
+    split = make_split(["a", "b", "c"], fraction, seed=0)
+    assert (len(split.train), len(split.val)) == (3 - held, held)
+
+
+@pytest.mark.parametrize("names", [[], ["1_U"], ["1_U", "1_L"], ["upper", "lower"]])
+def test_one_patient_is_too_few(names: list[str]) -> None:
+    with pytest.raises(DataError, match="at least 2"):
+        make_split(names, 0.2, seed=0)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+import pytest
+from torch_geometric.data import Data
+
+from toothgraph.graph import crop_table, dilated_tables, knn_table, ring_table, thin, to_networkx
+
+CHAIN = np.array([[0, 1, 1, 2, 2, 3, 3, 4], [1, 0, 2, 1, 3, 2, 4, 3]])
+
+
+def points(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(scale=5, size=(n, 3))
+
+
+def brute_force(pos: np.ndarray, k: int, pool: np.ndarray) -> np.ndarray:
+    table = np.empty((k, len(pos)), dtype=np.int64)
+    for n, p in enumerate(pos):
+        others = pool[pool != n]
+        near = others[np.argsort(np.linalg.norm(pos[others] - p, axis=1))][:k]
+        table[:, n] = np.concatenate([near, np.full(k - len(near), n)])
+    return table
+
+
+@pytest.mark.parametrize("n, k", [(60, 5), (60, 1), (6, 5), (4, 9), (1, 3)])
+def test_knn_against_brute_force(n: int, k: int) -> None:
+    pos = points(n)
+    table = knn_table(pos, k)
+    assert table.shape == (k, n)
+    assert table.dtype == np.int64
+    assert np.array_equal(table, brute_force(pos, k, np.arange(n)))
+
+
+@pytest.mark.parametrize("size", [1, 3, 20])
+def test_knn_among_candidates(size: int) -> None:
+    pos = points(60)
+    pool = np.random.default_rng(1).permutation(60)[:size]
+    assert np.array_equal(knn_table(pos, 5, pool), brute_force(pos, 5, pool))
+
+
+def test_knn_without_candidates_or_points() -> None:
+    nobody = np.zeros(0, dtype=np.int64)
+    assert knn_table(points(3), 2, nobody).tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert knn_table(np.zeros((0, 3)), 2).shape == (2, 0)
+
+
+def test_knn_of_points_in_the_same_place() -> None:
+    pos = np.repeat(points(4), 5, axis=0)  # five of each
+    table = knn_table(pos, 4)
+    assert np.array_equal(np.sort(table // 5, axis=0), np.tile(np.repeat(np.arange(4), 5), (4, 1)))
+    assert (table != np.arange(20)).all()
+    assert all(len(set(column)) == 4 for column in table.T.tolist())
+
+
+def test_knn_with_more_twins_than_neighbours() -> None:
+    table = knn_table(np.zeros((9, 3)), 3)
+    assert (table != np.arange(9)).all()
+    assert all(len(set(column)) == 3 for column in table.T.tolist())
+
+
+def test_thin_keeps_one_point_per_cube_nearest_to_its_centre() -> None:
+    pos = np.array([[0.1, 0.5, 0.5], [0.4, 0.5, 0.5], [1.2, 0.5, 0.5], [-0.2, 0.5, 0.5], [-0.4, 0.5, 0.5]])
+    assert thin(pos, 1.0).tolist() == [1, 2, 4]
+    assert thin(np.zeros((0, 3)), 1.0).tolist() == []
+
+
+def test_thin_fills_every_cube_once_whatever_the_order() -> None:
+    pos = points(300)
+    chosen = thin(pos, 2.5)
+    cells = set(map(tuple, np.floor(pos / 2.5).astype(int).tolist()))
+    assert len(chosen) == len(cells)
+    assert set(map(tuple, np.floor(pos[chosen] / 2.5).astype(int).tolist())) == cells
+    order = np.random.default_rng(3).permutation(300)
+    assert set(order[thin(pos[order], 2.5)]) == set(chosen)
+
+
+def test_dilated_tables_are_nested() -> None:
+    pos = points(400)
+    spacings = (0.0, 2.0, 4.0, 8.0)
+    table, level = dilated_tables(pos, 5, spacings)
+    assert table.shape == (20, 400)
+    nodes = np.arange(400)
+    for number, rows in enumerate(np.split(table, 4)):
+        if number:
+            kept = nodes[thin(pos[nodes], spacings[number])]
+            assert 0 < len(kept) < len(nodes)
+            nodes = kept
+        assert np.array_equal(np.flatnonzero(level >= number), nodes)
+        missing = rows == np.arange(400)
+        assert (level[rows][~missing] >= number).all()
+        assert np.array_equal(rows, brute_force(pos, 5, nodes))
+
+
+def test_no_level_no_table() -> None:
+    table, level = dilated_tables(points(7), 5, ())
+    assert table.shape == (0, 7)
+    assert level.tolist() == [0] * 7
+
+
+def test_rings_of_a_chain_by_hand() -> None:
+    one = ring_table(CHAIN, 5, 1)
+    assert one.tolist() == [[1, 0, 1, 2, 3], [0, 2, 3, 4, 4]]
+    two = ring_table(CHAIN, 5, 2)
+    assert two.tolist() == [[1, 0, 1, 2, 3], [2, 2, 3, 4, 2], [0, 3, 0, 1, 4], [0, 1, 4, 3, 4]]
+
+
+def test_rings_are_cut_or_filled_to_k() -> None:
+    full = ring_table(CHAIN, 5, 2)
+    assert np.array_equal(ring_table(CHAIN, 5, 2, k=2), full[:2])
+    longer = ring_table(CHAIN, 5, 2, k=6)
+    assert np.array_equal(longer[:4], full)
+    assert (longer[4:] == np.arange(5)).all()
+
+
+def test_rings_without_edges() -> None:
+    nothing = np.zeros((2, 0), dtype=np.int64)
+    assert ring_table(nothing, 3, 2).shape == (0, 3)
+    assert ring_table(nothing, 3, 2, k=2).tolist() == [[0, 1, 2]] * 2
+
+
+@pytest.mark.parametrize("rings", [1, 3])
+def test_rings_against_networkx(arch_graph: Data, rings: int) -> None:
+    table = ring_table(arch_graph.edge_index.numpy(), arch_graph.num_nodes, rings)
+    graph = to_networkx(arch_graph)
+    largest = 0
+    for node in graph:
+        steps = nx.single_source_shortest_path_length(graph, node, cutoff=rings)
+        expected = sorted((s, n) for n, s in steps.items() if n != node)
+        largest = max(largest, len(expected))
+        assert table[: len(expected), node].tolist() == [n for _, n in expected]
+        assert (table[len(expected) :, node] == node).all()
+    assert len(table) == largest
+
+
+def test_crop_table_by_hand() -> None:
+    table = np.array([[1, 2, 3, 2], [3, 3, 0, 1]])
+    # kept in the order 3, 1: node 3 becomes 0 and node 1 becomes 1; 2 is cut away
+    assert crop_table(table, np.array([3, 1])).tolist() == [[0, 1], [1, 0]]
+    assert np.array_equal(crop_table(table, np.arange(4)), table)
+    assert crop_table(table, np.zeros(0, dtype=np.int64)).shape == (2, 0)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from toothgraph.nn import knn_edges
+
+
+def neighbours(edge_index: torch.Tensor, nodes: int) -> list[set[int]]:
+    source, target = edge_index
+    return [set(source[target == node].tolist()) for node in range(nodes)]
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_against_brute_force(block: int) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(50, 6) + 20  # far from the origin
+    edge_index = knn_edges(x, 5, torch.zeros(50, dtype=torch.long), block=block)
+    assert edge_index.shape == (2, 250)
+    nearest = torch.cdist(x.double(), x.double()).topk(5, largest=False).indices
+    found = neighbours(edge_index, 50)
+    assert found == [set(row) for row in nearest.tolist()]
+    assert all(node in near for node, near in enumerate(found))
+
+
+def test_scans_stay_apart_and_small_ones_use_all_their_nodes() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(14, 3)
+    batch = torch.tensor([0] * 10 + [2] * 3 + [3])  # scan 1 has no nodes
+    found = neighbours(knn_edges(x, 4, batch), 14)
+    alone = neighbours(knn_edges(x[:10], 4, batch[:10]), 10)
+    assert found == [*alone, *[{10, 11, 12}] * 3, {13}]
+
+
+def test_no_nodes() -> None:
+    assert knn_edges(torch.zeros(0, 3), 4, torch.zeros(0, dtype=torch.long)).shape == (2, 0)
+
+
+def test_autocast_does_not_coarsen_distances() -> None:
+    torch.manual_seed(0)
+    x, batch = torch.randn(200, 15), torch.zeros(200, dtype=torch.long)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = knn_edges(x, 8, batch)
+    assert torch.equal(found, knn_edges(x, 8, batch))
