@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from toothgraph.errors import ConfigError
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -30,6 +32,17 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def check_folder(path: Path) -> None:
+    """Whether ``path`` is a folder or can become one; worth asking before hours of work.
+
+    Raises:
+        ConfigError: if it, or what it would lie in, is a file.
+    """
+    there = next(place for place in (path, *path.parents) if place.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{there}: expected a folder to write to, found a file; choose another --out")
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -188,9 +188,7 @@ def check_real(folder: Path, palette: Palette, path: Path) -> int:
     return int((mesh.labels < 0).sum())
 
 
-@pytest.mark.parametrize(
-    "name", ["3d-iosseg/007_L.ply", "3d-iosseg/045_U.ply", "teeth3ds/CLNVA9MZ_lower.ply"]
-)
+@pytest.mark.parametrize("name", ["3d-iosseg/007_L.ply", "3d-iosseg/045_U.ply", "teeth3ds/CLNVA9MZ_lower.ply"])
 def test_a_real_scan(name: str, data_dir: Path) -> None:
     palette = load_palette(f"{data_dir / 'palettes.json'}:{name.split('/')[0]}")
     assert check_real(data_dir, palette, data_dir / name) == 0

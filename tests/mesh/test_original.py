@@ -13,8 +13,7 @@ from toothgraph.mesh.vote import majority
 
 # a quad, a flat face far from it, a triangle, the triangle again, and loose vertices; centimetres
 OBJ = (
-    "v 0 0 0\nv 4 0 0\nv 4 4 0\nv 0 4 0\nv 9 0 0\nv 8 3 0\nv nan 0 0\nv -1 -1 0\n"
-    "f 1 2 3 4\nf 5 6 6\nf 2 5 3\nf 3 2 5\n"
+    "v 0 0 0\nv 4 0 0\nv 4 4 0\nv 0 4 0\nv 9 0 0\nv 8 3 0\nv nan 0 0\nv -1 -1 0\nf 1 2 3 4\nf 5 6 6\nf 2 5 3\nf 3 2 5\n"
 )
 
 
@@ -35,12 +34,8 @@ def test_faces_there_and_back(mesh: Mesh) -> None:
 
 def test_vertices_take_the_largest_area(mesh: Mesh) -> None:
     # vertex 2 touches 8 cm² of the quad's first half and 10 cm² of the triangle; vertex 3 both halves
-    np.testing.assert_array_equal(
-        vertices_to_original(mesh, np.array([11, 12, 13])), [11, 13, 13, 12, 13, 13, 0, 11]
-    )
-    np.testing.assert_array_equal(
-        vertices_to_original(mesh, np.array([11, 11, 13])), [11, 13, 11, 11, 13, 13, 0, 11]
-    )
+    np.testing.assert_array_equal(vertices_to_original(mesh, np.array([11, 12, 13])), [11, 13, 13, 12, 13, 13, 0, 11])
+    np.testing.assert_array_equal(vertices_to_original(mesh, np.array([11, 11, 13])), [11, 13, 11, 11, 13, 13, 0, 11])
 
 
 def test_a_mesh_made_in_memory_is_its_own_original(patch: Mesh) -> None:

@@ -31,9 +31,7 @@ def test_labels_snap_to_the_nearest_or_stay_unknown(file: Path) -> None:
     rgb = [[0, 0, 0], [12, 0, 0], [20, 0, 0], [38, 3, 0], [40, 25, 0], [250, 255, 255]]
     np.testing.assert_array_equal(upper.labels(np.array(rgb)), [11, 11, -1, 12, -1, 0])
     # between 12 and 31, four units apart, only exact colours are sure
-    np.testing.assert_array_equal(
-        palette.labels(np.array([[40, 0, 0], [44, 0, 0], [42, 0, 0]])), [12, 31, -1]
-    )
+    np.testing.assert_array_equal(palette.labels(np.array([[40, 0, 0], [44, 0, 0], [42, 0, 0]])), [12, 31, -1])
 
 
 def test_jaw_and_share(file: Path) -> None:

@@ -49,9 +49,7 @@ def patches(faces: np.ndarray) -> int:
         for k in range(3):
             a, b = corners[k], corners[(k + 1) % 3]
             owners.setdefault((min(a, b), max(a, b)), []).append(face)
-    pairs = np.array([(faces_[0], other) for faces_ in owners.values() for other in faces_[1:]]).reshape(
-        -1, 2
-    )
+    pairs = np.array([(faces_[0], other) for faces_ in owners.values() for other in faces_[1:]]).reshape(-1, 2)
     graph = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(faces), len(faces)))
     return connected_components(graph, directed=False)[0]
 
@@ -199,9 +197,7 @@ def test_files_read_back_equal_and_do_not_depend_on_how_many(tmp_path: Path) -> 
 
 
 def test_command_writes_and_says_so_and_refuses_what_it_cannot(tmp_path: Path) -> None:
-    result = CliRunner().invoke(
-        synth, [str(tmp_path / "out"), "--scans", "1", "--faces", "2000", "--seed", "4"]
-    )
+    result = CliRunner().invoke(synth, [str(tmp_path / "out"), "--scans", "1", "--faces", "2000", "--seed", "4"])
     assert result.exit_code == 0, result.output
     assert result.output.count("\n") == 1 and str(tmp_path / "out") in result.output
     assert (tmp_path / "out" / "0000_upper.txt").is_file()
@@ -211,9 +207,7 @@ def test_command_writes_and_says_so_and_refuses_what_it_cannot(tmp_path: Path) -
     assert not (tmp_path / "no").exists()
 
 
-@pytest.mark.skipif(
-    "TOOTHGRAPH_DATA" not in os.environ, reason="TOOTHGRAPH_DATA names no folder of real scans"
-)
+@pytest.mark.skipif("TOOTHGRAPH_DATA" not in os.environ, reason="TOOTHGRAPH_DATA names no folder of real scans")
 @pytest.mark.parametrize(("name", "jaw"), [("007_U", UPPER), ("007_L", LOWER)])
 def test_teeth_stand_where_a_real_arch_has_them(name: str, jaw: int) -> None:
     root = Path(os.environ["TOOTHGRAPH_DATA"])

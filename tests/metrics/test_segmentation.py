@@ -31,12 +31,8 @@ def strip(count: int, width: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
 def bumpy(side: int, step: float, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A bent grid of 2·side² faces with blobs of labels, some of them unknown."""
     rng = np.random.default_rng(seed)
-    grid = np.stack(np.meshgrid(np.arange(side + 1), np.arange(side + 1), indexing="ij"), axis=-1).reshape(
-        -1, 2
-    )
-    vertices = np.column_stack([grid * step, np.zeros(len(grid))]) + rng.normal(
-        0, 0.15 * step, (len(grid), 3)
-    )
+    grid = np.stack(np.meshgrid(np.arange(side + 1), np.arange(side + 1), indexing="ij"), axis=-1).reshape(-1, 2)
+    vertices = np.column_stack([grid * step, np.zeros(len(grid))]) + rng.normal(0, 0.15 * step, (len(grid), 3))
     corner = (np.arange(side)[:, None] * (side + 1) + np.arange(side)).ravel()
     lower = np.stack([corner, corner + side + 1, corner + 1], axis=1)
     upper = np.stack([corner + 1, corner + side + 1, corner + side + 2], axis=1)
@@ -156,9 +152,7 @@ def test_boundary_without_a_centroid_nearby_gives_none() -> None:
 
 @pytest.mark.parametrize("step", [0.2, 0.9, 3.0])
 @pytest.mark.parametrize(("seed", "chunk"), [(0, 4096), (1, 7)])
-def test_boundary_equals_brute_force(
-    step: float, seed: int, chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_boundary_equals_brute_force(step: float, seed: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("toothgraph.metrics.segmentation._CHUNK", chunk)
     vertices, faces, labels = bumpy(13, step, seed)
     expected = brute_force_boundary(vertices, faces, labels)
@@ -193,9 +187,7 @@ def test_scores_do_not_depend_on_order_or_sharing_of_vertices() -> None:
     turned = np.roll(faces[order], 1, axis=1)
     assert surface_scores(vertices, turned, truth[order], prediction[order], UPPER) == pytest.approx(expected)
     soup = np.arange(3 * len(faces)).reshape(-1, 3)
-    assert surface_scores(vertices[faces].reshape(-1, 3), soup, truth, prediction, UPPER) == pytest.approx(
-        expected
-    )
+    assert surface_scores(vertices[faces].reshape(-1, 3), soup, truth, prediction, UPPER) == pytest.approx(expected)
 
 
 def test_quads_and_filled_rows() -> None:
@@ -240,9 +232,7 @@ def test_unknown_jaw_is_taken_from_the_truth() -> None:
 def test_truth_of_the_other_jaw_is_an_error() -> None:
     vertices, faces = strip(2)
     truth = np.array([0, 0, 31, 31])
-    with pytest.raises(
-        LabelError, match="expected the true labels of the upper jaw, found mostly teeth of the lower"
-    ):
+    with pytest.raises(LabelError, match="expected the true labels of the upper jaw, found mostly teeth of the lower"):
         surface_scores(vertices, faces, truth, truth, UPPER)
 
 
@@ -273,6 +263,4 @@ def test_per_tooth_averages_to_miou_of_a_single_scan() -> None:
     _, _, truth = bumpy(12, 0.6, 7)
     prediction = np.random.default_rng(8).permutation(truth)
     table = confusion(truth, prediction)
-    assert np.mean([row["iou"] for row in per_tooth([table])]) == pytest.approx(
-        class_scores(table, UPPER)["miou"]
-    )
+    assert np.mean([row["iou"] for row in per_tooth([table])]) == pytest.approx(class_scores(table, UPPER)["miou"])

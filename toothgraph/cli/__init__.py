@@ -32,6 +32,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ToothgraphError as error:
             _fail(str(error))
+        except BrokenPipeError:  # the reader of our output has gone, as `head` does: click ends quietly
+            raise
         except OSError as error:  # a full disk, a folder that may not be written to
             place = f"{error.filename}: " if error.filename else ""
             _fail(f"{place}{error.strerror or error}")

@@ -53,11 +53,13 @@ def evaluate(
     """
     from toothgraph import provenance
     from toothgraph.fields import METRICS
-    from toothgraph.files import write_text
+    from toothgraph.files import check_folder, write_text
     from toothgraph.inference.evaluate import report
     from toothgraph.training.checkpoint import load_segmentation
 
     files = choose_scans(scans, split, subset)
+    check_folder(out.parent)
+    refuse_overwriting(files, out)
     colours = named_palette(palette)
     net, source = load_segmentation(model)
     net.to(choose_device(device))
@@ -89,6 +91,14 @@ def evaluate(
         raise ToothgraphError(f"{len(failures)} of {len(files)} scans could not be scored; see above")
 
 
+def refuse_overwriting(files: list[Path], out: Path) -> None:
+    """Raises ConfigError where --out is a scan or its label file."""
+    own = out.resolve()
+    for file in files:
+        if own in (file.resolve(), *(file.resolve().with_suffix(suffix) for suffix in (".json", ".txt"))):
+            raise ConfigError(f"{out}: --out is {file.name} itself or its label file; choose another")
+
+
 def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None) -> list[Path]:
     """The files to score: all, or those of the split's patients."""
     from toothgraph.data.scans import scan_names
@@ -115,8 +125,9 @@ def score_file(net: Any, file: Path, jaw: int | None, palette: Any, unit: str) -
     from toothgraph.mesh.numbering import jaw_from_name
 
     start = time.perf_counter()
-    mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw_from_name(file) if jaw is None else jaw)
+    mesh = read_scan(file, unit=unit, palette=palette)
     if mesh.labels is None or not (mesh.labels >= 0).any():
         raise LabelError(f"{file}: has no labels to score against")
-    prediction = predict_mesh(net, mesh, mesh.jaw)
+    # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
+    prediction = predict_mesh(net, mesh, jaw_from_name(file) if jaw is None else jaw)
     return score_prediction(mesh, prediction, time.perf_counter() - start)

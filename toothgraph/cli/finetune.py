@@ -10,6 +10,7 @@ import click
 
 from toothgraph.cli.options import (
     PATH,
+    check_training,
     load_training_scans,
     palette_option,
     scans_argument,
@@ -44,5 +45,6 @@ def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
             raise ConfigError(f"{run['init']}: holds a net of kind {net.kind!r}, preset {preset!r} wants {kind!r}")
         presets = {preset: replace(presets[preset], net=net)}
     options = make_config(presets, preset, layers)
+    check_training(out, resume, options.device)
     found, split = load_training_scans(scans, run, options, fraction=options.label_fraction, labels=True)
     train(out, lambda: run_finetuning(found, split, out, options, init=run["init"], resume=resume))

@@ -17,8 +17,9 @@ def info() -> None:
     machine = provenance.hardware()
     click.echo(f"{'processor':<20} {machine['processor']}, {machine['cores']} cores, {machine['threads']} threads")
     click.echo(f"{'gpu':<20} {', '.join(machine['gpus']) or 'none'}")
-    mps = torch.backends.mps.is_available()
-    click.echo(f"{'device (auto)':<20} {'cuda' if machine['gpus'] else 'mps' if mps else 'cpu'}")
-    for backend, package in (("scatter", "torch-scatter"), ("triton", "triton")):
-        found = provenance.package_version(package)
-        click.echo(f"{'backend ' + backend:<20} {found or 'not installed'}")
+    click.echo(f"{'device (auto)':<20} {'cuda' if torch.cuda.is_available() else 'cpu'}")
+    click.echo(f"{'backend native':<20} torch {torch.__version__}")
+    scatter = provenance.package_version("torch-scatter")
+    click.echo(
+        f"{'backend scatter':<20} {'torch-scatter ' + scatter if scatter else 'not installed (an optional extra)'}"
+    )

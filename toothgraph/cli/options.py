@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from toothgraph.data.scans import Scan
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
+UNITS = ("mm", "cm", "m", "inch")
+PRESETS = ("default", "paper")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH)
-unit_option = click.option(
-    "--unit", type=click.Choice(["mm", "cm", "m", "inch"]), help="Unit of length in the files.  [default: mm]"
-)
+unit_option = click.option("--unit", type=click.Choice(UNITS), help="Unit of length in the files.  [default: mm]")
 palette_option = click.option(
     "--palette", metavar="FILE:SET", help="What face or vertex colours mean: a set of a palette file."
 )
@@ -49,7 +50,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--out", type=PATH, required=True, help="Run folder to write."),
         click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one."),
         click.option("--config", type=FILE, help="TOML file; every option can stand there."),
-        click.option("--preset", type=click.Choice(["default", "paper"]), help="Where options start from."),
+        click.option("--preset", type=click.Choice(PRESETS), help="Where options start from."),
         split_option,
         click.option("--steps", type=int, help="Optimiser steps."),
         click.option("--epochs", type=int, help="Passes over the scans, instead of steps."),
@@ -78,12 +79,28 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
 
     stated = {name: value for name, value in given.items() if value is not None}
     file = read_toml(config_file) if config_file else {}
-    run = {name: stated.pop(name, file.pop(name, None)) for name in RUN_KEYS}
+    own = {name: file.pop(name) for name in RUN_KEYS if name in file and name in given}
+    strange = [name for name, value in own.items() if not isinstance(value, str)]
+    if strange:
+        raise ConfigError(f"{config_file}: {strange[0]}: expected a text in quotes, got {own[strange[0]]!r}")
+    run = {name: stated.pop(name, own.get(name)) for name in RUN_KEYS}
+    for name, choices in (("preset", PRESETS), ("unit", UNITS)):
+        if run[name] is not None and run[name] not in choices:
+            raise ConfigError(f"{config_file}: {name}: expected one of {', '.join(choices)}, got {run[name]!r}")
     for layer in (file, stated):
         faces = layer.pop("faces", None)
         if faces is not None:
-            layer["net"] = {**layer.get("net", {}), "graph": {**layer.get("net", {}).get("graph", {}), "faces": faces}}
+            _set_faces(layer, faces, str(config_file))
     return run, [(str(config_file), file), ("command line", stated)]
+
+
+def _set_faces(layer: dict[str, Any], faces: Any, source: str) -> None:
+    """``faces`` is short for ``net.graph.faces``."""
+    net = layer.get("net", {})
+    graph = net.get("graph", {}) if isinstance(net, dict) else None
+    if not isinstance(graph, dict):
+        raise ConfigError(f"{source}: expected tables [net] and [net.graph], got net = {net!r}")
+    layer["net"] = {**net, "graph": {**graph, "faces": faces}}
 
 
 def named_palette(spec: str | None) -> Palette | None:
@@ -97,13 +114,18 @@ def load_training_scans(
     paths: tuple[Path, ...], run: dict[str, Any], config: Any, *, fraction: float = 1.0, labels: bool
 ) -> tuple[list[Scan], Split]:
     """Read the scans that a run needs, and decide who trains and who validates."""
+    from rich.console import Console
     from rich.progress import track
 
-    from toothgraph.data.scans import read_scans
+    from toothgraph.data.scans import read_scans, scan_names
     from toothgraph.data.split import load_split, make_split, patient_of
+    from toothgraph.mesh.labels import find_scans
 
     split = load_split(run["split"]) if run["split"] else None
     wanted = None if split is None else {*split.labelled(fraction), *split.val}
+    if wanted is not None and not wanted & {patient_of(name) for name in scan_names(find_scans(list(paths)))}:
+        raise DataError(f"none of the scans found belongs to a patient of {run['split']}")
+    console = Console(stderr=True)
     scans = read_scans(
         paths,
         config.net.graph,
@@ -111,8 +133,11 @@ def load_training_scans(
         seed=config.seed,
         unit=run["unit"] or "mm",
         palette=named_palette(run["palette"]),
+        labels=labels,
         keep=lambda name: wanted is None or patient_of(name) in wanted,
-        progress=lambda files: track(files, description="reading scans", transient=True),
+        progress=lambda files: track(
+            files, description="reading scans", transient=True, console=console, disable=not console.is_terminal
+        ),
     )
     if split is None:
         usable = [scan.scan_id for scan in scans if scan.labelled or not labels]
@@ -127,6 +152,14 @@ def make_empty() -> Split:
     return Split((), (), {})
 
 
+def check_training(out: Path, resume: bool, device: str) -> None:
+    """What can be refused before scans are read, which may take minutes."""
+    from toothgraph.training.run_folder import check_free
+
+    check_free(out, resume)
+    choose_device(device)
+
+
 def choose_device(name: str | None) -> Any:
     """A torch device for inference.
 
@@ -137,6 +170,8 @@ def choose_device(name: str | None) -> Any:
 
     if name in (None, "auto"):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", str(name)):
+        raise ConfigError(f"expected a device of auto, cpu, cuda or mps, got {name!r}")
     try:
         device = torch.device(str(name))
         torch.zeros(1, device=device)

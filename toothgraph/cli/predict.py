@@ -44,6 +44,7 @@ def predict(
     FDI number per face) and <stem>.json (Teeth3DS layout, per vertex), in the order of the scan's own file.
     A scan that cannot be read is reported and the others are labelled all the same; the exit code is then 1.
     """
+    from toothgraph.files import check_folder
     from toothgraph.inference.predict import predict_mesh
     from toothgraph.mesh.labels import find_scans
     from toothgraph.mesh.numbering import JAW_NAMES
@@ -52,9 +53,10 @@ def predict(
     from toothgraph.report.picture import render
     from toothgraph.training.checkpoint import load_segmentation
 
+    check_folder(out)
     net, _ = load_segmentation(model)
     net.to(choose_device(device))
-    files = find_scans(list(scans))
+    files = without_outputs(find_scans(list(scans)), scans, out)
     names = output_names(files)
     failed = 0
     for file, name in zip(files, names, strict=True):
@@ -75,6 +77,14 @@ def predict(
         click.echo(f"{name}: {JAW_NAMES[result.jaw]} jaw, {len(teeth)} teeth: {found} -> {out / name}.ply")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
+
+
+def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> list[Path]:
+    """Leave out what an earlier run wrote, where --out lies inside a folder that is searched for scans."""
+    ours = out.resolve()
+    if not any(path.is_dir() and path.resolve() in ours.parents for path in given):
+        return files
+    return [file for file in files if file in given or ours not in file.resolve().parents]
 
 
 def output_names(files: list[Path]) -> list[str]:

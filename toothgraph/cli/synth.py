@@ -9,7 +9,7 @@ import click
 from toothgraph.mesh.synthetic import MAX_FACES, MIN_FACES, write_synthetic
 
 
-@click.command()
+@click.command(short_help="Write labelled synthetic arches.")
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--scans", type=click.IntRange(min=1), default=20, show_default=True, help="Arches to write.")
 @click.option(

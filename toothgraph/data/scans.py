@@ -17,6 +17,7 @@ from toothgraph.graph.spec import GraphSpec, scan_graph
 from toothgraph.mesh.labels import find_scans, read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.palette import Palette
+from toothgraph.mesh.read import read_mesh
 
 _log = logging.getLogger("toothgraph")
 
@@ -78,6 +79,7 @@ def read_scans(
     seed: int,
     unit: str = "mm",
     palette: Palette | None = None,
+    labels: bool = True,
     keep: Callable[[str], bool] = lambda scan_id: True,
     progress: Callable[[Sequence[Path]], Iterable[Path]] = iter,
 ) -> list[Scan]:
@@ -90,6 +92,7 @@ def read_scans(
         spec, variants, seed: see :func:`prepare_scan`.
         unit: the files' unit of length.
         palette: what face or vertex colours mean.
+        labels: whether to look for labels at all.
         keep: which scans to read at all, by name.
         progress: wraps the list of files while it is worked through.
 
@@ -102,7 +105,8 @@ def read_scans(
     scans = []
     for path in progress(list(wanted)):
         try:
-            mesh = replace(read_scan(path, unit=unit, palette=palette), scan_id=wanted[path])
+            mesh = read_scan(path, unit=unit, palette=palette) if labels else read_mesh(path, unit=unit)
+            mesh = replace(mesh, scan_id=wanted[path])
             scans.append(prepare_scan(mesh, spec, variants, seed))
         except ToothgraphError as error:
             _log.warning("left out: %s", error)
@@ -114,11 +118,6 @@ def read_scans(
 def plain(graph: Data) -> Data:
     """A shallow copy of a stored graph, for a batch."""
     return Data(**dict(graph.items()))
-
-
-def labelled_faces(scans: Sequence[Scan]) -> int:
-    """How many nodes have a known class, over the plain tessellations."""
-    return sum(int((scan.variants[0].y >= 0).sum()) for scan in scans if scan.labelled)
 
 
 def without_labels(scan: Scan) -> Scan:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from toothgraph.errors import ConfigError, DataError
 
 Item = TypeVar("Item")
-_JAW_TOKEN = re.compile(r"(?:(?<=[^A-Za-z])|^)(?:upper|lower|Upper|Lower|UPPER|LOWER|U|L)(?=[^A-Za-z]|$)")
+_JAW_TOKEN = re.compile(r"(?:(?<=[^A-Za-z])|^)(?:(?i:upper|lower)|U|L)(?=[^A-Za-z]|$)")
 
 
 def patient_of(scan_id: str) -> str:

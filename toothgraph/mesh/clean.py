@@ -36,9 +36,7 @@ def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first[order], rank[inverse]
 
 
-def drop_unused_vertices(
-    vertices: np.ndarray, faces: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def drop_unused_vertices(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Keep the vertices that faces use.
 
     Returns:
@@ -99,9 +97,7 @@ def clean(stored: Stored, scale: float, name: str) -> tuple[np.ndarray, np.ndarr
     triangles = welded[triangles]
     solid = ~flat_faces(np.where(np.isfinite(vertices), vertices, 0.0), triangles)
     if not solid.any():
-        raise MeshError(
-            f"{name}: none of its {len(stored.polygons)} faces has an area; export the scan again"
-        )
+        raise MeshError(f"{name}: none of its {len(stored.polygons)} faces has an area; export the scan again")
     triangles, polygon = triangles[solid], polygon[solid]
     kept, twin = unique_rows(np.sort(triangles, axis=1))
     face_map = np.full(len(stored.polygons), -1, dtype=np.int64)
@@ -122,9 +118,7 @@ def _check(stored: Stored, name: str) -> None:
     polygons, count = stored.polygons, len(stored.vertices)
     # -1 after the last corner fills a short row; a -1 with a corner behind it is an index, and wrong
     hole = (polygons[:, :-1] < 0) & (polygons[:, 1:] >= 0)
-    outside = int(
-        (polygons >= count).any(axis=1).sum() + (hole.any(axis=1) | (polygons < -1).any(axis=1)).sum()
-    )
+    outside = int((polygons >= count).any(axis=1).sum() + (hole.any(axis=1) | (polygons < -1).any(axis=1)).sum())
     if outside:
         raise MeshError(
             f"{name}: {outside} faces point outside its {count} vertices; the file is damaged: export again"

@@ -30,9 +30,7 @@ class Decimated:
     face_map: np.ndarray
 
 
-def decimate(
-    mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None, jitter: float = 0.0
-) -> Decimated:
+def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None, jitter: float = 0.0) -> Decimated:
     """Collapse edges until about ``n_faces`` faces are left (quadric error; Garland and Heckbert, 1997).
 
     A coarse face takes the label that most of the area of its fine faces has; unknown (-1) only where

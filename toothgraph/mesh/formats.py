@@ -129,8 +129,7 @@ def _read_off(path: Path) -> Stored:
         kind = file.readline(80).decode("ascii", "replace").split()
     if kind[:1] != ["OFF"] and kind[:1] != [] and kind[0].endswith("OFF"):
         raise MeshError(
-            f"{path}: expected plain OFF, found {kind[0]} (with colours or normals); "
-            "export it as OFF, PLY or STL"
+            f"{path}: expected plain OFF, found {kind[0]} (with colours or normals); export it as OFF, PLY or STL"
         )
     return _read_with_meshio(path, "off")
 

@@ -26,9 +26,7 @@ _ARRAY_NAMES = ("fdi", "label", "labels")
 _CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
 
-def read_scan(
-    path: str | Path, *, unit: str = "mm", palette: Palette | None = None, jaw: int | None = None
-) -> Mesh:
+def read_scan(path: str | Path, *, unit: str = "mm", palette: Palette | None = None, jaw: int | None = None) -> Mesh:
     """Read a scan with its labels, if it has any.
 
     Args:

@@ -64,8 +64,7 @@ class Mesh:
         faces = np.ascontiguousarray(self.faces, dtype=np.int64)
         if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
             raise MeshError(
-                f"{self.scan_id}: expected vertices [V, 3] and faces [F, 3], "
-                f"got {vertices.shape} and {faces.shape}"
+                f"{self.scan_id}: expected vertices [V, 3] and faces [F, 3], got {vertices.shape} and {faces.shape}"
             )
         if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
             raise MeshError(f"{self.scan_id}: a face points outside the {len(vertices)} vertices")

@@ -69,9 +69,7 @@ def vertices_to_original(mesh: Mesh, face_labels: np.ndarray) -> np.ndarray:
         LabelError: if there are not F labels.
     """
     face_labels = _checked(face_labels, len(mesh.faces), mesh)
-    labels = majority(
-        mesh.faces.reshape(-1), np.repeat(face_labels, 3), np.repeat(mesh.areas, 3), len(mesh.vertices)
-    )
+    labels = majority(mesh.faces.reshape(-1), np.repeat(face_labels, 3), np.repeat(mesh.areas, 3), len(mesh.vertices))
     original = original_of(mesh)
     vertex = original.vertex_map.copy()
     finite = np.isfinite(original.vertices).all(axis=1)

@@ -101,13 +101,9 @@ def _parse_header(path: Path, data: bytes) -> tuple[str, list[_Element], int]:
             elif words[:1] == ["property"]:
                 elements[-1].properties.append(_Property(words[2], _DTYPES[words[1]]))
         except (IndexError, KeyError, ValueError):
-            raise MeshError(
-                f"{path}: cannot understand the line `{line.strip()}` of the PLY header"
-            ) from None
+            raise MeshError(f"{path}: cannot understand the line `{line.strip()}` of the PLY header") from None
     if format_name not in _BYTE_ORDERS:
-        raise MeshError(
-            f"{path}: expected one of {', '.join(_BYTE_ORDERS)} in the PLY header, found `{format_name}`"
-        )
+        raise MeshError(f"{path}: expected one of {', '.join(_BYTE_ORDERS)} in the PLY header, found `{format_name}`")
     return format_name, elements, stop + 1
 
 
@@ -136,9 +132,7 @@ def _read_element(
     if element.count < 0 or offset + element.count * smallest > len(body):
         raise short
     if element.count == 0 or not element.properties:
-        return {
-            prop.name: np.empty((0, 3) if prop.length_dtype else 0) for prop in element.properties
-        }, offset
+        return {prop.name: np.empty((0, 3) if prop.length_dtype else 0) for prop in element.properties}, offset
     # rows of one layout, as almost every file has them, are one array
     lengths = _list_lengths(body, offset, element, order)
     layout = element.row_dtype(order, lengths) if lengths is not None else None

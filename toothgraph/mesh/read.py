@@ -56,9 +56,7 @@ def _check_extent(path: Path, extent: float, unit: str) -> None:
         return
     own = extent / MM_PER_UNIT[unit]
     fitting = [name for name, factor in MM_PER_UNIT.items() if low <= own * factor <= high]
-    advice = (
-        f"try --unit {' or '.join(fitting)}" if fitting else "no unit makes it a dental arch: check the file"
-    )
+    advice = f"try --unit {' or '.join(fitting)}" if fitting else "no unit makes it a dental arch: check the file"
     raise MeshError(
         f"{path}: expected a scan of {low:g} to {high:g} mm, found a largest extent of {extent:.4g} mm "
         f"when read in {unit}; {advice}"

@@ -120,15 +120,11 @@ def challenge_scores(
     vertices, given = vertices[known], [array[known] for array in given]
     true, pred = _teeth(vertices, *given[:2]), _teeth(vertices, *given[2:])
     if ((true.member < 0) & (given[1] > 0)).any():
-        raise LabelError(
-            "expected one label in each true tooth instance, found several: correct the label file"
-        )
+        raise LabelError("expected one label in each true tooth instance, found several: correct the label file")
     teeth = len(true.labels)
     if teeth == 0:
         return None
-    rows, columns = linear_sum_assignment(
-        np.linalg.norm(true.centroids[:, None] - pred.centroids[None], axis=2)
-    )
+    rows, columns = linear_sum_assignment(np.linalg.norm(true.centroids[:, None] - pred.centroids[None], axis=2))
     offset = true.centroids[rows] - pred.centroids[columns]
     distance = np.linalg.norm(offset / np.maximum(true.sizes[rows], _LEAST_SIZE), axis=1)
     missed = np.setdiff1d(np.arange(teeth), rows)

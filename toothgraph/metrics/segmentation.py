@@ -224,9 +224,7 @@ def surface_scores(
     return scores
 
 
-def segmentation_scores(
-    mesh: Mesh, truth: np.ndarray, prediction: np.ndarray, jaw: int
-) -> dict[str, float | None]:
+def segmentation_scores(mesh: Mesh, truth: np.ndarray, prediction: np.ndarray, jaw: int) -> dict[str, float | None]:
     """:func:`surface_scores` of a mesh: truth and prediction are [F] FDI numbers of its faces."""
     return surface_scores(mesh.vertices, mesh.faces, truth, prediction, jaw)
 

@@ -81,9 +81,7 @@ def _paint(axes: Axes, mesh: Mesh, labels: np.ndarray | None, camera: np.ndarray
     shade = 0.35 + 0.65 * np.clip(mesh.normals[seen] @ light, 0.0, 1.0)
     # corners -> picture plane: [seen, 3 corners, 2]
     flat = mesh.corners[seen] @ camera[:2].T
-    axes.add_collection(
-        PolyCollection(flat, facecolors=base * shade[:, None], edgecolors="none", antialiaseds=False)
-    )
+    axes.add_collection(PolyCollection(flat, facecolors=base * shade[:, None], edgecolors="none", antialiaseds=False))
     # The frame comes from the whole mesh, so that a picture does not jump with what is hidden.
     whole = mesh.vertices @ camera[:2].T
     low, high = whole.min(axis=0) - 1.0, whole.max(axis=0) + 1.0
@@ -99,9 +97,7 @@ def _checked(mesh: Mesh, labels: np.ndarray | None) -> np.ndarray | None:
     if not len(mesh.faces):
         raise ConfigError(f"{mesh.scan_id}: nothing to draw, the mesh has no faces")
     if chosen is not None and chosen.shape != (len(mesh.faces),):
-        raise ConfigError(
-            f"{mesh.scan_id}: expected {len(mesh.faces)} labels, one per face, got {chosen.shape}"
-        )
+        raise ConfigError(f"{mesh.scan_id}: expected {len(mesh.faces)} labels, one per face, got {chosen.shape}")
     return chosen
 
 
@@ -111,8 +107,7 @@ def _legend(figure: Figure, labels: np.ndarray | None) -> None:
     if not len(teeth):
         return
     handles = [
-        Patch(color=colour / 255.0, label=str(tooth))
-        for tooth, colour in zip(teeth, colours(teeth), strict=True)
+        Patch(color=colour / 255.0, label=str(tooth)) for tooth, colour in zip(teeth, colours(teeth), strict=True)
     ]
     figure.legend(
         handles=handles,
@@ -189,9 +184,7 @@ def render_grid(
     columns = columns or ceil(sqrt(len(arches)))
     rows = ceil(len(arches) / columns)
     figure = Figure(figsize=(size * columns, size * rows), dpi=_DPI)
-    figure.subplots_adjust(
-        left=0.01, right=0.99, bottom=0.01, top=1 - 0.2 / (size * rows), wspace=0.03, hspace=0.1
-    )
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.2 / (size * rows), wspace=0.03, hspace=0.1)
     for index, (title, mesh, labels) in enumerate(arches):
         axes = figure.add_subplot(rows, columns, index + 1)
         _paint(axes, mesh, _checked(mesh, labels), _camera(viewing_frame(mesh), "occlusal"))

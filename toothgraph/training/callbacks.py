@@ -77,17 +77,23 @@ class Checkpoints(pl.Callback):
     def __init__(self, out: Path, every: int, monitor: str) -> None:
         self.out, self.every, self.monitor = out, every, monitor
         self.best = float("-inf")
-        self._random: torch.Tensor | None = None
+        self._random: dict[str, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "random": torch.get_rng_state()}
+        return {"random": torch.get_rng_state(), "random_cuda": torch.cuda.get_rng_state_all()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self._random = float(state_dict["best"]), state_dict["random"]
+        self._random = state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._random is not None:
-            torch.set_rng_state(self._random.cpu())
+        # last.ckpt of a step with a validation is written before it, so the table knows the best, not the state.
+        known = [row.get(self.monitor) for row in read_metrics(self.out, trainer.global_step)]
+        self.best = max((float(value) for value in known if value), default=float("-inf"))
+        if self._random:
+            torch.set_rng_state(self._random["random"].cpu())
+            states = [state.cpu() for state in self._random.get("random_cuda", [])]
+            if len(states) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all(states)
 
     def save(self, trainer: pl.Trainer, name: str) -> None:
         with atomic_path(self.out / name) as temporary:
@@ -96,7 +102,8 @@ class Checkpoints(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.global_step % self.every == 0 or trainer.should_stop:
+        last = trainer.global_step == trainer.max_steps
+        if trainer.global_step % self.every == 0 or trainer.should_stop or last:
             self.save(trainer, LAST)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -109,27 +116,34 @@ class Checkpoints(pl.Callback):
 class GentleStop(pl.Callback):
     """Ctrl-C (or SIGTERM) finishes the step; a second Ctrl-C stops at once.
 
-    Must stand before :class:`Checkpoints`, which then saves the last step.
+    Must stand before :class:`Checkpoints`, which then saves the last step. Listens while it is entered as a
+    context; in Lightning's own hooks the handlers would outlive a run that fails.
     """
 
     def __init__(self) -> None:
         self.asked = False
         self._before: dict[int, Any] = {}
+        self._process = os.getpid()
 
     def _ask(self, number: int, frame: Any) -> None:
+        if os.getpid() != self._process:  # a loader's worker, which inherits this: Ctrl-C is not its business
+            if number == signal.SIGTERM:
+                os._exit(1)
+            return
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
         os.write(2, b"\nstopping after this step; press Ctrl-C again to stop at once\n")
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def __enter__(self) -> GentleStop:
         try:
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._ask)
         except ValueError:  # not in the main thread: the caller handles signals
             self._before.clear()
+        return self
 
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before.clear()
@@ -137,5 +151,8 @@ class GentleStop(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.asked:
-            trainer.should_stop = True
+        if not self.asked:
+            return
+        trainer.should_stop = True
+        if trainer.global_step % int(trainer.val_check_batch or 1):
+            trainer.limit_val_batches = 0  # else Lightning validates before it stops, out of turn

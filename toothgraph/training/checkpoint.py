@@ -6,20 +6,21 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 import toothgraph
 from toothgraph.errors import CheckpointError, ConfigError
 from toothgraph.files import atomic_path
 from toothgraph.nn.model import ContrastiveNet, NetConfig, SegmentationNet
-from toothgraph.training.config import updated
+from toothgraph.training.config import check_net, updated
 
 MODEL_FILE = "model.safetensors"
 _FORMAT = "toothgraph-model-1"
+Net = TypeVar("Net", ContrastiveNet, SegmentationNet)
 _NETS = {"pretrained": ContrastiveNet, "segmentation": SegmentationNet}
 
 
@@ -42,6 +43,19 @@ class ModelFile:
     tensors: dict[str, Tensor]
 
 
+def make_net(kind: type[Net], config: NetConfig) -> Net:
+    """A new net.
+
+    Raises:
+        ConfigError: if no net has this shape, whatever it is that torch says of it.
+    """
+    check_net(config)
+    try:
+        return kind(config)
+    except (ValueError, RuntimeError, TypeError, IndexError, ZeroDivisionError, AssertionError) as error:
+        raise ConfigError(f"cannot build a net of these options: {error}; check [net] ({config})") from error
+
+
 def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[str, Any]) -> None:
     """Write a net with its configuration, atomically."""
     kind = next(name for name, cls in _NETS.items() if type(net) is cls)
@@ -54,7 +68,8 @@ def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[s
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"toothgraph": json.dumps(content)})
+        # not save_file, which leaves a file that only its owner may read
+        temporary.write_bytes(save(tensors, metadata={"toothgraph": json.dumps(content)}))
 
 
 def read_model(path: str | Path) -> ModelFile:
@@ -98,10 +113,10 @@ def load_segmentation(path: str | Path) -> tuple[SegmentationNet, ModelFile]:
             f"{file.path}: holds a pre-trained backbone, not a segmentation net; "
             "run `toothgraph finetune --init` on it first"
         )
-    net = SegmentationNet(file.net)
     try:
+        net = make_net(SegmentationNet, file.net)
         net.load_state_dict(file.tensors)
-    except RuntimeError as error:
+    except (ConfigError, RuntimeError) as error:
         raise CheckpointError(f"{file.path}: its tensors do not fit its header ({_first_line(error)})") from error
     return net.eval(), file
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,9 @@ class TrainingConfig:
         epochs: passes over the scans; where given, it sets the steps.
         batch: scans per step.
         variants: tessellations per scan.
-        lr, weight_decay, optimizer: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
+        lr: highest learning rate.
+        weight_decay: of the weights; biases and norms do not decay.
+        optimizer: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
         schedule: ``warmup`` (a tenth of the steps up, then a cosine to zero), ``cosine`` (to a hundredth)
             or ``decay`` (×0.99 every 1000 steps).
         clip: largest norm of the gradient; 0 for none.
@@ -43,7 +46,7 @@ class TrainingConfig:
         workers: processes that draw samples.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: ``32``, ``bf16`` or ``16``.
-        checkpoint_every, validate_every, log_every: steps.
+        checkpoint_every, validate_every, log_every: steps between two.
     """
 
     net: NetConfig = field(default_factory=NetConfig)
@@ -143,10 +146,70 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
         if "steps" in values and "epochs" not in values:
             config = replace(config, epochs=None)
         config = updated(config, values, source)
-    for name in ("steps", "batch", "variants", "checkpoint_every", "validate_every", "log_every"):
-        if getattr(config, name) < 1:
-            raise ConfigError(f"expected {name} of at least 1, got {getattr(config, name)}")
+    _check_range(config)
     return config
+
+
+_AT_LEAST_1 = ("steps", "epochs", "batch", "variants", "checkpoint_every", "validate_every", "log_every")
+_AT_LEAST_0 = ("seed", "workers", "weight_decay", "clip", "dice_weight", "exclude_radius")
+_ABOVE_0 = ("lr", "temperature")
+_SHARES = ("val_fraction", "label_fraction", "label_smoothing", "crop_probability", "jaw_dropout")
+_CHOICES = {
+    "optimizer": ("adamw", "adam", "sgd"),
+    "schedule": ("warmup", "cosine", "decay"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+    "precision": ("32", "bf16", "16"),
+    "negatives": ("scan", "batch"),
+}
+
+
+def _check_range(config: TrainingConfig) -> None:
+    """Refuse values that training would trip over only later, when scans are read and the run has begun."""
+    values = {name: value for name, value in vars(config).items() if value is not None}
+    for names, fits, wanted in (
+        (_AT_LEAST_1, lambda value: value >= 1, "at least 1"),
+        (_AT_LEAST_0, lambda value: 0 <= value < math.inf, "at least 0"),
+        (_ABOVE_0, lambda value: 0 < value < math.inf, "above 0"),
+        (_SHARES, lambda value: 0 <= value <= 1, "0 to 1"),
+    ):
+        for name in names:
+            if name in values and not fits(values[name]):
+                raise ConfigError(f"expected {name} of {wanted}, got {values[name]}")
+    if values.get("label_fraction") == 0:
+        raise ConfigError("expected label_fraction above 0 and up to 1, got 0")
+    check_net(config.net)
+    for name, choices in _CHOICES.items():
+        if name in values and values[name] not in choices:
+            raise ConfigError(f"expected {name} to be one of {', '.join(choices)}, got {values[name]!r}")
+
+
+def check_net(net: NetConfig) -> None:
+    """Refuse a shape that no net can have.
+
+    Raises:
+        ConfigError: which says what is wrong.
+    """
+    graph, levels = net.graph, len(net.graph.spacings)
+    if graph.faces < 50:
+        raise ConfigError(f"expected scans of at least 50 faces, got faces = {graph.faces}")
+    counts = {"embedding": net.embedding, "pair_channels": net.pair_channels, "projection": net.projection}
+    wrong = [name for name, count in {**counts, "dynamic_k": net.dynamic_k}.items() if count < 1]
+    if wrong:
+        raise ConfigError(f"net: expected {wrong[0]} of at least 1, got {getattr(net, wrong[0])}")
+    if not 0 <= net.dropout < 1:
+        raise ConfigError(f"net: expected a dropout of at least 0 and below 1, got {net.dropout}")
+    if net.kind != "geometry":
+        return
+    if levels == 0 or graph.k < 1:
+        raise ConfigError(
+            f"net.graph: expected k of at least 1 and some spacings, got k = {graph.k}, {levels} spacings"
+        )
+    if list(graph.spacings) != sorted(graph.spacings) or not 0 <= graph.spacings[0] <= graph.spacings[-1] < math.inf:
+        raise ConfigError(f"net.graph: expected spacings from 0 on that grow, got {list(graph.spacings)}")
+    for name in ("widths", "head_widths"):
+        widths = getattr(net, name)
+        if len(widths) != levels or min(widths) < 1:
+            raise ConfigError(f"net: expected {levels} {name}, one for each of the spacings, got {list(widths)}")
 
 
 def read_toml(path: Path) -> dict[str, Any]:

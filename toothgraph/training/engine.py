@@ -25,7 +25,7 @@ from toothgraph.nn.model import ContrastiveNet, SegmentationNet
 from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable
 from toothgraph.training.checkpoint import MODEL_FILE, save_model
 from toothgraph.training.config import TrainingConfig
-from toothgraph.training.run_folder import log_to, read_checkpoint
+from toothgraph.training.run_folder import is_finished, log_to, open_run, read_checkpoint
 
 _log = logging.getLogger("toothgraph")
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -129,6 +129,7 @@ def quiet() -> Iterator[None]:
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", message=r".*`isinstance\(treespec, LeafSpec\)` is deprecated")
         warnings.filterwarnings("ignore", message=r".*does not have many workers")
+        warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # refused instead
         for logger in loggers:
             logger.setLevel(logging.ERROR)
         try:
@@ -138,13 +139,14 @@ def quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def run(task: Task, out: Path, checkpoint: Path | None, header: dict[str, Any]) -> Path:
-    """Train, and write the model.
+def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict[str, Any]) -> Path:
+    """Train, and write the model. Nothing is written before all that can be checked is found in order.
 
     Args:
         task: what to train.
-        out: run folder, already opened.
-        checkpoint: to resume from.
+        out: run folder.
+        resume: go on with the run that is there.
+        facts: what ``config.json`` is to say besides the options.
         header: what the model file says of itself.
 
     Returns:
@@ -152,16 +154,27 @@ def run(task: Task, out: Path, checkpoint: Path | None, header: dict[str, Any]) 
 
     Raises:
         Stopped: if the user stopped it; ``last.ckpt`` is there to resume from.
+        ConfigError: if an option cannot be used, or the folder holds another run.
         DataError: if the loss is not finite.
         CheckpointError: if the checkpoint cannot be used.
     """
+    trainer, stop = make_trainer(task, out)
+    checkpoint = open_run(out, task.config, resume, facts)
     step = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0
     handler = log_to(out)
     try:
-        _log.info("resumed at step %d" if checkpoint else "begins at step %d", step)
-        trainer, stop = make_trainer(task, out)
-        with quiet():
-            trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
+        if step >= task.steps and is_finished(out):
+            _log.info("%s: finished already, at step %d", out, step)
+            return out / MODEL_FILE
+        if checkpoint:
+            _log.info("resumed at step %d", step)
+        else:
+            _log.info("nothing to resume: begins at step 0" if resume else "begins at step 0")
+        try:
+            with quiet(), stop:
+                trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as error:  # what Lightning makes of the second Ctrl-C
+            raise Stopped("stopped at once") from error
         if stop.asked:
             raise Stopped(f"stopped at step {trainer.global_step} of {task.steps}")
         header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
@@ -172,11 +185,20 @@ def run(task: Task, out: Path, checkpoint: Path | None, header: dict[str, Any]) 
         handler.close()
 
 
+def accelerator(device: str) -> str:
+    """Lightning's word for a device; ``auto`` is CUDA where there is one, else the CPU."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return "gpu" if device == "cuda" else device
+
+
 def make_trainer(task: Task, out: Path) -> tuple[pl.Trainer, GentleStop]:
-    """A Lightning trainer for a task."""
+    """A Lightning trainer for a task, and what tells whether the user stopped it.
+
+    Raises:
+        ConfigError: if the device cannot compute in the precision asked for.
+    """
     config = task.config
-    if config.precision not in _PRECISION:
-        raise ConfigError(f"expected a precision of {', '.join(_PRECISION)}, got {config.precision!r}")
     bar = sys.stderr.isatty()
     stop = GentleStop()
     callbacks = [
@@ -187,7 +209,7 @@ def make_trainer(task: Task, out: Path) -> tuple[pl.Trainer, GentleStop]:
     ]
     with quiet():
         trainer = pl.Trainer(
-            accelerator="gpu" if config.device == "cuda" else config.device,
+            accelerator=accelerator(config.device),
             devices=1,
             precision=_PRECISION[config.precision],
             max_steps=task.steps,
@@ -203,6 +225,8 @@ def make_trainer(task: Task, out: Path) -> tuple[pl.Trainer, GentleStop]:
             enable_progress_bar=bar,
             enable_model_summary=False,
         )
+    if config.precision == "16" and trainer.strategy.root_device.type == "cpu":
+        raise ConfigError("precision 16 needs a GPU; on a CPU choose bf16 or 32")
     return trainer, stop
 
 

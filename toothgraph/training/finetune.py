@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
+from toothgraph import provenance
 from toothgraph.data.augment import Augmentation
 from toothgraph.data.loading import LabelledGraphs, collate
 from toothgraph.data.scans import Scan
@@ -21,10 +22,10 @@ from toothgraph.metrics import class_scores, confusion
 from toothgraph.nn.heads import restrict_to_jaw
 from toothgraph.nn.losses import segmentation_loss
 from toothgraph.nn.model import SegmentationNet
-from toothgraph.training.checkpoint import load_backbone, read_model
+from toothgraph.training.checkpoint import load_backbone, make_net, read_model
 from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.engine import Task, check_finite, run
-from toothgraph.training.run_folder import open_run
+from toothgraph.training.run_folder import check_free
 
 _log = logging.getLogger("toothgraph")
 _STILL = Augmentation(rotation=0.0, scale=0.0, translation=0.0, jitter=0.0, normal_jitter=0.0)
@@ -95,6 +96,7 @@ def finetune(
         ToothgraphError: if a set is empty, the folder holds another run, ``init`` lacks a tensor of the
             backbone, or training fails.
     """
+    check_free(Path(out), resume)
     labelled = [scan for scan in scans if scan.labelled]
     if not labelled:
         raise DataError(
@@ -109,14 +111,16 @@ def finetune(
     facts: dict[str, Any] = {
         "command": "finetune",
         "init": str(init) if init else None,
+        "init_sha256": None,
         "train": [scan.scan_id for scan in train],
         "val": [scan.scan_id for scan in val],
     }
-    checkpoint = open_run(Path(out), config, resume, facts)
     torch.manual_seed(config.seed)
-    net = SegmentationNet(config.net)
+    net = make_net(SegmentationNet, config.net)
     if init:
-        count, missing = load_backbone(net, read_model(init))
+        file = read_model(init)
+        facts["init_sha256"] = provenance.sha256(file.path)
+        count, missing = load_backbone(net, file)
         _log.info("init: %d tensors loaded from %s, %d missing: %s", count, init, len(missing), _shorten(missing))
     _log.info("labels of %d scans: %d faces in the graphs", len(train), np.sum([_known(s) for s in train]))
     task = FinetuneTask(
@@ -126,7 +130,7 @@ def finetune(
         LabelledGraphs(plain_only(val), config.seed + 1, _STILL, 0.0, 0.0),
         collate,
     )
-    return run(task, Path(out), checkpoint, {"seed": config.seed, "train": facts["train"], "init": facts["init"]})
+    return run(task, Path(out), resume, facts, {"seed": config.seed, "train": facts["train"], "init": facts["init"]})
 
 
 def plain_only(scans: list[Scan]) -> list[Scan]:

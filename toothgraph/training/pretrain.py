@@ -17,9 +17,10 @@ from toothgraph.data.views import spread_candidates
 from toothgraph.errors import DataError
 from toothgraph.nn.losses import info_nce, match_top1
 from toothgraph.nn.model import ContrastiveNet
+from toothgraph.training.checkpoint import make_net
 from toothgraph.training.config import PretrainConfig
 from toothgraph.training.engine import Task, check_finite, run
-from toothgraph.training.run_folder import open_run
+from toothgraph.training.run_folder import check_free
 
 CANDIDATE_SPACING = 1.0  # mm between the candidates of ``val_match_top1``
 
@@ -100,6 +101,7 @@ def pretrain(scans: list[Scan], split: Split, out: str | Path, config: PretrainC
     Raises:
         ToothgraphError: if a set is empty, the folder holds another run, or training fails.
     """
+    check_free(Path(out), resume)
     names = [scan.scan_id for scan in scans]
     train = [without_labels(scan) for scan in of_patients(scans, names, split.train)]
     val = [without_labels(scan) for scan in of_patients(scans, names, split.val)]
@@ -110,13 +112,12 @@ def pretrain(scans: list[Scan], split: Split, out: str | Path, config: PretrainC
         "train": [scan.scan_id for scan in train],
         "val": [scan.scan_id for scan in val],
     }
-    checkpoint = open_run(Path(out), config, resume, facts)
     torch.manual_seed(config.seed)
     task = PretrainTask(
-        ContrastiveNet(config.net),
+        make_net(ContrastiveNet, config.net),
         config,
         ViewPairs(train, config.seed, config.views),
         ViewPairs(val, config.seed + 1, config.views),
         collate_pairs,
     )
-    return run(task, Path(out), checkpoint, {"seed": config.seed, "train": facts["train"]})
+    return run(task, Path(out), resume, facts, {"seed": config.seed, "train": facts["train"]})

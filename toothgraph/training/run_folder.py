@@ -24,7 +24,7 @@ import torch
 
 from toothgraph import provenance
 from toothgraph.errors import CheckpointError, ConfigError
-from toothgraph.files import write_text
+from toothgraph.files import check_folder, write_text
 from toothgraph.training.checkpoint import MODEL_FILE
 
 CONFIG_FILE, METRICS_FILE, LOG_FILE = "config.json", "metrics.csv", "log.txt"
@@ -44,35 +44,47 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
         The checkpoint to resume from, if there is one.
 
     Raises:
-        ConfigError: if a run is there and ``resume`` was not asked for, or it had other options.
-        CheckpointError: if its last checkpoint cannot be read.
+        ConfigError: if a run is there and ``resume`` was not asked for, or it had other options or scans.
     """
+    check_free(out, resume)
     file = out / CONFIG_FILE
     options = json.loads(json.dumps(dataclasses.asdict(config)))
-    if file.exists() and not resume:
+    if resume and (out / LAST).exists():
+        _check_same(file, options, facts)
+        return out / LAST
+    content = {
+        "options": options,
+        "started": provenance.facts(),
+        **facts,
+    }
+    write_text(file, json.dumps(content, indent=1) + "\n")
+    return None
+
+
+def check_free(out: Path, resume: bool) -> None:
+    """Whether a run may be written to ``out``; worth asking before scans are read.
+
+    Raises:
+        ConfigError: if it is no folder, or a run is there and ``resume`` was not asked for.
+    """
+    check_folder(out)
+    if (out / CONFIG_FILE).exists() and not resume:
         raise ConfigError(f"{out}: holds a run already; add --resume to go on with it, or choose another folder")
-    if file.exists():
-        _check_same(file, options)
-    else:
-        content = {
-            "options": options,
-            "started": provenance.facts(),
-            **facts,
-        }
-        write_text(file, json.dumps(content, indent=1) + "\n")
-    return out / LAST if resume and (out / LAST).exists() else None
 
 
-def _check_same(file: Path, options: dict[str, Any]) -> None:
+def _check_same(file: Path, options: dict[str, Any], facts: dict[str, Any]) -> None:
     try:
-        before = json.loads(file.read_text(encoding="utf-8"))["options"]
+        content = json.loads(file.read_text(encoding="utf-8"))
+        before, said = dict(content["options"]), dict(content)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file}: cannot read the options of the run to resume ({error!r})") from error
     free = {"workers", "device", "checkpoint_every", "log_every"}
     changed = [name for name in options if name not in free and before.get(name) != options[name]]
+    # The path of --init may be another by now; its content may not.
+    changed += [name for name in facts if name != "init" and said.get(name, facts[name]) != facts[name]]
     if changed:
         raise ConfigError(
-            f"{file.parent}: cannot resume with other options than it was started with: {', '.join(changed)}"
+            f"{file.parent}: cannot resume with other options or scans than it was started with: {', '.join(changed)}"
         )
 
 

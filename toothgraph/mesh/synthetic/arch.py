@@ -76,9 +76,7 @@ def _gum(rng: np.random.Generator, jaw: int, variation: Variation, without: Coll
     """Draw the layout of the teeth and the gum they stand in."""
     curve, teeth = lay_out(rng, jaw, variation, without)
     if len(teeth) < 2:
-        raise ConfigError(
-            f"a synthetic arch needs at least two teeth, {len(teeth)} are left: name fewer in `without`"
-        )
+        raise ConfigError(f"a synthetic arch needs at least two teeth, {len(teeth)} are left: name fewer in `without`")
     spread = 4.0 * variation.size * rng.normal(size=2)
     return Gum(
         jaw,

@@ -149,9 +149,7 @@ def _quadrant(
             ),
             wear=wear * worn,
         )
-        absent = (
-            1.0 - variation.wisdom if number == 8 else variation.missing * (2.0 if number in (5, 7) else 1.0)
-        )
+        absent = 1.0 - variation.wisdom if number == 8 else variation.missing * (2.0 if number in (5, 7) else 1.0)
         room = crown.width * spacing
         if lost < absent or tens + number in without:
             along += room * (1.0 - 0.7 * closed if variation.missing > 0 else 1.0)
@@ -191,9 +189,7 @@ def _stand(
     upward, distal = np.cos(tip) * upward + np.sin(tip) * distal, np.cos(tip) * distal - np.sin(tip) * upward
     origin = np.array([forward, crown.tip + lift - crown.height * np.cos(torque), sideways])
     origin += (shift - CONTACT * crown.height * np.sin(torque)) * outward
-    return Tooth(
-        fdi, crown, origin, np.stack([distal, buccal, upward]), side * along, _papillae(present, index)
-    )
+    return Tooth(fdi, crown, origin, np.stack([distal, buccal, upward]), side * along, _papillae(present, index))
 
 
 def _papillae(present: list[tuple[int, Crown, float]], index: int) -> tuple[float, float]:

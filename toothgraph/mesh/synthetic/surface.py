@@ -173,9 +173,7 @@ def arch_surface(gum: Gum, step: float, shift: np.ndarray) -> tuple[np.ndarray, 
     slope = np.hypot(*np.gradient(height, step))
     low[1] = height.min() - (2 + shift[1]) * step
     axes[1] = np.arange(low[1], high[1], step)
-    field = ((axes[1][None, :, None] - height[:, None, :]) / np.sqrt(1 + slope**2)[:, None, :]).astype(
-        np.float32
-    )
+    field = ((axes[1][None, :, None] - height[:, None, :]) / np.sqrt(1 + slope**2)[:, None, :]).astype(np.float32)
     crowns = np.full_like(field, 1e3)
     for tooth, box in zip(gum.teeth, boxes, strict=True):
         span = tuple(slice(*np.searchsorted(axes[i], box[:, i])) for i in range(3))

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from toothgraph.cli import COMMANDS
+from toothgraph.cli.evaluate import choose_scans
+from toothgraph.cli.evaluate import refuse_overwriting as refuse_output
+from toothgraph.cli.options import choose_device, split_options
+from toothgraph.cli.predict import output_names, refuse_overwriting, without_outputs
+from toothgraph.errors import ConfigError
+from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, make_config
+
+ROOT = Path(__file__).resolve().parents[2]
+RUN = dict.fromkeys(["preset", "split", "palette", "unit", "init"])
+
+
+def options(tmp_path: Path, text: str, presets=FINETUNE_PRESETS, **given):
+    """The configuration and the run's options of a file and a command line."""
+    file = tmp_path / "options.toml"
+    file.write_text(text)
+    own = RUN if presets is FINETUNE_PRESETS else dict.fromkeys(("preset", "split", "unit"))
+    run, layers = split_options(file, {**own, **given})
+    return run, make_config(presets, run["preset"] or "default", layers)
+
+
+def test_command_line_before_file_before_preset(tmp_path):
+    run, config = options(tmp_path, "preset = 'paper'\nlr = 0.5\nseed = 3\nfaces = 700", lr=0.25, faces=900)
+    assert run["preset"] == "paper"
+    assert (config.lr, config.seed, config.optimizer) == (0.25, 3, "sgd")
+    assert config.net.kind == "paper" and config.net.graph.faces == 900 and config.net.graph.k == 0
+    _, config = options(tmp_path, "faces = 700")
+    assert config.net.graph.faces == 700 and config.net.graph.k == 12
+    assert options(tmp_path, "preset = 'paper'", preset="default")[1] == FINETUNE_PRESETS["default"]
+
+
+def test_everything_can_stand_in_the_file(tmp_path):
+    text = "preset = 'paper'\nsplit = 'a.json'\npalette = 'b.json:c'\nunit = 'cm'\ninit = 'd'\nlabel_fraction = 0.4\n"
+    run, config = options(tmp_path, text)
+    assert run == {"preset": "paper", "split": "a.json", "palette": "b.json:c", "unit": "cm", "init": "d"}
+    assert config.label_fraction == 0.4
+    run, _ = options(tmp_path, text, unit="m", split=Path("e.json"))
+    assert (run["unit"], run["split"], run["palette"]) == ("m", Path("e.json"), "b.json:c")
+
+
+def test_nested_tables(tmp_path):
+    _, config = options(
+        tmp_path,
+        "[net]\nembedding = 16\n[net.graph]\nk = 5\n[views]\nmin_share = 0.3\n[views.augmentation]\nrotation = 7\n",
+        PRETRAIN_PRESETS,
+        faces=800,
+    )
+    assert (config.net.embedding, config.net.graph.k, config.net.graph.faces) == (16, 5, 800)
+    assert config.views.min_share == 0.3 and config.views.augmentation.rotation == 7.0
+    assert config.views.max_share == PRETRAIN_PRESETS["default"].views.max_share
+    _, config = options(tmp_path, "[augmentation]\nmirror = 0\n")
+    assert config.augmentation.mirror == 0.0 and config.augmentation.rotation == 20.0
+
+
+def test_steps_undo_epochs_of_the_layers_below(tmp_path):
+    assert options(tmp_path, "preset = 'paper'")[1].epochs == 400
+    assert options(tmp_path, "preset = 'paper'\nsteps = 9")[1].epochs is None
+    assert options(tmp_path, "epochs = 9", steps=8)[1].epochs is None
+    assert options(tmp_path, "steps = 9", epochs=8)[1].epochs == 8
+
+
+def test_output_names():
+    paths = [Path(name) for name in ("a/x.stl", "b/y.ply", "a/y.obj")]
+    assert output_names(paths) == ["x", "y.ply", "y.obj"]
+    with pytest.raises(ConfigError, match=r"several scans would be written as x\.stl: a/x\.stl, b/x\.stl"):
+        output_names([Path("a/x.stl"), Path("b/x.stl")])
+
+
+def test_refuse_overwriting(tmp_path):
+    scan = tmp_path / "scan.stl"
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(ConfigError, match="own folder"):
+        refuse_overwriting(scan, tmp_path / "sub" / "..")
+    refuse_overwriting(scan, tmp_path / "sub")
+    refuse_overwriting(scan, tmp_path / "new")
+    for name in ("scan.stl", "scan.txt", "scan.json"):
+        with pytest.raises(ConfigError, match="choose another"):
+            refuse_output([scan], tmp_path / name)
+    refuse_output([scan], tmp_path / "scores.json")
+
+
+def test_without_outputs(tmp_path):
+    out = tmp_path / "labelled"
+    out.mkdir()
+    files = [tmp_path / "a.stl", out / "a.ply"]
+    assert without_outputs(files, (tmp_path,), out) == files[:1]
+    assert without_outputs(files, (tmp_path, out / "a.ply"), out) == files  # asked for by name
+    assert without_outputs(files, (out,), out) == files
+    assert without_outputs(files, (tmp_path,), tmp_path) == files
+
+
+def test_choose_device():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device(None) == choose_device("auto")
+    for name in ("abacus", "meta", "cuda:99"):
+        with pytest.raises(ConfigError, match="device"):
+            choose_device(name)
+
+
+def test_choose_scans(arches, tmp_path):
+    assert len(choose_scans((arches,), None, None)) == 6
+    split = tmp_path / "split.json"
+    split.write_text('{"train": ["0000", "0002"], "val": ["0001"]}')
+    assert [file.stem for file in choose_scans((arches,), split, None)] == ["0001_lower", "0001_upper"]
+    assert len(choose_scans((arches,), split, "train")) == 4
+
+
+def test_help_does_not_wait_for_torch():
+    script = (
+        "import sys\nfrom toothgraph.cli import main\n"
+        f"for name in {[*COMMANDS]!r}:\n    main([name, '--help'], standalone_mode=False)\n"
+        "print([name for name in ('torch', 'scipy', 'matplotlib', 'lightning') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.count("Usage: ") == len(COMMANDS)
+    assert "'torch'" not in done.stdout and "'lightning'" not in done.stdout and "'matplotlib'" not in done.stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help(name, command):
+    done = command(name, "--help")
+    assert done.code == 0 and done.err == ""
+    assert all(len(line) <= 100 for line in done.out.splitlines())
+    said = done.out.split("Options:")[1]
+    assert "--help" in said

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from toothgraph.graph.spec import GraphSpec
+from toothgraph.inference.carry import carry_up
+from toothgraph.inference.evaluate import report, score_prediction
+from toothgraph.inference.predict import Prediction, decide_jaw, predict_mesh
+from toothgraph.mesh.decimate import decimate
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.nn.model import NetConfig, SegmentationNet
+
+
+@pytest.fixture(scope="module")
+def net() -> SegmentationNet:
+    torch.manual_seed(0)
+    widths = (8, 16, 16, 16)
+    config = NetConfig(graph=GraphSpec(faces=400, k=6), widths=widths, head_widths=widths)
+    return SegmentationNet(replace(config, pair_channels=4, embedding=16)).eval()
+
+
+def test_carry_up_keeps_what_it_carries(arch):
+    coarse = decimate(arch, 500).mesh
+    constant = np.full((len(coarse.faces), 3), 0.25, dtype=np.float32)
+    carried = carry_up(coarse, arch, constant)
+    assert carried.shape == (len(arch.faces), 3) and carried.dtype == np.float32
+    assert np.allclose(carried, 0.25)
+    values = np.random.default_rng(0).uniform(size=(len(arch.faces), 2))
+    assert np.array_equal(carry_up(arch, arch, values), values)
+    # A linear field comes back to within the size of a coarse face.
+    linear = carry_up(coarse, arch, coarse.centroids)
+    assert np.median(np.linalg.norm(linear - arch.centroids, axis=1)) < np.sqrt(coarse.areas.mean())
+
+
+def test_carry_up_from_a_single_face(arch):
+    one = Mesh(arch.vertices[arch.faces[0]], np.array([[0, 1, 2]]))
+    assert (carry_up(one, arch, np.array([[3.0]])) == 3).all()
+
+
+def test_carry_up_tells_the_walls_of_a_gap_apart():
+    """Two parallel walls 0.3 mm apart that face each other, with different values."""
+
+    def wall(n: int, x: float, flip: bool) -> tuple[np.ndarray, np.ndarray]:
+        y, z = np.meshgrid(np.linspace(0, 10, n), np.linspace(0, 10, n), indexing="ij")
+        corner = (np.arange(n - 1)[:, None] * n + np.arange(n - 1)).reshape(-1, 1)
+        faces = np.concatenate([corner + np.array([0, n, 1]), corner + np.array([n, n + 1, 1])])
+        return np.stack([np.full(n * n, x), y.ravel(), z.ravel()], axis=1), faces[:, ::-1] if flip else faces
+
+    def gap(n: int) -> Mesh:
+        (a, f), (b, g) = wall(n, 0.0, False), wall(n, 0.3, True)
+        return Mesh(np.concatenate([a, b]), np.concatenate([f, g + len(a)]))
+
+    coarse, fine = gap(6), gap(21)
+    side = (coarse.centroids[:, :1] > 0.15).astype(np.float32)
+    assert np.array_equal(carry_up(coarse, fine, side).round()[:, 0], fine.centroids[:, 0] > 0.15)
+
+
+def test_decide_jaw():
+    prob = torch.full((10, 33), 1e-6)
+    prob[:, 0], prob[:, 3], prob[:, 20] = 0.5, 0.1, 0.4
+    jaw, share = decide_jaw(prob.log())
+    assert jaw == 1 and share == pytest.approx(0.8, abs=1e-3)
+    prob[:, 3] = 0.6
+    assert decide_jaw(prob.log())[0] == 0
+    assert decide_jaw(torch.full((4, 33), -100.0).index_fill(1, torch.tensor([0]), 0.0))[0] in (0, 1)  # gingiva only
+
+
+@pytest.mark.parametrize("jaw", [0, 1, -1])
+def test_predict_mesh(jaw, net, arch):
+    result = predict_mesh(net, arch, jaw)
+    assert result.labels.shape == result.confidence.shape == (len(arch.faces),)
+    assert jaw in (-1, result.jaw) and result.jaw in (0, 1)
+    assert (result.jaw_probability == 1) == (jaw >= 0)
+    teeth = result.labels[result.labels > 0]
+    assert ((teeth > 30) == (result.jaw == 1)).all()
+    assert (result.confidence > 0).all() and (result.confidence <= 1 + 1e-5).all()
+
+
+def test_prediction_is_repeatable_and_blind(net, arch):
+    first = predict_mesh(net, arch)
+    blind = predict_mesh(net, arch.with_labels(np.zeros(len(arch.faces), dtype=int)))
+    assert np.array_equal(first.labels, blind.labels) and np.array_equal(first.confidence, blind.confidence)
+    assert not torch.is_grad_enabled() or all(p.grad is None for p in net.parameters())
+
+
+def test_small_scan_is_used_as_it_is(net, arch):
+    coarse = decimate(arch, 300).mesh
+    once, thrice = predict_mesh(net, coarse, 0, 1), predict_mesh(net, coarse, 0, 3)
+    assert np.array_equal(once.confidence, thrice.confidence)
+
+
+def test_scores_of_the_truth_are_perfect(arch):
+    truth = Prediction(arch.labels, np.ones(len(arch.faces)), 0, 1.0)
+    wrong = Prediction(np.zeros_like(arch.labels), np.ones(len(arch.faces)), 0, 1.0)
+    scored = [score_prediction(replace(arch, jaw=-1), which, 0.5) for which in (truth, wrong)]
+    best, worst = (item.row for item in scored)
+    assert best["accuracy"] == best["miou"] == best["boundary_iou"] == 1
+    assert (best["jaw"], best["predicted_jaw"], best["faces"]) == ("upper", "upper", len(arch.faces))
+    assert worst["accuracy"] == pytest.approx((arch.labels == 0).mean()) and worst["miou"] < 0.1
+    content = report(scored)
+    assert content["per_scan"] == [best, worst]
+    assert content["scores"]["miou"] == pytest.approx((1 + worst["miou"]) / 2)
+    teeth = {row["fdi"] for row in content["per_tooth"]}
+    assert set(np.unique(arch.labels[arch.labels > 0])) <= teeth

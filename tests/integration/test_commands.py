@@ -1,0 +1,356 @@
+"""The commands as a user types them, on tiny nets."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+from toothgraph.mesh.labels import read_scan
+from toothgraph.mesh.ply import read_ply
+from toothgraph.mesh.read import read_mesh
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(plain(key) and plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(plain, value))
+    return value is None or isinstance(value, str | int | float | torch.Tensor)
+
+
+@pytest.mark.parametrize(("name", "monitor"), [("pretrained", "val_match_top1"), ("segmenter", "val_miou")])
+def test_run_folder(name, monitor, request):
+    run = request.getfixturevalue(name)
+    assert {path.name for path in run.iterdir()} == {
+        *("config.json", "metrics.csv", "log.txt", "tensorboard", "last.ckpt", "best.ckpt", "model.safetensors")
+    }
+    table = rows(run)
+    assert [int(row["step"]) for row in table if row["train_loss"]] == [1, 2, 3, 4]
+    assert [int(row["step"]) for row in table if row[monitor]] == [2, 4]
+    assert list((run / "tensorboard").glob("events.out.tfevents*"))
+    assert "begins at step 0" in (run / "log.txt").read_text()
+    config = json.loads((run / "config.json").read_text())
+    assert config["options"]["net"]["widths"] == [8, 16, 16, 16]
+    assert not set(config["train"]) & set(config["val"])
+    assert config["started"]["versions"]["torch"] == torch.__version__
+    for file in ("last.ckpt", "best.ckpt"):
+        content = torch.load(run / file, weights_only=True)
+        assert plain(content)
+    assert torch.load(run / "last.ckpt", weights_only=True)["global_step"] == 4
+    best = max(table, key=lambda row: float(row[monitor] or -1))
+    assert torch.load(run / "best.ckpt", weights_only=True)["global_step"] == int(best["step"])
+
+
+@pytest.mark.parametrize(("name", "kind"), [("pretrained", "pretrained"), ("segmenter", "segmentation")])
+def test_model_file_says_what_it_is(name, kind, request):
+    file = request.getfixturevalue(name) / "model.safetensors"
+    with safe_open(file, framework="pt") as content:
+        header = json.loads(content.metadata()["toothgraph"])
+    assert header["kind"] == kind
+    assert header["net"]["graph"]["faces"] == 300
+    assert (header["seed"], header["steps"]) == (0, 4)
+    assert {"git", "versions", "hardware", "date"} <= header["trained"].keys()
+    umask = os.umask(0)
+    os.umask(umask)
+    assert file.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("name", ["pretrain", "finetune"])
+def test_run_is_not_overwritten(name, command, arches, tiny_toml, pretrained, segmenter):
+    run = pretrained if name == "pretrain" else segmenter
+    before = {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
+    assert "holds a run already; add --resume" in command(name, arches, "--out", run, "--config", tiny_toml).error
+    assert before == {path.name: path.stat().st_mtime_ns for path in run.iterdir()}
+
+
+def test_init_loads_the_backbone(command, arches, tiny_toml, pretrained, tmp_path):
+    done = command(
+        "finetune", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--init", pretrained, "--steps", 1,
+        "--lr", 1e-30, "--device", "cpu",
+    )  # fmt: skip
+    said = re.search(r"init: (\d+) tensors loaded from .*, (\d+) missing: head\.", done.err)
+    assert done.code == 0 and said, done.err
+    before, after = (load_file(run / "model.safetensors") for run in (pretrained, tmp_path / "run"))
+    backbone = [name for name in after if name.startswith("backbone.")]
+    assert int(said[1]) == len(backbone) and int(said[2]) == len(after) - len(backbone)
+    weights = [name for name in backbone if "running" not in name and "num_batches" not in name]
+    assert all(torch.allclose(before[name], after[name], atol=1e-12) for name in weights)
+
+
+def test_init_without_a_backbone_tensor_is_refused(command, arches, tiny_toml, pretrained, tmp_path):
+    with safe_open(pretrained / "model.safetensors", framework="pt") as content:
+        metadata = content.metadata()
+    tensors = load_file(pretrained / "model.safetensors")
+    lost = next(name for name in tensors if name.startswith("backbone."))
+    del tensors[lost]
+    save_file(tensors, tmp_path / "model.safetensors", metadata=metadata)
+    run = ("finetune", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--init", tmp_path)
+    assert f"1 backbone tensors are missing or of another shape, e.g. {lost}" in command(*run).error
+    assert not (tmp_path / "run").exists()
+
+
+def test_smaller_label_fractions_are_nested(command, arches, tiny_toml, tmp_path):
+    trained = {}
+    for fraction in (0.5, 1):
+        out = tmp_path / str(fraction)
+        done = command(
+            *("finetune", arches, "--out", out, "--config", tiny_toml, "--steps", 1, "--label-fraction", fraction)
+        )
+        assert done.code == 0, done.err
+        trained[fraction] = set(json.loads((out / "config.json").read_text())["train"])
+    assert len(trained[0.5]) == 2 and len(trained[1]) == 4
+    assert trained[0.5] < trained[1]
+
+
+def test_split_file_says_whose_labels_are_used(command, arches, tiny_toml, tmp_path):
+    split = tmp_path / "split.json"
+    listed = {"train": ["0000", "0002"], "val": ["0001"], "label_fraction_percent": {"40": ["0002"]}}
+    split.write_text(json.dumps(listed))
+    run = tmp_path / "run"
+    done = command(
+        "finetune", arches, "--out", run, "--config", tiny_toml, "--steps", 1, "--split", split,
+        "--label-fraction", 0.4,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    config = json.loads((run / "config.json").read_text())
+    assert set(config["train"]) == {"0002_upper", "0002_lower"}
+    assert set(config["val"]) == {"0001_upper", "0001_lower"}
+
+
+def test_paper_preset(command, arches, tmp_path):
+    (tmp_path / "one.toml").write_text("variants = 1\n")
+    given = ("--preset", "paper", "--faces", 300, "--steps", 2, "--batch", 1, "--config", tmp_path / "one.toml")
+    pre, fine = tmp_path / "pre", tmp_path / "fine"
+    assert command("pretrain", arches, "--out", pre, *given).code == 0
+    done = command("finetune", arches, "--out", fine, *given, "--init", pre)
+    assert done.code == 0 and "missing: head.jaw, head.layers" in done.err
+    scan = arches / "0000_upper.stl"
+    assert command("predict", scan, "--model", fine, "--out", tmp_path / "out").code == 0
+    assert command("evaluate", scan, "--model", fine, "--out", tmp_path / "scores.json").code == 0
+    assert "holds a net of kind 'paper'" in command("finetune", arches, "--out", tmp_path / "x", "--init", pre).error
+
+
+def _sheet() -> tuple[np.ndarray, np.ndarray]:
+    """A wavy sheet of 30 × 30 quads, 40 mm wide."""
+    n = 31
+    x, y = np.meshgrid(np.linspace(0, 40, n), np.linspace(0, 40, n), indexing="ij")
+    vertices = np.stack([x, y, 3 * np.sin(x / 4) * np.cos(y / 5)], axis=-1).reshape(-1, 3)
+    corner = (np.arange(n - 1)[:, None] * n + np.arange(n - 1)).reshape(-1, 1)
+    return vertices, corner + np.array([0, n, n + 1, 1])
+
+
+def _obj(vertices: np.ndarray, faces: np.ndarray) -> str:
+    lines = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in vertices]
+    return "\n".join(lines + ["f " + " ".join(map(str, face + 1)) for face in faces]) + "\n"
+
+
+def _ply(vertices: np.ndarray, faces: np.ndarray) -> str:
+    head = [f"element vertex {len(vertices)}", *(f"property float {axis}" for axis in "xyz")]
+    head += [f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header"]
+    body = [f"{x:.6f} {y:.6f} {z:.6f}" for x, y, z in vertices]
+    body += [" ".join(map(str, [len(face), *face])) for face in faces]
+    return "\n".join(["ply", "format ascii 1.0", *head, *body]) + "\n"
+
+
+def _stl(vertices: np.ndarray, faces: np.ndarray) -> str:
+    facets = (
+        "facet normal 0 0 1\nouter loop\n"
+        + "".join(f"vertex {x:.6f} {y:.6f} {z:.6f}\n" for x, y, z in vertices[face])
+        + "endloop\nendfacet\n"
+        for face in faces
+    )
+    return "solid sheet\n" + "".join(facets) + "endsolid sheet\n"
+
+
+def test_predict_answers_on_the_files_own_faces(command, arches, segmenter, tmp_path):
+    vertices, quads = _sheet()
+    triangles = np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]])
+    unwelded = vertices[triangles].reshape(-1, 3), np.arange(3 * len(triangles)).reshape(-1, 3)
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    shutil.copy(arches / "0000_upper.stl", scans / "binary.stl")
+    (scans / "quads.obj").write_text(_obj(vertices, quads))
+    (scans / "ascii.ply").write_text(_ply(vertices, quads))
+    (scans / "unwelded.ply").write_text(_ply(*unwelded))
+    (scans / "text.stl").write_text(_stl(vertices, triangles))
+    out = tmp_path / "out"
+    done = command("predict", scans, "--model", segmenter, "--out", out)
+    assert done.code == 0, done.err
+    for file in sorted(scans.iterdir()):
+        original = read_mesh(file).original
+        answer = read_ply(out / f"{file.stem}.ply")
+        assert np.array_equal(answer.polygons, original.polygons)
+        assert np.allclose(answer.vertices, original.vertices, atol=1e-6)
+        per_face = np.loadtxt(out / f"{file.stem}.txt", dtype=int)
+        per_vertex = json.loads((out / f"{file.stem}.json").read_text())["labels"]
+        assert np.array_equal(answer.face_data["fdi"], per_face)
+        assert np.array_equal(answer.vertex_data["fdi"], per_vertex)
+    assert len(np.loadtxt(out / "quads.txt")) == 900
+
+
+def test_predict_keeps_suffixes_where_stems_meet(command, arches, segmenter, tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    vertices, quads = _sheet()
+    (scans / "case.obj").write_text(_obj(vertices, quads))
+    shutil.copy(arches / "0000_upper.stl", scans / "case.stl")
+    assert command("predict", scans, "--model", segmenter, "--out", tmp_path / "out").code == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {f"case.{kind}.{suffix}" for kind in ("obj", "stl") for suffix in ("ply", "txt", "json")}
+
+
+def test_predict_goes_on_after_a_bad_scan(command, arches, segmenter, tmp_path):
+    bad = tmp_path / "bad.stl"
+    bad.write_bytes(b"")
+    scans = (arches / "0000_upper.stl", bad, arches / "0001_lower.stl")
+    done = command("predict", *scans, "--model", segmenter, "--out", tmp_path / "out")
+    assert done.code == 1
+    first, last = (line for line in done.err.splitlines() if line.startswith("Error: "))
+    assert "bad.stl: the file is empty" in first
+    assert "1 of 3 scans could not be labelled" in last
+    stems = {path.stem for path in (tmp_path / "out").iterdir()}
+    assert stems == {"0000_upper", "0001_lower"}
+
+
+def test_predict_never_writes_beside_its_input(command, arches, segmenter, tmp_path):
+    scans = tmp_path / "scans"
+    shutil.copytree(arches, scans)
+    before = {path.name: path.read_bytes() for path in scans.iterdir()}
+    done = command("predict", scans, "--model", segmenter, "--out", scans)
+    assert done.code == 1 and "--out is the scan's own folder" in done.err
+    assert before == {path.name: path.read_bytes() for path in scans.iterdir()}
+
+
+def test_predict_again_passes_over_its_own_output(command, arches, segmenter, tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    shutil.copy(arches / "0000_upper.stl", scans)
+    for _ in range(2):
+        done = command("predict", scans, "--model", segmenter, "--out", scans / "labelled")
+        assert done.code == 0, done.err
+        assert len(list((scans / "labelled").iterdir())) == 3
+
+
+@pytest.mark.parametrize(("name", "given", "jaw"), [
+    ("0000_upper.stl", "lower", "lower"), ("0000_upper.stl", "auto", "upper"), ("7_L.stl", "auto", "lower"),
+    ("follower.stl", "upper", "upper"),
+])  # fmt: skip
+def test_jaw(name, given, jaw, command, arches, segmenter, tmp_path):
+    shutil.copy(arches / "0000_upper.stl", tmp_path / name)
+    out = tmp_path / "out"
+    done = command("predict", tmp_path / name, "--model", segmenter, "--out", out, "--jaw", given)
+    assert done.code == 0 and f": {jaw} jaw" in done.out
+    labels = np.loadtxt(out / f"{Path(name).stem}.txt", dtype=int)
+    assert not ((labels > 30) == (jaw == "upper"))[labels > 0].any()
+    assert json.loads((out / f"{Path(name).stem}.json").read_text())["jaw"] == jaw
+
+
+def test_a_follower_is_no_lower_jaw(command, arches, segmenter, tmp_path):
+    for name in ("follower.stl", "scan.stl"):
+        shutil.copy(arches / "0000_upper.stl", tmp_path / name)
+    done = command("predict", tmp_path, "--model", segmenter, "--out", tmp_path / "out", "--picture")
+    assert done.code == 0
+    follower, scan = (set(re.findall(rf"{name}: (\w+) jaw", done.out)) for name in ("follower", "scan"))
+    assert follower == scan
+    assert (tmp_path / "out" / "scan.png").stat().st_size > 1000
+
+
+def test_evaluate(command, arches, segmenter, tmp_path):
+    out = tmp_path / "new" / "scores.json"
+    done = command("evaluate", arches, "--model", segmenter, "--out", out)
+    assert done.code == 0, done.err
+    content = json.loads(out.read_text())
+    assert {"scores", "per_scan", "per_tooth", "failures", "model", "evaluated"} <= content.keys()
+    assert [row["scan_id"] for row in content["per_scan"]] == [path.stem for path in sorted(arches.glob("*.stl"))]
+    assert content["scores"]["miou"] == pytest.approx(np.mean([row["miou"] for row in content["per_scan"]]))
+    # The row's accuracy is that of what predict writes.
+    command("predict", arches / "0001_lower.stl", "--model", segmenter, "--out", tmp_path / "out")
+    written, truth = (np.loadtxt(folder / "0001_lower.txt") for folder in (tmp_path / "out", arches))
+    row = next(row for row in content["per_scan"] if row["scan_id"] == "0001_lower")
+    assert row["accuracy"] == pytest.approx((written == truth).mean())
+
+
+def test_labels_tell_the_net_nothing(command, arches, segmenter, tmp_path, monkeypatch):
+    from toothgraph.inference import predict
+
+    seen = []
+    real = predict.predict_mesh
+    monkeypatch.setattr(predict, "predict_mesh", lambda *args: seen.append(real(*args)) or seen[-1])
+    scan = tmp_path / "scan.stl"  # a name that does not tell the jaw
+    shutil.copy(arches / "0000_upper.stl", scan)
+    upper = read_scan(arches / "0000_upper.stl").labels
+    lower = np.where(upper > 0, upper + 20, upper)
+    shuffled = np.random.default_rng(0).permutation(upper)
+    for labels in (upper, lower, shuffled):
+        scan.with_suffix(".txt").write_text("\n".join(map(str, labels)))
+        assert command("evaluate", scan, "--model", segmenter, "--out", tmp_path / "scores.json").code == 0
+    scan.with_suffix(".txt").unlink()
+    assert command("predict", scan, "--model", segmenter, "--out", tmp_path / "out").code == 0
+    assert len(seen) == 4
+    for other in seen[1:]:
+        assert other.jaw == seen[0].jaw and other.jaw_probability == seen[0].jaw_probability < 1
+        assert np.array_equal(other.labels, seen[0].labels)
+
+
+def test_evaluate_reports_what_it_cannot_score(command, arches, segmenter, tmp_path):
+    bad, unlabelled, short = tmp_path / "bad.stl", tmp_path / "unlabelled.stl", tmp_path / "short.stl"
+    bad.write_text("<html>")
+    shutil.copy(arches / "0000_upper.stl", unlabelled)
+    shutil.copy(arches / "0000_upper.stl", short)
+    short.with_suffix(".txt").write_text("11\n0\n")
+    out = tmp_path / "scores.json"
+    done = command("evaluate", arches / "0000_upper.stl", tmp_path, "--model", segmenter, "--out", out)
+    errors = [line for line in done.err.splitlines() if line.startswith("Error: ")]
+    assert done.code == 1 and len(errors) == 4 and "3 of 4 scans could not be scored" in errors[-1]
+    content = json.loads(out.read_text())
+    assert [row["scan_id"] for row in content["per_scan"]] == ["0000_upper"]
+    assert [Path(failure["file"]).name for failure in content["failures"]] == [
+        *("bad.stl", "short.stl", "unlabelled.stl")
+    ]
+
+
+def test_evaluate_subset(command, arches, segmenter, tmp_path):
+    split, out = tmp_path / "split.json", tmp_path / "scores.json"
+    split.write_text(json.dumps({"train": ["0000", "0002"], "val": ["0001"]}))
+    for given, patients in (((), {"0001"}), (("--subset", "train"), {"0000", "0002"})):
+        assert command("evaluate", arches, "--model", segmenter, "--out", out, "--split", split, *given).code == 0
+        found = {row["scan_id"][:4] for row in json.loads(out.read_text())["per_scan"]}
+        assert found == patients
+
+
+def test_synth_and_info(command, tmp_path):
+    done = command("synth", tmp_path / "arches", "--scans", 1, "--faces", 2000)
+    assert done.code == 0 and (tmp_path / "arches" / "0000_upper.stl").exists()
+    done = command("info")
+    assert done.code == 0
+    for name in ("toothgraph", "torch", "processor", "gpu", "device (auto)", "backend native", "backend scatter"):
+        assert re.search(rf"^{re.escape(name)} +\S", done.out, re.MULTILINE)
+
+
+def test_module_can_be_run():
+    done = subprocess.run(
+        [sys.executable, "-m", "toothgraph", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and done.stderr == ""
+    assert "Usage: toothgraph" in done.stdout
+    for name in ("pretrain", "finetune", "predict", "evaluate", "synth", "info"):
+        assert re.search(rf"^  {name} +[A-Z].*\.$", done.stdout, re.MULTILINE)

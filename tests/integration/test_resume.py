@@ -1,0 +1,159 @@
+"""A run that is stopped and resumed is the run that was never stopped."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from toothgraph.training.callbacks import GentleStop
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def table(run: Path) -> list[tuple[str, ...]]:
+    """The rows of metrics.csv without the seconds."""
+    with (run / "metrics.csv").open(newline="") as file:
+        return [tuple(value for key, value in row.items() if key != "seconds") for row in csv.DictReader(file)]
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Ctrl-C in the given step."""
+
+    def arrange(step: int) -> None:
+        def with_signal(self, trainer, *args):
+            if trainer.global_step == step:
+                os.kill(os.getpid(), signal.SIGINT)
+            real(self, trainer, *args)
+
+        monkeypatch.setattr(GentleStop, "on_train_batch_end", with_signal)
+
+    real = GentleStop.on_train_batch_end
+    yield arrange
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("name", ["pretrain", "finetune"])
+@pytest.mark.parametrize("step", [2, 3])  # with a validation due, and without
+def test_resumed_run_is_bit_identical(
+    name, step, command, arches, tiny_toml, pretrained, segmenter, stop_at, monkeypatch, tmp_path
+):
+    whole = pretrained if name == "pretrain" else segmenter
+    init = () if name == "pretrain" else ("--init", pretrained)
+    run = (name, arches, "--out", tmp_path / "run", "--config", tiny_toml, *init)
+    stop_at(step)
+    stopped = command(*run)
+    assert stopped.code == 130
+    assert stopped.err.splitlines()[-1] == f"stopped at step {step} of 4; go on with the same command and --resume"
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert table(tmp_path / "run") == [row for row in table(whole) if int(row[0]) <= step]
+
+    monkeypatch.undo()
+    resumed = command(*run, "--resume")
+    assert resumed.code == 0 and f"resumed at step {step}" in resumed.err
+    assert table(tmp_path / "run") == table(whole)
+    expected, found = (load_file(folder / "model.safetensors") for folder in (whole, tmp_path / "run"))
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    for file in ("last.ckpt", "best.ckpt"):
+        first, second = (torch.load(folder / file, weights_only=True) for folder in (whole, tmp_path / "run"))
+        assert first["global_step"] == second["global_step"]
+
+
+def test_second_ctrl_c_stops_at_once(command, arches, tiny_toml, monkeypatch, tmp_path):
+    def twice(self, trainer, *args):
+        if trainer.global_step == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(GentleStop, "on_train_batch_end", twice)
+    done = command("pretrain", arches, "--out", tmp_path, "--config", tiny_toml)
+    assert done.code == 130 and "stopped at once; go on with the same command and --resume" in done.err
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_dropout_and_order_depend_on_the_seed(command, arches, tiny_toml, segmenter, pretrained, tmp_path):
+    """Else the test above could not fail."""
+    done = command(
+        "finetune", arches, "--out", tmp_path, "--config", tiny_toml, "--init", pretrained, "--seed", 1
+    )  # fmt: skip
+    assert done.code == 0
+    first, second = (load_file(run / "model.safetensors") for run in (segmenter, tmp_path))
+    assert any(not torch.equal(first[key], second[key]) for key in first)
+
+
+def test_workers_change_nothing(command, arches, tiny_toml, pretrained, tmp_path):
+    done = command("pretrain", arches, "--out", tmp_path, "--config", tiny_toml, "--workers", 1)
+    assert done.code == 0, done.err
+    first, second = (load_file(run / "model.safetensors") for run in (pretrained, tmp_path))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_best_is_known_after_a_resume(command, arches, tiny_toml, stop_at, monkeypatch, tmp_path):
+    """last.ckpt of a step with a validation is older than the validation."""
+    run = ("pretrain", arches, "--out", tmp_path, "--config", tiny_toml)
+    stop_at(2)
+    assert command(*run).code == 130
+    monkeypatch.undo()
+    file = tmp_path / "metrics.csv"
+    lines = file.read_text().splitlines()
+    place = lines[0].split(",").index("val_match_top1")
+    row = lines[-1].split(",")
+    assert row[place]
+    row[place] = "1.0"  # nothing that follows can be better
+    file.write_text("\n".join([*lines[:-1], ",".join(row)]) + "\n")
+    assert command(*run, "--resume").code == 0
+    assert torch.load(tmp_path / "best.ckpt", weights_only=True)["global_step"] == 2
+
+
+def test_nothing_to_resume(command, arches, tiny_toml, tmp_path):
+    done = command("pretrain", arches, "--out", tmp_path, "--config", tiny_toml, "--steps", 1, "--resume")
+    assert done.code == 0 and "nothing to resume: begins at step 0" in done.err
+
+
+def test_finished_run_stays_as_it_is(command, arches, tiny_toml, pretrained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(pretrained, run)
+    before = (run / "model.safetensors").read_bytes(), table(run)
+    done = command("pretrain", arches, "--out", run, "--config", tiny_toml, "--resume")
+    assert done.code == 0 and "finished already, at step 4" in done.err
+    assert ((run / "model.safetensors").read_bytes(), table(run)) == before
+
+
+def test_resume_with_other_options_or_scans_is_refused(command, arches, tiny_toml, pretrained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(pretrained, run)
+    given = ("pretrain", "--out", run, "--config", tiny_toml, "--resume")
+    assert "other options or scans than it was started with: lr" in command(*given, arches, "--lr", 0.5).error
+    fewer = [path for path in arches.glob("*.stl") if not path.name.startswith("0000")]
+    assert "it was started with: train" in command(*given, *fewer).error
+    assert "it was started with" in command("finetune", *given[1:], arches).error
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_process_of_its_own(arches, tiny_toml, tmp_path):
+    run = [sys.executable, "-m", "toothgraph", "pretrain", str(arches), "--out", str(tmp_path / "run")]
+    run += ["--config", str(tiny_toml), "--steps", "100000", "--validate-every", "100000"]
+    with subprocess.Popen(run, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "run" / "last.ckpt").exists() and time.monotonic() < deadline:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "stopping after this step" in err and "Traceback" not in err
+    assert "go on with the same command and --resume" in err.splitlines()[-1]
+    step = int(err.splitlines()[-1].split()[3])
+    assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["global_step"] == step
