@@ -21,7 +21,10 @@ EDGE_INDEX = "edge_index"
 """[2, E] long: face adjacency, both directions, sorted, without duplicates."""
 
 NEIGHBOR_INDEX = "neighbor_index"
-"""[K, N] long: neighbour table; a missing neighbour is the node itself, never -1."""
+"""[K, N] int or long: neighbour tables, level by level; a missing neighbour is the node itself, never -1."""
+
+LEVEL = "level"
+"""[N] long: the last level of the neighbour tables each node belongs to."""
 
 Y = "y"
 """[N] long: class index 0 … 32, -1 unknown (``toothgraph.mesh.numbering``)."""
@@ -40,7 +43,8 @@ FIELDS = {
     NORMAL: "[N, 3] float, unit length: face normals",
     X: "[N, 15] float: barycentre 3, three corners minus the barycentre 9 (mm), unit normal 3",
     EDGE_INDEX: "[2, E] long: face adjacency, both directions, sorted, without duplicates",
-    NEIGHBOR_INDEX: "[K, N] long: neighbour table; a missing neighbour is the node itself",
+    NEIGHBOR_INDEX: "[K, N] int or long: neighbour tables; a missing neighbour is the node itself",
+    LEVEL: "[N] long: the last level of the tables each node belongs to",
     Y: "[N] long: class index 0 … 32, -1 unknown",
     JAW: "[1] long: 0 upper, 1 lower, -1 unknown",
     SCAN_ID: "str: the name of the scan",

@@ -1,0 +1,121 @@
+"""The documentation agrees with the code: rendered pages, command lines, options, links."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from toothgraph.cli import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+@pytest.fixture(scope="module")
+def make_api() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_api", ROOT / "docs" / "make_api.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def code_blocks(text: str, *languages: str) -> list[str]:
+    """The contents of the fenced blocks in one of the languages."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    return [content for language, content in found if language in languages]
+
+
+def command_lines(text: str) -> list[str]:
+    """Lines that run ``toothgraph``, in shell blocks, continued lines joined."""
+    lines = "\n".join(code_blocks(text, "sh", "console")).replace("\\\n", " ").splitlines()
+    lines = [line.removeprefix("$ ").split(" #")[0].strip() for line in lines]
+    return [line for line in lines if line.split(" ")[0] == "toothgraph"]
+
+
+def parse(line: str) -> None:
+    """Let click parse a command line, without running it; raises click.UsageError for a wrong one."""
+    group = click.Context(main, info_name="toothgraph")
+    name, *rest = shlex.split(line)[1:]
+    if name.startswith("-"):
+        assert any(name in option.opts for option in main.get_params(group)), f"no option {name}"
+        return
+    command = main.get_command(group, name)
+    assert command is not None, f"no command {name!r} in: {line}"
+    command.make_context(name, rest, parent=group)
+
+
+@pytest.mark.parametrize("page", ["api.md", "config.md"])
+def test_rendered_pages_are_up_to_date(make_api: ModuleType, page: str) -> None:
+    stored = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    assert stored == make_api.PAGES[page](), f"docs/{page} is out of date: run `python docs/make_api.py`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_command_lines_parse(page: Path) -> None:
+    for line in command_lines(page.read_text(encoding="utf-8")):
+        try:
+            parse(line)
+        except click.UsageError as error:
+            pytest.fail(f"{page.name}: {line}: {error.format_message()}")
+
+
+def test_command_lines_are_found_and_wrong_ones_refused() -> None:
+    lines = command_lines("```sh\n$ toothgraph info\ntoothgraph synth A \\\n  --scans 2\n```\n`toothgraph x`")
+    assert [shlex.split(line) for line in lines] == [
+        ["toothgraph", "info"],
+        ["toothgraph", "synth", "A", "--scans", "2"],
+    ]
+    with pytest.raises(click.UsageError, match="No such option"):
+        parse("toothgraph synth A --scan-number 2")
+    with pytest.raises(click.UsageError, match="Missing"):
+        parse("toothgraph predict a.stl --model m")
+    commands = {line.split()[1] for page in PAGES for line in command_lines(page.read_text(encoding="utf-8"))}
+    assert commands >= set(COMMANDS), "a command that no page shows"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_options_named_in_the_text_exist(page: Path) -> None:
+    group = click.Context(main, info_name="toothgraph")
+    known = {"--help", "--version"}
+    for name in COMMANDS:
+        command = main.get_command(group, name)
+        assert command is not None
+        known |= {option for parameter in command.params for option in parameter.opts}
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    named = {option for span in re.findall(r"`([^`]+)`", text) if "pip " not in span for option in
+             re.findall(r"(?<![\w-])--[a-z][a-z-]*", span)}  # fmt: skip
+    assert named <= known, f"{page.name} names options that do not exist: {sorted(named - known)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_relative_links_resolve(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path) if path else page
+        assert file.exists() or file.name == "results.md", f"{page.name}: broken link {target}"
+        if anchor:
+            heads = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+            assert anchor in slugs, f"{page.name}: no heading {anchor} in {file.name}"
+
+
+def test_toml_examples_are_accepted(make_api: ModuleType) -> None:
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11 and later
+    from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, make_config
+
+    blocks = code_blocks((ROOT / "docs" / "config.md").read_text(encoding="utf-8"), "toml")
+    assert len(blocks) == 2
+    for block, presets in zip(blocks, (PRETRAIN_PRESETS, FINETUNE_PRESETS), strict=True):
+        values = tomllib.loads(block)
+        assert make_config(presets, "default", [("config.md", values)]) == presets["default"]
