@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,15 @@ if TYPE_CHECKING:  # PyG takes seconds to import; tests of meshes do without
     from torch_geometric.data import Data
 
     from toothgraph.graph import GraphSpec
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real scans; tests that need it are skipped without it."""
+    folder = os.environ.get("TOOTHGRAPH_DATA")
+    if not folder:
+        pytest.skip("set TOOTHGRAPH_DATA to the folder of real scans")
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

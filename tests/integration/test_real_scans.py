@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,21 +13,13 @@ from toothgraph.mesh.mesh import Mesh
 
 
 @pytest.fixture(scope="module")
-def data() -> Path:
-    folder = os.environ.get("TOOTHGRAPH_DATA")
-    if not folder:
-        pytest.skip("set TOOTHGRAPH_DATA to the folder of real scans")
-    return Path(folder)
-
-
-@pytest.fixture(scope="module")
-def palette(data: Path) -> str:
-    return f"{data / 'palettes.json'}:3d-iosseg"
+def palette(data_dir: Path) -> str:
+    return f"{data_dir / 'palettes.json'}:3d-iosseg"
 
 
 @pytest.mark.parametrize(("name", "jaw"), [("007_L.ply", 1), ("007_U.ply", 0)])
-def test_read(name, jaw, data, palette):
-    mesh: Mesh = read_scan(data / "3d-iosseg" / name, palette=load_palette(palette))
+def test_read(name, jaw, data_dir, palette):
+    mesh: Mesh = read_scan(data_dir / "3d-iosseg" / name, palette=load_palette(palette))
     assert mesh.jaw == jaw and mesh.labels is not None
     assert 15_000 < len(mesh.faces) <= 16_000
     assert 40 < np.ptp(mesh.vertices, axis=0).max() < 100  # mm: a whole arch
@@ -41,8 +32,8 @@ def test_read(name, jaw, data, palette):
         assert np.median(np.linalg.norm(points - np.median(points, axis=0), axis=1)) < 8
 
 
-def test_finetune_predict_evaluate(command, data, palette, tiny_toml, tmp_path):
-    scans = [data / "3d-iosseg" / f"{patient}_{jaw}.ply" for patient in ("007", "008") for jaw in "LU"]
+def test_finetune_predict_evaluate(command, data_dir, palette, tiny_toml, tmp_path):
+    scans = [data_dir / "3d-iosseg" / f"{patient}_{jaw}.ply" for patient in ("007", "008") for jaw in "LU"]
     run = tmp_path / "run"
     done = command("finetune", *scans, "--out", run, "--config", tiny_toml, "--steps", 2, "--palette", palette)
     assert done.code == 0, done.err
@@ -63,11 +54,11 @@ def test_finetune_predict_evaluate(command, data, palette, tiny_toml, tmp_path):
     assert all(0 < row["accuracy"] < 1 and row["faces"] == 16_000 for row in rows)
 
 
-def test_its_split_file(command, data, palette, tiny_toml, tmp_path):
-    patients = json.loads((data / "split.json").read_text())
+def test_its_split_file(command, data_dir, palette, tiny_toml, tmp_path):
+    patients = json.loads((data_dir / "split.json").read_text())
     few = [patients["label_fraction_percent"]["10"][0], patients["train"][-1], patients["val"][0]]
-    scans = [data / "3d-iosseg" / f"{patient}_L.ply" for patient in few]
-    given = ("--config", tiny_toml, "--steps", 1, "--palette", palette, "--split", data / "split.json")
+    scans = [data_dir / "3d-iosseg" / f"{patient}_L.ply" for patient in few]
+    given = ("--config", tiny_toml, "--steps", 1, "--palette", palette, "--split", data_dir / "split.json")
     done = command("finetune", *scans, "--out", tmp_path, "--label-fraction", 0.1, *given)
     assert done.code == 0, done.err
     config = json.loads((tmp_path / "config.json").read_text())

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -24,11 +21,3 @@ def patch() -> Mesh:
     )
     strip = (vertices[faces].mean(axis=1)[:, 0] // 10).astype(int)
     return Mesh(vertices, faces, labels=np.array([0, 11, 12, -1])[strip], scan_id="patch")
-
-
-@pytest.fixture
-def data_dir() -> Path:
-    folder = os.environ.get("TOOTHGRAPH_DATA")
-    if not folder:
-        pytest.skip("set TOOTHGRAPH_DATA to the folder of real scans")
-    return Path(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from pathlib import Path
 
@@ -207,12 +206,10 @@ def test_command_writes_and_says_so_and_refuses_what_it_cannot(tmp_path: Path) -
     assert not (tmp_path / "no").exists()
 
 
-@pytest.mark.skipif("TOOTHGRAPH_DATA" not in os.environ, reason="TOOTHGRAPH_DATA names no folder of real scans")
 @pytest.mark.parametrize(("name", "jaw"), [("007_U", UPPER), ("007_L", LOWER)])
-def test_teeth_stand_where_a_real_arch_has_them(name: str, jaw: int) -> None:
-    root = Path(os.environ["TOOTHGRAPH_DATA"])
+def test_teeth_stand_where_a_real_arch_has_them(name: str, jaw: int, data_dir: Path) -> None:
     real = read_scan(
-        root / "3d-iosseg" / f"{name}.ply", palette=load_palette(f"{root}/palettes.json:3d-iosseg"), jaw=jaw
+        data_dir / "3d-iosseg" / f"{name}.ply", palette=load_palette(f"{data_dir}/palettes.json:3d-iosseg"), jaw=jaw
     )
     found, made = tooth_centres(real), tooth_centres(plain(jaw))
     shared = sorted(set(found) & set(made))
