@@ -37,6 +37,12 @@ def plain(value: object) -> bool:
     return value is None or isinstance(value, str | int | float | torch.Tensor)
 
 
+def test_last_weights_are_validated_whatever_the_interval(command, arches, tiny_toml, tmp_path):
+    done = command("pretrain", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--steps", 3)
+    assert done.code == 0
+    assert [int(row["step"]) for row in rows(tmp_path / "run") if row["val_match_top1"]] == [2, 3]
+
+
 @pytest.mark.parametrize(("name", "monitor"), [("pretrained", "val_match_top1"), ("segmenter", "val_miou")])
 def test_run_folder(name, monitor, request):
     run = request.getfixturevalue(name)

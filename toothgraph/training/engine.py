@@ -95,6 +95,10 @@ class Task(pl.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.trainer.global_step >= self.steps:
+            self.trainer.should_stop = True  # Lightning then validates the last weights, whatever the interval
+
     def train_dataloader(self) -> StepLoader:
         sampler = StepSampler(
             len(self._train),  # type: ignore[arg-type]
