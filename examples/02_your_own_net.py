@@ -28,7 +28,7 @@ class SmallNet(nn.Module):
         x = self.pair(data.pos, data.normal, table)  # [N, channels]
         for number, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
             near = table[: SPEC.k] if number == 0 else table[SPEC.k :]
-            x = x + torch.relu(norm(conv(x, near)))
+            x = x + torch.relu(norm(conv(x, neighbor_index=near)))
         return self.head(torch.cat([x, data.pos / 20.0], dim=1)).log_softmax(dim=1)  # [N, 33]
 
 

@@ -1,7 +1,8 @@
 """Layers, networks and losses. Layers take tensors, networks take a PyG batch; nothing here reads a scan."""
 
 from toothgraph.nn.backbone import GeometryBackbone
-from toothgraph.nn.edge_conv import FastEdgeConv, gather_max
+from toothgraph.nn.edge_conv import FastEdgeConv
+from toothgraph.nn.gather import gather_max, reduce_neighbors
 from toothgraph.nn.heads import ProjectionHead, SegmentationHead, restrict_to_jaw
 from toothgraph.nn.knn import knn_edges
 from toothgraph.nn.losses import InfoNCE, info_nce, match_top1, segmentation_loss
@@ -26,6 +27,7 @@ __all__ = [
     "knn_edges",
     "match_top1",
     "pair_features",
+    "reduce_neighbors",
     "restrict_to_jaw",
     "segmentation_loss",
 ]

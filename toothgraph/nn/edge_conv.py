@@ -2,91 +2,222 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch_geometric.nn import EdgeConv
 
 from toothgraph.errors import ConfigError
+from toothgraph.nn.gather import Neighborhoods, from_edges, from_table, gather_max, reduce_neighbors
 
-
-def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend: str = "native") -> Tensor:
-    """Per node and channel, the maximum over its neighbours, without building the edges.
-
-    Args:
-        x: [M, C] values of the nodes that can be neighbours.
-        neighbor_index: [k, N] neighbours of each node.
-        padded: an index of M stands for no neighbour; a node that has none gets 0.
-        backend: ``native`` (torch alone) or ``scatter`` (torch-scatter, the extra ``toothgraph[scatter]``).
-
-    Returns:
-        [N, C]. Gradients flow to the neighbour that won; of equal ones, to one.
-
-    Raises:
-        ConfigError: for an unknown backend, or one that is not installed.
-    """
-    bags = neighbor_index.t().contiguous()  # [N, k]
-    if backend == "native":
-        if padded:
-            return F.embedding_bag(bags, F.pad(x, (0, 0, 0, 1)), mode="max", padding_idx=len(x))
-        return F.embedding_bag(bags, x, mode="max")
-    if backend == "scatter":
-        return _scatter_max(x, bags, padded)
-    raise ConfigError(f'expected a backend of "native" or "scatter", got {backend!r}')
-
-
-def _scatter_max(x: Tensor, bags: Tensor, padded: bool) -> Tensor:
-    try:
-        from torch_scatter import segment_csr
-    except ImportError as error:
-        raise ConfigError("the backend scatter needs torch-scatter: pip install toothgraph[scatter]") from error
-    kept = bags.flatten()
-    size = torch.full_like(bags[:, 0], bags.shape[1])  # [N]
-    if padded:
-        there = bags < len(x)
-        kept, size = bags[there], there.sum(dim=1)
-    ends = F.pad(size.cumsum(0), (1, 0))  # [N + 1]
-    return segment_csr(x[kept], ends, reduce="max")  # a node without neighbours gets 0
+MONOTONE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.Softplus, nn.Sigmoid, nn.Tanh,
+            nn.Hardtanh, nn.Hardsigmoid, nn.LogSigmoid, nn.Softsign, nn.Identity)  # fmt: skip
+_BY_NAME = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
 class FastEdgeConv(nn.Module):
-    r"""EdgeConv with a single linear layer, factorised (Wang et al., ACM TOG 2019, eq. 8).
+    r"""EdgeConv with one linear layer, a norm and an activation, factorised (Wang et al., ACM TOG 2019, eq. 8).
 
     .. math::
-        x_i' = \max_{j \in N(i)} W [x_i, x_j - x_i] + b
-             = (W_a - W_b) x_i + b + \max_{j \in N(i)} W_b x_j
+        z_{ij} = W [x_i, x_j - x_i] + b = a_i + b_j,
+        \quad a_i = (W_a - W_b) x_i + b, \quad b_j = W_b x_j
 
-    The right-hand side needs two products over nodes and one gather-maximum: O(N·C) memory, where the
-    left-hand side needs O(N·k·C). Both are equal up to rounding. A monotone activation or a normalisation
-    with positive scale may follow and equals the same inside the maximum.
+    The norm of an edge is an affine map per channel, s·z + t, and a monotone activation keeps the order, so
 
-    The products and the gather run in float32 under autocast: ``a_i + b_j`` rebuilds ``x_j - x_i`` by
+    .. math::
+        x_i' = \max_j \mathrm{act}(s z_{ij} + t) = \mathrm{act}(s a_i + t + |s| \max_j \mathrm{sign}(s) b_j)
+
+    Two products over nodes and one gather-maximum: O(N·C) memory where PyG's needs O(E·C), with the same
+    values and gradients up to rounding. A node without neighbours gets 0, as in PyG.
+
+    The statistics of the edge norm need no edges either: with the in-degree p_i and the out-degree q_j of the
+    nodes, and a, b reduced by their means over edges, |E|·var = Σ p a² + Σ q b² + 2 Σ_i a_i Σ_{j∈N(i)} b_j.
+
+    Products, statistics and gathers run in float32 under autocast: ``a_i + b_j`` rebuilds ``x_j - x_i`` by
     cancellation, which half precision would not survive.
 
     Args:
         in_channels: C_in.
         out_channels: C_out.
+        norm: None or ``"batch"``, batch norm over the edges.
+        act: None, a name (``relu``, ``leaky_relu``, ``elu``, ``tanh``, ``sigmoid``) or a monotone module.
+        aggr: ``"max"``, ``"mean"`` or ``"sum"``.
+        bias: of the linear layer.
 
     Shapes:
-        - input: ``x`` [N, C_in], ``neighbor_index`` [k, N]
+        - input: ``x`` [N, C_in], or (sources [M, C_in], targets [N, C_in]); ``edge_index`` [2, E] in any order,
+          or ``neighbor_index`` [k, N]
         - output: [N, C_out]
+
+    Raises:
+        ConfigError: for what does not commute with the aggregation, with the reason.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        norm: str | None = None,
+        act: str | nn.Module | None = None,
+        aggr: str = "max",
+        bias: bool = True,
+    ) -> None:
         super().__init__()
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.lin = nn.Linear(2 * in_channels, out_channels)
+        self.in_channels, self.out_channels, self.aggr = in_channels, out_channels, aggr
+        self.lin = nn.Linear(2 * in_channels, out_channels, bias=bias)
+        if norm not in (None, "batch"):
+            raise ConfigError(
+                f'expected norm None or "batch", got {norm!r}: a norm whose scale differs from edge to edge (layer, '
+                "instance) does not commute with the maximum; apply it to the nodes, after this layer"
+            )
+        self.norm = nn.BatchNorm1d(out_channels) if norm else None
+        self.act = _activation(act)
+        if aggr not in ("max", "mean", "sum"):
+            raise ConfigError(f"expected aggr max, mean or sum, got {aggr!r}")
+        if aggr != "max" and not isinstance(self.act, nn.Identity):
+            raise ConfigError(
+                f"aggr {aggr!r} takes no activation: a {aggr} of activated edges is not the activation of their "
+                f"{aggr}; apply the activation to the nodes, after this layer"
+            )
 
-    def forward(self, x: Tensor, neighbor_index: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            x = x.to(self.lin.weight.dtype)
+    def forward(
+        self,
+        x: Tensor | tuple[Tensor, Tensor],
+        edge_index: Tensor | None = None,
+        neighbor_index: Tensor | None = None,
+    ) -> Tensor:
+        source, target = (x, x) if isinstance(x, Tensor) else x
+        if (edge_index is None) == (neighbor_index is None):
+            raise ConfigError("expected either edge_index [2, E] or neighbor_index [k, N]")
+        if neighbor_index is not None:
+            hood = from_table(neighbor_index)
+        elif edge_index is not None:
+            hood = from_edges(edge_index, target.shape[0])
+        with torch.autocast(target.device.type, enabled=False):
+            dtype = self.lin.weight.dtype
             own, difference = self.lin.weight.split(self.in_channels, dim=1)
-            a = F.linear(x, own - difference, self.lin.bias)  # [N, C_out]
-            b = F.linear(x, difference)  # [N, C_out]
-            return a + gather_max(b, neighbor_index)
+            a = F.linear(target.to(dtype), own - difference, self.lin.bias)  # [N, C_out]
+            b = F.linear(source.to(dtype), difference)  # [M, C_out]
+            if hood.source.shape[0] == 0:
+                return a * 0.0
+            out = self._aggregate(a, b, hood)
+        if hood.fixed:
+            return out
+        return torch.where(hood.degree[:, None] > 0, out, 0.0)
+
+    def _aggregate(self, a: Tensor, b: Tensor, hood: Neighborhoods) -> Tensor:
+        if self.norm is None:
+            if self.aggr == "max":
+                return self.act(a + reduce_neighbors(b, hood, "max"))
+            z = a + reduce_neighbors(b, hood, "mean")
+        else:
+            scale, shift = edge_affine(self.norm, a, b, hood)
+            if self.aggr == "max":
+                sign = torch.where(scale >= 0, 1.0, -1.0).to(b.dtype)  # one maximum serves both signs
+                return self.act(scale * (a + sign * reduce_neighbors(sign * b, hood, "max")) + shift)
+            z = scale * (a + reduce_neighbors(b, hood, "mean")) + shift
+        return z * hood.degree[:, None] if self.aggr == "sum" else z
+
+    @classmethod
+    def from_pyg(cls, conv: EdgeConv) -> FastEdgeConv:
+        """The same layer as a PyG ``EdgeConv`` of ``Linear`` or ``Sequential(Linear[, BatchNorm1d][, act])``.
+
+        Raises:
+            ConfigError: if its edge function has another form, or does not commute with its aggregation.
+        """
+        parts = list(conv.nn) if isinstance(conv.nn, nn.Sequential) else [conv.nn]
+        if not parts or not isinstance(parts[0], nn.Linear):
+            raise ConfigError(f"expected an edge MLP that begins with a single Linear, got {conv.nn}")
+        lin, rest = parts[0], parts[1:]
+        norm = rest[0] if rest and isinstance(rest[0], nn.BatchNorm1d) else None
+        rest = rest[1:] if norm is not None else rest
+        if any(isinstance(part, nn.Linear) for part in rest):
+            raise ConfigError("a second Linear needs the edges: the maximum of its input is not what it is applied to")
+        if len(rest) > 1 or any(isinstance(part, nn.LayerNorm) for part in rest):
+            raise ConfigError(f"expected Linear, BatchNorm1d and an activation, got {conv.nn}")
+        act = rest[0] if rest else None
+        layer = cls(
+            lin.in_features // 2, lin.out_features, "batch" if norm else None, act, str(conv.aggr), lin.bias is not None
+        )
+        layer.to(lin.weight.device, lin.weight.dtype).train(conv.training)
+        layer.lin.load_state_dict(lin.state_dict())
+        if norm is not None and layer.norm is not None:
+            layer.norm.load_state_dict(norm.state_dict())
+            layer.norm.eps, layer.norm.momentum = norm.eps, norm.momentum
+        return layer
+
+    def to_pyg(self) -> EdgeConv:
+        """The same layer as a PyG ``EdgeConv``, with copies of the weights."""
+        parts: list[nn.Module] = [nn.Linear(2 * self.in_channels, self.out_channels, self.lin.bias is not None)]
+        if self.norm is not None:
+            parts.append(nn.BatchNorm1d(self.out_channels, self.norm.eps, self.norm.momentum))
+        if not isinstance(self.act, nn.Identity):
+            parts.append(copy.deepcopy(self.act))
+        conv = EdgeConv(nn.Sequential(*parts), aggr=self.aggr)
+        conv.to(self.lin.weight.device, self.lin.weight.dtype).train(self.training)
+        parts[0].load_state_dict(self.lin.state_dict())
+        if self.norm is not None:
+            parts[1].load_state_dict(self.norm.state_dict())
+        return conv
 
     def extra_repr(self) -> str:
-        return f"{self.in_channels}, {self.out_channels}"
+        return f"{self.in_channels}, {self.out_channels}, aggr={self.aggr}"
+
+
+def _activation(act: str | nn.Module | None) -> nn.Module:
+    if act is None:
+        return nn.Identity()
+    if isinstance(act, str):
+        if act not in _BY_NAME:
+            raise ConfigError(f"expected an activation of {', '.join(_BY_NAME)} or a module, got {act!r}")
+        act = _BY_NAME[act]()
+    if not isinstance(act, MONOTONE):
+        raise ConfigError(
+            f"{type(act).__name__} is not known to be monotone, so it does not commute with the maximum: "
+            "use PyG's EdgeConv, which builds the edges"
+        )
+    if isinstance(act, nn.LeakyReLU) and act.negative_slope < 0:
+        raise ConfigError("a LeakyReLU of negative slope is not monotone")
+    return act
+
+
+def edge_affine(norm: nn.BatchNorm1d, a: Tensor, b: Tensor, hood: Neighborhoods) -> tuple[Tensor, Tensor]:
+    """Scale and shift [C] of a batch norm over edges; in training from their statistics, which it then tracks."""
+    mean, var = norm.running_mean, norm.running_var
+    assert mean is not None and var is not None and norm.num_batches_tracked is not None
+    if norm.training:
+        tracked, momentum = (mean, var), 0.1 if norm.momentum is None else norm.momentum
+        mean, var, count = edge_statistics(a, b, hood)
+        with torch.no_grad():
+            tracked[0].lerp_(mean.to(tracked[0].dtype), momentum)
+            tracked[1].lerp_((var * count / max(count - 1, 1)).to(tracked[1].dtype), momentum)
+            norm.num_batches_tracked.add_(1)
+    scale = norm.weight * torch.rsqrt(var + norm.eps)
+    return scale, norm.bias - scale * mean
+
+
+def edge_statistics(a: Tensor, b: Tensor, hood: Neighborhoods) -> tuple[Tensor, Tensor, int]:
+    """Mean and (biased) variance of z_ij = a_i + b_j over all edges, without the edges.
+
+    Args:
+        a: [N, C] the targets' part.
+        b: [M, C] the sources' part.
+        hood: who the neighbours are.
+
+    Returns:
+        [C], [C] and the number of edges.
+    """
+    count = hood.source.shape[0]
+    inward = hood.degree.to(a.dtype)[:, None] / count  # [N, 1], sums to 1
+    outward = torch.zeros(b.shape[0], dtype=a.dtype, device=a.device)
+    outward = outward.index_add(0, hood.source, outward.new_ones(count))[:, None] / count  # [M, 1], sums to 1
+    mean_a, mean_b = (inward * a).sum(0), (outward * b).sum(0)
+    a, b = a - mean_a, b - mean_b  # before squaring: float32 would cancel
+    cross = (a * reduce_neighbors(b, hood, "sum")).sum(0) / count
+    var = (inward * a.square()).sum(0) + (outward * b.square()).sum(0) + 2 * cross
+    return mean_a + mean_b, var.clamp_min(0), count
 
 
 class CrossEdgeConv(nn.Module):

@@ -80,7 +80,7 @@ class ResidualEdgeConv(nn.Module):
         self.norm = NodeNorm(channels)
 
     def forward(self, x: Tensor, neighbor_index: Tensor) -> Tensor:
-        return x + F.leaky_relu(self.norm(self.conv(x, neighbor_index)), SLOPE)
+        return x + F.leaky_relu(self.norm(self.conv(x, neighbor_index=neighbor_index)), SLOPE)
 
 
 class Chain(nn.ModuleList):
