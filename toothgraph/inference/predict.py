@@ -11,12 +11,14 @@ from torch_geometric.data import Batch
 from toothgraph.data.seeding import sample_rng
 from toothgraph.graph.spec import scan_graph
 from toothgraph.inference.carry import carry_up
+from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import LOWER, UNKNOWN_JAW, UPPER, class_to_fdi
 from toothgraph.nn.heads import restrict_to_jaw
 from toothgraph.nn.model import SegmentationNet
 
 TESSELLATIONS = 3
+BASE_SHARE = 4  # faces of the base, as a multiple of what the net works on
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,8 @@ def predict_mesh(
     """Label every face of a mesh.
 
     The scan is decimated to the size the net works on, several times and differently; the probabilities
-    are carried up to the faces and averaged. The draws depend on the scan's name alone.
+    are averaged on the scan's faces. Of a scan with far more faces than that, a coarser base stands in for
+    it, and the average is carried up once. The draws depend on the scan's name alone.
 
     Args:
         net: in evaluation mode.
@@ -53,25 +56,26 @@ def predict_mesh(
     """
     device = next(net.parameters()).device
     surface = mesh.with_labels(None)
+    base = decimate(surface, BASE_SHARE * net.config.graph.faces).mesh
     coarse_meshes, log_probs = [], []
     for number in range(tessellations):
         rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
-        graph, decimated = scan_graph(surface, net.config.graph, rng)
+        graph, decimated = scan_graph(base, net.config.graph, rng)
         graph.jaw = torch.tensor([jaw])
         batch = Batch.from_data_list([graph]).to(device)
         log_probs.append(net(batch, batch.jaw).float().cpu())
         coarse_meshes.append(decimated.mesh)
-        if decimated.mesh is surface:  # small enough to be used as it is: no other tessellation to draw
+        if decimated.mesh is base:  # small enough to be used as it is: no other tessellation to draw
             break
     share = 1.0
     if jaw == UNKNOWN_JAW:
         jaw, share = decide_jaw(torch.cat(log_probs))
-    total = np.zeros((len(mesh.faces), log_probs[0].shape[1]), dtype=np.float32)
-    for coarse, log_prob in zip(coarse_meshes, log_probs, strict=True):
-        prob = restrict_to_jaw(log_prob, jaw).exp().numpy()
-        total += carry_up(coarse, surface, prob)
-    best = total.argmax(axis=1)
-    confidence = total[np.arange(len(best)), best] / len(log_probs)
+    probs = [restrict_to_jaw(log_prob, jaw).exp().numpy() for log_prob in log_probs]
+    carried = [carry_up(coarse, base, prob) for coarse, prob in zip(coarse_meshes, probs, strict=True)]
+    mean = np.mean(carried, axis=0, dtype=np.float32)
+    prob = carry_up(base, surface, mean)  # [F, 33]
+    best = prob.argmax(axis=1)
+    confidence = prob[np.arange(len(best)), best]
     return Prediction(class_to_fdi(best), confidence, jaw, share)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import fast_simplification
 import numpy as np
@@ -22,12 +23,25 @@ class Decimated:
 
     Attributes:
         mesh: the coarse surface; it carries labels if the fine one did.
-        face_map: [F] int64, the coarse face of each fine face, so that ``values[face_map]`` carries
-            coarse values back.
+        fine: the surface it was made from.
+        survivor: the fine faces that survived the collapses.
+        new_face: the coarse face of each survivor, -1 if it was dropped.
     """
 
     mesh: Mesh
-    face_map: np.ndarray
+    fine: Mesh
+    survivor: np.ndarray
+    new_face: np.ndarray
+
+    @cached_property
+    def face_map(self) -> np.ndarray:
+        """[F] int64, the coarse face of each fine face, so that ``values[face_map]`` carries values back.
+
+        Found when it is first asked for: a prediction does without.
+        """
+        if self.mesh is self.fine:
+            return self.survivor
+        return _map_faces(self.fine, self.mesh, self.survivor, self.new_face)
 
 
 def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None, jitter: float = 0.0) -> Decimated:
@@ -52,7 +66,8 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
     if jitter > 0 and rng is None:
         raise MeshError(f"{mesh.scan_id}: decimating with jitter needs a random generator `rng`")
     if len(mesh.faces) <= n_faces:
-        return Decimated(mesh, np.arange(len(mesh.faces)))
+        every_face = np.arange(len(mesh.faces))
+        return Decimated(mesh, mesh, every_face, every_face)
     points = mesh.vertices
     if jitter > 0 and rng is not None:
         points = points + rng.normal(scale=jitter, size=points.shape)
@@ -63,10 +78,10 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
         raise MeshError(f"{mesh.scan_id}: nothing is left of it at {n_faces} faces; ask for more faces")
     survivor = _survivors(mesh.faces, len(mesh.vertices), collapses)
     coarse, new_face = _clean_coarse(mesh, np.asarray(vertices, dtype=np.float64), faces.astype(np.int64))
-    face_map = _map_faces(mesh, coarse, survivor, new_face)
-    if mesh.labels is not None:
-        coarse = coarse.with_labels(_vote(mesh, coarse, face_map))
-    return Decimated(coarse, face_map)
+    decimated = Decimated(coarse, mesh, survivor, new_face)
+    if mesh.labels is None:
+        return decimated
+    return replace(decimated, mesh=coarse.with_labels(_vote(mesh, coarse, decimated.face_map)))
 
 
 def _survivors(faces: np.ndarray, n_vertices: int, collapses: np.ndarray) -> np.ndarray:
