@@ -72,7 +72,7 @@ def predict_mesh(
         jaw, share = decide_jaw(torch.cat(log_probs))
     probs = [restrict_to_jaw(log_prob, jaw).exp().numpy() for log_prob in log_probs]
     carried = [carry_up(coarse, base, prob) for coarse, prob in zip(coarse_meshes, probs, strict=True)]
-    mean = np.mean(carried, axis=0, dtype=np.float32)
+    mean = np.stack(carried).mean(axis=0)
     prob = carry_up(base, surface, mean)  # [F, 33]
     best = prob.argmax(axis=1)
     confidence = prob[np.arange(len(best)), best]
