@@ -20,7 +20,7 @@ lint: $(VENV)/dev
 # The extra "scatter": its wheel compiles for minutes the first time, and then stays in pip's cache.
 test-scatter: $(VENV)/scatter
 	$(BIN)/python -c "import torch_scatter"
-	$(BIN)/python -m pytest tests/nn/test_scatter.py
+	$(BIN)/python -m pytest tests/nn/test_backends.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,8 +1,8 @@
-"""Render docs/results.md from the JSON files in benchmarks/results.
+"""Render docs/results.md and benchmarks/README.md from the JSON files in benchmarks/results.
 
     python benchmarks/render.py
 
-No figure in that page is typed by hand.
+No figure in those pages is typed by hand.
 """
 
 from __future__ import annotations
@@ -11,17 +11,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from render_speed import speed_page, table
+
 from toothgraph.fields import METRICS
 from toothgraph.files import write_text
 
 HERE = Path(__file__).resolve().parent
-PAGE = HERE.parent / "docs" / "results.md"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+RESULTS = HERE / "results"
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -109,13 +105,21 @@ One seed; published figures for other systems rest on other scans and other defi
 """  # fmt: skip
 
 
-def main() -> None:
-    """Write the page."""
-    content = json.loads((HERE / "results" / "real_scans.json").read_text(encoding="utf-8"))
+def results_page() -> str:
+    """docs/results.md."""
+    content = json.loads((RESULTS / "real_scans.json").read_text(encoding="utf-8"))
     page = "# Results\n\nRendered by `benchmarks/render.py` from the JSON files in `benchmarks/results`; "
-    page += "run a benchmark again, and this page follows.\n\n" + real_scans(content)
-    write_text(PAGE, page)
-    print(PAGE)
+    return page + "run a benchmark again, and this page follows.\n\n" + real_scans(content)
+
+
+def main() -> None:
+    """Write the pages; that of the real scans where they were run."""
+    pages = {HERE / "README.md": speed_page(RESULTS, facts_line)}
+    if (RESULTS / "real_scans.json").exists():
+        pages[HERE.parent / "docs" / "results.md"] = results_page()
+    for file, page in pages.items():
+        write_text(file, page)
+        print(file)
 
 
 if __name__ == "__main__":

@@ -262,3 +262,15 @@ def test_cross_edge_conv_against_a_loop(dtype: torch.dtype) -> None:
         expected.append(conv.target.weight @ x + conv.target.bias + most)
     tolerance = TOLERANCE[dtype]
     torch.testing.assert_close(conv(source, target, table), torch.stack(expected), atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_gather_max_is_the_same_without_gradients(padded: bool) -> None:
+    x = torch.randn(20, 5, requires_grad=True)
+    table = random_table(4, 15, size=21 if padded else 20)
+    if padded:
+        table[:, 2] = 20  # a node without neighbours
+    with torch.no_grad():
+        without = gather_max(x, table, padded=padded)
+    assert torch.equal(without, gather_max(x, table, padded=padded))
+    assert not padded or (without[2] == 0).all()

@@ -1,10 +1,89 @@
 from __future__ import annotations
 
-import torch
-from torch_geometric.data import Batch, Data
+import copy
 
-from toothgraph.nn import PaperBackbone, PaperHead, knn_edges
-from toothgraph.nn.paper import TransformNet
+import pytest
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+from torch_geometric.nn import EdgeConv
+
+from toothgraph.nn import NetConfig, PaperBackbone, PaperHead, knn_edges
+from toothgraph.nn.model import build_backbone
+from toothgraph.nn.paper import MLPEdgeConv, TransformNet
+
+SIZES = {"fixed": [12, 8], "ragged": [12, 3]}  # nodes per scan; a scan of three has no four neighbours
+
+
+def outcome(net: nn.Module, x: Tensor, edges: Tensor, training: bool) -> dict[str, Tensor]:
+    """Value, all gradients and buffers of a forward and backward pass, by name."""
+    net = copy.deepcopy(net).train(training)
+    x = x.clone().requires_grad_()
+    out = net(x, edges)
+    (out * torch.linspace(-1, 1, out.numel(), dtype=x.dtype).view_as(out)).sum().backward()
+    grads = {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
+    return {"out": out, "x": x.grad, **grads, **{name: b.clone() for name, b in net.named_buffers()}}
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("recompute", [True, False])
+@pytest.mark.parametrize("channels", [(5, 7), (5, 7, 6, 4)])
+def test_equals_pyg(channels: tuple[int, ...], recompute: bool, training: bool, sizes: str, settle) -> None:
+    conv = settle(MLPEdgeConv(*channels, k=4, recompute=recompute)).double()
+    plain = EdgeConv(copy.deepcopy(conv.nn), aggr="max")  # which draws new weights
+    plain.load_state_dict(conv.state_dict())
+    batch = torch.arange(2).repeat_interleave(torch.tensor(SIZES[sizes]))
+    x = torch.randn(len(batch), channels[0]).double()
+    edges = knn_edges(x, 4, batch)
+    assert (edges.shape[1] == 4 * len(x)) == (sizes == "fixed")
+    ours, theirs = outcome(conv, x, edges, training), outcome(plain, x, edges, training)
+    assert ours.keys() == theirs.keys()  # a model file holds the same tensors, whichever wrote it
+    assert len(ours) == 2 + 3 * (len(channels) - 1) * 2
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], rtol=1e-10, atol=1e-12, msg=name)
+    if training:
+        assert int(ours["nn.0.1.num_batches_tracked"]) == 1
+        assert not torch.equal(ours["nn.0.1.running_mean"], conv.nn[0][1].running_mean)
+
+
+def test_recomputing_changes_nothing(graphs: list[Data]) -> None:
+    results = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        net = build_backbone(NetConfig(kind="paper", dynamic_k=4, recompute=recompute))
+        assert isinstance(net, PaperBackbone) and net.blocks[0].recompute == recompute
+        net(Batch.from_data_list(graphs)).square().mean().backward()
+        results.append([*(p.grad for p in net.parameters()), *net.buffers()])
+    for kept, again in zip(*results, strict=True):
+        torch.testing.assert_close(again, kept, rtol=0, atol=0)
+
+
+def test_recomputing_keeps_no_edges() -> None:
+    kept = {}
+    for recompute in (False, True):
+        conv = MLPEdgeConv(5, 7, 7, k=4, recompute=recompute)
+        x, sizes = torch.randn(30, 5), []
+        edges = knn_edges(x, 4, torch.zeros(30, dtype=torch.long))
+
+        def note(tensor: Tensor, sizes: list[int] = sizes) -> Tensor:
+            sizes.append(tensor.numel() if tensor.is_floating_point() else 0)
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            conv(x, edges).sum()
+        kept[recompute] = max(sizes, default=0)
+    assert kept[False] == 30 * 4 * 7 and kept[True] <= 30 * 5  # x itself
+
+
+def test_products_stay_float32_under_autocast() -> None:
+    torch.manual_seed(0)
+    conv = MLPEdgeConv(3, 8, k=4).eval()  # one layer: no later product either
+    x = torch.randn(20, 3) * 0.01 + 50  # differences that bfloat16 could not rebuild
+    edges = knn_edges(x, 4, torch.zeros(20, dtype=torch.long))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = conv(x, edges)
+    assert torch.equal(half, conv(x, edges))
 
 
 def test_backbone_gives_global_and_local_features(graphs: list[Data]) -> None:
@@ -21,7 +100,7 @@ def test_backbone_gives_global_and_local_features(graphs: list[Data]) -> None:
 def test_transform_starts_as_the_identity() -> None:
     torch.manual_seed(0)
     x, batch = torch.randn(20, 15), torch.tensor([0] * 12 + [1] * 8)
-    matrix = TransformNet(15)(x, knn_edges(x, 3, batch), batch, 2)
+    matrix = TransformNet(15, k=3)(x, knn_edges(x, 3, batch), batch, 2)
     assert torch.equal(matrix, torch.eye(15).expand(2, 15, 15))
 
 

@@ -18,8 +18,25 @@ def info() -> None:
     click.echo(f"{'processor':<20} {machine['processor']}, {machine['cores']} cores, {machine['threads']} threads")
     click.echo(f"{'gpu':<20} {', '.join(machine['gpus']) or 'none'}")
     click.echo(f"{'device (auto)':<20} {'cuda' if torch.cuda.is_available() else 'cpu'}")
-    click.echo(f"{'backend native':<20} torch {torch.__version__}")
-    scatter = provenance.package_version("torch-scatter")
-    click.echo(
-        f"{'backend scatter':<20} {'torch-scatter ' + scatter if scatter else 'not installed (an optional extra)'}"
-    )
+    scatter, triton = provenance.package_version("torch-scatter"), provenance.package_version("triton")
+    backends = {
+        "native": f"torch {torch.__version__}",
+        "scatter": f"torch-scatter {scatter}" if scatter else "not installed (an optional extra)",
+        "triton": f"triton {triton}" if triton else "not installed (comes with torch for CUDA)",
+    }
+    for name, state in backends.items():
+        click.echo(f"{'backend ' + name:<20} {state}")
+    click.echo(f"{'backend for cpu':<20} {_chosen('cpu')}")
+    click.echo(f"{'backend for cuda':<20} {_chosen('cuda') if torch.cuda.is_available() else 'no CUDA device here'}")
+
+
+def _chosen(device: str) -> str:
+    import torch
+
+    from toothgraph.errors import ConfigError
+    from toothgraph.nn.gather import choose_backend
+
+    try:
+        return choose_backend(torch.empty(0, device=device))
+    except ConfigError as error:  # TOOTHGRAPH_BACKEND names one that cannot serve: that is what is to be shown
+        return f"none: {error}"

@@ -2,7 +2,7 @@
 
 from toothgraph.nn.backbone import GeometryBackbone
 from toothgraph.nn.edge_conv import FastEdgeConv
-from toothgraph.nn.gather import gather_max, reduce_neighbors
+from toothgraph.nn.gather import choose_backend, gather_max, reduce_neighbors, use_backend
 from toothgraph.nn.heads import ProjectionHead, SegmentationHead, restrict_to_jaw
 from toothgraph.nn.knn import knn_edges
 from toothgraph.nn.losses import InfoNCE, info_nce, match_top1, segmentation_loss
@@ -22,6 +22,7 @@ __all__ = [
     "ProjectionHead",
     "SegmentationHead",
     "SegmentationNet",
+    "choose_backend",
     "gather_max",
     "info_nce",
     "knn_edges",
@@ -30,4 +31,5 @@ __all__ = [
     "reduce_neighbors",
     "restrict_to_jaw",
     "segmentation_loss",
+    "use_backend",
 ]

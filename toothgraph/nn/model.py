@@ -26,6 +26,7 @@ class NetConfig:
         projection: contrasted channels in pre-training.
         dropout: in the segmentation head.
         dynamic_k: neighbours of the dynamic graphs of ``paper``.
+        recompute: in ``paper``, compute edge values again in the backward pass instead of keeping them.
     """
 
     kind: str = "geometry"
@@ -37,6 +38,7 @@ class NetConfig:
     projection: int = 32
     dropout: float = 0.3
     dynamic_k: int = 25
+    recompute: bool = False
 
 
 def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
@@ -46,7 +48,7 @@ def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
         ConfigError: for an unknown kind.
     """
     if config.kind == "paper":
-        return PaperBackbone(config.dynamic_k)
+        return PaperBackbone(config.dynamic_k, config.recompute)
     if config.kind == "geometry":
         graph = config.graph
         return GeometryBackbone(graph.k, graph.spacings, config.widths, config.pair_channels, config.embedding)

@@ -1,17 +1,21 @@
 """The nets of He et al., MIDL 2022 (preset ``paper``): DGCNN on dynamic neighbour graphs.
 
-General edge MLPs with Mish need the edges, so these use PyG's ``EdgeConv`` as it is.
+Edge MLPs of several layers with Mish need the edges; only their first layer is computed on nodes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 from torch_geometric.data import Data
-from torch_geometric.nn import EdgeConv, global_max_pool
+from torch_geometric.nn import global_max_pool
+from torch_geometric.utils import scatter
 
 from toothgraph.mesh.numbering import NUM_CLASSES
 from toothgraph.nn.heads import log_softmax
@@ -26,18 +30,90 @@ def _mlp(*channels: int) -> nn.Sequential:
     return nn.Sequential(*(_layer(a, b) for a, b in pairwise(channels)))
 
 
+@contextmanager
+def _untracked(net: nn.Module) -> Iterator[None]:
+    """Batch norms inside it track their statistics in copies that are then thrown away."""
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d)]
+    kept = [dict(norm.named_buffers()) for norm in norms]
+    try:
+        for norm, buffers in zip(norms, kept, strict=True):
+            for name, tensor in buffers.items():
+                setattr(norm, name, tensor.clone())
+        yield
+    finally:
+        for norm, buffers in zip(norms, kept, strict=True):
+            for name, tensor in buffers.items():
+                setattr(norm, name, tensor)
+
+
+class MLPEdgeConv(nn.Module):
+    r"""``max_j MLP([x_i, x_j − x_i])`` with the MLP's first linear layer computed on nodes.
+
+    .. math:: W [x_i, x_j - x_i] = (W_a - W_b) x_i + W_b x_j
+
+    The same values, parameters and names of parameters as PyG's ``EdgeConv(mlp, aggr="max")``, for a kth of
+    the first layer's operations and without the [E, 2·C_in] edge inputs. Both products run in float32 under
+    autocast, since their sum rebuilds ``x_j − x_i`` by cancellation.
+
+    Args:
+        channels: C_in, then the widths of the MLP's layers, each without bias, with batch norm and Mish.
+        k: most neighbours of a node. Where every node has as many, the maximum needs no scatter.
+        recompute: keep no edge values for the backward pass, but compute them again there.
+
+    Shapes:
+        - input: ``x`` [N, C_in], ``edge_index`` [2, E] sorted by node, as from :func:`knn_edges`
+        - output: [N, C_out]
+    """
+
+    def __init__(self, *channels: int, k: int, recompute: bool = False) -> None:
+        super().__init__()
+        self.in_channels, self.k, self.recompute = channels[0], k, recompute
+        self.nn = _mlp(2 * channels[0], *channels[1:])
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        if not (self.recompute and torch.is_grad_enabled()):
+            return self._convolve(x, edge_index)
+        return checkpoint(
+            self._convolve, x, edge_index, use_reentrant=False, preserve_rng_state=False,
+            context_fn=lambda: (nullcontext(), _untracked(self)),
+        )  # fmt: skip
+
+    def _convolve(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        source, node = edge_index
+        linear, *after = (part for layer in self.nn.children() for part in layer.children())
+        assert isinstance(linear, nn.Linear)
+        with torch.autocast(x.device.type, enabled=False):
+            own, difference = linear.weight.split(self.in_channels, dim=1)
+            x = x.to(linear.weight.dtype)
+            a, b = F.linear(x, own - difference), F.linear(x, difference)  # [N, C]
+        fixed = len(source) == self.k * len(x)
+        if fixed:  # sums in place: the edges are what fills the memory
+            edges = F.embedding(source.view(len(x), self.k), b).add_(a[:, None]).flatten(0, 1)
+        else:
+            edges = F.embedding(source, b).add_(a.index_select(0, node))
+        for part in after:
+            edges = part(edges)
+        if fixed:
+            return edges.view(len(x), self.k, -1).max(dim=1).values  # amax keeps its input, and is slow backward
+        return scatter(edges, node, dim=0, dim_size=len(x), reduce="max")
+
+
 class TransformNet(nn.Module):
     """A linear map of the input features, one per scan, that starts as the identity.
+
+    Args:
+        channels: C.
+        k, recompute: see :class:`MLPEdgeConv`.
 
     Shapes:
         - input: ``x`` [N, C], ``edge_index`` [2, E], ``batch`` [N], number of scans B
         - output: [B, C, C]
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, k: int, recompute: bool = False) -> None:
         super().__init__()
         self.channels = channels
-        self.conv = EdgeConv(_mlp(2 * channels, 64, 128), aggr="max")
+        self.conv = MLPEdgeConv(channels, 64, 128, k=k, recompute=recompute)
         self.lift = _layer(128, 1024)
         self.reduce = nn.Sequential(nn.Linear(1024, 512), nn.Mish(), nn.Linear(512, 256), nn.Mish())
         self.out = nn.Linear(256, channels * channels)
@@ -53,6 +129,10 @@ class TransformNet(nn.Module):
 class PaperBackbone(nn.Module):
     """Transform net, three EdgeConv blocks on dynamic k-NN graphs, and a global feature.
 
+    Args:
+        k: neighbours in the dynamic graphs.
+        recompute: see :class:`MLPEdgeConv`.
+
     Shapes:
         - input: ``data`` with ``x`` [N, 15] and ``batch`` [N]
         - output: [N, 1216]
@@ -60,12 +140,13 @@ class PaperBackbone(nn.Module):
 
     out_channels = 1216
 
-    def __init__(self, k: int = 25) -> None:
+    def __init__(self, k: int = 25, recompute: bool = False) -> None:
         super().__init__()
         self.k = k
-        self.transform = TransformNet(15)
+        self.transform = TransformNet(15, k, recompute)
         self.blocks = nn.ModuleList(
-            EdgeConv(_mlp(*channels), aggr="max") for channels in ((30, 128, 128, 64), (128, 64, 64, 64), (128, 64, 64))
+            MLPEdgeConv(*channels, k=k, recompute=recompute)
+            for channels in ((15, 128, 128, 64), (64, 64, 64, 64), (64, 64, 64))
         )
         self.lift = _layer(192, 1024)
 

@@ -1,0 +1,53 @@
+"""Finding neighbours: k-d tree tables in space, blocked search in feature space, and a dense distance matrix.
+
+python benchmarks/knn.py [--device cuda]
+"""
+
+from __future__ import annotations
+
+import torch
+from common import FLOAT, Way, arguments, case, compare, section, start, write
+from surfaces import arch
+from torch import Tensor
+
+from toothgraph.graph.neighbors import knn_table
+from toothgraph.nn import knn_edges
+
+QUESTION = "What does it cost to find neighbours without an N×N matrix?"
+SIZES = {"quick": [500], "cpu": [4_000, 10_000, 16_000], "cuda": [4_000, 16_000, 65_000, 200_000]}
+K, CHANNELS = 25, 64
+
+
+def dense_edges(x: Tensor, k: int) -> Tensor:
+    """The same edges as ``knn_edges`` for one scan, from all N×N distances at once."""
+    near = torch.cdist(x, x).topk(k, dim=1, largest=False).indices
+    return torch.stack([near.flatten(), torch.arange(len(x), device=x.device).repeat_interleave(k)])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and write."""
+    options = start(arguments(__doc__), argv)
+    cases = []
+    for wanted in SIZES["quick" if options.quick else options.device]:
+        pos = arch(wanted).centroids
+        n = len(pos)
+        x = torch.randn(n, CHANNELS, device=options.device)
+        batch = torch.zeros(n, dtype=torch.long, device=options.device)
+        ways: dict[str, Way] = {
+            "knn_edges, in features, blocked": lambda x=x, batch=batch: knn_edges(x, K, batch),
+            "dense distances, in features": lambda x=x: dense_edges(x, K),
+            "knn_table, in space, k-d tree (CPU)": lambda pos=pos: knn_table(pos, K),
+        }
+        found = compare(ways, options, 6.0)
+        # every row looks at every node once; the product's blocks are written and read once
+        sizes = {"N": n, "k": K, "channels": CHANNELS}
+        cases.append(case(sizes, found, moved=2 * FLOAT * n * n, flop=2 * n * n * CHANNELS))
+    note = (
+        "Limit in features: one N×N product over C channels (2·N²·C operations), each distance written and read once "
+        "(8·N² bytes); the slower of the two. The k-d tree in space is not bound by it. Memory of the tree counts."
+    )
+    write(options, __file__, QUESTION, [section("k nearest neighbours of every node of one scan", note, cases)])
+
+
+if __name__ == "__main__":
+    main()

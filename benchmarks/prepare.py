@@ -1,0 +1,83 @@
+"""From a file to a graph, by stage; and the cost per face of face adjacency.
+
+python benchmarks/prepare.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from common import INDEX, Way, arguments, case, compare, section, start, write
+from surfaces import arch
+
+from toothgraph.graph import GraphSpec, face_graph
+from toothgraph.graph.adjacency import face_adjacency
+from toothgraph.graph.build import face_features
+from toothgraph.graph.neighbors import dilated_tables
+from toothgraph.mesh.decimate import decimate
+from toothgraph.mesh.formats import read_stored
+from toothgraph.mesh.read import mesh_from_stored
+from toothgraph.mesh.write import write_stl
+
+QUESTION = "What does it cost to make a graph of a scan, once, on the CPU?"
+SCANS = {False: [16_000, 213_000], True: [500]}
+ADJACENCY = {False: [16_000, 64_000, 256_000, 1_024_000], True: [500]}
+STL_FACE, STL_HEAD = 50, 84  # bytes
+
+
+def stages(file: Path, spec: GraphSpec, options: argparse.Namespace) -> dict[str, Any]:
+    """Every stage on what the one before gives; the first way is all of them."""
+    stored = read_stored(file)
+    mesh = mesh_from_stored(file, stored)
+    coarse = decimate(mesh, spec.faces).mesh
+    tables = coarse.centroids
+
+    def whole() -> None:
+        small = decimate(mesh_from_stored(file, read_stored(file)), spec.faces).mesh
+        face_graph(small)
+        dilated_tables(small.centroids, spec.k, spec.spacings)
+
+    ways: dict[str, Way] = {
+        "file to graph": whole,
+        "read": lambda: read_stored(file),
+        "clean": lambda: mesh_from_stored(file, stored),
+        "decimate": lambda: decimate(mesh, spec.faces),
+        "adjacency": lambda: face_adjacency(coarse.faces),
+        "features": lambda: face_features(coarse),
+        "neighbour tables": lambda: dilated_tables(tables, spec.k, spec.spacings),
+    }
+    return compare(ways, options, 12.0)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and write."""
+    options: argparse.Namespace = start(arguments(__doc__), argv)
+    spec = GraphSpec(faces=200) if options.quick else GraphSpec()
+    scans, adjacency = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for wanted in SCANS[options.quick]:
+            mesh = arch(wanted)
+            file = Path(folder) / f"arch{wanted}_upper.stl"
+            write_stl(file, mesh.vertices, mesh.faces)
+            sizes = {"faces": len(mesh.faces), "decimated to": spec.faces}
+            scans.append(case(sizes, stages(file, spec, options), moved=STL_HEAD + STL_FACE * len(mesh.faces)))
+    for wanted in ADJACENCY[options.quick]:
+        faces = arch(wanted).faces
+        edges = face_adjacency(faces).shape[1]
+        found = compare({"face_adjacency": lambda f=faces: face_adjacency(f)}, options, 4.0)
+        moved = 3 * INDEX * len(faces) + 2 * INDEX * edges
+        adjacency.append(case({"faces": len(faces), "edges": edges}, found, moved) | {"per": len(faces)})
+    sections = [
+        section("File (binary STL) to graph, by stage", "The ratio is the share of the whole. Limit: the bytes of the "
+                "file at the rate of a copy; welding, collapsing and searching have none so simple.", scans),
+        section("Cost per face of `face_adjacency`", "Limit: corners read once, edges written once (24·F + 16·E "
+                "bytes); it sorts 3·F edges besides.", adjacency),
+    ]  # fmt: skip
+    write(options, __file__, QUESTION, sections)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,349 @@
+"""Every backend computes what a loop over nodes computes, and its gradients.
+
+Triton runs on CUDA devices, or in its interpreter, which has to be chosen before Triton is imported: on a machine
+without a GPU, the tests of Triton run in a process of their own, which ``test_triton_in_its_interpreter`` starts.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from toothgraph.errors import ConfigError
+from toothgraph.nn import FastEdgeConv, choose_backend, gather_max, reduce_neighbors, use_backend
+from toothgraph.nn.edge_conv import CrossEdgeConv
+from toothgraph.nn.gather import BACKENDS, Neighborhoods, from_edges, from_table
+
+HAS_SCATTER = importlib.util.find_spec("torch_scatter") is not None
+HAS_TRITON = importlib.util.find_spec("triton") is not None
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+needs_scatter = pytest.mark.skipif(not HAS_SCATTER, reason="needs torch-scatter: make test-scatter")
+needs_triton = pytest.mark.skipif(not HAS_TRITON, reason="needs triton, which is there for Linux: pip install triton")
+only_interpreted = pytest.mark.skipif(not INTERPRETED, reason="runs within test_triton_in_its_interpreter")
+
+NATIVE = [pytest.param("native", "cpu"), pytest.param("native", "cuda", marks=needs_cuda)]
+SCATTER = [
+    pytest.param("scatter", "cpu", marks=needs_scatter),
+    pytest.param("scatter", "cuda", marks=[needs_cuda, needs_scatter]),
+]
+TRITON = [
+    pytest.param("triton", "cpu", marks=[needs_triton, only_interpreted]),
+    pytest.param("triton", "cuda", marks=[needs_triton, needs_cuda]),
+]
+WHERE = [*NATIVE, *SCATTER, *TRITON]
+# Half precision holds sums in float32 and rounds once; the reference sums in float64.
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
+
+
+def distinct(rows: int, channels: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """[rows, channels] without ties in a channel, both signs, in every precision."""
+    order = torch.stack([torch.randperm(rows) for _ in range(channels)], dim=1)
+    return ((order - rows / 3) / 128).to(dtype)  # up to 256 multiples of 1/128: exact in bfloat16
+
+
+def ragged(nodes: int, rows: int, edges: int) -> Neighborhoods:
+    """Nodes 0, 3 and the last one have no neighbours, node 5 has many."""
+    target = torch.randint(4, nodes - 1, (edges,))
+    target[:20] = 5
+    pairs = torch.unique(torch.stack([torch.randint(0, rows, (edges,)), target]), dim=1)
+    return from_edges(pairs[:, torch.randperm(pairs.shape[1])], nodes)
+
+
+def by_loop(x: Tensor, hood: Neighborhoods, reduce: str) -> Tensor:
+    """The same by a loop over nodes; rows beyond the last one stand for no neighbour."""
+    out = []
+    for begin, end in zip(hood.ends[:-1].tolist(), hood.ends[1:].tolist(), strict=True):
+        near = x[[j for j in hood.source[begin:end].tolist() if j < len(x)]]
+        if len(near) == 0:
+            out.append(x.new_zeros(x.shape[1]))
+        else:
+            out.append(near.amax(0) if reduce == "max" else near.sum(0) if reduce == "sum" else near.mean(0))
+    return torch.stack(out)
+
+
+def check(ours: Tensor, leaf: Tensor, reference: Tensor, exact: Tensor) -> None:
+    """Values and gradients of a sum over random weights."""
+    weight = torch.randint(-8, 9, reference.shape) / 8.0
+    (ours * weight.to(ours)).sum().backward()
+    (reference * weight.to(reference)).sum().backward()
+    bound = TOLERANCE[leaf.dtype]
+    assert ours.dtype == leaf.dtype and leaf.grad is not None
+    torch.testing.assert_close(ours.cpu().double(), reference, atol=bound, rtol=bound)
+    torch.testing.assert_close(leaf.grad.cpu().double(), exact.grad, atol=bound, rtol=bound)
+
+
+def moved(hood: Neighborhoods, device: str) -> Neighborhoods:
+    return Neighborhoods(hood.source.to(device), hood.ends.to(device), hood.fixed)
+
+
+def compare(backend: str, device: str, dtype: torch.dtype, x: Tensor, hood: Neighborhoods, reduce: str) -> None:
+    leaf = x.to(device, dtype, copy=True).requires_grad_()
+    exact = x.to(dtype).to(torch.float64, copy=True).requires_grad_()
+    ours = reduce_neighbors(leaf, moved(hood, device), reduce, backend)
+    check(ours, leaf, by_loop(exact, hood, reduce), exact)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("reduce", ["max", "sum", "mean"])
+@pytest.mark.parametrize(("backend", "device"), WHERE)
+@pytest.mark.parametrize("channels", [1, 7, 150])  # 150: two blocks of channels in Triton
+def test_agrees_with_a_loop(backend: str, device: str, reduce: str, dtype: torch.dtype, channels: int) -> None:
+    torch.manual_seed(0)
+    x = distinct(40, channels)
+    compare(backend, device, dtype, x, from_table(torch.rand(40, 50).argsort(0)[:6]), reduce)
+    compare(backend, device, dtype, x, ragged(50, 40, 150), reduce)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("reduce", ["max", "sum", "mean"])
+@pytest.mark.parametrize(("backend", "device"), TRITON)
+def test_half_precision(backend: str, device: str, reduce: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x = distinct(40, 7)
+    compare(backend, device, dtype, x, from_table(torch.rand(40, 50).argsort(0)[:6]), reduce)
+    compare(backend, device, dtype, x, ragged(50, 40, 150), reduce)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("backend", "device"), WHERE)
+def test_padding_never_wins(backend: str, device: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x, table = distinct(30, 7) - 10, torch.rand(31, 40).argsort(0)[:6]  # all negative; row 30 stands for none
+    table[:, 3] = 30
+    table[1:, 4] = 30
+    leaf = x.to(device, dtype, copy=True).requires_grad_()
+    exact = x.to(dtype).to(torch.float64, copy=True).requires_grad_()
+    out = gather_max(leaf, table.to(device), padded=True, backend=backend)
+    assert (out[3] == 0).all()
+    check(out, leaf, by_loop(exact, from_table(table), "max"), exact)
+
+
+@pytest.mark.parametrize(("backend", "device"), WHERE)
+def test_nothing_to_reduce(backend: str, device: str) -> None:
+    none = torch.zeros(0, dtype=torch.long, device=device)
+    for reduce in ("max", "sum", "mean"):
+        for nodes, channels in ((5, 3), (0, 3), (0, 0)):
+            x = torch.ones(4, channels, device=device, requires_grad=True)
+            out = reduce_neighbors(x, Neighborhoods(none, none.new_zeros(nodes + 1), 0), reduce, backend)
+            assert torch.equal(out, x.new_zeros(nodes, channels))
+            out.sum().backward()
+            assert x.grad is not None and torch.equal(x.grad, torch.zeros_like(x))
+    for rows, k, nodes in ((0, 3, 5), (4, 3, 0), (4, 0, 5)):
+        x = torch.ones(rows, 2, device=device, requires_grad=True)
+        out = gather_max(x, none.new_zeros(k, nodes), padded=True, backend=backend)
+        assert torch.equal(out, x.new_zeros(nodes, 2))
+        out.sum().backward()
+        assert x.grad is not None and torch.equal(x.grad, torch.zeros_like(x))
+
+
+@pytest.mark.parametrize(("backend", "device"), WHERE)
+def test_ties_have_one_winner(backend: str, device: str) -> None:
+    x = torch.tensor([[1.0], [1.0], [0.0]], device=device, requires_grad=True)
+    gather_max(x, torch.tensor([[0, 2], [1, 2], [0, 2]], device=device), backend=backend).sum().backward()
+    assert x.grad is not None
+    assert x.grad[:2].sum() == 1 and x.grad[2] == 1
+    if backend == "triton":
+        assert x.grad[0] == 1  # the first one
+
+
+@pytest.mark.parametrize(("backend", "device"), [*NATIVE, *TRITON])  # torch-scatter makes -inf the lowest float
+def test_infinities(backend: str, device: str) -> None:
+    x = torch.tensor([[-torch.inf], [torch.inf], [2.0]], device=device)
+    table = torch.tensor([[0, 0, 2], [0, 2, 1]], device=device)
+    assert gather_max(x, table, backend=backend).flatten().tolist() == [-torch.inf, 2, torch.inf]
+
+
+@pytest.mark.parametrize(("backend", "device"), WHERE)
+def test_strided_and_small_inputs(backend: str, device: str) -> None:
+    torch.manual_seed(0)
+    x, table = distinct(20, 6).float().to(device), torch.randint(0, 20, (4, 9), dtype=torch.int32, device=device)
+    out = gather_max(x.t().contiguous().t()[:, ::2], table, backend=backend)
+    assert torch.equal(out, gather_max(x[:, ::2].contiguous(), table.long(), backend="native"))
+
+
+LAYERS = [(norm, act, aggr) for norm in (None, "batch") for act, aggr in (("relu", "max"), (None, "mean"))]
+
+
+@pytest.mark.parametrize(("norm", "act", "aggr"), [*LAYERS, ("batch", None, "sum")])
+@pytest.mark.parametrize(("backend", "device"), WHERE)
+def test_edge_conv(backend: str, device: str, norm: str | None, act: str | None, aggr: str) -> None:
+    torch.manual_seed(0)
+    conv = FastEdgeConv(3, 5, norm, act, aggr).double().to(device)
+    edges = torch.stack([torch.randint(0, 20, (60,)), torch.randint(0, 18, (60,))]).to(device)
+    x = torch.randn(20, 3, dtype=torch.float64, device=device)
+    results = []
+    for name in ("native", backend):
+        conv.zero_grad()
+        leaf = x.clone().requires_grad_()
+        with use_backend(name):
+            ours = conv(leaf, edges)
+            ours.square().sum().backward()
+        results.append([ours.detach(), leaf.grad, *(p.grad.clone() for p in conv.parameters())])
+    torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize(("backend", "device"), WHERE)
+def test_cross_edge_conv(backend: str, device: str) -> None:
+    torch.manual_seed(0)
+    conv = CrossEdgeConv(3, 2, 5).to(device)
+    source, target = torch.randn(6, 3, device=device), torch.randn(8, 2, device=device)
+    table = torch.randint(0, 7, (3, 8), device=device)  # 6 stands for none
+    with use_backend(backend):
+        ours = conv(source, target, table)
+    with use_backend("native"):
+        torch.testing.assert_close(ours, conv(source, target, table))
+
+
+@pytest.mark.parametrize(("backend", "device"), TRITON)
+def test_operators_keep_what_they_declare(backend: str, device: str) -> None:
+    """Schema, shapes under tracing for any size, and how gradients are registered."""
+    from toothgraph.nn.triton_gather import _maximum, _total
+
+    hood = moved(ragged(30, 20, 60), device)
+    x = torch.randn(20, 5, device=device, requires_grad=True)
+    fixed = from_table(torch.randint(0, 20, (4, 30), device=device))
+    for source, ends, k in (hood, fixed):
+        torch.library.opcheck(_maximum, (x, source, ends, k))
+        torch.library.opcheck(_total, (x, source, ends, k, True))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inside torch.compile
+@pytest.mark.parametrize("norm", [None, "batch"])
+@pytest.mark.parametrize(("backend", "device"), TRITON)
+def test_triton_compiles_whole_for_any_size(backend: str, device: str, norm: str | None) -> None:
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    conv = FastEdgeConv(3, 4, norm, "relu").to(device).eval()
+    compiled = torch.compile(
+        conv, fullgraph=True, dynamic=True, backend="inductor" if device == "cuda" else "aot_eager"
+    )
+    with use_backend(backend):
+        for nodes in (9, 14, 30):
+            x = torch.randn(nodes, 3, device=device)
+            table = torch.randint(0, nodes, (2, nodes), device=device)
+            edges = torch.randint(0, nodes, (2, 4 * nodes), device=device)
+            torch.testing.assert_close(compiled(x, neighbor_index=table), conv(x, neighbor_index=table))
+            for links in ({"neighbor_index": table}, {"edge_index": edges}):
+                results = []
+                for net in (conv, compiled):
+                    leaf = x.clone().requires_grad_()
+                    net(leaf, **links).square().sum().backward()
+                    results.append(leaf.grad)
+                torch.testing.assert_close(*results)
+
+
+@pytest.mark.skipif(INTERPRETED, reason="this is the interpreter")
+@needs_triton
+def test_triton_in_its_interpreter() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "triton-cpu", str(Path(__file__))],
+        cwd=Path(__file__).resolve().parents[2], env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout and "skipped" not in done.stdout
+
+
+KERNELS = ["maximum", "maximum_backward", "total", "total_backward"]
+
+
+@pytest.mark.skipif(INTERPRETED, reason="the interpreter compiles nothing")
+@needs_triton
+@pytest.mark.parametrize("degree", [0, 16])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "fp64"])
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernels_compile_for_cuda(
+    name: str, dtype: str, degree: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To machine code, which takes no GPU; an A100 is the target."""
+    import triton
+    from triton import language as tl
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from toothgraph.nn import triton_kernels
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    kernel = getattr(triton_kernels, name)
+    acc = "fp64" if dtype == "fp64" else "fp32"
+    constant = {"ACC": getattr(tl, acc.replace("fp", "float")), "BLOCK_N": 8, "BLOCK_C": 128, "DEGREE": degree}
+    constant = {key: value for key, value in {**constant, "MEAN": True}.items() if key in kernel.arg_names}
+    types = dict.fromkeys(("x", "out", "grad"), f"*{dtype}") | {"grad_x": f"*{acc}", "winner": "*i32"}
+    types |= {"source": "*i64", "ends": "*i64"} | dict.fromkeys(("rows", "nodes", "channels"), "i64")
+    signature = {key: "constexpr" if key in constant else types[key] for key in kernel.arg_names}
+    made = triton.compile(ASTSource(kernel, signature, constant), target=GPUTarget("cuda", 80, 32))
+    assert len(made.asm["cubin"]) > 0
+
+
+def test_the_choice() -> None:
+    x = torch.zeros(2, 1)
+    assert choose_backend(x) == "native"
+    assert choose_backend(x, "native") == "native"
+    with use_backend("nothing"):
+        assert choose_backend(x, "native") == "native"  # an argument comes first
+        with use_backend("auto"):
+            assert choose_backend(x) == "native"
+        with pytest.raises(ConfigError, match="expected a backend of auto, native, scatter, triton, got 'nothing'"):
+            choose_backend(x)
+    assert choose_backend(x) == "native"
+
+
+@needs_cuda
+@needs_triton
+def test_the_choice_on_cuda() -> None:
+    x = torch.zeros(2, 1, device="cuda")
+    assert choose_backend(x) == "triton"
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert choose_backend(x) == "native"
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_the_environment_chooses() -> None:
+    code = (
+        "import torch; from toothgraph.nn import choose_backend, gather_max\n"
+        "print(choose_backend(torch.zeros(2, 1), 'native'))\n"
+        "gather_max(torch.zeros(2, 1), torch.zeros(1, 2, dtype=torch.long))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "TOOTHGRAPH_BACKEND": "magic"}, capture_output=True, text=True
+    )
+    assert done.stdout == "native\n"
+    assert "ConfigError" in done.stderr and "got 'magic'" in done.stderr
+
+
+@pytest.mark.skipif(HAS_SCATTER, reason="torch-scatter is installed here")
+def test_missing_scatter_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"toothgraph\[scatter\]"):
+        gather_max(torch.zeros(2, 1), torch.zeros(1, 2, dtype=torch.long), backend="scatter")
+
+
+def test_missing_triton_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toothgraph.nn.gather._HAS_TRITON", False)
+    with pytest.raises(ConfigError, match="pip install triton"):
+        choose_backend(torch.zeros(2, 1), "triton")
+
+
+@pytest.mark.skipif(INTERPRETED, reason="the interpreter takes any device")
+@needs_triton
+def test_triton_is_refused_off_cuda() -> None:
+    with pytest.raises(ConfigError, match="CUDA device, got one on cpu"):
+        gather_max(torch.zeros(2, 1), torch.zeros(1, 2, dtype=torch.long), backend="triton")
+
+
+def test_unknown_names_are_refused() -> None:
+    x, hood = torch.zeros(2, 1), from_table(torch.zeros(1, 2, dtype=torch.long))
+    with pytest.raises(ConfigError, match=", ".join(BACKENDS)):
+        reduce_neighbors(x, hood, "max", backend="magic")
+    with pytest.raises(ConfigError, match="max, sum or mean"):
+        reduce_neighbors(x, hood, "median")
