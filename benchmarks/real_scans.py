@@ -18,7 +18,6 @@ import sys
 import time
 from pathlib import Path
 
-from toothgraph import provenance
 from toothgraph.files import write_text
 
 HERE = Path(__file__).resolve().parent
@@ -65,6 +64,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("runs", type=Path)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "real_scans.json")
+    parser.add_argument("--note", default="", help="a sentence on the circumstances, for the page")
     options = parser.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
 
@@ -72,7 +72,8 @@ def main() -> None:
     seconds = json.loads(timing_file.read_text()) if timing_file.exists() else {}
     commands = {}
     for name, (command, result) in stages(options.data, options.runs).items():
-        commands[name] = shlex.join(["toothgraph", *command])
+        shown = shlex.join(["toothgraph", *command])
+        commands[name] = shown.replace(str(options.runs), "RUNS").replace(str(options.data), "DATA")
         print("$", commands[name], flush=True)
         if not result.exists():
             seconds[name] = seconds.get(name, 0.0) + run_stage(command, options.runs / f"{name}.log")
@@ -84,9 +85,10 @@ def main() -> None:
     fine_config = json.loads((options.runs / "fine" / "config.json").read_text())
     validation = ["val_match_top1", "val_candidates", "val_loss", "val_ln_candidates"]
     content = {
+        "note": options.note,
         "commands": commands,
         "seconds": seconds,
-        "facts": provenance.facts(),
+        "facts": metrics["model"]["trained"],  # of the training, not of this writing
         "pretrain": {
             "options": pre_config["options"],
             "train_scans": len(pre_config["train"]),
@@ -103,7 +105,8 @@ def main() -> None:
     }
     for row in content["per_scan"]:
         row["file"] = Path(row["file"]).name
-    content["model"].pop("train", None)
+    for name in ("file", "init", "train"):  # paths of one machine, and a long list
+        content["model"].pop(name, None)
     write_text(options.out, json.dumps(content, indent=1) + "\n")
     print(f"miou {metrics['scores']['miou']:.4f} -> {options.out}")
 

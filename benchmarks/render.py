@@ -73,6 +73,9 @@ are those of the last step.
 {commands}
 ```
 
+`DATA` is the folder of the scans with its palette and split file, `RUNS` any folder; `benchmarks/real_scans.py`
+runs and times the three. {content["note"]}
+
 {table(
     ["stage", "minutes of wall clock", "steps", "outcome"],
     [
