@@ -15,7 +15,16 @@ import torch
 
 import toothgraph
 
-_PACKAGES = ("torch", "torch-geometric", "torch-scatter", "lightning", "numpy", "scipy", "fast-simplification")
+_PACKAGES = (
+    "torch",
+    "torch-geometric",
+    "torch-scatter",
+    "triton",
+    "lightning",
+    "numpy",
+    "scipy",
+    "fast-simplification",
+)
 
 
 def package_version(name: str) -> str | None:

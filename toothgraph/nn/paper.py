@@ -20,6 +20,7 @@ from torch_geometric.utils import scatter
 from toothgraph.mesh.numbering import NUM_CLASSES
 from toothgraph.nn.heads import log_softmax
 from toothgraph.nn.knn import knn_edges
+from toothgraph.nn.norm_mish import norm_mish_linear
 
 
 def _layer(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -44,6 +45,18 @@ def _untracked(net: nn.Module) -> Iterator[None]:
         for norm, buffers in zip(norms, kept, strict=True):
             for name, tensor in buffers.items():
                 setattr(norm, name, tensor)
+
+
+def _after_first(edges: Tensor, parts: list[nn.Module]) -> Tensor:
+    """The MLP's parts after its first linear layer: batch norm, Mish, linear, batch norm, Mish, …"""
+    if torch.is_autocast_enabled(edges.device.type):  # which chooses the precision part by part
+        for part in parts:
+            edges = part(edges)
+        return edges
+    for norm, linear in zip(parts[0::3], [*parts[2::3], None], strict=True):
+        assert isinstance(norm, nn.BatchNorm1d) and (linear is None or isinstance(linear, nn.Linear))
+        edges = norm_mish_linear(edges, norm, linear)
+    return edges
 
 
 class MLPEdgeConv(nn.Module):
@@ -91,8 +104,7 @@ class MLPEdgeConv(nn.Module):
             edges = F.embedding(source.view(len(x), self.k), b).add_(a[:, None]).flatten(0, 1)
         else:
             edges = F.embedding(source, b).add_(a.index_select(0, node))
-        for part in after:
-            edges = part(edges)
+        edges = _after_first(edges, after)
         if fixed:
             return edges.view(len(x), self.k, -1).max(dim=1).values  # amax keeps its input, and is slow backward
         return scatter(edges, node, dim=0, dim_size=len(x), reduce="max")
