@@ -27,11 +27,12 @@ def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 512) -> Tensor:
         part = x[first : first + size].float()
         part = part - part.mean(dim=0)  # squared norms cancel less around the origin
         square = part.square().sum(dim=1)
+        products = part.new_empty(min(block, size), size)
         for start in range(0, size, block):
             rows = part[start : start + block]
             with torch.autocast(x.device.type, enabled=False):  # rounding would change who is near
                 # [B, size]: −(distance² − |row|²), in one pass
-                closeness = torch.addmm(square, rows, part.t(), beta=-1, alpha=2)
+                closeness = torch.addmm(square, rows, part.t(), beta=-1, alpha=2, out=products[: len(rows)])
             near = closeness.topk(min(k, size), dim=1).indices
             node = torch.arange(start, start + len(rows), device=x.device)
             sources.append(first + near.flatten())
