@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
     batch = draw().to(options.device)
 
     def loss() -> torch.Tensor:
-        return task._loss(*task._embed(batch), batch)
+        return task.loss(batch)
 
     def both() -> None:
         optimizer.zero_grad()

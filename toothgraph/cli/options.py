@@ -118,7 +118,7 @@ def load_training_scans(
     from rich.progress import track
 
     from toothgraph.data.scans import read_scans, scan_names
-    from toothgraph.data.split import load_split, make_split, patient_of
+    from toothgraph.data.split import Split, load_split, make_split, patient_of
     from toothgraph.mesh.labels import find_scans
 
     split = load_split(run["split"]) if run["split"] else None
@@ -141,15 +141,8 @@ def load_training_scans(
     )
     if split is None:
         usable = [scan.scan_id for scan in scans if scan.labelled or not labels]
-        split = make_split(usable, config.val_fraction, config.seed) if usable else make_empty()
+        split = make_split(usable, config.val_fraction, config.seed) if usable else Split((), (), {})
     return scans, split
-
-
-def make_empty() -> Split:
-    """A split of nobody."""
-    from toothgraph.data.split import Split
-
-    return Split((), (), {})
 
 
 def check_training(out: Path, resume: bool, device: str) -> None:

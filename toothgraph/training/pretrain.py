@@ -39,9 +39,8 @@ class PretrainTask(Task):
     val_columns = ("val_match_top1", "val_candidates", "val_loss", "val_ln_candidates")
     config: PretrainConfig
 
-    def _embed(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Projections of the matched nodes of both views, [P, D] each, and the scan of each pair [P]."""
-        out = self.net(batch)
+    def _matched(self, out: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the projections [N, D], those of the matched nodes of both views [P, D], and each pair's scan [P]."""
         first, second = batch.match_index.chunk(2)
         if len(first) == 0:
             raise DataError(f"the two views of {', '.join(batch.scan_id)} share no surface point")
@@ -61,15 +60,19 @@ class PretrainTask(Task):
             exclude_radius=config.exclude_radius,
         )
 
+    def loss(self, batch: Batch) -> Tensor:
+        """The loss of a batch of view pairs."""
+        return self._loss(*self._matched(self.net(batch), batch), batch)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self._loss(*self._embed(batch), batch)
+        loss = self.loss(batch)
         check_finite(loss, batch.scan_id)
         self.log("train_loss", loss, batch_size=len(batch.scan_id))
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         out = self.net(batch)
-        a, b, scan = self._embed(batch)
+        a, b, scan = self._matched(out, batch)
         second = batch.get_example(1).cpu()
         candidates = spread_candidates(second, CANDIDATE_SPACING)
         place = torch.full((second.num_nodes,), -1)
