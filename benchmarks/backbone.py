@@ -14,7 +14,6 @@ import torch
 from common import (
     FLOAT,
     INDEX,
-    LEAST,
     Way,
     arguments,
     case,
@@ -75,8 +74,6 @@ def both_passes(
     sizes: dict[str, Any], nets: dict[str, nn.Module], data: Batch, options: argparse.Namespace, **limit: float
 ) -> list[dict[str, Any]]:
     """Cases for the forward pass alone, and for forward and backward."""
-    slow = len(nets) > 1 and data.num_nodes > 8_000 and options.device == "cpu"
-    least = 1 if slow else LEAST
     once: dict[str, Way] = {
         name: without_grad(lambda net=net: net(data)) for name, net in nets.items() if "again" not in name
     }
@@ -84,8 +81,8 @@ def both_passes(
         name: forward_backward(lambda net=net: net(data), *net.parameters()) for name, net in nets.items()
     }
     return [
-        case(sizes | {"pass": "forward"}, compare(once, options, 5.0, least), **limit),
-        case(sizes | {"pass": "forward + backward"}, compare(twice, options, 5.0, least)),
+        case(sizes | {"pass": "forward"}, compare(once, options, 5.0), **limit),
+        case(sizes | {"pass": "forward + backward"}, compare(twice, options, 5.0)),
     ]
 
 

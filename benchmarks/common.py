@@ -8,7 +8,8 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from toothgraph.files import write_text
 HERE = Path(__file__).resolve().parent
 FLOAT, INDEX = 4, 8  # bytes
 LEAST, MOST = 3, 15  # rounds of timing
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's numbers of its settings
 Way = Callable[[], object]
 
 
@@ -73,6 +75,19 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
+@contextmanager
+def exact_memory() -> Iterator[None]:
+    """Within it, what is freed leaves the process at once: otherwise glibc keeps blocks of up to 32 MiB, and how
+    many depends on all that ran before. Afterwards it keeps them, as in any process that has run for a while."""
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(M_MMAP_THRESHOLD, 1 << 16)
+    try:
+        yield
+    finally:
+        mallopt(M_MMAP_THRESHOLD, 1 << 25)
+        mallopt(M_TRIM_THRESHOLD, 1 << 26)
+
+
 def peak_extra(way: Way, device: str) -> int:
     """Bytes one call takes at its peak, above what was there before."""
     if device == "cuda":
@@ -82,10 +97,11 @@ def peak_extra(way: Way, device: str) -> int:
         way()
         wait(device)
         return torch.cuda.max_memory_allocated() - before
-    reset_peak()
-    before = resident()
-    way()
-    return resident("VmHWM") - before
+    with exact_memory():
+        reset_peak()
+        before = resident()
+        way()
+        return resident("VmHWM") - before
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -93,9 +109,7 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "repeats": len(values)}
 
 
-def compare(
-    ways: dict[str, Way], options: argparse.Namespace, budget: float = 8.0, least: int = LEAST
-) -> dict[str, Any]:
+def compare(ways: dict[str, Way], options: argparse.Namespace, budget: float = 8.0) -> dict[str, Any]:
     """Time several ways of doing one thing, taking turns; the first is what the others are compared with.
 
     Memory is measured in runs of their own, which are also the burn-in.
@@ -104,7 +118,6 @@ def compare(
         ways: by name.
         options: of the script; ``--quick`` times a single round.
         budget: seconds after which no further round begins.
-        least: rounds there are at any rate.
 
     Returns:
         By name: ``seconds`` and ``ratio`` (time over the first way's time in the same round), each with median,
@@ -124,7 +137,7 @@ def compare(
     times: dict[str, list[float]] = {name: [] for name in fitting}
     begun = time.perf_counter()
     rounds = 0
-    while fitting and (rounds < min(least, most) or (rounds < most and time.perf_counter() - begun < budget)):
+    while fitting and (rounds < min(LEAST, most) or (rounds < most and time.perf_counter() - begun < budget)):
         for name, way in fitting.items():
             times[name].append(seconds(way, device))
         rounds += 1

@@ -132,15 +132,18 @@ def gathers(sizes: list[int], options: Namespace, k: int = 12, channels: int = 6
 
 
 def scaling(sizes: list[int], options: Namespace, k: int = 12, channels: int = 64) -> list[dict[str, Any]]:
-    """Cost per face of one layer, forward, from few faces to many."""
+    """Cost per face of one layer from few faces to many, on mesh neighbours in spatial order and on random ones."""
     cases, device = [], options.device
     for wanted in sizes:
-        table = mesh_table(wanted, k).to(device)
-        n = table.shape[1]
-        fast, x = FastEdgeConv(channels, channels).to(device), torch.randn(n, channels, device=device)
-        found = compare({"FastEdgeConv, table": without_grad(lambda f=fast, x=x, t=table: f(x, neighbor_index=t))},
-                        options, 3.0)  # fmt: skip
-        cases.append(case({"N": n, "k": k, "channels": channels}, found, **work(n, k, channels)) | {"per": n})
+        mesh = mesh_table(wanted, k).to(device)
+        n = mesh.shape[1]
+        fast = FastEdgeConv(channels, channels).to(device)
+        x = torch.randn(n, channels, device=device, requires_grad=True)
+        calls: dict[str, tuple[nn.Module, Layer]] = {
+            order: (fast, lambda fast=fast, x=x, table=table: fast(x, neighbor_index=table))
+            for order, table in {"mesh": mesh, "random": torch.randint(n, (k, n), device=device)}.items()
+        }
+        cases += [row | {"per": n} for row in both_passes({"N": n, "k": k, "channels": channels}, x, calls, options)]
     return cases
 
 

@@ -1,4 +1,4 @@
-"""Finding neighbours: k-d tree tables in space, blocked search in feature space, and a dense distance matrix.
+"""Finding neighbours in feature space and in space, against a dense distance matrix.
 
 python benchmarks/knn.py [--device cuda]
 """
@@ -10,7 +10,6 @@ from common import FLOAT, Way, arguments, case, compare, section, start, write
 from surfaces import arch
 from torch import Tensor
 
-from toothgraph.graph.neighbors import knn_table
 from toothgraph.nn import knn_edges
 
 QUESTION = "What does it cost to find neighbours without an N×N matrix?"
@@ -29,14 +28,15 @@ def main(argv: list[str] | None = None) -> None:
     options = start(arguments(__doc__), argv)
     cases = []
     for wanted in SIZES["quick" if options.quick else options.device]:
-        pos = arch(wanted).centroids
+        pos = torch.from_numpy(arch(wanted).centroids).float().to(options.device)
         n = len(pos)
         x = torch.randn(n, CHANNELS, device=options.device)
         batch = torch.zeros(n, dtype=torch.long, device=options.device)
         ways: dict[str, Way] = {
             "knn_edges, in features, blocked": lambda x=x, batch=batch: knn_edges(x, K, batch),
             "dense distances, in features": lambda x=x: dense_edges(x, K),
-            "knn_table, in space, k-d tree (CPU)": lambda pos=pos: knn_table(pos, K),
+            "knn_edges, in space": lambda pos=pos, batch=batch: knn_edges(pos, K, batch),
+            "dense distances, in space": lambda pos=pos: dense_edges(pos, K),
         }
         found = compare(ways, options, 6.0)
         # every row looks at every node once; the product's blocks are written and read once
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
         cases.append(case(sizes, found, moved=2 * FLOAT * n * n, flop=2 * n * n * CHANNELS))
     note = (
         "Limit in features: one N×N product over C channels (2·N²·C operations), each distance written and read once "
-        "(8·N² bytes); the slower of the two. The k-d tree in space is not bound by it. Memory of the tree counts."
+        "(8·N² bytes); the slower of the two. In space a CPU uses a k-d tree, which is not bound by it."
     )
     write(options, __file__, QUESTION, [section("k nearest neighbours of every node of one scan", note, cases)])
 

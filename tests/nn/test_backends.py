@@ -62,7 +62,7 @@ def by_loop(x: Tensor, hood: Neighborhoods, reduce: str) -> Tensor:
     """The same by a loop over nodes; rows beyond the last one stand for no neighbour."""
     out = []
     for begin, end in zip(hood.ends[:-1].tolist(), hood.ends[1:].tolist(), strict=True):
-        near = x[[j for j in hood.source[begin:end].tolist() if j < len(x)]]
+        near = x[[j for j in hood.source.reshape(-1)[begin:end].tolist() if j < len(x)]]
         if len(near) == 0:
             out.append(x.new_zeros(x.shape[1]))
         else:
@@ -160,6 +160,30 @@ def test_infinities(backend: str, device: str) -> None:
     x = torch.tensor([[-torch.inf], [torch.inf], [2.0]], device=device)
     table = torch.tensor([[0, 0, 2], [0, 2, 1]], device=device)
     assert gather_max(x, table, backend=backend).flatten().tolist() == [-torch.inf, 2, torch.inf]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 1000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_block_after_block(dtype: torch.dtype, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    x, table = distinct(40, 7), torch.rand(40, 50).argsort(0)[:6].int()
+    monkeypatch.setattr("toothgraph.nn.running_max._BLOCK", rows * 7 * 8)
+    compare("native", "cpu", dtype, x, from_table(table), "max")
+    plain = x.to(dtype)
+    assert torch.equal(gather_max(plain, table), plain[table].amax(0))
+
+
+def test_a_winner_travels_with_every_float32() -> None:
+    values = [0.0, -0.0, 1e-45, -1e-45, 3.4e38, -3.4e38, torch.inf, -torch.inf, 1.0, 1.0000001]
+    x = torch.tensor(values)[:, None].requires_grad_()
+    for j in range(len(values)):
+        for i in range(len(values)):
+            out = gather_max(x, torch.tensor([[i], [j]]))
+            assert out.item() == max(x[i].item(), x[j].item())
+            (grad,) = torch.autograd.grad(out.sum(), x)
+            assert grad.sum() == 1 and x[grad.argmax()] == out
+    x = torch.tensor([[torch.nan], [1.0]], requires_grad=True)
+    assert gather_max(x, torch.tensor([[0], [1]])).isnan().all()
 
 
 @pytest.mark.parametrize(("backend", "device"), WHERE)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch_geometric.nn import EdgeConv
@@ -100,6 +102,17 @@ def test_zero_scale_still_learns() -> None:
     assert (fast.norm.weight.grad != 0).all()
 
 
+def test_running_statistics_as_a_plain_average() -> None:
+    mlp = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4, momentum=None))
+    slow = EdgeConv(mlp).double()
+    fast = FastEdgeConv.from_pyg(slow)
+    for _ in range(3):
+        x, edges = torch.randn(9, 3).double(), ragged_edges(9, 30)
+        torch.testing.assert_close(fast(x, edges), slow(x, edges))
+    for ours, theirs in zip(fast.buffers(), slow.buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_edge_statistics_do_not_cancel() -> None:
     torch.manual_seed(0)
     x, edges = torch.randn(40, 3) + 1000, ragged_edges(40, 200)
@@ -172,6 +185,8 @@ def test_what_does_not_commute_is_refused(options: dict, reason: str) -> None:
         [torch.nn.Linear(6, 4), torch.nn.LayerNorm(4)],
         [torch.nn.ReLU(), torch.nn.Linear(6, 4)],
         [torch.nn.Linear(6, 4), torch.nn.Mish()],
+        [torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4, affine=False)],
+        [torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4, track_running_stats=False)],
     ],
 )
 def test_other_edge_functions_are_refused(parts: list) -> None:
@@ -197,6 +212,27 @@ def test_export(norm: str | None) -> None:
     )
     x, table = torch.randn(20, 3), random_table(2, 20)
     torch.testing.assert_close(program.module()(x, neighbor_index=table), conv(x, neighbor_index=table))
+
+
+@pytest.mark.filterwarnings("ignore:`isinstance.treespec:FutureWarning")  # inside the exporter
+@pytest.mark.parametrize(
+    ("norm", "act", "aggr"), [(None, "relu", "max"), ("batch", "elu", "max"), (None, None, "mean")]
+)
+def test_onnx_of_tables(norm: str | None, act: str | None, aggr: str, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    conv = FastEdgeConv(3, 4, norm, act, aggr).eval()
+    anything = torch.export.Dim.AUTO
+    with torch.no_grad():
+        program = torch.onnx.export(
+            conv, (torch.randn(9, 3), None, random_table(2, 9)), dynamo=True, verbose=False,
+            dynamic_shapes={"x": {0: anything}, "edge_index": None, "neighbor_index": {1: anything}},
+        )  # fmt: skip
+    program.save(tmp_path / "layer.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "layer.onnx")
+    x, table = torch.randn(20, 3), random_table(2, 20)
+    (out,) = session.run(None, {"x": x.numpy(), "neighbor_index": table.numpy()})
+    torch.testing.assert_close(torch.from_numpy(out), conv(x, neighbor_index=table).detach())
 
 
 @pytest.mark.slow

@@ -11,10 +11,11 @@ def neighbours(edge_index: torch.Tensor, nodes: int) -> list[set[int]]:
     return [set(source[target == node].tolist()) for node in range(nodes)]
 
 
+@pytest.mark.parametrize("channels", [3, 6])  # by a k-d tree; by products
 @pytest.mark.parametrize("block", [1, 7, 1000])
-def test_against_brute_force(block: int) -> None:
+def test_against_brute_force(block: int, channels: int) -> None:
     torch.manual_seed(0)
-    x = torch.randn(50, 6) + 20  # far from the origin
+    x = torch.randn(50, channels) + 20  # far from the origin
     edge_index = knn_edges(x, 5, torch.zeros(50, dtype=torch.long), block=block)
     assert edge_index.shape == (2, 250)
     nearest = torch.cdist(x.double(), x.double()).topk(5, largest=False).indices
@@ -23,9 +24,10 @@ def test_against_brute_force(block: int) -> None:
     assert all(node in near for node, near in enumerate(found))
 
 
-def test_scans_stay_apart_and_small_ones_use_all_their_nodes() -> None:
+@pytest.mark.parametrize("channels", [3, 6])
+def test_scans_stay_apart_and_small_ones_use_all_their_nodes(channels: int) -> None:
     torch.manual_seed(0)
-    x = torch.randn(14, 3)
+    x = torch.randn(14, channels)
     batch = torch.tensor([0] * 10 + [2] * 3 + [3])  # scan 1 has no nodes
     found = neighbours(knn_edges(x, 4, batch), 14)
     alone = neighbours(knn_edges(x[:10], 4, batch[:10]), 10)
@@ -33,6 +35,7 @@ def test_scans_stay_apart_and_small_ones_use_all_their_nodes() -> None:
 
 
 def test_no_nodes() -> None:
+    assert knn_edges(torch.zeros(0, 6), 4, torch.zeros(0, dtype=torch.long)).shape == (2, 0)
     assert knn_edges(torch.zeros(0, 3), 4, torch.zeros(0, dtype=torch.long)).shape == (2, 0)
 
 

@@ -10,6 +10,7 @@ from torch_geometric.nn import EdgeConv
 
 from toothgraph.nn import NetConfig, PaperBackbone, PaperHead, knn_edges
 from toothgraph.nn.model import build_backbone
+from toothgraph.nn.norm_mish import norm_mish_linear
 from toothgraph.nn.paper import MLPEdgeConv, TransformNet
 
 SIZES = {"fixed": [12, 8], "ragged": [12, 3]}  # nodes per scan; a scan of three has no four neighbours
@@ -83,7 +84,24 @@ def test_products_stay_float32_under_autocast() -> None:
     edges = knn_edges(x, 4, torch.zeros(20, dtype=torch.long))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = conv(x, edges)
-    assert torch.equal(half, conv(x, edges))
+    torch.testing.assert_close(half, conv(x, edges))
+
+
+@pytest.mark.parametrize("block", [8, 1 << 17])  # numbers: a row at a time, or all at once
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-6), (torch.float64, 1e-14)])
+def test_mish_over_its_whole_range(
+    dtype: torch.dtype, bound: float, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toothgraph.nn.norm_mish._CPU_BLOCK", block)
+    norm = torch.nn.BatchNorm1d(5, eps=0.0).to(dtype).eval()  # the identity
+    values = torch.cat([torch.linspace(-120, 120, 200), torch.linspace(-3, 3, 200), torch.linspace(19.9, 20.1, 20)])
+    z = torch.cat([values, values.new_tensor([1e4, -1e4, 1e30, -1e30, 0.0])]).view(-1, 5).to(dtype).requires_grad_()
+    exact = z.detach().double().requires_grad_()
+    ours, reference = norm_mish_linear(z, norm, None), torch.nn.functional.mish(exact)
+    ours.sum().backward()
+    reference.sum().backward()
+    torch.testing.assert_close(ours.double(), reference, rtol=bound, atol=bound)
+    torch.testing.assert_close(z.grad.double(), exact.grad, rtol=bound, atol=bound)
 
 
 def test_backbone_gives_global_and_local_features(graphs: list[Data]) -> None:

@@ -27,7 +27,7 @@ class FastEdgeConv(nn.Module):
     The norm of an edge is an affine map per channel, s·z + t, and a monotone activation keeps the order, so
 
     .. math::
-        x_i' = \max_j \mathrm{act}(s z_{ij} + t) = \mathrm{act}(s a_i + t + |s| \max_j \mathrm{sign}(s) b_j)
+        x_i' = \max_j \mathrm{act}(s z_{ij} + t) = \mathrm{act}(s a_i + t + \max_j s b_j)
 
     Two products over nodes and one gather-maximum: O(N·C) memory where PyG's needs O(E·C), with the same
     values and gradients up to rounding. A node without neighbours gets 0, as in PyG.
@@ -97,28 +97,32 @@ class FastEdgeConv(nn.Module):
             hood = from_edges(edge_index, target.shape[0])
         with torch.autocast(target.device.type, enabled=False):
             dtype = self.lin.weight.dtype
-            own, difference = self.lin.weight.split(self.in_channels, dim=1)
-            a = F.linear(target.to(dtype), own - difference, self.lin.bias)  # [N, C_out]
-            b = F.linear(source.to(dtype), difference)  # [M, C_out]
-            if hood.source.shape[0] == 0:
-                return a * 0.0
-            out = self._aggregate(a, b, hood)
+            out = self._convolve(source.to(dtype), target.to(dtype), hood)
         if hood.fixed:
             return out
         return torch.where(hood.degree[:, None] > 0, out, 0.0)
 
-    def _aggregate(self, a: Tensor, b: Tensor, hood: Neighborhoods) -> Tensor:
-        if self.norm is None:
-            if self.aggr == "max":
-                return self.act(a + reduce_neighbors(b, hood, "max"))
-            z = a + reduce_neighbors(b, hood, "mean")
+    def _convolve(self, source: Tensor, target: Tensor, hood: Neighborhoods) -> Tensor:
+        weight, bias = self.lin.weight, self.lin.bias
+        own = weight[:, : self.in_channels] - weight[:, self.in_channels :]
+        difference = weight[:, self.in_channels :]
+        if hood.source.numel() == 0:
+            return F.linear(target, own) * 0.0
+        reduce = "max" if self.aggr == "max" else "mean"
+        if self.norm is not None and self.norm.training:
+            a, b = F.linear(target, own, bias), F.linear(source, difference)  # [N, C_out], [M, C_out]
+            mean, var, count = edge_statistics(a, b, hood)
+            _track(self.norm, mean, var, count)
+            scale, shift = _affine(self.norm, mean, var)
+            z = torch.addcmul(reduce_neighbors(scale * b, hood, reduce), scale, a) + shift
         else:
-            scale, shift = edge_affine(self.norm, a, b, hood)
-            if self.aggr == "max":
-                sign = torch.where(scale >= 0, 1.0, -1.0).to(b.dtype)  # one maximum serves both signs
-                return self.act(scale * (a + sign * reduce_neighbors(sign * b, hood, "max")) + shift)
-            z = scale * (a + reduce_neighbors(b, hood, "mean")) + shift
-        return z * hood.degree[:, None] if self.aggr == "sum" else z
+            if self.norm is not None:  # a fixed affine map: part of the weights
+                scale, shift = _affine(self.norm, *_running(self.norm))
+                own, difference = scale[:, None] * own, scale[:, None] * difference
+                bias = shift if bias is None else scale * bias + shift  # type: ignore[assignment]
+            z = reduce_neighbors(F.linear(source, difference, bias), hood, reduce)
+            z = z.addmm_(target, own.t())  # in place: fresh memory would cost more than the product
+        return self.act(z) if self.aggr == "max" else z * hood.degree[:, None] if self.aggr == "sum" else z
 
     @classmethod
     def from_pyg(cls, conv: EdgeConv) -> FastEdgeConv:
@@ -144,6 +148,8 @@ class FastEdgeConv(nn.Module):
         layer.to(lin.weight.device, lin.weight.dtype).train(conv.training)
         layer.lin.load_state_dict(lin.state_dict())
         if norm is not None and layer.norm is not None:
+            if norm.weight is None or norm.running_mean is None:
+                raise ConfigError(f"expected a BatchNorm1d with weights and running statistics, got {norm}")
             layer.norm.load_state_dict(norm.state_dict())
             layer.norm.eps, layer.norm.momentum = norm.eps, norm.momentum
         return layer
@@ -183,17 +189,24 @@ def _activation(act: str | nn.Module | None) -> nn.Module:
     return act
 
 
-def edge_affine(norm: nn.BatchNorm1d, a: Tensor, b: Tensor, hood: Neighborhoods) -> tuple[Tensor, Tensor]:
-    """Scale and shift [C] of a batch norm over edges; in training from their statistics, which it then tracks."""
-    mean, var = norm.running_mean, norm.running_var
-    assert mean is not None and var is not None and norm.num_batches_tracked is not None
-    if norm.training:
-        tracked, momentum = (mean, var), 0.1 if norm.momentum is None else norm.momentum
-        mean, var, count = edge_statistics(a, b, hood)
-        with torch.no_grad():
-            tracked[0].lerp_(mean.to(tracked[0].dtype), momentum)
-            tracked[1].lerp_((var * count / max(count - 1, 1)).to(tracked[1].dtype), momentum)
-            norm.num_batches_tracked.add_(1)
+def _running(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Mean and variance that a batch norm has tracked."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    return norm.running_mean, norm.running_var
+
+
+@torch.no_grad()
+def _track(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor, count: int) -> None:
+    """Let them follow the mean and (biased) variance of ``count`` edges."""
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
+    share = 1.0 / norm.num_batches_tracked if norm.momentum is None else norm.momentum
+    for tracked, new in zip(_running(norm), (mean, var * count / max(count - 1, 1)), strict=True):
+        tracked.lerp_(new.to(tracked.dtype), share)
+
+
+def _affine(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale and shift [C] of a batch norm by these statistics."""
     scale = norm.weight * torch.rsqrt(var + norm.eps)
     return scale, norm.bias - scale * mean
 
@@ -209,10 +222,11 @@ def edge_statistics(a: Tensor, b: Tensor, hood: Neighborhoods) -> tuple[Tensor, 
     Returns:
         [C], [C] and the number of edges.
     """
-    count = hood.source.shape[0]
+    source = hood.source.reshape(-1)
+    count = source.shape[0]
     inward = hood.degree.to(a.dtype)[:, None] / count  # [N, 1], sums to 1
     outward = torch.zeros(b.shape[0], dtype=a.dtype, device=a.device)
-    outward = outward.index_add(0, hood.source, outward.new_ones(count))[:, None] / count  # [M, 1], sums to 1
+    outward = outward.index_add(0, source, outward.new_ones(count))[:, None] / count  # [M, 1], sums to 1
     mean_a, mean_b = (inward * a).sum(0), (outward * b).sum(0)
     a, b = a - mean_a, b - mean_b  # before squaring: float32 would cancel
     cross = (a * reduce_neighbors(b, hood, "sum")).sum(0) / count

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from toothgraph.errors import ConfigError
+from toothgraph.nn.running_max import carries_winner, running_max, winning_max
 from toothgraph.nn.triton_gather import triton_reduce
 
 BACKENDS = ("native", "scatter", "triton")
@@ -65,9 +66,9 @@ class Neighborhoods(NamedTuple):
     """Who the neighbours of each of N nodes are, as bags one after another.
 
     Attributes:
-        source: [E] the neighbours, bag by bag.
+        source: [E] the neighbours, bag by bag; [N, k] where all nodes have k.
         ends: [N + 1] where each bag begins; the last entry is E.
-        fixed: neighbours per node where all have as many, else 0.
+        fixed: k where all nodes have as many, else 0.
     """
 
     source: Tensor
@@ -89,10 +90,10 @@ def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
 
 
 def from_table(neighbor_index: Tensor) -> Neighborhoods:
-    """Neighbourhoods of a table [k, N]."""
+    """Neighbourhoods of a table [k, N], which is viewed and not copied."""
     k, num_nodes = neighbor_index.shape
     ends = torch.arange(num_nodes + 1, device=neighbor_index.device) * k
-    return Neighborhoods(neighbor_index.t().reshape(-1).long(), ends, k)
+    return Neighborhoods(neighbor_index.t(), ends, k)
 
 
 def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str = "auto") -> Tensor:
@@ -118,22 +119,22 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
     if backend == "scatter":
         from torch_scatter import segment_csr
 
-        return segment_csr(x[hood.source], hood.ends, reduce=reduce)
-    if hood.fixed and reduce == "max" and not (x.requires_grad and torch.is_grad_enabled()):
-        return _running_max(x, hood.source.view(-1, hood.fixed))
-    if hood.fixed:
-        return F.embedding_bag(hood.source.view(-1, hood.fixed), x, mode=reduce)
-    return F.embedding_bag(hood.source, x, hood.ends, mode=reduce, include_last_offset=True)
-
-
-def _running_max(x: Tensor, bags: Tensor) -> Tensor:
-    """Maximum over bags [N, k] of rows of ``x``, one neighbour at a time: several times faster than
-    ``embedding_bag`` on a CPU, where no winner has to be remembered for a gradient."""
-    columns = bags.t().contiguous()
-    out = x.index_select(0, columns[0])
-    for column in columns[1:]:
-        out = torch.maximum(out, x.index_select(0, column))
-    return out
+        return segment_csr(x[hood.source.reshape(-1)], hood.ends, reduce=reduce)
+    if not hood.fixed:
+        return F.embedding_bag(hood.source, x, hood.ends, mode=reduce, include_last_offset=True)
+    learns = x.requires_grad and torch.is_grad_enabled()
+    if reduce == "max" and x.device.type == "cpu" and not torch.compiler.is_compiling():
+        if not learns:
+            return running_max(x, hood.source)
+        if carries_winner(x):
+            return winning_max(x, hood.source)
+    elif reduce == "max" and not learns:
+        rows = hood.source.t()  # [k, N]
+        out = x.index_select(0, rows[0])
+        for row in rows[1:]:
+            out = torch.maximum(out, x.index_select(0, row))
+        return out
+    return F.embedding_bag(hood.source, x, mode=reduce)
 
 
 def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend: str = "auto") -> Tensor:
@@ -154,12 +155,10 @@ def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend:
     hood, backend = from_table(neighbor_index), choose_backend(x, backend)
     if not padded or backend == "triton":  # whose kernels leave out what is not in x
         return reduce_neighbors(x, hood, "max", backend)
-    if backend == "native" and hood.fixed:  # the padding stays in the bags, as a row that is left out
-        bags = hood.source.view(-1, hood.fixed)
-        if x.requires_grad and torch.is_grad_enabled():
-            return F.embedding_bag(bags, F.pad(x, (0, 0, 0, 1)), mode="max", padding_idx=x.shape[0])
-        alone = (bags == x.shape[0]).all(dim=1, keepdim=True)
-        return _running_max(F.pad(x, (0, 0, 0, 1), value=float("-inf")), bags).masked_fill(alone, 0.0)
+    if backend == "native" and hood.fixed:  # the padding stays in the bags, as a row that never wins
+        alone = (hood.source == x.shape[0]).all(dim=1, keepdim=True)
+        most = reduce_neighbors(F.pad(x, (0, 0, 0, 1), value=float("-inf")), hood, "max", backend)
+        return most.masked_fill(alone, 0.0)
     there = neighbor_index.t() < x.shape[0]  # [N, k]
     ends = F.pad(there.sum(dim=1).cumsum(0), (1, 0))
     return reduce_neighbors(x, Neighborhoods(neighbor_index.t()[there], ends, 0), "max", backend)

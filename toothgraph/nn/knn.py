@@ -1,8 +1,11 @@
-"""k nearest neighbours in feature space, without an N×N matrix."""
+"""k nearest neighbours of tensors, in space or in features, without an N×N matrix."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 
@@ -10,34 +13,48 @@ from torch import Tensor
 def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 512) -> Tensor:
     """Edges from each node's ``k`` nearest nodes of the same scan (itself among them) to it.
 
-    Distances are computed for ``block`` rows at once: memory grows with N·block.
+    Up to three channels on a CPU are searched by a k-d tree, else distances are computed for ``block`` rows at
+    once: memory grows with N·block.
 
     Args:
-        x: [N, C] features.
+        x: [N, C] features or positions.
         k: neighbours; a scan with fewer nodes uses all of them.
         batch: [N] scan of each node, ascending.
         block: rows at once.
 
     Returns:
-        ``edge_index`` [2, E]: neighbour, node.
+        ``edge_index`` [2, E]: neighbour, node, sorted by node.
     """
     sources, targets = [], []
     first = 0
     for size in torch.bincount(batch).tolist():
-        part = x[first : first + size].float()
-        part = part - part.mean(dim=0)  # squared norms cancel less around the origin
-        square = part.square().sum(dim=1)
-        products = part.new_empty(min(block, size), size)
-        for start in range(0, size, block):
-            rows = part[start : start + block]
-            with torch.autocast(x.device.type, enabled=False):  # rounding would change who is near
-                # [B, size]: −(distance² − |row|²), in one pass
-                closeness = torch.addmm(square, rows, part.t(), beta=-1, alpha=2, out=products[: len(rows)])
-            near = closeness.topk(min(k, size), dim=1).indices
-            node = torch.arange(start, start + len(rows), device=x.device)
+        part = x[first : first + size]
+        in_space = x.device.type == "cpu" and x.shape[1] <= 3
+        for near in _by_tree(part, min(k, size)) if in_space else _by_products(part, min(k, size), block):
             sources.append(first + near.flatten())
-            targets.append(first + node.repeat_interleave(near.shape[1]))
+        targets.append(torch.arange(first, first + size, device=x.device).repeat_interleave(min(k, size)))
         first += size
     if not sources:
         return torch.zeros(2, 0, dtype=torch.long, device=x.device)
     return torch.stack([torch.cat(sources), torch.cat(targets)])
+
+
+def _by_tree(x: Tensor, k: int) -> Iterator[Tensor]:
+    """The k nearest rows of each row [N, k]."""
+    if len(x):
+        points = x.double().numpy()
+        yield torch.from_numpy(cKDTree(points).query(points, k=range(1, k + 1))[1])
+
+
+def _by_products(x: Tensor, k: int, block: int) -> Iterator[Tensor]:
+    """The k nearest rows of each row, block by block [B, k]."""
+    x = x.float()
+    x = x - x.mean(dim=0)  # squared norms cancel less around the origin
+    square = x.square().sum(dim=1)
+    products = x.new_empty(min(block, len(x)), len(x))
+    for start in range(0, len(x), block):
+        rows = x[start : start + block]
+        with torch.autocast(x.device.type, enabled=False):  # rounding would change who is near
+            # [B, N]: −(distance² − |row|²), in one pass
+            closeness = torch.addmm(square, rows, x.t(), beta=-1, alpha=2, out=products[: len(rows)])
+        yield closeness.topk(k, dim=1).indices

@@ -81,7 +81,7 @@ class PairGeometryConv(nn.Module):
         levels = neighbor_index.split(self.k)
         return torch.cat(
             [
-                mlp(pair_features(pos, normal, level, scale)).amax(dim=0)
+                mlp(pair_features(pos, normal, level, scale)).max(dim=0).values
                 for mlp, level, scale in zip(self.mlps, levels, self.scales, strict=True)
             ],
             dim=1,
