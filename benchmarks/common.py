@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import json
+import os
 import statistics
 import sys
 import time
@@ -38,6 +39,7 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 def start(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
     """Read the options and apply them."""
     options = parser.parse_args(argv)
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the commands do
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.quick and options.out is None:

@@ -24,7 +24,9 @@ python benchmarks/render.py
   take turns in one process; the ratio is a way's time over that of the first way in the same round, so above 1 is
   slower than the first. float32 throughout, random weights.
 - Memory is what one call takes at its peak above what was there before: on the CPU the peak of the resident memory
-  (`VmHWM`, reset before the call), on CUDA that of torch's allocator.
+  (`VmHWM`, reset before the call; freed memory goes back to the system at once while it is measured, so that what ran
+  before does not show), on CUDA that of torch's allocator.
+- On Linux, large tensors take huge pages, as in the commands (`THP_MEM_ALLOC_ENABLE=1`).
 - The limit is what the machine could do at best: the bytes that must move at the rate of a large copy, or the
   operations that must run at the rate of a large float32 product, whichever takes longer; both rates were measured
   in the same process. "× limit" is how far from it a way is.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from typing import Any
 
@@ -28,6 +29,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         _log_to_stderr()
+        # Huge pages for large tensors on Linux, as NumPy takes them for its arrays; read at torch's first allocation.
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         try:
             return super().invoke(ctx)
         except ToothgraphError as error:

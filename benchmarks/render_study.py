@@ -1,0 +1,124 @@
+"""The label-efficiency study as tables and curves, from its rows; see label_efficiency.py and render.py."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from render_speed import table
+
+from toothgraph.data.split import patient_of
+
+INITS = ("scratch", "pretrained")
+COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8"}
+DRAWS = 10_000  # of the bootstrap
+Row = dict[str, Any]
+
+
+def studies(rows: list[Row]) -> dict[tuple[str, str, int, int], list[Row]]:
+    """Rows that may be compared: same protocol, data set, steps and faces."""
+    found: dict[tuple[str, str, int, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row["protocol"], row["dataset"], row["steps"], row["faces"]].append(row)
+    return dict(sorted(found.items()))
+
+
+def tuned_rate(rows: list[Row], init: str) -> float | None:
+    """The learning rate of an initialisation that most of its cells were run with, of several the best one."""
+    by_rate: dict[float, list[float]] = defaultdict(list)
+    for row in rows:
+        if row["init"] == init:
+            by_rate[row["lr"]].append(row["scores"]["miou"])
+    return max(by_rate, key=lambda lr: (len(by_rate[lr]), np.mean(by_rate[lr])), default=None)
+
+
+def cells(rows: list[Row]) -> dict[tuple[str, int], list[Row]]:
+    """The rows of each initialisation at its tuned learning rate, by fraction, one per seed."""
+    found: dict[tuple[str, int], list[Row]] = defaultdict(list)
+    for init in INITS:
+        rate = tuned_rate(rows, init)
+        for row in sorted(rows, key=lambda row: row["seed"]):
+            if row["init"] == init and row["lr"] == rate:
+                found[init, row["fraction"]].append(row)
+    return found
+
+
+def per_patient(rows: list[Row], score: str = "miou") -> dict[str, float]:
+    """Mean of a score over a patient's scans and over the seeds."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        for scan in row["per_scan"]:
+            values[patient_of(scan["scan_id"])].append(scan[score])
+    return {patient: float(np.mean(own)) for patient, own in sorted(values.items())}
+
+
+def paired_interval(pretrained: list[Row], scratch: list[Row]) -> tuple[float, float, float]:
+    """Mean difference over patients, and its 95 % interval by a bootstrap over patients, of the seeds both have."""
+    seeds = {row["seed"] for row in pretrained} & {row["seed"] for row in scratch}
+    ours, theirs = (per_patient([row for row in rows if row["seed"] in seeds]) for rows in (pretrained, scratch))
+    difference = np.array([ours[patient] - theirs[patient] for patient in ours])
+    draws = np.random.default_rng(0).integers(len(difference), size=(DRAWS, len(difference)))
+    low, high = np.quantile(difference[draws].mean(axis=1), [0.025, 0.975])
+    return float(difference.mean()), float(low), float(high)
+
+
+def spread(rows: list[Row]) -> str:
+    """Mean over seeds, with the smallest and largest."""
+    values = [row["scores"]["miou"] for row in rows]
+    if not values:
+        return "–"
+    ends = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{ends}"
+
+
+def study_table(rows: list[Row]) -> str:
+    """One line per fraction."""
+    found = cells(rows)
+    lines = []
+    for fraction in sorted({fraction for _, fraction in found}):
+        scratch, pretrained = (found.get((init, fraction), []) for init in INITS)
+        gain = "–"
+        if {row["seed"] for row in scratch} & {row["seed"] for row in pretrained}:
+            mean, low, high = paired_interval(pretrained, scratch)
+            gain = f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        patients = (scratch or pretrained)[0]["patients"]
+        seeds = f"{len(scratch)}, {len(pretrained)}"
+        lines.append([f"{fraction} %", str(patients), spread(scratch), spread(pretrained), gain, seeds])
+    return table(["labels", "patients", "from scratch", "pre-trained", "gain in points", "seeds"], lines)
+
+
+def rates_table(rows: list[Row]) -> str:
+    """All learning rates that were tried."""
+    tried = sorted({(row["init"], row["fraction"], row["lr"]) for row in rows})
+    lines = []
+    for init, fraction, rate in tried:
+        own = [row for row in rows if (row["init"], row["fraction"], row["lr"]) == (init, fraction, rate)]
+        lines.append([init, f"{fraction} %", f"{rate:g}", spread(own), str(len(own))])
+    return table(["initialisation", "labels", "highest learning rate", "`miou`", "seeds"], lines)
+
+
+def draw_curve(rows: list[Row], title: str, files: list[Path]) -> None:
+    """`miou` over the fraction of labels: every seed a point, their means a line."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    plt.rcParams["svg.hashsalt"] = "toothgraph"  # the same figures give the same file
+    figure, axes = plt.subplots(figsize=(6.0, 3.8), layout="constrained")
+    found = cells(rows)
+    for init in INITS:
+        points = [(fraction, [row["scores"]["miou"] for row in own]) for (name, fraction), own in sorted(found.items())
+                  if name == init]  # fmt: skip
+        label = "pre-trained" if init == "pretrained" else "from scratch"
+        axes.plot([x for x, _ in points], [np.mean(y) for _, y in points], color=COLOURS[init], label=label)
+        for x, values in points:
+            axes.plot([x] * len(values), values, "o", color=COLOURS[init], markersize=4, alpha=0.7)
+    axes.set(xlabel="labelled training patients, %", ylabel="mIoU on other patients", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    for file in files:
+        figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
+    plt.close(figure)
