@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the commands do; torch reads it at its first allocation
+
 import torch
 
 from toothgraph import provenance
@@ -39,7 +41,6 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 def start(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
     """Read the options and apply them."""
     options = parser.parse_args(argv)
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the commands do
     if options.threads:
         torch.set_num_threads(options.threads)
     if options.quick and options.out is None:
