@@ -35,9 +35,18 @@ def arch(faces: int) -> Mesh:
     mesh = synthetic_arch(1, jaw=0, faces=max(faces, MIN_FACES))
     if faces < MIN_FACES:
         mesh = decimate(mesh, faces).mesh
-    cell = np.floor(mesh.centroids / 4.0).astype(np.int64)  # mm: faces of one cube stand together
-    order = np.lexsort(cell.T)
+    order = np.argsort(morton(mesh.centroids, 0.25), kind="stable")
     return replace(mesh, faces=mesh.faces[order], labels=None, original=None)
+
+
+def morton(points: np.ndarray, cell: float) -> np.ndarray:
+    """Place of each point [N] on the Z-curve through cubes of side ``cell``: what is near in space is near in it."""
+    cube = np.floor((points - points.min(axis=0)) / cell).astype(np.int64)
+    place = np.zeros(len(points), dtype=np.int64)
+    for bit in range(int(cube.max(initial=0)).bit_length()):
+        for axis in range(3):
+            place |= (cube[:, axis] >> bit & 1) << (3 * bit + axis)
+    return place
 
 
 def mesh_table(faces: int, k: int) -> torch.Tensor:

@@ -73,6 +73,36 @@ def test_conv_is_the_maximum_over_each_level_of_the_table() -> None:
             torch.testing.assert_close(out[node, 4 * level : 4 * level + 4], torch.stack(edges).amax(dim=0))
 
 
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-4), (torch.float64, 1e-11)])
+@pytest.mark.parametrize("block", [1, 100, 1 << 18])
+def test_blocks_give_the_values_and_gradients_of_all_edges(
+    block: int, dtype: torch.dtype, bound: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toothgraph.nn.pair_maximum._CPU_BLOCK", block)
+    pos, normal, table = cloud(k=6)
+    table[3:5, :20] = torch.arange(20)  # missing neighbours: equal edges, which share the gradient
+    conv = PairGeometryConv(3, (2.0, 8.0), channels=4).to(dtype)
+    weight = torch.randn(40, 8, dtype=dtype)
+    results = []
+    for moving in (False, True):  # where positions learn, all edges are built
+        conv.zero_grad()
+        place = pos.to(dtype).requires_grad_(moving)
+        out = conv(place, normal.to(dtype), table.int())
+        (out * weight).sum().backward()
+        results.append([out.detach(), *(p.grad.clone() for p in conv.parameters())])
+        assert (place.grad is not None) == moving
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=bound, atol=bound)
+
+
+def test_conv_stays_precise_under_autocast() -> None:
+    pos, normal, table = (tensor.float() if tensor.is_floating_point() else tensor for tensor in cloud(k=6))
+    conv = PairGeometryConv(3, (2.0, 8.0), channels=4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = conv(pos, normal, table)
+    assert torch.equal(half, conv(pos, normal, table))
+
+
 def test_conv_wants_one_scale_per_level() -> None:
     pos, normal, table = cloud(k=9)
     with pytest.raises(ValueError, match="zip"):

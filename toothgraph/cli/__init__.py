@@ -29,7 +29,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         _log_to_stderr()
-        # Huge pages for large tensors on Linux, as NumPy takes them for its arrays; torch reads it before its first one.
+        # Huge pages for large tensors on Linux, as NumPy takes them; torch reads it before its first tensor.
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         try:
             return super().invoke(ctx)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from toothgraph.nn.pair_maximum import pair_maximum
+
 PAIR_CHANNELS = 6
 
 
@@ -79,10 +81,11 @@ class PairGeometryConv(nn.Module):
 
     def forward(self, pos: Tensor, normal: Tensor, neighbor_index: Tensor) -> Tensor:
         levels = neighbor_index.split(self.k)
-        return torch.cat(
-            [
-                mlp(pair_features(pos, normal, level, scale)).max(dim=0).values
-                for mlp, level, scale in zip(self.mlps, levels, self.scales, strict=True)
-            ],
-            dim=1,
-        )
+        moving = torch.is_grad_enabled() and (pos.requires_grad or normal.requires_grad)
+        outs = []
+        for mlp, level, scale in zip(self.mlps, levels, self.scales, strict=True):
+            if moving or torch.compiler.is_compiling() or level.numel() == 0:
+                outs.append(mlp(pair_features(pos, normal, level, scale)).amax(dim=0))
+            else:
+                outs.append(pair_maximum(pos, normal, level, scale, mlp))
+        return torch.cat(outs, dim=1)
