@@ -173,6 +173,21 @@ def test_block_after_block(dtype: torch.dtype, rows: int, monkeypatch: pytest.Mo
     assert torch.equal(gather_max(plain, table), plain[table].amax(0))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("in_order", [True, False])
+def test_edges_of_nearly_equal_degrees(in_order: bool, dtype: torch.dtype) -> None:
+    """As in a face graph, where some faces lie at the border; on a CPU they are padded to a table."""
+    torch.manual_seed(0)
+    x, target = distinct(40, 7) - 10, torch.arange(50).repeat_interleave(3)  # all negative: padding must not win
+    keep = (target != 20) & (torch.rand(150) < 0.9)  # node 20 has no neighbours
+    edges = torch.stack([torch.randint(0, 40, (150,)), target])[:, keep]
+    edges = edges if in_order else edges[:, torch.randperm(edges.shape[1])]
+    hood = from_edges(edges, 50)
+    assert 3 * 50 <= 2 * len(hood.source)
+    compare("native", "cpu", dtype, x, hood, "max")
+    assert (reduce_neighbors(x.to(dtype), hood, "max")[20] == 0).all()
+
+
 def test_a_winner_travels_with_every_float32() -> None:
     values = [0.0, -0.0, 1e-45, -1e-45, 3.4e38, -3.4e38, torch.inf, -torch.inf, 1.0, 1.0000001]
     x = torch.tensor(values)[:, None].requires_grad_()

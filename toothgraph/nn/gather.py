@@ -83,10 +83,22 @@ class Neighborhoods(NamedTuple):
 
 def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
     """Neighbourhoods of a PyG ``edge_index`` [2, E] (source, target), in any order."""
-    target, order = edge_index[1].sort(stable=True)
+    source, target = edge_index
+    if not _in_order(target):
+        target, order = target.sort(stable=True)
+        source = source[order]
     degree = torch.zeros(num_nodes, dtype=torch.long, device=target.device)
     degree = degree.scatter_add(0, target, torch.ones_like(target))
-    return Neighborhoods(edge_index[0][order], F.pad(degree.cumsum(0), (1, 0)), 0)
+    return Neighborhoods(source, F.pad(degree.cumsum(0), (1, 0)), 0)
+
+
+def _on_cpu(x: Tensor) -> bool:
+    """Whether what depends on values, not on shapes alone, may decide how to go on."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _in_order(target: Tensor) -> bool:
+    return _on_cpu(target) and bool((target[1:] >= target[:-1]).all())
 
 
 def from_table(neighbor_index: Tensor) -> Neighborhoods:
@@ -120,21 +132,41 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
         from torch_scatter import segment_csr
 
         return segment_csr(x[hood.source.reshape(-1)], hood.ends, reduce=reduce)
+    if reduce == "max" and _on_cpu(x):
+        most = _max_on_cpu(x, hood)
+        if most is not None:
+            return most
     if not hood.fixed:
         return F.embedding_bag(hood.source, x, hood.ends, mode=reduce, include_last_offset=True)
-    learns = x.requires_grad and torch.is_grad_enabled()
-    if reduce == "max" and x.device.type == "cpu" and not torch.compiler.is_compiling():
-        if not learns:
-            return running_max(x, hood.source)
-        if carries_winner(x):
-            return winning_max(x, hood.source)
-    elif reduce == "max" and not learns:
+    if reduce == "max" and not (x.requires_grad and torch.is_grad_enabled()):
         rows = hood.source.t()  # [k, N]
         out = x.index_select(0, rows[0])
         for row in rows[1:]:
             out = torch.maximum(out, x.index_select(0, row))
         return out
     return F.embedding_bag(hood.source, x, mode=reduce)
+
+
+def _max_on_cpu(x: Tensor, hood: Neighborhoods) -> Tensor | None:
+    """The maximum block by block; None for bags of very different sizes, and for float64 with a gradient."""
+    learns = x.requires_grad and torch.is_grad_enabled()
+    if learns and not carries_winner(x):
+        return None
+    if hood.fixed:
+        return winning_max(x, hood.source) if learns else running_max(x, hood.source)
+    most, nodes = int(hood.degree.max()) if len(hood.degree) else 0, len(hood.degree)
+    if not 0 < most * nodes <= 2 * len(hood.source):
+        return None
+    bags = hood.source.new_full((nodes, most), x.shape[0])
+    bags[torch.arange(most) < hood.degree[:, None]] = hood.source
+    return _padded_max(x, bags)
+
+
+def _padded_max(x: Tensor, bags: Tensor) -> Tensor:
+    """Maximum over bags [N, k] in which M stands for no neighbour: as a row that never wins. 0 where all do."""
+    alone = (bags == x.shape[0]).all(dim=1, keepdim=True)
+    padded = F.pad(x, (0, 0, 0, 1), value=float("-inf"))
+    return reduce_neighbors(padded, from_table(bags.t()), "max", "native").masked_fill(alone, 0.0)
 
 
 def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend: str = "auto") -> Tensor:
@@ -155,10 +187,8 @@ def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend:
     hood, backend = from_table(neighbor_index), choose_backend(x, backend)
     if not padded or backend == "triton":  # whose kernels leave out what is not in x
         return reduce_neighbors(x, hood, "max", backend)
-    if backend == "native" and hood.fixed:  # the padding stays in the bags, as a row that never wins
-        alone = (hood.source == x.shape[0]).all(dim=1, keepdim=True)
-        most = reduce_neighbors(F.pad(x, (0, 0, 0, 1), value=float("-inf")), hood, "max", backend)
-        return most.masked_fill(alone, 0.0)
+    if backend == "native" and hood.fixed:
+        return _padded_max(x, hood.source)
     there = neighbor_index.t() < x.shape[0]  # [N, k]
     ends = F.pad(there.sum(dim=1).cumsum(0), (1, 0))
     return reduce_neighbors(x, Neighborhoods(neighbor_index.t()[there], ends, 0), "max", backend)
