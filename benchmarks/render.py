@@ -1,4 +1,4 @@
-"""Render docs/results.md and benchmarks/README.md from the JSON files in benchmarks/results.
+"""Render docs/results.md, docs/model_card.md and benchmarks/README.md from the JSON files in benchmarks/results.
 
     python benchmarks/render.py
 
@@ -11,13 +11,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ablation import RESULTS as ABLATION
+from label_efficiency import RESULTS as STUDY
 from render_speed import speed_page, table
+from render_study import Row, ablation_table, draw_curve, rates_table, studies, study_table
+from study import read_rows
 
+from toothgraph import weights
+from toothgraph.data.split import patient_of
 from toothgraph.fields import METRICS
 from toothgraph.files import write_text
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "results"
+RESULTS, DOCS = HERE / "results", HERE.parent / "docs"
+IMAGES = DOCS / "images"
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -108,18 +115,188 @@ One seed; published figures for other systems rest on other scans and other defi
 """  # fmt: skip
 
 
+def label_efficiency(rows: list[Row]) -> str:
+    """The section on fewer labels: a table and a curve for each set of rows that may be compared."""
+    parts = [
+        """## Fewer labels: from scratch and pre-trained
+
+`benchmarks/label_efficiency.py` fine-tunes the default net on a share of the labelled training patients, from random
+and from pre-trained weights (all training scans, no labels), with the same number of steps, and scores the weights of
+the last step on the validation patients' original faces. `miou` is the mean over seeds, smallest and largest in
+brackets. The gain, in points, is paired by patient, over the seeds that both have; its 95 % interval is a bootstrap
+over the patients (10,000 draws).
+"""
+    ]
+    for (protocol, dataset, steps, faces), own in studies(rows).items():
+        name = f"label_efficiency-{protocol}-{dataset}-{steps}-{faces}"
+        draw_curve(own, f"{dataset}, {protocol} protocol", [IMAGES / f"{name}.png", IMAGES / f"{name}.svg"])
+        minutes = sum(row["minutes"] for row in own)
+        last = max(own, key=lambda row: row["facts"]["date"])
+        parts.append(f"""### {protocol} protocol: {dataset}, {steps} steps, graphs of {faces} faces
+
+{facts_line(last["facts"])} {len(own)} runs, {minutes / 60:.1f} hours of wall clock with other work on the same cores.
+
+{study_table(own)}
+
+![`miou` by share of labels](images/{name}.png)
+
+Where several learning rates were tried, the table shows the one with most runs, then with the best `miou` on these
+patients; all of them:
+
+{rates_table(own)}
+""")
+    return "\n".join(parts)
+
+
+def ablation(rows: list[Row]) -> str:
+    """The section on the parts of the recipe."""
+    last = max(rows, key=lambda row: row["facts"]["date"])
+    return f"""## What each part of the recipe is worth
+
+`benchmarks/ablation.py`: the default with one change at a time, all labels, scored on the validation patients with the
+weights of the last step. The gain is paired by patient with the default of the same seeds; its 95 % interval is a
+bootstrap over the patients. {facts_line(last["facts"])}
+
+{ablation_table(rows)}
+"""
+
+
+def flat_scores(sets: dict[str, Any]) -> str:
+    """One line per set of scans."""
+    keys = ("accuracy", "dice", "miou", "miou_paper", "boundary_iou")
+    lines = []
+    for name, content in sets.items():
+        rows, scores = content["per_scan"], content["scores"]
+        right = sum(row["jaw"] == row["predicted_jaw"] for row in rows)
+        challenge = number(scores["challenge_code"]["score"])
+        lines.append([name, str(len(rows)), *(number(scores[key]) for key in keys), challenge, f"{right}/{len(rows)}"])
+    return table(["scans", "", *(f"`{key}`" for key in keys), "challenge", "jaw right"], lines)
+
+
+def default_weights(content: dict[str, Any]) -> str:
+    """The section on the weights that come with the package."""
+    frames = "\n".join(f"- {name}: {axes}" for name, axes in content["frames"].items())
+    worst = sorted(
+        (row | {"set": name} for name, own in content["sets"].items() for row in own["per_scan"] if "," not in name),
+        key=lambda row: row["miou"],
+    )[:8]
+    return f"""## The weights in the package
+
+Scored by `benchmarks/default_weights.py`, as `toothgraph predict` labels a scan, on the original faces. None of these
+scans was trained on. {facts_line(content["facts"])}
+
+{flat_scores(content["sets"])}
+
+`sha256` {content["sha256"]}, {content["bytes"] / 1e6:.1f} MB. Scans of other scanners were turned into the frame of
+the training scans; the rows of each matrix are the axes of that frame:
+
+{frames}
+
+The worst scans:
+
+{table(["set", "scan", "miou", "accuracy", "boundary_iou"],
+       [[row["set"], row["scan_id"], *(number(row[key]) for key in ("miou", "accuracy", "boundary_iou"))]
+        for row in worst])}
+"""  # fmt: skip
+
+
+def synthetic_weights(content: dict[str, Any]) -> str:
+    """The section on a net that has seen no real scan."""
+    header = content["header"]
+    return f"""## A net trained on synthetic arches alone
+
+Its weights carry no notice, since no one's data went into them. They are not in the package:
+
+```
+toothgraph synth SCANS --scans 96 --faces 16000
+toothgraph finetune SCANS --out RUN --steps {header["steps"]} --validate-every 500
+python benchmarks/default_weights.py DATA --model RUN --out benchmarks/results/synthetic_weights.json
+```
+
+{len({patient_of(scan) for scan in header["train"]})} synthetic patients, seed {header["seed"]}. {
+        facts_line(header["trained"])
+    }
+
+{flat_scores(content["sets"])}
+"""
+
+
+def model_card(content: dict[str, Any]) -> str:
+    """docs/model_card.md."""
+    header = content["header"]
+    trained = header["trained"]
+    return f"""# Model card: the default weights
+
+Rendered by `benchmarks/render.py` from `benchmarks/results/default_weights.json`.
+
+| | |
+| --- | --- |
+| file | `toothgraph/weights/default.safetensors`, {content["bytes"] / 1e6:.1f} MB, matrices in half precision |
+| sha256 | `{content["sha256"]}` |
+| net | default preset: pair geometry and a pyramid of factorised EdgeConvs, see [method](method.md) |
+| trained on | {header["data"]}: {len(header["patients"])} patients, both jaws |
+| recipe | pre-trained without labels, fine-tuned with all labels: {header["steps"]} steps, seed {header["seed"]} |
+| trained | {trained["date"][:10]}, revision {trained["git"]}, torch {trained["versions"]["torch"]} |
+
+## Terms
+
+{weights.notice()}
+
+The data: 3D-IOSSeg, published with Fast-TGCN by Li et al., Computers in Biology and Medicine 168, 2024. It states no
+licence. Whoever needs weights free of that trains them on scans of their own, or on synthetic arches
+(`toothgraph synth`).
+
+## Intended use
+
+Research on tooth segmentation of intraoral scans: labels for every face and vertex of one jaw, to be looked at by a
+person; a start for fine-tuning on scans of another scanner. Not for diagnosis, treatment or any decision about a
+patient.
+
+## Scores
+
+{flat_scores(content["sets"])}
+
+None of these scans was trained on; how they were scored, and the worst of them: [results](results.md). What each score
+means: [scores](scores.md).
+
+## Limits
+
+- Trained on scans of a single data set in one frame. A scan must stand in that frame, within about 20°: the
+  [conventions](conventions.md) say which.
+- Permanent teeth only. Milk teeth, implants, brackets and edentulous jaws were not in the data.
+- A scan with missing teeth may be numbered one off from the gap on.
+- A surface without teeth is not recognised as such.
+"""
+
+
 def results_page() -> str:
     """docs/results.md."""
-    content = json.loads((RESULTS / "real_scans.json").read_text(encoding="utf-8"))
     page = "# Results\n\nRendered by `benchmarks/render.py` from the JSON files in `benchmarks/results`; "
-    return page + "run a benchmark again, and this page follows.\n\n" + real_scans(content)
+    parts = [page + "run a benchmark again, and this page follows.\n"]
+    if (RESULTS / "real_scans.json").exists():
+        parts.append(real_scans(read_result("real_scans")))
+    if STUDY.exists():
+        parts.append(label_efficiency(read_rows(STUDY)))
+    if ABLATION.exists():
+        parts.append(ablation(read_rows(ABLATION)))
+    if (RESULTS / "default_weights.json").exists():
+        parts.append(default_weights(read_result("default_weights")))
+    if (RESULTS / "synthetic_weights.json").exists():
+        parts.append(synthetic_weights(read_result("synthetic_weights")))
+    return "\n".join(parts)
+
+
+def read_result(name: str) -> dict[str, Any]:
+    """The content of a result file."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def main() -> None:
-    """Write the pages; that of the real scans where they were run."""
-    pages = {HERE / "README.md": speed_page(RESULTS, facts_line)}
-    if (RESULTS / "real_scans.json").exists():
-        pages[HERE.parent / "docs" / "results.md"] = results_page()
+    """Write the pages and the curves."""
+    IMAGES.mkdir(exist_ok=True)
+    pages = {HERE / "README.md": speed_page(RESULTS, facts_line), DOCS / "results.md": results_page()}
+    if (RESULTS / "default_weights.json").exists():
+        pages[DOCS / "model_card.md"] = model_card(read_result("default_weights"))
     for file, page in pages.items():
         write_text(file, page)
         print(file)

@@ -11,8 +11,8 @@ from render_speed import table
 
 from toothgraph.data.split import patient_of
 
-INITS = ("scratch", "pretrained")
-COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8"}
+TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "more": "pre-trained on more"}
+COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "more": "#3d8c40"}
 DRAWS = 10_000  # of the bootstrap
 Row = dict[str, Any]
 
@@ -22,6 +22,9 @@ def studies(rows: list[Row]) -> dict[tuple[str, str, int, int], list[Row]]:
     found: dict[tuple[str, str, int, int], list[Row]] = defaultdict(list)
     for row in rows:
         found[row["protocol"], row["dataset"], row["steps"], row["faces"]].append(row)
+    for key, own in found.items():
+        if len({row["pretrain_steps"] for row in own if "pretrain_steps" in row}) > 1:
+            raise ValueError(f"{key}: rows of different pre-trainings; give them a --protocol of their own")
     return dict(sorted(found.items()))
 
 
@@ -37,7 +40,7 @@ def tuned_rate(rows: list[Row], init: str) -> float | None:
 def cells(rows: list[Row]) -> dict[tuple[str, int], list[Row]]:
     """The rows of each initialisation at its tuned learning rate, by fraction, one per seed."""
     found: dict[tuple[str, int], list[Row]] = defaultdict(list)
-    for init in INITS:
+    for init in TITLES:
         rate = tuned_rate(rows, init)
         for row in sorted(rows, key=lambda row: row["seed"]):
             if row["init"] == init and row["lr"] == rate:
@@ -54,10 +57,10 @@ def per_patient(rows: list[Row], score: str = "miou") -> dict[str, float]:
     return {patient: float(np.mean(own)) for patient, own in sorted(values.items())}
 
 
-def paired_interval(pretrained: list[Row], scratch: list[Row]) -> tuple[float, float, float]:
+def paired_interval(rows: list[Row], base: list[Row]) -> tuple[float, float, float]:
     """Mean difference over patients, and its 95 % interval by a bootstrap over patients, of the seeds both have."""
-    seeds = {row["seed"] for row in pretrained} & {row["seed"] for row in scratch}
-    ours, theirs = (per_patient([row for row in rows if row["seed"] in seeds]) for rows in (pretrained, scratch))
+    seeds = {row["seed"] for row in rows} & {row["seed"] for row in base}
+    ours, theirs = (per_patient([row for row in side if row["seed"] in seeds]) for side in (rows, base))
     difference = np.array([ours[patient] - theirs[patient] for patient in ours])
     draws = np.random.default_rng(0).integers(len(difference), size=(DRAWS, len(difference)))
     low, high = np.quantile(difference[draws].mean(axis=1), [0.025, 0.975])
@@ -74,19 +77,32 @@ def spread(rows: list[Row]) -> str:
 
 
 def study_table(rows: list[Row]) -> str:
-    """One line per fraction."""
+    """One line per fraction; what pre-training gains over scratch is paired by patient."""
     found = cells(rows)
+    there = [init for init in TITLES if any(name == init for name, _ in found)]
+    head = [
+        "labels",
+        "patients",
+        *(TITLES[init] for init in there),
+        *(f"gain, {TITLES[i]}" for i in there[1:]),
+        "seeds",
+    ]
     lines = []
     for fraction in sorted({fraction for _, fraction in found}):
-        scratch, pretrained = (found.get((init, fraction), []) for init in INITS)
-        gain = "–"
-        if {row["seed"] for row in scratch} & {row["seed"] for row in pretrained}:
-            mean, low, high = paired_interval(pretrained, scratch)
-            gain = f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-        patients = (scratch or pretrained)[0]["patients"]
-        seeds = f"{len(scratch)}, {len(pretrained)}"
-        lines.append([f"{fraction} %", str(patients), spread(scratch), spread(pretrained), gain, seeds])
-    return table(["labels", "patients", "from scratch", "pre-trained", "gain in points", "seeds"], lines)
+        own = {init: found.get((init, fraction), []) for init in there}
+        gains = [gain_over(own["scratch"], own[init]) if "scratch" in own else "–" for init in there[1:]]
+        patients = next(row["patients"] for init in there for row in own[init])
+        seeds = ", ".join(str(len(own[init])) for init in there)
+        lines.append([f"{fraction} %", str(patients), *(spread(own[init]) for init in there), *gains, seeds])
+    return table(head, lines)
+
+
+def gain_over(base: list[Row], rows: list[Row]) -> str:
+    """The mean gain in points with its interval, of the seeds that both have."""
+    if not {row["seed"] for row in base} & {row["seed"] for row in rows}:
+        return "–"
+    mean, low, high = paired_interval(rows, base)
+    return f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def rates_table(rows: list[Row]) -> str:
@@ -99,6 +115,20 @@ def rates_table(rows: list[Row]) -> str:
     return table(["initialisation", "labels", "highest learning rate", "`miou`", "seeds"], lines)
 
 
+def ablation_table(rows: list[Row]) -> str:
+    """One line per variant of the recipe, in the order they were run."""
+    by_name: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_name[row["variant"]].append(row)
+    lines = []
+    for name, own in by_name.items():
+        gain = "–" if name == "default" else gain_over(by_name["default"], own)
+        boundary = np.mean([row["scores"]["boundary_iou"] for row in own])
+        lines.append([name, spread(own), gain, f"{boundary:.3f}", f"{own[0]['parameters'] / 1e6:.2f}", str(len(own))])
+    head = ["change", "`miou`", "gain in points", "`boundary_iou`", "million parameters", "seeds"]
+    return table(head, lines)
+
+
 def draw_curve(rows: list[Row], title: str, files: list[Path]) -> None:
     """`miou` over the fraction of labels: every seed a point, their means a line."""
     import matplotlib
@@ -109,11 +139,12 @@ def draw_curve(rows: list[Row], title: str, files: list[Path]) -> None:
     plt.rcParams["svg.hashsalt"] = "toothgraph"  # the same figures give the same file
     figure, axes = plt.subplots(figsize=(6.0, 3.8), layout="constrained")
     found = cells(rows)
-    for init in INITS:
+    for init in TITLES:
         points = [(fraction, [row["scores"]["miou"] for row in own]) for (name, fraction), own in sorted(found.items())
                   if name == init]  # fmt: skip
-        label = "pre-trained" if init == "pretrained" else "from scratch"
-        axes.plot([x for x, _ in points], [np.mean(y) for _, y in points], color=COLOURS[init], label=label)
+        if not points:
+            continue
+        axes.plot([x for x, _ in points], [np.mean(y) for _, y in points], color=COLOURS[init], label=TITLES[init])
         for x, values in points:
             axes.plot([x] * len(values), values, "o", color=COLOURS[init], markersize=4, alpha=0.7)
     axes.set(xlabel="labelled training patients, %", ylabel="mIoU on other patients", title=title)

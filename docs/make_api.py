@@ -21,7 +21,12 @@ CHAPTERS = {
     "toothgraph.mesh: files, labels, numbering": (
         *("toothgraph.mesh.mesh", "toothgraph.mesh.read", "toothgraph.mesh.labels", "toothgraph.mesh.palette"),
         *("toothgraph.mesh.write", "toothgraph.mesh.original", "toothgraph.mesh.decimate"),
-        *("toothgraph.mesh.numbering", "toothgraph.mesh.colours", "toothgraph.mesh.synthetic"),
+        *(
+            "toothgraph.mesh.numbering",
+            "toothgraph.mesh.encodings",
+            "toothgraph.mesh.colours",
+            "toothgraph.mesh.synthetic",
+        ),
     ),
     "toothgraph.graph: faces to graphs": ("toothgraph.graph",),
     "toothgraph.nn: layers, nets, losses": ("toothgraph.nn",),

@@ -113,3 +113,140 @@ def test_subdivided_surface_is_the_same_surface(load) -> None:
     np.testing.assert_allclose(fine.normals.reshape(-1, 4, 3), coarse.normals[:, None].repeat(4, axis=1), atol=1e-9)
     edges = len(np.unique(np.sort(coarse.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0))
     assert len(fine.vertices) == len(coarse.vertices) + edges
+
+
+@pytest.fixture(scope="module")
+def teeth3ds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four patients in the layout of a downloaded Teeth3DS; the upper jaw of C3 is listed for testing, its lower
+    jaw for training."""
+    from toothgraph.mesh.synthetic import MIN_FACES, synthetic_arch
+    from toothgraph.mesh.write import write_teeth3ds_json
+
+    root = tmp_path_factory.mktemp("teeth3ds")
+    lists = {"training_upper": "A1 B2", "training_lower": "A1 B2 C3", "testing_upper": "C3 D4", "testing_lower": "D4"}
+    for name, patients in lists.items():
+        jaw = name.split("_")[1]
+        file = root / "Teeth3DS_train_test_split" / f"{name}.txt"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("".join(f"{patient}_{jaw}\n" for patient in patients.split()))
+        for number, patient in enumerate(patients.split()):
+            mesh = synthetic_arch(number, jaw=int(jaw == "lower"), faces=MIN_FACES)
+            corner_of = np.zeros(len(mesh.vertices), dtype=int)
+            corner_of[mesh.faces.ravel()] = mesh.labels.repeat(3)
+            folder = root / "data_part_1" / jaw / patient
+            folder.mkdir(parents=True)
+            rows = [f"v {x:.5f} {y:.5f} {z:.5f}" for x, y, z in mesh.vertices]
+            rows += [f"f {a} {b} {c}" for a, b, c in mesh.faces + 1]
+            (folder / f"{patient}_{jaw}.obj").write_text("\n".join(rows) + "\n")
+            write_teeth3ds_json(folder / f"{patient}_{jaw}.json", corner_of, jaw=mesh.jaw, id_patient=patient)
+    return root
+
+
+def test_official_lists_split_by_patient(load, teeth3ds: Path) -> None:
+    found = load("datasets").teeth3ds(teeth3ds)
+    assert found.split.train == ("A1", "B2") and found.split.val == ("C3", "D4")
+    names = [file.stem for file in found.validation()]
+    assert sorted(names) == ["C3_lower", "C3_upper", "D4_lower", "D4_upper"]
+    from toothgraph.errors import DataError
+
+    with pytest.raises(DataError, match=r"training_upper\.txt"):
+        load("datasets").teeth3ds(teeth3ds / "data_part_1")
+
+
+def test_label_efficiency_on_a_downloaded_folder(load, teeth3ds: Path, arches: Path, tmp_path: Path, capsys) -> None:
+    study, out = load("label_efficiency"), tmp_path / "rows.jsonl"
+    given = [str(teeth3ds), str(tmp_path / "runs"), "--dataset", "teeth3ds", "--fractions", "50", "--seeds", "0",
+             "--steps", "2", "--pretrain-steps", "2", "--faces", "300", "--out", str(out)]  # fmt: skip
+    study.main(given)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["init"], row["patients"]) for row in rows] == [("scratch", 1), ("pretrained", 1)]
+    for row in rows:
+        assert {scan["scan_id"] for scan in row["per_scan"]} == {"C3_lower", "C3_upper", "D4_lower", "D4_upper"}
+        assert row["scores"]["miou"] == pytest.approx(np.mean([scan["miou"] for scan in row["per_scan"]]))
+        assert len(row["sha256"]) == 64 and row["minutes"] > 0
+    assert "pretrain_sha256" in rows[1] and rows[0]["sha256"] != rows[1]["sha256"]
+    study.main([*given, "--inits", "more", "--also", str(arches)])
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["init"], row.get("also")) for row in rows] == [("scratch", None), ("pretrained", 0), ("more", 6)]
+    with pytest.raises(SystemExit):
+        study.main([*given, "--inits", "more"])
+    before = out.read_text()
+    capsys.readouterr()
+    study.main(given)  # every cell has its row
+    assert out.read_text() == before and capsys.readouterr().out == ""
+
+
+def test_ablation_runs_its_variants(load, teeth3ds: Path, tmp_path: Path) -> None:
+    ablation, out = load("ablation"), tmp_path / "rows.jsonl"
+    names = ["default", "from scratch", "pre-training: one direction"]
+    given = [str(teeth3ds), str(tmp_path / "runs"), "--dataset", "teeth3ds", "--seeds", "0", "--steps", "1",
+             "--faces", "300", "--out", str(out), "--only"]  # fmt: skip
+    ablation.main([*given, *names])
+    ablation.main([*given, *names])  # every run has its row
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["variant"] for row in rows] == names
+    assert (tmp_path / "runs" / "backbone-default-0").is_dir() and len(
+        list((tmp_path / "runs").glob("backbone-*"))
+    ) == 2
+    text = load("render_study").ablation_table(rows)
+    assert text.count("\n") == 4 and "| default | 0." in text and "| from scratch |" in text
+
+
+def test_every_variant_is_a_configuration(load) -> None:
+    from argparse import Namespace
+
+    from toothgraph.training.config import check_net
+
+    ablation, options = load("ablation"), Namespace(steps=None, faces=None, device="cpu")
+    default = ablation.configs("default", 0, options)
+    slugs = set()
+    for name in ablation.VARIANTS:
+        pre_config, config = ablation.configs(name, 0, options)
+        check_net(config.net)
+        assert pre_config.net.widths == config.net.widths and pre_config.net.graph == config.net.graph
+        assert (name in ("default", "from scratch")) == ((pre_config, config) == default)
+        slugs.add(ablation.slug(name))
+    assert len(slugs) == len(ablation.VARIANTS)
+
+
+def study_rows() -> list[dict]:
+    """Scratch at two rates and pre-trained at one, two seeds, two patients of one scan each."""
+    rows = []
+    for init, lr, base in (("scratch", 1e-3, 0.5), ("scratch", 3e-3, 0.6), ("pretrained", 3e-3, 0.7)):
+        for seed in (0, 1):
+            values = {"P_upper": base + 0.02 * seed, "Q_upper": base + 0.1}
+            rows.append({
+                "protocol": "CPU", "dataset": "d", "init": init, "fraction": 10, "seed": seed, "steps": 5, "lr": lr,
+                "faces": 300, "patients": 5, "scores": {"miou": np.mean(list(values.values()))},
+                "per_scan": [{"scan_id": name, "miou": value} for name, value in values.items()],
+            })  # fmt: skip
+    return rows
+
+
+def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> None:
+    render, rows = load("render_study"), study_rows()
+    assert render.tuned_rate(rows, "scratch") == 3e-3
+    ((key, own),) = render.studies(rows).items()
+    assert key == ("CPU", "d", 5, 300) and own == rows
+    found = render.cells(rows)
+    mean, low, high = render.paired_interval(found["pretrained", 10], found["scratch", 10])
+    assert mean == pytest.approx(0.1) and low == pytest.approx(0.1) and high == pytest.approx(0.1)
+    assert "| 10 % | 5 | 0.655 (0.650 to 0.660) | 0.755 (0.750 to 0.760) | +10.0 (+10.0 to +10.0) | 2, 2 |" in (
+        render.study_table(rows)
+    )
+    assert "| scratch | 10 % | 0.001 | 0.555 (0.550 to 0.560) | 2 |" in render.rates_table(rows)
+    files = [tmp_path / "curve.png", tmp_path / "curve.svg"]
+    render.draw_curve(rows, "title", files)
+    before = [file.read_bytes() for file in files]
+    render.draw_curve(rows, "title", files)
+    assert before == [file.read_bytes() for file in files] and min(map(len, before)) > 5000
+
+
+def test_interval_covers_what_patients_vary(load) -> None:
+    rows = study_rows()
+    for row in rows:
+        if row["init"] == "pretrained":
+            row["per_scan"][0]["miou"] += 0.1  # 0.2 better for P, 0.1 for Q
+    found = load("render_study").cells(rows)
+    mean, low, high = load("render_study").paired_interval(found["pretrained", 10], found["scratch", 10])
+    assert mean == pytest.approx(0.15) and low == pytest.approx(0.1) and high == pytest.approx(0.2)

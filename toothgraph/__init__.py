@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from toothgraph.mesh.synthetic import synthetic_arch
     from toothgraph.mesh.write import write_labelled
     from toothgraph.nn import FastEdgeConv, GeometryBackbone, PairGeometryConv, SegmentationNet, info_nce
-    from toothgraph.training.checkpoint import load_segmentation
+    from toothgraph.training.checkpoint import load_model, load_segmentation
 
 __version__ = "0.1.0"
 
@@ -30,6 +30,7 @@ _MODULE_OF = {
     "ToothgraphError": "toothgraph.errors",
     "face_graph": "toothgraph.graph",
     "info_nce": "toothgraph.nn",
+    "load_model": "toothgraph.training.checkpoint",
     "load_palette": "toothgraph.mesh.labels",
     "load_segmentation": "toothgraph.training.checkpoint",
     "predict_mesh": "toothgraph.inference",
@@ -51,6 +52,7 @@ __all__ = [
     "ToothgraphError",
     "face_graph",
     "info_nce",
+    "load_model",
     "load_palette",
     "load_segmentation",
     "predict_mesh",

@@ -16,7 +16,7 @@ from toothgraph.errors import ConfigError
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, make_config
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = dict.fromkeys(["preset", "split", "palette", "unit", "init"])
+RUN = dict.fromkeys(["preset", "split", "palette", "numbering", "unit", "init"])
 
 
 def options(tmp_path: Path, text: str, presets=FINETUNE_PRESETS, **given):
@@ -40,8 +40,11 @@ def test_command_line_before_file_before_preset(tmp_path):
 
 def test_everything_can_stand_in_the_file(tmp_path):
     text = "preset = 'paper'\nsplit = 'a.json'\npalette = 'b.json:c'\nunit = 'cm'\ninit = 'd'\nlabel_fraction = 0.4\n"
+    text += "numbering = 'fdi'\n"
     run, config = options(tmp_path, text)
-    assert run == {"preset": "paper", "split": "a.json", "palette": "b.json:c", "unit": "cm", "init": "d"}
+    assert run == {
+        "preset": "paper", "split": "a.json", "palette": "b.json:c", "numbering": "fdi", "unit": "cm", "init": "d",
+    }  # fmt: skip
     assert config.label_fraction == 0.4
     run, _ = options(tmp_path, text, unit="m", split=Path("e.json"))
     assert (run["unit"], run["split"], run["palette"]) == ("m", Path("e.json"), "b.json:c")

@@ -329,7 +329,7 @@ def test_bad_checkpoint(kind, command, arches, tiny_toml, pretrained, tmp_path, 
 
 
 @pytest.mark.parametrize("args", [
-    ("pretrain",), ("finetune", "x.stl"), ("predict", "x.stl", "--out", "y"), ("evaluate", "x.stl"), ("synth",),
+    ("pretrain",), ("finetune", "x.stl"), ("predict", "x.stl"), ("evaluate", "x.stl"), ("synth",),
     ("predict", "x.stl", "--model", "m", "--out", "y", "--jaw", "both"),
     ("pretrain", "x", "--out", "y", "--steps", "z"),
     ("segment",), ("info", "--fast"),

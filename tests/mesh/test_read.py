@@ -91,7 +91,7 @@ def test_path_refusals(tmp_path: Path) -> None:
     refused(tmp_path / "missing.stl", "no such file")
     (tmp_path / "folder.stl").mkdir()
     refused(tmp_path / "folder.stl", "folder")
-    for name in ("a.vtp", "a.vtk", "a"):
+    for name in ("a.vtu", "a.xyz", "a"):
         refused(tmp_path / name, ".stl .ply .obj .off")
 
 
@@ -189,5 +189,3 @@ def test_odd_scans(data_dir: Path) -> None:
     assert len(read_mesh(odd / "interleaved-normals-lower.obj").faces) == 37469
     assert len(read_mesh(odd / "camera-element-lower.ply").faces) == 15997
     refused(odd / "coff-instance-colours-lower.off", "found COFF")
-    refused(odd / "full-resolution-lower.vtp", ".stl .ply .obj .off")
-    refused(odd / "legacy-ascii-polydata-crowns.vtk", ".stl .ply .obj .off")

@@ -45,3 +45,10 @@ def test_autocast_does_not_coarsen_distances() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = knn_edges(x, 8, batch)
     assert torch.equal(found, knn_edges(x, 8, batch))
+
+
+def test_positions_that_are_not_finite_do_not_stop_the_search() -> None:
+    x = torch.randn(6, 3)
+    x[2] = torch.nan
+    assert knn_edges(x, 2, torch.zeros(6, dtype=torch.long)).shape == (2, 12)
+    assert knn_edges(x, 0, torch.zeros(6, dtype=torch.long)).shape == (2, 0)

@@ -100,6 +100,7 @@ def test_conv_stays_precise_under_autocast() -> None:
     conv = PairGeometryConv(3, (2.0, 8.0), channels=4)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         half = conv(pos, normal, table)
+        half.sum().backward()  # within it too
     assert torch.equal(half, conv(pos, normal, table))
 
 

@@ -17,6 +17,7 @@ from toothgraph.cli.options import (
     jaw_option,
     model_option,
     named_palette,
+    numbering_option,
     palette_option,
     scans_argument,
     split_option,
@@ -32,6 +33,7 @@ from toothgraph.errors import ConfigError, DataError, LabelError, ToothgraphErro
 @split_option
 @click.option("--subset", type=click.Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
 @palette_option
+@numbering_option
 @jaw_option
 @unit_option
 @device_option
@@ -42,6 +44,7 @@ def evaluate(
     split: Path | None,
     subset: str | None,
     palette: str | None,
+    numbering: str | None,
     jaw: str,
     unit: str | None,
     device: str | None,
@@ -66,7 +69,7 @@ def evaluate(
     scored, failures = [], []
     for file in files:
         try:
-            scored.append(score_file(net, file, JAWS[jaw], colours, unit or "mm"))
+            scored.append(score_file(net, file, JAWS[jaw], colours, unit or "mm", numbering or "auto"))
         except ToothgraphError as error:
             failures.append({"file": str(file), "error": " ".join(str(error).split())})
             click.echo(f"Error: {failures[-1]['error']}", err=True)
@@ -117,7 +120,7 @@ def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None
     return chosen
 
 
-def score_file(net: Any, file: Path, jaw: int | None, palette: Any, unit: str) -> Any:
+def score_file(net: Any, file: Path, jaw: int | None, palette: Any, unit: str, numbering: str) -> Any:
     """Read, predict and score one scan; its labels tell the net nothing, not even the jaw."""
     from toothgraph.inference.evaluate import score_prediction
     from toothgraph.inference.predict import predict_mesh
@@ -125,7 +128,7 @@ def score_file(net: Any, file: Path, jaw: int | None, palette: Any, unit: str) -
     from toothgraph.mesh.numbering import jaw_from_name
 
     start = time.perf_counter()
-    mesh = read_scan(file, unit=unit, palette=palette)
+    mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, numbering=numbering)
     if mesh.labels is None or not (mesh.labels >= 0).any():
         raise LabelError(f"{file}: has no labels to score against")
     # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.

@@ -12,6 +12,7 @@ from toothgraph.cli.options import (
     PATH,
     check_training,
     load_training_scans,
+    numbering_option,
     palette_option,
     scans_argument,
     split_options,
@@ -26,6 +27,7 @@ from toothgraph.errors import ConfigError
 @click.option("--init", type=PATH, help="Run folder of pretrain to start from.")
 @click.option("--label-fraction", type=float, help="Share of the training patients whose labels are used.")
 @palette_option
+@numbering_option
 def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | None, **given: Any) -> None:
     """Train a segmentation net on labelled scans, files or folders.
 

@@ -7,10 +7,10 @@ import click
 
 @click.command(short_help="Versions, devices and backends.")
 def info() -> None:
-    """Print versions, devices and which optional backends are installed."""
+    """Print versions, devices, which optional backends are installed, and the terms of the default weights."""
     import torch
 
-    from toothgraph import provenance
+    from toothgraph import provenance, weights
 
     for name, number in provenance.versions().items():
         click.echo(f"{name:<20} {number}")
@@ -26,6 +26,10 @@ def info() -> None:
     }
     for name, state in backends.items():
         click.echo(f"{'backend ' + name:<20} {state}")
+    digest = f"sha256 {provenance.sha256(weights.FILE)}" if weights.FILE.exists() else f"missing: {weights.FILE}"
+    click.echo(f"{'default weights':<20} {digest}")
+    for line in weights.notice().splitlines():
+        click.echo(f"{'':<20} {line}")
     click.echo(f"{'backend for cpu':<20} {_chosen('cpu')}")
     click.echo(f"{'backend for cuda':<20} {_chosen('cuda') if torch.cuda.is_available() else 'no CUDA device here'}")
 

@@ -20,12 +20,18 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
 UNITS = ("mm", "cm", "m", "inch")
 PRESETS = ("default", "paper")
+NUMBERINGS = ("auto", "fdi", "universal", "arch14")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH)
 unit_option = click.option("--unit", type=click.Choice(UNITS), help="Unit of length in the files.  [default: mm]")
 palette_option = click.option(
     "--palette", metavar="FILE:SET", help="What face or vertex colours mean: a set of a palette file."
+)
+numbering_option = click.option(
+    "--numbering",
+    type=click.Choice(NUMBERINGS),
+    help="System of the labels.  [default: auto: of arrays guessed, of label files FDI]",
 )
 split_option = click.option("--split", type=FILE, help="JSON file that names the train and val patients.")
 jaw_option = click.option(
@@ -36,12 +42,15 @@ jaw_option = click.option(
     help="auto: by the file name if it says upper, lower, U or L, else by the net.",
 )
 model_option = click.option(
-    "--model", type=PATH, required=True, help="Run folder of finetune, or its model.safetensors."
+    "--model",
+    type=PATH,
+    default="default",
+    help="Run folder of finetune, or its model.safetensors.  [default: the weights in the package]",
 )
 device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 
 # Options of a run that are no field of its configuration.
-RUN_KEYS = ("preset", "split", "palette", "unit", "init")
+RUN_KEYS = ("preset", "split", "palette", "numbering", "unit", "init")
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,7 +93,7 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
     if strange:
         raise ConfigError(f"{config_file}: {strange[0]}: expected a text in quotes, got {own[strange[0]]!r}")
     run = {name: stated.pop(name, own.get(name)) for name in RUN_KEYS}
-    for name, choices in (("preset", PRESETS), ("unit", UNITS)):
+    for name, choices in (("preset", PRESETS), ("unit", UNITS), ("numbering", NUMBERINGS)):
         if run[name] is not None and run[name] not in choices:
             raise ConfigError(f"{config_file}: {name}: expected one of {', '.join(choices)}, got {run[name]!r}")
     for layer in (file, stated):
@@ -133,6 +142,7 @@ def load_training_scans(
         seed=config.seed,
         unit=run["unit"] or "mm",
         palette=named_palette(run["palette"]),
+        numbering=run["numbering"] or "auto",
         labels=labels,
         keep=lambda name: wanted is None or patient_of(name) in wanted,
         progress=lambda files: track(

@@ -79,6 +79,7 @@ def read_scans(
     seed: int,
     unit: str = "mm",
     palette: Palette | None = None,
+    numbering: str = "auto",
     labels: bool = True,
     keep: Callable[[str], bool] = lambda scan_id: True,
     progress: Callable[[Sequence[Path]], Iterable[Path]] = iter,
@@ -92,6 +93,7 @@ def read_scans(
         spec, variants, seed: see :func:`prepare_scan`.
         unit: the files' unit of length.
         palette: what face or vertex colours mean.
+        numbering: the system of the labels; see :func:`toothgraph.mesh.labels.read_scan`.
         labels: whether to look for labels at all.
         keep: which scans to read at all, by name.
         progress: wraps the list of files while it is worked through.
@@ -105,7 +107,10 @@ def read_scans(
     scans = []
     for path in progress(list(wanted)):
         try:
-            mesh = read_scan(path, unit=unit, palette=palette) if labels else read_mesh(path, unit=unit)
+            if labels:
+                mesh = read_scan(path, unit=unit, palette=palette, numbering=numbering)
+            else:
+                mesh = read_mesh(path, unit=unit)
             mesh = replace(mesh, scan_id=wanted[path])
             scans.append(prepare_scan(mesh, spec, variants, seed))
         except ToothgraphError as error:

@@ -29,6 +29,7 @@ def face_adjacency(faces: np.ndarray) -> np.ndarray:
         ``edge_index`` [2, E] int64: both directions, each pair once, sorted by source, then target.
     """
     faces = np.asarray(faces)
+    faces = faces if faces.dtype.kind in "iu" else faces.astype(np.int64)
     num_faces = len(faces)
     if num_faces == 0:
         return np.zeros((2, 0), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""From a file to its vertices and polygons: STL, PLY, OBJ, OFF."""
+"""From a file to its vertices and polygons: STL, PLY, OBJ, OFF, and VTK polydata."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from toothgraph.errors import MeshError
 from toothgraph.mesh.clean import unique_rows
 from toothgraph.mesh.ply import read_ply
 from toothgraph.mesh.stored import Stored, stack_polygons
+from toothgraph.mesh.vtk_files import read_vtk
 
-SUFFIXES = (".stl", ".ply", ".obj", ".off")
+SUFFIXES = (".stl", ".ply", ".obj", ".off", ".vtp", ".vtk")
 _STL_HEADER = 84
 _STL_FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
@@ -134,4 +135,11 @@ def _read_off(path: Path) -> Stored:
     return _read_with_meshio(path, "off")
 
 
-_READERS = {".stl": _read_stl, ".ply": read_ply, ".obj": _read_obj, ".off": _read_off}
+_READERS = {
+    ".stl": _read_stl,
+    ".ply": read_ply,
+    ".obj": _read_obj,
+    ".off": _read_off,
+    ".vtp": read_vtk,
+    ".vtk": read_vtk,
+}

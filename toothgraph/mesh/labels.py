@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from toothgraph.errors import DataError, LabelError
+from toothgraph.mesh.encodings import NUMBERINGS, guess_numbering, to_fdi
 from toothgraph.mesh.formats import SUFFIXES, read_stored
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN, UNKNOWN_JAW, is_permanent, jaw_of_labels
@@ -22,11 +23,18 @@ from toothgraph.mesh.vote import majority
 __all__ = ["Palette", "find_scans", "load_palette", "read_labels", "read_scan"]
 
 _log = logging.getLogger("toothgraph")
-_ARRAY_NAMES = ("fdi", "label", "labels")
+_ARRAY_NAMES = ("fdi", "label", "labels", "universalid")
 _CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
 
-def read_scan(path: str | Path, *, unit: str = "mm", palette: Palette | None = None, jaw: int | None = None) -> Mesh:
+def read_scan(
+    path: str | Path,
+    *,
+    unit: str = "mm",
+    palette: Palette | None = None,
+    jaw: int | None = None,
+    numbering: str = "auto",
+) -> Mesh:
     """Read a scan with its labels, if it has any.
 
     Args:
@@ -34,6 +42,8 @@ def read_scan(path: str | Path, *, unit: str = "mm", palette: Palette | None = N
         unit: the file's unit of length.
         palette: what its colours mean, if they are labels; see ``load_palette``.
         jaw: 0 upper, 1 lower; None takes it from the file's name, or if that says nothing from its labels.
+        numbering: the system of the labels, ``fdi``, ``universal`` or ``arch14``; ``auto`` takes those of arrays for
+            what :func:`toothgraph.mesh.encodings.guess_numbering` says, and those of label files for FDI.
 
     Raises:
         MeshError: if the surface cannot be read.
@@ -44,18 +54,21 @@ def read_scan(path: str | Path, *, unit: str = "mm", palette: Palette | None = N
     mesh = mesh_from_stored(path, stored, unit=unit)
     if jaw is not None:
         mesh = replace(mesh, jaw=jaw)
-    labels = _labels(path, mesh, palette, stored)
+    labels = _labels(path, mesh, palette, stored, numbering)
     if labels is not None and mesh.jaw == UNKNOWN_JAW:
         mesh = replace(mesh, jaw=jaw_of_labels(labels))
     return mesh.with_labels(labels)
 
 
-def read_labels(path: str | Path, mesh: Mesh, palette: Palette | None = None) -> np.ndarray | None:
+def read_labels(
+    path: str | Path, mesh: Mesh, palette: Palette | None = None, numbering: str = "auto"
+) -> np.ndarray | None:
     """The FDI number of each clean face, from the first of these that exists:
 
     1. ``<stem>.txt`` beside the mesh: one number per stored face, or per stored vertex if only that fits
     2. ``<stem>.json`` beside it with a list ``labels``: one number per stored vertex (Teeth3DS)
-    3. an array ``fdi``, ``label`` or ``labels`` on the faces of the file itself, else on its vertices
+    3. an array ``fdi``, ``label``, ``labels`` or ``UniversalID`` (any case) on the faces of the file itself, else on
+       its vertices
     4. with a palette, face or vertex colours: those the palette names, else those that fit it better.
        Colours of the jaw that occurs more often count, whatever the file's name says.
 
@@ -66,6 +79,7 @@ def read_labels(path: str | Path, mesh: Mesh, palette: Palette | None = None) ->
         path: the mesh file.
         mesh: the mesh read from it.
         palette: what the colours mean.
+        numbering: see :func:`read_scan`.
 
     Returns:
         [F] int64 FDI numbers, 0 gingiva, -1 unknown; None if there are no labels.
@@ -73,10 +87,14 @@ def read_labels(path: str | Path, mesh: Mesh, palette: Palette | None = None) ->
     Raises:
         LabelError: if labels are there but cannot be read or their count does not fit.
     """
-    return _labels(Path(path), mesh, palette, None)
+    return _labels(Path(path), mesh, palette, None, numbering)
 
 
-def _labels(path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None) -> np.ndarray | None:
+def _labels(
+    path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, numbering: str
+) -> np.ndarray | None:
+    if numbering not in NUMBERINGS:
+        raise LabelError(f"expected a numbering of {', '.join(NUMBERINGS)}, got {numbering!r}")
     text, sidecar = path.with_suffix(".txt"), path.with_suffix(".json")
     labels, source = None, path
     if text.is_file():
@@ -85,10 +103,32 @@ def _labels(path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | No
         labels, source = _from_json(sidecar, mesh), sidecar
     if labels is None:
         stored, source = stored or read_stored(path), path
-        labels = _from_arrays(path, mesh, stored)
+        labels, name = _from_arrays(path, mesh, stored)
+        if labels is not None and numbering == "auto":
+            numbering = guess_numbering(labels, name)
+            if numbering == "none":
+                _log.warning("%s: the array `%s` counts clusters, not teeth; it is passed over", mesh.scan_id, name)
+                labels = None
+            elif numbering != "fdi":
+                _log.info("%s: the labels in `%s` are taken for %s numbers", mesh.scan_id, name, numbering)
+        if labels is None:
+            numbering = "fdi"  # which is what a palette gives
         if labels is None and palette is not None:
             labels = _from_colours(mesh, stored, palette)
-    return None if labels is None else _permanent_only(mesh, labels, source)
+    if labels is None:
+        return None
+    numbering = "fdi" if numbering == "auto" else numbering
+    try:
+        fdi = to_fdi(labels, numbering, mesh.jaw)
+    except LabelError as error:
+        raise LabelError(f"{source}: {error}") from error
+    strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())
+    if strange:
+        _log.warning(
+            "%s: %d of %d faces carry labels that are no %s numbers in %s; they count as unknown",
+            *(mesh.scan_id, strange, len(labels), numbering, source),
+        )
+    return _permanent_only(mesh, fdi, source)
 
 
 def _from_txt(path: Path, mesh: Mesh) -> np.ndarray:
@@ -128,14 +168,15 @@ def _from_json(path: Path, mesh: Mesh) -> np.ndarray | None:
     return _faces_from_vertices(mesh, _integers(numbers, path))
 
 
-def _from_arrays(path: Path, mesh: Mesh, stored: Stored) -> np.ndarray | None:
+def _from_arrays(path: Path, mesh: Mesh, stored: Stored) -> tuple[np.ndarray | None, str]:
+    """Labels of the clean faces from an array of the file, and the array's name."""
     for on_faces, data in ((True, stored.face_data), (False, stored.vertex_data)):
         by_name = {key.lower(): column for key, column in data.items()}
         name = next((name for name in _ARRAY_NAMES if name in by_name), None)
         if name is not None:
             numbers = _integers(np.asarray(by_name[name], dtype=np.float64), path)
-            return faces_from_original(mesh, numbers) if on_faces else _faces_from_vertices(mesh, numbers)
-    return None
+            return (faces_from_original if on_faces else _faces_from_vertices)(mesh, numbers), name
+    return None, ""
 
 
 def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> np.ndarray | None:

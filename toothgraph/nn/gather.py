@@ -93,8 +93,9 @@ def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
 
 
 def _on_cpu(x: Tensor) -> bool:
-    """Whether what depends on values, not on shapes alone, may decide how to go on."""
-    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether values, not shapes alone, may decide how to go on, and results be written into given memory."""
+    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    return x.device.type == "cpu" and not traced
 
 
 def _in_order(target: Tensor) -> bool:
@@ -105,7 +106,7 @@ def from_table(neighbor_index: Tensor) -> Neighborhoods:
     """Neighbourhoods of a table [k, N], which is viewed and not copied."""
     k, num_nodes = neighbor_index.shape
     ends = torch.arange(num_nodes + 1, device=neighbor_index.device) * k
-    return Neighborhoods(neighbor_index.t(), ends, k)
+    return Neighborhoods(neighbor_index.t() if k else neighbor_index.new_empty(0), ends, k)
 
 
 def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str = "auto") -> Tensor:
@@ -158,7 +159,7 @@ def _max_on_cpu(x: Tensor, hood: Neighborhoods) -> Tensor | None:
     if not 0 < most * nodes <= 2 * len(hood.source):
         return None
     bags = hood.source.new_full((nodes, most), x.shape[0])
-    bags[torch.arange(most) < hood.degree[:, None]] = hood.source
+    bags[torch.arange(most, device=bags.device) < hood.degree[:, None]] = hood.source
     return _padded_max(x, bags)
 
 

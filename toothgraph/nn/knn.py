@@ -11,7 +11,7 @@ from torch import Tensor
 
 @torch.no_grad()
 def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 512) -> Tensor:
-    """Edges from each node's ``k`` nearest nodes of the same scan (itself among them) to it.
+    """Edges from each node's ``k`` nearest nodes of the same scan (itself, or one at the same place, among them) to it.
 
     Up to three channels on a CPU are searched by a k-d tree, else distances are computed for ``block`` rows at
     once: memory grows with N·block.
@@ -29,7 +29,7 @@ def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 512) -> Tensor:
     first = 0
     for size in torch.bincount(batch).tolist():
         part = x[first : first + size]
-        in_space = x.device.type == "cpu" and x.shape[1] <= 3
+        in_space = x.device.type == "cpu" and x.shape[1] <= 3 and k > 0 and bool(part.isfinite().all())
         for near in _by_tree(part, min(k, size)) if in_space else _by_products(part, min(k, size), block):
             sources.append(first + near.flatten())
         targets.append(torch.arange(first, first + size, device=x.device).repeat_interleave(min(k, size)))

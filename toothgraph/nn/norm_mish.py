@@ -17,7 +17,11 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 _CPU_BLOCK, _GPU_BLOCK = 1 << 17, 1 << 24  # numbers: what stays in the cache; what keeps a GPU busy
-_LINEAR = 20.0  # from here on Mish is the identity
+
+
+def _linear_from(y: Tensor) -> float:
+    """From here on Mish is the identity, up to rounding; the exponential's square still fits the dtype."""
+    return 5.0 if y.dtype == torch.float16 else 20.0
 
 
 class _NormMishLinear(torch.autograd.Function):
@@ -44,6 +48,11 @@ class _NormMishLinear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        with torch.autocast(grad.device.type, enabled=False):
+            return _NormMishLinear._backward(ctx, grad)
+
+    @staticmethod
+    def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         z, weight, bias, mean, rstd, *rest = ctx.saved_tensors
         linear = rest[0] if rest else None
         scale = weight * rstd
@@ -75,7 +84,7 @@ class _NormMishLinear(torch.autograd.Function):
 
 def _gate(y: Tensor, gate: Tensor, exp: Tensor, below: Tensor) -> None:
     """tanh(softplus(y)) = n/(n + 2) into ``gate``, e into ``exp`` and n + 2 into ``below``, with n = e(e + 2)."""
-    torch.clamp(y, max=_LINEAR, out=exp).exp_()
+    torch.clamp(y, max=_linear_from(y), out=exp).exp_()
     torch.add(exp, 2.0, out=gate).mul_(exp)
     torch.add(gate, 2.0, out=below)
     gate.div_(below)
@@ -84,7 +93,7 @@ def _gate(y: Tensor, gate: Tensor, exp: Tensor, below: Tensor) -> None:
 def _slope(y: Tensor, gate: Tensor, exp: Tensor, below: Tensor) -> None:
     """The derivative of Mish, gate + y·4e(e + 1)/(n + 2)², into ``exp``."""
     exp.addcmul_(exp, exp).div_(below).div_(below)
-    torch.addcmul(gate, torch.clamp(y, max=_LINEAR, out=below), exp, value=4.0, out=exp)
+    torch.addcmul(gate, torch.clamp(y, max=_linear_from(y), out=below), exp, value=4.0, out=exp)
 
 
 def _blocks(z: Tensor, buffers: int) -> Iterator[tuple[Any, ...]]:
@@ -122,10 +131,10 @@ def norm_mish_linear(z: Tensor, norm: nn.BatchNorm1d, linear: nn.Linear | None) 
     if norm.training:
         tracked = mean, var
         mean, var = _mean_var(z.detach())
-        momentum, count = 0.1 if norm.momentum is None else norm.momentum, len(z)
+        norm.num_batches_tracked.add_(1)
+        momentum, count = 1.0 / norm.num_batches_tracked if norm.momentum is None else norm.momentum, len(z)
         tracked[0].lerp_(mean, momentum)
         tracked[1].lerp_(var * (count / max(count - 1, 1)), momentum)
-        norm.num_batches_tracked.add_(1)
     weight = None if linear is None else linear.weight
     rstd = torch.rsqrt(var + norm.eps)
     return _NormMishLinear.apply(z, norm.weight, norm.bias, mean, rstd, weight, norm.training)

@@ -19,7 +19,8 @@ _SHORTEST = 1e-9  # mm
 def pair_maximum(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float, mlp: nn.Module) -> Tensor:
     """``mlp(pair_features(...)).amax(0)``, with gradients of the MLP alone.
 
-    As in ``amax``, equal maxima share the gradient. Runs in the dtype of the weights, under autocast too.
+    As in ``amax``, equal maxima share the gradient; there is no second derivative. The MLP runs in the dtype of its
+    weights, under autocast too.
 
     Args:
         pos: [N, 3] mm.
@@ -34,7 +35,7 @@ def pair_maximum(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: flo
     first, _, second = mlp.children()
     assert isinstance(first, nn.Linear) and isinstance(second, nn.Linear)
     with torch.autocast(pos.device.type, enabled=False):
-        points = torch.cat([pos, normal], dim=1).t().to(first.weight.dtype).contiguous()  # [6, N]
+        points = torch.cat([pos, normal], dim=1).t().contiguous()  # [6, N]
         layers = first.weight, first.bias, second.weight, second.bias
         return _PairMaximum.apply(points, neighbor_index, scale, *layers)
 
@@ -46,7 +47,7 @@ class _PairMaximum(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(points, table, w1, b1, w2)
         ctx.scale = scale
-        out = points.new_empty(points.shape[1], len(w2))
+        out = w2.new_empty(points.shape[1], len(w2))
         for block, _, _, z in _edges(points, table, scale, w1, b1, w2):
             out[block] = z.amax(dim=1).t()
         return out.add_(b2)
@@ -54,6 +55,11 @@ class _PairMaximum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        with torch.autocast(grad.device.type, enabled=False):
+            return _PairMaximum._backward(ctx, grad)
+
+    @staticmethod
+    def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         points, table, w1, b1, w2 = ctx.saved_tensors
         grad_w1, grad_w2 = w1.new_zeros(len(w1), 7), torch.zeros_like(w2)
         for block, f, h, z in _edges(points, table, ctx.scale, w1, b1, w2):
@@ -75,7 +81,7 @@ def _edges(
     first = torch.cat([w1, b1[:, None]], dim=1)  # [H, 7]
     for start in range(0, nodes, size):
         block = slice(start, min(start + size, nodes))
-        f = _features(points, table[:, block], block, scale)
+        f = _features(points, table[:, block], block, scale).to(w1.dtype)
         h = (first @ f).relu_()
         yield block, f, h, (w2 @ h).unflatten(1, (k, -1))
 

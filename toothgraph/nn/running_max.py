@@ -16,6 +16,7 @@ _BLOCK = 1 << 21  # bytes
 _INDEX = 8  # bytes
 _ROW = (1 << 29) - 1  # the bits that a float64 has beyond those of a float32
 _BEYOND = 2.0**1000  # stands for infinity, which must keep its bits; as a float32 it is infinite again
+_ZERO = 2.0**-1000  # stands for 0, whose lowest bits a processor may flush; as a float32 it is 0 again
 
 
 def running_max(x: Tensor, bags: Tensor) -> Tensor:
@@ -48,12 +49,13 @@ class _WinningMax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, bags: Tensor) -> Tensor:
         packed = x.double().clamp_(-_BEYOND, _BEYOND)
-        packed.view(torch.int64).bitwise_or_(torch.arange(len(x))[:, None])
+        packed.masked_fill_(packed == 0, _ZERO)
+        packed.view(torch.int64).bitwise_or_(torch.arange(len(x), device=x.device)[:, None])
         out = x.new_empty(len(bags), x.shape[1])
         winner = torch.empty_like(out, dtype=torch.int32)
         for block, best, spare in _maxima(packed, bags):
             bits, row = best.view(torch.int64), spare.view(torch.int64)
-            winner[block] = torch.bitwise_and(bits, _ROW, out=row)
+            winner[block] = torch.bitwise_and(bits, _ROW, out=row).clamp_(max=len(x) - 1)  # NaN may set all bits
             bits.bitwise_and_(~_ROW)
             out[block] = best
         ctx.save_for_backward(winner)

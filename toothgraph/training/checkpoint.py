@@ -13,6 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 import toothgraph
+from toothgraph import weights
 from toothgraph.errors import CheckpointError, ConfigError
 from toothgraph.files import atomic_path
 from toothgraph.nn.model import ContrastiveNet, NetConfig, SegmentationNet
@@ -73,12 +74,16 @@ def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[s
 
 
 def read_model(path: str | Path) -> ModelFile:
-    """Read a model file, or the one in a run folder. Nothing in the file is executed.
+    """Read a model file, the one in a run folder, or the one in the package. Nothing in the file is executed.
+
+    Args:
+        path: file or run folder; ``default`` stands for the weights that come with the package, unless something of
+            that name is there.
 
     Raises:
         CheckpointError: if there is none, or it is damaged or of another kind.
     """
-    path = Path(path)
+    path = weights.FILE if str(path) == weights.DEFAULT and not Path(path).exists() else Path(path)
     file = path / MODEL_FILE if path.is_dir() else path
     if not file.is_file():
         hint = " (has its training finished?)" if path.is_dir() else ""
@@ -101,8 +106,23 @@ def read_model(path: str | Path) -> ModelFile:
     return ModelFile(file, header.pop("kind"), net, header, tensors)
 
 
+def load_model(path: str | Path = weights.DEFAULT) -> SegmentationNet:
+    """A trained segmentation net, in evaluation mode; by default the one that comes with the package.
+
+    Args:
+        path: see :func:`read_model`.
+
+    Raises:
+        CheckpointError: see :func:`load_segmentation`.
+    """
+    return load_segmentation(path)[0]
+
+
 def load_segmentation(path: str | Path) -> tuple[SegmentationNet, ModelFile]:
-    """The segmentation net of a run folder or model file, in evaluation mode.
+    """A trained segmentation net, in evaluation mode, with what its file says of it.
+
+    Args:
+        path: see :func:`read_model`.
 
     Raises:
         CheckpointError: if there is none, or it was only pre-trained.

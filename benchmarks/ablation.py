@@ -1,0 +1,162 @@
+"""What each part of the recipe is worth: one change at a time, against the default, on the validation patients.
+
+    python benchmarks/ablation.py DATA RUNS [--seeds 0 1 2] [--only NAME ...]
+
+Every variant is pre-trained (where the change concerns it) and fine-tuned with all labels, and scored with the weights
+of its last step; each run becomes a row of benchmarks/results/ablation.jsonl. A run that has its row is not done
+again, and one that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import DATASETS, Dataset
+from study import append_row, minutes_of, read_rows, read_training, score
+
+from toothgraph.training.checkpoint import load_segmentation
+from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig, updated
+from toothgraph.training.finetune import finetune
+from toothgraph.training.pretrain import pretrain
+
+RESULTS = Path(__file__).resolve().parent / "results" / "ablation.jsonl"
+Options = dict[str, Any]
+
+
+def net(**values: Any) -> Options:
+    """A change of the net, which concerns both trainings."""
+    return {"pretrain": {"net": values}, "finetune": {"net": values}}
+
+
+def fine(**values: Any) -> Options:
+    """A change of fine-tuning alone."""
+    return {"finetune": values}
+
+
+def pre(**values: Any) -> Options:
+    """A change of pre-training alone."""
+    return {"pretrain": values}
+
+
+def moved(**values: Any) -> Options:
+    """A change of the augmentation in fine-tuning."""
+    return {"finetune": {"augmentation": values}}
+
+
+VARIANTS: dict[str, Options] = {
+    "default": {},
+    "from scratch": {"scratch": True},
+    "graph: nearest 12 alone": net(graph={"spacings": [0.0]}, widths=[64], head_widths=[64]),
+    "graph: two levels": net(graph={"spacings": [0.0, 6.0]}, widths=[64, 192], head_widths=[64, 192]),
+    "graph: 6 neighbours": net(graph={"k": 6}),
+    "graph: 20 neighbours": net(graph={"k": 20}),
+    "graph: 4000 faces": net(graph={"faces": 4000}),
+    "graph: 10000 faces": net(graph={"faces": 10_000}),
+    "width: half": net(widths=[32, 64, 96, 128], head_widths=[32, 64, 96, 128], embedding=64),
+    "width: one and a half": net(widths=[96, 192, 288, 384], head_widths=[96, 192, 288, 384], embedding=144),
+    "dropout: none": fine(net={"dropout": 0.0}),
+    "loss: cross-entropy alone": fine(dice_weight=0.0),
+    "loss: whole Dice": fine(dice_weight=1.0),
+    "loss: label smoothing 0.1": fine(label_smoothing=0.1),
+    "augmentation: no mirror": moved(mirror=0.0),
+    "augmentation: no rotation": moved(rotation=0.0),
+    "augmentation: any rotation": moved(rotation=180.0),
+    "augmentation: scale 0.2": moved(scale=0.2),
+    "augmentation: no jitter": moved(jitter=0.0, normal_jitter=0.0),
+    "augmentation: no missing region": fine(crop_probability=0.0),
+    "augmentation: one tessellation": fine(variants=1),
+    "jaw: always given": fine(jaw_dropout=0.0),
+    "jaw: never given": fine(jaw_dropout=1.0),
+    "rate: half": fine(lr=1.5e-3),
+    "rate: double": fine(lr=6e-3),
+    "batch: 4": fine(batch=4),
+    "weight decay: 0.05": fine(weight_decay=0.05),
+    "steps: half": fine(steps=1200),
+    "pre-training: temperature 0.07": pre(temperature=0.07),
+    "pre-training: temperature 0.2": pre(temperature=0.2),
+    "pre-training: one direction": pre(symmetric=False),
+    "pre-training: neighbours as negatives": pre(exclude_radius=0.0),
+    "pre-training: negatives of the batch": pre(negatives="batch"),
+    "pre-training: twice as long": pre(steps=1200),
+}
+
+
+def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[PretrainConfig, FinetuneConfig]:
+    """Options of both trainings of a variant; ``--steps`` and ``--faces`` shorten all of them alike."""
+    change = VARIANTS[name]
+    pre_config = updated(PRETRAIN_PRESETS["default"], change.get("pretrain", {}), name)
+    config = updated(FINETUNE_PRESETS["default"], change.get("finetune", {}), name)
+    if options.steps:
+        pre_config, config = replace(pre_config, steps=options.steps), replace(config, steps=options.steps)
+    if options.faces:
+        graph = {"net": {"graph": {"faces": options.faces}}}
+        pre_config, config = updated(pre_config, graph, name), updated(config, graph, name)
+    given = {"seed": seed, "device": options.device}
+    return replace(pre_config, **given), replace(config, **given)
+
+
+def run_variant(name: str, seed: int, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
+    """Train (or go on with) a variant, and score it."""
+    pre_config, config = configs(name, seed, options)
+    init = None
+    if not VARIANTS[name].get("scratch"):
+        shared = "default" if "pretrain" not in VARIANTS[name] else name  # one pre-training serves many variants
+        folder = options.runs / f"backbone-{slug(shared)}-{seed}"
+        init = pretrain(read_training(dataset, pre_config), dataset.split, folder, pre_config, resume=True)
+    out = options.runs / f"{slug(name)}-{seed}"
+    model = finetune(read_training(dataset, config), dataset.split, out, config, init=init, resume=True)
+    trained, file = load_segmentation(model)
+    return {
+        "variant": name,
+        "dataset": dataset.name,
+        "seed": seed,
+        "steps": config.steps,
+        "faces": config.net.graph.faces,
+        "change": VARIANTS[name],
+        "parameters": sum(p.numel() for p in trained.parameters()),
+        **score(trained, dataset),
+        "minutes": minutes_of(out),
+        "facts": file.header["trained"],
+    }
+
+
+def slug(name: str) -> str:
+    """A folder's name."""
+    return "".join(letter if letter.isalnum() or letter == "." else "-" for letter in name)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run what is missing, seed by seed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path, help="gets the run folders")
+    parser.add_argument("--dataset", choices=list(DATASETS), default="3d-iosseg")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--steps", type=int, help="of both trainings of every variant; to try the script")
+    parser.add_argument("--faces", type=int, help="of every graph; to try the script")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    options = parser.parse_args(argv)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    dataset = DATASETS[options.dataset](options.data)
+    for seed in options.seeds:
+        for name in options.only:
+            _, config = configs(name, seed, options)
+            key = (name, dataset.name, seed, config.steps, config.net.graph.faces)
+            if key in {tuple(row[k] for k in ("variant", "dataset", "seed", "steps", "faces")) for row in
+                       read_rows(options.out)}:  # fmt: skip
+                continue
+            row = run_variant(name, seed, dataset, options)
+            append_row(options.out, row)
+            print(f"{name}, seed {seed}: miou {row['scores']['miou']:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

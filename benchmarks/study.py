@@ -1,0 +1,63 @@
+"""What the training studies share: reading scans, scoring a net, rows that are appended as runs finish."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from toothgraph.data.scans import Scan, read_scans
+from toothgraph.data.split import patient_of
+from toothgraph.inference.evaluate import report, score_prediction
+from toothgraph.inference.predict import predict_mesh
+from toothgraph.mesh.labels import read_scan
+from toothgraph.mesh.numbering import jaw_from_name
+from toothgraph.nn import SegmentationNet
+from toothgraph.training.config import TrainingConfig
+
+SCORES = ("miou", "accuracy", "boundary_iou")
+
+
+def append_row(file: Path, row: dict[str, Any]) -> None:
+    """Add a row in one piece, so that several processes may write to the same file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row) + "\n")
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """All rows so far."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def read_training(dataset: Dataset, config: TrainingConfig) -> list[Scan]:
+    """The graphs of all patients, labelled."""
+    wanted = {*dataset.split.train, *dataset.split.val}
+    return read_scans(
+        [dataset.scans], config.net.graph, variants=config.variants, seed=config.seed, palette=dataset.palette,
+        keep=lambda name: patient_of(name) in wanted,
+    )  # fmt: skip
+
+
+def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
+    """Scores on the validation patients, as `toothgraph evaluate` takes them."""
+    scored = []
+    for file in dataset.validation():
+        begun = time.perf_counter()
+        mesh = read_scan(file, palette=dataset.palette)
+        prediction = predict_mesh(net, mesh, jaw_from_name(file))
+        scored.append(score_prediction(mesh, prediction, time.perf_counter() - begun))
+    found = report(scored)
+    per_scan = [{name: row[name] for name in ("scan_id", *SCORES)} for row in found["per_scan"]]
+    return {"scores": found["scores"], "per_scan": per_scan}
+
+
+def minutes_of(run: Path) -> float:
+    """Wall clock of a run, resumed or not, as its own table has it."""
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as stream:
+        return float([row["seconds"] for row in csv.DictReader(stream)][-1]) / 60
