@@ -170,12 +170,15 @@ def flat_scores(sets: dict[str, Any]) -> str:
         right = sum(row["jaw"] == row["predicted_jaw"] for row in rows)
         challenge = number(scores["challenge_code"]["score"])
         lines.append([name, str(len(rows)), *(number(scores[key]) for key in keys), challenge, f"{right}/{len(rows)}"])
-    return table(["scans", "", *(f"`{key}`" for key in keys), "challenge", "jaw right"], lines)
+    return table(["set", "scans", *(f"`{key}`" for key in keys), "challenge", "jaw right"], lines)
 
 
 def default_weights(content: dict[str, Any]) -> str:
     """The section on the weights that come with the package."""
-    frames = "\n".join(f"- {name}: {axes}" for name, axes in content["frames"].items())
+    frames = "\n".join(
+        f"- {name}: {[[round(value, 3) for value in axis] for axis in axes]}"
+        for name, axes in content["frames"].items()
+    )
     worst = sorted(
         (row | {"set": name} for name, own in content["sets"].items() for row in own["per_scan"] if "," not in name),
         key=lambda row: row["miou"],
@@ -234,7 +237,7 @@ Rendered by `benchmarks/render.py` from `benchmarks/results/default_weights.json
 | file | `toothgraph/weights/default.safetensors`, {content["bytes"] / 1e6:.1f} MB, matrices in half precision |
 | sha256 | `{content["sha256"]}` |
 | net | default preset: pair geometry and a pyramid of factorised EdgeConvs, see [method](method.md) |
-| trained on | {header["data"]}: {len(header["patients"])} patients, both jaws |
+| trained on | {header["data"]}: {len(header["patients"])} patients |
 | recipe | pre-trained without labels, fine-tuned with all labels: {header["steps"]} steps, seed {header["seed"]} |
 | trained | {trained["date"][:10]}, revision {trained["git"]}, torch {trained["versions"]["torch"]} |
 

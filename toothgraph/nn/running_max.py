@@ -48,9 +48,11 @@ def carries_winner(x: Tensor) -> bool:
 class _WinningMax(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, bags: Tensor) -> Tensor:
-        packed = x.double().clamp_(-_BEYOND, _BEYOND)
-        packed.masked_fill_(packed == 0, _ZERO)
-        packed.view(torch.int64).bitwise_or_(torch.arange(len(x), device=x.device)[:, None])
+        packed = x.new_empty(x.shape, dtype=torch.float64)
+        rows = torch.arange(len(x), device=x.device)[:, None]
+        for block in _slices(len(x), packed.element_size() * x.shape[1]):
+            part = packed[block].copy_(x[block]).clamp_(-_BEYOND, _BEYOND)
+            part.masked_fill_(part == 0, _ZERO).view(torch.int64).bitwise_or_(rows[block])
         out = x.new_empty(len(bags), x.shape[1])
         winner = torch.empty_like(out, dtype=torch.int32)
         for block, best, spare in _maxima(packed, bags):
