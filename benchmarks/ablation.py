@@ -102,13 +102,15 @@ def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[Pretrain
 def run_variant(name: str, seed: int, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
     """Train (or go on with) a variant, and score it."""
     pre_config, config = configs(name, seed, options)
-    init = None
+    init, scans = None, read_training(dataset, config)
     if not VARIANTS[name].get("scratch"):
+        same = (pre_config.net.graph, pre_config.variants) == (config.net.graph, config.variants)
+        unlabelled = scans if same else read_training(dataset, pre_config)
         shared = "default" if "pretrain" not in VARIANTS[name] else name  # one pre-training serves many variants
         folder = options.runs / f"backbone-{slug(shared)}-{seed}"
-        init = pretrain(read_training(dataset, pre_config), dataset.split, folder, pre_config, resume=True)
+        init = pretrain(unlabelled, dataset.split, folder, pre_config, resume=True)
     out = options.runs / f"{slug(name)}-{seed}"
-    model = finetune(read_training(dataset, config), dataset.split, out, config, init=init, resume=True)
+    model = finetune(scans, dataset.split, out, config, init=init, resume=True)
     trained, file = load_segmentation(model)
     return {
         "variant": name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,7 @@ from datasets import Dataset
 
 from toothgraph.data.scans import Scan, read_scans
 from toothgraph.data.split import patient_of
-from toothgraph.inference.evaluate import report, score_prediction
-from toothgraph.inference.predict import predict_mesh
-from toothgraph.mesh.labels import read_scan
-from toothgraph.mesh.numbering import jaw_from_name
+from toothgraph.inference.evaluate import report, score_file
 from toothgraph.nn import SegmentationNet
 from toothgraph.training.config import TrainingConfig
 
@@ -46,13 +42,7 @@ def read_training(dataset: Dataset, config: TrainingConfig) -> list[Scan]:
 
 def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
     """Scores on the validation patients, as `toothgraph evaluate` takes them."""
-    scored = []
-    for file in dataset.validation():
-        begun = time.perf_counter()
-        mesh = read_scan(file, palette=dataset.palette)
-        prediction = predict_mesh(net, mesh, jaw_from_name(file))
-        scored.append(score_prediction(mesh, prediction, time.perf_counter() - begun))
-    found = report(scored)
+    found = report([score_file(net, file, palette=dataset.palette) for file in dataset.validation()])
     per_scan = [{name: row[name] for name in ("scan_id", *SCORES)} for row in found["per_scan"]]
     return {"scores": found["scores"], "per_scan": per_scan}
 

@@ -296,11 +296,12 @@ def test_evaluate(command, arches, segmenter, tmp_path):
 
 
 def test_labels_tell_the_net_nothing(command, arches, segmenter, tmp_path, monkeypatch):
-    from toothgraph.inference import predict
+    from toothgraph.inference import evaluate, predict
 
     seen = []
     real = predict.predict_mesh
-    monkeypatch.setattr(predict, "predict_mesh", lambda *args: seen.append(real(*args)) or seen[-1])
+    for module in (evaluate, predict):  # who score and who label
+        monkeypatch.setattr(module, "predict_mesh", lambda *args: seen.append(real(*args)) or seen[-1])
     scan = tmp_path / "scan.stl"  # a name that does not tell the jaw
     shutil.copy(arches / "0000_upper.stl", scan)
     upper = read_scan(arches / "0000_upper.stl").labels

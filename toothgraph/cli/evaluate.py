@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from toothgraph.cli.options import (
     split_option,
     unit_option,
 )
-from toothgraph.errors import ConfigError, DataError, LabelError, ToothgraphError
+from toothgraph.errors import ConfigError, DataError, ToothgraphError
 
 
 @click.command(short_help="Score a model on labelled scans.")
@@ -57,7 +56,7 @@ def evaluate(
     from toothgraph import provenance
     from toothgraph.fields import METRICS
     from toothgraph.files import check_folder, write_text
-    from toothgraph.inference.evaluate import report
+    from toothgraph.inference.evaluate import report, score_file
     from toothgraph.training.checkpoint import load_segmentation
 
     files = choose_scans(scans, split, subset)
@@ -69,7 +68,9 @@ def evaluate(
     scored, failures = [], []
     for file in files:
         try:
-            scored.append(score_file(net, file, JAWS[jaw], colours, unit or "mm", numbering or "auto"))
+            scored.append(
+                score_file(net, file, jaw=JAWS[jaw], palette=colours, unit=unit or "mm", numbering=numbering or "auto")
+            )
         except ToothgraphError as error:
             failures.append({"file": str(file), "error": " ".join(str(error).split())})
             click.echo(f"Error: {failures[-1]['error']}", err=True)
@@ -118,19 +119,3 @@ def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None
     if not chosen:
         raise DataError(f"none of {len(files)} scans belongs to a {subset or 'val'} patient of {split}")
     return chosen
-
-
-def score_file(net: Any, file: Path, jaw: int | None, palette: Any, unit: str, numbering: str) -> Any:
-    """Read, predict and score one scan; its labels tell the net nothing, not even the jaw."""
-    from toothgraph.inference.evaluate import score_prediction
-    from toothgraph.inference.predict import predict_mesh
-    from toothgraph.mesh.labels import read_scan
-    from toothgraph.mesh.numbering import jaw_from_name
-
-    start = time.perf_counter()
-    mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, numbering=numbering)
-    if mesh.labels is None or not (mesh.labels >= 0).any():
-        raise LabelError(f"{file}: has no labels to score against")
-    # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
-    prediction = predict_mesh(net, mesh, jaw_from_name(file) if jaw is None else jaw)
-    return score_prediction(mesh, prediction, time.perf_counter() - start)

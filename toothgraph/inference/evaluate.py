@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from toothgraph.inference.predict import Prediction
+from toothgraph.errors import LabelError
+from toothgraph.inference.predict import Prediction, predict_mesh
+from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import JAW_NAMES, jaw_of_labels
+from toothgraph.mesh.numbering import JAW_NAMES, jaw_from_name, jaw_of_labels
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
+from toothgraph.mesh.palette import Palette
 from toothgraph.metrics import confusion, per_tooth, score_scan, summarise
+from toothgraph.nn.model import SegmentationNet
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,36 @@ class Scored:
 
     row: dict[str, Any]
     confusion: np.ndarray
+
+
+def score_file(
+    net: SegmentationNet,
+    file: Path,
+    *,
+    jaw: int | None = None,
+    palette: Palette | None = None,
+    unit: str = "mm",
+    numbering: str = "auto",
+) -> Scored:
+    """Read, predict and score one scan; its labels tell the net nothing, not even the jaw.
+
+    Args:
+        net: in evaluation mode.
+        file: the scan.
+        jaw: 0 upper, 1 lower; None takes it from the file's name, or if that says nothing lets the net decide.
+        palette, unit, numbering: see :func:`toothgraph.mesh.labels.read_scan`.
+
+    Raises:
+        MeshError: if the surface cannot be read.
+        LabelError: if it has no labels, or they do not fit.
+    """
+    start = time.perf_counter()
+    mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, numbering=numbering)
+    if mesh.labels is None or not (mesh.labels >= 0).any():
+        raise LabelError(f"{file}: has no labels to score against")
+    # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
+    prediction = predict_mesh(net, mesh, jaw_from_name(file) if jaw is None else jaw)
+    return score_prediction(mesh, prediction, time.perf_counter() - start)
 
 
 def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scored:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch_geometric.nn import EdgeConv
 
 from toothgraph.errors import ConfigError
+from toothgraph.nn.batch_norm import running, track
 from toothgraph.nn.gather import Neighborhoods, from_edges, from_table, gather_max, reduce_neighbors
 
 MONOTONE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.Softplus, nn.Sigmoid, nn.Tanh,
@@ -112,12 +113,12 @@ class FastEdgeConv(nn.Module):
         if self.norm is not None and self.norm.training:
             a, b = F.linear(target, own, bias), F.linear(source, difference)  # [N, C_out], [M, C_out]
             mean, var, count = edge_statistics(a, b, hood)
-            _track(self.norm, mean, var, count)
+            track(self.norm, mean, var, count)
             scale, shift = _affine(self.norm, mean, var)
             z = torch.addcmul(reduce_neighbors(scale * b, hood, reduce), scale, a) + shift
         else:
             if self.norm is not None:  # a fixed affine map: part of the weights
-                scale, shift = _affine(self.norm, *_running(self.norm))
+                scale, shift = _affine(self.norm, *running(self.norm))
                 own, difference = scale[:, None] * own, scale[:, None] * difference
                 bias = shift if bias is None else scale * bias + shift  # type: ignore[assignment]
             z = reduce_neighbors(F.linear(source, difference, bias), hood, reduce)
@@ -187,22 +188,6 @@ def _activation(act: str | nn.Module | None) -> nn.Module:
     if isinstance(act, nn.LeakyReLU) and act.negative_slope < 0:
         raise ConfigError("a LeakyReLU of negative slope is not monotone")
     return act
-
-
-def _running(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
-    """Mean and variance that a batch norm has tracked."""
-    assert norm.running_mean is not None and norm.running_var is not None
-    return norm.running_mean, norm.running_var
-
-
-@torch.no_grad()
-def _track(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor, count: int) -> None:
-    """Let them follow the mean and (biased) variance of ``count`` edges."""
-    assert norm.num_batches_tracked is not None
-    norm.num_batches_tracked.add_(1)
-    share = 1.0 / norm.num_batches_tracked if norm.momentum is None else norm.momentum
-    for tracked, new in zip(_running(norm), (mean, var * count / max(count - 1, 1)), strict=True):
-        tracked.lerp_(new.to(tracked.dtype), share)
 
 
 def _affine(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:

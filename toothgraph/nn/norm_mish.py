@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from toothgraph.nn.batch_norm import running, track
+
 _CPU_BLOCK, _GPU_BLOCK = 1 << 17, 1 << 24  # numbers: what stays in the cache; what keeps a GPU busy
 
 
@@ -126,15 +128,11 @@ def norm_mish_linear(z: Tensor, norm: nn.BatchNorm1d, linear: nn.Linear | None) 
     Returns:
         [E, C'] or [E, C].
     """
-    mean, var = norm.running_mean, norm.running_var
-    assert mean is not None and var is not None and norm.num_batches_tracked is not None
     if norm.training:
-        tracked = mean, var
         mean, var = _mean_var(z.detach())
-        norm.num_batches_tracked.add_(1)
-        momentum, count = 1.0 / norm.num_batches_tracked if norm.momentum is None else norm.momentum, len(z)
-        tracked[0].lerp_(mean, momentum)
-        tracked[1].lerp_(var * (count / max(count - 1, 1)), momentum)
+        track(norm, mean, var, len(z))
+    else:
+        mean, var = running(norm)
     weight = None if linear is None else linear.weight
     rstd = torch.rsqrt(var + norm.eps)
     return _NormMishLinear.apply(z, norm.weight, norm.bias, mean, rstd, weight, norm.training)
