@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from datasets import DATASETS, Dataset
-from study import append_row, minutes_of, read_rows, read_training, score
+from study import append_row, arguments, minutes_of, read_rows, read_training, score
 
 from toothgraph.training.checkpoint import load_segmentation
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig, updated
@@ -86,7 +86,7 @@ VARIANTS: dict[str, Options] = {
 
 
 def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[PretrainConfig, FinetuneConfig]:
-    """Options of both trainings of a variant; ``--steps`` and ``--faces`` shorten all of them alike."""
+    """Options of both trainings of a variant; ``--steps`` and ``--faces`` hold for both, to try the script."""
     change = VARIANTS[name]
     pre_config = updated(PRETRAIN_PRESETS["default"], change.get("pretrain", {}), name)
     config = updated(FINETUNE_PRESETS["default"], change.get("finetune", {}), name)
@@ -133,17 +133,8 @@ def slug(name: str) -> str:
 
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, seed by seed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("runs", type=Path, help="gets the run folders")
-    parser.add_argument("--dataset", choices=list(DATASETS), default="3d-iosseg")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = arguments(__doc__, RESULTS)
     parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
-    parser.add_argument("--steps", type=int, help="of both trainings of every variant; to try the script")
-    parser.add_argument("--faces", type=int, help="of every graph; to try the script")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import torch
 from datasets import DATASETS, Dataset
-from study import append_row, minutes_of, read_rows, read_training, score
+from study import append_row, arguments, minutes_of, read_rows, read_training, score
 
 from toothgraph import provenance
 from toothgraph.data.scans import Scan, read_scans
@@ -43,25 +43,16 @@ class Cell(NamedTuple):
     seed: int
 
 
-def arguments() -> argparse.ArgumentParser:
-    """The options of the study."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("runs", type=Path, help="gets the run folders")
-    parser.add_argument("--dataset", choices=list(DATASETS), default="3d-iosseg")
+def study_arguments() -> argparse.ArgumentParser:
+    """The options of this study."""
+    parser = arguments(__doc__, RESULTS)
     parser.add_argument("--fractions", type=int, nargs="+", default=list(FRACTIONS), help="per cent of the labels")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--inits", nargs="+", choices=INITS, default=["scratch", "pretrained"])
     parser.add_argument("--also", type=Path, nargs="+", help="unlabelled scans for the pre-training of `more`")
-    parser.add_argument("--steps", type=int, help="of fine-tuning; the preset's if not given")
     parser.add_argument("--pretrain-steps", type=int)
     parser.add_argument("--lr-scratch", type=float, help="highest learning rate; the preset's if not given")
     parser.add_argument("--lr-pretrained", type=float)
-    parser.add_argument("--faces", type=int, help="faces of a graph; the preset's if not given")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--threads", type=int, help="of torch; its default if not given")
     parser.add_argument("--protocol", default="CPU", help="heading under which the rows belong together")
-    parser.add_argument("--out", type=Path, default=RESULTS)
     return parser
 
 
@@ -127,7 +118,7 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
 
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, a row at a time."""
-    parser = arguments()
+    parser = study_arguments()
     options = parser.parse_args(argv)
     if ("more" in options.inits) != bool(options.also):
         parser.error("`--inits more` and `--also SCANS` go together")

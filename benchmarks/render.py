@@ -14,7 +14,7 @@ from typing import Any
 from ablation import RESULTS as ABLATION
 from label_efficiency import RESULTS as STUDY
 from render_speed import speed_page, table
-from render_study import Row, ablation_table, draw_curve, rates_table, studies, study_table
+from render_study import Row, ablation_table, draw_curve, has_pair, rates_table, studies, study_table
 from study import read_rows
 
 from toothgraph import weights
@@ -128,8 +128,12 @@ over the patients (10,000 draws).
 """
     ]
     for (protocol, dataset, steps, faces), own in studies(rows).items():
-        name = f"label_efficiency-{protocol}-{dataset}-{steps}-{faces}"
-        draw_curve(own, f"{dataset}, {protocol} protocol", [IMAGES / f"{name}.png", IMAGES / f"{name}.svg"])
+        curve = "Nothing is compared yet: no share of labels was run both from scratch and pre-trained."
+        if has_pair(own):
+            IMAGES.mkdir(exist_ok=True)
+            name = f"label_efficiency-{protocol}-{dataset}-{steps}-{faces}"
+            draw_curve(own, f"{dataset}, {protocol} protocol", [IMAGES / f"{name}.png", IMAGES / f"{name}.svg"])
+            curve = f"![`miou` by share of labels](images/{name}.png)"
         minutes = sum(row["minutes"] for row in own)
         last = max(own, key=lambda row: row["facts"]["date"])
         parts.append(f"""### {protocol} protocol: {dataset}, {steps} steps, graphs of {faces} faces
@@ -138,7 +142,7 @@ over the patients (10,000 draws).
 
 {study_table(own)}
 
-![`miou` by share of labels](images/{name}.png)
+{curve}
 
 Where several learning rates were tried, the table shows the one with most runs, then with the best `miou` on these
 patients; all of them:
@@ -296,7 +300,6 @@ def read_result(name: str) -> dict[str, Any]:
 
 def main() -> None:
     """Write the pages and the curves."""
-    IMAGES.mkdir(exist_ok=True)
     pages = {HERE / "README.md": speed_page(RESULTS, facts_line), DOCS / "results.md": results_page()}
     if (RESULTS / "default_weights.json").exists():
         pages[DOCS / "model_card.md"] = model_card(read_result("default_weights"))

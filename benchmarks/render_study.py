@@ -48,6 +48,12 @@ def cells(rows: list[Row]) -> dict[tuple[str, int], list[Row]]:
     return found
 
 
+def has_pair(rows: list[Row]) -> bool:
+    """Whether any share of labels was run from scratch and pre-trained: without it a curve would mislead."""
+    found = cells(rows)
+    return any(name == "scratch" and found.get(("pretrained", fraction)) for name, fraction in list(found))
+
+
 def per_patient(rows: list[Row], score: str = "miou") -> dict[str, float]:
     """Mean of a score over a patient's scans and over the seeds."""
     values: dict[str, list[float]] = defaultdict(list)

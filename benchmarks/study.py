@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
+from datasets import DATASETS, Dataset
 
 from toothgraph.data.scans import Scan, read_scans
 from toothgraph.data.split import patient_of
@@ -16,6 +17,21 @@ from toothgraph.nn import SegmentationNet
 from toothgraph.training.config import TrainingConfig
 
 SCORES = ("miou", "accuracy", "boundary_iou")
+
+
+def arguments(doc: str | None, result: Path) -> argparse.ArgumentParser:
+    """The options every study has."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path, help="gets the run folders")
+    parser.add_argument("--dataset", choices=list(DATASETS), default="3d-iosseg")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, help="of fine-tuning; the preset's if not given")
+    parser.add_argument("--faces", type=int, help="faces of a graph; the preset's if not given")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, help="of torch; its default if not given")
+    parser.add_argument("--out", type=Path, default=result)
+    return parser
 
 
 def append_row(file: Path, row: dict[str, Any]) -> None:

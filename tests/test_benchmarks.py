@@ -228,6 +228,8 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
     assert render.tuned_rate(rows, "scratch") == 3e-3
     ((key, own),) = render.studies(rows).items()
     assert key == ("CPU", "d", 5, 300) and own == rows
+    assert render.has_pair(rows)
+    assert not render.has_pair([row | {"fraction": 100} if row["init"] == "scratch" else row for row in rows])
     found = render.cells(rows)
     mean, low, high = render.paired_interval(found["pretrained", 10], found["scratch", 10])
     assert mean == pytest.approx(0.1) and low == pytest.approx(0.1) and high == pytest.approx(0.1)

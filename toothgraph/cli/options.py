@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toothgraph.errors import ConfigError, DataError
+from toothgraph.weights import DEFAULT
 
 if TYPE_CHECKING:
     from toothgraph.data.scans import Scan
@@ -44,7 +45,7 @@ jaw_option = click.option(
 model_option = click.option(
     "--model",
     type=PATH,
-    default="default",
+    default=DEFAULT,
     help="Run folder of finetune, or its model.safetensors.  [default: the weights in the package]",
 )
 device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")

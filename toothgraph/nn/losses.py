@@ -23,6 +23,29 @@ def _block_loss(
     return (weight * F.cross_entropy(logits, own, reduction="none")).sum()
 
 
+def _check_pairs(
+    a: Tensor,
+    b: Tensor,
+    temperature: float,
+    batch: Tensor | None,
+    negatives: str,
+    pos: Tensor | None,
+    exclude_radius: float,
+) -> None:
+    """Raises DataError where the arguments of :func:`info_nce` do not fit."""
+    if a.shape != b.shape or a.dim() != 2 or len(a) == 0:
+        raise DataError(f"info_nce needs two equal, non-empty [P, D] tensors, got {tuple(a.shape)}, {tuple(b.shape)}")
+    if negatives not in ("scan", "batch"):
+        raise DataError(f'negatives must be "scan" or "batch", got {negatives!r}')
+    if exclude_radius > 0 and pos is None:
+        raise DataError("exclude_radius needs pos, the surface point of each pair")
+    for name, given in (("batch", batch), ("pos", pos)):
+        if given is not None and len(given) != len(a):
+            raise DataError(f"info_nce needs one row of {name} per pair, got {len(given)} for {len(a)} pairs")
+    if temperature <= 0:
+        raise DataError(f"info_nce needs a temperature above 0, got {temperature:g}")
+
+
 def info_nce(
     a: Tensor,
     b: Tensor,
@@ -61,17 +84,7 @@ def info_nce(
     Raises:
         DataError: without pairs, or with shapes or options that do not fit.
     """
-    if a.shape != b.shape or a.dim() != 2 or len(a) == 0:
-        raise DataError(f"info_nce needs two equal, non-empty [P, D] tensors, got {tuple(a.shape)}, {tuple(b.shape)}")
-    if negatives not in ("scan", "batch"):
-        raise DataError(f'negatives must be "scan" or "batch", got {negatives!r}')
-    if exclude_radius > 0 and pos is None:
-        raise DataError("exclude_radius needs pos, the surface point of each pair")
-    for name, given in (("batch", batch), ("pos", pos)):
-        if given is not None and len(given) != len(a):
-            raise DataError(f"info_nce needs one row of {name} per pair, got {len(given)} for {len(a)} pairs")
-    if temperature <= 0:
-        raise DataError(f"info_nce needs a temperature above 0, got {temperature:g}")
+    _check_pairs(a, b, temperature, batch, negatives, pos, exclude_radius)
     scan = torch.zeros(len(a), dtype=torch.long, device=a.device) if batch is None else batch
     ids, scan = torch.unique(scan, return_inverse=True)
     place = None
