@@ -82,7 +82,9 @@ def row_key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 def read_more(paths: list[Path], config: PretrainConfig) -> list[Scan]:
     """Graphs of further scans, whatever their labels; their patients get a name of their own."""
-    scans = read_scans(paths, config.net.graph, variants=config.variants, seed=config.seed, labels=False)
+    scans = read_scans(
+        paths, config.net.graph, variants=config.variants, bases=config.bases, seed=config.seed, labels=False
+    )
     return [replace(scan, scan_id=f"also-{scan.scan_id}") for scan in scans]
 
 

@@ -167,7 +167,7 @@ bootstrap over the patients. {facts_line(last["facts"])}
 
 def flat_scores(sets: dict[str, Any]) -> str:
     """One line per set of scans."""
-    keys = ("accuracy", "dice", "miou", "miou_paper", "boundary_iou")
+    keys = ("accuracy", "dice", "miou", "miou_paper", "miou_matched", "boundary_iou")
     lines = []
     for name, content in sets.items():
         rows, scores = content["per_scan"], content["scores"]

@@ -16,7 +16,7 @@ from toothgraph.inference.evaluate import report, score_file
 from toothgraph.nn import SegmentationNet
 from toothgraph.training.config import TrainingConfig
 
-SCORES = ("miou", "accuracy", "boundary_iou")
+SCORES = ("miou", "miou_matched", "accuracy", "boundary_iou")
 
 
 def arguments(doc: str | None, result: Path) -> argparse.ArgumentParser:
@@ -51,8 +51,8 @@ def read_training(dataset: Dataset, config: TrainingConfig) -> list[Scan]:
     """The graphs of all patients, labelled."""
     wanted = {*dataset.split.train, *dataset.split.val}
     return read_scans(
-        [dataset.scans], config.net.graph, variants=config.variants, seed=config.seed, palette=dataset.palette,
-        keep=lambda name: patient_of(name) in wanted,
+        [dataset.scans], config.net.graph, variants=config.variants, bases=config.bases, seed=config.seed,
+        palette=dataset.palette, keep=lambda name: patient_of(name) in wanted,
     )  # fmt: skip
 
 

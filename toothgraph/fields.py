@@ -65,6 +65,9 @@ MIOU = "miou"
 MIOU_PAPER = "miou_paper"
 """Intersection over union, mean over the jaw's 17 classes, a class absent from both counting 1."""
 
+MIOU_MATCHED = "miou_matched"
+"""``miou`` once the predicted teeth are renumbered, one to one, to fit best: how good it is, numbers aside."""
+
 BOUNDARY_IOU = "boundary_iou"
 """``miou`` over the faces whose centroid lies within 1.0 mm of a true label-change edge."""
 
@@ -79,6 +82,7 @@ METRICS = {
     DICE: "Dice coefficient, mean over the classes present in truth or prediction, gingiva included",
     MIOU: "intersection over union, mean over the classes present in truth or prediction, gingiva included",
     MIOU_PAPER: "intersection over union, mean over the jaw's 17 classes, one absent from both counting 1",
+    MIOU_MATCHED: "miou once the predicted teeth are renumbered, one to one, to fit best: numbers aside",
     BOUNDARY_IOU: "miou over the faces whose centroid lies within 1.0 mm of a true label-change edge",
     CHALLENGE_CODE: "3DTeethSeg challenge over vertices, as its scorer computes it",
     CHALLENGE_DOCUMENTED: "3DTeethSeg challenge over vertices, as its documentation defines it",

@@ -133,3 +133,34 @@ def test_full_rotations_are_uniform() -> None:
     assert np.abs((matrices**2).mean(axis=0) - 1 / 3).max() < 0.03
     # the angle of a uniform rotation has density (1 - cos)/π: mean π/2 + 2/π
     assert Rotation.from_matrix(matrices).magnitude().mean() == pytest.approx(np.pi / 2 + 2 / np.pi, abs=0.05)
+
+
+def test_stretch_acts_along_the_axes_of_the_scan(arch_graph: Data) -> None:
+    for seed in range(5):
+        out = draw(arch_graph, replace(STILL, stretch=0.2), seed)
+        factors = (out.pos / arch_graph.pos).median(dim=0).values
+        assert torch.allclose(out.pos, arch_graph.pos * factors, atol=1e-4)
+        assert ((factors - 1).abs() <= 0.2).all() and factors.std() > 0.001
+        assert torch.allclose(winding_normal(out), out.normal, atol=1e-3)
+
+
+def test_bending_is_smooth_and_of_the_asked_size(arch_graph: Data) -> None:
+    source, target = arch_graph.edge_index
+    steps, strains = [], []
+    for seed in range(20):
+        out = draw(arch_graph, replace(STILL, elastic=1.0), seed)
+        steps.append(out.pos - arch_graph.pos)
+        before = (arch_graph.pos[source] - arch_graph.pos[target]).norm(dim=1)
+        strains.append((out.pos[source] - out.pos[target]).norm(dim=1) / before)
+        assert torch.allclose(winding_normal(out), out.normal, atol=1e-3)
+    assert 0.7 < torch.cat(steps).std() < 1.3
+    assert 0.03 < torch.cat(strains).std() < 0.25  # neighbours move together
+    # corners that two faces share stay together: the surface does not tear
+    corners = arch_graph.x[:, None, :3] + arch_graph.x[:, 3:12].view(-1, 3, 3)
+    moved = (out.x[:, None, :3] + out.x[:, 3:12].view(-1, 3, 3)).flatten(0, 1)
+    _, same = torch.unique((corners * 1e3).round().flatten(0, 1), dim=0, return_inverse=True)
+    sums = torch.zeros(int(same.max()) + 1, 3).index_add_(0, same, moved)
+    mean = sums / torch.bincount(same)[:, None]
+    assert torch.allclose(moved, mean[same], atol=2e-3)
+    # and it stays a bent copy, not a scaled one
+    assert not torch.allclose(steps[0], steps[1], atol=0.1)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
@@ -18,6 +19,7 @@ from toothgraph.data import (
     collate,
     collate_pairs,
 )
+from toothgraph.data.loading import without_teeth
 
 
 def test_a_resumed_sampler_gives_the_tail_of_the_whole() -> None:
@@ -48,7 +50,8 @@ def view_pairs(scans: list[Scan]) -> tuple[Dataset, Callable]:
 
 
 def labelled(scans: list[Scan]) -> tuple[Dataset, Callable]:
-    return LabelledGraphs(scans, 3, Augmentation(mirror=0.5), crop_probability=0.5, jaw_dropout=0.5), collate
+    how = Augmentation(mirror=0.5, elastic=1.0)
+    return LabelledGraphs(scans, 3, how, crop_probability=0.5, jaw_dropout=0.5, missing_probability=0.5), collate
 
 
 @pytest.mark.parametrize("kind", [view_pairs, labelled])
@@ -83,3 +86,29 @@ def test_labelled_graphs(scans: list[Scan]) -> None:
     assert all(variant.jaw.tolist() == [1] for variant in scans[1].variants)  # the stored ones stay
     assert torch.equal(whole[3, 1].x, whole[3, 1].x)
     assert not torch.equal(whole[3, 1].pos[:9], whole[4, 1].pos[:9])
+
+
+def test_teeth_are_taken_out_whole(scans: list[Scan]) -> None:
+    graph = scans[0].variants[0]
+    teeth = set(graph.y[graph.y > 0].tolist())
+    gone = set()
+    for seed in range(30):
+        part = without_teeth(graph, np.random.default_rng(seed))
+        missing = teeth - set(part.y.tolist())
+        gone |= missing
+        assert 1 <= len(missing) <= 4
+        assert part.num_nodes == sum(int((graph.y == c).sum()) for c in [-1, 0, *(teeth - missing)])
+        assert part.neighbor_index.max() < part.num_nodes
+    assert gone == teeth
+    few = part.clone()
+    few.y = torch.where(few.y > 4, 0, few.y)
+    assert without_teeth(few, np.random.default_rng(0)) is few
+
+
+def test_every_sample_has_its_centre_as_origin(scans: list[Scan]) -> None:
+    still = Augmentation(rotation=0, scale=0, translation=0, jitter=0, normal_jitter=0)
+    for missing, cropped in ((0, 0), (1, 0), (0, 1)):
+        graph = LabelledGraphs(scans, 0, still, cropped, 0, missing)[0, 0]
+        centre = (graph.pos * graph.area[:, None]).sum(dim=0) / graph.area.sum()
+        assert torch.allclose(centre, torch.zeros(3), atol=1e-3)
+        assert torch.equal(graph.x[:, :3], graph.pos)

@@ -35,6 +35,18 @@ def test_the_first_variant_is_the_plain_one(arch: Mesh, scan: Scan, small_spec: 
     assert scan.variants[1].num_nodes != scan.variants[2].num_nodes
 
 
+def test_the_last_variants_stand_on_a_base_in_the_same_frame(arch: Mesh, scan: Scan, small_spec: GraphSpec) -> None:
+    based = prepare_scan(arch, small_spec, variants=3, seed=7, bases=1)
+    for number in (0, 1):
+        assert torch.equal(based.variants[number].x, scan.variants[number].x)
+    plain_one, standing = scan.variants[2], based.variants[2]
+    assert standing.area.sum() > 1.2 * plain_one.area.sum()
+    teeth = [graph.pos[graph.y == 3].mean(dim=0) for graph in (plain_one, standing)]
+    assert torch.allclose(teeth[0], teeth[1], atol=0.5)
+    every = prepare_scan(arch, small_spec, variants=1, seed=7, bases=1)  # the plain one never does
+    assert torch.equal(every.variants[0].x, scan.variants[0].x)
+
+
 def test_labels_can_be_taken_away(scan: Scan) -> None:
     assert scan.labelled
     bare = without_labels(scan)

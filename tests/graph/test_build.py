@@ -162,3 +162,12 @@ def test_a_drawn_tessellation_differs_but_shows_the_same_surface(
     assert distance.mean() < 2.0  # faces of some 4 mm, one frame for both
     centres = torch.from_numpy(coarse.mesh.centroids - surface_centre(arch)).float()
     assert torch.allclose(drawn.pos, centres, atol=1e-4)
+
+
+def test_neighbours_along_the_surface_or_through_space(arch: Mesh) -> None:
+    through, along = (scan_graph(arch, GraphSpec(faces=400, k=6, along_surface=which))[0] for which in (False, True))
+    assert along.neighbor_index.shape == through.neighbor_index.shape and along.neighbor_index.dtype == torch.int32
+    assert torch.equal(along.level, through.level) and torch.equal(along.pos, through.pos)
+    assert not torch.equal(along.neighbor_index, through.neighbor_index)
+    adjacent = set(map(tuple, along.edge_index.t().tolist()))
+    assert all((int(n), i) in adjacent for i, n in enumerate(along.neighbor_index[0]) if n != i)

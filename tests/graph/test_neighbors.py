@@ -6,6 +6,7 @@ import pytest
 from torch_geometric.data import Data
 
 from toothgraph.graph import crop_table, dilated_tables, knn_table, ring_table, thin, to_networkx
+from toothgraph.graph.neighbors import surface_table
 
 CHAIN = np.array([[0, 1, 1, 2, 2, 3, 3, 4], [1, 0, 2, 1, 3, 2, 4, 3]])
 
@@ -139,3 +140,33 @@ def test_crop_table_by_hand() -> None:
     assert crop_table(table, np.array([3, 1])).tolist() == [[0, 1], [1, 0]]
     assert np.array_equal(crop_table(table, np.arange(4)), table)
     assert crop_table(table, np.zeros(0, dtype=np.int64)).shape == (2, 0)
+
+
+def test_nearest_along_the_surface_against_networkx(arch_graph: Data) -> None:
+    pos, edges = arch_graph.pos.numpy(), arch_graph.edge_index.numpy()
+    pool = np.arange(0, len(pos), 7)
+    table = surface_table(pos, edges, 4, pool)
+    graph = nx.Graph()
+    graph.add_weighted_edges_from((a, b, np.linalg.norm(pos[a] - pos[b])) for a, b in edges.T.tolist())
+    for node in range(0, len(pos), 41):
+        far = nx.single_source_dijkstra_path_length(graph, node)
+        expected = sorted((far[other], other) for other in pool.tolist() if other != node and other in far)[:4]
+        found = [(far[other], other) for other in table[:, node].tolist()]
+        assert np.allclose([d for d, _ in expected], [d for d, _ in found], atol=1e-4)
+
+
+def test_no_path_no_neighbour() -> None:
+    pos = np.arange(5.0)[:, None] * [1, 0, 0]
+    edges = np.array([[0, 1, 3, 4], [1, 0, 4, 3]])
+    assert surface_table(pos, edges, 2, np.array([0, 3])).tolist() == [[0, 0, 2, 3, 3], [0, 1, 2, 3, 4]]
+
+
+def test_tables_along_the_surface_keep_to_their_levels(arch_graph: Data) -> None:
+    pos, edges = arch_graph.pos.numpy(), arch_graph.edge_index.numpy()
+    table, level = dilated_tables(pos, 3, (0.0, 4.0), edges)
+    plain, same = dilated_tables(pos, 3, (0.0, 4.0))
+    assert table.shape == plain.shape and np.array_equal(level, same)
+    assert np.array_equal(table[:3], ring_table(edges, len(pos), 3, 3))
+    own = table[3:] == np.arange(len(pos))
+    assert (level[table[3:]] >= np.where(own, 0, 1)).all()
+    assert not np.array_equal(table[3:], plain[3:])

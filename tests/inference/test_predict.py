@@ -6,21 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from toothgraph.graph.spec import GraphSpec
 from toothgraph.inference.carry import carry_up
 from toothgraph.inference.evaluate import report, score_prediction
 from toothgraph.inference.predict import Prediction, decide_jaw, predict_mesh
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.nn.model import NetConfig, SegmentationNet
-
-
-@pytest.fixture(scope="module")
-def net() -> SegmentationNet:
-    torch.manual_seed(0)
-    widths = (8, 16, 16, 16)
-    config = NetConfig(graph=GraphSpec(faces=400, k=6), widths=widths, head_widths=widths)
-    return SegmentationNet(replace(config, pair_channels=4, embedding=16)).eval()
 
 
 def test_carry_up_keeps_what_it_carries(arch):

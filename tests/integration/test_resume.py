@@ -43,6 +43,22 @@ def stop_at(monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_averaged_weights_survive_a_resume(command, arches, tiny_toml, stop_at, monkeypatch, tmp_path):
+    (tmp_path / "average.toml").write_text("average = 0.5\n" + tiny_toml.read_text())
+    run = ("finetune", arches, "--config", tmp_path / "average.toml", "--out")
+    assert command(*run, tmp_path / "whole").code == 0
+    stop_at(3)
+    assert command(*run, tmp_path / "run").code == 130
+    monkeypatch.undo()
+    assert command(*run, tmp_path / "run", "--resume").code == 0
+    whole, found = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "run"))
+    assert all(torch.equal(whole[key], found[key]) for key in whole)
+    last = torch.load(tmp_path / "whole" / "last.ckpt", weights_only=True)["state_dict"]
+    weight = "head.classify.2.weight"
+    assert not torch.equal(last[f"net.{weight}"], whole[weight])  # the trained one goes on, the average is kept
+    assert table(tmp_path / "run") == table(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("name", ["pretrain", "finetune"])
 @pytest.mark.parametrize("step", [2, 3])  # with a validation due, and without
 def test_resumed_run_is_bit_identical(

@@ -13,6 +13,7 @@ from toothgraph.metrics import (
     class_scores,
     confusion,
     label_change_edges,
+    matched_iou,
     per_tooth,
     segmentation_scores,
     surface_scores,
@@ -175,7 +176,7 @@ def test_boundary_along_a_long_edge_reaches_its_whole_length() -> None:
 def test_perfect_prediction_scores_one() -> None:
     vertices, faces, labels = bumpy(10, 0.5, 3)
     scores = segmentation_scores(Mesh(vertices, faces), labels, labels, UPPER)
-    assert scores == dict.fromkeys(["accuracy", "dice", "miou", "miou_paper", "boundary_iou"], 1.0)
+    assert scores == dict.fromkeys(["accuracy", "dice", "miou", "miou_paper", "miou_matched", "boundary_iou"], 1.0)
 
 
 def test_scores_do_not_depend_on_order_or_sharing_of_vertices() -> None:
@@ -217,7 +218,7 @@ def test_unknown_truth_changes_nothing() -> None:
 def test_all_truth_unknown_has_no_scores() -> None:
     vertices, faces = strip(2)
     scores = surface_scores(vertices, faces, np.full(4, -1), np.zeros(4, dtype=int), UPPER)
-    assert scores == dict.fromkeys(["accuracy", "dice", "miou", "miou_paper", "boundary_iou"])
+    assert scores == dict.fromkeys(["accuracy", "dice", "miou", "miou_paper", "miou_matched", "boundary_iou"])
 
 
 def test_unknown_jaw_is_taken_from_the_truth() -> None:
@@ -264,3 +265,21 @@ def test_per_tooth_averages_to_miou_of_a_single_scan() -> None:
     prediction = np.random.default_rng(8).permutation(truth)
     table = confusion(truth, prediction)
     assert np.mean([row["iou"] for row in per_tooth([table])]) == pytest.approx(class_scores(table, UPPER)["miou"])
+
+
+def test_matched_iou_by_hand() -> None:
+    truth = np.array([0, 0, 11, 11, 11, 11, 12, 12, 13])
+    shifted = np.array([0, 0, 12, 12, 12, 12, 13, 13, 14])
+    assert matched_iou(confusion(truth, truth)) == matched_iou(confusion(truth, shifted)) == 1
+    assert class_scores(confusion(truth, shifted), 0)["miou"] == pytest.approx(1 / 5)  # gingiva alone
+    # 11 split in two: the larger half counts, the other is a tooth too many
+    split = np.array([0, 0, 11, 11, 11, 16, 12, 12, 13])
+    assert matched_iou(confusion(truth, split)) == pytest.approx((1 + 3 / 4 + 1 + 1 + 0) / 5)
+    # 12 and 13 in one: the better fit counts, the other true tooth is lost
+    joined = np.array([0, 0, 11, 11, 11, 11, 12, 12, 12])
+    assert matched_iou(confusion(truth, joined)) == pytest.approx((1 + 1 + 2 / 3 + 0) / 4)
+    assert matched_iou(confusion(truth, np.zeros(9, dtype=int))) == pytest.approx((2 / 9) / 4)
+    assert matched_iou(confusion(truth[2:], truth[2:])) == 1  # no gingiva anywhere
+    greedy = np.array([11, 11, 11, 12, 12, 12, 12, 12])
+    truth = np.array([11, 11, 11, 11, 11, 11, 12, 12])
+    assert matched_iou(confusion(truth, greedy)) == pytest.approx((3 / 6 + 2 / 5) / 2)

@@ -13,6 +13,7 @@ from toothgraph.data.augment import Augmentation, augment
 from toothgraph.data.views import crop
 from toothgraph.errors import ConfigError
 from toothgraph.nn import ContrastiveNet, GeometryBackbone, NetConfig, SegmentationNet
+from toothgraph.nn.backbone import face_shape
 from toothgraph.nn.model import build_backbone
 from toothgraph.nn.pyramid import NodeNorm, find_levels
 
@@ -136,3 +137,48 @@ def test_kinds(tiny: NetConfig) -> None:
     with pytest.raises(ConfigError, match="'transformer'"):
         ContrastiveNet(NetConfig(kind="transformer"))
     assert ContrastiveNet(tiny).projector[-1].out_features == 6
+
+
+def changed(config: NetConfig, **values: object) -> NetConfig:
+    return NetConfig(**{**vars(config), **values})
+
+
+@pytest.mark.parametrize("change", [{"features": "shape"}, {"norm": "layer"}])
+def test_these_options_keep_the_invariance(
+    graphs: list[Data], tiny: NetConfig, settle: Settle, change: dict[str, str]
+) -> None:
+    net = settle(build_backbone(changed(tiny, **change))).double()
+    graph = graphs[0].clone()
+    graph.pos, graph.normal = graph.pos.double(), graph.normal.double()
+    expected = net(single(graph))
+    assert not torch.allclose(expected, settle(build_backbone(tiny)).double()(single(graph)))
+    turn = torch.from_numpy(Rotation.from_rotvec([1, -2, 0.5]).as_matrix())
+    graph.pos, graph.normal = graph.pos @ turn.T + 7, graph.normal @ turn.T
+    torch.testing.assert_close(net(single(graph)), expected, atol=1e-8, rtol=1e-8)
+
+
+def test_coordinates_alone_do_change_with_the_pose(graphs: list[Data], tiny: NetConfig, settle: Settle) -> None:
+    net = settle(build_backbone(changed(tiny, features="coordinates")))
+    assert net.pair is None
+    graph = graphs[0].clone()
+    expected = net(single(graph))
+    graph.pos = graph.pos.flip(1)
+    assert not torch.allclose(net(single(graph)), expected, atol=1e-3)
+
+
+def test_face_shape_of_a_roof() -> None:
+    """Two squares that meet in a right angle, ridge up: convex from above, concave seen from below."""
+    half = 0.5**0.5
+    roof = Data(
+        pos=torch.tensor([[-half, 0.0, -half], [half, 0.0, -half], [9.0, 9.0, 9.0]]) / 2,
+        normal=torch.tensor([[-half, 0.0, half], [half, 0.0, half], [0.0, 0.0, 1.0]]),
+        area=torch.tensor([1.0, 2.0, 0.5]),
+        edge_index=torch.tensor([[0, 1], [1, 0]]),
+    )
+    right = torch.pi / 2
+    expected = torch.tensor([[0.0, right, right], [2.0, right, right], [0.5, 0.0, 0.0]])
+    expected[:, 0] = roof.area.log()
+    torch.testing.assert_close(face_shape(roof), expected)
+    roof.normal = -roof.normal
+    expected[:2, 1] = -right
+    torch.testing.assert_close(face_shape(roof), expected)

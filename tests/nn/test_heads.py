@@ -66,3 +66,19 @@ def test_half_precision_still_gives_a_distribution(graphs: list[Data], tiny: Net
         out = net(Batch.from_data_list(graphs))
     assert out.dtype == torch.float32
     torch.testing.assert_close(out.exp().sum(dim=1), torch.ones(len(out)))
+
+
+def test_all_classes_at_once_and_no_context(
+    graphs: list[Data], tiny: NetConfig, settle: Callable[[nn.Module], nn.Module]
+) -> None:
+    batch = Batch.from_data_list(graphs)
+    for change in ({"classes": "all"}, {"context": False}, {"norm": "layer"}):
+        net = settle(SegmentationNet(NetConfig(**{**vars(tiny), **change})))
+        with torch.no_grad():
+            out, told = net(batch), net(batch, torch.tensor([0, 1]))
+        assert out.shape == (batch.num_nodes, 33) and not torch.allclose(out, told)
+        torch.testing.assert_close(out.exp().sum(dim=1), torch.ones(len(out)))
+    assert SegmentationNet(NetConfig(**{**vars(tiny), "classes": "all"})).head.jaw is None
+    assert SegmentationNet(NetConfig(**{**vars(tiny), "context": False})).head.pyramid.context is None
+    layered = SegmentationNet(NetConfig(**{**vars(tiny), "norm": "layer"}))
+    assert not any(isinstance(module, nn.BatchNorm1d) for module in layered.modules())

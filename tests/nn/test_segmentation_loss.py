@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from toothgraph.nn import restrict_to_jaw, segmentation_loss
+from toothgraph.nn import boundary_weights, restrict_to_jaw, segmentation_loss
 
 CLASSES = 5
 BATCH = torch.tensor([0] * 7 + [1] * 13)
@@ -114,3 +114,23 @@ def test_half_precision_predictions_are_summed_in_float32() -> None:
     loss = segmentation_loss(log_prob, target)
     assert loss.dtype == torch.float32
     torch.testing.assert_close(loss, segmentation_loss(log_prob.float(), target))
+
+
+def test_weights_count_as_repetitions() -> None:
+    scores, target = case()
+    log_prob = scores.log_softmax(dim=1)
+    times = torch.randint(1, 4, (20,))
+    again = torch.arange(20).repeat_interleave(times)
+    weighted = segmentation_loss(log_prob, target, BATCH, dice_weight=0, weight=times.double())
+    repeated = segmentation_loss(log_prob[again], target[again], BATCH[again], dice_weight=0)
+    torch.testing.assert_close(weighted, repeated)
+    alike = segmentation_loss(log_prob, target, BATCH, weight=torch.full((20,), 3.0))
+    torch.testing.assert_close(alike, segmentation_loss(log_prob, target, BATCH))
+
+
+def test_boundary_weights() -> None:
+    target = torch.tensor([0, 0, 1, 1, -1, 2])
+    chain = torch.tensor([[0, 1, 2, 3, 4], [1, 2, 3, 4, 5]])
+    edges = torch.cat([chain, chain.flip(0)], dim=1)
+    assert boundary_weights(target, edges, 2.0).tolist() == [1, 3, 3, 1, 1, 1]  # what is unknown makes no border
+    assert boundary_weights(target, edges[:, :0], 2.0).tolist() == [1] * 6

@@ -53,7 +53,7 @@ def test_updated_leaves_the_original():
     ({"epochs": True}, "here: epochs: expected int | None, got True"),
     ({"net": {"widths": [1, "x"]}}, "here: net: widths: expected int, got 'x'"),
     ({"net": {"widths": 8}}, "here: net: widths: expected "),
-    ({"view": {}}, "here: unknown option 'view'; options: batch, "),
+    ({"view": {}}, "here: unknown option 'view'; options: bases, batch, "),
 ])  # fmt: skip
 def test_updated_refuses(values, said):
     with pytest.raises(ConfigError) as caught:
@@ -64,7 +64,8 @@ def test_updated_refuses(values, said):
 @pytest.mark.parametrize("change", [
     {"steps": 0}, {"epochs": 0}, {"batch": 0}, {"variants": 0}, {"log_every": 0}, {"seed": -1}, {"workers": -1},
     {"lr": 0.0}, {"lr": float("inf")}, {"clip": -1.0}, {"clip": float("nan")}, {"val_fraction": 1.5},
-    {"label_fraction": 0.0}, {"crop_probability": -0.1}, {"label_smoothing": 2.0}, {"device": "tpu"},
+    {"label_fraction": 0.0}, {"crop_probability": -0.1}, {"missing_probability": 1.5}, {"bases": -1},
+    {"average": 1.0}, {"backbone_rate": 0.0}, {"label_smoothing": 2.0}, {"device": "tpu"},
     {"precision": "64"}, {"optimizer": "lion"}, {"schedule": "step"},
 ])  # fmt: skip
 def test_values_out_of_range(change):
@@ -77,6 +78,7 @@ def test_values_out_of_range(change):
     {"projection": -1}, {"dynamic_k": 0}, {"dropout": 1.0}, {"graph": replace(NetConfig().graph, k=0)},
     {"graph": replace(NetConfig().graph, spacings=())}, {"graph": replace(NetConfig().graph, faces=10)},
     {"graph": replace(NetConfig().graph, spacings=(0.0, 6.0, 2.0, 12.0))},
+    {"features": "colour"}, {"norm": "group"}, {"classes": "some"},
 ])  # fmt: skip
 def test_shapes_no_net_can_have(change):
     with pytest.raises(ConfigError, match="expected"):

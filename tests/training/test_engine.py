@@ -11,7 +11,7 @@ import torch
 
 from toothgraph.errors import CheckpointError, ConfigError, DataError
 from toothgraph.nn.model import SegmentationNet
-from toothgraph.training.callbacks import GentleStop
+from toothgraph.training.callbacks import GentleStop, WeightAverage
 from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.engine import check_finite, count_steps, make_optimizer, rate_factor
 from toothgraph.training.run_folder import check_free, open_run, read_checkpoint, read_metrics, write_metrics
@@ -40,6 +40,33 @@ def test_only_weights_decay(name, kind, small_net):
     assert weights["weight_decay"] == 0.5 and others["weight_decay"] == 0
     assert len(weights["params"]) + len(others["params"]) == len(list(net.parameters()))
     assert all(p.dim() > 1 for p in weights["params"]) and all(p.dim() <= 1 for p in others["params"])
+
+
+def test_a_backbone_may_learn_more_slowly(small_net):
+    net = SegmentationNet(small_net)
+    groups = make_optimizer(net, FinetuneConfig(lr=0.4, backbone_rate=0.25)).param_groups
+    rate = {id(p): group["lr"] for group in groups for p in group["params"]}
+    assert len(rate) == len(list(net.parameters()))
+    assert {rate[id(p)] for p in net.backbone.parameters()} == {0.1}
+    assert {rate[id(p)] for p in net.head.parameters()} == {0.4}
+
+
+def test_weight_average_by_hand():
+    net = torch.nn.BatchNorm1d(1)
+    average = WeightAverage(net, decay=0.75)
+    for value, count in ((4.0, 1), (8.0, 2), (0.0, 3)):
+        net.weight.data.fill_(value)
+        net.num_batches_tracked.fill_(count)
+        average.on_train_batch_end(None, None, None, None, 0)
+    expected = 0.75 * (0.75 * 4 + 0.25 * 8) + 0.25 * 0
+    average.on_validation_start(None, None)
+    assert net.weight.item() == expected and net.num_batches_tracked == 3
+    average.on_validation_end(None, None)
+    assert net.weight.item() == 0
+    again = WeightAverage(net, decay=0.75)
+    again.load_state_dict(average.state_dict())
+    again.on_train_end(None, None)
+    assert net.weight.item() == expected
 
 
 def test_count_steps():

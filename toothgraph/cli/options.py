@@ -140,6 +140,7 @@ def load_training_scans(
         paths,
         config.net.graph,
         variants=config.variants,
+        bases=config.bases,
         seed=config.seed,
         unit=run["unit"] or "mm",
         palette=named_palette(run["palette"]),

@@ -81,6 +81,7 @@ class LabelledGraphs(Dataset):
         seed: of all draws.
         augmentation: how far a graph is moved.
         crop_probability: how often a region is cut away, as in a partial scan; at least half stays.
+        missing_probability: how often teeth are taken out, see :func:`without_teeth`.
         jaw_dropout: how often the jaw is withheld, so that the net also learns to do without.
     """
 
@@ -91,9 +92,11 @@ class LabelledGraphs(Dataset):
         augmentation: Augmentation,
         crop_probability: float,
         jaw_dropout: float,
+        missing_probability: float = 0.0,
     ) -> None:
         self.scans, self.seed, self.augmentation = scans, seed, augmentation
         self.crop_probability, self.jaw_dropout = crop_probability, jaw_dropout
+        self.missing_probability = missing_probability
 
     def __len__(self) -> int:
         return len(self.scans)
@@ -106,10 +109,34 @@ class LabelledGraphs(Dataset):
         if rng.uniform() < self.crop_probability:
             centre = graph.pos.numpy()[rng.integers(graph.num_nodes)]
             graph = crop(graph, cut_region(graph, centre, round(rng.uniform(0.5, 1.0) * graph.num_nodes)))
-        graph = augment(graph, rng, self.augmentation)
+        if rng.uniform() < self.missing_probability:
+            graph = without_teeth(graph, rng)
+        graph = augment(centred(graph), rng, self.augmentation)
         if rng.uniform() < self.jaw_dropout:
             graph.jaw = torch.tensor([-1])
         return graph
+
+
+def centred(graph: Data) -> Data:
+    """The graph with the centre of its surface as the origin, as a scan of just this region would have it."""
+    centre = (graph.pos * graph.area[:, None]).sum(dim=0) / graph.area.sum().clamp_min(1e-12)
+    out = plain(graph)
+    out.pos = graph.pos - centre
+    out.x = torch.cat([out.pos, graph.x[:, 3:]], dim=1)
+    return out
+
+
+def without_teeth(graph: Data, rng: np.random.Generator) -> Data:
+    """The graph without the nodes of up to four of its teeth, so that numbers cannot be told by counting alone.
+
+    At least four teeth stay.
+    """
+    teeth = torch.unique(graph.y[graph.y > 0]).numpy()
+    count = min(int(rng.integers(1, 5)), len(teeth) - 4)
+    if count < 1:
+        return graph
+    drawn = rng.choice(teeth, size=count, replace=False)
+    return crop(graph, np.flatnonzero(~np.isin(graph.y.numpy(), drawn)))
 
 
 def collate_pairs(pairs: Sequence[tuple[Data, Data]]) -> Batch:

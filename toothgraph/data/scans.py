@@ -13,7 +13,9 @@ from torch_geometric.data import Data
 
 from toothgraph.data.seeding import sample_rng
 from toothgraph.errors import DataError, ToothgraphError
+from toothgraph.graph.build import surface_centre
 from toothgraph.graph.spec import GraphSpec, scan_graph
+from toothgraph.mesh.base import with_base
 from toothgraph.mesh.labels import find_scans, read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.palette import Palette
@@ -40,7 +42,7 @@ class Scan:
         return "y" in self.variants[0] and bool((self.variants[0].y >= 0).any())
 
 
-def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int) -> Scan:
+def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: int = 0) -> Scan:
     """Build a scan's graphs: the plain tessellation first, then drawn ones.
 
     Args:
@@ -48,11 +50,13 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int) -> Scan:
         spec: sizes of a graph.
         variants: how many tessellations.
         seed: what the drawn ones depend on, besides the scan's name.
+        bases: how many of the drawn ones stand on a model base.
     """
-    graphs = []
+    graphs, origin = [], surface_centre(mesh)  # one frame for all
     for number in range(variants):
         rng = sample_rng(seed, 0, mesh.scan_id, 1000 + number) if number else None
-        graphs.append(scan_graph(mesh, spec, rng)[0])
+        based = mesh if rng is None or number < variants - bases else with_base(mesh, rng)
+        graphs.append(scan_graph(based, spec, rng, origin)[0])
     return Scan(mesh.scan_id, graphs)
 
 
@@ -77,6 +81,7 @@ def read_scans(
     *,
     variants: int,
     seed: int,
+    bases: int = 0,
     unit: str = "mm",
     palette: Palette | None = None,
     numbering: str = "auto",
@@ -90,7 +95,7 @@ def read_scans(
 
     Args:
         paths: files and folders.
-        spec, variants, seed: see :func:`prepare_scan`.
+        spec, variants, seed, bases: see :func:`prepare_scan`.
         unit: the files' unit of length.
         palette: what face or vertex colours mean.
         numbering: the system of the labels; see :func:`toothgraph.mesh.labels.read_scan`.
@@ -112,7 +117,7 @@ def read_scans(
             else:
                 mesh = read_mesh(path, unit=unit)
             mesh = replace(mesh, scan_id=wanted[path])
-            scans.append(prepare_scan(mesh, spec, variants, seed))
+            scans.append(prepare_scan(mesh, spec, variants, seed, bases))
         except ToothgraphError as error:
             _log.warning("left out: %s", error)
     if not scans:

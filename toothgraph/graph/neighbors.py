@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 
@@ -50,7 +51,34 @@ def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
     return np.sort(order[is_first])
 
 
-def dilated_tables(pos: np.ndarray, k: int, spacings: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def surface_table(pos: np.ndarray, edge_index: np.ndarray, k: int, candidates: np.ndarray) -> np.ndarray:
+    """The ``k`` nearest other nodes along the edges of the graph; what no path reaches is no neighbour.
+
+    Args:
+        pos: [N, 3] positions.
+        edge_index: [2, E].
+        k: neighbours per node.
+        candidates: [M] indices of the nodes that may be neighbours; all distances to them are found at once,
+            N·M numbers, so for all nodes :func:`ring_table` is the better choice.
+
+    Returns:
+        [k, N] int64.
+    """
+    nodes = np.arange(len(pos))
+    table = np.broadcast_to(nodes, (k, len(pos))).copy()
+    length = np.linalg.norm(pos[edge_index[0]] - pos[edge_index[1]], axis=1) + 1e-9  # a zero would mean: no edge
+    graph = csr_matrix((length, (edge_index[0], edge_index[1])), shape=(len(pos), len(pos)))
+    distance = np.atleast_2d(dijkstra(graph, directed=False, indices=candidates))  # [M, N]
+    distance[np.arange(len(candidates)), candidates] = np.inf  # not itself
+    nearest = np.argsort(distance, axis=0, kind="stable")[:k]  # [≤ k, N]
+    reached = np.isfinite(np.take_along_axis(distance, nearest, axis=0))
+    table[: len(nearest)] = np.where(reached, candidates[nearest], nodes)
+    return table
+
+
+def dilated_tables(
+    pos: np.ndarray, k: int, spacings: Sequence[float], edge_index: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Neighbourhoods that widen: per level, the ``k`` nearest of nodes that lie ever farther apart.
 
     The nodes of a level are a thinned choice of those of the level before. On a surface, ``k`` nodes spaced
@@ -60,6 +88,7 @@ def dilated_tables(pos: np.ndarray, k: int, spacings: Sequence[float]) -> tuple[
         pos: [N, 3] positions, mm.
         k: neighbours per level.
         spacings: mm, one per level, growing; 0 stands for all nodes.
+        edge_index: [2, E], to measure along the edges (rings of them among all nodes) instead of through space.
 
     Returns:
         The table [len(spacings)·k, N] int64, level by level, and the last level each node belongs to
@@ -72,7 +101,12 @@ def dilated_tables(pos: np.ndarray, k: int, spacings: Sequence[float]) -> tuple[
         if spacing > 0:
             nodes = nodes[thin(pos[nodes], spacing)]
         level[nodes] = number
-        tables.append(knn_table(pos, k, nodes))
+        if edge_index is None:
+            tables.append(knn_table(pos, k, nodes))
+        elif len(nodes) == len(pos):
+            tables.append(ring_table(edge_index, len(pos), k, k))
+        else:
+            tables.append(surface_table(pos, edge_index, k, nodes))
     table = np.concatenate(tables) if tables else np.zeros((0, len(pos)), dtype=np.int64)
     return table, level
 

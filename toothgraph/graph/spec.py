@@ -25,20 +25,25 @@ class GraphSpec:
         faces: a larger scan is decimated to about this many.
         k: neighbours per level of the table.
         spacings: mm between the candidate neighbours of each level, 0 for all nodes; no level: no table.
+        along_surface: neighbours are the nearest along the face graph, not through space.
     """
 
     faces: int = 6000
     k: int = 12
     spacings: tuple[float, ...] = (0.0, 2.2, 6.0, 12.0)
+    along_surface: bool = False
 
 
-def scan_graph(mesh: Mesh, spec: GraphSpec, rng: np.random.Generator | None = None) -> tuple[Data, Decimated]:
+def scan_graph(
+    mesh: Mesh, spec: GraphSpec, rng: np.random.Generator | None = None, origin: np.ndarray | None = None
+) -> tuple[Data, Decimated]:
     """Decimate a scan and build its graph with neighbour tables.
 
     Args:
         mesh: the scan.
         spec: sizes.
         rng: draws another tessellation, of a size within 15 % of the wanted; None gives the plain one.
+        origin: [3] mm, the point that becomes the origin; by default the centre of the surface.
 
     Returns:
         The graph, with ``neighbor_index`` [len(spacings)·k, N] int32 (half the memory of int64) and ``level``
@@ -48,9 +53,10 @@ def scan_graph(mesh: Mesh, spec: GraphSpec, rng: np.random.Generator | None = No
     if rng is not None:
         faces, jitter = round(faces * rng.uniform(1 - SIZE_SPREAD, 1 + SIZE_SPREAD)), TESSELLATION_JITTER
     coarse = decimate(mesh, faces, rng=rng, jitter=jitter)
-    graph = face_graph(coarse.mesh, origin=surface_centre(mesh))
+    graph = face_graph(coarse.mesh, origin=surface_centre(mesh) if origin is None else origin)
     if spec.spacings:
-        table, level = dilated_tables(coarse.mesh.centroids, spec.k, spec.spacings)
+        edges = graph.edge_index.numpy() if spec.along_surface else None
+        table, level = dilated_tables(coarse.mesh.centroids, spec.k, spec.spacings, edges)
         graph.neighbor_index = torch.from_numpy(table.astype(np.int32))
         graph.level = torch.from_numpy(level)
     return graph, coarse

@@ -11,6 +11,7 @@ from torch_geometric.data import Batch
 from toothgraph.data.seeding import sample_rng
 from toothgraph.graph.spec import scan_graph
 from toothgraph.inference.carry import carry_up
+from toothgraph.inference.focus import arch_faces
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import LOWER, UNKNOWN_JAW, UPPER, class_to_fdi
@@ -40,43 +41,67 @@ class Prediction:
 
 @torch.inference_mode()
 def predict_mesh(
-    net: SegmentationNet, mesh: Mesh, jaw: int = UNKNOWN_JAW, tessellations: int = TESSELLATIONS
+    net: SegmentationNet,
+    mesh: Mesh,
+    jaw: int = UNKNOWN_JAW,
+    tessellations: int = TESSELLATIONS,
+    focus: bool = True,
 ) -> Prediction:
     """Label every face of a mesh.
 
     The scan is decimated to the size the net works on, several times and differently; the probabilities
     are averaged on the scan's faces. Of a scan with far more faces than that, a coarser base stands in for
-    it, and the average is carried up once. The draws depend on the scan's name alone.
+    it, and the average is carried up once. Where the first look finds teeth on a part of the scan only, the
+    net looks again, at that part. The draws depend on the scan's name alone.
 
     Args:
         net: in evaluation mode.
         mesh: any size; its labels are not looked at.
         jaw: 0 upper, 1 lower, -1 to let the net decide.
         tessellations: how many decimations to average.
+        focus: whether to look again at the part with the teeth.
     """
-    device = next(net.parameters()).device
     surface = mesh.with_labels(None)
     base = decimate(surface, BASE_SHARE * net.config.graph.faces).mesh
-    coarse_meshes, log_probs = [], []
-    for number in range(tessellations):
-        rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
-        graph, decimated = scan_graph(base, net.config.graph, rng)
-        graph.jaw = torch.tensor([jaw])
-        batch = Batch.from_data_list([graph]).to(device)
-        log_probs.append(net(batch, batch.jaw).float().cpu())
-        coarse_meshes.append(decimated.mesh)
-        if decimated.mesh is base:  # small enough to be used as it is: no other tessellation to draw
-            break
+    first = look(net, base, jaw, 0)
+    near = arch_faces(first.coarse, first.log_prob[:, 0].exp().numpy(), base) if focus else None
+    arch = base if near is None else base.part(near)
+    looks = [first] if near is None else []
+    while len(looks) < tessellations and not (looks and looks[-1].coarse is arch):  # else the next would be the same
+        looks.append(look(net, arch, jaw, len(looks)))
     share = 1.0
     if jaw == UNKNOWN_JAW:
-        jaw, share = decide_jaw(torch.cat(log_probs))
-    probs = [restrict_to_jaw(log_prob, jaw).exp().numpy() for log_prob in log_probs]
-    carried = [carry_up(coarse, base, prob) for coarse, prob in zip(coarse_meshes, probs, strict=True)]
-    mean = np.stack(carried).mean(axis=0)
+        jaw, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
+    mean = np.mean([one.carried(arch, jaw) for one in looks], axis=0)  # [F of arch, 33]
+    if near is not None:
+        whole = first.carried(base, jaw)
+        whole[near] = mean
+        mean = whole
     prob = carry_up(base, surface, mean)  # [F, 33]
     best = prob.argmax(axis=1)
     confidence = prob[np.arange(len(best)), best]
     return Prediction(class_to_fdi(best), confidence, jaw, share)
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What a net says of one tessellation: the coarse mesh, and log-probabilities [F', 33] of its faces."""
+
+    coarse: Mesh
+    log_prob: torch.Tensor
+
+    def carried(self, mesh: Mesh, jaw: int) -> np.ndarray:
+        """Probabilities [F, 33] on a finer mesh of the same surface, given the jaw."""
+        return carry_up(self.coarse, mesh, restrict_to_jaw(self.log_prob, jaw).exp().numpy())
+
+
+def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int) -> Look:
+    """Let the net see a mesh, in its plain tessellation (``number`` 0) or a drawn one."""
+    rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
+    graph, decimated = scan_graph(mesh, net.config.graph, rng)
+    graph.jaw = torch.tensor([jaw])
+    batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
+    return Look(decimated.mesh, net(batch, batch.jaw).float().cpu())
 
 
 def decide_jaw(log_prob: torch.Tensor) -> tuple[int, float]:

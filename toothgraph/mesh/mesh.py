@@ -102,6 +102,13 @@ class Mesh:
         length = np.linalg.norm(self._area_normals, axis=1, keepdims=True)
         return self._area_normals / np.maximum(length, 1e-300)
 
+    def part(self, keep: np.ndarray) -> Mesh:
+        """The surface of some of the faces, [F] bool or [F'] indices; it does not remember the file's own."""
+        used, corners = np.unique(self.faces[keep], return_inverse=True)
+        labels = None if self.labels is None else self.labels[keep]
+        faces = corners.reshape(-1, 3)
+        return replace(self, vertices=self.vertices[used], faces=faces, labels=labels, original=None)
+
     def with_labels(self, labels: np.ndarray | None) -> Mesh:
         """The same surface with other face labels."""
         return replace(self, labels=labels)

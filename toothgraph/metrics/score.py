@@ -34,7 +34,7 @@ def score_scan(
         jaw: 0 upper, 1 lower; -1 takes the jaw of the true teeth.
 
     Returns:
-        The five face scores, each a number or None, and the two challenge dictionaries, each four numbers, or
+        The six face scores, each a number or None, and the two challenge dictionaries, each four numbers, or
         None for a scan without true teeth. Ready for JSON.
 
     Raises:

@@ -5,7 +5,7 @@ from toothgraph.nn.edge_conv import FastEdgeConv
 from toothgraph.nn.gather import choose_backend, gather_max, reduce_neighbors, use_backend
 from toothgraph.nn.heads import ProjectionHead, SegmentationHead, restrict_to_jaw
 from toothgraph.nn.knn import knn_edges
-from toothgraph.nn.losses import InfoNCE, info_nce, match_top1, segmentation_loss
+from toothgraph.nn.losses import InfoNCE, boundary_weights, info_nce, match_top1, segmentation_loss
 from toothgraph.nn.model import ContrastiveNet, NetConfig, SegmentationNet
 from toothgraph.nn.pair import PairGeometryConv, pair_features
 from toothgraph.nn.paper import PaperBackbone, PaperHead
@@ -22,6 +22,7 @@ __all__ = [
     "ProjectionHead",
     "SegmentationHead",
     "SegmentationNet",
+    "boundary_weights",
     "choose_backend",
     "gather_max",
     "info_nce",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
+from torch_geometric.utils import scatter
 
 from toothgraph.nn.pair import PairGeometryConv
-from toothgraph.nn.pyramid import NodeNorm, Pyramid, dense, find_levels
+from toothgraph.nn.pyramid import LENGTH, Pyramid, dense, find_levels, node_norm
 
+FACE_SHAPE = 3  # channels of face_shape
 FINEST_SPACING = 0.7  # mm, about the distance of neighbouring faces on a scan of the default size
 
 
@@ -25,10 +28,13 @@ class GeometryBackbone(nn.Module):
         widths: channels per level.
         pair_channels: width of the pair-geometry layer, per level.
         out_channels: D.
+        features: ``pair``; ``shape`` adds :func:`face_shape`; ``coordinates`` takes coordinates and normals alone,
+            and then the embeddings do change with the pose.
+        norm: ``batch`` or ``layer``.
 
     Shapes:
         - input: a batch with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index`` [len(spacings)·k, N],
-          ``level`` [N]
+          ``level`` [N]; for ``shape`` also ``area`` [N] mm² and ``edge_index`` [2, E]
         - output: [N, D]
     """
 
@@ -39,18 +45,43 @@ class GeometryBackbone(nn.Module):
         widths: Sequence[int] = (64, 128, 192, 256),
         pair_channels: int = 32,
         out_channels: int = 96,
+        features: str = "pair",
+        norm: str = "batch",
     ) -> None:
         super().__init__()
+        self.features = features
         self.k = k
         self.num_levels = len(spacings)
         self.out_channels = out_channels
         scales = [2.0 * max(spacing, FINEST_SPACING) for spacing in spacings]
-        self.pair = PairGeometryConv(k, scales, pair_channels)
-        self.inlet = nn.Sequential(NodeNorm(self.pair.out_channels), dense(self.pair.out_channels, widths[0]))
-        self.pyramid = Pyramid(widths)
-        self.outlet = dense(widths[0], out_channels)
+        self.pair = PairGeometryConv(k, scales, pair_channels) if features != "coordinates" else None
+        channels = (self.pair.out_channels if self.pair else 6) + (FACE_SHAPE if features == "shape" else 0)
+        self.inlet = nn.Sequential(node_norm(channels, norm), dense(channels, widths[0], norm))
+        self.pyramid = Pyramid(widths, norm=norm)
+        self.outlet = dense(widths[0], out_channels, norm)
 
     def forward(self, data: Data) -> Tensor:
         levels = find_levels(data, self.k, self.num_levels)
-        x = self.inlet(self.pair(data.pos, data.normal, data.neighbor_index))
-        return self.outlet(self.pyramid(x, levels, data.batch, data.num_graphs))
+        if self.pair is None:
+            x = torch.cat([data.pos / LENGTH, data.normal], dim=1)
+        else:
+            x = self.pair(data.pos, data.normal, data.neighbor_index)
+        if self.features == "shape":
+            x = torch.cat([x, face_shape(data)], dim=1)
+        return self.outlet(self.pyramid(self.inlet(x), levels, data.batch, data.num_graphs))
+
+
+def face_shape(data: Data) -> Tensor:
+    """Area and bend of each face, whatever the pose: [N, 3] log of the area in mm², mean and largest dihedral angle.
+
+    Angles are those between a face and its up to three neighbours in ``edge_index``, in radians; in the mean they
+    count as positive where the surface is convex.
+    """
+    source, target = data.edge_index
+    cosine = (data.normal[source] * data.normal[target]).sum(dim=1).clamp(-1, 1)
+    side = ((data.pos[source] - data.pos[target]) * data.normal[target]).sum(dim=1)  # below its plane: convex
+    angle = torch.where(side < 0, 1.0, -1.0) * torch.acos(cosine)
+    n = data.num_nodes
+    mean = scatter(angle, target, dim=0, dim_size=n, reduce="mean")
+    largest = scatter(angle.abs(), target, dim=0, dim_size=n, reduce="max")
+    return torch.stack([data.area.clamp_min(1e-6).log(), mean, largest], dim=1)

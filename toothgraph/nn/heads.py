@@ -11,9 +11,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import global_max_pool, global_mean_pool
 
 from toothgraph.mesh.numbering import NUM_CLASSES, NUM_POSITIONS
-from toothgraph.nn.pyramid import NodeNorm, Pyramid, dense, find_levels
-
-LENGTH = 20.0  # mm; coordinates are given in it, so that they are of order one
+from toothgraph.nn.pyramid import LENGTH, NodeNorm, Pyramid, dense, find_levels
 
 
 class ProjectionHead(nn.Sequential):
@@ -73,6 +71,9 @@ class SegmentationHead(nn.Module):
         num_levels: levels of the table.
         widths: channels per level.
         dropout: before the last layer.
+        norm: ``batch`` or ``layer``.
+        context: whether a feature of the whole scan is pooled.
+        classes: ``places`` as above, or ``all``: the 33 classes at once.
 
     Shapes:
         - input: ``embedding`` [N, D]; a batch with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index``
@@ -80,18 +81,30 @@ class SegmentationHead(nn.Module):
         - output: [N, 33] log-probabilities
     """
 
-    def __init__(self, in_channels: int, k: int, num_levels: int, widths: Sequence[int], dropout: float = 0.3) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        k: int,
+        num_levels: int,
+        widths: Sequence[int],
+        dropout: float = 0.3,
+        norm: str = "batch",
+        context: bool = True,
+        classes: str = "places",
+    ) -> None:
         super().__init__()
         self.k = k
         self.num_levels = num_levels
-        self.inlet = dense(in_channels + 9, widths[0])
-        self.pyramid = Pyramid(widths, context=True)
+        self.inlet = dense(in_channels + 9, widths[0], norm)
+        self.pyramid = Pyramid(widths, context=context, norm=norm)
         self.classify = nn.Sequential(
-            dense(widths[0] + in_channels, in_channels),
+            dense(widths[0] + in_channels, in_channels, norm),
             nn.Dropout(dropout),
-            nn.Linear(in_channels, NUM_POSITIONS),
+            nn.Linear(in_channels, NUM_POSITIONS if classes == "places" else NUM_CLASSES),
         )
-        self.jaw = nn.Sequential(nn.Linear(2 * in_channels, 64), nn.ReLU(), nn.Linear(64, 2))
+        self.jaw = None
+        if classes == "places":
+            self.jaw = nn.Sequential(nn.Linear(2 * in_channels, 64), nn.ReLU(), nn.Linear(64, 2))
 
     def forward(self, embedding: Tensor, data: Data, jaw: Tensor) -> Tensor:
         batch, size = data.batch, len(jaw)
@@ -99,5 +112,7 @@ class SegmentationHead(nn.Module):
         x = self.inlet(torch.cat([embedding, data.pos / LENGTH, data.normal, code[batch]], dim=1))
         x = self.pyramid(x, find_levels(data, self.k, self.num_levels), batch, size)
         positions = log_softmax(self.classify(torch.cat([x, embedding], dim=1)))
+        if self.jaw is None:
+            return positions
         pooled = [global_max_pool(embedding, batch, size), global_mean_pool(embedding, batch, size)]
         return join_jaw(positions, log_softmax(self.jaw(torch.cat(pooled, dim=1))), batch)

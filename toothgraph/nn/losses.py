@@ -174,6 +174,7 @@ def segmentation_loss(
     *,
     dice_weight: float = 0.5,
     label_smoothing: float = 0.0,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """Cross-entropy plus weighted soft Dice; each averaged per scan, then over scans.
 
@@ -185,6 +186,7 @@ def segmentation_loss(
         batch: [N] scan of each node; one scan by default.
         dice_weight: weight of 1 − Dice.
         label_smoothing: share of the cross-entropy spread evenly over all classes.
+        weight: [N] of each node in the cross-entropy, see :func:`boundary_weights`; all alike by default.
 
     Returns:
         scalar, float32 also for half precision. Zero, with zero gradients, when nothing is labelled.
@@ -192,17 +194,18 @@ def segmentation_loss(
     batch = torch.zeros_like(target) if batch is None else batch
     known = target >= 0
     log_prob = log_prob.to(torch.promote_types(log_prob.dtype, torch.float32))  # half cannot sum a scan
-    log_prob, target, batch = log_prob[known], target[known], batch[known]
+    weight = torch.ones_like(target, dtype=log_prob.dtype) if weight is None else weight
+    log_prob, target, batch, weight = log_prob[known], target[known], batch[known], weight[known]
     if len(target) == 0:
         return log_prob.sum()
     scans, scan = torch.unique(batch, return_inverse=True)
     num_scans, num_classes = len(scans), log_prob.shape[1]
-    size = torch.bincount(scan)
+    size = weight.new_zeros(num_scans).index_add(0, scan, weight)
 
     picked = log_prob.gather(1, target[:, None]).squeeze(1)
     if label_smoothing > 0:
         picked = (1 - label_smoothing) * picked + label_smoothing * log_prob.clamp_min(-20).mean(dim=1)
-    cross_entropy = -(picked / size[scan]).sum() / num_scans
+    cross_entropy = -(weight * picked / size[scan]).sum() / num_scans
     if dice_weight == 0:
         return cross_entropy
 
@@ -216,3 +219,21 @@ def segmentation_loss(
     present = truth > 0
     per_scan = (dice * present).sum(dim=1) / present.sum(dim=1)
     return cross_entropy + dice_weight * (1 - per_scan).mean()
+
+
+def boundary_weights(target: Tensor, edge_index: Tensor, extra: float) -> Tensor:
+    """1 + ``extra`` for the nodes with a neighbour of another known class, 1 for all others.
+
+    Args:
+        target: [N] class indices; -1 unknown.
+        edge_index: [2, E], both directions.
+        extra: weight on top.
+
+    Returns:
+        [N] float32.
+    """
+    source, end = edge_index
+    border = (target[source] != target[end]) & (target[source] >= 0) & (target[end] >= 0)
+    weight = torch.ones(len(target), device=target.device)
+    weight[source[border]] = 1.0 + extra
+    return weight

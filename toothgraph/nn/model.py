@@ -23,6 +23,11 @@ class NetConfig:
         graph: how scans become graphs.
         widths, pair_channels, embedding: see :class:`toothgraph.nn.GeometryBackbone`.
         head_widths: channels per level of the segmentation head.
+        features: ``pair`` (invariant pair geometry), ``shape`` (that, and the area and bend of each face) or
+            ``coordinates`` (coordinates and normals alone).
+        norm: ``batch`` or ``layer``, over nodes.
+        context: whether the head pools a feature of the whole scan.
+        classes: ``places`` (17 places of one jaw, times the jaw) or ``all`` (33 at once, the jaw not told apart).
         projection: contrasted channels in pre-training.
         dropout: in the segmentation head.
         dynamic_k: neighbours of the dynamic graphs of ``paper``.
@@ -35,6 +40,10 @@ class NetConfig:
     pair_channels: int = 32
     embedding: int = 96
     head_widths: tuple[int, ...] = (64, 128, 192, 256)
+    features: str = "pair"
+    norm: str = "batch"
+    context: bool = True
+    classes: str = "places"
     projection: int = 32
     dropout: float = 0.3
     dynamic_k: int = 25
@@ -51,7 +60,10 @@ def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
         return PaperBackbone(config.dynamic_k, config.recompute)
     if config.kind == "geometry":
         graph = config.graph
-        return GeometryBackbone(graph.k, graph.spacings, config.widths, config.pair_channels, config.embedding)
+        return GeometryBackbone(
+            graph.k, graph.spacings, config.widths, config.pair_channels, config.embedding,
+            features=config.features, norm=config.norm,
+        )  # fmt: skip
     raise ConfigError(f'expected a net of kind "geometry" or "paper", got {config.kind!r}')
 
 
@@ -85,7 +97,10 @@ class SegmentationNet(nn.Module):
             self.head = PaperHead(channels, config.dropout)
         else:
             levels = len(config.graph.spacings)
-            self.head = SegmentationHead(channels, config.graph.k, levels, config.head_widths, config.dropout)
+            self.head = SegmentationHead(
+                channels, config.graph.k, levels, config.head_widths, config.dropout,
+                norm=config.norm, context=config.context, classes=config.classes,
+            )  # fmt: skip
 
     def forward(self, data: Data, jaw: Tensor | None = None) -> Tensor:
         if jaw is None:

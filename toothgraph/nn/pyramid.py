@@ -15,6 +15,7 @@ from torch_geometric.nn import global_max_pool, global_mean_pool
 from toothgraph.nn.edge_conv import CrossEdgeConv, FastEdgeConv
 
 SLOPE = 0.2  # of the leaky ReLUs
+LENGTH = 20.0  # mm; coordinates are given in it, so that they are of order one
 
 
 class NodeNorm(nn.BatchNorm1d):
@@ -26,10 +27,15 @@ class NodeNorm(nn.BatchNorm1d):
         return super().forward(x)
 
 
-def dense(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Linear, batch norm, leaky ReLU: [N, C_in] to [N, C_out]."""
+def node_norm(channels: int, norm: str = "batch") -> nn.Module:
+    """A norm of node features [N, C]: ``batch``, over the nodes, or ``layer``, over the channels of each."""
+    return NodeNorm(channels) if norm == "batch" else nn.LayerNorm(channels)
+
+
+def dense(in_channels: int, out_channels: int, norm: str = "batch") -> nn.Sequential:
+    """Linear, norm, leaky ReLU: [N, C_in] to [N, C_out]."""
     return nn.Sequential(
-        nn.Linear(in_channels, out_channels), NodeNorm(out_channels), nn.LeakyReLU(SLOPE, inplace=True)
+        nn.Linear(in_channels, out_channels), node_norm(out_channels, norm), nn.LeakyReLU(SLOPE, inplace=True)
     )
 
 
@@ -74,10 +80,10 @@ def find_levels(data: Data, k: int, num_levels: int) -> Levels:
 class ResidualEdgeConv(nn.Module):
     """``x + act(norm(EdgeConv(x)))``. Shapes: ``x`` [N, C], ``neighbor_index`` [k, N] to [N, C]."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: str = "batch") -> None:
         super().__init__()
         self.conv = FastEdgeConv(channels, channels)
-        self.norm = NodeNorm(channels)
+        self.norm = node_norm(channels, norm)
 
     def forward(self, x: Tensor, neighbor_index: Tensor) -> Tensor:
         return x + F.leaky_relu(self.norm(self.conv(x, neighbor_index=neighbor_index)), SLOPE)
@@ -95,10 +101,10 @@ class Chain(nn.ModuleList):
 class Step(nn.Module):
     """From one level to the next, finer or coarser: ``act(norm(CrossEdgeConv))``."""
 
-    def __init__(self, source_channels: int, target_channels: int, out_channels: int) -> None:
+    def __init__(self, source_channels: int, target_channels: int, out_channels: int, norm: str = "batch") -> None:
         super().__init__()
         self.conv = CrossEdgeConv(source_channels, target_channels, out_channels)
-        self.norm = NodeNorm(out_channels)
+        self.norm = node_norm(out_channels, norm)
 
     def forward(self, source: Tensor, target: Tensor, neighbor_index: Tensor) -> Tensor:
         return F.leaky_relu(self.norm(self.conv(source, target, neighbor_index)), SLOPE)
@@ -113,20 +119,21 @@ class Pyramid(nn.Module):
         widths: channels per level, finest first.
         depth: EdgeConv blocks at each coarse level on the way down; one more follows on the way up.
         context: add a pooled feature of the whole scan at the coarsest level.
+        norm: see :func:`node_norm`.
 
     Shapes:
         - input: ``x`` [N, widths[0]], levels of the batch, ``batch`` [N], number of scans
         - output: [N, widths[0]]
     """
 
-    def __init__(self, widths: Sequence[int], depth: int = 2, context: bool = False) -> None:
+    def __init__(self, widths: Sequence[int], depth: int = 2, context: bool = False, norm: str = "batch") -> None:
         super().__init__()
-        self.entry = ResidualEdgeConv(widths[0])
+        self.entry = ResidualEdgeConv(widths[0], norm)
         pairs = list(pairwise(widths))
-        self.down = nn.ModuleList(Step(fine, fine, coarse) for fine, coarse in pairs)
-        self.deep = nn.ModuleList(Chain(ResidualEdgeConv(coarse) for _ in range(depth)) for _, coarse in pairs)
-        self.up = nn.ModuleList(Step(coarse, fine, fine) for fine, coarse in pairs)
-        self.after = nn.ModuleList(ResidualEdgeConv(fine) for fine, _ in pairs)
+        self.down = nn.ModuleList(Step(fine, fine, coarse, norm) for fine, coarse in pairs)
+        self.deep = nn.ModuleList(Chain(ResidualEdgeConv(coarse, norm) for _ in range(depth)) for _, coarse in pairs)
+        self.up = nn.ModuleList(Step(coarse, fine, fine, norm) for fine, coarse in pairs)
+        self.after = nn.ModuleList(ResidualEdgeConv(fine, norm) for fine, _ in pairs)
         self.context = nn.Linear(2 * widths[-1], widths[-1]) if context else None
 
     def forward(self, x: Tensor, levels: Levels, batch: Tensor, size: int) -> Tensor:

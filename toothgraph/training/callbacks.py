@@ -55,7 +55,7 @@ class MetricsTable(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if trainer.global_step % self.every == 0:
-            rate = trainer.optimizers[0].param_groups[0]["lr"]
+            rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
             self._add(trainer, {"train_loss": float(outputs["loss"]), "lr": rate})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -111,6 +111,49 @@ class Checkpoints(pl.Callback):
         if value > self.best:
             self.best = value
             self.save(trainer, BEST)
+
+
+class WeightAverage(pl.Callback):
+    """Keeps a moving average of a net; validation and the model file take that one.
+
+    Must stand before :class:`MetricsTable` and :class:`Checkpoints`. Of a checkpoint, the net is the trained one and
+    the average this callback's state, so a resumed run goes on with both.
+
+    Args:
+        net: what is trained.
+        decay: share of the average that stays at each step.
+    """
+
+    def __init__(self, net: torch.nn.Module, decay: float) -> None:
+        self.net, self.decay = net, decay
+        self.average: dict[str, torch.Tensor] = {}
+        self._aside: dict[str, torch.Tensor] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"average": self.average}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.average = state_dict["average"]
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        for name, tensor in self.net.state_dict().items():
+            known = self.average.get(name)
+            if known is None or not tensor.is_floating_point():  # counts of batches are not averaged
+                self.average[name] = tensor.clone()
+            else:
+                self.average[name] = known.to(tensor.device).lerp_(tensor, 1 - self.decay)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._aside = {name: tensor.clone() for name, tensor in self.net.state_dict().items()}
+        self.net.load_state_dict(self.average)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.net.load_state_dict(self._aside)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.net.load_state_dict(self.average)
 
 
 class GentleStop(pl.Callback):

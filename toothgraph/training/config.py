@@ -36,6 +36,7 @@ class TrainingConfig:
         epochs: passes over the scans; where given, it sets the steps.
         batch: scans per step.
         variants: tessellations per scan.
+        bases: how many of them stand on a model base, see :func:`toothgraph.mesh.base.with_base`.
         lr: highest learning rate.
         weight_decay: of the weights; biases and norms do not decay.
         optimizer: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
@@ -55,6 +56,7 @@ class TrainingConfig:
     epochs: int | None = None
     batch: int = 2
     variants: int = 3
+    bases: int = 1
     lr: float = 2e-3
     weight_decay: float = 1e-2
     optimizer: str = "adamw"
@@ -94,7 +96,10 @@ class FinetuneConfig(TrainingConfig):
     Attributes:
         label_fraction: share of the training patients whose labels are used.
         dice_weight, label_smoothing: see :func:`toothgraph.nn.segmentation_loss`.
-        crop_probability, jaw_dropout: see :class:`toothgraph.data.LabelledGraphs`.
+        boundary_weight: extra weight of the nodes at a border in the cross-entropy.
+        backbone_rate: learning rate of the backbone, as a share of ``lr``.
+        average: decay of the moving average of the weights, which then is what is validated and saved; 0 for none.
+        crop_probability, jaw_dropout, missing_probability: see :class:`toothgraph.data.LabelledGraphs`.
         augmentation: how far a scan is moved.
     """
 
@@ -103,9 +108,15 @@ class FinetuneConfig(TrainingConfig):
     label_fraction: float = 1.0
     dice_weight: float = 0.5
     label_smoothing: float = 0.0
+    boundary_weight: float = 0.0
+    backbone_rate: float = 1.0
+    average: float = 0.0
     crop_probability: float = 0.3
     jaw_dropout: float = 0.5
-    augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=20.0, mirror=0.5))
+    missing_probability: float = 0.3
+    augmentation: Augmentation = field(
+        default_factory=lambda: Augmentation(rotation=20.0, scale=0.15, stretch=0.1, elastic=1.0, mirror=0.5)
+    )
 
 
 _PAPER_NET = NetConfig(kind="paper", graph=GraphSpec(faces=20_000, k=0, spacings=()), dropout=0.4)
@@ -116,7 +127,7 @@ PRETRAIN_PRESETS = {
     # He et al., MIDL 2022, section 3: 20 epochs, batches of 4 scans, 10,000 faces per view.
     "paper": PretrainConfig(
         net=_PAPER_NET, epochs=20, batch=4, lr=1e-3, weight_decay=1e-4, optimizer="adam", schedule="decay",
-        clip=0.0, temperature=0.4, normalize=False, symmetric=False, exclude_radius=0.0,
+        bases=0, clip=0.0, temperature=0.4, normalize=False, symmetric=False, exclude_radius=0.0,
         views=ViewOptions(min_share=0.4, max_share=0.7, augmentation=_STILL),
     ),
 }  # fmt: skip
@@ -126,7 +137,7 @@ FINETUNE_PRESETS = {
     "paper": FinetuneConfig(
         net=_PAPER_NET, epochs=400, batch=4, variants=1, lr=0.1, weight_decay=1e-4, optimizer="sgd",
         schedule="cosine", clip=0.0, dice_weight=0.0, label_smoothing=0.2, crop_probability=0.0,
-        jaw_dropout=0.0, augmentation=replace(_STILL, rotation=0.0),
+        bases=0, jaw_dropout=0.0, missing_probability=0.0, augmentation=replace(_STILL, rotation=0.0),
     ),
 }  # fmt: skip
 
@@ -151,15 +162,24 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
 
 
 _AT_LEAST_1 = ("steps", "epochs", "batch", "variants", "checkpoint_every", "validate_every", "log_every")
-_AT_LEAST_0 = ("seed", "workers", "weight_decay", "clip", "dice_weight", "exclude_radius")
-_ABOVE_0 = ("lr", "temperature")
-_SHARES = ("val_fraction", "label_fraction", "label_smoothing", "crop_probability", "jaw_dropout")
+_AT_LEAST_0 = ("seed", "workers", "bases", "weight_decay", "clip", "dice_weight", "exclude_radius", "boundary_weight")
+_ABOVE_0 = ("lr", "temperature", "backbone_rate")
+_SHARES = (
+    *("val_fraction", "label_fraction", "label_smoothing"),
+    *("crop_probability", "jaw_dropout", "missing_probability"),
+)
 _CHOICES = {
     "optimizer": ("adamw", "adam", "sgd"),
     "schedule": ("warmup", "cosine", "decay"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("32", "bf16", "16"),
     "negatives": ("scan", "batch"),
+}
+
+_NET_CHOICES = {
+    "features": ("pair", "shape", "coordinates"),
+    "norm": ("batch", "layer"),
+    "classes": ("places", "all"),
 }
 
 
@@ -175,6 +195,8 @@ def _check_range(config: TrainingConfig) -> None:
         for name in names:
             if name in values and not fits(values[name]):
                 raise ConfigError(f"expected {name} of {wanted}, got {values[name]}")
+    if not 0 <= values.get("average", 0.0) < 1:
+        raise ConfigError(f"expected average of at least 0 and below 1, got {values['average']}")
     if values.get("label_fraction") == 0:
         raise ConfigError("expected label_fraction above 0 and up to 1, got 0")
     check_net(config.net)
@@ -190,6 +212,9 @@ def check_net(net: NetConfig) -> None:
         ConfigError: which says what is wrong.
     """
     graph, levels = net.graph, len(net.graph.spacings)
+    for name, choices in _NET_CHOICES.items():
+        if getattr(net, name) not in choices:
+            raise ConfigError(f"net: expected {name} to be one of {', '.join(choices)}, got {getattr(net, name)!r}")
     if graph.faces < 50:
         raise ConfigError(f"expected scans of at least 50 faces, got faces = {graph.faces}")
     counts = {"embedding": net.embedding, "pair_channels": net.pair_channels, "projection": net.projection}

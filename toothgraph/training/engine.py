@@ -22,7 +22,7 @@ from toothgraph import provenance
 from toothgraph.data.loading import StepLoader, StepSampler
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.nn.model import ContrastiveNet, SegmentationNet
-from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable
+from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable, WeightAverage
 from toothgraph.training.checkpoint import MODEL_FILE, save_model
 from toothgraph.training.config import TrainingConfig
 from toothgraph.training.run_folder import is_finished, log_to, open_run, read_checkpoint
@@ -51,13 +51,13 @@ def rate_factor(schedule: str, step: int, steps: int) -> float:
 
 
 def make_optimizer(net: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """The optimiser; biases and norms (tensors of one dimension) do not decay."""
-    weights = [p for p in net.parameters() if p.requires_grad and p.dim() > 1]
-    others = [p for p in net.parameters() if p.requires_grad and p.dim() <= 1]
-    groups = [
-        {"params": weights, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    """The optimiser; biases and norms (tensors of one dimension) do not decay, a backbone may learn more slowly."""
+    groups = []
+    for rate, part in rates(net, config).items():
+        weights = [p for p in part if p.requires_grad and p.dim() > 1]
+        others = [p for p in part if p.requires_grad and p.dim() <= 1]
+        groups.append({"params": weights, "weight_decay": config.weight_decay, "lr": rate})
+        groups.append({"params": others, "weight_decay": 0.0, "lr": rate})
     if config.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=0.9)
     if config.optimizer == "adam":
@@ -65,6 +65,15 @@ def make_optimizer(net: torch.nn.Module, config: TrainingConfig) -> torch.optim.
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=config.lr)
     raise ConfigError(f'expected an optimizer of "adamw", "adam" or "sgd", got {config.optimizer!r}')
+
+
+def rates(net: torch.nn.Module, config: TrainingConfig) -> dict[float, list[torch.nn.Parameter]]:
+    """The parameters by their highest learning rate."""
+    parts: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in net.named_parameters():
+        slower = getattr(config, "backbone_rate", 1.0) if name.startswith("backbone.") else 1.0
+        parts.setdefault(config.lr * slower, []).append(parameter)
+    return parts
 
 
 class Task(pl.LightningModule):
@@ -205,8 +214,10 @@ def make_trainer(task: Task, out: Path) -> tuple[pl.Trainer, GentleStop]:
     config = task.config
     bar = sys.stderr.isatty()
     stop = GentleStop()
+    average = getattr(config, "average", 0.0)
     callbacks = [
         stop,
+        *([WeightAverage(task.net, average)] if average else []),
         MetricsTable(out, list(task.val_columns), config.log_every, say=not bar),
         Checkpoints(out, config.checkpoint_every, task.monitor),
         *([TQDMProgressBar()] if bar else []),

@@ -20,7 +20,7 @@ from toothgraph.errors import DataError
 from toothgraph.mesh.numbering import class_to_fdi
 from toothgraph.metrics import class_scores, confusion
 from toothgraph.nn.heads import restrict_to_jaw
-from toothgraph.nn.losses import segmentation_loss
+from toothgraph.nn.losses import boundary_weights, segmentation_loss
 from toothgraph.nn.model import SegmentationNet
 from toothgraph.training.checkpoint import load_backbone, make_net, read_model
 from toothgraph.training.config import FinetuneConfig
@@ -43,12 +43,14 @@ class FinetuneTask(Task):
     config: FinetuneConfig
 
     def _loss(self, log_prob: Tensor, batch: Batch) -> Tensor:
+        extra = self.config.boundary_weight
         return segmentation_loss(
             log_prob,
             batch.y,
             batch.batch,
             dice_weight=self.config.dice_weight,
             label_smoothing=self.config.label_smoothing,
+            weight=boundary_weights(batch.y, batch.edge_index, extra) if extra else None,
         )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -126,7 +128,14 @@ def finetune(
     task = FinetuneTask(
         net,
         config,
-        LabelledGraphs(train, config.seed, config.augmentation, config.crop_probability, config.jaw_dropout),
+        LabelledGraphs(
+            train,
+            config.seed,
+            config.augmentation,
+            config.crop_probability,
+            config.jaw_dropout,
+            config.missing_probability,
+        ),
         LabelledGraphs(plain_only(val), config.seed + 1, _STILL, 0.0, 0.0),
         collate,
     )

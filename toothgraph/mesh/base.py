@@ -1,0 +1,71 @@
+"""A model base under a scan: what laboratory software adds, and training scans often lack."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+from toothgraph.mesh.mesh import Mesh
+
+DEPTH = (1.0, 12.0)  # mm from the lowest point of the scan to the base
+FLARE = (0.0, 0.3)  # how much wider than the scan's border the base is
+OPEN = 0.1  # a surface whose area vector is a smaller share of its area is closed, or has no side to stand on
+
+
+def with_base(mesh: Mesh, rng: np.random.Generator) -> Mesh:
+    """The scan with walls from its outer border down to a plane, and in half of the draws a bottom.
+
+    Down is against the area vector (the sum of normals by area): it points to the bite in every scan that is
+    open below. The new faces are gingiva.
+
+    Args:
+        mesh: any scan; one that is closed, or has no border, comes back as it is.
+        rng: draws depth, flare and bottom.
+    """
+    area_vector = (mesh.areas[:, None] * mesh.normals).sum(axis=0)
+    edges = outer_border(mesh)
+    if len(edges) < 3 or np.linalg.norm(area_vector) < OPEN * mesh.areas.sum():
+        return mesh
+    up = area_vector / np.linalg.norm(area_vector)
+    border, ends = np.unique(edges, return_inverse=True)
+    start, end = ends.reshape(-1, 2).T  # into `border`
+    points = mesh.vertices[border]
+    centre = points.mean(axis=0)
+    flat = points - centre - ((points - centre) @ up)[:, None] * up
+    bottom = (mesh.vertices - centre) @ up
+    middle = centre + (bottom.min() - rng.uniform(*DEPTH)) * up
+    foot = middle + (1 + rng.uniform(*FLARE)) * flat
+
+    first = len(mesh.vertices)
+    low_start, low_end = first + start, first + end
+    top_start, top_end = edges.T
+    faces = [mesh.faces, np.stack([top_end, top_start, low_start], 1), np.stack([top_end, low_start, low_end], 1)]
+    if rng.uniform() < 0.5:
+        faces.append(np.stack([low_end, low_start, np.full(len(edges), first + len(border))], 1))
+    else:
+        middle = foot[0]  # no face uses it
+    joined = np.concatenate(faces)
+    added = np.zeros(len(joined) - len(mesh.faces), dtype=np.int64)
+    return replace(
+        mesh,
+        vertices=np.concatenate([mesh.vertices, foot, middle[None]]),
+        faces=joined,
+        labels=None if mesh.labels is None else np.concatenate([mesh.labels, added]),
+        original=None,
+    )
+
+
+def outer_border(mesh: Mesh) -> np.ndarray:
+    """The longest of the borders of a mesh. [E, 2] vertices, each edge in the direction its face has it."""
+    edges = mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    key = edges.min(axis=1) * len(mesh.vertices) + edges.max(axis=1)
+    _, where, count = np.unique(key, return_inverse=True, return_counts=True)
+    border = edges[count[where] == 1]
+    n = len(mesh.vertices)
+    _, piece = connected_components(csr_matrix((np.ones(len(border)), border.T), shape=(n, n)), directed=False)
+    lengths = np.linalg.norm(np.subtract(*mesh.vertices[border].swapaxes(0, 1)), axis=1)
+    total = np.bincount(piece[border[:, 0]], weights=lengths) if len(border) else np.zeros(1)
+    return border[piece[border[:, 0]] == total.argmax()]
