@@ -12,6 +12,7 @@ from toothgraph.data.seeding import sample_rng
 from toothgraph.graph.spec import scan_graph
 from toothgraph.inference.carry import carry_up
 from toothgraph.inference.focus import arch_faces
+from toothgraph.inference.pose import OWN_FRAME, best_view, candidate_frames
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import LOWER, UNKNOWN_JAW, UPPER, class_to_fdi
@@ -45,9 +46,11 @@ def predict_mesh(
     mesh: Mesh,
     jaw: int = UNKNOWN_JAW,
     tessellations: int = TESSELLATIONS,
+    *,
+    orient: bool = True,
     focus: bool = True,
 ) -> Prediction:
-    """Label every face of a mesh.
+    """Label every face of a mesh, however it lies.
 
     The scan is decimated to the size the net works on, several times and differently; the probabilities
     are averaged on the scan's faces. Of a scan with far more faces than that, a coarser base stands in for
@@ -59,16 +62,21 @@ def predict_mesh(
         mesh: any size; its labels are not looked at.
         jaw: 0 upper, 1 lower, -1 to let the net decide.
         tessellations: how many decimations to average.
+        orient: whether to look for the frame the net knows; else the scan must lie in it.
         focus: whether to look again at the part with the teeth.
     """
     surface = mesh.with_labels(None)
     base = decimate(surface, BASE_SHARE * net.config.graph.faces).mesh
-    first = look(net, base, jaw, 0)
+    first = look(net, base, jaw, 0, candidate_frames(base) if orient else OWN_FRAME)
     near = arch_faces(first.coarse, first.log_prob[:, 0].exp().numpy(), base) if focus else None
-    arch = base if near is None else base.part(near)
-    looks = [first] if near is None else []
-    while len(looks) < tessellations and not (looks and looks[-1].coarse is arch):  # else the next would be the same
-        looks.append(look(net, arch, jaw, len(looks)))
+    if near is None:
+        arch, looks = base, [first]
+    else:
+        arch = base.part(near)
+        again = np.concatenate([first.frame[None], candidate_frames(arch)]) if orient else OWN_FRAME
+        looks = [look(net, arch, jaw, 0, again)]
+    while len(looks) < tessellations and looks[-1].coarse is not arch:  # of a small scan the next would be the same
+        looks.append(look(net, arch, jaw, len(looks), looks[0].frame[None]))
     share = 1.0
     if jaw == UNKNOWN_JAW:
         jaw, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
@@ -85,23 +93,30 @@ def predict_mesh(
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What a net says of one tessellation: the coarse mesh, and log-probabilities [F', 33] of its faces."""
+    """What a net says of one tessellation.
+
+    Attributes:
+        coarse: F' faces.
+        log_prob: [F', 33].
+        frame: [3, 3], the rotation the scan was turned by.
+    """
 
     coarse: Mesh
     log_prob: torch.Tensor
+    frame: np.ndarray
 
     def carried(self, mesh: Mesh, jaw: int) -> np.ndarray:
         """Probabilities [F, 33] on a finer mesh of the same surface, given the jaw."""
         return carry_up(self.coarse, mesh, restrict_to_jaw(self.log_prob, jaw).exp().numpy())
 
 
-def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int) -> Look:
-    """Let the net see a mesh, in its plain tessellation (``number`` 0) or a drawn one."""
+def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int, frames: np.ndarray) -> Look:
+    """Let the net see a mesh in its plain tessellation (``number`` 0) or a drawn one, in the best of some frames."""
     rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
     graph, decimated = scan_graph(mesh, net.config.graph, rng)
-    graph.jaw = torch.tensor([jaw])
     batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
-    return Look(decimated.mesh, net(batch, batch.jaw).float().cpu())
+    view = best_view(net, batch, torch.tensor([jaw], device=batch.pos.device), frames)
+    return Look(decimated.mesh, view.log_prob.float().cpu(), view.frame)
 
 
 def decide_jaw(log_prob: torch.Tensor) -> tuple[int, float]:

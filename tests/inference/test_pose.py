@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+from torch_geometric.data import Batch
+
+from toothgraph import load_model
+from toothgraph.graph.spec import scan_graph
+from toothgraph.inference.pose import best_view, candidate_frames, certainty, views
+from toothgraph.inference.predict import predict_mesh
+from toothgraph.mesh.frame import turned
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.synthetic import synthetic_arch
+from toothgraph.nn import NetConfig, SegmentationNet
+from toothgraph.nn.heads import join_places
+
+
+def test_certainty_by_hand() -> None:
+    prob = torch.full((3, 33), 0.0)
+    prob[0, 0] = 1.0  # gingiva: no tooth to be sure of
+    prob[1, 3], prob[1, 19] = 0.5, 0.5  # one place, both jaws
+    prob[2, 1], prob[2, 2], prob[2, 0] = 0.7, 0.2, 0.1
+    area = torch.tensor([2.0, 1.0, 1.0])
+    assert certainty(prob.log(), area) == pytest.approx((1.0 + 0.5) / 4)
+    assert certainty(prob[:1].log(), area[:1]) == 0
+
+
+def test_join_places() -> None:
+    log_prob = torch.randn(5, 33).log_softmax(dim=1)
+    places = join_places(log_prob).exp()
+    torch.testing.assert_close(places.sum(dim=1), torch.ones(5))
+    torch.testing.assert_close(places[:, 4], log_prob.exp()[:, [4, 20]].sum(dim=1))
+
+
+def test_candidates_begin_with_the_scans_own_frame(arch: Mesh) -> None:
+    frames = candidate_frames(arch)
+    assert frames.shape == (9, 3, 3)
+    np.testing.assert_array_equal(frames[0], np.eye(3))
+    turn = Rotation.random(random_state=2).as_matrix()
+    there = candidate_frames(turned(arch, turn))[1:]
+    # among the candidates of a turned scan is one near each candidate of the scan as it was
+    angles = [[Rotation.from_matrix(a @ turn @ b.T).magnitude() for a in there] for b in frames[1:]]
+    assert np.degrees(np.min(angles, axis=1)).max() < 23
+
+
+@pytest.mark.parametrize("change", [{}, {"features": "coordinates"}, {"kind": "paper"}])
+def test_in_frames_is_the_net_on_the_turned_scan(net: SegmentationNet, arch: Mesh, change: dict[str, str]) -> None:
+    torch.manual_seed(0)
+    other = SegmentationNet(NetConfig(**{**vars(net.config), "dynamic_k": 5, **change})).eval()
+    turn = Rotation.random(random_state=3).as_matrix()
+    jaw = torch.tensor([0])
+    graph = scan_graph(arch, net.config.graph)[0]
+    with torch.inference_mode():
+        rotations = torch.from_numpy(np.stack([np.eye(3), turn])).float()
+        here, there = other.in_frames(Batch.from_data_list([graph]), rotations, jaw)
+        torch.testing.assert_close(here, other(Batch.from_data_list([graph]), jaw), atol=1e-4, rtol=1e-4)
+        moved = graph.clone()
+        moved.pos, moved.normal = graph.pos @ rotations[1].T, graph.normal @ rotations[1].T
+        moved.x = (graph.x.view(-1, 5, 3) @ rotations[1].T).flatten(1)
+        expected = other(Batch.from_data_list([moved]), jaw)
+        torch.testing.assert_close(there, expected, atol=2e-3, rtol=2e-3)
+        assert not torch.allclose(here, there, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def trained() -> SegmentationNet:
+    return load_model()
+
+
+@pytest.mark.parametrize("jaw", [0, 1])
+def test_an_arch_is_recognised_however_it_lies(trained: SegmentationNet, jaw: int) -> None:
+    mesh = synthetic_arch(5, jaw=jaw, faces=8000)
+    upright = predict_mesh(trained, mesh, jaw, 1)
+    assert (upright.labels == mesh.labels).mean() > 0.75
+    for turn in (Rotation.from_euler("y", 170, degrees=True).as_matrix(), Rotation.random(random_state=0).as_matrix()):
+        lying = predict_mesh(trained, turned(mesh, turn), jaw, 1)
+        assert (lying.labels == upright.labels).mean() > 0.93
+        blind = predict_mesh(trained, turned(mesh, turn), jaw, 1, orient=False)
+        assert (blind.labels == upright.labels).mean() < 0.9
+
+
+def test_the_frame_is_corrected_by_the_teeth_found(trained: SegmentationNet) -> None:
+    mesh = synthetic_arch(5, jaw=0, faces=6000)
+    batch, jaw = Batch.from_data_list([scan_graph(mesh, trained.config.graph)[0]]), torch.tensor([0])
+    off = Rotation.from_euler("y", 30, degrees=True).as_matrix()
+    behind = Rotation.from_euler("y", 180, degrees=True).as_matrix()
+    with torch.inference_mode():
+        alone = best_view(trained, batch, jaw, off[None])
+        np.testing.assert_array_equal(alone.frame, off)  # a single frame is meant
+        wrong, right = views(trained, batch, jaw, np.stack([behind, off]))
+        assert right.agrees and not wrong.agrees
+        view = best_view(trained, batch, jaw, np.stack([behind, off]))
+    assert view.sure >= alone.sure == right.sure
+    assert np.degrees(Rotation.from_matrix(view.frame).magnitude()) < 15
