@@ -8,7 +8,7 @@ from torch_geometric.data import Batch
 
 from toothgraph import load_model
 from toothgraph.graph.spec import scan_graph
-from toothgraph.inference.pose import best_view, candidate_frames, certainty, views
+from toothgraph.inference.pose import Viewer, candidate_frames, certainty
 from toothgraph.inference.predict import predict_mesh
 from toothgraph.mesh.frame import turned
 from toothgraph.mesh.mesh import Mesh
@@ -46,7 +46,9 @@ def test_candidates_begin_with_the_scans_own_frame(arch: Mesh) -> None:
 
 
 @pytest.mark.parametrize("change", [{}, {"features": "coordinates"}, {"kind": "paper"}])
-def test_in_frames_is_the_net_on_the_turned_scan(net: SegmentationNet, arch: Mesh, change: dict[str, str]) -> None:
+def test_in_any_frame_it_is_the_net_on_the_turned_scan(
+    net: SegmentationNet, arch: Mesh, change: dict[str, str]
+) -> None:
     torch.manual_seed(0)
     other = SegmentationNet(NetConfig(**{**vars(net.config), "dynamic_k": 5, **change})).eval()
     turn = Rotation.random(random_state=3).as_matrix()
@@ -54,7 +56,8 @@ def test_in_frames_is_the_net_on_the_turned_scan(net: SegmentationNet, arch: Mes
     graph = scan_graph(arch, net.config.graph)[0]
     with torch.inference_mode():
         rotations = torch.from_numpy(np.stack([np.eye(3), turn])).float()
-        here, there = other.in_frames(Batch.from_data_list([graph]), rotations, jaw)
+        say = other.in_any_frame(Batch.from_data_list([graph]), jaw)
+        here, there = say(rotations[0]), say(rotations[1])
         torch.testing.assert_close(here, other(Batch.from_data_list([graph]), jaw), atol=1e-4, rtol=1e-4)
         moved = graph.clone()
         moved.pos, moved.normal = graph.pos @ rotations[1].T, graph.normal @ rotations[1].T
@@ -83,14 +86,25 @@ def test_an_arch_is_recognised_however_it_lies(trained: SegmentationNet, jaw: in
 
 def test_the_frame_is_corrected_by_the_teeth_found(trained: SegmentationNet) -> None:
     mesh = synthetic_arch(5, jaw=0, faces=6000)
-    batch, jaw = Batch.from_data_list([scan_graph(mesh, trained.config.graph)[0]]), torch.tensor([0])
+    batch = Batch.from_data_list([scan_graph(mesh, trained.config.graph)[0]])
     off = Rotation.from_euler("y", 30, degrees=True).as_matrix()
     behind = Rotation.from_euler("y", 180, degrees=True).as_matrix()
     with torch.inference_mode():
-        alone = best_view(trained, batch, jaw, off[None])
-        np.testing.assert_array_equal(alone.frame, off)  # a single frame is meant
-        wrong, right = views(trained, batch, jaw, np.stack([behind, off]))
-        assert right.agrees and not wrong.agrees
-        view = best_view(trained, batch, jaw, np.stack([behind, off]))
-    assert view.sure >= alone.sure == right.sure
-    assert np.degrees(Rotation.from_matrix(view.frame).magnitude()) < 15
+        viewer = Viewer(trained, batch, 0)
+        assert viewer.view(behind).off > 120 and 15 < viewer.view(off).off < 45
+        settled = viewer.settled(off)
+        assert settled.off < 10 and np.degrees(Rotation.from_matrix(settled.frame).magnitude()) < 15
+        np.testing.assert_array_equal(viewer.settled(behind).frame, behind)  # what asks for so much is not followed
+        np.testing.assert_array_equal(viewer.best(np.stack([behind, off])).frame, settled.frame)
+        np.testing.assert_array_equal(viewer.best(behind[None]).frame, behind)
+
+
+def test_without_teeth_the_most_certain_frame_is_taken(net: SegmentationNet, arch: Mesh) -> None:
+    viewer = Viewer(net, Batch.from_data_list([scan_graph(arch, net.config.graph)[0]]), 0)
+    frames = candidate_frames(arch)
+    with torch.inference_mode():
+        found, all_views = viewer.best(frames), [viewer.settled(frame) for frame in frames]
+    if min(view.off for view in all_views) >= 20:
+        assert found.sure == max(view.sure for view in all_views)
+    else:
+        assert found.off < 20

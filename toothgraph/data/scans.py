@@ -22,6 +22,9 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.palette import Palette
 from toothgraph.mesh.read import read_mesh
 
+NOISE = (0.01, 0.06)  # mm, of a scanner: some are smoother than others
+SPREAD = 0.35  # of the sizes of tessellations: other scanners' meshes are finer or coarser on the teeth
+
 _log = logging.getLogger("toothgraph")
 
 
@@ -61,7 +64,8 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
     for number in range(variants):
         rng = sample_rng(seed, 0, mesh.scan_id, 1000 + number) if number else None
         based = mesh if rng is None or number < variants - bases else with_base(mesh, rng)
-        graphs.append(scan_graph(based, spec, rng, origin)[0])
+        noise = rng.uniform(*NOISE) if rng else 0.0
+        graphs.append(scan_graph(based, spec, rng, origin, SPREAD, noise)[0])
     return Scan(mesh.scan_id, graphs)
 
 

@@ -15,14 +15,26 @@ from toothgraph.nn.heads import join_places
 from toothgraph.nn.model import SegmentationNet
 
 OWN_FRAME = np.eye(3)[None]  # as the scan lies
-AGREE = 60.0  # degrees between a frame and the one its teeth ask for; wrong frames have nearly 180
+# Degrees between a frame and the one its teeth ask for, which from behind are nearly 180:
+SETTLED = 8.0  # less is not corrected
+AGREED = 20.0  # less makes the frame right
+AGREE = 60.0  # more is not followed
+CORRECTIONS = 3
+UPRIGHT = 0.3  # least cosine between y and where the surface opens to
 TURNS = 8  # frames about each direction the bite may be in; the net is sure within about 40° of the right one
 
 
-def candidate_frames(mesh: Mesh) -> np.ndarray:
-    """Rotations into frames the scan may be meant to stand in, its own first. [K, 3, 3]."""
-    turns = [frames_about(up, TURNS) for up in bite_directions(mesh)]
-    return np.concatenate([OWN_FRAME, *turns])
+def candidate_frames(mesh: Mesh, first: np.ndarray = OWN_FRAME[0]) -> np.ndarray:
+    """Rotations into frames the scan may be meant to stand in. [K, 3, 3].
+
+    Args:
+        mesh: the scan.
+        first: [3, 3], the frame to begin with, by default the scan's own; left out where it stands the bite down.
+    """
+    bite = bite_directions(mesh)
+    turns = [frames_about(up, TURNS) for up in bite]
+    upright = len(bite) > 1 or (first @ bite[0])[1] > UPRIGHT
+    return np.concatenate([first[None], *turns] if upright else turns)
 
 
 def certainty(log_prob: Tensor, area: Tensor) -> float:
@@ -57,38 +69,54 @@ class View:
     asked: np.ndarray | None
 
     @property
-    def agrees(self) -> bool:
-        """Whether the teeth ask for nearly this frame."""
+    def off(self) -> float:
+        """Degrees from the frame the teeth ask for; 180 where they ask for none."""
         if self.asked is None:
-            return False
+            return 180.0
         cosine = (np.trace(self.asked @ self.frame.T) - 1) / 2
-        return bool(cosine > np.cos(np.radians(AGREE)))
+        return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
 
 
-def views(net: SegmentationNet, batch: Batch, jaw: Tensor, frames: np.ndarray) -> list[View]:
-    """The scan of a batch of one in each of the frames [K, 3, 3]."""
-    pos, found = batch.pos.cpu().numpy(), []
-    for frame, log_prob in zip(frames, net.in_frames(batch, torch.from_numpy(frames).to(batch.pos), jaw), strict=True):
-        place = join_places(log_prob).argmax(dim=1).cpu().numpy()
-        found.append(View(frame, log_prob, certainty(log_prob, batch.area), rotation_to_places(pos, place)))
-    return found
-
-
-def best_view(net: SegmentationNet, batch: Batch, jaw: Tensor, frames: np.ndarray) -> View:
-    """The scan in the frame where the net knows the teeth best.
-
-    Those frames count first that the teeth found in them agree with: laid onto a mean arch, they ask for nearly the
-    same frame. From behind the net may be certain too, with left and right changed, but its teeth then ask for the
-    arch to be turned over. Of several frames the best is corrected once by its teeth, if that costs no certainty.
+class Viewer:
+    """Shows a scan to a net in any frame.
 
     Args:
         net: in evaluation mode.
         batch: a batch of one scan.
-        jaw: [1] 0, 1 or -1.
-        frames: [K, 3, 3] rotations to try; of equally good ones the first is taken.
+        jaw: 0, 1 or -1.
     """
-    best = max(views(net, batch, jaw, frames), key=lambda view: (view.agrees, view.sure))
-    if len(frames) == 1 or best.asked is None:
-        return best
-    (corrected,) = views(net, batch, jaw, best.asked[None])
-    return corrected if (corrected.agrees, corrected.sure) >= (best.agrees, best.sure) else best
+
+    def __init__(self, net: SegmentationNet, batch: Batch, jaw: int) -> None:
+        self.batch = batch
+        self.pos = batch.pos.cpu().numpy()
+        self.say = net.in_any_frame(batch, torch.tensor([jaw], device=batch.pos.device))
+
+    def view(self, frame: np.ndarray) -> View:
+        """The scan turned by a rotation [3, 3]."""
+        log_prob = self.say(torch.from_numpy(frame).to(self.batch.pos))
+        place = join_places(log_prob).argmax(dim=1).cpu().numpy()
+        return View(frame, log_prob, certainty(log_prob, self.batch.area), rotation_to_places(self.pos, place))
+
+    def settled(self, frame: np.ndarray) -> View:
+        """The scan turned by a rotation, then by what its teeth ask for, until they ask for no more."""
+        view = self.view(frame)
+        for _ in range(CORRECTIONS):
+            if view.asked is None or not SETTLED < view.off < AGREE:
+                break
+            view = self.view(view.asked)
+        return view
+
+    def best(self, frames: np.ndarray) -> View:
+        """The scan in the first of the frames [K, 3, 3] that leads to one its teeth agree with.
+
+        Laid onto a mean arch, the teeth ask for a frame. From behind, the net may be certain too, with left and right
+        exchanged, but its teeth then ask for the arch to be turned over. Where no frame is agreed with, the one
+        counts in which the net is most certain.
+        """
+        tried = []
+        for frame in frames:
+            view = self.settled(frame)
+            if view.off < AGREED:
+                return view
+            tried.append(view)
+        return max(tried, key=lambda view: view.sure)

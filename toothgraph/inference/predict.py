@@ -12,7 +12,7 @@ from toothgraph.data.seeding import sample_rng
 from toothgraph.graph.spec import scan_graph
 from toothgraph.inference.carry import carry_up
 from toothgraph.inference.focus import arch_faces
-from toothgraph.inference.pose import OWN_FRAME, best_view, candidate_frames
+from toothgraph.inference.pose import OWN_FRAME, Viewer, candidate_frames
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import LOWER, UNKNOWN_JAW, UPPER, class_to_fdi
@@ -73,7 +73,7 @@ def predict_mesh(
         arch, looks = base, [first]
     else:
         arch = base.part(near)
-        again = np.concatenate([first.frame[None], candidate_frames(arch)]) if orient else OWN_FRAME
+        again = candidate_frames(arch, first.frame) if orient else OWN_FRAME
         looks = [look(net, arch, jaw, 0, again)]
     while len(looks) < tessellations and looks[-1].coarse is not arch:  # of a small scan the next would be the same
         looks.append(look(net, arch, jaw, len(looks), looks[0].frame[None]))
@@ -115,7 +115,8 @@ def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int, frames: np.nda
     rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
     graph, decimated = scan_graph(mesh, net.config.graph, rng)
     batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
-    view = best_view(net, batch, torch.tensor([jaw], device=batch.pos.device), frames)
+    viewer = Viewer(net, batch, jaw)
+    view = viewer.best(frames) if len(frames) > 1 else viewer.view(frames[0])
     return Look(decimated.mesh, view.log_prob.float().cpu(), view.frame)
 
 

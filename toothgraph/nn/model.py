@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -108,17 +109,17 @@ class SegmentationNet(nn.Module):
             jaw = data.batch.new_full((int(data.batch.max()) + 1,), -1)
         return self.head(self.backbone(data), data, jaw)
 
-    def in_frames(self, data: Data, rotations: Tensor, jaw: Tensor) -> list[Tensor]:
-        """What the net says of the same scans turned by each of the rotations [K, 3, 3]: K times [N, 33].
+    def in_any_frame(self, data: Data, jaw: Tensor) -> Callable[[Tensor], Tensor]:
+        """A function from a rotation [3, 3] to what the net says of the scans turned by it, [N, 33].
 
-        An embedding that no rotation changes is computed once.
+        An embedding that no rotation changes is computed once, for all calls.
         """
         embedding = self.backbone(data) if self.backbone.pose_invariant else None
-        says = []
-        for rotation in rotations:
+
+        def say(rotation: Tensor) -> Tensor:
             turned = copy.copy(data)
-            vectors = data.x.view(len(data.x), -1, 3) @ rotation.t()  # position, corners, normal
-            turned.x = vectors.flatten(1)
+            turned.x = (data.x.view(len(data.x), -1, 3) @ rotation.t()).flatten(1)  # position, corners, normal
             turned.pos, turned.normal = data.pos @ rotation.t(), data.normal @ rotation.t()
-            says.append(self.head(self.backbone(turned) if embedding is None else embedding, turned, jaw))
-        return says
+            return self.head(self.backbone(turned) if embedding is None else embedding, turned, jaw)
+
+        return say

@@ -55,8 +55,8 @@ class TrainingConfig:
     steps: int = 1000
     epochs: int | None = None
     batch: int = 2
-    variants: int = 3
-    bases: int = 1
+    variants: int = 5
+    bases: int = 2
     lr: float = 2e-3
     weight_decay: float = 1e-2
     optimizer: str = "adamw"
