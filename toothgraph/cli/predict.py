@@ -15,6 +15,8 @@ from toothgraph.cli.options import (
     device_option,
     jaw_option,
     model_option,
+    orient_option,
+    refine_option,
     scans_argument,
     unit_option,
 )
@@ -26,6 +28,8 @@ from toothgraph.errors import ConfigError, ToothgraphError
 @model_option
 @click.option("--out", type=PATH, required=True, help="Folder to write to.")
 @jaw_option
+@orient_option
+@refine_option
 @unit_option
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
 @device_option
@@ -34,6 +38,8 @@ def predict(
     model: Path,
     out: Path,
     jaw: str,
+    orient: bool,
+    refined: bool,
     unit: str | None,
     picture: bool,
     device: str | None,
@@ -64,7 +70,7 @@ def predict(
             refuse_overwriting(file, out)
             mesh = read_mesh(file, unit=unit or "mm")
             given = JAWS[jaw]
-            result = predict_mesh(net, mesh, mesh.jaw if given is None else given)
+            result = predict_mesh(net, mesh, mesh.jaw if given is None else given, orient=orient, refined=refined)
             write_labelled(out, name, replace(mesh, jaw=result.jaw), result.labels)
             if picture:
                 render(out / f"{name}.png", mesh, result.labels, title=name)

@@ -13,6 +13,7 @@ from toothgraph.graph.spec import scan_graph
 from toothgraph.inference.carry import carry_up
 from toothgraph.inference.focus import arch_faces
 from toothgraph.inference.pose import OWN_FRAME, Viewer, candidate_frames
+from toothgraph.inference.refine import refine
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import LOWER, UNKNOWN_JAW, UPPER, class_to_fdi
@@ -49,6 +50,7 @@ def predict_mesh(
     *,
     orient: bool = True,
     focus: bool = True,
+    refined: bool = True,
 ) -> Prediction:
     """Label every face of a mesh, however it lies.
 
@@ -64,6 +66,7 @@ def predict_mesh(
         tessellations: how many decimations to average.
         orient: whether to look for the frame the net knows; else the scan must lie in it.
         focus: whether to look again at the part with the teeth.
+        refined: whether to move borders into the folds of the surface, see :func:`toothgraph.inference.refine.refine`.
     """
     surface = mesh.with_labels(None)
     base = decimate(surface, BASE_SHARE * net.config.graph.faces).mesh
@@ -86,7 +89,7 @@ def predict_mesh(
         whole[near] = mean
         mean = whole
     prob = carry_up(base, surface, mean)  # [F, 33]
-    best = prob.argmax(axis=1)
+    best = refine(surface, prob) if refined else prob.argmax(axis=1)
     confidence = prob[np.arange(len(best)), best]
     return Prediction(class_to_fdi(best), confidence, jaw, share)
 
