@@ -16,6 +16,7 @@ from toothgraph.cli.options import (
     jaw_option,
     model_option,
     named_palette,
+    number_option,
     numbering_option,
     orient_option,
     palette_option,
@@ -38,6 +39,7 @@ from toothgraph.errors import ConfigError, DataError, ToothgraphError
 @jaw_option
 @orient_option
 @refine_option
+@number_option
 @unit_option
 @device_option
 def evaluate(
@@ -51,6 +53,7 @@ def evaluate(
     jaw: str,
     orient: bool,
     refined: bool,
+    numbered: bool,
     unit: str | None,
     device: str | None,
 ) -> None:
@@ -84,6 +87,7 @@ def evaluate(
                     numbering=numbering or "auto",
                     orient=orient,
                     refined=refined,
+                    numbered=numbered,
                 )
             )
         except ToothgraphError as error:

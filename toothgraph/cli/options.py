@@ -59,6 +59,14 @@ refine_option = click.option(
     default=True,
     help="Leave borders where the net puts them.",
 )
+number_option = click.option(
+    "--no-numbering",
+    "numbered",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Leave numbers as the net gives them.",
+)
 device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 
 # Options of a run that are no field of its configuration.

@@ -15,6 +15,7 @@ from toothgraph.cli.options import (
     device_option,
     jaw_option,
     model_option,
+    number_option,
     orient_option,
     refine_option,
     scans_argument,
@@ -30,6 +31,7 @@ from toothgraph.errors import ConfigError, ToothgraphError
 @jaw_option
 @orient_option
 @refine_option
+@number_option
 @unit_option
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
 @device_option
@@ -40,6 +42,7 @@ def predict(
     jaw: str,
     orient: bool,
     refined: bool,
+    numbered: bool,
     unit: str | None,
     picture: bool,
     device: str | None,
@@ -70,7 +73,9 @@ def predict(
             refuse_overwriting(file, out)
             mesh = read_mesh(file, unit=unit or "mm")
             given = JAWS[jaw]
-            result = predict_mesh(net, mesh, mesh.jaw if given is None else given, orient=orient, refined=refined)
+            result = predict_mesh(
+                net, mesh, mesh.jaw if given is None else given, orient=orient, refined=refined, numbered=numbered
+            )
             write_labelled(out, name, replace(mesh, jaw=result.jaw), result.labels)
             if picture:
                 render(out / f"{name}.png", mesh, result.labels, title=name)

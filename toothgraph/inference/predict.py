@@ -12,6 +12,7 @@ from toothgraph.data.seeding import sample_rng
 from toothgraph.graph.spec import scan_graph
 from toothgraph.inference.carry import carry_up
 from toothgraph.inference.focus import arch_faces
+from toothgraph.inference.numbering import number_teeth
 from toothgraph.inference.pose import OWN_FRAME, Viewer, candidate_frames
 from toothgraph.inference.refine import refine
 from toothgraph.mesh.decimate import decimate
@@ -51,6 +52,7 @@ def predict_mesh(
     orient: bool = True,
     focus: bool = True,
     refined: bool = True,
+    numbered: bool = True,
 ) -> Prediction:
     """Label every face of a mesh, however it lies.
 
@@ -67,6 +69,7 @@ def predict_mesh(
         orient: whether to look for the frame the net knows; else the scan must lie in it.
         focus: whether to look again at the part with the teeth.
         refined: whether to move borders into the folds of the surface, see :func:`toothgraph.inference.refine.refine`.
+        numbered: whether every number is given once, in order, see :func:`toothgraph.inference.numbering.number_teeth`.
     """
     surface = mesh.with_labels(None)
     base = decimate(surface, BASE_SHARE * net.config.graph.faces).mesh
@@ -90,6 +93,9 @@ def predict_mesh(
         mean = whole
     prob = carry_up(base, surface, mean)  # [F, 33]
     best = refine(surface, prob) if refined else prob.argmax(axis=1)
+    if numbered:
+        place = number_teeth(surface, np.where(best > 0, (best - 1) % 16 + 1, 0), places_of(prob))
+        best = np.where(place > 0, place + 16 * jaw, 0)
     confidence = prob[np.arange(len(best)), best]
     return Prediction(class_to_fdi(best), confidence, jaw, share)
 
@@ -121,6 +127,11 @@ def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int, frames: np.nda
     viewer = Viewer(net, batch, jaw)
     view = viewer.best(frames) if len(frames) > 1 else viewer.view(frames[0])
     return Look(decimated.mesh, view.log_prob.float().cpu(), view.frame)
+
+
+def places_of(prob: np.ndarray) -> np.ndarray:
+    """Probabilities of the 17 places [F, 17] from those of the 33 classes."""
+    return np.concatenate([prob[:, :1], prob[:, 1:17] + prob[:, 17:]], axis=1)
 
 
 def decide_jaw(log_prob: torch.Tensor) -> tuple[int, float]:
