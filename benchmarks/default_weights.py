@@ -25,7 +25,9 @@ from toothgraph.data.augment import random_rotation
 from toothgraph.data.split import patient_of
 from toothgraph.errors import DataError
 from toothgraph.files import write_text
+from toothgraph.graph import face_adjacency
 from toothgraph.inference.evaluate import Scored, report, score_prediction
+from toothgraph.inference.numbering import WHOLE, pieces_of
 from toothgraph.inference.predict import predict_mesh
 from toothgraph.mesh.frame import turned
 from toothgraph.mesh.labels import find_scans, read_scan
@@ -44,20 +46,36 @@ Drawn = tuple[float, Mesh, np.ndarray]  # miou, scan, labels found
 CONDITIONS = ("as stored", "jaw withheld", "turned, jaw withheld")
 
 
-def scored(net: SegmentationNet, meshes: Iterable[Mesh], condition: str, drawn: list[Drawn]) -> list[Scored]:
-    """Scores of labelled meshes under one of the CONDITIONS; what was found in the first goes to ``drawn``."""
+def scored(
+    net: SegmentationNet, meshes: Iterable[Mesh], condition: str, drawn: list[Drawn], **options: Any
+) -> list[Scored]:
+    """Scores of labelled meshes under one of the CONDITIONS; what was found in the first goes to ``drawn``.
+
+    ``options`` are those of :func:`predict_mesh`. Rows also carry ``duplicates``.
+    """
     found, rng = [], np.random.default_rng(0)
     for mesh in meshes:
         shown = turned(mesh, random_rotation(rng, 180)) if condition.startswith("turned") else mesh
         jaw = UNKNOWN_JAW if condition.endswith("withheld") else jaw_of_labels(mesh.labels)
         begun = time.perf_counter()
-        prediction = predict_mesh(net, shown, jaw)
+        prediction = predict_mesh(net, shown, jaw, **options)
         found.append(score_prediction(mesh, prediction, time.perf_counter() - begun))
         row = found[-1].row
+        row["duplicates"] = duplicates(mesh, prediction.labels)
         if condition == CONDITIONS[0]:
             drawn.append((row["miou"], mesh, prediction.labels))
         print(f"  {row['scan_id']}: miou {row['miou']:.4f}, {row['predicted_jaw']} jaw", flush=True)
     return found
+
+
+def duplicates(mesh: Mesh, labels: np.ndarray) -> int:
+    """How many teeth have a number that another one has: pieces of at least WHOLE mm² beyond the first of a number."""
+    source, target = face_adjacency(mesh.faces)
+    piece = pieces_of(labels, source, target)
+    first = np.unique(piece, return_index=True)[1]
+    number, area = labels[first], np.bincount(piece, weights=mesh.areas)
+    teeth = number[(number > 0) & (area >= WHOLE)]
+    return len(teeth) - len(np.unique(teeth))
 
 
 def draw_worst(drawn: list[Drawn], file: Path) -> None:

@@ -210,6 +210,27 @@ The worst scans as stored, with the jaw given:
 """  # fmt: skip
 
 
+def prediction_steps(content: dict[str, Any]) -> str:
+    """The section on the steps of prediction."""
+    keys = ("miou", "miou_matched", "boundary_iou", "accuracy")
+    lines = [
+        [name, title, *(number(row["scores"][key]) for key in keys),
+         number(row["scores"]["challenge_code"]["score"]), str(row["duplicates"]), number(row["seconds"], 2)]
+        for name, steps in content["sets"].items()
+        for title, row in steps.items()
+    ]  # fmt: skip
+    head = ["set", "prediction", *(f"`{key}`" for key in keys), "challenge", "numbers twice", "s per scan"]
+    return f"""## What each step of prediction is worth
+
+Scored by `benchmarks/prediction_steps.py` with the weights in the package: every scan turned at random, the jaw
+withheld, one step left out at a time. A number stands twice where two pieces of at least 30 mm² carry it. {
+        facts_line(content["facts"])
+    }
+
+{table(head, lines)}
+"""
+
+
 def synthetic_weights(content: dict[str, Any]) -> str:
     """The section on a net that has seen no real scan."""
     header = content["header"]
@@ -291,6 +312,8 @@ def results_page() -> str:
         parts.append(ablation(read_rows(ABLATION)))
     if (RESULTS / "default_weights.json").exists():
         parts.append(default_weights(read_result("default_weights")))
+    if (RESULTS / "prediction_steps.json").exists():
+        parts.append(prediction_steps(read_result("prediction_steps")))
     if (RESULTS / "synthetic_weights.json").exists():
         parts.append(synthetic_weights(read_result("synthetic_weights")))
     return "\n".join(parts)

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -252,3 +252,34 @@ def test_interval_covers_what_patients_vary(load) -> None:
     found = load("render_study").cells(rows)
     mean, low, high = load("render_study").paired_interval(found["pretrained", 10], found["scratch", 10])
     assert mean == pytest.approx(0.15) and low == pytest.approx(0.1) and high == pytest.approx(0.2)
+
+
+def test_scores_of_the_default_weights(load, arches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from toothgraph import load_model
+    from toothgraph.mesh.synthetic import synthetic_arch
+
+    module, out = load("default_weights"), tmp_path / "steps.json"
+    mesh = synthetic_arch(1, jaw=1, faces=2000)
+    whole = module.duplicates(mesh, mesh.labels)
+    assert whole == 0 == module.duplicates(mesh, np.zeros_like(mesh.labels))
+    twice = np.where(mesh.labels == 45, 35, mesh.labels)
+    assert module.duplicates(mesh, twice) == 1
+    net, drawn = load_model(), []
+    for condition in module.CONDITIONS:
+        (found,) = module.scored(net, [mesh], condition, drawn, tessellations=1)
+        assert found.row["miou"] > 0.3 and found.row["predicted_jaw"] == "lower"
+    assert len(drawn) == 1 and drawn[0][1] is mesh
+    module.draw_worst(drawn, tmp_path / "worst.png")
+    assert (tmp_path / "worst.png").stat().st_size > 5000
+
+    steps = load("prediction_steps")
+    monkeypatch.setattr(steps, "STEPS", dict(list(steps.STEPS.items())[:2]))
+    own = SimpleNamespace(palette=None, validation=lambda: [arches / "0000_upper.stl"])
+    monkeypatch.setattr(steps, "iosseg", lambda data: own)
+    monkeypatch.setattr(steps, "other_scanners", lambda data: {"some": [mesh]})
+    monkeypatch.setattr(sys, "argv", ["prediction_steps", str(tmp_path), "--out", str(out)])
+    steps.main()
+    content = json.loads(out.read_text())
+    page = load("render").prediction_steps(content)
+    assert "| 3d-iosseg | all steps |" in page and "| some | all steps |" in page and "one tessellation" in page
+    assert content["sets"]["some"]["all steps"]["seconds"] > 0

@@ -280,6 +280,36 @@ def test_a_follower_is_no_lower_jaw(command, arches, segmenter, tmp_path):
     assert (tmp_path / "out" / "scan.png").stat().st_size > 1000
 
 
+def test_steps_of_prediction_can_be_left_out(command, arches, segmenter, tmp_path, monkeypatch):
+    from toothgraph.inference import evaluate, predict
+
+    seen = []
+    real = predict.predict_mesh
+    for module in (evaluate, predict):
+        monkeypatch.setattr(
+            module, "predict_mesh", lambda *args, **options: seen.append(options) or real(*args, **options)
+        )
+    scan, steps = arches / "0000_upper.stl", ("orient", "refined", "numbered")
+    for flags, left_out in (((), ()), (("--no-orient",), ("orient",)), (("--no-refine", "--no-numbering"), steps[1:])):
+        assert command("predict", scan, "--model", segmenter, "--out", tmp_path / "out", *flags).code == 0
+        assert command("evaluate", scan, "--model", segmenter, "--out", tmp_path / "scores.json", *flags).code == 0
+        assert seen[-2:] == [{step: step not in left_out for step in steps}] * 2
+
+
+def test_what_shows_no_arch_is_said_to(command, tmp_path):
+    from toothgraph.mesh.mesh import Mesh
+    from toothgraph.mesh.write import write_stl
+
+    x, z = np.meshgrid(np.linspace(-30, 30, 40), np.linspace(-30, 30, 40), indexing="ij")
+    corner = (np.arange(39)[:, None] * 40 + np.arange(39)).reshape(-1, 1)
+    faces = np.concatenate([np.add(corner, [0, 1, 40]), np.add(corner, [1, 41, 40])])
+    plate = Mesh(np.stack([x.ravel(), 0.02 * x.ravel() ** 2, z.ravel()], axis=1), faces)
+    write_stl(tmp_path / "plate.stl", plate.vertices, plate.faces)
+    done = command("predict", tmp_path / "plate.stl", "--out", tmp_path / "out")
+    assert done.code == 0
+    assert "Warning: plate: 0 teeth found; does it show an arch" in done.err
+
+
 def test_evaluate(command, arches, segmenter, tmp_path):
     out = tmp_path / "new" / "scores.json"
     done = command("evaluate", arches, "--model", segmenter, "--out", out)
@@ -301,7 +331,9 @@ def test_labels_tell_the_net_nothing(command, arches, segmenter, tmp_path, monke
     seen = []
     real = predict.predict_mesh
     for module in (evaluate, predict):  # who score and who label
-        monkeypatch.setattr(module, "predict_mesh", lambda *args: seen.append(real(*args)) or seen[-1])
+        monkeypatch.setattr(
+            module, "predict_mesh", lambda *args, **options: seen.append(real(*args, **options)) or seen[-1]
+        )
     scan = tmp_path / "scan.stl"  # a name that does not tell the jaw
     shutil.copy(arches / "0000_upper.stl", scan)
     upper = read_scan(arches / "0000_upper.stl").labels

@@ -23,6 +23,8 @@ from toothgraph.cli.options import (
 )
 from toothgraph.errors import ConfigError, ToothgraphError
 
+FEW_TEETH = 4  # with fewer, a scan is hardly one of an arch
+
 
 @click.command(short_help="Label scans.")
 @scans_argument
@@ -85,6 +87,10 @@ def predict(
             continue
         teeth = sorted({int(fdi) for fdi in result.labels if fdi > 0})
         found = " ".join(map(str, teeth)) or "none"
+        if len(teeth) < FEW_TEETH:
+            click.echo(
+                f"Warning: {name}: {len(teeth)} teeth found; does it show an arch, and is --unit right?", err=True
+            )
         click.echo(f"{name}: {JAW_NAMES[result.jaw]} jaw, {len(teeth)} teeth: {found} -> {out / name}.ply")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
