@@ -36,6 +36,7 @@ FEW_TEETH = 4  # with fewer, a scan is hardly one of an arch
 @number_option
 @unit_option
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
+@click.option("--report", is_flag=True, help="Also write a page to look at, a picture, and a table of the teeth.")
 @device_option
 def predict(
     scans: tuple[Path, ...],
@@ -47,13 +48,15 @@ def predict(
     numbered: bool,
     unit: str | None,
     picture: bool,
+    report: bool,
     device: str | None,
 ) -> None:
     """Label every face and vertex of scans, files or folders.
 
     Writes for each scan <stem>.ply (coloured, with an fdi property on faces and vertices), <stem>.txt (one
-    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex), in the order of the scan's own file.
-    A scan that cannot be read is reported and the others are labelled all the same; the exit code is then 1.
+    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex), in the order of the scan's own file;
+    with --report also <stem>.html, <stem>.png and <stem>.csv (area, width and confidence of each tooth). A scan
+    that cannot be read is reported and the others are labelled all the same; the exit code is then 1.
     """
     from toothgraph.files import check_folder
     from toothgraph.inference.predict import predict_mesh
@@ -61,7 +64,9 @@ def predict(
     from toothgraph.mesh.numbering import JAW_NAMES
     from toothgraph.mesh.read import read_mesh
     from toothgraph.mesh.write import write_labelled
+    from toothgraph.report.page import write_page
     from toothgraph.report.picture import render
+    from toothgraph.report.table import tooth_table, write_table
     from toothgraph.training.checkpoint import load_segmentation
 
     check_folder(out)
@@ -79,7 +84,10 @@ def predict(
                 net, mesh, mesh.jaw if given is None else given, orient=orient, refined=refined, numbered=numbered
             )
             write_labelled(out, name, replace(mesh, jaw=result.jaw), result.labels)
-            if picture:
+            if report:
+                write_page(out / f"{name}.html", mesh, result.labels, title=name, confidence=result.confidence)
+                write_table(out / f"{name}.csv", tooth_table(mesh, result.labels, result.confidence))
+            if picture or report:
                 render(out / f"{name}.png", mesh, result.labels, title=name)
         except ToothgraphError as error:
             failed += 1
