@@ -174,7 +174,7 @@ def flat_scores(sets: dict[str, Any]) -> str:
         rows, scores = content["per_scan"], content["scores"]
         right = sum(row["jaw"] == row["predicted_jaw"] for row in rows)
         challenge = number(scores["challenge_code"]["score"])
-        lines.append([name, str(len(rows)), *(number(scores[key]) for key in keys), challenge, f"{right}/{len(rows)}"])
+        lines.append([name, str(len(rows)), *(number(scores.get(key)) for key in keys), challenge, f"{right}/{len(rows)}"])
     return table(["set", "scans", *(f"`{key}`" for key in keys), "challenge", "jaw right"], lines)
 
 

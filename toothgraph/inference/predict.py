@@ -59,7 +59,8 @@ def predict_mesh(
     The scan is decimated to the size the net works on, several times and differently; the probabilities
     are averaged on the scan's faces. Of a scan with far more faces than that, a coarser base stands in for
     it, and the average is carried up once. Where the first look finds teeth on a part of the scan only, the
-    net looks again, at that part. The draws depend on the scan's name alone.
+    net looks again, at that part. Then borders move into the folds of the surface, and the teeth are numbered
+    along the arch. The draws depend on the scan's name alone.
 
     Args:
         net: in evaluation mode.
@@ -71,33 +72,42 @@ def predict_mesh(
         refined: whether to move borders into the folds of the surface, see :func:`toothgraph.inference.refine.refine`.
         numbered: whether every number is given once, in order, see :func:`toothgraph.inference.numbering.number_teeth`.
     """
-    surface = mesh.with_labels(None)
-    base = decimate(surface, BASE_SHARE * net.config.graph.faces).mesh
+    mesh = mesh.with_labels(None)
+    prob, jaw, share = probabilities(net, mesh, jaw, tessellations, orient, focus)
+    best = refine(mesh, prob) if refined else prob.argmax(axis=1)
+    if numbered:
+        place = number_teeth(mesh, np.where(best > 0, (best - 1) % 16 + 1, 0), places_of(prob))
+        best = np.where(place > 0, place + 16 * jaw, 0)
+    confidence = prob[np.arange(len(best)), best]
+    return Prediction(class_to_fdi(best), confidence, jaw, share)
+
+
+def probabilities(
+    net: SegmentationNet, mesh: Mesh, jaw: int, tessellations: int, orient: bool, focus: bool
+) -> tuple[np.ndarray, int, float]:
+    """What the net says of every face, [F, 33] given the jaw; the jaw, and its probability.
+
+    Arguments as in :func:`predict_mesh`.
+    """
+    base = decimate(mesh, BASE_SHARE * net.config.graph.faces).mesh
     first = look(net, base, jaw, 0, candidate_frames(base) if orient else OWN_FRAME)
     near = arch_faces(first.coarse, first.log_prob[:, 0].exp().numpy(), base) if focus else None
     if near is None:
         arch, looks = base, [first]
     else:
         arch = base.part(near)
-        again = candidate_frames(arch, first.frame) if orient else OWN_FRAME
-        looks = [look(net, arch, jaw, 0, again)]
+        looks = [look(net, arch, jaw, 0, candidate_frames(arch, first.frame) if orient else OWN_FRAME)]
     while len(looks) < tessellations and looks[-1].coarse is not arch:  # of a small scan the next would be the same
         looks.append(look(net, arch, jaw, len(looks), looks[0].frame[None]))
     share = 1.0
     if jaw == UNKNOWN_JAW:
         jaw, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
-    mean = np.mean([one.carried(arch, jaw) for one in looks], axis=0)  # [F of arch, 33]
+    prob = np.mean([one.carried(arch, jaw) for one in looks], axis=0)  # [F of arch, 33]
     if near is not None:
         whole = first.carried(base, jaw)
-        whole[near] = mean
-        mean = whole
-    prob = carry_up(base, surface, mean)  # [F, 33]
-    best = refine(surface, prob) if refined else prob.argmax(axis=1)
-    if numbered:
-        place = number_teeth(surface, np.where(best > 0, (best - 1) % 16 + 1, 0), places_of(prob))
-        best = np.where(place > 0, place + 16 * jaw, 0)
-    confidence = prob[np.arange(len(best)), best]
-    return Prediction(class_to_fdi(best), confidence, jaw, share)
+        whole[near] = prob
+        prob = whole
+    return carry_up(base, mesh, prob), jaw, share
 
 
 @dataclass(frozen=True, eq=False)
