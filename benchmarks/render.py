@@ -128,16 +128,16 @@ brackets. The gain, in points, is paired by patient, over the seeds that both ha
 over the patients (10,000 draws).
 """
     ]
-    for (protocol, dataset, steps, faces), own in studies(rows).items():
+    for (protocol, dataset, recipe, steps, faces), own in studies(rows).items():
         curve = "Nothing is compared yet: no share of labels was run both from scratch and pre-trained."
         if has_pair(own):
             IMAGES.mkdir(exist_ok=True)
-            name = f"label_efficiency-{protocol}-{dataset}-{steps}-{faces}"
+            name = f"label_efficiency-{protocol}-{dataset}-{recipe}-{steps}-{faces}"
             draw_curve(own, f"{dataset}, {protocol} protocol", [IMAGES / f"{name}.png", IMAGES / f"{name}.svg"])
             curve = f"![`miou` by share of labels](images/{name}.png)"
         minutes = sum(row["minutes"] for row in own)
         last = max(own, key=lambda row: row["facts"]["date"])
-        parts.append(f"""### {protocol} protocol: {dataset}, {steps} steps, graphs of {faces} faces
+        parts.append(f"""### {protocol} protocol: {dataset}, {steps} steps, graphs of {faces} faces, recipe {recipe}
 
 {facts_line(last["facts"])} {len(own)} runs, {minutes / 60:.1f} hours of wall clock with other work on the same cores.
 
@@ -174,7 +174,9 @@ def flat_scores(sets: dict[str, Any]) -> str:
         rows, scores = content["per_scan"], content["scores"]
         right = sum(row["jaw"] == row["predicted_jaw"] for row in rows)
         challenge = number(scores["challenge_code"]["score"])
-        lines.append([name, str(len(rows)), *(number(scores.get(key)) for key in keys), challenge, f"{right}/{len(rows)}"])
+        lines.append(
+            [name, str(len(rows)), *(number(scores.get(key)) for key in keys), challenge, f"{right}/{len(rows)}"]
+        )
     return table(["set", "scans", *(f"`{key}`" for key in keys), "challenge", "jaw right"], lines)
 
 

@@ -216,8 +216,8 @@ def study_rows() -> list[dict]:
         for seed in (0, 1):
             values = {"P_upper": base + 0.02 * seed, "Q_upper": base + 0.1}
             rows.append({
-                "protocol": "CPU", "dataset": "d", "init": init, "fraction": 10, "seed": seed, "steps": 5, "lr": lr,
-                "faces": 300, "patients": 5, "scores": {"miou": np.mean(list(values.values()))},
+                "protocol": "CPU", "dataset": "d", "recipe": "r", "init": init, "fraction": 10, "seed": seed,
+                "steps": 5, "lr": lr, "faces": 300, "patients": 5, "scores": {"miou": np.mean(list(values.values()))},
                 "per_scan": [{"scan_id": name, "miou": value} for name, value in values.items()],
             })  # fmt: skip
     return rows
@@ -227,7 +227,8 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
     render, rows = load("render_study"), study_rows()
     assert render.tuned_rate(rows, "scratch") == 3e-3
     ((key, own),) = render.studies(rows).items()
-    assert key == ("CPU", "d", 5, 300) and own == rows
+    assert key == ("CPU", "d", "r", 5, 300) and own == rows
+    assert len(render.studies([*rows, rows[0] | {"recipe": "s"}])) == 2
     assert render.has_pair(rows)
     assert not render.has_pair([row | {"fraction": 100} if row["init"] == "scratch" else row for row in rows])
     found = render.cells(rows)
