@@ -25,9 +25,9 @@ from toothgraph.data.augment import random_rotation
 from toothgraph.data.split import patient_of
 from toothgraph.errors import DataError
 from toothgraph.files import write_text
-from toothgraph.graph import face_adjacency
+from toothgraph.graph import face_adjacency, label_pieces
 from toothgraph.inference.evaluate import Scored, report, score_prediction
-from toothgraph.inference.numbering import WHOLE, pieces_of
+from toothgraph.inference.numbering import WHOLE
 from toothgraph.inference.predict import predict_mesh
 from toothgraph.mesh.frame import turned
 from toothgraph.mesh.labels import find_scans, read_scan
@@ -70,8 +70,7 @@ def scored(
 
 def duplicates(mesh: Mesh, labels: np.ndarray) -> int:
     """How many teeth have a number that another one has: pieces of at least WHOLE mm² beyond the first of a number."""
-    source, target = face_adjacency(mesh.faces)
-    piece = pieces_of(labels, source, target)
+    piece = label_pieces(labels, face_adjacency(mesh.faces))
     first = np.unique(piece, return_index=True)[1]
     number, area = labels[first], np.bincount(piece, weights=mesh.areas)
     teeth = number[(number > 0) & (area >= WHOLE)]

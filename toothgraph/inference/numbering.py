@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import networkx as nx
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
-from toothgraph.graph.adjacency import face_adjacency
+from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.mesh.frame import place_of, rotation_to_places
 from toothgraph.mesh.mesh import Mesh
 
@@ -36,8 +34,9 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
     Returns:
         [F] places.
     """
-    source, target = face_adjacency(mesh.faces)
-    piece = pieces_of(place, source, target)
+    edges = face_adjacency(mesh.faces)
+    source, target = edges
+    piece = label_pieces(place, edges)
     piece, place = dissolve(piece, place.copy(), mesh.areas, source, target)
     teeth = np.unique(piece[place > 0])
     if len(teeth) == 0:
@@ -63,15 +62,6 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
     for tooth, number in zip(order, found[1], strict=True):
         place[faces[tooth]] = number
     return place
-
-
-def pieces_of(label: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The connected piece of equal labels each face belongs to. [F]"""
-    same = label[source] == label[target]
-    n = len(label)
-    graph = csr_matrix((np.ones(same.sum(), dtype=bool), (source[same], target[same])), shape=(n, n))
-    piece: np.ndarray = connected_components(graph, directed=False)[1]
-    return piece
 
 
 def dissolve(
