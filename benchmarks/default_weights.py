@@ -1,11 +1,10 @@
 """Scores of the weights in the package: on patients and scanners they were not trained on.
 
-    python benchmarks/default_weights.py DATA
+    python benchmarks/default_weights.py DATA --picture docs/images/default_weights-worst.png
 
 DATA holds 3d-iosseg with its split file, teeth3ds (scans of another scanner, labels as vertex colours), odd-scans
-(exports of other programs) and palettes.json. A scan of another scanner is brought into the frame of the training
-scans by the rotation that FRAMES states for it or its set; nothing else is adapted. Writes
-benchmarks/results/default_weights.json.
+(exports of other programs) and palettes.json. Every scan is labelled as its file has it, with the jaw given and with
+the jaw withheld, and turned at random with the jaw withheld. Writes benchmarks/results/default_weights.json.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import argparse
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,58 +21,76 @@ import torch
 from datasets import iosseg
 
 from toothgraph import provenance, weights
+from toothgraph.data.augment import random_rotation
 from toothgraph.data.split import patient_of
 from toothgraph.errors import DataError
 from toothgraph.files import write_text
+from toothgraph.graph import face_adjacency, label_pieces
 from toothgraph.inference.evaluate import Scored, report, score_prediction
+from toothgraph.inference.numbering import WHOLE
 from toothgraph.inference.predict import predict_mesh
+from toothgraph.mesh.frame import turned
 from toothgraph.mesh.labels import find_scans, read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import UNKNOWN_JAW, jaw_of_labels
-from toothgraph.mesh.original import original_of
 from toothgraph.mesh.palette import load_palette
 from toothgraph.nn import SegmentationNet
+from toothgraph.report.picture import render_grid
 from toothgraph.training.checkpoint import load_segmentation
 
 RESULT = Path(__file__).resolve().parent / "results" / "default_weights.json"
-# Rows: the axes of the training frame (forward, towards the bite, their cross product) in a scan's coordinates.
-FRAMES: dict[str, list[list[float]]] = {
-    "teeth3ds": [[0, -1, 0], [0, 0, 1], [-1, 0, 0]],
-    "labelled-upper.vtp": [[0, 0, 1], [0, -1, 0], [1, 0, 0]],
-    "labelled-lower.vtp": [[0, 0, 1], [0, 1, 0], [-1, 0, 0]],
-    "labelled-missing-12-26-upper.vtp": [[0.5, 0.75**0.5, 0], [0, 0, 1], [0.75**0.5, -0.5, 0]],
-    "labelled-universal-non-manifold.vtp": [[0, -1, 0], [0, 0, -1], [1, 0, 0]],
-}
+ODD = ("labelled-upper.vtp", "labelled-lower.vtp", "labelled-missing-12-26-upper.vtp",
+       "labelled-universal-non-manifold.vtp")  # fmt: skip
+WORST = 6  # drawn
+Drawn = tuple[float, Mesh, np.ndarray]  # miou, scan, labels found
+CONDITIONS = ("as stored", "jaw withheld", "turned, jaw withheld")
 
 
-def turned(mesh: Mesh, axes: Any) -> Mesh:
-    """The mesh, and the surface as its file stores it, in another frame."""
-    matrix = np.asarray(axes, dtype=float).T
-    original = original_of(mesh)
-    original = replace(original, vertices=original.vertices @ matrix)
-    return replace(mesh, vertices=mesh.vertices @ matrix, original=original)
+def scored(
+    net: SegmentationNet, meshes: Iterable[Mesh], condition: str, drawn: list[Drawn], **options: Any
+) -> list[Scored]:
+    """Scores of labelled meshes under one of the CONDITIONS; what was found in the first goes to ``drawn``.
 
-
-def scored(net: SegmentationNet, meshes: Iterable[Mesh], told: bool = True) -> list[Scored]:
-    """Scores of labelled meshes, the jaw told or withheld."""
-    found = []
+    ``options`` are those of :func:`predict_mesh`. Rows also carry ``duplicates``.
+    """
+    found, rng = [], np.random.default_rng(0)
     for mesh in meshes:
+        shown = turned(mesh, random_rotation(rng, 180)) if condition.startswith("turned") else mesh
+        jaw = UNKNOWN_JAW if condition.endswith("withheld") else jaw_of_labels(mesh.labels)
         begun = time.perf_counter()
-        jaw = jaw_of_labels(mesh.labels) if told else UNKNOWN_JAW
-        found.append(score_prediction(mesh, predict_mesh(net, mesh, jaw), time.perf_counter() - begun))
+        prediction = predict_mesh(net, shown, jaw, **options)
+        found.append(score_prediction(mesh, prediction, time.perf_counter() - begun))
         row = found[-1].row
+        row["duplicates"] = duplicates(mesh, prediction.labels)
+        if condition == CONDITIONS[0]:
+            drawn.append((row["miou"], mesh, prediction.labels))
         print(f"  {row['scan_id']}: miou {row['miou']:.4f}, {row['predicted_jaw']} jaw", flush=True)
     return found
 
 
+def duplicates(mesh: Mesh, labels: np.ndarray) -> int:
+    """How many teeth have a number that another one has: pieces of at least WHOLE mm² beyond the first of a number."""
+    piece = label_pieces(labels, face_adjacency(mesh.faces))
+    first = np.unique(piece, return_index=True)[1]
+    number, area = labels[first], np.bincount(piece, weights=mesh.areas)
+    teeth = number[(number > 0) & (area >= WHOLE)]
+    return len(teeth) - len(np.unique(teeth))
+
+
+def draw_worst(drawn: list[Drawn], file: Path) -> None:
+    """The worst scans, the truth beside what was found."""
+    panels = []
+    for miou, mesh, labels in sorted(drawn, key=lambda item: item[0])[:WORST]:
+        panels += [(f"{mesh.scan_id}: truth", mesh, mesh.labels), (f"found, miou {miou:.2f}", mesh, labels)]
+    render_grid(file, panels, columns=4, size=2.6)
+
+
 def other_scanners(data: Path) -> dict[str, list[Mesh]]:
-    """The labelled scans of other sets, turned as FRAMES says."""
+    """The labelled scans of other sets."""
     palette = load_palette(f"{data / 'palettes.json'}:teeth3ds")
-    teeth3ds = [read_scan(file, palette=palette) for file in find_scans([data / "teeth3ds"])]
-    odd = [name for name in FRAMES if name != "teeth3ds"]
     return {
-        "teeth3ds": [turned(mesh, FRAMES["teeth3ds"]) for mesh in teeth3ds],
-        "odd-scans": [turned(read_scan(data / "odd-scans" / name), FRAMES[name]) for name in odd],
+        "teeth3ds": [read_scan(file, palette=palette) for file in find_scans([data / "teeth3ds"])],
+        "odd-scans": [read_scan(data / "odd-scans" / name) for name in ODD],
     }
 
 
@@ -85,6 +101,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--model", type=Path, default=Path(weights.DEFAULT))
     parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--picture", type=Path, help="PNG of the worst scans to write")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -95,22 +112,24 @@ def main() -> None:
         raise DataError(f"{file.path}: was trained on {sorted(trained & set(dataset.split.val))}, patients to score on")
     own = [read_scan(scan, palette=dataset.palette) for scan in dataset.validation()]
     sets: dict[str, Any] = {}
+    drawn: list[Drawn] = []
     for name, meshes in ({"3d-iosseg": own} | other_scanners(options.data)).items():
-        for told in (True, False):
-            title = name if told else f"{name}, jaw withheld"
+        for condition in CONDITIONS:
+            title = f"{name}, {condition}"
             print(title, flush=True)
-            sets[title] = report(scored(net, meshes, told))
+            sets[title] = report(scored(net, meshes, condition, drawn))
             for row in sets[title]["per_scan"]:
                 row["file"] = Path(row["file"]).name
     content = {
         "sha256": provenance.sha256(file.path),
         "bytes": file.path.stat().st_size,
         "header": file.header,
-        "frames": FRAMES,
         "facts": provenance.facts(),
         "sets": sets,
     }
     write_text(options.out, json.dumps(content, indent=1) + "\n")
+    if options.picture:
+        draw_worst(drawn, options.picture)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ third initialisation, ``more``, is pre-trained on further unlabelled scans toget
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import hashlib
+import json
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +71,17 @@ def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, Fi
     return pre, fine
 
 
+def recipe(options: argparse.Namespace) -> str:
+    """A short name for everything that all cells share: rows of another recipe are not compared."""
+    shared = [asdict(config) for config in configs(replace_cell(options), Cell("scratch", 100, 0))]
+    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def replace_cell(options: argparse.Namespace) -> argparse.Namespace:
+    """The options without what differs from cell to cell or from machine to machine."""
+    return argparse.Namespace(**{**vars(options), "lr_scratch": None, "lr_pretrained": None, "device": "auto"})
+
+
 def learning_rate(options: argparse.Namespace, cell: Cell) -> float | None:
     """The rate asked for: scratch has its own."""
     return options.lr_scratch if cell.init == "scratch" else options.lr_pretrained
@@ -76,7 +89,7 @@ def learning_rate(options: argparse.Namespace, cell: Cell) -> float | None:
 
 def row_key(row: dict[str, Any]) -> tuple[Any, ...]:
     """What no two rows share."""
-    names = ("protocol", "dataset", "init", "fraction", "seed", "steps", "lr", "faces", "pretrain_steps")
+    names = ("protocol", "dataset", "recipe", "init", "fraction", "seed", "steps", "lr", "faces", "pretrain_steps")
     return tuple(row.get(name) for name in names)
 
 
@@ -105,6 +118,7 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
     return {
         "protocol": options.protocol,
         "dataset": dataset.name,
+        "recipe": recipe(options),
         **cell._asdict(),
         "steps": config.steps,
         "lr": config.lr,
@@ -115,6 +129,7 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
         "sha256": provenance.sha256(model),
         **facts,
         "facts": file.header["trained"],
+        "scored": provenance.facts()["git"],
     }
 
 
@@ -132,7 +147,16 @@ def main(argv: list[str] | None = None) -> None:
         cell = Cell(init, fraction, seed)
         pre_config, config = configs(options, cell)
         steps = None if init == "scratch" else pre_config.steps
-        key = (options.protocol, dataset.name, *cell, config.steps, config.lr, config.net.graph.faces, steps)
+        key = (
+            options.protocol,
+            dataset.name,
+            recipe(options),
+            *cell,
+            config.steps,
+            config.lr,
+            config.net.graph.faces,
+            steps,
+        )
         if key in {row_key(row) for row in read_rows(options.out)}:
             continue
         if read_with is None or read_with[0] != seed:

@@ -17,11 +17,11 @@ DRAWS = 10_000  # of the bootstrap
 Row = dict[str, Any]
 
 
-def studies(rows: list[Row]) -> dict[tuple[str, str, int, int], list[Row]]:
-    """Rows that may be compared: same protocol, data set, steps and faces."""
-    found: dict[tuple[str, str, int, int], list[Row]] = defaultdict(list)
+def studies(rows: list[Row]) -> dict[tuple[str, str, str, int, int], list[Row]]:
+    """Rows that may be compared: same protocol, data set, recipe, steps and faces."""
+    found: dict[tuple[str, str, str, int, int], list[Row]] = defaultdict(list)
     for row in rows:
-        found[row["protocol"], row["dataset"], row["steps"], row["faces"]].append(row)
+        found[row["protocol"], row["dataset"], row["recipe"], row["steps"], row["faces"]].append(row)
     for key, own in found.items():
         if len({row["pretrain_steps"] for row in own if "pretrain_steps" in row}) > 1:
             raise ValueError(f"{key}: rows of different pre-trainings; give them a --protocol of their own")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # PyG takes seconds to import; tests of meshes do without
     from torch_geometric.data import Data
 
     from toothgraph.graph import GraphSpec
+    from toothgraph.nn import SegmentationNet
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +50,22 @@ def arch_graph(arch: Mesh, small_spec: GraphSpec) -> Data:
     from toothgraph.graph import scan_graph
 
     return scan_graph(arch, small_spec)[0]
+
+
+@pytest.fixture(scope="session")
+def net() -> SegmentationNet:
+    """A small segmentation net as it is born. Shared: do not train it."""
+    import torch
+
+    from toothgraph.graph import GraphSpec
+    from toothgraph.nn import NetConfig, SegmentationNet
+
+    torch.manual_seed(0)
+    widths = (8, 16, 16, 16)
+    graph = GraphSpec(faces=400, k=6)
+    return SegmentationNet(
+        NetConfig(graph=graph, widths=widths, head_widths=widths, pair_channels=4, embedding=16)
+    ).eval()
 
 
 @dataclass(frozen=True)

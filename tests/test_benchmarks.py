@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -216,8 +216,8 @@ def study_rows() -> list[dict]:
         for seed in (0, 1):
             values = {"P_upper": base + 0.02 * seed, "Q_upper": base + 0.1}
             rows.append({
-                "protocol": "CPU", "dataset": "d", "init": init, "fraction": 10, "seed": seed, "steps": 5, "lr": lr,
-                "faces": 300, "patients": 5, "scores": {"miou": np.mean(list(values.values()))},
+                "protocol": "CPU", "dataset": "d", "recipe": "r", "init": init, "fraction": 10, "seed": seed,
+                "steps": 5, "lr": lr, "faces": 300, "patients": 5, "scores": {"miou": np.mean(list(values.values()))},
                 "per_scan": [{"scan_id": name, "miou": value} for name, value in values.items()],
             })  # fmt: skip
     return rows
@@ -227,7 +227,8 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
     render, rows = load("render_study"), study_rows()
     assert render.tuned_rate(rows, "scratch") == 3e-3
     ((key, own),) = render.studies(rows).items()
-    assert key == ("CPU", "d", 5, 300) and own == rows
+    assert key == ("CPU", "d", "r", 5, 300) and own == rows
+    assert len(render.studies([*rows, rows[0] | {"recipe": "s"}])) == 2
     assert render.has_pair(rows)
     assert not render.has_pair([row | {"fraction": 100} if row["init"] == "scratch" else row for row in rows])
     found = render.cells(rows)
@@ -252,3 +253,34 @@ def test_interval_covers_what_patients_vary(load) -> None:
     found = load("render_study").cells(rows)
     mean, low, high = load("render_study").paired_interval(found["pretrained", 10], found["scratch", 10])
     assert mean == pytest.approx(0.15) and low == pytest.approx(0.1) and high == pytest.approx(0.2)
+
+
+def test_scores_of_the_default_weights(load, arches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from toothgraph import load_model
+    from toothgraph.mesh.synthetic import synthetic_arch
+
+    module, out = load("default_weights"), tmp_path / "steps.json"
+    mesh = synthetic_arch(1, jaw=1, faces=2000)
+    whole = module.duplicates(mesh, mesh.labels)
+    assert whole == 0 == module.duplicates(mesh, np.zeros_like(mesh.labels))
+    twice = np.where(mesh.labels == 45, 35, mesh.labels)
+    assert module.duplicates(mesh, twice) == 1
+    net, drawn = load_model(), []
+    for condition in module.CONDITIONS:
+        (found,) = module.scored(net, [mesh], condition, drawn, tessellations=1)
+        assert found.row["miou"] > 0.3 and found.row["predicted_jaw"] == "lower"
+    assert len(drawn) == 1 and drawn[0][1] is mesh
+    module.draw_worst(drawn, tmp_path / "worst.png")
+    assert (tmp_path / "worst.png").stat().st_size > 5000
+
+    steps = load("prediction_steps")
+    monkeypatch.setattr(steps, "STEPS", dict(list(steps.STEPS.items())[:2]))
+    own = SimpleNamespace(palette=None, validation=lambda: [arches / "0000_upper.stl"])
+    monkeypatch.setattr(steps, "iosseg", lambda data: own)
+    monkeypatch.setattr(steps, "other_scanners", lambda data: {"some": [mesh]})
+    monkeypatch.setattr(sys, "argv", ["prediction_steps", str(tmp_path), "--out", str(out)])
+    steps.main()
+    content = json.loads(out.read_text())
+    page = load("render").prediction_steps(content)
+    assert "| 3d-iosseg | all steps |" in page and "| some | all steps |" in page and "one tessellation" in page
+    assert content["sets"]["some"]["all steps"]["seconds"] > 0

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from toothgraph.mesh.synthetic import synthetic_arch
     from toothgraph.mesh.write import write_labelled
     from toothgraph.nn import FastEdgeConv, GeometryBackbone, PairGeometryConv, SegmentationNet, info_nce
+    from toothgraph.segmentation import Segmentation, segment, segment_all
     from toothgraph.training.checkpoint import load_model, load_segmentation
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ _MODULE_OF = {
     "GraphSpec": "toothgraph.graph",
     "Mesh": "toothgraph.mesh.mesh",
     "PairGeometryConv": "toothgraph.nn",
+    "Segmentation": "toothgraph.segmentation",
     "SegmentationNet": "toothgraph.nn",
     "ToothgraphError": "toothgraph.errors",
     "face_graph": "toothgraph.graph",
@@ -37,6 +39,8 @@ _MODULE_OF = {
     "read_mesh": "toothgraph.mesh.read",
     "read_scan": "toothgraph.mesh.labels",
     "scan_graph": "toothgraph.graph",
+    "segment": "toothgraph.segmentation",
+    "segment_all": "toothgraph.segmentation",
     "synthetic_arch": "toothgraph.mesh.synthetic",
     "to_networkx": "toothgraph.graph",
     "write_labelled": "toothgraph.mesh.write",
@@ -48,6 +52,7 @@ __all__ = [
     "GraphSpec",
     "Mesh",
     "PairGeometryConv",
+    "Segmentation",
     "SegmentationNet",
     "ToothgraphError",
     "face_graph",
@@ -59,6 +64,8 @@ __all__ = [
     "read_mesh",
     "read_scan",
     "scan_graph",
+    "segment",
+    "segment_all",
     "synthetic_arch",
     "to_networkx",
     "write_labelled",

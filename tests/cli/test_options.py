@@ -61,7 +61,7 @@ def test_nested_tables(tmp_path):
     assert config.views.min_share == 0.3 and config.views.augmentation.rotation == 7.0
     assert config.views.max_share == PRETRAIN_PRESETS["default"].views.max_share
     _, config = options(tmp_path, "[augmentation]\nmirror = 0\n")
-    assert config.augmentation.mirror == 0.0 and config.augmentation.rotation == 20.0
+    assert config.augmentation.mirror == 0.0 and config.augmentation.rotation == 30.0
 
 
 def test_steps_undo_epochs_of_the_layers_below(tmp_path):

@@ -19,7 +19,7 @@ from toothgraph.data import (
     collate,
     collate_pairs,
 )
-from toothgraph.data.loading import without_teeth
+from toothgraph.data.loading import trimmed, without_teeth
 
 
 def test_a_resumed_sampler_gives_the_tail_of_the_whole() -> None:
@@ -51,7 +51,9 @@ def view_pairs(scans: list[Scan]) -> tuple[Dataset, Callable]:
 
 def labelled(scans: list[Scan]) -> tuple[Dataset, Callable]:
     how = Augmentation(mirror=0.5, elastic=1.0)
-    return LabelledGraphs(scans, 3, how, crop_probability=0.5, jaw_dropout=0.5, missing_probability=0.5), collate
+    return LabelledGraphs(
+        scans, 3, how, crop_probability=0.5, jaw_dropout=0.5, missing_probability=0.5, trim_probability=0.5
+    ), collate
 
 
 @pytest.mark.parametrize("kind", [view_pairs, labelled])
@@ -105,10 +107,22 @@ def test_teeth_are_taken_out_whole(scans: list[Scan]) -> None:
     assert without_teeth(few, np.random.default_rng(0)) is few
 
 
+def test_gum_far_from_the_teeth_is_trimmed(scans: list[Scan]) -> None:
+    graph = scans[0].variants[0]
+    part = trimmed(graph, 3.0)
+    teeth = graph.pos[graph.y > 0]
+    near = torch.cdist(graph.pos, teeth).amin(dim=1) <= 3.0
+    assert torch.equal(part.pos, graph.pos[near]) and torch.equal(part.y, graph.y[near])
+    assert part.num_nodes < graph.num_nodes and part.neighbor_index.max() < part.num_nodes
+    bare = graph.clone()
+    bare.y = torch.zeros_like(graph.y)
+    assert trimmed(bare, 3.0) is bare
+
+
 def test_every_sample_has_its_centre_as_origin(scans: list[Scan]) -> None:
     still = Augmentation(rotation=0, scale=0, translation=0, jitter=0, normal_jitter=0)
-    for missing, cropped in ((0, 0), (1, 0), (0, 1)):
-        graph = LabelledGraphs(scans, 0, still, cropped, 0, missing)[0, 0]
+    for cut in ((0, 0, 0, 0), (1, 0, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)):
+        graph = LabelledGraphs(scans, 0, still, *cut)[0, 0]
         centre = (graph.pos * graph.area[:, None]).sum(dim=0) / graph.area.sum()
         assert torch.allclose(centre, torch.zeros(3), atol=1e-3)
         assert torch.equal(graph.x[:, :3], graph.pos)

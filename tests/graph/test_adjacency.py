@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
-from toothgraph.graph import face_adjacency
+from toothgraph.graph import face_adjacency, label_pieces
 from toothgraph.graph.adjacency import MAX_FACES_PER_EDGE
 from toothgraph.mesh.mesh import Mesh
 
@@ -110,3 +110,11 @@ def test_an_arch_is_one_piece_with_at_most_three_neighbours(arch: Mesh) -> None:
 def test_rigid_motion_changes_no_link(arch: Mesh) -> None:
     turned = Mesh(Rotation.from_rotvec([1, 2, 3]).apply(arch.vertices) + np.array([100, -20, 3]), arch.faces)
     assert np.array_equal(face_adjacency(turned.faces), face_adjacency(arch.faces))
+
+
+def test_pieces_of_equal_labels() -> None:
+    edges = np.array([[0, 1, 1, 2, 2, 3, 4, 5], [1, 0, 2, 1, 3, 2, 5, 4]])
+    piece = label_pieces(np.array([7, 7, 0, 7, 0, 0]), edges)
+    assert [len(set(piece[part])) for part in ([0, 1], [4, 5])] == [1, 1]
+    assert len(set(piece)) == 4  # the 7 behind the gap is another one, as is the second 0
+    assert label_pieces(np.zeros(0, dtype=int), edges[:, :0]).shape == (0,)

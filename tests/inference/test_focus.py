@@ -56,7 +56,7 @@ def test_predict_looks_again_at_the_part_with_teeth(
     shown: list[float] = []
     teeth = model.part(model.labels > 0)
 
-    def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int) -> Look:
+    def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int, frames: np.ndarray) -> Look:
         """What a net would say that knows the truth."""
         shown.append(mesh.areas.sum())
         coarse = decimate(mesh, net.config.graph.faces + number).mesh
@@ -64,7 +64,7 @@ def test_predict_looks_again_at_the_part_with_teeth(
         prob = torch.full((len(coarse.faces), 33), 1e-4)
         classes = np.where(distance < 0.7, fdi_to_class(teeth.labels)[nearest], 0)
         prob[torch.arange(len(prob)), torch.from_numpy(classes)] = 1.0
-        return Look(coarse, prob.log())
+        return Look(coarse, prob.log(), frames[0])
 
     monkeypatch.setattr("toothgraph.inference.predict.look", look)
     focused = predict_mesh(net, model, 0)

@@ -280,6 +280,66 @@ def test_a_follower_is_no_lower_jaw(command, arches, segmenter, tmp_path):
     assert (tmp_path / "out" / "scan.png").stat().st_size > 1000
 
 
+def test_steps_of_prediction_can_be_left_out(command, arches, segmenter, tmp_path, monkeypatch):
+    from toothgraph.inference import evaluate, predict
+
+    seen = []
+    real = predict.predict_mesh
+    for module in (evaluate, predict):
+        monkeypatch.setattr(
+            module, "predict_mesh", lambda *args, **options: seen.append(options) or real(*args, **options)
+        )
+    scan, steps = arches / "0000_upper.stl", ("orient", "refined", "numbered")
+    for flags, left_out in (((), ()), (("--no-orient",), ("orient",)), (("--no-refine", "--no-numbering"), steps[1:])):
+        assert command("predict", scan, "--model", segmenter, "--out", tmp_path / "out", *flags).code == 0
+        assert command("evaluate", scan, "--model", segmenter, "--out", tmp_path / "scores.json", *flags).code == 0
+        assert seen[-2:] == [{step: step not in left_out for step in steps}] * 2
+
+
+def test_report(command, arches, segmenter, tmp_path):
+    done = command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", tmp_path, "--report")
+    assert done.code == 0, done.err
+    assert {path.suffix for path in tmp_path.iterdir()} == {".ply", ".txt", ".json", ".html", ".png", ".csv"}
+    with (tmp_path / "0000_upper.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    labels = np.loadtxt(tmp_path / "0000_upper.txt", dtype=int)
+    assert {int(row["fdi"]): int(row["faces"]) for row in rows} == dict(
+        zip(*(part.tolist() for part in np.unique(labels, return_counts=True)), strict=True)
+    )
+    assert all(0 < float(row["confidence"]) <= 1 for row in rows)
+
+
+def test_view(command, arches, segmenter, tmp_path):
+    scan, page = arches / "0000_upper.stl", tmp_path / "new" / "page.html"
+    assert command("view", scan, "-o", page).code == 0
+    own = page.read_text()
+    assert '"truth": null' in own and '"confidence": null' in own
+    done = command("view", scan, "-o", page, "--predict", "--model", segmenter)
+    assert done.code == 0 and '"truth": null' not in page.read_text() and '"confidence": null' not in page.read_text()
+    bare = tmp_path / "bare_upper.stl"
+    shutil.copy(scan, bare)  # without the labels beside it
+    assert command("view", bare, "-o", page, "--model", segmenter).code == 0
+    assert '"truth": null' in page.read_text() and '"confidence": null' not in page.read_text()
+    assert command("view", scan, "-o", tmp_path / "a.png").code == 0
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    assert "ends in .html or .png" in command("view", scan, "-o", tmp_path / "a.pdf").error
+    assert not (tmp_path / "a.pdf").exists()
+
+
+def test_what_shows_no_arch_is_said_to(command, tmp_path):
+    from toothgraph.mesh.mesh import Mesh
+    from toothgraph.mesh.write import write_stl
+
+    x, z = np.meshgrid(np.linspace(-30, 30, 40), np.linspace(-30, 30, 40), indexing="ij")
+    corner = (np.arange(39)[:, None] * 40 + np.arange(39)).reshape(-1, 1)
+    faces = np.concatenate([np.add(corner, [0, 1, 40]), np.add(corner, [1, 41, 40])])
+    plate = Mesh(np.stack([x.ravel(), 0.02 * x.ravel() ** 2, z.ravel()], axis=1), faces)
+    write_stl(tmp_path / "plate.stl", plate.vertices, plate.faces)
+    done = command("predict", tmp_path / "plate.stl", "--out", tmp_path / "out")
+    assert done.code == 0
+    assert "Warning: plate: 0 teeth found; does it show an arch" in done.err
+
+
 def test_evaluate(command, arches, segmenter, tmp_path):
     out = tmp_path / "new" / "scores.json"
     done = command("evaluate", arches, "--model", segmenter, "--out", out)
@@ -301,7 +361,9 @@ def test_labels_tell_the_net_nothing(command, arches, segmenter, tmp_path, monke
     seen = []
     real = predict.predict_mesh
     for module in (evaluate, predict):  # who score and who label
-        monkeypatch.setattr(module, "predict_mesh", lambda *args: seen.append(real(*args)) or seen[-1])
+        monkeypatch.setattr(
+            module, "predict_mesh", lambda *args, **options: seen.append(real(*args, **options)) or seen[-1]
+        )
     scan = tmp_path / "scan.stl"  # a name that does not tell the jaw
     shutil.copy(arches / "0000_upper.stl", scan)
     upper = read_scan(arches / "0000_upper.stl").labels
@@ -360,5 +422,5 @@ def test_module_can_be_run():
     )
     assert done.returncode == 0 and done.stderr == ""
     assert "Usage: toothgraph" in done.stdout
-    for name in ("pretrain", "finetune", "predict", "evaluate", "synth", "info"):
+    for name in ("pretrain", "finetune", "predict", "evaluate", "view", "synth", "info"):
         assert re.search(rf"^  {name} +[A-Z].*\.$", done.stdout, re.MULTILINE)

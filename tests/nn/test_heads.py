@@ -15,8 +15,8 @@ def test_join_jaw_by_hand() -> None:
     positions = torch.full((2, 17), 0.5 / 16)
     positions[:, 0] = 0.5
     positions[1] = torch.tensor([0.2, 0.8] + [0.0] * 15)
-    jaw = torch.tensor([[0.75, 0.25], [0.1, 0.9]])
-    out = join_jaw(positions.log(), jaw.log(), torch.tensor([1, 0])).exp()
+    jaw = torch.tensor([[0.1, 0.9], [0.75, 0.25]])
+    out = join_jaw(positions.log(), jaw.log()).exp()
     expected = torch.zeros(2, 33)
     expected[0, 0], expected[0, 1:17], expected[0, 17:] = 0.5, 0.1 * 0.5 / 16, 0.9 * 0.5 / 16
     expected[1, 0], expected[1, 1], expected[1, 17] = 0.2, 0.75 * 0.8, 0.25 * 0.8

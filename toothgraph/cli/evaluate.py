@@ -16,8 +16,11 @@ from toothgraph.cli.options import (
     jaw_option,
     model_option,
     named_palette,
+    number_option,
     numbering_option,
+    orient_option,
     palette_option,
+    refine_option,
     scans_argument,
     split_option,
     unit_option,
@@ -34,6 +37,9 @@ from toothgraph.errors import ConfigError, DataError, ToothgraphError
 @palette_option
 @numbering_option
 @jaw_option
+@orient_option
+@refine_option
+@number_option
 @unit_option
 @device_option
 def evaluate(
@@ -45,6 +51,9 @@ def evaluate(
     palette: str | None,
     numbering: str | None,
     jaw: str,
+    orient: bool,
+    refined: bool,
+    numbered: bool,
     unit: str | None,
     device: str | None,
 ) -> None:
@@ -69,7 +78,17 @@ def evaluate(
     for file in files:
         try:
             scored.append(
-                score_file(net, file, jaw=JAWS[jaw], palette=colours, unit=unit or "mm", numbering=numbering or "auto")
+                score_file(
+                    net,
+                    file,
+                    jaw=JAWS[jaw],
+                    palette=colours,
+                    unit=unit or "mm",
+                    numbering=numbering or "auto",
+                    orient=orient,
+                    refined=refined,
+                    numbered=numbered,
+                )
             )
         except ToothgraphError as error:
             failures.append({"file": str(file), "error": " ".join(str(error).split())})

@@ -48,6 +48,25 @@ model_option = click.option(
     default=DEFAULT,
     help="Run folder of finetune, or its model.safetensors.  [default: the weights in the package]",
 )
+orient_option = click.option(
+    "--no-orient", "orient", is_flag=True, flag_value=False, default=True, help="The scans lie in the networks' frame."
+)
+refine_option = click.option(
+    "--no-refine",
+    "refined",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Leave borders where the net puts them.",
+)
+number_option = click.option(
+    "--no-numbering",
+    "numbered",
+    is_flag=True,
+    flag_value=False,
+    default=True,
+    help="Leave numbers as the net gives them.",
+)
 device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 
 # Options of a run that are no field of its configuration.

@@ -15,10 +15,15 @@ from toothgraph.cli.options import (
     device_option,
     jaw_option,
     model_option,
+    number_option,
+    orient_option,
+    refine_option,
     scans_argument,
     unit_option,
 )
 from toothgraph.errors import ConfigError, ToothgraphError
+
+FEW_TEETH = 4  # with fewer, a scan is hardly one of an arch
 
 
 @click.command(short_help="Label scans.")
@@ -26,23 +31,32 @@ from toothgraph.errors import ConfigError, ToothgraphError
 @model_option
 @click.option("--out", type=PATH, required=True, help="Folder to write to.")
 @jaw_option
+@orient_option
+@refine_option
+@number_option
 @unit_option
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
+@click.option("--report", is_flag=True, help="Also write a page to look at, a picture, and a table of the teeth.")
 @device_option
 def predict(
     scans: tuple[Path, ...],
     model: Path,
     out: Path,
     jaw: str,
+    orient: bool,
+    refined: bool,
+    numbered: bool,
     unit: str | None,
     picture: bool,
+    report: bool,
     device: str | None,
 ) -> None:
     """Label every face and vertex of scans, files or folders.
 
     Writes for each scan <stem>.ply (coloured, with an fdi property on faces and vertices), <stem>.txt (one
-    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex), in the order of the scan's own file.
-    A scan that cannot be read is reported and the others are labelled all the same; the exit code is then 1.
+    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex), in the order of the scan's own file;
+    with --report also <stem>.html, <stem>.png and <stem>.csv (area, width and confidence of each tooth). A scan
+    that cannot be read is reported and the others are labelled all the same; the exit code is then 1.
     """
     from toothgraph.files import check_folder
     from toothgraph.inference.predict import predict_mesh
@@ -50,7 +64,9 @@ def predict(
     from toothgraph.mesh.numbering import JAW_NAMES
     from toothgraph.mesh.read import read_mesh
     from toothgraph.mesh.write import write_labelled
+    from toothgraph.report.page import write_page
     from toothgraph.report.picture import render
+    from toothgraph.report.table import tooth_table, write_table
     from toothgraph.training.checkpoint import load_segmentation
 
     check_folder(out)
@@ -64,9 +80,14 @@ def predict(
             refuse_overwriting(file, out)
             mesh = read_mesh(file, unit=unit or "mm")
             given = JAWS[jaw]
-            result = predict_mesh(net, mesh, mesh.jaw if given is None else given)
+            result = predict_mesh(
+                net, mesh, mesh.jaw if given is None else given, orient=orient, refined=refined, numbered=numbered
+            )
             write_labelled(out, name, replace(mesh, jaw=result.jaw), result.labels)
-            if picture:
+            if report:
+                write_page(out / f"{name}.html", mesh, result.labels, title=name, confidence=result.confidence)
+                write_table(out / f"{name}.csv", tooth_table(mesh, result.labels, result.confidence))
+            if picture or report:
                 render(out / f"{name}.png", mesh, result.labels, title=name)
         except ToothgraphError as error:
             failed += 1
@@ -74,6 +95,10 @@ def predict(
             continue
         teeth = sorted({int(fdi) for fdi in result.labels if fdi > 0})
         found = " ".join(map(str, teeth)) or "none"
+        if len(teeth) < FEW_TEETH:
+            click.echo(
+                f"Warning: {name}: {len(teeth)} teeth found; does it show an arch, and is --unit right?", err=True
+            )
         click.echo(f"{name}: {JAW_NAMES[result.jaw]} jaw, {len(teeth)} teeth: {found} -> {out / name}.ply")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torch_geometric.data import Batch, Data
 
@@ -15,6 +16,7 @@ from toothgraph.data.scans import Scan, plain
 from toothgraph.data.seeding import sample_rng
 from toothgraph.data.views import ViewOptions, crop, cut_region, two_views
 
+TRIM = (2.0, 10.0)  # mm of gum that stays about the teeth
 Draw = tuple[int, int]  # epoch, index of the scan
 
 
@@ -82,6 +84,7 @@ class LabelledGraphs(Dataset):
         augmentation: how far a graph is moved.
         crop_probability: how often a region is cut away, as in a partial scan; at least half stays.
         missing_probability: how often teeth are taken out, see :func:`without_teeth`.
+        trim_probability: how often what lies far from the teeth is cut away, see :func:`trimmed`.
         jaw_dropout: how often the jaw is withheld, so that the net also learns to do without.
     """
 
@@ -93,10 +96,11 @@ class LabelledGraphs(Dataset):
         crop_probability: float,
         jaw_dropout: float,
         missing_probability: float = 0.0,
+        trim_probability: float = 0.0,
     ) -> None:
         self.scans, self.seed, self.augmentation = scans, seed, augmentation
         self.crop_probability, self.jaw_dropout = crop_probability, jaw_dropout
-        self.missing_probability = missing_probability
+        self.missing_probability, self.trim_probability = missing_probability, trim_probability
 
     def __len__(self) -> int:
         return len(self.scans)
@@ -109,6 +113,8 @@ class LabelledGraphs(Dataset):
         if rng.uniform() < self.crop_probability:
             centre = graph.pos.numpy()[rng.integers(graph.num_nodes)]
             graph = crop(graph, cut_region(graph, centre, round(rng.uniform(0.5, 1.0) * graph.num_nodes)))
+        if rng.uniform() < self.trim_probability:
+            graph = trimmed(graph, rng.uniform(*TRIM))
         if rng.uniform() < self.missing_probability:
             graph = without_teeth(graph, rng)
         graph = augment(centred(graph), rng, self.augmentation)
@@ -124,6 +130,15 @@ def centred(graph: Data) -> Data:
     out.pos = graph.pos - centre
     out.x = torch.cat([out.pos, graph.x[:, 3:]], dim=1)
     return out
+
+
+def trimmed(graph: Data, margin: float) -> Data:
+    """The graph without the nodes farther than ``margin`` mm from every tooth: some scans show little of the gum."""
+    pos, tooth = graph.pos.numpy(), (graph.y > 0).numpy()
+    if not tooth.any():
+        return graph
+    distance, _ = cKDTree(pos[tooth]).query(pos, distance_upper_bound=margin)
+    return crop(graph, np.flatnonzero(np.isfinite(distance)))
 
 
 def without_teeth(graph: Data, rng: np.random.Generator) -> Data:

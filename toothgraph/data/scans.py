@@ -16,10 +16,14 @@ from toothgraph.errors import DataError, ToothgraphError
 from toothgraph.graph.build import surface_centre
 from toothgraph.graph.spec import GraphSpec, scan_graph
 from toothgraph.mesh.base import with_base
+from toothgraph.mesh.frame import turned, upright_rotation
 from toothgraph.mesh.labels import find_scans, read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.palette import Palette
 from toothgraph.mesh.read import read_mesh
+
+NOISE = (0.01, 0.06)  # mm, of a scanner: some are smoother than others
+SPREAD = 0.35  # of the sizes of tessellations: other scanners' meshes are finer or coarser on the teeth
 
 _log = logging.getLogger("toothgraph")
 
@@ -45,6 +49,8 @@ class Scan:
 def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: int = 0) -> Scan:
     """Build a scan's graphs: the plain tessellation first, then drawn ones.
 
+    A labelled scan is turned upright first, so that whatever frame it comes in, the net learns the one it works in.
+
     Args:
         mesh: the scan.
         spec: sizes of a graph.
@@ -52,11 +58,14 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
         seed: what the drawn ones depend on, besides the scan's name.
         bases: how many of the drawn ones stand on a model base.
     """
-    graphs, origin = [], surface_centre(mesh)  # one frame for all
+    rotation = upright_rotation(mesh)
+    mesh = mesh if rotation is None else turned(mesh, rotation)
+    graphs, origin = [], surface_centre(mesh)  # one origin for all
     for number in range(variants):
         rng = sample_rng(seed, 0, mesh.scan_id, 1000 + number) if number else None
         based = mesh if rng is None or number < variants - bases else with_base(mesh, rng)
-        graphs.append(scan_graph(based, spec, rng, origin)[0])
+        noise = rng.uniform(*NOISE) if rng else 0.0
+        graphs.append(scan_graph(based, spec, rng, origin, SPREAD, noise)[0])
     return Scan(mesh.scan_id, graphs)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 MAX_FACES_PER_EDGE = 16
 
@@ -62,6 +63,24 @@ def face_adjacency(faces: np.ndarray) -> np.ndarray:
     edge_index[0] = np.repeat(np.arange(num_faces), np.diff(links.indptr))
     edge_index[1] = links.indices
     return edge_index
+
+
+def label_pieces(label: np.ndarray, edge_index: np.ndarray) -> np.ndarray:
+    """The connected piece of equal labels that each face belongs to.
+
+    Args:
+        label: [F].
+        edge_index: [2, E].
+
+    Returns:
+        [F] int32, numbered from 0.
+    """
+    source, target = edge_index
+    same = label[source] == label[target]
+    ends = source[same], target[same]
+    graph = csr_matrix((np.ones(len(ends[0]), dtype=bool), ends), shape=(len(label), len(label)))
+    piece: np.ndarray = connected_components(graph, directed=False)[1]
+    return piece
 
 
 def _sorted_sides(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -35,24 +35,31 @@ class GraphSpec:
 
 
 def scan_graph(
-    mesh: Mesh, spec: GraphSpec, rng: np.random.Generator | None = None, origin: np.ndarray | None = None
+    mesh: Mesh,
+    spec: GraphSpec,
+    rng: np.random.Generator | None = None,
+    origin: np.ndarray | None = None,
+    spread: float = SIZE_SPREAD,
+    jitter: float = TESSELLATION_JITTER,
 ) -> tuple[Data, Decimated]:
     """Decimate a scan and build its graph with neighbour tables.
 
     Args:
         mesh: the scan.
         spec: sizes.
-        rng: draws another tessellation, of a size within 15 % of the wanted; None gives the plain one.
+        rng: draws another tessellation; None gives the plain one.
         origin: [3] mm, the point that becomes the origin; by default the centre of the surface.
+        spread: by what share the size of a drawn tessellation may differ from the wanted.
+        jitter: mm, noise of the vertices it is drawn by.
 
     Returns:
         The graph, with ``neighbor_index`` [len(spacings)·k, N] int32 (half the memory of int64) and ``level``
         [N] (see :func:`dilated_tables`), and the decimation it came from.
     """
-    faces, jitter = spec.faces, 0.0
-    if rng is not None:
-        faces, jitter = round(faces * rng.uniform(1 - SIZE_SPREAD, 1 + SIZE_SPREAD)), TESSELLATION_JITTER
-    coarse = decimate(mesh, faces, rng=rng, jitter=jitter)
+    if rng is None:
+        coarse = decimate(mesh, spec.faces)
+    else:
+        coarse = decimate(mesh, round(spec.faces * rng.uniform(1 - spread, 1 + spread)), rng=rng, jitter=jitter)
     graph = face_graph(coarse.mesh, origin=surface_centre(mesh) if origin is None else origin)
     if spec.spacings:
         edges = graph.edge_index.numpy() if spec.along_surface else None

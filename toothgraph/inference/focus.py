@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from toothgraph.graph.adjacency import face_adjacency
+from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.mesh.mesh import Mesh
 
 MARGIN = 10.0  # mm around the teeth that stay; training scans are cut about like that
@@ -37,10 +35,6 @@ def arch_faces(coarse: Mesh, gingiva: np.ndarray, mesh: Mesh) -> np.ndarray | No
 def tooth_faces(mesh: Mesh, gingiva: np.ndarray) -> np.ndarray:
     """Faces that are rather tooth than gingiva, without specks. [F] bool."""
     tooth = gingiva < 0.5
-    source, target = face_adjacency(mesh.faces)
-    both = tooth[source] & tooth[target]
-    ones, n = np.ones(both.sum(), dtype=bool), len(mesh.faces)
-    graph = csr_matrix((ones, (source[both], target[both])), shape=(n, n))
-    _, island = connected_components(graph, directed=False)
-    large = np.bincount(island, weights=mesh.areas) >= SPECK
-    return tooth & large[island]
+    piece = label_pieces(tooth, face_adjacency(mesh.faces))
+    large = np.bincount(piece, weights=mesh.areas) >= SPECK
+    return tooth & large[piece]

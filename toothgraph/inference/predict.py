@@ -12,6 +12,9 @@ from toothgraph.data.seeding import sample_rng
 from toothgraph.graph.spec import scan_graph
 from toothgraph.inference.carry import carry_up
 from toothgraph.inference.focus import arch_faces
+from toothgraph.inference.numbering import number_teeth
+from toothgraph.inference.pose import OWN_FRAME, Viewer, candidate_frames
+from toothgraph.inference.refine import refine
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import LOWER, UNKNOWN_JAW, UPPER, class_to_fdi
@@ -45,63 +48,100 @@ def predict_mesh(
     mesh: Mesh,
     jaw: int = UNKNOWN_JAW,
     tessellations: int = TESSELLATIONS,
+    *,
+    orient: bool = True,
     focus: bool = True,
+    refined: bool = True,
+    numbered: bool = True,
 ) -> Prediction:
-    """Label every face of a mesh.
+    """Label every face of a mesh, however it lies.
 
     The scan is decimated to the size the net works on, several times and differently; the probabilities
     are averaged on the scan's faces. Of a scan with far more faces than that, a coarser base stands in for
     it, and the average is carried up once. Where the first look finds teeth on a part of the scan only, the
-    net looks again, at that part. The draws depend on the scan's name alone.
+    net looks again, at that part. Then borders move into the folds of the surface, and the teeth are numbered
+    along the arch. The draws depend on the scan's name alone.
 
     Args:
         net: in evaluation mode.
         mesh: any size; its labels are not looked at.
         jaw: 0 upper, 1 lower, -1 to let the net decide.
         tessellations: how many decimations to average.
+        orient: whether to look for the frame the net knows; else the scan must lie in it.
         focus: whether to look again at the part with the teeth.
+        refined: whether to move borders into the folds of the surface, see :func:`toothgraph.inference.refine.refine`.
+        numbered: whether every number is given once, in order, see :func:`toothgraph.inference.numbering.number_teeth`.
     """
-    surface = mesh.with_labels(None)
-    base = decimate(surface, BASE_SHARE * net.config.graph.faces).mesh
-    first = look(net, base, jaw, 0)
-    near = arch_faces(first.coarse, first.log_prob[:, 0].exp().numpy(), base) if focus else None
-    arch = base if near is None else base.part(near)
-    looks = [first] if near is None else []
-    while len(looks) < tessellations and not (looks and looks[-1].coarse is arch):  # else the next would be the same
-        looks.append(look(net, arch, jaw, len(looks)))
-    share = 1.0
-    if jaw == UNKNOWN_JAW:
-        jaw, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
-    mean = np.mean([one.carried(arch, jaw) for one in looks], axis=0)  # [F of arch, 33]
-    if near is not None:
-        whole = first.carried(base, jaw)
-        whole[near] = mean
-        mean = whole
-    prob = carry_up(base, surface, mean)  # [F, 33]
-    best = prob.argmax(axis=1)
+    mesh = mesh.with_labels(None)
+    prob, jaw, share = probabilities(net, mesh, jaw, tessellations, orient, focus)
+    best = refine(mesh, prob) if refined else prob.argmax(axis=1)
+    if numbered:
+        place = number_teeth(mesh, np.where(best > 0, (best - 1) % 16 + 1, 0), places_of(prob))
+        best = np.where(place > 0, place + 16 * jaw, 0)
     confidence = prob[np.arange(len(best)), best]
     return Prediction(class_to_fdi(best), confidence, jaw, share)
 
 
+def probabilities(
+    net: SegmentationNet, mesh: Mesh, jaw: int, tessellations: int, orient: bool, focus: bool
+) -> tuple[np.ndarray, int, float]:
+    """What the net says of every face, [F, 33] given the jaw; the jaw, and its probability.
+
+    Arguments as in :func:`predict_mesh`.
+    """
+    base = decimate(mesh, BASE_SHARE * net.config.graph.faces).mesh
+    first = look(net, base, jaw, 0, candidate_frames(base) if orient else OWN_FRAME)
+    near = arch_faces(first.coarse, first.log_prob[:, 0].exp().numpy(), base) if focus else None
+    if near is None:
+        arch, looks = base, [first]
+    else:
+        arch = base.part(near)
+        looks = [look(net, arch, jaw, 0, candidate_frames(arch, first.frame) if orient else OWN_FRAME)]
+    while len(looks) < tessellations and looks[-1].coarse is not arch:  # of a small scan the next would be the same
+        looks.append(look(net, arch, jaw, len(looks), looks[0].frame[None]))
+    share = 1.0
+    if jaw == UNKNOWN_JAW:
+        jaw, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
+    prob = np.mean([one.carried(arch, jaw) for one in looks], axis=0)  # [F of arch, 33]
+    if near is not None:
+        whole = first.carried(base, jaw)
+        whole[near] = prob
+        prob = whole
+    return carry_up(base, mesh, prob), jaw, share
+
+
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What a net says of one tessellation: the coarse mesh, and log-probabilities [F', 33] of its faces."""
+    """What a net says of one tessellation.
+
+    Attributes:
+        coarse: F' faces.
+        log_prob: [F', 33].
+        frame: [3, 3], the rotation the scan was turned by.
+    """
 
     coarse: Mesh
     log_prob: torch.Tensor
+    frame: np.ndarray
 
     def carried(self, mesh: Mesh, jaw: int) -> np.ndarray:
         """Probabilities [F, 33] on a finer mesh of the same surface, given the jaw."""
         return carry_up(self.coarse, mesh, restrict_to_jaw(self.log_prob, jaw).exp().numpy())
 
 
-def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int) -> Look:
-    """Let the net see a mesh, in its plain tessellation (``number`` 0) or a drawn one."""
+def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int, frames: np.ndarray) -> Look:
+    """Let the net see a mesh in its plain tessellation (``number`` 0) or a drawn one, in the best of some frames."""
     rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
     graph, decimated = scan_graph(mesh, net.config.graph, rng)
-    graph.jaw = torch.tensor([jaw])
     batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
-    return Look(decimated.mesh, net(batch, batch.jaw).float().cpu())
+    viewer = Viewer(net, batch, jaw)
+    view = viewer.best(frames) if len(frames) > 1 else viewer.view(frames[0])
+    return Look(decimated.mesh, view.log_prob.float().cpu(), view.frame)
+
+
+def places_of(prob: np.ndarray) -> np.ndarray:
+    """Probabilities of the 17 places [F, 17] from those of the 33 classes."""
+    return np.concatenate([prob[:, :1], prob[:, 1:17] + prob[:, 17:]], axis=1)
 
 
 def decide_jaw(log_prob: torch.Tensor) -> tuple[int, float]:

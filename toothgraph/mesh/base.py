@@ -8,28 +8,27 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
+from toothgraph.mesh.frame import OPEN, area_vector
 from toothgraph.mesh.mesh import Mesh
 
 DEPTH = (1.0, 12.0)  # mm from the lowest point of the scan to the base
 FLARE = (0.0, 0.3)  # how much wider than the scan's border the base is
-OPEN = 0.1  # a surface whose area vector is a smaller share of its area is closed, or has no side to stand on
 
 
 def with_base(mesh: Mesh, rng: np.random.Generator) -> Mesh:
     """The scan with walls from its outer border down to a plane, and in half of the draws a bottom.
 
-    Down is against the area vector (the sum of normals by area): it points to the bite in every scan that is
-    open below. The new faces are gingiva.
+    Down is against the area vector (see :func:`toothgraph.mesh.frame.area_vector`). The new faces are gingiva.
 
     Args:
         mesh: any scan; one that is closed, or has no border, comes back as it is.
         rng: draws depth, flare and bottom.
     """
-    area_vector = (mesh.areas[:, None] * mesh.normals).sum(axis=0)
-    edges = outer_border(mesh)
-    if len(edges) < 3 or np.linalg.norm(area_vector) < OPEN * mesh.areas.sum():
+    vector, edges = area_vector(mesh), outer_border(mesh)
+    share = np.linalg.norm(vector)
+    if len(edges) < 3 or share < OPEN:
         return mesh
-    up = area_vector / np.linalg.norm(area_vector)
+    up = vector / share
     border, ends = np.unique(edges, return_inverse=True)
     start, end = ends.reshape(-1, 2).T  # into `border`
     points = mesh.vertices[border]

@@ -12,6 +12,7 @@ import numpy as np
 
 from toothgraph.errors import MeshError
 from toothgraph.mesh.clean import unique_rows
+from toothgraph.mesh.off import read_off
 from toothgraph.mesh.ply import read_ply
 from toothgraph.mesh.stored import Stored, stack_polygons
 from toothgraph.mesh.vtk_files import read_vtk
@@ -125,21 +126,11 @@ def _read_obj(path: Path) -> Stored:
     return _read_with_meshio(path, "obj")
 
 
-def _read_off(path: Path) -> Stored:
-    with path.open("rb") as file:
-        kind = file.readline(80).decode("ascii", "replace").split()
-    if kind[:1] != ["OFF"] and kind[:1] != [] and kind[0].endswith("OFF"):
-        raise MeshError(
-            f"{path}: expected plain OFF, found {kind[0]} (with colours or normals); export it as OFF, PLY or STL"
-        )
-    return _read_with_meshio(path, "off")
-
-
 _READERS = {
     ".stl": _read_stl,
     ".ply": read_ply,
     ".obj": _read_obj,
-    ".off": _read_off,
+    ".off": read_off,
     ".vtp": read_vtk,
     ".vtk": read_vtk,
 }

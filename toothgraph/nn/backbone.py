@@ -50,6 +50,7 @@ class GeometryBackbone(nn.Module):
     ) -> None:
         super().__init__()
         self.features = features
+        self.pose_invariant = features != "coordinates"
         self.k = k
         self.num_levels = len(spacings)
         self.out_channels = out_channels

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Data
-from torch_geometric.nn import global_max_pool, global_mean_pool
 
 from toothgraph.mesh.numbering import NUM_CLASSES, NUM_POSITIONS
 from toothgraph.nn.pyramid import LENGTH, NodeNorm, Pyramid, dense, find_levels
@@ -31,21 +30,25 @@ def log_softmax(x: Tensor) -> Tensor:
     return x.log_softmax(dim=-1, dtype=torch.promote_types(x.dtype, torch.float32))
 
 
-def join_jaw(positions: Tensor, jaw: Tensor, batch: Tensor) -> Tensor:
+def join_jaw(positions: Tensor, jaw: Tensor) -> Tensor:
     """Log-probabilities of the 33 classes from those of the 17 places in one jaw and of the two jaws.
 
     Gingiva keeps its probability; a tooth's is P(position)·P(jaw). They sum to 1.
 
     Args:
         positions: [N, 17] log-probabilities, gingiva first.
-        jaw: [B, 2] log-probabilities of upper and lower.
-        batch: [N] scan of each node.
+        jaw: [N, 2] log-probabilities of upper and lower.
 
     Returns:
         [N, 33].
     """
-    upper, lower = jaw[batch].split(1, dim=1)  # [N, 1] each
+    upper, lower = jaw.split(1, dim=1)  # [N, 1] each
     return torch.cat([positions[:, :1], positions[:, 1:] + upper, positions[:, 1:] + lower], dim=1)
+
+
+def join_places(log_prob: Tensor) -> Tensor:
+    """Log-probabilities of the 17 places [N, 17], whichever the jaw, from those of the 33 classes [N, 33]."""
+    return torch.cat([log_prob[:, :1], torch.logaddexp(log_prob[:, 1:17], log_prob[:, 17:])], dim=1)
 
 
 def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
@@ -61,9 +64,9 @@ class SegmentationHead(nn.Module):
     """Node embeddings, now with their place in the scan, to tooth classes.
 
     Coordinates and normals join here, and a second pyramid with a pooled feature of the whole scan tells
-    one molar from the next. The jaw is an input where it is known (a third code stands for unknown), and is
-    predicted from the pooled embedding in any case, so that the result always is a distribution over all 33
-    classes.
+    one molar from the next. The jaw is an input where it is known (a third code stands for unknown), and every
+    node tells it from its embedding in any case, so that the result always is a distribution over all 33 classes,
+    and the teeth of a scan can vote on its jaw.
 
     Args:
         in_channels: D.
@@ -104,7 +107,7 @@ class SegmentationHead(nn.Module):
         )
         self.jaw = None
         if classes == "places":
-            self.jaw = nn.Sequential(nn.Linear(2 * in_channels, 64), nn.ReLU(), nn.Linear(64, 2))
+            self.jaw = nn.Sequential(nn.Linear(in_channels, 64), nn.ReLU(), nn.Linear(64, 2))
 
     def forward(self, embedding: Tensor, data: Data, jaw: Tensor) -> Tensor:
         batch, size = data.batch, len(jaw)
@@ -114,5 +117,4 @@ class SegmentationHead(nn.Module):
         positions = log_softmax(self.classify(torch.cat([x, embedding], dim=1)))
         if self.jaw is None:
             return positions
-        pooled = [global_max_pool(embedding, batch, size), global_mean_pool(embedding, batch, size)]
-        return join_jaw(positions, log_softmax(self.jaw(torch.cat(pooled, dim=1))), batch)
+        return join_jaw(positions, log_softmax(self.jaw(embedding)))

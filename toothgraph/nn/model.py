@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
@@ -106,3 +108,18 @@ class SegmentationNet(nn.Module):
         if jaw is None:
             jaw = data.batch.new_full((int(data.batch.max()) + 1,), -1)
         return self.head(self.backbone(data), data, jaw)
+
+    def in_any_frame(self, data: Data, jaw: Tensor) -> Callable[[Tensor], Tensor]:
+        """A function from a rotation [3, 3] to what the net says of the scans turned by it, [N, 33].
+
+        An embedding that no rotation changes is computed once, for all calls.
+        """
+        embedding = self.backbone(data) if self.backbone.pose_invariant else None
+
+        def say(rotation: Tensor) -> Tensor:
+            turned = copy.copy(data)
+            turned.x = (data.x.view(len(data.x), -1, 3) @ rotation.t()).flatten(1)  # position, corners, normal
+            turned.pos, turned.normal = data.pos @ rotation.t(), data.normal @ rotation.t()
+            return self.head(self.backbone(turned) if embedding is None else embedding, turned, jaw)
+
+        return say

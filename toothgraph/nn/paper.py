@@ -152,6 +152,8 @@ class PaperBackbone(nn.Module):
 
     out_channels = 1216
 
+    pose_invariant = False
+
     def __init__(self, k: int = 25, recompute: bool = False) -> None:
         super().__init__()
         self.k = k

@@ -55,8 +55,8 @@ class TrainingConfig:
     steps: int = 1000
     epochs: int | None = None
     batch: int = 2
-    variants: int = 3
-    bases: int = 1
+    variants: int = 5
+    bases: int = 2
     lr: float = 2e-3
     weight_decay: float = 1e-2
     optimizer: str = "adamw"
@@ -99,7 +99,8 @@ class FinetuneConfig(TrainingConfig):
         boundary_weight: extra weight of the nodes at a border in the cross-entropy.
         backbone_rate: learning rate of the backbone, as a share of ``lr``.
         average: decay of the moving average of the weights, which then is what is validated and saved; 0 for none.
-        crop_probability, jaw_dropout, missing_probability: see :class:`toothgraph.data.LabelledGraphs`.
+        crop_probability, jaw_dropout, missing_probability, trim_probability: see
+            :class:`toothgraph.data.LabelledGraphs`.
         augmentation: how far a scan is moved.
     """
 
@@ -114,9 +115,8 @@ class FinetuneConfig(TrainingConfig):
     crop_probability: float = 0.3
     jaw_dropout: float = 0.5
     missing_probability: float = 0.3
-    augmentation: Augmentation = field(
-        default_factory=lambda: Augmentation(rotation=20.0, scale=0.15, stretch=0.1, elastic=1.0, mirror=0.5)
-    )
+    trim_probability: float = 0.3
+    augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=30.0, mirror=0.5))
 
 
 _PAPER_NET = NetConfig(kind="paper", graph=GraphSpec(faces=20_000, k=0, spacings=()), dropout=0.4)
@@ -137,7 +137,8 @@ FINETUNE_PRESETS = {
     "paper": FinetuneConfig(
         net=_PAPER_NET, epochs=400, batch=4, variants=1, lr=0.1, weight_decay=1e-4, optimizer="sgd",
         schedule="cosine", clip=0.0, dice_weight=0.0, label_smoothing=0.2, crop_probability=0.0,
-        bases=0, jaw_dropout=0.0, missing_probability=0.0, augmentation=replace(_STILL, rotation=0.0),
+        bases=0, jaw_dropout=0.0, missing_probability=0.0, trim_probability=0.0,
+        augmentation=replace(_STILL, rotation=0.0),
     ),
 }  # fmt: skip
 
@@ -166,7 +167,7 @@ _AT_LEAST_0 = ("seed", "workers", "bases", "weight_decay", "clip", "dice_weight"
 _ABOVE_0 = ("lr", "temperature", "backbone_rate")
 _SHARES = (
     *("val_fraction", "label_fraction", "label_smoothing"),
-    *("crop_probability", "jaw_dropout", "missing_probability"),
+    *("crop_probability", "jaw_dropout", "missing_probability", "trim_probability"),
 )
 _CHOICES = {
     "optimizer": ("adamw", "adam", "sgd"),

@@ -135,6 +135,7 @@ def finetune(
             config.crop_probability,
             config.jaw_dropout,
             config.missing_probability,
+            config.trim_probability,
         ),
         LabelledGraphs(plain_only(val), config.seed + 1, _STILL, 0.0, 0.0),
         collate,

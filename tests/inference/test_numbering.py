@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from toothgraph.inference.numbering import ALONG, NO_TOOTH, SAME_TOOTH, assign, number_teeth
+from toothgraph.mesh.frame import turned
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.synthetic import synthetic_arch
+
+NONE = np.zeros(15, dtype=bool)
+
+
+def places(mesh: Mesh) -> np.ndarray:
+    """1 … 16 and 0 of an upper jaw's labels."""
+    quadrant, tooth = np.divmod(mesh.labels, 10)
+    return np.where(mesh.labels > 0, tooth + np.where(quadrant == 2, 8, 0), 0)
+
+
+def sure_of(place: np.ndarray, sure: float = 0.9) -> np.ndarray:
+    """Probabilities of a net that is this sure of some labels."""
+    prob = np.full((len(place), 17), (1 - sure) / 16)
+    prob[np.arange(len(place)), place] = sure
+    return prob
+
+
+def written_out(likely: np.ndarray) -> float:
+    """The best sum of all growing assignments, none joined, some left out."""
+    best = -np.inf
+    teeth = range(len(likely))
+    for kept in range(len(likely) + 1):
+        for which in combinations(teeth, kept):
+            for chosen in combinations(ALONG, kept):
+                left_out = sum(likely[t, 0] - NO_TOOTH for t in teeth if t not in which)
+                best = max(best, left_out + sum(likely[t, p] for t, p in zip(which, chosen, strict=True)))
+    return best
+
+
+def test_assign_against_all_assignments() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        likely = np.log(rng.dirichlet(np.full(17, 0.3), size=4).clip(1e-3))
+        total, place = assign(likely, NONE[:3])
+        assert total == pytest.approx(written_out(likely))
+        given = place[place > 0]
+        assert (np.diff(np.argsort(np.argsort(ALONG))[given - 1]) != 0).all()
+        order = [ALONG.tolist().index(number) for number in given]
+        assert order == sorted(set(order))
+
+
+def test_pieces_that_touch_may_be_one_tooth() -> None:
+    likely = np.log(sure_of(np.array([3, 3, 2])).clip(1e-3))
+    apart, _ = assign(likely, NONE[:2])
+    joined, place = assign(likely, np.array([True, False]))
+    assert place.tolist() == [3, 3, 2]
+    assert joined == pytest.approx(3 * np.log(0.9) - SAME_TOOTH) and joined > apart
+
+
+def test_right_numbers_stay(arch: Mesh) -> None:
+    place = places(arch)
+    np.testing.assert_array_equal(number_teeth(arch, place, sure_of(place)), place)
+    turn = turned(arch, Rotation.random(random_state=0).as_matrix())
+    np.testing.assert_array_equal(number_teeth(turn, place, sure_of(place)), place)
+
+
+@pytest.mark.parametrize("missing", [(), (5,), (12, 6), (1, 2)])
+def test_a_number_given_twice_is_put_right(missing: tuple[int, ...]) -> None:
+    mesh = synthetic_arch(3, jaw=0, faces=6000)
+    truth = places(mesh)
+    truth[np.isin(truth, missing)] = 0  # gaps stay gaps
+    wrong = truth.copy()
+    wrong[truth == 11] = 9
+    prob = sure_of(truth, 0.6)
+    prob[truth == 11] = sure_of(np.full((truth == 11).sum(), 9), 0.5)
+    prob[truth == 11, 11] = 0.4
+    found = number_teeth(mesh, wrong, prob)
+    assert (found == truth).mean() > 0.99
+    assert not set(found) & set(missing)
+
+
+def test_specks_go_to_what_surrounds_them(arch: Mesh) -> None:
+    truth = places(arch)
+    wrong = truth.copy()
+    inside = int(np.argmax(np.where(truth == 3, arch.centroids[:, 1], -np.inf)))
+    gum = int(np.argmin(arch.centroids[:, 1]))
+    wrong[inside], wrong[gum] = 14, 7
+    np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth)), truth)
+
+
+def test_what_fits_nowhere_is_gingiva(arch: Mesh) -> None:
+    """A patch of gum behind a full side taken for a molar: not all molars change their numbers for it."""
+    mesh = synthetic_arch(4, jaw=0, faces=6000)
+    truth = places(mesh)
+    side = np.isin(truth, range(1, 9))
+    last = int(truth[side].max())
+    behind = mesh.centroids[truth == last].mean(axis=0) + np.array([-12, 0, 0])
+    distance = np.where(truth == 0, np.linalg.norm(mesh.centroids - behind, axis=1), np.inf)
+    patch = distance < np.sort(distance)[40]
+    assert mesh.areas[patch].sum() > 30
+    wrong = np.where(patch, last, truth)
+    prob = sure_of(truth, 0.95)
+    prob[patch] = 0.01
+    prob[patch, last], prob[patch, 0] = 0.5, 0.36
+    found = number_teeth(mesh, wrong, prob)
+    assert (found[truth > 0] == truth[truth > 0]).all()
+
+
+def test_few_teeth_and_none(arch: Mesh) -> None:
+    truth = places(arch)
+    nothing = np.zeros_like(truth)
+    np.testing.assert_array_equal(number_teeth(arch, nothing, sure_of(nothing)), nothing)
+    few = np.where(np.isin(truth, [2, 3]), truth, 0)
+    np.testing.assert_array_equal(number_teeth(arch, few, sure_of(few)), few)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toothgraph as tg
+from toothgraph.errors import MeshError
+from toothgraph.nn import SegmentationNet
+
+
+def test_segment_a_file_and_its_mesh(net: SegmentationNet, arches: Path, tmp_path: Path) -> None:
+    file = arches / "0001_lower.stl"
+    found = tg.segment(file, net)
+    assert found.mesh.jaw == found.prediction.jaw == 1
+    assert found.face_labels.shape == found.face_confidence.shape == (len(found.mesh.original.polygons),)
+    assert found.vertex_labels.shape == (len(found.mesh.original.vertices),)
+    assert {row.fdi for row in found.teeth} == set(np.unique(found.prediction.labels).tolist())
+    written = found.write(tmp_path)
+    assert [path.name for path in written] == ["0001_lower.ply", "0001_lower.txt", "0001_lower.json"]
+    np.testing.assert_array_equal(np.loadtxt(written[1], dtype=int), found.face_labels)
+    again = tg.segment(tg.read_mesh(file), net)
+    np.testing.assert_array_equal(again.face_labels, found.face_labels)
+    upper = tg.segment(file, net, jaw=0, tessellations=1)
+    assert upper.mesh.jaw == 0 and not (upper.face_labels > 30).any()
+
+
+def test_segment_all_in_order(net: SegmentationNet, arches: Path, tmp_path: Path) -> None:
+    files = sorted(arches.glob("*.stl"))[:3]
+    found = list(tg.segment_all(files, net, tessellations=1))
+    assert [one.mesh.scan_id for one in found] == [file.stem for file in files]
+    alone = tg.segment(files[1], net, tessellations=1)
+    np.testing.assert_array_equal(found[1].face_labels, alone.face_labels)
+    assert list(tg.segment_all([], net)) == []
+    (tmp_path / "bad.stl").write_bytes(b"no scan")
+    several = tg.segment_all([files[0], tmp_path / "bad.stl", files[1]], net, tessellations=1)
+    assert next(several).mesh.scan_id == files[0].stem
+    with pytest.raises(MeshError, match=r"bad\.stl"):
+        next(several)
+
+
+def test_the_name_is_the_function_whatever_is_asked_for_first() -> None:
+    import subprocess
+    import sys
+
+    code = "import toothgraph as tg; tg.Segmentation; assert callable(tg.segment) and callable(tg.segment_all)"
+    subprocess.run([sys.executable, "-c", code], check=True)

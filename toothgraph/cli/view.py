@@ -1,0 +1,72 @@
+"""``toothgraph view``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from toothgraph.cli.options import (
+    FILE,
+    JAWS,
+    choose_device,
+    device_option,
+    jaw_option,
+    model_option,
+    named_palette,
+    numbering_option,
+    palette_option,
+    unit_option,
+)
+from toothgraph.errors import ConfigError
+
+
+@click.command(short_help="Show a scan, as a page or a picture.")
+@click.argument("scan", type=FILE)
+@click.option("--out", "-o", type=FILE, required=True, help="page.html or picture.png to write.")
+@click.option("--predict", "predicted", is_flag=True, help="Show a model's labels; the scan's own are the truth.")
+@model_option
+@palette_option
+@numbering_option
+@jaw_option
+@unit_option
+@device_option
+def view(
+    scan: Path,
+    out: Path,
+    predicted: bool,
+    model: Path,
+    palette: str | None,
+    numbering: str | None,
+    jaw: str,
+    unit: str | None,
+    device: str | None,
+) -> None:
+    """Show a scan with its labels, or, where it has none or with --predict, with those a model finds.
+
+    A .html is one page that needs no network: turn and zoom, show or hide each tooth, colour by tooth, by confidence,
+    and where the truth is known by errors. A .png shows three views.
+    """
+    from toothgraph.inference.predict import predict_mesh
+    from toothgraph.mesh.labels import read_scan
+    from toothgraph.report.page import write_page
+    from toothgraph.report.picture import render
+    from toothgraph.training.checkpoint import load_segmentation
+
+    if out.suffix.lower() not in (".html", ".png"):
+        raise ConfigError(f"{out}: expected a name that ends in .html or .png")
+    if out.exists() and out.samefile(scan):
+        raise ConfigError(f"{out}: is the scan itself; choose another --out")
+    mesh = read_scan(
+        scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], numbering=numbering or "auto"
+    )
+    labels, confidence, truth = mesh.labels, None, None
+    if predicted or labels is None:
+        net, _ = load_segmentation(model)
+        result = predict_mesh(net.to(choose_device(device)), mesh, mesh.jaw)
+        labels, confidence, truth = result.labels, result.confidence, mesh.labels
+    if out.suffix.lower() == ".png":
+        render(out, mesh, labels, title=mesh.scan_id)
+    else:
+        write_page(out, mesh, labels, confidence=confidence, truth=truth)
+    click.echo(f"{mesh.scan_id} -> {out}")

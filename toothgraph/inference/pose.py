@@ -1,0 +1,122 @@
+"""How a scan lies: a few candidate frames by geometry, and the one that the teeth found in it agree with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Batch
+
+from toothgraph.mesh.frame import bite_directions, frames_about, rotation_to_places
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.nn.heads import join_places
+from toothgraph.nn.model import SegmentationNet
+
+OWN_FRAME = np.eye(3)[None]  # as the scan lies
+# Degrees between a frame and the one its teeth ask for, which from behind are nearly 180:
+SETTLED = 8.0  # less is not corrected
+AGREED = 20.0  # less makes the frame right
+AGREE = 60.0  # more is not followed
+CORRECTIONS = 3
+UPRIGHT = 0.3  # least cosine between y and where the surface opens to
+TURNS = 8  # frames about each direction the bite may be in: one lies within 23° of the right one
+
+
+def candidate_frames(mesh: Mesh, first: np.ndarray = OWN_FRAME[0]) -> np.ndarray:
+    """Rotations into frames the scan may be meant to stand in. [K, 3, 3].
+
+    Args:
+        mesh: the scan.
+        first: [3, 3], the frame to begin with, by default the scan's own; left out where it stands the bite down.
+    """
+    bite = bite_directions(mesh)
+    turns = [frames_about(up, TURNS) for up in bite]
+    upright = len(bite) > 1 or (first @ bite[0])[1] > UPRIGHT
+    return np.concatenate([first[None], *turns] if upright else turns)
+
+
+def certainty(log_prob: Tensor, area: Tensor) -> float:
+    """How sure a net is of its tooth numbers, 0 to 1.
+
+    By area, how much the likeliest of the 16 places is ahead of all others together. A net finds teeth in any frame
+    but knows their numbers in the right one only: from behind, or with left and right confused, it hesitates.
+
+    Args:
+        log_prob: [N, 33].
+        area: [N].
+    """
+    teeth = join_places(log_prob)[:, 1:].exp()
+    ahead = (2 * teeth.amax(dim=1) - teeth.sum(dim=1)).clamp_min(0)
+    return float((ahead * area).sum() / area.sum().clamp_min(1e-12))
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A scan in one frame.
+
+    Attributes:
+        frame: [3, 3] rotation.
+        log_prob: [N, 33], what the net says.
+        sure: its :func:`certainty`.
+        asked: [3, 3], the frame that the teeth found ask for; None where they are too few.
+    """
+
+    frame: np.ndarray
+    log_prob: Tensor
+    sure: float
+    asked: np.ndarray | None
+
+    @property
+    def off(self) -> float:
+        """Degrees from the frame the teeth ask for; 180 where they ask for none."""
+        if self.asked is None:
+            return 180.0
+        cosine = (np.trace(self.asked @ self.frame.T) - 1) / 2
+        return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+class Viewer:
+    """Shows a scan to a net in any frame.
+
+    Args:
+        net: in evaluation mode.
+        batch: a batch of one scan.
+        jaw: 0, 1 or -1.
+    """
+
+    def __init__(self, net: SegmentationNet, batch: Batch, jaw: int) -> None:
+        self.batch = batch
+        self.pos = batch.pos.cpu().numpy()
+        self.say = net.in_any_frame(batch, torch.tensor([jaw], device=batch.pos.device))
+
+    def view(self, frame: np.ndarray) -> View:
+        """The scan turned by a rotation [3, 3]."""
+        log_prob = self.say(torch.from_numpy(frame).to(self.batch.pos))
+        place = join_places(log_prob).argmax(dim=1).cpu().numpy()
+        return View(frame, log_prob, certainty(log_prob, self.batch.area), rotation_to_places(self.pos, place))
+
+    def settled(self, frame: np.ndarray) -> View:
+        """The scan turned by a rotation, then by what its teeth ask for, until they ask for no more."""
+        view = self.view(frame)
+        for _ in range(CORRECTIONS):
+            if view.asked is None or not SETTLED < view.off < AGREE:
+                break
+            view = self.view(view.asked)
+        return view
+
+    def best(self, frames: np.ndarray) -> View:
+        """The scan in the first of the frames [K, 3, 3] that leads to one its teeth agree with.
+
+        Laid onto a mean arch, the teeth ask for a frame. From behind, the net may be certain too, with left and right
+        exchanged, but its teeth then ask for the arch to be turned over. Where no frame is agreed with, the one
+        counts in which the net is most certain.
+        """
+        tried = []
+        for frame in frames:
+            view = self.settled(frame)
+            if view.off < AGREED:
+                return view
+            tried.append(view)
+        return max(tried, key=lambda view: view.sure)

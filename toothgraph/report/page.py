@@ -1,0 +1,98 @@
+"""A scan to look at: one self-contained HTML page that turns, zooms, and shows or hides each tooth."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toothgraph.errors import ConfigError
+from toothgraph.files import write_text
+from toothgraph.mesh.colours import COLOUR_OF_FDI
+from toothgraph.mesh.frame import upright_rotation
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.numbering import LOWER, jaw_of_labels
+from toothgraph.report.picture import viewing_frame
+from toothgraph.report.table import tooth_table
+
+UNKNOWN = 255  # the byte that stands for FDI -1
+
+
+def write_page(
+    path: str | Path,
+    mesh: Mesh,
+    labels: np.ndarray,
+    *,
+    title: str | None = None,
+    confidence: np.ndarray | None = None,
+    truth: np.ndarray | None = None,
+) -> None:
+    """Write a page that shows a labelled scan; it needs no network and no other file.
+
+    Args:
+        path: the HTML file.
+        mesh: F faces.
+        labels: [F] FDI numbers.
+        title: the scan's name by default.
+        confidence: [F] probabilities of the labels, for a second way to colour.
+        truth: [F] FDI numbers, for a third: where labels are wrong.
+
+    Raises:
+        ConfigError: for a mesh without faces, or values that do not fit it.
+    """
+    content = json.dumps(page_data(mesh, labels, title or mesh.scan_id, confidence, truth))
+    template = resources.files("toothgraph.report").joinpath("page.html").read_text(encoding="utf-8")
+    # A scan's name may hold anything: `</script>` in it must not end the script.
+    write_text(path, template.replace("__DATA__", content.replace("<", "\\u003c")))
+
+
+def page_data(
+    mesh: Mesh, labels: np.ndarray, title: str, confidence: np.ndarray | None, truth: np.ndarray | None
+) -> dict[str, Any]:
+    """What the page's script is given; arrays as base64."""
+    for name, values in (("labels", labels), ("confidence", confidence), ("truth", truth)):
+        if values is not None and np.shape(values) != (len(mesh.faces),):
+            raise ConfigError(
+                f"{mesh.scan_id}: expected {len(mesh.faces)} {name}, one per face, got {np.shape(values)}"
+            )
+    if len(mesh.faces) == 0:
+        raise ConfigError(f"{mesh.scan_id}: expected a mesh with faces, got none")
+    points = mesh.vertices @ looking_frame(mesh, labels).T
+    points -= (points.min(axis=0) + points.max(axis=0)) / 2
+    table = tooth_table(mesh, labels, confidence)
+    teeth = sum(row.fdi > 0 for row in table)
+    return {
+        "title": title,
+        "about": f"{len(mesh.faces):,} faces, {teeth} teeth",
+        "lower": jaw_of_labels(labels) == LOWER,
+        "radius": float(np.linalg.norm(points, axis=1).max()),
+        "points": _text(points.astype("<f4")),
+        "faces": _text(mesh.faces.astype("<u4")),
+        "labels": _text(_bytes(labels)),
+        "confidence": None if confidence is None else _text(np.rint(255 * np.clip(confidence, 0, 1)).astype("u1")),
+        "truth": None if truth is None else _text(_bytes(truth)),
+        "colours": {UNKNOWN if fdi < 0 else fdi: list(colour) for fdi, colour in COLOUR_OF_FDI.items()},
+        "teeth": [asdict(row) for row in table],
+    }
+
+
+def looking_frame(mesh: Mesh, labels: np.ndarray) -> np.ndarray:
+    """The rotation to x forward, y to the bite [3, 3]: by the teeth where there are some, else by the shape alone."""
+    rotation = upright_rotation(mesh.with_labels(labels))
+    if rotation is not None:
+        return rotation
+    forward, sideways, bite = viewing_frame(mesh)
+    return np.stack([forward, bite, sideways])
+
+
+def _bytes(fdi: np.ndarray) -> np.ndarray:
+    return np.where((fdi >= 0) & (fdi < UNKNOWN), fdi, UNKNOWN).astype("u1")
+
+
+def _text(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")

@@ -1,0 +1,95 @@
+"""From a scan to everything that is known of it, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toothgraph.inference.predict import Prediction, predict_mesh
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import faces_to_original, vertices_to_original
+from toothgraph.mesh.read import read_mesh
+from toothgraph.mesh.write import write_labelled
+from toothgraph.nn.model import SegmentationNet
+from toothgraph.report.table import ToothRow, tooth_table
+from toothgraph.training.checkpoint import load_model
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """A labelled scan.
+
+    Attributes:
+        mesh: the clean mesh, with the jaw that was given or found.
+        prediction: labels and confidence of its faces, and the jaw's probability.
+        teeth: a row for gingiva and for each tooth, in order along the arch.
+    """
+
+    mesh: Mesh
+    prediction: Prediction
+    teeth: list[ToothRow]
+
+    @property
+    def face_labels(self) -> np.ndarray:
+        """[F0] FDI numbers of the file's own faces, in their order."""
+        return faces_to_original(self.mesh, self.prediction.labels)
+
+    @property
+    def vertex_labels(self) -> np.ndarray:
+        """[V0] FDI numbers of the file's own vertices, in their order."""
+        return vertices_to_original(self.mesh, self.prediction.labels)
+
+    @property
+    def face_confidence(self) -> np.ndarray:
+        """[F0] probability of each face's label."""
+        return faces_to_original(self.mesh, self.prediction.confidence)
+
+    def write(self, folder: str | Path, name: str | None = None) -> list[Path]:
+        """Write the labelled scan; see :func:`toothgraph.mesh.write.write_labelled`."""
+        return write_labelled(folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels)
+
+
+def segment(scan: Mesh | str | Path, net: SegmentationNet | None = None, **options: Any) -> Segmentation:
+    """Label a scan.
+
+    Args:
+        scan: a mesh, or a file in millimetres.
+        net: in evaluation mode; by default the one in the package.
+        options: of :func:`toothgraph.predict_mesh`; ``jaw`` is the mesh's own where it is not given.
+
+    Raises:
+        MeshError: if the file cannot be read.
+    """
+    mesh = scan if isinstance(scan, Mesh) else read_mesh(scan)
+    prediction = predict_mesh(net or load_model(), mesh, **({"jaw": mesh.jaw} | options))
+    mesh = replace(mesh, jaw=prediction.jaw)
+    return Segmentation(mesh, prediction, tooth_table(mesh, prediction.labels, prediction.confidence))
+
+
+def segment_all(
+    files: Iterable[str | Path], net: SegmentationNet | None = None, **options: Any
+) -> Iterator[Segmentation]:
+    """Label scans one after another, reading the next file while the net is at work.
+
+    Args:
+        files: in millimetres.
+        net, options: see :func:`segment`.
+
+    Raises:
+        MeshError: at the first file that cannot be read.
+    """
+    net = net or load_model()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        coming = None
+        for file in files:
+            following = pool.submit(read_mesh, file)
+            if coming is not None:
+                yield segment(coming.result(), net, **options)
+            coming = following
+        if coming is not None:
+            yield segment(coming.result(), net, **options)
