@@ -94,26 +94,38 @@ def other_scanners(data: Path) -> dict[str, list[Mesh]]:
     }
 
 
-def main() -> None:
-    """Score and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def labelled_sets(data: Path) -> dict[str, list[Mesh]]:
+    """All scans to score on: the validation patients of 3d-iosseg, and those of other scanners."""
+    dataset = iosseg(data)
+    own = [read_scan(scan, palette=dataset.palette) for scan in dataset.validation()]
+    return {"3d-iosseg": own} | other_scanners(data)
+
+
+def arguments(doc: str | None, result: Path) -> argparse.ArgumentParser:
+    """The options of a script that scores a model on all sets."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--model", type=Path, default=Path(weights.DEFAULT))
-    parser.add_argument("--out", type=Path, default=RESULT)
+    parser.add_argument("--out", type=Path, default=result)
+    return parser
+
+
+def main() -> None:
+    """Score and write."""
+    parser = arguments(__doc__, RESULT)
     parser.add_argument("--picture", type=Path, help="PNG of the worst scans to write")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     net, file = load_segmentation(options.model)
-    dataset = iosseg(options.data)
+    validation = set(iosseg(options.data).split.val)
     trained = {patient_of(name) for name in (*file.header.get("patients", ()), *file.header.get("train", ()))}
-    if trained & set(dataset.split.val):
-        raise DataError(f"{file.path}: was trained on {sorted(trained & set(dataset.split.val))}, patients to score on")
-    own = [read_scan(scan, palette=dataset.palette) for scan in dataset.validation()]
+    if trained & validation:
+        raise DataError(f"{file.path}: was trained on {sorted(trained & validation)}, patients to score on")
     sets: dict[str, Any] = {}
     drawn: list[Drawn] = []
-    for name, meshes in ({"3d-iosseg": own} | other_scanners(options.data)).items():
+    for name, meshes in labelled_sets(options.data).items():
         for condition in CONDITIONS:
             title = f"{name}, {condition}"
             print(title, flush=True)

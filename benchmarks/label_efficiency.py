@@ -73,13 +73,10 @@ def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, Fi
 
 def recipe(options: argparse.Namespace) -> str:
     """A short name for everything that all cells share: rows of another recipe are not compared."""
-    shared = [asdict(config) for config in configs(replace_cell(options), Cell("scratch", 100, 0))]
+    pre, fine = configs(options, Cell("scratch", 100, 0))
+    fine = replace(fine, lr=FINETUNE_PRESETS["default"].lr)  # each initialisation may have its own
+    shared = [asdict(replace(config, device="auto")) for config in (pre, fine)]
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
-
-
-def replace_cell(options: argparse.Namespace) -> argparse.Namespace:
-    """The options without what differs from cell to cell or from machine to machine."""
-    return argparse.Namespace(**{**vars(options), "lr_scratch": None, "lr_pretrained": None, "device": "auto"})
 
 
 def learning_rate(options: argparse.Namespace, cell: Cell) -> float | None:
@@ -87,10 +84,19 @@ def learning_rate(options: argparse.Namespace, cell: Cell) -> float | None:
     return options.lr_scratch if cell.init == "scratch" else options.lr_pretrained
 
 
-def row_key(row: dict[str, Any]) -> tuple[Any, ...]:
+def identity(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
     """What no two rows share."""
-    names = ("protocol", "dataset", "recipe", "init", "fraction", "seed", "steps", "lr", "faces", "pretrain_steps")
-    return tuple(row.get(name) for name in names)
+    pre_config, config = configs(options, cell)
+    return {
+        "protocol": options.protocol,
+        "dataset": dataset.name,
+        "recipe": recipe(options),
+        **cell._asdict(),
+        "steps": config.steps,
+        "lr": config.lr,
+        "faces": config.net.graph.faces,
+        **({} if cell.init == "scratch" else {"pretrain_steps": pre_config.steps}),
+    }
 
 
 def read_more(paths: list[Path], config: PretrainConfig) -> list[Scan]:
@@ -110,19 +116,12 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
         patients = dataset.split.train + tuple(sorted({patient_of(scan.scan_id) for scan in more}))
         folder = options.runs / (f"pre-{cell.seed}" if cell.init == "pretrained" else f"pre-more-{cell.seed}")
         init = pretrain([*scans, *more], replace(dataset.split, train=patients), folder, pre_config, resume=True)
-        facts = {"pretrain_steps": pre_config.steps, "pretrain_minutes": minutes_of(folder)}
-        facts |= {"pretrain_sha256": provenance.sha256(init), "also": len(more)}
+        facts = {"pretrain_minutes": minutes_of(folder), "pretrain_sha256": provenance.sha256(init), "also": len(more)}
     out = options.runs / f"{cell.init}-{cell.fraction}-{cell.seed}-lr{config.lr:g}-{config.steps}"
     model = finetune(scans, dataset.split, out, config, init=init, resume=True)
     net, file = load_segmentation(model)
     return {
-        "protocol": options.protocol,
-        "dataset": dataset.name,
-        "recipe": recipe(options),
-        **cell._asdict(),
-        "steps": config.steps,
-        "lr": config.lr,
-        "faces": config.net.graph.faces,
+        **identity(cell, dataset, options),
         "patients": len(dataset.split.labelled(config.label_fraction)),
         **score(net, dataset),
         "minutes": minutes_of(out),
@@ -145,19 +144,9 @@ def main(argv: list[str] | None = None) -> None:
     read_with: tuple[int, list[Scan]] | None = None
     for seed, fraction, init in product(options.seeds, options.fractions, options.inits):
         cell = Cell(init, fraction, seed)
-        pre_config, config = configs(options, cell)
-        steps = None if init == "scratch" else pre_config.steps
-        key = (
-            options.protocol,
-            dataset.name,
-            recipe(options),
-            *cell,
-            config.steps,
-            config.lr,
-            config.net.graph.faces,
-            steps,
-        )
-        if key in {row_key(row) for row in read_rows(options.out)}:
+        _, config = configs(options, cell)
+        known = identity(cell, dataset, options).items()
+        if any(known <= row.items() for row in read_rows(options.out)):
             continue
         if read_with is None or read_with[0] != seed:
             read_with = seed, read_training(dataset, config)

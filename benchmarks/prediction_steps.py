@@ -9,20 +9,17 @@ benchmarks/results/prediction_steps.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from datasets import iosseg
-from default_weights import CONDITIONS, other_scanners, scored
+from default_weights import CONDITIONS, arguments, labelled_sets, scored
 
-from toothgraph import provenance, weights
+from toothgraph import provenance
 from toothgraph.files import write_text
 from toothgraph.inference.evaluate import report
-from toothgraph.mesh.labels import read_scan
 from toothgraph.training.checkpoint import load_segmentation
 
 RESULT = Path(__file__).resolve().parent / "results" / "prediction_steps.json"
@@ -38,19 +35,12 @@ STEPS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Score and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--model", type=Path, default=Path(weights.DEFAULT))
-    parser.add_argument("--out", type=Path, default=RESULT)
-    options = parser.parse_args()
+    options = arguments(__doc__, RESULT).parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
     net, file = load_segmentation(options.model)
-    dataset = iosseg(options.data)
-    own = [read_scan(scan, palette=dataset.palette) for scan in dataset.validation()]
     sets = {}
-    for name, meshes in ({"3d-iosseg": own} | other_scanners(options.data)).items():
+    for name, meshes in labelled_sets(options.data).items():
         sets[name] = {}
         for title, change in STEPS.items():
             print(f"{name}, {title}", flush=True)

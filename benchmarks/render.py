@@ -298,7 +298,8 @@ means: [scores](scores.md).
 - Permanent teeth only. Milk teeth, implants, brackets and edentulous jaws were not in the data.
 - A scan with missing or extracted teeth may be numbered one off from the gap on: compare `miou` with
   `miou_matched`, which leaves numbers aside.
-- A surface without teeth is not recognised as such.
+- A surface without teeth gets a warning where fewer than four teeth are found in it; what else may pass for teeth was
+  not measured.
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,15 @@ class Segmentation:
     Attributes:
         mesh: the clean mesh, with the jaw that was given or found.
         prediction: labels and confidence of its faces, and the jaw's probability.
-        teeth: a row for gingiva and for each tooth, in order along the arch.
     """
 
     mesh: Mesh
     prediction: Prediction
-    teeth: list[ToothRow]
+
+    @cached_property
+    def teeth(self) -> list[ToothRow]:
+        """A row for gingiva and for each tooth, in order along the arch."""
+        return tooth_table(self.mesh, self.prediction.labels, self.prediction.confidence)
 
     @property
     def face_labels(self) -> np.ndarray:
@@ -54,21 +58,23 @@ class Segmentation:
         return write_labelled(folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels)
 
 
-def segment(scan: Mesh | str | Path, net: SegmentationNet | None = None, **options: Any) -> Segmentation:
+def segment(
+    scan: Mesh | str | Path, net: SegmentationNet | None = None, jaw: int | None = None, **options: Any
+) -> Segmentation:
     """Label a scan.
 
     Args:
         scan: a mesh, or a file in millimetres.
         net: in evaluation mode; by default the one in the package.
-        options: of :func:`toothgraph.predict_mesh`; ``jaw`` is the mesh's own where it is not given.
+        jaw: 0 upper, 1 lower, -1 to let the net decide; by default what the file's name says.
+        options: further ones of :func:`toothgraph.predict_mesh`.
 
     Raises:
         MeshError: if the file cannot be read.
     """
     mesh = scan if isinstance(scan, Mesh) else read_mesh(scan)
-    prediction = predict_mesh(net or load_model(), mesh, **({"jaw": mesh.jaw} | options))
-    mesh = replace(mesh, jaw=prediction.jaw)
-    return Segmentation(mesh, prediction, tooth_table(mesh, prediction.labels, prediction.confidence))
+    prediction = predict_mesh(net or load_model(), mesh, mesh.jaw if jaw is None else jaw, **options)
+    return Segmentation(replace(mesh, jaw=prediction.jaw), prediction)
 
 
 def segment_all(

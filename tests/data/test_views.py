@@ -19,8 +19,9 @@ from toothgraph.data import (
     spread_candidates,
     two_views,
 )
-from toothgraph.data.views import choose_variants, cut_region, surface_distance
+from toothgraph.data.views import choose_variants, cut_region
 from toothgraph.graph import face_graph, to_networkx
+from toothgraph.graph.neighbors import surface_distance
 from toothgraph.mesh.mesh import Mesh
 
 nx = pytest.importorskip("networkx")
@@ -69,7 +70,9 @@ def test_crop_of_everything_is_the_graph(arch_graph: Data) -> None:
 def test_surface_distance_of_a_strip() -> None:
     graph = face_graph(Mesh(*strip(4)))
     step = float((graph.pos[1] - graph.pos[0]).norm())
-    assert surface_distance(graph, 0) == pytest.approx([0, step, 2 * step, 3 * step], abs=1e-5)
+    assert surface_distance(graph.pos.double().numpy(), graph.edge_index.numpy(), 0) == pytest.approx(
+        [0, step, 2 * step, 3 * step], abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("size", [1, 60, 300])
@@ -79,7 +82,7 @@ def test_a_cut_region_hangs_together(arch_graph: Data, size: int) -> None:
     assert len(region) == size and 10 in region
     assert np.array_equal(region, np.unique(region))
     assert nx.is_connected(to_networkx(crop(arch_graph, region)))
-    distance = surface_distance(arch_graph, 10)
+    distance = surface_distance(arch_graph.pos.double().numpy(), arch_graph.edge_index.numpy(), 10)
     rest = np.setdiff1d(np.arange(arch_graph.num_nodes), region)
     assert distance[region].max() <= distance[rest].min()
 

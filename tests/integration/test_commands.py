@@ -281,11 +281,12 @@ def test_a_follower_is_no_lower_jaw(command, arches, segmenter, tmp_path):
 
 
 def test_steps_of_prediction_can_be_left_out(command, arches, segmenter, tmp_path, monkeypatch):
+    from toothgraph import segmentation
     from toothgraph.inference import evaluate, predict
 
     seen = []
     real = predict.predict_mesh
-    for module in (evaluate, predict):
+    for module in (evaluate, segmentation):
         monkeypatch.setattr(
             module, "predict_mesh", lambda *args, **options: seen.append(options) or real(*args, **options)
         )
@@ -356,11 +357,12 @@ def test_evaluate(command, arches, segmenter, tmp_path):
 
 
 def test_labels_tell_the_net_nothing(command, arches, segmenter, tmp_path, monkeypatch):
+    from toothgraph import segmentation
     from toothgraph.inference import evaluate, predict
 
     seen = []
     real = predict.predict_mesh
-    for module in (evaluate, predict):  # who score and who label
+    for module in (evaluate, segmentation):  # who score and who label
         monkeypatch.setattr(
             module, "predict_mesh", lambda *args, **options: seen.append(real(*args, **options)) or seen[-1]
         )

@@ -56,3 +56,9 @@ def test_mirror_swaps_sides_and_twice_is_nothing() -> None:
 )
 def test_jaw_from_name(name: str, jaw: int) -> None:
     assert nb.jaw_from_name(name) == jaw
+
+
+def test_positions_are_the_classes_within_a_jaw() -> None:
+    upper, lower = nb.classes_of_jaw(0), nb.classes_of_jaw(1)
+    assert nb.class_to_position(upper).tolist() == nb.class_to_position(lower).tolist() == list(range(17))
+    assert nb.class_to_position(np.array([-1, 0])).tolist() == [0, 0]

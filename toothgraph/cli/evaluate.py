@@ -16,11 +16,9 @@ from toothgraph.cli.options import (
     jaw_option,
     model_option,
     named_palette,
-    number_option,
     numbering_option,
-    orient_option,
     palette_option,
-    refine_option,
+    prediction_options,
     scans_argument,
     split_option,
     unit_option,
@@ -37,9 +35,7 @@ from toothgraph.errors import ConfigError, DataError, ToothgraphError
 @palette_option
 @numbering_option
 @jaw_option
-@orient_option
-@refine_option
-@number_option
+@prediction_options
 @unit_option
 @device_option
 def evaluate(
@@ -51,11 +47,9 @@ def evaluate(
     palette: str | None,
     numbering: str | None,
     jaw: str,
-    orient: bool,
-    refined: bool,
-    numbered: bool,
     unit: str | None,
     device: str | None,
+    **steps: bool,
 ) -> None:
     """Predict labelled scans exactly as `predict` does, and score the result on the original faces.
 
@@ -85,9 +79,7 @@ def evaluate(
                     palette=colours,
                     unit=unit or "mm",
                     numbering=numbering or "auto",
-                    orient=orient,
-                    refined=refined,
-                    numbered=numbered,
+                    **steps,
                 )
             )
         except ToothgraphError as error:

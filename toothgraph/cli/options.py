@@ -48,29 +48,22 @@ model_option = click.option(
     default=DEFAULT,
     help="Run folder of finetune, or its model.safetensors.  [default: the weights in the package]",
 )
-orient_option = click.option(
-    "--no-orient", "orient", is_flag=True, flag_value=False, default=True, help="The scans lie in the networks' frame."
-)
-refine_option = click.option(
-    "--no-refine",
-    "refined",
-    is_flag=True,
-    flag_value=False,
-    default=True,
-    help="Leave borders where the net puts them.",
-)
-number_option = click.option(
-    "--no-numbering",
-    "numbered",
-    is_flag=True,
-    flag_value=False,
-    default=True,
-    help="Leave numbers as the net gives them.",
-)
 device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 
 # Options of a run that are no field of its configuration.
 RUN_KEYS = ("preset", "split", "palette", "numbering", "unit", "init")
+
+
+def prediction_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which steps of prediction to leave out: ``orient``, ``refined`` and ``numbered`` of ``predict_mesh``."""
+    left_out = {
+        "orient": ("--no-orient", "The scans lie in the networks' frame."),
+        "refined": ("--no-refine", "Leave borders where the net puts them."),
+        "numbered": ("--no-numbering", "Leave numbers as the net gives them."),
+    }
+    for name, (flag, text) in reversed(left_out.items()):
+        command = click.option(flag, name, is_flag=True, flag_value=False, default=True, help=text)(command)
+    return command
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,9 +14,7 @@ from toothgraph.cli.options import (
     device_option,
     jaw_option,
     model_option,
-    number_option,
-    orient_option,
-    refine_option,
+    prediction_options,
     scans_argument,
     unit_option,
 )
@@ -31,9 +28,7 @@ FEW_TEETH = 4  # with fewer, a scan is hardly one of an arch
 @model_option
 @click.option("--out", type=PATH, required=True, help="Folder to write to.")
 @jaw_option
-@orient_option
-@refine_option
-@number_option
+@prediction_options
 @unit_option
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
 @click.option("--report", is_flag=True, help="Also write a page to look at, a picture, and a table of the teeth.")
@@ -43,13 +38,11 @@ def predict(
     model: Path,
     out: Path,
     jaw: str,
-    orient: bool,
-    refined: bool,
-    numbered: bool,
     unit: str | None,
     picture: bool,
     report: bool,
     device: str | None,
+    **steps: bool,
 ) -> None:
     """Label every face and vertex of scans, files or folders.
 
@@ -58,15 +51,16 @@ def predict(
     with --report also <stem>.html, <stem>.png and <stem>.csv (area, width and confidence of each tooth). A scan
     that cannot be read is reported and the others are labelled all the same; the exit code is then 1.
     """
+    import numpy as np
+
     from toothgraph.files import check_folder
-    from toothgraph.inference.predict import predict_mesh
     from toothgraph.mesh.labels import find_scans
     from toothgraph.mesh.numbering import JAW_NAMES
     from toothgraph.mesh.read import read_mesh
-    from toothgraph.mesh.write import write_labelled
     from toothgraph.report.page import write_page
     from toothgraph.report.picture import render
-    from toothgraph.report.table import tooth_table, write_table
+    from toothgraph.report.table import write_table
+    from toothgraph.segmentation import segment
     from toothgraph.training.checkpoint import load_segmentation
 
     check_folder(out)
@@ -79,27 +73,26 @@ def predict(
         try:
             refuse_overwriting(file, out)
             mesh = read_mesh(file, unit=unit or "mm")
-            given = JAWS[jaw]
-            result = predict_mesh(
-                net, mesh, mesh.jaw if given is None else given, orient=orient, refined=refined, numbered=numbered
-            )
-            write_labelled(out, name, replace(mesh, jaw=result.jaw), result.labels)
+            found = segment(mesh, net, JAWS[jaw], **steps)
+            found.write(out, name)
+            labels = found.prediction.labels
             if report:
-                write_page(out / f"{name}.html", mesh, result.labels, title=name, confidence=result.confidence)
-                write_table(out / f"{name}.csv", tooth_table(mesh, result.labels, result.confidence))
+                sure = found.prediction.confidence
+                write_page(out / f"{name}.html", mesh, labels, title=name, confidence=sure, teeth=found.teeth)
+                write_table(out / f"{name}.csv", found.teeth)
             if picture or report:
-                render(out / f"{name}.png", mesh, result.labels, title=name)
+                render(out / f"{name}.png", mesh, labels, title=name)
         except ToothgraphError as error:
             failed += 1
             click.echo(f"Error: {' '.join(str(error).split())}", err=True)
             continue
-        teeth = sorted({int(fdi) for fdi in result.labels if fdi > 0})
-        found = " ".join(map(str, teeth)) or "none"
+        teeth = np.unique(labels[labels > 0]).tolist()
         if len(teeth) < FEW_TEETH:
             click.echo(
                 f"Warning: {name}: {len(teeth)} teeth found; does it show an arch, and is --unit right?", err=True
             )
-        click.echo(f"{name}: {JAW_NAMES[result.jaw]} jaw, {len(teeth)} teeth: {found} -> {out / name}.ply")
+        numbers = " ".join(map(str, teeth)) or "none"
+        click.echo(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {out / name}.ply")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
 

@@ -6,14 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
 from toothgraph.data.augment import Augmentation, augment
 from toothgraph.data.seeding import sample_rng
-from toothgraph.graph.neighbors import crop_table
+from toothgraph.graph.neighbors import crop_table, surface_distance
 
 NODE_FIELDS = ("x", "pos", "normal", "area", "level", "y")
 
@@ -36,15 +34,6 @@ class ViewOptions:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
-def surface_distance(data: Data, start: int) -> np.ndarray:
-    """Distance of every node from ``start`` along the face graph, mm. [N]; infinite where no path leads."""
-    source, target = data.edge_index.numpy()
-    pos = data.pos.numpy().astype(np.float64)
-    length = np.linalg.norm(pos[source] - pos[target], axis=1) + 1e-9  # a zero would mean: no edge
-    graph = csr_matrix((length, (source, target)), shape=(len(pos), len(pos)))
-    return dijkstra(graph, indices=start)
-
-
 def cut_region(data: Data, centre: np.ndarray, size: int) -> np.ndarray:
     """The ``size`` nodes nearest to a point along the surface. [size] node indices, ascending.
 
@@ -52,7 +41,8 @@ def cut_region(data: Data, centre: np.ndarray, size: int) -> np.ndarray:
     """
     size = min(size, data.num_nodes)
     straight = np.linalg.norm(data.pos.numpy() - centre, axis=1)
-    along = surface_distance(data, int(straight.argmin()))
+    pos = data.pos.numpy().astype(np.float64)
+    along = surface_distance(pos, data.edge_index.numpy(), int(straight.argmin()))
     along = np.where(np.isfinite(along), along, 1e6 + straight)
     return np.sort(np.argpartition(along, size - 1)[:size])
 

@@ -51,6 +51,24 @@ def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
     return np.sort(order[is_first])
 
 
+def surface_distance(pos: np.ndarray, edge_index: np.ndarray, start: int | np.ndarray) -> np.ndarray:
+    """Distances along the edges of the graph, mm; infinite where no path leads.
+
+    Args:
+        pos: [N, 3] positions.
+        edge_index: [2, E], both directions.
+        start: a node, or [M] nodes.
+
+    Returns:
+        [N], or [M, N].
+    """
+    source, target = edge_index
+    length = np.linalg.norm(pos[source] - pos[target], axis=1) + 1e-9  # a zero would mean: no edge
+    graph = csr_matrix((length, (source, target)), shape=(len(pos), len(pos)))
+    distance: np.ndarray = dijkstra(graph, indices=start)
+    return distance
+
+
 def surface_table(pos: np.ndarray, edge_index: np.ndarray, k: int, candidates: np.ndarray) -> np.ndarray:
     """The ``k`` nearest other nodes along the edges of the graph; what no path reaches is no neighbour.
 
@@ -66,9 +84,7 @@ def surface_table(pos: np.ndarray, edge_index: np.ndarray, k: int, candidates: n
     """
     nodes = np.arange(len(pos))
     table = np.broadcast_to(nodes, (k, len(pos))).copy()
-    length = np.linalg.norm(pos[edge_index[0]] - pos[edge_index[1]], axis=1) + 1e-9  # a zero would mean: no edge
-    graph = csr_matrix((length, (edge_index[0], edge_index[1])), shape=(len(pos), len(pos)))
-    distance = np.atleast_2d(dijkstra(graph, directed=False, indices=candidates))  # [M, N]
+    distance = surface_distance(pos, edge_index, candidates)  # [M, N]
     distance[np.arange(len(candidates)), candidates] = np.inf  # not itself
     nearest = np.argsort(distance, axis=0, kind="stable")[:k]  # [≤ k, N]
     reached = np.isfinite(np.take_along_axis(distance, nearest, axis=0))

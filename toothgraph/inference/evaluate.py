@@ -36,9 +36,7 @@ def score_file(
     palette: Palette | None = None,
     unit: str = "mm",
     numbering: str = "auto",
-    orient: bool = True,
-    refined: bool = True,
-    numbered: bool = True,
+    **options: Any,
 ) -> Scored:
     """Read, predict and score one scan; its labels tell the net nothing, not even the jaw.
 
@@ -47,7 +45,7 @@ def score_file(
         file: the scan.
         jaw: 0 upper, 1 lower; None takes it from the file's name, or if that says nothing lets the net decide.
         palette, unit, numbering: see :func:`toothgraph.mesh.labels.read_scan`.
-        orient, refined, numbered: see :func:`toothgraph.inference.predict.predict_mesh`.
+        options: of :func:`toothgraph.inference.predict.predict_mesh`.
 
     Raises:
         MeshError: if the surface cannot be read.
@@ -58,9 +56,7 @@ def score_file(
     if mesh.labels is None or not (mesh.labels >= 0).any():
         raise LabelError(f"{file}: has no labels to score against")
     # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
-    prediction = predict_mesh(
-        net, mesh, jaw_from_name(file) if jaw is None else jaw, orient=orient, refined=refined, numbered=numbered
-    )
+    prediction = predict_mesh(net, mesh, jaw_from_name(file) if jaw is None else jaw, **options)
     return score_prediction(mesh, prediction, time.perf_counter() - start)
 
 

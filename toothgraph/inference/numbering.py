@@ -44,7 +44,7 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
     faces = [np.flatnonzero(piece == number) for number in teeth]
     likely = np.stack([mean_log(prob[own], mesh.areas[own]) for own in faces])  # [T, 17]
     middles = np.stack([np.average(mesh.centroids[own], axis=0, weights=mesh.areas[own]) for own in faces])
-    angle = along_arch(mesh, place, middles)
+    angle = along_arch(mesh, place, middles, np.array([place[own[0]] for own in faces]))
     across = piece[source] != piece[target]
     area = np.bincount(piece, weights=mesh.areas)
     part = across & (np.minimum(area[piece[source]], area[piece[target]]) < WHOLE)
@@ -92,12 +92,18 @@ def mean_log(prob: np.ndarray, area: np.ndarray) -> np.ndarray:
     return mean
 
 
-def along_arch(mesh: Mesh, place: np.ndarray, middles: np.ndarray) -> np.ndarray:
-    """The angle of each tooth about the middle of the arch, in degrees, growing from 18 over 11 and 21 to 28."""
+def along_arch(mesh: Mesh, place: np.ndarray, middles: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """The angle of each tooth about the middle of the arch, in degrees, growing from 18 over 11 and 21 to 28.
+
+    Args:
+        mesh: F faces.
+        place: [F] 0 gingiva, 1 … 16.
+        middles: [T, 3] of the teeth.
+        given: [T] the place of each.
+    """
     rotation = rotation_to_places(mesh.centroids, place)
     if rotation is None:  # too few teeth to say how the arch lies: their order stays as it is labelled
-        nearest = np.linalg.norm(mesh.centroids[:, None] - middles, axis=2).argmin(axis=0)
-        return np.argsort(ALONG)[place[nearest] - 1].astype(float) * 10
+        return np.argsort(ALONG)[given - 1].astype(float) * 10
     tooth = place > 0
     shift = place_of(place[tooth] - 1).mean(axis=0) - (mesh.centroids[tooth] @ rotation.T).mean(axis=0)
     forward, _, sideways = (middles @ rotation.T + shift).T

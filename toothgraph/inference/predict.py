@@ -17,7 +17,7 @@ from toothgraph.inference.pose import OWN_FRAME, Viewer, candidate_frames
 from toothgraph.inference.refine import refine
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import LOWER, UNKNOWN_JAW, UPPER, class_to_fdi
+from toothgraph.mesh.numbering import LOWER, UNKNOWN_JAW, UPPER, class_to_fdi, classes_of_jaw
 from toothgraph.nn.heads import restrict_to_jaw
 from toothgraph.nn.model import SegmentationNet
 
@@ -74,18 +74,17 @@ def predict_mesh(
     """
     mesh = mesh.with_labels(None)
     prob, jaw, share = probabilities(net, mesh, jaw, tessellations, orient, focus)
-    best = refine(mesh, prob) if refined else prob.argmax(axis=1)
+    place = refine(mesh, prob) if refined else prob.argmax(axis=1)
     if numbered:
-        place = number_teeth(mesh, np.where(best > 0, (best - 1) % 16 + 1, 0), places_of(prob))
-        best = np.where(place > 0, place + 16 * jaw, 0)
-    confidence = prob[np.arange(len(best)), best]
-    return Prediction(class_to_fdi(best), confidence, jaw, share)
+        place = number_teeth(mesh, place, prob)
+    confidence = prob[np.arange(len(place)), place]
+    return Prediction(class_to_fdi(classes_of_jaw(jaw)[place]), confidence, jaw, share)
 
 
 def probabilities(
     net: SegmentationNet, mesh: Mesh, jaw: int, tessellations: int, orient: bool, focus: bool
 ) -> tuple[np.ndarray, int, float]:
-    """What the net says of every face, [F, 33] given the jaw; the jaw, and its probability.
+    """What the net says of every face, [F, 17] for gingiva and the places 1 … 16; the jaw, and its probability.
 
     Arguments as in :func:`predict_mesh`.
     """
@@ -102,7 +101,7 @@ def probabilities(
     share = 1.0
     if jaw == UNKNOWN_JAW:
         jaw, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
-    prob = np.mean([one.carried(arch, jaw) for one in looks], axis=0)  # [F of arch, 33]
+    prob = np.mean([one.carried(arch, jaw) for one in looks], axis=0)  # [F of arch, 17]
     if near is not None:
         whole = first.carried(base, jaw)
         whole[near] = prob
@@ -125,8 +124,9 @@ class Look:
     frame: np.ndarray
 
     def carried(self, mesh: Mesh, jaw: int) -> np.ndarray:
-        """Probabilities [F, 33] on a finer mesh of the same surface, given the jaw."""
-        return carry_up(self.coarse, mesh, restrict_to_jaw(self.log_prob, jaw).exp().numpy())
+        """Probabilities of the places [F, 17] on a finer mesh of the same surface, given the jaw."""
+        prob = restrict_to_jaw(self.log_prob, jaw).exp().numpy()
+        return carry_up(self.coarse, mesh, prob[:, classes_of_jaw(jaw)])
 
 
 def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int, frames: np.ndarray) -> Look:
@@ -137,11 +137,6 @@ def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int, frames: np.nda
     viewer = Viewer(net, batch, jaw)
     view = viewer.best(frames) if len(frames) > 1 else viewer.view(frames[0])
     return Look(decimated.mesh, view.log_prob.float().cpu(), view.frame)
-
-
-def places_of(prob: np.ndarray) -> np.ndarray:
-    """Probabilities of the 17 places [F, 17] from those of the 33 classes."""
-    return np.concatenate([prob[:, :1], prob[:, 1:17] + prob[:, 17:]], axis=1)
 
 
 def decide_jaw(log_prob: torch.Tensor) -> tuple[int, float]:

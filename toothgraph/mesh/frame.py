@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import fdi_to_class
+from toothgraph.mesh.numbering import class_to_position, fdi_to_class
 
 # Where the teeth 1 … 8 of a quadrant stand from the middle of the arch: forward and sideways, mm. A mean of both jaws.
 PLACES = np.array([[24.0, 4.0], [21.5, 10.0], [17.5, 15.0], [11.5, 18.5], [4.5, 21.0], [-4.0, 23.5], [-13.5, 26.0],
@@ -27,8 +27,7 @@ def upright_rotation(mesh: Mesh) -> np.ndarray | None:
     """
     if mesh.labels is None:
         return None
-    classes = fdi_to_class(mesh.labels)
-    return rotation_to_places(mesh.centroids, np.where(classes > 0, (classes - 1) % 16 + 1, 0))
+    return rotation_to_places(mesh.centroids, class_to_position(fdi_to_class(mesh.labels)))
 
 
 def rotation_to_places(points: np.ndarray, place: np.ndarray) -> np.ndarray | None:

@@ -70,6 +70,12 @@ def classes_of_jaw(jaw: int) -> np.ndarray:
     return np.concatenate([[0], np.arange(1, 17) + (16 if jaw == LOWER else 0)])
 
 
+def class_to_position(index: np.ndarray) -> np.ndarray:
+    """Class indices to positions 1 … 16 within their jaw; 0 for gingiva and for what is unknown."""
+    index = np.asarray(index)
+    return np.where(index > 0, (index - 1) % 16 + 1, 0)
+
+
 def mirror_classes() -> np.ndarray:
     """Class index of the same tooth on the other side (quadrants 1↔2, 3↔4). Shape [33]."""
     quadrant, tooth = np.divmod(FDI_OF_CLASS, 10)

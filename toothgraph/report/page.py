@@ -18,7 +18,7 @@ from toothgraph.mesh.frame import upright_rotation
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import LOWER, jaw_of_labels
 from toothgraph.report.picture import viewing_frame
-from toothgraph.report.table import tooth_table
+from toothgraph.report.table import ToothRow, tooth_table
 
 UNKNOWN = 255  # the byte that stands for FDI -1
 
@@ -31,6 +31,7 @@ def write_page(
     title: str | None = None,
     confidence: np.ndarray | None = None,
     truth: np.ndarray | None = None,
+    teeth: list[ToothRow] | None = None,
 ) -> None:
     """Write a page that shows a labelled scan; it needs no network and no other file.
 
@@ -41,18 +42,24 @@ def write_page(
         title: the scan's name by default.
         confidence: [F] probabilities of the labels, for a second way to colour.
         truth: [F] FDI numbers, for a third: where labels are wrong.
+        teeth: the table of these labels, where it is known already.
 
     Raises:
         ConfigError: for a mesh without faces, or values that do not fit it.
     """
-    content = json.dumps(page_data(mesh, labels, title or mesh.scan_id, confidence, truth))
+    content = json.dumps(page_data(mesh, labels, title or mesh.scan_id, confidence, truth, teeth))
     template = resources.files("toothgraph.report").joinpath("page.html").read_text(encoding="utf-8")
     # A scan's name may hold anything: `</script>` in it must not end the script.
     write_text(path, template.replace("__DATA__", content.replace("<", "\\u003c")))
 
 
 def page_data(
-    mesh: Mesh, labels: np.ndarray, title: str, confidence: np.ndarray | None, truth: np.ndarray | None
+    mesh: Mesh,
+    labels: np.ndarray,
+    title: str,
+    confidence: np.ndarray | None,
+    truth: np.ndarray | None,
+    teeth: list[ToothRow] | None = None,
 ) -> dict[str, Any]:
     """What the page's script is given; arrays as base64."""
     for name, values in (("labels", labels), ("confidence", confidence), ("truth", truth)):
@@ -64,11 +71,10 @@ def page_data(
         raise ConfigError(f"{mesh.scan_id}: expected a mesh with faces, got none")
     points = mesh.vertices @ looking_frame(mesh, labels).T
     points -= (points.min(axis=0) + points.max(axis=0)) / 2
-    table = tooth_table(mesh, labels, confidence)
-    teeth = sum(row.fdi > 0 for row in table)
+    table = tooth_table(mesh, labels, confidence) if teeth is None else teeth
     return {
         "title": title,
-        "about": f"{len(mesh.faces):,} faces, {teeth} teeth",
+        "about": f"{len(mesh.faces):,} faces, {sum(row.fdi > 0 for row in table)} teeth",
         "lower": jaw_of_labels(labels) == LOWER,
         "radius": float(np.linalg.norm(points, axis=1).max()),
         "points": _text(points.astype("<f4")),

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from toothgraph.errors import ConfigError
 from toothgraph.files import atomic_path
 from toothgraph.mesh.colours import colours
+from toothgraph.mesh.frame import area_vector
 from toothgraph.mesh.mesh import Mesh
 
 VIEWS = ("occlusal", "front", "side")
@@ -33,7 +34,7 @@ def viewing_frame(mesh: Mesh) -> np.ndarray:
     """
     weights = mesh.areas / max(mesh.areas.sum(), 1e-300)
     centred = mesh.centroids - weights @ mesh.centroids
-    up = weights @ mesh.normals
+    up = area_vector(mesh)
     if np.linalg.norm(up) < 1e-6:  # a closed surface has no mean normal: fall back on its thinnest axis
         up = np.linalg.eigh(centred.T @ (centred * weights[:, None]))[1][:, 0]
     up = up / np.linalg.norm(up)

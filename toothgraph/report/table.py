@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from toothgraph.files import write_text
-from toothgraph.mesh.frame import rotation_to_places
+from toothgraph.mesh.frame import upright_rotation
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import fdi_to_class
 
 ORDER = [10 * quadrant + tooth for quadrant, teeth in ((1, range(8, 0, -1)), (2, range(1, 9)), (4, range(8, 0, -1)),
          (3, range(1, 9))) for tooth in teeth]  # fmt: skip
@@ -47,12 +46,14 @@ def tooth_table(mesh: Mesh, labels: np.ndarray, confidence: np.ndarray | None = 
     """
     teeth = [fdi for fdi in ORDER if (labels == fdi).any()]
     middles = {fdi: mesh.centroids[labels == fdi].mean(axis=0) for fdi in teeth}
+    rotation = upright_rotation(mesh.with_labels(labels))
+    up = None if rotation is None else rotation[1]
     rows = []
     for fdi in ([0] if (labels == 0).any() else []) + teeth:
         own = labels == fdi
         weight = np.maximum(mesh.areas[own], 1e-12)
         sure = None if confidence is None else float(np.average(confidence[own], weights=weight))
-        width = None if fdi == 0 else _width(mesh, own, along(mesh, labels, middles, teeth, fdi))
+        width = None if fdi == 0 else _width(mesh, own, along(teeth, middles, fdi, up))
         rows.append(ToothRow(int(fdi), int(own.sum()), float(mesh.areas[own].sum()), width, sure))
     return rows
 
@@ -66,20 +67,22 @@ def write_table(path: str | Path, rows: list[ToothRow]) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
-def along(
-    mesh: Mesh, labels: np.ndarray, middles: dict[int, np.ndarray], teeth: list[int], fdi: int
-) -> np.ndarray | None:
-    """The direction of the arch at a tooth: from the tooth before it to the one after it. [3] or None."""
+def along(teeth: list[int], middles: dict[int, np.ndarray], fdi: int, up: np.ndarray | None) -> np.ndarray | None:
+    """The direction of the arch at a tooth: from the tooth before it to the one after it. [3] or None.
+
+    Args:
+        teeth: FDI numbers in order along the arch.
+        middles: [3] of each.
+        fdi: the tooth.
+        up: [3], towards the bite: neighbours may stand higher or lower; None where it is not known.
+    """
     place = teeth.index(fdi)
     before, after = teeth[max(place - 1, 0)], teeth[min(place + 1, len(teeth) - 1)]
     direction = middles[after] - middles[before]
-    length = np.linalg.norm(direction)
-    if length < 1e-6:
+    if np.linalg.norm(direction) < 1e-6:
         return None
-    classes = fdi_to_class(labels)
-    rotation = rotation_to_places(mesh.centroids, np.where(classes > 0, (classes - 1) % 16 + 1, 0))
-    if rotation is not None:  # in the plane of the arch: neighbours may stand higher or lower
-        direction = direction - (direction @ rotation[1]) * rotation[1]
+    if up is not None:
+        direction = direction - (direction @ up) * up
     unit: np.ndarray = direction / max(np.linalg.norm(direction), 1e-12)
     return unit
 

@@ -201,9 +201,13 @@ def _check_range(config: TrainingConfig) -> None:
     if values.get("label_fraction") == 0:
         raise ConfigError("expected label_fraction above 0 and up to 1, got 0")
     check_net(config.net)
-    for name, choices in _CHOICES.items():
-        if name in values and values[name] not in choices:
-            raise ConfigError(f"expected {name} to be one of {', '.join(choices)}, got {values[name]!r}")
+    _check_choices(values, _CHOICES, "")
+
+
+def _check_choices(values: dict[str, Any], choices: dict[str, tuple[str, ...]], where: str) -> None:
+    for name, possible in choices.items():
+        if name in values and values[name] not in possible:
+            raise ConfigError(f"{where}expected {name} to be one of {', '.join(possible)}, got {values[name]!r}")
 
 
 def check_net(net: NetConfig) -> None:
@@ -213,9 +217,7 @@ def check_net(net: NetConfig) -> None:
         ConfigError: which says what is wrong.
     """
     graph, levels = net.graph, len(net.graph.spacings)
-    for name, choices in _NET_CHOICES.items():
-        if getattr(net, name) not in choices:
-            raise ConfigError(f"net: expected {name} to be one of {', '.join(choices)}, got {getattr(net, name)!r}")
+    _check_choices(vars(net), _NET_CHOICES, "net: ")
     if graph.faces < 50:
         raise ConfigError(f"expected scans of at least 50 faces, got faces = {graph.faces}")
     counts = {"embedding": net.embedding, "pair_channels": net.pair_channels, "projection": net.projection}
