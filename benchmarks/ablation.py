@@ -47,6 +47,11 @@ def moved(**values: Any) -> Options:
     return {"finetune": {"augmentation": values}}
 
 
+def cuts(**values: Any) -> Options:
+    """A change of what is taken away from a scan in fine-tuning."""
+    return {"finetune": {"cuts": values}}
+
+
 VARIANTS: dict[str, Options] = {
     "default": {},
     "from scratch": {"scratch": True},
@@ -80,11 +85,12 @@ VARIANTS: dict[str, Options] = {
     "augmentation: scale 0.2": moved(scale=0.2),
     "augmentation: stretched by 0.1": moved(stretch=0.1),
     "augmentation: bent by 1 mm": moved(elastic=1.0),
-    "augmentation: no missing teeth": fine(missing_probability=0.0),
-    "augmentation: gum not trimmed": fine(trim_probability=0.0),
+    "augmentation: no missing teeth": cuts(missing=0.0),
+    "augmentation: no extractions": cuts(extraction=0.0),
+    "augmentation: gum not trimmed": cuts(trim=0.0),
     "augmentation: no model bases": fine(bases=0),
     "augmentation: no jitter": moved(jitter=0.0, normal_jitter=0.0),
-    "augmentation: no missing region": fine(crop_probability=0.0),
+    "augmentation: no missing region": cuts(region=0.0),
     "augmentation: one tessellation": fine(variants=1),
     "jaw: always given": fine(jaw_dropout=0.0),
     "jaw: never given": fine(jaw_dropout=1.0),

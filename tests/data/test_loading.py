@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
@@ -19,7 +18,8 @@ from toothgraph.data import (
     collate,
     collate_pairs,
 )
-from toothgraph.data.loading import trimmed, without_teeth
+from toothgraph.data.cuts import Cuts
+from toothgraph.graph.spec import GraphSpec
 
 
 def test_a_resumed_sampler_gives_the_tail_of_the_whole() -> None:
@@ -45,20 +45,18 @@ def test_each_epoch_and_seed_has_an_order_of_its_own() -> None:
     assert orders(0) == orders(0)
 
 
-def view_pairs(scans: list[Scan]) -> tuple[Dataset, Callable]:
+def view_pairs(scans: list[Scan], spec: GraphSpec) -> tuple[Dataset, Callable]:
     return ViewPairs(scans, 3, ViewOptions(radius=1.5)), collate_pairs
 
 
-def labelled(scans: list[Scan]) -> tuple[Dataset, Callable]:
+def labelled(scans: list[Scan], spec: GraphSpec) -> tuple[Dataset, Callable]:
     how = Augmentation(mirror=0.5, elastic=1.0)
-    return LabelledGraphs(
-        scans, 3, how, crop_probability=0.5, jaw_dropout=0.5, missing_probability=0.5, trim_probability=0.5
-    ), collate
+    return LabelledGraphs(scans, spec, 3, how, Cuts(0.5, 0.5, 0.5, 0.5), jaw_dropout=0.5), collate
 
 
 @pytest.mark.parametrize("kind", [view_pairs, labelled])
-def test_workers_change_nothing(scans: list[Scan], kind: Callable) -> None:
-    dataset, join = kind(scans)
+def test_workers_change_nothing(scans: list[Scan], small_spec: GraphSpec, kind: Callable) -> None:
+    dataset, join = kind(scans, small_spec)
     runs = []
     for workers in (0, 2):
         sampler = StepSampler(2, 2, seed=1, steps=4)
@@ -72,10 +70,10 @@ def test_workers_change_nothing(scans: list[Scan], kind: Callable) -> None:
                 assert torch.equal(value, helped[key]), key
 
 
-def test_labelled_graphs(scans: list[Scan]) -> None:
-    assert len(LabelledGraphs(scans, 0, Augmentation(), 0, 0)) == len(ViewPairs(scans, 0, ViewOptions())) == 2
-    whole = LabelledGraphs(scans, 0, Augmentation(), crop_probability=0, jaw_dropout=0)
-    cut = LabelledGraphs(scans, 0, Augmentation(), crop_probability=1, jaw_dropout=1)
+def test_labelled_graphs(scans: list[Scan], small_spec: GraphSpec) -> None:
+    whole = LabelledGraphs(scans, small_spec, 0, Augmentation())
+    cut = LabelledGraphs(scans, small_spec, 0, Augmentation(), Cuts(0.0, 1.0, 0.0, 0.0), jaw_dropout=1)
+    assert len(whole) == len(ViewPairs(scans, 0, ViewOptions())) == 2
     sizes = {variant.num_nodes for variant in scans[1].variants}
     seen = set()
     for epoch in range(6):
@@ -90,39 +88,9 @@ def test_labelled_graphs(scans: list[Scan]) -> None:
     assert not torch.equal(whole[3, 1].pos[:9], whole[4, 1].pos[:9])
 
 
-def test_teeth_are_taken_out_whole(scans: list[Scan]) -> None:
-    graph = scans[0].variants[0]
-    teeth = set(graph.y[graph.y > 0].tolist())
-    gone = set()
-    for seed in range(30):
-        part = without_teeth(graph, np.random.default_rng(seed))
-        missing = teeth - set(part.y.tolist())
-        gone |= missing
-        assert 1 <= len(missing) <= 4
-        assert part.num_nodes == sum(int((graph.y == c).sum()) for c in [-1, 0, *(teeth - missing)])
-        assert part.neighbor_index.max() < part.num_nodes
-    assert gone == teeth
-    few = part.clone()
-    few.y = torch.where(few.y > 4, 0, few.y)
-    assert without_teeth(few, np.random.default_rng(0)) is few
-
-
-def test_gum_far_from_the_teeth_is_trimmed(scans: list[Scan]) -> None:
-    graph = scans[0].variants[0]
-    part = trimmed(graph, 3.0)
-    teeth = graph.pos[graph.y > 0]
-    near = torch.cdist(graph.pos, teeth).amin(dim=1) <= 3.0
-    assert torch.equal(part.pos, graph.pos[near]) and torch.equal(part.y, graph.y[near])
-    assert part.num_nodes < graph.num_nodes and part.neighbor_index.max() < part.num_nodes
-    bare = graph.clone()
-    bare.y = torch.zeros_like(graph.y)
-    assert trimmed(bare, 3.0) is bare
-
-
-def test_every_sample_has_its_centre_as_origin(scans: list[Scan]) -> None:
-    still = Augmentation(rotation=0, scale=0, translation=0, jitter=0, normal_jitter=0)
-    for cut in ((0, 0, 0, 0), (1, 0, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)):
-        graph = LabelledGraphs(scans, 0, still, *cut)[0, 0]
+def test_every_sample_has_its_centre_as_origin(scans: list[Scan], small_spec: GraphSpec) -> None:
+    for cuts in (Cuts(0, 0, 0, 0), Cuts(1, 0, 0, 0), Cuts(0, 1, 0, 0), Cuts(0, 0, 1, 0), Cuts(0, 0, 0, 1)):
+        graph = LabelledGraphs(scans, small_spec, 0, cuts=cuts)[0, 0]
         centre = (graph.pos * graph.area[:, None]).sum(dim=0) / graph.area.sum()
         assert torch.allclose(centre, torch.zeros(3), atol=1e-3)
         assert torch.equal(graph.x[:, :3], graph.pos)

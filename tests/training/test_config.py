@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from toothgraph.data.cuts import Cuts
 from toothgraph.errors import ConfigError
 from toothgraph.nn.model import ContrastiveNet, NetConfig, SegmentationNet
 from toothgraph.training.config import (
@@ -64,7 +65,7 @@ def test_updated_refuses(values, said):
 @pytest.mark.parametrize("change", [
     {"steps": 0}, {"epochs": 0}, {"batch": 0}, {"variants": 0}, {"log_every": 0}, {"seed": -1}, {"workers": -1},
     {"lr": 0.0}, {"lr": float("inf")}, {"clip": -1.0}, {"clip": float("nan")}, {"val_fraction": 1.5},
-    {"label_fraction": 0.0}, {"crop_probability": -0.1}, {"missing_probability": 1.5}, {"bases": -1},
+    {"label_fraction": 0.0}, {"cuts": Cuts(region=-0.1)}, {"cuts": Cuts(missing=1.5)}, {"bases": -1},
     {"average": 1.0}, {"backbone_rate": 0.0}, {"label_smoothing": 2.0}, {"device": "tpu"},
     {"precision": "64"}, {"optimizer": "lion"}, {"schedule": "step"},
 ])  # fmt: skip

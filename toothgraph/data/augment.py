@@ -41,6 +41,9 @@ class Augmentation:
     mirror: float = 0.0
 
 
+STILL = Augmentation(rotation=0.0, scale=0.0, translation=0.0, jitter=0.0, normal_jitter=0.0)
+
+
 def random_rotation(rng: np.random.Generator, degrees: float) -> np.ndarray:
     """[3, 3] rotation: uniform over all rotations for 180°, else a random axis and an angle up to ``degrees``."""
     if degrees >= 180:

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torch_geometric.data import Batch, Data
 
-from toothgraph.data.augment import Augmentation, augment
+from toothgraph.data.augment import STILL, Augmentation, augment
+from toothgraph.data.cuts import WHOLE, Cuts, centred, cut
 from toothgraph.data.scans import Scan, plain
 from toothgraph.data.seeding import sample_rng
-from toothgraph.data.views import ViewOptions, crop, cut_region, two_views
+from toothgraph.data.views import ViewOptions, two_views
+from toothgraph.graph.spec import GraphSpec
 
-TRIM = (2.0, 10.0)  # mm of gum that stays about the teeth
 Draw = tuple[int, int]  # epoch, index of the scan
 
 
@@ -80,27 +80,24 @@ class LabelledGraphs(Dataset):
 
     Args:
         scans: labelled scans.
+        spec: of their neighbour tables.
         seed: of all draws.
         augmentation: how far a graph is moved.
-        crop_probability: how often a region is cut away, as in a partial scan; at least half stays.
-        missing_probability: how often teeth are taken out, see :func:`without_teeth`.
-        trim_probability: how often what lies far from the teeth is cut away, see :func:`trimmed`.
+        cuts: how often something is taken away from it first.
         jaw_dropout: how often the jaw is withheld, so that the net also learns to do without.
     """
 
     def __init__(
         self,
         scans: Sequence[Scan],
+        spec: GraphSpec,
         seed: int,
-        augmentation: Augmentation,
-        crop_probability: float,
-        jaw_dropout: float,
-        missing_probability: float = 0.0,
-        trim_probability: float = 0.0,
+        augmentation: Augmentation = STILL,
+        cuts: Cuts = WHOLE,
+        jaw_dropout: float = 0.0,
     ) -> None:
-        self.scans, self.seed, self.augmentation = scans, seed, augmentation
-        self.crop_probability, self.jaw_dropout = crop_probability, jaw_dropout
-        self.missing_probability, self.trim_probability = missing_probability, trim_probability
+        self.scans, self.spec, self.seed = scans, spec, seed
+        self.augmentation, self.cuts, self.jaw_dropout = augmentation, cuts, jaw_dropout
 
     def __len__(self) -> int:
         return len(self.scans)
@@ -110,48 +107,10 @@ class LabelledGraphs(Dataset):
         scan = self.scans[index]
         rng = sample_rng(self.seed, epoch, scan.scan_id)
         graph = plain(scan.variants[rng.integers(len(scan.variants))])
-        if rng.uniform() < self.crop_probability:
-            centre = graph.pos.numpy()[rng.integers(graph.num_nodes)]
-            graph = crop(graph, cut_region(graph, centre, round(rng.uniform(0.5, 1.0) * graph.num_nodes)))
-        if rng.uniform() < self.trim_probability:
-            graph = trimmed(graph, rng.uniform(*TRIM))
-        if rng.uniform() < self.missing_probability:
-            graph = without_teeth(graph, rng)
-        graph = augment(centred(graph), rng, self.augmentation)
+        graph = augment(centred(cut(graph, rng, self.cuts, self.spec)), rng, self.augmentation)
         if rng.uniform() < self.jaw_dropout:
             graph.jaw = torch.tensor([-1])
         return graph
-
-
-def centred(graph: Data) -> Data:
-    """The graph with the centre of its surface as the origin, as a scan of just this region would have it."""
-    centre = (graph.pos * graph.area[:, None]).sum(dim=0) / graph.area.sum().clamp_min(1e-12)
-    out = plain(graph)
-    out.pos = graph.pos - centre
-    out.x = torch.cat([out.pos, graph.x[:, 3:]], dim=1)
-    return out
-
-
-def trimmed(graph: Data, margin: float) -> Data:
-    """The graph without the nodes farther than ``margin`` mm from every tooth: some scans show little of the gum."""
-    pos, tooth = graph.pos.numpy(), (graph.y > 0).numpy()
-    if not tooth.any():
-        return graph
-    distance, _ = cKDTree(pos[tooth]).query(pos, distance_upper_bound=margin)
-    return crop(graph, np.flatnonzero(np.isfinite(distance)))
-
-
-def without_teeth(graph: Data, rng: np.random.Generator) -> Data:
-    """The graph without the nodes of up to four of its teeth, so that numbers cannot be told by counting alone.
-
-    At least four teeth stay.
-    """
-    teeth = torch.unique(graph.y[graph.y > 0]).numpy()
-    count = min(int(rng.integers(1, 5)), len(teeth) - 4)
-    if count < 1:
-        return graph
-    drawn = rng.choice(teeth, size=count, replace=False)
-    return crop(graph, np.flatnonzero(~np.isin(graph.y.numpy(), drawn)))
 
 
 def collate_pairs(pairs: Sequence[tuple[Data, Data]]) -> Batch:

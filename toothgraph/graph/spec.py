@@ -61,9 +61,14 @@ def scan_graph(
     else:
         coarse = decimate(mesh, round(spec.faces * rng.uniform(1 - spread, 1 + spread)), rng=rng, jitter=jitter)
     graph = face_graph(coarse.mesh, origin=surface_centre(mesh) if origin is None else origin)
+    return add_tables(graph, spec), coarse
+
+
+def add_tables(graph: Data, spec: GraphSpec) -> Data:
+    """The graph itself, with ``neighbor_index`` and ``level`` by its positions; without spacings it has none."""
     if spec.spacings:
         edges = graph.edge_index.numpy() if spec.along_surface else None
-        table, level = dilated_tables(coarse.mesh.centroids, spec.k, spec.spacings, edges)
+        table, level = dilated_tables(graph.pos.numpy(), spec.k, spec.spacings, edges)
         graph.neighbor_index = torch.from_numpy(table.astype(np.int32))
         graph.level = torch.from_numpy(level)
-    return graph, coarse
+    return graph

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from toothgraph.data.augment import Augmentation
+from toothgraph.data.augment import STILL, Augmentation
+from toothgraph.data.cuts import WHOLE, Cuts
 from toothgraph.data.views import ViewOptions
 from toothgraph.errors import ConfigError
 from toothgraph.graph.spec import GraphSpec
@@ -99,8 +100,8 @@ class FinetuneConfig(TrainingConfig):
         boundary_weight: extra weight of the nodes at a border in the cross-entropy.
         backbone_rate: learning rate of the backbone, as a share of ``lr``.
         average: decay of the moving average of the weights, which then is what is validated and saved; 0 for none.
-        crop_probability, jaw_dropout, missing_probability, trim_probability: see
-            :class:`toothgraph.data.LabelledGraphs`.
+        jaw_dropout: how often the jaw is withheld, so that the net also learns to do without.
+        cuts: how often something is taken away from a scan.
         augmentation: how far a scan is moved.
     """
 
@@ -112,15 +113,12 @@ class FinetuneConfig(TrainingConfig):
     boundary_weight: float = 0.0
     backbone_rate: float = 1.0
     average: float = 0.0
-    crop_probability: float = 0.3
     jaw_dropout: float = 0.5
-    missing_probability: float = 0.3
-    trim_probability: float = 0.3
+    cuts: Cuts = field(default_factory=Cuts)
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=30.0, mirror=0.5))
 
 
 _PAPER_NET = NetConfig(kind="paper", graph=GraphSpec(faces=20_000, k=0, spacings=()), dropout=0.4)
-_STILL = Augmentation(scale=0.0, translation=0.0, jitter=0.0, normal_jitter=0.0)
 
 PRETRAIN_PRESETS = {
     "default": PretrainConfig(),
@@ -128,7 +126,7 @@ PRETRAIN_PRESETS = {
     "paper": PretrainConfig(
         net=_PAPER_NET, epochs=20, batch=4, lr=1e-3, weight_decay=1e-4, optimizer="adam", schedule="decay",
         bases=0, clip=0.0, temperature=0.4, normalize=False, symmetric=False, exclude_radius=0.0,
-        views=ViewOptions(min_share=0.4, max_share=0.7, augmentation=_STILL),
+        views=ViewOptions(min_share=0.4, max_share=0.7, augmentation=replace(STILL, rotation=180.0)),
     ),
 }  # fmt: skip
 
@@ -136,9 +134,8 @@ FINETUNE_PRESETS = {
     "default": FinetuneConfig(),
     "paper": FinetuneConfig(
         net=_PAPER_NET, epochs=400, batch=4, variants=1, lr=0.1, weight_decay=1e-4, optimizer="sgd",
-        schedule="cosine", clip=0.0, dice_weight=0.0, label_smoothing=0.2, crop_probability=0.0,
-        bases=0, jaw_dropout=0.0, missing_probability=0.0, trim_probability=0.0,
-        augmentation=replace(_STILL, rotation=0.0),
+        schedule="cosine", clip=0.0, dice_weight=0.0, label_smoothing=0.2,
+        bases=0, jaw_dropout=0.0, cuts=WHOLE, augmentation=STILL,
     ),
 }  # fmt: skip
 
@@ -165,10 +162,7 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
 _AT_LEAST_1 = ("steps", "epochs", "batch", "variants", "checkpoint_every", "validate_every", "log_every")
 _AT_LEAST_0 = ("seed", "workers", "bases", "weight_decay", "clip", "dice_weight", "exclude_radius", "boundary_weight")
 _ABOVE_0 = ("lr", "temperature", "backbone_rate")
-_SHARES = (
-    *("val_fraction", "label_fraction", "label_smoothing"),
-    *("crop_probability", "jaw_dropout", "missing_probability", "trim_probability"),
-)
+_SHARES = ("val_fraction", "label_fraction", "label_smoothing", "jaw_dropout")
 _CHOICES = {
     "optimizer": ("adamw", "adam", "sgd"),
     "schedule": ("warmup", "cosine", "decay"),
@@ -200,6 +194,8 @@ def _check_range(config: TrainingConfig) -> None:
         raise ConfigError(f"expected average of at least 0 and below 1, got {values['average']}")
     if values.get("label_fraction") == 0:
         raise ConfigError("expected label_fraction above 0 and up to 1, got 0")
+    if "cuts" in values and not all(0 <= chance <= 1 for chance in vars(config.cuts).values()):  # type: ignore[attr-defined]
+        raise ConfigError(f"cuts: expected probabilities of 0 to 1, got {vars(config.cuts)}")  # type: ignore[attr-defined]
     check_net(config.net)
     _check_choices(values, _CHOICES, "")
 

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from toothgraph import provenance
-from toothgraph.data.augment import Augmentation
 from toothgraph.data.loading import LabelledGraphs, collate
 from toothgraph.data.scans import Scan
 from toothgraph.data.split import Split, of_patients
@@ -28,7 +27,6 @@ from toothgraph.training.engine import Task, check_finite, run
 from toothgraph.training.run_folder import check_free
 
 _log = logging.getLogger("toothgraph")
-_STILL = Augmentation(rotation=0.0, scale=0.0, translation=0.0, jitter=0.0, normal_jitter=0.0)
 
 
 class FinetuneTask(Task):
@@ -128,16 +126,8 @@ def finetune(
     task = FinetuneTask(
         net,
         config,
-        LabelledGraphs(
-            train,
-            config.seed,
-            config.augmentation,
-            config.crop_probability,
-            config.jaw_dropout,
-            config.missing_probability,
-            config.trim_probability,
-        ),
-        LabelledGraphs(plain_only(val), config.seed + 1, _STILL, 0.0, 0.0),
+        LabelledGraphs(train, config.net.graph, config.seed, config.augmentation, config.cuts, config.jaw_dropout),
+        LabelledGraphs(plain_only(val), config.net.graph, config.seed + 1),
         collate,
     )
     return run(task, Path(out), resume, facts, {"seed": config.seed, "train": facts["train"], "init": facts["init"]})
