@@ -15,7 +15,8 @@ from surfaces import arch
 
 from toothgraph.inference.predict import predict_mesh
 from toothgraph.mesh.read import read_mesh
-from toothgraph.mesh.write import write_labelled, write_stl
+from toothgraph.mesh.stl import write_stl
+from toothgraph.mesh.write import write_labelled
 from toothgraph.nn import NetConfig, SegmentationNet
 from toothgraph.training.checkpoint import load_segmentation
 

@@ -20,7 +20,7 @@ from toothgraph.graph.neighbors import dilated_tables
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.formats import read_stored
 from toothgraph.mesh.read import mesh_from_stored
-from toothgraph.mesh.write import write_stl
+from toothgraph.mesh.stl import write_stl
 
 QUESTION = "What does it cost to make a graph of a scan, once, on the CPU?"
 SCANS = {False: [16_000, 213_000], True: [500]}

@@ -20,7 +20,8 @@ CHAPTERS = {
     "toothgraph": ("toothgraph",),
     "toothgraph.mesh: files, labels, numbering": (
         *("toothgraph.mesh.mesh", "toothgraph.mesh.read", "toothgraph.mesh.labels", "toothgraph.mesh.palette"),
-        *("toothgraph.mesh.write", "toothgraph.mesh.original", "toothgraph.mesh.decimate"),
+        *("toothgraph.mesh.write", "toothgraph.mesh.write_ply", "toothgraph.mesh.stl", "toothgraph.mesh.tooth_folder"),
+        *("toothgraph.mesh.original", "toothgraph.mesh.decimate"),
         *(
             "toothgraph.mesh.numbering",
             "toothgraph.mesh.encodings",

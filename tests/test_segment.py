@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,21 @@ def test_segment_a_file_and_its_mesh(net: SegmentationNet, arches: Path, tmp_pat
     assert found.face_labels.shape == found.face_confidence.shape == (len(found.mesh.original.polygons),)
     assert found.vertex_labels.shape == (len(found.mesh.original.vertices),)
     assert {row.fdi for row in found.teeth} == set(np.unique(found.prediction.labels).tolist())
+    assert found.face_probabilities.shape == (len(found.face_labels), 17)
+    np.testing.assert_allclose(found.face_probabilities.sum(axis=1), 1.0, atol=1e-5)
+    column = np.searchsorted(found.classes, found.face_labels)
+    assert found.classes.tolist() == [0, *range(31, 39), *range(41, 49)]
+    np.testing.assert_array_equal(
+        np.take_along_axis(found.face_probabilities, column[:, None], axis=1)[:, 0], found.face_confidence
+    )
+    teeth = np.unique(found.face_labels[found.face_labels > 0])
+    for number, fdi in enumerate(teeth, start=1):
+        np.testing.assert_array_equal(found.face_instances == number, found.face_labels == fdi)
     written = found.write(tmp_path)
+    sure = json.loads(written[2].read_text()).get("confidence", {})
+    assert {int(fdi): share for fdi, share in sure.items()} == {
+        row.fdi: pytest.approx(row.confidence, abs=1e-4) for row in found.teeth if row.fdi > 0
+    }
     assert [path.name for path in written] == ["0001_lower.ply", "0001_lower.txt", "0001_lower.json"]
     np.testing.assert_array_equal(np.loadtxt(written[1], dtype=int), found.face_labels)
     again = tg.segment(tg.read_mesh(file), net)

@@ -12,7 +12,7 @@ import torch
 import toothgraph as tg
 from toothgraph import provenance, weights
 from toothgraph.errors import CheckpointError
-from toothgraph.mesh.write import write_stl
+from toothgraph.mesh.stl import write_stl
 from toothgraph.training.checkpoint import load_segmentation, read_model
 
 RESULT = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "default_weights.json"

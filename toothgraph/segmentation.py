@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,10 +13,12 @@ import numpy as np
 
 from toothgraph.inference.predict import Prediction, predict_mesh
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.numbering import class_to_fdi, classes_of_jaw
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.mesh.read import read_mesh
-from toothgraph.mesh.write import write_labelled
+from toothgraph.mesh.write import DEFAULT_FORMATS, instances_of, write_labelled
 from toothgraph.nn.model import SegmentationNet
+from toothgraph.report.doubts import find_doubts
 from toothgraph.report.table import ToothRow, tooth_table
 from toothgraph.training.checkpoint import load_model
 
@@ -27,7 +29,7 @@ class Segmentation:
 
     Attributes:
         mesh: the clean mesh, with the jaw that was given or found.
-        prediction: labels and confidence of its faces, and the jaw's probability.
+        prediction: labels, probabilities and confidence of its faces, and the jaw's probability.
     """
 
     mesh: Mesh
@@ -53,9 +55,34 @@ class Segmentation:
         """[F0] probability of each face's label."""
         return faces_to_original(self.mesh, self.prediction.confidence)
 
-    def write(self, folder: str | Path, name: str | None = None) -> list[Path]:
+    @property
+    def face_probabilities(self) -> np.ndarray:
+        """[F0, 17] float32: what the net says of each face, for the numbers in ``classes``."""
+        return faces_to_original(self.mesh, self.prediction.probabilities)
+
+    @property
+    def classes(self) -> np.ndarray:
+        """[17] the FDI numbers of one jaw: 0 for gingiva, then its 16 teeth."""
+        return class_to_fdi(classes_of_jaw(self.mesh.jaw))
+
+    @property
+    def face_instances(self) -> np.ndarray:
+        """[F0] 1, 2, … for each tooth that was found, by its number; 0 for gingiva."""
+        return instances_of(self.face_labels)
+
+    @cached_property
+    def doubts(self) -> list[str]:
+        """What a person had better look at; see :func:`toothgraph.report.doubts.find_doubts`."""
+        return find_doubts(self.teeth)
+
+    def write(
+        self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS
+    ) -> list[Path]:
         """Write the labelled scan; see :func:`toothgraph.mesh.write.write_labelled`."""
-        return write_labelled(folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels)
+        sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
+        return write_labelled(
+            folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels, formats, confidence=sure
+        )
 
 
 def segment(

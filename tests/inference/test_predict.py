@@ -84,8 +84,8 @@ def test_small_scan_is_used_as_it_is(net, arch):
 
 
 def test_scores_of_the_truth_are_perfect(arch):
-    truth = Prediction(arch.labels, np.ones(len(arch.faces)), 0, 1.0)
-    wrong = Prediction(np.zeros_like(arch.labels), np.ones(len(arch.faces)), 0, 1.0)
+    sure = np.ones((len(arch.faces), 17), dtype=np.float32)
+    truth, wrong = Prediction(arch.labels, sure, 0, 1.0), Prediction(np.zeros_like(arch.labels), sure, 0, 1.0)
     scored = [score_prediction(replace(arch, jaw=-1), which, 0.5) for which in (truth, wrong)]
     best, worst = (item.row for item in scored)
     assert best["accuracy"] == best["miou"] == best["boundary_iou"] == 1

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -297,6 +298,19 @@ def test_steps_of_prediction_can_be_left_out(command, arches, segmenter, tmp_pat
         assert seen[-2:] == [{step: step not in left_out for step in steps}] * 2
 
 
+def test_formats(command, arches, segmenter, tmp_path):
+    pytest.importorskip("vtkmodules")
+    scan, out, kinds = arches / "0000_upper.stl", tmp_path / "out", ("txt", "vtp", "vtk", "stl")
+    done = command("predict", scan, "--model", segmenter, "--out", out, *(f"--format={kind}" for kind in kinds))
+    assert done.code == 0, done.err
+    assert {path.name for path in out.iterdir()} == {f"0000_upper.{end}" for end in ("txt", "vtp", "vtk", "teeth")}
+    labels = np.loadtxt(out / "0000_upper.txt", dtype=int)
+    for end in ("vtp", "vtk"):
+        assert np.array_equal(read_scan(out / f"0000_upper.{end}").labels, labels)
+    teeth = read_scan(out / "0000_upper.teeth").labels
+    assert dict(Counter(teeth.tolist())) == dict(Counter(labels.tolist()))
+
+
 def test_report(command, arches, segmenter, tmp_path):
     done = command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", tmp_path, "--report")
     assert done.code == 0, done.err
@@ -329,7 +343,7 @@ def test_view(command, arches, segmenter, tmp_path):
 
 def test_what_shows_no_arch_is_said_to(command, tmp_path):
     from toothgraph.mesh.mesh import Mesh
-    from toothgraph.mesh.write import write_stl
+    from toothgraph.mesh.stl import write_stl
 
     x, z = np.meshgrid(np.linspace(-30, 30, 40), np.linspace(-30, 30, 40), indexing="ij")
     corner = (np.arange(39)[:, None] * 40 + np.arange(39)).reshape(-1, 1)

@@ -8,8 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toothgraph.data.augment import random_rotation
 from toothgraph.mesh.labels import load_palette, read_scan
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.numbering import class_to_fdi, fdi_to_class, mirror_classes
+from toothgraph.mesh.read import read_mesh
+from toothgraph.segmentation import segment
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +67,32 @@ def test_its_split_file(command, data_dir, palette, tiny_toml, tmp_path):
     assert done.code == 0, done.err
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["train"] == [f"{few[0]}_L"] and config["val"] == [f"{few[2]}_L"]
+
+
+@pytest.mark.parametrize("name", ["011_U", "035_L"])
+def test_a_mirror_image_gets_the_numbers_of_the_other_side(name, data_dir):
+    """However it lies and with the jaw withheld, sides are told apart by how the teeth follow each other."""
+    mesh = read_mesh(data_dir / "3d-iosseg" / f"{name}.ply")
+    reflect = np.array([[-1.0, 0, 0], [0, 1, 0], [0, 0, 1]]) @ random_rotation(np.random.default_rng(0), 180)
+    image = Mesh(mesh.vertices @ reflect.T, mesh.faces[:, ::-1], scan_id=name)
+    straight, mirrored = (segment(each, jaw=-1).prediction.labels for each in (mesh, image))
+    swapped = class_to_fdi(mirror_classes()[fdi_to_class(mirrored)])
+    tooth = straight > 0
+    assert (swapped[tooth] == straight[tooth]).mean() > 0.95
+    assert (mirrored[tooth] == straight[tooth]).mean() < 0.01
+
+
+@pytest.mark.slow
+def test_every_odd_scan_is_labelled_or_refused(command, data_dir, tmp_path):
+    pytest.importorskip("vtkmodules")
+    bad = tmp_path / "cut-short.stl"
+    bad.write_bytes((data_dir / "odd-scans" / "gingiva-only-upper.stl").read_bytes()[:5000])
+    files = sorted(file for file in (data_dir / "odd-scans").iterdir() if file.suffix != ".json")
+    done = command("predict", bad, data_dir / "odd-scans", "--out", tmp_path / "out", "--format", "txt")
+    assert done.code == 1
+    assert [line for line in done.err.splitlines() if line.startswith("Error")][-1].startswith("Error: 1 of 13 scans")
+    assert "the header promises" in done.err and "gingiva-only-upper: 0 teeth found" in done.err
+    for file in files:
+        labels = np.loadtxt(tmp_path / "out" / f"{file.stem}.txt", dtype=int)
+        assert len(labels) == len(read_mesh(file).original.polygons)
+        assert (labels > 0).any() == (file.stem != "gingiva-only-upper")

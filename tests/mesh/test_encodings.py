@@ -10,7 +10,7 @@ from toothgraph.mesh.encodings import guess_numbering, to_fdi
 from toothgraph.mesh.labels import load_palette, read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import FDI_OF_CLASS, LOWER, UNKNOWN_JAW, UPPER
-from toothgraph.mesh.write import write_stl
+from toothgraph.mesh.stl import write_stl
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import jaw_from_name, jaw_of_labels
 from toothgraph.mesh.palette import Palette
 from toothgraph.mesh.read import read_mesh
-from toothgraph.mesh.write import write_ply, write_stl, write_teeth3ds_json, write_txt
+from toothgraph.mesh.stl import write_stl
+from toothgraph.mesh.write import write_teeth3ds_json, write_txt
+from toothgraph.mesh.write_ply import write_ply
 
 OBJ = "v 0 0 0\nv 40 0 0\nv 40 40 0\nv 0 40 5\nv 80 0 0\nf 1 2 3 4\nf 1 2 2\nf 2 5 3\n"
 PALETTE = Palette(

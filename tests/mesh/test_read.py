@@ -10,7 +10,7 @@ import pytest
 from toothgraph.errors import ConfigError, MeshError
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.read import read_mesh
-from toothgraph.mesh.write import write_stl
+from toothgraph.mesh.stl import write_stl
 
 SQUARE = [[0, 0, 0], [40, 0, 0], [40, 40, 0], [0, 40, 5]]
 OBJ = "v 0 0 0\nv 40 0 0\nv 40 40 0\nv 0 40 5\n"

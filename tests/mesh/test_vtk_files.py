@@ -13,6 +13,7 @@ from toothgraph.errors import MeshError
 from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.read import read_mesh
+from toothgraph.mesh.vtk_files import read_vtk, write_vtk
 
 pytest.importorskip("vtkmodules")
 
@@ -153,3 +154,26 @@ def test_real_files(name: str, data_dir: Path) -> None:
 def test_real_clusters_are_no_teeth(data_dir: Path, caplog) -> None:
     assert read_scan(data_dir / "odd-scans" / "unwelded-upper.vtp").labels is None
     assert "clusters, not teeth" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [".vtp", ".vtk"])
+def test_written_files_read_back_equal(suffix: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    polygons = rng.integers(0, 50, (40, 5))
+    polygons[rng.random(40) < 0.5, 3:] = -1
+    vertex_fdi, face_fdi = rng.choice([-1, 0, 11, 48], 50), rng.choice([-1, 0, 21, 38], 40)
+    vertices = rng.normal(size=(50, 3))
+    write_vtk(tmp_path / f"a{suffix}", vertices, polygons, vertex_fdi, face_fdi)
+    stored = read_vtk(tmp_path / f"a{suffix}")
+    np.testing.assert_array_equal(stored.vertices, vertices)
+    np.testing.assert_array_equal(stored.polygons, polygons)
+    np.testing.assert_array_equal(stored.vertex_data["fdi"], vertex_fdi)
+    np.testing.assert_array_equal(stored.face_data["fdi"], face_fdi)
+    assert [path.name for path in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+def test_writing_without_vtk_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vtkmodules.vtkIOXML", None)
+    with pytest.raises(MeshError, match=r"writing VTK files needs the extra vtk: pip install 'toothgraph\[vtk\]'"):
+        write_vtk(tmp_path / "a.vtp", np.zeros((3, 3)), np.array([[0, 1, 2]]), np.zeros(3), np.zeros(1))
+    assert not list(tmp_path.iterdir())

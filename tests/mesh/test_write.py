@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toothgraph.errors import LabelError
+from toothgraph.errors import ConfigError, LabelError
 from toothgraph.mesh.colours import COLOUR_OF_FDI, LUMA_WEIGHTS, colours
 from toothgraph.mesh.labels import load_palette, read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.mesh.ply import read_ply
 from toothgraph.mesh.read import read_mesh
-from toothgraph.mesh.write import write_labelled, write_ply, write_stl
+from toothgraph.mesh.stl import write_stl
+from toothgraph.mesh.write import write_labelled
+from toothgraph.mesh.write_ply import write_ply
 
 
 @pytest.mark.parametrize("scale", [1.0, 1 / 3])  # exact in single precision, and not
@@ -66,6 +68,24 @@ def test_written_scan_reads_back_labelled(patch: Mesh, tmp_path: Path) -> None:
     sidecar.unlink()
     np.testing.assert_array_equal(read_scan(ply).labels, patch.labels)
     assert read_scan(ply).jaw == 0
+
+
+@pytest.mark.parametrize("kind", ["ply", "vtp", "vtk", "stl"])
+def test_every_format_that_carries_a_surface_reads_back(kind: str, patch: Mesh, tmp_path: Path) -> None:
+    if kind in ("vtp", "vtk"):
+        pytest.importorskip("vtkmodules")
+    (path,) = write_labelled(tmp_path, "a", patch, patch.labels, formats=[kind])
+    mesh = read_scan(path)
+    assert len(mesh.faces) == len(patch.faces) and len(mesh.vertices) == len(patch.vertices)
+    for fdi in np.unique(patch.labels):
+        ours, theirs = (np.sort(each.centroids[each.labels == fdi], axis=0) for each in (patch, mesh))
+        np.testing.assert_allclose(theirs, ours, atol=1e-5)
+
+
+def test_unknown_format_is_refused(patch: Mesh, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="formats of ply, txt, json, vtp, vtk, stl, got 'obj'"):
+        write_labelled(tmp_path, "a", patch, patch.labels, formats=["ply", "obj"])
+    assert not list(tmp_path.iterdir())
 
 
 def test_wrong_counts_are_refused_and_nothing_is_written(patch: Mesh, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toothgraph.choices import MM_PER_UNIT, NUMBERINGS
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.weights import DEFAULT
 
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
-UNITS = ("mm", "cm", "m", "inch")
 PRESETS = ("default", "paper")
-NUMBERINGS = ("auto", "fdi", "universal", "arch14")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH)
-unit_option = click.option("--unit", type=click.Choice(UNITS), help="Unit of length in the files.  [default: mm]")
+unit_option = click.option(
+    "--unit", type=click.Choice(list(MM_PER_UNIT)), help="Unit of length in the files.  [default: mm]"
+)
 palette_option = click.option(
     "--palette", metavar="FILE:SET", help="What face or vertex colours mean: a set of a palette file."
 )
@@ -106,7 +107,7 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
     if strange:
         raise ConfigError(f"{config_file}: {strange[0]}: expected a text in quotes, got {own[strange[0]]!r}")
     run = {name: stated.pop(name, own.get(name)) for name in RUN_KEYS}
-    for name, choices in (("preset", PRESETS), ("unit", UNITS), ("numbering", NUMBERINGS)):
+    for name, choices in (("preset", PRESETS), ("unit", tuple(MM_PER_UNIT)), ("numbering", NUMBERINGS)):
         if run[name] is not None and run[name] not in choices:
             raise ConfigError(f"{config_file}: {name}: expected one of {', '.join(choices)}, got {run[name]!r}")
     for layer in (file, stated):

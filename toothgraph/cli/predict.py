@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from toothgraph.choices import FORMATS
 from toothgraph.cli.options import (
     JAWS,
     PATH,
@@ -20,8 +21,6 @@ from toothgraph.cli.options import (
 )
 from toothgraph.errors import ConfigError, ToothgraphError
 
-FEW_TEETH = 4  # with fewer, a scan is hardly one of an arch
-
 
 @click.command(short_help="Label scans.")
 @scans_argument
@@ -30,6 +29,14 @@ FEW_TEETH = 4  # with fewer, a scan is hardly one of an arch
 @jaw_option
 @prediction_options
 @unit_option
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(FORMATS),
+    help="What to write, may be given several times; stl is a folder <stem>.teeth with one file per tooth, and "
+    "vtp and vtk need toothgraph[vtk].  [default: ply, txt, json]",
+)
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
 @click.option("--report", is_flag=True, help="Also write a page to look at, a picture, and a table of the teeth.")
 @device_option
@@ -39,6 +46,7 @@ def predict(
     out: Path,
     jaw: str,
     unit: str | None,
+    formats: tuple[str, ...],
     picture: bool,
     report: bool,
     device: str | None,
@@ -47,16 +55,16 @@ def predict(
     """Label every face and vertex of scans, files or folders.
 
     Writes for each scan <stem>.ply (coloured, with an fdi property on faces and vertices), <stem>.txt (one
-    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex), in the order of the scan's own file;
-    with --report also <stem>.html, <stem>.png and <stem>.csv (area, width and confidence of each tooth). A scan
-    that cannot be read is reported and the others are labelled all the same; the exit code is then 1.
+    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex), or what --format asks for, in the order of
+    the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv (area, width and confidence of
+    each tooth). A scan that cannot be read is reported and the others are labelled all the same; the exit code is
+    then 1.
     """
-    import numpy as np
-
     from toothgraph.files import check_folder
     from toothgraph.mesh.labels import find_scans
     from toothgraph.mesh.numbering import JAW_NAMES
     from toothgraph.mesh.read import read_mesh
+    from toothgraph.mesh.write import DEFAULT_FORMATS
     from toothgraph.report.page import write_page
     from toothgraph.report.picture import render
     from toothgraph.report.table import write_table
@@ -74,7 +82,7 @@ def predict(
             refuse_overwriting(file, out)
             mesh = read_mesh(file, unit=unit or "mm")
             found = segment(mesh, net, JAWS[jaw], **steps)
-            found.write(out, name)
+            written = found.write(out, name, formats or DEFAULT_FORMATS)
             labels = found.prediction.labels
             if report:
                 sure = found.prediction.confidence
@@ -86,13 +94,11 @@ def predict(
             failed += 1
             click.echo(f"Error: {' '.join(str(error).split())}", err=True)
             continue
-        teeth = np.unique(labels[labels > 0]).tolist()
-        if len(teeth) < FEW_TEETH:
-            click.echo(
-                f"Warning: {name}: {len(teeth)} teeth found; does it show an arch, and is --unit right?", err=True
-            )
+        for doubt in found.doubts:
+            click.echo(f"Warning: {name}: {doubt}", err=True)
+        teeth = [row.fdi for row in found.teeth if row.fdi > 0]
         numbers = " ".join(map(str, teeth)) or "none"
-        click.echo(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {out / name}.ply")
+        click.echo(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {written[0]}")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
 

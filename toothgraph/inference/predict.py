@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,7 +18,15 @@ from toothgraph.inference.pose import OWN_FRAME, Viewer, candidate_frames
 from toothgraph.inference.refine import refine
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import LOWER, UNKNOWN_JAW, UPPER, class_to_fdi, classes_of_jaw
+from toothgraph.mesh.numbering import (
+    LOWER,
+    UNKNOWN_JAW,
+    UPPER,
+    class_to_fdi,
+    class_to_position,
+    classes_of_jaw,
+    fdi_to_class,
+)
 from toothgraph.nn.heads import restrict_to_jaw
 from toothgraph.nn.model import SegmentationNet
 
@@ -31,15 +40,21 @@ class Prediction:
 
     Attributes:
         labels: [F] FDI numbers of the mesh's faces, 0 gingiva.
-        confidence: [F] float32, probability of that label.
+        probabilities: [F, 17] float32, of gingiva and of the 16 teeth of the jaw, as the net gives them.
         jaw: 0 upper, 1 lower; as given, or as predicted.
         jaw_probability: of that jaw; 1 where it was given.
     """
 
     labels: np.ndarray
-    confidence: np.ndarray
+    probabilities: np.ndarray
     jaw: int
     jaw_probability: float
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """[F] float32, probability of each face's label."""
+        place = class_to_position(fdi_to_class(self.labels))
+        return self.probabilities[np.arange(len(place)), place]
 
 
 @torch.inference_mode()
@@ -77,8 +92,7 @@ def predict_mesh(
     place = refine(mesh, prob) if refined else prob.argmax(axis=1)
     if numbered:
         place = number_teeth(mesh, place, prob)
-    confidence = prob[np.arange(len(place)), place]
-    return Prediction(class_to_fdi(classes_of_jaw(jaw)[place]), confidence, jaw, share)
+    return Prediction(class_to_fdi(classes_of_jaw(jaw)[place]), prob, jaw, share)
 
 
 def probabilities(

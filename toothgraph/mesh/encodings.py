@@ -7,7 +7,6 @@ import numpy as np
 from toothgraph.errors import LabelError
 from toothgraph.mesh.numbering import UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent
 
-NUMBERINGS = ("auto", "fdi", "universal", "arch14")
 # Universal numbers 1 … 32 in order: along the upper jaw from the patient's right, back along the lower jaw.
 _UNIVERSAL = np.array([*range(18, 10, -1), *range(21, 29), *range(38, 30, -1), *range(41, 49)])
 # 1 … 14 along a jaw without wisdom teeth.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from toothgraph.choices import NUMBERINGS
 from toothgraph.errors import DataError, LabelError
-from toothgraph.mesh.encodings import NUMBERINGS, guess_numbering, to_fdi
+from toothgraph.mesh.encodings import guess_numbering, to_fdi
 from toothgraph.mesh.formats import SUFFIXES, read_stored
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN, UNKNOWN_JAW, is_permanent, jaw_of_labels
@@ -18,6 +20,7 @@ from toothgraph.mesh.original import faces_from_original, original_of
 from toothgraph.mesh.palette import Palette, load_palette
 from toothgraph.mesh.read import mesh_from_stored
 from toothgraph.mesh.stored import Stored
+from toothgraph.mesh.tooth_folder import is_tooth_folder
 from toothgraph.mesh.vote import majority
 
 __all__ = ["Palette", "find_scans", "load_palette", "read_labels", "read_scan"]
@@ -67,9 +70,10 @@ def read_labels(
 
     1. ``<stem>.txt`` beside the mesh: one number per stored face, or per stored vertex if only that fits
     2. ``<stem>.json`` beside it with a list ``labels``: one number per stored vertex (Teeth3DS)
-    3. an array ``fdi``, ``label``, ``labels`` or ``UniversalID`` (any case) on the faces of the file itself, else on
+    3. for a folder with one STL per tooth, its files' names; neither of the above is looked for
+    4. an array ``fdi``, ``label``, ``labels`` or ``UniversalID`` (any case) on the faces of the file itself, else on
        its vertices
-    4. with a palette, face or vertex colours: those the palette names, else those that fit it better.
+    5. with a palette, face or vertex colours: those the palette names, else those that fit it better.
        Colours of the jaw that occurs more often count, whatever the file's name says.
 
     A face takes the label of the majority of its corners; three different ones give the smallest tooth
@@ -97,7 +101,9 @@ def _labels(
         raise LabelError(f"expected a numbering of {', '.join(NUMBERINGS)}, got {numbering!r}")
     text, sidecar = path.with_suffix(".txt"), path.with_suffix(".json")
     labels, source = None, path
-    if text.is_file():
+    if path.is_dir():
+        pass  # one STL per tooth: files beside it count faces in another order
+    elif text.is_file():
         labels, source = _from_txt(text, mesh), text
     elif sidecar.is_file():
         labels, source = _from_json(sidecar, mesh), sidecar
@@ -244,8 +250,10 @@ def _permanent_only(mesh: Mesh, labels: np.ndarray, source: Path) -> np.ndarray:
 def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
     """Mesh files among files and folders; folders are searched to the bottom, hidden files passed over.
 
+    A folder with one STL per tooth (:mod:`toothgraph.mesh.tooth_folder`) is one scan.
+
     Returns:
-        Each file once; the files of a folder in order of their names.
+        Each scan once; those of a folder in order of their names.
 
     Raises:
         DataError: if a path does not exist or nothing is found.
@@ -253,12 +261,7 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
     found: dict[Path, None] = {}
     for path in map(Path, paths):
         if path.is_dir():
-            inside = (file for file in sorted(path.rglob("*")) if file.suffix.lower() in SUFFIXES)
-            found.update(
-                (file, None)
-                for file in inside
-                if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
-            )
+            found.update(dict.fromkeys(_scans_inside(path)))
         elif path.exists():
             found[path] = None
         else:
@@ -267,3 +270,16 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
         names = ", ".join(map(str, paths)) or "an empty list"
         raise DataError(f"found no scans ({' '.join(SUFFIXES)}) in {names}")
     return list(found)
+
+
+def _scans_inside(folder: Path) -> Iterator[Path]:
+    if is_tooth_folder(folder):
+        yield folder
+        return
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and not entry.is_symlink():  # a link may lead in a circle
+            yield from _scans_inside(entry)
+        elif entry.suffix.lower() in SUFFIXES and entry.is_file():
+            yield entry

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.choices import MM_PER_UNIT
 from toothgraph.errors import ConfigError, MeshError
 from toothgraph.mesh.clean import clean
 from toothgraph.mesh.formats import SUFFIXES, read_stored
@@ -15,7 +16,6 @@ from toothgraph.mesh.stored import Stored
 
 __all__ = ["MM_PER_UNIT", "SUFFIXES", "mesh_from_stored", "read_mesh"]
 
-MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
 _EXTENT = (15.0, 150.0)  # mm: a quadrant's stump to a full arch with its base
 
 

@@ -1,4 +1,4 @@
-"""VTP and legacy VTK polydata, read through the package vtk (extra ``toothgraph[vtk]``)."""
+"""VTP and legacy VTK polydata, read and written through the package vtk (extra ``toothgraph[vtk]``)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from toothgraph.errors import MeshError
+from toothgraph.files import atomic_path
 from toothgraph.mesh.stored import Stored, stack_polygons
 
 _COLOUR_NAMES = ("color", "colors", "colour", "colours", "rgb", "rgba")
@@ -25,7 +26,7 @@ def read_vtk(path: Path) -> Stored:
         from vtkmodules.vtkIOLegacy import vtkPolyDataReader
         from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
     except ImportError as error:
-        raise MeshError(f"{path}: reading VTK files needs the extra vtk: pip install 'toothgraph[vtk]'") from error
+        raise _needs_vtk(path, "reading") from error
 
     reader = vtkXMLPolyDataReader() if path.suffix.lower() == ".vtp" else vtkPolyDataReader()
     # vtk prints its errors and goes on: they are collected instead.
@@ -54,6 +55,59 @@ def read_vtk(path: Path) -> Stored:
     vertices = vtk_to_numpy(points.GetData()).astype(np.float64)
     faces = stack_polygons([_rows(*polygons), triangles])
     return Stored(vertices, faces, _columns(surface.GetPointData(), vtk_to_numpy), face_data)
+
+
+def write_vtk(
+    path: Path, vertices: np.ndarray, polygons: np.ndarray, vertex_fdi: np.ndarray, face_fdi: np.ndarray
+) -> None:
+    """Write a binary ``.vtp`` or legacy ``.vtk`` file with the array ``fdi`` on its points and cells.
+
+    Args:
+        path: the file.
+        vertices: [V, 3], stored as double.
+        polygons: [F, m], short rows filled with -1.
+        vertex_fdi: [V] FDI numbers.
+        face_fdi: [F] FDI numbers.
+
+    Raises:
+        MeshError: if vtk is not installed, or cannot write the file.
+    """
+    try:
+        from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
+        from vtkmodules.vtkCommonCore import vtkPoints
+        from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+        from vtkmodules.vtkIOLegacy import vtkPolyDataWriter
+        from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
+    except ImportError as error:
+        raise _needs_vtk(path, "writing") from error
+
+    surface, points, cells = vtkPolyData(), vtkPoints(), vtkCellArray()
+    points.SetData(numpy_to_vtk(vertices, deep=True))
+    corner = polygons >= 0
+    ends = np.concatenate([[0], np.cumsum(corner.sum(axis=1))])
+    cells.SetData(numpy_to_vtkIdTypeArray(ends, deep=True), numpy_to_vtkIdTypeArray(polygons[corner], deep=True))
+    surface.SetPoints(points)
+    surface.SetPolys(cells)
+    for data, fdi in ((surface.GetPointData(), vertex_fdi), (surface.GetCellData(), face_fdi)):
+        array = numpy_to_vtk(np.asarray(fdi, dtype=np.int32), deep=True)
+        array.SetName("fdi")
+        data.SetScalars(array)
+    with atomic_path(path) as temporary:
+        if path.suffix == ".vtp":
+            writer = vtkXMLPolyDataWriter()
+            writer.SetDataModeToAppended()
+            writer.EncodeAppendedDataOff()
+        else:
+            writer = vtkPolyDataWriter()
+            writer.SetFileTypeToBinary()
+        writer.SetFileName(str(temporary))
+        writer.SetInputData(surface)
+        if not writer.Write():
+            raise MeshError(f"{path}: vtk could not write the file; is the disk full?")
+
+
+def _needs_vtk(path: Path, doing: str) -> MeshError:
+    return MeshError(f"{path}: {doing} VTK files needs the extra vtk: pip install 'toothgraph[vtk]'")
 
 
 def _cells(cells: Any, to_numpy: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -3,23 +3,58 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from toothgraph.errors import LabelError, MeshError
-from toothgraph.files import atomic_path, write_text
-from toothgraph.mesh.colours import colours
+from toothgraph.choices import FORMATS
+from toothgraph.errors import ConfigError
+from toothgraph.files import write_text
+from toothgraph.mesh.clean import triangulate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN_JAW, jaw_of_labels
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
+from toothgraph.mesh.tooth_folder import write_tooth_folder
+from toothgraph.mesh.vtk_files import write_vtk
+from toothgraph.mesh.write_ply import write_ply
 
-_COLOUR_AND_FDI = [("red", "u1"), ("green", "u1"), ("blue", "u1"), ("fdi", "<i4")]
-_HEADER_OF_COLUMNS = ["property uchar red", "property uchar green", "property uchar blue", "property int fdi"]
+DEFAULT_FORMATS = ("ply", "txt", "json")
 
 
-def write_labelled(out_dir: str | Path, name: str, mesh: Mesh, face_fdi: np.ndarray) -> list[Path]:
-    """Write ``name.ply``, ``name.txt`` and ``name.json`` into ``out_dir``.
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A labelled scan as it is written: the vertices and faces of its file, in their order, count and unit.
+
+    Attributes:
+        name: the scan's.
+        jaw: 0 upper, 1 lower, -1 unknown.
+        vertices: [V0, 3].
+        polygons: [F0, m], short rows filled with -1.
+        vertex_fdi: [V0] FDI numbers.
+        face_fdi: [F0] FDI numbers.
+        confidence: of each tooth, by its FDI number.
+    """
+
+    name: str
+    jaw: int
+    vertices: np.ndarray
+    polygons: np.ndarray
+    vertex_fdi: np.ndarray
+    face_fdi: np.ndarray
+    confidence: Mapping[int, float] = field(default_factory=dict)
+
+
+def write_labelled(
+    out_dir: str | Path,
+    name: str,
+    mesh: Mesh,
+    face_fdi: np.ndarray,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    confidence: Mapping[int, float] | None = None,
+) -> list[Path]:
+    """Write ``name.ply``, ``name.txt``, ``name.json`` and the like into ``out_dir``.
 
     They hold the vertices and faces of the file the mesh was read from: same order, count and unit. Faces
     the clean mesh left out take their neighbours' labels (``faces_to_original``).
@@ -29,96 +64,33 @@ def write_labelled(out_dir: str | Path, name: str, mesh: Mesh, face_fdi: np.ndar
         name: the files' stem.
         mesh: the clean mesh.
         face_fdi: [F] FDI numbers of its faces, 0 gingiva, -1 unknown.
+        formats: of ``FORMATS``.
+        confidence: of each tooth, by its FDI number; goes into the JSON.
 
     Returns:
-        The three paths.
+        The paths, in the order of ``formats``.
 
     Raises:
         LabelError: if there are not F labels.
+        ConfigError: for an unknown format.
     """
+    if unknown := [kind for kind in formats if kind not in FORMATS]:
+        raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")
     original = original_of(mesh)
-    polygon_fdi = faces_to_original(mesh, face_fdi)
-    vertex_fdi = vertices_to_original(mesh, face_fdi)
-    jaw = mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(face_fdi)
-    ply, txt, js = (Path(out_dir) / f"{name}.{suffix}" for suffix in ("ply", "txt", "json"))
-    write_ply(ply, original.vertices, original.polygons, vertex_fdi, polygon_fdi)
-    write_txt(txt, polygon_fdi)
-    write_teeth3ds_json(js, vertex_fdi, jaw=jaw, id_patient=name)
-    return [ply, txt, js]
-
-
-def write_ply(
-    path: str | Path, vertices: np.ndarray, polygons: np.ndarray, vertex_fdi: np.ndarray, face_fdi: np.ndarray
-) -> None:
-    """Write a binary little-endian PLY with a colour and the number ``fdi`` on each vertex and face.
-
-    Args:
-        path: the file.
-        vertices: [V, 3]; stored as float if that loses nothing, else as double.
-        polygons: [F, m], short rows filled with -1.
-        vertex_fdi: [V] FDI numbers.
-        face_fdi: [F] FDI numbers.
-
-    Raises:
-        LabelError: if there is not one number per vertex and per face.
-    """
-    if len(vertex_fdi) != len(vertices) or len(face_fdi) != len(polygons):
-        raise LabelError(
-            f"{path}: expected {len(vertices)} vertex and {len(polygons)} face labels, "
-            f"got {len(vertex_fdi)} and {len(face_fdi)}"
-        )
-    # a comparison that takes NaN for equal to itself
-    exact = np.array_equal(vertices, vertices.astype(np.float32), equal_nan=True)
-    kind, word = ("<f4", "float") if exact else ("<f8", "double")
-    points = np.empty(len(vertices), [*((axis, kind) for axis in "xyz"), *_COLOUR_AND_FDI])
-    for k, axis in enumerate("xyz"):
-        points[axis] = vertices[:, k]
-    _fill(points, vertex_fdi)
-    header = [
-        *("ply", "format binary_little_endian 1.0", "comment labels: FDI numbers, 0 gingiva, -1 unknown"),
-        f"element vertex {len(vertices)}",
-        *(f"property {word} {axis}" for axis in "xyz"),
-        *_HEADER_OF_COLUMNS,
-        f"element face {len(polygons)}",
-        "property list uchar int vertex_indices",
-        *_HEADER_OF_COLUMNS,
-        "end_header\n",
-    ]
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write("\n".join(header).encode("ascii"))
-        file.write(points.tobytes())
-        file.write(_face_bytes(polygons, face_fdi))
-
-
-def _fill(rows: np.ndarray, fdi: np.ndarray) -> None:
-    for name, channel in zip(("red", "green", "blue"), colours(fdi).T, strict=True):
-        rows[name] = channel
-    rows["fdi"] = fdi
-
-
-def _face_bytes(polygons: np.ndarray, fdi: np.ndarray) -> bytes:
-    """The rows of the face element, which differ in length where polygons do."""
-    sizes = (polygons >= 0).sum(axis=1)
-    if sizes.max(initial=0) > 255:
-        raise MeshError(f"a PLY face has at most 255 corners, found one of {sizes.max()}")
-    tables, starts = [], np.zeros(len(polygons), dtype=np.int64)
-    for size in np.unique(sizes):
-        member = sizes == size
-        layout = np.dtype([("n", "u1"), ("corners", "<i4", (int(size),)), *_COLOUR_AND_FDI])
-        rows = np.empty(int(member.sum()), layout)
-        rows["n"], rows["corners"] = size, polygons[member, :size]
-        _fill(rows, fdi[member])
-        tables.append((member, rows))
-        starts[member] = layout.itemsize
-    if len(tables) == 1:
-        return tables[0][1].tobytes()
-    ends = np.cumsum(starts)
-    starts = ends - starts
-    content = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.uint8)
-    for member, rows in tables:
-        spans = starts[member][:, None] + np.arange(rows.dtype.itemsize)
-        content[spans] = rows.view(np.uint8).reshape(len(rows), -1)
-    return content.tobytes()
+    labelled = Labelled(
+        name,
+        mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(face_fdi),
+        original.vertices,
+        original.polygons,
+        vertices_to_original(mesh, face_fdi),
+        faces_to_original(mesh, face_fdi),
+        confidence or {},
+    )
+    paths = []
+    for kind in formats:
+        paths.append(Path(out_dir) / f"{name}.{'teeth' if kind == 'stl' else kind}")
+        _WRITERS[kind](paths[-1], labelled)
+    return paths
 
 
 def write_txt(path: str | Path, face_fdi: np.ndarray) -> None:
@@ -126,7 +98,14 @@ def write_txt(path: str | Path, face_fdi: np.ndarray) -> None:
     write_text(path, "\n".join(map(str, np.asarray(face_fdi).tolist())) + "\n")
 
 
-def write_teeth3ds_json(path: str | Path, vertex_fdi: np.ndarray, *, jaw: int, id_patient: str = "") -> None:
+def write_teeth3ds_json(
+    path: str | Path,
+    vertex_fdi: np.ndarray,
+    *,
+    jaw: int,
+    id_patient: str = "",
+    confidence: Mapping[int, float] | None = None,
+) -> None:
     """Write labels per vertex in the layout of Teeth3DS: ``id_patient``, ``jaw``, ``labels``, ``instances``.
 
     Args:
@@ -134,33 +113,52 @@ def write_teeth3ds_json(path: str | Path, vertex_fdi: np.ndarray, *, jaw: int, i
         vertex_fdi: [V] FDI numbers.
         jaw: 0 upper, 1 lower, -1 unknown.
         id_patient: the scan's name.
+        confidence: of each tooth, by its FDI number; where given, a further key.
     """
     vertex_fdi = np.asarray(vertex_fdi)
-    teeth = np.unique(vertex_fdi[vertex_fdi > 0])
-    instances = np.where(vertex_fdi > 0, np.searchsorted(teeth, vertex_fdi) + 1, 0)  # 1, 2, … per tooth
-    content = {
+    content: dict[str, object] = {
         "id_patient": id_patient,
         "jaw": JAW_NAMES[jaw],
         "labels": vertex_fdi.tolist(),
-        "instances": instances.tolist(),
+        "instances": instances_of(vertex_fdi).tolist(),
     }
+    if confidence:
+        content["confidence"] = {str(fdi): round(float(share), 4) for fdi, share in confidence.items()}
     write_text(path, json.dumps(content))
 
 
-def write_stl(path: str | Path, vertices: np.ndarray, faces: np.ndarray) -> None:
-    """Write triangles as binary STL.
+def instances_of(fdi: np.ndarray) -> np.ndarray:
+    """FDI numbers [n] to 1, 2, … for each tooth there is, in order of its number; 0 for gingiva and unknown."""
+    teeth = np.unique(fdi[fdi > 0])
+    return np.where(fdi > 0, np.searchsorted(teeth, fdi) + 1, 0)
 
-    Args:
-        path: the file.
-        vertices: [V, 3], stored as float32.
-        faces: [F, 3].
-    """
-    corners = np.asarray(vertices, dtype=np.float64)[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    facets = np.zeros(len(faces), [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
-    facets["normal"] = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
-    facets["corners"] = corners
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        file.write(b"binary STL".ljust(80))
-        file.write(np.uint32(len(faces)).astype("<u4").tobytes())
-        file.write(facets.tobytes())
+
+def _ply(path: Path, scan: Labelled) -> None:
+    write_ply(path, scan.vertices, scan.polygons, scan.vertex_fdi, scan.face_fdi)
+
+
+def _txt(path: Path, scan: Labelled) -> None:
+    write_txt(path, scan.face_fdi)
+
+
+def _json(path: Path, scan: Labelled) -> None:
+    write_teeth3ds_json(path, scan.vertex_fdi, jaw=scan.jaw, id_patient=scan.name, confidence=scan.confidence)
+
+
+def _vtk(path: Path, scan: Labelled) -> None:
+    write_vtk(path, scan.vertices, scan.polygons, scan.vertex_fdi, scan.face_fdi)
+
+
+def _teeth(path: Path, scan: Labelled) -> None:
+    faces, polygon = triangulate(scan.polygons)
+    write_tooth_folder(path, scan.vertices, faces, scan.face_fdi[polygon])
+
+
+_WRITERS: dict[str, Callable[[Path, Labelled], None]] = {
+    "ply": _ply,
+    "txt": _txt,
+    "json": _json,
+    "vtp": _vtk,
+    "vtk": _vtk,
+    "stl": _teeth,
+}

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from toothgraph.files import atomic_path, write_text
-from toothgraph.mesh.mesh import Mesh
+from toothgraph.files import write_text
 from toothgraph.mesh.numbering import JAW_NAMES, LOWER, UPPER
+from toothgraph.mesh.stl import write_stl
 from toothgraph.mesh.synthetic.arch import synthetic_arch
-
-_FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
 
 def write_synthetic(
@@ -44,18 +40,8 @@ def write_synthetic(
         path = Path(out) / f"{index // 2:04d}_{JAW_NAMES[jaw]}.stl"
         assert mesh.labels is not None
         write_text(path.with_suffix(".txt"), "".join(f"{label}\n" for label in mesh.labels))
-        _write_stl(path, mesh)
+        write_stl(path, mesh.vertices, mesh.faces)
         written.append(path)
         if on_scan is not None:
             on_scan(path)
     return written
-
-
-def _write_stl(path: Path, mesh: Mesh) -> None:
-    """Binary STL, faces in the mesh's order."""
-    facets = np.zeros(len(mesh.faces), dtype=_FACET)
-    facets["normal"] = mesh.normals
-    facets["corners"] = mesh.corners
-    header = b"toothgraph synthetic arch, mm".ljust(80)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(header + np.uint32(len(facets)).astype("<u4").tobytes() + facets.tobytes())

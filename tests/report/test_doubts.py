@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from toothgraph.report.doubts import find_doubts
+from toothgraph.report.table import ToothRow
+
+
+def rows(*confidences: float, area: float = 100.0) -> list[ToothRow]:
+    return [ToothRow(0, 50, 900.0, None, 0.99)] + [
+        ToothRow(11 + n, 10, area, 8.0, sure) for n, sure in enumerate(confidences)
+    ]
+
+
+def test_a_sure_arch_leaves_none() -> None:
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7)) == []
+
+
+def test_too_few_teeth_are_the_only_thing_said() -> None:
+    assert find_doubts([]) == find_doubts(rows()) == ["0 teeth found; does it show an arch, and is --unit right?"]
+    assert find_doubts(rows(0.1, 0.2, 0.3))[0].startswith("3 teeth found")
+
+
+def test_unsure_teeth_are_named() -> None:
+    assert find_doubts(rows(0.9, 0.95, 0.3, 0.98)) == ["look at 13: below 50% confidence"]
+    low = find_doubts(rows(0.4, 0.5, 0.6, 0.7))
+    assert low == ["a confidence of 55% only; is it one whole arch?", "look at 11: below 50% confidence"]
+
+
+def test_confidence_counts_by_area() -> None:
+    teeth = [*rows(0.99, 0.99, 0.99), ToothRow(14, 10, 1000.0, 8.0, 0.6)]
+    assert find_doubts(teeth)[0].startswith("a confidence of 69% only")

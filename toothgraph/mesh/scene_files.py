@@ -1,0 +1,42 @@
+"""glTF and 3MF, read through the package trimesh (extra ``toothgraph[scene]``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.errors import MeshError
+from toothgraph.mesh.stored import Stored, stack_polygons
+
+
+def read_scene(path: Path) -> Stored:
+    """Read all surfaces of a ``.glb``, ``.gltf`` or ``.3mf`` file where the scene places them, as one.
+
+    Raises:
+        MeshError: if trimesh is not installed, or the file cannot be read.
+    """
+    try:
+        import trimesh
+    except ImportError as error:
+        raise MeshError(
+            f"{path}: reading {path.suffix[1:].upper()} needs the extra scene: pip install 'toothgraph[scene]'"
+        ) from error
+    try:
+        scene = trimesh.load_scene(path, process=False)
+        parts = [part for part in scene.dump() if isinstance(part, trimesh.Trimesh)]
+    except Exception as error:  # whatever a parser of untrusted bytes may raise: the scan is refused, with the cause
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise MeshError(f"{path}: cannot be read as {path.suffix[1:].upper()}: {cause}") from error
+    first = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    vertices = np.concatenate([np.zeros((0, 3)), *(np.asarray(part.vertices, dtype=float) for part in parts)])
+    faces = [np.asarray(part.faces) + start for part, start in zip(parts, first, strict=False)]
+    return Stored(vertices, stack_polygons(faces), _colours(parts))
+
+
+def _colours(parts: list) -> dict[str, np.ndarray]:
+    """Colours of the vertices, where every part has them."""
+    if not parts or any(part.visual.kind != "vertex" for part in parts):
+        return {}
+    rgb = np.concatenate([np.asarray(part.visual.vertex_colors)[:, :3] for part in parts])
+    return dict(zip(("red", "green", "blue"), rgb.T, strict=True))

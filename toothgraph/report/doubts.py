@@ -1,0 +1,30 @@
+"""What in a result a person had better look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from toothgraph.report.table import ToothRow
+
+FEW_TEETH = 4  # with fewer, a scan is hardly one of an arch
+UNSURE_SCAN = 0.7  # mean over the area of all teeth
+UNSURE_TOOTH = 0.5
+
+
+def find_doubts(teeth: Sequence[ToothRow]) -> list[str]:
+    """Reasons to doubt a segmentation, a sentence each; none for most scans of an arch.
+
+    Args:
+        teeth: rows of :func:`toothgraph.report.table.tooth_table`, with confidences.
+    """
+    found = [row for row in teeth if row.fdi > 0 and row.confidence is not None]
+    if len(found) < FEW_TEETH:
+        return [f"{len(found)} teeth found; does it show an arch, and is --unit right?"]
+    doubts = []
+    sure = sum(row.area * (row.confidence or 0.0) for row in found) / sum(row.area for row in found)
+    if sure < UNSURE_SCAN:
+        doubts.append(f"a confidence of {sure:.0%} only; is it one whole arch?")
+    unsure = [str(row.fdi) for row in found if (row.confidence or 0.0) < UNSURE_TOOTH]
+    if unsure:
+        doubts.append(f"look at {', '.join(unsure)}: below {UNSURE_TOOTH:.0%} confidence")
+    return doubts
