@@ -1,6 +1,6 @@
-"""A warm process labels a scan: from file to written labels, by stage, with the process's peak memory.
+"""A warm process labels a scan: from file to written labels and to a report, by stage, with the process's peak memory.
 
-python benchmarks/predict.py [--scan FILE ...] [--model RUN] [--device cuda]
+python benchmarks/predict.py [--scan FILE ...] [--subdivide 1] [--model RUN] [--device cuda]
 """
 
 from __future__ import annotations
@@ -11,60 +11,74 @@ from pathlib import Path
 from typing import Any
 
 from common import Way, arguments, case, compare, reset_peak, resident, section, start, write
-from surfaces import arch
+from surfaces import arch, subdivide
 
 from toothgraph.inference.predict import predict_mesh
 from toothgraph.mesh.read import read_mesh
 from toothgraph.mesh.stl import write_stl
-from toothgraph.mesh.write import write_labelled
-from toothgraph.nn import NetConfig, SegmentationNet
+from toothgraph.nn import SegmentationNet
+from toothgraph.report.page import write_page
+from toothgraph.report.picture import render
+from toothgraph.segmentation import segment
 from toothgraph.training.checkpoint import load_segmentation
+from toothgraph.weights import DEFAULT
 
 QUESTION = "How long does one scan take in a warm process, and how much memory?"
-SIZES = {False: [16_000, 213_000], True: [500]}
+SIZES = {False: [16_000, 64_000, 213_000, 1_024_000], True: [500]}
 
 
 def stages(file: Path, net: SegmentationNet, out: Path, options: Namespace) -> dict[str, Any]:
     """File to labels, and its parts."""
     mesh = read_mesh(file)
-    labels = predict_mesh(net, mesh).labels
+    found = segment(mesh, net)
+
+    def report() -> None:
+        labels, sure = found.prediction.labels, found.prediction.confidence
+        write_page(out / "labelled.html", mesh, labels, confidence=sure, teeth=found.teeth)
+        render(out / "labelled.png", mesh, labels)
 
     def whole() -> None:
-        own = read_mesh(file)
-        write_labelled(out, "labelled", own, predict_mesh(net, own).labels)
+        segment(file, net).write(out, "labelled")
 
     ways: dict[str, Way] = {
         "file to written labels": whole,
         "read": lambda: read_mesh(file),
         "predict": lambda: predict_mesh(net, mesh),
-        "write": lambda: write_labelled(out, "labelled", mesh, labels),
+        "predict, without refinement and numbering": lambda: predict_mesh(net, mesh, refined=False, numbered=False),
+        "write": lambda: found.write(out, "labelled"),
+        "page and picture": report,
     }
-    found = compare(ways, options, 15.0)
+    measured = compare(ways, options, 15.0)
     reset_peak()
     whole()
-    found["file to written labels"]["process_bytes"] = resident("VmHWM")
-    return found
+    measured["file to written labels"]["process_bytes"] = resident("VmHWM")
+    return measured
 
 
 def main(argv: list[str] | None = None) -> None:
     """Measure and write."""
     parser = arguments(__doc__)
     parser.add_argument("--scan", type=Path, action="append", help="a scan; synthetic ones if not given")
-    parser.add_argument("--model", type=Path, help="run folder or model file; a random net if not given")
+    parser.add_argument("--subdivide", type=int, default=0, help="also each scan with its faces cut in four, so often")
+    parser.add_argument("--model", type=Path, default=DEFAULT, help="run folder or model file; that of the package")
     options = start(parser, argv)
-    net = load_segmentation(options.model)[0] if options.model else SegmentationNet(NetConfig()).eval()
-    net.to(options.device)
+    net = load_segmentation(options.model)[0].to(options.device)
     cases = []
     with tempfile.TemporaryDirectory() as folder:
-        files = options.scan or []
-        for wanted in [] if files else SIZES[options.quick]:
-            mesh = arch(wanted)
-            files.append(Path(folder) / f"synthetic{wanted}_upper.stl")
-            write_stl(files[-1], mesh.vertices, mesh.faces)
-        for file in files:
-            sizes = {"scan": file.name, "faces": len(read_mesh(file).faces), "net": "trained" if options.model else
-                     "random weights"}  # fmt: skip
-            cases.append(case(sizes, stages(file, net, Path(folder) / "out", options)))
+        scans = [] if options.scan else [(f"synthetic{n}_upper", arch(n)) for n in SIZES[options.quick]]
+        for file in options.scan or []:
+            mesh = read_mesh(file)
+            scans.append((file.name, file))
+            for times in range(1, options.subdivide + 1):
+                mesh = subdivide(mesh)
+                scans.append((f"{file.stem} in {4**times}", mesh))
+        for name, scan in scans:
+            file = scan if isinstance(scan, Path) else Path(folder) / f"{name}.stl"
+            if not isinstance(scan, Path):
+                write_stl(file, scan.vertices, scan.faces)
+            faces = len(read_mesh(file).faces)
+            measured = stages(file, net, Path(folder) / "out", options)
+            cases.append({**case({"scan": name, "faces": faces}, measured), "per": faces})
     note = (
         "The ratio is the share of the whole. Memory is what a stage takes above what was there before; in brackets "
         "the whole process at its peak, torch and the net included. What bounds the net is under `backbone`, what "

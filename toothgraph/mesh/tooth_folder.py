@@ -30,7 +30,7 @@ def number_of(file: Path) -> int | None:
 
 
 def is_tooth_folder(path: Path) -> bool:
-    """Whether a folder holds a gingiva, and a tooth unless it is named ``.teeth``: its files are no scans of their own."""
+    """Whether the files of a folder are one scan: it holds a gingiva, and a tooth, unless it is named ``.teeth``."""
     if not path.is_dir():
         return False
     numbers = {number_of(file) for file in path.iterdir()}
