@@ -34,7 +34,8 @@ def written_out(likely: np.ndarray) -> float:
     for kept in range(len(likely) + 1):
         for which in combinations(teeth, kept):
             for chosen in combinations(ALONG, kept):
-                left_out = sum(likely[t, 0] - NO_TOOTH for t in teeth if t not in which)
+                none = [row[0] - (NO_TOOTH if row[0] < row.max() else 0) for row in likely]
+                left_out = sum(none[t] for t in teeth if t not in which)
                 best = max(best, left_out + sum(likely[t, p] for t, p in zip(which, chosen, strict=True)))
     return best
 

@@ -6,6 +6,7 @@ import networkx as nx
 import numpy as np
 
 from toothgraph.graph.adjacency import face_adjacency, label_pieces
+from toothgraph.inference.separate import separate
 from toothgraph.mesh.frame import place_of, rotation_to_places
 from toothgraph.mesh.mesh import Mesh
 
@@ -13,7 +14,7 @@ SPECK = 6.0  # mm²; a smaller piece belongs to what surrounds it
 LEAST = 1e-3  # a tooth is never surer than this that it is not another
 SAME_TOOTH = 2.0  # nats that it costs to join a piece of a tooth with one it touches under one number
 WHOLE = 30.0  # mm²; two pieces that both are larger are two teeth
-NO_TOOTH = 3.0  # nats that it costs to take a piece for gingiva, besides its probability
+NO_TOOTH = 8.0  # nats that it costs to take a piece for gingiva that is likelier a tooth, besides its probability
 BEHIND = -10.0  # mm, the middle of the arch the angles are about
 CLOSE = 6.0  # degrees along the arch within which two crowded teeth may stand in either order
 ALONG = np.array([*range(8, 0, -1), *range(9, 17)])  # places 1 … 16 in order along the arch
@@ -22,9 +23,10 @@ ALONG = np.array([*range(8, 0, -1), *range(9, 17)])  # places 1 … 16 in order 
 def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
     """Give every tooth one number, none twice, in order along the arch.
 
-    Connected pieces of one label are teeth; specks go to what surrounds them. Each tooth has a mean log-probability
-    for each of the 16 places; the numbers are the assignment with the largest sum that grows along the arch. Gaps
-    are free, so a missing tooth costs nothing. Two pieces that touch may be one tooth.
+    Teeth are the connected pieces of one label, parted and joined by the folds of the surface
+    (:func:`toothgraph.inference.separate.separate`); specks go to what surrounds them. Each tooth has a mean
+    log-probability for each of the 16 places; the numbers are the assignment with the largest sum that grows along the
+    arch. Gaps are free, so a missing tooth costs nothing. Two pieces that touch may be one tooth.
 
     Args:
         mesh: F faces.
@@ -41,6 +43,8 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
     teeth = np.unique(piece[place > 0])
     if len(teeth) == 0:
         return place
+    piece = separate(mesh, piece, teeth)
+    teeth = np.unique(piece[place > 0])
     faces = [np.flatnonzero(piece == number) for number in teeth]
     likely = np.stack([mean_log(prob[own], mesh.areas[own]) for own in faces])  # [T, 17]
     middles = np.stack([np.average(mesh.centroids[own], axis=0, weights=mesh.areas[own]) for own in faces])
@@ -129,6 +133,7 @@ def assign(likely: np.ndarray, touch: np.ndarray) -> tuple[float, np.ndarray]:
         The sum, and the place of each tooth [T]; 0 for what had better be gingiva.
     """
     score = likely[:, ALONG]  # in order along the arch
+    none = likely[:, 0] - np.where(likely[:, 1:].max(axis=1) > likely[:, 0], NO_TOOTH, 0.0)
     # State k: the last place given so far, 0 for none yet, k for the k-th along the arch.
     best = np.full(17, -np.inf)
     best[0] = 0.0
@@ -140,7 +145,7 @@ def assign(likely: np.ndarray, touch: np.ndarray) -> tuple[float, np.ndarray]:
         if tooth and touch[tooth - 1]:
             joined = given[tooth - 1] == np.arange(17)
             options[1, 1:] = np.where(joined, best - SAME_TOOTH, -np.inf)[1:] + score[tooth]
-        options[2] = best + likely[tooth, 0] - NO_TOOTH
+        options[2] = best + none[tooth]
         choice = options.argmax(axis=0)
         came[tooth] = np.where(choice == 0, smaller, np.arange(17))
         given[tooth] = np.where(choice == 2, 0, np.arange(17))

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from toothgraph.graph.adjacency import face_adjacency, label_pieces
+from toothgraph.inference.refine import Borders
+from toothgraph.inference.separate import separate, sweep
+from toothgraph.mesh.frame import turned
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.synthetic import synthetic_arch
+
+ORDER = [*range(17, 10, -1), *range(21, 28)]
+
+
+@pytest.fixture(scope="module")
+def fine() -> Mesh:
+    return synthetic_arch(5, jaw=0, faces=16_000)
+
+
+def pieces(mesh: Mesh, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    piece = label_pieces(labels, face_adjacency(mesh.faces))
+    return piece, np.unique(piece[labels > 0])
+
+
+def same_parts(a: np.ndarray, b: np.ndarray) -> float:
+    """Share of faces in the largest common part, of each part of ``b``."""
+    return sum(np.bincount(a[b == part]).max() for part in np.unique(b)) / len(b)
+
+
+def test_right_teeth_stay(fine: Mesh) -> None:
+    piece, teeth = pieces(fine, fine.labels)
+    np.testing.assert_array_equal(separate(fine, piece, teeth), piece)
+
+
+@pytest.mark.parametrize("first", [17, 15, 13, 11, 22, 25])
+def test_neighbours_under_one_number_are_parted(fine: Mesh, first: int) -> None:
+    second = ORDER[ORDER.index(first) + 1]
+    piece, teeth = pieces(fine, np.where(fine.labels == second, first, fine.labels))
+    found = separate(fine, piece, teeth)
+    truth = pieces(fine, fine.labels)[0]
+    assert len(np.unique(found)) == len(np.unique(truth))
+    assert same_parts(found, truth) > 0.998
+
+
+def test_three_in_a_row_however_they_lie(fine: Mesh) -> None:
+    turn = turned(fine, Rotation.random(random_state=1).as_matrix())
+    labels = np.where(np.isin(fine.labels, (25, 26, 27)), 26, fine.labels)
+    found = separate(turn, *pieces(turn, labels))
+    assert same_parts(found, pieces(fine, fine.labels)[0]) > 0.998
+
+
+@pytest.mark.parametrize("tooth", [16, 14, 11, 23, 26])
+def test_a_tooth_under_two_numbers_is_joined(fine: Mesh, tooth: int) -> None:
+    own = fine.labels == tooth
+    middle = np.median(fine.centroids[own], axis=0)
+    neighbour = fine.centroids[fine.labels == ORDER[ORDER.index(tooth) + 1]].mean(axis=0)
+    half = own & ((fine.centroids - middle) @ (neighbour - middle) > 0)
+    piece, teeth = pieces(fine, np.where(half, 38, fine.labels))
+    assert len(teeth) > len(ORDER)
+    found = separate(fine, piece, teeth)
+    assert same_parts(found, pieces(fine, fine.labels)[0]) > 0.998
+    assert len(np.unique(found[own])) == 1
+
+
+def test_a_shift_by_half_a_tooth_is_put_right(fine: Mesh) -> None:
+    """Each label covers the back half of one tooth and the front half of the next: no label is a tooth."""
+    labels = fine.labels.copy()
+    for one, after in pairwise((24, 25, 26, 27)):
+        own = fine.labels == one
+        middle = np.median(fine.centroids[own], axis=0)
+        onwards = fine.centroids[fine.labels == after].mean(axis=0) - middle
+        labels[own & ((fine.centroids - middle) @ onwards > 0)] = after
+    found = separate(fine, *pieces(fine, labels))
+    assert same_parts(found, pieces(fine, fine.labels)[0]) > 0.99
+
+
+def test_a_finer_mesh_gives_the_same(fine: Mesh) -> None:
+    corners = fine.corners
+    middles = (corners + np.roll(corners, -1, axis=1)) / 2
+    (a, b, c), (ab, bc, ca) = (np.moveaxis(points, 1, 0) for points in (corners, middles))
+    quarters = [(a, ab, ca), (ab, b, bc), (ca, bc, c), (ab, bc, ca)]
+    points = np.concatenate([np.stack(quarter, axis=1) for quarter in quarters]).reshape(-1, 3)
+    vertices, faces = np.unique(points.round(6), axis=0, return_inverse=True)
+    finer = Mesh(vertices, faces.reshape(-1, 3))
+    truth = np.tile(fine.labels, 4)
+    labels = np.where(truth == 16, 15, truth)
+    found = separate(finer, *pieces(finer, labels))
+    assert same_parts(found, pieces(finer, truth)[0]) > 0.995
+
+
+def test_sweep_by_hand() -> None:
+    """Two squares of four faces in a chain, the link between them weak."""
+    weight = np.array([1.0, 1.0, 1.0, 0.1, 1.0, 1.0, 1.0])
+    area = np.array([1.0, 2.0, 1.0, 1.0, 1.0, 1.0, 3.0, 1.0])
+    order, cost, smaller = sweep(area, Borders(np.stack([np.arange(7), np.arange(1, 8)], axis=1), weight))
+    forwards = order[0] == 0
+    assert order.tolist() == (list(range(8)) if forwards else list(range(7, -1, -1)))
+    np.testing.assert_allclose(cost, weight if forwards else weight[::-1])
+    before = np.cumsum(area if forwards else area[::-1])[:-1]
+    np.testing.assert_allclose(smaller, np.minimum(before, area.sum() - before))
