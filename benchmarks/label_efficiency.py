@@ -6,7 +6,8 @@
 Every cell (initialisation, fraction, seed) gets the same number of steps, is scored with the weights of its last
 step on the validation patients' original faces, and becomes one row of benchmarks/results/label_efficiency.jsonl.
 A cell that has its row is not run again, and one that was stopped goes on, so a long study can be continued;
-several processes may work on different seeds. Pre-training sees all training scans, without labels; with ``--also`` a
+several processes may work on different seeds. With ``--rescore`` nothing is trained: the nets of all rows are scored
+anew, by the code as it is. Pre-training sees all training scans, without labels; with ``--also`` a
 third initialisation, ``more``, is pre-trained on further unlabelled scans together with them.
 """
 
@@ -27,6 +28,7 @@ from study import append_row, arguments, minutes_of, read_rows, read_training, s
 from toothgraph import provenance
 from toothgraph.data.scans import Scan, read_scans
 from toothgraph.data.split import patient_of
+from toothgraph.files import write_text
 from toothgraph.training.checkpoint import load_segmentation
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig
 from toothgraph.training.finetune import finetune
@@ -54,6 +56,7 @@ def study_arguments() -> argparse.ArgumentParser:
     parser.add_argument("--pretrain-steps", type=int)
     parser.add_argument("--lr-scratch", type=float, help="highest learning rate; the preset's if not given")
     parser.add_argument("--lr-pretrained", type=float)
+    parser.add_argument("--rescore", action="store_true", help="no training: score the nets of all rows anew")
     parser.add_argument("--protocol", default="CPU", help="heading under which the rows belong together")
     return parser
 
@@ -117,7 +120,7 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
         folder = options.runs / (f"pre-{cell.seed}" if cell.init == "pretrained" else f"pre-more-{cell.seed}")
         init = pretrain([*scans, *more], replace(dataset.split, train=patients), folder, pre_config, resume=True)
         facts = {"pretrain_minutes": minutes_of(folder), "pretrain_sha256": provenance.sha256(init), "also": len(more)}
-    out = options.runs / f"{cell.init}-{cell.fraction}-{cell.seed}-lr{config.lr:g}-{config.steps}"
+    out = run_folder(options, cell, config.lr, config.steps)
     model = finetune(scans, dataset.split, out, config, init=init, resume=True)
     net, file = load_segmentation(model)
     return {
@@ -132,6 +135,21 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
     }
 
 
+def run_folder(options: argparse.Namespace, cell: Cell, lr: float, steps: int) -> Path:
+    """Where a cell is trained."""
+    folder: Path = options.runs / f"{cell.init}-{cell.fraction}-{cell.seed}-lr{lr:g}-{steps}"
+    return folder
+
+
+def rescored(row: dict[str, Any], dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
+    """The row with its net scored by the code as it is now."""
+    cell = Cell(row["init"], row["fraction"], row["seed"])
+    net, file = load_segmentation(run_folder(options, cell, row["lr"], row["steps"]))
+    if (found := provenance.sha256(file.path)) != row["sha256"]:
+        raise SystemExit(f"{file.path}: is another net than the row's (sha256 {found}, not {row['sha256']})")
+    return {**row, **score(net, dataset), "scored": provenance.facts()["git"]}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, a row at a time."""
     parser = study_arguments()
@@ -141,6 +159,10 @@ def main(argv: list[str] | None = None) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     dataset = DATASETS[options.dataset](options.data)
+    if options.rescore:
+        rows = [rescored(row, dataset, options) for row in read_rows(options.out)]
+        write_text(options.out, "".join(json.dumps(row) + "\n" for row in rows))
+        return
     read_with: tuple[int, list[Scan]] | None = None
     for seed, fraction, init in product(options.seeds, options.fractions, options.inits):
         cell = Cell(init, fraction, seed)

@@ -174,6 +174,12 @@ def test_label_efficiency_on_a_downloaded_folder(load, teeth3ds: Path, arches: P
     capsys.readouterr()
     study.main(given)  # every cell has its row
     assert out.read_text() == before and capsys.readouterr().out == ""
+    out.write_text("".join(json.dumps({**row, "scores": {}, "per_scan": []}) + "\n" for row in rows))
+    study.main([*given, "--rescore"])
+    assert out.read_text() == before
+    out.write_text(json.dumps({**rows[0], "sha256": "other"}) + "\n")
+    with pytest.raises(SystemExit, match="another net than the row's"):
+        study.main([*given, "--rescore"])
 
 
 def test_ablation_runs_its_variants(load, teeth3ds: Path, tmp_path: Path) -> None:

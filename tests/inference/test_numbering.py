@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from toothgraph.inference.numbering import ALONG, NO_TOOTH, SAME_TOOTH, assign, number_teeth
+from toothgraph.inference.numbering import ALONG, NO_TOOTH, SAME_TOOTH, along_arch, assign, number_teeth
 from toothgraph.mesh.frame import turned
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.synthetic import synthetic_arch
@@ -80,6 +80,37 @@ def test_a_number_given_twice_is_put_right(missing: tuple[int, ...]) -> None:
     found = number_teeth(mesh, wrong, prob)
     assert (found == truth).mean() > 0.99
     assert not set(found) & set(missing)
+
+
+def test_wisdom_teeth_keep_their_numbers() -> None:
+    mesh = synthetic_arch(5, jaw=0, faces=6000)
+    truth = places(mesh)
+    assert 8 in truth
+    # Unsure whether it is the second molar, as which its neighbour is known.
+    prob = sure_of(truth, 0.9)
+    last = truth == 8
+    prob[last] = sure_of(np.full(last.sum(), 7), 0.6)
+    prob[last, 8] = 0.35
+    assert (number_teeth(mesh, np.where(last, 7, truth), prob) == truth).mean() > 0.999
+
+
+def test_crowded_teeth_may_stand_behind_each_other() -> None:
+    """A lateral incisor pushed in behind the canine, so that seen from the bite it comes after it."""
+    arch = synthetic_arch(3, jaw=0, faces=6000)
+    truth = places(arch)
+    parts = [arch.part(truth == place) for place in np.unique(truth)]
+    lateral, canine = (arch.centroids[truth == place].mean(axis=0) for place in (2, 3))
+    into = canine - lateral + np.array([-6.0, 0.0, 0.0])
+    vertices, faces, place = [], [], []
+    for number, part in zip(np.unique(truth), parts, strict=True):
+        faces.append(part.faces + sum(map(len, vertices)))
+        vertices.append(part.vertices + (into if number == 2 else 0.0))
+        place.append(np.full(len(part.faces), number))
+    crowded, truth = Mesh(np.concatenate(vertices), np.concatenate(faces)), np.concatenate(place)
+    middles = np.stack([crowded.centroids[truth == number].mean(axis=0) for number in (2, 3)])
+    angle = along_arch(crowded, truth, middles, np.array([2, 3]))
+    assert angle[0] < angle[1]  # 13 comes before 12 along the arch: here it is the other way round
+    np.testing.assert_array_equal(number_teeth(crowded, truth, sure_of(truth)), truth)
 
 
 def test_specks_go_to_what_surrounds_them(arch: Mesh) -> None:

@@ -16,7 +16,7 @@ SAME_TOOTH = 2.0  # nats that it costs to join a piece of a tooth with one it to
 WHOLE = 30.0  # mm²; two pieces that both are larger are two teeth
 NO_TOOTH = 8.0  # nats that it costs to take a piece for gingiva that is likelier a tooth, besides its probability
 BEHIND = -10.0  # mm, the middle of the arch the angles are about
-CLOSE = 6.0  # degrees along the arch within which two crowded teeth may stand in either order
+CLOSE = 10.0  # degrees along the arch within which two crowded teeth may stand in either order
 ALONG = np.array([*range(8, 0, -1), *range(9, 17)])  # places 1 … 16 in order along the arch
 
 
