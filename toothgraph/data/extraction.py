@@ -18,9 +18,8 @@ from toothgraph.data.views import crop
 from toothgraph.graph.spec import GraphSpec, add_tables
 from toothgraph.mesh.numbering import class_to_position
 
-# Which tooth of a side, counted from the midline, and how often: premolars before straightening, and the lateral
-# incisor, which is the one that most often never forms among the front teeth.
-TEETH, SHARES = (4, 5, 2), (0.6, 0.2, 0.2)
+# Which tooth of a side, counted from the midline, and how often: most are first premolars, taken out to straighten.
+TEETH, SHARES = (2, 3, 4, 5, 6), (0.1, 0.1, 0.5, 0.15, 0.15)
 BOTH_SIDES = 0.7
 CLOSED = (0.8, 1.0)  # share of the gap that is closed
 NEAR, FAR = 8.0, 14.0  # mm from the arch: to here the gum goes along with the teeth, from there it stays
