@@ -31,14 +31,19 @@ CHAPTERS = {
     ),
     "toothgraph.graph: faces to graphs": ("toothgraph.graph",),
     "toothgraph.nn: layers, nets, losses": ("toothgraph.nn",),
-    "toothgraph.data: scans to batches": ("toothgraph.data",),
+    "toothgraph.data: scans to batches": (
+        *("toothgraph.data", "toothgraph.data.cuts", "toothgraph.data.extraction", "toothgraph.data.sources"),
+        *("toothgraph.data.prepare", "toothgraph.data.folder", "toothgraph.data.prepared"),
+    ),
     "toothgraph.training: runs": (
         *("toothgraph.training.config", "toothgraph.training.pretrain", "toothgraph.training.finetune"),
         "toothgraph.training.checkpoint",
     ),
     "toothgraph.inference: labels": ("toothgraph.inference", "toothgraph.inference.evaluate"),
     "toothgraph.metrics: scores": ("toothgraph.metrics",),
-    "toothgraph.report: pictures": ("toothgraph.report.picture",),
+    "toothgraph.report: pictures, pages, tables": (
+        *("toothgraph.report.picture", "toothgraph.report.page", "toothgraph.report.table", "toothgraph.report.doubts"),
+    ),
     "toothgraph.errors": ("toothgraph.errors",),
 }
 LONGEST = 150  # characters of a signature; a longer one is given by names alone

@@ -96,12 +96,13 @@ def test_a_missing_split_file_is_named(tmp_path: Path) -> None:
 
 def test_make_split_keeps_both_jaws_on_one_side() -> None:
     names = [f"{n:03d}_{jaw}" for n in range(20) for jaw in "UL"]
-    split = make_split(names, 0.2, seed=0)
+    patients = [patient_of(name) for name in names]
+    split = make_split(patients, 0.2, seed=0)
     assert len(split.train) == 16 and len(split.val) == 4
     assert set(split.train) | set(split.val) == {f"{n:03d}" for n in range(20)}
     assert not set(split.train) & set(split.val)
-    assert split == make_split(names[::-1], 0.2, seed=0)
-    assert split != make_split(names, 0.2, seed=1)
+    assert split == make_split(patients[::-1], 0.2, seed=0)
+    assert split != make_split(patients, 0.2, seed=1)
     assert len(of_patients(names, names, split.val)) == 8
 
 
@@ -114,4 +115,4 @@ def test_neither_side_is_ever_empty(fraction: float, held: int) -> None:
 @pytest.mark.parametrize("names", [[], ["1_U"], ["1_U", "1_L"], ["upper", "lower"]])
 def test_one_patient_is_too_few(names: list[str]) -> None:
     with pytest.raises(DataError, match="at least 2"):
-        make_split(names, 0.2, seed=0)
+        make_split(map(patient_of, names), 0.2, seed=0)

@@ -13,7 +13,7 @@ import click
 import toothgraph
 from toothgraph.errors import ToothgraphError
 
-COMMANDS = ("pretrain", "finetune", "predict", "evaluate", "view", "synth", "info")
+COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "view", "synth", "info")
 
 
 class Commands(click.Group):
@@ -73,5 +73,6 @@ def main() -> None:
     """Tell each tooth from its neighbours and from the gum in intraoral scans, with few labels.
 
     The usual way: PRETRAIN on unlabelled scans, FINETUNE on a few labelled ones, PREDICT the next scan,
-    VIEW it, EVALUATE against labels. SYNTH makes labelled scans to try it all on.
+    VIEW it, EVALUATE against labels. PREPARE makes many scans ready to train on, SYNTH makes labelled scans to try it
+    all on.
     """

@@ -136,20 +136,43 @@ def named_palette(spec: str | None) -> Palette | None:
 def load_training_scans(
     paths: tuple[Path, ...], run: dict[str, Any], config: Any, *, fraction: float = 1.0, labels: bool
 ) -> tuple[list[Scan], Split]:
-    """Read the scans that a run needs, and decide who trains and who validates."""
+    """The scans that a run needs, read or prepared, and who trains and who validates."""
+    from toothgraph.data.folder import is_prepared, read_prepared
+    from toothgraph.data.split import Split, load_split, make_split
+
+    split = load_split(run["split"]) if run["split"] else None
+    wanted = None if split is None else {*split.labelled(fraction), *split.val}
+    scans = [
+        scan
+        for path in paths
+        if is_prepared(path)
+        for scan in read_prepared(path, config.net.graph)
+        if wanted is None or scan.patient in wanted
+    ]
+    if raw := [path for path in paths if not is_prepared(path)]:
+        scans += _read_raw(raw, run, config, wanted, labels)
+    if not scans:
+        which = f"belongs to a patient of {run['split']}" if run["split"] else "can be used"
+        raise DataError(f"none of the scans found {which}")
+    if split is None:
+        usable = [scan.patient for scan in scans if not labels or scan.labelled]
+        split = make_split(usable, config.val_fraction, config.seed) if usable else Split((), (), {})
+    return scans, split
+
+
+def _read_raw(paths: list[Path], run: dict[str, Any], config: Any, wanted: set[str] | None, labels: bool) -> list[Scan]:
+    """Read scans and build their graphs, of some patients."""
     from rich.console import Console
     from rich.progress import track
 
     from toothgraph.data.scans import read_scans, scan_names
-    from toothgraph.data.split import Split, load_split, make_split, patient_of
+    from toothgraph.data.split import patient_of
     from toothgraph.mesh.labels import find_scans
 
-    split = load_split(run["split"]) if run["split"] else None
-    wanted = None if split is None else {*split.labelled(fraction), *split.val}
     if wanted is not None and not wanted & {patient_of(name) for name in scan_names(find_scans(list(paths)))}:
-        raise DataError(f"none of the scans found belongs to a patient of {run['split']}")
+        return []
     console = Console(stderr=True)
-    scans = read_scans(
+    return read_scans(
         paths,
         config.net.graph,
         variants=config.variants,
@@ -164,10 +187,6 @@ def load_training_scans(
             files, description="reading scans", transient=True, console=console, disable=not console.is_terminal
         ),
     )
-    if split is None:
-        usable = [scan.scan_id for scan in scans if scan.labelled or not labels]
-        split = make_split(usable, config.val_fraction, config.seed) if usable else Split((), (), {})
-    return scans, split
 
 
 def check_training(out: Path, resume: bool, device: str) -> None:

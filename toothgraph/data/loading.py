@@ -106,7 +106,7 @@ class LabelledGraphs(Dataset):
         epoch, index = draw
         scan = self.scans[index]
         rng = sample_rng(self.seed, epoch, scan.scan_id)
-        graph = plain(scan.variants[rng.integers(len(scan.variants))])
+        graph = plain(scan.variants[int(rng.integers(len(scan.variants)))])
         graph = augment(centred(cut(graph, rng, self.cuts, self.spec)), rng, self.augmentation)
         if rng.uniform() < self.jaw_dropout:
             graph.jaw = torch.tensor([-1])

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch_geometric.data import Data
 
 from toothgraph.data.seeding import sample_rng
+from toothgraph.data.split import patient_of
 from toothgraph.errors import DataError, ToothgraphError
 from toothgraph.graph.build import surface_centre
 from toothgraph.graph.spec import GraphSpec, scan_graph
@@ -35,15 +37,22 @@ class Scan:
     Attributes:
         scan_id: its name.
         variants: its graphs, each of another tessellation, all in the scan's own frame.
+        patient: by default what its name says, see :func:`toothgraph.data.patient_of`.
     """
 
     scan_id: str
-    variants: list[Data]
+    variants: Sequence[Data]
+    patient: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.patient:
+            object.__setattr__(self, "patient", patient_of(self.scan_id))
 
     @property
     def labelled(self) -> bool:
         """Whether any node has a known class."""
-        return "y" in self.variants[0] and bool((self.variants[0].y >= 0).any())
+        graph = self.variants[0]
+        return "y" in graph and bool((graph.y >= 0).any())
 
 
 def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: int = 0) -> Scan:
@@ -139,13 +148,25 @@ def plain(graph: Data) -> Data:
     return Data(**dict(graph.items()))
 
 
+class Unlabelled(Sequence[Data]):
+    """Graphs with their labels and jaw taken away, one when it is asked for."""
+
+    def __init__(self, graphs: Sequence[Data]) -> None:
+        self.graphs = graphs
+
+    def __len__(self) -> int:
+        return len(self.graphs)
+
+    def __getitem__(self, which: Any) -> Any:
+        if isinstance(which, slice):
+            return Unlabelled(self.graphs[which])
+        graph = plain(self.graphs[which])
+        if "y" in graph:
+            del graph.y
+        graph.jaw = torch.tensor([-1])
+        return graph
+
+
 def without_labels(scan: Scan) -> Scan:
     """The same scan with its labels taken away, so that pre-training cannot see them."""
-    graphs = []
-    for graph in scan.variants:
-        copy = plain(graph)
-        if "y" in copy:
-            del copy.y
-        copy.jaw = torch.tensor([-1])
-        graphs.append(copy)
-    return Scan(scan.scan_id, graphs)
+    return replace(scan, variants=Unlabelled(scan.variants))

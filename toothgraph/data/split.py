@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -88,13 +88,13 @@ def load_split(path: str | Path) -> Split:
     return Split(train, val, fractions)
 
 
-def make_split(scan_ids: Sequence[str], val_fraction: float, seed: int) -> Split:
+def make_split(patients: Iterable[str], val_fraction: float, seed: int) -> Split:
     """Hold out a share of the patients, at least one, chosen by a hash of seed and patient.
 
     Raises:
         DataError: with fewer than two patients, since nothing would be left to train on or to validate with.
     """
-    patients = sorted({patient_of(scan_id) for scan_id in scan_ids})
+    patients = sorted(set(patients))
     if len(patients) < 2:
         raise DataError(
             f"found scans of {len(patients)} patient; training needs at least 2, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -78,7 +79,7 @@ def match(a: Data, b: Data, radius: float) -> np.ndarray:
     return np.stack([mutual[alike], partner[alike]])
 
 
-def two_views(variants: list[Data], seed: int, epoch: int, scan_id: str, options: ViewOptions) -> tuple[Data, Data]:
+def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, options: ViewOptions) -> tuple[Data, Data]:
     """Two augmented, overlapping regions of one scan, each from its own tessellation.
 
     Args:
@@ -93,13 +94,14 @@ def two_views(variants: list[Data], seed: int, epoch: int, scan_id: str, options
     rngs = [sample_rng(seed, epoch, scan_id, view) for view in (0, 1)]
     first, second = choose_variants(rngs[0], len(variants))
     views: list[Data] = []
-    anchor = variants[first].pos.numpy()
-    for rng, number in zip(rngs, (first, second), strict=True):
+    graphs = variants[first], variants[second]
+    anchor = graphs[0].pos.numpy()
+    for rng, graph in zip(rngs, graphs, strict=True):
         # The second region is centred inside the first, so that they overlap.
         centre = anchor[rng.integers(len(anchor))]
         share = rng.uniform(options.min_share, options.max_share)
-        size = min(round(share * variants[number].num_nodes), options.quota)
-        view = crop(variants[number], cut_region(variants[number], centre, size))
+        size = min(round(share * graph.num_nodes), options.quota)
+        view = crop(graph, cut_region(graph, centre, size))
         views.append(view)
         anchor = view.pos.numpy()
     pairs = match(views[0], views[1], options.radius)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch_geometric.data import Batch
 from toothgraph import provenance
 from toothgraph.data.loading import LabelledGraphs, collate
 from toothgraph.data.scans import Scan
-from toothgraph.data.split import Split, of_patients
+from toothgraph.data.split import Split
 from toothgraph.errors import DataError
 from toothgraph.mesh.numbering import class_to_fdi
 from toothgraph.metrics import class_scores, confusion
@@ -103,9 +104,10 @@ def finetune(
             f"none of {len(scans)} scans has labels; expected a .txt or .json beside each, an array in the file, "
             "or colours with --palette"
         )
-    names = [scan.scan_id for scan in labelled]
-    train = of_patients(labelled, names, split.labelled(config.label_fraction))
-    val = of_patients(labelled, names, split.val)
+    train, val = (
+        [scan for scan in labelled if scan.patient in patients]
+        for patients in (split.labelled(config.label_fraction), split.val)
+    )
     if not train or not val:
         raise DataError(f"expected labelled scans to train and to validate on, found {len(train)} and {len(val)}")
     facts: dict[str, Any] = {
@@ -135,7 +137,7 @@ def finetune(
 
 def plain_only(scans: list[Scan]) -> list[Scan]:
     """The scans with their plain tessellation alone."""
-    return [Scan(scan.scan_id, scan.variants[:1]) for scan in scans]
+    return [replace(scan, variants=scan.variants[:1]) for scan in scans]
 
 
 def _known(scan: Scan) -> int:

@@ -12,7 +12,7 @@ from torch_geometric.data import Batch
 
 from toothgraph.data.loading import ViewPairs, collate_pairs
 from toothgraph.data.scans import Scan, without_labels
-from toothgraph.data.split import Split, of_patients
+from toothgraph.data.split import Split
 from toothgraph.data.views import spread_candidates
 from toothgraph.errors import DataError
 from toothgraph.nn.losses import info_nce, match_top1
@@ -105,9 +105,8 @@ def pretrain(scans: list[Scan], split: Split, out: str | Path, config: PretrainC
         ToothgraphError: if a set is empty, the folder holds another run, or training fails.
     """
     check_free(Path(out), resume)
-    names = [scan.scan_id for scan in scans]
-    train = [without_labels(scan) for scan in of_patients(scans, names, split.train)]
-    val = [without_labels(scan) for scan in of_patients(scans, names, split.val)]
+    train = [without_labels(scan) for scan in scans if scan.patient in split.train]
+    val = [without_labels(scan) for scan in scans if scan.patient in split.val]
     if not train or not val:
         raise DataError(f"expected scans to train and to validate on, found {len(train)} and {len(val)}")
     facts: dict[str, Any] = {

@@ -1,0 +1,280 @@
+"""Prepared scans."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from toothgraph.data import Scan, ViewOptions, ViewPairs
+from toothgraph.data.folder import is_prepared, read_options, read_prepared, remove_leftovers, scan_file
+from toothgraph.data.prepare import Done, PrepareOptions, prepare
+from toothgraph.data.prepared import Header, StoredGraphs, load_scan, read_header, save_scan
+from toothgraph.data.scans import read_scans, without_labels
+from toothgraph.data.sources import Source, find_sources, long_names
+from toothgraph.errors import ConfigError, DataError
+from toothgraph.graph.spec import GraphSpec
+
+HEADER = Header("a_U", "a", "a_U.stl", "0" * 64, "1" * 16, 0, 2000, True, 2, "0")
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """All files that are not hidden."""
+    files = (file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def assert_same(stored: Scan, scan: Scan) -> None:
+    assert len(stored.variants) == len(scan.variants)
+    for number, graph in enumerate(scan.variants):
+        again = stored.variants[number]
+        assert set(again.keys()) == set(graph.keys())
+        for name, value in graph.items():
+            if isinstance(value, torch.Tensor):
+                assert again[name].dtype == value.dtype and torch.equal(again[name], value), name
+            else:
+                assert again[name] == value
+
+
+def test_a_scan_reads_back_equal_a_tessellation_at_a_time(scans: list[Scan], tmp_path: Path) -> None:
+    scan = scans[0]
+    header = Header(scan.scan_id, "p", "x.stl", "0" * 64, "1" * 16, 0, 2000, True, len(scan.variants), "0")
+    save_scan(tmp_path / "x.safetensors", scan, header)
+    stored = load_scan(tmp_path / "x.safetensors")
+    assert_same(stored, scan)
+    assert (stored.scan_id, stored.patient, stored.labelled) == (scan.scan_id, "p", True)
+    part = stored.variants[1:]
+    assert isinstance(part, StoredGraphs) and len(part) == len(scan.variants) - 1
+    assert torch.equal(part[0].x, scan.variants[1].x)
+    bare = without_labels(stored)
+    assert "y" not in bare.variants[0] and bare.variants[0].jaw.tolist() == [-1] and bare.patient == "p"
+    pairs = [ViewPairs([each], 0, ViewOptions(radius=1.5))[3, 0] for each in (stored, scan)]
+    assert torch.equal(pairs[0][0].x, pairs[1][0].x) and torch.equal(pairs[0][1].match_index, pairs[1][1].match_index)
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "header", "type", "empty"])
+def test_what_is_no_prepared_scan_is_refused(damage: str, scans: list[Scan], tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    save_scan(file, scans[0], HEADER)
+    whole = file.read_bytes()
+    damaged = {
+        "cut": whole[: len(whole) // 2],
+        "other": b"no scan at all",
+        "header": whole.replace(b"toothgraph-scan-1", b"toothgraph-scan-0"),
+        "type": whole.replace(b'faces\\": 2000', b'faces\\": true'),
+        "empty": b"",
+    }[damage]
+    assert damaged != whole
+    file.write_bytes(damaged)
+    with pytest.raises(DataError, match=r"x\.safetensors: not a scan prepared"):
+        read_header(file)
+
+
+def test_a_scan_cut_short_later_is_named(scans: list[Scan], tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    save_scan(file, scans[0], HEADER)
+    stored = load_scan(file)
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(DataError, match="prepare it again"):
+        stored.variants[0]
+
+
+def test_long_names() -> None:
+    files = [Path(name) for name in ("/d/a/x.stl", "/d/b/x.stl", "/d/b/y.stl", "/d/c/b/x.stl")]
+    assert long_names(files) == ["a_x", "d_b_x", "y", "d_c_b_x"]
+
+
+def test_lists_name_patients_and_jaws(arches: Path, tmp_path: Path) -> None:
+    shutil.copy(arches / "0000_upper.stl", tmp_path / "x.stl")
+    listing = tmp_path / "set.csv"
+    listing.write_text("path,scan_id,patient,jaw\nx.stl,first,ann,upper\nx.stl,,bob,\nx.stl,third,,unknown\n")
+    found = find_sources([listing])
+    path = tmp_path / "x.stl"
+    assert found == [Source(path, "first", "ann", 0), Source(path, "x", "bob"), Source(path, "third", "third")]
+    assert found[0].digest() != found[1].digest()
+    for name in ("../x", "a/b", "", ".hidden", "a\x00b", "x" * 300):
+        listing.write_text(f"path,scan_id\nx.stl,{name or '/'}\n")
+        with pytest.raises(DataError, match="does not serve as a name"):
+            find_sources([listing])
+    for text, said in (("path\n\n,\n", "`path` is empty"), ("path,jaw\nx.stl,left\n", "expected a jaw of")):
+        listing.write_text(text)
+        with pytest.raises(DataError, match=said):
+            find_sources([listing])
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+    for name in ("../x", "/etc/x", "a/../../x", "..", ""):
+        with pytest.raises(DataError, match="does not serve"):
+            scan_file(tmp_path, name)
+    assert scan_file(tmp_path, "a.b c") == tmp_path / "scans" / "a.b c.safetensors"
+
+
+def test_labels_beside_a_scan_count_as_its_content(arches: Path, tmp_path: Path) -> None:
+    for file in (arches / "0000_upper.stl", arches / "0000_upper.txt"):
+        shutil.copy(file, tmp_path)
+    source = Source(tmp_path / "0000_upper.stl", "a", "a")
+    before = source.digest()
+    (tmp_path / "0000_upper.txt").write_text((tmp_path / "0000_upper.txt").read_text().replace("0", "11", 1))
+    assert source.digest() != before
+    assert Source(source.path, "a", "b").digest() != source.digest()
+
+
+@pytest.fixture(scope="module")
+def options(small_spec: GraphSpec) -> PrepareOptions:
+    return PrepareOptions(small_spec, variants=2, bases=1)
+
+
+@pytest.fixture(scope="module")
+def tree(arches: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six good scans, and three that are none."""
+    tree = tmp_path_factory.mktemp("tree")
+    shutil.copytree(arches, tree / "good")
+    whole = (arches / "0000_upper.stl").read_bytes()
+    (tree / "cut.stl").write_bytes(whole[:5000])
+    (tree / "empty.ply").write_bytes(b"")
+    shutil.copy(arches / "0001_upper.stl", tree / "badlabels.stl")
+    (tree / "badlabels.txt").write_text("1 2 3")
+    return tree
+
+
+@pytest.fixture(scope="module")
+def prepared(tree: Path, options: PrepareOptions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("prepared") / "new"
+    done = prepare(find_sources([tree]), out, options, workers=2)
+    assert sorted(one.state for one in done) == ["bad"] * 3 + ["made"] * 6
+    return out
+
+
+def test_the_bad_are_named_and_the_others_prepared(tree: Path, prepared: Path, options: PrepareOptions) -> None:
+    bad = {row["scan_id"]: row["reason"] for row in rows(prepared / "quarantine.csv")}
+    assert set(bad) == {"cut", "empty", "badlabels"}
+    assert "the header promises" in bad["cut"] and "is empty" in bad["empty"] and "expected 2" in bad["badlabels"]
+    manifest = rows(prepared / "manifest.csv")
+    assert [row["scan_id"] for row in manifest] == sorted(
+        f"{n:04d}_{jaw}" for n in range(3) for jaw in ("lower", "upper")
+    )
+    for row in manifest:
+        assert row["source"] == str(tree / "good" / f"{row['scan_id']}.stl") and len(row["sha256"]) == 64
+        assert (row["jaw"], row["labelled"], row["tessellations"]) == (str(int("lower" in row["scan_id"])), "True", "2")
+        assert 1900 < int(row["faces"]) < 2100 and row["patient"] == row["scan_id"][:4]
+    raw = read_scans([tree / "good"], options.graph, variants=2, bases=1, seed=0)
+    stored = read_prepared(prepared, options.graph)
+    for scan, again in zip(raw, stored, strict=True):
+        assert_same(again, scan)
+    assert is_prepared(prepared) and not is_prepared(tree)
+
+
+def test_what_is_done_is_not_done_twice(tree: Path, prepared: Path, options: PrepareOptions, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(prepared, again)
+    before = {file: file.stat().st_mtime_ns for file in again.rglob("*.safetensors")}
+    seen: list[Done] = []
+    prepare(find_sources([tree]), again, options, on_done=seen.append)
+    assert sorted(one.state for one in seen) == ["bad"] * 3 + ["kept"] * 6
+    assert {file: file.stat().st_mtime_ns for file in again.rglob("*.safetensors")} == before
+    assert content(again) == content(prepared)
+    with pytest.raises(ConfigError, match="begun with another variants"):
+        prepare([], again, PrepareOptions(options.graph, variants=3, bases=1))
+    assert read_options(again)["variants"] == 2
+
+
+def test_parts_and_interruptions_come_to_the_same(
+    tree: Path, prepared: Path, options: PrepareOptions, tmp_path: Path
+) -> None:
+    sources = find_sources([tree])
+
+    class Interrupted(Exception):
+        pass
+
+    def stop(done: Done) -> None:
+        raise Interrupted
+
+    out = tmp_path / "parts"
+    with pytest.raises(Interrupted):
+        prepare(sources, out, options, on_done=stop)
+    assert not is_prepared(out)
+    (out / "scans" / "0001_lower.safetensors").write_bytes(b"cut short by a full disk")
+    (out / "scans" / ".0001_lower-abc.safetensors").write_bytes(b"left by a killed process")
+    (out / "quarantine" / "cut.json").write_text('{"scan_')
+    prepare(sources, out, options, shard=(2, 2))
+    assert 3 <= len(rows(out / "manifest.csv")) < 6 or len(rows(out / "quarantine.csv")) < 3
+    prepare(sources, out, options, shard=(1, 2))
+    assert content(out) == content(prepared)
+
+
+def test_leftovers_go_when_nobody_can_be_writing_them(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    old, new, scan = (tmp_path / "scans" / name for name in (".a.safetensors", ".b.safetensors", "c.safetensors"))
+    for file in (old, new, scan):
+        file.write_bytes(b"x")
+    for file in (old, scan):
+        os.utime(file, (time.time() - 1000,) * 2)
+    remove_leftovers(tmp_path, 500)
+    assert not old.exists() and new.exists() and scan.exists()
+
+
+def test_a_scan_that_costs_too_much_is_no_end(arches: Path, options: PrepareOptions, tmp_path: Path) -> None:
+    """Its process ends, and the others are prepared all the same."""
+    from dataclasses import replace
+
+    fine = Source(arches / "0000_upper.stl", "fine", "a")
+    pipe = tmp_path / "pipe.stl"
+    os.mkfifo(pipe)  # reading it never ends
+    large = Source(arches / "0000_lower.stl", "large", "c")
+    done = prepare([Source(pipe, "pipe", "b"), fine], tmp_path / "a", replace(options, seconds=8))
+    assert {one.source.scan_id: one.state for one in done} == {"pipe": "bad", "fine": "made"}
+    done = prepare([large], tmp_path / "b", replace(options, megabytes=0.05))
+    assert "more than the limit of 0.05 MB; raise --megabytes" in done[0].reason
+    done = prepare([large], tmp_path / "c", replace(options, memory=0.001))
+    assert done[0].state == "bad" and "--memory" in done[0].reason
+
+
+def test_scans_of_one_name(arches: Path, options: PrepareOptions, tmp_path: Path) -> None:
+    for suffix in (".stl", ".STL"):
+        shutil.copy(arches / "0000_upper.stl", tmp_path / f"x{suffix}")
+    done = prepare(find_sources([tmp_path]), tmp_path / "out", options)
+    assert sorted(one.state for one in done) == ["bad", "made"]
+    (bad,) = rows(tmp_path / "out" / "quarantine.csv")
+    assert "shares its name with" in bad["reason"]
+
+
+def test_a_manifest_that_is_none(prepared: Path, small_spec: GraphSpec, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(prepared, copy)
+    with pytest.raises(ConfigError, match="was prepared with the graphs"):
+        read_prepared(copy, GraphSpec())
+    text = (copy / "manifest.csv").read_text()
+    for damaged in (
+        text.replace("0000_lower", "../../x", 1),
+        text.replace("jaw", "chin"),
+        text.replace("True", "Perhaps"),
+    ):
+        (copy / "manifest.csv").write_text(damaged)
+        with pytest.raises(DataError):
+            read_prepared(copy, small_spec)
+    (copy / "options.json").write_text(json.dumps([1]))
+    with pytest.raises(DataError, match="is it a folder of `toothgraph prepare`"):
+        read_options(copy)
+
+
+def test_indices_take_the_room_they_need(scans: list[Scan], tmp_path: Path) -> None:
+    save_scan(tmp_path / "x.safetensors", scans[0], HEADER)
+    size = (tmp_path / "x.safetensors").stat().st_size
+    in_memory = sum(
+        value.numel() * value.element_size()
+        for graph in scans[0].variants
+        for value in graph.to_dict().values()
+        if isinstance(value, torch.Tensor)
+    )
+    assert size < 0.6 * in_memory

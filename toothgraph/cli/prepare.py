@@ -1,0 +1,116 @@
+"""``toothgraph prepare``."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toothgraph.cli.options import PATH, PRESETS, named_palette, numbering_option, palette_option, unit_option
+from toothgraph.errors import DataError
+
+
+class Shard(click.ParamType):
+    """``i/n``, counted from 1."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", value)
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            self.fail(f"expected a part as 1/8 … 8/8, got {value!r}", param, ctx)
+        return int(found[1]), int(found[2])
+
+
+@click.command(short_help="Make a tree of scans ready to train on.")
+@click.argument("scans", nargs=-1, required=True, type=PATH)
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--preset", type=click.Choice(PRESETS), default="default", show_default=True, help="Whose graphs.")
+@click.option("--faces", type=click.IntRange(min=50), help="Faces that scans are decimated to; the preset's.")
+@click.option("--tessellations", type=click.IntRange(min=1), help="Of each scan; the preset's.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the tessellations.")
+@palette_option
+@numbering_option
+@unit_option
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@click.option("--shard", type=Shard(), default=(1, 1), help="Only part i of n; each may run on another machine.")
+@click.option("--megabytes", type=float, default=1000, show_default=True, help="Largest file that is read.")
+@click.option("--memory", type=float, default=8, show_default=True, help="GB a process may take.")
+@click.option("--seconds", type=click.IntRange(min=1), default=600, show_default=True, help="A scan may take.")
+def prepare(
+    scans: tuple[Path, ...],
+    out: Path,
+    preset: str,
+    faces: int | None,
+    tessellations: int | None,
+    seed: int,
+    palette: str | None,
+    numbering: str | None,
+    unit: str | None,
+    workers: int | None,
+    shard: tuple[int, int],
+    **limits: Any,
+) -> None:
+    """Read, check and decimate SCANS (files, folders, or lists in .csv) into the folder OUT, ready to train on.
+
+    `pretrain` and `finetune` take OUT in place of scans, and read it as they go. A scan that cannot be used is listed
+    in OUT/quarantine.csv with its reason and stops nothing. Stopped and started again, it goes on; a scan that is
+    unchanged is not prepared twice. OUT/manifest.csv lists the scans.
+    """
+    from dataclasses import replace
+
+    from toothgraph.data.prepare import PrepareOptions
+    from toothgraph.data.prepare import prepare as prepare_all
+    from toothgraph.data.sources import find_sources
+    from toothgraph.files import check_folder
+    from toothgraph.training.config import FINETUNE_PRESETS, check_net
+
+    check_folder(out)
+    config = FINETUNE_PRESETS[preset]
+    graph = replace(config.net.graph, faces=faces or config.net.graph.faces)
+    check_net(replace(config.net, graph=graph))
+    variants = tessellations or config.variants
+    options = PrepareOptions(
+        graph=graph, variants=variants, bases=min(config.bases, variants - 1), seed=seed, unit=unit or "mm",
+        palette=named_palette(palette), numbering=numbering or "auto", **limits,
+    )  # fmt: skip
+    sources = find_sources(scans)
+    progress = Progress(len(sources[shard[0] - 1 :: shard[1]]))
+    prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, progress.add)
+    progress.say()
+    if progress.count["bad"]:
+        click.echo(f"Why {progress.count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
+    if not progress.count["made"] + progress.count["kept"]:
+        raise DataError(f"none of {progress.total} scans can be used; see {out / 'quarantine.csv'}")
+
+
+class Progress:
+    """A line now and then: how many are done, and how fast."""
+
+    EVERY = 10.0  # seconds
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.count = {"made": 0, "kept": 0, "bad": 0}
+        self.begun = self.said = time.monotonic()
+
+    def add(self, done: Any) -> None:
+        """One more scan."""
+        self.count[done.state] += 1
+        if time.monotonic() - self.said > self.EVERY:
+            self.say()
+
+    def say(self) -> None:
+        """Say how far it is."""
+        self.said = time.monotonic()
+        count, rate = self.count, self.count["made"] / max(self.said - self.begun, 1e-9)
+        click.echo(
+            f"{sum(count.values())} of {self.total} scans: {count['made']} prepared ({rate:.1f} per second), "
+            f"{count['kept']} kept, {count['bad']} in quarantine"
+        )
