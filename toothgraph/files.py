@@ -28,6 +28,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary.chmod(0o666 & ~umask)
     try:
         yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # else a machine that loses power may keep the name without the content
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

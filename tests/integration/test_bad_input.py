@@ -319,6 +319,7 @@ def test_bad_checkpoint(kind, command, arches, tiny_toml, pretrained, tmp_path, 
     run = tmp_path / "run"
     shutil.copytree(pretrained, run)
     (run / "model.safetensors").unlink()
+    (run / "previous.ckpt").unlink()
     whole = (run / "last.ckpt").read_bytes()
     name = "config.json" if kind == "config.json" else "last.ckpt"
     damaged = {"truncated": whole[:-1000], "pickle": pickle.dumps(Dangerous())}.get(kind, b"")

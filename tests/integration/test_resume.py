@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -155,6 +156,46 @@ def test_resume_with_other_options_or_scans_is_refused(command, arches, tiny_tom
     fewer = [path for path in arches.glob("*.stl") if not path.name.startswith("0000")]
     assert "it was started with: train" in command(*given, *fewer).error
     assert "it was started with" in command("finetune", *given[1:], arches).error
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(command, arches, tiny_toml, pretrained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(pretrained, run)
+    (run / "model.safetensors").unlink()
+    for damaged in (b"", (run / "last.ckpt").read_bytes()[:-1000]):
+        (run / "last.ckpt").write_bytes(damaged)
+        done = command("pretrain", arches, "--out", run, "--config", tiny_toml, "--resume")
+        assert done.code == 0, done.err
+        assert "last.ckpt: not a whole checkpoint" in done.err and "goes on from the one before" in done.err
+        assert (run / "model.safetensors").read_bytes() == (pretrained / "model.safetensors").read_bytes()
+        assert table(run) == table(pretrained)
+        (run / "model.safetensors").unlink()
+
+
+def test_killed_at_any_moment(arches, tiny_toml, tmp_path):
+    """kill -9, twice, wherever it is; then it goes on, and the net is the one of a run that was never killed."""
+    command = [sys.executable, "-m", "toothgraph", "pretrain", str(arches), "--config", str(tiny_toml)]
+    command += ["--steps", "30", "--checkpoint-every", "1", "--out"]
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    rng = np.random.default_rng()  # another moment each time
+    for _ in range(2):
+        with subprocess.Popen([*command, str(run), "--resume"], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+            steps = step_of(run) + rng.integers(1, 8)
+            while step_of(run) < steps and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0, 0.2))
+            process.kill()
+    assert not (run / "model.safetensors").exists(), "the run was too fast to be killed"
+    for out in (run, whole):
+        subprocess.run([*command, str(out), "--resume"], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+    found, wanted = (load_file(out / "model.safetensors") for out in (run, whole))
+    assert all(torch.equal(found[key], wanted[key]) for key in wanted)
+    assert table(run) == table(whole)
+
+
+def step_of(run: Path) -> int:
+    """The last step in the table of a run."""
+    return int(table(run)[-1][0]) if (run / "metrics.csv").exists() else 0
 
 
 @pytest.mark.slow

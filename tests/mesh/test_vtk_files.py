@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import MeshError
+from toothgraph.mesh import vtk_files
 from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.read import read_mesh
@@ -125,7 +126,7 @@ def test_a_warning_of_vtk_is_no_refusal(tmp_path: Path) -> None:
 
 def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.vtp").write_text("x")
-    monkeypatch.setitem(sys.modules, "vtkmodules.vtkIOXML", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MeshError, match=r"pip install 'toothgraph\[vtk\]'"):
         read_mesh(tmp_path / "x.vtp")
 
@@ -177,3 +178,27 @@ def test_writing_without_vtk_names_the_extra(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(MeshError, match=r"writing VTK files needs the extra vtk: pip install 'toothgraph\[vtk\]'"):
         write_vtk(tmp_path / "a.vtp", np.zeros((3, 3)), np.array([[0, 1, 2]]), np.zeros(3), np.zeros(1))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_brings_vtk_down_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.vtp").write_text("x")
+    crash = tmp_path / "crash.py"
+    crash.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
+    monkeypatch.setattr(vtk_files.vtk_child, "__name__", "crash")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(MeshError, match=r"x\.vtp: vtk failed on it \(exit code -11"):
+        read_mesh(tmp_path / "x.vtp")
+    crash.write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr(vtk_files, "TIMEOUT", 0.5)
+    with pytest.raises(MeshError, match=r"was not read within 0\.5 seconds"):
+        read_mesh(tmp_path / "x.vtp")
+
+
+def test_memory_a_file_may_ask_for_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header that claims four billion points."""
+    file = tmp_path / "x.vtk"
+    file.write_bytes(
+        b"# vtk DataFile Version 3.0\nx\nBINARY\nDATASET POLYDATA\nPOINTS 4000000000 float\n" + b"\0" * 100
+    )
+    with pytest.raises(MeshError, match=r"x\.vtk"):
+        read_mesh(file)

@@ -13,7 +13,7 @@ import lightning.pytorch as pl
 import torch
 
 from toothgraph.files import atomic_path
-from toothgraph.training.run_folder import BEST, LAST, read_metrics, write_metrics
+from toothgraph.training.run_folder import BEST, LAST, PREVIOUS, read_metrics, write_metrics
 
 _log = logging.getLogger("toothgraph")
 
@@ -66,6 +66,8 @@ class MetricsTable(pl.Callback):
 class Checkpoints(pl.Callback):
     """Writes ``last.ckpt`` every so many steps and ``best.ckpt`` at the best validation, each whole or not.
 
+    The one before the last stays as ``previous.ckpt``.
+
     Torch's random state goes along, so that dropout goes on after a resume where it was.
 
     Args:
@@ -98,6 +100,8 @@ class Checkpoints(pl.Callback):
     def save(self, trainer: pl.Trainer, name: str) -> None:
         with atomic_path(self.out / name) as temporary:
             trainer.save_checkpoint(temporary)
+            if name == LAST and (self.out / LAST).exists():
+                os.replace(self.out / LAST, self.out / PREVIOUS)  # should the new one turn out to be damaged
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -5,7 +5,8 @@ config.json          every option, the split, versions, git revision
 metrics.csv          one row per ``log_every`` steps and per validation
 log.txt              messages of the run
 tensorboard/         the same metrics for TensorBoard
-last.ckpt, best.ckpt state of the training, to resume from
+last.ckpt            state of the training, to resume from; previous.ckpt is the one before
+best.ckpt            the state at the best validation
 model.safetensors    the trained net, written when the run finishes
 ===================  ==================================================================
 """
@@ -27,8 +28,9 @@ from toothgraph.errors import CheckpointError, ConfigError
 from toothgraph.files import check_folder, write_text
 from toothgraph.training.checkpoint import MODEL_FILE
 
+_log = logging.getLogger("toothgraph")
 CONFIG_FILE, METRICS_FILE, LOG_FILE = "config.json", "metrics.csv", "log.txt"
-LAST, BEST = "last.ckpt", "best.ckpt"
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
 
 def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Path | None:
@@ -45,19 +47,43 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
 
     Raises:
         ConfigError: if a run is there and ``resume`` was not asked for, or it had other options or scans.
+        CheckpointError: if there are checkpoints, all of them damaged.
     """
     check_free(out, resume)
     file = out / CONFIG_FILE
     options = json.loads(json.dumps(dataclasses.asdict(config)))
-    if resume and (out / LAST).exists():
+    if resume and (checkpoint := usable_checkpoint(out)):
         _check_same(file, options, facts)
-        return out / LAST
+        return checkpoint
     content = {
         "options": options,
         "started": provenance.facts(),
         **facts,
     }
     write_text(file, json.dumps(content, indent=1) + "\n")
+    return None
+
+
+def usable_checkpoint(out: Path) -> Path | None:
+    """The last checkpoint, or, where it is damaged, the one before; None where there is none.
+
+    Raises:
+        CheckpointError: if there are some, all of them damaged.
+    """
+    damaged = None
+    for file in (out / LAST, out / PREVIOUS):
+        if not file.exists():
+            continue
+        try:
+            read_checkpoint(file)
+        except CheckpointError as error:
+            damaged = damaged or error
+        else:
+            if damaged:
+                _log.warning("%s; goes on from the one before", damaged)
+            return file
+    if damaged:
+        raise damaged
     return None
 
 
