@@ -209,6 +209,8 @@ def test_loss_that_is_not_finite(command, arches, tiny_toml, tmp_path):
     run = ("finetune", arches, "--out", tmp_path, "--config", tiny_toml)
     done = command(*run, "--lr", 1e30)
     assert "the loss became" in done.error and "try a lower --lr" in done.error
+    batch = json.loads((tmp_path / "bad_batch.json").read_text())
+    assert len(batch["scans"]) == 1 and batch["scans"][0] in done.error and batch["step"] >= 0
     assert not (tmp_path / "model.safetensors").exists()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler  # given back
     assert "holds a run already" in command(*run).error

@@ -432,6 +432,17 @@ def test_synth_and_info(command, tmp_path):
         assert re.search(rf"^{re.escape(name)} +\S", done.out, re.MULTILINE)
 
 
+def test_info_of_a_run(command, segmenter, tmp_path):
+    done = command("info", segmenter)
+    assert done.code == 0, done.err
+    found = {line[:20].strip(): line[21:] for line in done.out.splitlines()}
+    assert found["command"] == "finetune" and found["state"] == "finished, at step 4 of 4"
+    assert found["scans"] == "4 to train, 2 to validate" and float(found["seconds per step"]) > 0
+    assert found["val_miou"].endswith("(step 4)") and found["lr"].endswith("(step 4)")
+    assert str(segmenter / "last.ckpt") in found["last.ckpt"] and " MB)" in found["model.safetensors"]
+    assert "config.json: cannot read the options" in command("info", tmp_path).error
+
+
 def test_module_can_be_run():
     done = subprocess.run(
         [sys.executable, "-m", "toothgraph", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60

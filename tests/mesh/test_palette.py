@@ -78,3 +78,12 @@ def test_real_palettes(data_dir: Path) -> None:
         palette = load_palette(f"{data_dir / 'palettes.json'}:{name}")
         assert palette.where == where and len(palette.fdi) == count
         np.testing.assert_array_equal(palette.labels(palette.rgb), palette.fdi)
+
+
+@pytest.mark.parametrize("old, new", [("[255, 0, 0]", "[99999999999999999999, 0, 0]"), ("11", "99999999999999999999")])
+def test_numbers_beyond_all_bounds(old: str, new: str, tmp_path: Path) -> None:
+    """Found by tests/fuzz/fuzz.py."""
+    text = '{"p": {"background": [0, 0, 0], "upper": {"11": [255, 0, 0]}, "lower": {}}}'
+    (tmp_path / "p.json").write_text(text.replace(old, new, 1))
+    with pytest.raises(ConfigError, match=r"p\.json:p"):
+        load_palette(f"{tmp_path / 'p.json'}:p")

@@ -187,3 +187,16 @@ def test_odd_scans(data_dir: Path) -> None:
     assert len(read_mesh(odd / "interleaved-normals-lower.obj").faces) == 37469
     assert len(read_mesh(odd / "camera-element-lower.ply").faces) == 15997
     assert len(read_mesh(odd / "coff-instance-colours-lower.off").faces) == 37469
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [  # found by tests/fuzz/fuzz.py
+        ("x.off", "OFF\ninf 1 0\n0 0 0\n", "expected the counts of vertices and faces"),
+        ("x.obj", "v 0 0 0\nv 9 0 0\nv 9 9 0\nf 1 2 99999999999999999999\n", "points outside its 3 vertices"),
+    ],
+)
+def test_numbers_beyond_all_bounds(name: str, text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(MeshError, match=said):
+        read_mesh(tmp_path / name)

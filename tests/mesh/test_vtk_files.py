@@ -202,3 +202,17 @@ def test_memory_a_file_may_ask_for_is_bounded(tmp_path: Path, monkeypatch: pytes
     )
     with pytest.raises(MeshError, match=r"x\.vtk"):
         read_mesh(file)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [  # found by tests/fuzz/fuzz.py: a complaint that quotes bytes of the file, and a polygon larger than the file
+        b"# vtk DataFile Version 3.0\nx\nASCII\nDATASET POLYDATA\nPOINTS 3 float\n\xff\xfe 0 0\n",
+        b"# vtk DataFile Version 3.0\nx\nBINARY\nDATASET POLYDATA\nPOINTS 1 float\n" + bytes(12)
+        + b"\nPOLYGONS 2 5\n\x7f\xff\xff\xff" + bytes(16),
+    ],
+)  # fmt: skip
+def test_hostile_content(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.vtk").write_bytes(content)
+    with pytest.raises(MeshError, match=r"x\.vtk"):
+        read_mesh(tmp_path / "x.vtk")

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import click
 
 
-@click.command(short_help="Versions, devices and backends.")
-def info() -> None:
-    """Print versions, devices, which optional backends are installed, and the terms of the default weights."""
+@click.command(short_help="Versions, devices and backends; or the state of a run.")
+@click.argument("run", required=False, type=click.Path(path_type=Path))
+def info(run: Path | None) -> None:
+    """Print versions, devices, which optional backends are installed, and the terms of the default weights.
+
+    With a run folder of pretrain or finetune: how far it is, its last metrics, time per step, and what to resume from.
+    """
+    if run is not None:
+        for name, value in describe(run):
+            click.echo(f"{name:<20} {value}")
+        return
     import torch
 
     from toothgraph import provenance, weights
@@ -44,3 +56,27 @@ def _chosen(device: str) -> str:
         return choose_backend(torch.empty(0, device=device))
     except ConfigError as error:  # TOOTHGRAPH_BACKEND names one that cannot serve: that is what is to be shown
         return f"none: {error}"
+
+
+def describe(run: Path) -> Iterator[tuple[str, Any]]:
+    """What is worth knowing of a run folder, by name."""
+    from toothgraph.training.run_folder import CHECKPOINTS, is_finished, read_config, read_metrics
+
+    config = read_config(run)
+    rows = read_metrics(run)
+    steps = [int(row["step"]) for row in rows]
+    yield "command", config.get("command", "unknown")
+    yield "started", config.get("started", {}).get("date", "unknown")
+    yield "scans", f"{len(config.get('train', []))} to train, {len(config.get('val', []))} to validate"
+    state = "finished" if is_finished(run) else "not finished: running, stopped or killed; --resume goes on"
+    yield "state", f"{state}, at step {steps[-1] if steps else 0} of {config['options'].get('steps', 'unknown')}"
+    if steps and steps[-1]:
+        yield "seconds per step", f"{float(rows[-1]['seconds']) / steps[-1]:.3g}"
+    last: dict[str, tuple[str, str]] = {}
+    for row in rows:
+        last |= {name: (value, row["step"]) for name, value in row.items() if value and name not in ("step", "seconds")}
+    for name, (value, step) in last.items():
+        yield name, f"{value} (step {step})"
+    for name in CHECKPOINTS:
+        if (run / name).exists():
+            yield name, f"{run / name} ({(run / name).stat().st_size / 1e6:.1f} MB)"

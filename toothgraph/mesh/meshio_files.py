@@ -27,6 +27,8 @@ def read_with_meshio(path: Path, file_format: str) -> Stored:
         if points.shape[1] < 3:
             raise MeshError(f"{path}: expected three coordinates per vertex, found {points.shape[1]}")
     blocks = [np.asarray(block.data) for block in mesh.cells if _is_surface(block)]
+    if any(block.dtype.kind != "i" for block in blocks):  # numbers that no integer of 64 bits holds
+        raise MeshError(f"{path}: a face points outside its {len(points)} vertices; the file is damaged: export again")
     if any((block < 0).any() for block in blocks):
         raise MeshError(f"{path}: expected faces that count vertices from 1, found relative or zero indices")
     vertex_data = {}

@@ -32,7 +32,7 @@ def read_off(path: Path) -> Stored:
         )
     rest = lines if kind is None else [line for line in (lines[0][kind.end() :].strip(), *lines[1:]) if line]
     counts = _numbers(path, rest[:1], "counts of vertices, faces and edges").ravel()
-    if len(counts) < 2 or (counts < 0).any():
+    if len(counts) < 2 or not (np.isfinite(counts) & (counts >= 0)).all():
         raise MeshError(f"{path}: expected the counts of vertices and faces, found `{' '.join(rest[:1])[:40]}`")
     num_vertices, num_faces = (int(count) for count in counts[:2])
     if len(rest) < 1 + num_vertices + num_faces:

@@ -93,7 +93,7 @@ def load_palette(spec: str) -> Palette:
         raise ConfigError(f"{file}: holds no palette {name!r}; available: {available}")
     try:
         return _parse(spec, sets[name])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(
             f"{spec}: expected `background` and per jaw FDI numbers with [red, green, blue]: {error!r}"
         ) from error

@@ -87,6 +87,10 @@ def _cells(cells: Any, to_numpy: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _rows(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Polygons [F, m], short ones filled with -1."""
+    if sizes.min(initial=0) < 0 or sizes.sum() != len(corners):
+        raise ValueError("its polygons ask for other corners than there are")
+    if len(sizes) * int(sizes.max(initial=3)) > 100 * len(corners) + 1000:
+        raise ValueError(f"a polygon has {sizes.max()} corners")
     polygons = np.full((len(sizes), max(int(sizes.max(initial=3)), 3)), -1, dtype=np.int64)
     polygons[np.arange(polygons.shape[1]) < sizes[:, None]] = corners
     return polygons
@@ -94,6 +98,8 @@ def _rows(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 def _unrolled(sizes: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The triangles [T, 3] of triangle strips, and the strip each is of [T]: every second one turns the other way."""
+    if sizes.min(initial=0) < 0 or sizes.sum() != len(corners):
+        raise ValueError("its strips ask for other corners than there are")
     counts = np.maximum(sizes - 2, 0)
     strip_of = np.repeat(np.arange(len(sizes)), counts)
     place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # within its strip
@@ -118,8 +124,10 @@ def _columns(data: Any, to_numpy: Any) -> list[tuple[str, np.ndarray]]:
     return columns
 
 
-def _first_complaint(text: str) -> str:
+def _first_complaint(text: str | bytes) -> str:
     """What vtk says first of its errors, without where in its sources it stands; its warnings are no reason."""
+    if isinstance(text, bytes):  # it quotes the file, which may hold any bytes
+        text = text.decode("utf-8", "replace")
     errors = [part for part in text.split("\n\n") if part.lstrip().startswith("ERROR")]
     if not errors:
         return ""

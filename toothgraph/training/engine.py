@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import sys
@@ -21,11 +22,12 @@ from torch.utils.data import Dataset
 from toothgraph import provenance
 from toothgraph.data.loading import StepLoader, StepSampler
 from toothgraph.errors import ConfigError, DataError
+from toothgraph.files import write_text
 from toothgraph.nn.model import ContrastiveNet, SegmentationNet
 from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable, WeightAverage
 from toothgraph.training.checkpoint import MODEL_FILE, save_model
 from toothgraph.training.config import TrainingConfig
-from toothgraph.training.run_folder import is_finished, log_to, open_run, read_checkpoint
+from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint
 
 _log = logging.getLogger("toothgraph")
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -33,6 +35,14 @@ _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-m
 
 class Stopped(Exception):
     """The user stopped a run; its last checkpoint is saved."""
+
+
+class NotFinite(DataError):
+    """A loss that is no number, and the scans it came from."""
+
+    def __init__(self, loss: float, scan_ids: list[str]) -> None:
+        super().__init__(f"the loss became {loss} on the scans {', '.join(scan_ids)}; try a lower --lr")
+        self.scan_ids = scan_ids
 
 
 def rate_factor(schedule: str, step: int, steps: int) -> float:
@@ -168,7 +178,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
     Raises:
         Stopped: if the user stopped it; ``last.ckpt`` is there to resume from.
         ConfigError: if an option cannot be used, or the folder holds another run.
-        DataError: if the loss is not finite.
+        NotFinite: if the loss is not finite; ``bad_batch.json`` names the step and the scans.
         CheckpointError: if the checkpoint cannot be used.
     """
     trainer, stop = make_trainer(task, out)
@@ -188,6 +198,10 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
                 trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:  # what Lightning makes of the second Ctrl-C
             raise Stopped("stopped at once") from error
+        except NotFinite as error:
+            batch = {"step": trainer.global_step, "scans": error.scan_ids, "error": str(error)}
+            write_text(out / BAD_BATCH_FILE, json.dumps(batch) + "\n")
+            raise
         if stop.asked:
             raise Stopped(f"stopped at step {trainer.global_step} of {task.steps}")
         header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
@@ -249,7 +263,7 @@ def check_finite(loss: torch.Tensor, scan_ids: list[str]) -> None:
     """Stop at the first loss that is not finite, and say which scans it came from.
 
     Raises:
-        DataError: with the scans' names.
+        NotFinite: with the scans' names.
     """
     if not torch.isfinite(loss):
-        raise DataError(f"the loss became {loss.item()} on the scans {', '.join(scan_ids)}; try a lower --lr")
+        raise NotFinite(loss.item(), scan_ids)

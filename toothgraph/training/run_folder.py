@@ -7,6 +7,7 @@ log.txt              messages of the run
 tensorboard/         the same metrics for TensorBoard
 last.ckpt            state of the training, to resume from; previous.ckpt is the one before
 best.ckpt            the state at the best validation
+bad_batch.json       step and scans of a loss that was not finite, if one was
 model.safetensors    the trained net, written when the run finishes
 ===================  ==================================================================
 """
@@ -29,8 +30,10 @@ from toothgraph.files import check_folder, write_text
 from toothgraph.training.checkpoint import MODEL_FILE
 
 _log = logging.getLogger("toothgraph")
+BAD_BATCH_FILE = "bad_batch.json"
 CONFIG_FILE, METRICS_FILE, LOG_FILE = "config.json", "metrics.csv", "log.txt"
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+CHECKPOINTS = (LAST, PREVIOUS, BEST, MODEL_FILE)
 
 
 def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Path | None:
@@ -53,7 +56,7 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
     file = out / CONFIG_FILE
     options = json.loads(json.dumps(dataclasses.asdict(config)))
     if resume and (checkpoint := usable_checkpoint(out)):
-        _check_same(file, options, facts)
+        _check_same(out, options, facts)
         return checkpoint
     content = {
         "options": options,
@@ -98,19 +101,30 @@ def check_free(out: Path, resume: bool) -> None:
         raise ConfigError(f"{out}: holds a run already; add --resume to go on with it, or choose another folder")
 
 
-def _check_same(file: Path, options: dict[str, Any], facts: dict[str, Any]) -> None:
+def read_config(out: Path) -> dict[str, Any]:
+    """What ``config.json`` says of a run.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    file = out / CONFIG_FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        before, said = dict(content["options"]), dict(content)
+        return {**content, "options": dict(content["options"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"{file}: cannot read the options of the run to resume ({error!r})") from error
+        raise ConfigError(f"{file}: cannot read the options of the run ({error!r})") from error
+
+
+def _check_same(out: Path, options: dict[str, Any], facts: dict[str, Any]) -> None:
+    said = read_config(out)
+    before = said["options"]
     free = {"workers", "device", "checkpoint_every", "log_every"}
     changed = [name for name in options if name not in free and before.get(name) != options[name]]
     # The path of --init may be another by now; its content may not.
     changed += [name for name in facts if name != "init" and said.get(name, facts[name]) != facts[name]]
     if changed:
         raise ConfigError(
-            f"{file.parent}: cannot resume with other options or scans than it was started with: {', '.join(changed)}"
+            f"{out}: cannot resume with other options or scans than it was started with: {', '.join(changed)}"
         )
 
 
@@ -129,13 +143,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_metrics(out: Path, up_to_step: int) -> list[dict[str, Any]]:
-    """The rows of ``metrics.csv`` up to a step, for a run that goes on from there."""
+def read_metrics(out: Path, up_to_step: int | None = None) -> list[dict[str, Any]]:
+    """The rows of ``metrics.csv``, or those up to a step, for a run that goes on from there."""
     file = out / METRICS_FILE
     if not file.exists():
         return []
     with file.open(encoding="utf-8", newline="") as stream:
-        return [dict(row) for row in csv.DictReader(stream) if int(row["step"]) <= up_to_step]
+        rows = [dict(row) for row in csv.DictReader(stream)]
+    return [row for row in rows if up_to_step is None or int(row["step"]) <= up_to_step]
 
 
 def write_metrics(out: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
