@@ -37,6 +37,7 @@ from toothgraph.training.pretrain import pretrain
 RESULTS = Path(__file__).resolve().parent / "results" / "label_efficiency.jsonl"
 INITS = ("scratch", "pretrained", "more")
 FRACTIONS = (10, 20, 40, 60, 100)
+ELSEWHERE = ("devices", "nodes", "accumulate", "deterministic")  # where and how a run computes, not what
 
 
 class Cell(NamedTuple):
@@ -78,7 +79,10 @@ def recipe(options: argparse.Namespace) -> str:
     """A short name for everything that all cells share: rows of another recipe are not compared."""
     pre, fine = configs(options, Cell("scratch", 100, 0))
     fine = replace(fine, lr=FINETUNE_PRESETS["default"].lr)  # each initialisation may have its own
-    shared = [asdict(replace(config, device="auto")) for config in (pre, fine)]
+    shared = [
+        {name: value for name, value in asdict(replace(config, device="auto")).items() if name not in ELSEWHERE}
+        for config in (pre, fine)
+    ]
     return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
 
 

@@ -193,6 +193,7 @@ def test_odd_scans(data_dir: Path) -> None:
     ("name", "text", "said"),
     [  # found by tests/fuzz/fuzz.py
         ("x.off", "OFF\ninf 1 0\n0 0 0\n", "expected the counts of vertices and faces"),
+        ("x.off", "OFF\n3 1 0\n0 0 0\n9 0 0\n9 9 0\n3 0 1 99999999999999999999\n", "there are 3"),
         ("x.obj", "v 0 0 0\nv 9 0 0\nv 9 9 0\nf 1 2 99999999999999999999\n", "points outside its 3 vertices"),
     ],
 )

@@ -12,6 +12,7 @@ import click
 
 import toothgraph
 from toothgraph.errors import ToothgraphError
+from toothgraph.processes import first_rank
 
 COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "view", "synth", "info")
 
@@ -49,7 +50,7 @@ def _fail(message: str) -> None:
 
 def _log_to_stderr() -> None:
     logger = logging.getLogger("toothgraph")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(logging.INFO if first_rank() else logging.ERROR)
     logger.propagate = False
     for old in [handler for handler in logger.handlers if handler.name == "stderr"]:
         logger.removeHandler(old)

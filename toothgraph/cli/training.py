@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from toothgraph.processes import first_rank
 from toothgraph.training.engine import Stopped
 
 
@@ -18,4 +19,5 @@ def train(out: Path, go: Callable[[], Path]) -> None:
     except Stopped as stopped:
         click.echo(f"{stopped}; go on with the same command and --resume", err=True)
         sys.exit(130)
-    click.echo(f"wrote {model}")
+    if first_rank():
+        click.echo(f"wrote {model}")

@@ -24,12 +24,15 @@ class StepSampler(Sampler[list[Draw]]):
     """The batches of the steps ``start`` … ``steps``, a pure function of the seed and the step's number.
 
     The scans form one endless sequence, shuffled anew in each epoch, and every step takes the next
-    ``batch_size`` of it. A run that is resumed at a step therefore sees what it would have seen.
+    ``batch_size`` of it. A run that is resumed at a step therefore sees what it would have seen. Of ``ranks``
+    processes each takes ``batch_size`` other scans of the step.
     """
 
-    def __init__(self, num_scans: int, batch_size: int, seed: int, steps: int, start: int = 0) -> None:
+    def __init__(
+        self, num_scans: int, batch_size: int, seed: int, steps: int, start: int = 0, rank: int = 0, ranks: int = 1
+    ) -> None:
         self.num_scans, self.batch_size, self.seed = num_scans, batch_size, seed
-        self.steps, self.start = steps, start
+        self.steps, self.start, self.rank, self.ranks = steps, start, rank, ranks
 
     def __len__(self) -> int:
         return self.steps
@@ -38,12 +41,12 @@ class StepSampler(Sampler[list[Draw]]):
         order, epoch = np.zeros(0, dtype=int), -1
         for step in range(self.start, self.steps):
             batch = []
-            for place in range(step * self.batch_size, (step + 1) * self.batch_size):
+            for place in range(step * self.batch_size * self.ranks, (step + 1) * self.batch_size * self.ranks):
                 if place // self.num_scans != epoch:
                     epoch = place // self.num_scans
                     order = np.random.default_rng([self.seed, epoch]).permutation(self.num_scans)
                 batch.append((epoch, int(order[place % self.num_scans])))
-            yield batch
+            yield batch[self.rank * self.batch_size : (self.rank + 1) * self.batch_size]
 
 
 class StepLoader(DataLoader):

@@ -92,13 +92,13 @@ def _faces(path: Path, lines: list[str], num_vertices: int) -> tuple[np.ndarray,
         raise MeshError(f"{path}: expected faces as a count and that many vertices, found {error}") from error
     if any(len(polygon) != size or size < 1 for polygon, size in zip(polygons, sizes, strict=True)):
         raise MeshError(f"{path}: expected faces as a count and that many vertices, found a line that differs")
+    named = np.concatenate([np.array(polygon) for polygon in polygons]) if polygons else np.zeros(0, dtype=int)
+    wrong = named[(named < 0) | (named >= num_vertices)]
+    if len(wrong):
+        raise MeshError(f"{path}: a face names vertex {wrong[0]}, there are {num_vertices}")
     by_size = sorted(set(sizes))
     order = np.argsort(sizes, kind="stable")
     stacked = stack_polygons([np.array([p for p in polygons if len(p) == size]) for size in by_size])
     table = np.empty_like(stacked)
     table[order] = stacked
-    named = np.concatenate([np.array(polygon) for polygon in polygons]) if polygons else np.zeros(0, dtype=int)
-    wrong = named[(named < 0) | (named >= num_vertices)]
-    if len(wrong):
-        raise MeshError(f"{path}: a face names vertex {wrong[0]}, there are {num_vertices}")
     return table, {} if colours is None else _colours(colours)

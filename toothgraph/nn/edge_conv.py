@@ -12,6 +12,7 @@ from torch_geometric.nn import EdgeConv
 from toothgraph.errors import ConfigError
 from toothgraph.nn.batch_norm import running, track
 from toothgraph.nn.gather import Neighborhoods, from_edges, from_table, gather_max, reduce_neighbors
+from toothgraph.nn.ranks import combined
 
 MONOTONE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.Softplus, nn.Sigmoid, nn.Tanh,
             nn.Hardtanh, nn.Hardsigmoid, nn.LogSigmoid, nn.Softsign, nn.Identity)  # fmt: skip
@@ -112,7 +113,7 @@ class FastEdgeConv(nn.Module):
         reduce = "max" if self.aggr == "max" else "mean"
         if self.norm is not None and self.norm.training:
             a, b = F.linear(target, own, bias), F.linear(source, difference)  # [N, C_out], [M, C_out]
-            mean, var, count = edge_statistics(a, b, hood)
+            mean, var, count = combined(*edge_statistics(a, b, hood))
             track(self.norm, mean, var, count)
             scale, shift = _affine(self.norm, mean, var)
             z = torch.addcmul(reduce_neighbors(scale * b, hood, reduce), scale, a) + shift

@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from toothgraph.nn.batch_norm import running, track
+from toothgraph.nn.ranks import batch_norm, world
 
 _CPU_BLOCK, _GPU_BLOCK = 1 << 17, 1 << 24  # numbers: what stays in the cache; what keeps a GPU busy
 
@@ -128,6 +130,9 @@ def norm_mish_linear(z: Tensor, norm: nn.BatchNorm1d, linear: nn.Linear | None) 
     Returns:
         [E, C'] or [E, C].
     """
+    if norm.training and world() > 1:  # whose batch norm has gradients from all processes
+        z = F.mish(batch_norm(z, norm))
+        return z if linear is None else F.linear(z, linear.weight)
     if norm.training:
         mean, var = _mean_var(z.detach())
         track(norm, mean, var, len(z))

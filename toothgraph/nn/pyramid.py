@@ -13,15 +13,18 @@ from torch_geometric.data import Data
 from torch_geometric.nn import global_max_pool, global_mean_pool
 
 from toothgraph.nn.edge_conv import CrossEdgeConv, FastEdgeConv
+from toothgraph.nn.ranks import batch_norm, world
 
 SLOPE = 0.2  # of the leaky ReLUs
 LENGTH = 20.0  # mm; coordinates are given in it, so that they are of order one
 
 
 class NodeNorm(nn.BatchNorm1d):
-    """Batch norm over nodes that uses its running statistics where a single node has none of its own."""
+    """Batch norm over the nodes of all processes that uses its running statistics where a single node has none."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.training and world() > 1:
+            return batch_norm(x, self)
         if self.training and len(x) < 2:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         return super().forward(x)

@@ -18,6 +18,11 @@ from toothgraph.training.run_folder import BEST, LAST, PREVIOUS, read_metrics, w
 _log = logging.getLogger("toothgraph")
 
 
+def stepped(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Whether the optimiser took its step with this batch, or gradients still add up."""
+    return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+
+
 class MetricsTable(pl.Callback):
     """Writes ``metrics.csv``, and a line to the log where no progress bar is shown.
 
@@ -46,6 +51,8 @@ class MetricsTable(pl.Callback):
         row = {"step": trainer.global_step, "seconds": f"{seconds:.1f}"}
         row |= {name: f"{value:.6g}" for name, value in values.items()}
         self.rows.append(row)
+        if not trainer.is_global_zero:
+            return
         write_metrics(self.out, self.columns, self.rows)
         if self.say:
             _log.info("step %d of %d: %s", trainer.global_step, trainer.max_steps,
@@ -54,9 +61,10 @@ class MetricsTable(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if trainer.global_step % self.every == 0:
+        if stepped(trainer, batch_idx) and trainer.global_step % self.every == 0:
             rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
-            self._add(trainer, {"train_loss": float(outputs["loss"]), "lr": rate})
+            loss = trainer.strategy.reduce(outputs["loss"].detach(), reduce_op="mean")
+            self._add(trainer, {"train_loss": float(loss), "lr": rate})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics = trainer.callback_metrics
@@ -98,6 +106,9 @@ class Checkpoints(pl.Callback):
                 torch.cuda.set_rng_state_all(states)
 
     def save(self, trainer: pl.Trainer, name: str) -> None:
+        if not trainer.is_global_zero:  # which takes part in gathering the state, and writes nothing
+            trainer.save_checkpoint(self.out / name)
+            return
         with atomic_path(self.out / name) as temporary:
             trainer.save_checkpoint(temporary)
             if name == LAST and (self.out / LAST).exists():
@@ -106,6 +117,8 @@ class Checkpoints(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if not stepped(trainer, batch_idx):
+            return
         last = trainer.global_step == trainer.max_steps
         if trainer.global_step % self.every == 0 or trainer.should_stop or last:
             self.save(trainer, LAST)
@@ -142,6 +155,8 @@ class WeightAverage(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if not stepped(trainer, batch_idx):
+            return
         for name, tensor in self.net.state_dict().items():
             known = self.average.get(name)
             if known is None or not tensor.is_floating_point():  # counts of batches are not averaged
@@ -198,8 +213,11 @@ class GentleStop(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not self.asked:
+        if not stepped(trainer, batch_idx):
             return
-        trainer.should_stop = True
+        # One process stops with all others: they wait for each other in every step.
+        if not trainer.strategy.reduce_boolean_decision(self.asked, all=False):
+            return
+        self.asked = trainer.should_stop = True
         if trainer.global_step % int(trainer.val_check_batch or 1):
             trainer.limit_val_batches = 0  # else Lightning validates before it stops, out of turn

@@ -48,6 +48,9 @@ class TrainingConfig:
         workers: processes that draw samples.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: ``32``, ``bf16`` or ``16``.
+        devices, nodes: GPUs (or processes on a CPU) per machine, and machines; each takes ``batch`` scans per step.
+        accumulate: batches per step, one after another.
+        deterministic: let torch use only operations that give the same result every time.
         checkpoint_every, validate_every, log_every: steps between two.
     """
 
@@ -67,6 +70,10 @@ class TrainingConfig:
     workers: int = 0
     device: str = "auto"
     precision: str = "32"
+    devices: int = 1
+    nodes: int = 1
+    accumulate: int = 1
+    deterministic: bool = False
     checkpoint_every: int = 100
     validate_every: int = 200
     log_every: int = 10
@@ -159,7 +166,10 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
     return config
 
 
-_AT_LEAST_1 = ("steps", "epochs", "batch", "variants", "checkpoint_every", "validate_every", "log_every")
+_AT_LEAST_1 = (
+    *("steps", "epochs", "batch", "variants", "devices", "nodes", "accumulate"),
+    *("checkpoint_every", "validate_every", "log_every"),
+)
 _AT_LEAST_0 = ("seed", "workers", "bases", "weight_decay", "clip", "dice_weight", "exclude_radius", "boundary_weight")
 _ABOVE_0 = ("lr", "temperature", "backbone_rate")
 _SHARES = ("val_fraction", "label_fraction", "label_smoothing", "jaw_dropout")

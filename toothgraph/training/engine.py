@@ -24,10 +24,17 @@ from toothgraph.data.loading import StepLoader, StepSampler
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.files import write_text
 from toothgraph.nn.model import ContrastiveNet, SegmentationNet
+from toothgraph.processes import first_rank
 from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable, WeightAverage
 from toothgraph.training.checkpoint import MODEL_FILE, save_model
 from toothgraph.training.config import TrainingConfig
-from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint
+from toothgraph.training.run_folder import (
+    BAD_BATCH_FILE,
+    is_finished,
+    log_to,
+    open_run,
+    read_checkpoint,
+)
 
 _log = logging.getLogger("toothgraph")
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -123,8 +130,10 @@ class Task(pl.LightningModule):
             len(self._train),  # type: ignore[arg-type]
             self.config.batch,
             self.config.seed,
-            self.steps,
-            start=self.trainer.global_step,
+            self.steps * self.config.accumulate,
+            start=self.trainer.global_step * self.config.accumulate,
+            rank=self.trainer.global_rank,
+            ranks=self.trainer.world_size,
         )
         return self._loader(self._train, sampler)
 
@@ -140,7 +149,8 @@ def count_steps(config: TrainingConfig, num_scans: int) -> int:
     """Steps of a run: as many as its epochs need, where epochs are given."""
     if config.epochs is None:
         return config.steps
-    return max(1, math.ceil(config.epochs * num_scans / config.batch))
+    together = config.batch * config.devices * config.nodes * config.accumulate
+    return max(1, math.ceil(config.epochs * num_scans / together))
 
 
 @contextmanager
@@ -205,7 +215,8 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
         if stop.asked:
             raise Stopped(f"stopped at step {trainer.global_step} of {task.steps}")
         header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
-        save_model(out / MODEL_FILE, task.net, header)
+        if first_rank():
+            save_model(out / MODEL_FILE, task.net, header)
         return out / MODEL_FILE
     finally:
         logging.getLogger("toothgraph").removeHandler(handler)
@@ -239,11 +250,16 @@ def make_trainer(task: Task, out: Path) -> tuple[pl.Trainer, GentleStop]:
     with quiet():
         trainer = pl.Trainer(
             accelerator=accelerator(config.device),
-            devices=1,
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy="ddp" if config.devices * config.nodes > 1 else "auto",
+            use_distributed_sampler=False,  # ours knows the step, and so where a resumed run goes on
+            accumulate_grad_batches=config.accumulate,
+            deterministic=config.deterministic or None,
             precision=_PRECISION[config.precision],
             max_steps=task.steps,
             max_epochs=-1,
-            val_check_interval=min(config.validate_every, task.steps),
+            val_check_interval=min(config.validate_every, task.steps) * config.accumulate,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             gradient_clip_val=config.clip or None,

@@ -17,6 +17,7 @@ from toothgraph.data.views import spread_candidates
 from toothgraph.errors import DataError
 from toothgraph.nn.losses import info_nce, match_top1
 from toothgraph.nn.model import ContrastiveNet
+from toothgraph.nn.ranks import gathered, world
 from toothgraph.training.checkpoint import make_net
 from toothgraph.training.config import PretrainConfig
 from toothgraph.training.engine import Task, check_finite, run
@@ -47,7 +48,10 @@ class PretrainTask(Task):
         return out[first], out[second], batch.batch[first]
 
     def _loss(self, a: Tensor, b: Tensor, scan: Tensor, batch: Batch) -> Tensor:
-        config = self.config
+        config, pos = self.config, batch.match_pos.chunk(2)[0]
+        if config.negatives == "batch" and world() > 1:  # those of all processes, whose scans are not to share a number
+            scan = scan + torch.distributed.get_rank() * len(batch.scan_id)
+            a, b, scan, pos = (gathered(part) for part in (a, b, scan, pos))
         return info_nce(
             a,
             b,
@@ -56,7 +60,7 @@ class PretrainTask(Task):
             symmetric=config.symmetric,
             negatives=config.negatives,
             batch=scan,
-            pos=batch.match_pos.chunk(2)[0],
+            pos=pos,
             exclude_radius=config.exclude_radius,
         )
 

@@ -27,6 +27,7 @@ import torch
 from toothgraph import provenance
 from toothgraph.errors import CheckpointError, ConfigError
 from toothgraph.files import check_folder, write_text
+from toothgraph.processes import first_rank
 from toothgraph.training.checkpoint import MODEL_FILE
 
 _log = logging.getLogger("toothgraph")
@@ -52,6 +53,8 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
         ConfigError: if a run is there and ``resume`` was not asked for, or it had other options or scans.
         CheckpointError: if there are checkpoints, all of them damaged.
     """
+    if not first_rank():
+        return usable_checkpoint(out) if resume else None
     check_free(out, resume)
     file = out / CONFIG_FILE
     options = json.loads(json.dumps(dataclasses.asdict(config)))
@@ -97,7 +100,7 @@ def check_free(out: Path, resume: bool) -> None:
         ConfigError: if it is no folder, or a run is there and ``resume`` was not asked for.
     """
     check_folder(out)
-    if (out / CONFIG_FILE).exists() and not resume:
+    if (out / CONFIG_FILE).exists() and not resume and first_rank():
         raise ConfigError(f"{out}: holds a run already; add --resume to go on with it, or choose another folder")
 
 
@@ -118,7 +121,7 @@ def read_config(out: Path) -> dict[str, Any]:
 def _check_same(out: Path, options: dict[str, Any], facts: dict[str, Any]) -> None:
     said = read_config(out)
     before = said["options"]
-    free = {"workers", "device", "checkpoint_every", "log_every"}
+    free = {"workers", "device", "checkpoint_every", "log_every", "deterministic"}
     changed = [name for name in options if name not in free and before.get(name) != options[name]]
     # The path of --init may be another by now; its content may not.
     changed += [name for name in facts if name != "init" and said.get(name, facts[name]) != facts[name]]
@@ -164,7 +167,9 @@ def write_metrics(out: Path, columns: list[str], rows: list[dict[str, Any]]) -> 
 
 def log_to(out: Path) -> logging.Handler:
     """Copy the package's messages to ``log.txt``; the caller removes the handler."""
-    handler = logging.FileHandler(out / LOG_FILE, encoding="utf-8")
+    handler: logging.Handler = logging.NullHandler()
+    if first_rank():
+        handler = logging.FileHandler(out / LOG_FILE, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger("toothgraph").addHandler(handler)
     return handler

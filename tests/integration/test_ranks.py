@@ -1,0 +1,44 @@
+"""Two processes with a batch each train the net that one trains with the doubled batch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", ["pretrain", "finetune"])
+def test_two_processes_are_one_with_the_doubled_batch(name, arches, tiny_toml, command, tmp_path):
+    options = tmp_path / "options.toml"
+    extra = {"pretrain": 'negatives = "batch"\n', "finetune": ""}[name]
+    extra += 'optimizer = "sgd"\n'  # the others divide by the size of the gradient, be it nothing but rounding
+    options.write_text(extra + tiny_toml.read_text() + "dropout = 0.0\n")  # whose masks are drawn in each process
+    given = [name, str(arches), "--config", str(options), "--steps", "3", "--lr", "0.01", "--device", "cpu"]
+    done = command(*given, "--batch", 2, "--out", tmp_path / "one")
+    assert done.code == 0, done.err
+    run = [sys.executable, "-m", "toothgraph", *given, "--batch", "1", "--devices", "2", "--out", str(tmp_path / "two")]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    both = subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert both.returncode == 0, both.stderr
+    one, two = (load_file(tmp_path / run / "model.safetensors") for run in ("one", "two"))
+    for key, value in one.items():  # a maximum that is nearly a draw may go the other way
+        torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
+    loss = [(tmp_path / run / "metrics.csv").read_text().splitlines()[1].split(",")[2] for run in ("one", "two")]
+    assert float(loss[0]) == pytest.approx(float(loss[1]), rel=1e-4)
+    assert "Traceback" not in both.stderr and not [line for line in both.stderr.splitlines() if "Warning" in line]
+    assert {file.name for file in (tmp_path / "two").iterdir()} == {file.name for file in (tmp_path / "one").iterdir()}
+
+
+def test_batches_one_after_another_are_a_step(command, arches, tiny_toml, tmp_path):
+    for out, given in (("whole", ()), ("halves", ("--accumulate", 2, "--deterministic"))):
+        done = command("finetune", arches, "--config", tiny_toml, "--steps", 2, "--out", tmp_path / out, *given)
+        assert done.code == 0, done.err
+    rows = (tmp_path / "halves" / "metrics.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:]] == ["1", "2", "2"]
