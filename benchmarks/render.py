@@ -1,4 +1,4 @@
-"""Render docs/results.md, docs/model_card.md and benchmarks/README.md from the JSON files in benchmarks/results.
+"""Render docs/results.md, model_card.md and reliability.md, and benchmarks/README.md, from benchmarks/results.
 
     python benchmarks/render.py
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from ablation import RESULTS as ABLATION
 from label_efficiency import RESULTS as STUDY
+from render_reliability import reliability_page
 from render_speed import speed_page, table
 from render_study import Row, ablation_table, draw_curve, has_pair, rates_table, studies, study_table
 from study import read_rows
@@ -332,6 +333,8 @@ def main() -> None:
     pages = {HERE / "README.md": speed_page(RESULTS, facts_line), DOCS / "results.md": results_page()}
     if (RESULTS / "default_weights.json").exists():
         pages[DOCS / "model_card.md"] = model_card(read_result("default_weights"))
+    if (RESULTS / "fuzz.json").exists():
+        pages[DOCS / "reliability.md"] = reliability_page(read_result("fuzz"), facts_line)
     for file, page in pages.items():
         write_text(file, page)
         print(file)
