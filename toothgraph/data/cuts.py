@@ -28,7 +28,7 @@ class Cuts:
         missing: teeth whose gap stays open, see :func:`without_teeth`.
     """
 
-    extraction: float = 0.1
+    extraction: float = 0.0
     region: float = 0.3
     trim: float = 0.3
     missing: float = 0.3
