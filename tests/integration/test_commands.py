@@ -48,7 +48,8 @@ def test_last_weights_are_validated_whatever_the_interval(command, arches, tiny_
 def test_run_folder(name, monitor, request):
     run = request.getfixturevalue(name)
     assert {path.name for path in run.iterdir()} == {
-        *("config.json", "metrics.csv", "log.txt", "tensorboard", "last.ckpt", "best.ckpt", "model.safetensors")
+        *("config.json", "metrics.csv", "log.txt", "tensorboard", "last.ckpt", "previous.ckpt"),
+        *("best.ckpt", "model.safetensors"),
     }
     table = rows(run)
     assert [int(row["step"]) for row in table if row["train_loss"]] == [1, 2, 3, 4]

@@ -57,7 +57,7 @@ def test_weight_average_by_hand():
     for value, count in ((4.0, 1), (8.0, 2), (0.0, 3)):
         net.weight.data.fill_(value)
         net.num_batches_tracked.fill_(count)
-        average.on_train_batch_end(None, None, None, None, 0)
+        average.on_train_batch_end(SimpleNamespace(accumulate_grad_batches=1), None, None, None, 0)
     expected = 0.75 * (0.75 * 4 + 0.25 * 8) + 0.25 * 0
     average.on_validation_start(None, None)
     assert net.weight.item() == expected and net.num_batches_tracked == 3
@@ -82,7 +82,11 @@ def test_check_finite():
 
 
 def test_first_signal_is_gentle_and_second_is_not():
-    stop, trainer = GentleStop(), SimpleNamespace(should_stop=False, global_step=3, val_check_batch=2)
+    alone = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
+    stop, trainer = (
+        GentleStop(),
+        SimpleNamespace(should_stop=False, global_step=3, val_check_batch=2, accumulate_grad_batches=1, strategy=alone),
+    )
     before = signal.getsignal(signal.SIGINT)
     with stop:
         stop.on_train_batch_end(trainer, None, None, None, 0)
@@ -116,12 +120,14 @@ def test_open_run(tmp_path):
         open_run(out, config, False, facts)
     # Without a checkpoint there is nothing that other options would spoil.
     assert open_run(out, FinetuneConfig(lr=0.5), True, facts) is None
-    (out / "last.ckpt").touch()
+    torch.save({"global_step": 3}, out / "last.ckpt")
     assert open_run(out, FinetuneConfig(lr=0.5, workers=3, device="cpu"), True, facts) == out / "last.ckpt"
     with pytest.raises(ConfigError, match="started with: lr"):
         open_run(out, config, True, facts)
     with pytest.raises(ConfigError, match="started with: train"):
         open_run(out, FinetuneConfig(lr=0.5), True, {**facts, "train": ["b"]})
+    os.replace(out / "last.ckpt", out / "previous.ckpt")  # as a kill between two renamings leaves them
+    assert open_run(out, FinetuneConfig(lr=0.5), True, facts) == out / "previous.ckpt"
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(ConfigError, match="expected a folder"):

@@ -60,6 +60,8 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
     options = json.loads(json.dumps(dataclasses.asdict(config)))
     if resume and (checkpoint := usable_checkpoint(out)):
         _check_same(out, options, facts)
+        if checkpoint.name == PREVIOUS:  # the damaged one must not take the place of the good one
+            (out / LAST).unlink(missing_ok=True)
         return checkpoint
     content = {
         "options": options,
