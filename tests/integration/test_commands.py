@@ -441,6 +441,12 @@ def test_info_of_a_run(command, segmenter, tmp_path):
     assert found["scans"] == "4 to train, 2 to validate" and float(found["seconds per step"]) > 0
     assert found["val_miou"].endswith("(step 4)") and found["lr"].endswith("(step 4)")
     assert str(segmenter / "last.ckpt") in found["last.ckpt"] and " MB)" in found["model.safetensors"]
+    config = json.loads((segmenter / "config.json").read_text())
+    (tmp_path / "epochs").mkdir()
+    shutil.copy(segmenter / "metrics.csv", tmp_path / "epochs")
+    config["options"]["epochs"] = 3  # which set the steps
+    (tmp_path / "epochs" / "config.json").write_text(json.dumps(config))
+    assert "--resume goes on, at step 4\n" in command("info", tmp_path / "epochs").out
     assert "config.json: cannot read the options" in command("info", tmp_path).error
 
 

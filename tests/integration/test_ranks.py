@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
@@ -32,6 +33,11 @@ def test_two_processes_are_one_with_the_doubled_batch(name, arches, tiny_toml, c
         torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
     loss = [(tmp_path / run / "metrics.csv").read_text().splitlines()[1].split(",")[2] for run in ("one", "two")]
     assert float(loss[0]) == pytest.approx(float(loss[1]), rel=1e-4)
+    val = []
+    for run in ("one", "two"):
+        with (tmp_path / run / "metrics.csv").open(newline="") as file:
+            val.append(float(list(csv.DictReader(file))[-1]["val_loss"]))
+    assert val[0] == pytest.approx(val[1], rel=1e-3)  # each process validates alone, on all scans
     assert "Traceback" not in both.stderr and not [line for line in both.stderr.splitlines() if "Warning" in line]
     assert {file.name for file in (tmp_path / "two").iterdir()} == {file.name for file in (tmp_path / "one").iterdir()}
 

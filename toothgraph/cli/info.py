@@ -69,7 +69,9 @@ def describe(run: Path) -> Iterator[tuple[str, Any]]:
     yield "started", config.get("started", {}).get("date", "unknown")
     yield "scans", f"{len(config.get('train', []))} to train, {len(config.get('val', []))} to validate"
     state = "finished" if is_finished(run) else "not finished: running, stopped or killed; --resume goes on"
-    yield "state", f"{state}, at step {steps[-1] if steps else 0} of {config['options'].get('steps', 'unknown')}"
+    options = config["options"]  # epochs, where given, set the steps
+    wanted = "" if options.get("epochs") else f" of {options.get('steps', 'unknown')}"
+    yield "state", f"{state}, at step {steps[-1] if steps else 0}{wanted}"
     if steps and steps[-1]:
         yield "seconds per step", f"{float(rows[-1]['seconds']) / steps[-1]:.3g}"
     last: dict[str, tuple[str, str]] = {}

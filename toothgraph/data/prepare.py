@@ -55,7 +55,7 @@ class PrepareOptions:
         palette = self.palette and {"fdi": self.palette.fdi.tolist(), "rgb": self.palette.rgb.tolist()}
         return {
             "format": FORMAT,
-            "graph": asdict(self.graph) | {"spacings": list(self.graph.spacings)},
+            "graph": asdict(self.graph),
             **{name: getattr(self, name) for name in ("variants", "bases", "seed", "unit", "numbering")},
             "palette": palette,
         }
@@ -132,21 +132,22 @@ def _first_of_each_name(sources: Sequence[Source]) -> tuple[list[Source], list[D
 
 def _known(out: Path, source: Source, options: PrepareOptions) -> Done | None:
     """What is known of a scan from before, if neither it nor the options have changed."""
+    file, bad = scan_file(out, source.scan_id), bad_file(out, source.scan_id)
+    if not file.exists() and not bad.exists():
+        return None  # before the file is read to its end, which its worker does
     try:
         digest = source.digest()
     except OSError:
         return None
-    file, bad = scan_file(out, source.scan_id), bad_file(out, source.scan_id)
     if file.exists():
         try:
             header = read_header(file)
         except DataError:
             return None
         return Done(source, "kept") if (header.sha256, header.options) == (digest, options.digest()) else None
-    if bad.exists():
-        entry = read_bad(bad)
-        if (entry.get("sha256"), entry.get("options")) == (digest, options.digest()):
-            return Done(source, "bad", str(entry["reason"]))
+    entry = read_bad(bad)
+    if (entry.get("sha256"), entry.get("options")) == (digest, options.digest()):
+        return Done(source, "bad", str(entry["reason"]))
     return None
 
 
@@ -223,22 +224,22 @@ def _in_parallel(todo: Sequence[Source], out: Path, options: PrepareOptions, wor
     """Work through scans in processes; one whose process dies is tried once more alone, and then is bad."""
     waiting = list(reversed(todo))
     while waiting:
+        suspects: list[Source] = []
         with _pool(workers, options) as pool:
             running: dict[Future[Done], Source] = {}
             try:
                 while waiting or running:
                     while waiting and len(running) < 2 * workers:
-                        source = waiting.pop()
-                        running[pool.submit(prepare_one, source, out, options)] = source
+                        future = pool.submit(prepare_one, waiting[-1], out, options)  # a broken pool takes none
+                        running[future] = waiting.pop()
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         done = future.result()
                         del running[future]
                         yield done
             except BrokenProcessPool:
                 suspects = list(running.values())
-        if running:
-            for source in suspects:
-                yield _alone(source, out, options)
+        for source in suspects:
+            yield _alone(source, out, options)
 
 
 def _alone(source: Source, out: Path, options: PrepareOptions) -> Done:

@@ -49,7 +49,8 @@ class PretrainTask(Task):
 
     def _loss(self, a: Tensor, b: Tensor, scan: Tensor, batch: Batch) -> Tensor:
         config, pos = self.config, batch.match_pos.chunk(2)[0]
-        if config.negatives == "batch" and world() > 1:  # those of all processes, whose scans are not to share a number
+        # Those of all processes, whose scans are not to share a number; in validation all see the same scans.
+        if self.training and config.negatives == "batch" and world() > 1:
             scan = scan + torch.distributed.get_rank() * len(batch.scan_id)
             a, b, scan, pos = (gathered(part) for part in (a, b, scan, pos))
         return info_nce(
