@@ -27,7 +27,6 @@ from study import append_row, arguments, minutes_of, read_rows, read_training, s
 
 from toothgraph import provenance
 from toothgraph.data.scans import Scan, read_scans
-from toothgraph.data.split import patient_of
 from toothgraph.files import write_text
 from toothgraph.training.checkpoint import load_segmentation
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig
@@ -111,7 +110,7 @@ def read_more(paths: list[Path], config: PretrainConfig) -> list[Scan]:
     scans = read_scans(
         paths, config.net.graph, variants=config.variants, bases=config.bases, seed=config.seed, labels=False
     )
-    return [replace(scan, scan_id=f"also-{scan.scan_id}") for scan in scans]
+    return [replace(scan, scan_id=f"also-{scan.scan_id}", patient=f"also-{scan.patient}") for scan in scans]
 
 
 def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.Namespace) -> dict[str, Any]:
@@ -120,7 +119,7 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
     init, facts = None, {}
     if cell.init != "scratch":
         more = read_more(options.also, pre_config) if cell.init == "more" else []
-        patients = dataset.split.train + tuple(sorted({patient_of(scan.scan_id) for scan in more}))
+        patients = dataset.split.train + tuple(sorted({scan.patient for scan in more}))
         folder = options.runs / (f"pre-{cell.seed}" if cell.init == "pretrained" else f"pre-more-{cell.seed}")
         init = pretrain([*scans, *more], replace(dataset.split, train=patients), folder, pre_config, resume=True)
         facts = {"pretrain_minutes": minutes_of(folder), "pretrain_sha256": provenance.sha256(init), "also": len(more)}

@@ -168,6 +168,8 @@ def test_label_efficiency_on_a_downloaded_folder(load, teeth3ds: Path, arches: P
     study.main([*given, "--inits", "more", "--also", str(arches)])
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     assert [(row["init"], row.get("also")) for row in rows] == [("scratch", None), ("pretrained", 0), ("more", 6)]
+    seen = json.loads((tmp_path / "runs" / "pre-more-0" / "config.json").read_text())["train"]
+    assert sum(name.startswith("also-") for name in seen) == 6
     with pytest.raises(SystemExit):
         study.main([*given, "--inits", "more"])
     before = out.read_text()

@@ -8,7 +8,7 @@ from torch_geometric.data import Data
 
 from toothgraph.data import Scan
 from toothgraph.data.cuts import trimmed, without_teeth
-from toothgraph.data.extraction import along_arch, extracted
+from toothgraph.data.extraction import extracted, from_midline
 from toothgraph.graph.spec import GraphSpec, add_tables
 from toothgraph.mesh.numbering import class_to_position
 
@@ -43,7 +43,7 @@ def test_gum_far_from_the_teeth_is_trimmed(scans: list[Scan]) -> None:
 
 
 def order(graph: Data) -> np.ndarray:
-    return along_arch(class_to_position(graph.y.numpy()))
+    return from_midline(class_to_position(graph.y.numpy()))
 
 
 def middle(graph: Data, tooth: int) -> np.ndarray:

@@ -87,7 +87,7 @@ def inputs(target: Target, seed: int, first: int, last: int) -> Iterator[tuple[i
         yield number, mutated(target.seeds, np.random.default_rng([seed, number]))
 
 
-def read_all(name: str, target: Target, seed: int, first: int, last: int, report: int) -> None:
+def read_all(target: Target, seed: int, first: int, last: int, report: int) -> None:
     """In a child: read inputs one after another; a line for each, before and after."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
@@ -111,7 +111,7 @@ def read_all(name: str, target: Target, seed: int, first: int, last: int, report
             os.write(report, f"{number} {outcome}\n".encode())
 
 
-def run_chunk(name: str, target: Target, seed: int, first: int, last: int) -> Iterator[tuple[int, str]]:
+def run_chunk(target: Target, seed: int, first: int, last: int) -> Iterator[tuple[int, str]]:
     """Read inputs in a forked process; begins again behind one that ends it."""
     while first < last:
         reader, writer = os.pipe()
@@ -120,7 +120,7 @@ def run_chunk(name: str, target: Target, seed: int, first: int, last: int) -> It
             os.close(reader)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries print
             os.dup2(2, 1)
-            read_all(name, target, seed, first, last, writer)
+            read_all(target, seed, first, last, writer)
             os._exit(0)
         os.close(writer)
         with os.fdopen(reader) as lines:
@@ -154,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
             begun, count, findings = time.monotonic(), {"read": 0, "refused": 0, "died": 0}, {}
             for first in range(0, options.inputs, CHUNK):
                 last = min(first + CHUNK, options.inputs)
-                for number, outcome in run_chunk(name, every[name], options.seed, first, last):
+                for number, outcome in run_chunk(every[name], options.seed, first, last):
                     if outcome.startswith('["the process') and every[name].own_process:
                         outcome = "died"
                     if outcome in count:

@@ -75,8 +75,8 @@ def fit_arch(middles: np.ndarray) -> Arch:
     return Arch(points, np.unwrap(np.arctan2(direction[:, 1], direction[:, 0])))
 
 
-def along_arch(place: np.ndarray) -> np.ndarray:
-    """Positions 1 … 16 in order along the arch: -8 … -1 on one side, then 1 … 8; 0 stays 0."""
+def from_midline(place: np.ndarray) -> np.ndarray:
+    """Positions 1 … 16 counted from the midline: -1 … -8 on one side, 1 … 8 on the other; 0 stays 0."""
     return np.where(place > 8, place - 8, -place)
 
 
@@ -103,7 +103,7 @@ def extracted(graph: Data, rng: np.random.Generator, spec: GraphSpec) -> Data:
 
 def _closed(graph: Data, tooth: int, share: float) -> Data:
     """The graph without one tooth and with its gap closed; its tables are those of before."""
-    order = along_arch(class_to_position(graph.y.numpy()))
+    order = from_midline(class_to_position(graph.y.numpy()))
     present = [int(each) for each in np.unique(order) if each != 0]
     side = 1 if tooth > 0 else -1
     behind = [each for each in present if each * side > tooth * side]
@@ -132,11 +132,11 @@ def _closed(graph: Data, tooth: int, share: float) -> Data:
 
 def _with_motion(graph: Data, flat: np.ndarray, turn: np.ndarray) -> Data:
     """The graph with its nodes at ``flat`` [N, 2], x and z, each turned by its angle seen from the bite."""
-    cos, sin = (torch.from_numpy(part(turn)).float() for part in (np.cos, np.sin))
 
     def turned(vectors: Tensor) -> Tensor:  # [N, 3]
-        x, y, z = vectors.unbind(dim=1)
-        return torch.stack([cos * x - sin * z, y, sin * x + cos * z], dim=1)
+        vectors = vectors.clone()
+        vectors[:, [0, 2]] = torch.from_numpy(rotated(vectors[:, [0, 2]].numpy(), turn)).float()
+        return vectors
 
     out = Data(**dict(graph.items()))
     out.pos = graph.pos.clone()

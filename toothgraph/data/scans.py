@@ -78,14 +78,19 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
     return Scan(mesh.scan_id, graphs)
 
 
+def short_names(files: Sequence[Path]) -> list[str]:
+    """The stem of each file, with the folder's name before it where stems are not unique."""
+    stems = Counter(path.stem for path in files)
+    return [path.stem if stems[path.stem] == 1 else f"{path.parent.name}_{path.stem}" for path in files]
+
+
 def scan_names(files: Sequence[Path]) -> list[str]:
     """A name for each file: its stem, with the folder's name before it where stems are not unique.
 
     Raises:
         DataError: if two files still share a name.
     """
-    stems = Counter(path.stem for path in files)
-    names = [path.stem if stems[path.stem] == 1 else f"{path.parent.name}_{path.stem}" for path in files]
+    names = short_names(files)
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         same = [str(path) for path, name in zip(files, names, strict=True) if name == twice[0]]

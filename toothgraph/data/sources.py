@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from toothgraph.data.scans import short_names
 from toothgraph.data.split import patient_of
 from toothgraph.errors import DataError
 from toothgraph.mesh.labels import find_scans
@@ -71,21 +72,13 @@ def find_sources(paths: Iterable[Path]) -> list[Source]:
 
 
 def long_names(files: list[Path]) -> list[str]:
-    """A name for each file: the stem; where it is not unique with the folder's name, then with all folders' names."""
-    names = [file.stem for file in files]
-    for parts in (2, None):
-        count = Counter(names)
-        names = [
-            name if count[name] == 1 else "_".join((*_last(file.parent, parts), file.stem))
-            for name, file in zip(names, files, strict=True)
-        ]
-    return names
-
-
-def _last(folder: Path, parts: int | None) -> tuple[str, ...]:
-    """The last folders' names, one less than ``parts``, or all of them."""
-    names = [name for name in folder.parts if name not in (folder.anchor, "..", ".")]
-    return tuple(names if parts is None else names[len(names) - (parts - 1) :])
+    """A name for each file: the short one, or with the names of all its folders where that is not unique."""
+    names = short_names(files)
+    count = Counter(names)
+    return [
+        name if count[name] == 1 else "_".join(file.with_suffix("").parts).removeprefix(f"{file.anchor}_")
+        for name, file in zip(names, files, strict=True)
+    ]
 
 
 def _read_list(file: Path) -> Iterator[Source]:

@@ -16,7 +16,7 @@ HALF = 0.2  # least share of the area on either side of a cut
 # Length of a border, discounted in folds, over the square root of the smaller area beside it. Of 48 scans, the best cut
 # through one of 674 teeth takes 0.23 or more, half of them 0.6; that between neighbours 0.2 or less in 96 of 100 pairs.
 NARROW = 0.2  # where a cut is no wider, two teeth meet
-WIDE, WHOLE = 0.45, 0.3  # a border that is no fold, and what the best cut through one tooth takes
+WIDE, SOLID = 0.45, 0.3  # a border that is no fold, and what the best cut through one tooth takes
 FACE = 0.2  # mm²; on finer faces the bend of a fold would be spread over many edges
 
 
@@ -38,12 +38,12 @@ def separate(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray) -> np.ndarray:
     found = join(coarse, cut_apart(coarse, coarse.labels))
     out = piece.copy()
     for number in teeth:  # those that stay whole keep their borders to the face
-        parts = np.unique(found[coarse.labels == number])
+        inside = coarse.labels == number
+        parts = np.unique(found[inside])
         own = np.flatnonzero(piece == number)
         if len(parts) < 2:
             out[own] = parts[0] if len(parts) else number
             continue
-        inside = coarse.labels == number
         share = (found[inside][:, None] == parts).astype(np.float32)
         out[own] = parts[carry_up(coarse.part(inside), mesh.part(own), share).argmax(axis=1)]
     return out
@@ -81,14 +81,14 @@ def join(mesh: Mesh, piece: np.ndarray) -> np.ndarray:
         across = ends[:, 0] != ends[:, 1]
         pairs, which = np.unique(ends[across], axis=0, return_inverse=True)
         cost = np.bincount(which.reshape(-1), weights=every.weight[across], minlength=len(pairs))
-        width = cost / np.sqrt(np.maximum(area[pairs].min(axis=1), 1e-12))
-        candidates = [tuple(pairs[k].tolist()) for k in np.argsort(-width) if width[k] > WIDE]
+        widths = cost / np.sqrt(np.maximum(area[pairs].min(axis=1), 1e-12))
+        candidates = [tuple(pairs[k].tolist()) for k in np.argsort(-widths) if widths[k] > WIDE]
         pair = next((pair for pair in candidates if pair not in apart), None)
         if pair is None:
             return piece
         union = np.flatnonzero(np.isin(piece, pair))
         width, side = narrowest_cut(mesh.part(union))
-        if width < WHOLE:
+        if width < SOLID:
             apart.add(pair)  # a pair is parted once at most, so this comes to an end
             if width <= NARROW:
                 piece[union] = np.where(side, pair[0], pair[1])

@@ -17,14 +17,14 @@ def find_doubts(teeth: Sequence[ToothRow]) -> list[str]:
     Args:
         teeth: rows of :func:`toothgraph.report.table.tooth_table`, with confidences.
     """
-    found = [row for row in teeth if row.fdi > 0 and row.confidence is not None]
+    found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
     if len(found) < FEW_TEETH:
         return [f"{len(found)} teeth found; does it show an arch, and is --unit right?"]
     doubts = []
-    sure = sum(row.area * (row.confidence or 0.0) for row in found) / sum(row.area for row in found)
+    sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
     if sure < UNSURE_SCAN:
         doubts.append(f"a confidence of {sure:.0%} only; is it one whole arch?")
-    unsure = [str(row.fdi) for row in found if (row.confidence or 0.0) < UNSURE_TOOTH]
+    unsure = [str(row.fdi) for row, confidence in found if confidence < UNSURE_TOOTH]
     if unsure:
         doubts.append(f"look at {', '.join(unsure)}: below {UNSURE_TOOTH:.0%} confidence")
     return doubts

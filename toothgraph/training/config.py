@@ -204,8 +204,8 @@ def _check_range(config: TrainingConfig) -> None:
         raise ConfigError(f"expected average of at least 0 and below 1, got {values['average']}")
     if values.get("label_fraction") == 0:
         raise ConfigError("expected label_fraction above 0 and up to 1, got 0")
-    if "cuts" in values and not all(0 <= chance <= 1 for chance in vars(config.cuts).values()):  # type: ignore[attr-defined]
-        raise ConfigError(f"cuts: expected probabilities of 0 to 1, got {vars(config.cuts)}")  # type: ignore[attr-defined]
+    if "cuts" in values and not all(0 <= chance <= 1 for chance in vars(values["cuts"]).values()):
+        raise ConfigError(f"cuts: expected probabilities of 0 to 1, got {vars(values['cuts'])}")
     check_net(config.net)
     _check_choices(values, _CHOICES, "")
 

@@ -169,9 +169,7 @@ def write_metrics(out: Path, columns: list[str], rows: list[dict[str, Any]]) -> 
 
 def log_to(out: Path) -> logging.Handler:
     """Copy the package's messages to ``log.txt``; the caller removes the handler."""
-    handler: logging.Handler = logging.NullHandler()
-    if first_rank():
-        handler = logging.FileHandler(out / LOG_FILE, encoding="utf-8")
+    handler = logging.FileHandler(out / LOG_FILE, encoding="utf-8") if first_rank() else logging.NullHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.getLogger("toothgraph").addHandler(handler)
     return handler
