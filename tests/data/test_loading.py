@@ -19,6 +19,7 @@ from toothgraph.data import (
     collate_pairs,
 )
 from toothgraph.data.cuts import Cuts
+from toothgraph.data.seeding import batch_seed
 from toothgraph.graph.spec import GraphSpec
 
 
@@ -94,3 +95,9 @@ def test_every_sample_has_its_centre_as_origin(scans: list[Scan], small_spec: Gr
         centre = (graph.pos * graph.area[:, None]).sum(dim=0) / graph.area.sum()
         assert torch.allclose(centre, torch.zeros(3), atol=1e-3)
         assert torch.equal(graph.x[:, :3], graph.pos)
+
+
+def test_every_batch_of_every_process_has_a_seed_of_its_own() -> None:
+    seeds = {batch_seed(seed, batch, rank) for seed in range(3) for batch in range(50) for rank in range(4)}
+    assert len(seeds) == 600 and all(0 <= seed < 1 << 64 for seed in seeds)
+    assert batch_seed(0, 1, 2) == batch_seed(0, 1, 2)

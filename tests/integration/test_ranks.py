@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,16 @@ from safetensors.torch import load_file
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def in_two(*given: object, torchrun: bool = False) -> subprocess.CompletedProcess[str]:
+    """A command in two processes, started by itself or by torchrun."""
+    starter = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"] if torchrun else []
+    run = [sys.executable, *starter, "-m", "toothgraph", *map(str, given), "--devices", "2"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 @pytest.mark.parametrize("name", ["pretrain", "finetune"])
 def test_two_processes_are_one_with_the_doubled_batch(name, arches, tiny_toml, command, tmp_path):
     options = tmp_path / "options.toml"
@@ -24,10 +35,7 @@ def test_two_processes_are_one_with_the_doubled_batch(name, arches, tiny_toml, c
     given = [name, str(arches), "--config", str(options), "--steps", "3", "--lr", "0.01", "--device", "cpu"]
     done = command(*given, "--batch", 2, "--out", tmp_path / "one")
     assert done.code == 0, done.err
-    run = [sys.executable, "-m", "toothgraph", *given, "--batch", "1", "--devices", "2", "--out", str(tmp_path / "two")]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    both = subprocess.run(run, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
-    assert both.returncode == 0, both.stderr
+    both = in_two(*given, "--batch", 1, "--out", tmp_path / "two", torchrun=name == "finetune")
     one, two = (load_file(tmp_path / run / "model.safetensors") for run in ("one", "two"))
     for key, value in one.items():  # a maximum that is nearly a draw may go the other way
         torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
@@ -40,6 +48,20 @@ def test_two_processes_are_one_with_the_doubled_batch(name, arches, tiny_toml, c
     assert val[0] == pytest.approx(val[1], rel=1e-3)  # each process validates alone, on all scans
     assert "Traceback" not in both.stderr and not [line for line in both.stderr.splitlines() if "Warning" in line]
     assert {file.name for file in (tmp_path / "two").iterdir()} == {file.name for file in (tmp_path / "one").iterdir()}
+
+
+@pytest.mark.slow
+def test_two_processes_go_on_where_they_were(arches, tiny_toml, tmp_path):
+    """Each with dropout of its own."""
+    given = ["finetune", arches, "--config", tiny_toml, "--device", "cpu", "--checkpoint-every", 2]
+    in_two(*given, "--out", tmp_path / "whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "run")
+    for name in ("model.safetensors", "last.ckpt"):
+        (tmp_path / "run" / name).unlink()
+    (tmp_path / "run" / "previous.ckpt").rename(tmp_path / "run" / "last.ckpt")
+    assert "resumed at step 2" in in_two(*given, "--out", tmp_path / "run", "--resume").stderr
+    whole, run = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "run"))
+    assert all(torch.equal(run[key], whole[key]) for key in whole)
 
 
 def test_batches_one_after_another_are_a_step(command, arches, tiny_toml, tmp_path):

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.nn import EdgeConv
 
-from toothgraph.nn import NetConfig, PaperBackbone, PaperHead, knn_edges
-from toothgraph.nn.model import build_backbone
+from toothgraph.nn import PaperBackbone, PaperHead, knn_edges
 from toothgraph.nn.norm_mish import norm_mish_linear
 from toothgraph.nn.paper import MLPEdgeConv, TransformNet
 
@@ -46,18 +45,6 @@ def test_equals_pyg(channels: tuple[int, ...], recompute: bool, training: bool, 
     if training:
         assert int(ours["nn.0.1.num_batches_tracked"]) == 1
         assert not torch.equal(ours["nn.0.1.running_mean"], conv.nn[0][1].running_mean)
-
-
-def test_recomputing_changes_nothing(graphs: list[Data]) -> None:
-    results = []
-    for recompute in (False, True):
-        torch.manual_seed(0)
-        net = build_backbone(NetConfig(kind="paper", dynamic_k=4, recompute=recompute))
-        assert isinstance(net, PaperBackbone) and net.blocks[0].recompute == recompute
-        net(Batch.from_data_list(graphs)).square().mean().backward()
-        results.append([*(p.grad for p in net.parameters()), *net.buffers()])
-    for kept, again in zip(*results, strict=True):
-        torch.testing.assert_close(again, kept, rtol=1e-2, atol=1e-5)  # threads add up in any order
 
 
 def test_recomputing_keeps_no_edges() -> None:

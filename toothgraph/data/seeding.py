@@ -1,4 +1,4 @@
-"""One generator per sample, so that results do not depend on workers, ranks or interruptions."""
+"""One generator per sample and one seed per batch, so that results do not depend on workers or interruptions."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ import numpy as np
 def sample_rng(seed: int, epoch: int, scan_id: str, view: int = 0) -> np.random.Generator:
     """The generator of one view of one scan in one epoch."""
     return np.random.default_rng([seed, epoch, zlib.crc32(scan_id.encode()), view])
+
+
+def batch_seed(seed: int, batch: int, rank: int) -> int:
+    """Torch's seed for what a process draws in the net (dropout) in its ``batch``-th batch."""
+    return int(np.random.SeedSequence([seed, batch, rank]).generate_state(1, np.uint64)[0])

@@ -31,6 +31,7 @@ class GeometryBackbone(nn.Module):
         features: ``pair``; ``shape`` adds :func:`face_shape`; ``coordinates`` takes coordinates and normals alone,
             and then the embeddings do change with the pose.
         norm: ``batch`` or ``layer``.
+        recompute: see :class:`toothgraph.nn.pyramid.Pyramid`.
 
     Shapes:
         - input: a batch with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index`` [len(spacings)·k, N],
@@ -47,6 +48,7 @@ class GeometryBackbone(nn.Module):
         out_channels: int = 96,
         features: str = "pair",
         norm: str = "batch",
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         self.features = features
@@ -58,7 +60,7 @@ class GeometryBackbone(nn.Module):
         self.pair = PairGeometryConv(k, scales, pair_channels) if features != "coordinates" else None
         channels = (self.pair.out_channels if self.pair else 6) + (FACE_SHAPE if features == "shape" else 0)
         self.inlet = nn.Sequential(node_norm(channels, norm), dense(channels, widths[0], norm))
-        self.pyramid = Pyramid(widths, norm=norm)
+        self.pyramid = Pyramid(widths, norm=norm, recompute=recompute)
         self.outlet = dense(widths[0], out_channels, norm)
 
     def forward(self, data: Data) -> Tensor:

@@ -77,6 +77,7 @@ class SegmentationHead(nn.Module):
         norm: ``batch`` or ``layer``.
         context: whether a feature of the whole scan is pooled.
         classes: ``places`` as above, or ``all``: the 33 classes at once.
+        recompute: see :class:`toothgraph.nn.pyramid.Pyramid`.
 
     Shapes:
         - input: ``embedding`` [N, D]; a batch with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index``
@@ -94,12 +95,13 @@ class SegmentationHead(nn.Module):
         norm: str = "batch",
         context: bool = True,
         classes: str = "places",
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         self.k = k
         self.num_levels = num_levels
         self.inlet = dense(in_channels + 9, widths[0], norm)
-        self.pyramid = Pyramid(widths, context=context, norm=norm)
+        self.pyramid = Pyramid(widths, context=context, norm=norm, recompute=recompute)
         self.classify = nn.Sequential(
             dense(widths[0] + in_channels, in_channels, norm),
             nn.Dropout(dropout),

@@ -33,7 +33,8 @@ class NetConfig:
         projection: contrasted channels in pre-training.
         dropout: in the segmentation head.
         dynamic_k: neighbours of the dynamic graphs of ``paper``.
-        recompute: in ``paper``, compute edge values again in the backward pass instead of keeping them.
+        recompute: compute inner values again in the backward pass instead of keeping them (activation
+            checkpointing): less memory for more time.
     """
 
     kind: str = "geometry"
@@ -64,7 +65,7 @@ def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
         graph = config.graph
         return GeometryBackbone(
             graph.k, graph.spacings, config.widths, config.pair_channels, config.embedding,
-            features=config.features, norm=config.norm,
+            features=config.features, norm=config.norm, recompute=config.recompute,
         )  # fmt: skip
     raise ConfigError(f'expected a net of kind "geometry" or "paper", got {config.kind!r}')
 
@@ -101,7 +102,7 @@ class SegmentationNet(nn.Module):
             levels = len(config.graph.spacings)
             self.head = SegmentationHead(
                 channels, config.graph.k, levels, config.head_widths, config.dropout,
-                norm=config.norm, context=config.context, classes=config.classes,
+                norm=config.norm, context=config.context, classes=config.classes, recompute=config.recompute,
             )  # fmt: skip
 
     def forward(self, data: Data, jaw: Tensor | None = None) -> Tensor:

@@ -5,14 +5,11 @@ Edge MLPs of several layers with Mish need the edges; only their first layer is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 from torch_geometric.data import Data
 from torch_geometric.nn import global_max_pool
 from torch_geometric.utils import scatter
@@ -21,6 +18,7 @@ from toothgraph.mesh.numbering import NUM_CLASSES
 from toothgraph.nn.heads import log_softmax
 from toothgraph.nn.knn import knn_edges
 from toothgraph.nn.norm_mish import norm_mish_linear
+from toothgraph.nn.recompute import recomputed
 
 
 def _layer(in_channels: int, out_channels: int) -> nn.Sequential:
@@ -29,22 +27,6 @@ def _layer(in_channels: int, out_channels: int) -> nn.Sequential:
 
 def _mlp(*channels: int) -> nn.Sequential:
     return nn.Sequential(*(_layer(a, b) for a, b in pairwise(channels)))
-
-
-@contextmanager
-def _untracked(net: nn.Module) -> Iterator[None]:
-    """Batch norms inside it track their statistics in copies that are then thrown away."""
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d)]
-    kept = [dict(norm.named_buffers()) for norm in norms]
-    try:
-        for norm, buffers in zip(norms, kept, strict=True):
-            for name, tensor in buffers.items():
-                setattr(norm, name, tensor.clone())
-        yield
-    finally:
-        for norm, buffers in zip(norms, kept, strict=True):
-            for name, tensor in buffers.items():
-                setattr(norm, name, tensor)
 
 
 def _after_first(edges: Tensor, parts: list[nn.Module]) -> Tensor:
@@ -84,12 +66,9 @@ class MLPEdgeConv(nn.Module):
         self.nn = _mlp(2 * channels[0], *channels[1:])
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        if not (self.recompute and torch.is_grad_enabled()):
-            return self._convolve(x, edge_index)
-        return checkpoint(
-            self._convolve, x, edge_index, use_reentrant=False, preserve_rng_state=False,
-            context_fn=lambda: (nullcontext(), _untracked(self)),
-        )  # fmt: skip
+        if self.recompute:
+            return recomputed(self, self._convolve, x, edge_index)
+        return self._convolve(x, edge_index)
 
     def _convolve(self, x: Tensor, edge_index: Tensor) -> Tensor:
         source, node = edge_index

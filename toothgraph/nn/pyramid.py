@@ -14,6 +14,7 @@ from torch_geometric.nn import global_max_pool, global_mean_pool
 
 from toothgraph.nn.edge_conv import CrossEdgeConv, FastEdgeConv
 from toothgraph.nn.ranks import batch_norm, world
+from toothgraph.nn.recompute import recomputed
 
 SLOPE = 0.2  # of the leaky ReLUs
 LENGTH = 20.0  # mm; coordinates are given in it, so that they are of order one
@@ -123,14 +124,23 @@ class Pyramid(nn.Module):
         depth: EdgeConv blocks at each coarse level on the way down; one more follows on the way up.
         context: add a pooled feature of the whole scan at the coarsest level.
         norm: see :func:`node_norm`.
+        recompute: compute inner values of the blocks again in the backward pass instead of keeping them.
 
     Shapes:
         - input: ``x`` [N, widths[0]], levels of the batch, ``batch`` [N], number of scans
         - output: [N, widths[0]]
     """
 
-    def __init__(self, widths: Sequence[int], depth: int = 2, context: bool = False, norm: str = "batch") -> None:
+    def __init__(
+        self,
+        widths: Sequence[int],
+        depth: int = 2,
+        context: bool = False,
+        norm: str = "batch",
+        recompute: bool = False,
+    ) -> None:
         super().__init__()
+        self.recompute = recompute
         self.entry = ResidualEdgeConv(widths[0], norm)
         pairs = list(pairwise(widths))
         self.down = nn.ModuleList(Step(fine, fine, coarse, norm) for fine, coarse in pairs)
@@ -140,17 +150,21 @@ class Pyramid(nn.Module):
         self.context = nn.Linear(2 * widths[-1], widths[-1]) if context else None
 
     def forward(self, x: Tensor, levels: Levels, batch: Tensor, size: int) -> Tensor:
-        x = self.entry(x, levels.within[0])
+        x = self._call(self.entry, x, levels.within[0])
         kept = []
         for number, (down, deep) in enumerate(zip(self.down, self.deep, strict=True)):
             kept.append(x)
-            x = down(x, x[levels.own[number]], levels.down[number])
-            x = deep(x, levels.within[number + 1])
+            x = self._call(down, x, x[levels.own[number]], levels.down[number])
+            x = self._call(deep, x, levels.within[number + 1])
         if self.context is not None:
             scan = batch[levels.nodes[-1]]
             pooled = torch.cat([global_max_pool(x, scan, size), global_mean_pool(x, scan, size)], dim=1)
             x = x + F.leaky_relu(self.context(pooled), SLOPE)[scan]
         for number in reversed(range(len(kept))):
-            x = kept[number] + self.up[number](x, kept[number], levels.up[number])
-            x = self.after[number](x, levels.within[number])
+            x = kept[number] + self._call(self.up[number], x, kept[number], levels.up[number])
+            x = self._call(self.after[number], x, levels.within[number])
         return x
+
+    def _call(self, block: nn.Module, *args: Tensor) -> Tensor:
+        found: Tensor = recomputed(block, block, *args) if self.recompute else block(*args)
+        return found

@@ -76,8 +76,6 @@ class Checkpoints(pl.Callback):
 
     The one before the last stays as ``previous.ckpt``.
 
-    Torch's random state goes along, so that dropout goes on after a resume where it was.
-
     Args:
         out: run folder.
         every: steps.
@@ -87,23 +85,11 @@ class Checkpoints(pl.Callback):
     def __init__(self, out: Path, every: int, monitor: str) -> None:
         self.out, self.every, self.monitor = out, every, monitor
         self.best = float("-inf")
-        self._random: dict[str, Any] = {}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"random": torch.get_rng_state(), "random_cuda": torch.cuda.get_rng_state_all()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._random = state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # last.ckpt of a step with a validation is written before it, so the table knows the best, not the state.
         known = [row.get(self.monitor) for row in read_metrics(self.out, trainer.global_step)]
         self.best = max((float(value) for value in known if value), default=float("-inf"))
-        if self._random:
-            torch.set_rng_state(self._random["random"].cpu())
-            states = [state.cpu() for state in self._random.get("random_cuda", [])]
-            if len(states) == torch.cuda.device_count():
-                torch.cuda.set_rng_state_all(states)
 
     def save(self, trainer: pl.Trainer, name: str) -> None:
         if not trainer.is_global_zero:  # which takes part in gathering the state, and writes nothing

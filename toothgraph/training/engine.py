@@ -21,6 +21,7 @@ from torch.utils.data import Dataset
 
 from toothgraph import provenance
 from toothgraph.data.loading import StepLoader, StepSampler
+from toothgraph.data.seeding import batch_seed
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.files import write_text
 from toothgraph.nn.model import ContrastiveNet, SegmentationNet
@@ -120,6 +121,11 @@ class Task(pl.LightningModule):
             optimizer, lambda step: rate_factor(self.config.schedule, step, self.steps)
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        config, trainer = self.config, self.trainer
+        number = trainer.global_step * config.accumulate + batch_idx % config.accumulate
+        torch.manual_seed(batch_seed(config.seed, number, trainer.global_rank))
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if self.trainer.global_step >= self.steps:
