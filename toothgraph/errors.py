@@ -24,5 +24,9 @@ class DataError(ToothgraphError):
     """A set of scans cannot serve the purpose asked of it."""
 
 
+class MemoryShortage(ToothgraphError):
+    """A scan, or all that a run reads, does not fit into memory."""
+
+
 class CheckpointError(ToothgraphError):
     """A model or checkpoint file is missing, damaged or of another kind."""

@@ -36,6 +36,8 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ToothgraphError as error:
             _fail(str(error))
+        except MemoryError:
+            _fail("not enough memory; raise --memory, if that was set")
         except BrokenPipeError:  # the reader of our output has gone, as `head` does: click ends quietly
             raise
         except OSError as error:  # a full disk, a folder that may not be written to

@@ -14,6 +14,7 @@ from toothgraph.cli.options import (
     choose_device,
     device_option,
     jaw_option,
+    memory_option,
     model_option,
     named_palette,
     numbering_option,
@@ -24,6 +25,7 @@ from toothgraph.cli.options import (
     unit_option,
 )
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
+from toothgraph.memory import named_shortage
 
 
 @click.command(short_help="Score a model on labelled scans.")
@@ -38,6 +40,7 @@ from toothgraph.errors import ConfigError, DataError, ToothgraphError
 @prediction_options
 @unit_option
 @device_option
+@memory_option
 def evaluate(
     scans: tuple[Path, ...],
     model: Path,
@@ -71,8 +74,8 @@ def evaluate(
     scored, failures = [], []
     for file in files:
         try:
-            scored.append(
-                score_file(
+            with named_shortage(file, "reduce the scan"):
+                found = score_file(
                     net,
                     file,
                     jaw=JAWS[jaw],
@@ -81,7 +84,7 @@ def evaluate(
                     numbering=numbering or "auto",
                     **steps,
                 )
-            )
+            scored.append(found)
         except ToothgraphError as error:
             failures.append({"file": str(file), "error": " ".join(str(error).split())})
             click.echo(f"Error: {failures[-1]['error']}", err=True)

@@ -11,6 +11,7 @@ import click
 
 from toothgraph.choices import MM_PER_UNIT, NUMBERINGS
 from toothgraph.errors import ConfigError, DataError
+from toothgraph.memory import bounded
 from toothgraph.weights import DEFAULT
 
 if TYPE_CHECKING:
@@ -48,6 +49,22 @@ model_option = click.option(
     type=PATH,
     default=DEFAULT,
     help="Run folder of finetune, or its model.safetensors.  [default: the weights in the package]",
+)
+
+
+def _bound_memory(ctx: click.Context, param: click.Parameter, value: float | None) -> None:
+    """Bound the memory of the process while the command runs."""
+    del param
+    ctx.with_resource(bounded(value))
+
+
+memory_option = click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GB",
+    callback=_bound_memory,
+    expose_value=False,
+    help="What the process may take.  [default: what the machine has]",
 )
 device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 
@@ -90,6 +107,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--precision", type=click.Choice(["32", "bf16", "16"]), help="Of the arithmetic."),
         click.option("--checkpoint-every", type=int, metavar="STEPS", help="Steps between checkpoints."),
         click.option("--validate-every", type=int, metavar="STEPS", help="Steps between validations."),
+        memory_option,
         unit_option,
     ]
     for option in reversed(options):

@@ -14,12 +14,14 @@ from toothgraph.cli.options import (
     choose_device,
     device_option,
     jaw_option,
+    memory_option,
     model_option,
     prediction_options,
     scans_argument,
     unit_option,
 )
 from toothgraph.errors import ConfigError, ToothgraphError
+from toothgraph.memory import named_shortage
 
 
 @click.command(short_help="Label scans.")
@@ -40,6 +42,7 @@ from toothgraph.errors import ConfigError, ToothgraphError
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
 @click.option("--report", is_flag=True, help="Also write a page to look at, a picture, and a table of the teeth.")
 @device_option
+@memory_option
 def predict(
     scans: tuple[Path, ...],
     model: Path,
@@ -80,8 +83,9 @@ def predict(
     for file, name in zip(files, names, strict=True):
         try:
             refuse_overwriting(file, out)
-            mesh = read_mesh(file, unit=unit or "mm")
-            found = segment(mesh, net, JAWS[jaw], **steps)
+            with named_shortage(file, "reduce the scan"):
+                mesh = read_mesh(file, unit=unit or "mm")
+                found = segment(mesh, net, JAWS[jaw], **steps)
             written = found.write(out, name, formats or DEFAULT_FORMATS)
             labels = found.prediction.labels
             if report:

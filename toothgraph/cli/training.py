@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from toothgraph.memory import named_shortage
 from toothgraph.processes import first_rank
 from toothgraph.training.engine import Stopped
 
@@ -15,7 +16,8 @@ from toothgraph.training.engine import Stopped
 def train(out: Path, go: Callable[[], Path]) -> None:
     """Run a training and say where its result is; a stopped one exits with 130, as shells expect."""
     try:
-        model = go()
+        with named_shortage(out, "lower --batch or --faces, or set recompute = true under [net] in --config"):
+            model = go()
     except Stopped as stopped:
         click.echo(f"{stopped}; go on with the same command and --resume", err=True)
         sys.exit(130)

@@ -12,6 +12,7 @@ from toothgraph.cli.options import (
     choose_device,
     device_option,
     jaw_option,
+    memory_option,
     model_option,
     named_palette,
     numbering_option,
@@ -19,6 +20,7 @@ from toothgraph.cli.options import (
     unit_option,
 )
 from toothgraph.errors import ConfigError
+from toothgraph.memory import named_shortage
 
 
 @click.command(short_help="Show a scan, as a page or a picture.")
@@ -31,6 +33,7 @@ from toothgraph.errors import ConfigError
 @jaw_option
 @unit_option
 @device_option
+@memory_option
 def view(
     scan: Path,
     out: Path,
@@ -57,16 +60,17 @@ def view(
         raise ConfigError(f"{out}: expected a name that ends in .html or .png")
     if out.exists() and out.samefile(scan):
         raise ConfigError(f"{out}: is the scan itself; choose another --out")
-    mesh = read_scan(
-        scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], numbering=numbering or "auto"
-    )
-    labels, confidence, truth = mesh.labels, None, None
-    if predicted or labels is None:
-        net, _ = load_segmentation(model)
-        result = predict_mesh(net.to(choose_device(device)), mesh, mesh.jaw)
-        labels, confidence, truth = result.labels, result.confidence, mesh.labels
-    if out.suffix.lower() == ".png":
-        render(out, mesh, labels, title=mesh.scan_id)
-    else:
-        write_page(out, mesh, labels, confidence=confidence, truth=truth)
+    with named_shortage(scan, "reduce the scan"):
+        mesh = read_scan(
+            scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], numbering=numbering or "auto"
+        )
+        labels, confidence, truth = mesh.labels, None, None
+        if predicted or labels is None:
+            net, _ = load_segmentation(model)
+            result = predict_mesh(net.to(choose_device(device)), mesh, mesh.jaw)
+            labels, confidence, truth = result.labels, result.confidence, mesh.labels
+        if out.suffix.lower() == ".png":
+            render(out, mesh, labels, title=mesh.scan_id)
+        else:
+            write_page(out, mesh, labels, confidence=confidence, truth=truth)
     click.echo(f"{mesh.scan_id} -> {out}")

@@ -14,9 +14,10 @@ from torch_geometric.data import Data
 
 from toothgraph.data.seeding import sample_rng
 from toothgraph.data.split import patient_of
-from toothgraph.errors import DataError, ToothgraphError
+from toothgraph.errors import DataError, MemoryShortage, ToothgraphError
 from toothgraph.graph.build import surface_centre
 from toothgraph.graph.spec import GraphSpec, scan_graph
+from toothgraph.memory import named_shortage
 from toothgraph.mesh.base import with_base
 from toothgraph.mesh.frame import turned, upright_rotation
 from toothgraph.mesh.labels import find_scans, read_scan
@@ -128,6 +129,7 @@ def read_scans(
 
     Raises:
         DataError: if no scan can be used, or two share a name.
+        MemoryShortage: if there is not enough for all of them.
     """
     files = find_scans(list(paths))
     names = scan_names(files)
@@ -135,12 +137,15 @@ def read_scans(
     scans = []
     for path in progress(list(wanted)):
         try:
-            if labels:
-                mesh = read_scan(path, unit=unit, palette=palette, numbering=numbering)
-            else:
-                mesh = read_mesh(path, unit=unit)
-            mesh = replace(mesh, scan_id=wanted[path])
-            scans.append(prepare_scan(mesh, spec, variants, seed, bases))
+            with named_shortage(path, "prepare the scans (toothgraph prepare), which keeps them on disk"):
+                if labels:
+                    mesh = read_scan(path, unit=unit, palette=palette, numbering=numbering)
+                else:
+                    mesh = read_mesh(path, unit=unit)
+                mesh = replace(mesh, scan_id=wanted[path])
+                scans.append(prepare_scan(mesh, spec, variants, seed, bases))
+        except MemoryShortage:  # no fault of the scan alone: those that follow would be left out as well
+            raise
         except ToothgraphError as error:
             _log.warning("left out: %s", error)
     if not scans:
