@@ -353,7 +353,11 @@ def main() -> None:
     if (RESULTS / "default_weights.json").exists():
         pages[DOCS / "model_card.md"] = model_card(read_result("default_weights"))
     if (RESULTS / "fuzz.json").exists():
-        pages[DOCS / "reliability.md"] = reliability_page(read_result("fuzz"), facts_line)
+        pages[DOCS / "reliability.md"] = reliability_page(
+            read_result("fuzz"),
+            read_result("many_scans") if (RESULTS / "many_scans.json").exists() else None,
+            facts_line,
+        )
     for file, page in pages.items():
         write_text(file, page)
         print(file)

@@ -1,8 +1,9 @@
-"""Render docs/reliability.md from benchmarks/results/fuzz.json; see render.py."""
+"""Render docs/reliability.md from benchmarks/results/fuzz.json and many_scans.json; see render.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from render_speed import table
@@ -21,6 +22,10 @@ FAULTS = [
      "tests/integration/test_bad_input.py"),
     ("the run folder may not be written to, or is a file", "refused in one line before any work",
      "tests/integration/test_bad_input.py"),
+    ("the disk is full", "one line names the file; what was there stays whole, and the run goes on once there is room",
+     "tests/integration/test_full_disk.py"),
+    ("a scan does not fit into memory", "one line with the limit and the option that sets it; `predict` goes on, "
+     "training stops before it begins", "tests/test_memory.py"),
     ("one scan of many is empty, cut short, or has labels that do not fit",
      "`prepare` lists it in `quarantine.csv`, training leaves it out with a warning, `predict` exits with 1 at the end",
      "tests/data/test_prepare.py"),
@@ -31,11 +36,68 @@ FAULTS = [
     ("a prepared scan is cut short", "it is named; `prepare` makes it again", "tests/data/test_prepare.py"),
     ("a VTK file that brings the reader down, hangs it, or claims four billion points", "one line names the file",
      "tests/mesh/test_vtk_files.py"),
+    ("a 3MF that unpacks to more than 1 GB", "refused", "tests/mesh/test_scene_files.py"),
     ("a scan's id in a list or manifest that leads out of the folder", "refused", "tests/data/test_prepare.py"),
+    ("text, JSON and options of any content, by hypothesis", "read or refused in one line", "tests/test_properties.py"),
 ]  # fmt: skip
 
 
-def reliability_page(content: dict[str, Any], facts_line: Callable[[dict[str, Any]], str]) -> str:
+def many_section(content: dict[str, Any], facts_line: Callable[[dict[str, Any]], str]) -> str:
+    """The section on thousands of scans."""
+    once, reading = content["prepare"], content["reading"]
+    marks = [{"scans": 0, "seconds": 0.0}, *once["marks"]]
+    growth = [
+        [f"{mark['scans']:,}", f"{mark['seconds']:.0f}",
+         f"{(mark['scans'] - before['scans']) / (mark['seconds'] - before['seconds']):.2f}"]
+        for before, mark in pairwise(marks)
+    ]  # fmt: skip
+    training = [
+        [f"{int(size):,}", *(f"{row[key] / 1e6:,.0f}" for key in ("peak_bytes", "largest_process_bytes")),
+         f"{row['seconds_per_step']:.2f}"]
+        for size, row in content["training"].items()
+    ]  # fmt: skip
+    rates = [
+        [what, *(f"{reading[f'{key}_{cache}']:.0f}" for cache in ("cold", "warm"))]
+        for key, what in (("read", "a graph is read"), ("drawn", "two views are read and drawn"))
+    ]
+    step = list(content["training"].values())[-1]["seconds_per_step"]
+    found = "exactly these" if content["exactly"] else "NOT exactly these"
+    same = "is the same, byte for byte" if content["same_bytes"] else "is NOT the same"
+    return f"""## Many scans
+
+`benchmarks/many_scans.py`: {content["scans"]:,} synthetic scans of {content["faces"]:,} faces,
+{content["damaged"]} of them damaged in {len(content["reasons"])} ways. {facts_line(content["facts"])}
+
+`toothgraph prepare` with {content["workers"]} processes and {content["tessellations"]} tessellation(s) per scan took
+{once["seconds"]:.0f} s and at most {once["peak_bytes"] / 1e6:,.0f} MB in all its processes together,
+{once["largest_process_bytes"] / 1e6:,.0f} MB in the largest; the graphs take {once["bytes"] / 1e6:,.0f} MB on disk.
+Started again, with nothing to do but to look at every file, it took {once["again_seconds"]:.0f} s. It named
+{content["named"]} scans in `quarantine.csv`, {found}:
+
+{table(["damage", "reason given, without the folder's name"], [[way, why] for way, why in content["reasons"].items()])}
+
+Killed (`kill -9`) when {", ".join(f"{number:,}" for number in content["killed_at"])} scans were done with, and started
+again each time, the folder {same}.
+
+The first tenth has the start of the processes in it:
+
+{table(["scans", "s", "scans per s since the line before"], growth)}
+
+Pre-training from the folder, {content["steps"]} steps of 2 scans on the CPU with one process that draws samples:
+
+{table(["scans", "peak of all processes, MB", "of the largest, MB", "s per step"], training)}
+
+Scans per second in one such process, with the files not in the system's cache and in it. The CPU takes
+{2 / step:.1f} scans per second in a step, so that it never waits; for a GPU that takes S scans per second, `--workers`
+must be S over the rate below.
+
+{table(["", "cold", "warm"], rates)}
+"""
+
+
+def reliability_page(
+    content: dict[str, Any], many: dict[str, Any] | None, facts_line: Callable[[dict[str, Any]], str]
+) -> str:
     """docs/reliability.md."""
     rows = content["rows"]
     lines = [
@@ -53,7 +115,8 @@ Rendered by `benchmarks/render.py`.
 `tests/fuzz/fuzz.py` mutates valid files of every kind that is read: bytes flipped, cut, repeated and spliced, numbers
 replaced by extreme ones. Each input is read in a process with bounded time and memory. A finding is an exception that
 is not one of ours, an end of the process, a hang, or memory beyond the bound. VTK files are read in a process of their
-own, which may die: that is one error line. {total:,} inputs, seed {content["seed"]}. {facts_line(content["facts"])}
+own, which may die: that is one error line. `tests/fuzz/guided.py` does the same led by what code an input reaches,
+with atheris. {total:,} inputs, seed {content["seed"]}. {facts_line(content["facts"])}
 
 {table(["kind of file", "inputs", "read", "refused", "died alone", "kinds of findings"], lines)}
 
@@ -64,4 +127,4 @@ bytes.
 ## Faults injected
 
 {table(["fault", "what happens", "shown by"], faults)}
-"""
+""" + (f"\n{many_section(many, facts_line)}" if many else "")

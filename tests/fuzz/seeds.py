@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import trimesh
 from safetensors.torch import save
 
 from toothgraph.data.prepared import Header, load_scan, save_scan
@@ -138,6 +139,7 @@ def targets(folder: Path) -> dict[str, Target]:
     def made(name: str) -> bytes:
         return (folder / name).read_bytes()
 
+    scene = trimesh.Trimesh(arch.vertices, arch.faces, process=False)
     model = save({"w": torch.zeros(4)}, {"toothgraph": json.dumps(MODEL)})
     return {
         "stl": Target("x.stl", [made("x.stl"), text["stl"]], read_surface),
@@ -146,6 +148,8 @@ def targets(folder: Path) -> dict[str, Target]:
         "off": Target("x.off", [text["off"], text["coff"]], read_surface),
         "vtp": Target("x.vtp", [made("x.vtp")], read_vtk, own_process=True),
         "vtk": Target("x.vtk", [made("x.vtk")], read_vtk, own_process=True),
+        "glb": Target("x.glb", [scene.export(file_type="glb")], read_surface),
+        "3mf": Target("x.3mf", [scene.export(file_type="3mf")], read_surface),
         "labels txt": Target("x.txt", [made("x.txt")], read_beside),
         "labels json": Target("x.json", [made("x.json")], read_beside),
         "palette": Target("p.json", [json.dumps(PALETTE).encode()], lambda path: load_palette(f"{path}:p")),

@@ -54,3 +54,10 @@ def test_without_trimesh_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "trimesh", None)
     with pytest.raises(MeshError, match=r"toothgraph\[scene\]"):
         read_mesh(tmp_path / "x.glb")
+
+
+def test_a_3mf_that_unpacks_to_too_much_is_refused(arch: Mesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path / "x_lower.3mf", arch)
+    monkeypatch.setattr("toothgraph.mesh.scene_files.UNPACKED", 1000)
+    with pytest.raises(MeshError, match=r"unpacks to .* GB, more than the limit"):
+        read_mesh(file)

@@ -18,7 +18,7 @@ from typing import Any
 import toothgraph
 from toothgraph.data.folder import bad_file, open_folder, read_bad, remove_leftovers, scan_file, write_lists
 from toothgraph.data.prepared import FORMAT, Header, read_header, save_scan
-from toothgraph.data.scans import prepare_scan
+from toothgraph.data.scans import Scan, prepare_scan
 from toothgraph.data.sources import Source
 from toothgraph.errors import DataError, ToothgraphError
 from toothgraph.files import write_text
@@ -168,38 +168,44 @@ def _quarantine(out: Path, done: Done, options: PrepareOptions) -> None:
 
 
 def prepare_one(source: Source, out: Path, options: PrepareOptions) -> Done:
-    """Read, check and write one scan; whatever is wrong with it becomes its reason."""
+    """Read, check and write one scan; whatever is wrong with it becomes its reason.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # what takes too long ends with its process
     signal.alarm(options.seconds)
     try:
-        _check_size(source, options)
-        digest = source.digest()
-        mesh = read_scan(
-            source.path, unit=options.unit, palette=options.palette, jaw=source.jaw, numbering=options.numbering
-        )
-        mesh = replace(mesh, scan_id=source.scan_id)
-        scan = replace(
-            prepare_scan(mesh, options.graph, options.variants, options.seed, options.bases), patient=source.patient
-        )
-        header = Header(
-            source.scan_id, source.patient, str(source.path), digest, options.digest(), mesh.jaw, len(mesh.faces),
-            scan.labelled, len(scan.variants), toothgraph.__version__,
-        )  # fmt: skip
-        save_scan(scan_file(out, source.scan_id), scan, header)
-        bad_file(out, source.scan_id).unlink(missing_ok=True)
-        return Done(source, "made")
+        scan, header = _read(source, options)
     except ToothgraphError as error:
         return Done(source, "bad", " ".join(str(error).split()))
     except MemoryError:
         return Done(source, "bad", f"{source.path}: needs more than {options.memory:g} GB; raise --memory")
     except OSError as error:
-        if error.filename is not None and Path(error.filename).is_relative_to(out):
-            raise  # a full disk or a read-only folder is no fault of the scan
         return Done(source, "bad", f"{source.path}: cannot be read: {error.strerror or error}")
     except Exception as error:  # a defect of ours: it is named, and the other scans go on
         return Done(source, "bad", f"{source.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}")
     finally:
         signal.alarm(0)
+    save_scan(scan_file(out, source.scan_id), scan, header)  # a full disk is no fault of the scan
+    bad_file(out, source.scan_id).unlink(missing_ok=True)
+    return Done(source, "made")
+
+
+def _read(source: Source, options: PrepareOptions) -> tuple[Scan, Header]:
+    """A scan's graphs, and what is to be known of it."""
+    _check_size(source, options)
+    digest = source.digest()
+    mesh = read_scan(
+        source.path, unit=options.unit, palette=options.palette, jaw=source.jaw, numbering=options.numbering
+    )
+    mesh = replace(mesh, scan_id=source.scan_id)
+    scan = prepare_scan(mesh, options.graph, options.variants, options.seed, options.bases)
+    header = Header(
+        source.scan_id, source.patient, str(source.path), digest, options.digest(), mesh.jaw, len(mesh.faces),
+        scan.labelled, len(scan.variants), toothgraph.__version__,
+    )  # fmt: skip
+    return replace(scan, patient=source.patient), header
 
 
 def _check_size(source: Source, options: PrepareOptions) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from toothgraph.errors import MeshError
 from toothgraph.mesh.stored import Stored, stack_polygons
+
+UNPACKED = 1_000_000_000  # bytes that the parts of a 3MF may have together
 
 
 def read_scene(path: Path) -> Stored:
@@ -23,8 +26,11 @@ def read_scene(path: Path) -> Stored:
             f"{path}: reading {path.suffix[1:].upper()} needs the extra scene: pip install 'toothgraph[scene]'"
         ) from error
     try:
+        _check_unpacked(path)
         scene = trimesh.load_scene(path, process=False)
         parts = [part for part in scene.dump() if isinstance(part, trimesh.Trimesh)]
+    except MeshError:
+        raise
     except Exception as error:  # whatever a parser of untrusted bytes may raise: the scan is refused, with the cause
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         raise MeshError(f"{path}: cannot be read as {path.suffix[1:].upper()}: {cause}") from error
@@ -32,6 +38,16 @@ def read_scene(path: Path) -> Stored:
     vertices = np.concatenate([np.zeros((0, 3)), *(np.asarray(part.vertices, dtype=float) for part in parts)])
     faces = [np.asarray(part.faces) + start for part, start in zip(parts, first, strict=False)]
     return Stored(vertices, stack_polygons(faces), _colours(parts))
+
+
+def _check_unpacked(path: Path) -> None:
+    """A 3MF is a zip archive, of which a few bytes can unpack to any number."""
+    if path.suffix.lower() != ".3mf":
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > UNPACKED:
+        raise MeshError(f"{path}: unpacks to {size / 1e9:.3g} GB, more than the limit of {UNPACKED / 1e9:g} GB")
 
 
 def _colours(parts: list) -> dict[str, np.ndarray]:
