@@ -1,9 +1,9 @@
 """Two thousand scans, a twentieth of them damaged: preparing them, stopping in between, training on them.
 
-    python benchmarks/many_scans.py FOLDER
+    python benchmarks/many_scans.py FOLDER [--parts prepare training reading]
 
-FOLDER takes some GB and can be deleted afterwards. What is there of an earlier run is used again, but for the prepared
-folders.
+FOLDER takes some GB and can be deleted afterwards. Parts can be measured one at a time, `prepare` first; each says
+when and where it was.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from toothgraph.files import write_text
 from toothgraph.training.config import PRETRAIN_PRESETS
 
 INTERRUPTIONS = 5
+SEEDS = 3  # trainings of each size: the largest of a few views decides the peak
 TOOTHGRAPH = [sys.executable, "-m", "toothgraph"]
 
 
@@ -174,12 +175,12 @@ def part(folder: Path, out: Path, scans: int) -> Path:
     return out
 
 
-def trained(folder: Path, out: Path, options: argparse.Namespace) -> dict[str, Any]:
+def trained(folder: Path, out: Path, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Memory and steps of a short pre-training."""
     shutil.rmtree(out, ignore_errors=True)
     measured = Watched(
         "pretrain", folder, "--split", folder / "split.json", "--out", out, "--steps", options.steps, "--workers", 1,
-        "--device", "cpu",
+        "--device", "cpu", "--seed", seed,
     ).finish()  # fmt: skip
     with (out / "metrics.csv").open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["train_loss"]]
@@ -212,10 +213,55 @@ def reading(folder: Path, draws: int) -> dict[str, float]:
     return found
 
 
+def measure_prepare(options: argparse.Namespace) -> dict[str, Any]:
+    """Preparing a tree with damage, at one go and with interruptions."""
+    tree, once, stopped = (options.folder / name for name in ("tree", "once", "stopped"))
+    for folder in (tree, once, stopped):
+        shutil.rmtree(folder, ignore_errors=True)
+    damaged = write_tree(tree, options.scans, options.faces, options.seed)
+    measured = prepared_once(tree, once, options)
+    reasons = quarantined(once)
+    example = {way: next((name for name, known in damaged.items() if known == way), None) for way in DAMAGES}
+    return {
+        **{name: getattr(options, name) for name in ("scans", "faces", "tessellations", "workers", "seed")},
+        **measured,
+        "damaged": len(damaged),
+        "named": len(reasons),
+        "exactly": set(reasons) == set(damaged),
+        "reasons": {
+            way: reasons.get(name, "not named").replace(str(tree), "") for way, name in example.items() if name
+        },
+        "killed_at": interrupted(tree, stopped, options),
+        "same_bytes": digest(once) == digest(stopped),
+    }
+
+
+def measure_training(options: argparse.Namespace) -> dict[str, Any]:
+    """Memory of trainings on few and on all scans."""
+    once = options.folder / "once"
+    good = len(read_prepared(once))
+    sizes = {size: part(once, options.folder / f"part{size}", size) for size in (min(options.few, good), good)}
+    runs = [
+        {"scans": size, "run_seed": seed, **trained(folder, options.folder / "run", seed, options)}
+        for seed in range(SEEDS)
+        for size, folder in sizes.items()
+    ]
+    return {"steps": options.steps, "batch": PRETRAIN_PRESETS["default"].batch, "runs": runs}
+
+
+def measure_reading(options: argparse.Namespace) -> dict[str, Any]:
+    """How fast scans come from disk."""
+    return {"draws": options.draws, **reading(options.folder / "once", options.draws)}
+
+
+PARTS = {"prepare": measure_prepare, "training": measure_training, "reading": measure_reading}
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Measure and write."""
+    """Measure and write, part by part."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--scans", type=int, default=2000)
     parser.add_argument("--faces", type=int, default=16_000)
     parser.add_argument("--few", type=int, default=200, help="scans of the smaller training")
@@ -226,32 +272,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE / "results" / "many_scans.json")
     options = parser.parse_args(argv)
-    tree, once, stopped = (options.folder / name for name in ("tree", "once", "stopped"))
-    damaged = write_tree(tree, options.scans, options.faces, options.seed)
-    for folder in (once, stopped):
-        shutil.rmtree(folder, ignore_errors=True)
-    content: dict[str, Any] = {
-        **{name: getattr(options, name) for name in ("scans", "faces", "tessellations", "workers", "steps", "seed")},
-        "facts": provenance.facts(),
-        "prepare": prepared_once(tree, once, options),
-    }
-    reasons = quarantined(once)
-    content["damaged"], content["named"] = len(damaged), len(reasons)
-    content["exactly"] = set(reasons) == set(damaged)
-    example = {way: next((name for name, known in damaged.items() if known == way), None) for way in DAMAGES}
-    content["reasons"] = {
-        way: reasons.get(name, "not named").replace(str(tree), "") for way, name in example.items() if name
-    }
-    content["killed_at"] = interrupted(tree, stopped, options)
-    content["same_bytes"] = digest(once) == digest(stopped)
-    good = options.scans - len(damaged)
-    content["training"] = {
-        str(size): trained(part(once, options.folder / f"part{size}", size), options.folder / f"run{size}", options)
-        for size in (min(options.few, good), good)
-    }
-    content["reading"] = reading(once, min(options.draws, good))
-    write_text(options.out, json.dumps(content, indent=1) + "\n")
-    print(json.dumps(content, indent=1))
+    for name in options.parts:
+        found = {"facts": provenance.facts(), **PARTS[name](options)}
+        content = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+        write_text(options.out, json.dumps({**content, name: found}, indent=1) + "\n")
+        print(name, json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

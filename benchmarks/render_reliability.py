@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 from render_speed import table
@@ -44,55 +45,63 @@ FAULTS = [
 
 def many_section(content: dict[str, Any], facts_line: Callable[[dict[str, Any]], str]) -> str:
     """The section on thousands of scans."""
-    once, reading = content["prepare"], content["reading"]
-    marks = [{"scans": 0, "seconds": 0.0}, *once["marks"]]
+    made, training, reading = content["prepare"], content["training"], content["reading"]
+    marks = [{"scans": 0, "seconds": 0.0}, *made["marks"]]
     growth = [
         [f"{mark['scans']:,}", f"{mark['seconds']:.0f}",
-         f"{(mark['scans'] - before['scans']) / (mark['seconds'] - before['seconds']):.2f}"]
+         f"{(mark['scans'] - before['scans']) / (mark['seconds'] - before['seconds']):.1f}"]
         for before, mark in pairwise(marks)
     ]  # fmt: skip
-    training = [
-        [f"{int(size):,}", *(f"{row[key] / 1e6:,.0f}" for key in ("peak_bytes", "largest_process_bytes")),
-         f"{row['seconds_per_step']:.2f}"]
-        for size, row in content["training"].items()
-    ]  # fmt: skip
+    peaks: dict[int, list[dict[str, Any]]] = {}
+    for run in training["runs"]:
+        peaks.setdefault(run["scans"], []).append(run)
+    rows = [
+        [f"{size:,}", *(ranged([run[key] / 1e6 for run in runs]) for key in ("peak_bytes", "largest_process_bytes"))]
+        for size, runs in peaks.items()
+    ]
     rates = [
         [what, *(f"{reading[f'{key}_{cache}']:.0f}" for cache in ("cold", "warm"))]
         for key, what in (("read", "a graph is read"), ("drawn", "two views are read and drawn"))
     ]
-    step = list(content["training"].values())[-1]["seconds_per_step"]
-    found = "exactly these" if content["exactly"] else "NOT exactly these"
-    same = "is the same, byte for byte" if content["same_bytes"] else "is NOT the same"
+    pace = training["batch"] / median(run["seconds_per_step"] for run in training["runs"])
+    found = "exactly these" if made["exactly"] else "NOT exactly these"
+    same = "is the same, byte for byte" if made["same_bytes"] else "is NOT the same"
     return f"""## Many scans
 
-`benchmarks/many_scans.py`: {content["scans"]:,} synthetic scans of {content["faces"]:,} faces,
-{content["damaged"]} of them damaged in {len(content["reasons"])} ways. {facts_line(content["facts"])}
+`benchmarks/many_scans.py`: {made["scans"]:,} synthetic scans of {made["faces"]:,} faces, {made["damaged"]} of them
+damaged in {len(made["reasons"])} ways. {facts_line(made["facts"])}
 
-`toothgraph prepare` with {content["workers"]} processes and {content["tessellations"]} tessellation(s) per scan took
-{once["seconds"]:.0f} s and at most {once["peak_bytes"] / 1e6:,.0f} MB in all its processes together,
-{once["largest_process_bytes"] / 1e6:,.0f} MB in the largest; the graphs take {once["bytes"] / 1e6:,.0f} MB on disk.
-Started again, with nothing to do but to look at every file, it took {once["again_seconds"]:.0f} s. It named
-{content["named"]} scans in `quarantine.csv`, {found}:
+`toothgraph prepare` with {made["workers"]} processes and {made["tessellations"]} tessellation(s) per scan took
+{made["seconds"]:.0f} s and at most {made["peak_bytes"] / 1e6:,.0f} MB in all its processes together,
+{made["largest_process_bytes"] / 1e6:,.0f} MB in the largest; the graphs take {made["bytes"] / 1e6:,.0f} MB on disk.
+Started again, with nothing to do but to look at every file, it took {made["again_seconds"]:.0f} s. It named
+{made["named"]} scans in `quarantine.csv`, {found}:
 
-{table(["damage", "reason given, without the folder's name"], [[way, why] for way, why in content["reasons"].items()])}
+{table(["damage", "reason given, without the folder's name"], [[way, why] for way, why in made["reasons"].items()])}
 
-Killed (`kill -9`) when {", ".join(f"{number:,}" for number in content["killed_at"])} scans were done with, and started
+Killed (`kill -9`) when {", ".join(f"{number:,}" for number in made["killed_at"])} scans were done with, and started
 again each time, the folder {same}.
 
-The first tenth has the start of the processes in it:
+The first line has the start of the processes in it:
 
 {table(["scans", "s", "scans per s since the line before"], growth)}
 
-Pre-training from the folder, {content["steps"]} steps of 2 scans on the CPU with one process that draws samples:
+Pre-training from the folder: {training["steps"]} steps of {training["batch"]} scans on the CPU, one process that draws
+samples; median of {len(training["runs"]) // len(peaks)} seeds, and range. {facts_line(training["facts"])}
 
-{table(["scans", "peak of all processes, MB", "of the largest, MB", "s per step"], training)}
+{table(["scans", "peak of all processes, MB", "of the largest, MB"], rows)}
 
-Scans per second in one such process, with the files not in the system's cache and in it. The CPU takes
-{2 / step:.1f} scans per second in a step, so that it never waits; for a GPU that takes S scans per second, `--workers`
-must be S over the rate below.
+Scans per second in one process, with the files not in the system's cache and in it. The CPU took {pace:.1f} scans per
+second in the steps above, so it never waits; a GPU that takes S scans per second needs S over the lower rate as
+`--workers`. {facts_line(reading["facts"])}
 
 {table(["", "cold", "warm"], rates)}
 """
+
+
+def ranged(values: list[float]) -> str:
+    """Median and range."""
+    return f"{median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
 
 
 def reliability_page(
