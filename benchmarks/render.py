@@ -15,7 +15,7 @@ from ablation import RESULTS as ABLATION
 from label_efficiency import RESULTS as STUDY
 from render_reliability import reliability_page
 from render_speed import speed_page, table
-from render_study import Row, ablation_table, draw_curve, has_pair, rates_table, studies, study_table
+from render_study import Row, ablation_table, draw_curve, has_pair, rates_table, studies, study_table, verdict
 from study import read_rows
 
 from toothgraph import weights
@@ -135,7 +135,7 @@ over the patients (10,000 draws).
             IMAGES.mkdir(exist_ok=True)
             name = f"label_efficiency-{protocol}-{dataset}-{recipe}-{steps}-{faces}"
             draw_curve(own, f"{dataset}, {protocol} protocol", [IMAGES / f"{name}.png", IMAGES / f"{name}.svg"])
-            curve = f"![`miou` by share of labels](images/{name}.png)"
+            curve = f"![`miou` by share of labels](images/{name}.png)\n\n{verdict(own)}"
         minutes = sum(row["minutes"] for row in own)
         last = max(own, key=lambda row: row["facts"]["date"])
         parts.append(f"""### {protocol} protocol: {dataset}, {steps} steps, graphs of {faces} faces, recipe {recipe}
@@ -145,6 +145,10 @@ over the patients (10,000 draws).
 {study_table(own)}
 
 {curve}
+
+The same with numbers aside: `miou_matched`, each true tooth against the predicted one that overlaps it most.
+
+{study_table(own, "miou_matched")}
 
 Where several learning rates were tried, the table shows the one with most runs, then with the best `miou` on these
 patients; all of them:

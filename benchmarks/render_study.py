@@ -63,26 +63,26 @@ def per_patient(rows: list[Row], score: str = "miou") -> dict[str, float]:
     return {patient: float(np.mean(own)) for patient, own in sorted(values.items())}
 
 
-def paired_interval(rows: list[Row], base: list[Row]) -> tuple[float, float, float]:
+def paired_interval(rows: list[Row], base: list[Row], score: str = "miou") -> tuple[float, float, float]:
     """Mean difference over patients, and its 95 % interval by a bootstrap over patients, of the seeds both have."""
     seeds = {row["seed"] for row in rows} & {row["seed"] for row in base}
-    ours, theirs = (per_patient([row for row in side if row["seed"] in seeds]) for side in (rows, base))
+    ours, theirs = (per_patient([row for row in side if row["seed"] in seeds], score) for side in (rows, base))
     difference = np.array([ours[patient] - theirs[patient] for patient in ours])
     draws = np.random.default_rng(0).integers(len(difference), size=(DRAWS, len(difference)))
     low, high = np.quantile(difference[draws].mean(axis=1), [0.025, 0.975])
     return float(difference.mean()), float(low), float(high)
 
 
-def spread(rows: list[Row]) -> str:
+def spread(rows: list[Row], score: str = "miou") -> str:
     """Mean over seeds, with the smallest and largest."""
-    values = [row["scores"]["miou"] for row in rows]
+    values = [row["scores"][score] for row in rows]
     if not values:
         return "–"
     ends = f" ({min(values):.3f} to {max(values):.3f})" if len(values) > 1 else ""
     return f"{np.mean(values):.3f}{ends}"
 
 
-def study_table(rows: list[Row]) -> str:
+def study_table(rows: list[Row], score: str = "miou") -> str:
     """One line per fraction; what pre-training gains over scratch is paired by patient."""
     found = cells(rows)
     there = [init for init in TITLES if any(name == init for name, _ in found)]
@@ -96,19 +96,33 @@ def study_table(rows: list[Row]) -> str:
     lines = []
     for fraction in sorted({fraction for _, fraction in found}):
         own = {init: found.get((init, fraction), []) for init in there}
-        gains = [gain_over(own["scratch"], own[init]) if "scratch" in own else "–" for init in there[1:]]
+        gains = [gain_over(own["scratch"], own[init], score) if "scratch" in own else "–" for init in there[1:]]
         patients = next(row["patients"] for init in there for row in own[init])
         seeds = ", ".join(str(len(own[init])) for init in there)
-        lines.append([f"{fraction} %", str(patients), *(spread(own[init]) for init in there), *gains, seeds])
+        lines.append([f"{fraction} %", str(patients), *(spread(own[init], score) for init in there), *gains, seeds])
     return table(head, lines)
 
 
-def gain_over(base: list[Row], rows: list[Row]) -> str:
+def gain_over(base: list[Row], rows: list[Row], score: str = "miou") -> str:
     """The mean gain in points with its interval, of the seeds that both have."""
     if not {row["seed"] for row in base} & {row["seed"] for row in rows}:
         return "–"
-    mean, low, high = paired_interval(rows, base)
+    mean, low, high = paired_interval(rows, base, score)
     return f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+
+
+def verdict(rows: list[Row], least: float = 0.03) -> str:
+    """Whether pre-training is worth what the paper says, as far as these rows can tell."""
+    found = cells(rows)
+    gains = {
+        fraction: paired_interval(found["pretrained", fraction], own)[0]
+        for (init, fraction), own in sorted(found.items())
+        if init == "scratch" and {row["seed"] for row in own} & {row["seed"] for row in found["pretrained", fraction]}
+    }
+    wanted = {fraction: least if fraction in (10, 20) else 0.0 for fraction in gains}
+    short = [f"{fraction} % ({100 * gain:+.1f})" for fraction, gain in gains.items() if gain < wanted[fraction]]
+    claim = "That pre-training gains `miou` at every share of labels, and 3 points at 10 and 20 %,"
+    return f"{claim} is NOT shown here: {', '.join(short)}." if short else f"{claim} holds for the shares above."
 
 
 def rates_table(rows: list[Row]) -> str:

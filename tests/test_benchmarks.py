@@ -246,6 +246,8 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
         render.study_table(rows)
     )
     assert "| scratch | 10 % | 0.001 | 0.555 (0.550 to 0.560) | 2 |" in render.rates_table(rows)
+    assert render.verdict(rows).endswith("holds for the shares above.")
+    assert "NOT shown here: 10 % (+10.0)" in render.verdict(rows, least=0.2)
     files = [tmp_path / "curve.png", tmp_path / "curve.svg"]
     render.draw_curve(rows, "title", files)
     before = [file.read_bytes() for file in files]
