@@ -146,7 +146,7 @@ over the patients (10,000 draws).
 
 {curve}
 
-The same with numbers aside: `miou_matched`, each true tooth against the predicted one that overlaps it most.
+The same with numbers aside: `miou_matched`, the predicted teeth renumbered, one to one, to fit best.
 
 {study_table(own, "miou_matched")}
 
