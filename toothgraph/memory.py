@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +16,13 @@ except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
 
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
-_GPU = Path("/dev/nvidiactl")  # its driver maps far more than there is
+_GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-gpu")  # whose drivers map far more than there is
 _SAID = ("not enough memory", "can't allocate memory", "out of memory")  # by torch, in a RuntimeError
 
 
 def of_machine() -> float | None:
     """GB that this machine, or the container, has; None where that is not known or a GPU's driver is at work."""
-    if resource is None or _GPU.exists():
+    if not sys.platform.startswith("linux") or any(Path(gpu).exists() for gpu in _GPUS):
         return None
     found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     limit = _CGROUP.read_text().strip() if _CGROUP.exists() else "max"

@@ -64,7 +64,7 @@ memory_option = click.option(
     metavar="GB",
     callback=_bound_memory,
     expose_value=False,
-    help="What the process may take.  [default: what the machine has]",
+    help="What the process may take.  [default: what the machine has; no bound beside a GPU]",
 )
 device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 
