@@ -63,8 +63,8 @@ def many_section(content: dict[str, Any], facts_line: Callable[[dict[str, Any]],
         [what, *(f"{reading[f'{key}_{cache}']:.0f}" for cache in ("cold", "warm"))]
         for key, what in (("read", "a graph is read"), ("drawn", "two views are read and drawn"))
     ]
-    pace = training["batch"] / median(run["seconds_per_step"] for run in training["runs"])
-    found = "exactly these" if made["exactly"] else "NOT exactly these"
+    pace = training["batch"] / min(run["seconds_per_step"] for run in training["runs"])
+    found = "exactly the damaged ones" if made["exactly"] else "NOT exactly the damaged ones"
     same = "is the same, byte for byte" if made["same_bytes"] else "is NOT the same"
     return f"""## Many scans
 
@@ -75,7 +75,7 @@ damaged in {len(made["reasons"])} ways. {facts_line(made["facts"])}
 {made["seconds"]:.0f} s and at most {made["peak_bytes"] / 1e6:,.0f} MB in all its processes together,
 {made["largest_process_bytes"] / 1e6:,.0f} MB in the largest; the graphs take {made["bytes"] / 1e6:,.0f} MB on disk.
 Started again, with nothing to do but to look at every file, it took {made["again_seconds"]:.0f} s. It named
-{made["named"]} scans in `quarantine.csv`, {found}:
+{made["named"]} scans in `quarantine.csv`, {found}. One of each way:
 
 {table(["damage", "reason given, without the folder's name"], [[way, why] for way, why in made["reasons"].items()])}
 
@@ -91,9 +91,9 @@ samples; median of {len(training["runs"]) // len(peaks)} seeds, and range. {fact
 
 {table(["scans", "peak of all processes, MB", "of the largest, MB"], rows)}
 
-Scans per second in one process, with the files not in the system's cache and in it. The CPU took {pace:.1f} scans per
-second in the steps above, so it never waits; a GPU that takes S scans per second needs S over the lower rate as
-`--workers`. {facts_line(reading["facts"])}
+Scans per second in one process, with the files not in the system's cache and in it. The CPU took at best {pace:.1f}
+scans per second in the steps above, with other work on its cores, so it never waits; a GPU that takes S scans per
+second needs S over the lower rate as `--workers`. {facts_line(reading["facts"])}
 
 {table(["", "cold", "warm"], rates)}
 """
