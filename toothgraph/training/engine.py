@@ -148,7 +148,17 @@ class Task(pl.LightningModule):
         return self._loader(self._val, StepSampler(size, 1, self.config.seed + 1, size))
 
     def _loader(self, dataset: Dataset, sampler: StepSampler) -> StepLoader:
-        return StepLoader(dataset, batch_sampler=sampler, collate_fn=self._join, num_workers=self.config.workers)
+        return StepLoader(
+            dataset,
+            batch_sampler=sampler,
+            collate_fn=self._join,
+            num_workers=self.config.workers,
+            pin_memory=self.trainer.strategy.root_device.type == "cuda",
+        )
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        del dataloader_idx
+        return batch.to(device, non_blocking=True)  # from pinned memory, while the step before is computed
 
 
 def count_steps(config: TrainingConfig, num_scans: int) -> int:
