@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,12 @@ if TYPE_CHECKING:  # PyG takes seconds to import; tests of meshes do without
 
     from toothgraph.graph import GraphSpec
     from toothgraph.nn import SegmentationNet
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> None:
+    """Ctrl-C does what it does in a terminal, also where the tests run in the background and it is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -191,7 +191,9 @@ def test_killed_at_any_moment(arches, tiny_toml, tmp_path):
         subprocess.run([*command, str(out), "--resume"], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
     found, wanted = (load_file(out / "model.safetensors") for out in (run, whole))
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
-    assert table(run) == table(whole)
+    # A validation during which it was killed is not made up for.
+    assert [row for row in table(run) if row[1]] == [row for row in table(whole) if row[1]]
+    assert set(table(run)) <= set(table(whole))
 
 
 def step_of(run: Path) -> int:
