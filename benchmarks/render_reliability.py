@@ -11,7 +11,8 @@ from render_speed import table
 
 # What goes wrong, what happens then, and the test that shows it. Paths from the root of the repository.
 FAULTS = [
-    ("a training is killed (`kill -9`) at any moment, and started again", "it goes on to the same net, to the bit; a validation it was killed in is not made up for",
+    ("a training is killed (`kill -9`) at any moment, and started again",
+     "it goes on to the same net, to the bit; a validation it was killed in is not made up for",
      "tests/integration/test_resume.py"),
     ("Ctrl-C or SIGTERM in a training", "the step ends, `last.ckpt` is written, exit code 130",
      "tests/integration/test_resume.py"),
