@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from toothgraph.mesh.stl import write_stl
+from toothgraph.mesh.stl import read_stl, write_stl
 from toothgraph.mesh.synthetic.write import write_synthetic
 
-STL_HEAD = 80
-FACES_OFFSET = STL_HEAD + 4  # the number of faces stands before them
+STL_HEAD = 80  # bytes; the number of faces follows
 BASES = 40  # different arches; the others are copies of them, each moved and stretched another way
 
 
@@ -28,7 +27,7 @@ def _cut_short(stl: Path) -> None:
 
 def _claims_too_much(stl: Path) -> None:
     content = stl.read_bytes()
-    stl.write_bytes(content[:STL_HEAD] + struct.pack("<I", 4_000_000_000) + content[FACES_OFFSET:])
+    stl.write_bytes(content[:STL_HEAD] + struct.pack("<I", 4_000_000_000) + content[STL_HEAD + 4 :])
 
 
 def _no_numbers(stl: Path) -> None:
@@ -75,16 +74,9 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
 }
 
 
-def _corners(stl: Path) -> np.ndarray:
-    """[F, 3, 3] float32."""
-    record = np.dtype([("normal", "<3f4"), ("corners", "<9f4"), ("rest", "<u2")])
-    return np.fromfile(stl, record, offset=FACES_OFFSET)["corners"].reshape(-1, 3, 3)
-
-
 def _write(stl: Path, change: Callable[[np.ndarray], np.ndarray], source: Path | None = None) -> None:
-    corners = _corners(source or stl)
-    moved = change(corners.reshape(-1, 3).astype(np.float64))
-    write_stl(stl, moved, np.arange(len(moved)).reshape(-1, 3))
+    stored = read_stl(source or stl)
+    write_stl(stl, change(stored.vertices), stored.polygons)
 
 
 def write_tree(out: Path, scans: int, faces: int, seed: int, every: int = 20) -> dict[str, str]:

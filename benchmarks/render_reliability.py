@@ -12,7 +12,7 @@ from render_speed import table
 # What goes wrong, what happens then, and the test that shows it. Paths from the root of the repository.
 FAULTS = [
     ("a training is killed (`kill -9`) at any moment, and started again",
-     "it goes on to the same net, to the bit; a validation it was killed in is not made up for",
+     "it goes on to the same net and the same table, to the bit",
      "tests/integration/test_resume.py"),
     ("Ctrl-C or SIGTERM in a training", "the step ends, `last.ckpt` is written, exit code 130",
      "tests/integration/test_resume.py"),
@@ -57,7 +57,10 @@ def many_section(content: dict[str, Any], facts_line: Callable[[dict[str, Any]],
     for run in training["runs"]:
         peaks.setdefault(run["scans"], []).append(run)
     rows = [
-        [f"{size:,}", *(ranged([run[key] / 1e6 for run in runs]) for key in ("peak_bytes", "largest_process_bytes"))]
+        [
+            f"{size:,}",
+            *(median_and_range([run[key] / 1e6 for run in runs]) for key in ("peak_bytes", "largest_process_bytes")),
+        ]
         for size, runs in peaks.items()
     ]
     rates = [
@@ -100,7 +103,7 @@ second needs S over the lower rate as `--workers`. {facts_line(reading["facts"])
 """
 
 
-def ranged(values: list[float]) -> str:
+def median_and_range(values: list[float]) -> str:
     """Median and range."""
     return f"{median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
 

@@ -46,16 +46,22 @@ def bounded(gigabytes: float | None) -> Iterator[None]:
         yield
         return
     before = resource.getrlimit(resource.RLIMIT_DATA)
-    limits = [round(wanted * 1e9), *(limit for limit in before if limit != resource.RLIM_INFINITY)]
-    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))
+    set_limit(wanted)
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
+def set_limit(gigabytes: float) -> None:
+    """From now on this process gets no more memory than that, or than it was allowed before. POSIX."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    limits = [round(gigabytes * 1e9), *(limit for limit in before if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))
+
+
 @contextmanager
-def named_shortage(what: object, advice: str) -> Iterator[None]:
+def named_shortage(what: object, advice: str = "reduce the scan") -> Iterator[None]:
     """Turn a lack of memory into one line.
 
     Args:
@@ -74,6 +80,6 @@ def named_shortage(what: object, advice: str) -> Iterator[None]:
             raise MemoryShortage(
                 f"{what}: needs more memory than the GPU has; {advice}, or take --device cpu"
             ) from error
-        soft = resource.getrlimit(resource.RLIMIT_DATA)[0] if resource else -1
-        limit = f"the limit of {soft / 1e9:.3g} GB" if soft >= 0 and soft < 1 << 60 else "there is"
+        soft = resource.getrlimit(resource.RLIMIT_DATA)[0] if resource else -1  # -1 is no limit
+        limit = f"the limit of {soft / 1e9:.3g} GB" if soft >= 0 else "there is"
         raise MemoryShortage(f"{what}: needs more memory than {limit}; {advice}, or raise --memory") from error

@@ -83,9 +83,9 @@ def test_check_finite():
 
 def test_first_signal_is_gentle_and_second_is_not():
     alone = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
-    stop, trainer = (
-        GentleStop(),
-        SimpleNamespace(should_stop=False, global_step=3, val_check_batch=2, accumulate_grad_batches=1, strategy=alone),
+    stop = GentleStop()
+    trainer = SimpleNamespace(
+        should_stop=False, global_step=3, max_steps=9, val_check_batch=2, accumulate_grad_batches=1, strategy=alone
     )
     before = signal.getsignal(signal.SIGINT)
     with stop:

@@ -74,7 +74,7 @@ def evaluate(
     scored, failures = [], []
     for file in files:
         try:
-            with named_shortage(file, "reduce the scan"):
+            with named_shortage(file):
                 found = score_file(
                     net,
                     file,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +23,9 @@ from toothgraph.cli.options import (
 )
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.memory import named_shortage
+
+if TYPE_CHECKING:
+    from toothgraph.segmentation import Segmentation
 
 
 @click.command(short_help="Label scans.")
@@ -68,9 +72,6 @@ def predict(
     from toothgraph.mesh.numbering import JAW_NAMES
     from toothgraph.mesh.read import read_mesh
     from toothgraph.mesh.write import DEFAULT_FORMATS
-    from toothgraph.report.page import write_page
-    from toothgraph.report.picture import render
-    from toothgraph.report.table import write_table
     from toothgraph.segmentation import segment
     from toothgraph.training.checkpoint import load_segmentation
 
@@ -83,17 +84,10 @@ def predict(
     for file, name in zip(files, names, strict=True):
         try:
             refuse_overwriting(file, out)
-            with named_shortage(file, "reduce the scan"):
-                mesh = read_mesh(file, unit=unit or "mm")
-                found = segment(mesh, net, JAWS[jaw], **steps)
-            written = found.write(out, name, formats or DEFAULT_FORMATS)
-            labels = found.prediction.labels
-            if report:
-                sure = found.prediction.confidence
-                write_page(out / f"{name}.html", mesh, labels, title=name, confidence=sure, teeth=found.teeth)
-                write_table(out / f"{name}.csv", found.teeth)
-            if picture or report:
-                render(out / f"{name}.png", mesh, labels, title=name)
+            with named_shortage(file):
+                found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], **steps)
+                written = found.write(out, name, formats or DEFAULT_FORMATS)
+                write_views(found, out, name, picture, report)
         except ToothgraphError as error:
             failed += 1
             click.echo(f"Error: {' '.join(str(error).split())}", err=True)
@@ -105,6 +99,20 @@ def predict(
         click.echo(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {written[0]}")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
+
+
+def write_views(found: Segmentation, out: Path, name: str, picture: bool, report: bool) -> None:
+    """What is there to look at: a picture, and with ``report`` also a page and a table of the teeth."""
+    from toothgraph.report.page import write_page
+    from toothgraph.report.picture import render
+    from toothgraph.report.table import write_table
+
+    mesh, labels, sure = found.mesh, found.prediction.labels, found.prediction.confidence
+    if report:
+        write_page(out / f"{name}.html", mesh, labels, title=name, confidence=sure, teeth=found.teeth)
+        write_table(out / f"{name}.csv", found.teeth)
+    if picture or report:
+        render(out / f"{name}.png", mesh, labels, title=name)
 
 
 def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> list[Path]:

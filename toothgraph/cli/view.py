@@ -60,7 +60,7 @@ def view(
         raise ConfigError(f"{out}: expected a name that ends in .html or .png")
     if out.exists() and out.samefile(scan):
         raise ConfigError(f"{out}: is the scan itself; choose another --out")
-    with named_shortage(scan, "reduce the scan"):
+    with named_shortage(scan):
         mesh = read_scan(
             scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], numbering=numbering or "auto"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import resource
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -23,6 +22,7 @@ from toothgraph.data.sources import Source
 from toothgraph.errors import DataError, ToothgraphError
 from toothgraph.files import write_text
 from toothgraph.graph.spec import GraphSpec
+from toothgraph.memory import named_shortage, set_limit
 from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.palette import Palette
 
@@ -176,11 +176,10 @@ def prepare_one(source: Source, out: Path, options: PrepareOptions) -> Done:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # what takes too long ends with its process
     signal.alarm(options.seconds)
     try:
-        scan, header = _read(source, options)
+        with named_shortage(source.path):
+            scan, header = _read(source, options)
     except ToothgraphError as error:
         return Done(source, "bad", " ".join(str(error).split()))
-    except MemoryError:
-        return Done(source, "bad", f"{source.path}: needs more than {options.memory:g} GB; raise --memory")
     except OSError as error:
         return Done(source, "bad", f"{source.path}: cannot be read: {error.strerror or error}")
     except Exception as error:  # a defect of ours: it is named, and the other scans go on
@@ -222,7 +221,7 @@ def _limit(memory: float) -> None:
     import torch
 
     torch.set_num_threads(1)
-    resource.setrlimit(resource.RLIMIT_DATA, (round(memory * 1e9), resource.RLIM_INFINITY))
+    set_limit(memory)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

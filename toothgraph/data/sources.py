@@ -75,10 +75,12 @@ def long_names(files: list[Path]) -> list[str]:
     """A name for each file: the short one, or with the names of all its folders where that is not unique."""
     names = short_names(files)
     count = Counter(names)
-    return [
-        name if count[name] == 1 else "_".join(file.with_suffix("").parts).removeprefix(f"{file.anchor}_")
-        for name, file in zip(names, files, strict=True)
-    ]
+    return [name if count[name] == 1 else _full_name(file) for name, file in zip(names, files, strict=True)]
+
+
+def _full_name(file: Path) -> str:
+    """All its folders and the stem; a name that began with a dot would be taken for a file not yet whole."""
+    return "_".join(part for part in file.with_suffix("").parts if part not in (file.anchor, ".", ".."))
 
 
 def _read_list(file: Path) -> Iterator[Source]:

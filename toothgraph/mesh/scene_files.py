@@ -29,7 +29,7 @@ def read_scene(path: Path) -> Stored:
         _check_unpacked(path)
         scene = trimesh.load_scene(path, process=False)
         parts = [part for part in scene.dump() if isinstance(part, trimesh.Trimesh)]
-    except MeshError:
+    except (MeshError, MemoryError):
         raise
     except Exception as error:  # whatever a parser of untrusted bytes may raise: the scan is refused, with the cause
         cause = " ".join(f"{type(error).__name__}: {error}".split())

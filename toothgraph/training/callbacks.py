@@ -23,6 +23,12 @@ def stepped(trainer: pl.Trainer, batch_idx: int) -> bool:
     return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
 
 
+def validation_follows(trainer: pl.Trainer) -> bool:
+    """Whether a validation is due after this step: every so many batches, and after the last."""
+    batches = trainer.global_step * trainer.accumulate_grad_batches
+    return batches % int(trainer.val_check_batch or 1) == 0 or trainer.global_step >= trainer.max_steps
+
+
 class MetricsTable(pl.Callback):
     """Writes ``metrics.csv``, and a line to the log where no progress bar is shown.
 
@@ -74,7 +80,8 @@ class MetricsTable(pl.Callback):
 class Checkpoints(pl.Callback):
     """Writes ``last.ckpt`` every so many steps and ``best.ckpt`` at the best validation, each whole or not.
 
-    The one before the last stays as ``previous.ckpt``.
+    The one before the last stays as ``previous.ckpt``. Where a validation is due, ``last.ckpt`` is written after it:
+    a run killed in between resumes before it, and misses none.
 
     Args:
         out: run folder.
@@ -87,7 +94,7 @@ class Checkpoints(pl.Callback):
         self.best = float("-inf")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # last.ckpt of a step with a validation is written before it, so the table knows the best, not the state.
+        # The table knows the best, whichever checkpoint this is resumed from.
         known = [row.get(self.monitor) for row in read_metrics(self.out, trainer.global_step)]
         self.best = max((float(value) for value in known if value), default=float("-inf"))
 
@@ -103,8 +110,10 @@ class Checkpoints(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not stepped(trainer, batch_idx):
-            return
+        if stepped(trainer, batch_idx) and not validation_follows(trainer):
+            self._save_last(trainer)
+
+    def _save_last(self, trainer: pl.Trainer) -> None:
         last = trainer.global_step == trainer.max_steps
         if trainer.global_step % self.every == 0 or trainer.should_stop or last:
             self.save(trainer, LAST)
@@ -114,6 +123,7 @@ class Checkpoints(pl.Callback):
         if value > self.best:
             self.best = value
             self.save(trainer, BEST)
+        self._save_last(trainer)
 
 
 class WeightAverage(pl.Callback):
@@ -205,5 +215,5 @@ class GentleStop(pl.Callback):
         if not trainer.strategy.reduce_boolean_decision(self.asked, all=False):
             return
         self.asked = trainer.should_stop = True
-        if trainer.global_step % int(trainer.val_check_batch or 1):
+        if not validation_follows(trainer):
             trainer.limit_val_batches = 0  # else Lightning validates before it stops, out of turn
