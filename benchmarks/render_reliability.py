@@ -96,8 +96,8 @@ samples; median of {len(training["runs"]) // len(peaks)} seeds, and range. {fact
 {table(["scans", "peak of all processes, MB", "of the largest, MB"], rows)}
 
 Scans per second in one process, with the files not in the system's cache and in it. The CPU took at best {pace:.1f}
-scans per second in the steps above, with other work on its cores, so it never waits; a GPU that takes S scans per
-second needs S over the lower rate as `--workers`. {facts_line(reading["facts"])}
+scans per second in the steps above, so it never waits; a GPU that takes S scans per second needs S over the lower rate
+as `--workers`; none was at hand to show it. {facts_line(reading["facts"])}
 
 {table(["", "cold", "warm"], rates)}
 """
