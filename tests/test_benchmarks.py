@@ -294,3 +294,24 @@ def test_scores_of_the_default_weights(load, arches: Path, tmp_path: Path, monke
     page = load("render").prediction_steps(content)
     assert "| 3d-iosseg | all steps |" in page and "| some | all steps |" in page and "one tessellation" in page
     assert content["sets"]["some"]["all steps"]["seconds"] > 0
+
+
+def test_tooth_sizes_find_labels_that_count(
+    load, arches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from toothgraph.mesh.synthetic import synthetic_arch
+
+    module, out = load("tooth_sizes"), tmp_path / "sizes.json"
+    mesh = synthetic_arch(3, jaw=0, faces=4000, without=[14, 18])
+    count = {15: 14, 16: 15, 17: 16}
+    wrong = mesh.with_labels(np.array([count.get(fdi, fdi) for fdi in mesh.labels.tolist()]))
+    split = SimpleNamespace(train=("0000", "0001"))
+    monkeypatch.setattr(module, "iosseg", lambda data: SimpleNamespace(scans=arches, palette=None, split=split))
+    monkeypatch.setattr(module, "other_scanners", lambda data: {"right": [mesh], "wrong": [wrong]})
+    monkeypatch.setattr(sys, "argv", ["tooth_sizes", str(tmp_path), "--out", str(out)])
+    module.main()
+    content = json.loads(out.read_text())
+    assert [(row["set"], len(row["odds"])) for row in content["counted"]] == [("wrong", 1)]
+    assert content["ratios"]["5/6"]["pairs"] > 3 and content["ratios"]["5/6"]["median"][0] < -0.25
+    page = load("render").tooth_sizes(content)
+    assert f"In 1 of\n{content['scans']} labelled scans" in page and "| 6/7 |" in page

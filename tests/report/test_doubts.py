@@ -28,3 +28,9 @@ def test_unsure_teeth_are_named() -> None:
 def test_confidence_counts_by_area() -> None:
     teeth = [*rows(0.99, 0.99, 0.99), ToothRow(14, 10, 1000.0, 8.0, 0.6)]
     assert find_doubts(teeth)[0].startswith("a confidence of 69% only")
+
+
+def test_numbers_moved_past_a_gap_are_to_be_looked_at() -> None:
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), (45, 46)) == [
+        "numbers of 45, 46: by its size a molar stands where a premolar would; was one extracted?"
+    ]

@@ -13,6 +13,7 @@ from toothgraph.data.seeding import sample_rng
 from toothgraph.graph.spec import scan_graph
 from toothgraph.inference.carry import carry_up
 from toothgraph.inference.focus import arch_faces
+from toothgraph.inference.gaps import past_closed_gaps
 from toothgraph.inference.numbering import number_teeth
 from toothgraph.inference.pose import OWN_FRAME, Viewer, candidate_frames
 from toothgraph.inference.refine import refine
@@ -43,17 +44,20 @@ class Prediction:
         probabilities: [F, 17] float32, of gingiva and of the 16 teeth of the jaw, as the net gives them.
         jaw: 0 upper, 1 lower; as given, or as predicted.
         jaw_probability: of that jaw; 1 where it was given.
+        past_gap: FDI numbers of the teeth behind a gap that has closed, which by their sizes got the number after the
+            net's, see :func:`toothgraph.inference.gaps.past_closed_gaps`.
     """
 
     labels: np.ndarray
     probabilities: np.ndarray
     jaw: int
     jaw_probability: float
+    past_gap: tuple[int, ...] = ()
 
     @cached_property
     def confidence(self) -> np.ndarray:
-        """[F] float32, probability of each face's label."""
-        place = class_to_position(fdi_to_class(self.labels))
+        """[F] float32, probability of each face's label; behind a closed gap, of the number that the net gave it."""
+        place = class_to_position(fdi_to_class(self.labels)) - np.isin(self.labels, self.past_gap)
         return self.probabilities[np.arange(len(place)), place]
 
 
@@ -75,7 +79,7 @@ def predict_mesh(
     are averaged on the scan's faces. Of a scan with far more faces than that, a coarser base stands in for
     it, and the average is carried up once. Where the first look finds teeth on a part of the scan only, the
     net looks again, at that part. Then borders move into the folds of the surface, and the teeth are numbered
-    along the arch. The draws depend on the scan's name alone.
+    along the arch, past gaps that have closed. The draws depend on the scan's name alone.
 
     Args:
         net: in evaluation mode.
@@ -85,14 +89,20 @@ def predict_mesh(
         orient: whether to look for the frame the net knows; else the scan must lie in it.
         focus: whether to look again at the part with the teeth.
         refined: whether to move borders into the folds of the surface, see :func:`toothgraph.inference.refine.refine`.
-        numbered: whether every number is given once, in order, see :func:`toothgraph.inference.numbering.number_teeth`.
+        numbered: whether every number is given once, in order, see
+            :func:`toothgraph.inference.numbering.number_teeth`, and a closed gap is counted, see
+            :func:`toothgraph.inference.gaps.past_closed_gaps`.
     """
     mesh = mesh.with_labels(None)
     prob, jaw, share = probabilities(net, mesh, jaw, tessellations, orient, focus)
     place = refine(mesh, prob) if refined else prob.argmax(axis=1)
+    moved = np.zeros(len(place), dtype=bool)
     if numbered:
-        place = number_teeth(mesh, place, prob)
-    return Prediction(class_to_fdi(classes_of_jaw(jaw)[place]), prob, jaw, share)
+        counted = number_teeth(mesh, place, prob)
+        place = past_closed_gaps(mesh, counted)
+        moved = place != counted
+    labels = class_to_fdi(classes_of_jaw(jaw)[place])
+    return Prediction(labels, prob, jaw, share, tuple(np.unique(labels[moved]).tolist()))
 
 
 def probabilities(

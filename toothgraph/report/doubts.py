@@ -11,11 +11,13 @@ UNSURE_SCAN = 0.7  # mean over the area of all teeth
 UNSURE_TOOTH = 0.5
 
 
-def find_doubts(teeth: Sequence[ToothRow]) -> list[str]:
+def find_doubts(teeth: Sequence[ToothRow], past_gap: Sequence[int] = ()) -> list[str]:
     """Reasons to doubt a segmentation, a sentence each; none for most scans of an arch.
 
     Args:
         teeth: rows of :func:`toothgraph.report.table.tooth_table`, with confidences.
+        past_gap: FDI numbers of the teeth that were numbered by their sizes, see
+            :class:`toothgraph.inference.predict.Prediction`.
     """
     found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
     if len(found) < FEW_TEETH:
@@ -27,4 +29,7 @@ def find_doubts(teeth: Sequence[ToothRow]) -> list[str]:
     unsure = [str(row.fdi) for row, confidence in found if confidence < UNSURE_TOOTH]
     if unsure:
         doubts.append(f"look at {', '.join(unsure)}: below {UNSURE_TOOTH:.0%} confidence")
+    if past_gap:
+        numbers = ", ".join(map(str, past_gap))
+        doubts.append(f"numbers of {numbers}: by its size a molar stands where a premolar would; was one extracted?")
     return doubts

@@ -1,0 +1,95 @@
+"""How large a tooth is beside the one behind it, and which labels count past a closed gap.
+
+    python benchmarks/tooth_sizes.py DATA
+
+From the labels alone, no net: the ratios of neighbouring teeth of the training patients, which
+toothgraph/inference/gaps.py tells a molar by, and all sides of all labelled scans on which the tooth labelled as the
+second premolar is a molar by its size. Writes benchmarks/results/tooth_sizes.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import iosseg
+from default_weights import other_scanners
+
+from toothgraph import provenance
+from toothgraph.data.split import patient_of
+from toothgraph.files import write_text
+from toothgraph.inference.gaps import SURE, molar_odds
+from toothgraph.inference.numbering import ALONG, WHOLE
+from toothgraph.mesh.frame import rotation_to_places
+from toothgraph.mesh.labels import find_scans, read_scan
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.numbering import class_to_position, fdi_to_class
+from toothgraph.mesh.tooth_sizes import tooth_sizes
+
+RESULT = Path(__file__).resolve().parent / "results" / "tooth_sizes.json"
+TO_DEVIATION = 1.4826  # of a normal distribution, over the median of the absolute deviations
+
+
+def labelled_sizes(mesh: Mesh) -> dict[int, np.ndarray]:
+    """Mesiodistal and buccolingual extent, mm, of each labelled tooth, by its place."""
+    assert mesh.labels is not None
+    place = np.where(mesh.labels < 0, 0, class_to_position(fdi_to_class(np.maximum(mesh.labels, 0))))
+    area = np.bincount(place, weights=mesh.areas, minlength=17)
+    teeth = [number for number in ALONG.tolist() if area[number] >= WHOLE]
+    rotation = rotation_to_places(mesh.centroids, place)
+    assert rotation is not None  # every labelled scan here has more than three teeth
+    sizes = tooth_sizes(mesh, [np.flatnonzero(place == number) for number in teeth], rotation[1])
+    return dict(zip(teeth, sizes, strict=True))
+
+
+def pairs(sizes: dict[int, np.ndarray], first: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The sizes of a tooth and the one behind it, of the sides that have both."""
+    there = [(first + side, first + side + 1) for side in (0, 8)]
+    return [(sizes[front], sizes[back]) for front, back in there if front in sizes and back in sizes]
+
+
+def spread(ratios: list[np.ndarray]) -> dict[str, Any]:
+    """Median and deviation of log-ratios [n, 2], such that a few wrong labels do not count."""
+    values = np.stack(ratios)
+    middle = np.median(values, axis=0)
+    deviation = TO_DEVIATION * np.median(np.abs(values - middle), axis=0)
+    return {"pairs": len(values), "median": middle.round(4).tolist(), "deviation": deviation.round(4).tolist()}
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    options = parser.parse_args()
+    dataset = iosseg(options.data)
+    own = [read_scan(file, palette=dataset.palette) for file in find_scans([dataset.scans])]
+    sets = {"3d-iosseg": own} | other_scanners(options.data)
+    ratios = defaultdict(list)
+    counted, sides = [], 0
+    for name, meshes in sets.items():
+        for mesh in meshes:
+            sizes = labelled_sizes(mesh)
+            train = name == "3d-iosseg" and patient_of(mesh.scan_id) in dataset.split.train
+            for first in (4, 5, 6) if train else ():
+                ratios[f"{first}/{first + 1}"] += [np.log(front / back) for front, back in pairs(sizes, first)]
+            odds = [molar_odds(front, back) for front, back in pairs(sizes, 5)]
+            sides += len(odds)
+            if molars := [round(value, 1) for value in odds if value > SURE]:
+                counted.append({"set": name, "scan_id": mesh.scan_id, "odds": molars})
+    content = {
+        "facts": provenance.facts(),
+        "ratios": {pair: spread(values) for pair, values in sorted(ratios.items())},
+        "scans": sum(map(len, sets.values())),
+        "sides": sides,
+        "counted": counted,
+    }
+    write_text(options.out, json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

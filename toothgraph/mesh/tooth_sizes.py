@@ -1,0 +1,52 @@
+"""How large the crowns of the teeth are, along the arch and across it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from toothgraph.mesh.mesh import Mesh
+
+SHARE = 0.02  # of the vertices at either end that an extent leaves out: a stray face does not widen a tooth
+
+
+def tooth_sizes(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) -> np.ndarray:
+    """The mesiodistal and the buccolingual extent of each tooth, as far as its surface shows.
+
+    The arch runs at a tooth from the tooth before it to the one after it.
+
+    Args:
+        mesh: F faces.
+        teeth: the indices of the faces of each of T teeth, in order along the arch.
+        up: [3], towards the bite, since neighbours may stand higher or lower; None where it is not known.
+
+    Returns:
+        [T, 2] in mm; NaN where nothing says which way the arch runs: no neighbour, or, across it, no ``up``.
+    """
+    middles = [mesh.centroids[own].mean(axis=0) for own in teeth]
+    sizes = np.full((len(teeth), 2), np.nan)
+    for tooth, own in enumerate(teeth):
+        along = direction(middles[max(tooth - 1, 0)], middles[min(tooth + 1, len(teeth) - 1)], up)
+        if along is None:
+            continue
+        corners = mesh.vertices[np.unique(mesh.faces[own])]
+        sizes[tooth, 0] = extent(corners @ along)
+        if up is not None:
+            sizes[tooth, 1] = extent(corners @ np.cross(along, up))
+    return sizes
+
+
+def direction(before: np.ndarray, after: np.ndarray, up: np.ndarray | None) -> np.ndarray | None:
+    """The unit vector [3] from one point to another, seen along ``up``; None where both are the same."""
+    step = after - before
+    if up is not None:
+        step = step - (step @ up) * up
+    length = np.linalg.norm(step)
+    return None if length < 1e-6 else step / length
+
+
+def extent(positions: np.ndarray) -> float:
+    """How far positions [N] reach, all but ``SHARE`` of them at either end."""
+    low, high = np.quantile(positions, [SHARE, 1 - SHARE])
+    return float(high - low)
