@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from datasets import DATASETS, Dataset
-from study import append_row, arguments, minutes_of, read_rows, read_training, score
+from study import TrainingReader, append_row, arguments, minutes_of, read_rows, score, training_reader
 
 from toothgraph.training.checkpoint import load_segmentation
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig, updated
@@ -112,12 +112,13 @@ VARIANTS: dict[str, Options] = {
 
 
 def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[PretrainConfig, FinetuneConfig]:
-    """Options of both trainings of a variant; ``--steps`` and ``--faces`` hold for both, to try the script."""
+    """Options of both trainings of a variant, of ``--faces`` each; all steps are scaled as ``--steps`` says."""
     change = VARIANTS[name]
     pre_config = updated(PRETRAIN_PRESETS["default"], change.get("pretrain", {}), name)
     config = updated(FINETUNE_PRESETS["default"], change.get("finetune", {}), name)
     if options.steps:
-        pre_config, config = replace(pre_config, steps=options.steps), replace(config, steps=options.steps)
+        scale = options.steps / FINETUNE_PRESETS["default"].steps
+        pre_config, config = (replace(one, steps=max(1, round(scale * one.steps))) for one in (pre_config, config))
     if options.faces:
         graph = {"net": {"graph": {"faces": options.faces}}}
         pre_config, config = updated(pre_config, graph, name), updated(config, graph, name)
@@ -125,25 +126,27 @@ def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[Pretrain
     return replace(pre_config, **given), replace(config, **given)
 
 
-def run_variant(name: str, seed: int, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
+def identity(name: str, seed: int, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
+    """What no two rows share. Steps and faces are those of the default, whatever the variant changes."""
+    _, config = configs("default", seed, options)
+    own = {"variant": name, "dataset": dataset.name, "seed": seed}
+    return {**own, "steps": config.steps, "faces": config.net.graph.faces}
+
+
+def run_variant(
+    name: str, seed: int, dataset: Dataset, read: TrainingReader, options: argparse.Namespace
+) -> dict[str, Any]:
     """Train (or go on with) a variant, and score it."""
     pre_config, config = configs(name, seed, options)
-    init, scans = None, read_training(dataset, config)
+    init = None
     if not VARIANTS[name].get("scratch"):
-        same = (pre_config.net.graph, pre_config.variants) == (config.net.graph, config.variants)
-        unlabelled = scans if same else read_training(dataset, pre_config)
         shared = "default" if "pretrain" not in VARIANTS[name] else name  # one pre-training serves many variants
         folder = options.runs / f"backbone-{slug(shared)}-{seed}"
-        init = pretrain(unlabelled, dataset.split, folder, pre_config, resume=True)
+        init = pretrain(read(pre_config), dataset.split, folder, pre_config, resume=True)
     out = options.runs / f"{slug(name)}-{seed}"
-    model = finetune(scans, dataset.split, out, config, init=init, resume=True)
+    model = finetune(read(config), dataset.split, out, config, init=init, resume=True)
     trained, file = load_segmentation(model)
     return {
-        "variant": name,
-        "dataset": dataset.name,
-        "seed": seed,
-        "steps": config.steps,
-        "faces": config.net.graph.faces,
         "change": VARIANTS[name],
         "parameters": sum(p.numel() for p in trained.parameters()),
         **score(trained, dataset),
@@ -165,14 +168,13 @@ def main(argv: list[str] | None = None) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     dataset = DATASETS[options.dataset](options.data)
+    read = training_reader(dataset)
     for seed in options.seeds:
         for name in options.only:
-            _, config = configs(name, seed, options)
-            key = (name, dataset.name, seed, config.steps, config.net.graph.faces)
-            if key in {tuple(row[k] for k in ("variant", "dataset", "seed", "steps", "faces")) for row in
-                       read_rows(options.out)}:  # fmt: skip
+            known = identity(name, seed, dataset, options)
+            if any(known.items() <= row.items() for row in read_rows(options.out)):
                 continue
-            row = run_variant(name, seed, dataset, options)
+            row = {**known, **run_variant(name, seed, dataset, read, options)}
             append_row(options.out, row)
             print(f"{name}, seed {seed}: miou {row['scores']['miou']:.4f}", flush=True)
 

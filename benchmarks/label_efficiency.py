@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import torch
 from datasets import DATASETS, Dataset
-from study import append_row, arguments, minutes_of, read_rows, read_training, score
+from study import append_row, arguments, minutes_of, read_rows, score, training_reader
 
 from toothgraph import provenance
 from toothgraph.data.scans import Scan, read_scans
@@ -166,16 +166,14 @@ def main(argv: list[str] | None = None) -> None:
         rows = [rescored(row, dataset, options) for row in read_rows(options.out)]
         write_text(options.out, "".join(json.dumps(row) + "\n" for row in rows))
         return
-    read_with: tuple[int, list[Scan]] | None = None
+    read = training_reader(dataset)
     for seed, fraction, init in product(options.seeds, options.fractions, options.inits):
         cell = Cell(init, fraction, seed)
         _, config = configs(options, cell)
         known = identity(cell, dataset, options).items()
         if any(known <= row.items() for row in read_rows(options.out)):
             continue
-        if read_with is None or read_with[0] != seed:
-            read_with = seed, read_training(dataset, config)
-        row = run_cell(cell, dataset, read_with[1], options)
+        row = run_cell(cell, dataset, read(config), options)
         append_row(options.out, row)
         print(f"{init} {fraction} % seed {seed}: miou {row['scores']['miou']:.4f}", flush=True)
 

@@ -16,7 +16,7 @@ from ablation import RESULTS as ABLATION
 from label_efficiency import RESULTS as STUDY
 from render_reliability import reliability_page
 from render_speed import speed_page, table
-from render_study import Row, ablation_table, draw_curve, has_pair, rates_table, studies, study_table, verdict
+from render_study import Row, ablation_table, budgets, draw_curve, has_pair, rates_table, studies, study_table, verdict
 from study import read_rows
 
 from toothgraph import weights
@@ -161,15 +161,23 @@ patients; all of them:
 
 def ablation(rows: list[Row]) -> str:
     """The section on the parts of the recipe."""
-    last = max(rows, key=lambda row: row["facts"]["date"])
-    return f"""## What each part of the recipe is worth
+    parts = [
+        """## What each part of the recipe is worth
 
 `benchmarks/ablation.py`: the default with one change at a time, all labels, scored on the validation patients with the
 weights of the last step. The gain is paired by patient with the default of the same seeds; its 95 % interval is a
-bootstrap over the patients. {facts_line(last["facts"])}
-
-{ablation_table(rows)}
+bootstrap over the patients, so it does not tell how seeds differ: see the default's own spread.
 """
+    ]
+    for (dataset, steps, faces), own in budgets(rows).items():
+        last = max(own, key=lambda row: row["facts"]["date"])
+        parts.append(f"""### {dataset}: {steps} steps, graphs of {faces} faces
+
+{facts_line(last["facts"])}
+
+{ablation_table(own)}
+""")
+    return "\n".join(parts)
 
 
 def flat_scores(sets: dict[str, Any]) -> str:

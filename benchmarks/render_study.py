@@ -13,6 +13,7 @@ from toothgraph.data.split import patient_of
 
 TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "more": "pre-trained on more"}
 COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "more": "#3d8c40"}
+CURVES = {"miou": "mIoU", "miou_matched": "mIoU, numbers aside"}
 DRAWS = 10_000  # of the bootstrap
 Row = dict[str, Any]
 
@@ -61,7 +62,7 @@ def gains(rows: list[Row]) -> dict[int, float]:
     return {
         fraction: paired_interval(ours, base)[0]
         for fraction, (base, ours) in sorted(pairs.items())
-        if {row["seed"] for row in base} & {row["seed"] for row in ours}
+        if common_seeds(ours, base)
     }
 
 
@@ -74,9 +75,14 @@ def per_patient(rows: list[Row], score: str = "miou") -> dict[str, float]:
     return {patient: float(np.mean(own)) for patient, own in sorted(values.items())}
 
 
+def common_seeds(rows: list[Row], base: list[Row]) -> set[int]:
+    """The seeds that both have."""
+    return {row["seed"] for row in rows} & {row["seed"] for row in base}
+
+
 def paired_interval(rows: list[Row], base: list[Row], score: str = "miou") -> tuple[float, float, float]:
     """Mean difference over patients, and its 95 % interval by a bootstrap over patients, of the seeds both have."""
-    seeds = {row["seed"] for row in rows} & {row["seed"] for row in base}
+    seeds = common_seeds(rows, base)
     ours, theirs = (per_patient([row for row in side if row["seed"] in seeds], score) for side in (rows, base))
     difference = np.array([ours[patient] - theirs[patient] for patient in ours])
     draws = np.random.default_rng(0).integers(len(difference), size=(DRAWS, len(difference)))
@@ -116,7 +122,7 @@ def study_table(rows: list[Row], score: str = "miou") -> str:
 
 def gain_over(base: list[Row], rows: list[Row], score: str = "miou") -> str:
     """The mean gain in points with its interval, of the seeds that both have."""
-    if not {row["seed"] for row in base} & {row["seed"] for row in rows}:
+    if not common_seeds(rows, base):
         return "–"
     mean, low, high = paired_interval(rows, base, score)
     return f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
@@ -143,6 +149,14 @@ def rates_table(rows: list[Row]) -> str:
     return table(["initialisation", "labels", "highest learning rate", "`miou`", "seeds"], lines)
 
 
+def budgets(rows: list[Row]) -> dict[tuple[str, int, int], list[Row]]:
+    """Rows of an ablation that may be compared: same data set, steps and faces of the default."""
+    found: dict[tuple[str, int, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row["dataset"], row["steps"], row["faces"]].append(row)
+    return dict(sorted(found.items()))
+
+
 def ablation_table(rows: list[Row]) -> str:
     """One line per variant of the recipe, in the order they were run."""
     by_name: dict[str, list[Row]] = defaultdict(list)
@@ -150,34 +164,71 @@ def ablation_table(rows: list[Row]) -> str:
         by_name[row["variant"]].append(row)
     lines = []
     for name, own in by_name.items():
-        gain = "–" if name == "default" else gain_over(by_name["default"], own)
+        line = [name]
+        for score in CURVES:
+            line += [spread(own, score), "–" if name == "default" else gain_over(by_name["default"], own, score)]
         boundary = np.mean([row["scores"]["boundary_iou"] for row in own])
-        lines.append([name, spread(own), gain, f"{boundary:.3f}", f"{own[0]['parameters'] / 1e6:.2f}", str(len(own))])
-    head = ["change", "`miou`", "gain in points", "`boundary_iou`", "million parameters", "seeds"]
-    return table(head, lines)
+        lines.append([*line, f"{boundary:.3f}", f"{own[0]['parameters'] / 1e6:.2f}", str(len(own))])
+    head = ["change", *(text for score in CURVES for text in (f"`{score}`", "gain in points"))]
+    return table([*head, "`boundary_iou`", "million parameters", "seeds"], lines)
 
 
 def draw_curve(rows: list[Row], title: str, files: list[Path]) -> None:
-    """`miou` over the fraction of labels: every seed a point, their means a line."""
+    """Above, the scores over the share of labels: every seed a point, their means a line; below, what is gained over
+    scratch, paired by patient, with its 95 % interval. On the left `miou`, on the right the same with numbers aside."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
     plt.rcParams["svg.hashsalt"] = "toothgraph"  # the same figures give the same file
-    figure, axes = plt.subplots(figsize=(6.0, 3.8), layout="constrained")
+    figure, axes = plt.subplots(
+        2, 2, figsize=(9.0, 6.0), layout="constrained", sharex=True, sharey="row", height_ratios=(2, 1)
+    )
     found = cells(rows)
-    for init in TITLES:
-        points = [(fraction, [row["scores"]["miou"] for row in own]) for (name, fraction), own in sorted(found.items())
-                  if name == init]  # fmt: skip
-        if not points:
-            continue
-        axes.plot([x for x, _ in points], [np.mean(y) for _, y in points], color=COLOURS[init], label=TITLES[init])
-        for x, values in points:
-            axes.plot([x] * len(values), values, "o", color=COLOURS[init], markersize=4, alpha=0.7)
-    axes.set(xlabel="labelled training patients, %", ylabel="mIoU on other patients", title=title)
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    for (upper, lower), (score, name) in zip(axes.T, CURVES.items(), strict=True):
+        _draw_scores(upper, found, score)
+        _draw_gains(lower, found, score)
+        upper.set_title(name)
+        lower.set(xlabel="labelled training patients, %", xticks=sorted({fraction for _, fraction in found}))
+    axes[0, 0].set_ylabel("mean over other patients")
+    axes[1, 0].set_ylabel("gain, points")
+    axes[0, 0].legend(frameon=False)
+    figure.suptitle(title)
     for file in files:
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
     plt.close(figure)
+
+
+def _draw_scores(axes: Any, found: dict[tuple[str, int], list[Row]], score: str) -> None:
+    for init, colour in COLOURS.items():
+        points = [
+            (fraction, [row["scores"][score] for row in own]) for (name, fraction), own in found.items() if name == init
+        ]
+        if not points:
+            continue
+        points.sort()
+        axes.plot([x for x, _ in points], [np.mean(y) for _, y in points], color=colour, label=TITLES[init])
+        for x, values in points:
+            axes.plot([x] * len(values), values, "o", color=colour, markersize=4, alpha=0.7)
+    axes.grid(alpha=0.3)
+
+
+def _draw_gains(axes: Any, found: dict[tuple[str, int], list[Row]], score: str) -> None:
+    for shift, (init, colour) in enumerate(COLOURS.items()):
+        for (name, fraction), own in found.items():
+            base = found.get(("scratch", fraction), [])
+            if init == "scratch" or name != init or not common_seeds(own, base):
+                continue
+            mean, low, high = (100 * value for value in paired_interval(own, base, score))
+            axes.errorbar(
+                fraction + shift - 1,
+                mean,
+                [[mean - low], [high - mean]],
+                fmt="o",
+                color=colour,
+                markersize=4,
+                capsize=3,
+            )
+    axes.axhline(0, color="0.5", linewidth=0.8)
+    axes.grid(alpha=0.3)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from datasets import DATASETS, Dataset
 
 from toothgraph.data.scans import Scan, read_scans
 from toothgraph.data.split import patient_of
+from toothgraph.graph.spec import GraphSpec
 from toothgraph.inference.evaluate import report, score_file
 from toothgraph.nn import SegmentationNet
 from toothgraph.training.config import TrainingConfig
 
+TrainingReader = Callable[[TrainingConfig], list[Scan]]
 SCORES = ("miou", "miou_matched", "accuracy", "boundary_iou")
 
 
@@ -47,13 +51,19 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.strip()]
 
 
-def read_training(dataset: Dataset, config: TrainingConfig) -> list[Scan]:
-    """The graphs of all patients, labelled."""
-    wanted = {*dataset.split.train, *dataset.split.val}
-    return read_scans(
-        [dataset.scans], config.net.graph, variants=config.variants, bases=config.bases, seed=config.seed,
-        palette=dataset.palette, keep=lambda name: patient_of(name) in wanted,
-    )  # fmt: skip
+def training_reader(dataset: Dataset) -> TrainingReader:
+    """What reads the graphs of all patients, labelled, as a training wants them. The last are kept: most runs of a
+    study see the same."""
+
+    @lru_cache(maxsize=1)
+    def read(graph: GraphSpec, variants: int, bases: int, seed: int) -> list[Scan]:
+        wanted = {*dataset.split.train, *dataset.split.val}
+        return read_scans(
+            [dataset.scans], graph, variants=variants, bases=bases, seed=seed, palette=dataset.palette,
+            keep=lambda name: patient_of(name) in wanted,
+        )  # fmt: skip
+
+    return lambda config: read(config.net.graph, config.variants, config.bases, config.seed)
 
 
 def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
