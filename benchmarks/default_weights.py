@@ -27,13 +27,13 @@ from toothgraph.errors import DataError
 from toothgraph.files import write_text
 from toothgraph.graph import face_adjacency, label_pieces
 from toothgraph.inference.evaluate import Scored, report, score_prediction
-from toothgraph.inference.numbering import WHOLE
 from toothgraph.inference.predict import predict_mesh
 from toothgraph.mesh.frame import turned
 from toothgraph.mesh.labels import find_scans, read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import UNKNOWN_JAW, jaw_of_labels
 from toothgraph.mesh.palette import load_palette
+from toothgraph.mesh.tooth_sizes import WHOLE
 from toothgraph.nn import SegmentationNet
 from toothgraph.report.picture import render_grid
 from toothgraph.training.checkpoint import load_segmentation

@@ -3,7 +3,7 @@
     python benchmarks/tooth_sizes.py DATA
 
 From the labels alone, no net: the ratios of neighbouring teeth of the training patients, which
-toothgraph/inference/gaps.py tells a molar by, and all sides of all labelled scans on which the tooth labelled as the
+toothgraph/mesh/molars.py tells a molar by, and all sides of all labelled scans on which the tooth labelled as the
 second premolar is a molar by its size. Writes benchmarks/results/tooth_sizes.json.
 """
 
@@ -22,28 +22,13 @@ from default_weights import other_scanners
 from toothgraph import provenance
 from toothgraph.data.split import patient_of
 from toothgraph.files import write_text
-from toothgraph.inference.gaps import SURE, molar_odds
-from toothgraph.inference.numbering import ALONG, WHOLE
-from toothgraph.mesh.frame import rotation_to_places
 from toothgraph.mesh.labels import find_scans, read_scan
-from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.molars import molars_as_premolars
 from toothgraph.mesh.numbering import class_to_position, fdi_to_class
-from toothgraph.mesh.tooth_sizes import tooth_sizes
+from toothgraph.mesh.tooth_sizes import sizes_by_place
 
 RESULT = Path(__file__).resolve().parent / "results" / "tooth_sizes.json"
 TO_DEVIATION = 1.4826  # of a normal distribution, over the median of the absolute deviations
-
-
-def labelled_sizes(mesh: Mesh) -> dict[int, np.ndarray]:
-    """Mesiodistal and buccolingual extent, mm, of each labelled tooth, by its place."""
-    assert mesh.labels is not None
-    place = np.where(mesh.labels < 0, 0, class_to_position(fdi_to_class(np.maximum(mesh.labels, 0))))
-    area = np.bincount(place, weights=mesh.areas, minlength=17)
-    teeth = [number for number in ALONG.tolist() if area[number] >= WHOLE]
-    rotation = rotation_to_places(mesh.centroids, place)
-    assert rotation is not None  # every labelled scan here has more than three teeth
-    sizes = tooth_sizes(mesh, [np.flatnonzero(place == number) for number in teeth], rotation[1])
-    return dict(zip(teeth, sizes, strict=True))
 
 
 def pairs(sizes: dict[int, np.ndarray], first: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -73,14 +58,15 @@ def main() -> None:
     counted, sides = [], 0
     for name, meshes in sets.items():
         for mesh in meshes:
-            sizes = labelled_sizes(mesh)
+            place = class_to_position(fdi_to_class(mesh.labels))
+            sizes = sizes_by_place(mesh, place)
             train = name == "3d-iosseg" and patient_of(mesh.scan_id) in dataset.split.train
             for first in (4, 5, 6) if train else ():
                 ratios[f"{first}/{first + 1}"] += [np.log(front / back) for front, back in pairs(sizes, first)]
-            odds = [molar_odds(front, back) for front, back in pairs(sizes, 5)]
-            sides += len(odds)
-            if molars := [round(value, 1) for value in odds if value > SURE]:
-                counted.append({"set": name, "scan_id": mesh.scan_id, "odds": molars})
+            sides += len(pairs(sizes, 5))
+            if molars := molars_as_premolars(mesh, place):
+                odds = [round(value, 1) for value in molars.values()]
+                counted.append({"set": name, "scan_id": mesh.scan_id, "odds": odds})
     content = {
         "facts": provenance.facts(),
         "ratios": {pair: spread(values) for pair, values in sorted(ratios.items())},

@@ -21,7 +21,12 @@ CHAPTERS = {
     "toothgraph.mesh: files, labels, numbering": (
         *("toothgraph.mesh.mesh", "toothgraph.mesh.read", "toothgraph.mesh.labels", "toothgraph.mesh.palette"),
         *("toothgraph.mesh.write", "toothgraph.mesh.write_ply", "toothgraph.mesh.stl", "toothgraph.mesh.tooth_folder"),
-        *("toothgraph.mesh.original", "toothgraph.mesh.decimate"),
+        *(
+            "toothgraph.mesh.original",
+            "toothgraph.mesh.decimate",
+            "toothgraph.mesh.tooth_sizes",
+            "toothgraph.mesh.molars",
+        ),
         *(
             "toothgraph.mesh.numbering",
             "toothgraph.mesh.encodings",

@@ -5,9 +5,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from toothgraph.inference import predict
-from toothgraph.inference.gaps import SURE, molar_odds, past_closed_gaps
+from toothgraph.inference.gaps import past_closed_gaps
 from toothgraph.mesh.frame import turned
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.molars import SURE, molar_odds
 from toothgraph.mesh.numbering import UPPER, class_to_fdi, class_to_position, classes_of_jaw, fdi_to_class
 from toothgraph.mesh.synthetic import synthetic_arch
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from toothgraph.inference.numbering import ALONG, NO_TOOTH, SAME_TOOTH, along_arch, assign, number_teeth
-from toothgraph.mesh.frame import turned
+from toothgraph.inference.numbering import NO_TOOTH, SAME_TOOTH, along_arch, assign, number_teeth
+from toothgraph.mesh.frame import ALONG, turned
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.synthetic import synthetic_arch
 

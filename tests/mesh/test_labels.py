@@ -14,6 +14,7 @@ from toothgraph.mesh.numbering import jaw_from_name, jaw_of_labels
 from toothgraph.mesh.palette import Palette
 from toothgraph.mesh.read import read_mesh
 from toothgraph.mesh.stl import write_stl
+from toothgraph.mesh.synthetic import synthetic_arch
 from toothgraph.mesh.write import write_teeth3ds_json, write_txt
 from toothgraph.mesh.write_ply import write_ply
 
@@ -203,3 +204,18 @@ def test_every_real_scan(name: str, count: int, data_dir: Path) -> None:
     paths = find_scans([data_dir / name])
     assert len(paths) == count
     assert sum(check_real(data_dir, palette, path) for path in paths) < 10
+
+
+def test_labels_that_count_past_a_closed_gap_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mesh = synthetic_arch(3, jaw=1, faces=4000, without=[34, 44, 38, 48])
+    count = {35: 34, 36: 35, 37: 36}
+    for name, labels in (
+        ("right", mesh.labels),
+        ("wrong", np.array([count.get(fdi, fdi) for fdi in mesh.labels.tolist()])),
+    ):
+        file = tmp_path / f"{name}_lower.stl"
+        write_stl(file, mesh.vertices, mesh.faces)
+        (tmp_path / f"{name}_lower.txt").write_text("\n".join(map(str, labels)))
+        read_scan(file)
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told.startswith("wrong_lower: labelled as a second premolar, but a molar by its size: 35; ")

@@ -7,17 +7,16 @@ import numpy as np
 
 from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.inference.separate import separate
-from toothgraph.mesh.frame import place_of, rotation_to_places
+from toothgraph.mesh.frame import ALONG, place_of, rotation_to_places
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.tooth_sizes import WHOLE
 
 SPECK = 6.0  # mm²; a smaller piece belongs to what surrounds it
 LEAST = 1e-3  # a tooth is never surer than this that it is not another
 SAME_TOOTH = 2.0  # nats that it costs to join a piece of a tooth with one it touches under one number
-WHOLE = 30.0  # mm²; two pieces that both are larger are two teeth
 NO_TOOTH = 8.0  # nats that it costs to take a piece for gingiva that is likelier a tooth, besides its probability
 BEHIND = -10.0  # mm, the middle of the arch the angles are about
 CLOSE = 10.0  # degrees along the arch within which two crowded teeth may stand in either order
-ALONG = np.array([*range(8, 0, -1), *range(9, 17)])  # places 1 … 16 in order along the arch
 
 
 def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:

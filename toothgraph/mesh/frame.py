@@ -16,6 +16,7 @@ from toothgraph.mesh.numbering import class_to_position, fdi_to_class
 # Where the teeth 1 … 8 of a quadrant stand from the middle of the arch: forward and sideways, mm. A mean of both jaws.
 PLACES = np.array([[24.0, 4.0], [21.5, 10.0], [17.5, 15.0], [11.5, 18.5], [4.5, 21.0], [-4.0, 23.5], [-13.5, 26.0],
                    [-22.5, 28.0]])  # fmt: skip
+ALONG = np.array([*range(8, 0, -1), *range(9, 17)])  # positions 1 … 16 in order along the arch
 TEETH_NEEDED = 4  # fewer do not fix a frame
 OPEN = 0.1  # a surface whose area vector is a smaller share of its area has no side that it is open to
 

@@ -15,7 +15,16 @@ from toothgraph.errors import DataError, LabelError
 from toothgraph.mesh.encodings import guess_numbering, to_fdi
 from toothgraph.mesh.formats import SUFFIXES, read_stored
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN, UNKNOWN_JAW, is_permanent, jaw_of_labels
+from toothgraph.mesh.molars import molars_as_premolars
+from toothgraph.mesh.numbering import (
+    JAW_NAMES,
+    UNKNOWN,
+    UNKNOWN_JAW,
+    class_to_position,
+    fdi_to_class,
+    is_permanent,
+    jaw_of_labels,
+)
 from toothgraph.mesh.original import faces_from_original, original_of
 from toothgraph.mesh.palette import Palette, load_palette
 from toothgraph.mesh.read import mesh_from_stored
@@ -60,7 +69,22 @@ def read_scan(
     labels = _labels(path, mesh, palette, stored, numbering)
     if labels is not None and mesh.jaw == UNKNOWN_JAW:
         mesh = replace(mesh, jaw=jaw_of_labels(labels))
-    return mesh.with_labels(labels)
+    mesh = mesh.with_labels(labels)
+    _warn_of_counting(mesh)
+    return mesh
+
+
+def _warn_of_counting(mesh: Mesh) -> None:
+    """Say so where labels count on past the closed gap of an extracted premolar."""
+    if mesh.labels is None:
+        return
+    place = class_to_position(fdi_to_class(mesh.labels))
+    wrong = np.isin(place, list(molars_as_premolars(mesh, place)))
+    if wrong.any():
+        _log.warning(
+            "%s: labelled as a second premolar, but a molar by its size: %s; do the labels count on past the gap of an "
+            "extracted tooth?", mesh.scan_id, ", ".join(map(str, np.unique(mesh.labels[wrong]))),
+        )  # fmt: skip
 
 
 def read_labels(

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from toothgraph.mesh.frame import ALONG, rotation_to_places
 from toothgraph.mesh.mesh import Mesh
 
+WHOLE = 30.0  # mm²; what is smaller may be part of a tooth
 SHARE = 0.02  # of the vertices at either end that an extent leaves out: a stray face does not widen a tooth
 
 
@@ -27,17 +29,36 @@ def tooth_sizes(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) 
     middles = [mesh.centroids[own].mean(axis=0) for own in teeth]
     sizes = np.full((len(teeth), 2), np.nan)
     for tooth, own in enumerate(teeth):
-        along = direction(middles[max(tooth - 1, 0)], middles[min(tooth + 1, len(teeth) - 1)], up)
+        along = _direction(middles[max(tooth - 1, 0)], middles[min(tooth + 1, len(teeth) - 1)], up)
         if along is None:
             continue
         corners = mesh.vertices[np.unique(mesh.faces[own])]
-        sizes[tooth, 0] = extent(corners @ along)
+        sizes[tooth, 0] = _extent(corners @ along)
         if up is not None:
-            sizes[tooth, 1] = extent(corners @ np.cross(along, up))
+            sizes[tooth, 1] = _extent(corners @ np.cross(along, up))
     return sizes
 
 
-def direction(before: np.ndarray, after: np.ndarray, up: np.ndarray | None) -> np.ndarray | None:
+def sizes_by_place(mesh: Mesh, place: np.ndarray) -> dict[int, np.ndarray]:
+    """The extents [2] of each tooth of at least ``WHOLE`` mm², see :func:`tooth_sizes`, by its place.
+
+    Args:
+        mesh: F faces.
+        place: [F] 1 … 16, 0 for gingiva and what is not known.
+
+    Returns:
+        In order along the arch; nothing where there are too few teeth to say how the arch lies.
+    """
+    area = np.bincount(place, weights=mesh.areas, minlength=17)
+    teeth = [number for number in ALONG.tolist() if area[number] >= WHOLE]
+    rotation = rotation_to_places(mesh.centroids, place)
+    if rotation is None:
+        return {}
+    sizes = tooth_sizes(mesh, [np.flatnonzero(place == number) for number in teeth], rotation[1])
+    return dict(zip(teeth, sizes, strict=True))
+
+
+def _direction(before: np.ndarray, after: np.ndarray, up: np.ndarray | None) -> np.ndarray | None:
     """The unit vector [3] from one point to another, seen along ``up``; None where both are the same."""
     step = after - before
     if up is not None:
@@ -46,7 +67,7 @@ def direction(before: np.ndarray, after: np.ndarray, up: np.ndarray | None) -> n
     return None if length < 1e-6 else step / length
 
 
-def extent(positions: np.ndarray) -> float:
+def _extent(positions: np.ndarray) -> float:
     """How far positions [N] reach, all but ``SHARE`` of them at either end."""
     low, high = np.quantile(positions, [SHARE, 1 - SHARE])
     return float(high - low)
