@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import torch
 from datasets import DATASETS, Dataset
-from study import append_row, arguments, minutes_of, read_rows, score, training_reader
+from study import append_row, arguments, learning_curve, minutes_of, read_rows, score, training_reader
 
 from toothgraph import provenance
 from toothgraph.data.scans import Scan, read_scans
@@ -131,6 +131,7 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
         "patients": len(dataset.split.labelled(config.label_fraction)),
         **score(net, dataset),
         "minutes": minutes_of(out),
+        "curve": learning_curve(out),
         "sha256": provenance.sha256(model),
         **facts,
         "facts": file.header["trained"],
@@ -147,10 +148,11 @@ def run_folder(options: argparse.Namespace, cell: Cell, lr: float, steps: int) -
 def rescored(row: dict[str, Any], dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
     """The row with its net scored by the code as it is now."""
     cell = Cell(row["init"], row["fraction"], row["seed"])
-    net, file = load_segmentation(run_folder(options, cell, row["lr"], row["steps"]))
+    folder = run_folder(options, cell, row["lr"], row["steps"])
+    net, file = load_segmentation(folder)
     if (found := provenance.sha256(file.path)) != row["sha256"]:
         raise SystemExit(f"{file.path}: is another net than the row's (sha256 {found}, not {row['sha256']})")
-    return {**row, **score(net, dataset), "scored": provenance.facts()["git"]}
+    return {**row, **score(net, dataset), "curve": learning_curve(folder), "scored": provenance.facts()["git"]}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -16,7 +16,18 @@ from ablation import RESULTS as ABLATION
 from label_efficiency import RESULTS as STUDY
 from render_reliability import reliability_page
 from render_speed import speed_page, table
-from render_study import Row, ablation_table, budgets, draw_curve, has_pair, rates_table, studies, study_table, verdict
+from render_study import (
+    Row,
+    ablation_table,
+    budgets,
+    draw_curve,
+    flatness_table,
+    has_pair,
+    rates_table,
+    studies,
+    study_table,
+    verdict,
+)
 from study import read_rows
 
 from toothgraph import weights
@@ -150,6 +161,10 @@ over the patients (10,000 draws).
 The same with numbers aside: `miou_matched`, the predicted teeth renumbered, one to one, to fit best.
 
 {study_table(own, "miou_matched")}
+
+Whether the curves are flat: `val_miou` on the nodes of the validation patients' graphs, mean over seeds.
+
+{flatness_table(own)}
 
 Where several learning rates were tried, the table shows the one with most runs, then with the best `miou` on these
 patients; all of them:

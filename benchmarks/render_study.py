@@ -14,6 +14,7 @@ from toothgraph.data.split import patient_of
 TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "more": "pre-trained on more"}
 COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "more": "#3d8c40"}
 CURVES = {"miou": "mIoU", "miou_matched": "mIoU, numbers aside"}
+SHARES_OF_STEPS = (0.25, 0.5, 0.75, 1.0)
 DRAWS = 10_000  # of the bootstrap
 Row = dict[str, Any]
 
@@ -147,6 +148,21 @@ def rates_table(rows: list[Row]) -> str:
         own = [row for row in rows if (row["init"], row["fraction"], row["lr"]) == (init, fraction, rate)]
         lines.append([init, f"{fraction} %", f"{rate:g}", spread(own), str(len(own))])
     return table(["initialisation", "labels", "highest learning rate", "`miou`", "seeds"], lines)
+
+
+def flatness_table(rows: list[Row]) -> str:
+    """How far along the runs of each cell were at shares of their steps: whether more steps would have helped."""
+    lines = []
+    for (init, fraction), own in sorted(cells(rows).items()):
+        at = [np.mean([nearest(row, share) for row in own]) for share in SHARES_OF_STEPS]
+        lines.append([TITLES[init], f"{fraction} %", *(f"{value:.3f}" for value in at)])
+    return table(["initialisation", "labels", *(f"{share:.0%} of the steps" for share in SHARES_OF_STEPS)], lines)
+
+
+def nearest(row: Row, share: float) -> float:
+    """The `val_miou` of the validation nearest to a share of a run's steps."""
+    step = min(row["curve"], key=lambda step: abs(int(step) - share * row["steps"]))
+    return float(row["curve"][step])
 
 
 def budgets(rows: list[Row]) -> dict[tuple[str, int, int], list[Row]]:

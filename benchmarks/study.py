@@ -75,5 +75,14 @@ def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
 
 def minutes_of(run: Path) -> float:
     """Wall clock of a run, resumed or not, as its own table has it."""
+    return float(_metrics(run)[-1]["seconds"]) / 60
+
+
+def learning_curve(run: Path) -> dict[str, float]:
+    """`val_miou` of a run, on the nodes of the graphs, by step."""
+    return {row["step"]: round(float(row["val_miou"]), 4) for row in _metrics(run) if row["val_miou"]}
+
+
+def _metrics(run: Path) -> list[dict[str, str]]:
     with (run / "metrics.csv").open(newline="", encoding="utf-8") as stream:
-        return float([row["seconds"] for row in csv.DictReader(stream)][-1]) / 60
+        return list(csv.DictReader(stream))

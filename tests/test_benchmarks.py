@@ -163,7 +163,7 @@ def test_label_efficiency_on_a_downloaded_folder(load, teeth3ds: Path, arches: P
     for row in rows:
         assert {scan["scan_id"] for scan in row["per_scan"]} == {"C3_lower", "C3_upper", "D4_lower", "D4_upper"}
         assert row["scores"]["miou"] == pytest.approx(np.mean([scan["miou"] for scan in row["per_scan"]]))
-        assert len(row["sha256"]) == 64 and row["minutes"] > 0
+        assert len(row["sha256"]) == 64 and row["minutes"] > 0 and list(row["curve"]) == ["2"]
     assert "pretrain_sha256" in rows[1] and rows[0]["sha256"] != rows[1]["sha256"]
     study.main([*given, "--inits", "more", "--also", str(arches)])
     rows = [json.loads(line) for line in out.read_text().splitlines()]
@@ -227,7 +227,7 @@ def study_rows() -> list[dict]:
             values = {"P_upper": base + 0.02 * seed, "Q_upper": base + 0.1}
             rows.append({
                 "protocol": "CPU", "dataset": "d", "recipe": "r", "init": init, "fraction": 10, "seed": seed,
-                "steps": 5, "lr": lr, "faces": 300, "patients": 5,
+                "steps": 5, "lr": lr, "faces": 300, "patients": 5, "curve": {"1": 0.2, "4": 0.4, "5": base},
                 "scores": dict.fromkeys(("miou", "miou_matched"), np.mean(list(values.values()))),
                 "per_scan": [{"scan_id": name, "miou": value, "miou_matched": value} for name, value in values.items()],
             })  # fmt: skip
@@ -248,6 +248,7 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
     assert "| 10 % | 5 | 0.655 (0.650 to 0.660) | 0.755 (0.750 to 0.760) | +10.0 (+10.0 to +10.0) | 2, 2 |" in (
         render.study_table(rows)
     )
+    assert "| from scratch | 10 % | 0.200 | 0.200 | 0.400 | 0.600 |" in render.flatness_table(rows)
     assert "| scratch | 10 % | 0.001 | 0.555 (0.550 to 0.560) | 2 |" in render.rates_table(rows)
     assert render.verdict(rows).endswith("holds for the shares above.")
     assert "NOT shown here: 10 % (+10.0)" in render.verdict(rows, least=0.2)
