@@ -56,6 +56,7 @@ def study_arguments() -> argparse.ArgumentParser:
     parser.add_argument("--pretrain-steps", type=int)
     parser.add_argument("--lr-scratch", type=float, help="highest learning rate; the preset's if not given")
     parser.add_argument("--lr-pretrained", type=float)
+    parser.add_argument("--backbone-rate", type=float, help="learning rate of a pre-trained backbone, as a share")
     parser.add_argument("--rescore", action="store_true", help="no training: score the nets of all rows anew")
     parser.add_argument("--protocol", default="CPU", help="heading under which the rows belong together")
     return parser
@@ -66,6 +67,8 @@ def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, Fi
     pre = replace(PRETRAIN_PRESETS["default"], seed=cell.seed, device=options.device)
     fine = replace(FINETUNE_PRESETS["default"], seed=cell.seed, device=options.device)
     fine = replace(fine, label_fraction=cell.fraction / 100, lr=learning_rate(options, cell) or fine.lr)
+    if cell.init != "scratch":
+        fine = replace(fine, backbone_rate=options.backbone_rate or fine.backbone_rate)
     pre = replace(pre, steps=options.pretrain_steps or pre.steps)
     fine = replace(fine, steps=options.steps or fine.steps)
     if options.faces:
@@ -77,7 +80,7 @@ def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, Fi
 def recipe(options: argparse.Namespace) -> str:
     """A short name for everything that all cells share: rows of another recipe are not compared."""
     pre, fine = configs(options, Cell("scratch", 100, 0))
-    fine = replace(fine, lr=FINETUNE_PRESETS["default"].lr)  # each initialisation may have its own
+    fine = replace(fine, lr=FINETUNE_PRESETS["default"].lr)  # each initialisation may have its own rates
     shared = [
         {name: value for name, value in asdict(replace(config, device="auto")).items() if name not in ELSEWHERE}
         for config in (pre, fine)
@@ -101,6 +104,7 @@ def identity(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[
         "steps": config.steps,
         "lr": config.lr,
         "faces": config.net.graph.faces,
+        "backbone_rate": config.backbone_rate,
         **({} if cell.init == "scratch" else {"pretrain_steps": pre_config.steps}),
     }
 
@@ -123,7 +127,7 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
         folder = options.runs / (f"pre-{cell.seed}" if cell.init == "pretrained" else f"pre-more-{cell.seed}")
         init = pretrain([*scans, *more], replace(dataset.split, train=patients), folder, pre_config, resume=True)
         facts = {"pretrain_minutes": minutes_of(folder), "pretrain_sha256": provenance.sha256(init), "also": len(more)}
-    out = run_folder(options, cell, config.lr, config.steps)
+    out = run_folder(options, cell, config.lr, config.backbone_rate, config.steps)
     model = finetune(scans, dataset.split, out, config, init=init, resume=True)
     net, file = load_segmentation(model)
     return {
@@ -139,16 +143,17 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
     }
 
 
-def run_folder(options: argparse.Namespace, cell: Cell, lr: float, steps: int) -> Path:
+def run_folder(options: argparse.Namespace, cell: Cell, lr: float, backbone_rate: float, steps: int) -> Path:
     """Where a cell is trained."""
-    folder: Path = options.runs / f"{cell.init}-{cell.fraction}-{cell.seed}-lr{lr:g}-{steps}"
+    rates = f"lr{lr:g}" + (f"x{backbone_rate:g}" if backbone_rate != 1 else "")
+    folder: Path = options.runs / f"{cell.init}-{cell.fraction}-{cell.seed}-{rates}-{steps}"
     return folder
 
 
 def rescored(row: dict[str, Any], dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
     """The row with its net scored by the code as it is now."""
     cell = Cell(row["init"], row["fraction"], row["seed"])
-    folder = run_folder(options, cell, row["lr"], row["steps"])
+    folder = run_folder(options, cell, row["lr"], row["backbone_rate"], row["steps"])
     net, file = load_segmentation(folder)
     if (found := provenance.sha256(file.path)) != row["sha256"]:
         raise SystemExit(f"{file.path}: is another net than the row's (sha256 {found}, not {row['sha256']})")

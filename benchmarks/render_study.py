@@ -30,22 +30,27 @@ def studies(rows: list[Row]) -> dict[tuple[str, str, str, int, int], list[Row]]:
     return dict(sorted(found.items()))
 
 
-def tuned_rate(rows: list[Row], init: str) -> float | None:
-    """The learning rate of an initialisation that most of its cells were run with, of several the best one."""
-    by_rate: dict[float, list[float]] = defaultdict(list)
+def rates_of(row: Row) -> tuple[float, float]:
+    """The highest learning rate of a run, and that of its backbone as a share of it."""
+    return row["lr"], row["backbone_rate"]
+
+
+def tuned_rates(rows: list[Row], init: str) -> tuple[float, float] | None:
+    """The rates of an initialisation that most of its cells were run with, of several the best ones."""
+    by_rate: dict[tuple[float, float], list[float]] = defaultdict(list)
     for row in rows:
         if row["init"] == init:
-            by_rate[row["lr"]].append(row["scores"]["miou"])
-    return max(by_rate, key=lambda lr: (len(by_rate[lr]), np.mean(by_rate[lr])), default=None)
+            by_rate[rates_of(row)].append(row["scores"]["miou"])
+    return max(by_rate, key=lambda rates: (len(by_rate[rates]), np.mean(by_rate[rates])), default=None)
 
 
 def cells(rows: list[Row]) -> dict[tuple[str, int], list[Row]]:
-    """The rows of each initialisation at its tuned learning rate, by fraction, one per seed."""
+    """The rows of each initialisation at its tuned learning rates, by fraction, one per seed."""
     found: dict[tuple[str, int], list[Row]] = defaultdict(list)
     for init in TITLES:
-        rate = tuned_rate(rows, init)
+        rates = tuned_rates(rows, init)
         for row in sorted(rows, key=lambda row: row["seed"]):
-            if row["init"] == init and row["lr"] == rate:
+            if row["init"] == init and rates_of(row) == rates:
                 found[init, row["fraction"]].append(row)
     return found
 
@@ -142,12 +147,15 @@ def verdict(rows: list[Row], least: float = 0.03) -> str:
 
 def rates_table(rows: list[Row]) -> str:
     """All learning rates that were tried."""
-    tried = sorted({(row["init"], row["fraction"], row["lr"]) for row in rows})
-    lines = []
-    for init, fraction, rate in tried:
-        own = [row for row in rows if (row["init"], row["fraction"], row["lr"]) == (init, fraction, rate)]
-        lines.append([init, f"{fraction} %", f"{rate:g}", spread(own), str(len(own))])
-    return table(["initialisation", "labels", "highest learning rate", "`miou`", "seeds"], lines)
+    tried: dict[tuple[str, int, tuple[float, float]], list[Row]] = defaultdict(list)
+    for row in rows:
+        tried[row["init"], row["fraction"], rates_of(row)].append(row)
+    lines = [
+        [init, f"{fraction} %", f"{lr:g}", f"{share:g}", *(spread(own, score) for score in CURVES), str(len(own))]
+        for (init, fraction, (lr, share)), own in sorted(tried.items())
+    ]
+    head = ["initialisation", "labels", "highest learning rate", "backbone's share of it"]
+    return table([*head, *(f"`{score}`" for score in CURVES), "seeds"], lines)
 
 
 def flatness_table(rows: list[Row]) -> str:

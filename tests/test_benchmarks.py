@@ -227,7 +227,8 @@ def study_rows() -> list[dict]:
             values = {"P_upper": base + 0.02 * seed, "Q_upper": base + 0.1}
             rows.append({
                 "protocol": "CPU", "dataset": "d", "recipe": "r", "init": init, "fraction": 10, "seed": seed,
-                "steps": 5, "lr": lr, "faces": 300, "patients": 5, "curve": {"1": 0.2, "4": 0.4, "5": base},
+                "steps": 5, "lr": lr, "backbone_rate": 1.0, "faces": 300, "patients": 5,
+                "curve": {"1": 0.2, "4": 0.4, "5": base},
                 "scores": dict.fromkeys(("miou", "miou_matched"), np.mean(list(values.values()))),
                 "per_scan": [{"scan_id": name, "miou": value, "miou_matched": value} for name, value in values.items()],
             })  # fmt: skip
@@ -236,7 +237,7 @@ def study_rows() -> list[dict]:
 
 def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> None:
     render, rows = load("render_study"), study_rows()
-    assert render.tuned_rate(rows, "scratch") == 3e-3
+    assert render.tuned_rates(rows, "scratch") == (3e-3, 1.0)
     ((key, own),) = render.studies(rows).items()
     assert key == ("CPU", "d", "r", 5, 300) and own == rows
     assert len(render.studies([*rows, rows[0] | {"recipe": "s"}])) == 2
@@ -249,7 +250,8 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
         render.study_table(rows)
     )
     assert "| from scratch | 10 % | 0.200 | 0.200 | 0.400 | 0.600 |" in render.flatness_table(rows)
-    assert "| scratch | 10 % | 0.001 | 0.555 (0.550 to 0.560) | 2 |" in render.rates_table(rows)
+    line = "| scratch | 10 % | 0.001 | 1 | 0.555 (0.550 to 0.560) | 0.555 (0.550 to 0.560) | 2 |"
+    assert line in render.rates_table(rows)
     assert render.verdict(rows).endswith("holds for the shares above.")
     assert "NOT shown here: 10 % (+10.0)" in render.verdict(rows, least=0.2)
     files = [tmp_path / "curve.png", tmp_path / "curve.svg"]
