@@ -67,8 +67,8 @@ def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, Fi
     pre = replace(PRETRAIN_PRESETS["default"], seed=cell.seed, device=options.device)
     fine = replace(FINETUNE_PRESETS["default"], seed=cell.seed, device=options.device)
     fine = replace(fine, label_fraction=cell.fraction / 100, lr=learning_rate(options, cell) or fine.lr)
-    if cell.init != "scratch":
-        fine = replace(fine, backbone_rate=options.backbone_rate or fine.backbone_rate)
+    slower = 1.0 if cell.init == "scratch" else options.backbone_rate or fine.backbone_rate
+    fine = replace(fine, backbone_rate=slower)
     pre = replace(pre, steps=options.pretrain_steps or pre.steps)
     fine = replace(fine, steps=options.steps or fine.steps)
     if options.faces:
@@ -80,7 +80,7 @@ def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, Fi
 def recipe(options: argparse.Namespace) -> str:
     """A short name for everything that all cells share: rows of another recipe are not compared."""
     pre, fine = configs(options, Cell("scratch", 100, 0))
-    fine = replace(fine, lr=FINETUNE_PRESETS["default"].lr)  # each initialisation may have its own rates
+    fine = replace(fine, lr=FINETUNE_PRESETS["default"].lr, backbone_rate=1.0)  # each initialisation has its own
     shared = [
         {name: value for name, value in asdict(replace(config, device="auto")).items() if name not in ELSEWHERE}
         for config in (pre, fine)

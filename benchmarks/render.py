@@ -24,6 +24,7 @@ from render_study import (
     flatness_table,
     has_pair,
     rates_table,
+    share_that_suffices,
     studies,
     study_table,
     verdict,
@@ -147,7 +148,7 @@ over the patients (10,000 draws).
             IMAGES.mkdir(exist_ok=True)
             name = f"label_efficiency-{protocol}-{dataset}-{recipe}-{steps}-{faces}"
             draw_curve(own, f"{dataset}, {protocol} protocol", [IMAGES / f"{name}.png", IMAGES / f"{name}.svg"])
-            curve = f"![`miou` by share of labels](images/{name}.png)\n\n{verdict(own)}"
+            curve = f"![`miou` by share of labels](images/{name}.png)\n\n{verdict(own)}\n{share_that_suffices(own)}"
         minutes = sum(row["minutes"] for row in own)
         last = max(own, key=lambda row: row["facts"]["date"])
         parts.append(f"""### {protocol} protocol: {dataset}, {steps} steps, graphs of {faces} faces, recipe {recipe}

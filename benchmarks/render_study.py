@@ -145,6 +145,23 @@ def verdict(rows: list[Row], least: float = 0.03) -> str:
     return f"{claim} is NOT shown here: {', '.join(short)}." if short else f"{claim} holds for the shares above."
 
 
+def share_that_suffices(rows: list[Row]) -> str:
+    """With how many of the labels a pre-trained net does as well as one from scratch with all of them."""
+    found = cells(rows)
+    base = found.get(("scratch", 100), [])
+    for (init, fraction), own in sorted(found.items()):
+        if init != "pretrained" or not common_seeds(own, base):
+            continue
+        scores = [paired_interval(own, base, score) for score in CURVES]
+        if all(mean >= 0 for mean, _, _ in scores):
+            gains = ", ".join(
+                f"{100 * mean:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) of `{score}`"
+                for score, (mean, low, high) in zip(CURVES, scores, strict=True)
+            )
+            return f"Pre-trained with {fraction} % of the labels, a net is not below scratch with all: {gains}."
+    return "No share of the labels was found with which a pre-trained net is not below scratch with all."
+
+
 def rates_table(rows: list[Row]) -> str:
     """All learning rates that were tried."""
     tried: dict[tuple[str, int, tuple[float, float]], list[Row]] = defaultdict(list)

@@ -254,6 +254,9 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
     assert line in render.rates_table(rows)
     assert render.verdict(rows).endswith("holds for the shares above.")
     assert "NOT shown here: 10 % (+10.0)" in render.verdict(rows, least=0.2)
+    assert render.share_that_suffices(rows).startswith("No share")
+    all_labels = [row | {"fraction": 100} for row in rows if row["init"] == "scratch"]
+    assert "with 10 % of the labels, a net is not below" in render.share_that_suffices([*rows, *all_labels])
     files = [tmp_path / "curve.png", tmp_path / "curve.svg"]
     render.draw_curve(rows, "title", files)
     before = [file.read_bytes() for file in files]

@@ -104,6 +104,24 @@ def test_init_loads_the_backbone(command, arches, tiny_toml, pretrained, tmp_pat
     assert all(torch.allclose(before[name], after[name], atol=1e-12) for name in weights)
 
 
+def test_only_a_pretrained_backbone_learns_more_slowly(command, arches, tiny_toml, pretrained, tmp_path):
+    """How far the backbone's weights move in one step: about the learning rate each, with AdamW."""
+    given = ("--init", pretrained, "--steps", 1, "--lr", 1e-2, "--device", "cpu")
+    start = load_file(pretrained / "model.safetensors")
+    rates = {}
+    for name, option in {"slow": "", "fast": "backbone_rate = 1.0\n"}.items():
+        run, options = tmp_path / name, tmp_path / f"{name}.toml"
+        options.write_text(option + tiny_toml.read_text())
+        assert command("finetune", arches, "--out", run, "--config", options, *given).code == 0
+        end = load_file(run / "model.safetensors")
+        moved = [(end[key] - start[key]).abs().max() for key in start if key.endswith("weight") and key in end]
+        rates[name] = float(max(moved))
+    assert rates["slow"] == pytest.approx(rates["fast"] / 10, rel=0.1)
+    scratch = tmp_path / "scratch"
+    assert command("finetune", arches, "--out", scratch, "--config", tiny_toml, *given[2:]).code == 0
+    assert json.loads((scratch / "config.json").read_text())["options"]["backbone_rate"] == 1.0
+
+
 def test_init_without_a_backbone_tensor_is_refused(command, arches, tiny_toml, pretrained, tmp_path):
     with safe_open(pretrained / "model.safetensors", framework="pt") as content:
         metadata = content.metadata()

@@ -34,7 +34,7 @@ def test_rate_factor():
 )
 def test_only_weights_decay(name, kind, small_net):
     net = SegmentationNet(small_net)
-    optimizer = make_optimizer(net, FinetuneConfig(optimizer=name, weight_decay=0.5))
+    optimizer = make_optimizer(net, FinetuneConfig(optimizer=name, weight_decay=0.5, backbone_rate=1.0))
     assert type(optimizer) is kind
     weights, others = optimizer.param_groups
     assert weights["weight_decay"] == 0.5 and others["weight_decay"] == 0

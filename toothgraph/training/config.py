@@ -105,7 +105,7 @@ class FinetuneConfig(TrainingConfig):
         label_fraction: share of the training patients whose labels are used.
         dice_weight, label_smoothing: see :func:`toothgraph.nn.segmentation_loss`.
         boundary_weight: extra weight of the nodes at a border in the cross-entropy.
-        backbone_rate: learning rate of the backbone, as a share of ``lr``.
+        backbone_rate: learning rate of a pre-trained backbone, as a share of ``lr``; one from scratch learns at ``lr``.
         average: decay of the moving average of the weights, which then is what is validated and saved; 0 for none.
         jaw_dropout: how often the jaw is withheld, so that the net also learns to do without.
         cuts: how often something is taken away from a scan.
@@ -118,7 +118,7 @@ class FinetuneConfig(TrainingConfig):
     dice_weight: float = 0.5
     label_smoothing: float = 0.0
     boundary_weight: float = 0.0
-    backbone_rate: float = 1.0
+    backbone_rate: float = 0.1
     average: float = 0.0
     jaw_dropout: float = 0.5
     cuts: Cuts = field(default_factory=Cuts)
@@ -141,7 +141,7 @@ FINETUNE_PRESETS = {
     "default": FinetuneConfig(),
     "paper": FinetuneConfig(
         net=_PAPER_NET, epochs=400, batch=4, variants=1, lr=0.1, weight_decay=1e-4, optimizer="sgd",
-        schedule="cosine", clip=0.0, dice_weight=0.0, label_smoothing=0.2,
+        schedule="cosine", clip=0.0, dice_weight=0.0, label_smoothing=0.2, backbone_rate=1.0,
         bases=0, jaw_dropout=0.0, cuts=WHOLE, augmentation=STILL,
     ),
 }  # fmt: skip

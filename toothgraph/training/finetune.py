@@ -117,6 +117,8 @@ def finetune(
         "train": [scan.scan_id for scan in train],
         "val": [scan.scan_id for scan in val],
     }
+    if not init:
+        config = replace(config, backbone_rate=1.0)
     torch.manual_seed(config.seed)
     net = make_net(SegmentationNet, config.net)
     if init:
