@@ -167,8 +167,8 @@ Whether the curves are flat: `val_miou` on the nodes of the validation patients'
 
 {flatness_table(own)}
 
-Where several learning rates were tried, the table shows the one with most runs, then with the best `miou` on these
-patients; all of them:
+Where several learning rates were tried, the tables show those that most shares of labels were run with, then those with
+the best `miou` on these patients; all of them:
 
 {rates_table(own)}
 """)

@@ -36,12 +36,17 @@ def rates_of(row: Row) -> tuple[float, float]:
 
 
 def tuned_rates(rows: list[Row], init: str) -> tuple[float, float] | None:
-    """The rates of an initialisation that most of its cells were run with, of several the best ones."""
-    by_rate: dict[tuple[float, float], list[float]] = defaultdict(list)
+    """The rates of an initialisation that most shares of labels were run with, of several the best ones."""
+    by_rate: dict[tuple[float, float], list[Row]] = defaultdict(list)
     for row in rows:
         if row["init"] == init:
-            by_rate[rates_of(row)].append(row["scores"]["miou"])
-    return max(by_rate, key=lambda rates: (len(by_rate[rates]), np.mean(by_rate[rates])), default=None)
+            by_rate[rates_of(row)].append(row)
+
+    def merit(rates: tuple[float, float]) -> tuple[int, float]:
+        own = by_rate[rates]
+        return len({row["fraction"] for row in own}), float(np.mean([row["scores"]["miou"] for row in own]))
+
+    return max(by_rate, key=merit, default=None)
 
 
 def cells(rows: list[Row]) -> dict[tuple[str, int], list[Row]]:
@@ -89,7 +94,12 @@ def common_seeds(rows: list[Row], base: list[Row]) -> set[int]:
 def paired_interval(rows: list[Row], base: list[Row], score: str = "miou") -> tuple[float, float, float]:
     """Mean difference over patients, and its 95 % interval by a bootstrap over patients, of the seeds both have."""
     seeds = common_seeds(rows, base)
-    ours, theirs = (per_patient([row for row in side if row["seed"] in seeds], score) for side in (rows, base))
+    return patient_interval(*([row for row in side if row["seed"] in seeds] for side in (rows, base)), score)
+
+
+def patient_interval(rows: list[Row], base: list[Row], score: str) -> tuple[float, float, float]:
+    """The same of all seeds of either side."""
+    ours, theirs = per_patient(rows, score), per_patient(base, score)
     difference = np.array([ours[patient] - theirs[patient] for patient in ours])
     draws = np.random.default_rng(0).integers(len(difference), size=(DRAWS, len(difference)))
     low, high = np.quantile(difference[draws].mean(axis=1), [0.025, 0.975])
@@ -150,9 +160,9 @@ def share_that_suffices(rows: list[Row]) -> str:
     found = cells(rows)
     base = found.get(("scratch", 100), [])
     for (init, fraction), own in sorted(found.items()):
-        if init != "pretrained" or not common_seeds(own, base):
+        if init != "pretrained" or not base:
             continue
-        scores = [paired_interval(own, base, score) for score in CURVES]
+        scores = [patient_interval(own, base, score) for score in CURVES]
         if all(mean >= 0 for mean, _, _ in scores):
             gains = ", ".join(
                 f"{100 * mean:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) of `{score}`"
@@ -231,7 +241,10 @@ def draw_curve(rows: list[Row], title: str, files: list[Path]) -> None:
         _draw_scores(upper, found, score)
         _draw_gains(lower, found, score)
         upper.set_title(name)
-        lower.set(xlabel="labelled training patients, %", xticks=sorted({fraction for _, fraction in found}))
+        ticks = sorted({fraction for _, fraction in found})
+        lower.set(xlabel="labelled training patients, %", xscale="log")
+        lower.set_xticks(ticks, labels=list(map(str, ticks)))
+        lower.set_xticks([], minor=True)
     axes[0, 0].set_ylabel("mean over other patients")
     axes[1, 0].set_ylabel("gain, points")
     axes[0, 0].legend(frameon=False)
@@ -256,14 +269,14 @@ def _draw_scores(axes: Any, found: dict[tuple[str, int], list[Row]], score: str)
 
 
 def _draw_gains(axes: Any, found: dict[tuple[str, int], list[Row]], score: str) -> None:
-    for shift, (init, colour) in enumerate(COLOURS.items()):
+    for shift, (init, colour) in enumerate(COLOURS.items(), start=-1):
         for (name, fraction), own in found.items():
             base = found.get(("scratch", fraction), [])
             if init == "scratch" or name != init or not common_seeds(own, base):
                 continue
             mean, low, high = (100 * value for value in paired_interval(own, base, score))
             axes.errorbar(
-                fraction + shift - 1,
+                fraction * (1 + 0.05 * shift),
                 mean,
                 [[mean - low], [high - mean]],
                 fmt="o",
