@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from datasets import DATASETS, Dataset
-from study import TrainingReader, append_row, arguments, minutes_of, read_rows, score, training_reader
+from study import TrainingReader, append_row, arguments, has_row, minutes_of, score, training_reader
 
 from toothgraph.training.checkpoint import load_segmentation
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig, updated
@@ -174,7 +174,7 @@ def main(argv: list[str] | None = None) -> None:
     for seed in options.seeds:
         for name in options.only:
             known = identity(name, seed, dataset, options)
-            if any(known.items() <= row.items() for row in read_rows(options.out)):
+            if has_row(options.out, known):
                 continue
             row = {**known, **run_variant(name, seed, dataset, read, options)}
             append_row(options.out, row)

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import torch
 from datasets import DATASETS, Dataset
-from study import append_row, arguments, learning_curve, minutes_of, read_rows, score, training_reader
+from study import append_row, arguments, has_row, learning_curve, minutes_of, read_rows, score, training_reader
 
 from toothgraph import provenance
 from toothgraph.data.scans import Scan, read_scans
@@ -80,7 +80,7 @@ def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, Fi
 def recipe(options: argparse.Namespace) -> str:
     """A short name for everything that all cells share: rows of another recipe are not compared."""
     pre, fine = configs(options, Cell("scratch", 100, 0))
-    fine = replace(fine, lr=FINETUNE_PRESETS["default"].lr, backbone_rate=1.0)  # each initialisation has its own
+    fine = replace(fine, lr=FINETUNE_PRESETS["default"].lr)  # each initialisation may have its own
     shared = [
         {name: value for name, value in asdict(replace(config, device="auto")).items() if name not in ELSEWHERE}
         for config in (pre, fine)
@@ -177,8 +177,7 @@ def main(argv: list[str] | None = None) -> None:
     for seed, fraction, init in product(options.seeds, options.fractions, options.inits):
         cell = Cell(init, fraction, seed)
         _, config = configs(options, cell)
-        known = identity(cell, dataset, options).items()
-        if any(known <= row.items() for row in read_rows(options.out)):
+        if has_row(options.out, identity(cell, dataset, options)):
             continue
         row = run_cell(cell, dataset, read(config), options)
         append_row(options.out, row)

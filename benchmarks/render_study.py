@@ -140,8 +140,13 @@ def gain_over(base: list[Row], rows: list[Row], score: str = "miou") -> str:
     """The mean gain in points with its interval, of the seeds that both have."""
     if not common_seeds(rows, base):
         return "–"
-    mean, low, high = paired_interval(rows, base, score)
-    return f"{100 * mean:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+    return in_points(paired_interval(rows, base, score))
+
+
+def in_points(interval: tuple[float, float, float]) -> str:
+    """A mean and its interval, in hundredths."""
+    mean, low, high = (100 * value for value in interval)
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def verdict(rows: list[Row], least: float = 0.03) -> str:
@@ -159,15 +164,11 @@ def share_that_suffices(rows: list[Row]) -> str:
     """With how many of the labels a pre-trained net does as well as one from scratch with all of them."""
     found = cells(rows)
     base = found.get(("scratch", 100), [])
-    for (init, fraction), own in sorted(found.items()):
-        if init != "pretrained" or not base:
-            continue
-        scores = [patient_interval(own, base, score) for score in CURVES]
-        if all(mean >= 0 for mean, _, _ in scores):
-            gains = ", ".join(
-                f"{100 * mean:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}) of `{score}`"
-                for score, (mean, low, high) in zip(CURVES, scores, strict=True)
-            )
+    shares = sorted(fraction for init, fraction in found if init == "pretrained") if base else []
+    for fraction in shares:
+        scores = {score: patient_interval(found["pretrained", fraction], base, score) for score in CURVES}
+        if all(mean >= 0 for mean, _, _ in scores.values()):
+            gains = ", ".join(f"{in_points(interval)} points of `{score}`" for score, interval in scores.items())
             return f"Pre-trained with {fraction} % of the labels, a net is not below scratch with all: {gains}."
     return "No share of the labels was found with which a pre-trained net is not below scratch with all."
 
@@ -269,20 +270,14 @@ def _draw_scores(axes: Any, found: dict[tuple[str, int], list[Row]], score: str)
 
 
 def _draw_gains(axes: Any, found: dict[tuple[str, int], list[Row]], score: str) -> None:
-    for shift, (init, colour) in enumerate(COLOURS.items(), start=-1):
-        for (name, fraction), own in found.items():
-            base = found.get(("scratch", fraction), [])
-            if init == "scratch" or name != init or not common_seeds(own, base):
-                continue
-            mean, low, high = (100 * value for value in paired_interval(own, base, score))
-            axes.errorbar(
-                fraction * (1 + 0.05 * shift),
-                mean,
-                [[mean - low], [high - mean]],
-                fmt="o",
-                color=colour,
-                markersize=4,
-                capsize=3,
-            )
+    shift = {"pretrained": 1.0, "more": 1.05}  # so that one does not hide the other
+    for (init, fraction), own in found.items():
+        base = found.get(("scratch", fraction), [])
+        if init not in shift or not common_seeds(own, base):
+            continue
+        mean, low, high = (100 * value for value in paired_interval(own, base, score))
+        reach = [[mean - low], [high - mean]]
+        at = fraction * shift[init]
+        axes.errorbar(at, mean, reach, fmt="o", color=COLOURS[init], markersize=4, capsize=3)
     axes.axhline(0, color="0.5", linewidth=0.8)
     axes.grid(alpha=0.3)

@@ -51,6 +51,11 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.strip()]
 
 
+def has_row(file: Path, known: dict[str, Any]) -> bool:
+    """Whether a run has its row, given what no two rows share."""
+    return any(known.items() <= row.items() for row in read_rows(file))
+
+
 def training_reader(dataset: Dataset) -> TrainingReader:
     """What reads the graphs of all patients, labelled, as a training wants them. The last are kept: most runs of a
     study see the same."""

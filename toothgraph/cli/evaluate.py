@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +26,10 @@ from toothgraph.cli.options import (
 )
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.memory import named_shortage
+
+if TYPE_CHECKING:
+    from toothgraph.inference.evaluate import Scored
+    from toothgraph.nn import SegmentationNet
 
 
 @click.command(short_help="Score a model on labelled scans.")
@@ -62,7 +66,7 @@ def evaluate(
     from toothgraph import provenance
     from toothgraph.fields import METRICS
     from toothgraph.files import check_folder, write_text
-    from toothgraph.inference.evaluate import report, score_file
+    from toothgraph.inference.evaluate import report
     from toothgraph.training.checkpoint import load_segmentation
 
     files = choose_scans(scans, split, subset)
@@ -71,26 +75,8 @@ def evaluate(
     colours = named_palette(palette)
     net, source = load_segmentation(model)
     net.to(choose_device(device))
-    scored, failures = [], []
-    for file in files:
-        try:
-            with named_shortage(file):
-                found = score_file(
-                    net,
-                    file,
-                    jaw=JAWS[jaw],
-                    palette=colours,
-                    unit=unit or "mm",
-                    numbering=numbering or "auto",
-                    **steps,
-                )
-            scored.append(found)
-        except ToothgraphError as error:
-            failures.append({"file": str(file), "error": " ".join(str(error).split())})
-            click.echo(f"Error: {failures[-1]['error']}", err=True)
-            continue
-        row = scored[-1].row
-        click.echo(f"{row['scan_id']}: miou {row['miou']:.4f}, accuracy {row['accuracy']:.4f}")
+    options = {"jaw": JAWS[jaw], "palette": colours, "unit": unit or "mm", "numbering": numbering or "auto", **steps}
+    scored, failures = score_files(net, files, options)
     if not scored:
         raise DataError(f"none of {len(files)} scans could be scored; see above")
     content: dict[str, Any] = {
@@ -107,6 +93,30 @@ def evaluate(
     click.echo(f"{len(scored)} scans scored -> {out}")
     if failures:
         raise ToothgraphError(f"{len(failures)} of {len(files)} scans could not be scored; see above")
+
+
+def score_files(
+    net: SegmentationNet, files: list[Path], options: dict[str, Any]
+) -> tuple[list[Scored], list[dict[str, str]]]:
+    """Score what can be scored, with ``options`` of `score_file`; say of each scan how it went.
+
+    Returns:
+        The scores, and file and error of the scans that failed.
+    """
+    from toothgraph.inference.evaluate import score_file
+
+    scored, failures = [], []
+    for file in files:
+        try:
+            with named_shortage(file):
+                found = score_file(net, file, **options)
+        except ToothgraphError as error:
+            failures.append({"file": str(file), "error": " ".join(str(error).split())})
+            click.echo(f"Error: {failures[-1]['error']}", err=True)
+        else:
+            scored.append(found)
+            click.echo(f"{found.row['scan_id']}: miou {found.row['miou']:.4f}, accuracy {found.row['accuracy']:.4f}")
+    return scored, failures
 
 
 def refuse_overwriting(files: list[Path], out: Path) -> None:

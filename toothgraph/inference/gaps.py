@@ -27,9 +27,13 @@ def past_closed_gaps(mesh: Mesh, place: np.ndarray) -> np.ndarray:
     Returns:
         [F] places.
     """
+    there = np.isin(np.arange(18), place)
+    ends_at_six = [fifth for fifth in (5, 13) if there[fifth : fifth + 4].tolist() == [True, True, False, False]]
+    if not ends_at_six:  # as in most scans, whose sizes need not be measured
+        return place
+    molars = molars_as_premolars(mesh, place)
     place = place.copy()
-    for fifth in molars_as_premolars(mesh, place):
-        behind = (place > fifth + 1) & (place <= fifth + 3)
-        if not behind.any():
+    for fifth in ends_at_six:
+        if fifth in molars:
             place[(place >= fifth - 1) & (place <= fifth + 1)] += 1
     return place

@@ -96,13 +96,10 @@ def predict_mesh(
     mesh = mesh.with_labels(None)
     prob, jaw, share = probabilities(net, mesh, jaw, tessellations, orient, focus)
     place = refine(mesh, prob) if refined else prob.argmax(axis=1)
-    moved = np.zeros(len(place), dtype=bool)
-    if numbered:
-        counted = number_teeth(mesh, place, prob)
-        place = past_closed_gaps(mesh, counted)
-        moved = place != counted
+    counted = number_teeth(mesh, place, prob) if numbered else place
+    place = past_closed_gaps(mesh, counted) if numbered else counted
     labels = class_to_fdi(classes_of_jaw(jaw)[place])
-    return Prediction(labels, prob, jaw, share, tuple(np.unique(labels[moved]).tolist()))
+    return Prediction(labels, prob, jaw, share, tuple(np.unique(labels[place != counted]).tolist()))
 
 
 def probabilities(

@@ -46,16 +46,16 @@ def tooth_table(mesh: Mesh, labels: np.ndarray, confidence: np.ndarray | None = 
     """
     teeth = [fdi for fdi in ORDER if (labels == fdi).any()]
     rotation = upright_rotation(mesh.with_labels(labels))
-    sizes = tooth_sizes(
-        mesh, [np.flatnonzero(labels == fdi) for fdi in teeth], None if rotation is None else rotation[1]
-    )
+    faces = {fdi: np.flatnonzero(labels == fdi) for fdi in [0, *teeth]}
+    sizes = tooth_sizes(mesh, [faces[fdi] for fdi in teeth], None if rotation is None else rotation[1])
     widths = {fdi: float(width) for fdi, width in zip(teeth, sizes[:, 0], strict=True) if np.isfinite(width)}
     rows = []
-    for fdi in ([0] if (labels == 0).any() else []) + teeth:
-        own = labels == fdi
+    for fdi, own in faces.items():
+        if len(own) == 0:
+            continue
         weight = np.maximum(mesh.areas[own], 1e-12)
         sure = None if confidence is None else float(np.average(confidence[own], weights=weight))
-        rows.append(ToothRow(int(fdi), int(own.sum()), float(mesh.areas[own].sum()), widths.get(fdi), sure))
+        rows.append(ToothRow(fdi, len(own), float(mesh.areas[own].sum()), widths.get(fdi), sure))
     return rows
 
 

@@ -98,18 +98,7 @@ def finetune(
             backbone, or training fails.
     """
     check_free(Path(out), resume)
-    labelled = [scan for scan in scans if scan.labelled]
-    if not labelled:
-        raise DataError(
-            f"none of {len(scans)} scans has labels; expected a .txt or .json beside each, an array in the file, "
-            "or colours with --palette"
-        )
-    train, val = (
-        [scan for scan in labelled if scan.patient in patients]
-        for patients in (split.labelled(config.label_fraction), split.val)
-    )
-    if not train or not val:
-        raise DataError(f"expected labelled scans to train and to validate on, found {len(train)} and {len(val)}")
+    train, val = labelled_sides(scans, split, config.label_fraction)
     facts: dict[str, Any] = {
         "command": "finetune",
         "init": str(init) if init else None,
@@ -135,6 +124,26 @@ def finetune(
         collate,
     )
     return run(task, Path(out), resume, facts, {"seed": config.seed, "train": facts["train"], "init": facts["init"]})
+
+
+def labelled_sides(scans: list[Scan], split: Split, fraction: float) -> tuple[list[Scan], list[Scan]]:
+    """The labelled scans to train and to validate on, of a share of the training patients.
+
+    Raises:
+        DataError: if a side has none.
+    """
+    labelled = [scan for scan in scans if scan.labelled]
+    if not labelled:
+        raise DataError(
+            f"none of {len(scans)} scans has labels; expected a .txt or .json beside each, an array in the file, "
+            "or colours with --palette"
+        )
+    train, val = (
+        [scan for scan in labelled if scan.patient in patients] for patients in (split.labelled(fraction), split.val)
+    )
+    if not train or not val:
+        raise DataError(f"expected labelled scans to train and to validate on, found {len(train)} and {len(val)}")
+    return train, val
 
 
 def plain_only(scans: list[Scan]) -> list[Scan]:
