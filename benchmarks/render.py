@@ -1,8 +1,8 @@
-"""Render docs/results.md, model_card.md and reliability.md, and benchmarks/README.md, from benchmarks/results.
+"""Render docs/results.md, model_card.md and reliability.md, benchmarks/README.md and the figures of README.md.
 
     python benchmarks/render.py
 
-No figure in those pages is typed by hand.
+All come from benchmarks/results; no figure in them is typed by hand.
 """
 
 from __future__ import annotations
@@ -37,9 +37,15 @@ from toothgraph.fields import METRICS
 from toothgraph.files import write_text
 
 HERE = Path(__file__).resolve().parent
-RESULTS, DOCS = HERE / "results", HERE.parent / "docs"
+README, RESULTS, DOCS = HERE.parent / "README.md", HERE / "results", HERE.parent / "docs"
 IMAGES = DOCS / "images"
 WORST = ("miou", "miou_matched", "accuracy", "boundary_iou")  # scores of the worst scans
+ORIGINS = {
+    "3d-iosseg": "other patients of the same set",
+    "teeth3ds": "another scanner",
+    "odd-scans": "exports of other programs",
+}
+FIGURES = ("<!-- rendered by benchmarks/render.py -->", "<!-- end of what is rendered -->")
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -130,6 +136,21 @@ One seed; published figures for other systems rest on other scans and other defi
 """  # fmt: skip
 
 
+def curve_name(*key: str | int) -> str:
+    """The stem of the files of a study's curve."""
+    return "-".join(map(str, ("label_efficiency", *key)))
+
+
+def draw_curves(rows: list[Row]) -> None:
+    """The curve of each set of rows that may be compared, as PNG and SVG."""
+    IMAGES.mkdir(exist_ok=True)
+    for key, own in studies(rows).items():
+        if has_pair(own):
+            protocol, dataset, *_ = key
+            files = [IMAGES / f"{curve_name(*key)}.{ending}" for ending in ("png", "svg")]
+            draw_curve(own, f"{dataset}, {protocol} protocol", files)
+
+
 def label_efficiency(rows: list[Row]) -> str:
     """The section on fewer labels: a table and a curve for each set of rows that may be compared."""
     parts = [
@@ -145,9 +166,7 @@ over the patients (10,000 draws).
     for (protocol, dataset, recipe, steps, faces), own in studies(rows).items():
         curve = "Nothing is compared yet: no share of labels was run both from scratch and pre-trained."
         if has_pair(own):
-            IMAGES.mkdir(exist_ok=True)
-            name = f"label_efficiency-{protocol}-{dataset}-{recipe}-{steps}-{faces}"
-            draw_curve(own, f"{dataset}, {protocol} protocol", [IMAGES / f"{name}.png", IMAGES / f"{name}.svg"])
+            name = curve_name(protocol, dataset, recipe, steps, faces)
             curve = f"![`miou` by share of labels](images/{name}.png)\n\n{verdict(own)}\n{share_that_suffices(own)}"
         minutes = sum(row["minutes"] for row in own)
         last = max(own, key=lambda row: row["facts"]["date"])
@@ -382,23 +401,54 @@ there; teeth that are about to come through (`01A6HAN6_upper`) are missed.
 def results_page() -> str:
     """docs/results.md."""
     page = "# Results\n\nRendered by `benchmarks/render.py` from the JSON files in `benchmarks/results`; "
-    parts = [page + "run a benchmark again, and this page follows.\n"]
-    if (RESULTS / "real_scans.json").exists():
-        parts.append(real_scans(read_result("real_scans")))
-    if STUDY.exists():
-        parts.append(label_efficiency(read_rows(STUDY)))
+    parts = [
+        page + "run a benchmark again, and this page follows.\n",
+        real_scans(read_result("real_scans")),
+        label_efficiency(read_rows(STUDY)),
+    ]
     if ABLATION.exists():
         parts.append(ablation(read_rows(ABLATION)))
-    if (RESULTS / "default_weights.json").exists():
-        parts.append(default_weights(read_result("default_weights")))
-    if (RESULTS / "prediction_steps.json").exists():
-        parts.append(prediction_steps(read_result("prediction_steps")))
-    if (RESULTS / "tooth_sizes.json").exists():
-        parts.append(tooth_sizes(read_result("tooth_sizes")))
-    if (RESULTS / "synthetic_weights.json").exists():
-        parts.append(synthetic_weights(read_result("synthetic_weights")))
-    parts.append(WHAT_DID_NOT_HELP)
+    parts += [
+        default_weights(read_result("default_weights")),
+        prediction_steps(read_result("prediction_steps")),
+        tooth_sizes(read_result("tooth_sizes")),
+        synthetic_weights(read_result("synthetic_weights")),
+        WHAT_DID_NOT_HELP,
+    ]
     return "\n".join(parts)
+
+
+def readme_figures(weights_content: dict[str, Any], rows: list[Row]) -> str:
+    """The part of README.md that tells how good the results are: the study with the most runs, and the weights."""
+    own = max(studies(rows).values(), key=len)
+    scores = [
+        [ORIGINS[name.split(",")[0]], name.split(",")[0], str(len(content["per_scan"])),
+         *(number(content["scores"][key]) for key in ("miou", "miou_matched", "accuracy"))]
+        for name, content in weights_content["sets"].items()
+        if name.endswith("turned, jaw withheld")
+    ]  # fmt: skip
+    return f"""The weights in the package, on scans they were not trained on, each turned at random and its jaw
+withheld:
+
+{table(["what they are", "set", "scans", "`miou`", "`miou_matched`", "`accuracy`"], scores)}
+
+A net with few labelled patients, from scratch and pre-trained on scans without labels: `miou` on other patients, mean
+over seeds, and the gain in points with its 95 % interval over patients:
+
+{study_table(own)}
+
+{verdict(own)}
+
+More, with what each score means, hardware and what did not work: [docs/results.md](docs/results.md)."""
+
+
+def readme(page: str) -> str:
+    """README.md with its figures as the result files have them."""
+    begin, end = FIGURES
+    before, rest = page.split(begin)
+    _, after = rest.split(end)
+    figures = readme_figures(read_result("default_weights"), read_rows(STUDY))
+    return f"{before}{begin}\n\n{figures}\n\n{end}{after}"
 
 
 def read_result(name: str) -> dict[str, Any]:
@@ -406,18 +456,21 @@ def read_result(name: str) -> dict[str, Any]:
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def pages() -> dict[Path, str]:
+    """All that is rendered from the result files of this repository."""
+    return {
+        README: readme(README.read_text(encoding="utf-8")),
+        HERE / "README.md": speed_page(RESULTS, facts_line),
+        DOCS / "results.md": results_page(),
+        DOCS / "model_card.md": model_card(read_result("default_weights")),
+        DOCS / "reliability.md": reliability_page(read_result("fuzz"), read_result("many_scans"), facts_line),
+    }
+
+
 def main() -> None:
     """Write the pages and the curves."""
-    pages = {HERE / "README.md": speed_page(RESULTS, facts_line), DOCS / "results.md": results_page()}
-    if (RESULTS / "default_weights.json").exists():
-        pages[DOCS / "model_card.md"] = model_card(read_result("default_weights"))
-    if (RESULTS / "fuzz.json").exists():
-        pages[DOCS / "reliability.md"] = reliability_page(
-            read_result("fuzz"),
-            read_result("many_scans") if (RESULTS / "many_scans.json").exists() else None,
-            facts_line,
-        )
-    for file, page in pages.items():
+    draw_curves(read_rows(STUDY))
+    for file, page in pages().items():
         write_text(file, page)
         print(file)
 

@@ -108,9 +108,7 @@ def median_and_range(values: list[float]) -> str:
     return f"{median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
 
 
-def reliability_page(
-    content: dict[str, Any], many: dict[str, Any] | None, facts_line: Callable[[dict[str, Any]], str]
-) -> str:
+def reliability_page(content: dict[str, Any], many: dict[str, Any], facts_line: Callable[[dict[str, Any]], str]) -> str:
     """docs/reliability.md."""
     rows = content["rows"]
     lines = [
@@ -140,4 +138,5 @@ bytes.
 ## Faults injected
 
 {table(["fault", "what happens", "shown by"], faults)}
-""" + (f"\n{many_section(many, facts_line)}" if many else "")
+
+{many_section(many, facts_line)}"""
