@@ -1,4 +1,4 @@
-"""InfoNCE in blocks that are computed again in the backward pass, against the dense matrix of similarities.
+"""InfoNCE in blocks, both directions from one product, against the dense matrix of similarities.
 
 python benchmarks/info_nce.py [--device cuda]
 """
@@ -45,12 +45,12 @@ def main(argv: list[str] | None = None) -> None:
             "dense": forward_backward(lambda a=a, b=b, scans=scans: dense_info_nce(a, b, scans), a, b),
         }
         entries = scans * pairs**2
-        # per direction: a product forward, two backward; the logits written and read in both passes
+        # a product forward, two backward; the similarities written and read in both passes
         sizes = {"pairs per scan": pairs, "scans": scans, "channels": CHANNELS, "pass": "forward + backward"}
         found = compare(ways, options, 6.0)
-        cases.append(case(sizes, found, moved=2 * 4 * FLOAT * entries, flop=2 * 3 * 2 * entries * CHANNELS))
+        cases.append(case(sizes, found, moved=4 * FLOAT * entries, flop=3 * 2 * entries * CHANNELS))
     note = (
-        "Limit, per scan and direction: one P×P product over C channels forward and two backward (6·P²·C operations), "
+        "Limit, per scan: one P×P product over C channels forward and two backward (6·P²·C operations), "
         "the similarities written and read once in each pass (16·P² bytes); the slower of the two. "
         "The blocks compute the forward product a second time."
     )

@@ -121,6 +121,18 @@ def test_the_block_does_not_matter(block: int) -> None:
     torch.testing.assert_close(loss, expected, atol=1e-13, rtol=1e-13)
 
 
+@pytest.mark.parametrize("block", [1, 7, 60, None])
+@pytest.mark.parametrize("negatives", ["scan", "batch"])
+def test_near_pairs_are_found_along_a_whole_arch(block: int | None, negatives: str) -> None:
+    a, b = pairs(n=60)
+    pos = torch.tensor([60.0, 3.0, 1.0]) * torch.rand(60, 3, generator=torch.Generator().manual_seed(2)) - 500
+    options: dict[str, Any] = {"batch": torch.arange(60) % 3, "negatives": negatives}
+    near = options | {"pos": pos, "exclude_radius": 4.0}
+    expected = written_out(a, b, **near)
+    assert float(expected) < 0.999 * float(written_out(a, b, **options))
+    torch.testing.assert_close(info_nce(a, b, block=block, **near), expected, atol=1e-12, rtol=1e-12)
+
+
 @pytest.mark.parametrize("options", OPTIONS[:9])
 def test_gradcheck(options: dict[str, Any]) -> None:
     a, b = (rows.requires_grad_() for rows in pairs(width=2))

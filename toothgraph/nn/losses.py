@@ -5,22 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from toothgraph.errors import DataError
-
-
-def _block_loss(
-    anchors: Tensor, partners: Tensor, weight: Tensor, place: Tensor | None, first: int, radius: float
-) -> Tensor:
-    """Weighted sum of -log softmax at each anchor's own partner; anchor row r owns column first + r."""
-    logits = anchors @ partners.t()  # [B, P]
-    own = torch.arange(first, first + len(anchors), device=anchors.device)
-    if place is not None:
-        near = torch.cdist(place[own], place, compute_mode="donot_use_mm_for_euclid_dist") < radius
-        near.scatter_(1, own[:, None], False)
-        logits = logits.masked_fill(near, float("-inf"))
-    return (weight * F.cross_entropy(logits, own, reduction="none")).sum()
+from toothgraph.nn.pair_losses import pair_losses
 
 
 def _check_pairs(
@@ -57,14 +44,15 @@ def info_nce(
     negatives: str = "scan",
     pos: Tensor | None = None,
     exclude_radius: float = 0.0,
-    block: int = 1024,
+    block: int | None = None,
 ) -> Tensor:
     r"""InfoNCE over matched nodes (van den Oord et al. 2018; PointInfoNCE, Xie et al., ECCV 2020, eq. 3).
 
     .. math:: L = -\frac1P \sum_i \log \frac{\exp(a_i·b_i/T)}{\sum_{j \in C(i)} \exp(a_i·b_j/T)}
 
-    where C(i) is i itself and its negatives. Rows are averaged per scan, then over scans. Rows are computed
-    in blocks that are computed again in the backward pass, so memory grows with P, not with P².
+    where C(i) is i itself and its negatives. Rows are averaged per scan, then over scans. Similarities are computed
+    in blocks, once for both directions, and again in the backward pass, so memory grows with P, not with P². There is
+    no second derivative.
 
     Args:
         a: [P, D] embeddings of the first view.
@@ -76,7 +64,7 @@ def info_nce(
         negatives: ``"scan"``: only pairs of the same scan; ``"batch"``: all pairs.
         pos: [P, 3] surface point of each pair in its scan's own frame, mm; needed by ``exclude_radius``.
         exclude_radius: mm; pairs of the same scan closer than this are no negatives.
-        block: rows computed at once.
+        block: rows computed at once; by default as many as suit the device.
 
     Returns:
         scalar, float32 also under autocast (float64 for float64 input).
@@ -87,10 +75,6 @@ def info_nce(
     _check_pairs(a, b, temperature, batch, negatives, pos, exclude_radius)
     scan = torch.zeros(len(a), dtype=torch.long, device=a.device) if batch is None else batch
     ids, scan = torch.unique(scan, return_inverse=True)
-    place = None
-    if exclude_radius > 0 and pos is not None:
-        # The scan number as a fourth, huge coordinate: pairs of different scans are never near.
-        place = torch.cat([pos.float(), scan[:, None] * 1e4], dim=1)
     if negatives == "scan":
         parts = [torch.nonzero(scan == s).squeeze(1) for s in range(len(ids))]
     else:
@@ -104,17 +88,12 @@ def info_nce(
             a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
         total = a.new_zeros(())
         for part in parts:
-            where = None if place is None else place[part]
-            w = weight[part]
-            for x, y in ((a[part], b[part]), (b[part], a[part]))[: 2 if symmetric else 1]:
-                x = x / temperature
-                for first in range(0, len(part), block):
-                    rows = slice(first, first + block)
-                    total = total + checkpoint(
-                        _block_loss, x[rows], y, w[rows], where, first, exclude_radius,
-                        use_reentrant=False, preserve_rng_state=False,
-                    )  # fmt: skip
-        return total / (2 if symmetric else 1)
+            losses = pair_losses(
+                a[part] / temperature, b[part], scan=scan[part], pos=None if pos is None else pos[part],
+                radius=exclude_radius, symmetric=symmetric, block=block,
+            )  # fmt: skip
+            total = total + (weight[part] * losses).sum()
+        return total
 
 
 class InfoNCE(nn.Module):

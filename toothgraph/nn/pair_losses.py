@@ -1,0 +1,111 @@
+"""The rows of InfoNCE block by block: both directions from one product, and no [P, P] matrix kept.
+
+The similarities of b to a are those of a to b, read by columns. So a block of them gives the sums of its rows, and its
+part of the sums of all columns. The backward pass computes the blocks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_CPU_BLOCK, _GPU_BLOCK = 1 << 18, 1 << 25  # entries of a block: what stays in the cache; what keeps a GPU busy
+_APART = 1e4  # mm: how far apart scans are put, so that no pair of one is near a pair of another
+
+
+def pair_losses(
+    x: Tensor,
+    y: Tensor,
+    *,
+    scan: Tensor,
+    pos: Tensor | None = None,
+    radius: float = 0.0,
+    symmetric: bool = True,
+    block: int | None = None,
+) -> Tensor:
+    """-log softmax of each row's own partner among the rows of ``y``, and of ``x`` for the way back.
+
+    There is no second derivative.
+
+    Args:
+        x: [P, D], divided by the temperature.
+        y: [P, D].
+        scan: [P] of each pair, from 0.
+        pos: [P, 3] mm, of each pair in its scan.
+        radius: mm; closer pairs of the same scan are no negatives.
+        symmetric: the mean of both directions instead of the first alone.
+        block: rows computed at once; by default as many as suit the device.
+
+    Returns:
+        [P].
+    """
+    size = block or max(1, (_CPU_BLOCK if x.device.type == "cpu" else _GPU_BLOCK) // len(x))
+    if pos is None or radius <= 0:
+        return _PairLosses.apply(x, y, None, 0.0, symmetric, size)
+    place = torch.cat([pos.float(), scan[:, None] * _APART], dim=1).t()  # [4, P]
+    order = (place[3].double() + place[0]).argsort()
+    losses = _PairLosses.apply(x[order], y[order], place[:, order], radius, symmetric, size)
+    return losses[order.argsort()]
+
+
+class _PairLosses(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor, place: Tensor | None, radius: float, symmetric: bool, size: int
+    ) -> Tensor:
+        own, by_row = (x.new_empty(len(x)) for _ in range(2))
+        by_column = x.new_full((len(x),), float("-inf"))
+        for rows, logits in _blocks(x, y, place, radius, size):
+            own[rows] = logits.diagonal(rows.start)
+            by_row[rows] = logits.logsumexp(dim=1)
+            if symmetric:
+                by_column = torch.logaddexp(by_column, logits.logsumexp(dim=0))
+        ctx.save_for_backward(x, y, place, by_row, by_column)
+        ctx.radius, ctx.symmetric, ctx.size = radius, symmetric, size
+        return (by_row + by_column) / 2 - own if symmetric else by_row - own
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        with torch.autocast(grad.device.type, enabled=False):
+            return *_PairLosses._backward(ctx, grad), None, None, None, None
+
+    @staticmethod
+    def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        x, y, place, by_row, by_column = ctx.saved_tensors
+        grad_x, grad_y = torch.empty_like(x), torch.zeros_like(y)
+        each = grad / 2 if ctx.symmetric else grad  # of one direction
+        for rows, logits in _blocks(x, y, place, ctx.radius, ctx.size):
+            out = (logits - by_row[rows, None]).exp_().mul_(each[rows, None])
+            if ctx.symmetric:
+                out.addcmul_(logits.sub_(by_column).exp_(), each)
+            out.diagonal(rows.start).sub_(grad[rows])
+            torch.mm(out, y, out=grad_x[rows])
+            grad_y.addmm_(out.t(), x[rows])
+        return grad_x, grad_y
+
+
+def _blocks(x: Tensor, y: Tensor, place: Tensor | None, radius: float, size: int) -> Iterator[tuple[slice, Tensor]]:
+    """Per block of rows: which, and their similarities [B, P]; those that are no negatives are -inf."""
+    blocks = [slice(first, min(first + size, len(x))) for first in range(0, len(x), size)]
+    windows = [slice(0, 0)] * len(blocks) if place is None else _windows(place, blocks, radius)
+    for rows, window in zip(blocks, windows, strict=True):
+        logits = x[rows] @ y.t()
+        if place is not None:
+            near = sum((axis[rows, None] - axis[window]).square_() for axis in place) < radius**2  # [B, W]
+            near.diagonal(rows.start - window.start).fill_(False)
+            logits[:, window].masked_fill_(near, float("-inf"))
+        yield rows, logits
+
+
+def _windows(place: Tensor, blocks: list[slice], radius: float) -> list[slice]:
+    """For each block of rows, where along the sorted axis all lie that are near."""
+    axis = place[3].double() + place[0]
+    reach = 1.01 * radius  # the axis is rounded
+    first = torch.searchsorted(axis, axis[[rows.start for rows in blocks]] - reach)
+    last = torch.searchsorted(axis, axis[[rows.stop - 1 for rows in blocks]] + reach, right=True)
+    return [slice(*ends) for ends in torch.stack([first, last], dim=1).tolist()]
