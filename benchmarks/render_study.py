@@ -67,14 +67,15 @@ def has_pair(rows: list[Row]) -> bool:
 
 def gains(rows: list[Row]) -> dict[int, float]:
     """What pre-training gains over scratch in `miou`, by the shares of labels that have a seed in common."""
+    return {fraction: paired_interval(ours, base)[0] for fraction, (ours, base) in compared(rows).items()}
+
+
+def compared(rows: list[Row]) -> dict[int, tuple[list[Row], list[Row]]]:
+    """Pre-trained and from scratch, by the shares of labels that have a seed in common."""
     found = cells(rows)
-    pairs = {fraction: (own, found.get(("pretrained", fraction), [])) for (init, fraction), own in found.items()
+    pairs = {share: (found.get(("pretrained", share), []), base) for (init, share), base in found.items()
              if init == "scratch"}  # fmt: skip
-    return {
-        fraction: paired_interval(ours, base)[0]
-        for fraction, (base, ours) in sorted(pairs.items())
-        if common_seeds(ours, base)
-    }
+    return {share: pair for share, pair in sorted(pairs.items()) if common_seeds(*pair)}
 
 
 def per_patient(rows: list[Row], score: str = "miou") -> dict[str, float]:
@@ -93,14 +94,24 @@ def common_seeds(rows: list[Row], base: list[Row]) -> set[int]:
 
 def paired_interval(rows: list[Row], base: list[Row], score: str = "miou") -> tuple[float, float, float]:
     """Mean difference over patients, and its 95 % interval by a bootstrap over patients, of the seeds both have."""
+    return patient_interval(*of_common_seeds(rows, base), score)
+
+
+def of_common_seeds(rows: list[Row], base: list[Row]) -> tuple[list[Row], list[Row]]:
+    """Those of both sides whose seeds both have."""
     seeds = common_seeds(rows, base)
-    return patient_interval(*([row for row in side if row["seed"] in seeds] for side in (rows, base)), score)
+    return [row for row in rows if row["seed"] in seeds], [row for row in base if row["seed"] in seeds]
+
+
+def patient_gains(rows: list[Row], base: list[Row], score: str) -> dict[str, float]:
+    """The difference of each patient's mean."""
+    ours, theirs = per_patient(rows, score), per_patient(base, score)
+    return {patient: ours[patient] - theirs[patient] for patient in ours}
 
 
 def patient_interval(rows: list[Row], base: list[Row], score: str) -> tuple[float, float, float]:
-    """The same of all seeds of either side."""
-    ours, theirs = per_patient(rows, score), per_patient(base, score)
-    difference = np.array([ours[patient] - theirs[patient] for patient in ours])
+    """Mean difference over patients with its interval, of all seeds of either side."""
+    difference = np.array(list(patient_gains(rows, base, score).values()))
     draws = np.random.default_rng(0).integers(len(difference), size=(DRAWS, len(difference)))
     low, high = np.quantile(difference[draws].mean(axis=1), [0.025, 0.975])
     return float(difference.mean()), float(low), float(high)
@@ -199,6 +210,18 @@ def nearest(row: Row, share: float) -> float:
     """The `val_miou` of the validation nearest to a share of a run's steps."""
     step = min(row["curve"], key=lambda step: abs(int(step) - share * row["steps"]))
     return float(row["curve"][step])
+
+
+def patient_table(rows: list[Row]) -> str:
+    """What pre-training gains on each patient, in points: whether a mean is that of many or of one."""
+    columns = {
+        f"{share} %, `{score}`": patient_gains(*of_common_seeds(*pair), score)
+        for share, pair in compared(rows).items()
+        for score in CURVES
+    }
+    patients = sorted(set().union(*columns.values()))
+    lines = [[patient, *(f"{100 * own[patient]:+.1f}" for own in columns.values())] for patient in patients]
+    return table(["patient", *columns], lines)
 
 
 def budgets(rows: list[Row]) -> dict[tuple[str, int, int], list[Row]]:

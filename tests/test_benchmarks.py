@@ -271,6 +271,8 @@ def test_interval_covers_what_patients_vary(load) -> None:
     found = load("render_study").cells(rows)
     mean, low, high = load("render_study").paired_interval(found["pretrained", 10], found["scratch", 10])
     assert mean == pytest.approx(0.15) and low == pytest.approx(0.1) and high == pytest.approx(0.2)
+    page = load("render_study").patient_table(rows)
+    assert "| P | +20.0 | +10.0 |" in page and "| Q | +10.0 | +10.0 |" in page
 
 
 def test_scores_of_the_default_weights(load, arches: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
