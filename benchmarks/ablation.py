@@ -170,7 +170,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     dataset = DATASETS[options.dataset](options.data)
-    read = training_reader(dataset)
+    read = training_reader(dataset, options)
     for seed in options.seeds:
         for name in options.only:
             known = identity(name, seed, dataset, options)

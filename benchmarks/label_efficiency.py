@@ -173,7 +173,7 @@ def main(argv: list[str] | None = None) -> None:
         rows = [rescored(row, dataset, options) for row in read_rows(options.out)]
         write_text(options.out, "".join(json.dumps(row) + "\n" for row in rows))
         return
-    read = training_reader(dataset)
+    read = training_reader(dataset, options)
     for seed, fraction, init in product(options.seeds, options.fractions, options.inits):
         cell = Cell(init, fraction, seed)
         _, config = configs(options, cell)

@@ -1,4 +1,4 @@
-"""What the training studies share: reading scans, scoring a net, rows that are appended as runs finish."""
+"""What the training studies share: graphs of scans, scoring a net, rows that are appended as runs finish."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import argparse
 import csv
 import json
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from datasets import DATASETS, Dataset
 
-from toothgraph.data.scans import Scan, read_scans
-from toothgraph.data.split import patient_of
-from toothgraph.graph.spec import GraphSpec
+from toothgraph.data.folder import read_prepared
+from toothgraph.data.prepare import PrepareOptions, prepare
+from toothgraph.data.scans import Scan
+from toothgraph.data.sources import find_sources
 from toothgraph.inference.evaluate import report, score_file
 from toothgraph.nn import SegmentationNet
 from toothgraph.training.config import TrainingConfig
@@ -34,6 +34,7 @@ def arguments(doc: str | None, result: Path) -> argparse.ArgumentParser:
     parser.add_argument("--faces", type=int, help="faces of a graph; the preset's if not given")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="of torch; its default if not given")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
     parser.add_argument("--out", type=Path, default=result)
     return parser
 
@@ -56,19 +57,21 @@ def has_row(file: Path, known: dict[str, Any]) -> bool:
     return any(known.items() <= row.items() for row in read_rows(file))
 
 
-def training_reader(dataset: Dataset) -> TrainingReader:
-    """What reads the graphs of all patients, labelled, as a training wants them. The last are kept: most runs of a
-    study see the same."""
+def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingReader:
+    """What makes the graphs of all patients, labelled, as a training wants them. They are kept beside the runs, where
+    every process and every later start finds them."""
+    wanted = {*dataset.split.train, *dataset.split.val}
+    sources = [source for source in find_sources([dataset.scans]) if source.patient in wanted]
 
-    @lru_cache(maxsize=1)
-    def read(graph: GraphSpec, variants: int, bases: int, seed: int) -> list[Scan]:
-        wanted = {*dataset.split.train, *dataset.split.val}
-        return read_scans(
-            [dataset.scans], graph, variants=variants, bases=bases, seed=seed, palette=dataset.palette,
-            keep=lambda name: patient_of(name) in wanted,
-        )  # fmt: skip
+    def read(config: TrainingConfig) -> list[Scan]:
+        given = PrepareOptions(config.net.graph, config.variants, config.bases, config.seed, palette=dataset.palette)
+        folder = options.runs / "prepared" / given.digest()
+        for done in prepare(sources, folder, given, options.workers):
+            if done.state == "bad":
+                print(f"left out: {done.reason}", flush=True)
+        return read_prepared(folder)
 
-    return lambda config: read(config.net.graph, config.variants, config.bases, config.seed)
+    return read
 
 
 def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
