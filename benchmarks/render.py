@@ -209,7 +209,8 @@ def ablation(rows: list[Row]) -> str:
 
 `benchmarks/ablation.py`: the default with one change at a time, all labels, scored on the validation patients with the
 weights of the last step. The gain is paired by patient with the default of the same seeds; its 95 % interval is a
-bootstrap over the patients, so it does not tell how seeds differ: see the default's own spread.
+bootstrap over the patients, so it does not tell how seeds differ: see the default's own spread. A difference of less
+than a point in a single seed may be chance.
 """
     ]
     for (dataset, steps, faces), own in budgets(rows).items():
