@@ -418,10 +418,7 @@ def results_page() -> str:
         page + "run a benchmark again, and this page follows.\n",
         real_scans(read_result("real_scans")),
         label_efficiency(read_rows(STUDY)),
-    ]
-    if ABLATION.exists():
-        parts.append(ablation(read_rows(ABLATION)))
-    parts += [
+        ablation(read_rows(ABLATION)),
         default_weights(read_result("default_weights")),
         prediction_steps(read_result("prediction_steps")),
         tooth_sizes(read_result("tooth_sizes")),

@@ -62,7 +62,7 @@ def cells(rows: list[Row]) -> dict[tuple[str, int], list[Row]]:
 
 def has_pair(rows: list[Row]) -> bool:
     """Whether any share was run from scratch and pre-trained with one seed: without it a curve would mislead."""
-    return bool(gains(rows))
+    return bool(compared(rows))
 
 
 def gains(rows: list[Row]) -> dict[int, float]:

@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 
 _CPU_BLOCK, _GPU_BLOCK = 1 << 18, 1 << 25  # entries of a block: what stays in the cache; what keeps a GPU busy
 _APART = 1e4  # mm: how far apart scans are put, so that no pair of one is near a pair of another
+Blocks = list[tuple[slice, slice]]  # rows, and the window of columns in which those near them lie
 
 
 def pair_losses(
@@ -44,28 +45,30 @@ def pair_losses(
         [P].
     """
     size = block or max(1, (_CPU_BLOCK if x.device.type == "cpu" else _GPU_BLOCK) // len(x))
+    rows = [slice(first, min(first + size, len(x))) for first in range(0, len(x), size)]
     if pos is None or radius <= 0:
-        return _PairLosses.apply(x, y, None, 0.0, symmetric, size)
+        return _PairLosses.apply(x, y, None, 0.0, symmetric, [(own, slice(0, 0)) for own in rows])
     place = torch.cat([pos.float(), scan[:, None] * _APART], dim=1).t()  # [4, P]
-    order = (place[3].double() + place[0]).argsort()
-    losses = _PairLosses.apply(x[order], y[order], place[:, order], radius, symmetric, size)
+    axis, order = (place[3].double() + place[0]).sort()
+    blocks = list(zip(rows, _windows(axis, rows, radius), strict=True))
+    losses = _PairLosses.apply(x[order], y[order], place[:, order], radius, symmetric, blocks)
     return losses[order.argsort()]
 
 
 class _PairLosses(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, y: Tensor, place: Tensor | None, radius: float, symmetric: bool, size: int
+        ctx: Any, x: Tensor, y: Tensor, place: Tensor | None, radius: float, symmetric: bool, blocks: Blocks
     ) -> Tensor:
         own, by_row = (x.new_empty(len(x)) for _ in range(2))
         by_column = x.new_full((len(x),), float("-inf"))
-        for rows, logits in _blocks(x, y, place, radius, size):
+        for rows, logits in _similarities(x, y, place, radius, blocks):
             own[rows] = logits.diagonal(rows.start)
             by_row[rows] = logits.logsumexp(dim=1)
             if symmetric:
                 by_column = torch.logaddexp(by_column, logits.logsumexp(dim=0))
         ctx.save_for_backward(x, y, place, by_row, by_column)
-        ctx.radius, ctx.symmetric, ctx.size = radius, symmetric, size
+        ctx.radius, ctx.symmetric, ctx.blocks = radius, symmetric, blocks
         return (by_row + by_column) / 2 - own if symmetric else by_row - own
 
     @staticmethod
@@ -79,7 +82,7 @@ class _PairLosses(torch.autograd.Function):
         x, y, place, by_row, by_column = ctx.saved_tensors
         grad_x, grad_y = torch.empty_like(x), torch.zeros_like(y)
         each = grad / 2 if ctx.symmetric else grad  # of one direction
-        for rows, logits in _blocks(x, y, place, ctx.radius, ctx.size):
+        for rows, logits in _similarities(x, y, place, ctx.radius, ctx.blocks):
             out = (logits - by_row[rows, None]).exp_().mul_(each[rows, None])
             if ctx.symmetric:
                 out.addcmul_(logits.sub_(by_column).exp_(), each)
@@ -89,11 +92,11 @@ class _PairLosses(torch.autograd.Function):
         return grad_x, grad_y
 
 
-def _blocks(x: Tensor, y: Tensor, place: Tensor | None, radius: float, size: int) -> Iterator[tuple[slice, Tensor]]:
+def _similarities(
+    x: Tensor, y: Tensor, place: Tensor | None, radius: float, blocks: Blocks
+) -> Iterator[tuple[slice, Tensor]]:
     """Per block of rows: which, and their similarities [B, P]; those that are no negatives are -inf."""
-    blocks = [slice(first, min(first + size, len(x))) for first in range(0, len(x), size)]
-    windows = [slice(0, 0)] * len(blocks) if place is None else _windows(place, blocks, radius)
-    for rows, window in zip(blocks, windows, strict=True):
+    for rows, window in blocks:
         logits = x[rows] @ y.t()
         if place is not None:
             near = sum((axis[rows, None] - axis[window]).square_() for axis in place) < radius**2  # [B, W]
@@ -102,9 +105,8 @@ def _blocks(x: Tensor, y: Tensor, place: Tensor | None, radius: float, size: int
         yield rows, logits
 
 
-def _windows(place: Tensor, blocks: list[slice], radius: float) -> list[slice]:
+def _windows(axis: Tensor, blocks: list[slice], radius: float) -> list[slice]:
     """For each block of rows, where along the sorted axis all lie that are near."""
-    axis = place[3].double() + place[0]
     reach = 1.01 * radius  # the axis is rounded
     first = torch.searchsorted(axis, axis[[rows.start for rows in blocks]] - reach)
     last = torch.searchsorted(axis, axis[[rows.stop - 1 for rows in blocks]] + reach, right=True)
