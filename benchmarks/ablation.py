@@ -165,7 +165,10 @@ def slug(name: str) -> str:
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, seed by seed."""
     parser = arguments(__doc__, RESULTS)
-    parser.add_argument("--only", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    names = list(VARIANTS)
+    parser.add_argument(
+        "--only", nargs="+", choices=names, default=names, metavar="VARIANT", help=f"one of: {'; '.join(names)}"
+    )
     options = parser.parse_args(argv)
     if options.threads:
         torch.set_num_threads(options.threads)

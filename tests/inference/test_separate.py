@@ -26,21 +26,25 @@ def pieces(mesh: Mesh, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return piece, np.unique(piece[labels > 0])
 
 
+def parted(mesh: Mesh, labels: np.ndarray, log_prob: np.ndarray | None = None) -> np.ndarray:
+    """What the folds alone say, if there are no probabilities."""
+    piece, teeth = pieces(mesh, labels)
+    return separate(mesh, piece, teeth, np.zeros((len(piece), 16)) if log_prob is None else log_prob)
+
+
 def same_parts(a: np.ndarray, b: np.ndarray) -> float:
     """Share of faces in the largest common part, of each part of ``b``."""
     return sum(np.bincount(a[b == part]).max() for part in np.unique(b)) / len(b)
 
 
 def test_right_teeth_stay(fine: Mesh) -> None:
-    piece, teeth = pieces(fine, fine.labels)
-    np.testing.assert_array_equal(separate(fine, piece, teeth), piece)
+    np.testing.assert_array_equal(parted(fine, fine.labels), pieces(fine, fine.labels)[0])
 
 
 @pytest.mark.parametrize("first", [17, 15, 13, 11, 22, 25])
 def test_neighbours_under_one_number_are_parted(fine: Mesh, first: int) -> None:
     second = ORDER[ORDER.index(first) + 1]
-    piece, teeth = pieces(fine, np.where(fine.labels == second, first, fine.labels))
-    found = separate(fine, piece, teeth)
+    found = parted(fine, np.where(fine.labels == second, first, fine.labels))
     truth = pieces(fine, fine.labels)[0]
     assert len(np.unique(found)) == len(np.unique(truth))
     assert same_parts(found, truth) > 0.998
@@ -49,7 +53,7 @@ def test_neighbours_under_one_number_are_parted(fine: Mesh, first: int) -> None:
 def test_three_in_a_row_however_they_lie(fine: Mesh) -> None:
     turn = turned(fine, Rotation.random(random_state=1).as_matrix())
     labels = np.where(np.isin(fine.labels, (25, 26, 27)), 26, fine.labels)
-    found = separate(turn, *pieces(turn, labels))
+    found = parted(turn, labels)
     assert same_parts(found, pieces(fine, fine.labels)[0]) > 0.998
 
 
@@ -59,11 +63,24 @@ def test_a_tooth_under_two_numbers_is_joined(fine: Mesh, tooth: int) -> None:
     middle = np.median(fine.centroids[own], axis=0)
     neighbour = fine.centroids[fine.labels == ORDER[ORDER.index(tooth) + 1]].mean(axis=0)
     half = own & ((fine.centroids - middle) @ (neighbour - middle) > 0)
-    piece, teeth = pieces(fine, np.where(half, 38, fine.labels))
-    assert len(teeth) > len(ORDER)
-    found = separate(fine, piece, teeth)
-    assert same_parts(found, pieces(fine, fine.labels)[0]) > 0.998
-    assert len(np.unique(found[own])) == 1
+    two = np.where(half, 38, fine.labels)
+    assert len(pieces(fine, two)[1]) > len(ORDER)
+    torn = np.full((len(two), 16), np.log(0.01))
+    torn[own, :2] = np.log(0.3)
+    torn[own, half[own].astype(int)] = np.log(0.55)
+    for log_prob in (None, torn):
+        found = parted(fine, two, log_prob)
+        assert same_parts(found, pieces(fine, fine.labels)[0]) > 0.998
+        assert len(np.unique(found[own])) == 1
+
+
+def test_two_teeth_without_a_fold_stay_two_where_the_net_tells_them_apart() -> None:
+    close = synthetic_arch(4, jaw=1, faces=8000)
+    truth = pieces(close, close.labels)[0]
+    assert len(np.unique(parted(close, close.labels))) < len(np.unique(truth))
+    number = np.unique(close.labels, return_inverse=True)[1] - 1
+    likely = np.where(np.arange(16) == number[:, None], np.log(0.5), np.log(0.1))
+    np.testing.assert_array_equal(parted(close, close.labels, likely), truth)
 
 
 def test_a_shift_by_half_a_tooth_is_put_right(fine: Mesh) -> None:
@@ -74,7 +91,7 @@ def test_a_shift_by_half_a_tooth_is_put_right(fine: Mesh) -> None:
         middle = np.median(fine.centroids[own], axis=0)
         onwards = fine.centroids[fine.labels == after].mean(axis=0) - middle
         labels[own & ((fine.centroids - middle) @ onwards > 0)] = after
-    found = separate(fine, *pieces(fine, labels))
+    found = parted(fine, labels)
     assert same_parts(found, pieces(fine, fine.labels)[0]) > 0.99
 
 
@@ -88,7 +105,7 @@ def test_a_finer_mesh_gives_the_same(fine: Mesh) -> None:
     finer = Mesh(vertices, faces.reshape(-1, 3))
     truth = np.tile(fine.labels, 4)
     labels = np.where(truth == 16, 15, truth)
-    found = separate(finer, *pieces(finer, labels))
+    found = parted(finer, labels)
     assert same_parts(found, pieces(finer, truth)[0]) > 0.995
 
 

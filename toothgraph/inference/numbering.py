@@ -42,10 +42,12 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
     teeth = np.unique(piece[place > 0])
     if len(teeth) == 0:
         return place
-    piece = separate(mesh, piece, teeth)
+    log_prob = np.log(np.maximum(prob, LEAST))
+    piece = separate(mesh, piece, teeth, log_prob[:, 1:])
     teeth = np.unique(piece[place > 0])
     faces = [np.flatnonzero(piece == number) for number in teeth]
-    likely = np.stack([mean_log(prob[own], mesh.areas[own]) for own in faces])  # [T, 17]
+    weight = np.maximum(mesh.areas, 1e-12)
+    likely = np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces])  # [T, 17]
     middles = np.stack([np.average(mesh.centroids[own], axis=0, weights=mesh.areas[own]) for own in faces])
     angle = along_arch(mesh, place, middles, np.array([place[own[0]] for own in faces]))
     across = piece[source] != piece[target]
@@ -87,12 +89,6 @@ def dissolve(
         if around:
             into[speck] = max(around)[1]
     return into[piece], of_piece[into[piece]]
-
-
-def mean_log(prob: np.ndarray, area: np.ndarray) -> np.ndarray:
-    """The mean log-probability of gingiva and of each place over the faces of a tooth, by area. [17]"""
-    mean: np.ndarray = np.average(np.log(np.maximum(prob, LEAST)), axis=0, weights=np.maximum(area, 1e-12))
-    return mean
 
 
 def along_arch(mesh: Mesh, place: np.ndarray, middles: np.ndarray, given: np.ndarray) -> np.ndarray:
