@@ -79,7 +79,7 @@ def test_two_teeth_without_a_fold_stay_two_where_the_net_tells_them_apart() -> N
     truth = pieces(close, close.labels)[0]
     assert len(np.unique(parted(close, close.labels))) < len(np.unique(truth))
     number = np.unique(close.labels, return_inverse=True)[1] - 1
-    likely = np.where(np.arange(16) == number[:, None], np.log(0.5), np.log(0.1))
+    likely = np.where(np.arange(16) == number[:, None], np.log(0.6), np.log(0.1))
     np.testing.assert_array_equal(parted(close, close.labels, likely), truth)
 
 
