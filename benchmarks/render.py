@@ -161,7 +161,8 @@ def label_efficiency(rows: list[Row]) -> str:
 and from pre-trained weights (all training scans, no labels), with the same number of steps, and scores the weights of
 the last step on the validation patients' original faces. `miou` is the mean over seeds, smallest and largest in
 brackets. The gain, in points, is paired by patient, over the seeds that both have; its 95 % interval is a bootstrap
-over the patients (10,000 draws).
+over the patients (10,000 draws). Every run was scored by the prediction as it was then: figures here are compared with
+each other, not with those of the weights below.
 """
     ]
     for (protocol, dataset, recipe, steps, faces), own in studies(rows).items():
@@ -407,7 +408,8 @@ Tried by hand or in single runs, so no table; each can be tried again.
 What is left, from pictures of the worst scans: numbers, not borders. `078_U` is labelled as lacking its canines, while
 the teeth that stand there have a canine's shape and size; `labelled-upper` and `labelled-lower` are labelled by
 counting, with one premolar and three molars a side, and a net that tells molars from premolars is scored as wrong
-there; teeth that are about to come through (`01A6HAN6_upper`) are missed.
+there; two premolars that touch are taken for one (`labelled-missing-12-26-upper`); teeth that are about to come through
+(`01A6HAN6_upper`) are missed.
 """
 
 

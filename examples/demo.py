@@ -62,7 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pretrain-steps", type=int, default=80)
-    parser.add_argument("--finetune-steps", type=int, default=200)
+    parser.add_argument("--finetune-steps", type=int, default=300)
     given = parser.parse_args()
     folder, start = given.folder, time.monotonic()
     fresh_folder(folder)
