@@ -44,7 +44,7 @@ def tuned_rates(rows: list[Row], init: str) -> tuple[float, float] | None:
 
     def merit(rates: tuple[float, float]) -> tuple[int, float]:
         own = by_rate[rates]
-        return len({row["fraction"] for row in own}), float(np.mean([row["scores"]["miou"] for row in own]))
+        return len({row["fraction"] for row in own}), mean_miou(own)
 
     return max(by_rate, key=merit, default=None)
 
@@ -180,18 +180,44 @@ def share_that_suffices(rows: list[Row]) -> str:
         scores = {score: patient_interval(found["pretrained", fraction], base, score) for score in CURVES}
         if all(mean >= 0 for mean, _, _ in scores.values()):
             gains = ", ".join(f"{in_points(interval)} points of `{score}`" for score, interval in scores.items())
-            return f"Pre-trained with {fraction} % of the labels, a net is not below scratch with all: {gains}."
+            seeds = f"{len(found['pretrained', fraction])} and {len(base)} seeds"
+            return (
+                f"Pre-trained with {fraction} % of the labels, a net is not below scratch with all: {gains} ({seeds})."
+            )
     return "No share of the labels was found with which a pre-trained net is not below scratch with all."
+
+
+def better_rates(rows: list[Row]) -> str:
+    """Where rates that the tables do not show did better: without it a baseline would look weaker than it is."""
+    found, tried = cells(rows), by_rates(rows)
+    better = [
+        f"{TITLES[init]}, {fraction} %: {spread(own)} at {lr:g}, its backbone at {share:g} of it (seeds: {len(own)})"
+        for (init, fraction, (lr, share)), own in sorted(tried.items())
+        if (there := found.get((init, fraction)))
+        and rates_of(there[0]) != (lr, share)
+        and mean_miou(own) > mean_miou(there)
+    ]
+    return f"Better at another learning rate than the tables': {'; '.join(better)}." if better else ""
+
+
+def mean_miou(rows: list[Row]) -> float:
+    """Over the seeds."""
+    return float(np.mean([row["scores"]["miou"] for row in rows]))
+
+
+def by_rates(rows: list[Row]) -> dict[tuple[str, int, tuple[float, float]], list[Row]]:
+    """The seeds of each initialisation, share of labels and pair of rates."""
+    tried: dict[tuple[str, int, tuple[float, float]], list[Row]] = defaultdict(list)
+    for row in rows:
+        tried[row["init"], row["fraction"], rates_of(row)].append(row)
+    return tried
 
 
 def rates_table(rows: list[Row]) -> str:
     """All learning rates that were tried."""
-    tried: dict[tuple[str, int, tuple[float, float]], list[Row]] = defaultdict(list)
-    for row in rows:
-        tried[row["init"], row["fraction"], rates_of(row)].append(row)
     lines = [
         [init, f"{fraction} %", f"{lr:g}", f"{share:g}", *(spread(own, score) for score in CURVES), str(len(own))]
-        for (init, fraction, (lr, share)), own in sorted(tried.items())
+        for (init, fraction, (lr, share)), own in sorted(by_rates(rows).items())
     ]
     head = ["initialisation", "labels", "highest learning rate", "backbone's share of it"]
     return table([*head, *(f"`{score}`" for score in CURVES), "seeds"], lines)
@@ -232,20 +258,39 @@ def budgets(rows: list[Row]) -> dict[tuple[str, int, int], list[Row]]:
     return dict(sorted(found.items()))
 
 
+def by_variant(rows: list[Row]) -> dict[str, list[Row]]:
+    """The seeds of each variant: the default, from scratch, then by name."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (row["variant"] not in ("default", "from scratch"), row["variant"])):
+        found[row["variant"]].append(row)
+    return found
+
+
 def ablation_table(rows: list[Row]) -> str:
-    """One line per variant of the recipe, in the order they were run."""
-    by_name: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_name[row["variant"]].append(row)
+    """One line per variant of the recipe."""
+    found = by_variant(rows)
     lines = []
-    for name, own in by_name.items():
+    for name, own in found.items():
         line = [name]
         for score in CURVES:
-            line += [spread(own, score), "–" if name == "default" else gain_over(by_name["default"], own, score)]
+            line += [spread(own, score), "–" if name == "default" else gain_over(found["default"], own, score)]
         boundary = np.mean([row["scores"]["boundary_iou"] for row in own])
         lines.append([*line, f"{boundary:.3f}", f"{own[0]['parameters'] / 1e6:.2f}", str(len(own))])
     head = ["change", *(text for score in CURVES for text in (f"`{score}`", "gain in points"))]
     return table([*head, "`boundary_iou`", "million parameters", "seeds"], lines)
+
+
+def ablation_verdict(rows: list[Row]) -> str:
+    """Which changes tell, by the intervals of both scores, and which do not."""
+    found = by_variant(rows)
+    told: dict[str, list[str]] = {"Worse": [], "Better": [], "Not told apart from the default": []}
+    for name, own in found.items():
+        if not common_seeds(own, found["default"]) or name == "default":
+            continue
+        ends = [paired_interval(own, found["default"], score)[1:] for score in CURVES]
+        worse, better = all(high < 0 for _, high in ends), all(low > 0 for low, _ in ends)
+        told["Worse" if worse else "Better" if better else "Not told apart from the default"].append(name)
+    return " ".join(f"{what}: {'; '.join(names)}." for what, names in told.items() if names)
 
 
 def draw_curve(rows: list[Row], title: str, files: list[Path]) -> None:

@@ -251,6 +251,12 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
     assert "| from scratch | 10 % | 0.200 | 0.200 | 0.400 | 0.600 |" in render.flatness_table(rows)
     line = "| scratch | 10 % | 0.001 | 1 | 0.555 (0.550 to 0.560) | 0.555 (0.550 to 0.560) | 2 |"
     assert line in render.rates_table(rows)
+    assert render.better_rates(rows) == ""
+    faster = [row | {"fraction": 20} for row in rows] + [row | {"lr": 0.1, "scores": dict.fromkeys(row["scores"], 0.9)}
+              for row in rows[:1]]  # fmt: skip
+    assert "from scratch, 10 %: 0.900 at 0.1, its backbone at 1 of it (seeds: 1)." in render.better_rates(
+        [*rows, *faster]
+    )
     assert render.verdict(rows).endswith("holds for the shares above.")
     assert "NOT shown here: 10 % (+10.0)" in render.verdict(rows, least=0.2)
     assert render.share_that_suffices(rows).startswith("No share")
@@ -261,6 +267,20 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
     before = [file.read_bytes() for file in files]
     render.draw_curve(rows, "title", files)
     assert before == [file.read_bytes() for file in files] and min(map(len, before)) > 5000
+
+
+def test_verdict_of_an_ablation(load) -> None:
+    rows = [
+        {"variant": name, "seed": 0, "per_scan": [
+            {"scan_id": scan, "miou": base + spread * k, "miou_matched": base + spread * k}
+            for k, scan in enumerate(("P_upper", "Q_upper"))
+        ]}
+        for name, base, spread in (("worse", 0.3, 0.0), ("default", 0.5, 0.0), ("same", 0.4, 0.2), ("better", 0.6, 0.0))
+    ]  # fmt: skip
+    assert list(load("render_study").by_variant(rows)) == ["default", "better", "same", "worse"]
+    assert load("render_study").ablation_verdict(rows) == (
+        "Worse: worse. Better: better. Not told apart from the default: same."
+    )
 
 
 def test_interval_covers_what_patients_vary(load) -> None:
