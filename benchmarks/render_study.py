@@ -189,15 +189,17 @@ def share_that_suffices(rows: list[Row]) -> str:
 
 def better_rates(rows: list[Row]) -> str:
     """Where rates that the tables do not show did better: without it a baseline would look weaker than it is."""
-    found, tried = cells(rows), by_rates(rows)
-    better = [
-        f"{TITLES[init]}, {fraction} %: {spread(own)} at {lr:g}, its backbone at {share:g} of it (seeds: {len(own)})"
-        for (init, fraction, (lr, share)), own in sorted(tried.items())
-        if (there := found.get((init, fraction)))
-        and rates_of(there[0]) != (lr, share)
-        and mean_miou(own) > mean_miou(there)
-    ]
-    return f"Better at another learning rate than the tables': {'; '.join(better)}." if better else ""
+    found = cells(rows)
+    better = []
+    for (init, fraction, rates), own in sorted(by_rates(rows).items()):
+        shown = found.get((init, fraction))
+        if shown and rates_of(shown[0]) != rates and mean_miou(own) > mean_miou(shown):
+            lr, share = rates
+            backbone = "" if init == "scratch" else f" and {lr * share:g} for the backbone"
+            better.append(
+                f"{TITLES[init]} with {fraction} %, {spread(own)} at a rate of {lr:g}{backbone} (seeds: {len(own)})"
+            )
+    return f"Learning rates that the table does not show did better: {'; '.join(better)}." if better else ""
 
 
 def mean_miou(rows: list[Row]) -> float:
@@ -263,17 +265,18 @@ def by_variant(rows: list[Row]) -> dict[str, list[Row]]:
     found: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row["variant"] not in ("default", "from scratch"), row["variant"])):
         found[row["variant"]].append(row)
-    return found
+    return dict(found)
 
 
 def ablation_table(rows: list[Row]) -> str:
     """One line per variant of the recipe."""
     found = by_variant(rows)
+    base = found.get("default", [])
     lines = []
     for name, own in found.items():
         line = [name]
         for score in CURVES:
-            line += [spread(own, score), "–" if name == "default" else gain_over(found["default"], own, score)]
+            line += [spread(own, score), "–" if name == "default" else gain_over(base, own, score)]
         boundary = np.mean([row["scores"]["boundary_iou"] for row in own])
         lines.append([*line, f"{boundary:.3f}", f"{own[0]['parameters'] / 1e6:.2f}", str(len(own))])
     head = ["change", *(text for score in CURVES for text in (f"`{score}`", "gain in points"))]
@@ -283,14 +286,15 @@ def ablation_table(rows: list[Row]) -> str:
 def ablation_verdict(rows: list[Row]) -> str:
     """Which changes tell, by the intervals of both scores, and which do not."""
     found = by_variant(rows)
-    told: dict[str, list[str]] = {"Worse": [], "Better": [], "Not told apart from the default": []}
+    base = found.pop("default", [])
+    told: dict[str, list[str]] = defaultdict(list)
     for name, own in found.items():
-        if not common_seeds(own, found["default"]) or name == "default":
-            continue
-        ends = [paired_interval(own, found["default"], score)[1:] for score in CURVES]
-        worse, better = all(high < 0 for _, high in ends), all(low > 0 for low, _ in ends)
-        told["Worse" if worse else "Better" if better else "Not told apart from the default"].append(name)
-    return " ".join(f"{what}: {'; '.join(names)}." for what, names in told.items() if names)
+        if common_seeds(own, base):
+            intervals = [paired_interval(own, base, score) for score in CURVES]
+            worse = all(high < 0 for _, _, high in intervals)
+            better = all(low > 0 for _, low, _ in intervals)
+            told["worse" if worse else "better" if better else "not told apart from the default"].append(name)
+    return " ".join(f"{what.capitalize()}: {'; '.join(names)}." for what, names in sorted(told.items(), reverse=True))
 
 
 def draw_curve(rows: list[Row], title: str, files: list[Path]) -> None:

@@ -252,10 +252,10 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
     line = "| scratch | 10 % | 0.001 | 1 | 0.555 (0.550 to 0.560) | 0.555 (0.550 to 0.560) | 2 |"
     assert line in render.rates_table(rows)
     assert render.better_rates(rows) == ""
-    faster = [row | {"fraction": 20} for row in rows] + [row | {"lr": 0.1, "scores": dict.fromkeys(row["scores"], 0.9)}
-              for row in rows[:1]]  # fmt: skip
-    assert "from scratch, 10 %: 0.900 at 0.1, its backbone at 1 of it (seeds: 1)." in render.better_rates(
-        [*rows, *faster]
+    elsewhere = [row | {"fraction": 20} for row in rows]  # so that two shares of labels were run with the shown rates
+    faster = rows[0] | {"lr": 0.1, "scores": dict.fromkeys(rows[0]["scores"], 0.9)}
+    assert render.better_rates([*rows, *elsewhere, faster]).endswith(
+        "did better: from scratch with 10 %, 0.900 at a rate of 0.1 (seeds: 1)."
     )
     assert render.verdict(rows).endswith("holds for the shares above.")
     assert "NOT shown here: 10 % (+10.0)" in render.verdict(rows, least=0.2)
@@ -279,8 +279,9 @@ def test_verdict_of_an_ablation(load) -> None:
     ]  # fmt: skip
     assert list(load("render_study").by_variant(rows)) == ["default", "better", "same", "worse"]
     assert load("render_study").ablation_verdict(rows) == (
-        "Worse: worse. Better: better. Not told apart from the default: same."
+        "Worse: worse. Not told apart from the default: same. Better: better."
     )
+    assert load("render_study").ablation_verdict(rows[:1]) == ""
 
 
 def test_interval_covers_what_patients_vary(load) -> None:
