@@ -55,6 +55,7 @@ def cuts(**values: Any) -> Options:
 VARIANTS: dict[str, Options] = {
     "default": {},
     "from scratch": {"scratch": True},
+    "from scratch, rate: double": {"scratch": True, **fine(lr=6e-3)},
     "graph: the paper's net, dynamic": net(kind="paper"),
     "graph: face adjacency alone": net(
         graph={"spacings": [0.0], "k": 3, "along_surface": True}, widths=[64], head_widths=[64]
@@ -65,8 +66,8 @@ VARIANTS: dict[str, Options] = {
     "graph: two levels": net(graph={"spacings": [0.0, 6.0]}, widths=[64, 192], head_widths=[64, 192]),
     "graph: 6 neighbours": net(graph={"k": 6}),
     "graph: 20 neighbours": net(graph={"k": 20}),
-    "graph: 4000 faces": net(graph={"faces": 4000}),
-    "graph: 10000 faces": net(graph={"faces": 10_000}),
+    "graph: 2500 faces": net(graph={"faces": 2500}),
+    "graph: 8000 faces": net(graph={"faces": 8000}),
     "width: half": net(widths=[32, 64, 96, 128], head_widths=[32, 64, 96, 128], embedding=64),
     "width: one and a half": net(widths=[96, 192, 288, 384], head_widths=[96, 192, 288, 384], embedding=144),
     "features: coordinates and normals alone": net(features="coordinates"),
@@ -109,23 +110,25 @@ VARIANTS: dict[str, Options] = {
     "pre-training: one direction": pre(symmetric=False),
     "pre-training: neighbours as negatives": pre(exclude_radius=0.0),
     "pre-training: negatives of the batch": pre(negatives="batch"),
+    "pre-training: wide projector": pre(net={"projection": 128}),
+    "pre-training: views of whole scans": pre(views={"min_share": 1.0, "max_share": 1.0}),
     "pre-training: twice as long": pre(steps=1200),
 }
 
 
 def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[PretrainConfig, FinetuneConfig]:
-    """Options of both trainings of a variant, of ``--faces`` each; all steps are scaled as ``--steps`` says."""
+    """Options of both trainings of a variant: the presets at ``--faces`` each, then the variant's own change; all steps
+    are scaled as ``--steps`` says."""
+    given = {"seed": seed, "device": options.device}
+    if options.faces:
+        given["net"] = {"graph": {"faces": options.faces}}
     change = VARIANTS[name]
-    pre_config = updated(PRETRAIN_PRESETS["default"], change.get("pretrain", {}), name)
-    config = updated(FINETUNE_PRESETS["default"], change.get("finetune", {}), name)
+    pre_config = updated(updated(PRETRAIN_PRESETS["default"], given, name), change.get("pretrain", {}), name)
+    config = updated(updated(FINETUNE_PRESETS["default"], given, name), change.get("finetune", {}), name)
     if options.steps:
         scale = options.steps / FINETUNE_PRESETS["default"].steps
         pre_config, config = (replace(one, steps=max(1, round(scale * one.steps))) for one in (pre_config, config))
-    if options.faces:
-        graph = {"net": {"graph": {"faces": options.faces}}}
-        pre_config, config = updated(pre_config, graph, name), updated(config, graph, name)
-    given = {"seed": seed, "device": options.device}
-    return replace(pre_config, **given), replace(config, **given)
+    return pre_config, config
 
 
 def identity(name: str, seed: int, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:

@@ -201,12 +201,13 @@ def test_ablation_runs_its_variants(load, teeth3ds: Path, tmp_path: Path) -> Non
     assert page.count("###") == 1 and "### teeth3ds: 1 steps, graphs of 300 faces" in page and text in page
 
 
-def test_every_variant_is_a_configuration(load) -> None:
+@pytest.mark.parametrize("faces", [None, 4000])
+def test_every_variant_is_a_configuration(load, faces: int | None) -> None:
     from argparse import Namespace
 
     from toothgraph.training.config import check_net
 
-    ablation, options = load("ablation"), Namespace(steps=None, faces=None, device="cpu")
+    ablation, options = load("ablation"), Namespace(steps=None, faces=faces, device="cpu")
     default = ablation.configs("default", 0, options)
     slugs = set()
     for name in ablation.VARIANTS:
