@@ -18,6 +18,7 @@ import torch
 from datasets import DATASETS, Dataset
 from study import TrainingReader, append_row, arguments, has_row, minutes_of, score, training_reader
 
+from toothgraph import provenance
 from toothgraph.training.checkpoint import load_segmentation
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig, updated
 from toothgraph.training.finetune import finetune
@@ -157,6 +158,7 @@ def run_variant(
         **score(trained, dataset),
         "minutes": minutes_of(out),
         "facts": file.header["trained"],
+        "scored": provenance.facts()["git"],
     }
 
 

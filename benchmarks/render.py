@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from ablation import RESULTS as ABLATION
+from default_weights import CONDITIONS
 from label_efficiency import RESULTS as STUDY
 from render_reliability import reliability_page
 from render_speed import speed_page, table
@@ -445,7 +446,7 @@ def readme_figures(weights_content: dict[str, Any], rows: list[Row]) -> str:
         [ORIGINS[name.split(",")[0]], name.split(",")[0], str(len(content["per_scan"])),
          *(number(content["scores"][key]) for key in ("miou", "miou_matched", "accuracy"))]
         for name, content in weights_content["sets"].items()
-        if name.endswith("turned, jaw withheld")
+        if name.endswith(CONDITIONS[-1])
     ]  # fmt: skip
     return f"""The weights in the package, on scans they were not trained on, each turned at random and its jaw
 withheld:

@@ -48,7 +48,7 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
     faces = [np.flatnonzero(piece == number) for number in teeth]
     weight = np.maximum(mesh.areas, 1e-12)
     likely = np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces])  # [T, 17]
-    middles = np.stack([np.average(mesh.centroids[own], axis=0, weights=mesh.areas[own]) for own in faces])
+    middles = np.stack([np.average(mesh.centroids[own], axis=0, weights=weight[own]) for own in faces])
     angle = along_arch(mesh, place, middles, np.array([place[own[0]] for own in faces]))
     across = piece[source] != piece[target]
     area = np.bincount(piece, weights=mesh.areas)
