@@ -35,28 +35,14 @@ def rates_of(row: Row) -> tuple[float, float]:
     return row["lr"], row["backbone_rate"]
 
 
-def tuned_rates(rows: list[Row], init: str) -> tuple[float, float] | None:
-    """The rates of an initialisation that most shares of labels were run with, of several the best ones."""
-    by_rate: dict[tuple[float, float], list[Row]] = defaultdict(list)
-    for row in rows:
-        if row["init"] == init:
-            by_rate[rates_of(row)].append(row)
-
-    def merit(rates: tuple[float, float]) -> tuple[int, float]:
-        own = by_rate[rates]
-        return len({row["fraction"] for row in own}), mean_miou(own)
-
-    return max(by_rate, key=merit, default=None)
-
-
 def cells(rows: list[Row]) -> dict[tuple[str, int], list[Row]]:
-    """The rows of each initialisation at its tuned learning rates, by fraction, one per seed."""
-    found: dict[tuple[str, int], list[Row]] = defaultdict(list)
-    for init in TITLES:
-        rates = tuned_rates(rows, init)
-        for row in sorted(rows, key=lambda row: row["seed"]):
-            if row["init"] == init and rates_of(row) == rates:
-                found[init, row["fraction"]].append(row)
+    """The rows of each initialisation and share of labels, one per seed, at the learning rates run with the most seeds;
+    of several such rates, those with the best mean. Either side is tuned so, and share by share."""
+    found: dict[tuple[str, int], list[Row]] = {}
+    for (init, fraction, _), own in by_rates(rows).items():
+        best = found.get((init, fraction), [])
+        if not best or (len(own), mean_miou(own)) > (len(best), mean_miou(best)):
+            found[init, fraction] = own
     return found
 
 
@@ -210,28 +196,47 @@ def mean_miou(rows: list[Row]) -> float:
 def by_rates(rows: list[Row]) -> dict[tuple[str, int, tuple[float, float]], list[Row]]:
     """The seeds of each initialisation, share of labels and pair of rates."""
     tried: dict[tuple[str, int, tuple[float, float]], list[Row]] = defaultdict(list)
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row["seed"]):
         tried[row["init"], row["fraction"], rates_of(row)].append(row)
     return tried
 
 
 def rates_table(rows: list[Row]) -> str:
-    """All learning rates that were tried."""
+    """All learning rates that were tried, and which of them the other tables show."""
+    shown = cells(rows)
     lines = [
-        [init, f"{fraction} %", f"{lr:g}", f"{share:g}", *(spread(own, score) for score in CURVES), str(len(own))]
+        [TITLES[init], f"{fraction} %", f"{lr:g}", f"{share:g}", *(spread(own, score) for score in CURVES),
+         str(len(own)), "yes" if shown[init, fraction] == own else ""]
         for (init, fraction, (lr, share)), own in sorted(by_rates(rows).items())
-    ]
+    ]  # fmt: skip
     head = ["initialisation", "labels", "highest learning rate", "backbone's share of it"]
-    return table([*head, *(f"`{score}`" for score in CURVES), "seeds"], lines)
+    return table([*head, *(f"`{score}`" for score in CURVES), "seeds", "in the tables"], lines)
 
 
 def flatness_table(rows: list[Row]) -> str:
     """How far along the runs of each cell were at shares of their steps: whether more steps would have helped."""
-    lines = []
-    for (init, fraction), own in sorted(cells(rows).items()):
-        at = [np.mean([nearest(row, share) for row in own]) for share in SHARES_OF_STEPS]
-        lines.append([TITLES[init], f"{fraction} %", *(f"{value:.3f}" for value in at)])
+    lines = [
+        [TITLES[init], f"{fraction} %", *(f"{value:.3f}" for value in reached(own))]
+        for (init, fraction), own in sorted(cells(rows).items())
+    ]
     return table(["initialisation", "labels", *(f"{share:.0%} of the steps" for share in SHARES_OF_STEPS)], lines)
+
+
+def still_rising(rows: list[Row], least: float = 0.01) -> str:
+    """Which cells were not flat in the last stretch: a gain over such a one may shrink with more steps."""
+    rising = []
+    for (init, fraction), own in sorted(cells(rows).items()):
+        *_, before, last = reached(own)
+        if last - before > least:
+            rising.append(f"{TITLES[init]} with {fraction} % ({100 * (last - before):+.1f})")
+    if not rising:
+        return "None rose by more than a point in the last stretch."
+    return f"Still rising by more than a point in the last stretch: {'; '.join(rising)}. More steps may help them."
+
+
+def reached(rows: list[Row]) -> list[float]:
+    """The mean `val_miou` at SHARES_OF_STEPS."""
+    return [float(np.mean([nearest(row, share) for row in rows])) for share in SHARES_OF_STEPS]
 
 
 def nearest(row: Row, share: float) -> float:

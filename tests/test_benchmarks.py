@@ -237,7 +237,6 @@ def study_rows() -> list[dict]:
 
 def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> None:
     render, rows = load("render_study"), study_rows()
-    assert render.tuned_rates(rows, "scratch") == (3e-3, 1.0)
     ((key, own),) = render.studies(rows).items()
     assert key == ("CPU", "d", "r", 5, 300) and own == rows
     assert len(render.studies([*rows, rows[0] | {"recipe": "s"}])) == 2
@@ -250,12 +249,14 @@ def test_study_compares_tuned_rates_patient_by_patient(load, tmp_path: Path) -> 
         render.study_table(rows)
     )
     assert "| from scratch | 10 % | 0.200 | 0.200 | 0.400 | 0.600 |" in render.flatness_table(rows)
-    line = "| scratch | 10 % | 0.001 | 1 | 0.555 (0.550 to 0.560) | 0.555 (0.550 to 0.560) | 2 |"
-    assert line in render.rates_table(rows)
+    assert [(row["lr"], row["seed"]) for row in found["scratch", 10]] == [(3e-3, 0), (3e-3, 1)]
+    assert "from scratch with 10 % (+20.0)" in render.still_rising(rows)
+    assert render.still_rising(rows, least=0.5).startswith("None")
+    line = "| from scratch | 10 % | 0.001 | 1 | 0.555 (0.550 to 0.560) | 0.555 (0.550 to 0.560) | 2 |  |"
+    assert line in render.rates_table(rows) and "0.660) | 2 | yes |" in render.rates_table(rows)
     assert render.better_rates(rows) == ""
-    elsewhere = [row | {"fraction": 20} for row in rows]  # so that two shares of labels were run with the shown rates
-    faster = rows[0] | {"lr": 0.1, "scores": dict.fromkeys(rows[0]["scores"], 0.9)}
-    assert render.better_rates([*rows, *elsewhere, faster]).endswith(
+    faster = rows[0] | {"lr": 0.1, "scores": dict.fromkeys(rows[0]["scores"], 0.9)}  # one seed does not unseat two
+    assert render.better_rates([*rows, faster]).endswith(
         "did better: from scratch with 10 %, 0.900 at a rate of 0.1 (seeds: 1)."
     )
     assert render.verdict(rows).endswith("holds for the shares above.")
