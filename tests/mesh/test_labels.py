@@ -61,6 +61,23 @@ def test_txt_per_vertex(quad: Path) -> None:
     np.testing.assert_array_equal(read_scan(quad).labels, [12, 12, 12])
 
 
+def test_labels_per_vertex_are_kept_as_the_file_has_them(quad: Path) -> None:
+    quad.with_suffix(".txt").write_text("0\n12\n55\n-1\n13\n")
+    original = read_scan(quad).original
+    assert original is not None
+    np.testing.assert_array_equal(original.vertex_labels, [0, 12, -1, -1, 13])
+    quad.with_suffix(".txt").write_text("11\n12\n0\n")  # per face
+    original = read_scan(quad).original
+    assert original is not None and original.vertex_labels is None
+
+
+def test_vertex_labels_of_another_numbering_become_fdi(quad: Path) -> None:
+    quad.with_suffix(".txt").write_text("0\n1\n16\n33\n8\n")
+    original = read_scan(quad, numbering="universal").original
+    assert original is not None
+    np.testing.assert_array_equal(original.vertex_labels, [0, 18, 28, -1, 11])
+
+
 @pytest.mark.parametrize(
     ("corners", "expected"),
     [((0, 11, 11), 11), ((0, 0, 11), 0), ((0, 12, 11), 11), ((0, -1, 12), 12), ((-1, -1, -1), -1)],

@@ -64,20 +64,23 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
     """Score a prediction on the original faces and vertices.
 
     Args:
-        mesh: with its true labels.
+        mesh: with its true labels; of its vertices those of the file count, where it labels these.
         prediction: for that mesh.
         seconds: what it took, file to labels.
     """
     assert mesh.labels is not None
     original = original_of(mesh)
     truth, predicted = (faces_to_original(mesh, labels) for labels in (mesh.labels, prediction.labels))
+    of_vertices = original.vertex_labels
+    if of_vertices is None:
+        of_vertices = vertices_to_original(mesh, mesh.labels)
     jaw = jaw_of_labels(mesh.labels)
     scores = score_scan(
         original.vertices * original.mm_per_unit,
         original.polygons,
         truth,
         predicted,
-        vertices_to_original(mesh, mesh.labels),
+        of_vertices,
         vertices_to_original(mesh, prediction.labels),
         jaw,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,23 @@ _ARRAY_NAMES = ("fdi", "label", "labels", "universalid")
 _CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
 
+@dataclass(frozen=True)
+class _Column:
+    """Numbers as a file has them: [F0] of its polygons or [V0] of its vertices."""
+
+    numbers: np.ndarray
+    per_vertex: bool
+
+    def on_faces(self, mesh: Mesh) -> np.ndarray:
+        """[F] of the clean faces: their polygon's number, or that of the majority of its corners."""
+        if not self.per_vertex:
+            return faces_from_original(mesh, self.numbers)
+        polygons = original_of(mesh).polygons
+        corner = polygons >= 0
+        row = np.broadcast_to(np.arange(len(polygons))[:, None], polygons.shape)[corner]
+        return faces_from_original(mesh, majority(row, self.numbers[polygons[corner]], None, len(polygons)))
+
+
 def read_scan(
     path: str | Path,
     *,
@@ -47,7 +64,7 @@ def read_scan(
     jaw: int | None = None,
     numbering: str = "auto",
 ) -> Mesh:
-    """Read a scan with its labels, if it has any.
+    """Read a scan with its labels, if it has any; labels per vertex are also kept as they are, in its ``original``.
 
     Args:
         path: the mesh file; see ``read_mesh`` for what is read and how.
@@ -66,10 +83,10 @@ def read_scan(
     mesh = mesh_from_stored(path, stored, unit=unit)
     if jaw is not None:
         mesh = replace(mesh, jaw=jaw)
-    labels = _labels(path, mesh, palette, stored, numbering)
+    labels, of_vertices = _labels(path, mesh, palette, stored, numbering)
     if labels is not None and mesh.jaw == UNKNOWN_JAW:
         mesh = replace(mesh, jaw=jaw_of_labels(labels))
-    mesh = mesh.with_labels(labels)
+    mesh = replace(mesh, labels=labels, original=replace(original_of(mesh), vertex_labels=of_vertices))
     _warn_of_counting(mesh)
     return mesh
 
@@ -115,41 +132,43 @@ def read_labels(
     Raises:
         LabelError: if labels are there but cannot be read or their count does not fit.
     """
-    return _labels(Path(path), mesh, palette, None, numbering)
+    return _labels(Path(path), mesh, palette, None, numbering)[0]
 
 
 def _labels(
     path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, numbering: str
-) -> np.ndarray | None:
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """FDI numbers of the clean faces [F], and those of the stored vertices [V0] where the file numbers these."""
     if numbering not in NUMBERINGS:
         raise LabelError(f"expected a numbering of {', '.join(NUMBERINGS)}, got {numbering!r}")
     text, sidecar = path.with_suffix(".txt"), path.with_suffix(".json")
-    labels, source = None, path
+    column, source = None, path
     if path.is_dir():
         pass  # one STL per tooth: files beside it count faces in another order
     elif text.is_file():
-        labels, source = _from_txt(text, mesh), text
+        column, source = _from_txt(text, mesh), text
     elif sidecar.is_file():
-        labels, source = _from_json(sidecar, mesh), sidecar
-    if labels is None:
+        column, source = _from_json(sidecar, mesh), sidecar
+    if column is None:
         stored, source = stored or read_stored(path), path
-        labels, name = _from_arrays(path, mesh, stored)
-        if labels is not None and numbering == "auto":
-            numbering = guess_numbering(labels, name)
+        column, name = _from_arrays(path, stored)
+        if column is not None and numbering == "auto":
+            numbering = guess_numbering(column.on_faces(mesh), name)
             if numbering == "none":
                 _log.warning("%s: the array `%s` counts clusters, not teeth; it is passed over", mesh.scan_id, name)
-                labels = None
+                column = None
             elif numbering != "fdi":
                 _log.info("%s: the labels in `%s` are taken for %s numbers", mesh.scan_id, name, numbering)
-        if labels is None:
+        if column is None:
             numbering = "fdi"  # which is what a palette gives
-        if labels is None and palette is not None:
-            labels = _from_colours(mesh, stored, palette)
-    if labels is None:
-        return None
+        if column is None and palette is not None:
+            column = _from_colours(mesh, stored, palette)
+    if column is None:
+        return None, None
+    labels = column.on_faces(mesh)
     numbering = "fdi" if numbering == "auto" else numbering
     try:
-        fdi = to_fdi(labels, numbering, mesh.jaw)
+        fdi, of_vertices = (to_fdi(numbers, numbering, mesh.jaw) for numbers in (labels, column.numbers))
     except LabelError as error:
         raise LabelError(f"{source}: {error}") from error
     strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())
@@ -158,27 +177,26 @@ def _labels(
             "%s: %d of %d faces carry labels that are no %s numbers in %s; they count as unknown",
             *(mesh.scan_id, strange, len(labels), numbering, source),
         )
-    return _permanent_only(mesh, fdi, source)
+    fdi = _permanent_only(mesh, fdi, source)
+    return fdi, np.where(is_permanent(of_vertices), of_vertices, UNKNOWN) if column.per_vertex else None
 
 
-def _from_txt(path: Path, mesh: Mesh) -> np.ndarray:
+def _from_txt(path: Path, mesh: Mesh) -> _Column:
     try:
         numbers = np.array(path.read_text(encoding="utf-8").split(), dtype=np.float64)
     except (OSError, ValueError) as error:
         raise LabelError(f"{path}: expected one FDI number per face of the scan: {error}") from error
     numbers = _integers(numbers, path)
     original = original_of(mesh)
-    if len(numbers) == len(original.polygons):
-        return faces_from_original(mesh, numbers)
-    if len(numbers) == len(original.vertices):
-        return _faces_from_vertices(mesh, numbers)
+    if len(numbers) in (len(original.polygons), len(original.vertices)):
+        return _Column(numbers, per_vertex=len(numbers) != len(original.polygons))
     raise LabelError(
         f"{path}: expected {len(original.polygons)} labels, one per face of {mesh.path or mesh.scan_id}, "
         f"found {len(numbers)} (it has {len(original.vertices)} vertices); is it another scan's label file?"
     )
 
 
-def _from_json(path: Path, mesh: Mesh) -> np.ndarray | None:
+def _from_json(path: Path, mesh: Mesh) -> _Column | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -195,21 +213,21 @@ def _from_json(path: Path, mesh: Mesh) -> np.ndarray | None:
             f"{path}: expected {count} labels, one per vertex of {mesh.path or mesh.scan_id}, "
             f"found {numbers.size}; is it another scan's label file, or was the mesh changed?"
         )
-    return _faces_from_vertices(mesh, _integers(numbers, path))
+    return _Column(_integers(numbers, path), per_vertex=True)
 
 
-def _from_arrays(path: Path, mesh: Mesh, stored: Stored) -> tuple[np.ndarray | None, str]:
-    """Labels of the clean faces from an array of the file, and the array's name."""
-    for on_faces, data in ((True, stored.face_data), (False, stored.vertex_data)):
+def _from_arrays(path: Path, stored: Stored) -> tuple[_Column | None, str]:
+    """Labels from an array of the file, and the array's name."""
+    for per_vertex, data in ((False, stored.face_data), (True, stored.vertex_data)):
         by_name = {key.lower(): column for key, column in data.items()}
         name = next((name for name in _ARRAY_NAMES if name in by_name), None)
         if name is not None:
             numbers = _integers(np.asarray(by_name[name], dtype=np.float64), path)
-            return (faces_from_original if on_faces else _faces_from_vertices)(mesh, numbers), name
+            return _Column(numbers, per_vertex), name
     return None, ""
 
 
-def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> np.ndarray | None:
+def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> _Column | None:
     colours = {"face": _rgb(stored.face_data), "vertex": _rgb(stored.vertex_data)}
     found = {where: rgb for where, rgb in colours.items() if rgb is not None}
     if not found:
@@ -229,7 +247,7 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> np.ndarray | 
             "%s: %d of %d %s colours are none of palette %s; they count as unknown",
             *(mesh.scan_id, strange, len(labels), where, palette.name),
         )
-    return faces_from_original(mesh, labels) if where == "face" else _faces_from_vertices(mesh, labels)
+    return _Column(labels, per_vertex=where == "vertex")
 
 
 def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:
@@ -241,14 +259,6 @@ def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:
                 rgb = rgb * 255.0
             return np.clip(np.rint(rgb), 0, 255).astype(np.int64)
     return None
-
-
-def _faces_from_vertices(mesh: Mesh, labels: np.ndarray) -> np.ndarray:
-    """Labels per stored vertex [V0] to labels per clean face [F]: the majority of each polygon's corners."""
-    polygons = original_of(mesh).polygons
-    corner = polygons >= 0
-    row = np.broadcast_to(np.arange(len(polygons))[:, None], polygons.shape)[corner]
-    return faces_from_original(mesh, majority(row, labels[polygons[corner]], None, len(polygons)))
 
 
 def _integers(numbers: np.ndarray, path: Path) -> np.ndarray:

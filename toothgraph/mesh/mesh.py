@@ -24,6 +24,7 @@ class Original:
             stored twice its twin's; -1 if it was dropped.
         polygon_of_face: [F] int64, the stored polygon each clean face comes from.
         mm_per_unit: millimetres per unit of the file.
+        vertex_labels: [V0] FDI numbers of the stored vertices, 0 or -1, where it is these that were labelled.
     """
 
     vertices: np.ndarray
@@ -32,6 +33,7 @@ class Original:
     face_map: np.ndarray
     polygon_of_face: np.ndarray
     mm_per_unit: float = 1.0
+    vertex_labels: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +110,10 @@ class Mesh:
         labels = None if self.labels is None else self.labels[keep]
         faces = corners.reshape(-1, 3)
         return replace(self, vertices=self.vertices[used], faces=faces, labels=labels, original=None)
+
+    def inside_out(self) -> Mesh:
+        """The same surface with its faces wound the other way round."""
+        return replace(self, faces=self.faces[:, ::-1])
 
     def with_labels(self, labels: np.ndarray | None) -> Mesh:
         """The same surface with other face labels."""
