@@ -8,6 +8,7 @@ import torch
 
 from toothgraph.data import Scan, prepare_scan, read_scans
 from toothgraph.data.scans import plain, scan_names, without_labels
+from toothgraph.data.split import patient_of
 from toothgraph.errors import DataError
 from toothgraph.graph import GraphSpec, scan_graph
 from toothgraph.mesh.frame import turned, upright_rotation
@@ -19,6 +20,23 @@ def test_names_are_stems_made_unique_by_their_folder() -> None:
     files = [Path("a/1_U.ply"), Path("b/scan.ply"), Path("c/scan.stl")]
     assert scan_names(files) == ["1_U", "b_scan", "c_scan"]
     assert scan_names([]) == []
+
+
+def test_both_jaws_of_a_patient_keep_one_patient() -> None:
+    files = [Path("a/007_U.ply"), Path("a/007_L.ply"), Path("b/007_U.ply"), Path("b/008_U.ply")]
+    assert scan_names(files) == ["a_007_U", "a_007_L", "b_007_U", "008_U"]
+    assert [patient_of(name) for name in scan_names(files)] == ["a_007", "a_007", "b_007", "008"]
+
+
+def test_a_labelled_scan_wound_inside_out_is_turned_round(
+    arch: Mesh, small_spec: GraphSpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    right = prepare_scan(arch, small_spec, variants=2, seed=7, bases=1)
+    assert not caplog.records
+    found = prepare_scan(arch.inside_out(), small_spec, variants=2, seed=7, bases=1)
+    assert "wound inside out" in caplog.text
+    for one, other in zip(right.variants, found.variants, strict=True):
+        assert torch.equal(one.x, other.x) and torch.equal(one.y, other.y)
 
 
 def test_names_that_stay_the_same_are_refused() -> None:

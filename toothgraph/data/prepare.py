@@ -17,7 +17,7 @@ from typing import Any
 import toothgraph
 from toothgraph.data.folder import bad_file, open_folder, read_bad, remove_leftovers, scan_file, write_lists
 from toothgraph.data.prepared import FORMAT, Header, read_header, save_scan
-from toothgraph.data.scans import Scan, prepare_scan
+from toothgraph.data.scans import NOISE, SPREAD, Scan, prepare_scan
 from toothgraph.data.sources import Source
 from toothgraph.errors import DataError, ToothgraphError
 from toothgraph.files import write_text
@@ -57,6 +57,8 @@ class PrepareOptions:
             "format": FORMAT,
             "graph": asdict(self.graph),
             **{name: getattr(self, name) for name in ("variants", "bases", "seed", "unit", "numbering")},
+            "noise": NOISE,
+            "spread": SPREAD,
             "palette": palette,
         }
 

@@ -19,7 +19,7 @@ from toothgraph.graph.build import surface_centre
 from toothgraph.graph.spec import GraphSpec, scan_graph
 from toothgraph.memory import named_shortage
 from toothgraph.mesh.base import with_base
-from toothgraph.mesh.frame import turned, upright_rotation
+from toothgraph.mesh.frame import OPEN, area_vector, turned, upright_rotation
 from toothgraph.mesh.labels import find_scans, read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.palette import Palette
@@ -59,7 +59,8 @@ class Scan:
 def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: int = 0) -> Scan:
     """Build a scan's graphs: the plain tessellation first, then drawn ones.
 
-    A labelled scan is turned upright first, so that whatever frame it comes in, the net learns the one it works in.
+    A labelled scan is turned upright first, so that whatever frame it comes in, the net learns the one it works in;
+    one that then opens towards the bite is wound inside out, and is turned back.
 
     Args:
         mesh: the scan.
@@ -70,6 +71,9 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
     """
     rotation = upright_rotation(mesh)
     mesh = mesh if rotation is None else turned(mesh, rotation)
+    if rotation is not None and area_vector(mesh)[1] < -OPEN:
+        _log.warning("%s: its faces are wound inside out; they are turned round", mesh.scan_id)
+        mesh = mesh.inside_out()
     graphs, origin = [], surface_centre(mesh)  # one origin for all
     for number in range(variants):
         rng = sample_rng(seed, 0, mesh.scan_id, 1000 + number) if number else None
@@ -80,13 +84,21 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
 
 
 def short_names(files: Sequence[Path]) -> list[str]:
-    """The stem of each file, with the folder's name before it where stems are not unique."""
-    stems = Counter(path.stem for path in files)
-    return [path.stem if stems[path.stem] == 1 else f"{path.parent.name}_{path.stem}" for path in files]
+    """The stem of each file, with the folder's name before it for all scans of a patient one of whose stems is not
+    unique: both jaws of one keep one patient."""
+    return renamed([path.stem for path in files], [f"{path.parent.name}_{path.stem}" for path in files])
+
+
+def renamed(names: Sequence[str], longer: Sequence[str]) -> list[str]:
+    """The names, but longer ones for all scans of the patients one of whose names stands twice."""
+    count = Counter(names)
+    unclear = {patient_of(name) for name in names if count[name] > 1}
+    return [full if patient_of(name) in unclear else name for name, full in zip(names, longer, strict=True)]
 
 
 def scan_names(files: Sequence[Path]) -> list[str]:
-    """A name for each file: its stem, with the folder's name before it where stems are not unique.
+    """A name for each file: its stem, with the folder's name before it where stems are not unique, see
+    :func:`short_names`.
 
     Raises:
         DataError: if two files still share a name.

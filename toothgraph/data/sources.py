@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from toothgraph.data.scans import short_names
+from toothgraph.data.scans import renamed, short_names
 from toothgraph.data.split import patient_of
 from toothgraph.errors import DataError
 from toothgraph.mesh.labels import find_scans
@@ -73,9 +72,7 @@ def find_sources(paths: Iterable[Path]) -> list[Source]:
 
 def long_names(files: list[Path]) -> list[str]:
     """A name for each file: the short one, or with the names of all its folders where that is not unique."""
-    names = short_names(files)
-    count = Counter(names)
-    return [name if count[name] == 1 else _full_name(file) for name, file in zip(names, files, strict=True)]
+    return renamed(short_names(files), list(map(_full_name, files)))
 
 
 def _full_name(file: Path) -> str:
