@@ -31,6 +31,12 @@ def test_facts_go_into_json():
     assert facts["hardware"]["cores"] >= 1 and facts["hardware"]["processor"]
 
 
+def test_the_revision_is_that_of_the_start(monkeypatch):
+    before = provenance.facts()["git"]
+    monkeypatch.setattr(provenance, "git_revision", lambda: "committed-since")
+    assert provenance.facts()["git"] == before
+
+
 def test_sha256(tmp_path):
     content = bytes(range(256)) * 5000  # longer than what is read at once
     (tmp_path / "file").write_bytes(content)

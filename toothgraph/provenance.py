@@ -78,13 +78,16 @@ def git_revision() -> str | None:
     return answer.stdout.strip()
 
 
+_REVISION = git_revision()  # of the code that runs: what is committed while it does is not in it
+
+
 def facts() -> dict[str, Any]:
     """All of the above, with the date (UTC)."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),
         "hardware": hardware(),
-        "git": git_revision(),
+        "git": _REVISION,
     }
 
 

@@ -73,7 +73,7 @@ class Segmentation:
     @cached_property
     def doubts(self) -> list[str]:
         """What a person had better look at; see :func:`toothgraph.report.doubts.find_doubts`."""
-        return find_doubts(self.teeth, self.prediction.past_gap)
+        return find_doubts(self.teeth, self.prediction.past_gap, self.prediction.inside_out)
 
     def write(
         self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS

@@ -10,7 +10,11 @@ from toothgraph.inference.carry import carry_up
 from toothgraph.inference.evaluate import report, score_prediction
 from toothgraph.inference.predict import Prediction, decide_jaw, predict_mesh
 from toothgraph.mesh.decimate import decimate
+from toothgraph.mesh.frame import TEETH_NEEDED
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import original_of, vertices_to_original
+from toothgraph.mesh.synthetic import synthetic_arch
+from toothgraph.training.checkpoint import load_model
 
 
 def test_carry_up_keeps_what_it_carries(arch):
@@ -81,6 +85,31 @@ def test_small_scan_is_used_as_it_is(net, arch):
     coarse = decimate(arch, 300).mesh
     once, thrice = predict_mesh(net, coarse, 0, 1), predict_mesh(net, coarse, 0, 3)
     assert np.array_equal(once.confidence, thrice.confidence)
+
+
+def test_faces_wound_inside_out_are_told_and_labelled_all_the_same():
+    scan, net = synthetic_arch(3, jaw=0, faces=12_000), load_model()
+    right, found = predict_mesh(net, scan, 0, 1), predict_mesh(net, scan.inside_out(), 0, 1)
+    assert len(np.unique(right.labels)) > 10 and not right.inside_out
+    assert np.array_equal(found.labels, right.labels) and found.inside_out
+
+
+def test_a_surface_without_teeth_either_way_stays_as_it_is(arch):
+    gum = arch.part(arch.labels == 0)
+    found = predict_mesh(load_model(), gum, 0, 1)
+    assert not found.inside_out and len(np.unique(found.labels)) <= TEETH_NEEDED
+
+
+def test_the_challenge_counts_the_files_own_vertex_labels(arch):
+    sure = np.ones((len(arch.faces), 17), dtype=np.float32)
+    vertices = vertices_to_original(arch, arch.labels)
+    tooth = np.flatnonzero(vertices == 11)
+    stored = vertices.copy()
+    stored[tooth[: len(tooth) // 2]] = 0
+    scan = replace(arch, original=replace(original_of(arch), vertex_labels=stored))
+    row = score_prediction(scan, Prediction(arch.labels, sure, 0, 1.0), 0.5).row
+    assert row["miou"] == 1
+    assert row["challenge_code"]["tsa"] == pytest.approx(1 - (len(tooth) // 2) / len(vertices))
 
 
 def test_scores_of_the_truth_are_perfect(arch):

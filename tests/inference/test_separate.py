@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.inference.refine import Borders
-from toothgraph.inference.separate import separate, sweep
+from toothgraph.inference.separate import narrowest_cut, separate, sweep
 from toothgraph.mesh.frame import turned
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.synthetic import synthetic_arch
@@ -119,3 +119,12 @@ def test_sweep_by_hand() -> None:
     np.testing.assert_allclose(cost, weight if forwards else weight[::-1])
     before = np.cumsum(area if forwards else area[::-1])[:-1]
     np.testing.assert_allclose(smaller, np.minimum(before, area.sum() - before))
+
+
+def test_a_tooth_of_one_or_two_faces_is_not_cut() -> None:
+    square = np.array([[0, 0, 0], [30, 0, 0], [30, 30, 0], [0, 30, 0]], dtype=float)
+    two = Mesh(square, np.array([[0, 1, 2], [0, 2, 3]]))
+    for mesh in (two, two.part(np.array([0]))):
+        width, side = narrowest_cut(mesh)
+        assert width == np.inf and not side.any()
+    np.testing.assert_array_equal(separate(two, np.array([0, 1]), np.array([0, 1]), np.zeros((2, 16))), [0, 0])

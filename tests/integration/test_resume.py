@@ -61,6 +61,29 @@ def test_averaged_weights_survive_a_resume(command, arches, tiny_toml, stop_at, 
     assert table(tmp_path / "run") == table(tmp_path / "whole")
 
 
+def test_averaged_weights_survive_an_end_before_the_model_was_written(command, arches, tiny_toml, tmp_path):
+    (tmp_path / "average.toml").write_text("average = 0.5\n" + tiny_toml.read_text())
+    run = ("finetune", arches, "--config", tmp_path / "average.toml", "--out", tmp_path / "run")
+    assert command(*run).code == 0
+    model = tmp_path / "run" / "model.safetensors"
+    whole = load_file(model)
+    model.unlink()
+    assert command(*run, "--resume").code == 0
+    found = load_file(model)
+    assert all(torch.equal(whole[key], found[key]) for key in whole)
+
+
+def test_ctrl_c_in_the_last_step_loses_nothing(
+    command, arches, tiny_toml, pretrained, segmenter, stop_at, monkeypatch, tmp_path
+):
+    stop_at(4)
+    run = ("finetune", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--init", pretrained)
+    assert command(*run).code == 0
+    monkeypatch.undo()
+    whole, found = (load_file(folder / "model.safetensors") for folder in (segmenter, tmp_path / "run"))
+    assert all(torch.equal(whole[key], found[key]) for key in whole)
+
+
 @pytest.mark.parametrize("name", ["pretrain", "finetune"])
 @pytest.mark.parametrize("step", [2, 3])  # with a validation due, and without
 def test_resumed_run_is_bit_identical(

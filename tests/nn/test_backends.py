@@ -11,15 +11,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
 from toothgraph.errors import ConfigError
-from toothgraph.nn import FastEdgeConv, choose_backend, gather_max, reduce_neighbors, use_backend
+from toothgraph.nn import FastEdgeConv, choose_backend, gather, gather_max, reduce_neighbors, use_backend
 from toothgraph.nn.edge_conv import CrossEdgeConv
-from toothgraph.nn.gather import BACKENDS, Neighborhoods, from_edges, from_table
+from toothgraph.nn.gather import BACKENDS, Neighborhoods, from_edges, from_table, repeatable_max, triton_runs
 
 HAS_SCATTER = importlib.util.find_spec("torch_scatter") is not None
 HAS_TRITON = importlib.util.find_spec("triton") is not None
@@ -101,6 +102,33 @@ def test_agrees_with_a_loop(backend: str, device: str, reduce: str, dtype: torch
     x = distinct(40, channels)
     compare(backend, device, dtype, x, from_table(torch.rand(40, 50).argsort(0)[:6]), reduce)
     compare(backend, device, dtype, x, ragged(50, 40, 150), reduce)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_repeatable_maximum_agrees_with_a_loop(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x = distinct(40, 7) - 10
+    for hood in (from_table(torch.rand(40, 50).argsort(0)[:6]), ragged(50, 40, 150)):
+        leaf = x.to(dtype, copy=True).requires_grad_()
+        exact = x.to(dtype).to(torch.float64, copy=True).requires_grad_()
+        check(repeatable_max(leaf, hood), leaf, by_loop(exact, hood, "max"), exact)
+
+
+def test_the_repeatable_maximum_hides_no_nan() -> None:
+    x = torch.tensor([[1.0], [float("nan")], [2.0]])
+    table = torch.tensor([[0, 1, 2], [1, 0, 0]])
+    assert repeatable_max(x, from_table(table)).isnan().flatten().tolist() == [True, True, False]
+
+
+@needs_cuda
+def test_gradients_on_cuda_where_they_must_be_repeatable() -> None:
+    torch.manual_seed(0)
+    torch.use_deterministic_algorithms(True)
+    try:
+        compare("auto", "cuda", torch.float32, distinct(40, 7), from_table(torch.rand(40, 50).argsort(0)[:6]), "max")
+        compare("auto", "cuda", torch.float32, distinct(40, 7), ragged(50, 40, 150), "max")
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -355,6 +383,28 @@ def test_the_choice() -> None:
         with pytest.raises(ConfigError, match="expected a backend of auto, native, scatter, triton, got 'nothing'"):
             choose_backend(x)
     assert choose_backend(x) == "native"
+
+
+def test_where_triton_does_not_run_torch_does(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def without_compiler(*args: object) -> Tensor:
+        raise RuntimeError("Failed to find C compiler")
+
+    monkeypatch.setattr(gather, "_HAS_TRITON", True)
+    monkeypatch.setattr(gather, "triton_reduce", without_compiler)
+    # Where the device is CUDA the kernel would be built; on a machine without one, the meta device stands for it.
+    device = torch.device("cuda" if torch.cuda.is_available() else "meta")
+    triton_runs.cache_clear()
+    try:
+        monkeypatch.setattr(gather, "triton_runs", lambda _: triton_runs(device))
+        on_cuda = SimpleNamespace(device=torch.device("cuda"))
+        assert [choose_backend(on_cuda) for _ in range(2)] == ["native", "native"]
+    finally:
+        triton_runs.cache_clear()
+    assert [record.message for record in caplog.records] == [
+        f"triton does not run on {device} (Failed to find C compiler); the layers use torch alone, which is slower"
+    ]
 
 
 @needs_cuda

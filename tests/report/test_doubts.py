@@ -34,3 +34,9 @@ def test_numbers_moved_past_a_gap_are_to_be_looked_at() -> None:
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), (45, 46)) == [
         "numbers of 45, 46: by its size a molar stands where a premolar would; was one extracted?"
     ]
+
+
+def test_faces_wound_inside_out_are_told() -> None:
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), inside_out=True) == [
+        "its faces are wound inside out; labelled as if they were not"
+    ]

@@ -65,7 +65,7 @@ def test_weight_average_by_hand():
     assert net.weight.item() == 0
     again = WeightAverage(net, decay=0.75)
     again.load_state_dict(average.state_dict())
-    again.on_train_end(None, None)
+    again.hand_over()
     assert net.weight.item() == expected
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,6 +18,7 @@ from toothgraph.inference.numbering import number_teeth
 from toothgraph.inference.pose import OWN_FRAME, Viewer, candidate_frames
 from toothgraph.inference.refine import refine
 from toothgraph.mesh.decimate import decimate
+from toothgraph.mesh.frame import TEETH_NEEDED
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import (
     LOWER,
@@ -46,6 +47,7 @@ class Prediction:
         jaw_probability: of that jaw; 1 where it was given.
         past_gap: FDI numbers of the teeth behind a gap that has closed, which by their sizes got the number after the
             net's, see :func:`toothgraph.inference.gaps.past_closed_gaps`.
+        inside_out: whether teeth were found only with the faces wound the other way round.
     """
 
     labels: np.ndarray
@@ -53,6 +55,7 @@ class Prediction:
     jaw: int
     jaw_probability: float
     past_gap: tuple[int, ...] = ()
+    inside_out: bool = False
 
     @cached_property
     def confidence(self) -> np.ndarray:
@@ -79,7 +82,8 @@ def predict_mesh(
     are averaged on the scan's faces. Of a scan with far more faces than that, a coarser base stands in for
     it, and the average is carried up once. Where the first look finds teeth on a part of the scan only, the
     net looks again, at that part. Then borders move into the folds of the surface, and the teeth are numbered
-    along the arch, past gaps that have closed. The draws depend on the scan's name alone.
+    along the arch, past gaps that have closed. The draws depend on the scan's name alone. Where fewer than four teeth
+    are found, all is done once more with the faces wound the other way round, and counts if that shows more of them.
 
     Args:
         net: in evaluation mode.
@@ -94,6 +98,29 @@ def predict_mesh(
             :func:`toothgraph.inference.gaps.past_closed_gaps`.
     """
     mesh = mesh.with_labels(None)
+    options = (jaw, tessellations, orient, focus, refined, numbered)
+    found = _predict(net, mesh, *options)
+    if (teeth := _count(found)) >= TEETH_NEEDED:
+        return found
+    other = _predict(net, mesh.inside_out(), *options)
+    return replace(other, inside_out=True) if _count(other) >= max(TEETH_NEEDED, teeth) else found
+
+
+def _count(found: Prediction) -> int:
+    return int((np.unique(found.labels) > 0).sum())
+
+
+def _predict(
+    net: SegmentationNet,
+    mesh: Mesh,
+    jaw: int,
+    tessellations: int,
+    orient: bool,
+    focus: bool,
+    refined: bool,
+    numbered: bool,
+) -> Prediction:
+    """What :func:`predict_mesh` does with faces wound as they are."""
     prob, jaw, share = probabilities(net, mesh, jaw, tessellations, orient, focus)
     place = refine(mesh, prob) if refined else prob.argmax(axis=1)
     counted = number_teeth(mesh, place, prob) if numbered else place

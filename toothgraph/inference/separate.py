@@ -122,8 +122,10 @@ def narrowest_cut(part: Mesh) -> tuple[float, np.ndarray]:
 
     The second eigenvector of the Laplacian of the face graph, whose links weigh what a border along them costs,
     orders the faces; of all cuts in this order the narrowest for its smaller side is taken (after Shi and Malik,
-    PAMI 2000).
+    PAMI 2000). Of fewer than three faces none is cut.
     """
+    if len(part.faces) < 3:
+        return np.inf, np.zeros(len(part.faces), dtype=bool)
     order, cost, smaller = sweep(part.areas, borders(part))
     width = np.where(smaller > HALF * part.areas.sum(), cost / np.sqrt(np.maximum(smaller, 1e-12)), np.inf)
     best = int(width.argmin())

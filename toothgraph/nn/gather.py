@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -20,6 +22,7 @@ BACKENDS = ("native", "scatter", "triton")
 _HAS_SCATTER = find_spec("torch_scatter") is not None
 _HAS_TRITON = find_spec("triton") is not None
 _INTERPRETED = os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "on", "yes", "y")  # kernels in Python
+_log = logging.getLogger("toothgraph")
 _process_wide = os.environ.get("TOOTHGRAPH_BACKEND") or "auto"
 
 
@@ -30,8 +33,8 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
         x: the values; only their device matters.
         backend: ``native`` (torch alone), ``scatter`` (torch-scatter), ``triton``, or ``auto``: the one named by
             :func:`use_backend` or else by the environment variable ``TOOTHGRAPH_BACKEND``; without either, triton
-            for CUDA tensors where it is installed, else native. Triton adds gradients in an order that varies:
-            under ``torch.use_deterministic_algorithms`` native is chosen.
+            for CUDA tensors where it runs, else native. Triton adds gradients in an order that varies: under
+            ``torch.use_deterministic_algorithms`` native is chosen.
 
     Raises:
         ConfigError: for an unknown backend, or one that cannot serve here, with the reason.
@@ -39,7 +42,7 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
     backend = _process_wide if backend == "auto" else backend
     if backend == "auto":
         fast = _HAS_TRITON and x.device.type == "cuda" and not torch.are_deterministic_algorithms_enabled()
-        return "triton" if fast else "native"
+        return "triton" if fast and (torch.compiler.is_compiling() or triton_runs(x.device)) else "native"
     if backend not in BACKENDS:
         raise ConfigError(f"expected a backend of auto, {', '.join(BACKENDS)}, got {backend!r}")
     if backend == "scatter" and not _HAS_SCATTER:
@@ -49,6 +52,19 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
     if backend == "triton" and x.device.type != "cuda" and not _INTERPRETED:
         raise ConfigError(f"the backend triton needs tensors on a CUDA device, got one on {x.device}")
     return backend
+
+
+@cache
+def triton_runs(device: torch.device) -> bool:
+    """Whether Triton builds and runs a kernel on a device, tried once; it needs a C compiler, and a GPU it knows."""
+    one = torch.zeros(1, 1, device=device)
+    try:
+        triton_reduce(one, *from_table(one.long()), "max")
+    except Exception as error:  # whatever stands in Triton's way: torch alone does the same
+        why = str(error).split("\n")[0]
+        _log.warning("triton does not run on %s (%s); the layers use torch alone, which is slower", device, why)
+        return False
+    return True
 
 
 @contextmanager
@@ -133,19 +149,43 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
         from torch_scatter import segment_csr
 
         return segment_csr(x[hood.source.reshape(-1)], hood.ends, reduce=reduce)
+    learns = x.requires_grad and torch.is_grad_enabled()
     if reduce == "max" and _on_cpu(x):
         most = _max_on_cpu(x, hood)
         if most is not None:
             return most
+    if reduce == "max" and learns and x.device.type == "cuda" and torch.are_deterministic_algorithms_enabled():
+        return repeatable_max(x, hood)
     if not hood.fixed:
         return F.embedding_bag(hood.source, x, hood.ends, mode=reduce, include_last_offset=True)
-    if reduce == "max" and not (x.requires_grad and torch.is_grad_enabled()):
+    if reduce == "max" and not learns:
         rows = hood.source.t()  # [k, N]
         out = x.index_select(0, rows[0])
         for row in rows[1:]:
             out = torch.maximum(out, x.index_select(0, row))
         return out
     return F.embedding_bag(hood.source, x, mode=reduce)
+
+
+def repeatable_max(x: Tensor, hood: Neighborhoods) -> Tensor:
+    """The maximum from operations whose gradient is the same from run to run on a GPU, which that of `embedding_bag`
+    is not: there torch refuses it. Of equal values the first wins. Arguments as in :func:`reduce_neighbors`."""
+    if not hood.fixed:
+        return _padded_max(x, _as_table(hood, x.shape[0]), repeatable_max)
+    rows = hood.source.t()  # [k, N]
+    out = x.index_select(0, rows[0])
+    for row in rows[1:]:
+        other = x.index_select(0, row)
+        out = torch.where((other > out) | other.isnan(), other, out)
+    return out
+
+
+def _as_table(hood: Neighborhoods, none: int) -> Tensor:
+    """[N, k] the neighbours of each node, filled with ``none``."""
+    most = int(hood.degree.max()) if len(hood.degree) else 0
+    bags = hood.source.new_full((len(hood.degree), max(most, 1)), none)
+    bags[torch.arange(bags.shape[1], device=bags.device) < hood.degree[:, None]] = hood.source
+    return bags
 
 
 def _max_on_cpu(x: Tensor, hood: Neighborhoods) -> Tensor | None:
@@ -158,16 +198,18 @@ def _max_on_cpu(x: Tensor, hood: Neighborhoods) -> Tensor | None:
     most, nodes = int(hood.degree.max()) if len(hood.degree) else 0, len(hood.degree)
     if not 0 < most * nodes <= 2 * len(hood.source):
         return None
-    bags = hood.source.new_full((nodes, most), x.shape[0])
-    bags[torch.arange(most, device=bags.device) < hood.degree[:, None]] = hood.source
-    return _padded_max(x, bags)
+    return _padded_max(x, _as_table(hood, x.shape[0]))
 
 
-def _padded_max(x: Tensor, bags: Tensor) -> Tensor:
+def _native_max(x: Tensor, hood: Neighborhoods) -> Tensor:
+    return reduce_neighbors(x, hood, "max", "native")
+
+
+def _padded_max(x: Tensor, bags: Tensor, maximum: Callable[[Tensor, Neighborhoods], Tensor] = _native_max) -> Tensor:
     """Maximum over bags [N, k] in which M stands for no neighbour: as a row that never wins. 0 where all do."""
     alone = (bags == x.shape[0]).all(dim=1, keepdim=True)
     padded = F.pad(x, (0, 0, 0, 1), value=float("-inf"))
-    return reduce_neighbors(padded, from_table(bags.t()), "max", "native").masked_fill(alone, 0.0)
+    return maximum(padded, from_table(bags.t())).masked_fill(alone, 0.0)
 
 
 def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend: str = "auto") -> Tensor:

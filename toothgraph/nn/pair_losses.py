@@ -49,7 +49,9 @@ def pair_losses(
     if pos is None or radius <= 0:
         return _PairLosses.apply(x, y, None, 0.0, symmetric, [(own, slice(0, 0)) for own in rows])
     place = torch.cat([pos.float(), scan[:, None] * _APART], dim=1).t()  # [4, P]
-    axis, order = (place[3].double() + place[0]).sort()
+    exact = place.cpu() if place.device.type == "mps" else place  # which has no double precision
+    axis, order = (exact[3].double() + exact[0]).sort()
+    order = order.to(place.device)
     blocks = list(zip(rows, _windows(axis, rows, radius), strict=True))
     losses = _PairLosses.apply(x[order], y[order], place[:, order], radius, symmetric, blocks)
     return losses[order.argsort()]

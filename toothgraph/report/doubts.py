@@ -11,18 +11,19 @@ UNSURE_SCAN = 0.7  # mean over the area of all teeth
 UNSURE_TOOTH = 0.5
 
 
-def find_doubts(teeth: Sequence[ToothRow], past_gap: Sequence[int] = ()) -> list[str]:
+def find_doubts(teeth: Sequence[ToothRow], past_gap: Sequence[int] = (), inside_out: bool = False) -> list[str]:
     """Reasons to doubt a segmentation, a sentence each; none for most scans of an arch.
 
     Args:
         teeth: rows of :func:`toothgraph.report.table.tooth_table`, with confidences.
         past_gap: FDI numbers of the teeth that were numbered by their sizes, see
             :class:`toothgraph.inference.predict.Prediction`.
+        inside_out: see there.
     """
     found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
     if len(found) < FEW_TEETH:
         return [f"{len(found)} teeth found; does it show an arch, and is --unit right?"]
-    doubts = []
+    doubts = ["its faces are wound inside out; labelled as if they were not"] if inside_out else []
     sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
     if sure < UNSURE_SCAN:
         doubts.append(f"a confidence of {sure:.0%} only; is it one whole arch?")

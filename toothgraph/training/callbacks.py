@@ -127,7 +127,7 @@ class Checkpoints(pl.Callback):
 
 
 class WeightAverage(pl.Callback):
-    """Keeps a moving average of a net; validation and the model file take that one.
+    """Keeps a moving average of a net; validation takes that one, and :meth:`hand_over` gives it to the model file.
 
     Must stand before :class:`MetricsTable` and :class:`Checkpoints`. Of a checkpoint, the net is the trained one and
     the average this callback's state, so a resumed run goes on with both.
@@ -167,7 +167,8 @@ class WeightAverage(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.net.load_state_dict(self._aside)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def hand_over(self) -> None:
+        """Put the average in the place of the net; not a hook, since of a run resumed at its end none is called."""
         self.net.load_state_dict(self.average)
 
 

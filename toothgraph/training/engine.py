@@ -228,8 +228,11 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
             batch = {"step": trainer.global_step, "scans": error.scan_ids, "error": str(error)}
             write_text(out / BAD_BATCH_FILE, json.dumps(batch) + "\n")
             raise
-        if stop.asked:
+        if stop.asked and trainer.global_step < task.steps:
             raise Stopped(f"stopped at step {trainer.global_step} of {task.steps}")
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, WeightAverage):
+                callback.hand_over()
         header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
         if first_rank():
             save_model(out / MODEL_FILE, task.net, header)
