@@ -73,7 +73,11 @@ class Segmentation:
     @cached_property
     def doubts(self) -> list[str]:
         """What a person had better look at; see :func:`toothgraph.report.doubts.find_doubts`."""
-        return find_doubts(self.teeth, self.prediction.past_gap, self.prediction.inside_out)
+        found = self.prediction
+        return find_doubts(
+            self.teeth, past_gap=found.past_gap, inside_out=found.inside_out,
+            jaw=found.jaw, jaw_probability=found.jaw_probability,
+        )  # fmt: skip
 
     def write(
         self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS
@@ -81,8 +85,9 @@ class Segmentation:
         """Write the labelled scan; see :func:`toothgraph.mesh.write.write_labelled`."""
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
-            folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels, formats, confidence=sure
-        )
+            folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels, formats, confidence=sure,
+            doubts=self.doubts,
+        )  # fmt: skip
 
 
 def segment(

@@ -74,8 +74,10 @@ def test_steps_undo_epochs_of_the_layers_below(tmp_path):
 def test_output_names():
     paths = [Path(name) for name in ("a/x.stl", "b/y.ply", "a/y.obj")]
     assert output_names(paths) == ["x", "y.ply", "y.obj"]
-    with pytest.raises(ConfigError, match=r"several scans would be written as x\.stl: a/x\.stl, b/x\.stl"):
-        output_names([Path("a/x.stl"), Path("b/x.stl")])
+    clinic = [Path(name) for name in ("1/upper.stl", "1/lower.stl", "2/upper.stl", "2/lower.stl", "2/lower.ply")]
+    assert output_names(clinic) == ["1_upper", "1_lower", "2_upper", "2_lower", "lower.ply"]
+    with pytest.raises(ConfigError, match=r"several scans would be written as b_x: a/b/x\.stl, c/b/x\.stl"):
+        output_names([Path("a/b/x.stl"), Path("c/b/x.stl")])
 
 
 def test_refuse_overwriting(tmp_path):

@@ -24,6 +24,12 @@ from toothgraph.errors import ConfigError, DataError
         ("follower", "follower"),
         ("LUKE_7", "LUKE_7"),
         ("plain", "plain"),
+        ("Smith_UpperJawScan", "Smith_Scan"),
+        ("UpperJaw", "unnamed"),
+        ("7_upper_jaw", "7"),
+        ("shell_occlusion_u", "shell_occlusion"),
+        ("Anna_L_Upper", "Anna_L"),
+        ("J. L. Smith upper", "J. L. Smith"),
     ],
 )
 def test_a_patient_is_the_name_without_the_jaw(scan_id: str, patient: str) -> None:

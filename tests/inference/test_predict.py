@@ -68,10 +68,16 @@ def test_predict_mesh(jaw, net, arch):
     result = predict_mesh(net, arch, jaw)
     assert result.labels.shape == result.confidence.shape == (len(arch.faces),)
     assert jaw in (-1, result.jaw) and result.jaw in (0, 1)
-    assert (result.jaw_probability == 1) == (jaw >= 0)
+    assert result.jaw_probability > 0.5 or jaw >= 0
     teeth = result.labels[result.labels > 0]
     assert ((teeth > 30) == (result.jaw == 1)).all()
     assert (result.confidence > 0).all() and (result.confidence <= 1 + 1e-5).all()
+
+
+def test_a_given_jaw_is_believed_and_its_probability_told():
+    scan, net = synthetic_arch(3, jaw=0, faces=12_000), load_model()
+    shares = [predict_mesh(net, scan, jaw, 1).jaw_probability for jaw in (0, 1)]
+    assert sum(shares) == pytest.approx(1, abs=0.05) and 0 < shares[0] < 1
 
 
 def test_prediction_is_repeatable_and_blind(net, arch):

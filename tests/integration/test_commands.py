@@ -160,6 +160,10 @@ def test_split_file_says_whose_labels_are_used(command, arches, tiny_toml, tmp_p
     config = json.loads((run / "config.json").read_text())
     assert set(config["train"]) == {"0002_upper", "0002_lower"}
     assert set(config["val"]) == {"0001_upper", "0001_lower"}
+    assert "no scan was found" not in done.err
+    split.write_text(json.dumps({**listed, "train": ["0000", "0002", "0200"]}))
+    done = command("finetune", arches, "--out", tmp_path / "b", "--config", tiny_toml, "--steps", 1, "--split", split)
+    assert done.code == 0 and "split.json: no scan was found of 1 of the 4 patients it names: 0200" in done.err
 
 
 def test_paper_preset(command, arches, tmp_path):
@@ -231,6 +235,11 @@ def test_predict_answers_on_the_files_own_faces(command, arches, segmenter, tmp_
         assert np.array_equal(answer.face_data["fdi"], per_face)
         assert np.array_equal(answer.vertex_data["fdi"], per_vertex)
     assert len(np.loadtxt(out / "quads.txt")) == 900
+
+
+def test_a_training_state_is_no_model(command, arches, segmenter, tmp_path):
+    done = command("predict", arches, "--model", segmenter / "best.ckpt", "--out", tmp_path / "out")
+    assert done.code == 1 and "best.ckpt: the state of a training, not a model; give model.safetensors" in done.err
 
 
 def test_predict_keeps_suffixes_where_stems_meet(command, arches, segmenter, tmp_path):
@@ -465,6 +474,9 @@ def test_info_of_a_run(command, segmenter, tmp_path):
     config["options"]["epochs"] = 3  # which set the steps
     (tmp_path / "epochs" / "config.json").write_text(json.dumps(config))
     assert "--resume goes on, at step 4\n" in command("info", tmp_path / "epochs").out
+    assert f"{tmp_path}: no run folder" in command("info", tmp_path).error
+    assert "nowhere: no such folder" in command("info", tmp_path / "nowhere").error
+    (tmp_path / "config.json").write_text("{}")
     assert "config.json: cannot read the options" in command("info", tmp_path).error
 
 

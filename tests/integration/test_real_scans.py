@@ -69,6 +69,22 @@ def test_its_split_file(command, data_dir, palette, tiny_toml, tmp_path):
     assert config["train"] == [f"{few[0]}_L"] and config["val"] == [f"{few[2]}_L"]
 
 
+def test_a_name_that_contradicts_the_scan_is_told(data_dir, tmp_path):
+    (tmp_path / "misnamed_lower.ply").write_bytes((data_dir / "3d-iosseg" / "011_U.ply").read_bytes())
+    found = segment(tmp_path / "misnamed_lower.ply")
+    assert found.mesh.jaw == 1 and len(found.doubts) >= 1
+    assert found.doubts[0].startswith("taken for the lower jaw, but looks like the upper one")
+    found.write(tmp_path / "out")
+    written = json.loads((tmp_path / "out" / "misnamed_lower.json").read_text())
+    assert written["doubts"] == found.doubts and written["id_patient"] == "misnamed"
+
+
+def test_another_sets_palette_is_refused(command, data_dir, tmp_path):
+    scan = data_dir / "3d-iosseg" / "011_L.ply"
+    done = command("evaluate", scan, "--palette", f"{data_dir / 'palettes.json'}:teeth3ds", "--out", tmp_path / "s")
+    assert done.code == 1 and "is it the palette of these scans?" in done.err
+
+
 @pytest.mark.parametrize("name", ["011_U", "035_L"])
 def test_a_mirror_image_gets_the_numbers_of_the_other_side(name, data_dir):
     """However it lies and with the jaw withheld, sides are told apart by how the teeth follow each other."""

@@ -150,13 +150,27 @@ def test_stl_with_labels_beside_it(patch: Mesh, tmp_path: Path) -> None:
 
 
 def test_colours_snap_within_tolerance(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = write_coloured(tmp_path / "a.ply", None, np.array([[240, 6, 9], [90, 90, 90]]))
+    colours = np.array([[240, 6, 9], [90, 90, 90], [250, 0, 0], [250, 0, 0], [240, 6, 9]])
+    path = write_coloured(tmp_path / "a.ply", colours, None)
     assert read_scan(path).labels is None
     with caplog.at_level(logging.WARNING, "toothgraph"):
         mesh = read_scan(path, palette=PALETTE)
-    np.testing.assert_array_equal(mesh.labels, [11, 11, -1])
-    assert "1 of 2 face colours are none of palette test" in caplog.text
+    assert mesh.original is not None
+    np.testing.assert_array_equal(mesh.original.vertex_labels, [11, -1, 11, 11, 11])
+    assert "1 of 5 vertex colours are none of palette test" in caplog.text
     assert mesh.jaw == 0
+
+
+def test_the_palette_of_other_scans_is_refused(tmp_path: Path) -> None:
+    path = write_coloured(tmp_path / "a.ply", None, np.array([[240, 6, 9], [90, 90, 90]]))
+    with pytest.raises(LabelError, match=r"1 of 2 face colours are none of palette test; is it the palette of these"):
+        read_scan(path, palette=PALETTE)
+
+
+def test_the_numbering_of_other_scans_is_refused(quad: Path) -> None:
+    quad.with_suffix(".txt").write_text("36\n36\n0\n")
+    with pytest.raises(LabelError, match="2 of 3 faces carry labels that are no universal numbers"):
+        read_scan(quad, numbering="universal")
 
 
 def test_which_colours_count(tmp_path: Path) -> None:

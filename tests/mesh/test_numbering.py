@@ -52,6 +52,18 @@ def test_mirror_swaps_sides_and_twice_is_nothing() -> None:
         ("u_l.stl", nb.UNKNOWN_JAW),
         ("upper_lower.stl", nb.UNKNOWN_JAW),
         ("ULNA.stl", nb.UNKNOWN_JAW),
+        ("Smith_UpperJawScan.stl", nb.UPPER),
+        ("LowerJaw.stl", nb.LOWER),
+        ("LOWERJAW.stl", nb.LOWER),
+        ("shell_occlusion_u.stl", nb.UPPER),
+        ("shell_occlusion_l.stl", nb.LOWER),
+        ("12345_maxillary.stl", nb.UPPER),
+        ("Mandible 3.stl", nb.LOWER),
+        ("Anna_L_Upper.stl", nb.UPPER),
+        ("J. L. Smith upper.stl", nb.UPPER),
+        ("FollowerUp.stl", nb.UNKNOWN_JAW),
+        ("scan_lowermost.stl", nb.UNKNOWN_JAW),
+        ("model_ul.stl", nb.UNKNOWN_JAW),
     ],
 )
 def test_jaw_from_name(name: str, jaw: int) -> None:

@@ -84,3 +84,13 @@ def test_bad_folders(arch: Mesh, tmp_path: Path) -> None:
     (tmp_path / "x" / "11.stl").write_bytes(b"")
     with pytest.raises(MeshError, match=r"11\.stl"):
         read_scan(tmp_path / "x")
+
+
+def test_a_crown_without_its_gingiva_is_told_what_it_lacks(tmp_path: Path) -> None:
+    corners = np.array([[0, 0, 0], [8, 0, 0], [0, 8, 0], [0, 0, 8]], dtype=float)
+    write_stl(tmp_path / "31.stl", corners, np.array([[0, 1, 2], [0, 1, 3]]))
+    with pytest.raises(MeshError, match=r"31\.stl: is named like one tooth .* gingiva\.stl, which may be empty"):
+        read_scan(tmp_path / "31.stl")
+    (tmp_path / "31.stl").rename(tmp_path / "scan.stl")
+    with pytest.raises(MeshError, match="expected a scan of 15 to 150 mm"):
+        read_scan(tmp_path / "scan.stl")

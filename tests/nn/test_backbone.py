@@ -182,3 +182,10 @@ def test_face_shape_of_a_roof() -> None:
     roof.normal = -roof.normal
     expected[:2, 1] = -right
     torch.testing.assert_close(face_shape(roof), expected)
+
+
+@pytest.mark.parametrize("kind", ["geometry", "paper"])
+def test_one_graph_alone_is_a_batch_of_one(kind: str, tiny: NetConfig, arch_graph: Data) -> None:
+    config = NetConfig(**{**vars(tiny), "kind": kind})
+    for net in (ContrastiveNet(config).eval(), SegmentationNet(config).eval()):
+        assert torch.equal(net(arch_graph), net(Batch.from_data_list([arch_graph])))

@@ -31,7 +31,7 @@ def test_confidence_counts_by_area() -> None:
 
 
 def test_numbers_moved_past_a_gap_are_to_be_looked_at() -> None:
-    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), (45, 46)) == [
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), past_gap=(45, 46)) == [
         "numbers of 45, 46: by its size a molar stands where a premolar would; was one extracted?"
     ]
 
@@ -39,4 +39,12 @@ def test_numbers_moved_past_a_gap_are_to_be_looked_at() -> None:
 def test_faces_wound_inside_out_are_told() -> None:
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), inside_out=True) == [
         "its faces are wound inside out; labelled as if they were not"
+    ]
+
+
+def test_a_jaw_that_the_scan_contradicts_is_told() -> None:
+    teeth = rows(0.9, 0.95, 0.8, 0.7)
+    assert find_doubts(teeth, jaw=1, jaw_probability=0.3) == []
+    assert find_doubts(teeth, jaw=1, jaw_probability=0.02) == [
+        "taken for the lower jaw, but looks like the upper one (98%)"
     ]

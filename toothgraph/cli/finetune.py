@@ -24,7 +24,11 @@ from toothgraph.errors import ConfigError
 @click.command(short_help="Train a segmentation net on labelled scans.")
 @scans_argument
 @training_options
-@click.option("--init", type=PATH, help="Run folder of pretrain to start from.")
+@click.option(
+    "--init",
+    type=PATH,
+    help="What to start from: a run folder, a model file, or `default`, the weights in the package.",
+)
 @click.option("--label-fraction", type=float, help="Share of the training patients whose labels are used.")
 @palette_option
 @numbering_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
 PRESETS = ("default", "paper")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
+
+_log = logging.getLogger("toothgraph")
 
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH)
 unit_option = click.option(
@@ -176,6 +179,10 @@ def load_training_scans(
     if not scans:
         which = f"belongs to a patient of {run['split']}" if run["split"] else "can be used"
         raise DataError(f"none of the scans found {which}")
+    if wanted is not None and (missing := sorted(wanted - {scan.patient for scan in scans})):
+        shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+        count = f"{len(missing)} of the {len(wanted)} patients"
+        _log.warning("%s: no scan was found of %s it names: %s", run["split"], count, shown)
     if split is None:
         usable = [scan.patient for scan in scans if not labels or scan.labelled]
         split = make_split(usable, config.val_fraction, config.seed) if usable else Split((), (), {})

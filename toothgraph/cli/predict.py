@@ -62,10 +62,10 @@ def predict(
     """Label every face and vertex of scans, files or folders.
 
     Writes for each scan <stem>.ply (coloured, with an fdi property on faces and vertices), <stem>.txt (one
-    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex), or what --format asks for, in the order of
-    the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv (area, width and confidence of
-    each tooth). A scan that cannot be read is reported and the others are labelled all the same; the exit code is
-    then 1.
+    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex, with what had better be looked at), or what
+    --format asks for, in the order of the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv
+    (area, width and confidence of each tooth). A scan that cannot be read is reported and the others are labelled all
+    the same; the exit code is then 1.
     """
     from toothgraph.files import check_folder
     from toothgraph.mesh.labels import find_scans
@@ -109,7 +109,8 @@ def write_views(found: Segmentation, out: Path, name: str, picture: bool, report
 
     mesh, labels, sure = found.mesh, found.prediction.labels, found.prediction.confidence
     if report:
-        write_page(out / f"{name}.html", mesh, labels, title=name, confidence=sure, teeth=found.teeth)
+        write_page(out / f"{name}.html", mesh, labels, title=name, confidence=sure, teeth=found.teeth,
+                   doubts=found.doubts)  # fmt: skip
         write_table(out / f"{name}.csv", found.teeth)
     if picture or report:
         render(out / f"{name}.png", mesh, labels, title=name)
@@ -124,13 +125,17 @@ def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> li
 
 
 def output_names(files: list[Path]) -> list[str]:
-    """A name for each output: the stem; where several inputs share it, with the suffix.
+    """A name for each output: the stem; where several inputs share it, with the suffix, or else with the folder's name
+    before it.
 
     Raises:
         ConfigError: if two inputs still share a name.
     """
-    stems = Counter(file.stem for file in files)
-    names = [file.stem if stems[file.stem] == 1 else file.name for file in files]
+    stems, own = Counter(file.stem for file in files), Counter(file.name for file in files)
+    names = [
+        file.stem if stems[file.stem] == 1 else file.name if own[file.name] == 1 else f"{file.parent.name}_{file.stem}"
+        for file in files
+    ]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         same = ", ".join(str(file) for file, name in zip(files, names, strict=True) if name == twice[0])

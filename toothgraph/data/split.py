@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,18 +10,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from toothgraph.errors import ConfigError, DataError
+from toothgraph.mesh.numbering import without_jaw
 
 Item = TypeVar("Item")
-_JAW_TOKEN = re.compile(r"(?:(?<=[^A-Za-z])|^)(?:(?i:upper|lower)|U|L)(?=[^A-Za-z]|$)")
 
 
 def patient_of(scan_id: str) -> str:
-    """The patient a scan belongs to: its name without the jaw (``007_L`` → ``007``).
+    """The patient a scan belongs to: its name without the jaw (``007_L`` → ``007``), see
+    :func:`toothgraph.mesh.numbering.jaw_from_name`.
 
     A name that says nothing but the jaw (``upper``) belongs to the patient ``unnamed``, so that two such scans
     never stand on both sides of a split.
     """
-    return _JAW_TOKEN.sub("", scan_id).strip("_- .") or "unnamed"
+    return without_jaw(scan_id) or "unnamed"
 
 
 @dataclass(frozen=True)

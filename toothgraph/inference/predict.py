@@ -44,7 +44,7 @@ class Prediction:
         labels: [F] FDI numbers of the mesh's faces, 0 gingiva.
         probabilities: [F, 17] float32, of gingiva and of the 16 teeth of the jaw, as the net gives them.
         jaw: 0 upper, 1 lower; as given, or as predicted.
-        jaw_probability: of that jaw; 1 where it was given.
+        jaw_probability: of that jaw, as the net sees it; low where it was given and the scan looks like the other.
         past_gap: FDI numbers of the teeth behind a gap that has closed, which by their sizes got the number after the
             net's, see :func:`toothgraph.inference.gaps.past_closed_gaps`.
         inside_out: whether teeth were found only with the faces wound the other way round.
@@ -146,9 +146,11 @@ def probabilities(
         looks = [look(net, arch, jaw, 0, candidate_frames(arch, first.frame) if orient else OWN_FRAME)]
     while len(looks) < tessellations and looks[-1].coarse is not arch:  # of a small scan the next would be the same
         looks.append(look(net, arch, jaw, len(looks), looks[0].frame[None]))
-    share = 1.0
+    seen, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
     if jaw == UNKNOWN_JAW:
-        jaw, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
+        jaw = seen
+    elif jaw != seen:
+        share = 1 - share
     prob = np.mean([one.carried(arch, jaw) for one in looks], axis=0)  # [F of arch, 17]
     if near is not None:
         whole = first.carried(base, jaw)

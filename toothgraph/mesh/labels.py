@@ -36,6 +36,7 @@ __all__ = ["Palette", "find_scans", "load_palette", "read_labels", "read_scan"]
 
 _log = logging.getLogger("toothgraph")
 _ARRAY_NAMES = ("fdi", "label", "labels", "universalid")
+_STRANGE = 0.3  # of what is labelled; where more is no tooth of a palette or numbering, it is the wrong one
 _CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
 
@@ -76,7 +77,7 @@ def read_scan(
 
     Raises:
         MeshError: if the surface cannot be read.
-        LabelError: if labels are there but do not fit.
+        LabelError: if labels are there but do not fit, or three in ten of them are none of the palette or numbering.
     """
     path = Path(path)
     stored = read_stored(path)
@@ -172,6 +173,11 @@ def _labels(
     except LabelError as error:
         raise LabelError(f"{source}: {error}") from error
     strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())
+    if strange > _STRANGE * len(labels):
+        raise LabelError(
+            f"{source}: {strange} of {len(labels)} faces carry labels that are no {numbering} numbers; "
+            "is it the numbering of these scans?"
+        )
     if strange:
         _log.warning(
             "%s: %d of %d faces carry labels that are no %s numbers in %s; they count as unknown",
@@ -242,6 +248,11 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> _Column | Non
         )
     labels = palette.of_jaw(mesh.jaw if jaw == UNKNOWN_JAW else jaw).labels(rgb)
     strange = int((labels == UNKNOWN).sum())
+    if strange > _STRANGE * len(labels):
+        raise LabelError(
+            f"{mesh.path or mesh.scan_id}: {strange} of {len(labels)} {where} colours are none of palette "
+            f"{palette.name}; is it the palette of these scans?"
+        )
     if strange:
         _log.warning(
             "%s: %d of %d %s colours are none of palette %s; they count as unknown",

@@ -83,16 +83,35 @@ def mirror_classes() -> np.ndarray:
     return fdi_to_class(10 * swapped + tooth)
 
 
-def jaw_from_name(path: str | Path) -> int:
-    """The jaw a file name names by a whole token ``upper``, ``lower``, ``U`` or ``L``, else unknown.
+# A word of its own, or the beginning or end of a camel's hump (`UpperJawScan`), with `jaw` or `arch` behind it.
+_JAW_WORD = re.compile(
+    r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))(?:(?P<upper>(?i:upper|maxilla(?:ry)?))|(?i:lower|mandib(?:le|ular)))"
+    r"(?:[ _-]?(?i:jaw|arch)(?![a-z]))?(?:(?![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+)
+_JAW_LETTER = re.compile(r"(?<![A-Za-z])(?:(?P<upper>U)|L)(?![A-Za-z])|(?<=[A-Za-z0-9]{2}[_-])(?:(?P<last>u)|l)$")
 
-    Tokens are runs of letters, so ``007_L.ply`` is lower and ``follower.stl`` says nothing. A name that
-    names both jaws says nothing either. Single letters count only as capitals, words in any case.
+
+def jaw_tokens(name: str) -> list[re.Match[str]]:
+    """Where a name without its suffix names a jaw: the words for it, or else single letters."""
+    return list(_JAW_WORD.finditer(name)) or list(_JAW_LETTER.finditer(name))
+
+
+def jaw_from_name(path: str | Path) -> int:
+    """The jaw a file name names, else unknown.
+
+    By a word ``upper``, ``lower``, ``maxilla``, ``maxillary``, ``mandible`` or ``mandibular`` in any case, which may be
+    part of a name like ``UpperJawScan``; without such a word by a capital ``U`` or ``L`` of its own, or ``_u`` or
+    ``_l`` at the end. So ``007_L.ply`` is lower and ``follower.stl`` says nothing. A name that names both jaws says
+    nothing either.
     """
-    tokens = set(re.findall(r"[A-Za-z]+", Path(path).stem))
-    words = {token.lower() for token in tokens if len(token) > 1}
-    upper = "upper" in words or "U" in tokens
-    lower = "lower" in words or "L" in tokens
-    if upper == lower:
+    upper = {any(token.groupdict().values()) for token in jaw_tokens(Path(path).stem)}
+    if len(upper) != 1:
         return UNKNOWN_JAW
-    return UPPER if upper else LOWER
+    return UPPER if upper.pop() else LOWER
+
+
+def without_jaw(name: str) -> str:
+    """What is left of a name without the jaw it names; empty where it says nothing else."""
+    for token in reversed(jaw_tokens(name)):
+        name = name[: token.start()] + name[token.end() :]
+    return name.strip("_- .")

@@ -13,6 +13,7 @@ from toothgraph.mesh.formats import SUFFIXES, read_stored
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import jaw_from_name
 from toothgraph.mesh.stored import Stored
+from toothgraph.mesh.tooth_folder import is_crown
 
 __all__ = ["MM_PER_UNIT", "SUFFIXES", "mesh_from_stored", "read_mesh"]
 
@@ -27,7 +28,7 @@ def read_mesh(path: str | Path, *, unit: str = "mm") -> Mesh:
     The vertices of an STL file, which stores none, are its distinct corners in order of first occurrence.
 
     Args:
-        path: the file; the jaw is taken from its name where that says ``upper``, ``lower``, ``U`` or ``L``.
+        path: the file; its name may tell the jaw, see :func:`toothgraph.mesh.numbering.jaw_from_name`.
         unit: the file's unit of length, one of ``MM_PER_UNIT``.
 
     Returns:
@@ -56,6 +57,11 @@ def _check_extent(path: Path, extent: float, unit: str) -> None:
         return
     own = extent / MM_PER_UNIT[unit]
     fitting = [name for name, factor in MM_PER_UNIT.items() if low <= own * factor <= high]
+    if extent < low and is_crown(path):
+        raise MeshError(
+            f"{path}: is named like one tooth of a scan, and is the size of one; teeth in files of their own are read "
+            "together where a gingiva.stl, which may be empty, stands beside them"
+        )
     advice = f"try --unit {' or '.join(fitting)}" if fitting else "no unit makes it a dental arch: check the file"
     raise MeshError(
         f"{path}: expected a scan of {low:g} to {high:g} mm, found a largest extent of {extent:.4g} mm "

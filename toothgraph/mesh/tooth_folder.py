@@ -29,6 +29,11 @@ def number_of(file: Path) -> int | None:
     return int(tooth.group(1)) if tooth else None
 
 
+def is_crown(file: Path) -> bool:
+    """Whether a file's name is that of one tooth."""
+    return (number_of(file) or 0) > 0
+
+
 def is_tooth_folder(path: Path) -> bool:
     """Whether the files of a folder are one scan: it holds a gingiva, and a tooth, unless it is named ``.teeth``."""
     if not path.is_dir():

@@ -14,7 +14,7 @@ from toothgraph.errors import ConfigError
 from toothgraph.files import write_text
 from toothgraph.mesh.clean import triangulate
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN_JAW, jaw_of_labels
+from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN_JAW, jaw_of_labels, without_jaw
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.mesh.tooth_folder import write_tooth_folder
 from toothgraph.mesh.vtk_files import write_vtk
@@ -35,6 +35,7 @@ class Labelled:
         vertex_fdi: [V0] FDI numbers.
         face_fdi: [F0] FDI numbers.
         confidence: of each tooth, by its FDI number.
+        doubts: what had better be looked at; None where nothing is known of that.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Labelled:
     vertex_fdi: np.ndarray
     face_fdi: np.ndarray
     confidence: Mapping[int, float] = field(default_factory=dict)
+    doubts: Sequence[str] | None = None
 
 
 def write_labelled(
@@ -53,6 +55,7 @@ def write_labelled(
     face_fdi: np.ndarray,
     formats: Sequence[str] = DEFAULT_FORMATS,
     confidence: Mapping[int, float] | None = None,
+    doubts: Sequence[str] | None = None,
 ) -> list[Path]:
     """Write ``name.ply``, ``name.txt``, ``name.json`` and the like into ``out_dir``.
 
@@ -66,6 +69,7 @@ def write_labelled(
         face_fdi: [F] FDI numbers of its faces, 0 gingiva, -1 unknown.
         formats: of ``FORMATS``.
         confidence: of each tooth, by its FDI number; goes into the JSON.
+        doubts: what had better be looked at; goes into the JSON.
 
     Returns:
         The paths, in the order of ``formats``.
@@ -85,6 +89,7 @@ def write_labelled(
         vertices_to_original(mesh, face_fdi),
         faces_to_original(mesh, face_fdi),
         confidence or {},
+        doubts,
     )
     paths = []
     for kind in formats:
@@ -105,6 +110,7 @@ def write_teeth3ds_json(
     jaw: int,
     id_patient: str = "",
     confidence: Mapping[int, float] | None = None,
+    doubts: Sequence[str] | None = None,
 ) -> None:
     """Write labels per vertex in the layout of Teeth3DS: ``id_patient``, ``jaw``, ``labels``, ``instances``.
 
@@ -112,8 +118,9 @@ def write_teeth3ds_json(
         path: the file.
         vertex_fdi: [V] FDI numbers.
         jaw: 0 upper, 1 lower, -1 unknown.
-        id_patient: the scan's name.
+        id_patient: the patient's name.
         confidence: of each tooth, by its FDI number; where given, a further key.
+        doubts: what had better be looked at; where given, a further key.
     """
     vertex_fdi = np.asarray(vertex_fdi)
     content: dict[str, object] = {
@@ -124,6 +131,8 @@ def write_teeth3ds_json(
     }
     if confidence:
         content["confidence"] = {str(fdi): round(float(share), 4) for fdi, share in confidence.items()}
+    if doubts is not None:
+        content["doubts"] = list(doubts)
     write_text(path, json.dumps(content))
 
 
@@ -142,7 +151,10 @@ def _txt(path: Path, scan: Labelled) -> None:
 
 
 def _json(path: Path, scan: Labelled) -> None:
-    write_teeth3ds_json(path, scan.vertex_fdi, jaw=scan.jaw, id_patient=scan.name, confidence=scan.confidence)
+    write_teeth3ds_json(
+        path, scan.vertex_fdi, jaw=scan.jaw, id_patient=without_jaw(scan.name),
+        confidence=scan.confidence, doubts=scan.doubts,
+    )  # fmt: skip
 
 
 def _vtk(path: Path, scan: Labelled) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 from toothgraph.errors import ConfigError
 from toothgraph.graph.spec import GraphSpec
@@ -70,8 +70,13 @@ def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
     raise ConfigError(f'expected a net of kind "geometry" or "paper", got {config.kind!r}')
 
 
+def as_batch(data: Data) -> Data:
+    """The graphs as they are if they are a batch, one graph as a batch of it alone."""
+    return data if data.batch is not None else Batch.from_data_list([data])
+
+
 class ContrastiveNet(nn.Module):
-    """Backbone and projection: a batch of graphs to contrasted vectors [N, P]."""
+    """Backbone and projection: a batch of graphs, or one alone, to contrasted vectors [N, P]."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -81,11 +86,11 @@ class ContrastiveNet(nn.Module):
         self.projector = ProjectionHead(self.backbone.out_channels, hidden, config.projection)
 
     def forward(self, data: Data) -> Tensor:
-        return self.projector(self.backbone(data))
+        return self.projector(self.backbone(as_batch(data)))
 
 
 class SegmentationNet(nn.Module):
-    """Backbone and classifier: a batch of graphs to log-probabilities [N, 33] of the tooth classes.
+    """Backbone and classifier: a batch of graphs, or one alone, to log-probabilities [N, 33] of the tooth classes.
 
     ``jaw`` [B] tells each scan's jaw (0 upper, 1 lower); -1, or None for all, where it is not known.
     """
@@ -106,6 +111,7 @@ class SegmentationNet(nn.Module):
             )  # fmt: skip
 
     def forward(self, data: Data, jaw: Tensor | None = None) -> Tensor:
+        data = as_batch(data)
         if jaw is None:
             jaw = data.batch.new_full((int(data.batch.max()) + 1,), -1)
         return self.head(self.backbone(data), data, jaw)

@@ -4,26 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN_JAW
 from toothgraph.report.table import ToothRow
 
 FEW_TEETH = 4  # with fewer, a scan is hardly one of an arch
 UNSURE_SCAN = 0.7  # mean over the area of all teeth
 UNSURE_TOOTH = 0.5
+OTHER_JAW = 0.1  # of the jaw that was given; less, and the net is sure that it is the other
 
 
-def find_doubts(teeth: Sequence[ToothRow], past_gap: Sequence[int] = (), inside_out: bool = False) -> list[str]:
+def find_doubts(
+    teeth: Sequence[ToothRow],
+    *,
+    past_gap: Sequence[int] = (),
+    inside_out: bool = False,
+    jaw: int = UNKNOWN_JAW,
+    jaw_probability: float = 1.0,
+) -> list[str]:
     """Reasons to doubt a segmentation, a sentence each; none for most scans of an arch.
 
     Args:
         teeth: rows of :func:`toothgraph.report.table.tooth_table`, with confidences.
-        past_gap: FDI numbers of the teeth that were numbered by their sizes, see
-            :class:`toothgraph.inference.predict.Prediction`.
-        inside_out: see there.
+        past_gap, inside_out, jaw, jaw_probability: of a :class:`toothgraph.inference.predict.Prediction`.
     """
     found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
     if len(found) < FEW_TEETH:
         return [f"{len(found)} teeth found; does it show an arch, and is --unit right?"]
-    doubts = ["its faces are wound inside out; labelled as if they were not"] if inside_out else []
+    doubts = []
+    if jaw_probability < OTHER_JAW:
+        other = JAW_NAMES[1 - jaw]
+        doubts.append(f"taken for the {JAW_NAMES[jaw]} jaw, but looks like the {other} one ({1 - jaw_probability:.0%})")
+    if inside_out:
+        doubts.append("its faces are wound inside out; labelled as if they were not")
     sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
     if sure < UNSURE_SCAN:
         doubts.append(f"a confidence of {sure:.0%} only; is it one whole arch?")

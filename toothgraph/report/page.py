@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -32,6 +33,7 @@ def write_page(
     confidence: np.ndarray | None = None,
     truth: np.ndarray | None = None,
     teeth: list[ToothRow] | None = None,
+    doubts: Sequence[str] = (),
 ) -> None:
     """Write a page that shows a labelled scan; it needs no network and no other file.
 
@@ -43,11 +45,12 @@ def write_page(
         confidence: [F] probabilities of the labels, for a second way to colour.
         truth: [F] FDI numbers, for a third: where labels are wrong.
         teeth: the table of these labels, where it is known already.
+        doubts: what had better be looked at.
 
     Raises:
         ConfigError: for a mesh without faces, or values that do not fit it.
     """
-    content = json.dumps(page_data(mesh, labels, title or mesh.scan_id, confidence, truth, teeth))
+    content = json.dumps(page_data(mesh, labels, title or mesh.scan_id, confidence, truth, teeth, doubts))
     template = resources.files("toothgraph.report").joinpath("page.html").read_text(encoding="utf-8")
     # A scan's name may hold anything: `</script>` in it must not end the script.
     write_text(path, template.replace("__DATA__", content.replace("<", "\\u003c")))
@@ -60,6 +63,7 @@ def page_data(
     confidence: np.ndarray | None,
     truth: np.ndarray | None,
     teeth: list[ToothRow] | None = None,
+    doubts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What the page's script is given; arrays as base64."""
     for name, values in (("labels", labels), ("confidence", confidence), ("truth", truth)):
@@ -75,6 +79,7 @@ def page_data(
     return {
         "title": title,
         "about": f"{len(mesh.faces):,} faces, {sum(row.fdi > 0 for row in table)} teeth",
+        "doubts": list(doubts),
         "lower": jaw_of_labels(labels) == LOWER,
         "radius": float(np.linalg.norm(points, axis=1).max()),
         "points": _text(points.astype("<f4")),

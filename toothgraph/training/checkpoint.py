@@ -88,6 +88,8 @@ def read_model(path: str | Path) -> ModelFile:
     if not file.is_file():
         hint = " (has its training finished?)" if path.is_dir() else ""
         raise CheckpointError(f"{file}: no such model file{hint}")
+    if file.suffix == ".ckpt":
+        raise CheckpointError(f"{file}: the state of a training, not a model; give {MODEL_FILE} or the run folder")
     try:
         with safe_open(file, framework="pt", device="cpu") as content:
             metadata = content.metadata() or {}

@@ -113,6 +113,9 @@ def read_config(out: Path) -> dict[str, Any]:
         ConfigError: if it cannot be read.
     """
     file = out / CONFIG_FILE
+    if not file.is_file():
+        what = "no run folder of pretrain or finetune" if out.is_dir() else "no such folder"
+        raise ConfigError(f"{out}: {what} (expected {CONFIG_FILE} in it)")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         return {**content, "options": dict(content["options"])}
