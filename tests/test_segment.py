@@ -8,6 +8,9 @@ import pytest
 
 import toothgraph as tg
 from toothgraph.errors import MeshError
+from toothgraph.mesh.frame import area_vector
+from toothgraph.mesh.stl import write_stl
+from toothgraph.mesh.synthetic import synthetic_arch
 from toothgraph.nn import SegmentationNet
 
 
@@ -39,6 +42,17 @@ def test_segment_a_file_and_its_mesh(net: SegmentationNet, arches: Path, tmp_pat
     np.testing.assert_array_equal(again.face_labels, found.face_labels)
     upper = tg.segment(file, net, jaw=0, tessellations=1)
     assert upper.mesh.jaw == 0 and not (upper.face_labels > 30).any()
+
+
+def test_an_inside_out_scan_is_shown_as_it_should_be_and_written_as_it_is(tmp_path: Path) -> None:
+    scan = synthetic_arch(3, jaw=0, faces=12_000)
+    file = tmp_path / "scan_upper.stl"
+    write_stl(file, scan.vertices, scan.faces[:, ::-1])
+    found = tg.segment(file, tessellations=1)
+    assert found.doubts[0].startswith("its faces are wound inside out")
+    assert area_vector(found.mesh) @ area_vector(scan) > 0  # both open below
+    written = tg.read_mesh(found.write(tmp_path / "out", formats=["ply"])[0])
+    np.testing.assert_array_equal(written.faces, tg.read_mesh(file).faces)
 
 
 def test_segment_all_in_order(net: SegmentationNet, arches: Path, tmp_path: Path) -> None:

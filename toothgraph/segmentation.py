@@ -28,7 +28,8 @@ class Segmentation:
     """A labelled scan.
 
     Attributes:
-        mesh: the clean mesh, with the jaw that was given or found.
+        mesh: the clean mesh, with the jaw that was given or found, its faces turned round where they were wound inside
+            out; its ``original`` is as it was.
         prediction: labels, probabilities and confidence of its faces, and the jaw's probability.
     """
 
@@ -106,7 +107,8 @@ def segment(
     """
     mesh = scan if isinstance(scan, Mesh) else read_mesh(scan)
     prediction = predict_mesh(net or load_model(), mesh, mesh.jaw if jaw is None else jaw, **options)
-    return Segmentation(replace(mesh, jaw=prediction.jaw), prediction)
+    seen = mesh.inside_out() if prediction.inside_out else mesh
+    return Segmentation(replace(seen, jaw=prediction.jaw), prediction)
 
 
 def segment_all(
