@@ -153,6 +153,29 @@ def toml(config: Any, prefix: str = "") -> list[str]:
     return own + tables
 
 
+def flat(config: Any, prefix: str = "") -> dict[str, str]:
+    """The values of a dataclass and of those in it, by their full names."""
+    found: dict[str, str] = {}
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), f"{prefix}{field.name}"
+        if dataclasses.is_dataclass(value):
+            found |= flat(value, f"{name}.")
+        else:
+            found[name] = json.dumps(list(value) if isinstance(value, tuple) else value)
+    return found
+
+
+def differences(presets: dict[str, Any]) -> list[str]:
+    """What the preset `paper` sets otherwise, as a table."""
+    default, paper = (flat(presets[name]) for name in ("default", "paper"))
+    rows = [
+        f"| `{name}` | {value} | {paper[name]} |".replace("null", "–")
+        for name, value in default.items()
+        if paper[name] != value
+    ]
+    return ["\nWith `--preset paper`:\n", "| key | `default` | `paper` |", "|---|---|---|", *rows]
+
+
 def render_config() -> str:
     """The text of config.md."""
     from toothgraph.cli.options import RUN_KEYS
@@ -170,7 +193,7 @@ def render_config() -> str:
         lines.append(
             f"\n## {command}\n\nBesides, at the top level: {keys}, and `faces` (short for `net.graph.faces`).\n"
         )
-        lines += ["```toml", *toml(presets["default"]), "```"]
+        lines += ["```toml", *toml(presets["default"]), "```", *differences(presets)]
     return "\n".join(lines) + "\n"
 
 

@@ -197,6 +197,8 @@ def test_ablation_runs_its_variants(load, teeth3ds: Path, tmp_path: Path) -> Non
     ) == 2
     text = load("render_study").ablation_table(rows)
     assert text.count("\n") == 4 and "| default | 0." in text and "| from scratch |" in text
+    older = load("render_study").ablation_table([{**rows[0], "scored": "7e5952f"}, *rows[1:]])
+    assert "| default ¹ | 0." in older and older.count("¹") == 1
     page = load("render").ablation(rows)
     assert page.count("###") == 1 and "### teeth3ds: 1 steps, graphs of 300 faces" in page and text in page
 

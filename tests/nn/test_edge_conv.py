@@ -310,3 +310,10 @@ def test_gather_max_is_the_same_without_gradients(padded: bool) -> None:
         without = gather_max(x, table, padded=padded)
     assert torch.equal(without, gather_max(x, table, padded=padded))
     assert not padded or (without[2] == 0).all()
+
+
+def test_a_table_of_another_shape_is_refused() -> None:
+    conv, x, table = FastEdgeConv(3, 4), torch.randn(9, 3), random_table(2, 9)
+    for wrong in (table.t(), table[:, :5], table[0]):
+        with pytest.raises(ConfigError, match=r"expected neighbor_index \[k, 9\], a column per node of x, got"):
+            conv(x, neighbor_index=wrong)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from toothgraph.errors import ConfigError
 from toothgraph.nn import PairGeometryConv, pair_features
 
 
@@ -116,3 +117,11 @@ def test_right_angle_of_normals() -> None:
     normal = torch.tensor([[0.0, 0, 1], [math.sin(angle), 0, math.cos(angle)]])
     out = pair_features(pos, normal, torch.tensor([[1, 0]]), 1.0)[0, 0]
     torch.testing.assert_close(out, torch.tensor([1, 0, 0, math.sin(angle), math.cos(angle), 0]))
+
+
+def test_a_table_of_another_shape_is_refused() -> None:
+    pos, normal = torch.randn(9, 3), torch.nn.functional.normalize(torch.randn(9, 3), dim=1)
+    conv = PairGeometryConv(k=2, scales=(1.0, 3.0), channels=4)
+    for rows, nodes in ((2, 9), (6, 9), (4, 5)):
+        with pytest.raises(ConfigError, match=r"expected neighbor_index \[4, 9\], 2 neighbours for each of 2 scales"):
+            conv(pos, normal, torch.zeros(rows, nodes, dtype=torch.long))

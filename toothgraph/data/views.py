@@ -22,7 +22,8 @@ class ViewOptions:
     """How two views are drawn.
 
     Attributes:
-        min_share, max_share: share of the surface's faces a view keeps.
+        min_share: least share of the surface's faces a view keeps.
+        max_share: largest share of them.
         quota: most faces of a view; one with fewer uses all of them.
         radius: mm within which two nodes show the same surface point.
         augmentation: what happens to each view after cutting.

@@ -54,7 +54,8 @@ class FastEdgeConv(nn.Module):
         - output: [N, C_out]
 
     Raises:
-        ConfigError: for what does not commute with the aggregation, with the reason.
+        ConfigError: for what does not commute with the aggregation, with the reason; when called with both or neither
+            of ``edge_index`` and ``neighbor_index``, or a table of another number of nodes.
     """
 
     def __init__(
@@ -94,6 +95,9 @@ class FastEdgeConv(nn.Module):
         if (edge_index is None) == (neighbor_index is None):
             raise ConfigError("expected either edge_index [2, E] or neighbor_index [k, N]")
         if neighbor_index is not None:
+            if neighbor_index.dim() != 2 or neighbor_index.shape[1] != target.shape[0]:
+                wanted, found = f"[k, {target.shape[0]}]", list(neighbor_index.shape)
+                raise ConfigError(f"expected neighbor_index {wanted}, a column per node of x, got {found}")
             hood = from_table(neighbor_index)
         elif edge_index is not None:
             hood = from_edges(edge_index, target.shape[0])

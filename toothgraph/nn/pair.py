@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from toothgraph.errors import ConfigError
 from toothgraph.nn.pair_maximum import pair_maximum
 
 PAIR_CHANNELS = 6
@@ -67,6 +68,9 @@ class PairGeometryConv(nn.Module):
     Shapes:
         - input: ``pos`` [N, 3], ``normal`` [N, 3], ``neighbor_index`` [len(scales)·k, N]
         - output: [N, len(scales)·channels]
+
+    Raises:
+        ConfigError: when called with a table of another shape.
     """
 
     def __init__(self, k: int, scales: Sequence[float], channels: int, hidden: int = 16) -> None:
@@ -80,6 +84,12 @@ class PairGeometryConv(nn.Module):
         )
 
     def forward(self, pos: Tensor, normal: Tensor, neighbor_index: Tensor) -> Tensor:
+        wanted = [self.k * len(self.scales), len(pos)]
+        if list(neighbor_index.shape) != wanted:
+            raise ConfigError(
+                f"expected neighbor_index {wanted}, {self.k} neighbours for each of {len(self.scales)} scales, "
+                f"got {list(neighbor_index.shape)}"
+            )
         levels = neighbor_index.split(self.k)
         moving = torch.is_grad_enabled() and (pos.requires_grad or normal.requires_grad)
         outs = []

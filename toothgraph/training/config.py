@@ -48,10 +48,13 @@ class TrainingConfig:
         workers: processes that draw samples.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: ``32``, ``bf16`` or ``16``.
-        devices, nodes: GPUs (or processes on a CPU) per machine, and machines; each takes ``batch`` scans per step.
+        devices: GPUs (or processes on a CPU) per machine; each takes ``batch`` scans per step.
+        nodes: machines.
         accumulate: batches per step, one after another.
         deterministic: let torch use only operations that give the same result every time.
-        checkpoint_every, validate_every, log_every: steps between two.
+        checkpoint_every: steps from one ``last.ckpt`` to the next.
+        validate_every: steps from one validation to the next.
+        log_every: steps from one row of ``metrics.csv`` to the next.
     """
 
     net: NetConfig = field(default_factory=NetConfig)
@@ -84,7 +87,11 @@ class PretrainConfig(TrainingConfig):
     """Options of pre-training.
 
     Attributes:
-        temperature, normalize, symmetric, negatives, exclude_radius: see :func:`toothgraph.nn.info_nce`.
+        temperature: by which similarities are divided, see :func:`toothgraph.nn.info_nce`.
+        normalize: whether vectors are scaled to length one first.
+        symmetric: whether both views serve as anchors.
+        negatives: ``scan`` (the other pairs of the same scan) or ``batch`` (of all scans).
+        exclude_radius: mm; pairs closer to the anchor are no negatives; 0 for none.
         views: how the two views are drawn.
     """
 
@@ -103,7 +110,8 @@ class FinetuneConfig(TrainingConfig):
 
     Attributes:
         label_fraction: share of the training patients whose labels are used.
-        dice_weight, label_smoothing: see :func:`toothgraph.nn.segmentation_loss`.
+        dice_weight: of the Dice loss beside the cross-entropy, see :func:`toothgraph.nn.segmentation_loss`.
+        label_smoothing: share of the certainty that is spread over all classes.
         boundary_weight: extra weight of the nodes at a border in the cross-entropy.
         backbone_rate: learning rate of a pre-trained backbone, as a share of ``lr``; one from scratch learns at ``lr``.
         average: decay of the moving average of the weights, which then is what is validated and saved; 0 for none.
