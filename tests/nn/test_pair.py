@@ -105,12 +105,6 @@ def test_conv_stays_precise_under_autocast() -> None:
     assert torch.equal(half, conv(pos, normal, table))
 
 
-def test_conv_wants_one_scale_per_level() -> None:
-    pos, normal, table = cloud(k=9)
-    with pytest.raises(ValueError, match="zip"):
-        PairGeometryConv(3, (2.0, 8.0), channels=4).double()(pos, normal, table)
-
-
 def test_right_angle_of_normals() -> None:
     pos = torch.tensor([[0.0, 0, 0], [1, 0, 0]])
     angle = 0.3
