@@ -13,7 +13,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from default_weights import CONDITIONS, arguments, labelled_sets, scored
 
@@ -45,9 +44,8 @@ def main() -> None:
         for title, change in STEPS.items():
             print(f"{name}, {title}", flush=True)
             found = report(scored(net, meshes, CONDITIONS[-1], [], **change))
-            seconds = float(np.median([row["seconds"] for row in found["per_scan"]]))
             twice = sum(row["duplicates"] for row in found["per_scan"])
-            sets[name][title] = {"scores": found["scores"], "seconds": seconds, "duplicates": twice}
+            sets[name][title] = {"scores": found["scores"], "duplicates": twice}
     content = {"sha256": provenance.sha256(file.path), "facts": provenance.facts(), "sets": sets}
     write_text(options.out, json.dumps(content, indent=1) + "\n")
 

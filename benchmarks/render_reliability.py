@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from render_speed import table
+from render_common import facts_line, table
 
 # What goes wrong, what happens then, and the test that shows it. Paths from the root of the repository.
 FAULTS = [
@@ -44,7 +43,7 @@ FAULTS = [
 ]  # fmt: skip
 
 
-def many_section(content: dict[str, Any], facts_line: Callable[[dict[str, Any]], str]) -> str:
+def many_section(content: dict[str, Any]) -> str:
     """The section on thousands of scans."""
     made, training, reading = content["prepare"], content["training"], content["reading"]
     marks = [{"scans": 0, "seconds": 0.0}, *made["marks"]]
@@ -108,7 +107,7 @@ def median_and_range(values: list[float]) -> str:
     return f"{median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
 
 
-def reliability_page(content: dict[str, Any], many: dict[str, Any], facts_line: Callable[[dict[str, Any]], str]) -> str:
+def reliability_page(content: dict[str, Any], many: dict[str, Any]) -> str:
     """docs/reliability.md."""
     rows = content["rows"]
     lines = [
@@ -139,4 +138,4 @@ bytes.
 
 {table(["fault", "what happens", "shown by"], faults)}
 
-{many_section(many, facts_line)}"""
+{many_section(many)}"""

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from render_common import facts_line, table
+
 SCRIPTS = ("edge_conv", "knn", "info_nce", "backbone", "pretrain_step", "prepare", "predict")
 CPU_ONLY = ("prepare",)  # nothing in it runs on a GPU
 INTRODUCTION = """# Benchmarks
@@ -32,12 +34,6 @@ python benchmarks/render.py
   in the same process. "× limit" is how far from it a way is.
 - The whole path on real scans, with scores, is on the page `docs/results.md`.
 """
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def time_of(value: float) -> str:
@@ -91,7 +87,7 @@ def section(content: dict[str, Any], machine: dict[str, float]) -> str:
     return f"### {content['title']}\n\n{content['note']}\n\n{table(head, rows)}\n"
 
 
-def device_part(content: dict[str, Any], facts_line: str) -> str:
+def device_part(content: dict[str, Any]) -> str:
     """All tables of one result file."""
     machine = content["machine"]
     rates = (
@@ -99,11 +95,14 @@ def device_part(content: dict[str, Any], facts_line: str) -> str:
         f"float32 product {machine['matmul_flop_per_s'] / 1e9:.0f} GFLOP/s."
     )
     name = "CUDA" if content["device"] == "cuda" else "CPU"
-    parts = [f"**{name}.** {facts_line} {rates}\n", *(section(part, machine) for part in content["sections"])]
+    parts = [
+        f"**{name}.** {facts_line(content['facts'])} {rates}\n",
+        *(section(part, machine) for part in content["sections"]),
+    ]
     return "\n".join(parts)
 
 
-def speed_page(results: Path, facts_line: Any) -> str:
+def speed_page(results: Path) -> str:
     """The whole page; what was not measured yet is named as such."""
     parts = [INTRODUCTION]
     for script in SCRIPTS:
@@ -114,7 +113,7 @@ def speed_page(results: Path, facts_line: Any) -> str:
             parts.append(next(iter(found.values()))["question"] + "\n")
         for name in files:
             if name in found:
-                parts.append(device_part(found[name], facts_line(found[name]["facts"])))
+                parts.append(device_part(found[name]))
             elif name == "CPU" or script not in CPU_ONLY:
                 parts.append(f"**{name}.** Not yet measured.\n")
     return "\n".join(parts)

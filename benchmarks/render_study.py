@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from render_speed import table
+from render_common import Row, table
 
 from toothgraph.data.split import patient_of
 
@@ -17,7 +17,6 @@ CURVES = {"miou": "mIoU", "miou_matched": "mIoU, numbers aside"}
 SHARES_OF_STEPS = (0.25, 0.5, 0.75, 1.0)
 DRAWS = 10_000  # of the bootstrap
 OLDER_PREDICTION = ("7e5952f",)  # revisions of ablation rows before the last change of prediction (a39bb5d)
-Row = dict[str, Any]
 
 
 def studies(rows: list[Row]) -> dict[tuple[str, str, str, int, int], list[Row]]:
