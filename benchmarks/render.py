@@ -140,14 +140,14 @@ def draw_curves(rows: list[Row]) -> None:
 
 def label_efficiency(rows: list[Row]) -> str:
     """The section on fewer labels: a table and a curve for each set of rows that may be compared."""
+    also = " or ".join(f"{number} of them" for number in sorted({row["also"] for row in rows if row.get("also")}))
     parts = [
-        """## Fewer labels: from scratch and pre-trained
+        f"""## Fewer labels: from scratch and pre-trained
 
 `benchmarks/label_efficiency.py` fine-tunes the default net on a share of the labelled training patients, from random
 and from pre-trained weights, with the same number of steps, and scores the weights of the last step on the validation
 patients' original faces. Pre-training sees all training scans and no labels, but the scans are turned upright by their
-labels when they are read. "Pre-trained on more" saw synthetic arches besides (`toothgraph synth`), as many as a row
-says.
+labels when they are read. "Pre-trained on more" saw synthetic arches besides (`toothgraph synth`), {also}.
 
 `miou` is the mean over seeds, smallest and largest in brackets. The gain, in points, is paired by patient and of the
 seeds that both sides have, so it need not be the difference of the means beside it. Its 95 % interval is a bootstrap
@@ -216,13 +216,14 @@ the default's own spread. A difference of less than a point in a single seed may
 """
     ]
     for (dataset, steps, faces), own in budgets(rows).items():
+        older = OLDER if any(map(scored_before, own)) else ""
         parts.append(f"""### {dataset}: {steps} steps, graphs of {faces} faces
 
 {facts_of(own)}
 
 {ablation_table(own)}
 
-{OLDER if any(map(scored_before, own)) else ""}By the intervals of both scores. {ablation_verdict(own)}
+{older}By the intervals of both scores, which for a single seed are those of the patients alone. {ablation_verdict(own)}
 """)
     return "\n".join(parts)
 

@@ -73,8 +73,15 @@ def per_patient(row: Row, score: str) -> dict[str, float]:
 
 
 def by_seed(rows: list[Row], score: str) -> np.ndarray:
-    """[seeds, patients] what each patient has."""
-    return np.array([list(per_patient(row, score).values()) for row in rows])
+    """[seeds, patients] what each patient has.
+
+    Raises:
+        ValueError: if the rows are not of the same patients.
+    """
+    found = [per_patient(row, score) for row in rows]
+    if any(own.keys() != found[0].keys() for own in found):
+        raise ValueError("rows of different patients cannot be compared")
+    return np.array([list(own.values()) for own in found])
 
 
 def common_seeds(rows: list[Row], base: list[Row]) -> set[int]:
@@ -95,7 +102,8 @@ def of_common_seeds(rows: list[Row], base: list[Row]) -> tuple[list[Row], list[R
 
 def patient_gains(rows: list[Row], base: list[Row], score: str) -> dict[str, float]:
     """The difference of each patient's mean over the seeds."""
-    difference = by_seed(rows, score).mean(axis=0) - by_seed(base, score).mean(axis=0)
+    both = by_seed([*rows, *base], score)
+    difference = both[: len(rows)].mean(axis=0) - both[len(rows) :].mean(axis=0)
     return dict(zip(per_patient(rows[0], score), difference.tolist(), strict=True))
 
 
@@ -103,7 +111,8 @@ def mean_interval(rows: list[Row], base: list[Row], score: str) -> tuple[float, 
     """Mean difference over patients, and its 95 % interval by a bootstrap: over the patients, the same on both sides,
     and over the seeds of either side, of which a single one tells nothing of how seeds differ."""
     rng = np.random.default_rng(0)
-    ours, theirs = by_seed(rows, score), by_seed(base, score)
+    both = by_seed([*rows, *base], score)
+    ours, theirs = both[: len(rows)], both[len(rows) :]
     patients = rng.integers(ours.shape[1], size=(DRAWS, 1, ours.shape[1]))
 
     def drawn(values: np.ndarray) -> np.ndarray:
@@ -137,7 +146,7 @@ def study_table(rows: list[Row], score: str = "miou") -> str:
     lines = []
     for fraction in sorted({fraction for _, fraction in found}):
         own = {init: found.get((init, fraction), []) for init in there}
-        gained = [gain_over(own["scratch"], own[init], score) if "scratch" in own else "–" for init in there[1:]]
+        gained = [gain_of_seeds(own["scratch"], own[init], score) if "scratch" in own else "–" for init in there[1:]]
         patients = next(row["patients"] for init in there for row in own[init])
         seeds = ", ".join(str(len(own[init])) for init in there)
         lines.append([f"{fraction} %", str(patients), *(spread(own[init], score) for init in there), *gained, seeds])
@@ -151,6 +160,13 @@ def gain_over(base: list[Row], rows: list[Row], score: str = "miou") -> str:
     return in_points(paired_interval(rows, base, score))
 
 
+def gain_of_seeds(base: list[Row], rows: list[Row], score: str) -> str:
+    """The same, but of a single seed the mean alone: an interval would leave out how seeds differ."""
+    if len(common_seeds(rows, base)) != 1:
+        return gain_over(base, rows, score)
+    return f"{100 * paired_interval(rows, base, score)[0]:+.1f} (one seed)"
+
+
 def in_points(interval: tuple[float, float, float]) -> str:
     """A mean and its interval, in hundredths."""
     mean, low, high = (100 * value for value in interval)
@@ -160,7 +176,8 @@ def in_points(interval: tuple[float, float, float]) -> str:
 def verdict(rows: list[Row], least: float = 0.03) -> str:
     """Whether pre-training is worth what the paper says, as far as these rows can tell."""
     found = gains(rows)
-    wanted = {share: least if share in (10, 20) else 0.0 for share in {10, 20, *found}}
+    run = {share for _, share in cells(rows)}
+    wanted = {share: least if share in (10, 20) else 0.0 for share in {10, 20} | run}
     met, short, absent = [], [], []
     for share, floor in sorted(wanted.items()):
         if share not in found:

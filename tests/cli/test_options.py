@@ -75,8 +75,9 @@ def test_output_names():
     paths = [Path(name) for name in ("a/x.stl", "b/y.ply", "a/y.obj")]
     assert output_names(paths) == ["x", "y.ply", "y.obj"]
     clinic = [Path(name) for name in ("1/upper.stl", "1/lower.stl", "2/upper.stl", "2/lower.stl", "2/lower.ply")]
-    assert output_names(clinic) == ["1_upper", "1_lower", "2_upper", "2_lower", "lower.ply"]
-    with pytest.raises(ConfigError, match=r"several scans would be written as b_x: a/b/x\.stl, c/b/x\.stl"):
+    assert output_names(clinic) == ["1_upper", "1_lower", "2_upper", "2_lower.stl", "2_lower.ply"]
+    assert output_names([Path("1/upper.stl"), Path("2/upper.stl"), Path("1/lower.stl")])[2] == "1_lower"
+    with pytest.raises(ConfigError, match=r"several scans would be written as b_x\.stl: a/b/x\.stl, c/b/x\.stl"):
         output_names([Path("a/b/x.stl"), Path("c/b/x.stl")])
 
 

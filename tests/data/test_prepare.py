@@ -71,7 +71,7 @@ def test_what_is_no_prepared_scan_is_refused(damage: str, scans: list[Scan], tmp
     damaged = {
         "cut": whole[: len(whole) // 2],
         "other": b"no scan at all",
-        "header": whole.replace(b"toothgraph-scan-1", b"toothgraph-scan-0"),
+        "header": whole.replace(b"toothgraph-scan-2", b"toothgraph-scan-1"),
         "type": whole.replace(b'faces\\": 2000', b'faces\\": true'),
         "empty": b"",
     }[damage]

@@ -26,6 +26,8 @@ def test_both_jaws_of_a_patient_keep_one_patient() -> None:
     files = [Path("a/007_U.ply"), Path("a/007_L.ply"), Path("b/007_U.ply"), Path("b/008_U.ply")]
     assert scan_names(files) == ["a_007_U", "a_007_L", "b_007_U", "008_U"]
     assert [patient_of(name) for name in scan_names(files)] == ["a_007", "a_007", "b_007", "008"]
+    files = [Path("upper/007_U.stl"), Path("lower/007_L.stl"), Path("backup/007_U.stl")]
+    assert [patient_of(name) for name in scan_names(files)] == ["007", "007", "backup_007"]
 
 
 def test_a_labelled_scan_wound_inside_out_is_turned_round(

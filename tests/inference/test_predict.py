@@ -76,8 +76,11 @@ def test_predict_mesh(jaw, net, arch):
 
 def test_a_given_jaw_is_believed_and_its_probability_told():
     scan, net = synthetic_arch(3, jaw=0, faces=12_000), load_model()
-    shares = [predict_mesh(net, scan, jaw, 1).jaw_probability for jaw in (0, 1)]
-    assert sum(shares) == pytest.approx(1, abs=0.05) and 0 < shares[0] < 1
+    free = predict_mesh(net, scan, -1, 1)
+    assert free.jaw_probability > 0.5
+    same, other = (predict_mesh(net, scan, jaw, 1).jaw_probability for jaw in (free.jaw, 1 - free.jaw))
+    assert same == pytest.approx(free.jaw_probability, abs=0.05)
+    assert other == pytest.approx(1 - free.jaw_probability, abs=0.05)
 
 
 def test_prediction_is_repeatable_and_blind(net, arch):
@@ -116,6 +119,17 @@ def test_the_challenge_counts_the_files_own_vertex_labels(arch):
     row = score_prediction(scan, Prediction(arch.labels, sure, 0, 1.0), 0.5).row
     assert row["miou"] == 1
     assert row["challenge_code"]["tsa"] == pytest.approx(1 - (len(tooth) // 2) / len(vertices))
+
+
+def test_a_vertex_that_stands_nowhere_has_no_say(arch):
+    vertices = np.concatenate([arch.vertices, [[np.nan] * 3]])
+    stored = np.append(vertices_to_original(arch, arch.labels), 11)
+    original = replace(original_of(arch), vertices=vertices, vertex_labels=stored)
+    scan = replace(arch, original=replace(original, vertex_map=np.append(original.vertex_map, -1)))
+    sure = np.ones((len(arch.faces), 17), dtype=np.float32)
+    row = score_prediction(scan, Prediction(arch.labels, sure, 0, 1.0), 0.5).row
+    assert row["challenge_code"]["tsa"] == 1
+    assert scan.with_labels(arch.labels).original.vertex_labels is None
 
 
 def test_scores_of_the_truth_are_perfect(arch):

@@ -8,6 +8,7 @@ from toothgraph.mesh.frame import (
     area_vector,
     bite_directions,
     frames_about,
+    outside_out,
     place_of,
     rotation_to_places,
     turned,
@@ -89,3 +90,11 @@ def test_frames_about_a_direction(up: list[float]) -> None:
     np.testing.assert_allclose(frames @ np.array(up), np.tile([0, 1, 0], (8, 1)), atol=1e-12)
     steps = [degrees(a @ b.T) for a, b in zip(frames, np.roll(frames, -1, axis=0), strict=True)]
     np.testing.assert_allclose(steps, 45)
+
+
+def test_a_labelled_mesh_wound_inside_out_is_turned_round() -> None:
+    mesh = turned(synthetic_arch(0, jaw=1, faces=2000), Rotation.random(random_state=1).as_matrix())
+    assert outside_out(mesh) is mesh
+    np.testing.assert_array_equal(outside_out(mesh.inside_out()).faces, mesh.faces)
+    unlabelled = mesh.inside_out().with_labels(None)
+    assert outside_out(unlabelled) is unlabelled

@@ -161,16 +161,31 @@ def test_colours_snap_within_tolerance(tmp_path: Path, caplog: pytest.LogCapture
     assert mesh.jaw == 0
 
 
-def test_the_palette_of_other_scans_is_refused(tmp_path: Path) -> None:
-    path = write_coloured(tmp_path / "a.ply", None, np.array([[240, 6, 9], [90, 90, 90]]))
-    with pytest.raises(LabelError, match=r"1 of 2 face colours are none of palette test; is it the palette of these"):
-        read_scan(path, palette=PALETTE)
+def test_the_palette_of_other_scans_gives_no_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_coloured(tmp_path / "a.ply", None, np.array([[90, 90, 90], [90, 90, 90]]))
+    assert read_scan(path, palette=PALETTE).labels is None
+    assert "2 of 2 face colours are none of palette test, and 0 its teeth" in caplog.text
+    assert "is it the palette of these scans?" in caplog.text
+    caplog.clear()
+    gum = write_coloured(tmp_path / "b.ply", None, np.array([[255, 255, 255], [255, 255, 255]]))
+    labels = read_scan(gum, palette=PALETTE).labels
+    assert labels is not None and not labels.any() and not caplog.records
+
+
+def test_colours_of_both_jaws_are_those_of_the_palette(tmp_path: Path) -> None:
+    path = write_coloured(tmp_path / "a_lower.ply", None, np.array([[250, 0, 0], [0, 250, 0]]))
+    assert read_scan(path, palette=PALETTE).labels is not None
 
 
 def test_the_numbering_of_other_scans_is_refused(quad: Path) -> None:
     quad.with_suffix(".txt").write_text("36\n36\n0\n")
     with pytest.raises(LabelError, match="2 of 3 faces carry labels that are no universal numbers"):
         read_scan(quad, numbering="universal")
+    quad.with_suffix(".txt").write_text("3\n3\n75\n")
+    with pytest.raises(LabelError, match="2 of 3 faces carry labels that are no fdi numbers"):
+        read_scan(quad)
+    quad.with_suffix(".txt").write_text("75\n75\n74\n")  # milk teeth: unknown, but no mistake
+    np.testing.assert_array_equal(read_scan(quad).labels, [-1, -1, -1])
 
 
 def test_which_colours_count(tmp_path: Path) -> None:

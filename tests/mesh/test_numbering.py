@@ -64,6 +64,8 @@ def test_mirror_swaps_sides_and_twice_is_nothing() -> None:
         ("FollowerUp.stl", nb.UNKNOWN_JAW),
         ("scan_lowermost.stl", nb.UNKNOWN_JAW),
         ("model_ul.stl", nb.UNKNOWN_JAW),
+        ("model_1_l.stl", nb.LOWER),
+        ("7_u.stl", nb.UPPER),
     ],
 )
 def test_jaw_from_name(name: str, jaw: int) -> None:

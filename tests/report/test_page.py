@@ -59,6 +59,12 @@ def test_it_shows_the_bite_however_the_scan_lies(arch: Mesh) -> None:
         assert points[arch.labels == 26, 2].mean() > 10  # the patient's left
 
 
+def test_what_had_better_be_looked_at_stands_on_the_page(arch: Mesh, tmp_path: Path) -> None:
+    assert page_data(arch, arch.labels, "a", None, None)["doubts"] == []
+    write_page(tmp_path / "page.html", arch, arch.labels, doubts=["look at 13"])
+    assert "look at 13" in (tmp_path / "page.html").read_text()
+
+
 def test_values_that_do_not_fit_are_refused(arch: Mesh, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="truth, one per face"):
         write_page(tmp_path / "a.html", arch, arch.labels, truth=arch.labels[:5])

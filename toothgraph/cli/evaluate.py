@@ -130,7 +130,7 @@ def refuse_overwriting(files: list[Path], out: Path) -> None:
 def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None) -> list[Path]:
     """The files to score: all, or those of the split's patients."""
     from toothgraph.data.scans import scan_names
-    from toothgraph.data.split import load_split, of_patients
+    from toothgraph.data.split import load_split, of_patients, patient_of, warn_of_missing
     from toothgraph.mesh.labels import find_scans
 
     files = find_scans(list(scans))
@@ -138,8 +138,10 @@ def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None
         if subset:
             raise ConfigError("--subset needs --split, the file that says who belongs to it")
         return files
-    patients = load_split(split)
-    chosen = of_patients(files, scan_names(files), patients.train if subset == "train" else patients.val)
+    named, names = load_split(split), scan_names(files)
+    wanted = named.train if subset == "train" else named.val
+    chosen = of_patients(files, names, wanted)
     if not chosen:
         raise DataError(f"none of {len(files)} scans belongs to a {subset or 'val'} patient of {split}")
+    warn_of_missing(split, wanted, map(patient_of, names))
     return chosen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -25,8 +24,6 @@ PATH = click.Path(path_type=Path)
 PRESETS = ("default", "paper")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
-_log = logging.getLogger("toothgraph")
-
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH)
 unit_option = click.option(
     "--unit", type=click.Choice(list(MM_PER_UNIT)), help="Unit of length in the files.  [default: mm]"
@@ -45,7 +42,7 @@ jaw_option = click.option(
     type=click.Choice(list(JAWS)),
     default="auto",
     show_default=True,
-    help="auto: by the file name if it says upper, lower, U or L, else by the net.",
+    help="auto: by the file name if it names one (upper, lower, maxilla, U, L, …), else by the net.",
 )
 model_option = click.option(
     "--model",
@@ -92,7 +89,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--out", type=PATH, required=True, help="Run folder to write."),
         click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one."),
-        click.option("--config", type=FILE, help="TOML file; every option can stand there."),
+        click.option("--config", type=FILE, help="TOML file of options, all but --out, --resume and --memory."),
         click.option("--preset", type=click.Choice(PRESETS), help="Where options start from."),
         split_option,
         click.option("--steps", type=int, help="Optimiser steps."),
@@ -163,7 +160,7 @@ def load_training_scans(
 ) -> tuple[list[Scan], Split]:
     """The scans that a run needs, read or prepared, and who trains and who validates."""
     from toothgraph.data.folder import is_prepared, read_prepared
-    from toothgraph.data.split import Split, load_split, make_split
+    from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
 
     split = load_split(run["split"]) if run["split"] else None
     wanted = None if split is None else {*split.labelled(fraction), *split.val}
@@ -179,10 +176,8 @@ def load_training_scans(
     if not scans:
         which = f"belongs to a patient of {run['split']}" if run["split"] else "can be used"
         raise DataError(f"none of the scans found {which}")
-    if wanted is not None and (missing := sorted(wanted - {scan.patient for scan in scans})):
-        shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
-        count = f"{len(missing)} of the {len(wanted)} patients"
-        _log.warning("%s: no scan was found of %s it names: %s", run["split"], count, shown)
+    if wanted is not None:
+        warn_of_missing(run["split"], wanted, (scan.patient for scan in scans))
     if split is None:
         usable = [scan.patient for scan in scans if not labels or scan.labelled]
         split = make_split(usable, config.val_fraction, config.seed) if usable else Split((), (), {})

@@ -23,6 +23,7 @@ from toothgraph.cli.options import (
 )
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.memory import named_shortage
+from toothgraph.mesh.numbering import without_jaw
 
 if TYPE_CHECKING:
     from toothgraph.segmentation import Segmentation
@@ -125,17 +126,17 @@ def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> li
 
 
 def output_names(files: list[Path]) -> list[str]:
-    """A name for each output: the stem; where several inputs share it, with the suffix, or else with the folder's name
-    before it.
+    """A name for each output: the stem; where files of one name stand in several folders, with the folder's name before
+    it, for both jaws of a patient; where stems are the same but not the names, with the suffix.
 
     Raises:
         ConfigError: if two inputs still share a name.
     """
-    stems, own = Counter(file.stem for file in files), Counter(file.name for file in files)
-    names = [
-        file.stem if stems[file.stem] == 1 else file.name if own[file.name] == 1 else f"{file.parent.name}_{file.stem}"
-        for file in files
-    ]
+    known = Counter(file.name for file in files)
+    unclear = {without_jaw(file.stem) for file in files if known[file.name] > 1}
+    names = [f"{file.parent.name}_{file.stem}" if without_jaw(file.stem) in unclear else file.stem for file in files]
+    stems = Counter(names)
+    names = [name if stems[name] == 1 else f"{name}{file.suffix}" for name, file in zip(names, files, strict=True)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         same = ", ".join(str(file) for file, name in zip(files, names, strict=True) if name == twice[0])

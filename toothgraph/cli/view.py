@@ -50,10 +50,11 @@ def view(
     A .html is one page that needs no network: turn and zoom, show or hide each tooth, colour by tooth, by confidence,
     and where the truth is known by errors. A .png shows three views.
     """
-    from toothgraph.inference.predict import predict_mesh
+    from toothgraph.mesh.frame import outside_out
     from toothgraph.mesh.labels import read_scan
     from toothgraph.report.page import write_page
     from toothgraph.report.picture import render
+    from toothgraph.segmentation import segment
     from toothgraph.training.checkpoint import load_segmentation
 
     if out.suffix.lower() not in (".html", ".png"):
@@ -64,13 +65,14 @@ def view(
         mesh = read_scan(
             scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], numbering=numbering or "auto"
         )
-        labels, confidence, truth = mesh.labels, None, None
+        mesh, labels, confidence, truth, doubts = outside_out(mesh), mesh.labels, None, None, []
         if predicted or labels is None:
             net, _ = load_segmentation(model)
-            result = predict_mesh(net.to(choose_device(device)), mesh, mesh.jaw)
-            labels, confidence, truth = result.labels, result.confidence, mesh.labels
+            found = segment(mesh, net.to(choose_device(device)))
+            mesh, labels, confidence, truth = found.mesh, found.prediction.labels, found.prediction.confidence, labels
+            doubts = found.doubts
         if out.suffix.lower() == ".png":
             render(out, mesh, labels, title=mesh.scan_id)
         else:
-            write_page(out, mesh, labels, confidence=confidence, truth=truth)
+            write_page(out, mesh, labels, confidence=confidence, truth=truth, doubts=doubts)
     click.echo(f"{mesh.scan_id} -> {out}")

@@ -22,7 +22,7 @@ from toothgraph.data.scans import Scan
 from toothgraph.errors import DataError
 from toothgraph.files import atomic_path
 
-FORMAT = "toothgraph-scan-1"  # counted up when what is stored changes, or how a scan becomes graphs
+FORMAT = "toothgraph-scan-2"  # counted up when what is stored changes, or how a scan becomes graphs
 SUFFIX = ".safetensors"
 _NEEDED = ("x", "area", "edge_index")
 _STORED = (*_NEEDED, "neighbor_index", "level", "y")

@@ -19,7 +19,7 @@ from toothgraph.graph.build import surface_centre
 from toothgraph.graph.spec import GraphSpec, scan_graph
 from toothgraph.memory import named_shortage
 from toothgraph.mesh.base import with_base
-from toothgraph.mesh.frame import OPEN, area_vector, turned, upright_rotation
+from toothgraph.mesh.frame import outside_out, turned, upright_rotation
 from toothgraph.mesh.labels import find_scans, read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.palette import Palette
@@ -69,11 +69,10 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
         seed: what the drawn ones depend on, besides the scan's name.
         bases: how many of the drawn ones stand on a model base.
     """
-    rotation = upright_rotation(mesh)
-    mesh = mesh if rotation is None else turned(mesh, rotation)
-    if rotation is not None and area_vector(mesh)[1] < -OPEN:
+    if (right := outside_out(mesh)) is not mesh:
         _log.warning("%s: its faces are wound inside out; they are turned round", mesh.scan_id)
-        mesh = mesh.inside_out()
+    rotation = upright_rotation(right)
+    mesh = right if rotation is None else turned(right, rotation)
     graphs, origin = [], surface_centre(mesh)  # one origin for all
     for number in range(variants):
         rng = sample_rng(seed, 0, mesh.scan_id, 1000 + number) if number else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from toothgraph.errors import ConfigError, DataError
 from toothgraph.mesh.numbering import without_jaw
 
 Item = TypeVar("Item")
+_log = logging.getLogger("toothgraph")
 
 
 def patient_of(scan_id: str) -> str:
@@ -109,3 +111,13 @@ def of_patients(items: Sequence[Item], names: Sequence[str], patients: Sequence[
     """The items whose scan name belongs to one of the patients."""
     wanted = set(patients)
     return [item for item, name in zip(items, names, strict=True) if patient_of(name) in wanted]
+
+
+def warn_of_missing(path: Path, wanted: Iterable[str], found: Iterable[str]) -> None:
+    """Say which of the patients that a split file names have no scan: names may have been written otherwise."""
+    patients = set(wanted)
+    missing = sorted(patients - set(found))
+    if missing:
+        shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+        count = f"{len(missing)} of the {len(patients)} patients"
+        _log.warning("%s: no scan was found of %s it names: %s", path, count, shown)

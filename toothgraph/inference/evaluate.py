@@ -13,7 +13,7 @@ from toothgraph.errors import LabelError
 from toothgraph.inference.predict import Prediction, predict_mesh
 from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import JAW_NAMES, jaw_from_name, jaw_of_labels
+from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN, jaw_from_name, jaw_of_labels
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.mesh.palette import Palette
 from toothgraph.metrics import confusion, per_tooth, score_scan, summarise
@@ -74,6 +74,7 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
     of_vertices = original.vertex_labels
     if of_vertices is None:
         of_vertices = vertices_to_original(mesh, mesh.labels)
+    of_vertices = np.where(np.isfinite(original.vertices).all(axis=1), of_vertices, UNKNOWN)  # which stand nowhere
     jaw = jaw_of_labels(mesh.labels)
     scores = score_scan(
         original.vertices * original.mm_per_unit,

@@ -96,3 +96,11 @@ def frames_about(up: np.ndarray, count: int) -> np.ndarray:
 def turned(mesh: Mesh, rotation: np.ndarray) -> Mesh:
     """The mesh in another frame; what its file stores stays as it is."""
     return replace(mesh, vertices=mesh.vertices @ np.asarray(rotation).T)
+
+
+def outside_out(mesh: Mesh) -> Mesh:
+    """A labelled mesh, its faces turned round where they are wound inside out: it then opens towards its own bite."""
+    rotation = upright_rotation(mesh)
+    if rotation is None or (rotation @ area_vector(mesh))[1] >= -OPEN:
+        return mesh
+    return mesh.inside_out()

@@ -18,8 +18,10 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.molars import molars_as_premolars
 from toothgraph.mesh.numbering import (
     JAW_NAMES,
+    LOWER,
     UNKNOWN,
     UNKNOWN_JAW,
+    UPPER,
     class_to_position,
     fdi_to_class,
     is_permanent,
@@ -36,7 +38,7 @@ __all__ = ["Palette", "find_scans", "load_palette", "read_labels", "read_scan"]
 
 _log = logging.getLogger("toothgraph")
 _ARRAY_NAMES = ("fdi", "label", "labels", "universalid")
-_STRANGE = 0.3  # of what is labelled; where more is no tooth of a palette or numbering, it is the wrong one
+_STRANGE = 0.6  # of all that is no gingiva; where more is no tooth, the palette or the numbering is another one
 _CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
 
@@ -77,7 +79,7 @@ def read_scan(
 
     Raises:
         MeshError: if the surface cannot be read.
-        LabelError: if labels are there but do not fit, or three in ten of them are none of the palette or numbering.
+        LabelError: if labels are there but do not fit, or most of them are none of the numbering.
     """
     path = Path(path)
     stored = read_stored(path)
@@ -173,10 +175,12 @@ def _labels(
     except LabelError as error:
         raise LabelError(f"{source}: {error}") from error
     strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())
-    if strange > _STRANGE * len(labels):
+    tooth = (is_permanent(fdi) & (fdi > 0)) | _is_milk(fdi)
+    none = int((~tooth & (labels != 0) & (labels != UNKNOWN)).sum())
+    if none > _STRANGE * (none + tooth.sum()):
         raise LabelError(
-            f"{source}: {strange} of {len(labels)} faces carry labels that are no {numbering} numbers; "
-            "is it the numbering of these scans?"
+            f"{source}: {none} of {len(labels)} faces carry labels that are no {numbering} numbers; is it the "
+            "numbering of these scans (--numbering)?"
         )
     if strange:
         _log.warning(
@@ -248,11 +252,14 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> _Column | Non
         )
     labels = palette.of_jaw(mesh.jaw if jaw == UNKNOWN_JAW else jaw).labels(rgb)
     strange = int((labels == UNKNOWN).sum())
-    if strange > _STRANGE * len(labels):
-        raise LabelError(
-            f"{mesh.path or mesh.scan_id}: {strange} of {len(labels)} {where} colours are none of palette "
-            f"{palette.name}; is it the palette of these scans?"
-        )
+    of_any = np.maximum(*(palette.of_jaw(jaw).labels(rgb) for jaw in (UPPER, LOWER)))  # colours of the other jaw too
+    none, teeth = int((of_any == UNKNOWN).sum()), int((of_any > 0).sum())
+    if none > _STRANGE * (none + teeth):
+        _log.warning(
+            "%s: %d of %d %s colours are none of palette %s, and %d its teeth: it counts as not labelled; is it the "
+            "palette of these scans?", mesh.scan_id, none, len(rgb), where, palette.name, teeth,
+        )  # fmt: skip
+        return None
     if strange:
         _log.warning(
             "%s: %d of %d %s colours are none of palette %s; they count as unknown",
@@ -277,6 +284,13 @@ def _integers(numbers: np.ndarray, path: Path) -> np.ndarray:
     if not whole.all():
         raise LabelError(f"{path}: expected whole FDI numbers as labels, found {numbers[~whole][0]:g}")
     return numbers.astype(np.int64)
+
+
+def _is_milk(fdi: np.ndarray) -> np.ndarray:
+    """Whether each is the FDI number of a milk tooth, 51 … 85."""
+    quadrant, tooth = np.divmod(fdi, 10)
+    is_milk: np.ndarray = (quadrant >= 5) & (quadrant <= 8) & (tooth >= 1) & (tooth <= 5)
+    return is_milk
 
 
 def _permanent_only(mesh: Mesh, labels: np.ndarray, source: Path) -> np.ndarray:

@@ -116,5 +116,6 @@ class Mesh:
         return replace(self, faces=self.faces[:, ::-1])
 
     def with_labels(self, labels: np.ndarray | None) -> Mesh:
-        """The same surface with other face labels."""
-        return replace(self, labels=labels)
+        """The same surface with other face labels; the file's own of its vertices, which may differ, are left out."""
+        original = self.original and replace(self.original, vertex_labels=None)
+        return replace(self, labels=labels, original=original)

@@ -88,12 +88,10 @@ _JAW_WORD = re.compile(
     r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))(?:(?P<upper>(?i:upper|maxilla(?:ry)?))|(?i:lower|mandib(?:le|ular)))"
     r"(?:[ _-]?(?i:jaw|arch)(?![a-z]))?(?:(?![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
 )
-_JAW_LETTER = re.compile(r"(?<![A-Za-z])(?:(?P<upper>U)|L)(?![A-Za-z])|(?<=[A-Za-z0-9]{2}[_-])(?:(?P<last>u)|l)$")
-
-
-def jaw_tokens(name: str) -> list[re.Match[str]]:
-    """Where a name without its suffix names a jaw: the words for it, or else single letters."""
-    return list(_JAW_WORD.finditer(name)) or list(_JAW_LETTER.finditer(name))
+_JAW_LETTER = re.compile(
+    r"(?<![A-Za-z])(?:(?P<upper>U)|L)(?![A-Za-z])"
+    r"|(?:(?<=[0-9][_-])|(?<=[A-Za-z0-9]{2}[_-]))(?:(?P<last>u)|l)$"
+)
 
 
 def jaw_from_name(path: str | Path) -> int:
@@ -104,14 +102,17 @@ def jaw_from_name(path: str | Path) -> int:
     ``_l`` at the end. So ``007_L.ply`` is lower and ``follower.stl`` says nothing. A name that names both jaws says
     nothing either.
     """
-    upper = {any(token.groupdict().values()) for token in jaw_tokens(Path(path).stem)}
+    name = Path(path).stem
+    tokens = list(_JAW_WORD.finditer(name)) or list(_JAW_LETTER.finditer(name))
+    upper = {any(token.groupdict().values()) for token in tokens}
     if len(upper) != 1:
         return UNKNOWN_JAW
     return UPPER if upper.pop() else LOWER
 
 
 def without_jaw(name: str) -> str:
-    """What is left of a name without the jaw it names; empty where it says nothing else."""
-    for token in reversed(jaw_tokens(name)):
-        name = name[: token.start()] + name[token.end() :]
-    return name.strip("_- .")
+    """What is left of a name without any word or letter for a jaw; empty where it says nothing else.
+
+    Letters go even where a word names the jaw, so that ``007_U_upper`` and ``007_L_lower`` leave the same.
+    """
+    return _JAW_LETTER.sub("", _JAW_WORD.sub("", name)).strip("_- .")

@@ -57,12 +57,12 @@ def _check_extent(path: Path, extent: float, unit: str) -> None:
         return
     own = extent / MM_PER_UNIT[unit]
     fitting = [name for name, factor in MM_PER_UNIT.items() if low <= own * factor <= high]
-    if extent < low and is_crown(path):
-        raise MeshError(
-            f"{path}: is named like one tooth of a scan, and is the size of one; teeth in files of their own are read "
-            "together where a gingiva.stl, which may be empty, stands beside them"
-        )
     advice = f"try --unit {' or '.join(fitting)}" if fitting else "no unit makes it a dental arch: check the file"
+    if low / 5 <= extent < low and is_crown(path):
+        advice = (
+            "by its name and size it may be one tooth: those are read together with a gingiva.stl, which may be empty, "
+            f"beside them; else {advice}"
+        )
     raise MeshError(
         f"{path}: expected a scan of {low:g} to {high:g} mm, found a largest extent of {extent:.4g} mm "
         f"when read in {unit}; {advice}"

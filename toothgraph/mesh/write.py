@@ -28,7 +28,7 @@ class Labelled:
     """A labelled scan as it is written: the vertices and faces of its file, in their order, count and unit.
 
     Attributes:
-        name: the scan's.
+        patient: whose it is, as far as names say.
         jaw: 0 upper, 1 lower, -1 unknown.
         vertices: [V0, 3].
         polygons: [F0, m], short rows filled with -1.
@@ -38,7 +38,7 @@ class Labelled:
         doubts: what had better be looked at; None where nothing is known of that.
     """
 
-    name: str
+    patient: str
     jaw: int
     vertices: np.ndarray
     polygons: np.ndarray
@@ -82,7 +82,7 @@ def write_labelled(
         raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")
     original = original_of(mesh)
     labelled = Labelled(
-        name,
+        without_jaw(mesh.scan_id) or (mesh.path.resolve().parent.name if mesh.path else ""),
         mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(face_fdi),
         original.vertices,
         original.polygons,
@@ -152,7 +152,7 @@ def _txt(path: Path, scan: Labelled) -> None:
 
 def _json(path: Path, scan: Labelled) -> None:
     write_teeth3ds_json(
-        path, scan.vertex_fdi, jaw=scan.jaw, id_patient=without_jaw(scan.name),
+        path, scan.vertex_fdi, jaw=scan.jaw, id_patient=scan.patient,
         confidence=scan.confidence, doubts=scan.doubts,
     )  # fmt: skip
 

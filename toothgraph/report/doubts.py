@@ -10,7 +10,7 @@ from toothgraph.report.table import ToothRow
 FEW_TEETH = 4  # with fewer, a scan is hardly one of an arch
 UNSURE_SCAN = 0.7  # mean over the area of all teeth
 UNSURE_TOOTH = 0.5
-OTHER_JAW = 0.1  # of the jaw that was given; less, and the net is sure that it is the other
+OTHER_JAW = 0.5  # of the jaw that was given; less, and the net would have said the other
 
 
 def find_doubts(
