@@ -45,7 +45,7 @@ def test_segment_a_file_and_its_mesh(net: SegmentationNet, arches: Path, tmp_pat
 
 
 def test_an_inside_out_scan_is_shown_as_it_should_be_and_written_as_it_is(tmp_path: Path) -> None:
-    scan = synthetic_arch(3, jaw=0, faces=12_000)
+    scan = synthetic_arch(3, jaw=0, faces=5000)
     file = tmp_path / "scan_upper.stl"
     write_stl(file, scan.vertices, scan.faces[:, ::-1])
     found = tg.segment(file, tessellations=1)

@@ -75,7 +75,7 @@ def test_predict_mesh(jaw, net, arch):
 
 
 def test_a_given_jaw_is_believed_and_its_probability_told():
-    scan, net = synthetic_arch(3, jaw=0, faces=12_000), load_model()
+    scan, net = synthetic_arch(3, jaw=0, faces=5000), load_model()
     free = predict_mesh(net, scan, -1, 1)
     assert free.jaw_probability > 0.5
     same, other = (predict_mesh(net, scan, jaw, 1).jaw_probability for jaw in (free.jaw, 1 - free.jaw))
@@ -97,7 +97,7 @@ def test_small_scan_is_used_as_it_is(net, arch):
 
 
 def test_faces_wound_inside_out_are_told_and_labelled_all_the_same():
-    scan, net = synthetic_arch(3, jaw=0, faces=12_000), load_model()
+    scan, net = synthetic_arch(3, jaw=0, faces=5000), load_model()
     right, found = predict_mesh(net, scan, 0, 1), predict_mesh(net, scan.inside_out(), 0, 1)
     assert len(np.unique(right.labels)) > 10 and not right.inside_out
     assert np.array_equal(found.labels, right.labels) and found.inside_out

@@ -188,6 +188,16 @@ def quiet() -> Iterator[None]:
                 logger.setLevel(level)
 
 
+@contextmanager
+def determinism_kept() -> Iterator[None]:
+    """Leave torch as deterministic as it was: Lightning switches it for the whole process."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
 def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict[str, Any]) -> Path:
     """Train, and write the model. Nothing is written before all that can be checked is found in order.
 
@@ -207,6 +217,11 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
         NotFinite: if the loss is not finite; ``bad_batch.json`` names the step and the scans.
         CheckpointError: if the checkpoint cannot be used.
     """
+    with determinism_kept():
+        return _run(task, out, resume, facts, header)
+
+
+def _run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict[str, Any]) -> Path:
     trainer, stop = make_trainer(task, out)
     checkpoint = open_run(out, task.config, resume, facts)
     step = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0
