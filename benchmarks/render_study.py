@@ -72,16 +72,17 @@ def per_patient(row: Row, score: str) -> dict[str, float]:
     return {patient: float(np.mean(own)) for patient, own in sorted(values.items())}
 
 
-def by_seed(rows: list[Row], score: str) -> np.ndarray:
-    """[seeds, patients] what each patient has.
+def by_seed(rows: list[Row], base: list[Row], score: str) -> tuple[np.ndarray, np.ndarray]:
+    """What each patient has on either side, [seeds, patients] each.
 
     Raises:
         ValueError: if the rows are not of the same patients.
     """
-    found = [per_patient(row, score) for row in rows]
+    found = [per_patient(row, score) for row in (*rows, *base)]
     if any(own.keys() != found[0].keys() for own in found):
         raise ValueError("rows of different patients cannot be compared")
-    return np.array([list(own.values()) for own in found])
+    values = np.array([list(own.values()) for own in found])
+    return values[: len(rows)], values[len(rows) :]
 
 
 def common_seeds(rows: list[Row], base: list[Row]) -> set[int]:
@@ -102,8 +103,8 @@ def of_common_seeds(rows: list[Row], base: list[Row]) -> tuple[list[Row], list[R
 
 def patient_gains(rows: list[Row], base: list[Row], score: str) -> dict[str, float]:
     """The difference of each patient's mean over the seeds."""
-    both = by_seed([*rows, *base], score)
-    difference = both[: len(rows)].mean(axis=0) - both[len(rows) :].mean(axis=0)
+    ours, theirs = by_seed(rows, base, score)
+    difference = ours.mean(axis=0) - theirs.mean(axis=0)
     return dict(zip(per_patient(rows[0], score), difference.tolist(), strict=True))
 
 
@@ -111,8 +112,7 @@ def mean_interval(rows: list[Row], base: list[Row], score: str) -> tuple[float, 
     """Mean difference over patients, and its 95 % interval by a bootstrap: over the patients, the same on both sides,
     and over the seeds of either side, of which a single one tells nothing of how seeds differ."""
     rng = np.random.default_rng(0)
-    both = by_seed([*rows, *base], score)
-    ours, theirs = both[: len(rows)], both[len(rows) :]
+    ours, theirs = by_seed(rows, base, score)
     patients = rng.integers(ours.shape[1], size=(DRAWS, 1, ours.shape[1]))
 
     def drawn(values: np.ndarray) -> np.ndarray:

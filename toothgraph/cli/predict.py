@@ -23,7 +23,6 @@ from toothgraph.cli.options import (
 )
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.memory import named_shortage
-from toothgraph.mesh.numbering import without_jaw
 
 if TYPE_CHECKING:
     from toothgraph.segmentation import Segmentation
@@ -132,11 +131,12 @@ def output_names(files: list[Path]) -> list[str]:
     Raises:
         ConfigError: if two inputs still share a name.
     """
-    known = Counter(file.name for file in files)
-    unclear = {without_jaw(file.stem) for file in files if known[file.name] > 1}
-    names = [f"{file.parent.name}_{file.stem}" if without_jaw(file.stem) in unclear else file.stem for file in files]
-    stems = Counter(names)
-    names = [name if stems[name] == 1 else f"{name}{file.suffix}" for name, file in zip(names, files, strict=True)]
+    from toothgraph.data.scans import renamed
+
+    stems, longer = [file.stem for file in files], [f"{file.parent.name}_{file.stem}" for file in files]
+    names = renamed(stems, longer, [file.name for file in files])
+    count = Counter(names)
+    names = [name if count[name] == 1 else f"{name}{file.suffix}" for name, file in zip(names, files, strict=True)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         same = ", ".join(str(file) for file, name in zip(files, names, strict=True) if name == twice[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -50,7 +51,7 @@ def view(
     A .html is one page that needs no network: turn and zoom, show or hide each tooth, colour by tooth, by confidence,
     and where the truth is known by errors. A .png shows three views.
     """
-    from toothgraph.mesh.frame import outside_out
+    from toothgraph.mesh.frame import outside_out, upright_rotation
     from toothgraph.mesh.labels import read_scan
     from toothgraph.report.page import write_page
     from toothgraph.report.picture import render
@@ -65,14 +66,15 @@ def view(
         mesh = read_scan(
             scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], numbering=numbering or "auto"
         )
-        mesh, labels, confidence, truth, doubts = outside_out(mesh), mesh.labels, None, None, []
+        mesh = outside_out(mesh, upright_rotation(mesh))
+        labels, more = mesh.labels, dict[str, Any]()
         if predicted or labels is None:
             net, _ = load_segmentation(model)
             found = segment(mesh, net.to(choose_device(device)))
-            mesh, labels, confidence, truth = found.mesh, found.prediction.labels, found.prediction.confidence, labels
-            doubts = found.doubts
+            more = {"confidence": found.prediction.confidence, "truth": labels, "doubts": found.doubts}
+            mesh, labels = found.mesh, found.prediction.labels
         if out.suffix.lower() == ".png":
             render(out, mesh, labels, title=mesh.scan_id)
         else:
-            write_page(out, mesh, labels, confidence=confidence, truth=truth, doubts=doubts)
+            write_page(out, mesh, labels, **more)
     click.echo(f"{mesh.scan_id} -> {out}")

@@ -69,9 +69,9 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
         seed: what the drawn ones depend on, besides the scan's name.
         bases: how many of the drawn ones stand on a model base.
     """
-    if (right := outside_out(mesh)) is not mesh:
+    rotation = upright_rotation(mesh)
+    if (right := outside_out(mesh, rotation)) is not mesh:
         _log.warning("%s: its faces are wound inside out; they are turned round", mesh.scan_id)
-    rotation = upright_rotation(right)
     mesh = right if rotation is None else turned(right, rotation)
     graphs, origin = [], surface_centre(mesh)  # one origin for all
     for number in range(variants):
@@ -88,10 +88,11 @@ def short_names(files: Sequence[Path]) -> list[str]:
     return renamed([path.stem for path in files], [f"{path.parent.name}_{path.stem}" for path in files])
 
 
-def renamed(names: Sequence[str], longer: Sequence[str]) -> list[str]:
-    """The names, but longer ones for all scans of the patients one of whose names stands twice."""
-    count = Counter(names)
-    unclear = {patient_of(name) for name in names if count[name] > 1}
+def renamed(names: Sequence[str], longer: Sequence[str], keys: Sequence[str] | None = None) -> list[str]:
+    """The names, but longer ones for all scans of the patients one of whose names, or ``keys``, stands twice."""
+    keys = names if keys is None else keys
+    count = Counter(keys)
+    unclear = {patient_of(name) for name, key in zip(names, keys, strict=True) if count[key] > 1}
     return [full if patient_of(name) in unclear else name for name, full in zip(names, longer, strict=True)]
 
 

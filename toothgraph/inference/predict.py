@@ -83,7 +83,7 @@ def predict_mesh(
     it, and the average is carried up once. Where the first look finds teeth on a part of the scan only, the
     net looks again, at that part. Then borders move into the folds of the surface, and the teeth are numbered
     along the arch, past gaps that have closed. The draws depend on the scan's name alone. Where fewer than four teeth
-    are found, all is done once more with the faces wound the other way round, and counts if that shows more of them.
+    are found, all is done once more with the faces wound the other way round, and counts if that shows four.
 
     Args:
         net: in evaluation mode.
@@ -100,14 +100,14 @@ def predict_mesh(
     mesh = mesh.with_labels(None)
     options = (jaw, tessellations, orient, focus, refined, numbered)
     found = _predict(net, mesh, *options)
-    if (teeth := _count(found)) >= TEETH_NEEDED:
+    if _shows_an_arch(found):
         return found
     other = _predict(net, mesh.inside_out(), *options)
-    return replace(other, inside_out=True) if _count(other) >= max(TEETH_NEEDED, teeth) else found
+    return replace(other, inside_out=True) if _shows_an_arch(other) else found
 
 
-def _count(found: Prediction) -> int:
-    return int((np.unique(found.labels) > 0).sum())
+def _shows_an_arch(found: Prediction) -> bool:
+    return bool((np.unique(found.labels) > 0).sum() >= TEETH_NEEDED)
 
 
 def _predict(

@@ -98,9 +98,13 @@ def turned(mesh: Mesh, rotation: np.ndarray) -> Mesh:
     return replace(mesh, vertices=mesh.vertices @ np.asarray(rotation).T)
 
 
-def outside_out(mesh: Mesh) -> Mesh:
-    """A labelled mesh, its faces turned round where they are wound inside out: it then opens towards its own bite."""
-    rotation = upright_rotation(mesh)
+def outside_out(mesh: Mesh, rotation: np.ndarray | None) -> Mesh:
+    """The mesh, its faces turned round where they are wound inside out: it then opens towards its own bite.
+
+    Args:
+        mesh: any.
+        rotation: its :func:`upright_rotation`; without one nothing is turned.
+    """
     if rotation is None or (rotation @ area_vector(mesh))[1] >= -OPEN:
         return mesh
     return mesh.inside_out()

@@ -42,21 +42,30 @@ _STRANGE = 0.6  # of all that is no gingiva; where more is no tooth, the palette
 _CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Column:
-    """Numbers as a file has them: [F0] of its polygons or [V0] of its vertices."""
+    """Numbers as a file has them.
+
+    Attributes:
+        numbers: [F0] of its polygons or [V0] of its vertices.
+        per_vertex: which of the two.
+        on_faces: [F] of the clean faces.
+    """
 
     numbers: np.ndarray
     per_vertex: bool
+    on_faces: np.ndarray
 
-    def on_faces(self, mesh: Mesh) -> np.ndarray:
-        """[F] of the clean faces: their polygon's number, or that of the majority of its corners."""
-        if not self.per_vertex:
-            return faces_from_original(mesh, self.numbers)
+
+def _column(mesh: Mesh, numbers: np.ndarray, per_vertex: bool) -> _Column:
+    """A column with what it gives each clean face: its polygon's number, or that of the majority of its corners."""
+    of_polygons = numbers
+    if per_vertex:
         polygons = original_of(mesh).polygons
         corner = polygons >= 0
         row = np.broadcast_to(np.arange(len(polygons))[:, None], polygons.shape)[corner]
-        return faces_from_original(mesh, majority(row, self.numbers[polygons[corner]], None, len(polygons)))
+        of_polygons = majority(row, numbers[polygons[corner]], None, len(polygons))
+    return _Column(numbers, per_vertex, faces_from_original(mesh, of_polygons))
 
 
 def read_scan(
@@ -144,34 +153,15 @@ def _labels(
     """FDI numbers of the clean faces [F], and those of the stored vertices [V0] where the file numbers these."""
     if numbering not in NUMBERINGS:
         raise LabelError(f"expected a numbering of {', '.join(NUMBERINGS)}, got {numbering!r}")
-    text, sidecar = path.with_suffix(".txt"), path.with_suffix(".json")
-    column, source = None, path
-    if path.is_dir():
-        pass  # one STL per tooth: files beside it count faces in another order
-    elif text.is_file():
-        column, source = _from_txt(text, mesh), text
-    elif sidecar.is_file():
-        column, source = _from_json(sidecar, mesh), sidecar
-    if column is None:
-        stored, source = stored or read_stored(path), path
-        column, name = _from_arrays(path, stored)
-        if column is not None and numbering == "auto":
-            numbering = guess_numbering(column.on_faces(mesh), name)
-            if numbering == "none":
-                _log.warning("%s: the array `%s` counts clusters, not teeth; it is passed over", mesh.scan_id, name)
-                column = None
-            elif numbering != "fdi":
-                _log.info("%s: the labels in `%s` are taken for %s numbers", mesh.scan_id, name, numbering)
-        if column is None:
-            numbering = "fdi"  # which is what a palette gives
-        if column is None and palette is not None:
-            column = _from_colours(mesh, stored, palette)
+    column, source, numbering = _find_column(path, mesh, palette, stored, numbering)
     if column is None:
         return None, None
-    labels = column.on_faces(mesh)
-    numbering = "fdi" if numbering == "auto" else numbering
+    labels, of_vertices = column.on_faces, None
     try:
-        fdi, of_vertices = (to_fdi(numbers, numbering, mesh.jaw) for numbers in (labels, column.numbers))
+        fdi = to_fdi(labels, numbering, mesh.jaw)
+        if column.per_vertex:
+            of_vertices = to_fdi(column.numbers, numbering, mesh.jaw)
+            of_vertices = np.where(is_permanent(of_vertices), of_vertices, UNKNOWN)
     except LabelError as error:
         raise LabelError(f"{source}: {error}") from error
     strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())
@@ -187,8 +177,35 @@ def _labels(
             "%s: %d of %d faces carry labels that are no %s numbers in %s; they count as unknown",
             *(mesh.scan_id, strange, len(labels), numbering, source),
         )
-    fdi = _permanent_only(mesh, fdi, source)
-    return fdi, np.where(is_permanent(of_vertices), of_vertices, UNKNOWN) if column.per_vertex else None
+    return _permanent_only(mesh, fdi, source), of_vertices
+
+
+def _find_column(
+    path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, numbering: str
+) -> tuple[_Column | None, Path, str]:
+    """The first labels there are, the file they stand in, and their numbering: no longer ``auto``."""
+    text, sidecar = path.with_suffix(".txt"), path.with_suffix(".json")
+    column, source = None, path
+    if path.is_dir():
+        pass  # one STL per tooth: files beside it count faces in another order
+    elif text.is_file():
+        column, source = _from_txt(text, mesh), text
+    elif sidecar.is_file():
+        column, source = _from_json(sidecar, mesh), sidecar
+    if column is not None:
+        return column, source, "fdi" if numbering == "auto" else numbering
+    stored = stored or read_stored(path)
+    column, name = _from_arrays(path, mesh, stored)
+    if column is not None and numbering == "auto":
+        numbering = guess_numbering(column.on_faces, name)
+        if numbering == "none":
+            _log.warning("%s: the array `%s` counts clusters, not teeth; it is passed over", mesh.scan_id, name)
+            column = None
+        elif numbering != "fdi":
+            _log.info("%s: the labels in `%s` are taken for %s numbers", mesh.scan_id, name, numbering)
+    if column is not None:
+        return column, path, numbering
+    return _from_colours(mesh, stored, palette) if palette is not None else None, path, "fdi"
 
 
 def _from_txt(path: Path, mesh: Mesh) -> _Column:
@@ -199,7 +216,7 @@ def _from_txt(path: Path, mesh: Mesh) -> _Column:
     numbers = _integers(numbers, path)
     original = original_of(mesh)
     if len(numbers) in (len(original.polygons), len(original.vertices)):
-        return _Column(numbers, per_vertex=len(numbers) != len(original.polygons))
+        return _column(mesh, numbers, per_vertex=len(numbers) != len(original.polygons))
     raise LabelError(
         f"{path}: expected {len(original.polygons)} labels, one per face of {mesh.path or mesh.scan_id}, "
         f"found {len(numbers)} (it has {len(original.vertices)} vertices); is it another scan's label file?"
@@ -223,17 +240,17 @@ def _from_json(path: Path, mesh: Mesh) -> _Column | None:
             f"{path}: expected {count} labels, one per vertex of {mesh.path or mesh.scan_id}, "
             f"found {numbers.size}; is it another scan's label file, or was the mesh changed?"
         )
-    return _Column(_integers(numbers, path), per_vertex=True)
+    return _column(mesh, _integers(numbers, path), per_vertex=True)
 
 
-def _from_arrays(path: Path, stored: Stored) -> tuple[_Column | None, str]:
+def _from_arrays(path: Path, mesh: Mesh, stored: Stored) -> tuple[_Column | None, str]:
     """Labels from an array of the file, and the array's name."""
     for per_vertex, data in ((False, stored.face_data), (True, stored.vertex_data)):
         by_name = {key.lower(): column for key, column in data.items()}
         name = next((name for name in _ARRAY_NAMES if name in by_name), None)
         if name is not None:
             numbers = _integers(np.asarray(by_name[name], dtype=np.float64), path)
-            return _Column(numbers, per_vertex), name
+            return _column(mesh, numbers, per_vertex), name
     return None, ""
 
 
@@ -250,9 +267,11 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> _Column | Non
             "%s: taken for an %s jaw, but its colours are those of an %s jaw; the colours are believed",
             *(mesh.scan_id, JAW_NAMES[mesh.jaw], JAW_NAMES[jaw]),
         )
-    labels = palette.of_jaw(mesh.jaw if jaw == UNKNOWN_JAW else jaw).labels(rgb)
+    jaw = mesh.jaw if jaw == UNKNOWN_JAW else jaw
+    of_jaw = {each: palette.of_jaw(each).labels(rgb) for each in (UPPER, LOWER)}
+    labels = palette.labels(rgb) if jaw == UNKNOWN_JAW else of_jaw[jaw]
     strange = int((labels == UNKNOWN).sum())
-    of_any = np.maximum(*(palette.of_jaw(jaw).labels(rgb) for jaw in (UPPER, LOWER)))  # colours of the other jaw too
+    of_any = np.maximum(of_jaw[UPPER], of_jaw[LOWER])  # colours of the other jaw are the palette's too
     none, teeth = int((of_any == UNKNOWN).sum()), int((of_any > 0).sum())
     if none > _STRANGE * (none + teeth):
         _log.warning(
@@ -265,7 +284,7 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> _Column | Non
             "%s: %d of %d %s colours are none of palette %s; they count as unknown",
             *(mesh.scan_id, strange, len(labels), where, palette.name),
         )
-    return _Column(labels, per_vertex=where == "vertex")
+    return _column(mesh, labels, per_vertex=where == "vertex")
 
 
 def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:

@@ -159,11 +159,7 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
     if not hood.fixed:
         return F.embedding_bag(hood.source, x, hood.ends, mode=reduce, include_last_offset=True)
     if reduce == "max" and not learns:
-        rows = hood.source.t()  # [k, N]
-        out = x.index_select(0, rows[0])
-        for row in rows[1:]:
-            out = torch.maximum(out, x.index_select(0, row))
-        return out
+        return _row_by_row(x, hood, torch.maximum)
     return F.embedding_bag(hood.source, x, mode=reduce)
 
 
@@ -172,11 +168,15 @@ def repeatable_max(x: Tensor, hood: Neighborhoods) -> Tensor:
     is not: there torch refuses it. Of equal values the first wins. Arguments as in :func:`reduce_neighbors`."""
     if not hood.fixed:
         return _padded_max(x, _as_table(hood, x.shape[0]), repeatable_max)
+    return _row_by_row(x, hood, lambda most, other: torch.where((other > most) | other.isnan(), other, most))
+
+
+def _row_by_row(x: Tensor, hood: Neighborhoods, larger: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The largest of the neighbours of a table, one row of it [N] after the other."""
     rows = hood.source.t()  # [k, N]
     out = x.index_select(0, rows[0])
     for row in rows[1:]:
-        other = x.index_select(0, row)
-        out = torch.where((other > out) | other.isnan(), other, out)
+        out = larger(out, x.index_select(0, row))
     return out
 
 

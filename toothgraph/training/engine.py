@@ -198,6 +198,7 @@ def determinism_kept() -> Iterator[None]:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
+@determinism_kept()
 def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict[str, Any]) -> Path:
     """Train, and write the model. Nothing is written before all that can be checked is found in order.
 
@@ -217,11 +218,6 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
         NotFinite: if the loss is not finite; ``bad_batch.json`` names the step and the scans.
         CheckpointError: if the checkpoint cannot be used.
     """
-    with determinism_kept():
-        return _run(task, out, resume, facts, header)
-
-
-def _run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict[str, Any]) -> Path:
     trainer, stop = make_trainer(task, out)
     checkpoint = open_run(out, task.config, resume, facts)
     step = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0
