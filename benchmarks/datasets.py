@@ -8,7 +8,7 @@ from pathlib import Path
 from toothgraph.data.scans import scan_names
 from toothgraph.data.split import Split, load_split, of_patients, patient_of
 from toothgraph.errors import DataError
-from toothgraph.mesh.labels import find_scans
+from toothgraph.mesh.find import find_scans
 from toothgraph.mesh.palette import Palette, load_palette
 
 TEETH3DS_LISTS = "Teeth3DS_train_test_split"

@@ -28,8 +28,9 @@ from toothgraph.files import write_text
 from toothgraph.graph import face_adjacency, label_pieces
 from toothgraph.inference.evaluate import Scored, report, score_prediction
 from toothgraph.inference.predict import predict_mesh
+from toothgraph.mesh.find import find_scans
 from toothgraph.mesh.frame import turned
-from toothgraph.mesh.labels import find_scans, read_scan
+from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import UNKNOWN_JAW, jaw_of_labels
 from toothgraph.mesh.palette import load_palette

@@ -22,7 +22,8 @@ from default_weights import other_scanners
 from toothgraph import provenance
 from toothgraph.data.split import patient_of
 from toothgraph.files import write_text
-from toothgraph.mesh.labels import find_scans, read_scan
+from toothgraph.mesh.find import find_scans
+from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.molars import molars_as_premolars
 from toothgraph.mesh.numbering import class_to_position, fdi_to_class
 from toothgraph.mesh.tooth_sizes import sizes_by_place

@@ -19,7 +19,8 @@ HERE = Path(__file__).resolve().parent
 CHAPTERS = {
     "toothgraph": ("toothgraph",),
     "toothgraph.mesh: files, labels, numbering": (
-        *("toothgraph.mesh.mesh", "toothgraph.mesh.read", "toothgraph.mesh.labels", "toothgraph.mesh.palette"),
+        *("toothgraph.mesh.mesh", "toothgraph.mesh.read", "toothgraph.mesh.find", "toothgraph.mesh.labels"),
+        "toothgraph.mesh.palette",
         *("toothgraph.mesh.write", "toothgraph.mesh.write_ply", "toothgraph.mesh.stl", "toothgraph.mesh.tooth_folder"),
         *(
             "toothgraph.mesh.original",

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from toothgraph.errors import ToothgraphError
     from toothgraph.graph import GraphSpec, face_graph, scan_graph, to_networkx
     from toothgraph.inference import predict_mesh
-    from toothgraph.mesh.labels import load_palette, read_scan
+    from toothgraph.mesh.labels import read_scan
     from toothgraph.mesh.mesh import Mesh
+    from toothgraph.mesh.palette import load_palette
     from toothgraph.mesh.read import read_mesh
     from toothgraph.mesh.synthetic import synthetic_arch
     from toothgraph.mesh.write import write_labelled
@@ -33,7 +34,7 @@ _MODULE_OF = {
     "face_graph": "toothgraph.graph",
     "info_nce": "toothgraph.nn",
     "load_model": "toothgraph.training.checkpoint",
-    "load_palette": "toothgraph.mesh.labels",
+    "load_palette": "toothgraph.mesh.palette",
     "load_segmentation": "toothgraph.training.checkpoint",
     "predict_mesh": "toothgraph.inference",
     "read_mesh": "toothgraph.mesh.read",

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from toothgraph.data.augment import random_rotation
-from toothgraph.mesh.labels import load_palette, read_scan
+from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import class_to_fdi, fdi_to_class, mirror_classes
+from toothgraph.mesh.palette import load_palette
 from toothgraph.mesh.read import read_mesh
 from toothgraph.segmentation import segment
 

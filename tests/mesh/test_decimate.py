@@ -8,8 +8,9 @@ from scipy.spatial import cKDTree
 
 from toothgraph.errors import MeshError
 from toothgraph.mesh.decimate import decimate
-from toothgraph.mesh.labels import load_palette, read_scan
+from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.palette import load_palette
 
 
 def agreement(mesh: Mesh, carried: np.ndarray) -> float:

@@ -7,9 +7,10 @@ import pytest
 
 from toothgraph.errors import LabelError
 from toothgraph.mesh.encodings import guess_numbering, to_fdi
-from toothgraph.mesh.labels import load_palette, read_scan
+from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import FDI_OF_CLASS, LOWER, UNKNOWN_JAW, UPPER
+from toothgraph.mesh.palette import load_palette
 from toothgraph.mesh.stl import write_stl
 
 

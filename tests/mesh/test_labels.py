@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import DataError, LabelError
-from toothgraph.mesh.labels import find_scans, load_palette, read_labels, read_scan
+from toothgraph.mesh.find import find_scans
+from toothgraph.mesh.labels import read_labels, read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import jaw_from_name, jaw_of_labels
-from toothgraph.mesh.palette import Palette
+from toothgraph.mesh.palette import Palette, load_palette
 from toothgraph.mesh.read import read_mesh
 from toothgraph.mesh.stl import write_stl
 from toothgraph.mesh.synthetic import synthetic_arch

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import MeshError
-from toothgraph.mesh.labels import load_palette, read_scan
+from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.palette import load_palette
 from toothgraph.mesh.read import read_mesh
 
 trimesh = pytest.importorskip("trimesh")

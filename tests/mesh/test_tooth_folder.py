@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import MeshError
-from toothgraph.mesh.labels import find_scans, read_scan
+from toothgraph.mesh.find import find_scans
+from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.stl import write_stl
 from toothgraph.mesh.tooth_folder import is_tooth_folder, number_of, write_tooth_folder

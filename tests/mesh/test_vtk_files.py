@@ -90,7 +90,7 @@ def test_colours_are_labels_with_a_palette(arch: Mesh, tmp_path: Path) -> None:
     file = write(tmp_path / "x_upper.vtp", polydata(arch, {"Color": red}), "binary")
     palette = tmp_path / "p.json"
     palette.write_text('{"p": {"background": [255, 255, 255], "upper": {"11": [255, 0, 0]}, "lower": {}}}')
-    from toothgraph.mesh.labels import load_palette
+    from toothgraph.mesh.palette import load_palette
 
     labels = read_scan(file, palette=load_palette(f"{palette}:p")).labels
     assert np.array_equal(labels == 11, arch.labels == 11) and set(labels) == {0, 11}

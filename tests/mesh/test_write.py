@@ -9,9 +9,10 @@ import pytest
 
 from toothgraph.errors import ConfigError, LabelError
 from toothgraph.mesh.colours import COLOUR_OF_FDI, LUMA_WEIGHTS, colours
-from toothgraph.mesh.labels import load_palette, read_scan
+from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
+from toothgraph.mesh.palette import load_palette
 from toothgraph.mesh.ply import read_ply
 from toothgraph.mesh.read import read_mesh
 from toothgraph.mesh.stl import write_stl

@@ -131,7 +131,7 @@ def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None
     """The files to score: all, or those of the split's patients."""
     from toothgraph.data.scans import scan_names
     from toothgraph.data.split import load_split, of_patients, patient_of, warn_of_missing
-    from toothgraph.mesh.labels import find_scans
+    from toothgraph.mesh.find import find_scans
 
     files = find_scans(list(scans))
     if split is None:

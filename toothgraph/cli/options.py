@@ -191,7 +191,7 @@ def _read_raw(paths: list[Path], run: dict[str, Any], config: Any, wanted: set[s
 
     from toothgraph.data.scans import read_scans, scan_names
     from toothgraph.data.split import patient_of
-    from toothgraph.mesh.labels import find_scans
+    from toothgraph.mesh.find import find_scans
 
     if wanted is not None and not wanted & {patient_of(name) for name in scan_names(find_scans(list(paths)))}:
         return []

@@ -68,7 +68,7 @@ def predict(
     the same; the exit code is then 1.
     """
     from toothgraph.files import check_folder
-    from toothgraph.mesh.labels import find_scans
+    from toothgraph.mesh.find import find_scans
     from toothgraph.mesh.numbering import JAW_NAMES
     from toothgraph.mesh.read import read_mesh
     from toothgraph.mesh.write import DEFAULT_FORMATS

@@ -19,8 +19,9 @@ from toothgraph.graph.build import surface_centre
 from toothgraph.graph.spec import GraphSpec, scan_graph
 from toothgraph.memory import named_shortage
 from toothgraph.mesh.base import with_base
+from toothgraph.mesh.find import find_scans
 from toothgraph.mesh.frame import outside_out, turned, upright_rotation
-from toothgraph.mesh.labels import find_scans, read_scan
+from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.palette import Palette
 from toothgraph.mesh.read import read_mesh

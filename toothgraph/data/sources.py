@@ -12,7 +12,7 @@ from pathlib import Path
 from toothgraph.data.scans import renamed, short_names
 from toothgraph.data.split import patient_of
 from toothgraph.errors import DataError
-from toothgraph.mesh.labels import find_scans
+from toothgraph.mesh.find import find_scans
 from toothgraph.mesh.numbering import JAW_NAMES
 
 _SAFE = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,199}")

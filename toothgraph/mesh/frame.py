@@ -17,7 +17,7 @@ from toothgraph.mesh.numbering import class_to_position, fdi_to_class
 PLACES = np.array([[24.0, 4.0], [21.5, 10.0], [17.5, 15.0], [11.5, 18.5], [4.5, 21.0], [-4.0, 23.5], [-13.5, 26.0],
                    [-22.5, 28.0]])  # fmt: skip
 ALONG = np.array([*range(8, 0, -1), *range(9, 17)])  # positions 1 … 16 in order along the arch
-TEETH_NEEDED = 4  # fewer do not fix a frame
+TEETH_NEEDED = 4  # fewer fix no frame, and are hardly an arch
 OPEN = 0.1  # a surface whose area vector is a smaller share of its area has no side that it is open to
 
 

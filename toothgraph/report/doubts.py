@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from toothgraph.mesh.frame import TEETH_NEEDED
 from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN_JAW
 from toothgraph.report.table import ToothRow
 
-FEW_TEETH = 4  # with fewer, a scan is hardly one of an arch
 UNSURE_SCAN = 0.7  # mean over the area of all teeth
 UNSURE_TOOTH = 0.5
 OTHER_JAW = 0.5  # of the jaw that was given; less, and the net would have said the other
@@ -28,7 +28,7 @@ def find_doubts(
         past_gap, inside_out, jaw, jaw_probability: of a :class:`toothgraph.inference.predict.Prediction`.
     """
     found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
-    if len(found) < FEW_TEETH:
+    if len(found) < TEETH_NEEDED:
         return [f"{len(found)} teeth found; does it show an arch, and is --unit right?"]
     doubts = []
     if jaw_probability < OTHER_JAW:
