@@ -146,8 +146,10 @@ def label_efficiency(rows: list[Row]) -> str:
 
 `benchmarks/label_efficiency.py` fine-tunes the default net on a share of the labelled training patients, from random
 and from pre-trained weights, with the same number of steps, and scores the weights of the last step on the validation
-patients' original faces. Pre-training sees all training scans and no labels, but the scans are turned upright by their
-labels when they are read. "Pre-trained on more" saw synthetic arches besides (`toothgraph synth`), {also}.
+patients' original faces. Pre-training sees all training scans and no labels. (The scans are turned upright by their
+labels when they are read; of that nothing is left, since every view is then turned at random, uniformly over all
+rotations, and no rotation changes an embedding.) "Pre-trained on more" saw synthetic arches besides (`toothgraph
+synth`), {also}.
 
 `miou` is the mean over seeds, smallest and largest in brackets. The gain, in points, is paired by patient and of the
 seeds that both sides have, so it need not be the difference of the means beside it. Its 95 % interval is a bootstrap
