@@ -13,6 +13,7 @@ from toothgraph.errors import MeshError
 from toothgraph.mesh import vtk_files
 from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.palette import load_palette
 from toothgraph.mesh.read import read_mesh
 from toothgraph.mesh.vtk_files import read_vtk, write_vtk
 
@@ -90,8 +91,6 @@ def test_colours_are_labels_with_a_palette(arch: Mesh, tmp_path: Path) -> None:
     file = write(tmp_path / "x_upper.vtp", polydata(arch, {"Color": red}), "binary")
     palette = tmp_path / "p.json"
     palette.write_text('{"p": {"background": [255, 255, 255], "upper": {"11": [255, 0, 0]}, "lower": {}}}')
-    from toothgraph.mesh.palette import load_palette
-
     labels = read_scan(file, palette=load_palette(f"{palette}:p")).labels
     assert np.array_equal(labels == 11, arch.labels == 11) and set(labels) == {0, 11}
 

@@ -19,8 +19,8 @@ from toothgraph.mesh.palette import Palette
 from toothgraph.mesh.stored import Stored
 from toothgraph.mesh.vote import majority
 
-STRANGE = 0.6  # of all that is no gingiva; where more is no tooth, the palette or the numbering is another one
 _log = logging.getLogger("toothgraph")
+_STRANGE = 0.6  # of all that is no gingiva; where more is no tooth, the palette or the numbering is another one
 _ARRAY_NAMES = ("fdi", "label", "labels", "universalid")
 _CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
@@ -49,6 +49,11 @@ def _column(mesh: Mesh, numbers: np.ndarray, per_vertex: bool) -> LabelColumn:
         row = np.broadcast_to(np.arange(len(polygons))[:, None], polygons.shape)[corner]
         of_polygons = majority(row, numbers[polygons[corner]], None, len(polygons))
     return LabelColumn(numbers, per_vertex, faces_from_original(mesh, of_polygons))
+
+
+def mostly_strange(strange: int, teeth: int) -> bool:
+    """Whether so much is neither gingiva nor a tooth that it is no slip here and there."""
+    return strange > _STRANGE * (strange + teeth)
 
 
 def find_column(
@@ -144,7 +149,7 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> LabelColumn |
     strange = int((labels == UNKNOWN).sum())
     of_any = np.maximum(of_jaw[UPPER], of_jaw[LOWER])  # colours of the other jaw are the palette's too
     none, teeth = int((of_any == UNKNOWN).sum()), int((of_any > 0).sum())
-    if none > STRANGE * (none + teeth):
+    if mostly_strange(none, teeth):
         _log.warning(
             "%s: %d of %d %s colours are none of palette %s, and %d its teeth: it counts as not labelled; is it the "
             "palette of these scans?", mesh.scan_id, none, len(rgb), where, palette.name, teeth,

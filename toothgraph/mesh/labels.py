@@ -12,7 +12,7 @@ from toothgraph.choices import NUMBERINGS
 from toothgraph.errors import LabelError
 from toothgraph.mesh.encodings import to_fdi
 from toothgraph.mesh.formats import read_stored
-from toothgraph.mesh.label_columns import STRANGE, find_column
+from toothgraph.mesh.label_columns import find_column, mostly_strange
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.molars import molars_as_premolars
 from toothgraph.mesh.numbering import (
@@ -130,7 +130,7 @@ def _labels(
     strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())
     tooth = (is_permanent(fdi) & (fdi > 0)) | _is_milk(fdi)
     none = int((~tooth & (labels != 0) & (labels != UNKNOWN)).sum())
-    if none > STRANGE * (none + tooth.sum()):
+    if mostly_strange(none, int(tooth.sum())):
         raise LabelError(
             f"{source}: {none} of {len(labels)} faces carry labels that are no {numbering} numbers; is it the "
             "numbering of these scans (--numbering)?"
