@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from toothgraph.inference.numbering import NO_TOOTH, SAME_TOOTH, along_arch, assign, number_teeth
+from toothgraph.inference.numbering import NO_TOOTH, SAME_TOOTH, SPECK, along_arch, assign, number_teeth
 from toothgraph.mesh.frame import ALONG, turned
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.synthetic import synthetic_arch
@@ -120,6 +120,32 @@ def test_specks_go_to_what_surrounds_them(arch: Mesh) -> None:
     gum = int(np.argmin(arch.centroids[:, 1]))
     wrong[inside], wrong[gum] = 14, 7
     np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth)), truth)
+
+
+def test_a_speck_within_a_speck_goes_to_what_surrounds_both() -> None:
+    arch = synthetic_arch(3, jaw=0, faces=6000)
+    truth = places(arch)
+    own = np.flatnonzero(truth == 3)
+    distance = np.linalg.norm(arch.centroids[own] - arch.centroids[own[arch.centroids[own, 1].argmax()]], axis=1)
+    near = own[np.argsort(distance)[:12]]
+    wrong = truth.copy()
+    wrong[near], wrong[near[0]] = 0, 14
+    assert arch.areas[near].sum() < SPECK
+    np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth)), truth)
+
+
+def test_scraps_that_float_beside_the_teeth_take_no_number() -> None:
+    """Three faces behind the last tooth, taken for it: a whole side once moved up by one for their sake."""
+    arch = synthetic_arch(3, jaw=0, faces=6000)
+    behind = arch.centroids[arch.labels == 27].mean(axis=0) + np.array([4.0, 1.0, -6.0])
+    scrap = np.array([[0, 0, 0], [0.5, 0, 0], [0, 0, 0.5], [0.5, 0.2, 0.5], [0, 0.2, 1.0]]) + behind
+    faces = np.array([[0, 1, 2], [1, 3, 2], [2, 3, 4]]) + len(arch.vertices)
+    mesh = Mesh(np.concatenate([arch.vertices, scrap]), np.concatenate([arch.faces, faces]))
+    truth = np.concatenate([places(arch), [0, 0, 0]])
+    taken = np.concatenate([places(arch), [15, 15, 15]])
+    prob = sure_of(taken)
+    prob[-3:, 16] += 0.1
+    np.testing.assert_array_equal(number_teeth(mesh, taken, prob), truth)
 
 
 def test_what_fits_nowhere_is_gingiva(arch: Mesh) -> None:

@@ -50,6 +50,15 @@ def test_neighbours_under_one_number_are_parted(fine: Mesh, first: int) -> None:
     assert same_parts(found, truth) > 0.998
 
 
+def test_a_new_tooth_gets_no_number_that_the_gingiva_has(fine: Mesh) -> None:
+    piece, teeth = pieces(fine, np.where(fine.labels == 15, 16, fine.labels))
+    last = int(piece.max())  # counted the other way round, so that the gingiva comes after the teeth
+    found = separate(fine, last - piece, last - teeth, np.zeros((len(piece), 16)))
+    gum = fine.labels == 0
+    assert len(np.unique(found)) == len(np.unique(piece)) + 1
+    assert not set(found[gum]) & set(found[~gum])
+
+
 def test_three_in_a_row_however_they_lie(fine: Mesh) -> None:
     turn = turned(fine, Rotation.random(random_state=1).as_matrix())
     labels = np.where(np.isin(fine.labels, (25, 26, 27)), 26, fine.labels)

@@ -72,7 +72,11 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
 def dissolve(
     piece: np.ndarray, label: np.ndarray, area: np.ndarray, source: np.ndarray, target: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give specks, of teeth or of gingiva between teeth, to the neighbouring piece they share most edges with."""
+    """Give specks, of teeth or of gingiva between teeth, to the neighbouring piece they share most edges with.
+
+    Those next to a large piece first, then those next to these. What floats beside the scan, with no large piece
+    around, is gingiva: of 214 such scraps in 3D-IOSSeg, one is labelled a tooth.
+    """
     across = piece[source] != piece[target]
     neighbours = nx.Graph()
     pairs, shared = np.unique(np.stack([piece[source[across]], piece[target[across]]]), axis=1, return_counts=True)
@@ -80,15 +84,21 @@ def dissolve(
     size = np.bincount(piece, weights=area)
     of_piece = np.zeros(len(size), dtype=label.dtype)
     of_piece[piece] = label
-    into = np.arange(len(size))
-    for speck in np.argsort(size):
-        if size[speck] >= SPECK:
+    into = {large: large for large in np.flatnonzero(size >= SPECK).tolist()}
+    specks = set(range(len(size))) - into.keys()
+    while specks:
+        beside = {
+            speck: [(edge["weight"], other) for other, edge in neighbours.adj.get(speck, {}).items() if other in into]
+            for speck in specks
+        }
+        reached = {speck: into[max(around)[1]] for speck, around in beside.items() if around}
+        if not reached:
             break
-        around = neighbours[speck].items() if speck in neighbours else ()
-        around = [(edge["weight"], other) for other, edge in around if size[other] >= SPECK]
-        if around:
-            into[speck] = max(around)[1]
-    return into[piece], of_piece[into[piece]]
+        into |= reached
+        specks -= reached.keys()
+    of_piece[list(specks)] = 0
+    piece = np.array([into.get(number, number) for number in range(len(size))])[piece]
+    return piece, of_piece[piece]
 
 
 def along_arch(mesh: Mesh, place: np.ndarray, middles: np.ndarray, given: np.ndarray) -> np.ndarray:

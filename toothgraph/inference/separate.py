@@ -41,7 +41,8 @@ def separate(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray, log_prob: np.ndar
     coarse = decimated.mesh
     assert coarse.labels is not None
     onto = csr_matrix((part.areas, (decimated.face_map, np.arange(len(tooth)))), (len(coarse.faces), len(tooth)))
-    found = join(coarse, cut_apart(coarse, coarse.labels), onto @ log_prob[tooth])
+    parted = cut_apart(coarse, coarse.labels, int(piece.max()) + 1)
+    found = join(coarse, parted, onto @ log_prob[tooth])
     out = piece.copy()
     for number in teeth:  # those that stay whole keep their borders to the face
         inside = coarse.labels == number
@@ -55,10 +56,9 @@ def separate(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray, log_prob: np.ndar
     return out
 
 
-def cut_apart(mesh: Mesh, piece: np.ndarray) -> np.ndarray:
-    """Part the pieces [F] that a narrow cut parts."""
+def cut_apart(mesh: Mesh, piece: np.ndarray, new: int) -> np.ndarray:
+    """Part the pieces [F] that a narrow cut parts; new ones are numbered from ``new`` on."""
     piece = piece.copy()
-    new = int(piece.max(initial=0)) + 1
     waiting = np.unique(piece).tolist()
     while waiting:
         number = waiting.pop()
