@@ -257,6 +257,42 @@ trained on both cannot know which a scan wants, and scores on such scans tell mo
 """
 
 
+def tooth_cuts(content: dict[str, Any]) -> str:
+    """The section on where one tooth ends."""
+    limits = content["limits"]
+    shares = ("large", "bulky", "narrow", "less narrow", "parted")
+    lines = [
+        [what, str(content[what]["count"]), *(f"{100 * content[what][share]:.1f} %" for share in shares)]
+        for what in ("one tooth", "two neighbours")
+    ]
+    heads = [
+        "what bears one number",
+        "count",
+        f"{limits['large']} times as large or more",
+        f"more than {limits['bulky']} times",
+        f"cut of {limits['narrow']} or less",
+        f"of {limits['less narrow']} or less",
+        "parted",
+    ]
+    areas = [[jaw, *(f"{area:.0f}" for area in of.values())] for jaw, of in content["areas"].items()]
+    return f"""## Where one tooth ends
+
+Two teeth that touch may get one number from a net. They are parted by the narrowest cut (the length of the border,
+less in folds, over the root of the area on its smaller side), if together they are large for one tooth of that number
+in this mouth: a narrow cut of what is large, a less narrow one of what is very large. `benchmarks/tooth_cuts.py` takes
+the labels of the {content["scans"]} scans of the training patients, tooth by tooth, and every two neighbours as if they
+bore one number:
+
+{table(heads, lines)}
+
+The usual areas, medians in mm²:
+
+{table(["jaw", *map(str, range(1, 9))], areas)}
+
+{facts_line(content["facts"])}
+"""
+
+
 def scans_section() -> str:
     """The section on what everything is measured on."""
     iosseg = (
@@ -312,8 +348,7 @@ Tried by hand or in single runs, so no table; each can be tried again.
 What is left, from pictures of the worst scans: numbers, not borders. `078_U` is labelled as lacking its canines, while
 the teeth that stand there have a canine's shape and size; `labelled-upper` and `labelled-lower` are labelled by
 counting, with one premolar and three molars a side, and a net that tells molars from premolars is scored as wrong
-there; two premolars that touch are taken for one (`labelled-missing-12-26-upper`); teeth that are about to come through
-(`01A6HAN6_upper`) are missed.
+there; teeth that are about to come through (`01A6HAN6_upper`) are missed.
 """
 
 
@@ -328,6 +363,7 @@ def results_page() -> str:
         ablation(read_rows(ABLATION)),
         default_weights(read_result("default_weights")),
         prediction_steps(read_result("prediction_steps")),
+        tooth_cuts(read_result("tooth_cuts")),
         tooth_sizes(read_result("tooth_sizes")),
         synthetic_weights(read_result("synthetic_weights")),
         WHAT_DID_NOT_HELP,

@@ -62,9 +62,9 @@ def test_pieces_that_touch_may_be_one_tooth() -> None:
 
 def test_right_numbers_stay(arch: Mesh) -> None:
     place = places(arch)
-    np.testing.assert_array_equal(number_teeth(arch, place, sure_of(place)), place)
+    np.testing.assert_array_equal(number_teeth(arch, place, sure_of(place), jaw=0), place)
     turn = turned(arch, Rotation.random(random_state=0).as_matrix())
-    np.testing.assert_array_equal(number_teeth(turn, place, sure_of(place)), place)
+    np.testing.assert_array_equal(number_teeth(turn, place, sure_of(place), jaw=0), place)
 
 
 @pytest.mark.parametrize("missing", [(), (5,), (12, 6), (1, 2)])
@@ -77,7 +77,7 @@ def test_a_number_given_twice_is_put_right(missing: tuple[int, ...]) -> None:
     prob = sure_of(truth, 0.6)
     prob[truth == 11] = sure_of(np.full((truth == 11).sum(), 9), 0.5)
     prob[truth == 11, 11] = 0.4
-    found = number_teeth(mesh, wrong, prob)
+    found = number_teeth(mesh, wrong, prob, jaw=0)
     assert (found == truth).mean() > 0.99
     assert not set(found) & set(missing)
 
@@ -91,7 +91,7 @@ def test_wisdom_teeth_keep_their_numbers() -> None:
     last = truth == 8
     prob[last] = sure_of(np.full(last.sum(), 7), 0.6)
     prob[last, 8] = 0.35
-    assert (number_teeth(mesh, np.where(last, 7, truth), prob) == truth).mean() > 0.999
+    assert (number_teeth(mesh, np.where(last, 7, truth), prob, jaw=0) == truth).mean() > 0.999
 
 
 def test_crowded_teeth_may_stand_behind_each_other() -> None:
@@ -110,7 +110,7 @@ def test_crowded_teeth_may_stand_behind_each_other() -> None:
     middles = np.stack([crowded.centroids[truth == number].mean(axis=0) for number in (2, 3)])
     angle = along_arch(crowded, truth, middles, np.array([2, 3]))
     assert angle[0] < angle[1]  # 13 comes before 12 along the arch: here it is the other way round
-    np.testing.assert_array_equal(number_teeth(crowded, truth, sure_of(truth)), truth)
+    np.testing.assert_array_equal(number_teeth(crowded, truth, sure_of(truth), jaw=0), truth)
 
 
 def test_specks_go_to_what_surrounds_them(arch: Mesh) -> None:
@@ -119,7 +119,7 @@ def test_specks_go_to_what_surrounds_them(arch: Mesh) -> None:
     inside = int(np.argmax(np.where(truth == 3, arch.centroids[:, 1], -np.inf)))
     gum = int(np.argmin(arch.centroids[:, 1]))
     wrong[inside], wrong[gum] = 14, 7
-    np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth)), truth)
+    np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth), jaw=0), truth)
 
 
 def test_a_speck_within_a_speck_goes_to_what_surrounds_both() -> None:
@@ -131,7 +131,7 @@ def test_a_speck_within_a_speck_goes_to_what_surrounds_both() -> None:
     wrong = truth.copy()
     wrong[near], wrong[near[0]] = 0, 14
     assert arch.areas[near].sum() < SPECK
-    np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth)), truth)
+    np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth), jaw=0), truth)
 
 
 def test_scraps_that_float_beside_the_teeth_take_no_number() -> None:
@@ -145,7 +145,7 @@ def test_scraps_that_float_beside_the_teeth_take_no_number() -> None:
     taken = np.concatenate([places(arch), [15, 15, 15]])
     prob = sure_of(taken)
     prob[-3:, 16] += 0.1
-    np.testing.assert_array_equal(number_teeth(mesh, taken, prob), truth)
+    np.testing.assert_array_equal(number_teeth(mesh, taken, prob, jaw=0), truth)
 
 
 def test_what_fits_nowhere_is_gingiva(arch: Mesh) -> None:
@@ -162,13 +162,13 @@ def test_what_fits_nowhere_is_gingiva(arch: Mesh) -> None:
     prob = sure_of(truth, 0.95)
     prob[patch] = 0.01
     prob[patch, last], prob[patch, 0] = 0.5, 0.36
-    found = number_teeth(mesh, wrong, prob)
+    found = number_teeth(mesh, wrong, prob, jaw=0)
     assert (found[truth > 0] == truth[truth > 0]).all()
 
 
 def test_few_teeth_and_none(arch: Mesh) -> None:
     truth = places(arch)
     nothing = np.zeros_like(truth)
-    np.testing.assert_array_equal(number_teeth(arch, nothing, sure_of(nothing)), nothing)
+    np.testing.assert_array_equal(number_teeth(arch, nothing, sure_of(nothing), jaw=0), nothing)
     few = np.where(np.isin(truth, [2, 3]), truth, 0)
-    np.testing.assert_array_equal(number_teeth(arch, few, sure_of(few)), few)
+    np.testing.assert_array_equal(number_teeth(arch, few, sure_of(few), jaw=0), few)

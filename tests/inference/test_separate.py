@@ -8,10 +8,11 @@ from scipy.spatial.transform import Rotation
 
 from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.inference.refine import Borders
-from toothgraph.inference.separate import narrowest_cut, separate, sweep
+from toothgraph.inference.separate import BULKY, LARGE, NARROW, SOLID, narrowest_cut, separate, sweep, widest_cut
 from toothgraph.mesh.frame import turned
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.synthetic import synthetic_arch
+from toothgraph.mesh.tooth_sizes import usual_areas
 
 ORDER = [*range(17, 10, -1), *range(21, 28)]
 
@@ -29,7 +30,14 @@ def pieces(mesh: Mesh, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def parted(mesh: Mesh, labels: np.ndarray, log_prob: np.ndarray | None = None) -> np.ndarray:
     """What the folds alone say, if there are no probabilities."""
     piece, teeth = pieces(mesh, labels)
-    return separate(mesh, piece, teeth, np.zeros((len(piece), 16)) if log_prob is None else log_prob)
+    nothing = np.zeros((len(piece), 16))
+    return separate(mesh, piece, teeth, usual(mesh, labels, teeth, piece), nothing if log_prob is None else log_prob)
+
+
+def usual(mesh: Mesh, labels: np.ndarray, teeth: np.ndarray, piece: np.ndarray) -> np.ndarray:
+    number = labels[[np.argmax(piece == one) for one in teeth]]
+    area = np.bincount(piece, weights=mesh.areas)[teeth]
+    return usual_areas(number % 10, area, int(labels.max() // 30))
 
 
 def same_parts(a: np.ndarray, b: np.ndarray) -> float:
@@ -51,9 +59,11 @@ def test_neighbours_under_one_number_are_parted(fine: Mesh, first: int) -> None:
 
 
 def test_a_new_tooth_gets_no_number_that_the_gingiva_has(fine: Mesh) -> None:
-    piece, teeth = pieces(fine, np.where(fine.labels == 15, 16, fine.labels))
+    labels = np.where(fine.labels == 15, 16, fine.labels)
+    piece, teeth = pieces(fine, labels)
     last = int(piece.max())  # counted the other way round, so that the gingiva comes after the teeth
-    found = separate(fine, last - piece, last - teeth, np.zeros((len(piece), 16)))
+    nothing = np.zeros((len(piece), 16))
+    found = separate(fine, last - piece, last - teeth, usual(fine, labels, teeth, piece), nothing)
     gum = fine.labels == 0
     assert len(np.unique(found)) == len(np.unique(piece)) + 1
     assert not set(found[gum]) & set(found[~gum])
@@ -136,4 +146,43 @@ def test_a_tooth_of_one_or_two_faces_is_not_cut() -> None:
     for mesh in (two, two.part(np.array([0]))):
         width, side = narrowest_cut(mesh)
         assert width == np.inf and not side.any()
-    np.testing.assert_array_equal(separate(two, np.array([0, 1]), np.array([0, 1]), np.zeros((2, 16))), [0, 0])
+    np.testing.assert_array_equal(
+        separate(two, np.arange(2), np.arange(2), np.full(2, 100.0), np.zeros((2, 16))), [0, 0]
+    )
+
+
+def test_the_larger_a_piece_the_wider_a_cut_may_be() -> None:
+    assert widest_cut(LARGE - 0.01) == 0.0
+    assert widest_cut(LARGE + 0.01) == NARROW < widest_cut(BULKY + 0.01) == SOLID
+
+
+def test_a_tooth_of_the_usual_size_is_not_cut_however_narrow_its_waist() -> None:
+    """Two plates that meet in a groove, as deep as between two teeth."""
+    x, z = np.meshgrid(np.linspace(-8, 8, 41), np.linspace(-4, 4, 21), indexing="ij")
+    plate = np.stack([x.ravel(), 6 * np.minimum(np.abs(x), 1).ravel(), z.ravel()], axis=1)
+    corner = (np.arange(40)[:, None] * 21 + np.arange(20)).reshape(-1, 1)
+    faces = np.concatenate([corner + np.array([0, 1, 21]), corner + np.array([1, 22, 21])])
+    mesh = Mesh(plate, faces)
+    piece, nothing = np.zeros(len(faces), dtype=np.int64), np.zeros((len(faces), 16))
+    for bulk, parts in ((1.0, 1), (2.0, 2)):
+        usual = np.array([mesh.areas.sum() / bulk])
+        assert len(np.unique(separate(mesh, piece, np.array([0]), usual, nothing))) == parts
+
+
+def test_crumbs_at_a_corner_do_not_hide_the_cut(fine: Mesh) -> None:
+    """A second part that shares no edge takes the second eigenvector for itself."""
+    two = fine.part(np.isin(fine.labels, (15, 16)))
+    width, side = narrowest_cut(two)
+    crumb = two.vertices[two.faces[0, 0]] + np.array([[0.1, 0, 0], [0, 0, 0.1]])
+    vertices = np.concatenate([two.vertices, crumb])
+    faces = np.concatenate([two.faces, [[two.faces[0, 0], len(two.vertices), len(two.vertices) + 1]]])
+    with_crumb = narrowest_cut(Mesh(vertices, faces))
+    assert with_crumb[0] == pytest.approx(width)
+    np.testing.assert_array_equal(with_crumb[1][:-1], side)
+
+
+def test_two_large_parts_without_a_common_edge_are_two_sides(fine: Mesh) -> None:
+    apart = fine.part(np.isin(fine.labels, (14, 16)))
+    width, side = narrowest_cut(apart)
+    assert width == 0.0
+    assert {tuple(np.unique(apart.labels[side])), tuple(np.unique(apart.labels[~side]))} == {(14,), (16,)}

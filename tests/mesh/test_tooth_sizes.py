@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.tooth_sizes import tooth_sizes
+from toothgraph.mesh.tooth_sizes import CROWN_AREA, tooth_sizes, usual_areas
 
 
 def boxes(sizes: list[tuple[float, float]], between: float = 0.5) -> tuple[Mesh, list[np.ndarray]]:
@@ -50,3 +50,13 @@ def test_a_stray_face_does_not_widen_a_tooth() -> None:
     up = np.array([0.0, 1.0, 0.0])
     with_stray = [np.append(teeth[0], len(mesh.faces)), teeth[1]]
     assert tooth_sizes(far, with_stray, up)[0] == pytest.approx(tooth_sizes(mesh, teeth, up)[0], rel=0.02)
+
+
+def test_usual_areas_follow_the_size_of_the_mouth() -> None:
+    place = np.array([3, 2, 1, 9, 10, 14])
+    usual = CROWN_AREA[1, [2, 1, 0, 0, 1, 5]]
+    area = 1.2 * usual
+    area[5] *= 1.9  # two teeth under one number say nothing of the others
+    np.testing.assert_allclose(usual_areas(place, area, 1), 1.2 * usual)
+    scraps = np.where(np.arange(6) < 3, 10.0, area)
+    np.testing.assert_allclose(usual_areas(place, scraps, 1), usual)  # three teeth are too few to tell by

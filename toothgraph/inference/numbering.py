@@ -9,7 +9,7 @@ from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.inference.separate import separate
 from toothgraph.mesh.frame import ALONG, place_of, rotation_to_places
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.tooth_sizes import WHOLE
+from toothgraph.mesh.tooth_sizes import WHOLE, usual_areas
 
 SPECK = 6.0  # mm²; a smaller piece belongs to what surrounds it
 LEAST = 1e-3  # a tooth is never surer than this that it is not another
@@ -19,7 +19,7 @@ BEHIND = -10.0  # mm, the middle of the arch the angles are about
 CLOSE = 10.0  # degrees along the arch within which two crowded teeth may stand in either order
 
 
-def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
+def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int) -> np.ndarray:
     """Give every tooth one number, none twice, in order along the arch.
 
     Teeth are the connected pieces of one label, parted and joined by the folds of the surface
@@ -31,6 +31,7 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
         mesh: F faces.
         place: [F] 0 gingiva, 1 … 16.
         prob: [F, 17] probabilities of the places.
+        jaw: 0 upper, 1 lower; says how large a tooth usually is.
 
     Returns:
         [F] places.
@@ -43,7 +44,9 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
     if len(teeth) == 0:
         return place
     log_prob = np.log(np.maximum(prob, LEAST))
-    piece = separate(mesh, piece, teeth, log_prob[:, 1:])
+    label = place[[np.argmax(piece == number) for number in teeth]]
+    usual = usual_areas(label, np.bincount(piece, weights=mesh.areas)[teeth], jaw)
+    piece = separate(mesh, piece, teeth, usual, log_prob[:, 1:])
     teeth = np.unique(piece[place > 0])
     faces = [np.flatnonzero(piece == number) for number in teeth]
     weight = np.maximum(mesh.areas, 1e-12)

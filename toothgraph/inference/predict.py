@@ -123,7 +123,7 @@ def _predict(
     """What :func:`predict_mesh` does with faces wound as they are."""
     prob, jaw, share = probabilities(net, mesh, jaw, tessellations, orient, focus)
     place = refine(mesh, prob) if refined else prob.argmax(axis=1)
-    counted = number_teeth(mesh, place, prob) if numbered else place
+    counted = number_teeth(mesh, place, prob, jaw) if numbered else place
     place = past_closed_gaps(mesh, counted) if numbered else counted
     labels = class_to_fdi(classes_of_jaw(jaw)[place])
     return Prediction(labels, prob, jaw, share, tuple(np.unique(labels[place != counted]).tolist()))

@@ -6,15 +6,19 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import eigsh
 
+from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.inference.carry import carry_up
 from toothgraph.inference.refine import Borders, borders
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 
-LARGE = 150.0  # mm²; a smaller piece is one tooth at most
+# Areas as shares of what the tooth's number and the size of the mouth's other teeth let expect: 95 of 100 teeth have
+# less than LARGE, 99 less than BULKY, 99 of 100 pairs of neighbours have more (benchmarks/tooth_cuts.py).
+LARGE, BULKY = 1.2, 1.4
 HALF = 0.2  # least share of the area on either side of a cut
-# Length of a border, discounted in folds, over the square root of the smaller area beside it. Of 48 scans, the best cut
-# through one of 674 teeth takes 0.23 or more, half of them 0.6; that between neighbours 0.2 or less in 96 of 100 pairs.
+# Length of a border, discounted in folds, over the square root of the smaller area beside it. Of 96 scans, the best cut
+# through one of 1330 teeth takes 0.22 or more, half of them MEDIAN; that between neighbours 0.2 or less in 96 of 100
+# pairs (benchmarks/tooth_sizes.py).
 NARROW = 0.2  # where a cut is no wider, two teeth meet
 WIDE, SOLID = 0.45, 0.3  # a border that is no fold, and what the best cut through one tooth takes
 # Nats that one number for two pieces may cost. Of the pieces without a fold between them in 24 scans that five nets had
@@ -23,13 +27,14 @@ DOUBT = 1.5
 FACE = 0.2  # mm²; on finer faces the bend of a fold would be spread over many edges
 
 
-def separate(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray, log_prob: np.ndarray) -> np.ndarray:
+def separate(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray, usual: np.ndarray, log_prob: np.ndarray) -> np.ndarray:
     """Part the pieces that are two teeth or more, and join those that are one, however they are labelled.
 
     Args:
         mesh: F faces.
         piece: [F] number of the connected piece each face belongs to.
-        teeth: the numbers of those that are teeth.
+        teeth: [T] the numbers of those that are teeth.
+        usual: [T] mm², how large each would be by its label; a piece not much larger stays one.
         log_prob: [F, 16] log-probabilities of the places 1 … 16; where they tell two teeth apart, these stay two.
 
     Returns:
@@ -41,7 +46,8 @@ def separate(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray, log_prob: np.ndar
     coarse = decimated.mesh
     assert coarse.labels is not None
     onto = csr_matrix((part.areas, (decimated.face_map, np.arange(len(tooth)))), (len(coarse.faces), len(tooth)))
-    parted = cut_apart(coarse, coarse.labels, int(piece.max()) + 1)
+    sizes = dict(zip(teeth.tolist(), usual.tolist(), strict=True))
+    parted = cut_apart(coarse, coarse.labels, sizes, int(piece.max()) + 1)
     found = join(coarse, parted, onto @ log_prob[tooth])
     out = piece.copy()
     for number in teeth:  # those that stay whole keep their borders to the face
@@ -56,21 +62,33 @@ def separate(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray, log_prob: np.ndar
     return out
 
 
-def cut_apart(mesh: Mesh, piece: np.ndarray, new: int) -> np.ndarray:
-    """Part the pieces [F] that a narrow cut parts; new ones are numbered from ``new`` on."""
-    piece = piece.copy()
+def cut_apart(mesh: Mesh, piece: np.ndarray, usual: dict[int, float], new: int) -> np.ndarray:
+    """Part the pieces [F] that a narrow cut parts, and the bulky ones that a less narrow one does.
+
+    ``usual`` is the area in mm² that each piece would have by its label; new pieces are numbered from ``new`` on.
+    """
+    piece, usual = piece.copy(), usual.copy()
     waiting = np.unique(piece).tolist()
     while waiting:
         number = waiting.pop()
         own = np.flatnonzero(piece == number)
-        if mesh.areas[own].sum() < LARGE:
+        widest = widest_cut(mesh.areas[own].sum() / usual[number])
+        if widest == 0:
             continue
         width, side = narrowest_cut(mesh.part(own))
-        if width <= NARROW:
+        if width <= widest:
             piece[own[side]] = new
+            usual[new] = usual[number]
             waiting += [number, new]
             new += 1
     return piece
+
+
+def widest_cut(bulk: float) -> float:
+    """The width of a cut up to which a piece, so many times as large as usual, is two teeth; 0 for none."""
+    if bulk < LARGE:
+        return 0.0
+    return SOLID if bulk > BULKY else NARROW
 
 
 def join(mesh: Mesh, piece: np.ndarray, evidence: np.ndarray) -> np.ndarray:
@@ -122,10 +140,21 @@ def narrowest_cut(part: Mesh) -> tuple[float, np.ndarray]:
 
     The second eigenvector of the Laplacian of the face graph, whose links weigh what a border along them costs,
     orders the faces; of all cuts in this order the narrowest for its smaller side is taken (after Shi and Malik,
-    PAMI 2000). Of fewer than three faces none is cut.
+    PAMI 2000). Of fewer than three faces none is cut. What hangs on at a corner only (a surface that is no manifold has
+    such crumbs) is left to the other side; of two large parts without a common edge, each is a side.
     """
     if len(part.faces) < 3:
         return np.inf, np.zeros(len(part.faces), dtype=bool)
+    connected = label_pieces(np.zeros(len(part.faces), dtype=np.int64), face_adjacency(part.faces))
+    area = np.bincount(connected, weights=part.areas)
+    largest = connected == area.argmax()
+    if len(area) > 1:
+        if area.max() < (1 - HALF) * area.sum():
+            return 0.0, largest
+        width, inside = narrowest_cut(part.part(largest))
+        side = np.zeros(len(largest), dtype=bool)
+        side[largest] = inside
+        return width, side
     order, cost, smaller = sweep(part.areas, borders(part))
     width = np.where(smaller > HALF * part.areas.sum(), cost / np.sqrt(np.maximum(smaller, 1e-12)), np.inf)
     best = int(width.argmin())

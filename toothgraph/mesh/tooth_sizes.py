@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toothgraph.mesh.frame import ALONG, rotation_to_places
+from toothgraph.mesh.frame import ALONG, TEETH_NEEDED, rotation_to_places
 from toothgraph.mesh.mesh import Mesh
 
 WHOLE = 30.0  # mm²; what is smaller may be part of a tooth
+# mm², the surface labelled as a tooth 1 … 8 of the upper and of the lower jaw: medians of the training patients of
+# 3D-IOSSeg (benchmarks/tooth_cuts.py).
+CROWN_AREA = np.array([[157, 112, 130, 148, 132, 212, 178, 114], [89, 99, 122, 124, 127, 210, 178, 101]], dtype=float)
 SHARE = 0.02  # of the vertices at either end that an extent leaves out: a stray face does not widen a tooth
 
 
@@ -37,6 +40,22 @@ def tooth_sizes(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) 
         if up is not None:
             sizes[tooth, 1] = _extent(corners @ np.cross(along, up))
     return sizes
+
+
+def usual_areas(place: np.ndarray, area: np.ndarray, jaw: int) -> np.ndarray:
+    """The area that teeth usually have, in a mouth whose teeth are as large as these.
+
+    Args:
+        place: [T] 1 … 16.
+        area: [T] mm²; those of at least ``WHOLE`` say how large this mouth's teeth are, if there are four or more.
+        jaw: 0 upper, 1 lower.
+
+    Returns:
+        [T] mm².
+    """
+    usual = CROWN_AREA[jaw, (place - 1) % 8]
+    share = (area / usual)[area >= WHOLE]
+    return usual * np.median(share) if len(share) >= TEETH_NEEDED else usual
 
 
 def sizes_by_place(mesh: Mesh, place: np.ndarray) -> dict[int, np.ndarray]:
