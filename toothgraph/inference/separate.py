@@ -148,17 +148,15 @@ def narrowest_cut(part: Mesh) -> tuple[float, np.ndarray]:
     connected = label_pieces(np.zeros(len(part.faces), dtype=np.int64), face_adjacency(part.faces))
     area = np.bincount(connected, weights=part.areas)
     largest = connected == area.argmax()
-    if len(area) > 1:
-        if area.max() < (1 - HALF) * area.sum():
-            return 0.0, largest
-        width, inside = narrowest_cut(part.part(largest))
-        side = np.zeros(len(largest), dtype=bool)
-        side[largest] = inside
-        return width, side
+    if area.max() < (1 - HALF) * area.sum():
+        return 0.0, largest
+    side = np.zeros(len(largest), dtype=bool)
+    if not largest.all():
+        within, side[largest] = narrowest_cut(part.part(largest))
+        return within, side
     order, cost, smaller = sweep(part.areas, borders(part))
     width = np.where(smaller > HALF * part.areas.sum(), cost / np.sqrt(np.maximum(smaller, 1e-12)), np.inf)
     best = int(width.argmin())
-    side = np.zeros(len(part.faces), dtype=bool)
     side[order[: best + 1]] = True
     return float(width[best]), side
 
