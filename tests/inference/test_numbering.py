@@ -44,7 +44,7 @@ def test_assign_against_all_assignments() -> None:
     rng = np.random.default_rng(0)
     for _ in range(4):
         likely = np.log(rng.dirichlet(np.full(17, 0.3), size=4).clip(1e-3))
-        total, place = assign(likely, NONE[:3])
+        total, place = assign(likely, NONE[:3], np.ones(4))
         assert total == pytest.approx(written_out(likely))
         given = place[place > 0]
         assert (np.diff(np.argsort(np.argsort(ALONG))[given - 1]) != 0).all()
@@ -54,10 +54,19 @@ def test_assign_against_all_assignments() -> None:
 
 def test_pieces_that_touch_may_be_one_tooth() -> None:
     likely = np.log(sure_of(np.array([3, 3, 2])).clip(1e-3))
-    apart, _ = assign(likely, NONE[:2])
-    joined, place = assign(likely, np.array([True, False]))
+    apart, _ = assign(likely, NONE[:2], np.ones(3))
+    joined, place = assign(likely, np.array([True, False]), np.ones(3))
     assert place.tolist() == [3, 3, 2]
     assert joined == pytest.approx(3 * np.log(0.9) - SAME_TOOTH) and joined > apart
+
+
+def test_what_counts_for_less_gives_way() -> None:
+    likely = np.log(sure_of(np.array([7, 7])).clip(1e-3))
+    _, place = assign(likely, NONE[:1], np.ones(2))
+    assert place.tolist() == [8, 7]
+    for small in (0, 1):
+        counts = np.where(np.arange(2) == small, 0.2, 1.0)
+        assert assign(likely, NONE[:1], counts)[1][1 - small] == 7
 
 
 def test_right_numbers_stay(arch: Mesh) -> None:
@@ -146,6 +155,37 @@ def test_scraps_that_float_beside_the_teeth_take_no_number() -> None:
     prob = sure_of(taken)
     prob[-3:, 16] += 0.1
     np.testing.assert_array_equal(number_teeth(mesh, taken, prob, jaw=0), truth)
+
+
+@pytest.mark.parametrize("tooth", [6, 7, 13, 9])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_band_through_a_crown_makes_no_second_tooth(tooth: int, there: bool) -> None:
+    """Labelled gingiva, or not scanned at all: the halves share no edge, and once the teeth behind moved up by one."""
+    mesh = synthetic_arch(0, jaw=0, faces=16_000)
+    place = places(mesh)
+    own = place == tooth
+    middle = mesh.centroids[own].mean(axis=0)
+    along = mesh.centroids[place == tooth - 1].mean(axis=0) - middle if tooth > 9 else np.array([1.0, 0.0, 0.0])
+    band = own & (np.abs((mesh.centroids - middle) @ (along / np.linalg.norm(along))) < 0.5)
+    shown, taken = (mesh, np.where(band, 0, place)) if there else (mesh.part(~band), place[~band])
+    found = number_teeth(shown, taken, sure_of(taken, 0.98), jaw=0)
+    assert (found == taken).mean() > 0.999
+
+
+def test_a_patch_of_gum_moves_no_tooth() -> None:
+    arch = synthetic_arch(3, jaw=0, faces=16_000)
+    truth = places(arch)
+    assert set(truth) == set(range(16)) - {8}
+    gum = np.flatnonzero(truth == 0)
+    molar = arch.centroids[truth == 7].mean(axis=0)
+    beside = gum[np.argmin(np.linalg.norm(arch.centroids[gum] - molar - np.array([5.0, -12.0, 0.0]), axis=1))]
+    near = gum[np.argsort(np.linalg.norm(arch.centroids[gum] - arch.centroids[beside], axis=1))]
+    patch = near[np.cumsum(arch.areas[near]) < 8.0]
+    taken = truth.copy()
+    taken[patch] = 7
+    found = number_teeth(arch, taken, sure_of(taken, 0.98), jaw=0)
+    whole = np.setdiff1d(np.arange(len(truth)), patch)
+    np.testing.assert_array_equal(found[whole], truth[whole])
 
 
 def test_what_fits_nowhere_is_gingiva(arch: Mesh) -> None:

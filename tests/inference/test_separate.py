@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +9,17 @@ from scipy.spatial.transform import Rotation
 
 from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.inference.refine import Borders
-from toothgraph.inference.separate import BULKY, LARGE, NARROW, SOLID, narrowest_cut, separate, sweep, widest_cut
+from toothgraph.inference.separate import (
+    BULKY,
+    LARGE,
+    NARROW,
+    SOLID,
+    across_gaps,
+    narrowest_cut,
+    separate,
+    sweep,
+    widest_cut,
+)
 from toothgraph.mesh.frame import turned
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.synthetic import synthetic_arch
@@ -156,14 +167,18 @@ def test_the_larger_a_piece_the_wider_a_cut_may_be() -> None:
     assert widest_cut(LARGE + 0.01) == NARROW < widest_cut(BULKY + 0.01) == SOLID
 
 
+def plate(height: Callable[[np.ndarray], np.ndarray]) -> Mesh:
+    """34 × 8 mm in steps of 0.4 mm, bent along x."""
+    x, z = np.meshgrid(np.linspace(-17, 17, 86), np.linspace(-4, 4, 21), indexing="ij")
+    corner = (np.arange(85)[:, None] * 21 + np.arange(20)).reshape(-1, 1)
+    faces = np.concatenate([corner + np.array([0, 1, 21]), corner + np.array([1, 22, 21])])
+    return Mesh(np.stack([x.ravel(), height(x).ravel(), z.ravel()], axis=1), faces)
+
+
 def test_a_tooth_of_the_usual_size_is_not_cut_however_narrow_its_waist() -> None:
     """Two plates that meet in a groove, as deep as between two teeth."""
-    x, z = np.meshgrid(np.linspace(-8, 8, 41), np.linspace(-4, 4, 21), indexing="ij")
-    plate = np.stack([x.ravel(), 6 * np.minimum(np.abs(x), 1).ravel(), z.ravel()], axis=1)
-    corner = (np.arange(40)[:, None] * 21 + np.arange(20)).reshape(-1, 1)
-    faces = np.concatenate([corner + np.array([0, 1, 21]), corner + np.array([1, 22, 21])])
-    mesh = Mesh(plate, faces)
-    piece, nothing = np.zeros(len(faces), dtype=np.int64), np.zeros((len(faces), 16))
+    mesh = plate(lambda x: 6 * np.minimum(np.abs(x), 1))
+    piece, nothing = np.zeros(len(mesh.faces), dtype=np.int64), np.zeros((len(mesh.faces), 16))
     for bulk, parts in ((1.0, 1), (2.0, 2)):
         usual = np.array([mesh.areas.sum() / bulk])
         assert len(np.unique(separate(mesh, piece, np.array([0]), usual, nothing))) == parts
@@ -186,3 +201,23 @@ def test_two_large_parts_without_a_common_edge_are_two_sides(fine: Mesh) -> None
     width, side = narrowest_cut(apart)
     assert width == 0.0
     assert {tuple(np.unique(apart.labels[side])), tuple(np.unique(apart.labels[~side]))} == {(14,), (16,)}
+
+
+@pytest.mark.parametrize(
+    ("ends", "parts"),
+    [
+        ((-10, 0, 1, 11), 1),  # two halves of a molar
+        ((-10, 0, 3, 13), 2),  # too far apart
+        ((-12, 8, 9, 13), 2),  # a whole molar, and as much of a wisdom tooth as is out: together not too large for one
+        ((-16, -1, 0, 15), 2),  # too large for one
+    ],
+)
+def test_parts_of_one_tooth_share_no_edge(ends: tuple[int, int, int, int], parts: int) -> None:
+    mesh = plate(np.zeros_like)
+    x = mesh.centroids[:, 0]
+    place = np.where(((x > ends[0]) & (x < ends[1])) | ((x > ends[2]) & (x < ends[3])), 7, 0)
+    piece, teeth = pieces(mesh, place)
+    assert len(teeth) == 2
+    found = across_gaps(mesh, piece, place, jaw=0)
+    assert len(np.unique(found[place > 0])) == parts
+    np.testing.assert_array_equal(found[place == 0], piece[place == 0])

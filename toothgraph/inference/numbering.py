@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 
 from toothgraph.graph.adjacency import face_adjacency, label_pieces
-from toothgraph.inference.separate import separate
+from toothgraph.inference.separate import across_gaps, separate
 from toothgraph.mesh.frame import ALONG, place_of, rotation_to_places
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.tooth_sizes import WHOLE, usual_areas
@@ -25,7 +25,8 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int) -> n
     Teeth are the connected pieces of one label, parted and joined by the folds of the surface
     (:func:`toothgraph.inference.separate.separate`); specks go to what surrounds them. Each tooth has a mean
     log-probability for each of the 16 places; the numbers are the assignment with the largest sum that grows along the
-    arch. Gaps are free, so a missing tooth costs nothing. Two pieces that touch may be one tooth.
+    arch. Gaps are free, so a missing tooth costs nothing. Two pieces that touch may be one tooth. A piece too small for
+    a tooth counts for less, so that no whole tooth moves on for its sake.
 
     Args:
         mesh: F faces.
@@ -47,6 +48,7 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int) -> n
     label = place[[np.argmax(piece == number) for number in teeth]]
     usual = usual_areas(label, np.bincount(piece, weights=mesh.areas)[teeth], jaw)
     piece = separate(mesh, piece, teeth, usual, log_prob[:, 1:])
+    piece = across_gaps(mesh, piece, place, jaw)
     teeth = np.unique(piece[place > 0])
     faces = [np.flatnonzero(piece == number) for number in teeth]
     weight = np.maximum(mesh.areas, 1e-12)
@@ -57,14 +59,15 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int) -> n
     area = np.bincount(piece, weights=mesh.areas)
     part = across & (np.minimum(area[piece[source]], area[piece[target]]) < WHOLE)
     touching = set(zip(piece[source[part]].tolist(), piece[target[part]].tolist(), strict=True))
+    counts = np.minimum(area[teeth] / WHOLE, 1.0)
     order = np.argsort(angle)
-    found = assign(likely[order], touches(teeth[order], touching))
+    found = assign(likely[order], touches(teeth[order], touching), counts[order])
     for first in range(len(order) - 1):  # crowded teeth may stand behind each other
         pair = order[first : first + 2]
         if angle[pair[1]] - angle[pair[0]] < CLOSE:
             other = order.copy()
             other[first : first + 2] = pair[::-1]
-            swapped = assign(likely[other], touches(teeth[other], touching))
+            swapped = assign(likely[other], touches(teeth[other], touching), counts[other])
             if swapped[0] > found[0]:
                 order, found = other, swapped
     for tooth, number in zip(order, found[1], strict=True):
@@ -130,18 +133,19 @@ def touches(teeth: np.ndarray, touching: set[tuple[int, int]]) -> np.ndarray:
     )
 
 
-def assign(likely: np.ndarray, touch: np.ndarray) -> tuple[float, np.ndarray]:
+def assign(likely: np.ndarray, touch: np.ndarray, counts: np.ndarray) -> tuple[float, np.ndarray]:
     """The places that grow along the arch and have the largest sum of log-probabilities, by dynamic programming.
 
     Args:
         likely: [T, 17] log-probabilities of gingiva and the places 1 … 16, teeth in order along the arch.
         touch: [T - 1] whether a tooth touches the one before it, so that both may be one.
+        counts: [T] what the log-probabilities of a tooth, and the cost of taking it for gingiva, are multiplied by.
 
     Returns:
         The sum, and the place of each tooth [T]; 0 for what had better be gingiva.
     """
-    score = likely[:, ALONG]  # in order along the arch
-    none = likely[:, 0] - np.where(likely[:, 1:].max(axis=1) > likely[:, 0], NO_TOOTH, 0.0)
+    score = counts[:, None] * likely[:, ALONG]  # in order along the arch
+    none = counts * (likely[:, 0] - np.where(likely[:, 1:].max(axis=1) > likely[:, 0], NO_TOOTH, 0.0))
     # State k: the last place given so far, 0 for none yet, k for the k-th along the arch.
     best = np.full(17, -np.inf)
     best[0] = 0.0

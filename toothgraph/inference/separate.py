@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import combinations
+
 import numpy as np
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import eigsh
+from scipy.spatial import cKDTree
 
 from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.inference.carry import carry_up
 from toothgraph.inference.refine import Borders, borders
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.tooth_sizes import usual_areas
 
 # Areas as shares of what the tooth's number and the size of the mouth's other teeth let expect: 95 of 100 teeth have
 # less than LARGE, 99 less than BULKY, 99 of 100 pairs of neighbours have more (benchmarks/tooth_cuts.py).
@@ -24,6 +29,7 @@ WIDE, SOLID = 0.45, 0.3  # a border that is no fold, and what the best cut throu
 # Nats that one number for two pieces may cost. Of the pieces without a fold between them in 24 scans that five nets had
 # not seen, those of one tooth cost 0.1 to 1.2 (22 pairs), two incisors that stand close 1.8 to 6 (7 pairs).
 DOUBT = 1.5
+PART, GAP = 0.8, 2.0  # a share of the usual area that is no whole tooth yet, and mm between the parts of one
 FACE = 0.2  # mm²; on finer faces the bend of a fold would be spread over many edges
 
 
@@ -127,6 +133,44 @@ def join(mesh: Mesh, piece: np.ndarray, evidence: np.ndarray) -> np.ndarray:
         else:
             piece[union] = pair[0]
             apart = {other for other in apart if not set(other) & set(pair)}
+
+
+def across_gaps(mesh: Mesh, piece: np.ndarray, place: np.ndarray, jaw: int) -> np.ndarray:
+    """Join the parts of one tooth that share no edge: a hole, a seam or a band labelled gingiva runs through it.
+
+    They bear one label, lie close, none of them is as large as a tooth, and together they are not too large for one.
+
+    Args:
+        mesh: F faces.
+        piece: [F] numbers of pieces, each of one tooth at most.
+        place: [F] 0 gingiva, 1 … 16.
+        jaw: 0 upper, 1 lower.
+
+    Returns:
+        [F] numbers of pieces.
+    """
+    piece = piece.copy()
+    teeth = np.unique(piece[place > 0])
+    faces = {number: np.flatnonzero(piece == number) for number in teeth.tolist()}
+    label = np.array([np.bincount(place[own], mesh.areas[own]).argmax() for own in faces.values()], dtype=np.int64)
+    area = {number: mesh.areas[own].sum() for number, own in faces.items()}
+    usual = usual_areas(label, np.array([*area.values()]), jaw)
+    for (first, other), expected in same_label(teeth, label, usual):
+        if max(area[first], area[other]) > PART * expected or area[first] + area[other] > LARGE * expected:
+            continue
+        distance, _ = cKDTree(mesh.centroids[piece == first]).query(mesh.centroids[faces[other]])
+        if distance.min() < GAP:
+            piece[faces[other]] = first
+            area[first] += area[other]
+            area[other] = np.inf  # there no more
+    return piece
+
+
+def same_label(teeth: np.ndarray, label: np.ndarray, usual: np.ndarray) -> Iterator[tuple[tuple[int, int], float]]:
+    """The pairs of teeth [T] that bear one label [T], and the area usual [T] for it."""
+    for one, other in combinations(range(len(teeth)), 2):
+        if label[one] == label[other]:
+            yield (int(teeth[one]), int(teeth[other])), float(usual[one])
 
 
 def cost_of_one_number(pieces: list[np.ndarray], area: np.ndarray, evidence: np.ndarray) -> float:
