@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from toothgraph.mesh.frame import (
@@ -56,6 +57,23 @@ def test_too_few_teeth_fix_no_frame(arch: Mesh) -> None:
         some = arch.with_labels(np.where(np.isin(arch.labels, teeth[:count]), arch.labels, 0))
         assert (upright_rotation(some) is not None) == known
     assert rotation_to_places(np.zeros((0, 3)), np.zeros(0, dtype=int)) is None
+
+
+@pytest.mark.parametrize("inside_out", [False, True])
+@pytest.mark.parametrize(("jaw", "teeth"), [(0, (14, 15, 16, 17)), (1, (33, 34, 35, 36, 37))])
+def test_teeth_in_a_line_stand_upright_by_their_gum(jaw: int, teeth: tuple[int, ...], inside_out: bool) -> None:
+    """Once the turn about that line was noise, and a right scan was called inside out."""
+    for seed in range(4):
+        mesh = synthetic_arch(seed, jaw=jaw, faces=8000)
+        whole = upright_rotation(mesh)
+        distance, _ = cKDTree(mesh.centroids[np.isin(mesh.labels, teeth)]).query(mesh.centroids)
+        side = mesh.part(distance < 4)
+        side = side.with_labels(np.where(np.isin(side.labels, teeth), side.labels, 0))
+        side = side.inside_out() if inside_out else side
+        rotation = upright_rotation(side)
+        assert whole is not None and rotation is not None
+        assert rotation[1] @ whole[1] > np.cos(np.radians(25))
+        assert (outside_out(side, rotation) is not side) == inside_out
 
 
 def test_stray_faces_do_not_turn_it(arch: Mesh) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.inference.separate import across_gaps, separate
-from toothgraph.mesh.frame import ALONG, place_of, rotation_to_places
+from toothgraph.mesh.frame import ALONG, arch_rotation, place_of
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.tooth_sizes import WHOLE, usual_areas
 
@@ -116,7 +116,7 @@ def along_arch(mesh: Mesh, place: np.ndarray, middles: np.ndarray, given: np.nda
         middles: [T, 3] of the teeth.
         given: [T] the place of each.
     """
-    rotation = rotation_to_places(mesh.centroids, place)
+    rotation = arch_rotation(mesh, place)
     if rotation is None:  # too few teeth to say how the arch lies: their order stays as it is labelled
         return np.argsort(ALONG)[given - 1].astype(float) * 10
     tooth = place > 0

@@ -18,6 +18,7 @@ PLACES = np.array([[24.0, 4.0], [21.5, 10.0], [17.5, 15.0], [11.5, 18.5], [4.5, 
                    [-22.5, 28.0]])  # fmt: skip
 ALONG = np.array([*range(8, 0, -1), *range(9, 17)])  # positions 1 … 16 in order along the arch
 TEETH_NEEDED = 4  # fewer fix no frame, and are hardly an arch
+THIN = 5.0  # mm; middles of teeth that lie nearer to one line than this do not say how they are turned about it
 OPEN = 0.1  # a surface whose area vector is a smaller share of its area has no side that it is open to
 
 
@@ -28,15 +29,22 @@ def upright_rotation(mesh: Mesh) -> np.ndarray | None:
     """
     if mesh.labels is None:
         return None
-    return rotation_to_places(mesh.centroids, class_to_position(fdi_to_class(mesh.labels)))
+    return arch_rotation(mesh, class_to_position(fdi_to_class(mesh.labels)))
 
 
-def rotation_to_places(points: np.ndarray, place: np.ndarray) -> np.ndarray | None:
+def arch_rotation(mesh: Mesh, place: np.ndarray) -> np.ndarray | None:
+    """:func:`rotation_to_places` for a surface whose faces lie on the teeth ``place`` [F], 0 for gingiva."""
+    return rotation_to_places(mesh.centroids, place, _bite(mesh, place))
+
+
+def rotation_to_places(points: np.ndarray, place: np.ndarray, bite: np.ndarray | None = None) -> np.ndarray | None:
     """The rotation that best lays the middles of the teeth onto those of a mean arch (Kabsch, 1976).
 
     Args:
         points: [N, 3] on the surface, mm.
         place: [N] position of the tooth each lies on, 1 … 16; 0 for none.
+        bite: [3], the unit direction from the gingiva to the bite, if it is known. It counts where the teeth stand in a
+            line, as the premolars and molars of one side do, and would say little of the turn about it.
 
     Returns:
         [3, 3] for ``points @ rotation.T``, or None where there are fewer than four teeth.
@@ -46,11 +54,26 @@ def rotation_to_places(points: np.ndarray, place: np.ndarray) -> np.ndarray | No
         return None
     # The median, since stray faces far away may carry a tooth's number.
     middles = np.stack([np.median(points[place == number], axis=0) for number in teeth])
+    middles -= middles.mean(axis=0)
     wanted = place_of(np.array(teeth) - 1)
-    left, _, right = np.linalg.svd((wanted - wanted.mean(axis=0)).T @ (middles - middles.mean(axis=0)))
+    wanted -= wanted.mean(axis=0)
+    if bite is not None and np.linalg.svd(middles, compute_uv=False)[1] < THIN:
+        middles = np.concatenate([middles, 10 * np.outer([1, -1], bite)])  # as long as the line, about
+        wanted = np.concatenate([wanted, 10 * np.outer([1, -1], [0, 1, 0])])
+    left, _, right = np.linalg.svd(wanted.T @ middles)
     left[:, 2] *= np.sign(np.linalg.det(left @ right))  # a rotation, not a mirror image
     rotation: np.ndarray = left @ right
     return rotation
+
+
+def _bite(mesh: Mesh, place: np.ndarray) -> np.ndarray | None:
+    """The direction across the opening of a surface, from gingiva to teeth, however its faces are wound. [3]"""
+    vector, tooth = area_vector(mesh), place > 0
+    share = np.linalg.norm(vector)
+    if share < OPEN or tooth.all() or not tooth.any():
+        return None
+    towards = mesh.centroids[tooth].mean(axis=0) - mesh.centroids[~tooth].mean(axis=0)
+    return vector / share * np.sign(vector @ towards)
 
 
 def place_of(position: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from toothgraph.mesh.frame import ALONG, TEETH_NEEDED, rotation_to_places
+from toothgraph.mesh.frame import ALONG, TEETH_NEEDED, arch_rotation
 from toothgraph.mesh.mesh import Mesh
 
 WHOLE = 30.0  # mm²; what is smaller may be part of a tooth
@@ -70,7 +70,7 @@ def sizes_by_place(mesh: Mesh, place: np.ndarray) -> dict[int, np.ndarray]:
     """
     area = np.bincount(place, weights=mesh.areas, minlength=17)
     teeth = [number for number in ALONG.tolist() if area[number] >= WHOLE]
-    rotation = rotation_to_places(mesh.centroids, place)
+    rotation = arch_rotation(mesh, place)
     if rotation is None:
         return {}
     sizes = tooth_sizes(mesh, [np.flatnonzero(place == number) for number in teeth], rotation[1])
