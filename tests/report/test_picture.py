@@ -9,7 +9,9 @@ import pytest
 from matplotlib.image import imread
 
 from toothgraph.errors import ConfigError
+from toothgraph.mesh.base import with_base
 from toothgraph.mesh.colours import COLOUR_OF_FDI
+from toothgraph.mesh.frame import area_vector
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.synthetic import Variation, synthetic_arch
 from toothgraph.report.picture import render, render_grid, viewing_frame
@@ -28,8 +30,9 @@ def hue_pixels(image: np.ndarray, fdi: int) -> np.ndarray:
     return np.argwhere((off < 0.01) & (brightness < 0.999) & (brightness > 0.2))
 
 
-def test_viewing_frame_finds_bite_and_front(arch: Mesh) -> None:
-    frame = viewing_frame(arch)
+@pytest.mark.parametrize("labelled", [True, False])
+def test_viewing_frame_finds_bite_and_front(arch: Mesh, labelled: bool) -> None:
+    frame = viewing_frame(arch if labelled else arch.with_labels(None))
     assert np.allclose(frame @ frame.T, np.eye(3), atol=1e-9)
     forward, right, up = frame
     assert forward[0] > 0.95 and up[1] > 0.95
@@ -40,13 +43,25 @@ def test_viewing_frame_turns_with_the_mesh(arch: Mesh) -> None:
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))
     turn *= np.sign(np.linalg.det(turn))
     turned = Mesh(arch.vertices @ turn.T + 100.0, arch.faces)
-    assert np.allclose(viewing_frame(turned), viewing_frame(arch) @ turn.T, atol=1e-6)
+    assert np.allclose(viewing_frame(turned), viewing_frame(arch.with_labels(None)) @ turn.T, atol=1e-6)
 
 
 def test_viewing_frame_of_a_closed_surface_is_orthonormal() -> None:
     corners = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=float)
     frame = viewing_frame(Mesh(corners, np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])))
     assert np.allclose(frame @ frame.T, np.eye(3), atol=1e-9)
+
+
+def test_a_watertight_model_is_seen_from_the_bite() -> None:
+    """Its mean normal says nothing, and what little there is points to a hole."""
+    arch = synthetic_arch(0, jaw=1, faces=4000)
+    solids = (with_base(arch, np.random.default_rng(seed)) for seed in range(9))  # half of them have a bottom
+    solid = next(solid for solid in solids if np.linalg.norm(area_vector(solid)) < 1e-6)
+    mesh = solid.part(np.arange(len(solid.faces)) != len(solid.faces) - 1)
+    found = mesh.with_labels(None)
+    for frame in (viewing_frame(mesh), viewing_frame(found, mesh.labels)):
+        assert frame[0, 0] > 0.95 and frame[2, 1] > 0.95
+    assert np.array_equal(viewing_frame(mesh, np.zeros(len(mesh.faces), dtype=int)), viewing_frame(mesh))
 
 
 def test_teeth_appear_in_their_colours_on_their_sides(arch: Mesh, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import numpy as np
 from toothgraph.errors import ConfigError
 from toothgraph.files import write_text
 from toothgraph.mesh.colours import COLOUR_OF_FDI
-from toothgraph.mesh.frame import upright_rotation
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import LOWER, jaw_of_labels
 from toothgraph.report.picture import viewing_frame
@@ -73,7 +72,7 @@ def page_data(
             )
     if len(mesh.faces) == 0:
         raise ConfigError(f"{mesh.scan_id}: expected a mesh with faces, got none")
-    points = mesh.vertices @ looking_frame(mesh, labels).T
+    points = mesh.vertices @ viewing_frame(mesh, labels)[[0, 2, 1]].T  # x forward, y to the bite
     points -= (points.min(axis=0) + points.max(axis=0)) / 2
     table = tooth_table(mesh, labels, confidence) if teeth is None else teeth
     return {
@@ -90,15 +89,6 @@ def page_data(
         "colours": {UNKNOWN if fdi < 0 else fdi: list(colour) for fdi, colour in COLOUR_OF_FDI.items()},
         "teeth": [asdict(row) for row in table],
     }
-
-
-def looking_frame(mesh: Mesh, labels: np.ndarray) -> np.ndarray:
-    """The rotation to x forward, y to the bite [3, 3]: by the teeth where there are some, else by the shape alone."""
-    rotation = upright_rotation(mesh.with_labels(labels))
-    if rotation is not None:
-        return rotation
-    forward, sideways, bite = viewing_frame(mesh)
-    return np.stack([forward, bite, sideways])
 
 
 def _bytes(fdi: np.ndarray) -> np.ndarray:

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from toothgraph.errors import ConfigError
 from toothgraph.files import atomic_path
 from toothgraph.mesh.colours import colours
-from toothgraph.mesh.frame import area_vector
+from toothgraph.mesh.frame import OPEN, area_vector, upright_rotation
 from toothgraph.mesh.mesh import Mesh
 
 VIEWS = ("occlusal", "front", "side")
@@ -25,17 +25,26 @@ _DPI = 100
 _PLACES = 800  # points that the search for the plane of symmetry looks at
 
 
-def viewing_frame(mesh: Mesh) -> np.ndarray:
+def viewing_frame(mesh: Mesh, labels: np.ndarray | None = None) -> np.ndarray:
     """Forward, rightward (seen from the bite) and occlusal directions of an arch. [3, 3], rows orthonormal.
 
-    Occlusal is the area-weighted mean normal, which an open surface has. Forward lies in the plane across
-    it, in the plane about which the surface mirrors best, and points to the narrow (incisor) end. Good
-    enough for looking; a one-sided arch comes out a little turned.
+    By the teeth, if the mesh's own labels or those given show four or more; else by the shape. Occlusal then is the
+    area-weighted mean normal, which an open surface has. Forward lies in the plane across it, in the plane about which
+    the surface mirrors best, and points to the narrow (incisor) end. Good enough for looking; a one-sided arch comes
+    out a little turned.
     """
+    for known in (mesh.labels, labels):  # its own first: truth and prediction are seen from one side
+        rotation = None if known is None else upright_rotation(mesh.with_labels(known))
+        if rotation is not None:
+            return rotation[[0, 2, 1]]
+    return _frame_of_shape(mesh)
+
+
+def _frame_of_shape(mesh: Mesh) -> np.ndarray:
     weights = mesh.areas / max(mesh.areas.sum(), 1e-300)
     centred = mesh.centroids - weights @ mesh.centroids
     up = area_vector(mesh)
-    if np.linalg.norm(up) < 1e-6:  # a closed surface has no mean normal: fall back on its thinnest axis
+    if np.linalg.norm(up) < OPEN:  # a closed surface has no mean normal: fall back on its thinnest axis
         up = np.linalg.eigh(centred.T @ (centred * weights[:, None]))[1][:, 0]
     up = up / np.linalg.norm(up)
     flat = centred - np.outer(centred @ up, up)
@@ -151,7 +160,7 @@ def render(
     labels = _checked(mesh, labels)
     if not views:
         raise ConfigError(f"expected 1 or more views out of {', '.join(VIEWS)}, got none")
-    frame = viewing_frame(mesh)
+    frame = viewing_frame(mesh, labels)
     figure = Figure(figsize=(size * len(views), size + 0.5), dpi=_DPI)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.09, top=0.93, wspace=0.02)
     for column, view in enumerate(views):
@@ -188,6 +197,7 @@ def render_grid(
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.2 / (size * rows), wspace=0.03, hspace=0.1)
     for index, (title, mesh, labels) in enumerate(arches):
         axes = figure.add_subplot(rows, columns, index + 1)
-        _paint(axes, mesh, _checked(mesh, labels), _camera(viewing_frame(mesh), "occlusal"))
+        shown = _checked(mesh, labels)
+        _paint(axes, mesh, shown, _camera(viewing_frame(mesh, shown), "occlusal"))
         axes.set_title(title, fontsize=8, pad=2)
     _save(figure, path)
