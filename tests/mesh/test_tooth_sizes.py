@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.synthetic import synthetic_arch
 from toothgraph.mesh.tooth_sizes import CROWN_AREA, tooth_sizes, usual_areas
 
 
@@ -60,3 +61,17 @@ def test_usual_areas_follow_the_size_of_the_mouth() -> None:
     np.testing.assert_allclose(usual_areas(place, area, 1), 1.2 * usual)
     scraps = np.where(np.arange(6) < 3, 10.0, area)
     np.testing.assert_allclose(usual_areas(place, scraps, 1), usual)  # three teeth are too few to tell by
+
+
+def test_a_tooth_across_the_mouth_is_no_neighbour() -> None:
+    arch = synthetic_arch(0, jaw=0, faces=8000)
+    labels = np.where(np.isin(arch.labels % 10, (1, 2, 3)), 0, arch.labels)
+    front = [fdi for fdi in (17, 16, 15, 14, 24, 25, 26, 27) if (labels == fdi).any()]
+    whole = [fdi for fdi in (17, 16, 15, 14, 13, 12, 11, 21, 22, 23, 24, 25, 26, 27) if (arch.labels == fdi).any()]
+    up = np.array([0.0, 1.0, 0.0])
+    gapped, full = (
+        dict(zip(order, tooth_sizes(arch, [np.flatnonzero(arch.labels == fdi) for fdi in order], up), strict=True))
+        for order in (front, whole)
+    )
+    for fdi in front:
+        assert gapped[fdi] == pytest.approx(full[fdi], rel=0.12)

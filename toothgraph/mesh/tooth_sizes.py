@@ -13,13 +13,14 @@ WHOLE = 30.0  # mm²; what is smaller may be part of a tooth
 # mm², the surface labelled as a tooth 1 … 8 of the upper and of the lower jaw: medians of the training patients of
 # 3D-IOSSeg (benchmarks/tooth_cuts.py).
 CROWN_AREA = np.array([[157, 112, 130, 148, 132, 212, 178, 114], [89, 99, 122, 124, 127, 210, 178, 101]], dtype=float)
+NEAR = 20.0  # mm to a neighbour; where the front teeth are gone, the next one stands across the mouth
 SHARE = 0.02  # of the vertices at either end that an extent leaves out: a stray face does not widen a tooth
 
 
 def tooth_sizes(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) -> np.ndarray:
     """The mesiodistal and the buccolingual extent of each tooth, as far as its surface shows.
 
-    The arch runs at a tooth from the tooth before it to the one after it.
+    The arch runs at a tooth from the tooth before it to the one after it; one beyond a wide gap does not count.
 
     Args:
         mesh: F faces.
@@ -32,7 +33,9 @@ def tooth_sizes(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) 
     middles = [mesh.centroids[own].mean(axis=0) for own in teeth]
     sizes = np.full((len(teeth), 2), np.nan)
     for tooth, own in enumerate(teeth):
-        along = _direction(middles[max(tooth - 1, 0)], middles[min(tooth + 1, len(teeth) - 1)], up)
+        around = middles[max(tooth - 1, 0) : tooth + 2]
+        near = [middle for middle in around if np.linalg.norm(middle - middles[tooth]) < NEAR]
+        along = _direction(near[0], near[-1], up)
         if along is None:
             continue
         corners = mesh.vertices[np.unique(mesh.faces[own])]
