@@ -16,7 +16,7 @@ COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "more": "#3d8c40"}
 CURVES = {"miou": "mIoU", "miou_matched": "mIoU, numbers aside"}
 SHARES_OF_STEPS = (0.25, 0.5, 0.75, 1.0)
 DRAWS = 10_000  # of the bootstrap
-OLDER_PREDICTION = ("7e5952f",)  # revisions of ablation rows before the last change of prediction (a39bb5d)
+OLDER_PREDICTION = ("7e5952f",)  # revisions of ablation rows before a39bb5d, which all others have
 
 
 def studies(rows: list[Row]) -> dict[tuple[str, str, str, int, int], list[Row]]:
