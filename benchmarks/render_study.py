@@ -372,6 +372,8 @@ def draw_curve(rows: list[Row], title: str, files: list[Path]) -> None:
         lower.set(xlabel="labelled training patients, %", xscale="log")
         lower.set_xticks(ticks, labels=list(map(str, ticks)))
         lower.set_xticks([], minor=True)
+        if len(ticks) == 1:  # else nothing is seen of it
+            lower.set_xlim(ticks[0] / 2, ticks[0] * 2)
     axes[0, 0].set_ylabel("mean over other patients")
     axes[1, 0].set_ylabel("gain, points")
     axes[0, 0].legend(frameon=False)
