@@ -156,7 +156,7 @@ seeds that both sides have, so it need not be the difference of the means beside
 over the patients and over the seeds (10,000 draws); with two or three seeds it is too narrow rather than too wide. The
 labelled patients of a share are the same for every seed, so nothing here tells how another choice of them would do: at
 2 % it is a single one. A recipe is named by a hash of all options that the runs share. Every run was scored by the
-prediction as it was then: figures here are compared with each other, not with those of the weights below.
+prediction as it was then: figures are compared within a table, not with those of another or of the weights below.
 """
     ]
     largest_first = sorted(studies(rows).items(), key=lambda item: -len(item[1]))
