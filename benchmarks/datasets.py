@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +31,25 @@ class Dataset:
     palette: Palette | None
     split: Split
 
+    def training(self) -> list[Path]:
+        """The files of the training patients."""
+        return self._of(self.split.train)
+
     def validation(self) -> list[Path]:
         """The files of the validation patients."""
+        return self._of(self.split.val)
+
+    def _of(self, patients: tuple[str, ...]) -> list[Path]:
         files = find_scans([self.scans])
-        return of_patients(files, scan_names(files), self.split.val)
+        return of_patients(files, scan_names(files), patients)
+
+
+def data_arguments(doc: str | None, result: Path) -> argparse.ArgumentParser:
+    """The options of every script that reads labelled scans."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, default=result)
+    return parser
 
 
 def iosseg(data: Path) -> Dataset:

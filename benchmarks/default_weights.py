@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import iosseg
+from datasets import data_arguments, iosseg
 
 from toothgraph import provenance, weights
 from toothgraph.data.augment import random_rotation
@@ -104,11 +104,9 @@ def labelled_sets(data: Path) -> dict[str, list[Mesh]]:
 
 def arguments(doc: str | None, result: Path) -> argparse.ArgumentParser:
     """The options of a script that scores a model on all sets."""
-    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
+    parser = data_arguments(doc, result)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--model", type=Path, default=Path(weights.DEFAULT))
-    parser.add_argument("--out", type=Path, default=result)
     return parser
 
 

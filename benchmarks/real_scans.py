@@ -9,7 +9,6 @@ Writes benchmarks/results/real_scans.json; benchmarks/render.py makes the page f
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import shlex
@@ -17,6 +16,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from datasets import data_arguments
 
 from toothgraph.files import write_text
 
@@ -60,10 +61,8 @@ def last_validation(run: Path, columns: list[str]) -> dict[str, float]:
 
 def main() -> None:
     """Run what is missing, and write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("data", type=Path)
+    parser = data_arguments(__doc__, HERE / "results" / "real_scans.json")
     parser.add_argument("runs", type=Path)
-    parser.add_argument("--out", type=Path, default=HERE / "results" / "real_scans.json")
     parser.add_argument("--note", default="", help="a sentence on the circumstances, for the page")
     options = parser.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from datasets import DATASETS, Dataset
+from datasets import DATASETS, Dataset, data_arguments
 
 from toothgraph.data.folder import read_prepared
 from toothgraph.data.prepare import PrepareOptions, prepare
@@ -25,8 +25,7 @@ SCORES = ("miou", "miou_matched", "accuracy", "boundary_iou")
 
 def arguments(doc: str | None, result: Path) -> argparse.ArgumentParser:
     """The options every study has."""
-    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
+    parser = data_arguments(doc, result)
     parser.add_argument("runs", type=Path, help="gets the run folders")
     parser.add_argument("--dataset", choices=list(DATASETS), default="3d-iosseg")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -35,7 +34,6 @@ def arguments(doc: str | None, result: Path) -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, help="of torch; its default if not given")
     parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
-    parser.add_argument("--out", type=Path, default=result)
     return parser
 
 

@@ -8,7 +8,6 @@ one number. Writes benchmarks/results/tooth_cuts.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import defaultdict
 from itertools import pairwise
@@ -16,19 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import iosseg
+from datasets import data_arguments, iosseg
 
 from toothgraph import provenance
-from toothgraph.data.scans import scan_names
-from toothgraph.data.split import of_patients
 from toothgraph.files import write_text
-from toothgraph.inference.separate import BULKY, FACE, LARGE, NARROW, SOLID, narrowest_cut, widest_cut
-from toothgraph.mesh.decimate import decimate
-from toothgraph.mesh.find import find_scans
+from toothgraph.inference.separate import BULKY, LARGE, NARROW, SOLID, coarsened, narrowest_cut, widest_cut
 from toothgraph.mesh.frame import ALONG
 from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import class_to_position, fdi_to_class, jaw_of_labels
+from toothgraph.mesh.numbering import JAW_NAMES, LOWER, UPPER, class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.mesh.tooth_sizes import WHOLE, usual_areas
 
 RESULT = Path(__file__).resolve().parent / "results" / "tooth_cuts.json"
@@ -41,7 +36,7 @@ def teeth_of(mesh: Mesh) -> tuple[Mesh, np.ndarray, np.ndarray]:
     place = class_to_position(fdi_to_class(mesh.labels))
     tooth = np.flatnonzero(place > 0)
     part = mesh.part(tooth).with_labels(place[tooth])
-    coarse = decimate(part, round(part.areas.sum() / FACE)).mesh
+    coarse = coarsened(part).mesh
     area = np.bincount(coarse.labels, weights=coarse.areas, minlength=17)
     there = np.array([number for number in ALONG if area[number] >= WHOLE])
     return coarse, there, area[there]
@@ -75,21 +70,17 @@ def summary(found: Found) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, default=RESULT)
-    options = parser.parse_args()
+    options = data_arguments(__doc__, RESULT).parse_args()
     dataset = iosseg(options.data)
-    files = find_scans([dataset.scans])
-    files = of_patients(files, scan_names(files), dataset.split.train)
-    areas: dict[str, dict[int, list[float]]] = {"upper": defaultdict(list), "lower": defaultdict(list)}
+    files = dataset.training()
+    areas: dict[str, dict[int, list[float]]] = {JAW_NAMES[jaw]: defaultdict(list) for jaw in (UPPER, LOWER)}
     one, two = [], []
     for file in files:
         mesh = read_scan(file, palette=dataset.palette)
         jaw = jaw_of_labels(mesh.labels)
         teeth, there, area = teeth_of(mesh)
         for number, own in zip(there, area, strict=True):
-            areas["lower" if jaw else "upper"][int(number - 1) % 8 + 1].append(float(own))
+            areas[JAW_NAMES[jaw]][int(number - 1) % 8 + 1].append(float(own))
         single, pairs = cuts(teeth, there, area, usual_areas(there, area, jaw))
         one += single
         two += pairs

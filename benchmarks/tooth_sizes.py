@@ -9,14 +9,13 @@ second premolar is a molar by its size. Writes benchmarks/results/tooth_sizes.js
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from datasets import iosseg
+from datasets import data_arguments, iosseg
 from default_weights import other_scanners
 
 from toothgraph import provenance
@@ -48,10 +47,7 @@ def spread(ratios: list[np.ndarray]) -> dict[str, Any]:
 
 def main() -> None:
     """Measure and write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, default=RESULT)
-    options = parser.parse_args()
+    options = data_arguments(__doc__, RESULT).parse_args()
     dataset = iosseg(options.data)
     own = [read_scan(file, palette=dataset.palette) for file in find_scans([dataset.scans])]
     sets = {"3d-iosseg": own} | other_scanners(options.data)

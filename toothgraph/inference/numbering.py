@@ -41,12 +41,12 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int) -> n
     source, target = edges
     piece = label_pieces(place, edges)
     piece, place = dissolve(piece, place.copy(), mesh.areas, source, target)
-    teeth = np.unique(piece[place > 0])
+    tooth = np.flatnonzero(place > 0)
+    teeth, one_of = np.unique(piece[tooth], return_index=True)
     if len(teeth) == 0:
         return place
     log_prob = np.log(np.maximum(prob, LEAST))
-    label = place[[np.argmax(piece == number) for number in teeth]]
-    usual = usual_areas(label, np.bincount(piece, weights=mesh.areas)[teeth], jaw)
+    usual = usual_areas(place[tooth[one_of]], np.bincount(piece, weights=mesh.areas)[teeth], jaw)
     piece = separate(mesh, piece, teeth, usual, log_prob[:, 1:])
     piece = across_gaps(mesh, piece, place, jaw)
     teeth = np.unique(piece[place > 0])
@@ -60,14 +60,18 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int) -> n
     part = across & (np.minimum(area[piece[source]], area[piece[target]]) < WHOLE)
     touching = set(zip(piece[source[part]].tolist(), piece[target[part]].tolist(), strict=True))
     counts = np.minimum(area[teeth] / WHOLE, 1.0)
+
+    def assigned(order: np.ndarray) -> tuple[float, np.ndarray]:
+        return assign(likely[order], touches(teeth[order], touching), counts[order])
+
     order = np.argsort(angle)
-    found = assign(likely[order], touches(teeth[order], touching), counts[order])
+    found = assigned(order)
     for first in range(len(order) - 1):  # crowded teeth may stand behind each other
         pair = order[first : first + 2]
         if angle[pair[1]] - angle[pair[0]] < CLOSE:
             other = order.copy()
             other[first : first + 2] = pair[::-1]
-            swapped = assign(likely[other], touches(teeth[other], touching), counts[other])
+            swapped = assigned(other)
             if swapped[0] > found[0]:
                 order, found = other, swapped
     for tooth, number in zip(order, found[1], strict=True):

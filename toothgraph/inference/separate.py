@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import combinations
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.spatial import cKDTree
 from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.inference.carry import carry_up
 from toothgraph.inference.refine import Borders, borders
-from toothgraph.mesh.decimate import decimate
+from toothgraph.mesh.decimate import Decimated, decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.tooth_sizes import usual_areas
 
@@ -22,8 +21,8 @@ from toothgraph.mesh.tooth_sizes import usual_areas
 LARGE, BULKY = 1.2, 1.4
 HALF = 0.2  # least share of the area on either side of a cut
 # Length of a border, discounted in folds, over the square root of the smaller area beside it. Of 96 scans, the best cut
-# through one of 1330 teeth takes 0.22 or more, half of them MEDIAN; that between neighbours 0.2 or less in 96 of 100
-# pairs (benchmarks/tooth_sizes.py).
+# through one of 1330 teeth takes 0.22 or more, that between neighbours 0.2 or less in 96 of 100 pairs
+# (benchmarks/tooth_cuts.py).
 NARROW = 0.2  # where a cut is no wider, two teeth meet
 WIDE, SOLID = 0.45, 0.3  # a border that is no fold, and what the best cut through one tooth takes
 # Nats that one number for two pieces may cost. Of the pieces without a fold between them in 24 scans that five nets had
@@ -48,7 +47,7 @@ def separate(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray, usual: np.ndarray
     """
     tooth = np.flatnonzero(np.isin(piece, teeth))
     part = mesh.part(tooth).with_labels(piece[tooth])
-    decimated = decimate(part, max(round(part.areas.sum() / FACE), 50))
+    decimated = coarsened(part)
     coarse = decimated.mesh
     assert coarse.labels is not None
     onto = csr_matrix((part.areas, (decimated.face_map, np.arange(len(tooth)))), (len(coarse.faces), len(tooth)))
@@ -66,6 +65,11 @@ def separate(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray, usual: np.ndarray
         share = (found[inside][:, None] == parts).astype(np.float32)
         out[own] = parts[carry_up(coarse.part(inside), mesh.part(own), share).argmax(axis=1)]
     return out
+
+
+def coarsened(teeth: Mesh) -> Decimated:
+    """The surface of teeth with faces of about ``FACE``, on which they are parted."""
+    return decimate(teeth, max(round(teeth.areas.sum() / FACE), 50))
 
 
 def cut_apart(mesh: Mesh, piece: np.ndarray, usual: dict[int, float], new: int) -> np.ndarray:
@@ -155,7 +159,10 @@ def across_gaps(mesh: Mesh, piece: np.ndarray, place: np.ndarray, jaw: int) -> n
     label = np.array([np.bincount(place[own], mesh.areas[own]).argmax() for own in faces.values()], dtype=np.int64)
     area = {number: mesh.areas[own].sum() for number, own in faces.items()}
     usual = usual_areas(label, np.array([*area.values()]), jaw)
-    for (first, other), expected in same_label(teeth, label, usual):
+    known = zip(teeth.tolist(), label.tolist(), usual.tolist(), strict=True)
+    for (first, one_label, expected), (other, other_label, _) in combinations(known, 2):
+        if one_label != other_label:
+            continue
         if max(area[first], area[other]) > PART * expected or area[first] + area[other] > LARGE * expected:
             continue
         distance, _ = cKDTree(mesh.centroids[piece == first]).query(mesh.centroids[faces[other]])
@@ -164,13 +171,6 @@ def across_gaps(mesh: Mesh, piece: np.ndarray, place: np.ndarray, jaw: int) -> n
             area[first] += area[other]
             area[other] = np.inf  # there no more
     return piece
-
-
-def same_label(teeth: np.ndarray, label: np.ndarray, usual: np.ndarray) -> Iterator[tuple[tuple[int, int], float]]:
-    """The pairs of teeth [T] that bear one label [T], and the area usual [T] for it."""
-    for one, other in combinations(range(len(teeth)), 2):
-        if label[one] == label[other]:
-            yield (int(teeth[one]), int(teeth[other])), float(usual[one])
 
 
 def cost_of_one_number(pieces: list[np.ndarray], area: np.ndarray, evidence: np.ndarray) -> float:

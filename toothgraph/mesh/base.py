@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from toothgraph.mesh.frame import OPEN, area_vector
+from toothgraph.mesh.frame import open_direction
 from toothgraph.mesh.mesh import Mesh
 
 DEPTH = (1.0, 12.0)  # mm from the lowest point of the scan to the base
@@ -24,11 +24,9 @@ def with_base(mesh: Mesh, rng: np.random.Generator) -> Mesh:
         mesh: any scan; one that is closed, or has no border, comes back as it is.
         rng: draws depth, flare and bottom.
     """
-    vector, edges = area_vector(mesh), outer_border(mesh)
-    share = np.linalg.norm(vector)
-    if len(edges) < 3 or share < OPEN:
+    up, edges = open_direction(mesh), outer_border(mesh)
+    if len(edges) < 3 or up is None:
         return mesh
-    up = vector / share
     border, ends = np.unique(edges, return_inverse=True)
     start, end = ends.reshape(-1, 2).T  # into `border`
     points = mesh.vertices[border]

@@ -68,12 +68,11 @@ def rotation_to_places(points: np.ndarray, place: np.ndarray, bite: np.ndarray |
 
 def _bite(mesh: Mesh, place: np.ndarray) -> np.ndarray | None:
     """The direction across the opening of a surface, from gingiva to teeth, however its faces are wound. [3]"""
-    vector, tooth = area_vector(mesh), place > 0
-    share = np.linalg.norm(vector)
-    if share < OPEN or tooth.all() or not tooth.any():
+    up, tooth = open_direction(mesh), place > 0
+    if up is None or tooth.all() or not tooth.any():
         return None
     towards = mesh.centroids[tooth].mean(axis=0) - mesh.centroids[~tooth].mean(axis=0)
-    return vector / share * np.sign(vector @ towards)
+    return up * np.sign(up @ towards)
 
 
 def place_of(position: np.ndarray) -> np.ndarray:
@@ -91,15 +90,22 @@ def area_vector(mesh: Mesh) -> np.ndarray:
     return total
 
 
+def open_direction(mesh: Mesh) -> np.ndarray | None:
+    """The unit direction of the area vector, [3]; None for a closed surface, whose area vector says nothing."""
+    vector = area_vector(mesh)
+    share = np.linalg.norm(vector)
+    return vector / share if share >= OPEN else None
+
+
 def bite_directions(mesh: Mesh) -> np.ndarray:
-    """Unit directions one of which points to the bite: the area vector, or for a closed surface its main axes.
+    """Unit directions one of which points to the bite: the area vector, or for a closed surface its main axes, the
+    thinnest first.
 
     Returns:
         [1, 3] or [6, 3].
     """
-    vector = area_vector(mesh)
-    if (share := np.linalg.norm(vector)) >= OPEN:
-        return vector[None] / share
+    if (up := open_direction(mesh)) is not None:
+        return up[None]
     weights = mesh.areas / max(mesh.areas.sum(), 1e-300)
     centred = mesh.centroids - weights @ mesh.centroids
     axes = np.linalg.eigh(centred.T @ (centred * weights[:, None]))[1].T

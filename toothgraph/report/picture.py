@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from toothgraph.errors import ConfigError
 from toothgraph.files import atomic_path
 from toothgraph.mesh.colours import colours
-from toothgraph.mesh.frame import OPEN, area_vector, upright_rotation
+from toothgraph.mesh.frame import bite_directions, upright_rotation
 from toothgraph.mesh.mesh import Mesh
 
 VIEWS = ("occlusal", "front", "side")
@@ -29,9 +29,9 @@ def viewing_frame(mesh: Mesh, labels: np.ndarray | None = None) -> np.ndarray:
     """Forward, rightward (seen from the bite) and occlusal directions of an arch. [3, 3], rows orthonormal.
 
     By the teeth, if the mesh's own labels or those given show four or more; else by the shape. Occlusal then is the
-    area-weighted mean normal, which an open surface has. Forward lies in the plane across it, in the plane about which
-    the surface mirrors best, and points to the narrow (incisor) end. Good enough for looking; a one-sided arch comes
-    out a little turned.
+    area-weighted mean normal, of a closed surface its thinnest axis. Forward lies in the plane across it, in the plane
+    about which the surface mirrors best, and points to the narrow (incisor) end. Good enough for looking; a one-sided
+    arch comes out a little turned.
     """
     for known in (mesh.labels, labels):  # its own first: truth and prediction are seen from one side
         rotation = None if known is None else upright_rotation(mesh.with_labels(known))
@@ -43,10 +43,7 @@ def viewing_frame(mesh: Mesh, labels: np.ndarray | None = None) -> np.ndarray:
 def _frame_of_shape(mesh: Mesh) -> np.ndarray:
     weights = mesh.areas / max(mesh.areas.sum(), 1e-300)
     centred = mesh.centroids - weights @ mesh.centroids
-    up = area_vector(mesh)
-    if np.linalg.norm(up) < OPEN:  # a closed surface has no mean normal: fall back on its thinnest axis
-        up = np.linalg.eigh(centred.T @ (centred * weights[:, None]))[1][:, 0]
-    up = up / np.linalg.norm(up)
+    up = bite_directions(mesh)[0]
     flat = centred - np.outer(centred @ up, up)
     first = np.linalg.eigh(flat.T @ (flat * weights[:, None]))[1][:, -1]
     angles = np.radians(np.arange(0.0, 180.0, 2.0))
