@@ -55,6 +55,20 @@ def test_an_inside_out_scan_is_shown_as_it_should_be_and_written_as_it_is(tmp_pa
     np.testing.assert_array_equal(written.faces, tg.read_mesh(file).faces)
 
 
+def test_both_jaws_in_one_file_are_told(tmp_path: Path) -> None:
+    """An upper jaw on its lower, as scanners save an occlusion."""
+    lower, upper = (synthetic_arch(3, jaw=jaw, faces=5000) for jaw in (1, 0))
+    over = upper.vertices * [1, -1, -1]
+    over[:, 1] += lower.vertices[:, 1].max() - over[:, 1].min()
+    file = tmp_path / "occlusion.stl"
+    write_stl(
+        file, np.concatenate([lower.vertices, over]), np.concatenate([lower.faces, upper.faces + len(lower.vertices)])
+    )
+    told = "the same teeth are found on two surfaces; are both jaws in one file? Give each its own"
+    assert told in tg.segment(file, tessellations=1).doubts
+    assert told not in tg.segment(lower, tessellations=1).doubts
+
+
 def test_segment_all_in_order(net: SegmentationNet, arches: Path, tmp_path: Path) -> None:
     files = sorted(arches.glob("*.stl"))[:3]
     found = list(tg.segment_all(files, net, tessellations=1))

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.inference.arches import shows_two_arches
 from toothgraph.inference.predict import Prediction, predict_mesh
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.numbering import class_to_fdi, classes_of_jaw
@@ -77,6 +78,7 @@ class Segmentation:
         found = self.prediction
         return find_doubts(
             self.teeth, past_gap=found.past_gap, inside_out=found.inside_out,
+            two_arches=shows_two_arches(self.mesh, found.probabilities),
             jaw=found.jaw, jaw_probability=found.jaw_probability,
         )  # fmt: skip
 

@@ -42,6 +42,12 @@ def test_faces_wound_inside_out_are_told() -> None:
     ]
 
 
+def test_two_arches_in_one_file_are_told() -> None:
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), two_arches=True) == [
+        "the same teeth are found on two surfaces; are both jaws in one file? Give each its own"
+    ]
+
+
 def test_a_jaw_that_the_scan_contradicts_is_told() -> None:
     teeth = rows(0.9, 0.95, 0.8, 0.7)
     assert find_doubts(teeth, jaw=1, jaw_probability=0.6) == []

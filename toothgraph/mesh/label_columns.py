@@ -140,7 +140,7 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> LabelColumn |
     jaw = palette.jaw_of(rgb)
     if UNKNOWN_JAW not in (jaw, mesh.jaw) and jaw != mesh.jaw:
         _log.warning(
-            "%s: taken for an %s jaw, but its colours are those of an %s jaw; the colours are believed",
+            "%s: taken for the %s jaw, but its colours are those of the %s jaw; the colours are believed",
             *(mesh.scan_id, JAW_NAMES[mesh.jaw], JAW_NAMES[jaw]),
         )
     jaw = mesh.jaw if jaw == UNKNOWN_JAW else jaw

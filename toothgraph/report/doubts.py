@@ -18,6 +18,7 @@ def find_doubts(
     *,
     past_gap: Sequence[int] = (),
     inside_out: bool = False,
+    two_arches: bool = False,
     jaw: int = UNKNOWN_JAW,
     jaw_probability: float = 1.0,
 ) -> list[str]:
@@ -26,11 +27,14 @@ def find_doubts(
     Args:
         teeth: rows of :func:`toothgraph.report.table.tooth_table`, with confidences.
         past_gap, inside_out, jaw, jaw_probability: of a :class:`toothgraph.inference.predict.Prediction`.
+        two_arches: what :func:`toothgraph.inference.arches.shows_two_arches` says.
     """
     found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
     if len(found) < TEETH_NEEDED:
         return [f"{len(found)} teeth found; does it show an arch, and is --unit right?"]
     doubts = []
+    if two_arches:
+        doubts.append("the same teeth are found on two surfaces; are both jaws in one file? Give each its own")
     if jaw_probability < OTHER_JAW:
         other = JAW_NAMES[1 - jaw]
         doubts.append(f"taken for the {JAW_NAMES[jaw]} jaw, but looks like the {other} one ({1 - jaw_probability:.0%})")
