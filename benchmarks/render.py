@@ -133,9 +133,9 @@ def draw_curves(rows: list[Row]) -> None:
     IMAGES.mkdir(exist_ok=True)
     for key, own in studies(rows).items():
         if has_pair(own):
-            protocol, dataset, *_ = key
+            protocol, dataset, *_, faces = key
             files = [IMAGES / f"{curve_name(*key)}.{ending}" for ending in ("png", "svg")]
-            draw_curve(own, f"{dataset}, {protocol} protocol", files)
+            draw_curve(own, f"{dataset}, {protocol} protocol, {faces} faces", files)
 
 
 def label_efficiency(rows: list[Row]) -> str:
