@@ -18,37 +18,39 @@ HERE = Path(__file__).resolve().parent
 # What a chapter is called, and the modules whose public names it lists.
 CHAPTERS = {
     "toothgraph": ("toothgraph",),
-    "toothgraph.mesh: files, labels, numbering": (
-        *("toothgraph.mesh.mesh", "toothgraph.mesh.read", "toothgraph.mesh.find", "toothgraph.mesh.labels"),
-        "toothgraph.mesh.palette",
-        *("toothgraph.mesh.write", "toothgraph.mesh.write_ply", "toothgraph.mesh.stl", "toothgraph.mesh.tooth_folder"),
-        *(
-            "toothgraph.mesh.original",
-            "toothgraph.mesh.decimate",
-            "toothgraph.mesh.tooth_sizes",
-            "toothgraph.mesh.molars",
-        ),
-        *(
-            "toothgraph.mesh.numbering",
-            "toothgraph.mesh.encodings",
-            "toothgraph.mesh.colours",
-            "toothgraph.mesh.synthetic",
-        ),
+    "toothgraph.mesh: surfaces": (
+        *("toothgraph.mesh.mesh", "toothgraph.mesh.topology", "toothgraph.mesh.decimate"),
+        *("toothgraph.mesh.interpolate", "toothgraph.mesh.original"),
     ),
+    "toothgraph.io: files and labels": (
+        *("toothgraph.io.find", "toothgraph.io.read", "toothgraph.io.labels", "toothgraph.io.label_systems"),
+        *("toothgraph.io.palette", "toothgraph.io.write"),
+        *(f"toothgraph.io.formats.{name}" for name in ("registry", "ply", "stl", "tooth_folder")),
+    ),
+    "toothgraph.fdi, toothgraph.anatomy: teeth and arches": (
+        *("toothgraph.fdi", "toothgraph.scan_names", "toothgraph.anatomy.frame", "toothgraph.anatomy.sizes"),
+        *("toothgraph.anatomy.molars", "toothgraph.anatomy.colours"),
+    ),
+    "toothgraph.synthetic: arches made by a program": ("toothgraph.synthetic", "toothgraph.synthetic.model_base"),
     "toothgraph.graph: faces to graphs": ("toothgraph.graph",),
-    "toothgraph.nn: layers, nets, losses": ("toothgraph.nn",),
+    "toothgraph.transforms: graphs to graphs": ("toothgraph.transforms",),
+    "toothgraph.nn: layers and losses for any graph": ("toothgraph.nn",),
+    "toothgraph.model: nets and their files": ("toothgraph.model", "toothgraph.model.file"),
     "toothgraph.data: scans to batches": (
-        *("toothgraph.data", "toothgraph.data.cuts", "toothgraph.data.extraction", "toothgraph.data.sources"),
-        *("toothgraph.data.prepare", "toothgraph.data.folder", "toothgraph.data.prepared"),
+        "toothgraph.data",
+        *(f"toothgraph.data.prepared.{name}" for name in ("sources", "build", "folder", "file")),
     ),
     "toothgraph.training: runs": (
         *("toothgraph.training.config", "toothgraph.training.pretrain", "toothgraph.training.finetune"),
-        "toothgraph.training.checkpoint",
     ),
-    "toothgraph.inference: labels": ("toothgraph.inference", "toothgraph.inference.evaluate"),
+    "toothgraph.inference: labels": ("toothgraph.inference", "toothgraph.rules", "toothgraph.evaluation"),
+    "toothgraph.postprocess: rules": (
+        *(f"toothgraph.postprocess.{name}" for name in ("borders", "pieces", "assign_numbers", "closed_gaps")),
+        "toothgraph.postprocess.two_arches",
+    ),
     "toothgraph.metrics: scores": ("toothgraph.metrics",),
     "toothgraph.report: pictures, pages, tables": (
-        *("toothgraph.report.picture", "toothgraph.report.page", "toothgraph.report.table", "toothgraph.report.doubts"),
+        *(f"toothgraph.report.{name}" for name in ("picture", "page", "tooth_table", "doubts")),
     ),
     "toothgraph.errors": ("toothgraph.errors",),
 }

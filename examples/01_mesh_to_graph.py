@@ -7,7 +7,7 @@ from collections import Counter
 import networkx as nx
 
 from toothgraph import face_graph, synthetic_arch, to_networkx
-from toothgraph.mesh.numbering import JAW_NAMES, class_to_fdi
+from toothgraph.fdi import JAW_NAMES, class_to_fdi
 
 
 def main(faces: int = 4000) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from toothgraph import GraphSpec, load_segmentation, predict_mesh, synthetic_arch
 from toothgraph.data import Split, prepare_scan
 from toothgraph.metrics import segmentation_scores
-from toothgraph.nn import NetConfig
+from toothgraph.model import NetConfig
 from toothgraph.training.config import FinetuneConfig, PretrainConfig
 from toothgraph.training.finetune import finetune
 from toothgraph.training.pretrain import pretrain

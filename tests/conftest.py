@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+# Tiny nets gain nothing from threads, and threads that wait for each other beside another job cost minutes.
+# Read by torch when it is imported, and by the commands that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.synthetic import synthetic_arch
+from toothgraph.synthetic import synthetic_arch
 
 if TYPE_CHECKING:  # PyG takes seconds to import; tests of meshes do without
+    from torch import nn
     from torch_geometric.data import Data
 
+    from toothgraph.data import Scan
     from toothgraph.graph import GraphSpec
-    from toothgraph.nn import SegmentationNet
+    from toothgraph.model import NetConfig, SegmentationNet
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -65,7 +74,7 @@ def net() -> SegmentationNet:
     import torch
 
     from toothgraph.graph import GraphSpec
-    from toothgraph.nn import NetConfig, SegmentationNet
+    from toothgraph.model import NetConfig, SegmentationNet
 
     torch.manual_seed(0)
     widths = (8, 16, 16, 16)
@@ -119,7 +128,7 @@ def command() -> Callable[..., Outcome]:
 @pytest.fixture(scope="session")
 def arches(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of six labelled arches of three patients. Shared: do not write into it."""
-    from toothgraph.mesh.synthetic import write_synthetic
+    from toothgraph.synthetic import write_synthetic
 
     folder = tmp_path_factory.mktemp("arches")
     write_synthetic(folder, 6, 2000, 0)
@@ -155,3 +164,87 @@ def segmenter(command: Callable[..., Outcome], arches: Path, tiny_toml: Path, pr
     done = command("finetune", arches, "--out", out, "--config", tiny_toml, "--init", pretrained)
     assert done.code == 0, done.err
     return out
+
+
+@pytest.fixture
+def patch() -> Mesh:
+    """A wavy sheet of 40 × 40 mm, 3200 faces, in four strips: gingiva, 11, 12 and unknown."""
+    n = 41
+    x, y = np.meshgrid(np.linspace(0, 40, n), np.linspace(0, 40, n), indexing="ij")
+    vertices = np.stack([x, y, 2 * np.sin(x / 4) * np.cos(y / 5)], axis=-1).reshape(-1, 3)
+    corner = (np.arange(n - 1)[:, None] * n + np.arange(n - 1)).reshape(-1)
+    faces = np.concatenate(
+        [
+            np.stack([corner, corner + n, corner + 1], axis=1),
+            np.stack([corner + 1, corner + n, corner + n + 1], axis=1),
+        ]
+    )
+    strip = (vertices[faces].mean(axis=1)[:, 0] // 10).astype(int)
+    return Mesh(vertices, faces, labels=np.array([0, 11, 12, -1])[strip], scan_id="patch")
+
+
+@pytest.fixture(scope="session")
+def tiny(small_spec: GraphSpec) -> NetConfig:
+    """A geometry net of few channels for graphs of ``small_spec``."""
+    from toothgraph.model import NetConfig
+
+    return NetConfig(
+        graph=small_spec, widths=(8, 8, 12, 12), head_widths=(8, 8, 12, 12), pair_channels=4, embedding=10,
+        projection=6, dynamic_k=5,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def graphs(arch: Mesh, arch_graph: Data, small_spec: GraphSpec) -> list[Data]:
+    """Two graphs of different size. Shared: do not change them."""
+    from toothgraph.graph import GraphSpec, scan_graph
+
+    rng = np.random.default_rng(5)
+    return [arch_graph, scan_graph(arch, GraphSpec(faces=350, k=small_spec.k), rng)[0]]
+
+
+@pytest.fixture
+def settle() -> Callable[[nn.Module], nn.Module]:
+    """Makes a net ready for comparisons: random norms and statistics, eval mode."""
+    import torch
+    from torch import nn
+
+    def settle(net: nn.Module) -> nn.Module:
+        torch.manual_seed(0)
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.running_mean.normal_(std=0.2)
+                module.running_var.uniform_(0.5, 2)
+                nn.init.normal_(module.weight, mean=1, std=0.3)
+                nn.init.normal_(module.bias, std=0.3)
+        return net.eval()
+
+    return settle
+
+
+@pytest.fixture(scope="session")
+def scan(arch: Mesh, small_spec: GraphSpec) -> Scan:
+    """Three tessellations of ``arch``. Shared: do not change them."""
+    from toothgraph.data import prepare_scan
+
+    return prepare_scan(arch, small_spec, variants=3, seed=7)
+
+
+@pytest.fixture(scope="session")
+def scans(scan: Scan, small_spec: GraphSpec) -> list[Scan]:
+    """Two scans of two tessellations each, an upper and a lower jaw. Shared: do not change them."""
+    from toothgraph.data import Scan, prepare_scan
+
+    other = prepare_scan(synthetic_arch(2, jaw=1, faces=2000), small_spec, variants=2, seed=7)
+    return [Scan(scan.scan_id, scan.variants[:2]), other]
+
+
+@pytest.fixture(scope="session")
+def small_net() -> NetConfig:
+    """A geometry net of few channels for graphs of 300 faces."""
+    from toothgraph.graph import GraphSpec
+    from toothgraph.model import NetConfig
+
+    widths = (8, 16, 16, 16)
+    graph = GraphSpec(faces=300, k=6)
+    return NetConfig(graph=graph, widths=widths, head_widths=widths, pair_channels=4, embedding=16)

@@ -14,17 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from toothgraph.data.folder import scan_file
+from toothgraph.data.prepared.folder import scan_file
 from toothgraph.data.split import load_split
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
-from toothgraph.mesh.labels import read_labels, read_scan
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.labels import read_labels, read_scan
+from toothgraph.io.palette import load_palette
+from toothgraph.io.read import mesh_from_stored, read_mesh
+from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original
-from toothgraph.mesh.palette import load_palette
-from toothgraph.mesh.read import mesh_from_stored, read_mesh
-from toothgraph.mesh.stl import write_stl
 from toothgraph.mesh.stored import Stored
-from toothgraph.mesh.write import write_labelled
 from toothgraph.training.config import FINETUNE_PRESETS, FinetuneConfig, make_config
 
 often = settings(max_examples=60, deadline=None, derandomize=True, database=None)

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 import toothgraph as tg
+from toothgraph.anatomy.frame import area_vector
 from toothgraph.errors import MeshError
-from toothgraph.mesh.frame import area_vector
-from toothgraph.mesh.stl import write_stl
-from toothgraph.mesh.synthetic import synthetic_arch
-from toothgraph.nn import SegmentationNet
+from toothgraph.inference.options import PredictOptions
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.model import SegmentationNet
+from toothgraph.synthetic import synthetic_arch
+
+ONCE = PredictOptions(tessellations=1)
 
 
 def test_segment_a_file_and_its_mesh(net: SegmentationNet, arches: Path, tmp_path: Path) -> None:
@@ -40,7 +43,7 @@ def test_segment_a_file_and_its_mesh(net: SegmentationNet, arches: Path, tmp_pat
     np.testing.assert_array_equal(np.loadtxt(written[1], dtype=int), found.face_labels)
     again = tg.segment(tg.read_mesh(file), net)
     np.testing.assert_array_equal(again.face_labels, found.face_labels)
-    upper = tg.segment(file, net, jaw=0, tessellations=1)
+    upper = tg.segment(file, net, jaw=0, options=ONCE)
     assert upper.mesh.jaw == 0 and not (upper.face_labels > 30).any()
 
 
@@ -48,8 +51,8 @@ def test_an_inside_out_scan_is_shown_as_it_should_be_and_written_as_it_is(tmp_pa
     scan = synthetic_arch(3, jaw=0, faces=5000)
     file = tmp_path / "scan_upper.stl"
     write_stl(file, scan.vertices, scan.faces[:, ::-1])
-    found = tg.segment(file, tessellations=1)
-    assert "its faces are wound inside out; labelled as if they were not" in found.doubts
+    found = tg.segment(file, options=ONCE)
+    assert "its faces are wound inside out; they were reversed for labelling" in found.doubts
     assert area_vector(found.mesh) @ area_vector(scan) > 0  # both open below
     written = tg.read_mesh(found.write(tmp_path / "out", formats=["ply"])[0])
     np.testing.assert_array_equal(written.faces, tg.read_mesh(file).faces)
@@ -64,20 +67,20 @@ def test_both_jaws_in_one_file_are_told(tmp_path: Path) -> None:
     write_stl(
         file, np.concatenate([lower.vertices, over]), np.concatenate([lower.faces, upper.faces + len(lower.vertices)])
     )
-    told = "the same teeth are found on two surfaces; are both jaws in one file? Give each its own"
-    assert told in tg.segment(file, tessellations=1).doubts
-    assert told not in tg.segment(lower, tessellations=1).doubts
+    told = "the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw"
+    assert told in tg.segment(file, options=ONCE).doubts
+    assert told not in tg.segment(lower, options=ONCE).doubts
 
 
 def test_segment_all_in_order(net: SegmentationNet, arches: Path, tmp_path: Path) -> None:
     files = sorted(arches.glob("*.stl"))[:3]
-    found = list(tg.segment_all(files, net, tessellations=1))
+    found = list(tg.segment_all(files, net, options=ONCE))
     assert [one.mesh.scan_id for one in found] == [file.stem for file in files]
-    alone = tg.segment(files[1], net, tessellations=1)
+    alone = tg.segment(files[1], net, options=ONCE)
     np.testing.assert_array_equal(found[1].face_labels, alone.face_labels)
     assert list(tg.segment_all([], net)) == []
     (tmp_path / "bad.stl").write_bytes(b"no scan")
-    several = tg.segment_all([files[0], tmp_path / "bad.stl", files[1]], net, tessellations=1)
+    several = tg.segment_all([files[0], tmp_path / "bad.stl", files[1]], net, options=ONCE)
     assert next(several).mesh.scan_id == files[0].stem
     with pytest.raises(MeshError, match=r"bad\.stl"):
         next(several)

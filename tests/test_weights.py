@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import toothgraph as tg
-from toothgraph import provenance, weights
+from toothgraph import weights
 from toothgraph.errors import CheckpointError
-from toothgraph.mesh.stl import write_stl
-from toothgraph.training.checkpoint import load_segmentation, read_model
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.model.file import load_segmentation, read_model
+from toothgraph.system import provenance
 
 RESULT = Path(__file__).resolve().parents[1] / "benchmarks" / "results" / "default_weights.json"
 

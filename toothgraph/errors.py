@@ -1,4 +1,4 @@
-"""Errors a user can cause and mend. The command line prints them in one line and exits with 1.
+"""Errors that a user can cause and fix. The command line prints them in one line and exits with 1.
 
 Each message says what was expected, what was found, in which file, and what to do.
 """
@@ -8,12 +8,19 @@ class ToothgraphError(Exception):
     """Base of every error this package raises on purpose."""
 
 
+class ShapeError(ValueError):
+    """A tensor does not have the shape that a layer expects: an error in the calling code, not in a scan or an option.
+
+    So it is not a :class:`ToothgraphError`, which the commands treat as a scan that cannot be used.
+    """
+
+
 class MeshError(ToothgraphError):
-    """A scan file cannot be read, or what it holds is not a usable surface."""
+    """A scan file cannot be read, or does not contain a usable surface."""
 
 
 class LabelError(ToothgraphError):
-    """Labels cannot be read, or do not fit their scan."""
+    """Labels cannot be read, or do not match their scan."""
 
 
 class ConfigError(ToothgraphError):
@@ -21,12 +28,12 @@ class ConfigError(ToothgraphError):
 
 
 class DataError(ToothgraphError):
-    """A set of scans cannot serve the purpose asked of it."""
+    """A set of scans cannot be used for this purpose."""
 
 
 class MemoryShortage(ToothgraphError):
-    """A scan, or all that a run reads, does not fit into memory."""
+    """A scan, or all data of a run together, does not fit into memory."""
 
 
 class CheckpointError(ToothgraphError):
-    """A model or checkpoint file is missing, damaged or of another kind."""
+    """A model or checkpoint file is missing, damaged or of the wrong kind."""

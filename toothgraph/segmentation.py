@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from toothgraph.inference.arches import shows_two_arches
+from toothgraph.fdi import class_to_fdi, classes_of_jaw
+from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction, predict_mesh
+from toothgraph.io.read import read_mesh
+from toothgraph.io.write import DEFAULT_FORMATS, count_instances, write_labelled
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import class_to_fdi, classes_of_jaw
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
-from toothgraph.mesh.read import read_mesh
-from toothgraph.mesh.write import DEFAULT_FORMATS, instances_of, write_labelled
-from toothgraph.nn.model import SegmentationNet
+from toothgraph.model.file import load_model
+from toothgraph.model.nets import SegmentationNet
+from toothgraph.postprocess.two_arches import shows_two_arches
 from toothgraph.report.doubts import find_doubts
-from toothgraph.report.table import ToothRow, tooth_table
-from toothgraph.training.checkpoint import load_model
+from toothgraph.report.tooth_table import ToothRow, tooth_table
+from toothgraph.rules import Rules
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +33,12 @@ class Segmentation:
         mesh: the clean mesh, with the jaw that was given or found, its faces turned round where they were wound inside
             out; its ``original`` is as it was.
         prediction: labels, probabilities and confidence of its faces, and the jaw's probability.
+        rules: by which it was labelled.
     """
 
     mesh: Mesh
     prediction: Prediction
+    rules: Rules = field(default_factory=Rules)
 
     @cached_property
     def teeth(self) -> list[ToothRow]:
@@ -70,22 +73,22 @@ class Segmentation:
     @property
     def face_instances(self) -> np.ndarray:
         """[F0] 1, 2, … for each tooth that was found, by its number; 0 for gingiva."""
-        return instances_of(self.face_labels)
+        return count_instances(self.face_labels)
 
     @cached_property
     def doubts(self) -> list[str]:
-        """What a person had better look at; see :func:`toothgraph.report.doubts.find_doubts`."""
+        """Warnings to review; see :func:`toothgraph.report.doubts.find_doubts`."""
         found = self.prediction
         return find_doubts(
             self.teeth, past_gap=found.past_gap, inside_out=found.inside_out,
-            two_arches=shows_two_arches(self.mesh, found.probabilities),
-            jaw=found.jaw, jaw_probability=found.jaw_probability,
+            two_arches=shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches),
+            jaw=found.jaw, jaw_probability=found.jaw_probability, rules=self.rules.review,
         )  # fmt: skip
 
     def write(
         self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS
     ) -> list[Path]:
-        """Write the labelled scan; see :func:`toothgraph.mesh.write.write_labelled`."""
+        """Write the labelled scan; see :func:`toothgraph.io.write.write_labelled`."""
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
             folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels, formats, confidence=sure,
@@ -94,7 +97,10 @@ class Segmentation:
 
 
 def segment(
-    scan: Mesh | str | Path, net: SegmentationNet | None = None, jaw: int | None = None, **options: Any
+    scan: Mesh | str | Path,
+    net: SegmentationNet | None = None,
+    jaw: int | None = None,
+    options: PredictOptions | None = None,
 ) -> Segmentation:
     """Label a scan.
 
@@ -102,25 +108,29 @@ def segment(
         scan: a mesh, or a file in millimetres.
         net: in evaluation mode; by default the one in the package.
         jaw: 0 upper, 1 lower, -1 to let the net decide; by default what the file's name says.
-        options: further ones of :func:`toothgraph.predict_mesh`.
+        options: which steps are taken; by default all of them.
 
     Raises:
         MeshError: if the file cannot be read.
     """
     mesh = scan if isinstance(scan, Mesh) else read_mesh(scan)
-    prediction = predict_mesh(net or load_model(), mesh, mesh.jaw if jaw is None else jaw, **options)
+    options = options or PredictOptions()
+    prediction = predict_mesh(net or load_model(), mesh, mesh.jaw if jaw is None else jaw, options)
     seen = mesh.inside_out() if prediction.inside_out else mesh
-    return Segmentation(replace(seen, jaw=prediction.jaw), prediction)
+    return Segmentation(replace(seen, jaw=prediction.jaw), prediction, options.rules)
 
 
 def segment_all(
-    files: Iterable[str | Path], net: SegmentationNet | None = None, **options: Any
+    files: Iterable[str | Path],
+    net: SegmentationNet | None = None,
+    jaw: int | None = None,
+    options: PredictOptions | None = None,
 ) -> Iterator[Segmentation]:
     """Label scans one after another, reading the next file while the net is at work.
 
     Args:
         files: in millimetres.
-        net, options: see :func:`segment`.
+        net, jaw, options: see :func:`segment`.
 
     Raises:
         MeshError: at the first file that cannot be read.
@@ -131,7 +141,7 @@ def segment_all(
         for file in files:
             following = pool.submit(read_mesh, file)
             if coming is not None:
-                yield segment(coming.result(), net, **options)
+                yield segment(coming.result(), net, jaw, options)
             coming = following
         if coming is not None:
-            yield segment(coming.result(), net, **options)
+            yield segment(coming.result(), net, jaw, options)

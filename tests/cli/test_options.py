@@ -11,12 +11,13 @@ from toothgraph.cli import COMMANDS
 from toothgraph.cli.evaluate import choose_scans
 from toothgraph.cli.evaluate import refuse_overwriting as refuse_output
 from toothgraph.cli.options import choose_device, split_options
-from toothgraph.cli.predict import output_names, refuse_overwriting, without_outputs
+from toothgraph.cli.predict import refuse_overwriting, without_outputs
 from toothgraph.errors import ConfigError
+from toothgraph.scan_names import output_names
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, make_config
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = dict.fromkeys(["preset", "split", "palette", "numbering", "unit", "init"])
+RUN = dict.fromkeys(["preset", "split", "palette", "label_system", "unit", "init"])
 
 
 def options(tmp_path: Path, text: str, presets=FINETUNE_PRESETS, **given):
@@ -38,16 +39,26 @@ def test_command_line_before_file_before_preset(tmp_path):
     assert options(tmp_path, "preset = 'paper'", preset="default")[1] == FINETUNE_PRESETS["default"]
 
 
-def test_everything_can_stand_in_the_file(tmp_path):
+def test_everything_can_stand_in_the_file(tmp_path, capsys):
     text = "preset = 'paper'\nsplit = 'a.json'\npalette = 'b.json:c'\nunit = 'cm'\ninit = 'd'\nlabel_fraction = 0.4\n"
     text += "numbering = 'fdi'\n"
     run, config = options(tmp_path, text)
     assert run == {
-        "preset": "paper", "split": "a.json", "palette": "b.json:c", "numbering": "fdi", "unit": "cm", "init": "d",
+        "preset": "paper", "split": "a.json", "palette": "b.json:c", "label_system": "fdi", "unit": "cm", "init": "d",
     }  # fmt: skip
     assert config.label_fraction == 0.4
+    assert capsys.readouterr().err.endswith("numbering is now called label_system\n")
     run, _ = options(tmp_path, text, unit="m", split=Path("e.json"))
     assert (run["unit"], run["split"], run["palette"]) == ("m", Path("e.json"), "b.json:c")
+
+
+def test_former_flags_are_accepted_with_a_notice(command, arches, segmenter, tmp_path):
+    given = ("evaluate", arches / "0000_upper.stl", "--model", segmenter, "--out", tmp_path / "scores.json")
+    done = command(*given, "--numbering=fdi", "--no-numbering")
+    assert done.code == 0
+    assert "Notice: --numbering is now called --label-system" in done.err
+    assert "Notice: --no-numbering is now called --keep-numbers" in done.err
+    assert "Notice" not in command(*given, "--label-system", "fdi", "--keep-numbers").err
 
 
 def test_nested_tables(tmp_path):

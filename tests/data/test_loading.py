@@ -7,20 +7,11 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from toothgraph.data import (
-    Augmentation,
-    LabelledGraphs,
-    Scan,
-    StepLoader,
-    StepSampler,
-    ViewOptions,
-    ViewPairs,
-    collate,
-    collate_pairs,
-)
-from toothgraph.data.cuts import Cuts
-from toothgraph.data.seeding import batch_seed
+from toothgraph.data import LabelledGraphs, Scan, StepLoader, StepSampler, ViewPairs, collate, collate_pairs
 from toothgraph.graph.spec import GraphSpec
+from toothgraph.seeding import batch_seed
+from toothgraph.transforms import Augmentation, ViewOptions
+from toothgraph.transforms.removal import Removal
 
 
 def test_a_resumed_sampler_gives_the_tail_of_the_whole() -> None:
@@ -52,7 +43,7 @@ def view_pairs(scans: list[Scan], spec: GraphSpec) -> tuple[Dataset, Callable]:
 
 def labelled(scans: list[Scan], spec: GraphSpec) -> tuple[Dataset, Callable]:
     how = Augmentation(mirror=0.5, elastic=1.0)
-    return LabelledGraphs(scans, spec, 3, how, Cuts(0.5, 0.5, 0.5, 0.5), jaw_dropout=0.5), collate
+    return LabelledGraphs(scans, spec, 3, how, Removal(0.5, 0.5, 0.5, 0.5), jaw_dropout=0.5), collate
 
 
 @pytest.mark.parametrize("kind", [view_pairs, labelled])
@@ -73,7 +64,7 @@ def test_workers_change_nothing(scans: list[Scan], small_spec: GraphSpec, kind: 
 
 def test_labelled_graphs(scans: list[Scan], small_spec: GraphSpec) -> None:
     whole = LabelledGraphs(scans, small_spec, 0, Augmentation())
-    cut = LabelledGraphs(scans, small_spec, 0, Augmentation(), Cuts(0.0, 1.0, 0.0, 0.0), jaw_dropout=1)
+    cut = LabelledGraphs(scans, small_spec, 0, Augmentation(), Removal(0.0, 1.0, 0.0, 0.0), jaw_dropout=1)
     assert len(whole) == len(ViewPairs(scans, 0, ViewOptions())) == 2
     sizes = {variant.num_nodes for variant in scans[1].variants}
     seen = set()
@@ -90,7 +81,13 @@ def test_labelled_graphs(scans: list[Scan], small_spec: GraphSpec) -> None:
 
 
 def test_every_sample_has_its_centre_as_origin(scans: list[Scan], small_spec: GraphSpec) -> None:
-    for cuts in (Cuts(0, 0, 0, 0), Cuts(1, 0, 0, 0), Cuts(0, 1, 0, 0), Cuts(0, 0, 1, 0), Cuts(0, 0, 0, 1)):
+    for cuts in (
+        Removal(0, 0, 0, 0),
+        Removal(1, 0, 0, 0),
+        Removal(0, 1, 0, 0),
+        Removal(0, 0, 1, 0),
+        Removal(0, 0, 0, 1),
+    ):
         graph = LabelledGraphs(scans, small_spec, 0, cuts=cuts)[0, 0]
         centre = (graph.pos * graph.area[:, None]).sum(dim=0) / graph.area.sum()
         assert torch.allclose(centre, torch.zeros(3), atol=1e-3)

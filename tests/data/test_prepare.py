@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from toothgraph.data import Scan, ViewOptions, ViewPairs
-from toothgraph.data.folder import is_prepared, read_options, read_prepared, remove_leftovers, scan_file
-from toothgraph.data.prepare import Done, PrepareOptions, prepare
-from toothgraph.data.prepared import Header, StoredGraphs, load_scan, read_header, save_scan
-from toothgraph.data.scans import read_scans, without_labels
-from toothgraph.data.sources import Source, find_sources, long_names
+from toothgraph.data import Scan, ViewPairs
+from toothgraph.data.prepared.build import Done, PrepareOptions, prepare
+from toothgraph.data.prepared.file import Header, StoredGraphs, load_scan, read_header, save_scan
+from toothgraph.data.prepared.folder import is_prepared, read_options, read_prepared, remove_leftovers, scan_file
+from toothgraph.data.prepared.sources import Source, find_sources
+from toothgraph.data.scan import without_labels
+from toothgraph.data.training_set import read_scans
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.graph.spec import GraphSpec
+from toothgraph.scan_names import long_names
+from toothgraph.transforms import ViewOptions
 
 HEADER = Header("a_U", "a", "a_U.stl", "0" * 64, "1" * 16, 0, 2000, True, 2, "0")
 
@@ -108,7 +111,7 @@ def test_lists_name_patients_and_jaws(arches: Path, tmp_path: Path) -> None:
     assert found[0].digest() != found[1].digest()
     for name in ("../x", "a/b", "", ".hidden", "a\x00b", "x" * 300):
         listing.write_text(f"path,scan_id\nx.stl,{name or '/'}\n")
-        with pytest.raises(DataError, match="does not serve as a name"):
+        with pytest.raises(DataError, match="is not valid as a name"):
             find_sources([listing])
     for text, said in (("path\n\n,\n", "`path` is empty"), ("path,jaw\nx.stl,left\n", "expected a jaw of")):
         listing.write_text(text)
@@ -118,7 +121,7 @@ def test_lists_name_patients_and_jaws(arches: Path, tmp_path: Path) -> None:
 
 def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     for name in ("../x", "/etc/x", "a/../../x", "..", ""):
-        with pytest.raises(DataError, match="does not serve"):
+        with pytest.raises(DataError, match="is not valid as a name"):
             scan_file(tmp_path, name)
     assert scan_file(tmp_path, "a.b c") == tmp_path / "scans" / "a.b c.safetensors"
 
@@ -238,7 +241,7 @@ def test_a_scan_that_costs_too_much_is_no_end(arches: Path, options: PrepareOpti
     done = prepare([Source(pipe, "pipe", "b"), fine], tmp_path / "a", replace(options, seconds=8))
     assert {one.source.scan_id: one.state for one in done} == {"pipe": "bad", "fine": "made"}
     done = prepare([large], tmp_path / "b", replace(options, megabytes=0.05))
-    assert "more than the limit of 0.05 MB; raise --megabytes" in done[0].reason
+    assert "more than the limit of 0.05 MB; use a larger --megabytes" in done[0].reason
     done = prepare([large], tmp_path / "c", replace(options, memory=0.001))
     assert done[0].state == "bad" and "--memory" in done[0].reason
 
@@ -249,7 +252,7 @@ def test_scans_of_one_name(arches: Path, options: PrepareOptions, tmp_path: Path
     done = prepare(find_sources([tmp_path]), tmp_path / "out", options)
     assert sorted(one.state for one in done) == ["bad", "made"]
     (bad,) = rows(tmp_path / "out" / "quarantine.csv")
-    assert "shares its name with" in bad["reason"]
+    assert "has the same name as" in bad["reason"]
 
 
 def test_a_manifest_that_is_none(prepared: Path, small_spec: GraphSpec, tmp_path: Path) -> None:

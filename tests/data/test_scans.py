@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from toothgraph.anatomy.frame import turned, upright_rotation
 from toothgraph.data import Scan, prepare_scan, read_scans
-from toothgraph.data.scans import plain, scan_names, without_labels
-from toothgraph.data.split import patient_of
+from toothgraph.data.scan import without_labels
 from toothgraph.errors import DataError
 from toothgraph.graph import GraphSpec, scan_graph
-from toothgraph.mesh.frame import turned, upright_rotation
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.synthetic.write import write_synthetic
+from toothgraph.scan_names import patient_of, scan_names
+from toothgraph.synthetic.write import write_synthetic
+from toothgraph.transforms.crop import plain
 
 
 def test_names_are_stems_made_unique_by_their_folder() -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from toothgraph.data import Split, load_split, make_split, patient_of
+from toothgraph.data import Split, load_split, make_split
 from toothgraph.data.split import of_patients
 from toothgraph.errors import ConfigError, DataError
+from toothgraph.scan_names import patient_of
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from seeds import Target, targets
 
-from toothgraph import provenance
 from toothgraph.errors import ToothgraphError
-from toothgraph.files import write_text
+from toothgraph.system import provenance
+from toothgraph.system.files import write_text
 
 SECONDS = 20  # that one input may take
 MEMORY = 1_500_000_000  # bytes above what the process has when it begins

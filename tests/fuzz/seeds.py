@@ -13,23 +13,24 @@ import torch
 import trimesh
 from safetensors.torch import save
 
-from toothgraph.data.prepared import Header, load_scan, save_scan
-from toothgraph.data.scans import prepare_scan
-from toothgraph.data.sources import find_sources
+from toothgraph.config import read_toml
+from toothgraph.data.prepared.file import Header, load_scan, save_scan
+from toothgraph.data.prepared.sources import find_sources
+from toothgraph.data.scan import prepare_scan
 from toothgraph.data.split import load_split
 from toothgraph.errors import ToothgraphError
 from toothgraph.graph.spec import GraphSpec
-from toothgraph.mesh import vtk_child
-from toothgraph.mesh.formats import read_stored
-from toothgraph.mesh.labels import read_labels
+from toothgraph.io.formats import _vtk_process
+from toothgraph.io.formats.registry import read_stored
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.labels import read_labels
+from toothgraph.io.palette import load_palette
+from toothgraph.io.read import mesh_from_stored, read_mesh
+from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.palette import load_palette
-from toothgraph.mesh.read import mesh_from_stored, read_mesh
-from toothgraph.mesh.stl import write_stl
-from toothgraph.mesh.synthetic import synthetic_arch
-from toothgraph.mesh.write import write_labelled
-from toothgraph.training.checkpoint import read_model
-from toothgraph.training.config import FINETUNE_PRESETS, make_config, read_toml
+from toothgraph.model.file import read_model
+from toothgraph.synthetic import synthetic_arch
+from toothgraph.training.config import FINETUNE_PRESETS, make_config
 from toothgraph.training.run_folder import read_checkpoint
 
 PALETTE = {"p": {"background": [0, 0, 0], "upper": {"11": [255, 0, 0]}, "lower": {"31": [0, 255, 0]}}}
@@ -69,7 +70,7 @@ def read_surface(path: Path) -> None:
 def read_vtk(path: Path) -> None:
     """What the child process of a VTK file does, without starting one."""
     try:
-        vtk_child.read(path)
+        _vtk_process.read(path)
     except ValueError as error:
         raise ToothgraphError(str(error)) from error
 

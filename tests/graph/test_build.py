@@ -7,9 +7,9 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch_geometric.data import Batch, Data
 
+from toothgraph.fdi import fdi_to_class
 from toothgraph.graph import GraphSpec, face_features, face_graph, scan_graph, surface_centre, to_networkx
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import fdi_to_class
 
 TRIANGLE = Mesh(np.array([[0.0, 0, 0], [3, 0, 0], [0, 6, 0]]), np.array([[0, 1, 2]]), labels=np.array([21]), jaw=0)
 

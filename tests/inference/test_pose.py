@@ -7,14 +7,16 @@ from scipy.spatial.transform import Rotation
 from torch_geometric.data import Batch
 
 from toothgraph import load_model
+from toothgraph.anatomy.frame import turned
 from toothgraph.graph.spec import scan_graph
+from toothgraph.inference.look import look
+from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.pose import Viewer, candidate_frames, certainty
-from toothgraph.inference.predict import look, predict_mesh
-from toothgraph.mesh.frame import turned
+from toothgraph.inference.predict import predict_mesh
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.synthetic import synthetic_arch
-from toothgraph.nn import NetConfig, SegmentationNet
-from toothgraph.nn.heads import join_places
+from toothgraph.model import NetConfig, SegmentationNet
+from toothgraph.model.jaws import join_places
+from toothgraph.synthetic import synthetic_arch
 
 
 def test_certainty_by_hand() -> None:
@@ -86,7 +88,9 @@ def test_an_arch_is_recognised_however_it_lies(trained: SegmentationNet, jaw: in
 def test_only_a_scan_that_stands_right_is_taken_as_it_lies(trained: SegmentationNet) -> None:
     mesh = synthetic_arch(5, jaw=0, faces=8000)
     behind = turned(mesh, Rotation.from_euler("y", 170, degrees=True).as_matrix())
-    right, wrong = (predict_mesh(trained, scan, 0, 1, orient=False).labels for scan in (mesh, behind))
+    right, wrong = (
+        predict_mesh(trained, scan, 0, PredictOptions(1, find_pose=False)).labels for scan in (mesh, behind)
+    )
     assert (right == mesh.labels).mean() > 0.6  # it was trained on real scans
     assert (wrong == mesh.labels)[mesh.labels > 0].mean() < 0.2
 

@@ -6,36 +6,38 @@ import numpy as np
 import pytest
 import torch
 
-from toothgraph.inference.carry import carry_up
-from toothgraph.inference.evaluate import report, score_prediction
-from toothgraph.inference.predict import Prediction, decide_jaw, predict_mesh
+from toothgraph.anatomy.frame import TEETH_NEEDED
+from toothgraph.evaluation import report, score_prediction
+from toothgraph.inference.look import decide_jaw
+from toothgraph.inference.options import PredictOptions
+from toothgraph.inference.predict import Prediction, predict_mesh
 from toothgraph.mesh.decimate import decimate
-from toothgraph.mesh.frame import TEETH_NEEDED
+from toothgraph.mesh.interpolate import interpolate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of, vertices_to_original
-from toothgraph.mesh.synthetic import synthetic_arch
-from toothgraph.training.checkpoint import load_model
+from toothgraph.model.file import load_model
+from toothgraph.synthetic import synthetic_arch
 
 
-def test_carry_up_keeps_what_it_carries(arch):
+def test_interpolate_keeps_what_it_carries(arch):
     coarse = decimate(arch, 500).mesh
     constant = np.full((len(coarse.faces), 3), 0.25, dtype=np.float32)
-    carried = carry_up(coarse, arch, constant)
-    assert carried.shape == (len(arch.faces), 3) and carried.dtype == np.float32
-    assert np.allclose(carried, 0.25)
+    interpolated = interpolate(coarse, arch, constant)
+    assert interpolated.shape == (len(arch.faces), 3) and interpolated.dtype == np.float32
+    assert np.allclose(interpolated, 0.25)
     values = np.random.default_rng(0).uniform(size=(len(arch.faces), 2))
-    assert np.array_equal(carry_up(arch, arch, values), values)
+    assert np.array_equal(interpolate(arch, arch, values), values)
     # A linear field comes back to within the size of a coarse face.
-    linear = carry_up(coarse, arch, coarse.centroids)
+    linear = interpolate(coarse, arch, coarse.centroids)
     assert np.median(np.linalg.norm(linear - arch.centroids, axis=1)) < np.sqrt(coarse.areas.mean())
 
 
-def test_carry_up_from_a_single_face(arch):
+def test_interpolate_from_a_single_face(arch):
     one = Mesh(arch.vertices[arch.faces[0]], np.array([[0, 1, 2]]))
-    assert (carry_up(one, arch, np.array([[3.0]])) == 3).all()
+    assert (interpolate(one, arch, np.array([[3.0]])) == 3).all()
 
 
-def test_carry_up_tells_the_walls_of_a_gap_apart():
+def test_interpolate_tells_the_walls_of_a_gap_apart():
     """Two parallel walls 0.3 mm apart that face each other, with different values."""
 
     def wall(n: int, x: float, flip: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -50,7 +52,7 @@ def test_carry_up_tells_the_walls_of_a_gap_apart():
 
     coarse, fine = gap(6), gap(21)
     side = (coarse.centroids[:, :1] > 0.15).astype(np.float32)
-    assert np.array_equal(carry_up(coarse, fine, side).round()[:, 0], fine.centroids[:, 0] > 0.15)
+    assert np.array_equal(interpolate(coarse, fine, side).round()[:, 0], fine.centroids[:, 0] > 0.15)
 
 
 def test_decide_jaw():
@@ -76,9 +78,9 @@ def test_predict_mesh(jaw, net, arch):
 
 def test_a_given_jaw_is_believed_and_its_probability_told():
     scan, net = synthetic_arch(3, jaw=0, faces=5000), load_model()
-    free = predict_mesh(net, scan, -1, 1)
+    free = predict_mesh(net, scan, -1, PredictOptions(1))
     assert free.jaw_probability > 0.5
-    same, other = (predict_mesh(net, scan, jaw, 1).jaw_probability for jaw in (free.jaw, 1 - free.jaw))
+    same, other = (predict_mesh(net, scan, jaw, PredictOptions(1)).jaw_probability for jaw in (free.jaw, 1 - free.jaw))
     assert same == pytest.approx(free.jaw_probability, abs=0.05)
     assert other == pytest.approx(1 - free.jaw_probability, abs=0.05)
 
@@ -92,20 +94,23 @@ def test_prediction_is_repeatable_and_blind(net, arch):
 
 def test_small_scan_is_used_as_it_is(net, arch):
     coarse = decimate(arch, 300).mesh
-    once, thrice = predict_mesh(net, coarse, 0, 1), predict_mesh(net, coarse, 0, 3)
+    once, thrice = predict_mesh(net, coarse, 0, PredictOptions(1)), predict_mesh(net, coarse, 0, PredictOptions(3))
     assert np.array_equal(once.confidence, thrice.confidence)
 
 
 def test_faces_wound_inside_out_are_told_and_labelled_all_the_same():
     scan, net = synthetic_arch(3, jaw=0, faces=5000), load_model()
-    right, found = predict_mesh(net, scan, 0, 1), predict_mesh(net, scan.inside_out(), 0, 1)
+    right, found = (
+        predict_mesh(net, scan, 0, PredictOptions(1)),
+        predict_mesh(net, scan.inside_out(), 0, PredictOptions(1)),
+    )
     assert len(np.unique(right.labels)) > 10 and not right.inside_out
     assert np.array_equal(found.labels, right.labels) and found.inside_out
 
 
 def test_a_surface_without_teeth_either_way_stays_as_it_is(arch):
     gum = arch.part(arch.labels == 0)
-    found = predict_mesh(load_model(), gum, 0, 1)
+    found = predict_mesh(load_model(), gum, 0, PredictOptions(1))
     assert not found.inside_out and len(np.unique(found.labels)) <= TEETH_NEEDED
 
 

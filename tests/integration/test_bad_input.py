@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toothgraph.mesh.read import read_mesh
+from toothgraph.io.read import read_mesh
 
 
 def obj(file: Path, vertices: np.ndarray, faces: np.ndarray) -> Path:

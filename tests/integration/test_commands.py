@@ -18,9 +18,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from toothgraph.mesh.labels import read_scan
-from toothgraph.mesh.ply import read_ply
-from toothgraph.mesh.read import read_mesh
+from toothgraph.inference.options import PredictOptions
+from toothgraph.io.formats.ply import read_ply
+from toothgraph.io.labels import read_scan
+from toothgraph.io.read import read_mesh
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -310,20 +311,21 @@ def test_a_follower_is_no_lower_jaw(command, arches, segmenter, tmp_path):
 
 
 def test_steps_of_prediction_can_be_left_out(command, arches, segmenter, tmp_path, monkeypatch):
-    from toothgraph import segmentation
-    from toothgraph.inference import evaluate, predict
+    from toothgraph import evaluation, segmentation
+    from toothgraph.inference import predict
 
     seen = []
     real = predict.predict_mesh
-    for module in (evaluate, segmentation):
-        monkeypatch.setattr(
-            module, "predict_mesh", lambda *args, **options: seen.append(options) or real(*args, **options)
-        )
-    scan, steps = arches / "0000_upper.stl", ("orient", "refined", "numbered")
-    for flags, left_out in (((), ()), (("--no-orient",), ("orient",)), (("--no-refine", "--no-numbering"), steps[1:])):
+    for module in (evaluation, segmentation):
+        monkeypatch.setattr(module, "predict_mesh", lambda *args: seen.append(args[3]) or real(*args))
+    scan, steps = arches / "0000_upper.stl", ("find_pose", "refine_borders", "assign_numbers")
+    for flags, left_out in (
+        ((), ()), (("--no-orient",), steps[:1]), (("--no-refine", "--keep-numbers"), steps[1:]),
+        (("--no-numbering",), steps[2:]),
+    ):  # fmt: skip
         assert command("predict", scan, "--model", segmenter, "--out", tmp_path / "out", *flags).code == 0
         assert command("evaluate", scan, "--model", segmenter, "--out", tmp_path / "scores.json", *flags).code == 0
-        assert seen[-2:] == [{step: step not in left_out for step in steps}] * 2
+        assert seen[-2:] == [PredictOptions(**{step: step not in left_out for step in steps})] * 2
 
 
 def test_formats(command, arches, segmenter, tmp_path):
@@ -370,8 +372,8 @@ def test_view(command, arches, segmenter, tmp_path):
 
 
 def test_what_shows_no_arch_is_said_to(command, tmp_path):
+    from toothgraph.io.formats.stl import write_stl
     from toothgraph.mesh.mesh import Mesh
-    from toothgraph.mesh.stl import write_stl
 
     x, z = np.meshgrid(np.linspace(-30, 30, 40), np.linspace(-30, 30, 40), indexing="ij")
     corner = (np.arange(39)[:, None] * 40 + np.arange(39)).reshape(-1, 1)
@@ -380,7 +382,7 @@ def test_what_shows_no_arch_is_said_to(command, tmp_path):
     write_stl(tmp_path / "plate.stl", plate.vertices, plate.faces)
     done = command("predict", tmp_path / "plate.stl", "--out", tmp_path / "out")
     assert done.code == 0
-    assert "Warning: plate: 0 teeth found; does it show an arch" in done.err
+    assert "Warning: plate: 0 teeth found; does the file show an arch" in done.err
 
 
 def test_evaluate(command, arches, segmenter, tmp_path):
@@ -399,15 +401,13 @@ def test_evaluate(command, arches, segmenter, tmp_path):
 
 
 def test_labels_tell_the_net_nothing(command, arches, segmenter, tmp_path, monkeypatch):
-    from toothgraph import segmentation
-    from toothgraph.inference import evaluate, predict
+    from toothgraph import evaluation, segmentation
+    from toothgraph.inference import predict
 
     seen = []
     real = predict.predict_mesh
-    for module in (evaluate, segmentation):  # who score and who label
-        monkeypatch.setattr(
-            module, "predict_mesh", lambda *args, **options: seen.append(real(*args, **options)) or seen[-1]
-        )
+    for module in (evaluation, segmentation):  # who score and who label
+        monkeypatch.setattr(module, "predict_mesh", lambda *args: seen.append(real(*args)) or seen[-1])
     scan = tmp_path / "scan.stl"  # a name that does not tell the jaw
     shutil.copy(arches / "0000_upper.stl", scan)
     upper = read_scan(arches / "0000_upper.stl").labels

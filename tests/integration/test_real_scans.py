@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toothgraph.data.augment import random_rotation
-from toothgraph.mesh.labels import read_scan
+from toothgraph.fdi import class_to_fdi, fdi_to_class, mirror_classes
+from toothgraph.io.labels import read_scan
+from toothgraph.io.palette import load_palette
+from toothgraph.io.read import read_mesh
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import class_to_fdi, fdi_to_class, mirror_classes
-from toothgraph.mesh.palette import load_palette
-from toothgraph.mesh.read import read_mesh
 from toothgraph.segmentation import segment
+from toothgraph.transforms.augment import random_rotation
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_a_name_that_contradicts_the_scan_is_told(data_dir, tmp_path):
     (tmp_path / "misnamed_lower.ply").write_bytes((data_dir / "3d-iosseg" / "011_U.ply").read_bytes())
     found = segment(tmp_path / "misnamed_lower.ply")
     assert found.mesh.jaw == 1 and len(found.doubts) >= 1
-    assert found.doubts[0].startswith("taken for the lower jaw, but looks like the upper one")
+    assert found.doubts[0].startswith("labelled as lower jaw, but looks like the upper jaw")
     found.write(tmp_path / "out")
     written = json.loads((tmp_path / "out" / "misnamed_lower.json").read_text())
     assert written["doubts"] == found.doubts and written["id_patient"] == "misnamed"

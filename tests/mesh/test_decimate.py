@@ -7,10 +7,10 @@ import pytest
 from scipy.spatial import cKDTree
 
 from toothgraph.errors import MeshError
+from toothgraph.io.labels import read_scan
+from toothgraph.io.palette import load_palette
 from toothgraph.mesh.decimate import decimate
-from toothgraph.mesh.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.palette import load_palette
 
 
 def agreement(mesh: Mesh, carried: np.ndarray) -> float:

@@ -30,8 +30,8 @@ def test_with_labels_keeps_the_rest() -> None:
     [
         (VERTICES, [[0, 1]], None, "expected vertices"),
         ([[0, 0]], [[0, 0, 0]], None, "expected vertices"),
-        (VERTICES, [[0, 1, 4]], None, "outside the 4 vertices"),
-        (VERTICES, [[0, 1, -1]], None, "outside the 4 vertices"),
+        (VERTICES, [[0, 1, 4]], None, "indices from 0 to 3, found 0 to 4"),
+        (VERTICES, [[0, 1, -1]], None, "indices from 0 to 3, found -1 to 1"),
         (VERTICES, [[0, 1, 2]], [1, 2], "expected 1 face labels"),
     ],
 )

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import LabelError
+from toothgraph.io.read import read_mesh
+from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_from_original, faces_to_original, vertices_to_original
-from toothgraph.mesh.read import read_mesh
-from toothgraph.mesh.vote import majority
 
 # a quad, a flat face far from it, a triangle, the triangle again, and loose vertices; centimetres
 OBJ = (

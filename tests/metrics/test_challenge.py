@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import LabelError
-from toothgraph.metrics import challenge_scores, instances_of
+from toothgraph.metrics import challenge_scores, one_instance_per_number
 
 # Eight corners of a cube of side 2: centroid at its middle, s = (√8, √8, √8), ‖s‖ = √24.
 CUBE = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])
@@ -24,7 +24,9 @@ def cubes(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def score(vertices: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> dict[str, dict[str, float]]:
-    result = challenge_scores(vertices, truth, instances_of(truth), prediction, instances_of(prediction))
+    result = challenge_scores(
+        vertices, truth, one_instance_per_number(truth), prediction, one_instance_per_number(prediction)
+    )
     assert result is not None
     return result
 
@@ -33,8 +35,8 @@ def parts(exp_tla: float, tsa: float, tir: float) -> object:
     return pytest.approx({"exp_tla": exp_tla, "tsa": tsa, "tir": tir, "score": (exp_tla + tsa + tir) / 3})
 
 
-def test_instances_of() -> None:
-    assert instances_of(np.array([0, 11, -1, 48])).tolist() == [0, 11, 0, 48]
+def test_one_instance_per_number() -> None:
+    assert one_instance_per_number(np.array([0, 11, -1, 48])).tolist() == [0, 11, 0, 48]
 
 
 def test_perfect_prediction_scores_one() -> None:
@@ -90,7 +92,7 @@ def test_a_mixed_instance_is_dropped_to_gingiva() -> None:
     vertices, truth = cubes(2)
     labels = truth.copy()
     labels[8] = 13  # one vertex of the second instance says otherwise
-    mixed = challenge_scores(vertices, truth, instances_of(truth), labels, instances_of(truth))
+    mixed = challenge_scores(vertices, truth, one_instance_per_number(truth), labels, one_instance_per_number(truth))
     assert mixed == score(vertices, truth, np.where(truth == 12, 0, truth))
     assert mixed is not None and mixed["challenge_code"]["tsa"] == pytest.approx(12 / 20)
 
@@ -129,7 +131,7 @@ def test_unknown_truth_is_left_out() -> None:
 def test_no_true_tooth_gives_none(label: int) -> None:
     vertices, truth = cubes(1)
     truth[:] = label
-    assert challenge_scores(vertices, truth, instances_of(truth), truth * 0 + 11, truth * 0 + 11) is None
+    assert challenge_scores(vertices, truth, one_instance_per_number(truth), truth * 0 + 11, truth * 0 + 11) is None
 
 
 def test_a_flat_tooth_is_a_hit_in_place_and_a_miss_elsewhere() -> None:
@@ -163,4 +165,4 @@ def test_errors() -> None:
     mixed = truth.copy()
     mixed[0] = 12
     with pytest.raises(LabelError, match="one label in each true tooth instance"):
-        challenge_scores(vertices, mixed, instances_of(truth), truth, truth)
+        challenge_scores(vertices, mixed, one_instance_per_number(truth), truth, truth)

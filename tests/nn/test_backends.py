@@ -18,9 +18,12 @@ import torch
 from torch import Tensor
 
 from toothgraph.errors import ConfigError
-from toothgraph.nn import FastEdgeConv, choose_backend, gather, gather_max, reduce_neighbors, use_backend
+from toothgraph.nn import FastEdgeConv, choose_backend, gather_max, reduce_neighbors, use_backend
 from toothgraph.nn.edge_conv import CrossEdgeConv
-from toothgraph.nn.gather import BACKENDS, Neighborhoods, from_edges, from_table, repeatable_max, triton_runs
+from toothgraph.nn.kernels import backend
+from toothgraph.nn.kernels.backend import BACKENDS, triton_runs
+from toothgraph.nn.kernels.gather import repeatable_max
+from toothgraph.nn.kernels.neighborhoods import Neighborhoods, from_edges, from_table
 
 HAS_SCATTER = importlib.util.find_spec("torch_scatter") is not None
 HAS_TRITON = importlib.util.find_spec("triton") is not None
@@ -195,7 +198,7 @@ def test_infinities(backend: str, device: str) -> None:
 def test_block_after_block(dtype: torch.dtype, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     x, table = distinct(40, 7), torch.rand(40, 50).argsort(0)[:6].int()
-    monkeypatch.setattr("toothgraph.nn.running_max._BLOCK", rows * 7 * 8)
+    monkeypatch.setattr("toothgraph.nn.kernels.cpu_max._BLOCK", rows * 7 * 8)
     compare("native", "cpu", dtype, x, from_table(table), "max")
     plain = x.to(dtype)
     assert torch.equal(gather_max(plain, table), plain[table].amax(0))
@@ -294,7 +297,7 @@ def test_cross_edge_conv(backend: str, device: str) -> None:
 @pytest.mark.parametrize(("backend", "device"), TRITON)
 def test_operators_keep_what_they_declare(backend: str, device: str) -> None:
     """Schema, shapes under tracing for any size, and how gradients are registered."""
-    from toothgraph.nn.triton_gather import _maximum, _total
+    from toothgraph.nn.kernels.triton_ops import _maximum, _total
 
     hood = moved(ragged(30, 20, 60), device)
     x = torch.randn(20, 5, device=device, requires_grad=True)
@@ -358,7 +361,7 @@ def test_kernels_compile_for_cuda(
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from toothgraph.nn import triton_kernels
+    from toothgraph.nn.kernels import triton_kernels
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     kernel = getattr(triton_kernels, name)
@@ -391,19 +394,19 @@ def test_where_triton_does_not_run_torch_does(
     def without_compiler(*args: object) -> Tensor:
         raise RuntimeError("Failed to find C compiler")
 
-    monkeypatch.setattr(gather, "_HAS_TRITON", True)
-    monkeypatch.setattr(gather, "triton_reduce", without_compiler)
+    monkeypatch.setattr(backend, "_HAS_TRITON", True)
+    monkeypatch.setattr(backend, "triton_reduce", without_compiler)
     # Where the device is CUDA the kernel would be built; on a machine without one, the meta device stands for it.
     device = torch.device("cuda" if torch.cuda.is_available() else "meta")
     triton_runs.cache_clear()
     try:
-        monkeypatch.setattr(gather, "triton_runs", lambda _: triton_runs(device))
+        monkeypatch.setattr(backend, "triton_runs", lambda _: triton_runs(device))
         on_cuda = SimpleNamespace(device=torch.device("cuda"))
         assert [choose_backend(on_cuda) for _ in range(2)] == ["native", "native"]
     finally:
         triton_runs.cache_clear()
     assert [record.message for record in caplog.records] == [
-        f"triton does not run on {device} (Failed to find C compiler); the layers use torch alone, which is slower"
+        f"triton does not run on {device} (Failed to find C compiler); the layers use torch only, which is slower"
     ]
 
 
@@ -439,7 +442,7 @@ def test_missing_scatter_is_named() -> None:
 
 
 def test_missing_triton_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toothgraph.nn.gather._HAS_TRITON", False)
+    monkeypatch.setattr("toothgraph.nn.kernels.backend._HAS_TRITON", False)
     with pytest.raises(ConfigError, match="pip install triton"):
         choose_backend(torch.zeros(2, 1), "triton")
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from toothgraph.errors import DataError
+from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn import InfoNCE, info_nce, match_top1
 
 SCAN = torch.tensor([0] * 5 + [1] * 12)  # two scans of different size
@@ -183,20 +183,26 @@ def test_memory_grows_with_pairs_not_with_their_square() -> None:
 
 
 @pytest.mark.parametrize(
-    "a, b, options, message",
+    "a, b, options, error, message",
     [
-        (torch.ones(3, 2), torch.ones(4, 2), {}, r"\(3, 2\), \(4, 2\)"),
-        (torch.ones(0, 2), torch.ones(0, 2), {}, "non-empty"),
-        (torch.ones(3), torch.ones(3), {}, r"\[P, D\]"),
-        (torch.ones(3, 2), torch.ones(3, 2), {"negatives": "all"}, "'all'"),
-        (torch.ones(3, 2), torch.ones(3, 2), {"exclude_radius": 1.0}, "needs pos"),
-        (torch.ones(3, 2), torch.ones(3, 2), {"batch": torch.zeros(2, dtype=torch.long)}, "batch.*2 for 3"),
-        (torch.ones(3, 2), torch.ones(3, 2), {"pos": torch.zeros(5, 3), "exclude_radius": 1.0}, "pos.*5 for 3"),
-        (torch.ones(3, 2), torch.ones(3, 2), {"temperature": 0.0}, "temperature above 0"),
+        (torch.ones(3, 2), torch.ones(4, 2), {}, ShapeError, r"\(3, 2\), \(4, 2\)"),
+        (torch.ones(0, 2), torch.ones(0, 2), {}, ShapeError, "non-empty"),
+        (torch.ones(3), torch.ones(3), {}, ShapeError, r"\[P, D\]"),
+        (torch.ones(3, 2), torch.ones(3, 2), {"negatives": "all"}, ConfigError, "'all'"),
+        (torch.ones(3, 2), torch.ones(3, 2), {"exclude_radius": 1.0}, ConfigError, "needs pos"),
+        (torch.ones(3, 2), torch.ones(3, 2), {"batch": torch.zeros(2, dtype=torch.long)}, ShapeError, "batch.*2 for 3"),
+        (
+            torch.ones(3, 2),
+            torch.ones(3, 2),
+            {"pos": torch.zeros(5, 3), "exclude_radius": 1.0},
+            ShapeError,
+            "pos.*5 for 3",
+        ),
+        (torch.ones(3, 2), torch.ones(3, 2), {"temperature": 0.0}, ConfigError, "temperature above 0"),
     ],
 )
-def test_what_does_not_fit_is_refused(a: Tensor, b: Tensor, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(DataError, match=message):
+def test_what_does_not_fit_is_refused(a: Tensor, b: Tensor, options: dict[str, Any], error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
         info_nce(a, b, **options)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from toothgraph.nn import NetConfig, SegmentationNet
+from toothgraph.model import NetConfig, SegmentationNet
 
 
 def passed(config: NetConfig, batch: Batch) -> tuple[nn.Module, dict[str, Tensor], int]:

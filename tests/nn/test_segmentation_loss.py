@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from toothgraph.nn import boundary_weights, restrict_to_jaw, segmentation_loss
+from toothgraph.model import restrict_to_jaw
+from toothgraph.nn import boundary_weights, segmentation_loss
 
 CLASSES = 5
 BATCH = torch.tensor([0] * 7 + [1] * 13)

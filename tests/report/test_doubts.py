@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from toothgraph.report.doubts import find_doubts
-from toothgraph.report.table import ToothRow
+from toothgraph.report.tooth_table import ToothRow
 
 
 def rows(*confidences: float, area: float = 100.0) -> list[ToothRow]:
@@ -15,36 +15,37 @@ def test_a_sure_arch_leaves_none() -> None:
 
 
 def test_too_few_teeth_are_the_only_thing_said() -> None:
-    assert find_doubts([]) == find_doubts(rows()) == ["0 teeth found; does it show an arch, and is --unit right?"]
+    assert find_doubts([]) == find_doubts(rows()) == ["0 teeth found; does the file show an arch, and is --unit right?"]
     assert find_doubts(rows(0.1, 0.2, 0.3))[0].startswith("3 teeth found")
 
 
 def test_unsure_teeth_are_named() -> None:
-    assert find_doubts(rows(0.9, 0.95, 0.3, 0.98)) == ["look at 13: below 50% confidence"]
+    assert find_doubts(rows(0.9, 0.95, 0.3, 0.98)) == ["review 13: below 50% confidence"]
     low = find_doubts(rows(0.4, 0.5, 0.6, 0.7))
-    assert low == ["a confidence of 55% only; is it one whole arch?", "look at 11: below 50% confidence"]
+    assert low == ["low confidence of 55%; does the file show one whole arch?", "review 11: below 50% confidence"]
 
 
 def test_confidence_counts_by_area() -> None:
     teeth = [*rows(0.99, 0.99, 0.99), ToothRow(14, 10, 1000.0, 8.0, 0.6)]
-    assert find_doubts(teeth)[0].startswith("a confidence of 69% only")
+    assert find_doubts(teeth)[0].startswith("low confidence of 69%;")
 
 
 def test_numbers_moved_past_a_gap_are_to_be_looked_at() -> None:
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), past_gap=(45, 46)) == [
-        "numbers of 45, 46: by its size a molar stands where a premolar would; was one extracted?"
+        "review the numbers of 45, 46: a tooth in the place of a premolar has the size of a molar; was a premolar "
+        "extracted?"
     ]
 
 
 def test_faces_wound_inside_out_are_told() -> None:
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), inside_out=True) == [
-        "its faces are wound inside out; labelled as if they were not"
+        "its faces are wound inside out; they were reversed for labelling"
     ]
 
 
 def test_two_arches_in_one_file_are_told() -> None:
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), two_arches=True) == [
-        "the same teeth are found on two surfaces; are both jaws in one file? Give each its own"
+        "the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw"
     ]
 
 
@@ -52,5 +53,5 @@ def test_a_jaw_that_the_scan_contradicts_is_told() -> None:
     teeth = rows(0.9, 0.95, 0.8, 0.7)
     assert find_doubts(teeth, jaw=1, jaw_probability=0.6) == []
     assert find_doubts(teeth, jaw=1, jaw_probability=0.02) == [
-        "taken for the lower jaw, but looks like the upper one (98%)"
+        "labelled as lower jaw, but looks like the upper jaw (98%)"
     ]

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from toothgraph.anatomy.frame import turned
 from toothgraph.errors import ConfigError
-from toothgraph.mesh.frame import turned
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.page import page_data, write_page
-from toothgraph.report.table import tooth_table, write_table
+from toothgraph.report.tooth_table import tooth_table, write_table
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None

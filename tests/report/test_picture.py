@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from toothgraph.anatomy.colours import COLOUR_OF_FDI
+from toothgraph.anatomy.frame import area_vector, viewing_frame
 from toothgraph.errors import ConfigError
-from toothgraph.mesh.base import with_base
-from toothgraph.mesh.colours import COLOUR_OF_FDI
-from toothgraph.mesh.frame import area_vector
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.synthetic import Variation, synthetic_arch
-from toothgraph.report.picture import render, render_grid, viewing_frame
+from toothgraph.report.picture import render, render_grid
+from toothgraph.synthetic import Variation, synthetic_arch
+from toothgraph.synthetic.model_base import with_base
 
 
 @pytest.fixture(scope="module", params=[0, 1], ids=["upper", "lower"])

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
-import toothgraph
+from toothgraph._version import __version__
+from toothgraph.cli.options import FORMER_FLAGS
 from toothgraph.errors import ToothgraphError
-from toothgraph.processes import first_rank
+from toothgraph.system.processes import first_rank
 
 COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "view", "synth", "info")
 
@@ -27,6 +28,11 @@ class Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         return getattr(importlib.import_module(f"toothgraph.cli.{cmd_name}"), cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return super().resolve_command(ctx, [_present_flag(arg) for arg in args])
 
     def invoke(self, ctx: click.Context) -> Any:
         _log_to_stderr()
@@ -45,6 +51,15 @@ class Commands(click.Group):
             _fail(f"{place}{error.strerror or error}")
 
 
+def _present_flag(arg: str) -> str:
+    """A flag under its present name; a former one is still accepted, with a notice."""
+    flag, equals, value = arg.partition("=")
+    if flag not in FORMER_FLAGS:
+        return arg
+    click.echo(f"Notice: {flag} is now called {FORMER_FLAGS[flag]}", err=True)
+    return f"{FORMER_FLAGS[flag]}{equals}{value}"
+
+
 def _fail(message: str) -> None:
     click.echo("Error: " + " ".join(message.split()), err=True)
     sys.exit(1)
@@ -56,10 +71,17 @@ def _log_to_stderr() -> None:
     logger.propagate = False
     for old in [handler for handler in logger.handlers if handler.name == "stderr"]:
         logger.removeHandler(old)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.name = "stderr"
     handler.setFormatter(_Plain())
     logger.addHandler(handler)
+
+
+class _Stderr(logging.Handler):
+    """Writes to what stderr is at that moment: beside a bar, rich takes its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
 
 
 class _Plain(logging.Formatter):
@@ -71,7 +93,7 @@ class _Plain(logging.Formatter):
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(toothgraph.__version__, prog_name="toothgraph")
+@click.version_option(__version__, prog_name="toothgraph")
 def main() -> None:
     """Tell each tooth from its neighbours and from the gum in intraoral scans, with few labels.
 

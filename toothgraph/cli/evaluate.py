@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +15,23 @@ from toothgraph.cli.options import (
     choose_device,
     device_option,
     jaw_option,
+    label_system_option,
     memory_option,
     model_option,
     named_palette,
-    numbering_option,
     palette_option,
     prediction_options,
     scans_argument,
     split_option,
+    threads_option,
     unit_option,
 )
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
-from toothgraph.memory import named_shortage
+from toothgraph.system.memory import named_shortage
 
 if TYPE_CHECKING:
-    from toothgraph.inference.evaluate import Scored
-    from toothgraph.nn import SegmentationNet
+    from toothgraph.evaluation import Scored
+    from toothgraph.model import SegmentationNet
 
 
 @click.command(short_help="Score a model on labelled scans.")
@@ -39,11 +41,12 @@ if TYPE_CHECKING:
 @split_option
 @click.option("--subset", type=click.Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
 @palette_option
-@numbering_option
+@label_system_option
 @jaw_option
 @prediction_options
 @unit_option
 @device_option
+@threads_option
 @memory_option
 def evaluate(
     scans: tuple[Path, ...],
@@ -52,22 +55,23 @@ def evaluate(
     split: Path | None,
     subset: str | None,
     palette: str | None,
-    numbering: str | None,
+    label_system: str | None,
     jaw: str,
     unit: str | None,
     device: str | None,
-    **steps: bool,
+    **steps: Any,
 ) -> None:
     """Predict labelled scans exactly as `predict` does, and score the result on the original faces.
 
     Writes the mean scores, one row per scan and one per tooth. A scan that cannot be read or has no labels
     is reported and the others are scored all the same; the exit code is then 1.
     """
-    from toothgraph import provenance
-    from toothgraph.fields import METRICS
-    from toothgraph.files import check_folder, write_text
-    from toothgraph.inference.evaluate import report
-    from toothgraph.training.checkpoint import load_segmentation
+    from toothgraph.evaluation import report
+    from toothgraph.inference.options import PredictOptions
+    from toothgraph.metrics.definitions import METRICS
+    from toothgraph.model.file import load_segmentation
+    from toothgraph.system import provenance
+    from toothgraph.system.files import check_folder, write_text
 
     files = choose_scans(scans, split, subset)
     check_folder(out.parent)
@@ -75,7 +79,14 @@ def evaluate(
     colours = named_palette(palette)
     net, source = load_segmentation(model)
     net.to(choose_device(device))
-    options = {"jaw": JAWS[jaw], "palette": colours, "unit": unit or "mm", "numbering": numbering or "auto", **steps}
+    predict = PredictOptions(**steps)
+    options = {
+        "jaw": JAWS[jaw],
+        "palette": colours,
+        "unit": unit or "mm",
+        "label_system": label_system or "auto",
+        "options": predict,
+    }
     scored, failures = score_files(net, files, options)
     if not scored:
         raise DataError(f"none of {len(files)} scans could be scored; see above")
@@ -83,6 +94,7 @@ def evaluate(
         **report(scored),
         "failures": failures,
         "definitions": METRICS,
+        "predict": asdict(predict),
         "model": {"file": str(source.path), "sha256": provenance.sha256(source.path), **source.header},
         "evaluated": provenance.facts(),
     }
@@ -103,7 +115,7 @@ def score_files(
     Returns:
         The scores, and file and error of the scans that failed.
     """
-    from toothgraph.inference.evaluate import score_file
+    from toothgraph.evaluation import score_file
 
     scored, failures = [], []
     for file in files:
@@ -129,9 +141,9 @@ def refuse_overwriting(files: list[Path], out: Path) -> None:
 
 def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None) -> list[Path]:
     """The files to score: all, or those of the split's patients."""
-    from toothgraph.data.scans import scan_names
-    from toothgraph.data.split import load_split, of_patients, patient_of, warn_of_missing
-    from toothgraph.mesh.find import find_scans
+    from toothgraph.data.split import load_split, of_patients, warn_of_missing
+    from toothgraph.io.find import find_scans
+    from toothgraph.scan_names import patient_of, scan_names
 
     files = find_scans(list(scans))
     if split is None:

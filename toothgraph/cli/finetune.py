@@ -11,9 +11,9 @@ import click
 from toothgraph.cli.options import (
     PATH,
     check_training,
-    load_training_scans,
-    numbering_option,
+    label_system_option,
     palette_option,
+    read_training_set,
     scans_argument,
     split_options,
     training_options,
@@ -31,7 +31,7 @@ from toothgraph.errors import ConfigError
 )
 @click.option("--label-fraction", type=float, help="Share of the training patients whose labels are used.")
 @palette_option
-@numbering_option
+@label_system_option
 def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | None, **given: Any) -> None:
     """Train a segmentation net on labelled scans, files or folders.
 
@@ -39,7 +39,7 @@ def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
     with --palette. Writes RUN/model.safetensors for `predict` and `evaluate`, and RUN/metrics.csv.
     """
     from toothgraph.cli.training import train
-    from toothgraph.training.checkpoint import read_model
+    from toothgraph.model.file import read_model
     from toothgraph.training.config import FINETUNE_PRESETS, make_config
     from toothgraph.training.finetune import finetune as run_finetuning
 
@@ -52,5 +52,5 @@ def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
         presets = {preset: replace(presets[preset], net=net)}
     options = make_config(presets, preset, layers)
     check_training(out, resume, options.device)
-    found, split = load_training_scans(scans, run, options, fraction=options.label_fraction, labels=True)
+    found, split = read_training_set(scans, run, options, fraction=options.label_fraction, labels=True)
     train(out, lambda: run_finetuning(found, split, out, options, init=run["init"], resume=resume))

@@ -22,12 +22,15 @@ def info(run: Path | None) -> None:
         return
     import torch
 
-    from toothgraph import provenance, weights
+    from toothgraph import weights
+    from toothgraph.system import provenance, threads
 
     for name, number in provenance.versions().items():
         click.echo(f"{name:<20} {number}")
     machine = provenance.hardware()
-    click.echo(f"{'processor':<20} {machine['processor']}, {machine['cores']} cores, {machine['threads']} threads")
+    taken, why = threads.choice(None)
+    click.echo(f"{'processor':<20} {machine['processor']}, {machine['cores']} cores")
+    click.echo(f"{'threads':<20} {taken} ({why})")
     click.echo(f"{'gpu':<20} {', '.join(machine['gpus']) or 'none'}")
     click.echo(f"{'device (auto)':<20} {'cuda' if torch.cuda.is_available() else 'cpu'}")
     scatter, triton = provenance.package_version("torch-scatter"), provenance.package_version("triton")
@@ -50,7 +53,7 @@ def _chosen(device: str) -> str:
     import torch
 
     from toothgraph.errors import ConfigError
-    from toothgraph.nn.gather import choose_backend
+    from toothgraph.nn.kernels.backend import choose_backend
 
     try:
         return choose_backend(torch.empty(0, device=device))

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toothgraph.choices import MM_PER_UNIT, NUMBERINGS
-from toothgraph.errors import ConfigError, DataError
-from toothgraph.memory import bounded
+from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT
+from toothgraph.errors import ConfigError
+from toothgraph.system.memory import bounded
+from toothgraph.system.threads import limited
 from toothgraph.weights import DEFAULT
 
 if TYPE_CHECKING:
-    from toothgraph.data.scans import Scan
+    from toothgraph.data.scan import Scan
     from toothgraph.data.split import Split
-    from toothgraph.mesh.palette import Palette
+    from toothgraph.io.palette import Palette
+    from toothgraph.training.config import TrainingConfig
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
@@ -31,10 +33,10 @@ unit_option = click.option(
 palette_option = click.option(
     "--palette", metavar="FILE:SET", help="What face or vertex colours mean: a set of a palette file."
 )
-numbering_option = click.option(
-    "--numbering",
-    type=click.Choice(NUMBERINGS),
-    help="System of the labels.  [default: auto: of arrays guessed, of label files FDI]",
+label_system_option = click.option(
+    "--label-system",
+    type=click.Choice(LABEL_SYSTEMS),
+    help="How the labels number teeth.  [default: auto: of arrays guessed, of label files FDI]",
 )
 split_option = click.option("--split", type=FILE, help="JSON file that names the train and val patients.")
 jaw_option = click.option(
@@ -66,18 +68,37 @@ memory_option = click.option(
     expose_value=False,
     help="What the process may take.  [default: what the machine has; no bound beside a GPU]",
 )
+
+
+def _limit_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+    """Settle the threads of torch while the command runs, before torch is imported."""
+    del param
+    ctx.meta["threads"] = value  # what was asked for
+    ctx.with_resource(limited(value))
+
+
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    callback=_limit_threads,
+    expose_value=False,
+    help="Of the arithmetic on a CPU.  [default: by the cores that are free]",
+)
 device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 
 # Options of a run that are no field of its configuration.
-RUN_KEYS = ("preset", "split", "palette", "numbering", "unit", "init")
+RUN_KEYS = ("preset", "split", "palette", "label_system", "unit", "init")
+# Former names that are still accepted, on the command line and in a configuration file.
+FORMER_FLAGS = {"--numbering": "--label-system", "--no-numbering": "--keep-numbers"}
+FORMER_KEYS = {"numbering": "label_system"}
 
 
 def prediction_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which steps of prediction to leave out: ``orient``, ``refined`` and ``numbered`` of ``predict_mesh``."""
+    """The steps of prediction that can be left out, by their fields in ``PredictOptions``."""
     left_out = {
-        "orient": ("--no-orient", "The scans lie in the networks' frame."),
-        "refined": ("--no-refine", "Leave borders where the net puts them."),
-        "numbered": ("--no-numbering", "Leave numbers as the net gives them."),
+        "find_pose": ("--no-orient", "The scans already lie in the networks' frame."),
+        "refine_borders": ("--no-refine", "Keep the borders that the net finds."),
+        "assign_numbers": ("--keep-numbers", "Keep the numbers that the net gives."),
     }
     for name, (flag, text) in reversed(left_out.items()):
         command = click.option(flag, name, is_flag=True, flag_value=False, default=True, help=text)(command)
@@ -100,6 +121,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--faces", type=int, help="Faces that scans are decimated to."),
         click.option("--workers", type=int, help="Processes that draw samples."),
         device_option,
+        threads_option,
         click.option("--devices", type=int, help="GPUs, or processes on a CPU; each takes a batch per step."),
         click.option("--nodes", type=int, help="Machines, as torchrun or SLURM starts them."),
         click.option("--accumulate", type=int, help="Batches per step, one after another."),
@@ -120,16 +142,20 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
 
     The command line goes before the file.
     """
-    from toothgraph.training.config import read_toml
+    from toothgraph.config import read_toml
 
     stated = {name: value for name, value in given.items() if value is not None}
     file = read_toml(config_file) if config_file else {}
+    for former, now in FORMER_KEYS.items():
+        if former in file:
+            click.echo(f"Notice: {config_file}: {former} is now called {now}", err=True)
+            file.setdefault(now, file.pop(former))
     own = {name: file.pop(name) for name in RUN_KEYS if name in file and name in given}
     strange = [name for name, value in own.items() if not isinstance(value, str)]
     if strange:
         raise ConfigError(f"{config_file}: {strange[0]}: expected a text in quotes, got {own[strange[0]]!r}")
     run = {name: stated.pop(name, own.get(name)) for name in RUN_KEYS}
-    for name, choices in (("preset", PRESETS), ("unit", tuple(MM_PER_UNIT)), ("numbering", NUMBERINGS)):
+    for name, choices in (("preset", PRESETS), ("unit", tuple(MM_PER_UNIT)), ("label_system", LABEL_SYSTEMS)):
         if run[name] is not None and run[name] not in choices:
             raise ConfigError(f"{config_file}: {name}: expected one of {', '.join(choices)}, got {run[name]!r}")
     for layer in (file, stated):
@@ -150,74 +176,36 @@ def _set_faces(layer: dict[str, Any], faces: Any, source: str) -> None:
 
 def named_palette(spec: str | None) -> Palette | None:
     """The palette of ``FILE:SET``."""
-    from toothgraph.mesh.palette import load_palette
+    from toothgraph.io.palette import load_palette
 
     return load_palette(spec) if spec else None
 
 
-def load_training_scans(
-    paths: tuple[Path, ...], run: dict[str, Any], config: Any, *, fraction: float = 1.0, labels: bool
+def read_training_set(
+    paths: tuple[Path, ...], run: dict[str, Any], config: TrainingConfig, *, fraction: float = 1.0, labels: bool
 ) -> tuple[list[Scan], Split]:
-    """The scans that a run needs, read or prepared, and who trains and who validates."""
-    from toothgraph.data.folder import is_prepared, read_prepared
-    from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
+    """The scans of a run, read or prepared, with a bar on a terminal; and who trains and who validates."""
+    from toothgraph.data.training_set import load_training_set
+    from toothgraph.system.progress import track
 
-    split = load_split(run["split"]) if run["split"] else None
-    wanted = None if split is None else {*split.labelled(fraction), *split.val}
-    scans = [
-        scan
-        for path in paths
-        if is_prepared(path)
-        for scan in read_prepared(path, config.net.graph)
-        if wanted is None or scan.patient in wanted
-    ]
-    if raw := [path for path in paths if not is_prepared(path)]:
-        scans += _read_raw(raw, run, config, wanted, labels)
-    if not scans:
-        which = f"belongs to a patient of {run['split']}" if run["split"] else "can be used"
-        raise DataError(f"none of the scans found {which}")
-    if wanted is not None:
-        warn_of_missing(run["split"], wanted, (scan.patient for scan in scans))
-    if split is None:
-        usable = [scan.patient for scan in scans if not labels or scan.labelled]
-        split = make_split(usable, config.val_fraction, config.seed) if usable else Split((), (), {})
-    return scans, split
-
-
-def _read_raw(paths: list[Path], run: dict[str, Any], config: Any, wanted: set[str] | None, labels: bool) -> list[Scan]:
-    """Read scans and build their graphs, of some patients."""
-    from rich.console import Console
-    from rich.progress import track
-
-    from toothgraph.data.scans import read_scans, scan_names
-    from toothgraph.data.split import patient_of
-    from toothgraph.mesh.find import find_scans
-
-    if wanted is not None and not wanted & {patient_of(name) for name in scan_names(find_scans(list(paths)))}:
-        return []
-    console = Console(stderr=True)
-    return read_scans(
-        paths,
-        config.net.graph,
-        variants=config.variants,
-        bases=config.bases,
-        seed=config.seed,
-        unit=run["unit"] or "mm",
-        palette=named_palette(run["palette"]),
-        numbering=run["numbering"] or "auto",
-        labels=labels,
-        keep=lambda name: wanted is None or patient_of(name) in wanted,
-        progress=lambda files: track(
-            files, description="reading scans", transient=True, console=console, disable=not console.is_terminal
-        ),
-    )
+    return load_training_set(
+        paths, config.net.graph, variants=config.variants, seed=config.seed, bases=config.bases, split=run["split"],
+        fraction=fraction, val_fraction=config.val_fraction, unit=run["unit"] or "mm",
+        palette=named_palette(run["palette"]), label_system=run["label_system"] or "auto", labels=labels,
+        progress=lambda files: track(files, "reading scans"),
+    )  # fmt: skip
 
 
 def check_training(out: Path, resume: bool, device: str) -> None:
-    """What can be refused before scans are read, which may take minutes."""
-    from toothgraph.training.run_folder import check_free
+    """What can be refused before scans are read, which may take minutes. A resumed run takes the threads it had, unless
+    others are asked for: their number changes the order of sums, and so the last digits."""
+    from toothgraph.training.run_folder import check_free, threads_of
 
     check_free(out, resume)
+    if resume and click.get_current_context().meta.get("threads") is None and (before := threads_of(out)):
+        import torch
+
+        torch.set_num_threads(before)
     choose_device(device)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,10 +18,12 @@ from toothgraph.cli.options import (
     model_option,
     prediction_options,
     scans_argument,
+    threads_option,
     unit_option,
 )
 from toothgraph.errors import ConfigError, ToothgraphError
-from toothgraph.memory import named_shortage
+from toothgraph.scan_names import output_names
+from toothgraph.system.memory import named_shortage
 
 if TYPE_CHECKING:
     from toothgraph.segmentation import Segmentation
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
 @click.option("--report", is_flag=True, help="Also write a page to look at, a picture, and a table of the teeth.")
 @device_option
+@threads_option
 @memory_option
 def predict(
     scans: tuple[Path, ...],
@@ -57,27 +59,29 @@ def predict(
     picture: bool,
     report: bool,
     device: str | None,
-    **steps: bool,
+    **steps: Any,
 ) -> None:
     """Label every face and vertex of scans, files or folders.
 
     Writes for each scan <stem>.ply (coloured, with an fdi property on faces and vertices), <stem>.txt (one
-    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex, with what had better be looked at), or what
+    FDI number per face) and <stem>.json (Teeth3DS layout, per vertex, with warnings to review), or what
     --format asks for, in the order of the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv
     (area, width and confidence of each tooth). A scan that cannot be read is reported and the others are labelled all
     the same; the exit code is then 1.
     """
-    from toothgraph.files import check_folder
-    from toothgraph.mesh.find import find_scans
-    from toothgraph.mesh.numbering import JAW_NAMES
-    from toothgraph.mesh.read import read_mesh
-    from toothgraph.mesh.write import DEFAULT_FORMATS
+    from toothgraph.fdi import JAW_NAMES
+    from toothgraph.inference.options import PredictOptions
+    from toothgraph.io.find import find_scans
+    from toothgraph.io.read import read_mesh
+    from toothgraph.io.write import DEFAULT_FORMATS
+    from toothgraph.model.file import load_segmentation
     from toothgraph.segmentation import segment
-    from toothgraph.training.checkpoint import load_segmentation
+    from toothgraph.system.files import check_folder
 
     check_folder(out)
     net, _ = load_segmentation(model)
     net.to(choose_device(device))
+    options = PredictOptions(**steps)
     files = without_outputs(find_scans(list(scans)), scans, out)
     names = output_names(files)
     failed = 0
@@ -85,7 +89,7 @@ def predict(
         try:
             refuse_overwriting(file, out)
             with named_shortage(file):
-                found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], **steps)
+                found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
                 written = found.write(out, name, formats or DEFAULT_FORMATS)
                 write_views(found, out, name, picture, report)
         except ToothgraphError as error:
@@ -105,7 +109,7 @@ def write_views(found: Segmentation, out: Path, name: str, picture: bool, report
     """What is there to look at: a picture, and with ``report`` also a page and a table of the teeth."""
     from toothgraph.report.page import write_page
     from toothgraph.report.picture import render
-    from toothgraph.report.table import write_table
+    from toothgraph.report.tooth_table import write_table
 
     mesh, labels, sure = found.mesh, found.prediction.labels, found.prediction.confidence
     if report:
@@ -124,27 +128,7 @@ def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> li
     return [file for file in files if file in given or ours not in file.resolve().parents]
 
 
-def output_names(files: list[Path]) -> list[str]:
-    """A name for each output: the stem; where files of one name stand in several folders, with the folder's name before
-    it, for both jaws of a patient; where stems are the same but not the names, with the suffix.
-
-    Raises:
-        ConfigError: if two inputs still share a name.
-    """
-    from toothgraph.data.scans import renamed
-
-    stems, longer = [file.stem for file in files], [f"{file.parent.name}_{file.stem}" for file in files]
-    names = renamed(stems, longer, [file.name for file in files])
-    count = Counter(names)
-    names = [name if count[name] == 1 else f"{name}{file.suffix}" for name, file in zip(names, files, strict=True)]
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        same = ", ".join(str(file) for file, name in zip(files, names, strict=True) if name == twice[0])
-        raise ConfigError(f"several scans would be written as {twice[0]}: {same}; label them into separate folders")
-    return names
-
-
 def refuse_overwriting(scan: Path, out: Path) -> None:
     """Raises ConfigError where the output folder is the scan's own: its labels or itself could be lost."""
     if out.exists() and out.resolve() == scan.resolve().parent:
-        raise ConfigError(f"{scan}: --out is the scan's own folder, where files of its name stand; choose another")
+        raise ConfigError(f"{scan}: --out is the scan's own folder, and its files could be overwritten; choose another")

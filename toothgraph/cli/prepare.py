@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import click
 
-from toothgraph.cli.options import PATH, PRESETS, named_palette, numbering_option, palette_option, unit_option
+from toothgraph.cli.options import PATH, PRESETS, label_system_option, named_palette, palette_option, unit_option
 from toothgraph.errors import DataError
 
 
@@ -36,7 +37,7 @@ class Shard(click.ParamType):
 @click.option("--tessellations", type=click.IntRange(min=1), help="Of each scan; the preset's.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the tessellations.")
 @palette_option
-@numbering_option
+@label_system_option
 @unit_option
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
 @click.option("--shard", type=Shard(), default=(1, 1), help="Only part i of n; each may run on another machine.")
@@ -51,7 +52,7 @@ def prepare(
     tessellations: int | None,
     seed: int,
     palette: str | None,
-    numbering: str | None,
+    label_system: str | None,
     unit: str | None,
     workers: int | None,
     shard: tuple[int, int],
@@ -65,11 +66,13 @@ def prepare(
     """
     from dataclasses import replace
 
-    from toothgraph.data.prepare import PrepareOptions
-    from toothgraph.data.prepare import prepare as prepare_all
-    from toothgraph.data.sources import find_sources
-    from toothgraph.files import check_folder
-    from toothgraph.training.config import FINETUNE_PRESETS, check_net
+    from toothgraph.data.prepared.build import Done, PrepareOptions
+    from toothgraph.data.prepared.build import prepare as prepare_all
+    from toothgraph.data.prepared.sources import find_sources
+    from toothgraph.model.config import check_net
+    from toothgraph.system.files import check_folder
+    from toothgraph.system.progress import Display
+    from toothgraph.training.config import FINETUNE_PRESETS
 
     check_folder(out)
     config = FINETUNE_PRESETS[preset]
@@ -78,39 +81,26 @@ def prepare(
     variants = tessellations or config.variants
     options = PrepareOptions(
         graph=graph, variants=variants, bases=min(config.bases, variants - 1), seed=seed, unit=unit or "mm",
-        palette=named_palette(palette), numbering=numbering or "auto", **limits,
+        palette=named_palette(palette), label_system=label_system or "auto", **limits,
     )  # fmt: skip
     sources = find_sources(scans)
-    progress = Progress(len(sources[shard[0] - 1 :: shard[1]]))
-    prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, progress.add)
-    progress.say()
-    if progress.count["bad"]:
-        click.echo(f"Why {progress.count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
-    if not progress.count["made"] + progress.count["kept"]:
-        raise DataError(f"none of {progress.total} scans can be used; see {out / 'quarantine.csv'}")
+    total, count, begun = len(sources[shard[0] - 1 :: shard[1]]), Counter[str](), time.monotonic()
 
+    def said() -> str:
+        rate = count["made"] / max(time.monotonic() - begun, 1e-9)
+        return f"{count['made']} prepared ({rate:.1f} per second), {count['kept']} kept, {count['bad']} in quarantine"
 
-class Progress:
-    """A line now and then: how many are done, and how fast."""
+    with Display("preparing", total) as display:
 
-    EVERY = 10.0  # seconds
+        def add(done: Done) -> None:
+            count[done.state] += 1
+            rate = count["made"] / max(time.monotonic() - begun, 1e-9)
+            display.advance(f"{count['made']} prepared ({rate:.1f} per second), {count['kept']} kept, "
+                            f"{count['bad']} in quarantine")  # fmt: skip
 
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.count = {"made": 0, "kept": 0, "bad": 0}
-        self.begun = self.said = time.monotonic()
-
-    def add(self, done: Any) -> None:
-        """One more scan."""
-        self.count[done.state] += 1
-        if time.monotonic() - self.said > self.EVERY:
-            self.say()
-
-    def say(self) -> None:
-        """Say how far it is."""
-        self.said = time.monotonic()
-        count, rate = self.count, self.count["made"] / max(self.said - self.begun, 1e-9)
-        click.echo(
-            f"{sum(count.values())} of {self.total} scans: {count['made']} prepared ({rate:.1f} per second), "
-            f"{count['kept']} kept, {count['bad']} in quarantine"
-        )
+        prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, add)
+    click.echo(f"{sum(count.values())} of {total} scans: {said()}")
+    if count["bad"]:
+        click.echo(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
+    if not count["made"] + count["kept"]:
+        raise DataError(f"none of {total} scans can be used; see {out / 'quarantine.csv'}")

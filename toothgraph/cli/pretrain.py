@@ -7,13 +7,7 @@ from typing import Any
 
 import click
 
-from toothgraph.cli.options import (
-    check_training,
-    load_training_scans,
-    scans_argument,
-    split_options,
-    training_options,
-)
+from toothgraph.cli.options import check_training, read_training_set, scans_argument, split_options, training_options
 
 
 @click.command(short_help="Pre-train a backbone on unlabelled scans.")
@@ -32,5 +26,5 @@ def pretrain(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
     run, layers = split_options(config, given)
     options = make_config(PRETRAIN_PRESETS, run["preset"] or "default", layers)
     check_training(out, resume, options.device)
-    found, split = load_training_scans(scans, run, options, labels=False)
+    found, split = read_training_set(scans, run, options, labels=False)
     train(out, lambda: run_pretraining(found, split, out, options, resume=resume))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from toothgraph.mesh.synthetic import MAX_FACES, MIN_FACES, write_synthetic
+from toothgraph.synthetic import MAX_FACES, MIN_FACES, write_synthetic
 
 
 @click.command(short_help="Write labelled synthetic arches.")

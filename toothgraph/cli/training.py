@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from toothgraph.memory import named_shortage
-from toothgraph.processes import first_rank
-from toothgraph.training.engine import Stopped
+from toothgraph.system.memory import named_shortage
+from toothgraph.system.processes import first_rank
+from toothgraph.training.run import Stopped
 
 
 def train(out: Path, go: Callable[[], Path]) -> None:

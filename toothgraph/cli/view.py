@@ -13,15 +13,16 @@ from toothgraph.cli.options import (
     choose_device,
     device_option,
     jaw_option,
+    label_system_option,
     memory_option,
     model_option,
     named_palette,
-    numbering_option,
     palette_option,
+    threads_option,
     unit_option,
 )
 from toothgraph.errors import ConfigError
-from toothgraph.memory import named_shortage
+from toothgraph.system.memory import named_shortage
 
 
 @click.command(short_help="Show a scan, as a page or a picture.")
@@ -30,10 +31,11 @@ from toothgraph.memory import named_shortage
 @click.option("--predict", "predicted", is_flag=True, help="Show a model's labels; the scan's own are the truth.")
 @model_option
 @palette_option
-@numbering_option
+@label_system_option
 @jaw_option
 @unit_option
 @device_option
+@threads_option
 @memory_option
 def view(
     scan: Path,
@@ -41,7 +43,7 @@ def view(
     predicted: bool,
     model: Path,
     palette: str | None,
-    numbering: str | None,
+    label_system: str | None,
     jaw: str,
     unit: str | None,
     device: str | None,
@@ -51,12 +53,12 @@ def view(
     A .html is one page that needs no network: turn and zoom, show or hide each tooth, colour by tooth, by confidence,
     and where the truth is known by errors. A .png shows three views.
     """
-    from toothgraph.mesh.frame import outside_out, upright_rotation
-    from toothgraph.mesh.labels import read_scan
+    from toothgraph.anatomy.frame import outside_out, upright_rotation
+    from toothgraph.io.labels import read_scan
+    from toothgraph.model.file import load_segmentation
     from toothgraph.report.page import write_page
     from toothgraph.report.picture import render
     from toothgraph.segmentation import segment
-    from toothgraph.training.checkpoint import load_segmentation
 
     if out.suffix.lower() not in (".html", ".png"):
         raise ConfigError(f"{out}: expected a name that ends in .html or .png")
@@ -64,7 +66,7 @@ def view(
         raise ConfigError(f"{out}: is the scan itself; choose another --out")
     with named_shortage(scan):
         mesh = read_scan(
-            scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], numbering=numbering or "auto"
+            scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], label_system=label_system or "auto"
         )
         mesh = outside_out(mesh, upright_rotation(mesh))
         labels, more = mesh.labels, dict[str, Any]()

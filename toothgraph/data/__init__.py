@@ -1,32 +1,22 @@
-"""Scans as training data: reading, splits by patient, augmentation, views, batches."""
+"""Scans as training data: reading, split by patient, samples and batches."""
 
-from toothgraph.data.augment import Augmentation, augment
 from toothgraph.data.loading import LabelledGraphs, StepLoader, StepSampler, ViewPairs, collate, collate_pairs
-from toothgraph.data.scans import Scan, prepare_scan, read_scans
-from toothgraph.data.seeding import sample_rng
-from toothgraph.data.split import Split, load_split, make_split, patient_of
-from toothgraph.data.views import ViewOptions, crop, match, spread_candidates, two_views
+from toothgraph.data.scan import Scan, prepare_scan
+from toothgraph.data.split import Split, load_split, make_split
+from toothgraph.data.training_set import load_training_set, read_scans
 
 __all__ = [
-    "Augmentation",
     "LabelledGraphs",
     "Scan",
     "Split",
     "StepLoader",
     "StepSampler",
-    "ViewOptions",
     "ViewPairs",
-    "augment",
     "collate",
     "collate_pairs",
-    "crop",
     "load_split",
+    "load_training_set",
     "make_split",
-    "match",
-    "patient_of",
     "prepare_scan",
     "read_scans",
-    "sample_rng",
-    "spread_candidates",
-    "two_views",
 ]

@@ -1,4 +1,4 @@
-"""Batches: which scans, in what order, drawn how."""
+"""Data sets and batches: choice, order and random transforms of scans."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 from torch_geometric.data import Batch, Data
 
-from toothgraph.data.augment import STILL, Augmentation, augment
-from toothgraph.data.cuts import WHOLE, Cuts, centred, cut
-from toothgraph.data.scans import Scan, plain
-from toothgraph.data.seeding import sample_rng
-from toothgraph.data.views import ViewOptions, two_views
+from toothgraph.data.scan import Scan
 from toothgraph.graph.spec import GraphSpec
+from toothgraph.seeding import sample_rng
+from toothgraph.transforms.augment import STILL, Augmentation, augment
+from toothgraph.transforms.crop import plain
+from toothgraph.transforms.removal import NOTHING_REMOVED, Removal, centred, remove_parts
+from toothgraph.transforms.views import ViewOptions, two_views
 
 Draw = tuple[int, int]  # epoch, index of the scan
 
 
 class StepSampler(Sampler[list[Draw]]):
-    """The batches of the steps ``start`` … ``steps``, a pure function of the seed and the step's number.
+    """The batches of the steps from ``start`` to ``steps``; they depend only on the seed and the step number.
 
-    The scans form one endless sequence, shuffled anew in each epoch, and every step takes the next
-    ``batch_size`` of it. A run that is resumed at a step therefore sees what it would have seen. Of ``ranks``
-    processes each takes ``batch_size`` other scans of the step.
+    The scans are an endless sequence, shuffled in each epoch, and each step takes the next ``batch_size`` scans per
+    process. So a resumed run gets the same batches as a run without interruption. Each of the ``ranks`` processes
+    takes other scans of the step.
     """
 
     def __init__(
@@ -50,10 +51,10 @@ class StepSampler(Sampler[list[Draw]]):
 
 
 class StepLoader(DataLoader):
-    """A loader over a :class:`StepSampler`.
+    """A loader for a :class:`StepSampler`.
 
-    Its position is a function of the trainer's step, so there is no state to save; having the two methods
-    tells Lightning that it can be resumed.
+    Its position follows from the step of the trainer, so there is no state to save. The two methods tell Lightning that
+    it can be resumed.
     """
 
     def state_dict(self) -> dict[str, Any]:
@@ -83,11 +84,11 @@ class LabelledGraphs(Dataset):
 
     Args:
         scans: labelled scans.
-        spec: of their neighbour tables.
-        seed: of all draws.
-        augmentation: how far a graph is moved.
-        cuts: how often something is taken away from it first.
-        jaw_dropout: how often the jaw is withheld, so that the net also learns to do without.
+        spec: specification of their neighbour tables.
+        seed: seed of all random values.
+        augmentation: strength of the augmentation.
+        cuts: probabilities of removals before the augmentation.
+        jaw_dropout: probability that the jaw is set to unknown, so that the network also learns without it.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class LabelledGraphs(Dataset):
         spec: GraphSpec,
         seed: int,
         augmentation: Augmentation = STILL,
-        cuts: Cuts = WHOLE,
+        cuts: Removal = NOTHING_REMOVED,
         jaw_dropout: float = 0.0,
     ) -> None:
         self.scans, self.spec, self.seed = scans, spec, seed
@@ -110,21 +111,21 @@ class LabelledGraphs(Dataset):
         scan = self.scans[index]
         rng = sample_rng(self.seed, epoch, scan.scan_id)
         graph = plain(scan.variants[int(rng.integers(len(scan.variants)))])
-        graph = augment(centred(cut(graph, rng, self.cuts, self.spec)), rng, self.augmentation)
+        graph = augment(centred(remove_parts(graph, rng, self.cuts, self.spec)), rng, self.augmentation)
         if rng.uniform() < self.jaw_dropout:
             graph.jaw = torch.tensor([-1])
         return graph
 
 
 def collate_pairs(pairs: Sequence[tuple[Data, Data]]) -> Batch:
-    """Pairs of views to one batch: the first view of every pair, then the second of every pair.
+    """Pairs of views to one batch: first all first views, then all second views.
 
-    So both halves of ``match_index`` (and of ``match_pos``) belong together row by row.
+    So the two halves of ``match_index`` (and of ``match_pos``) match row by row.
     """
     first, second = zip(*pairs, strict=True)
     return collate([*first, *second])
 
 
 def collate(graphs: Sequence[Data]) -> Batch:
-    """Graphs of any sizes to one batch."""
+    """Graphs of any size to one batch."""
     return Batch.from_data_list(list(graphs))

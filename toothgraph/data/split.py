@@ -1,4 +1,4 @@
-"""Who trains and who validates: always by patient, so both jaws of one stand on the same side."""
+"""Training and validation split, always by patient: both jaws of a patient are on the same side."""
 
 from __future__ import annotations
 
@@ -11,20 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from toothgraph.errors import ConfigError, DataError
-from toothgraph.mesh.numbering import without_jaw
+from toothgraph.scan_names import patient_of
 
 Item = TypeVar("Item")
 _log = logging.getLogger("toothgraph")
-
-
-def patient_of(scan_id: str) -> str:
-    """The patient a scan belongs to: its name without the jaw (``007_L`` → ``007``), see
-    :func:`toothgraph.mesh.numbering.jaw_from_name`.
-
-    A name that says nothing but the jaw (``upper``) belongs to the patient ``unnamed``, so that two such scans
-    never stand on both sides of a split.
-    """
-    return without_jaw(scan_id) or "unnamed"
 
 
 @dataclass(frozen=True)
@@ -33,7 +23,7 @@ class Split:
 
     Attributes:
         train, val: patient ids.
-        fractions: per cent of labels → the training patients who have them; nested, may be empty.
+        fractions: per cent of labels → the training patients with labels; nested, may be empty.
     """
 
     train: tuple[str, ...]
@@ -41,14 +31,18 @@ class Split:
     fractions: dict[int, tuple[str, ...]]
 
     def labelled(self, fraction: float) -> tuple[str, ...]:
-        """The training patients whose labels may be used at this fraction (0 … 1]."""
+        """The training patients with usable labels at this fraction (0 … 1].
+
+        Raises:
+            ConfigError: if the fraction is out of range.
+        """
         if not 0 < fraction <= 1:
             raise ConfigError(f"expected a label fraction above 0 and up to 1, got {fraction:g}")
         percent = round(100 * fraction)
         if percent in self.fractions:
             return self.fractions[percent]
-        # A patient's place in the order depends on that patient alone, and those of the smaller listed
-        # fractions come first: all fractions are nested.
+        # The order of a patient depends only on that patient, and patients of smaller listed fractions come
+        # first. So all fractions are nested.
         listed = {patient: key for key in sorted(self.fractions, reverse=True) for patient in self.fractions[key]}
         order = sorted(
             self.train, key=lambda patient: (listed.get(patient, 100), zlib.crc32(patient.encode()), patient)
@@ -58,7 +52,7 @@ class Split:
 
 def _patients(ids: object) -> tuple[str, ...]:
     if not isinstance(ids, list):
-        raise TypeError(f"{ids!r} is no list")
+        raise TypeError(f"expected a list of patients, found {ids!r}")
     return tuple(map(str, ids))
 
 
@@ -66,8 +60,8 @@ def load_split(path: str | Path) -> Split:
     """Read a split: JSON with ``train`` and ``val``, and optionally ``label_fraction_percent``.
 
     Raises:
-        ConfigError: if the file is missing or malformed, a patient stands on both sides, or labels are
-            to be used of a patient who is not trained on.
+        ConfigError: if the file is missing or malformed, a patient is on both sides, or a label fraction contains a
+            patient who is not in ``train``.
     """
     path = Path(path)
     try:
@@ -83,7 +77,7 @@ def load_split(path: str | Path) -> Split:
         ) from error
     both = sorted(set(train) & set(val))
     if both:
-        raise ConfigError(f"{path}: patients on both sides of the split: {', '.join(both[:5])}")
+        raise ConfigError(f"{path}: patients on both sides of the split: {', '.join(both[:5])}; remove them from one")
     strange = sorted({patient for ids in fractions.values() for patient in ids} - set(train))
     if strange:
         raise ConfigError(f"{path}: label_fraction_percent names patients not in train: {', '.join(strange[:5])}")
@@ -91,10 +85,10 @@ def load_split(path: str | Path) -> Split:
 
 
 def make_split(patients: Iterable[str], val_fraction: float, seed: int) -> Split:
-    """Hold out a share of the patients, at least one, chosen by a hash of seed and patient.
+    """Hold out a share of the patients (at least one) for validation, chosen by a hash of seed and patient.
 
     Raises:
-        DataError: with fewer than two patients, since nothing would be left to train on or to validate with.
+        DataError: with fewer than two patients, because training and validation need one each.
     """
     patients = sorted(set(patients))
     if len(patients) < 2:
@@ -108,13 +102,13 @@ def make_split(patients: Iterable[str], val_fraction: float, seed: int) -> Split
 
 
 def of_patients(items: Sequence[Item], names: Sequence[str], patients: Sequence[str]) -> list[Item]:
-    """The items whose scan name belongs to one of the patients."""
+    """The items of some patients; ``names`` are the scan names of the items."""
     wanted = set(patients)
     return [item for item, name in zip(items, names, strict=True) if patient_of(name) in wanted]
 
 
 def warn_of_missing(path: Path, wanted: Iterable[str], found: Iterable[str]) -> None:
-    """Say which of the patients that a split file names have no scan: names may have been written otherwise."""
+    """Warn about patients of a split file without a scan; their names may be written in another way."""
     patients = set(wanted)
     missing = sorted(patients - set(found))
     if missing:

@@ -1,9 +1,9 @@
-"""Graphs: faces become nodes, shared edges become links, and tables name each node's neighbours."""
+"""Graphs: faces are the nodes, shared mesh edges are the graph edges; tables contain each node's neighbours."""
 
-from toothgraph.graph.adjacency import face_adjacency, label_pieces
 from toothgraph.graph.build import face_features, face_graph, surface_centre, to_networkx
 from toothgraph.graph.neighbors import crop_table, dilated_tables, knn_table, ring_table, thin
 from toothgraph.graph.spec import GraphSpec, scan_graph
+from toothgraph.mesh.topology import face_adjacency, label_pieces
 
 __all__ = [
     "GraphSpec",

@@ -1,4 +1,4 @@
-"""From a mesh to the graph whose nodes are its faces."""
+"""From a mesh to its face graph: the faces are the nodes."""
 
 from __future__ import annotations
 
@@ -7,39 +7,40 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from toothgraph.graph.adjacency import face_adjacency
+from toothgraph.fdi import fdi_to_class
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import fdi_to_class
 
 
 def face_features(mesh: Mesh) -> np.ndarray:
-    """The 15 features of He et al., MIDL 2022: barycentre 3, corners minus barycentre 9, unit normal 3.
+    """15 features per face: barycentre (3), corners minus barycentre (9), unit normal (3).
+
+    Source: He et al., MIDL 2022, PMLR 172:493-507.
 
     Returns:
-        [F, 15] float64: five 3-vectors in mm (the last one of length 1), so a rotation acts on each alike.
+        [F, 15] float64: five 3-vectors, mm (the normal has length 1). A rotation acts on each of them.
     """
     offsets = mesh.corners - mesh.centroids[:, None]  # [F, 3, 3]
     return np.concatenate([mesh.centroids, offsets.reshape(-1, 9), mesh.normals], axis=1)
 
 
 def surface_centre(mesh: Mesh) -> np.ndarray:
-    """Area-weighted centre of the surface. [3], mm."""
+    """The area-weighted centre of the surface. [3], mm."""
     return np.average(mesh.centroids, axis=0, weights=np.maximum(mesh.areas, 1e-12))
 
 
 def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
     """The face-adjacency graph of a mesh.
 
-    Positions are given from the centre of the surface: float32 keeps its precision, and where a scanner put
-    its origin carries no meaning.
+    Positions are relative to the centre of the surface: this keeps the precision of float32, and the origin of a
+    scanner has no meaning.
 
     Args:
-        mesh: the surface; its faces become the nodes, in their order.
-        origin: [3] mm, the point that becomes the origin; by default :func:`surface_centre`.
+        mesh: the surface; its faces become the nodes, in the same order.
+        origin: [3] mm, the new origin; by default :func:`surface_centre`.
 
     Returns:
         ``Data`` with ``x`` [N, 15], ``pos`` [N, 3] and ``normal`` [N, 3] float32, ``area`` [N] float32 (mm²),
-        ``edge_index`` [2, E], ``jaw`` [1], ``scan_id``, and ``y`` [N] class indices where the mesh is labelled.
+        ``edge_index`` [2, E], ``jaw`` [1], ``scan_id``, and ``y`` [N] class indices if the mesh is labelled.
     """
     features = face_features(mesh)
     features[:, :3] -= surface_centre(mesh) if origin is None else origin
@@ -49,7 +50,7 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
         pos=x[:, :3].clone(),
         normal=x[:, 12:].clone(),
         area=torch.from_numpy(mesh.areas.astype(np.float32)),
-        edge_index=torch.from_numpy(face_adjacency(mesh.faces)),
+        edge_index=torch.from_numpy(mesh.adjacency),
         jaw=torch.tensor([mesh.jaw]),
         scan_id=mesh.scan_id,
     )
@@ -59,7 +60,7 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
 
 
 def to_networkx(data: Data) -> nx.Graph:
-    """The face graph as an undirected networkx graph; nodes carry ``pos``, and ``y`` where there is one."""
+    """The face graph as an undirected networkx graph; nodes have the attributes ``pos`` and, if present, ``y``."""
     graph = nx.Graph()
     attributes = {"pos": data.pos.tolist()}
     if "y" in data:

@@ -1,8 +1,7 @@
-"""Neighbour tables: a fixed number of neighbours per node, found once per scan.
+"""Neighbour tables: a fixed number of neighbours per node, computed once per scan.
 
-A table is ``[k, N]`` int64. A missing neighbour is the node itself, never -1: batching adds offsets to
-indices, which would turn -1 into a node of another scan. Column ``n`` holds the neighbours of node ``n``,
-nearest first.
+A table is ``[k, N]`` int64. Column ``n`` contains the neighbours of node ``n``, nearest first. A missing neighbour is
+the node itself, never -1: batching adds offsets to indices, so -1 would become a node of another scan.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> 
     Args:
         pos: [N, 3] positions.
         k: neighbours per node.
-        candidates: indices of the nodes that may be neighbours; all of them by default.
+        candidates: [M] indices of the nodes that may be neighbours; all nodes by default.
 
     Returns:
         [k, N] int64.
@@ -33,7 +32,7 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> 
     tree = cKDTree(pos[pool])
     distance, found = tree.query(pos, k=range(1, min(k + 1, len(pool)) + 1), workers=1)  # [N, ≤ k+1]
     found = pool[found]
-    # The node itself goes last (it is not always first: faces may share a centroid).
+    # Move the node itself to the end (it is not always the first: faces may have the same centroid).
     distance = np.where(found == nodes[:, None], np.inf, distance)
     order = np.argsort(distance, axis=1, kind="stable")
     found = np.take_along_axis(found, order, axis=1)[:, :k]
@@ -43,7 +42,8 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> 
 
 
 def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
-    """One node per cube of side ``spacing``: the one nearest to the cube's centre. Sorted indices."""
+    """One node per cube of side ``spacing`` (mm): the nearest to the cube's centre. ``pos`` is [N, 3]; sorted indices
+    [M]."""
     cell = np.floor(pos / spacing).astype(np.int64)
     off_centre = ((pos / spacing - cell - 0.5) ** 2).sum(axis=1)
     order = np.lexsort((off_centre, cell[:, 2], cell[:, 1], cell[:, 0]))
@@ -52,32 +52,32 @@ def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
 
 
 def surface_distance(pos: np.ndarray, edge_index: np.ndarray, start: int | np.ndarray) -> np.ndarray:
-    """Distances along the edges of the graph, mm; infinite where no path leads.
+    """Shortest distances along the edges of the graph, mm; infinite without a path (Dijkstra's algorithm).
 
     Args:
         pos: [N, 3] positions.
         edge_index: [2, E], both directions.
-        start: a node, or [M] nodes.
+        start: one node, or [M] nodes.
 
     Returns:
         [N], or [M, N].
     """
     source, target = edge_index
-    length = np.linalg.norm(pos[source] - pos[target], axis=1) + 1e-9  # a zero would mean: no edge
+    length = np.linalg.norm(pos[source] - pos[target], axis=1) + 1e-9  # in a sparse matrix, zero means no edge
     graph = csr_matrix((length, (source, target)), shape=(len(pos), len(pos)))
     distance: np.ndarray = dijkstra(graph, indices=start)
     return distance
 
 
 def surface_table(pos: np.ndarray, edge_index: np.ndarray, k: int, candidates: np.ndarray) -> np.ndarray:
-    """The ``k`` nearest other nodes along the edges of the graph; what no path reaches is no neighbour.
+    """The ``k`` nearest other nodes along the edges of the graph; nodes without a path are not neighbours.
 
     Args:
         pos: [N, 3] positions.
         edge_index: [2, E].
         k: neighbours per node.
-        candidates: [M] indices of the nodes that may be neighbours; all distances to them are found at once,
-            N·M numbers, so for all nodes :func:`ring_table` is the better choice.
+        candidates: [M] indices of the nodes that may be neighbours. All N·M distances are computed at once, so
+            :func:`ring_table` is better if all nodes are candidates.
 
     Returns:
         [k, N] int64.
@@ -95,20 +95,20 @@ def surface_table(pos: np.ndarray, edge_index: np.ndarray, k: int, candidates: n
 def dilated_tables(
     pos: np.ndarray, k: int, spacings: Sequence[float], edge_index: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Neighbourhoods that widen: per level, the ``k`` nearest of nodes that lie ever farther apart.
+    """Neighbourhoods of growing size: at each level, the ``k`` nearest nodes of a coarser set of nodes.
 
-    The nodes of a level are a thinned choice of those of the level before. On a surface, ``k`` nodes spaced
-    by s reach about s·√(k/π), whatever the scan's resolution.
+    The nodes of a level are a subset of the nodes of the level before (:func:`thin`). On a surface, ``k`` nodes with
+    spacing s reach about s·√(k/π), independent of the resolution of the scan.
 
     Args:
         pos: [N, 3] positions, mm.
         k: neighbours per level.
-        spacings: mm, one per level, growing; 0 stands for all nodes.
-        edge_index: [2, E], to measure along the edges (rings of them among all nodes) instead of through space.
+        spacings: mm, one per level, increasing; 0 means all nodes.
+        edge_index: [2, E], to measure along the edges (rings, at a level of all nodes) and not through space.
 
     Returns:
-        The table [len(spacings)·k, N] int64, level by level, and the last level each node belongs to
-        [N] int64: neighbours at level l all have ``level`` ≥ l.
+        The table [len(spacings)·k, N] int64, level by level, and the last level of each node [N] int64: all
+        neighbours at level l have ``level`` ≥ l.
     """
     level = np.zeros(len(pos), dtype=np.int64)
     nodes = np.arange(len(pos))
@@ -128,19 +128,20 @@ def dilated_tables(
 
 
 def ring_table(edge_index: np.ndarray, num_nodes: int, rings: int, k: int | None = None) -> np.ndarray:
-    """The nodes within ``rings`` steps along the edges, nearest rings first, then by index.
+    """The nodes within ``rings`` steps along the edges, sorted by ring, then by index.
 
     Args:
         edge_index: [2, E].
         num_nodes: N.
-        rings: steps, at least 1.
-        k: rows of the table; by default the largest neighbourhood. Larger neighbourhoods are cut.
+        rings: number of steps, at least 1.
+        k: rows of the table; by default the size of the largest neighbourhood. Larger neighbourhoods are cut off.
 
     Returns:
         [k, N] int64.
     """
     one = np.ones(edge_index.shape[1], dtype=np.int32)
     adjacency = csr_matrix((one, (edge_index[0], edge_index[1])), shape=(num_nodes, num_nodes))
+    # 1. Ring by ring: the neighbours of the last ring that are not seen yet.
     seen = csr_matrix((np.ones(num_nodes, np.int32), (np.arange(num_nodes),) * 2), shape=(num_nodes,) * 2)
     front = seen
     sources, targets, steps = [], [], []
@@ -154,6 +155,7 @@ def ring_table(edge_index: np.ndarray, num_nodes: int, rings: int, k: int | None
         sources.append(source)
         targets.append(target)
         steps.append(np.full(len(source), step))
+    # 2. Sort by node, ring and index, and fill the table.
     source, target, ring = (np.concatenate(part) for part in (sources, targets, steps))
     order = np.lexsort((target, ring, source))
     source, target = source[order], target[order]
@@ -168,11 +170,11 @@ def ring_table(edge_index: np.ndarray, num_nodes: int, rings: int, k: int | None
 
 
 def crop_table(table: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """The table of a subset of the nodes; a neighbour that was cut away becomes the node itself.
+    """The table of a subset of the nodes; a neighbour outside the subset is replaced by the node itself.
 
     Args:
         table: [k, N].
-        keep: [M] indices of the nodes kept, in their new order.
+        keep: [M] indices of the kept nodes, in their new order.
 
     Returns:
         [k, M], dtype of ``table``.

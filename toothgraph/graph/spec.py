@@ -1,4 +1,4 @@
-"""What a network needs of a scan: how many faces, and which neighbour tables."""
+"""The graph that a network needs: number of faces and neighbour tables."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from toothgraph.graph.neighbors import dilated_tables
 from toothgraph.mesh.decimate import Decimated, decimate
 from toothgraph.mesh.mesh import Mesh
 
-TESSELLATION_JITTER = 0.02  # mm; below a scanner's own noise, enough to change which edges collapse
-SIZE_SPREAD = 0.15  # tessellations differ in size by up to this share
+TESSELLATION_JITTER = 0.02  # mm; less than scanner noise, but enough to change which edges collapse
+SIZE_SPREAD = 0.15  # maximum relative difference in size between tessellations
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class GraphSpec:
     """How a scan becomes a graph.
 
     Attributes:
-        faces: a larger scan is decimated to about this many.
+        faces: larger scans are decimated to about this number of faces.
         k: neighbours per level of the table.
-        spacings: mm between the candidate neighbours of each level, 0 for all nodes; no level: no table.
-        along_surface: neighbours are the nearest along the face graph, not through space.
+        spacings: mm between the candidate neighbours of each level, 0 for all nodes; empty for no table.
+        along_surface: whether neighbours are the nearest along the face graph and not in space.
     """
 
     faces: int = 6000
@@ -46,15 +46,18 @@ def scan_graph(
 
     Args:
         mesh: the scan.
-        spec: sizes.
-        rng: draws another tessellation; None gives the plain one.
-        origin: [3] mm, the point that becomes the origin; by default the centre of the surface.
-        spread: by what share the size of a drawn tessellation may differ from the wanted.
-        jitter: mm, noise of the vertices it is drawn by.
+        spec: sizes of the graph.
+        rng: for a random tessellation; None gives the tessellation without noise.
+        origin: [3] mm, the new origin; by default the centre of the surface.
+        spread: maximum relative difference of the size of a random tessellation from ``spec.faces``.
+        jitter: mm, standard deviation of the vertex noise of a random tessellation.
 
     Returns:
         The graph, with ``neighbor_index`` [len(spacings)·k, N] int32 (half the memory of int64) and ``level``
-        [N] (see :func:`dilated_tables`), and the decimation it came from.
+        [N] (see :func:`dilated_tables`), and the decimated mesh.
+
+    Raises:
+        MeshError: see :func:`toothgraph.mesh.decimate.decimate`.
     """
     if rng is None:
         coarse = decimate(mesh, spec.faces)
@@ -65,7 +68,7 @@ def scan_graph(
 
 
 def add_tables(graph: Data, spec: GraphSpec) -> Data:
-    """The graph itself, with ``neighbor_index`` and ``level`` by its positions; without spacings it has none."""
+    """Add ``neighbor_index`` and ``level`` to a graph, from its positions; nothing is added without spacings."""
     if spec.spacings:
         edges = graph.edge_index.numpy() if spec.along_surface else None
         table, level = dilated_tables(graph.pos.numpy(), spec.k, spec.spacings, edges)

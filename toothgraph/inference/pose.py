@@ -9,31 +9,26 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from toothgraph.mesh.frame import bite_directions, frames_about, rotation_to_places
+from toothgraph.anatomy.frame import bite_directions, frames_about, rotation_to_places
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.nn.heads import join_places
-from toothgraph.nn.model import SegmentationNet
+from toothgraph.model.jaws import join_places
+from toothgraph.model.nets import SegmentationNet
+from toothgraph.rules import DEFAULT, PoseRules
 
 OWN_FRAME = np.eye(3)[None]  # as the scan lies
-# Degrees between a frame and the one its teeth ask for, which from behind are nearly 180:
-SETTLED = 8.0  # less is not corrected
-AGREED = 20.0  # less makes the frame right
-AGREE = 60.0  # more is not followed
-CORRECTIONS = 3
-UPRIGHT = 0.3  # least cosine between y and where the surface opens to
-TURNS = 8  # frames about each direction the bite may be in: one lies within 23° of the right one
 
 
-def candidate_frames(mesh: Mesh, first: np.ndarray = OWN_FRAME[0]) -> np.ndarray:
-    """Rotations into frames the scan may be meant to stand in. [K, 3, 3].
+def candidate_frames(mesh: Mesh, first: np.ndarray = OWN_FRAME[0], rules: PoseRules = DEFAULT.pose) -> np.ndarray:
+    """Rotations into frames that may be the scan's. [K, 3, 3].
 
     Args:
         mesh: the scan.
-        first: [3, 3], the frame to begin with, by default the scan's own; left out where it stands the bite down.
+        first: [3, 3], the frame to begin with, by default the scan's own; left out where it turns the bite downwards.
+        rules: how many frames, and which are worth trying.
     """
     bite = bite_directions(mesh)
-    turns = [frames_about(up, TURNS) for up in bite]
-    upright = len(bite) > 1 or (first @ bite[0])[1] > UPRIGHT
+    turns = [frames_about(up, rules.turns) for up in bite]
+    upright = len(bite) > 1 or (first @ bite[0])[1] > rules.upright
     return np.concatenate([first[None], *turns] if upright else turns)
 
 
@@ -84,10 +79,11 @@ class Viewer:
         net: in evaluation mode.
         batch: a batch of one scan.
         jaw: 0, 1 or -1.
+        rules: which frames are corrected, and which are right.
     """
 
-    def __init__(self, net: SegmentationNet, batch: Batch, jaw: int) -> None:
-        self.batch = batch
+    def __init__(self, net: SegmentationNet, batch: Batch, jaw: int, rules: PoseRules = DEFAULT.pose) -> None:
+        self.batch, self.rules = batch, rules
         self.pos = batch.pos.cpu().numpy()
         self.say = net.in_any_frame(batch, torch.tensor([jaw], device=batch.pos.device))
 
@@ -100,8 +96,8 @@ class Viewer:
     def settled(self, frame: np.ndarray) -> View:
         """The scan turned by a rotation, then by what its teeth ask for, until they ask for no more."""
         view = self.view(frame)
-        for _ in range(CORRECTIONS):
-            if view.asked is None or not SETTLED < view.off < AGREE:
+        for _ in range(self.rules.corrections):
+            if view.asked is None or not self.rules.settled < view.off < self.rules.followed:
                 break
             view = self.view(view.asked)
         return view
@@ -116,7 +112,7 @@ class Viewer:
         tried = []
         for frame in frames:
             view = self.settled(frame)
-            if view.off < AGREED:
+            if view.off < self.rules.agreed:
                 return view
             tried.append(view)
         return max(tried, key=lambda view: view.sure)

@@ -1,1 +1,1 @@
-"""Surfaces: reading, labels, numbering, decimation, synthetic arches. Nothing here imports torch."""
+"""Clean triangle meshes, their topology and decimation. Without torch and without files."""

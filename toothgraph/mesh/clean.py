@@ -1,4 +1,4 @@
-"""From what a file stores to a clean triangle surface, keeping the way back."""
+"""From the content of a file to a clean triangle mesh, with the mapping back to the file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from toothgraph.errors import MeshError
 from toothgraph.mesh.mesh import Original
 from toothgraph.mesh.stored import Stored
 
-# a triangle this flat (height over longest edge) has no normal worth the name
+# height over longest edge; the normal of a flatter triangle is not reliable
 _FLAT = 1e-6
 
 
@@ -19,15 +19,15 @@ def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rows: [N, k] float64 or int64.
 
     Returns:
-        ``first`` [U]: where each distinct row first stands; ``inverse`` [N]: the distinct row of each row.
+        ``first`` [U]: first occurrence of each distinct row; ``inverse`` [N]: the distinct row of each row.
     """
     bits = np.ascontiguousarray(rows + 0).view(np.uint64)  # + 0 turns -0.0 into 0.0
     key = np.zeros(len(bits), dtype=np.uint64)
-    for column in bits.T:  # one 64-bit key per row sorts ten times faster than rows do
+    for column in bits.T:  # sorting one 64-bit hash per row is ten times faster than sorting rows
         key = (key ^ column) * np.uint64(0x9E3779B97F4A7C15)
         key ^= key >> np.uint64(29)
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    if not np.array_equal(bits[first[inverse]], bits):  # two rows met in one key
+    if not np.array_equal(bits[first[inverse]], bits):  # hash collision
         _, first, inverse = np.unique(bits, axis=0, return_index=True, return_inverse=True)
     inverse = inverse.reshape(-1)
     order = np.argsort(first)
@@ -37,10 +37,10 @@ def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def drop_unused_vertices(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Keep the vertices that faces use.
+    """Remove the vertices [V, 3] that no face [F, 3] uses.
 
     Returns:
-        vertices [V', 3], faces [F, 3] into them, and the new index of each old vertex [V], -1 if dropped.
+        vertices [V', 3], faces [F, 3] with new indices, and the new index of each old vertex [V], -1 if removed.
     """
     used = np.zeros(len(vertices), dtype=bool)
     used[faces] = True
@@ -49,7 +49,7 @@ def drop_unused_vertices(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.nd
 
 
 def flat_faces(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Which triangles repeat a corner or have no area. [F] bool."""
+    """Which triangles have a repeated corner or no area. Vertices [V, 3] and faces [F, 3] to [F] bool."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     doubled_area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
     longest_squared = np.max([((p - q) ** 2).sum(axis=1) for p, q in ((a, b), (b, c), (c, a))], axis=0)
@@ -57,10 +57,10 @@ def flat_faces(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 
 def triangulate(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cut polygons into fans around their first corner.
+    """Cut polygons into triangle fans around their first corner.
 
     Args:
-        polygons: [F0, m], short rows filled with -1.
+        polygons: [F0, m]; short rows are filled with -1.
 
     Returns:
         triangles [T, 3] in the order of their polygons, and the polygon of each [T].
@@ -76,32 +76,36 @@ def triangulate(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def clean(stored: Stored, scale: float, name: str) -> tuple[np.ndarray, np.ndarray, Original]:
-    """Weld equal positions, cut polygons into triangles, drop flat and repeated faces and unused vertices.
+    """Merge equal vertices, cut polygons into triangles, remove flat and repeated faces and unused vertices.
 
     Args:
-        stored: the file's content.
+        stored: the content of the file.
         scale: millimetres per unit of the file.
         name: the file, for messages.
 
     Returns:
-        vertices [V, 3] in mm, faces [F, 3], and the way back to the file.
+        vertices [V, 3] in mm, faces [F, 3], and the mapping to the file.
 
     Raises:
-        MeshError: if a face points outside the vertices or uses a vertex that is not finite, or no face
-            is left.
+        MeshError: if a face index is outside the vertices, a used vertex is not finite, or no face remains.
     """
+    # 1. Check indices and coordinates.
     _check(stored, name)
+    # 2. Triangles on merged vertices.
     triangles, polygon = triangulate(stored.polygons)
     first, welded = unique_rows(stored.vertices)
     vertices = stored.vertices[first] * scale
     triangles = welded[triangles]
+    # 3. Without flat faces.
     solid = ~flat_faces(np.where(np.isfinite(vertices), vertices, 0.0), triangles)
     if not solid.any():
         raise MeshError(f"{name}: none of its {len(stored.polygons)} faces has an area; export the scan again")
     triangles, polygon = triangles[solid], polygon[solid]
+    # 4. Without repeated faces: each polygon maps to its first clean face.
     kept, twin = unique_rows(np.sort(triangles, axis=1))
     face_map = np.full(len(stored.polygons), -1, dtype=np.int64)
     face_map[polygon[::-1]] = twin[::-1]  # the first triangle of a polygon is written last
+    # 5. Without unused vertices.
     vertices, faces, new_index = drop_unused_vertices(vertices, triangles[kept])
     original = Original(
         vertices=stored.vertices,
@@ -116,7 +120,7 @@ def clean(stored: Stored, scale: float, name: str) -> tuple[np.ndarray, np.ndarr
 
 def _check(stored: Stored, name: str) -> None:
     polygons, count = stored.polygons, len(stored.vertices)
-    # -1 after the last corner fills a short row; a -1 with a corner behind it is an index, and wrong
+    # -1 after the last corner only fills a short row; -1 before a corner is a wrong index
     hole = (polygons[:, :-1] < 0) & (polygons[:, 1:] >= 0)
     outside = int((polygons >= count).any(axis=1).sum() + (hole.any(axis=1) | (polygons < -1).any(axis=1)).sum())
     if outside:

@@ -1,4 +1,4 @@
-"""Fewer faces for a network, with the way back for labels."""
+"""Mesh decimation for the networks, with the mapping to carry labels back."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from scipy.spatial import cKDTree
 
 from toothgraph.errors import MeshError
 from toothgraph.mesh.clean import drop_unused_vertices, flat_faces, unique_rows
+from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.vote import majority
 
-_CANDIDATES = 4  # coarse faces looked at for one that faces the same way
+_CANDIDATES = 4  # nearest coarse faces that are tested for a similar normal
 
 
 @dataclass(frozen=True, eq=False)
 class Decimated:
-    """A coarse surface and how the fine one maps onto it.
+    """A coarse mesh and the mapping from the fine mesh.
 
     Attributes:
-        mesh: the coarse surface; it carries labels if the fine one did.
-        fine: the surface it was made from.
-        survivor: the fine faces that survived the collapses.
-        new_face: the coarse face of each survivor, -1 if it was dropped.
+        mesh: the coarse mesh; with labels if the fine mesh has labels.
+        fine: the mesh it was made from.
+        survivor: [S] the fine faces that remain after the collapses.
+        new_face: [S] the coarse face of each of them, -1 if it was removed in cleaning.
     """
 
     mesh: Mesh
@@ -35,9 +35,9 @@ class Decimated:
 
     @cached_property
     def face_map(self) -> np.ndarray:
-        """[F] int64, the coarse face of each fine face, so that ``values[face_map]`` carries values back.
+        """[F] int64, the coarse face of each fine face: ``values[face_map]`` carries values back to the fine mesh.
 
-        Found when it is first asked for: a prediction does without.
+        Computed at first use, because a prediction does not need it.
         """
         if self.mesh is self.fine:
             return self.survivor
@@ -45,26 +45,28 @@ class Decimated:
 
 
 def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None, jitter: float = 0.0) -> Decimated:
-    """Collapse edges until about ``n_faces`` faces are left (quadric error; Garland and Heckbert, 1997).
+    """Decimate a mesh to about ``n_faces`` faces by edge collapse with quadric error metrics.
 
-    A coarse face takes the label that most of the area of its fine faces has; unknown (-1) only where
-    nothing else stands there. A mesh that is small enough already comes back as it is.
+    A coarse face takes the label with the largest area among its fine faces; it is unknown (-1) only if all of them
+    are unknown. A mesh that is already small enough is returned unchanged.
+
+    Source: Garland and Heckbert, SIGGRAPH 1997, https://doi.org/10.1145/258734.258849
 
     Args:
-        mesh: the fine surface; several components, borders and non-manifold edges are fine.
-        n_faces: faces to aim at; the result may be a few off.
-        rng: draws the jitter.
-        jitter: mm, standard deviation of noise added to the vertices first, so that each draw gives another
+        mesh: the fine mesh; several components, boundaries and non-manifold edges are allowed.
+        n_faces: target number of faces; the result may differ by a few.
+        rng: random generator for the jitter.
+        jitter: mm, standard deviation of noise that is first added to the vertices, so that each draw gives another
             tessellation. The coarse surface stays within this noise of the fine one.
 
     Raises:
-        MeshError: if ``n_faces`` is less than 4, so small that nothing is left, or jitter is asked
-            for without ``rng``.
+        MeshError: if ``n_faces`` is below 4 or so small that no face remains, or if ``jitter`` is given without
+            ``rng``.
     """
     if n_faces < 4:
         raise MeshError(f"{mesh.scan_id}: expected a target of at least 4 faces, got {n_faces}")
     if jitter > 0 and rng is None:
-        raise MeshError(f"{mesh.scan_id}: decimating with jitter needs a random generator `rng`")
+        raise MeshError(f"{mesh.scan_id}: decimation with jitter needs a random generator, got none; give `rng`")
     if len(mesh.faces) <= n_faces:
         every_face = np.arange(len(mesh.faces))
         return Decimated(mesh, mesh, every_face, every_face)
@@ -75,7 +77,7 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
         points, mesh.faces.astype(np.int32), target_count=n_faces, return_collapses=True
     )
     if len(faces) == 0:
-        raise MeshError(f"{mesh.scan_id}: nothing is left of it at {n_faces} faces; ask for more faces")
+        raise MeshError(f"{mesh.scan_id}: no face remains after decimation to {n_faces} faces; use a larger target")
     survivor = _survivors(mesh.faces, len(mesh.vertices), collapses)
     coarse, new_face = _clean_coarse(mesh, np.asarray(vertices, dtype=np.float64), faces.astype(np.int64))
     decimated = Decimated(coarse, mesh, survivor, new_face)
@@ -85,17 +87,17 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
 
 
 def _survivors(faces: np.ndarray, n_vertices: int, collapses: np.ndarray) -> np.ndarray:
-    """The fine faces whose corners stay apart in all collapses: the simplifier's output, in its order."""
+    """The fine faces [S] with three different corners after all collapses: the simplifier's output, in its order."""
     target = np.arange(n_vertices)
     target[collapses[:, 1]] = collapses[:, 0]
-    while not np.array_equal(target, target[target]):  # a vertex may collapse into one that collapses later
+    while not np.array_equal(target, target[target]):  # the target vertex may collapse later, too
         target = target[target]
     a, b, c = target[faces].T
     return np.flatnonzero((a != b) & (b != c) & (c != a))
 
 
 def _clean_coarse(mesh: Mesh, vertices: np.ndarray, faces: np.ndarray) -> tuple[Mesh, np.ndarray]:
-    """The simplifier's output without flat and repeated faces, and each face's new index, -1 if dropped."""
+    """The simplifier's output without flat and repeated faces, and the new index of each face, -1 if removed."""
     solid = np.flatnonzero(~flat_faces(vertices, faces))
     kept, twin = unique_rows(np.sort(faces[solid], axis=1))
     new_face = np.full(len(faces), -1, dtype=np.int64)
@@ -105,20 +107,20 @@ def _clean_coarse(mesh: Mesh, vertices: np.ndarray, faces: np.ndarray) -> tuple[
 
 
 def _map_faces(mesh: Mesh, coarse: Mesh, survivor: np.ndarray, new_face: np.ndarray) -> np.ndarray:
-    """The coarse face of each fine face: its own if it survived, else the nearest that faces the same way."""
+    """The coarse face of each fine face [F]: itself if it survived, else the nearest with a similar normal."""
     n_candidates = min(_CANDIDATES, len(coarse.faces))
     _, near = cKDTree(coarse.centroids).query(mesh.centroids, k=n_candidates)
     near = near.reshape(len(mesh.faces), n_candidates)
     facing = np.einsum("fkd,fd->fk", coarse.normals[near], mesh.normals) > 0
-    face_map = near[np.arange(len(near)), facing.argmax(axis=1)]  # none faces the same way: the nearest
-    if len(survivor) == len(new_face):  # else the simplifier dropped faces by rules of its own
+    face_map = near[np.arange(len(near)), facing.argmax(axis=1)]  # the nearest if none has a similar normal
+    if len(survivor) == len(new_face):  # otherwise the simplifier removed further faces
         kept = new_face >= 0
         face_map[survivor[kept]] = new_face[kept]
     return face_map
 
 
 def _vote(mesh: Mesh, coarse: Mesh, face_map: np.ndarray) -> np.ndarray:
-    """The label with the largest fine area on each coarse face. [F'] int64."""
+    """The label with the largest fine area, per coarse face. [F'] int64."""
     assert mesh.labels is not None
     labels = majority(face_map, mesh.labels, mesh.areas, len(coarse.faces))
     silent = np.bincount(face_map, minlength=len(coarse.faces)) == 0

@@ -1,4 +1,4 @@
-"""The mesh: a clean triangle surface in millimetres that remembers the file it came from."""
+"""The mesh: a clean triangle surface in mm, with the mapping to its file."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from pathlib import Path
 import numpy as np
 
 from toothgraph.errors import MeshError
-from toothgraph.mesh.numbering import UNKNOWN_JAW
+from toothgraph.fdi import UNKNOWN_JAW
+from toothgraph.mesh.topology import face_adjacency
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """The surface as its file stores it, and how the clean mesh maps onto it.
+    """The surface as stored in the file, and the mapping to the clean mesh.
 
     Attributes:
-        vertices: [V0, 3] float64, in the file's own unit and order.
-        polygons: [F0, m] int64 into ``vertices``, m = 3 or more; short rows are filled with -1.
-        vertex_map: [V0] int64, the clean vertex each stored vertex became; -1 if it is in no clean face.
-        face_map: [F0] int64, the first clean face of each stored polygon (a quad has two), for a polygon
-            stored twice its twin's; -1 if it was dropped.
-        polygon_of_face: [F] int64, the stored polygon each clean face comes from.
+        vertices: [V0, 3] float64, in the unit and order of the file.
+        polygons: [F0, m] int64 indices into ``vertices``, m = 3 or more; short rows are filled with -1.
+        vertex_map: [V0] int64, the clean vertex of each stored vertex; -1 if it is in no clean face.
+        face_map: [F0] int64, the first clean face of each stored polygon (a quad has two); equal polygons have the
+            same clean face; -1 if it was removed.
+        polygon_of_face: [F] int64, the stored polygon of each clean face.
         mm_per_unit: millimetres per unit of the file.
-        vertex_labels: [V0] FDI numbers of the stored vertices, 0 or -1, where it is these that were labelled.
+        vertex_labels: [V0] FDI numbers of the stored vertices, 0 or -1, if the file has labels per vertex.
     """
 
     vertices: np.ndarray
@@ -37,20 +38,37 @@ class Original:
 
 
 @dataclass(frozen=True, eq=False)
+class Topology:
+    """The topology of a mesh: it depends only on the faces, not on shape or labels.
+
+    Attributes:
+        faces: [F, 3] int64.
+    """
+
+    faces: np.ndarray
+
+    @cached_property
+    def adjacency(self) -> np.ndarray:
+        """Pairs of faces that share an edge, see :func:`toothgraph.mesh.topology.face_adjacency`. [2, E]"""
+        return face_adjacency(self.faces)
+
+
+@dataclass(frozen=True, eq=False)
 class Mesh:
-    """A triangle surface.
+    """A triangle mesh.
 
     Attributes:
         vertices: [V, 3] float64, mm; every vertex is used by a face.
-        faces: [F, 3] int64, no degenerate and no duplicate face.
+        faces: [F, 3] int64, without degenerate and duplicate faces.
         labels: [F] int64 FDI numbers, 0 gingiva, -1 unknown; None without labels.
         jaw: 0 upper, 1 lower, -1 unknown.
-        scan_id: a name for messages and rows.
+        scan_id: name for messages and tables.
         path: the file it was read from, if any.
-        original: the file's own vertices and faces; None for a mesh made in memory.
+        original: vertices and faces as stored in the file; None for a mesh made in memory.
+        topology: do not set; ``dataclasses.replace`` keeps it as long as ``faces`` is the same array.
 
     Raises:
-        MeshError: if shapes disagree or an index points outside.
+        MeshError: if shapes do not match or an index is outside the vertices.
     """
 
     vertices: np.ndarray
@@ -60,6 +78,7 @@ class Mesh:
     scan_id: str = "mesh"
     path: Path | None = None
     original: Original | None = field(default=None, repr=False)
+    topology: Topology | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         vertices = np.ascontiguousarray(self.vertices, dtype=np.float64)
@@ -69,14 +88,25 @@ class Mesh:
                 f"{self.scan_id}: expected vertices [V, 3] and faces [F, 3], got {vertices.shape} and {faces.shape}"
             )
         if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
-            raise MeshError(f"{self.scan_id}: a face points outside the {len(vertices)} vertices")
+            raise MeshError(
+                f"{self.scan_id}: expected vertex indices from 0 to {len(vertices) - 1}, found {faces.min()} to "
+                f"{faces.max()} in the faces"
+            )
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", faces)
+        if self.topology is None or self.topology.faces is not faces:
+            object.__setattr__(self, "topology", Topology(faces))
         if self.labels is not None:
             labels = np.ascontiguousarray(self.labels, dtype=np.int64)
             if labels.shape != (len(faces),):
                 raise MeshError(f"{self.scan_id}: expected {len(faces)} face labels, got {labels.shape}")
             object.__setattr__(self, "labels", labels)
+
+    @property
+    def adjacency(self) -> np.ndarray:
+        """Pairs of faces that share an edge, both directions, sorted. [2, E]; computed once."""
+        assert self.topology is not None
+        return self.topology.adjacency
 
     @cached_property
     def corners(self) -> np.ndarray:
@@ -100,22 +130,22 @@ class Mesh:
 
     @cached_property
     def normals(self) -> np.ndarray:
-        """Unit face normals, by the order of the corners. [F, 3]; zero for a face without area."""
+        """Unit face normals; the order of the corners gives the sign. [F, 3]; zero for a face without area."""
         length = np.linalg.norm(self._area_normals, axis=1, keepdims=True)
         return self._area_normals / np.maximum(length, 1e-300)
 
     def part(self, keep: np.ndarray) -> Mesh:
-        """The surface of some of the faces, [F] bool or [F'] indices; it does not remember the file's own."""
+        """The mesh of some faces: ``keep`` is [F] bool or [F'] indices. It has no ``original``."""
         used, corners = np.unique(self.faces[keep], return_inverse=True)
         labels = None if self.labels is None else self.labels[keep]
         faces = corners.reshape(-1, 3)
         return replace(self, vertices=self.vertices[used], faces=faces, labels=labels, original=None)
 
     def inside_out(self) -> Mesh:
-        """The same surface with its faces wound the other way round."""
+        """The same mesh with the opposite winding of its faces."""
         return replace(self, faces=self.faces[:, ::-1])
 
     def with_labels(self, labels: np.ndarray | None) -> Mesh:
-        """The same surface with other face labels; the file's own of its vertices, which may differ, are left out."""
+        """The same mesh with other face labels [F]; ``original.vertex_labels`` is removed, since it may differ."""
         original = self.original and replace(self.original, vertex_labels=None)
         return replace(self, labels=labels, original=original)

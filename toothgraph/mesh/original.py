@@ -1,4 +1,4 @@
-"""Between the clean mesh and the faces and vertices its file stores."""
+"""Carry values between the clean mesh and the faces and vertices of its file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from toothgraph.errors import LabelError
+from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh, Original
-from toothgraph.mesh.vote import majority
 
 
 def original_of(mesh: Mesh) -> Original:
-    """The surface as stored; a mesh made in memory is its own original."""
+    """The surface as stored in the file; a mesh made in memory is its own original."""
     if mesh.original is not None:
         return mesh.original
     every_face = np.arange(len(mesh.faces))
@@ -19,15 +19,19 @@ def original_of(mesh: Mesh) -> Original:
 
 
 def faces_from_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:
-    """Values per stored polygon [F0, …] to values per clean face [F, …]: each has its polygon's."""
+    """Values per stored polygon [F0, …] to values per clean face [F, …].
+
+    Raises:
+        LabelError: if there are not F0 values.
+    """
     return _checked(values, len(original_of(mesh).polygons), mesh)[original_of(mesh).polygon_of_face]
 
 
 def faces_to_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:
     """Values per clean face to values per stored polygon.
 
-    A polygon cut into several triangles gets the value of its first; one that was dropped as flat gets that
-    of the clean face with the nearest centroid.
+    A polygon that was cut into triangles gets the value of its first triangle. A polygon that was removed because it
+    is flat gets the value of the clean face with the nearest centroid.
 
     Args:
         mesh: the clean mesh.
@@ -55,8 +59,8 @@ def faces_to_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:
 def vertices_to_original(mesh: Mesh, face_labels: np.ndarray) -> np.ndarray:
     """Labels per clean face to labels per stored vertex.
 
-    A vertex takes the label with the largest area among its faces (see ``majority``); one in no clean face
-    takes that of the nearest clean vertex, and 0 if its coordinates are not finite.
+    A vertex takes the label with the largest area among its faces (see ``majority``). A vertex without a clean face
+    takes the label of the nearest clean vertex, or 0 if its coordinates are not finite.
 
     Args:
         mesh: the clean mesh.

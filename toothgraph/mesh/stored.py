@@ -1,4 +1,4 @@
-"""What a surface file holds, before any cleaning."""
+"""The content of a surface file before cleaning."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Stored:
     """The content of a surface file.
 
     Attributes:
-        vertices: [V0, 3] float64, the file's unit.
-        polygons: [F0, m] int64 into ``vertices``; rows shorter than m are filled with -1.
+        vertices: [V0, 3] float64, in the unit of the file.
+        polygons: [F0, m] int64 indices into ``vertices``; short rows are filled with -1.
         vertex_data: further columns per vertex by name, each [V0] (colours, labels).
         face_data: further columns per polygon by name, each [F0].
     """
@@ -25,7 +25,7 @@ class Stored:
 
 
 def stack_polygons(blocks: list[np.ndarray]) -> np.ndarray:
-    """Blocks [n_i, m_i] of vertex indices one below the other. [Σ n_i, max m_i] int64, filled with -1."""
+    """Concatenate blocks [n_i, m_i] of vertex indices to [Σ n_i, max m_i] int64, filled with -1."""
     width = max((block.shape[1] for block in blocks), default=3)
     polygons = np.full((sum(len(block) for block in blocks), max(width, 3)), -1, dtype=np.int64)
     row = 0

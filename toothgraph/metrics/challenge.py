@@ -1,8 +1,11 @@
-"""The scores of the 3DTeethSeg challenge (MICCAI 2022), as its scorer computes and as its text defines them.
+"""The scores of the 3DTeethSeg challenge (MICCAI 2022): as computed by its code, and as defined in its text.
 
-Both start alike. An instance must carry one label, else it is dropped to gingiva. Each true tooth has a
-centroid c and a size vector s = √Σ(c − v)² per axis over its vertices. True and predicted teeth are matched
-by the Hungarian method on centroid distance. The distance of a pair is d = ‖(c_true − c_pred) / s‖.
+Challenge: Ben-Hamadou et al., 2023, https://arxiv.org/abs/2305.18277. Matching: Kuhn, 1955 (Hungarian method),
+https://doi.org/10.1002/nav.3800020109
+
+The first steps are the same. An instance with several labels becomes gingiva. Each true tooth has a centroid c and a
+size vector s = √Σ(c − v)² per axis over its vertices. True and predicted teeth are matched with the Hungarian method
+on centroid distances. The distance of a pair is d = ‖(c_true − c_pred) / s‖.
 
 =======  =============================================  ==================================================
 part     ``challenge_code``                             ``challenge_documented``
@@ -15,7 +18,7 @@ TIR      share of *matched pairs* with d < 0.5 and the  share of *true teeth* wi
 score    mean of exp(−TLA), TSA, TIR                    the same
 =======  =============================================  ==================================================
 
-s is a sum, not a mean, so every part but TSA depends on the resolution of the mesh: score original vertices.
+s is a sum, not a mean. So all parts except TSA depend on the mesh resolution: use the original vertices.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from toothgraph.errors import LabelError
-from toothgraph.fields import CHALLENGE_CODE, CHALLENGE_DOCUMENTED, EXP_TLA, SCORE, TIR, TSA
+from toothgraph.metrics.definitions import CHALLENGE_CODE, CHALLENGE_DOCUMENTED, EXP_TLA, SCORE, TIR, TSA
 
 PENALTY = 5.0
 THRESHOLD = 0.5
@@ -36,7 +39,7 @@ _LEAST_SIZE = 1e-6  # mm
 
 @dataclass(frozen=True)
 class _Teeth:
-    """T instances: labels [T], centroids and sizes [T, 3] in mm, the instance of each vertex [V] or -1."""
+    """T instances: labels [T], centroids and sizes [T, 3] in mm, and the instance of each vertex [V], or -1."""
 
     labels: np.ndarray
     centroids: np.ndarray
@@ -44,18 +47,18 @@ class _Teeth:
     member: np.ndarray
 
 
-def instances_of(labels: np.ndarray) -> np.ndarray:
-    """Instances from labels, one per FDI number: the number itself, 0 for gingiva and unknown. [V]"""
+def one_instance_per_number(labels: np.ndarray) -> np.ndarray:
+    """Instances from labels [V], one per FDI number: the number itself, 0 for gingiva and unknown. [V]"""
     return np.maximum(np.asarray(labels), 0)
 
 
 def _sum_by(member: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
-    """Sum the rows of ``values`` [V, 3] over each instance. [count, 3]"""
+    """Sums of the rows of ``values`` [V, 3] per instance. [count, 3]"""
     return np.stack([np.bincount(member, weights=axis, minlength=count) for axis in values.T], axis=1)
 
 
 def _teeth(vertices: np.ndarray, labels: np.ndarray, instances: np.ndarray) -> _Teeth:
-    """The instances that carry one label; the others become gingiva, as do instances of 0 and below."""
+    """The instances with one label. All others, and instances of 0 and below, become gingiva."""
     ids, group = np.unique(np.maximum(instances, 0), return_inverse=True)
     lowest, highest = np.full(len(ids), np.iinfo(np.int64).max), np.full(len(ids), np.iinfo(np.int64).min)
     np.minimum.at(lowest, group, labels)
@@ -91,14 +94,13 @@ def challenge_scores(
     pred_labels: np.ndarray,
     pred_instances: np.ndarray,
 ) -> dict[str, dict[str, float]] | None:
-    """Score the labelled vertices of one jaw, both ways (see the module's table).
+    """Score the labelled vertices of one jaw in both ways (see the table of the module).
 
-    Vertices whose true label is -1 are left out. An empty prediction scores low and never fails. A size
-    below 1e-6 mm along an axis (a flat tooth, a tooth of one vertex) counts as 1e-6 mm in d: the same place
-    is a hit, any other a miss.
+    Vertices with true label -1 are ignored. An empty prediction gets a low score and no error. A size below 1e-6 mm
+    along an axis (a flat tooth, a tooth of one vertex) counts as 1e-6 mm in d: only the same position is then a hit.
 
     Args:
-        vertices: [V, 3] mm, the original ones.
+        vertices: [V, 3] mm, original vertices.
         truth_labels: [V] FDI numbers, 0 gingiva, -1 unknown.
         truth_instances: [V] tooth instances, 0 gingiva.
         pred_labels: [V] FDI numbers.
@@ -109,7 +111,7 @@ def challenge_scores(
         without true teeth.
 
     Raises:
-        LabelError: if shapes differ, or a true instance carries several labels.
+        LabelError: if shapes differ, or a true instance has several labels.
     """
     vertices = np.asarray(vertices, dtype=np.float64)
     given = [np.asarray(a) for a in (truth_labels, truth_instances, pred_labels, pred_instances)]
@@ -118,15 +120,18 @@ def challenge_scores(
         raise LabelError(f"expected {len(vertices)} labels and instances, one per vertex, got {found}")
     known = given[0] >= 0
     vertices, given = vertices[known], [array[known] for array in given]
+    # 1. Instances of ground truth and prediction.
     true, pred = _teeth(vertices, *given[:2]), _teeth(vertices, *given[2:])
     if ((true.member < 0) & (given[1] > 0)).any():
         raise LabelError("expected one label in each true tooth instance, found several: correct the label file")
     teeth = len(true.labels)
     if teeth == 0:
         return None
+    # 2. Match them by centroid.
     rows, columns = linear_sum_assignment(np.linalg.norm(true.centroids[:, None] - pred.centroids[None], axis=2))
     offset = true.centroids[rows] - pred.centroids[columns]
     distance = np.linalg.norm(offset / np.maximum(true.sizes[rows], _LEAST_SIZE), axis=1)
+    # 3. The parts of both scores.
     missed = np.setdiff1d(np.arange(teeth), rows)
     identified = int(((distance < THRESHOLD) & (true.labels[rows] == pred.labels[columns])).sum())
     lost = PENALTY * np.linalg.norm(true.sizes[missed], axis=1).sum()

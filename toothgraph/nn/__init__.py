@@ -1,27 +1,21 @@
-"""Layers, networks and losses. Layers take tensors, networks take a PyG batch; nothing here reads a scan."""
+"""Layers and losses for any graph: tensors in, tensors out. Nothing here depends on teeth or files."""
 
-from toothgraph.nn.backbone import GeometryBackbone
+from toothgraph.nn.dgcnn import MLPEdgeConv, TransformNet
 from toothgraph.nn.edge_conv import FastEdgeConv
-from toothgraph.nn.gather import choose_backend, gather_max, reduce_neighbors, use_backend
-from toothgraph.nn.heads import ProjectionHead, SegmentationHead, restrict_to_jaw
+from toothgraph.nn.kernels.backend import choose_backend, use_backend
+from toothgraph.nn.kernels.gather import gather_max, reduce_neighbors
 from toothgraph.nn.knn import knn_edges
 from toothgraph.nn.losses import InfoNCE, boundary_weights, info_nce, match_top1, segmentation_loss
-from toothgraph.nn.model import ContrastiveNet, NetConfig, SegmentationNet
-from toothgraph.nn.pair import PairGeometryConv, pair_features
-from toothgraph.nn.paper import PaperBackbone, PaperHead
+from toothgraph.nn.pair_geometry import PairGeometryConv, pair_features
+from toothgraph.nn.pyramid import Pyramid
 
 __all__ = [
-    "ContrastiveNet",
     "FastEdgeConv",
-    "GeometryBackbone",
     "InfoNCE",
-    "NetConfig",
+    "MLPEdgeConv",
     "PairGeometryConv",
-    "PaperBackbone",
-    "PaperHead",
-    "ProjectionHead",
-    "SegmentationHead",
-    "SegmentationNet",
+    "Pyramid",
+    "TransformNet",
     "boundary_weights",
     "choose_backend",
     "gather_max",
@@ -30,7 +24,6 @@ __all__ = [
     "match_top1",
     "pair_features",
     "reduce_neighbors",
-    "restrict_to_jaw",
     "segmentation_loss",
     "use_backend",
 ]

@@ -1,4 +1,4 @@
-"""EdgeConv without edges."""
+"""Factorised EdgeConv, without edge values."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import EdgeConv
 
-from toothgraph.errors import ConfigError
-from toothgraph.nn.batch_norm import running, track
-from toothgraph.nn.gather import Neighborhoods, from_edges, from_table, gather_max, reduce_neighbors
-from toothgraph.nn.ranks import combined
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn.distributed import combined
+from toothgraph.nn.kernels.batch_norm import running, track
+from toothgraph.nn.kernels.gather import gather_max, reduce_neighbors
+from toothgraph.nn.kernels.neighborhoods import Neighborhoods, from_edges, from_table
 
 MONOTONE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.Softplus, nn.Sigmoid, nn.Tanh,
             nn.Hardtanh, nn.Hardsigmoid, nn.LogSigmoid, nn.Softsign, nn.Identity)  # fmt: skip
@@ -20,33 +21,35 @@ _BY_NAME = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "tanh": 
 
 
 class FastEdgeConv(nn.Module):
-    r"""EdgeConv with one linear layer, a norm and an activation, factorised (Wang et al., ACM TOG 2019, eq. 8).
+    r"""Factorised EdgeConv with one linear layer, a norm and an activation.
+
+    Source: Wang et al., ACM TOG 2019, eq. 8, https://doi.org/10.1145/3326362
 
     .. math::
         z_{ij} = W [x_i, x_j - x_i] + b = a_i + b_j,
         \quad a_i = (W_a - W_b) x_i + b, \quad b_j = W_b x_j
 
-    The norm of an edge is an affine map per channel, s·z + t, and a monotone activation keeps the order, so
+    The norm is an affine map per channel, s·z + t, and a monotone activation keeps the order. So
 
     .. math::
         x_i' = \max_j \mathrm{act}(s z_{ij} + t) = \mathrm{act}(s a_i + t + \max_j s b_j)
 
-    Two products over nodes and one gather-maximum: O(N·C) memory where PyG's needs O(E·C), with the same
-    values and gradients up to rounding. A node without neighbours gets 0, as in PyG.
+    This needs two products over nodes and one gather-maximum: O(N·C) memory, and O(E·C) in PyG, with the same values
+    and gradients up to rounding. A node without neighbours gets 0, as in PyG.
 
-    The statistics of the edge norm need no edges either: with the in-degree p_i and the out-degree q_j of the
-    nodes, and a, b reduced by their means over edges, |E|·var = Σ p a² + Σ q b² + 2 Σ_i a_i Σ_{j∈N(i)} b_j.
+    The statistics of the edge norm need no edges either. Let p_i be the in-degree and q_j the out-degree of the nodes,
+    and a, b without their means over edges. Then |E|·var = Σ p a² + Σ q b² + 2 Σ_i a_i Σ_{j∈N(i)} b_j.
 
-    Products, statistics and gathers run in float32 under autocast: ``a_i + b_j`` rebuilds ``x_j - x_i`` by
-    cancellation, which half precision would not survive.
+    Products, statistics and gathers are float32 under autocast, because ``a_i + b_j`` computes ``x_j - x_i`` with
+    cancellation; half precision would be too coarse.
 
     Args:
         in_channels: C_in.
         out_channels: C_out.
-        norm: None or ``"batch"``, batch norm over the edges.
+        norm: None or ``"batch"`` (batch norm over the edges).
         act: None, a name (``relu``, ``leaky_relu``, ``elu``, ``tanh``, ``sigmoid``) or a monotone module.
         aggr: ``"max"``, ``"mean"`` or ``"sum"``.
-        bias: of the linear layer.
+        bias: whether the linear layer has a bias.
 
     Shapes:
         - input: ``x`` [N, C_in], or (sources [M, C_in], targets [N, C_in]); ``edge_index`` [2, E] in any order,
@@ -54,8 +57,9 @@ class FastEdgeConv(nn.Module):
         - output: [N, C_out]
 
     Raises:
-        ConfigError: for what does not commute with the aggregation, with the reason; when called with both or neither
-            of ``edge_index`` and ``neighbor_index``, or a table of another number of nodes.
+        ConfigError: for a norm or activation that does not commute with the aggregation; the text is the reason.
+        ShapeError: in a call with both or neither of ``edge_index`` and ``neighbor_index``, or with a table that does
+            not have one column per node.
     """
 
     def __init__(
@@ -72,8 +76,8 @@ class FastEdgeConv(nn.Module):
         self.lin = nn.Linear(2 * in_channels, out_channels, bias=bias)
         if norm not in (None, "batch"):
             raise ConfigError(
-                f'expected norm None or "batch", got {norm!r}: a norm whose scale differs from edge to edge (layer, '
-                "instance) does not commute with the maximum; apply it to the nodes, after this layer"
+                f'expected norm None or "batch", got {norm!r}: a norm with another scale for each edge (layer, '
+                "instance) does not commute with the maximum; apply it to the nodes after this layer"
             )
         self.norm = nn.BatchNorm1d(out_channels) if norm else None
         self.act = _activation(act)
@@ -81,8 +85,8 @@ class FastEdgeConv(nn.Module):
             raise ConfigError(f"expected aggr max, mean or sum, got {aggr!r}")
         if aggr != "max" and not isinstance(self.act, nn.Identity):
             raise ConfigError(
-                f"aggr {aggr!r} takes no activation: a {aggr} of activated edges is not the activation of their "
-                f"{aggr}; apply the activation to the nodes, after this layer"
+                f"expected no activation with aggr {aggr!r}: the {aggr} of activated edges is not the activation of "
+                f"their {aggr}; apply the activation to the nodes after this layer"
             )
 
     def forward(
@@ -93,11 +97,11 @@ class FastEdgeConv(nn.Module):
     ) -> Tensor:
         source, target = (x, x) if isinstance(x, Tensor) else x
         if (edge_index is None) == (neighbor_index is None):
-            raise ConfigError("expected either edge_index [2, E] or neighbor_index [k, N]")
+            raise ShapeError("expected either edge_index [2, E] or neighbor_index [k, N], got both or none")
         if neighbor_index is not None:
             if neighbor_index.dim() != 2 or neighbor_index.shape[1] != target.shape[0]:
                 wanted, found = f"[k, {target.shape[0]}]", list(neighbor_index.shape)
-                raise ConfigError(f"expected neighbor_index {wanted}, a column per node of x, got {found}")
+                raise ShapeError(f"expected neighbor_index {wanted}, a column per node of x, got {found}")
             hood = from_table(neighbor_index)
         elif edge_index is not None:
             hood = from_edges(edge_index, target.shape[0])
@@ -122,20 +126,20 @@ class FastEdgeConv(nn.Module):
             scale, shift = _affine(self.norm, mean, var)
             z = torch.addcmul(reduce_neighbors(scale * b, hood, reduce), scale, a) + shift
         else:
-            if self.norm is not None:  # a fixed affine map: part of the weights
+            if self.norm is not None:  # a fixed affine map, merged into the weights
                 scale, shift = _affine(self.norm, *running(self.norm))
                 own, difference = scale[:, None] * own, scale[:, None] * difference
                 bias = shift if bias is None else scale * bias + shift  # type: ignore[assignment]
             z = reduce_neighbors(F.linear(source, difference, bias), hood, reduce)
-            z = z.addmm_(target, own.t())  # in place: fresh memory would cost more than the product
+            z = z.addmm_(target, own.t())  # in place: new memory would take longer than the product
         return self.act(z) if self.aggr == "max" else z * hood.degree[:, None] if self.aggr == "sum" else z
 
     @classmethod
     def from_pyg(cls, conv: EdgeConv) -> FastEdgeConv:
-        """The same layer as a PyG ``EdgeConv`` of ``Linear`` or ``Sequential(Linear[, BatchNorm1d][, act])``.
+        """Convert a PyG ``EdgeConv`` of ``Linear`` or ``Sequential(Linear[, BatchNorm1d][, act])``; weights are copied.
 
         Raises:
-            ConfigError: if its edge function has another form, or does not commute with its aggregation.
+            ConfigError: if its edge MLP has another form, or does not commute with its aggregation.
         """
         parts = list(conv.nn) if isinstance(conv.nn, nn.Sequential) else [conv.nn]
         if not parts or not isinstance(parts[0], nn.Linear):
@@ -144,7 +148,9 @@ class FastEdgeConv(nn.Module):
         norm = rest[0] if rest and isinstance(rest[0], nn.BatchNorm1d) else None
         rest = rest[1:] if norm is not None else rest
         if any(isinstance(part, nn.Linear) for part in rest):
-            raise ConfigError("a second Linear needs the edges: the maximum of its input is not what it is applied to")
+            raise ConfigError(
+                "expected one Linear, got more: a second Linear does not commute with the maximum; use PyG's EdgeConv"
+            )
         if len(rest) > 1 or any(isinstance(part, nn.LayerNorm) for part in rest):
             raise ConfigError(f"expected Linear, BatchNorm1d and an activation, got {conv.nn}")
         act = rest[0] if rest else None
@@ -161,7 +167,7 @@ class FastEdgeConv(nn.Module):
         return layer
 
     def to_pyg(self) -> EdgeConv:
-        """The same layer as a PyG ``EdgeConv``, with copies of the weights."""
+        """Convert to a PyG ``EdgeConv``; weights are copied."""
         parts: list[nn.Module] = [nn.Linear(2 * self.in_channels, self.out_channels, self.lin.bias is not None)]
         if self.norm is not None:
             parts.append(nn.BatchNorm1d(self.out_channels, self.norm.eps, self.norm.momentum))
@@ -191,12 +197,12 @@ def _activation(act: str | nn.Module | None) -> nn.Module:
             "use PyG's EdgeConv, which builds the edges"
         )
     if isinstance(act, nn.LeakyReLU) and act.negative_slope < 0:
-        raise ConfigError("a LeakyReLU of negative slope is not monotone")
+        raise ConfigError(f"expected a LeakyReLU of slope 0 or more (monotone), got {act.negative_slope}")
     return act
 
 
 def _affine(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and shift [C] of a batch norm by these statistics."""
+    """Scale and shift [C] of a batch norm with these statistics."""
     scale = norm.weight * torch.rsqrt(var + norm.eps)
     return scale, norm.bias - scale * mean
 
@@ -205,9 +211,9 @@ def edge_statistics(a: Tensor, b: Tensor, hood: Neighborhoods) -> tuple[Tensor, 
     """Mean and (biased) variance of z_ij = a_i + b_j over all edges, without the edges.
 
     Args:
-        a: [N, C] the targets' part.
-        b: [M, C] the sources' part.
-        hood: who the neighbours are.
+        a: [N, C], part of the targets.
+        b: [M, C], part of the sources.
+        hood: the neighbourhoods.
 
     Returns:
         [C], [C] and the number of edges.
@@ -218,7 +224,7 @@ def edge_statistics(a: Tensor, b: Tensor, hood: Neighborhoods) -> tuple[Tensor, 
     outward = torch.zeros(b.shape[0], dtype=a.dtype, device=a.device)
     outward = outward.index_add(0, source, outward.new_ones(count))[:, None] / count  # [M, 1], sums to 1
     mean_a, mean_b = (inward * a).sum(0), (outward * b).sum(0)
-    a, b = a - mean_a, b - mean_b  # before squaring: float32 would cancel
+    a, b = a - mean_a, b - mean_b  # before the squares, to avoid cancellation in float32
     cross = (a * reduce_neighbors(b, hood, "sum")).sum(0) / count
     var = (inward * a.square()).sum(0) + (outward * b.square()).sum(0) + 2 * cross
     return mean_a + mean_b, var.clamp_min(0), count
@@ -228,10 +234,10 @@ class CrossEdgeConv(nn.Module):
     """Factorised EdgeConv from one set of nodes to another: ``A x_i + b + max_j B y_j``.
 
     Args:
-        source_channels, target_channels, out_channels: widths.
+        source_channels, target_channels, out_channels: C_s, C_t and C_out.
 
     Shapes:
-        - input: ``source`` [M, C_s], ``target`` [N, C_t], ``neighbor_index`` [k, N] into source, M for none
+        - input: ``source`` [M, C_s], ``target`` [N, C_t], ``neighbor_index`` [k, N] into source; M means no neighbour
         - output: [N, C_out]
     """
 

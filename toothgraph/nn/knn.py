@@ -1,29 +1,28 @@
-"""k nearest neighbours of tensors, in space or in features, without an N×N matrix."""
+"""k nearest neighbours of tensors, in space or feature space, without an N×N matrix."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 
 @torch.no_grad()
 def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 512) -> Tensor:
-    """Edges from each node's ``k`` nearest nodes of the same scan (itself, or one at the same place, among them) to it.
+    """Edges to each node from its ``k`` nearest nodes of the same scan, including itself or a node at its position.
 
-    Up to three channels on a CPU are searched by a k-d tree, else distances are computed for ``block`` rows at
-    once: memory grows with N·block.
+    On a CPU, up to three channels are searched with a k-d tree. Otherwise distances are computed for ``block`` rows at
+    a time, with N·block memory.
 
     Args:
         x: [N, C] features or positions.
-        k: neighbours; a scan with fewer nodes uses all of them.
+        k: number of neighbours; a scan with fewer nodes uses all of them.
         batch: [N] scan of each node, ascending.
-        block: rows at once.
+        block: rows per step.
 
     Returns:
-        ``edge_index`` [2, E]: neighbour, node, sorted by node.
+        ``edge_index`` [2, E] (neighbour, node), sorted by node.
     """
     sources, targets = [], []
     first = 0
@@ -42,6 +41,8 @@ def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 512) -> Tensor:
 def _by_tree(x: Tensor, k: int) -> Iterator[Tensor]:
     """The k nearest rows of each row [N, k]."""
     if len(x):
+        from scipy.spatial import cKDTree  # only needed for a search in space
+
         points = x.double().numpy()
         yield torch.from_numpy(cKDTree(points).query(points, k=range(1, k + 1))[1])
 
@@ -49,12 +50,12 @@ def _by_tree(x: Tensor, k: int) -> Iterator[Tensor]:
 def _by_products(x: Tensor, k: int, block: int) -> Iterator[Tensor]:
     """The k nearest rows of each row, block by block [B, k]."""
     x = x.float()
-    x = x - x.mean(dim=0)  # squared norms cancel less around the origin
+    x = x - x.mean(dim=0)  # less cancellation near the origin
     square = x.square().sum(dim=1)
     products = x.new_empty(min(block, len(x)), len(x))
     for start in range(0, len(x), block):
         rows = x[start : start + block]
-        with torch.autocast(x.device.type, enabled=False):  # rounding would change who is near
+        with torch.autocast(x.device.type, enabled=False):  # rounding would change the neighbours
             # [B, N]: −(distance² − |row|²), in one pass
             closeness = torch.addmm(square, rows, x.t(), beta=-1, alpha=2, out=products[: len(rows)])
         yield closeness.topk(k, dim=1).indices

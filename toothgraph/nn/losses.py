@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from toothgraph.errors import DataError
-from toothgraph.nn.pair_losses import pair_losses
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn.kernels.info_nce import pair_losses
 
 
 def _check_pairs(
@@ -19,18 +19,20 @@ def _check_pairs(
     pos: Tensor | None,
     exclude_radius: float,
 ) -> None:
-    """Raises DataError where the arguments of :func:`info_nce` do not fit."""
+    """Check the arguments of :func:`info_nce`; raises ShapeError or ConfigError."""
     if a.shape != b.shape or a.dim() != 2 or len(a) == 0:
-        raise DataError(f"info_nce needs two equal, non-empty [P, D] tensors, got {tuple(a.shape)}, {tuple(b.shape)}")
+        raise ShapeError(
+            f"info_nce needs two non-empty [P, D] tensors of equal shape, got {tuple(a.shape)}, {tuple(b.shape)}"
+        )
     if negatives not in ("scan", "batch"):
-        raise DataError(f'negatives must be "scan" or "batch", got {negatives!r}')
+        raise ConfigError(f'expected negatives "scan" or "batch", got {negatives!r}')
     if exclude_radius > 0 and pos is None:
-        raise DataError("exclude_radius needs pos, the surface point of each pair")
+        raise ConfigError("exclude_radius needs pos, the surface point of each pair, got none")
     for name, given in (("batch", batch), ("pos", pos)):
         if given is not None and len(given) != len(a):
-            raise DataError(f"info_nce needs one row of {name} per pair, got {len(given)} for {len(a)} pairs")
+            raise ShapeError(f"info_nce needs one row of {name} per pair, got {len(given)} for {len(a)} pairs")
     if temperature <= 0:
-        raise DataError(f"info_nce needs a temperature above 0, got {temperature:g}")
+        raise ConfigError(f"info_nce needs a temperature above 0, got {temperature:g}")
 
 
 def info_nce(
@@ -46,31 +48,35 @@ def info_nce(
     exclude_radius: float = 0.0,
     block: int | None = None,
 ) -> Tensor:
-    r"""InfoNCE over matched nodes (van den Oord et al. 2018; PointInfoNCE, Xie et al., ECCV 2020, eq. 3).
+    r"""InfoNCE loss over matched nodes (PointInfoNCE).
 
     .. math:: L = -\frac1P \sum_i \log \frac{\exp(a_i·b_i/T)}{\sum_{j \in C(i)} \exp(a_i·b_j/T)}
 
-    where C(i) is i itself and its negatives. Rows are averaged per scan, then over scans. Similarities are computed
-    in blocks, once for both directions, and again in the backward pass, so memory grows with P, not with P². There is
-    no second derivative.
+    C(i) is i and its negatives. Rows are averaged per scan, then over scans. Similarities are computed in blocks, once
+    for both directions, and again in the backward pass; so memory grows with P, not with P². A second derivative is not
+    supported.
+
+    Sources: van den Oord et al., 2018, https://arxiv.org/abs/1807.03748; Xie et al., ECCV 2020, eq. 3,
+    https://doi.org/10.1007/978-3-030-58580-8_34
 
     Args:
         a: [P, D] embeddings of the first view.
         b: [P, D] embeddings of the second view; row i matches row i of ``a``.
         temperature: T.
-        normalize: scale embeddings to unit length first.
+        normalize: first scale embeddings to unit length.
         symmetric: also match b against a, and average both directions.
         batch: [P] scan of each pair; one scan by default.
-        negatives: ``"scan"``: only pairs of the same scan; ``"batch"``: all pairs.
-        pos: [P, 3] surface point of each pair in its scan's own frame, mm; needed by ``exclude_radius``.
-        exclude_radius: mm; pairs of the same scan closer than this are no negatives.
-        block: rows computed at once; by default as many as suit the device.
+        negatives: ``"scan"`` (only pairs of the same scan) or ``"batch"`` (all pairs).
+        pos: [P, 3] surface point of each pair in the frame of its scan, mm; needed for ``exclude_radius``.
+        exclude_radius: mm; closer pairs of the same scan are not negatives.
+        block: rows per block; by default a size that suits the device.
 
     Returns:
         scalar, float32 also under autocast (float64 for float64 input).
 
     Raises:
-        DataError: without pairs, or with shapes or options that do not fit.
+        ShapeError: without pairs, or if shapes do not match.
+        ConfigError: for an invalid option.
     """
     _check_pairs(a, b, temperature, batch, negatives, pos, exclude_radius)
     scan = torch.zeros(len(a), dtype=torch.long, device=a.device) if batch is None else batch
@@ -83,7 +89,7 @@ def info_nce(
     with torch.autocast(a.device.type, enabled=False):
         dtype = torch.promote_types(a.dtype, torch.float32)
         a, b = a.to(dtype), b.to(dtype)
-        weight = (torch.bincount(scan)[scan] * len(ids)).to(dtype).reciprocal()  # [P]: each scan counts alike
+        weight = (torch.bincount(scan)[scan] * len(ids)).to(dtype).reciprocal()  # [P]: equal weight for each scan
         if normalize:
             a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
         total = a.new_zeros(())
@@ -97,7 +103,7 @@ def info_nce(
 
 
 class InfoNCE(nn.Module):
-    """:func:`info_nce` with its options kept. Shapes as there."""
+    """:func:`info_nce` as a module with fixed options; shapes and errors as there."""
 
     def __init__(
         self,
@@ -130,18 +136,19 @@ class InfoNCE(nn.Module):
 
 @torch.no_grad()
 def match_top1(a: Tensor, b: Tensor, targets: Tensor, block: int = 1024) -> Tensor:
-    """Share of anchors whose most similar candidate is their partner.
+    """Top-1 accuracy of matching: the share of anchors for which the most similar candidate is the partner.
 
     Args:
         a: [P, D] anchors.
         b: [Q, D] candidates.
-        targets: [P] index of each anchor's partner among the candidates.
+        targets: [P] index of the partner of each anchor among the candidates.
+        block: anchors per step.
 
     Returns:
         scalar float32.
     """
     a, b = F.normalize(a.float(), dim=1), F.normalize(b.float(), dim=1)
-    with torch.autocast(a.device.type, enabled=False):  # rounding would tie near candidates
+    with torch.autocast(a.device.type, enabled=False):  # rounding would make similar candidates equal
         best = [(a[first : first + block] @ b.t()).argmax(dim=1) for first in range(0, len(a), block)]
     return (torch.cat(best) == targets).float().mean()
 
@@ -155,24 +162,26 @@ def segmentation_loss(
     label_smoothing: float = 0.0,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Cross-entropy plus weighted soft Dice; each averaged per scan, then over scans.
+    """Cross-entropy plus weighted soft Dice loss; each is averaged per scan, then over scans.
 
-    Dice (Milletari et al., 3DV 2016) is taken per scan over the classes in its truth, on probabilities.
+    Dice is computed on probabilities, per scan, over the classes in its ground truth.
+
+    Source: Milletari et al., 3DV 2016, https://doi.org/10.1109/3DV.2016.79
 
     Args:
         log_prob: [N, C] log-probabilities.
-        target: [N] class indices; -1 is left out.
+        target: [N] class indices; nodes with -1 are ignored.
         batch: [N] scan of each node; one scan by default.
         dice_weight: weight of 1 − Dice.
-        label_smoothing: share of the cross-entropy spread evenly over all classes.
-        weight: [N] of each node in the cross-entropy, see :func:`boundary_weights`; all alike by default.
+        label_smoothing: share of the cross-entropy that is spread evenly over all classes.
+        weight: [N] weight of each node in the cross-entropy, see :func:`boundary_weights`; equal by default.
 
     Returns:
-        scalar, float32 also for half precision. Zero, with zero gradients, when nothing is labelled.
+        scalar, float32 also for half precision. Zero, with zero gradients, if no node is labelled.
     """
     batch = torch.zeros_like(target) if batch is None else batch
     known = target >= 0
-    log_prob = log_prob.to(torch.promote_types(log_prob.dtype, torch.float32))  # half cannot sum a scan
+    log_prob = log_prob.to(torch.promote_types(log_prob.dtype, torch.float32))  # half precision is too coarse for sums
     weight = torch.ones_like(target, dtype=log_prob.dtype) if weight is None else weight
     log_prob, target, batch, weight = log_prob[known], target[known], batch[known], weight[known]
     if len(target) == 0:
@@ -201,12 +210,12 @@ def segmentation_loss(
 
 
 def boundary_weights(target: Tensor, edge_index: Tensor, extra: float) -> Tensor:
-    """1 + ``extra`` for the nodes with a neighbour of another known class, 1 for all others.
+    """Node weights: 1 + ``extra`` for nodes with a neighbour of another known class, 1 for all others.
 
     Args:
         target: [N] class indices; -1 unknown.
         edge_index: [2, E], both directions.
-        extra: weight on top.
+        extra: additional weight.
 
     Returns:
         [N] float32.

@@ -1,4 +1,4 @@
-"""Factorised EdgeConvs from fine to coarse nodes of a scan and back."""
+"""A U-shaped network of factorised EdgeConvs, from fine to coarse nodes of a scan and back."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from torch.nn import functional as F
 from torch_geometric.data import Data
 from torch_geometric.nn import global_max_pool, global_mean_pool
 
+from toothgraph.nn.distributed import world
 from toothgraph.nn.edge_conv import CrossEdgeConv, FastEdgeConv
-from toothgraph.nn.ranks import batch_norm, world
+from toothgraph.nn.kernels.batch_norm import batch_norm
 from toothgraph.nn.recompute import recomputed
 
-SLOPE = 0.2  # of the leaky ReLUs
-LENGTH = 20.0  # mm; coordinates are given in it, so that they are of order one
+SLOPE = 0.2  # negative slope of the leaky ReLUs
+LENGTH = 20.0  # mm, unit of coordinates as inputs, so that they are of order one
 
 
 class NodeNorm(nn.BatchNorm1d):
-    """Batch norm over the nodes of all processes that uses its running statistics where a single node has none."""
+    """Batch norm over the nodes of all processes. A single node has no statistics: running statistics are used."""
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and world() > 1:
@@ -32,7 +33,7 @@ class NodeNorm(nn.BatchNorm1d):
 
 
 def node_norm(channels: int, norm: str = "batch") -> nn.Module:
-    """A norm of node features [N, C]: ``batch``, over the nodes, or ``layer``, over the channels of each."""
+    """A norm of node features [N, C]: ``batch`` (over nodes) or ``layer`` (over the channels of each node)."""
     return NodeNorm(channels) if norm == "batch" else nn.LayerNorm(channels)
 
 
@@ -45,14 +46,14 @@ def dense(in_channels: int, out_channels: int, norm: str = "batch") -> nn.Sequen
 
 @dataclass(frozen=True)
 class Levels:
-    """The levels of a batch of graphs, each with its nodes numbered from 0. M_l nodes at level l.
+    """The levels of a batch of graphs. Level l has M_l nodes, numbered from 0.
 
     Attributes:
-        nodes: per level, [M_l] the graph nodes that belong to it.
+        nodes: per level, [M_l] its graph nodes.
         within: per level, [k, M_l] neighbours in the same level.
-        own: per level above 0, [M_l] each node's number one level below.
-        down: per level above 0, [k, M_l] neighbours one level below; M_{l-1} for none.
-        up: per level above 0, [k, M_{l-1}] neighbours in it of the nodes one level below; M_l for none.
+        own: per level above 0, [M_l] number of each node in the level below.
+        down: per level above 0, [k, M_l] neighbours in the level below; M_{l-1} means none.
+        up: per level above 0, [k, M_{l-1}] neighbours of the nodes of the level below in this level; M_l means none.
     """
 
     nodes: list[Tensor]
@@ -63,7 +64,7 @@ class Levels:
 
 
 def find_levels(data: Data, k: int, num_levels: int) -> Levels:
-    """Read the levels off ``neighbor_index`` [num_levels·k, N] and ``level`` [N]."""
+    """The levels from ``neighbor_index`` [num_levels·k, N] and ``level`` [N] of a batch."""
     tables = [table.long() for table in data.neighbor_index.split(k)]
     nodes = [torch.nonzero(data.level >= number).squeeze(1) for number in range(num_levels)]
     places = []
@@ -94,7 +95,7 @@ class ResidualEdgeConv(nn.Module):
 
 
 class Chain(nn.ModuleList):
-    """Blocks one after another on the same neighbours."""
+    """Consecutive blocks with the same neighbours: ``x`` [N, C], ``neighbor_index`` [k, N] to [N, C]."""
 
     def forward(self, x: Tensor, neighbor_index: Tensor) -> Tensor:
         for block in self:
@@ -103,7 +104,7 @@ class Chain(nn.ModuleList):
 
 
 class Step(nn.Module):
-    """From one level to the next, finer or coarser: ``act(norm(CrossEdgeConv))``."""
+    """From one level to the next, finer or coarser: ``act(norm(CrossEdgeConv))``. Shapes as in CrossEdgeConv."""
 
     def __init__(self, source_channels: int, target_channels: int, out_channels: int, norm: str = "batch") -> None:
         super().__init__()
@@ -115,16 +116,16 @@ class Step(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Down through the levels and back up, with skip connections.
+    """Encoder and decoder over the levels, with skip connections (as in a U-Net).
 
-    Wide neighbourhoods are cheap where nodes are few: of all the layers only two gather over every node.
+    Large neighbourhoods are cheap on coarse levels with few nodes; only two layers gather over all nodes.
 
     Args:
         widths: channels per level, finest first.
-        depth: EdgeConv blocks at each coarse level on the way down; one more follows on the way up.
+        depth: EdgeConv blocks at each coarse level on the way down; one more on the way up.
         context: add a pooled feature of the whole scan at the coarsest level.
         norm: see :func:`node_norm`.
-        recompute: compute inner values of the blocks again in the backward pass instead of keeping them.
+        recompute: do not keep inner values of the blocks; compute them again in the backward pass.
 
     Shapes:
         - input: ``x`` [N, widths[0]], levels of the batch, ``batch`` [N], number of scans

@@ -1,4 +1,7 @@
-"""Activation checkpointing: inner values that are computed again in the backward pass instead of being kept."""
+"""Activation checkpointing: inner values are not kept; the backward pass computes them again.
+
+Source: Chen et al., 2016, https://arxiv.org/abs/1604.06174
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(net: nn.Module, function: Callable[..., Tensor], *args: Any) -> Tensor:
-    """``function(*args)``, of which only the arguments are kept; it must draw nothing at random.
+    """``function(*args)`` with only its arguments kept for the backward pass; it must not use random numbers.
 
     Args:
-        net: the module that computes it, whose batch norms then track their statistics once.
-        function: ``net`` itself or a method of it.
-        args: its arguments.
+        net: the module that computes it; its batch norms update their running statistics only once.
+        function: ``net`` itself or one of its methods.
+        args: the arguments.
     """
     if not torch.is_grad_enabled():
         return function(*args)
@@ -30,7 +33,7 @@ def recomputed(net: nn.Module, function: Callable[..., Tensor], *args: Any) -> T
 
 @contextmanager
 def _untracked(net: nn.Module) -> Iterator[None]:
-    """Batch norms inside it track their statistics in copies that are then thrown away."""
+    """A context in which batch norms update copies of their running statistics, which are then discarded."""
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d)]
     kept = [dict(norm.named_buffers()) for norm in norms]
     try:

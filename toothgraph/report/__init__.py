@@ -1,1 +1,1 @@
-"""Pictures and pages for looking at scans and their labels."""
+"""Pictures, web pages and tables of labelled scans, and warnings to review."""

@@ -1,16 +1,13 @@
-"""What in a result a person had better look at."""
+"""Warnings to review: what a person should check in a result."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from toothgraph.mesh.frame import TEETH_NEEDED
-from toothgraph.mesh.numbering import JAW_NAMES, UNKNOWN_JAW
-from toothgraph.report.table import ToothRow
-
-UNSURE_SCAN = 0.7  # mean over the area of all teeth
-UNSURE_TOOTH = 0.5
-OTHER_JAW = 0.5  # of the jaw that was given; less, and the net would have said the other
+from toothgraph.anatomy.frame import TEETH_NEEDED
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
+from toothgraph.report.tooth_table import ToothRow
+from toothgraph.rules import DEFAULT, ReviewRules
 
 
 def find_doubts(
@@ -21,32 +18,37 @@ def find_doubts(
     two_arches: bool = False,
     jaw: int = UNKNOWN_JAW,
     jaw_probability: float = 1.0,
+    rules: ReviewRules = DEFAULT.review,
 ) -> list[str]:
-    """Reasons to doubt a segmentation, a sentence each; none for most scans of an arch.
+    """Reasons to review a segmentation, one sentence each; most scans of one arch have none.
 
     Args:
-        teeth: rows of :func:`toothgraph.report.table.tooth_table`, with confidences.
-        past_gap, inside_out, jaw, jaw_probability: of a :class:`toothgraph.inference.predict.Prediction`.
-        two_arches: what :func:`toothgraph.inference.arches.shows_two_arches` says.
+        teeth: rows of :func:`toothgraph.report.tooth_table.tooth_table`, with confidences.
+        past_gap, inside_out, jaw, jaw_probability: see :class:`toothgraph.inference.predict.Prediction`.
+        two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
+        rules: limits of the confidence.
     """
     found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
     if len(found) < TEETH_NEEDED:
-        return [f"{len(found)} teeth found; does it show an arch, and is --unit right?"]
+        return [f"{len(found)} teeth found; does the file show an arch, and is --unit right?"]
     doubts = []
     if two_arches:
-        doubts.append("the same teeth are found on two surfaces; are both jaws in one file? Give each its own")
-    if jaw_probability < OTHER_JAW:
+        doubts.append("the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw")
+    if jaw_probability < rules.jaw:
         other = JAW_NAMES[1 - jaw]
-        doubts.append(f"taken for the {JAW_NAMES[jaw]} jaw, but looks like the {other} one ({1 - jaw_probability:.0%})")
+        doubts.append(f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {other} jaw ({1 - jaw_probability:.0%})")
     if inside_out:
-        doubts.append("its faces are wound inside out; labelled as if they were not")
+        doubts.append("its faces are wound inside out; they were reversed for labelling")
     sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
-    if sure < UNSURE_SCAN:
-        doubts.append(f"a confidence of {sure:.0%} only; is it one whole arch?")
-    unsure = [str(row.fdi) for row, confidence in found if confidence < UNSURE_TOOTH]
+    if sure < rules.scan:
+        doubts.append(f"low confidence of {sure:.0%}; does the file show one whole arch?")
+    unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth]
     if unsure:
-        doubts.append(f"look at {', '.join(unsure)}: below {UNSURE_TOOTH:.0%} confidence")
+        doubts.append(f"review {', '.join(unsure)}: below {rules.tooth:.0%} confidence")
     if past_gap:
         numbers = ", ".join(map(str, past_gap))
-        doubts.append(f"numbers of {numbers}: by its size a molar stands where a premolar would; was one extracted?")
+        doubts.append(
+            f"review the numbers of {numbers}: a tooth in the place of a premolar has the size of a molar; was a "
+            "premolar extracted?"
+        )
     return doubts

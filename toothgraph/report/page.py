@@ -1,4 +1,4 @@
-"""A scan to look at: one self-contained HTML page that turns, zooms, and shows or hides each tooth."""
+"""A self-contained HTML page with a labelled scan: rotate, zoom, show and hide teeth."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.anatomy.colours import COLOUR_OF_FDI
+from toothgraph.anatomy.frame import viewing_frame
 from toothgraph.errors import ConfigError
-from toothgraph.files import write_text
-from toothgraph.mesh.colours import COLOUR_OF_FDI
+from toothgraph.fdi import LOWER, jaw_of_labels
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.numbering import LOWER, jaw_of_labels
-from toothgraph.report.picture import viewing_frame
-from toothgraph.report.table import ToothRow, tooth_table
+from toothgraph.report.tooth_table import ToothRow, tooth_table
+from toothgraph.system.files import write_text
 
-UNKNOWN = 255  # the byte that stands for FDI -1
+UNKNOWN = 255  # the byte for FDI -1
 
 
 def write_page(
@@ -34,24 +34,24 @@ def write_page(
     teeth: list[ToothRow] | None = None,
     doubts: Sequence[str] = (),
 ) -> None:
-    """Write a page that shows a labelled scan; it needs no network and no other file.
+    """Write an HTML page that shows a labelled scan. It needs no network and no other files.
 
     Args:
         path: the HTML file.
         mesh: F faces.
         labels: [F] FDI numbers.
-        title: the scan's name by default.
-        confidence: [F] probabilities of the labels, for a second way to colour.
-        truth: [F] FDI numbers, for a third: where labels are wrong.
-        teeth: the table of these labels, where it is known already.
-        doubts: what had better be looked at.
+        title: title; by default the name of the scan.
+        confidence: [F] probabilities of the labels, as a second colouring.
+        truth: [F] FDI numbers, as a third colouring: wrong labels.
+        teeth: the table of these labels, if already computed.
+        doubts: what a person should review.
 
     Raises:
-        ConfigError: for a mesh without faces, or values that do not fit it.
+        ConfigError: for a mesh without faces, or values of another length.
     """
     content = json.dumps(page_data(mesh, labels, title or mesh.scan_id, confidence, truth, teeth, doubts))
     template = resources.files("toothgraph.report").joinpath("page.html").read_text(encoding="utf-8")
-    # A scan's name may hold anything: `</script>` in it must not end the script.
+    # A scan's name may contain any text: `</script>` in it must not end the script.
     write_text(path, template.replace("__DATA__", content.replace("<", "\\u003c")))
 
 
@@ -64,7 +64,7 @@ def page_data(
     teeth: list[ToothRow] | None = None,
     doubts: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """What the page's script is given; arrays as base64."""
+    """The data for the script of the page, arrays as base64; arguments and errors as in :func:`write_page`."""
     for name, values in (("labels", labels), ("confidence", confidence), ("truth", truth)):
         if values is not None and np.shape(values) != (len(mesh.faces),):
             raise ConfigError(

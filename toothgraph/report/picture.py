@@ -1,4 +1,4 @@
-"""Pictures of labelled scans: flat-shaded orthographic views, painted from back to front."""
+"""Pictures of labelled scans: orthographic views with flat shading, drawn from back to front."""
 
 from __future__ import annotations
 
@@ -12,62 +12,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from scipy.spatial import cKDTree
 
+from toothgraph.anatomy.colours import colours
+from toothgraph.anatomy.frame import viewing_frame
 from toothgraph.errors import ConfigError
-from toothgraph.files import atomic_path
-from toothgraph.mesh.colours import colours
-from toothgraph.mesh.frame import bite_directions, upright_rotation
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.system.files import atomic_path
 
 VIEWS = ("occlusal", "front", "side")
 _DPI = 100
-_PLACES = 800  # points that the search for the plane of symmetry looks at
-
-
-def viewing_frame(mesh: Mesh, labels: np.ndarray | None = None) -> np.ndarray:
-    """Forward, rightward (seen from the bite) and occlusal directions of an arch. [3, 3], rows orthonormal.
-
-    By the teeth, if the mesh's own labels or those given show four or more; else by the shape. Occlusal then is the
-    area-weighted mean normal, of a closed surface its thinnest axis. Forward lies in the plane across it, in the plane
-    about which the surface mirrors best, and points to the narrow (incisor) end. Good enough for looking; a one-sided
-    arch comes out a little turned.
-    """
-    for known in (mesh.labels, labels):  # its own first: truth and prediction are seen from one side
-        rotation = None if known is None else upright_rotation(mesh.with_labels(known))
-        if rotation is not None:
-            return rotation[[0, 2, 1]]
-    return _frame_of_shape(mesh)
-
-
-def _frame_of_shape(mesh: Mesh) -> np.ndarray:
-    weights = mesh.areas / max(mesh.areas.sum(), 1e-300)
-    centred = mesh.centroids - weights @ mesh.centroids
-    up = bite_directions(mesh)[0]
-    flat = centred - np.outer(centred @ up, up)
-    first = np.linalg.eigh(flat.T @ (flat * weights[:, None]))[1][:, -1]
-    angles = np.radians(np.arange(0.0, 180.0, 2.0))
-    axes = np.cos(angles)[:, None] * first + np.sin(angles)[:, None] * np.cross(up, first)
-    # Places spread evenly over the area, so that dense crowns do not count more than gum.
-    even = np.searchsorted(np.cumsum(weights), (np.arange(_PLACES) + 0.5) / _PLACES)
-    places = centred[np.minimum(even, len(centred) - 1)]
-    across = np.cross(up, axes)
-    # each axis mirrors all places: [axes, places, 3]
-    mirrored = places[None] - 2.0 * (across @ places.T)[:, :, None] * across[:, None, :]
-    misfit = cKDTree(places).query(mirrored)[0].mean(axis=1)
-    forward = _towards_narrow_end(flat, axes[misfit.argmin()], weights)
-    return np.stack([forward, np.cross(forward, up), up])
-
-
-def _towards_narrow_end(flat: np.ndarray, axis: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """``axis``, signed towards the end where the arch closes."""
-    along = flat @ axis
-    width = np.linalg.norm(flat - np.outer(along, axis), axis=1)
-    return -axis if weights @ (along * width**2) > 0 else axis
 
 
 def _camera(frame: np.ndarray, view: str) -> np.ndarray:
-    """Picture-right, picture-up and towards-the-eye directions of a view. [3, 3]."""
+    """Right, up and viewer directions of a picture. [3, 3]."""
     forward, right, up = frame
     cameras = {
         "occlusal": (right, forward, up),
@@ -80,7 +37,7 @@ def _camera(frame: np.ndarray, view: str) -> np.ndarray:
 
 
 def _paint(axes: Axes, mesh: Mesh, labels: np.ndarray | None, camera: np.ndarray) -> None:
-    """Draw the faces that look at the camera, farthest first."""
+    """Draw the faces that face the camera, farthest first."""
     seen = np.flatnonzero(mesh.normals @ camera[2] > 0)
     seen = seen[np.argsort(mesh.centroids[seen] @ camera[2])]
     base = colours(np.full(len(mesh.faces), -1) if labels is None else labels)[seen] / 255.0
@@ -89,7 +46,7 @@ def _paint(axes: Axes, mesh: Mesh, labels: np.ndarray | None, camera: np.ndarray
     # corners -> picture plane: [seen, 3 corners, 2]
     flat = mesh.corners[seen] @ camera[:2].T
     axes.add_collection(PolyCollection(flat, facecolors=base * shade[:, None], edgecolors="none", antialiaseds=False))
-    # The frame comes from the whole mesh, so that a picture does not jump with what is hidden.
+    # The limits come from the whole mesh, so that they do not depend on hidden faces.
     whole = mesh.vertices @ camera[:2].T
     low, high = whole.min(axis=0) - 1.0, whole.max(axis=0) + 1.0
     axes.set_xlim(low[0], high[0])
@@ -102,7 +59,7 @@ def _checked(mesh: Mesh, labels: np.ndarray | None) -> np.ndarray | None:
     """The labels to draw: those given, else the mesh's own."""
     chosen = mesh.labels if labels is None else np.asarray(labels)
     if not len(mesh.faces):
-        raise ConfigError(f"{mesh.scan_id}: nothing to draw, the mesh has no faces")
+        raise ConfigError(f"{mesh.scan_id}: expected a mesh with faces to draw, found no faces")
     if chosen is not None and chosen.shape != (len(mesh.faces),):
         raise ConfigError(f"{mesh.scan_id}: expected {len(mesh.faces)} labels, one per face, got {chosen.shape}")
     return chosen
@@ -141,18 +98,18 @@ def render(
     title: str | None = None,
     size: float = 4.5,
 ) -> None:
-    """Write a PNG of one scan, its teeth coloured by FDI number, the views side by side.
+    """Write a PNG picture of one scan: teeth coloured by FDI number, views side by side.
 
     Args:
-        path: the PNG to write.
-        mesh: the surface.
-        labels: [F] FDI numbers to colour by; the mesh's own if None, grey if it has none.
+        path: the PNG file.
+        mesh: F faces.
+        labels: [F] FDI numbers for the colours; the mesh's own if None, grey if it has none.
         views: any of ``"occlusal"``, ``"front"``, ``"side"``.
         title: a line above the views.
-        size: width and height of one view, inches at 100 dots each.
+        size: width and height of one view in inches, at 100 dpi.
 
     Raises:
-        ConfigError: for an unknown view, labels that do not fit, or a mesh without faces.
+        ConfigError: for an unknown view, labels of another length, or a mesh without faces.
     """
     labels = _checked(mesh, labels)
     if not views:
@@ -175,16 +132,16 @@ def render_grid(
     columns: int | None = None,
     size: float = 3.0,
 ) -> None:
-    """Write a PNG of many scans seen from the bite, for leafing through arches or worst cases.
+    """Write a PNG picture of many scans in occlusal view, to compare arches or to review the worst cases.
 
     Args:
-        path: the PNG to write.
+        path: the PNG file.
         arches: (title, mesh, labels or None for the mesh's own) for each scan.
-        columns: pictures in a row; about square if None.
-        size: width and height of one picture, inches at 100 dots each.
+        columns: pictures per row; if None, the grid is about square.
+        size: width and height of one picture in inches, at 100 dpi.
 
     Raises:
-        ConfigError: for an empty list, labels that do not fit, or a mesh without faces.
+        ConfigError: for an empty list, labels of another length, or a mesh without faces.
     """
     if not arches:
         raise ConfigError("expected at least one scan to draw, got none")

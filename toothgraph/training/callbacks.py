@@ -12,7 +12,8 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 
-from toothgraph.files import atomic_path
+from toothgraph.system.files import atomic_path
+from toothgraph.system.progress import Display
 from toothgraph.training.run_folder import BEST, LAST, PREVIOUS, read_metrics, write_metrics
 
 _log = logging.getLogger("toothgraph")
@@ -77,6 +78,36 @@ class MetricsTable(pl.Callback):
         self._add(trainer, {name: float(metrics[name]) for name in self.val_columns if name in metrics})
 
 
+class Bar(pl.Callback):
+    """A bar on the terminal: steps, time left, the loss, and what the last validation found."""
+
+    def __init__(self) -> None:
+        self.display: Display | None = None
+        self.found = ""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.display = Display("training", trainer.max_steps, start=trainer.global_step)
+        self.display.__enter__()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.display and stepped(trainer, batch_idx):
+            self.display.show(trainer.global_step, f"loss {float(outputs['loss']):.3g}{self.found}")
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        monitor = str(pl_module.monitor)
+        self.found = f", {monitor} {float(trainer.callback_metrics[monitor]):.4f}"
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self.teardown(trainer, pl_module, "fit")
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        if self.display:
+            self.display.__exit__(None, None, None)
+            self.display = None
+
+
 class Checkpoints(pl.Callback):
     """Writes ``last.ckpt`` every so many steps and ``best.ckpt`` at the best validation, each whole or not.
 
@@ -129,8 +160,9 @@ class Checkpoints(pl.Callback):
 class WeightAverage(pl.Callback):
     """Keeps a moving average of a net; validation takes that one, and :meth:`hand_over` gives it to the model file.
 
-    Must stand before :class:`MetricsTable` and :class:`Checkpoints`. Of a checkpoint, the net is the trained one and
-    the average this callback's state, so a resumed run goes on with both.
+    Comes before :class:`MetricsTable` and :class:`Checkpoints`. A checkpoint holds the trained net, and the average as
+    the state of this callback, so a resumed run goes on with both. Lightning's own callback copies the whole module,
+    and with it the data.
 
     Args:
         net: what is trained.
@@ -175,7 +207,7 @@ class WeightAverage(pl.Callback):
 class GentleStop(pl.Callback):
     """Ctrl-C (or SIGTERM) finishes the step; a second Ctrl-C stops at once.
 
-    Must stand before :class:`Checkpoints`, which then saves the last step. Listens while it is entered as a
+    Comes before :class:`Checkpoints`, which then saves the last step. Listens while it is entered as a
     context; in Lightning's own hooks the handlers would outlive a run that fails.
     """
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
-from toothgraph.data.augment import STILL, Augmentation
-from toothgraph.data.cuts import WHOLE, Cuts
-from toothgraph.data.views import ViewOptions
+from toothgraph.config import check_choices, updated
 from toothgraph.errors import ConfigError
 from toothgraph.graph.spec import GraphSpec
-from toothgraph.nn.model import NetConfig
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from toothgraph.model.config import NetConfig, check_net
+from toothgraph.transforms.augment import STILL, Augmentation
+from toothgraph.transforms.removal import NOTHING_REMOVED, Removal
+from toothgraph.transforms.views import ViewOptions
 
 Config = TypeVar("Config", bound="TrainingConfig")
-Dataclass = TypeVar("Dataclass")
 
 
 @dataclass(frozen=True)
@@ -37,7 +29,7 @@ class TrainingConfig:
         epochs: passes over the scans; where given, it sets the steps.
         batch: scans per step.
         variants: tessellations per scan.
-        bases: how many of them stand on a model base, see :func:`toothgraph.mesh.base.with_base`.
+        bases: how many of them get a model base, see :func:`toothgraph.synthetic.model_base.with_base`.
         lr: highest learning rate.
         weight_decay: of the weights; biases and norms do not decay.
         optimizer: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
@@ -129,7 +121,7 @@ class FinetuneConfig(TrainingConfig):
     backbone_rate: float = 0.1
     average: float = 0.0
     jaw_dropout: float = 0.5
-    cuts: Cuts = field(default_factory=Cuts)
+    cuts: Removal = field(default_factory=Removal)
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=30.0, mirror=0.5))
 
 
@@ -150,7 +142,7 @@ FINETUNE_PRESETS = {
     "paper": FinetuneConfig(
         net=_PAPER_NET, epochs=400, batch=4, variants=1, lr=0.1, weight_decay=1e-4, optimizer="sgd",
         schedule="cosine", clip=0.0, dice_weight=0.0, label_smoothing=0.2, backbone_rate=1.0,
-        bases=0, jaw_dropout=0.0, cuts=WHOLE, augmentation=STILL,
+        bases=0, jaw_dropout=0.0, cuts=NOTHING_REMOVED, augmentation=STILL,
     ),
 }  # fmt: skip
 
@@ -189,12 +181,6 @@ _CHOICES = {
     "negatives": ("scan", "batch"),
 }
 
-_NET_CHOICES = {
-    "features": ("pair", "shape", "coordinates"),
-    "norm": ("batch", "layer"),
-    "classes": ("places", "all"),
-}
-
 
 def _check_range(config: TrainingConfig) -> None:
     """Refuse values that training would trip over only later, when scans are read and the run has begun."""
@@ -215,85 +201,4 @@ def _check_range(config: TrainingConfig) -> None:
     if "cuts" in values and not all(0 <= chance <= 1 for chance in vars(values["cuts"]).values()):
         raise ConfigError(f"cuts: expected probabilities of 0 to 1, got {vars(values['cuts'])}")
     check_net(config.net)
-    _check_choices(values, _CHOICES, "")
-
-
-def _check_choices(values: dict[str, Any], choices: dict[str, tuple[str, ...]], where: str) -> None:
-    for name, possible in choices.items():
-        if name in values and values[name] not in possible:
-            raise ConfigError(f"{where}expected {name} to be one of {', '.join(possible)}, got {values[name]!r}")
-
-
-def check_net(net: NetConfig) -> None:
-    """Refuse a shape that no net can have.
-
-    Raises:
-        ConfigError: which says what is wrong.
-    """
-    graph, levels = net.graph, len(net.graph.spacings)
-    _check_choices(vars(net), _NET_CHOICES, "net: ")
-    if graph.faces < 50:
-        raise ConfigError(f"expected scans of at least 50 faces, got faces = {graph.faces}")
-    counts = {"embedding": net.embedding, "pair_channels": net.pair_channels, "projection": net.projection}
-    wrong = [name for name, count in {**counts, "dynamic_k": net.dynamic_k}.items() if count < 1]
-    if wrong:
-        raise ConfigError(f"net: expected {wrong[0]} of at least 1, got {getattr(net, wrong[0])}")
-    if not 0 <= net.dropout < 1:
-        raise ConfigError(f"net: expected a dropout of at least 0 and below 1, got {net.dropout}")
-    if net.kind != "geometry":
-        return
-    if levels == 0 or graph.k < 1:
-        raise ConfigError(
-            f"net.graph: expected k of at least 1 and some spacings, got k = {graph.k}, {levels} spacings"
-        )
-    if list(graph.spacings) != sorted(graph.spacings) or not 0 <= graph.spacings[0] <= graph.spacings[-1] < math.inf:
-        raise ConfigError(f"net.graph: expected spacings from 0 on that grow, got {list(graph.spacings)}")
-    for name in ("widths", "head_widths"):
-        widths = getattr(net, name)
-        if len(widths) != levels or min(widths) < 1:
-            raise ConfigError(f"net: expected {levels} {name}, one for each of the spacings, got {list(widths)}")
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """The content of a TOML file.
-
-    Raises:
-        ConfigError: if it cannot be read.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not a TOML file: {error}") from error
-
-
-def updated(config: Dataclass, values: dict[str, Any], source: str) -> Dataclass:
-    """A copy of a (nested) dataclass with some values replaced; ``source`` names them in errors."""
-    types = get_type_hints(type(config))
-    changes: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in types:
-            raise ConfigError(f"{source}: unknown option {name!r}; options: {', '.join(sorted(types))}")
-        old = getattr(config, name)
-        if dataclasses.is_dataclass(old) and isinstance(value, dict):
-            changes[name] = updated(old, value, f"{source}: {name}")
-        else:
-            changes[name] = _checked(value, types[name], f"{source}: {name}")
-    return replace(config, **changes)  # type: ignore[type-var]
-
-
-def _checked(value: Any, wanted: Any, where: str) -> Any:
-    """``value`` as the wanted type; integers pass as floats, lists as tuples."""
-    if get_origin(wanted) is tuple:
-        if isinstance(value, list | tuple):
-            return tuple(_checked(item, get_args(wanted)[0], where) for item in value)
-    elif wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    elif isinstance(value, bool):
-        if wanted is bool:
-            return value
-    elif isinstance(value, get_args(wanted) or wanted):
-        return value
-    name = getattr(wanted, "__name__", str(wanted))
-    raise ConfigError(f"{where}: expected {name}, got {value!r}")
+    check_choices(values, _CHOICES, "")

@@ -12,20 +12,21 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Batch
 
-from toothgraph import provenance
 from toothgraph.data.loading import LabelledGraphs, collate
-from toothgraph.data.scans import Scan
+from toothgraph.data.scan import Scan
 from toothgraph.data.split import Split
 from toothgraph.errors import DataError
-from toothgraph.mesh.numbering import class_to_fdi
+from toothgraph.fdi import class_to_fdi
 from toothgraph.metrics import class_scores, confusion
-from toothgraph.nn.heads import restrict_to_jaw
+from toothgraph.model.file import load_backbone, make_net, read_model
+from toothgraph.model.jaws import restrict_to_jaw
+from toothgraph.model.nets import SegmentationNet
 from toothgraph.nn.losses import boundary_weights, segmentation_loss
-from toothgraph.nn.model import SegmentationNet
-from toothgraph.training.checkpoint import load_backbone, make_net, read_model
+from toothgraph.system import provenance
 from toothgraph.training.config import FinetuneConfig
-from toothgraph.training.engine import Task, check_finite, run
+from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
+from toothgraph.training.task import Task, check_finite
 
 _log = logging.getLogger("toothgraph")
 
@@ -147,7 +148,7 @@ def labelled_sides(scans: list[Scan], split: Split, fraction: float) -> tuple[li
 
 
 def plain_only(scans: list[Scan]) -> list[Scan]:
-    """The scans with their plain tessellation alone."""
+    """The scans with their plain tessellation only."""
     return [replace(scan, variants=scan.variants[:1]) for scan in scans]
 
 

@@ -11,17 +11,18 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from toothgraph.data.loading import ViewPairs, collate_pairs
-from toothgraph.data.scans import Scan, without_labels
+from toothgraph.data.scan import Scan, without_labels
 from toothgraph.data.split import Split
-from toothgraph.data.views import spread_candidates
 from toothgraph.errors import DataError
+from toothgraph.model.file import make_net
+from toothgraph.model.nets import ContrastiveNet
+from toothgraph.nn.distributed import gathered, world
 from toothgraph.nn.losses import info_nce, match_top1
-from toothgraph.nn.model import ContrastiveNet
-from toothgraph.nn.ranks import gathered, world
-from toothgraph.training.checkpoint import make_net
 from toothgraph.training.config import PretrainConfig
-from toothgraph.training.engine import Task, check_finite, run
+from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
+from toothgraph.training.task import Task, check_finite
+from toothgraph.transforms.views import spread_candidates
 
 CANDIDATE_SPACING = 1.0  # mm between the candidates of ``val_match_top1``
 

@@ -24,11 +24,11 @@ from typing import Any
 
 import torch
 
-from toothgraph import provenance
 from toothgraph.errors import CheckpointError, ConfigError
-from toothgraph.files import check_folder, write_text
-from toothgraph.processes import first_rank
-from toothgraph.training.checkpoint import MODEL_FILE
+from toothgraph.model.file import MODEL_FILE
+from toothgraph.system import provenance
+from toothgraph.system.files import check_folder, write_text
+from toothgraph.system.processes import first_rank
 
 _log = logging.getLogger("toothgraph")
 BAD_BATCH_FILE = "bad_batch.json"
@@ -121,6 +121,14 @@ def read_config(out: Path) -> dict[str, Any]:
         return {**content, "options": dict(content["options"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file}: cannot read the options of the run ({error!r})") from error
+
+
+def threads_of(out: Path) -> int | None:
+    """The threads of torch that a run was started with; None where there is no run, or it does not say."""
+    if not (out / CONFIG_FILE).is_file():
+        return None
+    threads = read_config(out).get("started", {}).get("hardware", {}).get("threads")
+    return threads if isinstance(threads, int) and threads > 0 else None
 
 
 def _check_same(out: Path, options: dict[str, Any], facts: dict[str, Any]) -> None:

@@ -1,0 +1,64 @@
+"""What all pages share: templates, tables, figures as text."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+WIDTH = 120
+AS_IT_IS = ("|", "#", "```", "!")  # tables, headings, code, pictures
+TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def rendered(template: str, **data: Any) -> str:
+    """A template with its data, its paragraphs wrapped."""
+    text = TEMPLATES.get_template(f"{template}.md.jinja").render(**data)
+    blocks = re.split(r"\n{2,}", text.strip())  # a part that is left out leaves more empty lines behind
+    return "\n\n".join(block if block.startswith(AS_IT_IS) else wrapped(block) for block in blocks)
+
+
+def wrapped(paragraph: str) -> str:
+    """A paragraph, or a list with its items, in lines of up to WIDTH."""
+    items = re.split(r"\n(?=- )", paragraph)
+    return "\n".join(
+        textwrap.fill(" ".join(item.split()), WIDTH, subsequent_indent="  " if item.startswith("- ") else "",
+                      break_long_words=False, break_on_hyphens=False)
+        for item in items
+    )  # fmt: skip
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def points(share: float) -> str:
+    """A difference in hundredths, with its sign."""
+    return f"{100 * share:+.1f}"
+
+
+def facts_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The facts of several runs as those of one: the last one's, with the processors and revisions of all."""
+    last = max((row["facts"] for row in rows), key=lambda facts: facts["date"])
+    machines = sorted({row["facts"]["hardware"]["processor"] for row in rows})
+    revisions = sorted({row["facts"]["git"] for row in rows})
+    machine = {**last["hardware"], "processor": " or ".join(machines)}
+    return {**last, "hardware": machine, "git": ", ".join(revisions)}
+
+
+TEMPLATES.filters.update(number=number, points=points, hundredths=lambda share: round(100 * share))

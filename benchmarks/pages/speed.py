@@ -1,0 +1,119 @@
+"""benchmarks/README.md, from the result files of the speed benchmarks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pages.markdown import rendered, table
+
+SCRIPTS = ("edge_conv", "knn", "info_nce", "mlp_edge_conv", "backbone", "pretrain_step", "prepare", "predict")
+CPU_ONLY = ("prepare",)  # nothing in it runs on a GPU
+
+
+def time_of(value: float) -> str:
+    """Seconds to three digits, as ms below a second."""
+    return f"{value * 1e3:.3g} ms" if value < 0.9995 else f"{value:.3g} s" if value < 99.95 else f"{value:.0f} s"
+
+
+def ranged(values: dict[str, float]) -> str:
+    """A median of times with its spread."""
+    if values["repeats"] == 1:
+        return f"{time_of(values['median'])} (one run)"
+    return f"{time_of(values['median'])} ({time_of(values['min'])} to {time_of(values['max'])})"
+
+
+def limit_of(case: dict[str, Any], machine: dict[str, float]) -> float | None:
+    """Seconds this case takes at best on that machine; None where nothing is stated."""
+    best = max(case["bytes"] / machine["copy_bytes_per_s"], case["flop"] / machine["matmul_flop_per_s"])
+    return best or None
+
+
+def memory_of(way: dict[str, Any]) -> str:
+    """Peak memory of a way; that of the process behind it where it was measured."""
+    text = f"{way['peak_bytes'] / 1e6:.1f} MB"
+    return f"{text} ({way['process_bytes'] / 1e6:.0f} MB)" if "process_bytes" in way else text
+
+
+def row_of(name: str, way: dict[str, Any] | None, case: dict[str, Any], machine: dict[str, float]) -> list[str]:
+    """One way of one case."""
+    sizes = [f"{value:,}" if isinstance(value, int) else str(value) for value in case["sizes"].values()]
+    if way is None:
+        return [*sizes, name, "does not fit", "", "", "", ""]
+    seconds, best = way["seconds"], limit_of(case, machine)
+    ratio = f"{way['ratio']['median']:.2f}" if "ratio" in way else "1"
+    times = f"{seconds['median'] / best:.1f}" if best else "–"
+    row = [*sizes, name, ranged(seconds), ratio, memory_of(way), time_of(best) if best else "–", times]
+    if "per" in case:
+        row.append(f"{seconds['median'] / case['per'] * 1e9:.0f} ns")
+    if "unique_bytes" in case:
+        total = (case[key] / seconds["median"] / 1e9 for key in ("bytes", "unique_bytes"))
+        row += [f"{value:.1f} GB/s" for value in total]
+    return row
+
+
+def section_table(cases: list[dict[str, Any]], machine: dict[str, float]) -> str:
+    """All cases of one section."""
+    head = [*cases[0]["sizes"], "way", "time", "ratio", "peak memory", "limit", "× limit"]
+    head += ["per face"] if "per" in cases[0] else []
+    head += ["all bytes", "distinct bytes"] if "unique_bytes" in cases[0] else []
+    return table(head, [row_of(name, way, case, machine) for case in cases for name, way in case["ways"].items()])
+
+
+def measured(file: Path) -> dict[str, Any] | None:
+    """The content of a result file with its tables, if there is one."""
+    if not file.exists():
+        return None
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    for part in content["sections"]:
+        part["table"] = section_table(part["cases"], content["machine"])
+    return content
+
+
+def script_part(script: str, results: Path) -> dict[str, Any]:
+    """What a script has measured on each device."""
+    devices = {"CPU": measured(results / f"{script}.json"), "CUDA": measured(results / f"{script}-cuda.json")}
+    if script in CPU_ONLY:
+        del devices["CUDA"]
+    question = next((content["question"] for content in devices.values() if content), "")
+    return {"name": script, "question": question, "devices": devices}
+
+
+def read(file: Path) -> dict[str, Any] | None:
+    """The content of a result file, if there is one."""
+    content: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    return content
+
+
+def threads_table(content: dict[str, Any]) -> str:
+    """A row for each load of the machine and each way to choose threads; of two processes the slower one."""
+    tasks = [name for name in content["rows"][0]["found"][0] if name != "threads"]
+    rows = [
+        [str(row["busy cores"]), str(row["processes"]), row["setting"],
+         " and ".join(str(one["threads"]) for one in row["found"]),
+         *(time_of(max(one[task] for one in row["found"])) for task in tasks)]
+        for row in content["rows"]
+    ]  # fmt: skip
+    return table(["cores with other work", "processes", "threads are", "taken", *tasks], rows)
+
+
+def beside_table(content: dict[str, Any]) -> str:
+    """A row for each task and file."""
+    rows = [
+        [row["task"], row["file"], time_of(row["seconds"]["ours"]), time_of(row["seconds"]["theirs"]),
+         "{median:.2f} ({min:.2f} to {max:.2f})".format(**row["ratio"]), "yes" if row["same labels"] else "no"]
+        for row in content["rows"]
+    ]  # fmt: skip
+    return table(["task", "file", "this revision", "the other", "ratio", "same labels"], rows)
+
+
+def speed_page(results: Path) -> str:
+    """The whole page; what was not measured yet is named as such."""
+    threads, beside = read(results / "threads.json"), read(results / "beside.json")
+    return rendered(
+        "speed",
+        scripts=[script_part(script, results) for script in SCRIPTS],
+        threads=threads and {**threads, "table": threads_table(threads)},
+        beside=beside and {**beside, "table": beside_table(beside)},
+    )

@@ -1,0 +1,118 @@
+"""The sections of docs/results.md on trained weights and on the steps of prediction, and the model card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.pages.markdown import number, points, rendered, table
+from benchmarks.paths import IMAGES
+from benchmarks.studies.default_weights import SEED
+from toothgraph import weights
+from toothgraph.anatomy.frame import TEETH_NEEDED
+from toothgraph.anatomy.sizes import WHOLE_TOOTH
+from toothgraph.scan_names import patient_of
+
+WORST = ("miou", "miou_matched", "accuracy", "boundary_iou")  # scores of the worst scans
+PICTURE = "default_weights-worst.png"
+
+
+def flat_scores(sets: dict[str, Any]) -> str:
+    """One line per set of scans."""
+    keys = ("accuracy", "dice", "miou", "miou_paper", "miou_matched", "boundary_iou")
+    lines = []
+    for name, content in sets.items():
+        rows, scores = content["per_scan"], content["scores"]
+        right = sum(row["jaw"] == row["predicted_jaw"] for row in rows)
+        challenge = number(scores["challenge_code"]["score"])
+        lines.append(
+            [name, str(len(rows)), *(number(scores.get(key)) for key in keys), challenge, f"{right}/{len(rows)}"]
+        )
+    return table(["set", "scans", *(f"`{key}`" for key in keys), "challenge", "jaw right"], lines)
+
+
+def default_weights(content: dict[str, Any]) -> str:
+    """The section on the weights that come with the package."""
+    stored = [
+        row | {"set": name.split(",")[0]}
+        for name, own in content["sets"].items()
+        for row in own["per_scan"]
+        if name.endswith("as stored")
+    ]
+    worst = sorted(stored, key=lambda row: row["miou"])[:8]
+    lines = [[row["set"], row["scan_id"], *(number(row[key]) for key in WORST)] for row in worst]
+    return rendered(
+        "results/default_weights",
+        facts=content["facts"],
+        scores=flat_scores(content["sets"]),
+        sha256=content["sha256"],
+        megabytes=content["bytes"] / 1e6,
+        seed=SEED,
+        worst=table(["set", "scan", *(f"`{key}`" for key in WORST)], lines),
+        picture=PICTURE if (IMAGES / PICTURE).exists() else None,
+    )
+
+
+def prediction_steps(content: dict[str, Any]) -> str:
+    """The section on the steps of prediction."""
+    keys = ("miou", "miou_matched", "boundary_iou", "accuracy")
+    lines = [
+        [name, title, *(number(row["scores"][key]) for key in keys),
+         number(row["scores"]["challenge_code"]["score"]), str(row["duplicates"])]
+        for name, steps in content["sets"].items()
+        for title, row in steps.items()
+    ]  # fmt: skip
+    head = ["set", "prediction", *(f"`{key}`" for key in keys), "challenge", "numbers twice"]
+    return rendered(
+        "results/prediction_steps",
+        facts=content["facts"],
+        least_area=f"{WHOLE_TOOTH:g}",
+        table=table(head, lines),
+    )
+
+
+def rules_sweep(content: dict[str, Any]) -> str:
+    """The section on the constants of prediction, the one with the largest change first."""
+    changes = ("miou_change", "miou_matched_change")
+    by_rule: dict[str, list[dict[str, Any]]] = {}
+    for row in content["rows"]:
+        by_rule.setdefault(row["rule"], []).append(row)
+    largest = {rule: max(abs(row[key]) for row in rows for key in changes) for rule, rows in by_rule.items()}
+    lines = [
+        [f"`{rule}`", f"{row['default']:g}", f"{row['value']:g}", *(points(row[key]) for key in changes)]
+        for rule in sorted(by_rule, key=lambda rule: -largest[rule])
+        for row in by_rule[rule]
+    ]
+    return rendered(
+        "results/rules_sweep",
+        scans=len(content["scans"]),
+        default=content["default"],
+        facts=content["facts"],
+        table=table(["rule", "default", "value", "`miou`", "`miou_matched`"], lines),
+    )
+
+
+def synthetic_weights(content: dict[str, Any]) -> str:
+    """The section on a net that has seen no real scan."""
+    header = content["header"]
+    return rendered(
+        "results/synthetic_weights",
+        steps=header["steps"],
+        patients=len({patient_of(scan) for scan in header["train"]}),
+        seed=header["seed"],
+        trained=header["trained"],
+        scores=flat_scores(content["sets"]),
+        revision=content["facts"]["git"],
+    )
+
+
+def model_card(content: dict[str, Any]) -> str:
+    """docs/model_card.md."""
+    return rendered(
+        "model_card",
+        sha256=content["sha256"],
+        megabytes=content["bytes"] / 1e6,
+        header=content["header"],
+        notice=weights.notice(),
+        scores=flat_scores(content["sets"]),
+        teeth_needed=TEETH_NEEDED,
+    )

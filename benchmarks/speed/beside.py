@@ -1,0 +1,118 @@
+"""Prediction beside that of another checkout of this repository, in turns, on the same files.
+
+    python -m benchmarks.speed.beside OTHER_CHECKOUT SCAN [SCAN ...]
+
+Each checkout has a process of its own that waits for its turn, so that both see the same machine. Writes
+benchmarks/results/beside.json: seconds of either, and the ratio of each round.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.options import parse, parser_of
+from benchmarks.paths import RESULTS, ROOT
+from toothgraph.system import provenance
+from toothgraph.system.files import write_text
+
+TASKS = ("predict", "predict and label all faces and vertices")
+WORKER = """
+import sys, time, hashlib, json, torch
+import toothgraph as tg
+torch.set_num_threads(int(sys.argv[1]))
+net = tg.load_model()
+mesh, last = None, None
+for line in sys.stdin:
+    task, file = line.rstrip("\\n").split("\\t")
+    if file != last:
+        mesh, last = tg.read_mesh(file), file
+    again = tg.read_mesh(file)  # nothing kept from the round before
+    begun = time.perf_counter()
+    if task == "predict":
+        labels = tg.predict_mesh(net, again, again.jaw).labels
+    else:
+        found = tg.segment(again, net)
+        labels, _, _, _ = found.face_labels, found.vertex_labels, found.teeth, found.doubts
+    seconds = time.perf_counter() - begun
+    print(json.dumps([seconds, hashlib.sha256(labels.tobytes()).hexdigest()]), flush=True)
+"""
+
+
+class Worker:
+    """A process with the package of one checkout."""
+
+    def __init__(self, checkout: Path, threads: int) -> None:
+        env = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", WORKER, str(threads)],
+            cwd=checkout, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def turn(self, task: str, file: Path) -> tuple[float, str]:
+        """Seconds of a task, and a digest of the labels found."""
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{task}\t{file.resolve()}\n")
+        self.process.stdin.flush()
+        seconds, digest = json.loads(self.process.stdout.readline())
+        return seconds, digest
+
+    def end(self) -> None:
+        """Let the process finish."""
+        self.process.communicate()
+
+
+def revision(checkout: Path) -> str:
+    """Its git revision."""
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def rounds(ours: Worker, theirs: Worker, task: str, file: Path, count: int) -> dict[str, Any]:
+    """Some rounds in which either has a turn, the first of which is not counted."""
+    pairs, same = [], True
+    for number in range(count + 1):
+        order = (ours, theirs) if number % 2 else (theirs, ours)
+        took = {worker: worker.turn(task, file) for worker in order}
+        same &= took[ours][1] == took[theirs][1]
+        if number:
+            pairs.append((took[ours][0], took[theirs][0]))
+    ratios = sorted(own / other for own, other in pairs)
+    middle = [sorted(column)[len(column) // 2] for column in zip(*pairs, strict=True)]
+    return {
+        "task": task, "file": file.name, "rounds": len(pairs), "same labels": same,
+        "seconds": {"ours": round(middle[0], 4), "theirs": round(middle[1], 4)},
+        "ratio": {
+            "median": round(ratios[len(ratios) // 2], 4), "min": round(ratios[0], 4), "max": round(ratios[-1], 4),
+        },
+    }  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and write."""
+    parser = parser_of(__doc__)
+    parser.add_argument("other", type=Path, help="a checkout of another revision")
+    parser.add_argument("scans", type=Path, nargs="+", help="files that both read")
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parse(parser, argv, RESULTS / "beside.json")
+    threads = options.threads or 1
+    ours, theirs = Worker(ROOT, threads), Worker(options.other.resolve(), threads)
+    rows = []
+    for file in options.scans:
+        for task in TASKS:
+            rows.append(rounds(ours, theirs, task, file, 1 if options.quick else options.rounds))
+            print(rows[-1], flush=True)
+    ours.end()
+    theirs.end()
+    facts = provenance.facts()
+    facts["hardware"]["threads"] = threads
+    content = {"facts": facts, "other": revision(options.other), "quick": options.quick, "rows": rows}
+    write_text(options.out, json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""What the speed benchmarks share: options, turns of timing, memory, rates of the machine, result files."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the commands do; torch reads it at its first allocation
+
+import torch
+
+from benchmarks.options import parse, parser_of
+from benchmarks.paths import RESULTS
+from toothgraph.system import provenance
+from toothgraph.system.files import write_text
+
+FLOAT, INDEX = 4, 8  # bytes
+LEAST, MOST = 3, 15  # rounds of timing
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's numbers of its settings
+Way = Callable[[], object]
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """The options that every speed benchmark has."""
+    parser = parser_of(doc)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    return parser
+
+
+def start(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """Read the options and apply them."""
+    options = parse(parser, argv)
+    torch.manual_seed(0)
+    return options
+
+
+def wait(device: str) -> None:
+    """Let the device finish."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def seconds(way: Way, device: str) -> float:
+    """Wall clock of one call."""
+    wait(device)
+    begun = time.perf_counter()
+    way()
+    wait(device)
+    return time.perf_counter() - begun
+
+
+def resident(field: str = "VmRSS") -> int:
+    """Bytes of this process in memory: now (``VmRSS``), or at most since the last reset (``VmHWM``). Linux."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise LookupError(field)
+
+
+def reset_peak() -> None:
+    """Give freed memory back to the system, and let ``VmHWM`` begin anew. Linux with glibc."""
+    ctypes.CDLL(None).malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+@contextmanager
+def exact_memory() -> Iterator[None]:
+    """Within it, what is freed leaves the process at once: otherwise glibc keeps blocks of up to 32 MiB, and how
+    many depends on all that ran before. Afterwards it keeps them, as in any process that has run for a while."""
+    mallopt = ctypes.CDLL(None).mallopt
+    mallopt(M_MMAP_THRESHOLD, 1 << 16)
+    try:
+        yield
+    finally:
+        mallopt(M_MMAP_THRESHOLD, 1 << 25)
+        mallopt(M_TRIM_THRESHOLD, 1 << 26)
+
+
+def peak_extra(way: Way, device: str) -> int:
+    """Bytes one call takes at its peak, above what was there before."""
+    if device == "cuda":
+        wait(device)
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        way()
+        wait(device)
+        return torch.cuda.max_memory_allocated() - before
+    with exact_memory():
+        reset_peak()
+        before = resident()
+        way()
+        return resident("VmHWM") - before
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, smallest and largest."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "repeats": len(values)}
+
+
+def compare(ways: dict[str, Way], options: argparse.Namespace, budget: float = 8.0) -> dict[str, Any]:
+    """Time several ways of doing one thing, taking turns; the first is what the others are compared with.
+
+    Memory is measured in runs of their own, which are also the burn-in.
+
+    Args:
+        ways: by name.
+        options: of the script; ``--quick`` times a single round.
+        budget: seconds after which no further round begins.
+
+    Returns:
+        By name: ``seconds`` and ``ratio`` (time over the first way's time in the same round), each with median,
+        min and max, and ``peak_bytes``; None for a way that does not fit into the GPU's memory.
+    """
+    device, most = options.device, 1 if options.quick else MOST
+    peaks, fitting = {}, {}
+    for name, way in ways.items():
+        try:
+            begun = time.perf_counter()
+            peaks[name] = peak_extra(way, device)
+            if time.perf_counter() - begun < 1.0:
+                peaks[name] = peak_extra(way, device)  # without what a first call sets up
+            fitting[name] = way
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+    times: dict[str, list[float]] = {name: [] for name in fitting}
+    begun = time.perf_counter()
+    rounds = 0
+    while fitting and (rounds < min(LEAST, most) or (rounds < most and time.perf_counter() - begun < budget)):
+        for name, way in fitting.items():
+            times[name].append(seconds(way, device))
+        rounds += 1
+    found: dict[str, Any] = dict.fromkeys(ways)
+    base = times.get(next(iter(ways)))
+    for name, own in times.items():
+        found[name] = {"seconds": spread(own), "peak_bytes": peaks[name]}
+        if base is not None and own is not base:
+            found[name]["ratio"] = spread([a / b for a, b in zip(own, base, strict=True)])
+    return found
+
+
+def machine(options: argparse.Namespace) -> dict[str, float]:
+    """What this machine can do: bytes per second of a copy (read and written), operations per second of a product."""
+    device, quick = options.device, options.quick
+    source = torch.randn(1 << 20 if quick else 1 << 26, device=device)
+    target, size = torch.empty_like(source), 256 if quick else 2048
+    a, b = torch.randn(size, size, device=device), torch.randn(size, size, device=device)
+    rates = compare({"copy": lambda: target.copy_(source), "product": lambda: a @ b}, options, budget=2.0)
+    return {
+        "copy_bytes_per_s": 2 * FLOAT * source.numel() / rates["copy"]["seconds"]["median"],
+        "matmul_flop_per_s": 2 * size**3 / rates["product"]["seconds"]["median"],
+    }
+
+
+def forward_backward(call: Callable[[], torch.Tensor], *leaves: torch.Tensor) -> Way:
+    """A way that also runs backward from the sum, into fresh gradients of ``leaves``."""
+
+    def way() -> None:
+        for leaf in leaves:
+            leaf.grad = None
+        call().sum().backward()
+
+    return way
+
+
+def without_grad(call: Way) -> Way:
+    """A way that keeps nothing for a backward pass."""
+
+    def way() -> object:
+        with torch.no_grad():
+            return call()
+
+    return way
+
+
+def section(title: str, note: str, cases: list[dict[str, Any]]) -> dict[str, Any]:
+    """A table of the report: its cases, and the arithmetic of the limit in words."""
+    return {"title": title, "note": note, "cases": cases}
+
+
+def case(sizes: dict[str, Any], ways: dict[str, Any], moved: float = 0, flop: float = 0) -> dict[str, Any]:
+    """One row group: sizes, what was measured, and the bytes and operations that no way gets round."""
+    print("  ", *(f"{name} {value}" for name, value in sizes.items()), flush=True)
+    for name, way in ways.items():
+        print(f"      {name:<44}", "does not fit" if way is None else line(way), flush=True)
+    return {"sizes": sizes, "bytes": moved, "flop": flop, "ways": ways}
+
+
+def line(way: dict[str, Any]) -> str:
+    """One measurement in words."""
+    time_, ratio, peak = way["seconds"], way.get("ratio"), way.get("peak_bytes")
+    text = f"{time_['median']:9.4f} s ({time_['min']:.4f} to {time_['max']:.4f})"
+    text += f"  ×{ratio['median']:5.2f}" if ratio else "        "
+    return text if peak is None else text + f"  {peak / 1e6:8.1f} MB"
+
+
+def write(options: argparse.Namespace, script: str, question: str, sections: list[dict[str, Any]]) -> Path:
+    """Write the result file: the measurements with where they come from."""
+    name = Path(script).stem + ("-cuda" if options.device == "cuda" else "")
+    out = options.out or RESULTS / f"{name}.json"
+    content = {
+        "question": question,
+        "device": options.device,
+        "quick": options.quick,
+        "facts": provenance.facts(),
+        "machine": machine(options),
+        "sections": sections,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(out, json.dumps(content, indent=1) + "\n")
+    print(out, file=sys.stderr)
+    return out

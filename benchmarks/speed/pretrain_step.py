@@ -1,0 +1,74 @@
+"""One step of pre-training with the default preset, by stage.
+
+python -m benchmarks.speed.pretrain_step [--device cuda]
+"""
+
+from __future__ import annotations
+
+import torch
+from torch_geometric.data import Batch
+
+from benchmarks.speed.harness import Way, arguments, case, compare, section, start, write
+from toothgraph.data.loading import ViewPairs, collate_pairs
+from toothgraph.data.scan import prepare_scan
+from toothgraph.graph import GraphSpec
+from toothgraph.model.nets import ContrastiveNet
+from toothgraph.synthetic import synthetic_arch
+from toothgraph.training.config import PRETRAIN_PRESETS
+from toothgraph.training.optimizer import make_optimizer
+from toothgraph.training.pretrain import PretrainTask
+
+QUESTION = "Where does the time of a pre-training step go?"
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and write."""
+    options = start(arguments(__doc__), argv)
+    config = PRETRAIN_PRESETS["default"]
+    spec = GraphSpec(faces=500) if options.quick else config.net.graph
+    variants = 2 if options.quick else config.variants
+    meshes = [synthetic_arch(seed, faces=2_000 if options.quick else 16_000) for seed in range(config.batch)]
+    scans = [prepare_scan(mesh, spec, variants, 0) for mesh in meshes]
+    pairs = ViewPairs(scans, 0, config.views)
+    task = PretrainTask(ContrastiveNet(config.net), config, pairs, pairs, collate_pairs).to(options.device)
+    optimizer = make_optimizer(task.net, config)
+    epoch = iter(range(1_000_000))
+
+    def draw() -> Batch:
+        number = next(epoch)
+        return collate_pairs([pairs[number, index] for index in range(config.batch)])
+
+    batch = draw().to(options.device)
+
+    def loss() -> torch.Tensor:
+        return task.loss(batch)
+
+    def both() -> None:
+        optimizer.zero_grad()
+        loss().backward()
+
+    def update() -> None:
+        torch.nn.utils.clip_grad_norm_(task.net.parameters(), config.clip)
+        optimizer.step()
+
+    def step() -> None:
+        nonlocal batch
+        batch = draw().to(options.device)
+        both()
+        update()
+
+    ways: dict[str, Way] = {
+        "whole step": step, "draw views, join": draw, "forward": loss, "forward + backward": both,
+        "clip, optimiser": update,
+    }  # fmt: skip
+    sizes = {"scans": config.batch, "nodes": batch.num_nodes, "pairs": len(batch.match_index) // 2}
+    cases = [case(sizes, compare(ways, options, 30.0))]
+    note = (
+        "The ratio is the share of the whole step. What bounds the passes is under `backbone` and `info_nce`. "
+        "Drawing runs on the CPU, and beside the passes where `workers` is above 0."
+    )
+    write(options, __file__, QUESTION, [section("Default preset, one process", note, cases)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Threads beside other work: a layer, a training step and a prediction, on a quiet and on a busy machine.
+
+    python -m benchmarks.speed.threads
+
+Each way is a process of its own, since how threads wait is settled when torch is imported. "Busy" keeps one core busy
+with a loop. "Two" are two such processes at once. Writes benchmarks/results/threads.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from benchmarks.paths import RESULTS
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "as the commands choose": {},
+    "one thread": {"OMP_NUM_THREADS": "1"},
+    "all threads, spinning (torch's default)": {"OMP_NUM_THREADS": str(os.cpu_count())},
+    "all threads, sleeping": {"OMP_NUM_THREADS": str(os.cpu_count()), "OMP_WAIT_POLICY": "PASSIVE"},
+}
+OTHERS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OMP_WAIT_POLICY", "KMP_BLOCKTIME")
+LAYER = {"nodes": 16_000, "neighbors": 20, "channels": 64}
+
+
+def child(choose: bool, quick: bool) -> None:
+    """Print the seconds of each task, median of some rounds, and the threads taken. Imports torch last."""
+    from toothgraph.system import threads
+
+    with ExitStack() as stack:
+        if choose:
+            stack.enter_context(threads.limited(None))
+        import torch
+
+        tasks = make_tasks(quick)
+        found: dict[str, Any] = {"threads": torch.get_num_threads()}
+        for name, (task, budget) in tasks.items():
+            task()
+            times: list[float] = []
+            end = time.monotonic() + (0 if quick else budget)
+            while not times or time.monotonic() < end:
+                begun = time.perf_counter()
+                task()
+                times.append(time.perf_counter() - begun)
+            found[name] = statistics.median(times)
+        print(json.dumps(found))
+
+
+def make_tasks(quick: bool) -> dict[str, Any]:
+    """What is timed, and for how many seconds."""
+    import torch
+    from torch_geometric.data import Batch
+
+    from benchmarks.speed.surfaces import arch, mesh_table
+    from toothgraph import FastEdgeConv, load_model, predict_mesh
+    from toothgraph.graph import scan_graph
+    from toothgraph.nn import segmentation_loss
+
+    nodes = 1000 if quick else LAYER["nodes"]
+    table = mesh_table(nodes, LAYER["neighbors"])
+    conv = FastEdgeConv(LAYER["channels"], LAYER["channels"], norm="batch", act="relu")
+    x = torch.randn(table.shape[1], LAYER["channels"], requires_grad=True)
+    mesh, net = arch(2000 if quick else 16_000), load_model()
+    batch = Batch.from_data_list([scan_graph(mesh, net.config.graph)[0]])
+    target = torch.zeros(batch.num_nodes, dtype=torch.long)
+    trained = load_model().train()
+
+    def step() -> None:
+        segmentation_loss(trained(batch), target).backward()
+
+    return {
+        "layer, forward and backward": (lambda: conv(x, neighbor_index=table).sum().backward(), 3.0),
+        "training step, one scan": (step, 5.0),
+        "predict, 16,000 faces": (lambda: predict_mesh(net, mesh, 0), 5.0),
+    }
+
+
+@contextmanager
+def busy(cores: int) -> Iterator[None]:
+    """Some cores have other work."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def measured(setting: str, together: int, quick: bool) -> list[dict[str, Any]]:
+    """What so many processes at once find."""
+    env = {name: value for name, value in os.environ.items() if name not in OTHERS} | SETTINGS[setting]
+    script = f"from benchmarks.speed.threads import child; child({not SETTINGS[setting]}, {quick})"
+    command = [sys.executable, "-c", script]
+    running = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(together)]
+    return [json.loads(process.communicate()[0].splitlines()[-1]) for process in running]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and write."""
+    from benchmarks.options import parse, parser_of
+    from toothgraph.system import provenance
+    from toothgraph.system.files import write_text
+
+    options = parse(parser_of(__doc__), argv)
+    rows = []
+    for loops in (0, 1)[: 1 if options.quick else 2]:
+        for together in (1, 2)[: 1 if options.quick else 2]:
+            for setting in list(SETTINGS)[: 2 if options.quick else None]:
+                with busy(loops):
+                    found = measured(setting, together, options.quick)
+                rows.append({"busy cores": loops, "processes": together, "setting": setting, "found": found})
+                print(rows[-1], flush=True)
+    content = {"facts": provenance.facts(), "quick": options.quick, "layer": LAYER, "rows": rows}
+    write_text(options.out or RESULTS / "threads.json", json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""What each part of the recipe is worth: one change at a time, against the default, on the validation patients.
+
+    python -m benchmarks.studies.ablation DATA RUNS [--seeds 0 1 2] [--only NAME ...]
+
+Every variant is pre-trained (where the change concerns it) and fine-tuned with all labels, and scored with the weights
+of its last step; each run becomes a row of benchmarks/results/ablation.jsonl. A run that has its row is not done
+again, and one that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.paths import RESULTS
+from benchmarks.studies.datasets import Dataset
+from benchmarks.studies.rows import (
+    TrainingReader,
+    append_row,
+    arguments,
+    dataset_of,
+    has_row,
+    minutes_of,
+    score,
+    start,
+    training_reader,
+)
+from toothgraph.config import updated
+from toothgraph.model.file import load_segmentation
+from toothgraph.system import provenance
+from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig
+from toothgraph.training.finetune import finetune
+from toothgraph.training.pretrain import pretrain
+
+RESULT = RESULTS / "ablation.jsonl"
+Options = dict[str, Any]
+
+
+def net(**values: Any) -> Options:
+    """A change of the net, which concerns both trainings."""
+    return {"pretrain": {"net": values}, "finetune": {"net": values}}
+
+
+def fine(**values: Any) -> Options:
+    """A change of fine-tuning alone."""
+    return {"finetune": values}
+
+
+def pre(**values: Any) -> Options:
+    """A change of pre-training alone."""
+    return {"pretrain": values}
+
+
+def moved(**values: Any) -> Options:
+    """A change of the augmentation in fine-tuning."""
+    return {"finetune": {"augmentation": values}}
+
+
+def cuts(**values: Any) -> Options:
+    """A change of what is taken away from a scan in fine-tuning."""
+    return {"finetune": {"cuts": values}}
+
+
+VARIANTS: dict[str, Options] = {
+    "default": {},
+    "from scratch": {"scratch": True},
+    "from scratch, rate: double": {"scratch": True, **fine(lr=6e-3)},
+    "graph: the paper's net, dynamic": net(kind="paper"),
+    "graph: face adjacency alone": net(
+        graph={"spacings": [0.0], "k": 3, "along_surface": True}, widths=[64], head_widths=[64]
+    ),
+    "graph: rings alone": net(graph={"spacings": [0.0], "along_surface": True}, widths=[64], head_widths=[64]),
+    "graph: dilated rings": net(graph={"along_surface": True}),
+    "graph: nearest 12 alone": net(graph={"spacings": [0.0]}, widths=[64], head_widths=[64]),
+    "graph: two levels": net(graph={"spacings": [0.0, 6.0]}, widths=[64, 192], head_widths=[64, 192]),
+    "graph: 6 neighbours": net(graph={"k": 6}),
+    "graph: 20 neighbours": net(graph={"k": 20}),
+    "graph: 2500 faces": net(graph={"faces": 2500}),
+    "graph: 8000 faces": net(graph={"faces": 8000}),
+    "width: half": net(widths=[32, 64, 96, 128], head_widths=[32, 64, 96, 128], embedding=64),
+    "width: one and a half": net(widths=[96, 192, 288, 384], head_widths=[96, 192, 288, 384], embedding=144),
+    "features: coordinates and normals alone": net(features="coordinates"),
+    "features: and area, dihedral angles": net(features="shape"),
+    "norm: layer": net(norm="layer"),
+    "context: none": fine(net={"context": False}),
+    "classes: 33 at once": fine(net={"classes": "all"}),
+    "dropout: none": fine(net={"dropout": 0.0}),
+    "loss: cross-entropy alone": fine(dice_weight=0.0),
+    "loss: whole Dice": fine(dice_weight=1.0),
+    "loss: label smoothing 0.1": fine(label_smoothing=0.1),
+    "loss: border counts thrice": fine(boundary_weight=2.0),
+    "augmentation: no mirror": moved(mirror=0.0),
+    "augmentation: no rotation": moved(rotation=0.0),
+    "augmentation: any rotation": moved(rotation=180.0),
+    "augmentation: scale 0.2": moved(scale=0.2),
+    "augmentation: stretched by 0.1": moved(stretch=0.1),
+    "augmentation: bent by 1 mm": moved(elastic=1.0),
+    "augmentation: no missing teeth": cuts(missing=0.0),
+    "augmentation: extractions in a tenth": cuts(extraction=0.1),
+    "augmentation: extractions in three tenths": cuts(extraction=0.3),
+    "augmentation: gum not trimmed": cuts(trim=0.0),
+    "augmentation: no model bases": fine(bases=0),
+    "augmentation: no jitter": moved(jitter=0.0, normal_jitter=0.0),
+    "augmentation: no missing region": cuts(region=0.0),
+    "augmentation: one tessellation": fine(variants=1),
+    "jaw: always given": fine(jaw_dropout=0.0),
+    "jaw: never given": fine(jaw_dropout=1.0),
+    "rate: half": fine(lr=1.5e-3),
+    "rate: double": fine(lr=6e-3),
+    "rate: backbone as fast as the head": fine(backbone_rate=1.0),
+    "rate: backbone three tenths": fine(backbone_rate=0.3),
+    "rate: backbone a thirtieth": fine(backbone_rate=0.03),
+    "averaged weights": fine(average=0.99),
+    "batch: 4": fine(batch=4),
+    "weight decay: 0.05": fine(weight_decay=0.05),
+    "steps: half": fine(steps=1200),
+    "pre-training: temperature 0.07": pre(temperature=0.07),
+    "pre-training: temperature 0.2": pre(temperature=0.2),
+    "pre-training: one direction": pre(symmetric=False),
+    "pre-training: neighbours as negatives": pre(exclude_radius=0.0),
+    "pre-training: negatives of the batch": pre(negatives="batch"),
+    "pre-training: wide projector": pre(net={"projection": 128}),
+    "pre-training: views of whole scans": pre(views={"min_share": 1.0, "max_share": 1.0}),
+    "pre-training: twice as long": pre(steps=1200),
+}
+
+
+def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[PretrainConfig, FinetuneConfig]:
+    """Options of both trainings of a variant: the presets at ``--faces`` each, then the variant's own change; all steps
+    are scaled as ``--steps`` says."""
+    given = {"seed": seed, "device": options.device}
+    if options.faces:
+        given["net"] = {"graph": {"faces": options.faces}}
+    change = VARIANTS[name]
+    pre_config = updated(updated(PRETRAIN_PRESETS["default"], given, name), change.get("pretrain", {}), name)
+    config = updated(updated(FINETUNE_PRESETS["default"], given, name), change.get("finetune", {}), name)
+    if options.steps:
+        scale = options.steps / FINETUNE_PRESETS["default"].steps
+        pre_config, config = (replace(one, steps=max(1, round(scale * one.steps))) for one in (pre_config, config))
+    return pre_config, config
+
+
+def identity(name: str, seed: int, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
+    """What no two rows share. Steps and faces are those of the default, whatever the variant changes."""
+    _, config = configs("default", seed, options)
+    own = {"variant": name, "dataset": dataset.name, "seed": seed}
+    return {**own, "steps": config.steps, "faces": config.net.graph.faces}
+
+
+def run_variant(
+    name: str, seed: int, dataset: Dataset, read: TrainingReader, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Train (or go on with) a variant, and score it."""
+    pre_config, config = configs(name, seed, options)
+    init = None
+    if not VARIANTS[name].get("scratch"):
+        shared = "default" if "pretrain" not in VARIANTS[name] else name  # one pre-training serves many variants
+        folder = options.runs / f"backbone-{slug(shared)}-{seed}"
+        init = pretrain(read(pre_config), dataset.split, folder, pre_config, resume=True)
+    out = options.runs / f"{slug(name)}-{seed}"
+    model = finetune(read(config), dataset.split, out, config, init=init, resume=True)
+    trained, file = load_segmentation(model)
+    return {
+        "change": VARIANTS[name],
+        "parameters": sum(p.numel() for p in trained.parameters()),
+        **score(trained, dataset),
+        "minutes": minutes_of(out),
+        "facts": file.header["trained"],
+        "scored": provenance.facts()["git"],
+    }
+
+
+def slug(name: str) -> str:
+    """A folder's name."""
+    return "".join(letter if letter.isalnum() or letter == "." else "-" for letter in name)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run what is missing, seed by seed."""
+    parser = arguments(__doc__)
+    names = list(VARIANTS)
+    parser.add_argument(
+        "--only", nargs="+", choices=names, default=names, metavar="VARIANT", help=f"one of: {'; '.join(names)}"
+    )
+    options = start(parser, argv, RESULT)
+    if options.quick:
+        options.only = options.only[:2]
+    dataset = dataset_of(options)
+    read = training_reader(dataset, options)
+    for seed in options.seeds:
+        for name in options.only:
+            known = identity(name, seed, dataset, options)
+            if has_row(options.out, known):
+                continue
+            row = {**known, **run_variant(name, seed, dataset, read, options)}
+            append_row(options.out, row)
+            print(f"{name}, seed {seed}: miou {row['scores']['miou']:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

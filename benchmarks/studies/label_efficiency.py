@@ -1,0 +1,199 @@
+"""How many labels does pre-training save? Fine-tuning from scratch and from pre-trained weights, per label fraction.
+
+    python -m benchmarks.studies.label_efficiency DATA RUNS [--fractions 10 100] [--seeds 0 1 2] [--dataset teeth3ds]
+        [--also SCANS ...]
+
+Every cell (initialisation, fraction, seed) gets the same number of steps, is scored with the weights of its last
+step on the validation patients' original faces, and becomes one row of benchmarks/results/label_efficiency.jsonl.
+A cell that has its row is not run again, and one that was stopped goes on, so a long study can be continued;
+several processes may work on different seeds. With ``--rescore`` nothing is trained: the nets of all rows are scored
+anew, by the code as it is. Pre-training sees all training scans, without labels; with ``--also`` a
+third initialisation, ``more``, is pre-trained on further unlabelled scans together with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from dataclasses import asdict, replace
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.paths import RESULTS
+from benchmarks.studies.datasets import Dataset
+from benchmarks.studies.rows import (
+    append_row,
+    arguments,
+    dataset_of,
+    has_row,
+    learning_curve,
+    minutes_of,
+    read_rows,
+    score,
+    start,
+    training_reader,
+)
+from toothgraph.data.scan import Scan
+from toothgraph.data.training_set import read_scans
+from toothgraph.model.file import load_segmentation
+from toothgraph.system import provenance
+from toothgraph.system.files import write_text
+from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig
+from toothgraph.training.finetune import finetune
+from toothgraph.training.pretrain import pretrain
+
+RESULT = RESULTS / "label_efficiency.jsonl"
+INITS = ("scratch", "pretrained", "more")
+FRACTIONS = (10, 20, 40, 60, 100)
+ELSEWHERE = ("devices", "nodes", "accumulate", "deterministic")  # where and how a run computes, not what
+
+
+class Cell(NamedTuple):
+    """One run of the study."""
+
+    init: str
+    fraction: int  # per cent
+    seed: int
+
+
+def study_arguments() -> argparse.ArgumentParser:
+    """The options of this study."""
+    parser = arguments(__doc__)
+    parser.add_argument("--fractions", type=int, nargs="+", default=list(FRACTIONS), help="per cent of the labels")
+    parser.add_argument("--inits", nargs="+", choices=INITS, default=["scratch", "pretrained"])
+    parser.add_argument("--also", type=Path, nargs="+", help="unlabelled scans for the pre-training of `more`")
+    parser.add_argument("--pretrain-steps", type=int)
+    parser.add_argument("--lr-scratch", type=float, help="highest learning rate; the preset's if not given")
+    parser.add_argument("--lr-pretrained", type=float)
+    parser.add_argument("--backbone-rate", type=float, help="learning rate of a pre-trained backbone, as a share")
+    parser.add_argument("--rescore", action="store_true", help="no training: score the nets of all rows anew")
+    parser.add_argument("--protocol", default="CPU", help="heading under which the rows belong together")
+    return parser
+
+
+def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, FinetuneConfig]:
+    """Options of both trainings of a cell."""
+    pre = replace(PRETRAIN_PRESETS["default"], seed=cell.seed, device=options.device)
+    fine = replace(FINETUNE_PRESETS["default"], seed=cell.seed, device=options.device)
+    fine = replace(fine, label_fraction=cell.fraction / 100, lr=learning_rate(options, cell) or fine.lr)
+    slower = 1.0 if cell.init == "scratch" else options.backbone_rate or fine.backbone_rate
+    fine = replace(fine, backbone_rate=slower)
+    pre = replace(pre, steps=options.pretrain_steps or pre.steps)
+    fine = replace(fine, steps=options.steps or fine.steps)
+    if options.faces:
+        graph = replace(fine.net.graph, faces=options.faces)
+        pre, fine = (replace(config, net=replace(config.net, graph=graph)) for config in (pre, fine))
+    return pre, fine
+
+
+def recipe(options: argparse.Namespace) -> str:
+    """A short name for everything that all cells share: rows of another recipe are not compared."""
+    pre, fine = configs(options, Cell("scratch", 100, 0))
+    fine = replace(fine, lr=FINETUNE_PRESETS["default"].lr)  # each initialisation may have its own
+    shared = [
+        {name: value for name, value in asdict(replace(config, device="auto")).items() if name not in ELSEWHERE}
+        for config in (pre, fine)
+    ]
+    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def learning_rate(options: argparse.Namespace, cell: Cell) -> float | None:
+    """The rate asked for: scratch has its own."""
+    return options.lr_scratch if cell.init == "scratch" else options.lr_pretrained
+
+
+def identity(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
+    """What no two rows share."""
+    pre_config, config = configs(options, cell)
+    return {
+        "protocol": options.protocol,
+        "dataset": dataset.name,
+        "recipe": recipe(options),
+        **cell._asdict(),
+        "steps": config.steps,
+        "lr": config.lr,
+        "faces": config.net.graph.faces,
+        "backbone_rate": config.backbone_rate,
+        **({} if cell.init == "scratch" else {"pretrain_steps": pre_config.steps}),
+    }
+
+
+def read_more(paths: list[Path], config: PretrainConfig) -> list[Scan]:
+    """Graphs of further scans, whatever their labels; their patients get a name of their own."""
+    scans = read_scans(
+        paths, config.net.graph, variants=config.variants, bases=config.bases, seed=config.seed, labels=False
+    )
+    return [replace(scan, scan_id=f"also-{scan.scan_id}", patient=f"also-{scan.patient}") for scan in scans]
+
+
+def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.Namespace) -> dict[str, Any]:
+    """Train (or go on with) a cell, and score it."""
+    pre_config, config = configs(options, cell)
+    init, facts = None, {}
+    if cell.init != "scratch":
+        more = read_more(options.also, pre_config) if cell.init == "more" else []
+        patients = dataset.split.train + tuple(sorted({scan.patient for scan in more}))
+        folder = options.runs / (f"pre-{cell.seed}" if cell.init == "pretrained" else f"pre-more-{cell.seed}")
+        init = pretrain([*scans, *more], replace(dataset.split, train=patients), folder, pre_config, resume=True)
+        facts = {"pretrain_minutes": minutes_of(folder), "pretrain_sha256": provenance.sha256(init), "also": len(more)}
+    out = run_folder(options, cell, config.lr, config.backbone_rate, config.steps)
+    model = finetune(scans, dataset.split, out, config, init=init, resume=True)
+    net, file = load_segmentation(model)
+    return {
+        **identity(cell, dataset, options),
+        "patients": len(dataset.split.labelled(config.label_fraction)),
+        **score(net, dataset),
+        "minutes": minutes_of(out),
+        "curve": learning_curve(out),
+        "sha256": provenance.sha256(model),
+        **facts,
+        "facts": file.header["trained"],
+        "scored": provenance.facts()["git"],
+    }
+
+
+def run_folder(options: argparse.Namespace, cell: Cell, lr: float, backbone_rate: float, steps: int) -> Path:
+    """Where a cell is trained."""
+    rates = f"lr{lr:g}" + (f"x{backbone_rate:g}" if backbone_rate != 1 else "")
+    folder: Path = options.runs / f"{cell.init}-{cell.fraction}-{cell.seed}-{rates}-{steps}"
+    return folder
+
+
+def rescored(row: dict[str, Any], dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
+    """The row with its net scored by the code as it is now."""
+    cell = Cell(row["init"], row["fraction"], row["seed"])
+    folder = run_folder(options, cell, row["lr"], row["backbone_rate"], row["steps"])
+    net, file = load_segmentation(folder)
+    if (found := provenance.sha256(file.path)) != row["sha256"]:
+        raise SystemExit(f"{file.path}: is another net than the row's (sha256 {found}, not {row['sha256']})")
+    return {**row, **score(net, dataset), "curve": learning_curve(folder), "scored": provenance.facts()["git"]}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run what is missing, a row at a time."""
+    parser = study_arguments()
+    options = start(parser, argv, RESULT)
+    if options.quick:
+        options.fractions, options.pretrain_steps = options.fractions[:1], 2
+    if ("more" in options.inits) != bool(options.also):
+        parser.error("`--inits more` and `--also SCANS` go together")
+    dataset = dataset_of(options)
+    if options.rescore:
+        rows = [rescored(row, dataset, options) for row in read_rows(options.out)]
+        write_text(options.out, "".join(json.dumps(row) + "\n" for row in rows))
+        return
+    read = training_reader(dataset, options)
+    for seed, fraction, init in product(options.seeds, options.fractions, options.inits):
+        cell = Cell(init, fraction, seed)
+        _, config = configs(options, cell)
+        if has_row(options.out, identity(cell, dataset, options)):
+            continue
+        row = run_cell(cell, dataset, read(config), options)
+        append_row(options.out, row)
+        print(f"{init} {fraction} % seed {seed}: miou {row['scores']['miou']:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What each step of prediction is worth: all of them, and each left out.
+
+    python -m benchmarks.studies.prediction_steps DATA [--sweep]
+
+Labels the validation patients of 3d-iosseg, teeth3ds and the labelled odd-scans (see default_weights.py) with the
+weights in the package. Every scan is turned at random and its jaw withheld. Writes
+benchmarks/results/prediction_steps.json.
+
+With ``--sweep``, shows instead which tuned constants matter: each rule of SWEPT is tried two thirds and one and a half
+times as large (counts: one less and one more), the others at their defaults, on the validation patients of 3d-iosseg.
+What the net says of a scan is computed once. So rules that change it are left out: pose, region, interpolation and
+base_share; and so are those that change warnings alone: two_arches and review. The sweep is not for choosing values:
+the validation patients are for scoring. Writes benchmarks/results/rules_sweep.json row by row; a sweep that was stopped
+goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.options import parse
+from benchmarks.paths import RESULTS
+from benchmarks.studies.default_weights import CONDITIONS, arguments, labelled_sets, scored, shown_as
+from toothgraph.evaluation import report, score_prediction
+from toothgraph.fdi import UNKNOWN_JAW
+from toothgraph.inference import PredictOptions
+from toothgraph.inference.predict import label_faces, probabilities
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.model import SegmentationNet
+from toothgraph.model.file import ModelFile, load_segmentation
+from toothgraph.rules import Rules
+from toothgraph.system import provenance
+from toothgraph.system.files import write_text
+
+RESULT, SWEEP_RESULT = RESULTS / "prediction_steps.json", RESULTS / "rules_sweep.json"
+CONDITION = CONDITIONS[-1]
+STEPS = {
+    "all steps": PredictOptions(),
+    "one tessellation": PredictOptions(tessellations=1),
+    "no second look": PredictOptions(crop_to_teeth=False),
+    "frame as stored": PredictOptions(find_pose=False),
+    "borders as the net puts them": PredictOptions(refine_borders=False),
+    "numbers as the net gives them": PredictOptions(assign_numbers=False),
+}
+SWEPT = ("borders", "pieces", "numbers", "gaps")  # sections of Rules
+SCORES = ("miou", "miou_matched")
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A scan and what the net says of it.
+
+    Attributes:
+        mesh: with its true labels.
+        shown: the same, as the net was shown it.
+        prob, jaw, share: see :func:`toothgraph.inference.predict.probabilities`.
+    """
+
+    mesh: Mesh
+    shown: Mesh
+    prob: np.ndarray
+    jaw: int
+    share: float
+
+
+@torch.inference_mode()
+def seen_by(net: SegmentationNet, meshes: Iterable[Mesh]) -> list[Seen]:
+    """What a net says of labelled meshes under CONDITION."""
+    plain = ((mesh, shown.with_labels(None)) for mesh, shown in shown_as(CONDITION, meshes))
+    return [Seen(mesh, shown, *probabilities(net, shown, UNKNOWN_JAW, PredictOptions())) for mesh, shown in plain]
+
+
+def mean_scores(seen: list[Seen], rules: Rules) -> dict[str, float]:
+    """The mean SCORES of scans that are labelled by some rules."""
+    options = PredictOptions(rules=rules)
+    rows = [
+        score_prediction(one.mesh, label_faces(one.shown, one.prob, one.jaw, one.share, options), 0.0).row
+        for one in seen
+    ]
+    return {score: float(np.mean([row[score] for row in rows])) for score in SCORES}
+
+
+def swept_rules() -> Iterator[tuple[str, str, float, float]]:
+    """Section, name, default and value of all that is tried."""
+    for section in SWEPT:
+        own = getattr(Rules(), section)
+        for field in fields(own):
+            default = getattr(own, field.name)
+            for value in values_about(default):
+                yield section, field.name, default, value
+
+
+def values_about(default: float) -> list[float]:
+    """Two thirds and one and a half times as much; of a count, one less (but at least 1) and one more."""
+    if isinstance(default, int):
+        return [value for value in (default - 1, default + 1) if value >= 1]
+    return [round(default * factor, 6) for factor in (2 / 3, 3 / 2)]
+
+
+def sweep(seen: list[Seen], file: ModelFile, out: Path, quick: bool) -> None:
+    """Score what has no row yet. Rows of other scans, another net or other defaults are dropped."""
+    default = Rules()
+    about: dict[str, Any] = {
+        "sha256": provenance.sha256(file.path),
+        "scans": [one.mesh.scan_id for one in seen],
+        "default": mean_scores(seen, default),
+    }
+    before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    rows: list[dict[str, Any]] = before["rows"] if about.items() <= before.items() else []
+    done = {(row["rule"], row["value"]) for row in rows}
+    names = list(dict.fromkeys(f"{section}.{name}" for section, name, *_ in swept_rules()))
+    for section, name, usual, value in swept_rules():
+        rule = f"{section}.{name}"
+        if (rule, value) in done or (quick and rule not in names[:2]):
+            continue
+        scores = mean_scores(seen, replace(default, **{section: replace(getattr(default, section), **{name: value})}))
+        change = {f"{score}_change": scores[score] - about["default"][score] for score in SCORES}
+        rows.append({"rule": rule, "default": usual, "value": value, **scores, **change})
+        write_text(out, json.dumps({**about, "facts": provenance.facts(), "rows": rows}, indent=1) + "\n")
+        print(f"{rule} {value:g}: miou {scores['miou']:.4f} ({100 * change['miou_change']:+.2f} points)", flush=True)
+
+
+def score_steps(net: SegmentationNet, sets: dict[str, list[Mesh]]) -> dict[str, dict[str, Any]]:
+    """Scores of each of the STEPS on each set."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, meshes in sets.items():
+        found[name] = {}
+        for title, steps in STEPS.items():
+            print(f"{name}, {title}", flush=True)
+            own = report(scored(net, meshes, CONDITION, [], steps))
+            twice = sum(row["duplicates"] for row in own["per_scan"])
+            found[name][title] = {"scores": own["scores"], "duplicates": twice}
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Score and write."""
+    parser = arguments(__doc__)
+    parser.add_argument("--sweep", action="store_true", help="which tuned constants matter, in place of the steps")
+    options = parse(parser, argv)
+    net, file = load_segmentation(options.model)
+    sets = labelled_sets(options.data, options.quick)
+    if options.sweep:
+        sweep(seen_by(net, sets["3d-iosseg"]), file, options.out or SWEEP_RESULT, options.quick)
+        return
+    content = {"sha256": provenance.sha256(file.path), "facts": provenance.facts(), "sets": score_steps(net, sets)}
+    write_text(options.out or RESULT, json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

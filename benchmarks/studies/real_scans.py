@@ -1,0 +1,120 @@
+"""From unlabelled scans to scores on other patients: the three commands on real scans, timed.
+
+    python -m benchmarks.studies.real_scans DATA RUNS
+
+DATA holds the folder 3d-iosseg (ASCII PLY, labels as face colours), palettes.json and split.json. RUNS gets
+the run folders. A stage whose result is there already is not run again, so a stopped benchmark goes on.
+Writes benchmarks/results/real_scans.json.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.options import parse
+from benchmarks.paths import RESULTS
+from benchmarks.studies.datasets import data_arguments, iosseg
+from toothgraph.system.files import write_text
+
+RESULT = RESULTS / "real_scans.json"
+
+
+def stages(data: Path, runs: Path, quick: bool) -> dict[str, tuple[list[str], Path]]:
+    """Per stage: its command, and the file that shows it is done. A quick run takes two steps on three patients."""
+    scans, split = str(data / "3d-iosseg"), ["--split", str(data / "split.json")]
+    tiny = ["--steps", "2", "--faces", "500"] if quick else []
+    if quick:
+        few = iosseg(data).few().split
+        write_text(runs / "split.json", json.dumps({"train": few.train, "val": few.val}))
+        split = ["--split", str(runs / "split.json")]
+    labels = ["--palette", f"{data / 'palettes.json'}:3d-iosseg"]
+    pre, fine, metrics = runs / "pre", runs / "fine", runs / "metrics.json"
+    return {
+        "pretrain": (["pretrain", scans, *split, "--out", str(pre), "--resume", *tiny], pre / "model.safetensors"),
+        "finetune": (
+            ["finetune", scans, *split, *labels, "--init", str(pre), "--out", str(fine), "--resume", *tiny],
+            fine / "model.safetensors",
+        ),
+        "evaluate": (
+            ["evaluate", scans, *split, *labels, "--model", str(fine), "--out", str(metrics)],
+            metrics,
+        ),
+    }
+
+
+def run_stage(command: list[str], log: Path) -> float:
+    """Run one command, its output copied to a log. Seconds of wall clock."""
+    start = time.monotonic()
+    with log.open("a") as stream:
+        subprocess.run(
+            [sys.executable, "-m", "toothgraph", *command], check=True, stdout=stream, stderr=subprocess.STDOUT
+        )
+    return time.monotonic() - start
+
+
+def last_validation(run: Path, columns: list[str]) -> dict[str, float]:
+    """The last validation row of a run's metrics.csv."""
+    with (run / "metrics.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row[columns[0]]]
+    return {name: float(rows[-1][name]) for name in ("step", "seconds", *columns)}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run what is missing, and write the JSON."""
+    parser = data_arguments(__doc__)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--note", default="", help="a sentence on the circumstances, for the page")
+    options = parse(parser, argv, RESULT)
+    options.runs.mkdir(parents=True, exist_ok=True)
+
+    timing_file = options.runs / "seconds.json"
+    seconds = json.loads(timing_file.read_text()) if timing_file.exists() else {}
+    commands = {}
+    for name, (command, result) in stages(options.data, options.runs, options.quick).items():
+        shown = shlex.join(["toothgraph", *command])
+        commands[name] = shown.replace(str(options.runs), "RUNS").replace(str(options.data), "DATA")
+        print("$", commands[name], flush=True)
+        if not result.exists():
+            seconds[name] = seconds.get(name, 0.0) + run_stage(command, options.runs / f"{name}.log")
+            write_text(timing_file, json.dumps(seconds))
+        print(f"  {seconds[name] / 60:.1f} minutes", flush=True)
+
+    metrics = json.loads((options.runs / "metrics.json").read_text())
+    pre_config = json.loads((options.runs / "pre" / "config.json").read_text())
+    fine_config = json.loads((options.runs / "fine" / "config.json").read_text())
+    validation = ["val_match_top1", "val_candidates", "val_loss", "val_ln_candidates"]
+    content = {
+        "note": options.note,
+        "commands": commands,
+        "seconds": seconds,
+        "facts": metrics["model"]["trained"],  # of the training, not of this writing
+        "pretrain": {
+            "options": pre_config["options"],
+            "train_scans": len(pre_config["train"]),
+            "val_scans": len(pre_config["val"]),
+            "last": last_validation(options.runs / "pre", validation),
+        },
+        "finetune": {
+            "options": fine_config["options"],
+            "train_scans": len(fine_config["train"]),
+            "val_scans": len(fine_config["val"]),
+            "last": last_validation(options.runs / "fine", ["val_miou", "val_accuracy"]),
+        },
+        **{key: metrics[key] for key in ("scores", "per_tooth", "per_scan", "definitions", "model", "evaluated")},
+    }
+    for row in content["per_scan"]:
+        row["file"] = Path(row["file"]).name
+    for name in ("file", "init", "train"):  # paths of one machine, and a long list
+        content["model"].pop(name, None)
+    write_text(options.out, json.dumps(content, indent=1) + "\n")
+    print(f"miou {metrics['scores']['miou']:.4f} -> {options.out}")
+
+
+if __name__ == "__main__":
+    main()

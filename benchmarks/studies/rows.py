@@ -1,0 +1,107 @@
+"""What the training studies share: graphs of scans, scoring a net, rows that are appended as runs finish."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.options import parse
+from benchmarks.studies.datasets import DATASETS, Dataset, data_arguments
+from toothgraph.data.prepared.build import PrepareOptions, prepare
+from toothgraph.data.prepared.folder import read_prepared
+from toothgraph.data.prepared.sources import find_sources
+from toothgraph.data.scan import Scan
+from toothgraph.evaluation import report, score_file
+from toothgraph.model import SegmentationNet
+from toothgraph.training.config import TrainingConfig
+
+TrainingReader = Callable[[TrainingConfig], list[Scan]]
+SCORES = ("miou", "miou_matched", "accuracy", "boundary_iou")
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """The options that every training study has."""
+    parser = data_arguments(doc)
+    parser.add_argument("runs", type=Path, help="gets the run folders")
+    parser.add_argument("--dataset", choices=list(DATASETS), default="3d-iosseg")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, help="of fine-tuning; the preset's if not given")
+    parser.add_argument("--faces", type=int, help="faces of a graph; the preset's if not given")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
+    return parser
+
+
+def start(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path) -> argparse.Namespace:
+    """Read the options and apply them; ``--quick`` is one seed of a few steps on small graphs."""
+    options = parse(parser, argv, result)
+    if options.quick:
+        options.seeds, options.steps, options.faces = options.seeds[:1], 2, 300
+    return options
+
+
+def dataset_of(options: argparse.Namespace) -> Dataset:
+    """The data set asked for; with ``--quick``, three patients of it."""
+    dataset = DATASETS[options.dataset](options.data)
+    return dataset.few() if options.quick else dataset
+
+
+def append_row(file: Path, row: dict[str, Any]) -> None:
+    """Add a row in one piece, so that several processes may write to the same file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row) + "\n")
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """All rows so far."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def has_row(file: Path, known: dict[str, Any]) -> bool:
+    """Whether a run has its row, given what no two rows share."""
+    return any(known.items() <= row.items() for row in read_rows(file))
+
+
+def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingReader:
+    """What makes the graphs of all patients, labelled, as a training wants them. They are kept beside the runs, where
+    every process and every later start finds them."""
+    wanted = {*dataset.split.train, *dataset.split.val}
+    sources = [source for source in find_sources([dataset.scans]) if source.patient in wanted]
+
+    def read(config: TrainingConfig) -> list[Scan]:
+        given = PrepareOptions(config.net.graph, config.variants, config.bases, config.seed, palette=dataset.palette)
+        folder = options.runs / "prepared" / given.digest()
+        for done in prepare(sources, folder, given, options.workers):
+            if done.state == "bad":
+                print(f"left out: {done.reason}", flush=True)
+        return read_prepared(folder)
+
+    return read
+
+
+def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
+    """Scores on the validation patients, as `toothgraph evaluate` takes them."""
+    found = report([score_file(net, file, palette=dataset.palette) for file in dataset.validation()])
+    per_scan = [{name: row[name] for name in ("scan_id", *SCORES)} for row in found["per_scan"]]
+    return {"scores": found["scores"], "per_scan": per_scan}
+
+
+def minutes_of(run: Path) -> float:
+    """Wall clock of a run, resumed or not, as its own table has it."""
+    return float(_metrics(run)[-1]["seconds"]) / 60
+
+
+def learning_curve(run: Path) -> dict[str, float]:
+    """`val_miou` of a run, on the nodes of the graphs, by step."""
+    return {row["step"]: round(float(row["val_miou"]), 4) for row in _metrics(run) if row["val_miou"]}
+
+
+def _metrics(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))

@@ -1,0 +1,69 @@
+"""Draw the picture of the README, docs/images/arches.png: ``python docs/make_pictures.py``.
+
+Two synthetic arches with their own labels, seen from the bite, the FDI number on each tooth. No patient's scan.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFont
+
+from toothgraph import Mesh, synthetic_arch
+from toothgraph.anatomy.frame import viewing_frame
+from toothgraph.report.picture import render_grid
+
+PICTURE = Path(__file__).resolve().parent / "images" / "arches.png"
+SEEDS = (1, 2)  # upper, lower
+FACES = 60_000
+WIDTH = 1000  # pixels of the whole picture
+LARGER = 3  # drawn at this many times the size, then reduced, for smooth edges
+PIXELS_PER_MM = 6.5  # in the finished picture
+COLOURS = 256
+FONT = Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans-Bold.ttf"
+
+
+def draw_arch(mesh: Mesh) -> Image.Image:
+    """The arch from the bite, cut to its outline, with the number of each tooth."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "arch.png"
+        render_grid(file, [("", mesh, None)], size=6.0 * LARGER)
+        image = Image.open(file).convert("RGB")
+    drawn = np.argwhere((np.asarray(image) < 255).any(axis=2))
+    top, left = drawn.min(axis=0).tolist()
+    bottom, right = (drawn.max(axis=0) + 1).tolist()
+    image = image.crop((left, top, right, bottom))
+
+    assert mesh.labels is not None
+    forward, sideways, up = viewing_frame(mesh, mesh.labels)
+    axes = np.stack([sideways, -forward], axis=1)  # picture-right and picture-down
+    seen = mesh.corners[mesh.normals @ up > 0] @ axes
+    low, high = seen.min(axis=(0, 1)), seen.max(axis=(0, 1))
+    pixels_per_mm = image.width / (high[0] - low[0])
+    image = image.resize([round(length * PIXELS_PER_MM * LARGER / pixels_per_mm) for length in image.size])
+
+    pen, font = ImageDraw.Draw(image), ImageFont.truetype(FONT, 15 * LARGER)
+    for number in np.unique(mesh.labels[mesh.labels > 0]):
+        faces = (mesh.labels == number) & (mesh.normals @ up > 0)
+        place = np.average(mesh.centroids[faces], axis=0, weights=mesh.areas[faces]) @ axes
+        x, y = ((place - low) * PIXELS_PER_MM * LARGER).tolist()
+        pen.text((x, y), str(number), "white", font, anchor="mm", stroke_width=2 * LARGER, stroke_fill="black")
+    return image
+
+
+def main() -> None:
+    arches = [draw_arch(synthetic_arch(seed, jaw=jaw, faces=FACES)) for jaw, seed in enumerate(SEEDS)]
+    gap = WIDTH * LARGER - sum(arch.width for arch in arches)
+    height = max(arch.height for arch in arches)
+    picture = Image.new("RGB", (WIDTH * LARGER, height), "white")
+    picture.paste(arches[0], (gap // 4, (height - arches[0].height) // 2))
+    picture.paste(arches[1], (WIDTH * LARGER - gap // 4 - arches[1].width, (height - arches[1].height) // 2))
+    small = picture.resize((WIDTH, picture.height // LARGER), Image.Resampling.LANCZOS)
+    small.quantize(COLOURS, kmeans=2).save(PICTURE, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The pages are up to date, and what they say follows from the rows of the studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.pages import ablation_tables, curves, render, statistics, study_tables
+from benchmarks.pages.markdown import TEMPLATES, wrapped
+
+
+def said(macro: str, data: Any) -> str:
+    """A sentence of the pages, in one line."""
+    return " ".join(getattr(TEMPLATES.get_template("macros.md.jinja").module, macro)(data).split())
+
+
+def test_pages_are_up_to_date() -> None:
+    for file, page in render.pages().items():
+        assert file.read_text(encoding="utf-8") == page, f"{file} is out of date: python -m benchmarks.pages.render"
+
+
+def test_paragraphs_and_lists_are_wrapped() -> None:
+    long = "word " * 30
+    assert max(map(len, wrapped(long).splitlines())) <= 120 and wrapped(long).split() == long.split()
+    assert wrapped(f"- {long}\n- two\n  lines").splitlines()[1:] == [f"  {'word ' * 7}".rstrip(), "- two lines"]
+
+
+def study_rows() -> list[dict]:
+    """Scratch at two rates and pre-trained at one, two seeds, two patients of one scan each."""
+    rows = []
+    for init, lr, base in (("scratch", 1e-3, 0.5), ("scratch", 3e-3, 0.6), ("pretrained", 3e-3, 0.7)):
+        for seed in (0, 1):
+            values = {"P_upper": base + 0.02 * seed, "Q_upper": base + 0.1}
+            rows.append({
+                "protocol": "CPU", "dataset": "d", "recipe": "r", "init": init, "fraction": 10, "seed": seed,
+                "steps": 5, "lr": lr, "backbone_rate": 1.0, "faces": 300, "patients": 5,
+                "curve": {"1": 0.2, "4": 0.4, "5": base},
+                "scores": dict.fromkeys(("miou", "miou_matched"), np.mean(list(values.values()))),
+                "per_scan": [{"scan_id": name, "miou": value, "miou_matched": value} for name, value in values.items()],
+            })  # fmt: skip
+    return rows
+
+
+def test_study_compares_tuned_rates_patient_by_patient() -> None:
+    rows = study_rows()
+    ((key, own),) = statistics.studies(rows).items()
+    assert key == ("CPU", "d", "r", 5, 300) and own == rows
+    assert len(statistics.studies([*rows, rows[0] | {"recipe": "s"}])) == 2
+    assert statistics.has_pair(rows)
+    assert not statistics.has_pair([row | {"fraction": 100} if row["init"] == "scratch" else row for row in rows])
+    found = statistics.cells(rows)
+    mean, low, high = statistics.paired_interval(found["pretrained", 10], found["scratch", 10])
+    # Patient P differs by 0.02 between the seeds, which the draws of either side's seeds show.
+    assert mean == pytest.approx(0.1) and low == pytest.approx(0.09) and high == pytest.approx(0.11)
+    assert "| 10 % | 5 | 0.655 (0.650 to 0.660) | 0.755 (0.750 to 0.760) | +10.0 (+9.0 to +11.0) | 2, 2 |" in (
+        study_tables.study_table(rows)
+    )
+    assert "| from scratch | 10 % | 0.200 | 0.200 | 0.400 | 0.600 |" in study_tables.flatness_table(rows)
+    assert [(row["lr"], row["seed"]) for row in found["scratch", 10]] == [(3e-3, 0), (3e-3, 1)]
+    assert "from scratch with 10 % (+20.0)" in said("rising", study_tables.still_rising(rows))
+    assert said("rising", study_tables.still_rising(rows, least=0.5)).startswith("None")
+    line = "| from scratch | 10 % | 0.001 | 1 | 0.555 (0.550 to 0.560) | 0.555 (0.550 to 0.560) | 2 |  |"
+    assert line in study_tables.rates_table(rows) and "0.660) | 2 | yes |" in study_tables.rates_table(rows)
+    assert said("better_rates", study_tables.better_rates(rows)) == ""
+    faster = rows[0] | {"lr": 0.1, "scores": dict.fromkeys(rows[0]["scores"], 0.9)}  # one seed does not unseat two
+    assert said("better_rates", study_tables.better_rates([*rows, faster])).endswith(
+        "did better: from scratch with 10 %, 0.900 at a rate of 0.1 (seeds: 1)."
+    )
+    assert said("goal", study_tables.verdict(rows)).endswith(" Reached at 10 % (+10.0). Not compared at 20 %.")
+    assert "Not reached at 10 % (+10.0)." in said("goal", study_tables.verdict(rows, least=0.2))
+    assert said("suffices", study_tables.share_that_suffices(rows)) == ""
+    all_labels = [row | {"fraction": 100} for row in rows if row["init"] == "scratch"]
+    told = said("suffices", study_tables.share_that_suffices([*rows, *all_labels]))
+    assert "labels: pre-trained, 10 %: +10.0 (+9.0 to +11.0) points of `miou`" in told
+    assert "; from scratch, 10 %: +0.0 (-1.0 to +1.0) points" in told
+    better = [row | {"fraction": 100} for row in rows if row["init"] == "pretrained"]
+    better = [row | {"init": "scratch", "lr": 3e-3} for row in better]
+    told = said("suffices", study_tables.share_that_suffices([*rows[:4], *better]))
+    assert told.endswith("pre-trained, none; from scratch, none.")
+
+
+def test_the_same_rows_give_the_same_curve(tmp_path: Path) -> None:
+    rows, files = study_rows(), [tmp_path / "curve.png", tmp_path / "curve.svg"]
+    curves.draw_curve(rows, "title", files)
+    before = [file.read_bytes() for file in files]
+    curves.draw_curve(rows, "title", files)
+    assert before == [file.read_bytes() for file in files] and min(map(len, before)) > 5000
+
+
+def test_verdict_of_an_ablation() -> None:
+    rows = [
+        {"variant": name, "seed": 0, "per_scan": [
+            {"scan_id": scan, "miou": base + spread * k, "miou_matched": base + spread * k}
+            for k, scan in enumerate(("P_upper", "Q_upper"))
+        ]}
+        for name, base, spread in (("worse", 0.3, 0.0), ("default", 0.5, 0.0), ("same", 0.4, 0.2), ("better", 0.6, 0.0))
+    ]  # fmt: skip
+    assert list(ablation_tables.by_variant(rows)) == ["default", "better", "same", "worse"]
+    assert said("told", ablation_tables.ablation_verdict(rows)) == (
+        "Worse: worse. Not told apart from the default: same. Better: better."
+    )
+    assert said("told", ablation_tables.ablation_verdict(rows[:1])) == ""
+
+
+def test_interval_covers_what_patients_vary() -> None:
+    rows = study_rows()
+    for row in rows:
+        if row["init"] == "pretrained":
+            row["per_scan"][0]["miou"] += 0.1  # 0.2 better for P, 0.1 for Q
+        row["per_scan"][0]["miou"] -= 0.02 * row["seed"]  # no seed differs
+    found = statistics.cells(rows)
+    mean, low, high = statistics.paired_interval(found["pretrained", 10], found["scratch", 10])
+    assert mean == pytest.approx(0.15) and low == pytest.approx(0.1) and high == pytest.approx(0.2)
+    one = [row for row in rows if row["seed"] == 0]
+    assert study_tables.study_table(one).count("+15.0 (one seed)") == 1
+    with pytest.raises(ValueError, match="different patients"):
+        statistics.mean_interval([{**rows[0], "per_scan": rows[0]["per_scan"][:1]}], rows[1:2], "miou")
+    page = study_tables.patient_table(rows)
+    assert "| P | +20.0 | +10.0 |" in page and "| Q | +10.0 | +10.0 |" in page

@@ -1,0 +1,101 @@
+"""The speed benchmarks run, with tiny sizes, and their page can be rendered from what they write."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.pages.speed import limit_of, speed_page
+from benchmarks.speed import backbone, harness, knn, surfaces
+from toothgraph.graph import GraphSpec
+from toothgraph.model import PaperBackbone
+
+SCRIPTS = ("backbone", "edge_conv", "info_nce", "knn", "mlp_edge_conv", "predict", "prepare", "pretrain_step")
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_script_writes_its_measurements(script: str, results: Path, capsys: pytest.CaptureFixture) -> None:
+    out = results / f"{script}.json"
+    importlib.import_module(f"benchmarks.speed.{script}").main(["--quick", "--out", str(out)])
+    content = json.loads(out.read_text())
+    assert content["quick"] and content["facts"].keys() == {"date", "versions", "hardware", "git"}
+    assert min(content["machine"].values()) > 1e6
+    ways = [way for part in content["sections"] for case in part["cases"] for way in case["ways"].values()]
+    assert ways
+    for way in ways:
+        assert 0 < way["seconds"]["min"] <= way["seconds"]["median"] <= way["seconds"]["max"]
+        assert way["peak_bytes"] >= 0
+    assert all(part["note"] and part["title"] for part in content["sections"])
+    assert " s (" in capsys.readouterr().out
+    page = speed_page(results)
+    assert f"## `{script}`" in page and content["question"] in page
+    assert all(part["title"] in page for part in content["sections"])
+
+
+def test_page_says_what_is_missing(tmp_path: Path) -> None:
+    page = speed_page(tmp_path)
+    assert page.count("**CPU.** Not yet measured.") == 10 and page.count("**CUDA.** Not yet measured.") == 7
+
+
+def test_limit_is_the_slower_of_bytes_and_operations() -> None:
+    machine = {"copy_bytes_per_s": 10.0, "matmul_flop_per_s": 100.0}
+    assert limit_of({"bytes": 20, "flop": 100}, machine) == 2
+    assert limit_of({"bytes": 20, "flop": 500}, machine) == 5
+    assert limit_of({"bytes": 0, "flop": 0}, machine) is None
+
+
+def test_quick_figures_never_replace_real_ones(capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        knn.main(["--quick"])
+    assert "--out" in capsys.readouterr().err
+
+
+def test_peak_memory_of_a_call() -> None:
+    peak = harness.peak_extra(lambda: torch.ones(25_000_000).sum(), "cpu")
+    assert 95e6 < peak < 130e6  # 100 MB of float32; the kernel counts pages in batches
+
+
+def test_plain_paper_net_is_the_same_net() -> None:
+    data = surfaces.graph(300, GraphSpec(k=0, spacings=()))
+    torch.manual_seed(0)
+    data.x = data.x.double()
+    net = PaperBackbone(k=8).double()
+    expected = net(data)
+    torch.testing.assert_close(backbone.PlainPaper(net)(data), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_subdivided_surface_is_the_same_surface() -> None:
+    coarse = surfaces.arch(500)
+    fine = surfaces.subdivide(coarse)
+    assert len(fine.faces) == 4 * len(coarse.faces)
+    np.testing.assert_allclose(fine.areas.reshape(-1, 4).sum(axis=1), coarse.areas)
+    np.testing.assert_allclose(fine.normals.reshape(-1, 4, 3), coarse.normals[:, None].repeat(4, axis=1), atol=1e-9)
+    edges = len(np.unique(np.sort(coarse.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0))
+    assert len(fine.vertices) == len(coarse.vertices) + edges
+
+
+def test_threads_and_another_checkout(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks.pages.speed import speed_page
+    from benchmarks.speed import beside, threads
+    from toothgraph.synthetic import write_synthetic
+
+    threads.main(["--quick", "--out", str(results / "threads.json")])
+    rows = json.loads((results / "threads.json").read_text())["rows"]
+    assert [row["found"][0]["threads"] for row in rows][1] == 1
+    (scan, *_) = write_synthetic(tmp_path, 1, 3000, 0)
+    root = Path(__file__).resolve().parents[2]
+    beside.main(["--quick", "--out", str(results / "beside.json"), str(root), str(scan)])
+    rows = json.loads((results / "beside.json").read_text())["rows"]
+    assert all(row["same labels"] and row["ratio"]["min"] > 0 for row in rows)
+    page = speed_page(results)
+    assert "| one thread | 1 |" in page and f"| {scan.name} |" in page

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toothgraph.errors import LabelError
+from toothgraph.fdi import FDI_OF_CLASS, LOWER, UNKNOWN_JAW, UPPER
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.label_systems import guess_system, to_fdi
+from toothgraph.io.labels import read_scan
+from toothgraph.io.palette import load_palette
+from toothgraph.mesh.mesh import Mesh
+
+
+@pytest.mark.parametrize(
+    ("numbers", "name", "expected"),
+    [
+        ([0, -1, 11, 28, 17], "Label", "fdi"),
+        ([0], "Label", "fdi"),
+        ([], "Label", "fdi"),
+        (range(15), "Label", "arch14"),
+        ([0, 2, 3, 14, 15], "Label", "universal"),
+        (range(17, 33), "Label", "universal"),
+        (range(40), "Label", "none"),  # no system counts that far: clusters, not teeth
+        ([0, 51, 55, 99], "Label", "fdi"),
+        ([11, 12, 13, 21, 22, 19], "Label", "fdi"),  # a slip, not another system
+        ([0, 17, 18, 19], "my_fdi", "fdi"),
+        ([17, 18], "UniversalID", "universal"),
+    ],
+)
+def test_guess(numbers, name: str, expected: str) -> None:
+    assert guess_system(np.array(numbers, dtype=int), name) == expected
+
+
+def test_universal_goes_round_both_jaws() -> None:
+    fdi = to_fdi(np.arange(34), "universal", UNKNOWN_JAW)
+    assert fdi[[0, 1, 8, 9, 16, 17, 24, 25, 32, 33]].tolist() == [0, 18, 11, 21, 28, 38, 31, 41, 48, -1]
+    assert sorted(fdi[1:33]) == sorted(FDI_OF_CLASS[1:])
+
+
+def test_fourteen_along_a_jaw() -> None:
+    numbers = np.array([0, 1, 7, 8, 14, 15, -1])
+    assert to_fdi(numbers, "arch14", UPPER).tolist() == [0, 17, 11, 21, 27, -1, -1]
+    assert to_fdi(numbers, "arch14", LOWER).tolist() == [0, 37, 31, 41, 47, -1, -1]
+    with pytest.raises(LabelError, match="fdi, universal or arch14"):
+        to_fdi(numbers, "none", UPPER)
+    with pytest.raises(LabelError, match="which jaw it is"):
+        to_fdi(numbers, "arch14", UNKNOWN_JAW)
+
+
+def test_a_label_file_is_fdi_unless_told_otherwise(arch: Mesh, tmp_path: Path, caplog) -> None:
+    scan = tmp_path / "x_upper.stl"
+    write_stl(scan, arch.vertices, arch.faces)
+    universal = np.where(np.arange(len(arch.faces)) % 2, 8, 9)
+    scan.with_suffix(".txt").write_text(" ".join(map(str, universal)))
+    with pytest.raises(LabelError, match="that are not fdi numbers; do these scans use another label system"):
+        read_scan(scan)
+    assert set(read_scan(scan, label_system="universal").labels) == {11, 21}
+    assert set(read_scan(scan, label_system="arch14").labels) == {21, 22}
+    with pytest.raises(LabelError, match="expected a label system of auto, fdi"):
+        read_scan(scan, label_system="palmer")
+
+
+def test_commands_take_the_numbering(command, segmenter: Path, arch: Mesh, tmp_path: Path) -> None:
+    scan, scores = tmp_path / "x_upper.stl", tmp_path / "scores.json"
+    write_stl(scan, arch.vertices, arch.faces)
+    place = {0: 0} | {int(fdi): number for number, fdi in enumerate([*range(18, 10, -1), *range(21, 29)], 1)}
+    scan.with_suffix(".txt").write_text(" ".join(str(place[fdi]) for fdi in arch.labels.tolist()))
+    done = command("evaluate", scan, "--model", segmenter, "--out", scores, "--label-system", "universal")
+    assert done.code == 0 and "unknown" not in done.err, done.err
+
+
+@pytest.mark.parametrize("label_system", ["auto", "universal", "arch14"])
+def test_a_palette_gives_fdi_whatever_the_numbering(label_system: str, arch: Mesh, tmp_path: Path) -> None:
+    scan, palette = tmp_path / "x_upper.ply", tmp_path / "p.json"
+    rows = [f"{x} {y} {z}" for x, y, z in arch.vertices]
+    where = "0 255 0" if label_system == "auto" else "255 0 0"
+    rows += [f"3 {a} {b} {c} {where} {1 + i % 99}" for i, (a, b, c) in enumerate(arch.faces)]
+    scan.write_text(
+        f"ply\nformat ascii 1.0\nelement vertex {len(arch.vertices)}\nproperty float x\nproperty float y\n"
+        f"property float z\nelement face {len(arch.faces)}\nproperty list uchar int vertex_indices\n"
+        "property uchar red\nproperty uchar green\nproperty uchar blue\nproperty int "
+        + ("label\n" if label_system == "auto" else "id\n")
+        + "end_header\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+    palette.write_text('{"p": {"background": [9, 9, 9], "upper": {"11": [255, 0, 0], "16": [0, 255, 0]}, "lower": {}}}')
+    labels = read_scan(scan, palette=load_palette(f"{palette}:p"), label_system=label_system).labels
+    assert set(labels) == ({16} if label_system == "auto" else {11})

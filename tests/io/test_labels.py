@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toothgraph.errors import DataError, LabelError
+from toothgraph.fdi import jaw_of_labels
+from toothgraph.io.find import find_scans
+from toothgraph.io.formats.ply import write_ply
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.labels import read_labels, read_scan
+from toothgraph.io.palette import Palette, load_palette
+from toothgraph.io.read import read_mesh
+from toothgraph.io.write import write_teeth3ds_json, write_txt
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.scan_names import jaw_from_name
+from toothgraph.synthetic import synthetic_arch
+
+OBJ = "v 0 0 0\nv 40 0 0\nv 40 40 0\nv 0 40 5\nv 80 0 0\nf 1 2 3 4\nf 1 2 2\nf 2 5 3\n"
+PALETTE = Palette(
+    "test",
+    np.array([0, 11, 12, 31]),
+    np.array([[255, 255, 255], [250, 0, 0], [0, 250, 0], [0, 10, 250]]),
+)
+
+
+@pytest.fixture
+def quad(tmp_path: Path) -> Path:
+    """A quad, a flat face and a triangle: three stored faces, three clean ones, five vertices."""
+    path = tmp_path / "scan_upper.obj"
+    path.write_text(OBJ)
+    return path
+
+
+def write_coloured(path: Path, vertex_rgb: np.ndarray | None, face_rgb: np.ndarray | None) -> Path:
+    """The mesh of ``quad`` without its flat face, as an ASCII PLY with colours."""
+    channels = "property uchar red\nproperty uchar green\nproperty uchar blue\n"
+    header = "ply\nformat ascii 1.0\nelement vertex 5\nproperty float x\nproperty float y\nproperty float z\n"
+    header += channels * (vertex_rgb is not None) + "element face 2\nproperty list uchar int vertex_indices\n"
+    header += channels * (face_rgb is not None) + "end_header\n"
+    points = ["0 0 0", "40 0 0", "40 40 0", "0 40 5", "80 0 0"]
+    rows = [(points, vertex_rgb), (["4 0 1 2 3", "3 1 4 2"], face_rgb)]
+    for lines, colours in rows:
+        for k, line in enumerate(lines):
+            header += line + (" " + " ".join(map(str, colours[k])) if colours is not None else "") + "\n"
+    path.write_text(header)
+    return path
+
+
+def test_txt_per_face_counts_the_files_faces(quad: Path) -> None:
+    assert read_scan(quad).labels is None
+    quad.with_suffix(".txt").write_text("11\n12\n0\n")
+    np.testing.assert_array_equal(read_scan(quad).labels, [11, 11, 0])
+    np.testing.assert_array_equal(read_labels(quad, read_mesh(quad)), [11, 11, 0])
+
+
+def test_txt_per_vertex(quad: Path) -> None:
+    quad.with_suffix(".txt").write_text("0\n12\n12\n12\n13\n")
+    np.testing.assert_array_equal(read_scan(quad).labels, [12, 12, 12])
+
+
+def test_labels_per_vertex_are_kept_as_the_file_has_them(quad: Path) -> None:
+    quad.with_suffix(".txt").write_text("0\n12\n55\n-1\n13\n")
+    original = read_scan(quad).original
+    assert original is not None
+    np.testing.assert_array_equal(original.vertex_labels, [0, 12, -1, -1, 13])
+    quad.with_suffix(".txt").write_text("11\n12\n0\n")  # per face
+    original = read_scan(quad).original
+    assert original is not None and original.vertex_labels is None
+
+
+def test_vertex_labels_of_another_numbering_become_fdi(quad: Path) -> None:
+    quad.with_suffix(".txt").write_text("0\n1\n16\n33\n8\n")
+    original = read_scan(quad, label_system="universal").original
+    assert original is not None
+    np.testing.assert_array_equal(original.vertex_labels, [0, 18, 28, -1, 11])
+
+
+@pytest.mark.parametrize(
+    ("corners", "expected"),
+    [((0, 11, 11), 11), ((0, 0, 11), 0), ((0, 12, 11), 11), ((0, -1, 12), 12), ((-1, -1, -1), -1)],
+)
+def test_face_label_from_its_corners(corners: tuple[int, ...], expected: int, quad: Path) -> None:
+    labels = [0, corners[0], corners[1], 0, corners[2]]
+    quad.with_suffix(".json").write_text(json.dumps({"labels": labels}))
+    found = read_scan(quad).labels
+    assert found is not None and found[2] == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("txt", "11\n12\n", ["expected 3 labels", "found 2", "5 vertices"]),
+        ("txt", "11\ntooth\n0\n", ["one FDI number per face", "tooth"]),
+        ("txt", "11\n11.5\n0\n", ["whole FDI numbers", "11.5"]),
+        ("json", '{"labels": [11, 12, 0]}', ["expected 5 labels", "found 3"]),
+        ("json", '{"labels": [11, null, 0, "a", 2]}', ["list of FDI numbers"]),
+        ("json", '{"labels": [11,', ["expected a JSON label file"]),
+        ("json", '{"labels": [[1, 2], [3, 4]]}', ["expected 5 labels"]),
+    ],
+)
+def test_labels_that_do_not_fit(name: str, content: str, words: list[str], quad: Path) -> None:
+    beside = quad.with_suffix(f".{name}")
+    beside.write_text(content)
+    with pytest.raises(LabelError) as caught:
+        read_scan(quad)
+    for word in [str(beside), *words]:
+        assert word in str(caught.value)
+
+
+def test_txt_comes_before_json_and_other_json_is_no_label_file(quad: Path) -> None:
+    quad.with_suffix(".json").write_text('{"software": "scanner"}')
+    assert read_scan(quad).labels is None
+    quad.with_suffix(".json").write_text(json.dumps({"labels": [21] * 5}))
+    np.testing.assert_array_equal(read_scan(quad).labels, [21] * 3)
+    quad.with_suffix(".txt").write_text("11 11 11")
+    np.testing.assert_array_equal(read_scan(quad).labels, [11] * 3)
+
+
+def test_primary_teeth_and_strange_codes_are_unknown(quad: Path, caplog: pytest.LogCaptureFixture) -> None:
+    quad.with_suffix(".txt").write_text("55\n0\n99\n")
+    with caplog.at_level(logging.WARNING, "toothgraph"):
+        labels = read_scan(quad).labels
+    np.testing.assert_array_equal(labels, [-1, -1, -1])
+    assert len(caplog.records) == 1
+    assert all(word in caplog.text for word in ("scan_upper", "3 of 3", "55, 99"))
+
+
+def test_arrays_in_the_file(patch: Mesh, tmp_path: Path) -> None:
+    path = tmp_path / "a.ply"
+    write_ply(path, patch.vertices, patch.faces, np.full(len(patch.vertices), 48), patch.labels)
+    np.testing.assert_array_equal(read_scan(path).labels, patch.labels)  # faces before vertices
+    text = path.read_bytes()
+    path.write_bytes(text[::-1].replace(b"idf", b"xxx", 1)[::-1])  # hide the last `fdi`, that of the faces
+    labels = read_scan(path).labels
+    np.testing.assert_array_equal(labels, np.full(3200, 48))
+    assert read_scan(path).jaw == 1 and read_scan(path, jaw=0).jaw == 0
+
+
+def test_stl_with_labels_beside_it(patch: Mesh, tmp_path: Path) -> None:
+    path = tmp_path / "a.stl"
+    write_stl(path, patch.vertices, patch.faces)
+    write_txt(path.with_suffix(".txt"), patch.labels)
+    np.testing.assert_array_equal(read_scan(path).labels, patch.labels)
+    path.with_suffix(".txt").unlink()
+    write_teeth3ds_json(path.with_suffix(".json"), np.full(len(patch.vertices), 36), jaw=1)
+    np.testing.assert_array_equal(read_scan(path).labels, np.full(3200, 36))
+
+
+def test_colours_snap_within_tolerance(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    colours = np.array([[240, 6, 9], [90, 90, 90], [250, 0, 0], [250, 0, 0], [240, 6, 9]])
+    path = write_coloured(tmp_path / "a.ply", colours, None)
+    assert read_scan(path).labels is None
+    with caplog.at_level(logging.WARNING, "toothgraph"):
+        mesh = read_scan(path, palette=PALETTE)
+    assert mesh.original is not None
+    np.testing.assert_array_equal(mesh.original.vertex_labels, [11, -1, 11, 11, 11])
+    assert "1 of 5 vertex colours are not in palette test" in caplog.text
+    assert mesh.jaw == 0
+
+
+def test_the_palette_of_other_scans_gives_no_labels(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_coloured(tmp_path / "a.ply", None, np.array([[90, 90, 90], [90, 90, 90]]))
+    assert read_scan(path, palette=PALETTE).labels is None
+    assert "2 of 2 face colours are not in palette test, and 0 are its teeth" in caplog.text
+    assert "is it the palette of these scans?" in caplog.text
+    caplog.clear()
+    gum = write_coloured(tmp_path / "b.ply", None, np.array([[255, 255, 255], [255, 255, 255]]))
+    labels = read_scan(gum, palette=PALETTE).labels
+    assert labels is not None and not labels.any() and not caplog.records
+
+
+def test_colours_of_both_jaws_are_those_of_the_palette(tmp_path: Path) -> None:
+    path = write_coloured(tmp_path / "a_lower.ply", None, np.array([[250, 0, 0], [0, 250, 0]]))
+    assert read_scan(path, palette=PALETTE).labels is not None
+
+
+def test_the_numbering_of_other_scans_is_refused(quad: Path) -> None:
+    quad.with_suffix(".txt").write_text("36\n36\n0\n")
+    with pytest.raises(LabelError, match="2 of 3 faces have labels that are not universal numbers"):
+        read_scan(quad, label_system="universal")
+    quad.with_suffix(".txt").write_text("3\n3\n75\n")
+    with pytest.raises(LabelError, match="2 of 3 faces have labels that are not fdi numbers"):
+        read_scan(quad)
+    quad.with_suffix(".txt").write_text("75\n75\n74\n")  # milk teeth: unknown, but no mistake
+    np.testing.assert_array_equal(read_scan(quad).labels, [-1, -1, -1])
+
+
+def test_which_colours_count(tmp_path: Path) -> None:
+    exact = np.array([[250, 0, 0]] * 5)
+    near = np.array([[0, 245, 0]] * 2)
+    path = write_coloured(tmp_path / "a.ply", exact, near)
+    np.testing.assert_array_equal(read_scan(path, palette=PALETTE).labels, [11] * 3)
+    on_faces = Palette("test", PALETTE.fdi, PALETTE.rgb, where="face")
+    np.testing.assert_array_equal(read_scan(path, palette=on_faces).labels, [12] * 3)
+    path.with_suffix(".txt").write_text("0\n0\n")
+    np.testing.assert_array_equal(read_scan(path, palette=PALETTE).labels, [0] * 3)
+
+
+def test_colours_are_believed_over_the_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_coloured(tmp_path / "a_upper.ply", None, np.array([[0, 10, 250], [0, 10, 250]]))
+    with caplog.at_level(logging.WARNING, "toothgraph"):
+        mesh = read_scan(path, palette=PALETTE)
+    np.testing.assert_array_equal(mesh.labels, [31] * 3)
+    assert mesh.jaw == 0 and "lower" in caplog.text
+
+
+def test_obj_with_vertex_colours(tmp_path: Path) -> None:
+    path = tmp_path / "a.obj"
+    path.write_text("v 0 0 0 1 1 1\nv 40 0 0 0 0.98 0\nv 40 40 0 0 0.98 0\nf 1 2 3\n")
+    np.testing.assert_array_equal(read_scan(path, palette=PALETTE).labels, [12])
+
+
+def test_find_scans(tmp_path: Path) -> None:
+    for name in ("b/2.ply", "b/1.STL", "a.obj", "b/.hidden.ply", ".cache/3.ply", "b/notes.txt", "b/c/4.off"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [str(path.relative_to(tmp_path)) for path in find_scans([tmp_path])]
+    assert names == ["a.obj", "b/1.STL", "b/2.ply", "b/c/4.off"]
+    assert find_scans([tmp_path / "b" / "2.ply", tmp_path / "b"])[0].name == "2.ply"
+    assert len(find_scans([tmp_path / "b" / "2.ply", tmp_path / "b"])) == 3
+    with pytest.raises(DataError, match="no such file or folder"):
+        find_scans([tmp_path / "missing"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="found no scans"):
+        find_scans([tmp_path / "empty"])
+
+
+def check_real(folder: Path, palette: Palette, path: Path) -> int:
+    """Labels, jaw and count of teeth of one real arch; returns its unknown faces."""
+    mesh = read_scan(path, palette=palette)
+    assert mesh.labels is not None
+    assert mesh.jaw == jaw_from_name(path) == jaw_of_labels(mesh.labels) != -1
+    assert 11 <= len(np.unique(mesh.labels[mesh.labels > 0])) <= 16
+    return int((mesh.labels < 0).sum())
+
+
+@pytest.mark.parametrize("name", ["3d-iosseg/007_L.ply", "3d-iosseg/045_U.ply", "teeth3ds/CLNVA9MZ_lower.ply"])
+def test_a_real_scan(name: str, data_dir: Path) -> None:
+    palette = load_palette(f"{data_dir / 'palettes.json'}:{name.split('/')[0]}")
+    assert check_real(data_dir, palette, data_dir / name) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "count"), [("3d-iosseg", 120), ("teeth3ds", 8)])
+def test_every_real_scan(name: str, count: int, data_dir: Path) -> None:
+    palette = load_palette(f"{data_dir / 'palettes.json'}:{name}")
+    paths = find_scans([data_dir / name])
+    assert len(paths) == count
+    assert sum(check_real(data_dir, palette, path) for path in paths) < 10
+
+
+def test_labels_that_count_past_a_closed_gap_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mesh = synthetic_arch(3, jaw=1, faces=4000, without=[34, 44, 38, 48])
+    count = {35: 34, 36: 35, 37: 36}
+    for name, labels in (
+        ("right", mesh.labels),
+        ("wrong", np.array([count.get(fdi, fdi) for fdi in mesh.labels.tolist()])),
+    ):
+        file = tmp_path / f"{name}_lower.stl"
+        write_stl(file, mesh.vertices, mesh.faces)
+        (tmp_path / f"{name}_lower.txt").write_text("\n".join(map(str, labels)))
+        read_scan(file)
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told.startswith("wrong_lower: labelled as a second premolar, but with the size of a molar: 35; ")

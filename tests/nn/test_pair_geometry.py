@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from toothgraph.errors import ShapeError
+from toothgraph.nn import PairGeometryConv, pair_features
+
+
+def cloud(n: int = 40, k: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(0)
+    normal = torch.nn.functional.normalize(torch.randn(n, 3, dtype=torch.float64), dim=1)
+    return 5 * torch.randn(n, 3, dtype=torch.float64), normal, torch.randint(n, (k, n))
+
+
+def rotation() -> torch.Tensor:
+    return torch.from_numpy(Rotation.from_rotvec([0.4, -1.5, 2]).as_matrix())
+
+
+def test_a_pair_by_hand() -> None:
+    pos = torch.tensor([[1.0, 1, 1], [4, 1, 5]])  # d = (3, 0, 4), |d| = 5
+    normal = torch.tensor([[0.0, 0, 1], [0, 1, 0]])
+    out = pair_features(pos, normal, torch.tensor([[1, 0]]), scale=10.0)
+    # n0 × n1 = (-1, 0, 0); u = (0.6, 0, 0.8)
+    torch.testing.assert_close(out[0, 0], torch.tensor([0.5, 0.4, 0.8, 0.0, 0.0, -0.6]))
+    # seen from node 1: d = (-3, 0, -4), n1 × n0 = (1, 0, 0)
+    torch.testing.assert_close(out[0, 1], torch.tensor([0.5, 0.0, 0.0, -0.8, 0.0, -0.6]))
+
+
+def test_a_node_with_itself_is_finite_and_fixed() -> None:
+    pos, normal, _ = cloud(4)
+    pos.requires_grad_()
+    out = pair_features(pos, normal, torch.arange(4)[None], 2.0)
+    expected = torch.tensor([0, 0, 0, 0, 1, 0], dtype=torch.float64).expand(1, 4, 6)
+    torch.testing.assert_close(out, expected)
+    out.sum().backward()
+    assert pos.grad is not None and pos.grad.isfinite().all()
+
+
+def test_pose_changes_nothing() -> None:
+    pos, normal, table = cloud()
+    turn = rotation()
+    moved = pair_features(pos @ turn.T + torch.tensor([30.0, -2, 7]), normal @ turn.T, table, 3.0)
+    torch.testing.assert_close(moved, pair_features(pos, normal, table, 3.0), atol=1e-11, rtol=0)
+
+
+def test_a_mirror_image_flips_only_the_handedness() -> None:
+    pos, normal, table = cloud()
+    flip = torch.tensor([1.0, 1, -1], dtype=torch.float64)
+    sign = torch.tensor([1.0, 1, 1, 1, 1, -1], dtype=torch.float64)
+    plain = pair_features(pos, normal, table, 3.0)
+    torch.testing.assert_close(pair_features(pos * flip, normal * flip, table, 3.0), plain * sign)
+    assert plain[..., 5].abs().max() > 0.1
+
+
+def test_distance_and_height_are_in_units_of_the_scale() -> None:
+    pos, normal, table = cloud()
+    ratio = pair_features(pos, normal, table, 1.0)[..., :2] / pair_features(pos, normal, table, 4.0)[..., :2]
+    assert ratio[~ratio.isnan()].allclose(torch.tensor(4.0, dtype=torch.float64))
+
+
+def test_conv_is_the_maximum_over_each_level_of_the_table() -> None:
+    pos, normal, table = cloud(k=6)
+    conv = PairGeometryConv(3, (2.0, 8.0), channels=4).double()
+    out = conv(pos, normal, table)
+    assert out.shape == (40, 8)
+    for node in (0, 17):
+        for level, scale in enumerate((2.0, 8.0)):
+            rows = table[3 * level : 3 * level + 3, node]
+            edges = [conv.mlps[level](pair_features(pos, normal, row.expand(1, 40), scale)[0, node]) for row in rows]
+            torch.testing.assert_close(out[node, 4 * level : 4 * level + 4], torch.stack(edges).amax(dim=0))
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 1e-4), (torch.float64, 1e-11)])
+@pytest.mark.parametrize("block", [1, 100, 1 << 18])
+def test_blocks_give_the_values_and_gradients_of_all_edges(
+    block: int, dtype: torch.dtype, bound: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toothgraph.nn.kernels.pair_geometry._CPU_BLOCK", block)
+    pos, normal, table = cloud(k=6)
+    table[3:5, :20] = torch.arange(20)  # missing neighbours: equal edges, which share the gradient
+    conv = PairGeometryConv(3, (2.0, 8.0), channels=4).to(dtype)
+    weight = torch.randn(40, 8, dtype=dtype)
+    results = []
+    for moving in (False, True):  # where positions learn, all edges are built
+        conv.zero_grad()
+        place = pos.to(dtype).requires_grad_(moving)
+        out = conv(place, normal.to(dtype), table.int())
+        (out * weight).sum().backward()
+        results.append([out.detach(), *(p.grad.clone() for p in conv.parameters())])
+        assert (place.grad is not None) == moving
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=bound, atol=bound)
+
+
+def test_conv_stays_precise_under_autocast() -> None:
+    pos, normal, table = (tensor.float() if tensor.is_floating_point() else tensor for tensor in cloud(k=6))
+    conv = PairGeometryConv(3, (2.0, 8.0), channels=4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = conv(pos, normal, table)
+        half.sum().backward()  # within it too
+    assert torch.equal(half, conv(pos, normal, table))
+
+
+def test_right_angle_of_normals() -> None:
+    pos = torch.tensor([[0.0, 0, 0], [1, 0, 0]])
+    angle = 0.3
+    normal = torch.tensor([[0.0, 0, 1], [math.sin(angle), 0, math.cos(angle)]])
+    out = pair_features(pos, normal, torch.tensor([[1, 0]]), 1.0)[0, 0]
+    torch.testing.assert_close(out, torch.tensor([1, 0, 0, math.sin(angle), math.cos(angle), 0]))
+
+
+def test_a_table_of_another_shape_is_refused() -> None:
+    pos, normal = torch.randn(9, 3), torch.nn.functional.normalize(torch.randn(9, 3), dim=1)
+    conv = PairGeometryConv(k=2, scales=(1.0, 3.0), channels=4)
+    for rows, nodes in ((2, 9), (6, 9), (4, 5)):
+        with pytest.raises(ShapeError, match=r"expected neighbor_index \[4, 9\], 2 neighbours for each of 2 scales"):
+            conv(pos, normal, torch.zeros(rows, nodes, dtype=torch.long))

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from toothgraph.anatomy.frame import ALONG, turned
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.postprocess.assign_numbers import along_arch, assign, number_teeth
+from toothgraph.rules import DEFAULT
+from toothgraph.synthetic import synthetic_arch
+
+NONE = np.zeros(15, dtype=bool)
+
+
+def places(mesh: Mesh) -> np.ndarray:
+    """1 … 16 and 0 of an upper jaw's labels."""
+    quadrant, tooth = np.divmod(mesh.labels, 10)
+    return np.where(mesh.labels > 0, tooth + np.where(quadrant == 2, 8, 0), 0)
+
+
+def sure_of(place: np.ndarray, sure: float = 0.9) -> np.ndarray:
+    """Probabilities of a net that is this sure of some labels."""
+    prob = np.full((len(place), 17), (1 - sure) / 16)
+    prob[np.arange(len(place)), place] = sure
+    return prob
+
+
+def written_out(likely: np.ndarray) -> float:
+    """The best sum of all growing assignments, none joined, some left out."""
+    best = -np.inf
+    teeth = range(len(likely))
+    for kept in range(len(likely) + 1):
+        for which in combinations(teeth, kept):
+            for chosen in combinations(ALONG, kept):
+                none = [row[0] - (DEFAULT.numbers.no_tooth if row[0] < row.max() else 0) for row in likely]
+                left_out = sum(none[t] for t in teeth if t not in which)
+                best = max(best, left_out + sum(likely[t, p] for t, p in zip(which, chosen, strict=True)))
+    return best
+
+
+def test_assign_against_all_assignments() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        likely = np.log(rng.dirichlet(np.full(17, 0.3), size=4).clip(1e-3))
+        total, place = assign(likely, NONE[:3], np.ones(4))
+        assert total == pytest.approx(written_out(likely))
+        given = place[place > 0]
+        assert (np.diff(np.argsort(np.argsort(ALONG))[given - 1]) != 0).all()
+        order = [ALONG.tolist().index(number) for number in given]
+        assert order == sorted(set(order))
+
+
+def test_pieces_that_touch_may_be_one_tooth() -> None:
+    likely = np.log(sure_of(np.array([3, 3, 2])).clip(1e-3))
+    apart, _ = assign(likely, NONE[:2], np.ones(3))
+    joined, place = assign(likely, np.array([True, False]), np.ones(3))
+    assert place.tolist() == [3, 3, 2]
+    assert joined == pytest.approx(3 * np.log(0.9) - DEFAULT.numbers.same_tooth) and joined > apart
+
+
+def test_what_counts_for_less_gives_way() -> None:
+    likely = np.log(sure_of(np.array([7, 7])).clip(1e-3))
+    _, place = assign(likely, NONE[:1], np.ones(2))
+    assert place.tolist() == [8, 7]
+    for small in (0, 1):
+        counts = np.where(np.arange(2) == small, 0.2, 1.0)
+        assert assign(likely, NONE[:1], counts)[1][1 - small] == 7
+
+
+def test_right_numbers_stay(arch: Mesh) -> None:
+    place = places(arch)
+    np.testing.assert_array_equal(number_teeth(arch, place, sure_of(place), jaw=0), place)
+    turn = turned(arch, Rotation.random(random_state=0).as_matrix())
+    np.testing.assert_array_equal(number_teeth(turn, place, sure_of(place), jaw=0), place)
+
+
+@pytest.mark.parametrize("missing", [(), (5,), (12, 6), (1, 2)])
+def test_a_number_given_twice_is_put_right(missing: tuple[int, ...]) -> None:
+    mesh = synthetic_arch(3, jaw=0, faces=6000)
+    truth = places(mesh)
+    truth[np.isin(truth, missing)] = 0  # gaps stay gaps
+    wrong = truth.copy()
+    wrong[truth == 11] = 9
+    prob = sure_of(truth, 0.6)
+    prob[truth == 11] = sure_of(np.full((truth == 11).sum(), 9), 0.5)
+    prob[truth == 11, 11] = 0.4
+    found = number_teeth(mesh, wrong, prob, jaw=0)
+    assert (found == truth).mean() > 0.99
+    assert not set(found) & set(missing)
+
+
+def test_wisdom_teeth_keep_their_numbers() -> None:
+    mesh = synthetic_arch(5, jaw=0, faces=6000)
+    truth = places(mesh)
+    assert 8 in truth
+    # Unsure whether it is the second molar, as which its neighbour is known.
+    prob = sure_of(truth, 0.9)
+    last = truth == 8
+    prob[last] = sure_of(np.full(last.sum(), 7), 0.6)
+    prob[last, 8] = 0.35
+    assert (number_teeth(mesh, np.where(last, 7, truth), prob, jaw=0) == truth).mean() > 0.999
+
+
+def test_crowded_teeth_may_stand_behind_each_other() -> None:
+    """A lateral incisor pushed in behind the canine, so that seen from the bite it comes after it."""
+    arch = synthetic_arch(3, jaw=0, faces=6000)
+    truth = places(arch)
+    parts = [arch.part(truth == place) for place in np.unique(truth)]
+    lateral, canine = (arch.centroids[truth == place].mean(axis=0) for place in (2, 3))
+    into = canine - lateral + np.array([-6.0, 0.0, 0.0])
+    vertices, faces, place = [], [], []
+    for number, part in zip(np.unique(truth), parts, strict=True):
+        faces.append(part.faces + sum(map(len, vertices)))
+        vertices.append(part.vertices + (into if number == 2 else 0.0))
+        place.append(np.full(len(part.faces), number))
+    crowded, truth = Mesh(np.concatenate(vertices), np.concatenate(faces)), np.concatenate(place)
+    middles = np.stack([crowded.centroids[truth == number].mean(axis=0) for number in (2, 3)])
+    angle = along_arch(crowded, truth, middles, np.array([2, 3]))
+    assert angle[0] < angle[1]  # 13 comes before 12 along the arch: here it is the other way round
+    np.testing.assert_array_equal(number_teeth(crowded, truth, sure_of(truth), jaw=0), truth)
+
+
+def test_specks_go_to_what_surrounds_them(arch: Mesh) -> None:
+    truth = places(arch)
+    wrong = truth.copy()
+    inside = int(np.argmax(np.where(truth == 3, arch.centroids[:, 1], -np.inf)))
+    gum = int(np.argmin(arch.centroids[:, 1]))
+    wrong[inside], wrong[gum] = 14, 7
+    np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth), jaw=0), truth)
+
+
+def test_a_speck_within_a_speck_goes_to_what_surrounds_both() -> None:
+    arch = synthetic_arch(3, jaw=0, faces=6000)
+    truth = places(arch)
+    own = np.flatnonzero(truth == 3)
+    distance = np.linalg.norm(arch.centroids[own] - arch.centroids[own[arch.centroids[own, 1].argmax()]], axis=1)
+    near = own[np.argsort(distance)[:12]]
+    wrong = truth.copy()
+    wrong[near], wrong[near[0]] = 0, 14
+    assert arch.areas[near].sum() < DEFAULT.numbers.speck
+    np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth), jaw=0), truth)
+
+
+def test_scraps_that_float_beside_the_teeth_take_no_number() -> None:
+    """Three faces behind the last tooth, taken for it: a whole side once moved up by one for their sake."""
+    arch = synthetic_arch(3, jaw=0, faces=6000)
+    behind = arch.centroids[arch.labels == 27].mean(axis=0) + np.array([4.0, 1.0, -6.0])
+    scrap = np.array([[0, 0, 0], [0.5, 0, 0], [0, 0, 0.5], [0.5, 0.2, 0.5], [0, 0.2, 1.0]]) + behind
+    faces = np.array([[0, 1, 2], [1, 3, 2], [2, 3, 4]]) + len(arch.vertices)
+    mesh = Mesh(np.concatenate([arch.vertices, scrap]), np.concatenate([arch.faces, faces]))
+    truth = np.concatenate([places(arch), [0, 0, 0]])
+    taken = np.concatenate([places(arch), [15, 15, 15]])
+    prob = sure_of(taken)
+    prob[-3:, 16] += 0.1
+    np.testing.assert_array_equal(number_teeth(mesh, taken, prob, jaw=0), truth)
+
+
+@pytest.mark.parametrize("tooth", [6, 7, 13, 9])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_band_through_a_crown_makes_no_second_tooth(tooth: int, there: bool) -> None:
+    """Labelled gingiva, or not scanned at all: the halves share no edge, and once the teeth behind moved up by one."""
+    mesh = synthetic_arch(0, jaw=0, faces=16_000)
+    place = places(mesh)
+    own = place == tooth
+    middle = mesh.centroids[own].mean(axis=0)
+    along = mesh.centroids[place == tooth - 1].mean(axis=0) - middle if tooth > 9 else np.array([1.0, 0.0, 0.0])
+    band = own & (np.abs((mesh.centroids - middle) @ (along / np.linalg.norm(along))) < 0.5)
+    shown, taken = (mesh, np.where(band, 0, place)) if there else (mesh.part(~band), place[~band])
+    found = number_teeth(shown, taken, sure_of(taken, 0.98), jaw=0)
+    assert (found == taken).mean() > 0.999
+
+
+def test_a_patch_of_gum_moves_no_tooth() -> None:
+    arch = synthetic_arch(3, jaw=0, faces=16_000)
+    truth = places(arch)
+    assert set(truth) == set(range(16)) - {8}
+    gum = np.flatnonzero(truth == 0)
+    molar = arch.centroids[truth == 7].mean(axis=0)
+    beside = gum[np.argmin(np.linalg.norm(arch.centroids[gum] - molar - np.array([5.0, -12.0, 0.0]), axis=1))]
+    near = gum[np.argsort(np.linalg.norm(arch.centroids[gum] - arch.centroids[beside], axis=1))]
+    patch = near[np.cumsum(arch.areas[near]) < 8.0]
+    taken = truth.copy()
+    taken[patch] = 7
+    found = number_teeth(arch, taken, sure_of(taken, 0.98), jaw=0)
+    whole = np.setdiff1d(np.arange(len(truth)), patch)
+    np.testing.assert_array_equal(found[whole], truth[whole])
+
+
+def test_what_fits_nowhere_is_gingiva(arch: Mesh) -> None:
+    """A patch of gum behind a full side taken for a molar: not all molars change their numbers for it."""
+    mesh = synthetic_arch(4, jaw=0, faces=6000)
+    truth = places(mesh)
+    side = np.isin(truth, range(1, 9))
+    last = int(truth[side].max())
+    behind = mesh.centroids[truth == last].mean(axis=0) + np.array([-12, 0, 0])
+    distance = np.where(truth == 0, np.linalg.norm(mesh.centroids - behind, axis=1), np.inf)
+    patch = distance < np.sort(distance)[40]
+    assert mesh.areas[patch].sum() > 30
+    wrong = np.where(patch, last, truth)
+    prob = sure_of(truth, 0.95)
+    prob[patch] = 0.01
+    prob[patch, last], prob[patch, 0] = 0.5, 0.36
+    found = number_teeth(mesh, wrong, prob, jaw=0)
+    assert (found[truth > 0] == truth[truth > 0]).all()
+
+
+def test_few_teeth_and_none(arch: Mesh) -> None:
+    truth = places(arch)
+    nothing = np.zeros_like(truth)
+    np.testing.assert_array_equal(number_teeth(arch, nothing, sure_of(nothing), jaw=0), nothing)
+    few = np.where(np.isin(truth, [2, 3]), truth, 0)
+    np.testing.assert_array_equal(number_teeth(arch, few, sure_of(few), jaw=0), few)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from toothgraph.fdi import class_to_position, fdi_to_class
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.postprocess.two_arches import shows_two_arches
+from toothgraph.synthetic import synthetic_arch
+
+
+def seen(scan: Mesh) -> np.ndarray:
+    """Probabilities of a net that is right."""
+    return np.eye(17, dtype=np.float32)[class_to_position(fdi_to_class(scan.labels))]
+
+
+def joined(*parts: Mesh) -> tuple[Mesh, np.ndarray]:
+    """Surfaces side by side in one file, and what is seen of them."""
+    start = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    faces = np.concatenate([part.faces + first for part, first in zip(parts, start, strict=False)])
+    return Mesh(np.concatenate([part.vertices for part in parts]), faces), np.concatenate([seen(one) for one in parts])
+
+
+@pytest.fixture(scope="module")
+def jaws() -> tuple[Mesh, Mesh]:
+    return synthetic_arch(3, jaw=0, faces=4000), synthetic_arch(3, jaw=1, faces=4000)
+
+
+def test_both_jaws_are_two_arches_and_either_alone_is_one(jaws: tuple[Mesh, Mesh]) -> None:
+    assert shows_two_arches(*joined(*jaws))
+    for jaw in jaws:
+        assert not shows_two_arches(jaw, seen(jaw))
+
+
+def test_the_two_sides_of_one_arch_are_no_two_arches(jaws: tuple[Mesh, Mesh]) -> None:
+    """Where the front was not scanned, the sides are surfaces of their own, and each shows its own teeth."""
+    arch = jaws[0]
+    left = arch.centroids[:, 2] > 0
+    assert not shows_two_arches(*joined(arch.part(left), arch.part(~left)))
+
+
+def test_crowns_beside_an_arch_are_no_arch(jaws: tuple[Mesh, Mesh]) -> None:
+    arch = jaws[0]
+    crowns = [arch.part(arch.labels == fdi) for fdi in np.unique(arch.labels[arch.labels > 0])]
+    assert not shows_two_arches(*joined(arch, *crowns))
+
+
+def test_a_second_surface_with_specks_of_teeth_is_no_arch(jaws: tuple[Mesh, Mesh]) -> None:
+    upper, lower = jaws
+    mesh, probabilities = joined(upper, lower)
+    second = np.arange(len(mesh.faces)) >= len(upper.faces)
+    speck = np.zeros(len(mesh.faces), dtype=bool)
+    speck[np.flatnonzero(second & (probabilities.argmax(axis=1) > 0))[::20]] = True
+    probabilities[second & ~speck] = np.eye(17)[0]
+    assert not shows_two_arches(mesh, probabilities)

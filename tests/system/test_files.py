@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from toothgraph.system.files import atomic_path, write_text
+
+
+def test_the_file_appears_whole_and_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "a.ply"
+    with atomic_path(path) as temporary:
+        temporary.write_text("half")
+        assert not path.exists()
+        assert temporary.parent == path.parent and temporary.suffix == ".ply"
+    assert path.read_text() == "half"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_failure_leaves_the_old_file(failure: type[BaseException], tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(failure), atomic_path(path) as temporary:
+        temporary.write_text("new")
+        raise failure
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_permissions_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_text(tmp_path / "a.txt", "x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
+
+
+def test_text_is_utf8_and_long_names_work(tmp_path: Path) -> None:
+    path = tmp_path / ("ß" * 100 + ".txt")
+    write_text(path, "mm²")
+    assert path.read_bytes() == "mm²".encode()

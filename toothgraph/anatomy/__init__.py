@@ -1,0 +1,1 @@
+"""Dental knowledge: the coordinate frame of an arch, sizes of teeth, colours."""

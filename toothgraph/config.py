@@ -1,0 +1,70 @@
+"""A dataclass of options from a TOML file and from layers of values."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from toothgraph.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Dataclass = TypeVar("Dataclass")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises:
+        ConfigError: if it cannot be read.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the configuration ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+
+
+def updated(config: Dataclass, values: dict[str, Any], source: str) -> Dataclass:
+    """A copy of a (nested) dataclass with some values replaced; ``source`` names them in errors."""
+    types = get_type_hints(type(config))
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in types:
+            raise ConfigError(f"{source}: unknown option {name!r}; options: {', '.join(sorted(types))}")
+        old = getattr(config, name)
+        if dataclasses.is_dataclass(old) and isinstance(value, dict):
+            changes[name] = updated(old, value, f"{source}: {name}")
+        else:
+            changes[name] = _checked(value, types[name], f"{source}: {name}")
+    return replace(config, **changes)  # type: ignore[type-var]
+
+
+def _checked(value: Any, wanted: Any, where: str) -> Any:
+    """``value`` as the wanted type; integers pass as floats, lists as tuples."""
+    if get_origin(wanted) is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(_checked(item, get_args(wanted)[0], where) for item in value)
+    elif wanted is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, bool):
+        if wanted is bool:
+            return value
+    elif isinstance(value, get_args(wanted) or wanted):
+        return value
+    name = getattr(wanted, "__name__", str(wanted))
+    raise ConfigError(f"{where}: expected {name}, got {value!r}")
+
+
+def check_choices(values: dict[str, Any], choices: dict[str, tuple[str, ...]], where: str) -> None:
+    """Refuse a value that is none of its choices; ``where`` begins the message."""
+    for name, possible in choices.items():
+        if name in values and values[name] not in possible:
+            raise ConfigError(f"{where}expected {name} to be one of {', '.join(possible)}, got {values[name]!r}")

@@ -1,0 +1,1 @@
+"""Folders of prepared scans: graphs on disk, ready for training."""

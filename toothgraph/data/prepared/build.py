@@ -1,0 +1,284 @@
+"""Prepare many scans in parallel. A bad file does not stop it, and finished scans are not prepared again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from toothgraph._version import __version__
+from toothgraph.data.prepared.file import FORMAT, Header, read_header, save_scan
+from toothgraph.data.prepared.folder import (
+    bad_file,
+    open_folder,
+    read_bad,
+    remove_leftovers,
+    scan_file,
+    write_lists,
+)
+from toothgraph.data.prepared.sources import Source
+from toothgraph.data.scan import NOISE, SPREAD, Scan, prepare_scan
+from toothgraph.errors import DataError, ToothgraphError
+from toothgraph.graph.spec import GraphSpec
+from toothgraph.io.labels import read_scan
+from toothgraph.io.palette import Palette
+from toothgraph.system.files import write_text
+from toothgraph.system.memory import named_shortage, set_limit
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """Options for reading scans and building graphs, and limits per scan.
+
+    Attributes:
+        graph, variants, bases, seed: see :func:`toothgraph.data.prepare_scan`.
+        unit, palette, label_system: see :func:`toothgraph.io.labels.read_scan`.
+        megabytes: maximum file size, MB.
+        memory: maximum memory of a process, GB.
+        seconds: maximum time per scan.
+    """
+
+    graph: GraphSpec
+    variants: int
+    bases: int
+    seed: int = 0
+    unit: str = "mm"
+    palette: Palette | None = None
+    label_system: str = "auto"
+    megabytes: float = 1000.0
+    memory: float = 8.0
+    seconds: int = 600
+
+    def content(self) -> dict[str, Any]:
+        """All values on which the result depends, for JSON."""
+        palette = self.palette and {"fdi": self.palette.fdi.tolist(), "rgb": self.palette.rgb.tolist()}
+        return {
+            "format": FORMAT,
+            "graph": asdict(self.graph),
+            **{name: getattr(self, name) for name in ("variants", "bases", "seed", "unit")},
+            "numbering": self.label_system,  # the key in folders of version 0.1.0
+            "noise": NOISE,
+            "spread": SPREAD,
+            "palette": palette,
+        }
+
+    def digest(self) -> str:
+        """A hash of :meth:`content`, 16 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Done:
+    """The result for one scan: ``kept`` (from an earlier run), ``made``, or ``bad`` with the reason."""
+
+    source: Source
+    state: str
+    reason: str = ""
+
+
+def prepare(
+    sources: Sequence[Source],
+    out: Path,
+    options: PrepareOptions,
+    workers: int = 1,
+    shard: tuple[int, int] = (1, 1),
+    on_done: Callable[[Done], None] = lambda done: None,
+) -> list[Done]:
+    """Prepare scans into a folder. Files are written atomically; several runs may prepare different shards at once.
+
+    Args:
+        sources: all scans of the data set.
+        out: the folder, see :mod:`toothgraph.data.prepared.folder`.
+        options: the options; for an existing folder, the same as before.
+        workers: number of processes.
+        shard: (i, n) for part i of n, counted from 1.
+        on_done: called after each scan.
+
+    Returns:
+        The results of all scans of this shard.
+
+    Raises:
+        ConfigError: if the folder was begun with other options.
+    """
+    # 1. The folder, and scans with the same name.
+    open_folder(out, options.content())
+    remove_leftovers(out, 2 * options.seconds)
+    unique, doubled = _first_of_each_name(sources)
+    for bad in doubled:
+        _quarantine(out, bad, options)
+    # 2. Scans of this shard that are finished already.
+    done, todo = list(doubled), []
+    for source in unique[shard[0] - 1 :: shard[1]]:
+        before = _known(out, source, options)
+        if before is None:
+            todo.append(source)
+        else:
+            done.append(before)
+    for one in done:
+        on_done(one)
+    # 3. All other scans.
+    for one in _in_parallel(todo, out, options, workers):
+        if one.state == "bad":
+            _quarantine(out, one, options)
+        done.append(one)
+        on_done(one)
+    write_lists(out, [source.scan_id for source in unique] + [bad.source.scan_id for bad in doubled])
+    return done
+
+
+def _first_of_each_name(sources: Sequence[Source]) -> tuple[list[Source], list[Done]]:
+    """The first scan of each name, and all further scans with the same name."""
+    first: dict[str, Source] = {}
+    doubled: list[Done] = []
+    for source in sources:
+        known = first.setdefault(source.scan_id, source)
+        if known is not source:
+            renamed = replace(source, scan_id=f"{source.scan_id}{source.path.suffix}~{len(doubled)}")
+            doubled.append(Done(renamed, "bad", f"{source.path}: has the same name as {known.path}; rename one"))
+    return list(first.values()), doubled
+
+
+def _known(out: Path, source: Source, options: PrepareOptions) -> Done | None:
+    """The result of a scan from an earlier run, if the scan and the options have not changed; else None."""
+    file, bad = scan_file(out, source.scan_id), bad_file(out, source.scan_id)
+    if not file.exists() and not bad.exists():
+        return None  # no digest yet: that would read the whole file here
+    try:
+        digest = source.digest()
+    except OSError:
+        return None
+    if file.exists():
+        try:
+            header = read_header(file)
+        except DataError:
+            return None
+        return Done(source, "kept") if (header.sha256, header.options) == (digest, options.digest()) else None
+    entry = read_bad(bad)
+    if (entry.get("sha256"), entry.get("options")) == (digest, options.digest()):
+        return Done(source, "bad", str(entry["reason"]))
+    return None
+
+
+def _quarantine(out: Path, done: Done, options: PrepareOptions) -> None:
+    try:
+        digest = done.source.digest()
+    except OSError:
+        digest = ""
+    entry = {
+        "scan_id": done.source.scan_id,
+        "source": str(done.source.path),
+        "sha256": digest,
+        "options": options.digest(),
+        "reason": done.reason,
+    }
+    scan_file(out, done.source.scan_id).unlink(missing_ok=True)
+    write_text(bad_file(out, done.source.scan_id), json.dumps(entry) + "\n")
+
+
+def prepare_one(source: Source, out: Path, options: PrepareOptions) -> Done:
+    """Read, check and write one scan; every error of the scan becomes the reason of its result.
+
+    Raises:
+        OSError: if the result cannot be written.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # after the time limit, the process ends
+    signal.alarm(options.seconds)
+    try:
+        with named_shortage(source.path):
+            scan, header = _read(source, options)
+    except ToothgraphError as error:
+        return Done(source, "bad", " ".join(str(error).split()))
+    except OSError as error:
+        return Done(source, "bad", f"{source.path}: cannot be read: {error.strerror or error}")
+    except Exception as error:  # an error in this package: report it, and continue with the other scans
+        return Done(source, "bad", f"{source.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}")
+    finally:
+        signal.alarm(0)
+    save_scan(scan_file(out, source.scan_id), scan, header)  # outside of `try`: a full disk is not an error of the scan
+    bad_file(out, source.scan_id).unlink(missing_ok=True)
+    return Done(source, "made")
+
+
+def _read(source: Source, options: PrepareOptions) -> tuple[Scan, Header]:
+    """The graphs of a scan, and its header."""
+    _check_size(source, options)
+    digest = source.digest()
+    mesh = read_scan(
+        source.path, unit=options.unit, palette=options.palette, jaw=source.jaw, label_system=options.label_system
+    )
+    mesh = replace(mesh, scan_id=source.scan_id)
+    scan = prepare_scan(mesh, options.graph, options.variants, options.seed, options.bases)
+    header = Header(
+        source.scan_id, source.patient, str(source.path), digest, options.digest(), mesh.jaw, len(mesh.faces),
+        scan.labelled, len(scan.variants), __version__,
+    )  # fmt: skip
+    return replace(scan, patient=source.patient), header
+
+
+def _check_size(source: Source, options: PrepareOptions) -> None:
+    size = source.path.stat().st_size / 1e6
+    if size > options.megabytes:
+        raise DataError(
+            f"{source.path}: {size:.0f} MB, more than the limit of {options.megabytes:g} MB; use a larger --megabytes "
+            "or decimate the scan"
+        )
+
+
+def _limit(memory: float) -> None:
+    """Set up a worker: memory limit (GB), one thread, and Ctrl-C is left to the parent process."""
+    import torch
+
+    torch.set_num_threads(1)
+    set_limit(memory)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _in_parallel(todo: Sequence[Source], out: Path, options: PrepareOptions, workers: int) -> Iterator[Done]:
+    """Prepare scans in worker processes. If a worker dies, the scans in progress are tried once more, one by one."""
+    waiting = list(reversed(todo))
+    while waiting:
+        suspects: list[Source] = []
+        with _pool(workers, options) as pool:
+            running: dict[Future[Done], Source] = {}
+            try:
+                while waiting or running:
+                    while waiting and len(running) < 2 * workers:
+                        future = pool.submit(prepare_one, waiting[-1], out, options)  # a broken pool takes none
+                        running[future] = waiting.pop()
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        done = future.result()
+                        del running[future]
+                        yield done
+            except BrokenProcessPool:
+                suspects = list(running.values())
+        for source in suspects:
+            yield _alone(source, out, options)
+
+
+def _alone(source: Source, out: Path, options: PrepareOptions) -> Done:
+    try:
+        with _pool(1, options) as pool:
+            return pool.submit(prepare_one, source, out, options).result()
+    except BrokenProcessPool:
+        reason = f"{source.path}: its process ended: not enough memory (--memory) or time (--seconds)"
+        return Done(source, "bad", reason)
+
+
+@contextmanager
+def _pool(workers: int, options: PrepareOptions) -> Iterator[ProcessPoolExecutor]:
+    # Fork from a server process that has imported all modules but computed nothing: it has no running torch threads.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_limit, initargs=(options.memory,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

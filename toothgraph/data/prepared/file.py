@@ -1,0 +1,154 @@
+"""Prepared scans: one file of graphs per scan, ready for training; one tessellation is read at a time.
+
+A file is safetensors: tensors named ``<tessellation>.<field>`` and a JSON header. Integers are stored in the smallest
+type that fits. Positions and normals are columns of ``x`` and are not stored again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torch_geometric.data import Data
+
+from toothgraph.data.scan import Scan
+from toothgraph.errors import DataError
+from toothgraph.system.files import atomic_path
+
+FORMAT = "toothgraph-scan-2"  # increased if the stored data, or the way from scans to graphs, changes
+SUFFIX = ".safetensors"
+_NEEDED = ("x", "area", "edge_index")
+_STORED = (*_NEEDED, "neighbor_index", "level", "y")
+_LONG = ("edge_index", "level", "y")  # int64 in a graph; the neighbour table is int32
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header of a prepared scan.
+
+    Attributes:
+        scan_id, patient: names of scan and patient.
+        source: path of the input file, as given.
+        sha256: hash of that file and of its labels.
+        options: digest of the options.
+        jaw: 0 upper, 1 lower, -1 unknown.
+        faces: number of faces of the input.
+        labelled: whether any face has a known class.
+        tessellations: number of graphs.
+        version: version of toothgraph.
+    """
+
+    scan_id: str
+    patient: str
+    source: str
+    sha256: str
+    options: str
+    jaw: int
+    faces: int
+    labelled: bool
+    tessellations: int
+    version: str
+
+
+class StoredGraphs(Sequence[Data]):
+    """The tessellations of a prepared scan; each is read from disk at access and not kept in memory."""
+
+    def __init__(self, path: Path, header: Header, numbers: range | None = None) -> None:
+        self.path, self.header = path, header
+        self.numbers = range(header.tessellations) if numbers is None else numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, which: int) -> Data: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> StoredGraphs: ...
+
+    def __getitem__(self, which: int | slice) -> Data | StoredGraphs:
+        if isinstance(which, slice):
+            return StoredGraphs(self.path, self.header, self.numbers[which])
+        return _read_graph(self.path, self.header, self.numbers[which])
+
+
+def save_scan(path: Path, scan: Scan, header: Header) -> None:
+    """Write the graphs of a scan to one file, atomically."""
+    tensors = {}
+    for number, graph in enumerate(scan.variants):
+        for name in _STORED:
+            if name in graph:
+                value = graph[name]
+                tensors[f"{number}.{name}"] = value if value.is_floating_point() else _smallest(value)
+    metadata = {"toothgraph": json.dumps({"format": FORMAT, **asdict(header)})}  # one key: the order of several varies
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata=metadata))
+
+
+def load_scan(path: Path) -> Scan:
+    """Open a prepared scan; its graphs are read at access.
+
+    Raises:
+        DataError: see :func:`read_header`.
+    """
+    header = read_header(path)
+    return Scan(header.scan_id, StoredGraphs(path, header), header.patient)
+
+
+def read_header(path: Path) -> Header:
+    """Read the header of a prepared scan.
+
+    Raises:
+        DataError: if the file is not a prepared scan, or has another format version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        content = json.loads(metadata["toothgraph"])
+        if content.pop("format") != FORMAT:
+            raise ValueError("format")
+        header = Header(**content)
+        wrong = [name for name, kind in Header.__annotations__.items() if type(content[name]).__name__ != kind]
+        if wrong or header.tessellations < 1:
+            raise ValueError(f"{wrong or 'tessellations'}")
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: not a scan prepared by this version of toothgraph ({error}); prepare it again"
+        ) from error
+    return header
+
+
+def _read_graph(path: Path, header: Header, number: int) -> Data:
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = set(file.keys())
+            found = {name: file.get_tensor(key) for name in _STORED if (key := f"{number}.{name}") in names}
+    except (SafetensorError, OSError) as error:
+        raise DataError(f"{path}: the prepared scan cannot be read ({error}); prepare it again") from error
+    if missing := [name for name in _NEEDED if name not in found]:
+        raise DataError(f"{path}: expected {missing[0]} in the prepared scan, found none; prepare it again")
+    x = found["x"]
+    graph = Data(x=x, pos=x[:, :3].clone(), normal=x[:, 12:].clone(), area=found["area"])
+    for name in ("edge_index", "neighbor_index", "level", "y"):
+        if name in found:
+            graph[name] = found[name].to(torch.int64 if name in _LONG else torch.int32)
+    graph.jaw = torch.tensor([header.jaw])
+    graph.scan_id = header.scan_id
+    return graph
+
+
+def _smallest(value: Tensor) -> Tensor:
+    """Integers in the smallest type that fits."""
+    low, high = (int(value.min()), int(value.max())) if value.numel() else (0, 0)
+    for kind in (torch.int8, torch.uint8, torch.int16, torch.uint16):
+        info: Any = torch.iinfo(kind)
+        if info.min <= low and high <= info.max:
+            return value.to(kind)
+    return value.to(torch.int32)

@@ -1,0 +1,164 @@
+"""A folder of prepared scans:
+
+===================  ====================================================================
+options.json         the options of all scans
+scans/               one file per scan, see :mod:`toothgraph.data.prepared.file`
+quarantine/          one file per scan that cannot be used, with the reason
+manifest.csv         list of the scans with their headers
+quarantine.csv       list of the scans that cannot be used
+===================  ====================================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from toothgraph.data.prepared.file import SUFFIX, Header, StoredGraphs, read_header
+from toothgraph.data.scan import Scan
+from toothgraph.errors import ConfigError, DataError
+from toothgraph.graph.spec import GraphSpec
+from toothgraph.system.files import write_text
+
+MANIFEST, QUARANTINE, OPTIONS = "manifest.csv", "quarantine.csv", "options.json"
+_SCANS, _BAD = "scans", "quarantine"
+_COLUMNS = [field.name for field in fields(Header)]
+
+
+def open_folder(out: Path, options: dict[str, Any]) -> None:
+    """Create the folder, or check that it was begun with the same options.
+
+    Raises:
+        ConfigError: if it was begun with other options.
+    """
+    file, content = out / OPTIONS, json.dumps(options, indent=1) + "\n"
+    (out / _SCANS).mkdir(parents=True, exist_ok=True)
+    (out / _BAD).mkdir(exist_ok=True)
+    if file.exists():
+        before = read_options(out)
+        changed = [name for name, value in json.loads(content).items() if before.get(name) != value]
+        if changed:
+            raise ConfigError(
+                f"{out}: was begun with another {changed[0]} ({before.get(changed[0])}); choose another folder"
+            )
+    else:
+        write_text(file, content)
+
+
+def read_options(folder: Path) -> dict[str, Any]:
+    """The options of a prepared folder.
+
+    Raises:
+        DataError: if it is not a prepared folder.
+    """
+    try:
+        content: dict[str, Any] = dict(json.loads((folder / OPTIONS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(
+            f"{folder / OPTIONS}: cannot be read; is it a folder of `toothgraph prepare`? ({error})"
+        ) from error
+    return content
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether a path is a prepared folder: :func:`prepare` has finished at least once."""
+    return (path / MANIFEST).is_file() and (path / OPTIONS).is_file()
+
+
+def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
+    """The scans of a prepared folder; their graphs stay on disk.
+
+    Args:
+        folder: output of :func:`toothgraph.data.prepared.build.prepare`.
+        graph: the required specification of the graphs; None for any.
+
+    Raises:
+        ConfigError: if the graphs were built with another specification.
+        DataError: if its manifest cannot be read, or a scan name in it is not a valid file name.
+    """
+    built = read_options(folder).get("graph")
+    if graph is not None and built != json.loads(json.dumps(asdict(graph))):
+        raise ConfigError(
+            f"{folder}: was prepared with the graphs {built}, the run needs {asdict(graph)}; prepare the scans again"
+        )
+    try:
+        with (folder / MANIFEST).open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        headers = [_header_of(row) for row in rows]
+    except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
+        raise DataError(f"{folder / MANIFEST}: cannot be read ({error}); run `toothgraph prepare` again") from error
+    return [
+        Scan(header.scan_id, StoredGraphs(scan_file(folder, header.scan_id), header), header.patient)
+        for header in headers
+    ]
+
+
+def _header_of(row: dict[str, str]) -> Header:
+    values: dict[str, Any] = {name: row[name] for name in _COLUMNS}
+    for name in ("jaw", "faces", "tessellations"):
+        values[name] = int(values[name])
+    values["labelled"] = {"True": True, "False": False}[values["labelled"]]
+    return Header(**values)
+
+
+def scan_file(folder: Path, scan_id: str) -> Path:
+    """The file of a prepared scan.
+
+    Raises:
+        DataError: if the name would be a path outside of the folder.
+    """
+    file = folder / _SCANS / f"{scan_id}{SUFFIX}"
+    if file.parent != folder / _SCANS or scan_id in ("", ".", ".."):
+        raise DataError(f"{folder}: {scan_id!r} is not valid as a name of a scan; rename it")
+    return file
+
+
+def remove_leftovers(folder: Path, seconds: float) -> None:
+    """Remove temporary files of killed processes: files that were not written to for ``seconds``."""
+    before = time.time() - seconds
+    for file in (folder / _SCANS).glob(f".*{SUFFIX}"):
+        if file.stat().st_mtime < before:
+            file.unlink(missing_ok=True)
+
+
+def bad_file(folder: Path, scan_id: str) -> Path:
+    """The file with the reason why a scan cannot be used."""
+    return folder / _BAD / f"{scan_id}.json"
+
+
+def read_bad(file: Path) -> dict[str, str]:
+    """The entry of a scan that cannot be used; empty if the file is incomplete."""
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # e.g. after a full disk: the scan is read again
+        return {}
+
+
+def write_lists(folder: Path, names: Collection[str]) -> None:
+    """Write ``manifest.csv`` and ``quarantine.csv`` from the files in the folder; a lock allows one process at a time.
+
+    Args:
+        folder: the prepared folder.
+        names: names of the scans of the data set; other files in the folder are ignored.
+    """
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        headers = [read_header(file) for name in sorted(names) if (file := scan_file(folder, name)).exists()]
+        bad = [entry for name in sorted(names) if (entry := read_bad(bad_file(folder, name)))]
+        write_text(folder / MANIFEST, _table(_COLUMNS, [asdict(header) for header in headers]))
+        write_text(folder / QUARANTINE, _table(["scan_id", "source", "reason"], bad))
+
+
+def _table(columns: list[str], rows: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,135 @@
+"""The scans of a training run, raw or prepared, and their split."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from toothgraph.data.prepared.folder import is_prepared, read_prepared
+from toothgraph.data.scan import Scan, prepare_scan
+from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
+from toothgraph.errors import DataError, MemoryShortage, ToothgraphError
+from toothgraph.graph.spec import GraphSpec
+from toothgraph.io.find import find_scans
+from toothgraph.io.labels import read_scan
+from toothgraph.io.palette import Palette
+from toothgraph.io.read import read_mesh
+from toothgraph.scan_names import patient_of, scan_names
+from toothgraph.system.memory import named_shortage
+
+Progress = Callable[[Sequence[Path]], Iterable[Path]]
+_log = logging.getLogger("toothgraph")
+
+
+def load_training_set(
+    paths: Sequence[str | Path],
+    spec: GraphSpec,
+    *,
+    variants: int,
+    seed: int,
+    bases: int = 0,
+    split: str | Path | None = None,
+    fraction: float = 1.0,
+    val_fraction: float = 0.2,
+    unit: str = "mm",
+    palette: Palette | None = None,
+    label_system: str = "auto",
+    labels: bool = True,
+    progress: Progress = iter,
+) -> tuple[list[Scan], Split]:
+    """Load the scans of a training run, and the split into training and validation patients.
+
+    Args:
+        paths: files and folders of scans, and folders of ``toothgraph prepare``.
+        spec, variants, seed, bases: see :func:`toothgraph.data.prepare_scan`.
+        split: a split file, see :func:`toothgraph.data.load_split`; without it, a share of the patients is held out.
+        fraction: share of the training patients that are used, 0 to 1.
+        val_fraction: share of the patients to hold out if there is no split file.
+        unit, palette, label_system, labels, progress: see :func:`read_scans`.
+
+    Raises:
+        DataError: if no scan can be used, or two scans have the same name.
+        ConfigError: if the split file is wrong, or a prepared folder contains other graphs.
+        MemoryShortage: if the scans do not fit into memory.
+    """
+    named = load_split(split) if split else None
+    wanted = None if named is None else {*named.labelled(fraction), *named.val}
+    scans = [
+        scan
+        for path in map(Path, paths)
+        if is_prepared(path)
+        for scan in read_prepared(path, spec)
+        if wanted is None or scan.patient in wanted
+    ]
+    raw = [path for path in map(Path, paths) if not is_prepared(path)]
+    if raw and (wanted is None or wanted & {patient_of(name) for name in scan_names(find_scans(raw))}):
+        scans += read_scans(
+            raw, spec, variants=variants, seed=seed, bases=bases, unit=unit, palette=palette,
+            label_system=label_system, labels=labels, progress=progress,
+            keep=lambda name: wanted is None or patient_of(name) in wanted,
+        )  # fmt: skip
+    if not scans:
+        which = f"belongs to a patient of {split}" if split else "can be used"
+        raise DataError(f"none of the scans found {which}")
+    if split is not None and wanted is not None:
+        warn_of_missing(Path(split), wanted, (scan.patient for scan in scans))
+    if named is None:
+        usable = [scan.patient for scan in scans if not labels or scan.labelled]
+        named = make_split(usable, val_fraction, seed) if usable else Split((), (), {})
+    return scans, named
+
+
+def read_scans(
+    paths: Iterable[str | Path],
+    spec: GraphSpec,
+    *,
+    variants: int,
+    seed: int,
+    bases: int = 0,
+    unit: str = "mm",
+    palette: Palette | None = None,
+    label_system: str = "auto",
+    labels: bool = True,
+    keep: Callable[[str], bool] = lambda scan_id: True,
+    progress: Progress = iter,
+) -> list[Scan]:
+    """Read all scans in files and folders.
+
+    A scan that cannot be used is left out; the log gives its name and the reason.
+
+    Args:
+        paths: files and folders.
+        spec, variants, seed, bases: see :func:`prepare_scan`.
+        unit: the unit of length in the files.
+        palette: the meaning of face or vertex colours.
+        label_system: numbering of the teeth; see :func:`toothgraph.io.labels.read_scan`.
+        labels: whether to read labels.
+        keep: whether to read a scan, by its name.
+        progress: wraps the list of files, for a progress bar.
+
+    Raises:
+        DataError: if no scan can be used, or two scans have the same name.
+        MemoryShortage: if the scans do not fit into memory.
+    """
+    files = find_scans(list(paths))
+    names = scan_names(files)
+    wanted = {path: name for path, name in zip(files, names, strict=True) if keep(name)}
+    scans = []
+    for path in progress(list(wanted)):
+        try:
+            with named_shortage(path, "prepare the scans (toothgraph prepare), which keeps them on disk"):
+                if labels:
+                    mesh = read_scan(path, unit=unit, palette=palette, label_system=label_system)
+                else:
+                    mesh = read_mesh(path, unit=unit)
+                mesh = replace(mesh, scan_id=wanted[path])
+                scans.append(prepare_scan(mesh, spec, variants, seed, bases))
+        except MemoryShortage:  # not only an error of this scan: all following scans would fail, too
+            raise
+        except ToothgraphError as error:
+            _log.warning("left out: %s", error)
+    if not scans:
+        raise DataError(f"none of the {len(files)} scans found can be used here ({len(wanted)} were wanted)")
+    return scans

@@ -1,0 +1,109 @@
+"""Scores of a net on labelled scans: predicted as for a user, then compared with the truth."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toothgraph.errors import LabelError
+from toothgraph.fdi import JAW_NAMES, UNKNOWN, jaw_of_labels
+from toothgraph.inference.options import PredictOptions
+from toothgraph.inference.predict import Prediction, predict_mesh
+from toothgraph.io.labels import read_scan
+from toothgraph.io.palette import Palette
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
+from toothgraph.metrics import confusion, per_tooth, score_scan, summarise
+from toothgraph.model.nets import SegmentationNet
+from toothgraph.scan_names import jaw_from_name
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A scan's row of scores, and the counts that the per-tooth table is made of."""
+
+    row: dict[str, Any]
+    confusion: np.ndarray
+
+
+def score_file(
+    net: SegmentationNet,
+    file: Path,
+    *,
+    jaw: int | None = None,
+    palette: Palette | None = None,
+    unit: str = "mm",
+    label_system: str = "auto",
+    options: PredictOptions | None = None,
+) -> Scored:
+    """Read, predict and score one scan; its labels tell the net nothing, not even the jaw.
+
+    Args:
+        net: in evaluation mode.
+        file: the scan.
+        jaw: 0 upper, 1 lower; None takes it from the file's name, or if that says nothing lets the net decide.
+        palette, unit, label_system: see :func:`toothgraph.io.labels.read_scan`.
+        options: which steps of prediction are taken; by default all of them.
+
+    Raises:
+        MeshError: if the surface cannot be read.
+        LabelError: if it has no labels, or they do not fit.
+    """
+    start = time.perf_counter()
+    mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, label_system=label_system)
+    if mesh.labels is None or not (mesh.labels >= 0).any():
+        raise LabelError(f"{file}: has no labels to score against")
+    # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
+    prediction = predict_mesh(net, mesh, jaw_from_name(file) if jaw is None else jaw, options)
+    return score_prediction(mesh, prediction, time.perf_counter() - start)
+
+
+def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scored:
+    """Score a prediction on the original faces and vertices.
+
+    Args:
+        mesh: with its true labels; of its vertices those of the file count, where it labels these.
+        prediction: for that mesh.
+        seconds: what it took, file to labels.
+    """
+    assert mesh.labels is not None
+    original = original_of(mesh)
+    truth, predicted = (faces_to_original(mesh, labels) for labels in (mesh.labels, prediction.labels))
+    of_vertices = original.vertex_labels
+    if of_vertices is None:
+        of_vertices = vertices_to_original(mesh, mesh.labels)
+    of_vertices = np.where(np.isfinite(original.vertices).all(axis=1), of_vertices, UNKNOWN)  # they have no place
+    jaw = jaw_of_labels(mesh.labels)
+    scores = score_scan(
+        original.vertices * original.mm_per_unit,
+        original.polygons,
+        truth,
+        predicted,
+        of_vertices,
+        vertices_to_original(mesh, prediction.labels),
+        jaw,
+    )
+    row = {
+        "scan_id": mesh.scan_id,
+        "file": str(mesh.path),
+        "faces": len(original.polygons),
+        "jaw": JAW_NAMES[jaw],
+        "predicted_jaw": JAW_NAMES[prediction.jaw],
+        "seconds": round(seconds, 3),
+        **scores,
+    }
+    return Scored(row, confusion(truth, predicted))
+
+
+def report(scored: list[Scored]) -> dict[str, Any]:
+    """``scores`` (means over scans), ``per_scan`` and ``per_tooth``."""
+    rows = [item.row for item in scored]
+    return {
+        "scores": summarise(rows),
+        "per_scan": rows,
+        "per_tooth": per_tooth([item.confusion for item in scored]),
+    }

@@ -1,0 +1,80 @@
+"""Tooth numbers (FDI, ISO 3950) and the classes the networks predict.
+
+============  =====================================================
+class index   meaning
+============  =====================================================
+0             gingiva (FDI 0)
+1 … 8         FDI 11 … 18, upper right, from the midline backwards
+9 … 16        FDI 21 … 28, upper left
+17 … 24       FDI 31 … 38, lower left
+25 … 32       FDI 41 … 48, lower right
+-1            unknown: not used in losses and scores
+============  =====================================================
+
+The *position* of a tooth, 1 … 16, is its class within its jaw: FDI 11 and 31 share position 1, FDI 21 and 41
+share position 9. Seen from the occlusal side, the positions run in the same direction in both jaws.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+UPPER, LOWER, UNKNOWN_JAW = 0, 1, -1
+JAW_NAMES = {UPPER: "upper", LOWER: "lower", UNKNOWN_JAW: "unknown"}
+
+FDI_OF_CLASS = np.array([0] + [10 * quadrant + tooth for quadrant in (1, 2, 3, 4) for tooth in range(1, 9)])
+NUM_CLASSES = len(FDI_OF_CLASS)  # 33
+NUM_POSITIONS = 17  # gingiva and 16 teeth of one jaw
+UNKNOWN = -1
+
+_CLASS_OF_FDI = np.full(100, UNKNOWN)
+_CLASS_OF_FDI[FDI_OF_CLASS] = np.arange(NUM_CLASSES)
+
+
+def is_permanent(fdi: np.ndarray) -> np.ndarray:
+    """Whether each number is 0 (gingiva) or a permanent tooth. Shape of ``fdi``, bool."""
+    fdi = np.asarray(fdi)
+    inside = (fdi >= 0) & (fdi < 100)
+    return inside & (_CLASS_OF_FDI[np.where(inside, fdi, 1)] != UNKNOWN)
+
+
+def fdi_to_class(fdi: np.ndarray) -> np.ndarray:
+    """FDI numbers to class indices, same shape. Anything but 0 and the permanent teeth becomes -1."""
+    fdi = np.asarray(fdi)
+    return np.where(is_permanent(fdi), _CLASS_OF_FDI[np.clip(fdi, 0, 99)], UNKNOWN)
+
+
+def class_to_fdi(index: np.ndarray) -> np.ndarray:
+    """Class indices to FDI numbers, same shape; -1 stays -1."""
+    index = np.asarray(index)
+    return np.where(index >= 0, FDI_OF_CLASS[np.clip(index, 0, NUM_CLASSES - 1)], UNKNOWN)
+
+
+def jaw_of_labels(fdi: np.ndarray) -> int:
+    """The jaw of most labelled faces, from FDI numbers [N]; ``UNKNOWN_JAW`` if no tooth is labelled."""
+    fdi = np.asarray(fdi)
+    upper = int(((fdi >= 11) & (fdi <= 28)).sum())
+    lower = int(((fdi >= 31) & (fdi <= 48)).sum())
+    if upper == lower == 0:
+        return UNKNOWN_JAW
+    return UPPER if upper >= lower else LOWER
+
+
+def classes_of_jaw(jaw: int) -> np.ndarray:
+    """The 17 class indices of one jaw, gingiva first; all 33 when the jaw is unknown."""
+    if jaw == UNKNOWN_JAW:
+        return np.arange(NUM_CLASSES)
+    return np.concatenate([[0], np.arange(1, 17) + (16 if jaw == LOWER else 0)])
+
+
+def class_to_position(index: np.ndarray) -> np.ndarray:
+    """Class indices to positions 1 … 16 within their jaw, same shape; 0 for gingiva and unknown."""
+    index = np.asarray(index)
+    return np.where(index > 0, (index - 1) % 16 + 1, 0)
+
+
+def mirror_classes() -> np.ndarray:
+    """Class index of the same tooth on the other side (quadrants 1↔2, 3↔4). Shape [33]."""
+    quadrant, tooth = np.divmod(FDI_OF_CLASS, 10)
+    swapped = np.array([0, 2, 1, 4, 3])[quadrant]
+    return fdi_to_class(10 * swapped + tooth)

@@ -1,0 +1,29 @@
+"""How a scan is labelled: which steps are taken, and by which rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from toothgraph.rules import Rules
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """What :func:`toothgraph.predict_mesh` does.
+
+    Attributes:
+        tessellations: how many decimations of the scan the net sees; their probabilities are averaged.
+        find_pose: look for the frame that the net knows; else the scan must lie in it.
+        crop_to_teeth: look again at the part with the teeth, where the first look finds them on a part only.
+        refine_borders: move borders into the folds of the surface, see :func:`toothgraph.postprocess.borders.refine`.
+        assign_numbers: give every number once, in order along the arch, past gaps that have closed, see
+            :func:`toothgraph.postprocess.assign_numbers.number_teeth`.
+        rules: the tuned constants.
+    """
+
+    tessellations: int = 3
+    find_pose: bool = True
+    crop_to_teeth: bool = True
+    refine_borders: bool = True
+    assign_numbers: bool = True
+    rules: Rules = field(default_factory=Rules)

@@ -1,0 +1,1 @@
+"""Scan and label files: find, read, write."""

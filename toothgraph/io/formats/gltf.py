@@ -1,0 +1,60 @@
+"""glTF and 3MF, read through the package trimesh (extra ``toothgraph[scene]``)."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.errors import MeshError
+from toothgraph.mesh.stored import Stored, stack_polygons
+
+UNPACKED = 1_000_000_000  # bytes, limit of the unpacked size of a 3MF file
+
+
+def read_scene(path: Path) -> Stored:
+    """Read all surfaces of a ``.glb``, ``.gltf`` or ``.3mf`` file as one, at their positions in the scene.
+
+    Raises:
+        MeshError: if trimesh is not installed, or the file cannot be read.
+    """
+    try:
+        import trimesh
+    except ImportError as error:
+        raise MeshError(
+            f"{path}: reading {path.suffix[1:].upper()} needs the extra scene: pip install 'toothgraph[scene]'"
+        ) from error
+    try:
+        _check_unpacked(path)
+        scene = trimesh.load_scene(path, process=False)
+        parts = [part for part in scene.dump() if isinstance(part, trimesh.Trimesh)]
+    except (MeshError, MemoryError):
+        raise
+    except Exception as error:  # a parser of untrusted bytes may raise anything: report the cause
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise MeshError(f"{path}: cannot be read as {path.suffix[1:].upper()}: {cause}") from error
+    first = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    vertices = np.concatenate([np.zeros((0, 3)), *(np.asarray(part.vertices, dtype=float) for part in parts)])
+    faces = [np.asarray(part.faces) + start for part, start in zip(parts, first, strict=False)]
+    return Stored(vertices, stack_polygons(faces), _colours(parts))
+
+
+def _check_unpacked(path: Path) -> None:
+    """A 3MF file is a zip archive: a small file can unpack to any size."""
+    if path.suffix.lower() != ".3mf":
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > UNPACKED:
+        raise MeshError(
+            f"{path}: unpacks to {size / 1e9:.3g} GB, more than the limit of {UNPACKED / 1e9:g} GB; export it as PLY"
+        )
+
+
+def _colours(parts: list) -> dict[str, np.ndarray]:
+    """Vertex colours, if all parts have them."""
+    if not parts or any(part.visual.kind != "vertex" for part in parts):
+        return {}
+    rgb = np.concatenate([np.asarray(part.visual.vertex_colors)[:, :3] for part in parts])
+    return dict(zip(("red", "green", "blue"), rgb.T, strict=True))

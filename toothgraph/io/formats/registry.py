@@ -1,0 +1,62 @@
+"""Read the vertices and polygons of a file: STL, PLY, OBJ, OFF, VTK polydata, glTF and 3MF."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toothgraph.errors import MeshError
+from toothgraph.io.formats.gltf import read_scene
+from toothgraph.io.formats.obj import read_with_meshio
+from toothgraph.io.formats.off import read_off
+from toothgraph.io.formats.ply import read_ply
+from toothgraph.io.formats.stl import read_stl
+from toothgraph.io.formats.tooth_folder import is_tooth_folder, read_tooth_folder
+from toothgraph.io.formats.vtk import read_vtk
+from toothgraph.mesh.stored import Stored
+
+_READERS = {
+    ".stl": read_stl,
+    ".ply": read_ply,
+    ".obj": lambda path: read_with_meshio(path, "obj"),
+    ".off": read_off,
+    ".vtp": read_vtk,
+    ".vtk": read_vtk,
+    ".glb": read_scene,
+    ".gltf": read_scene,
+    ".3mf": read_scene,
+}
+SUFFIXES = tuple(_READERS)
+
+
+def read_stored(path: Path) -> Stored:
+    """Read a surface file, or a folder with one STL per tooth, without any cleaning.
+
+    Raises:
+        MeshError: if the file is missing or damaged, its format is unknown, or it has no faces.
+    """
+    try:
+        stored = read_tooth_folder(path) if is_tooth_folder(path) else _READERS[_checked_suffix(path)](path)
+    except OSError as error:
+        raise MeshError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(stored.vertices) == 0:
+        raise MeshError(f"{path}: contains no vertices; export the scan again")
+    if len(stored.polygons) == 0:
+        raise MeshError(
+            f"{path}: expected a surface, found {len(stored.vertices)} points without faces; "
+            "export the scan as a mesh, not as a point cloud"
+        )
+    return stored
+
+
+def _checked_suffix(path: Path) -> str:
+    """The suffix of a file in lower case, after checks of name, existence and size."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise MeshError(f"{path}: expected a file named {' '.join(SUFFIXES)}, found `{suffix or path.name}`")
+    if not path.exists():
+        raise MeshError(f"{path}: no such file; check the path")
+    if not path.is_file():
+        raise MeshError(f"{path}: expected a file, found a folder; check the path")
+    if path.stat().st_size == 0:
+        raise MeshError(f"{path}: the file is empty (0 bytes); export the scan again")
+    return suffix

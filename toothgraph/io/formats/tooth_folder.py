@@ -1,0 +1,84 @@
+"""One STL per tooth: a folder with ``gingiva.stl`` and files named by tooth numbers is one scan."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.errors import MeshError
+from toothgraph.fdi import UNKNOWN
+from toothgraph.io.formats.stl import read_stl, write_stl
+from toothgraph.mesh.stored import Stored
+
+_GINGIVA = re.compile(r"gingiva|gums?", re.IGNORECASE)
+_TOOTH = re.compile(r"(?:(?:tooth|fdi)[ _-]?)?([1-4][1-8])", re.IGNORECASE)
+_UNKNOWN = "unknown"  # file name for faces without a known tooth
+
+
+def number_of(file: Path) -> int | None:
+    """The FDI number in a file name: 11 for ``11.stl`` or ``tooth_11.stl``, 0 for ``gingiva.stl``; else None."""
+    if file.suffix.lower() != ".stl":
+        return None
+    if _GINGIVA.fullmatch(file.stem):
+        return 0
+    if file.stem == _UNKNOWN:
+        return UNKNOWN
+    tooth = _TOOTH.fullmatch(file.stem)
+    return int(tooth.group(1)) if tooth else None
+
+
+def is_crown(file: Path) -> bool:
+    """Whether a file is named like one tooth."""
+    return (number_of(file) or 0) > 0
+
+
+def is_tooth_folder(path: Path) -> bool:
+    """Whether a folder is one scan: it has a gingiva file and a tooth file (not needed if its name ends in
+    ``.teeth``)."""
+    if not path.is_dir():
+        return False
+    numbers = {number_of(file) for file in path.iterdir()}
+    return 0 in numbers and (path.suffix == ".teeth" or any(number is not None and number > 0 for number in numbers))
+
+
+def read_tooth_folder(path: Path) -> Stored:
+    """Read all parts as one surface, with the FDI number of each face as ``fdi``. Other files are ignored.
+
+    Raises:
+        MeshError: if a part cannot be read, or two files have the same number.
+    """
+    parts = {}
+    for file in sorted(path.iterdir()):
+        number = number_of(file)
+        if number in parts:
+            raise MeshError(f"{file}: the second file for {number or 'gingiva'} in its folder; remove one of them")
+        if number is not None:
+            parts[number] = read_stl(file)
+    first = np.cumsum([0, *(len(part.vertices) for part in parts.values())])
+    return Stored(
+        np.concatenate([part.vertices for part in parts.values()]),
+        np.concatenate([part.polygons + start for part, start in zip(parts.values(), first, strict=False)]),
+        face_data={"fdi": np.repeat(list(parts), [len(part.polygons) for part in parts.values()])},
+    )
+
+
+def write_tooth_folder(path: Path, vertices: np.ndarray, faces: np.ndarray, fdi: np.ndarray) -> None:
+    """Write ``gingiva.stl`` and one STL per tooth. Older files of teeth that no longer exist are deleted.
+
+    Args:
+        path: the folder.
+        vertices: [V, 3], stored as float32.
+        faces: [F, 3] triangles.
+        fdi: [F] FDI numbers, 0 gingiva, -1 unknown.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    names = {0: "gingiva", UNKNOWN: _UNKNOWN}
+    # gingiva.stl is always written, even if empty: it marks the folder as one scan
+    written = {path / f"{names.get(number, number)}.stl": faces[fdi == number] for number in {0, *fdi.tolist()}}
+    for file, part in written.items():
+        write_stl(file, vertices, part)
+    for file in path.iterdir():
+        if number_of(file) is not None and file not in written:
+            file.unlink()

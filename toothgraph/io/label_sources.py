@@ -1,0 +1,188 @@
+"""Sources of the labels of a scan: files beside it, or arrays or colours inside it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.errors import LabelError
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER
+from toothgraph.io.formats.registry import read_stored
+from toothgraph.io.label_systems import guess_system
+from toothgraph.io.palette import Palette
+from toothgraph.mesh.majority import majority
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import faces_from_original, original_of
+from toothgraph.mesh.stored import Stored
+
+_log = logging.getLogger("toothgraph")
+_STRANGE = 0.6  # share of non-gingiva; if more of it is not a tooth, the palette or the label system is wrong
+_ARRAY_NAMES = ("fdi", "label", "labels", "universalid")
+_CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelColumn:
+    """Numbers as stored in a file.
+
+    Attributes:
+        numbers: [F0] per polygon or [V0] per vertex.
+        per_vertex: whether they are per vertex.
+        on_faces: [F] per clean face.
+    """
+
+    numbers: np.ndarray
+    per_vertex: bool
+    on_faces: np.ndarray
+
+
+def _column(mesh: Mesh, numbers: np.ndarray, per_vertex: bool) -> LabelColumn:
+    """A column with its values on the clean faces: the number of the polygon, or of the majority of its corners."""
+    of_polygons = numbers
+    if per_vertex:
+        polygons = original_of(mesh).polygons
+        corner = polygons >= 0
+        row = np.broadcast_to(np.arange(len(polygons))[:, None], polygons.shape)[corner]
+        of_polygons = majority(row, numbers[polygons[corner]], None, len(polygons))
+    return LabelColumn(numbers, per_vertex, faces_from_original(mesh, of_polygons))
+
+
+def mostly_strange(strange: int, teeth: int) -> bool:
+    """Whether too many labels are neither gingiva nor a tooth to be single errors."""
+    return strange > _STRANGE * (strange + teeth)
+
+
+def find_column(
+    path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str
+) -> tuple[LabelColumn | None, Path, str]:
+    """The first labels found, the file that contains them, and their label system (``auto`` is resolved).
+
+    Raises:
+        LabelError: if labels exist but cannot be read, or their number does not match the scan.
+    """
+    # 1. A label file beside the scan.
+    text, sidecar = path.with_suffix(".txt"), path.with_suffix(".json")
+    column, source = None, path
+    if path.is_dir():
+        pass  # one STL per tooth: label files beside it have another face order
+    elif text.is_file():
+        column, source = _from_txt(text, mesh), text
+    elif sidecar.is_file():
+        column, source = _from_json(sidecar, mesh), sidecar
+    if column is not None:
+        return column, source, "fdi" if label_system == "auto" else label_system
+    # 2. An array in the file itself.
+    stored = stored or read_stored(path)
+    column, name = _from_arrays(path, mesh, stored)
+    if column is not None and label_system == "auto":
+        label_system = guess_system(column.on_faces, name)
+        if label_system == "none":
+            _log.warning("%s: the array `%s` counts clusters, not teeth; it is ignored", mesh.scan_id, name)
+            column = None
+        elif label_system != "fdi":
+            _log.info("%s: the labels in `%s` are read as %s numbers", mesh.scan_id, name, label_system)
+    if column is not None:
+        return column, path, label_system
+    # 3. Colours.
+    return _from_colours(mesh, stored, palette) if palette is not None else None, path, "fdi"
+
+
+def _from_txt(path: Path, mesh: Mesh) -> LabelColumn:
+    try:
+        numbers = np.array(path.read_text(encoding="utf-8").split(), dtype=np.float64)
+    except (OSError, ValueError) as error:
+        raise LabelError(f"{path}: expected one FDI number per face of the scan: {error}") from error
+    numbers = _integers(numbers, path)
+    original = original_of(mesh)
+    if len(numbers) in (len(original.polygons), len(original.vertices)):
+        return _column(mesh, numbers, per_vertex=len(numbers) != len(original.polygons))
+    raise LabelError(
+        f"{path}: expected {len(original.polygons)} labels, one per face of {mesh.path or mesh.scan_id}, "
+        f"found {len(numbers)} (it has {len(original.vertices)} vertices); is it another scan's label file?"
+    )
+
+
+def _from_json(path: Path, mesh: Mesh) -> LabelColumn | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LabelError(f"{path}: expected a JSON label file: {error}") from error
+    if not isinstance(content, dict) or "labels" not in content:
+        return None  # some other JSON file
+    try:
+        numbers = np.array(content["labels"], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise LabelError(f"{path}: expected a list of FDI numbers as `labels`: {error}") from error
+    count = len(original_of(mesh).vertices)
+    if numbers.shape != (count,):
+        raise LabelError(
+            f"{path}: expected {count} labels, one per vertex of {mesh.path or mesh.scan_id}, "
+            f"found {numbers.size}; is it another scan's label file, or was the mesh changed?"
+        )
+    return _column(mesh, _integers(numbers, path), per_vertex=True)
+
+
+def _from_arrays(path: Path, mesh: Mesh, stored: Stored) -> tuple[LabelColumn | None, str]:
+    """Labels from an array in the file, and the name of the array."""
+    for per_vertex, data in ((False, stored.face_data), (True, stored.vertex_data)):
+        by_name = {key.lower(): column for key, column in data.items()}
+        name = next((name for name in _ARRAY_NAMES if name in by_name), None)
+        if name is not None:
+            numbers = _integers(np.asarray(by_name[name], dtype=np.float64), path)
+            return _column(mesh, numbers, per_vertex), name
+    return None, ""
+
+
+def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> LabelColumn | None:
+    colours = {"face": _rgb(stored.face_data), "vertex": _rgb(stored.vertex_data)}
+    found = {where: rgb for where, rgb in colours.items() if rgb is not None}
+    if not found:
+        return None
+    where = palette.where if palette.where in found else max(found, key=lambda key: palette.exact_share(found[key]))
+    rgb = found[where]
+    jaw = palette.jaw_of(rgb)
+    if UNKNOWN_JAW not in (jaw, mesh.jaw) and jaw != mesh.jaw:
+        _log.warning(
+            "%s: its name says %s jaw, but its colours are those of the %s jaw; the colours are used",
+            *(mesh.scan_id, JAW_NAMES[mesh.jaw], JAW_NAMES[jaw]),
+        )
+    jaw = mesh.jaw if jaw == UNKNOWN_JAW else jaw
+    of_jaw = {each: palette.of_jaw(each).labels(rgb) for each in (UPPER, LOWER)}
+    labels = palette.labels(rgb) if jaw == UNKNOWN_JAW else of_jaw[jaw]
+    strange = int((labels == UNKNOWN).sum())
+    of_any = np.maximum(of_jaw[UPPER], of_jaw[LOWER])  # colours of the other jaw are in the palette, too
+    none, teeth = int((of_any == UNKNOWN).sum()), int((of_any > 0).sum())
+    if mostly_strange(none, teeth):
+        _log.warning(
+            "%s: %d of %d %s colours are not in palette %s, and %d are its teeth: the scan counts as not labelled; is "
+            "it the palette of these scans?", mesh.scan_id, none, len(rgb), where, palette.name, teeth,
+        )  # fmt: skip
+        return None
+    if strange:
+        _log.warning(
+            "%s: %d of %d %s colours are not in palette %s; they count as unknown",
+            *(mesh.scan_id, strange, len(labels), where, palette.name),
+        )
+    return _column(mesh, labels, per_vertex=where == "vertex")
+
+
+def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:
+    """Colours [n, 3] int64, 0 … 255, or None; floats are from 0 to 1."""
+    for names in _CHANNELS:
+        if all(name in data for name in names):
+            rgb = np.stack([data[name] for name in names], axis=1)
+            if rgb.dtype.kind == "f" and len(rgb) and rgb.max() <= 1.0:
+                rgb = rgb * 255.0
+            return np.clip(np.rint(rgb), 0, 255).astype(np.int64)
+    return None
+
+
+def _integers(numbers: np.ndarray, path: Path) -> np.ndarray:
+    whole = np.isfinite(numbers) & (numbers == np.rint(numbers)) & (np.abs(numbers) < 2**31)
+    if not whole.all():
+        raise LabelError(f"{path}: expected whole FDI numbers as labels, found {numbers[~whole][0]:g}")
+    return numbers.astype(np.int64)

@@ -1,0 +1,65 @@
+"""Other tooth numbering systems, and a guess of the system that an array uses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toothgraph.errors import LabelError
+from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent
+
+# Universal numbers 1 … 32 in order: upper jaw from the patient's right, then back along the lower jaw.
+_UNIVERSAL = np.array([*range(18, 10, -1), *range(21, 29), *range(38, 30, -1), *range(41, 49)])
+# 1 … 14 along a jaw without wisdom teeth.
+_ARCH14 = {
+    True: np.array([*range(17, 10, -1), *range(21, 28)]),  # upper: from the patient's right
+    False: np.array([*range(37, 30, -1), *range(41, 48)]),  # lower: from the patient's left
+}
+
+
+def guess_system(numbers: np.ndarray, name: str = "") -> str:
+    """The label system that labels [N] probably use. The first rule that applies decides:
+
+    1. ``universal`` or ``fdi``, if it is part of the array's name
+    2. ``fdi``, if every number is 0, -1 or a permanent tooth in FDI, or if the smallest tooth number is 11 to 16
+    3. ``arch14``, if no number is above 14
+    4. ``universal``, if no number is above 32
+    5. ``none``, if a number is below 10: these are clusters, not teeth
+    6. ``fdi``: numbers that are not teeth then count as unknown
+    """
+    for system in ("universal", "fdi"):
+        if system in name.lower():
+            return system
+    there = np.unique(numbers[numbers > 0])
+    if is_permanent(there).all() or 11 <= there.min() <= 16:
+        return "fdi"
+    if there.max() <= 32:
+        return "arch14" if there.max() <= 14 else "universal"
+    return "none" if there.min() < 10 else "fdi"
+
+
+def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:
+    """Labels of another system as FDI numbers. 0 stays gingiva; numbers that are not a tooth become -1.
+
+    Args:
+        numbers: [N] int64.
+        label_system: ``fdi``, ``universal`` or ``arch14``.
+        jaw: 0 upper, 1 lower; needed for ``arch14``.
+
+    Returns:
+        [N] int64.
+
+    Raises:
+        LabelError: for another system, or for ``arch14`` if the jaw is unknown.
+    """
+    if label_system == "fdi":
+        return numbers
+    if label_system not in ("universal", "arch14"):
+        raise LabelError(f"expected a label system of fdi, universal or arch14, got {label_system!r}")
+    if label_system == "arch14" and jaw == UNKNOWN_JAW:
+        raise LabelError(
+            "labels from 1 to 14 (arch14) need a known jaw, found none; put `upper` or `lower` into the scan's name, "
+            "or say which jaw it is"
+        )
+    teeth = _UNIVERSAL if label_system == "universal" else _ARCH14[jaw == UPPER]
+    inside = (numbers >= 1) & (numbers <= len(teeth))
+    return np.where(inside, teeth[np.where(inside, numbers, 1) - 1], np.where(numbers == 0, 0, UNKNOWN))

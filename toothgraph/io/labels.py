@@ -1,0 +1,160 @@
+"""Labels of a scan as FDI numbers on its clean faces."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.anatomy.molars import molars_as_premolars
+from toothgraph.choices import LABEL_SYSTEMS
+from toothgraph.errors import LabelError
+from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, class_to_position, fdi_to_class, is_permanent, jaw_of_labels
+from toothgraph.io.formats.registry import read_stored
+from toothgraph.io.label_sources import find_column, mostly_strange
+from toothgraph.io.label_systems import to_fdi
+from toothgraph.io.palette import Palette
+from toothgraph.io.read import mesh_from_stored
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import original_of
+from toothgraph.mesh.stored import Stored
+
+_log = logging.getLogger("toothgraph")
+
+
+def read_scan(
+    path: str | Path,
+    *,
+    unit: str = "mm",
+    palette: Palette | None = None,
+    jaw: int | None = None,
+    label_system: str = "auto",
+) -> Mesh:
+    """Read a scan with its labels, if it has any. Labels per vertex are also kept in ``original.vertex_labels``.
+
+    Args:
+        path: the mesh file; see ``read_mesh`` for formats and cleaning.
+        unit: the unit of length in the file.
+        palette: the meaning of its colours, if they are labels; see ``load_palette``.
+        jaw: 0 upper, 1 lower; None takes it from the file name, else from the labels.
+        label_system: numbering of the teeth: ``fdi``, ``universal`` or ``arch14``. ``auto`` reads label files as FDI
+            and guesses the system of arrays, see :func:`toothgraph.io.label_systems.guess_system`.
+
+    Returns:
+        The mesh, mm, with ``labels`` [F], or without labels if the file has none.
+
+    Raises:
+        MeshError: if the surface cannot be read.
+        LabelError: if labels exist but do not match the scan, or most of them are not numbers of the label system.
+    """
+    path = Path(path)
+    stored = read_stored(path)
+    mesh = mesh_from_stored(path, stored, unit=unit)
+    if jaw is not None:
+        mesh = replace(mesh, jaw=jaw)
+    labels, of_vertices = _labels(path, mesh, palette, stored, label_system)
+    if labels is not None and mesh.jaw == UNKNOWN_JAW:
+        mesh = replace(mesh, jaw=jaw_of_labels(labels))
+    mesh = replace(mesh, labels=labels, original=replace(original_of(mesh), vertex_labels=of_vertices))
+    _warn_of_counting(mesh)
+    return mesh
+
+
+def _warn_of_counting(mesh: Mesh) -> None:
+    """Warn if a molar is labelled as a premolar: labels may ignore the closed gap of an extracted premolar."""
+    if mesh.labels is None:
+        return
+    place = class_to_position(fdi_to_class(mesh.labels))
+    wrong = np.isin(place, list(molars_as_premolars(mesh, place)))
+    if wrong.any():
+        _log.warning(
+            "%s: labelled as a second premolar, but with the size of a molar: %s; do the labels ignore the closed gap "
+            "of an extracted tooth?", mesh.scan_id, ", ".join(map(str, np.unique(mesh.labels[wrong]))),
+        )  # fmt: skip
+
+
+def read_labels(
+    path: str | Path, mesh: Mesh, palette: Palette | None = None, label_system: str = "auto"
+) -> np.ndarray | None:
+    """The FDI number of each clean face, from the first source that exists:
+
+    1. ``<stem>.txt`` beside the mesh: one number per stored face, or per stored vertex if only their number matches
+    2. ``<stem>.json`` beside it with a list ``labels``: one number per stored vertex (layout of Teeth3DS,
+       https://arxiv.org/abs/2210.06094)
+    3. for a folder with one STL per tooth: the file names (1 and 2 are then not used)
+    4. an array ``fdi``, ``label``, ``labels`` or ``UniversalID`` (any case) in the mesh file, on faces or else on
+       vertices
+    5. with a palette: face or vertex colours, as the palette says, else those that match it better.
+       The jaw is the one with more matching colours, even if the file name says another.
+
+    From vertex labels, a face takes the majority of its corners; with three different labels, it takes the smallest
+    tooth number. Anything but 0 and the permanent teeth becomes -1, with one warning in the log.
+
+    Args:
+        path: the mesh file.
+        mesh: the mesh read from it.
+        palette: the meaning of the colours.
+        label_system: see :func:`read_scan`.
+
+    Returns:
+        [F] int64 FDI numbers, 0 gingiva, -1 unknown; None if there are no labels.
+
+    Raises:
+        LabelError: if labels exist but cannot be read, or their number does not match the scan.
+    """
+    return _labels(Path(path), mesh, palette, None, label_system)[0]
+
+
+def _labels(
+    path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """FDI numbers of the clean faces [F], and of the stored vertices [V0] if the file has labels per vertex."""
+    if label_system not in LABEL_SYSTEMS:
+        raise LabelError(f"expected a label system of {', '.join(LABEL_SYSTEMS)}, got {label_system!r}")
+    column, source, label_system = find_column(path, mesh, palette, stored, label_system)
+    if column is None:
+        return None, None
+    labels, of_vertices = column.on_faces, None
+    try:
+        fdi = to_fdi(labels, label_system, mesh.jaw)
+        if column.per_vertex:
+            of_vertices = to_fdi(column.numbers, label_system, mesh.jaw)
+            of_vertices = np.where(is_permanent(of_vertices), of_vertices, UNKNOWN)
+    except LabelError as error:
+        raise LabelError(f"{source}: {error}") from error
+    strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())
+    tooth = (is_permanent(fdi) & (fdi > 0)) | _is_milk(fdi)
+    none = int((~tooth & (labels != 0) & (labels != UNKNOWN)).sum())
+    if mostly_strange(none, int(tooth.sum())):
+        raise LabelError(
+            f"{source}: {none} of {len(labels)} faces have labels that are not {label_system} numbers; do "
+            "these scans use another label system (--label-system)?"
+        )
+    if strange:
+        _log.warning(
+            "%s: %d of %d faces have labels that are not %s numbers in %s; they count as unknown",
+            *(mesh.scan_id, strange, len(labels), label_system, source),
+        )
+    return _permanent_only(mesh, fdi, source), of_vertices
+
+
+def _is_milk(fdi: np.ndarray) -> np.ndarray:
+    """Whether each number is the FDI number of a deciduous tooth, 51 … 85."""
+    quadrant, tooth = np.divmod(fdi, 10)
+    is_milk: np.ndarray = (quadrant >= 5) & (quadrant <= 8) & (tooth >= 1) & (tooth <= 5)
+    return is_milk
+
+
+def _permanent_only(mesh: Mesh, labels: np.ndarray, source: Path) -> np.ndarray:
+    strange = ~is_permanent(labels) & (labels != UNKNOWN)
+    if strange.any():
+        codes = np.unique(labels[strange])
+        shown = ", ".join(map(str, codes[:12])) + (", …" if len(codes) > 12 else "")
+        _log.warning(
+            "%s: %d of %d faces have labels that are not FDI numbers of permanent teeth (%s) in %s; "
+            "they count as unknown",
+            *(mesh.scan_id, int(strange.sum()), len(labels), shown, source),
+        )
+    return np.where(strange, UNKNOWN, labels)

@@ -1,0 +1,113 @@
+"""Palettes: the colour of each tooth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.errors import ConfigError
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent
+
+# Editing tools change colours by up to 24 units per channel. A colour is still clear if it is nearer than half the
+# distance to every other colour.
+_TOLERANCE = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Palette:
+    """Colours of teeth and gingiva.
+
+    Attributes:
+        name: its source, for messages.
+        fdi: [n] FDI numbers, 0 gingiva.
+        rgb: [n, 3] int64, 0 … 255.
+        where: ``"face"`` or ``"vertex"``: which colours of a file to read; empty for either.
+    """
+
+    name: str
+    fdi: np.ndarray
+    rgb: np.ndarray
+    where: str = ""
+
+    def of_jaw(self, jaw: int) -> Palette:
+        """The colours of one jaw and of gingiva; all colours for an unknown jaw."""
+        if jaw == UNKNOWN_JAW:
+            return self
+        keep = (self.fdi == 0) | ((self.fdi >= 31) == (jaw == LOWER))
+        return Palette(self.name, self.fdi[keep], self.rgb[keep], self.where)
+
+    def exact_share(self, rgb: np.ndarray) -> float:
+        """The share of the colours [n, 3] that are exactly in the palette."""
+        return float(np.isin(_code(rgb), _code(self.rgb)).mean()) if len(rgb) else 0.0
+
+    def jaw_of(self, rgb: np.ndarray) -> int:
+        """The jaw with more exact tooth colours among [n, 3]; unknown if both have equally many."""
+        code = _code(rgb)
+        upper, lower = (
+            int(np.isin(code, _code(self.rgb[(self.fdi > 0) & ((self.fdi >= 31) == is_lower)])).sum())
+            for is_lower in (False, True)
+        )
+        return UNKNOWN_JAW if upper == lower else (UPPER if upper > lower else LOWER)
+
+    def labels(self, rgb: np.ndarray) -> np.ndarray:
+        """Colours [n, 3] to FDI numbers [n]: the nearest colour within the tolerance; -1 if none or not clear."""
+        colours, inverse = np.unique(_code(rgb), return_inverse=True)
+        parts = np.stack([colours >> 16, (colours >> 8) & 255, colours & 255], axis=1)
+        distance = np.abs(parts[:, None, :] - self.rgb[None]).max(axis=2)  # [distinct colours, n palette]
+        nearest = distance.argmin(axis=1)
+        closest = distance[np.arange(len(distance)), nearest]
+        others = np.where(self.fdi[None] == self.fdi[nearest][:, None], 1 << 16, distance).min(axis=1)
+        sure = (closest <= _TOLERANCE) & (2 * closest < others)
+        return np.where(sure, self.fdi[nearest], UNKNOWN)[inverse.reshape(-1)]
+
+
+def _code(rgb: np.ndarray) -> np.ndarray:
+    """Colours [n, 3] as single numbers [n]."""
+    red, green, blue = np.asarray(rgb, dtype=np.int64).T
+    return (red << 16) | (green << 8) | blue
+
+
+def load_palette(spec: str) -> Palette:
+    """Read ``FILE:SET``, one palette of a JSON file of palettes.
+
+    A set has ``upper`` and ``lower`` (FDI number to [red, green, blue]), ``background`` (the colour of gingiva), and
+    optionally ``where``: a text that begins with ``face colour`` or ``vertex colour``.
+
+    Raises:
+        ConfigError: if the file or the set is missing, or does not have this form.
+    """
+    file, colon, name = spec.rpartition(":")
+    if not colon or not file or not name:
+        raise ConfigError(f"expected a palette as FILE:SET, got {spec!r}")
+    try:
+        sets = json.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: the palette file cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{file}: expected a JSON file of palettes: {error}") from error
+    if not isinstance(sets, dict) or name not in sets:
+        available = ", ".join(sorted(sets)) if isinstance(sets, dict) else "none"
+        raise ConfigError(f"{file}: contains no palette {name!r}; available: {available}")
+    try:
+        return _parse(spec, sets[name])
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"{spec}: expected `background` and per jaw FDI numbers with [red, green, blue]: {error!r}"
+        ) from error
+
+
+def _parse(spec: str, content: dict) -> Palette:
+    pairs = [(0, content["background"])]
+    for jaw in (UPPER, LOWER):
+        pairs += [(int(fdi), rgb) for fdi, rgb in content.get(JAW_NAMES[jaw], {}).items()]
+    fdi = np.array([number for number, _ in pairs], dtype=np.int64)
+    rgb = np.array([colour for _, colour in pairs], dtype=np.int64)
+    if rgb.shape != (len(fdi), 3) or rgb.min() < 0 or rgb.max() > 255:
+        raise ValueError("a colour must be three numbers from 0 to 255")
+    if not is_permanent(fdi).all():
+        raise ValueError(f"not FDI numbers of permanent teeth: {fdi[~is_permanent(fdi)].tolist()}")
+    hint = str(content.get("where", "")).split(" ")[0]
+    return Palette(spec, fdi, rgb, hint if hint in ("face", "vertex") else "")

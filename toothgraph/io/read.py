@@ -1,0 +1,69 @@
+"""Read the surface of a scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.choices import MM_PER_UNIT
+from toothgraph.errors import ConfigError, MeshError
+from toothgraph.io.formats.registry import SUFFIXES, read_stored
+from toothgraph.io.formats.tooth_folder import is_crown
+from toothgraph.mesh.clean import clean
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.stored import Stored
+from toothgraph.scan_names import jaw_from_name
+
+__all__ = ["MM_PER_UNIT", "SUFFIXES", "mesh_from_stored", "read_mesh"]
+
+_EXTENT = (15.0, 150.0)  # mm: from part of a quadrant to a full arch with its base
+
+
+def read_mesh(path: str | Path, *, unit: str = "mm") -> Mesh:
+    """Read a scan in any orientation, a whole arch or part of one: STL, PLY, OBJ, OFF, VTK polydata, glTF or 3MF.
+
+    The mesh is cleaned: vertices at the same position are merged, polygons are cut into triangles, and faces without
+    area, repeated faces and unused vertices are removed. ``mesh.original`` keeps the vertices and faces of the file
+    and the mapping to them. STL files store no vertices: these are the distinct corners in order of first occurrence.
+
+    Args:
+        path: the file; its name may contain the jaw, see :func:`toothgraph.scan_names.jaw_from_name`.
+        unit: the unit of length in the file, one of ``MM_PER_UNIT``.
+
+    Returns:
+        The surface in mm, without labels.
+
+    Raises:
+        MeshError: if the file cannot be read, has no usable surface, or does not have the size of a scan.
+        ConfigError: if the unit is unknown.
+    """
+    path = Path(path)
+    return mesh_from_stored(path, read_stored(path), unit=unit)
+
+
+def mesh_from_stored(path: Path, stored: Stored, *, unit: str = "mm") -> Mesh:
+    """The clean mesh from the content of a file; arguments, result and errors as in ``read_mesh``."""
+    if unit not in MM_PER_UNIT:
+        raise ConfigError(f"expected a unit of {', '.join(MM_PER_UNIT)}, got {unit!r}")
+    vertices, faces, original = clean(stored, MM_PER_UNIT[unit], str(path))
+    _check_extent(path, float(np.ptp(vertices, axis=0).max()), unit)
+    return Mesh(vertices, faces, jaw=jaw_from_name(path), scan_id=path.stem, path=path, original=original)
+
+
+def _check_extent(path: Path, extent: float, unit: str) -> None:
+    low, high = _EXTENT
+    if low <= extent <= high:
+        return
+    own = extent / MM_PER_UNIT[unit]
+    fitting = [name for name, factor in MM_PER_UNIT.items() if low <= own * factor <= high]
+    advice = f"try --unit {' or '.join(fitting)}" if fitting else "no unit gives the size of an arch: check the file"
+    if low / 5 <= extent < low and is_crown(path):
+        advice = (
+            "by its name and size it may be one tooth: those are read from a folder that also has a gingiva.stl "
+            f"(which may be empty); else {advice}"
+        )
+    raise MeshError(
+        f"{path}: expected a scan of {low:g} to {high:g} mm, found a largest extent of {extent:.4g} mm "
+        f"when read in {unit}; {advice}"
+    )

@@ -1,0 +1,179 @@
+"""Write labelled scans with the vertices and faces of the input file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.choices import FORMATS
+from toothgraph.errors import ConfigError
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, jaw_of_labels
+from toothgraph.io.formats.ply import write_ply
+from toothgraph.io.formats.tooth_folder import write_tooth_folder
+from toothgraph.io.formats.vtk import write_vtk
+from toothgraph.mesh.clean import triangulate
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
+from toothgraph.scan_names import without_jaw
+from toothgraph.system.files import write_text
+
+DEFAULT_FORMATS = ("ply", "txt", "json")
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """A labelled scan to be written: vertices and faces of the input file in the same order, number and unit.
+
+    Attributes:
+        patient: the patient's name, from the name of the scan.
+        jaw: 0 upper, 1 lower, -1 unknown.
+        vertices: [V0, 3].
+        polygons: [F0, m]; short rows are filled with -1.
+        vertex_fdi: [V0] FDI numbers.
+        face_fdi: [F0] FDI numbers.
+        confidence: of each tooth, by FDI number.
+        doubts: what a person should review; None if unknown.
+    """
+
+    patient: str
+    jaw: int
+    vertices: np.ndarray
+    polygons: np.ndarray
+    vertex_fdi: np.ndarray
+    face_fdi: np.ndarray
+    confidence: Mapping[int, float] = field(default_factory=dict)
+    doubts: Sequence[str] | None = None
+
+
+def write_labelled(
+    out_dir: str | Path,
+    name: str,
+    mesh: Mesh,
+    face_fdi: np.ndarray,
+    formats: Sequence[str] = DEFAULT_FORMATS,
+    confidence: Mapping[int, float] | None = None,
+    doubts: Sequence[str] | None = None,
+) -> list[Path]:
+    """Write a labelled scan into ``out_dir``: ``name.ply``, ``name.txt``, ``name.json`` and other formats.
+
+    The files contain the vertices and faces of the input file in the same order, number and unit. Faces that cleaning
+    removed take the label of a neighbour (``faces_to_original``).
+
+    Args:
+        out_dir: the folder; created if needed.
+        name: stem of the files.
+        mesh: the clean mesh.
+        face_fdi: [F] FDI numbers of its faces, 0 gingiva, -1 unknown.
+        formats: any of ``FORMATS``.
+        confidence: of each tooth, by FDI number; written to the JSON.
+        doubts: what a person should review; written to the JSON.
+
+    Returns:
+        The paths, in the order of ``formats``.
+
+    Raises:
+        LabelError: if there are not F labels.
+        ConfigError: for an unknown format.
+    """
+    if unknown := [kind for kind in formats if kind not in FORMATS]:
+        raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")
+    original = original_of(mesh)
+    labelled = Labelled(
+        without_jaw(mesh.scan_id) or (mesh.path.resolve().parent.name if mesh.path else ""),
+        mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(face_fdi),
+        original.vertices,
+        original.polygons,
+        vertices_to_original(mesh, face_fdi),
+        faces_to_original(mesh, face_fdi),
+        confidence or {},
+        doubts,
+    )
+    paths = []
+    for kind in formats:
+        paths.append(Path(out_dir) / f"{name}.{'teeth' if kind == 'stl' else kind}")
+        _WRITERS[kind](paths[-1], labelled)
+    return paths
+
+
+def write_txt(path: str | Path, face_fdi: np.ndarray) -> None:
+    """Write one FDI number per line, one line per face."""
+    write_text(path, "\n".join(map(str, np.asarray(face_fdi).tolist())) + "\n")
+
+
+def write_teeth3ds_json(
+    path: str | Path,
+    vertex_fdi: np.ndarray,
+    *,
+    jaw: int,
+    id_patient: str = "",
+    confidence: Mapping[int, float] | None = None,
+    doubts: Sequence[str] | None = None,
+) -> None:
+    """Write labels per vertex in the layout of Teeth3DS: ``id_patient``, ``jaw``, ``labels``, ``instances``.
+
+    Layout: Teeth3DS, https://arxiv.org/abs/2210.06094
+
+    Args:
+        path: the file.
+        vertex_fdi: [V] FDI numbers.
+        jaw: 0 upper, 1 lower, -1 unknown.
+        id_patient: the patient's name.
+        confidence: of each tooth, by FDI number; adds a key ``confidence``.
+        doubts: what a person should review; adds a key ``doubts``.
+    """
+    vertex_fdi = np.asarray(vertex_fdi)
+    content: dict[str, object] = {
+        "id_patient": id_patient,
+        "jaw": JAW_NAMES[jaw],
+        "labels": vertex_fdi.tolist(),
+        "instances": count_instances(vertex_fdi).tolist(),
+    }
+    if confidence:
+        content["confidence"] = {str(fdi): round(float(share), 4) for fdi, share in confidence.items()}
+    if doubts is not None:
+        content["doubts"] = list(doubts)
+    write_text(path, json.dumps(content))
+
+
+def count_instances(fdi: np.ndarray) -> np.ndarray:
+    """FDI numbers [n] to instances [n]: teeth become 1, 2, … in order of their number; gingiva and unknown 0."""
+    teeth = np.unique(fdi[fdi > 0])
+    return np.where(fdi > 0, np.searchsorted(teeth, fdi) + 1, 0)
+
+
+def _ply(path: Path, scan: Labelled) -> None:
+    write_ply(path, scan.vertices, scan.polygons, scan.vertex_fdi, scan.face_fdi)
+
+
+def _txt(path: Path, scan: Labelled) -> None:
+    write_txt(path, scan.face_fdi)
+
+
+def _json(path: Path, scan: Labelled) -> None:
+    write_teeth3ds_json(
+        path, scan.vertex_fdi, jaw=scan.jaw, id_patient=scan.patient,
+        confidence=scan.confidence, doubts=scan.doubts,
+    )  # fmt: skip
+
+
+def _vtk(path: Path, scan: Labelled) -> None:
+    write_vtk(path, scan.vertices, scan.polygons, scan.vertex_fdi, scan.face_fdi)
+
+
+def _teeth(path: Path, scan: Labelled) -> None:
+    faces, polygon = triangulate(scan.polygons)
+    write_tooth_folder(path, scan.vertices, faces, scan.face_fdi[polygon])
+
+
+_WRITERS: dict[str, Callable[[Path, Labelled], None]] = {
+    "ply": _ply,
+    "txt": _txt,
+    "json": _json,
+    "vtp": _vtk,
+    "vtk": _vtk,
+    "stl": _teeth,
+}

@@ -1,0 +1,33 @@
+"""Majority vote over labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def majority(group: np.ndarray, label: np.ndarray, weight: np.ndarray | None, n_groups: int) -> np.ndarray:
+    """The label with the largest total weight in each group.
+
+    Unknown (-1) does not vote; a group is unknown only if all its labels are. A tie goes to the smallest tooth
+    number; gingiva (0) loses every tie.
+
+    Args:
+        group: [n] group of each vote.
+        label: [n] FDI numbers, 0 or -1.
+        weight: [n] positive weights; None for equal weights.
+        n_groups: number of groups G.
+
+    Returns:
+        [G] int64; -1 for a group without votes.
+    """
+    known = label >= 0
+    group, label = group[known], label[known]
+    candidates, column = np.unique(label, return_inverse=True)
+    if len(candidates) == 0:
+        return np.full(n_groups, -1, dtype=np.int64)
+    cells = group * len(candidates) + column.reshape(-1)
+    votes = np.bincount(cells, None if weight is None else weight[known], n_groups * len(candidates))
+    votes = votes.reshape(n_groups, len(candidates))
+    order = np.argsort(np.where(candidates == 0, np.iinfo(np.int64).max, candidates))  # gingiva last
+    winner = candidates[order][votes[:, order].argmax(axis=1)].astype(np.int64)
+    return np.where(votes.any(axis=1), winner, -1)

@@ -1,0 +1,119 @@
+"""Mesh topology: the edges of the face graph, its connected components and the boundary.
+
+The number of faces that share a mesh edge decides:
+
+* one face: a boundary edge, no link;
+* two faces: linked, in both directions;
+* three to ``MAX_FACES_PER_EDGE`` (non-manifold): all pairs are linked;
+* more: no link, like a boundary edge. Such edges come from broken exports, and the number of pairs would grow
+  quadratically.
+
+Orientation is not used: faces with inconsistent winding are neighbours, too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
+
+MAX_FACES_PER_EDGE = 16
+
+
+def face_adjacency(faces: np.ndarray) -> np.ndarray:
+    """Pairs of faces that share a mesh edge.
+
+    Args:
+        faces: [F, 3] vertex indices.
+
+    Returns:
+        ``edge_index`` [2, E] int64: both directions, each pair once, sorted by source, then by target.
+    """
+    faces = np.asarray(faces)
+    faces = faces if faces.dtype.kind in "iu" else faces.astype(np.int64)
+    num_faces = len(faces)
+    if num_faces == 0:
+        return np.zeros((2, 0), dtype=np.int64)
+
+    # 1. Sort the 3F sides by lower, then by upper vertex: equal edges are then consecutive.
+    lower, upper, face = _sorted_sides(faces)
+    changes = (upper[1:] != upper[:-1]) | (lower[1:] != lower[:-1])
+    first = np.concatenate([[0], np.flatnonzero(changes) + 1])
+    count = np.diff(first, append=len(face))
+    linked = (count > 1) & (count <= MAX_FACES_PER_EDGE)
+    first, count = first[linked], count[linked]
+
+    # 2. Pair the faces of each edge.
+    pairs = [
+        (face[first[count > b] + a], face[first[count > b] + b])
+        for b in range(1, int(count.max(initial=0)))
+        for a in range(b)
+    ]
+    if not pairs:
+        return np.zeros((2, 0), dtype=np.int64)
+    a, b = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    different = a != b  # a degenerate face may be paired with itself
+    a, b = a[different], b[different]
+
+    # 3. Both directions, each pair once, in order.
+    ends = np.concatenate([a, b]), np.concatenate([b, a])
+    links = csr_matrix((np.ones(len(ends[0]), dtype=bool), ends), shape=(num_faces, num_faces))
+    links.sum_duplicates()
+    edge_index = np.empty((2, links.nnz), dtype=np.int64)
+    edge_index[0] = np.repeat(np.arange(num_faces), np.diff(links.indptr))
+    edge_index[1] = links.indices
+    return edge_index
+
+
+def border_edges(faces: np.ndarray) -> np.ndarray:
+    """The boundary edges of a mesh: edges of one face only.
+
+    Args:
+        faces: [F, 3] vertex indices.
+
+    Returns:
+        [E, 2] vertex indices, each edge in the direction of its face.
+    """
+    edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    key = edges.min(axis=1) * (faces.max(initial=-1) + 1) + edges.max(axis=1)
+    _, where, count = np.unique(key, return_inverse=True, return_counts=True)
+    return edges[count[where] == 1]
+
+
+def label_pieces(label: np.ndarray, edge_index: np.ndarray) -> np.ndarray:
+    """Connected components of faces with equal labels.
+
+    Args:
+        label: [F].
+        edge_index: [2, E].
+
+    Returns:
+        [F] int32, the component of each face, numbered from 0.
+    """
+    source, target = edge_index
+    same = label[source] == label[target]
+    ends = source[same], target[same]
+    graph = csr_matrix((np.ones(len(ends[0]), dtype=bool), ends), shape=(len(label), len(label)))
+    piece: np.ndarray = connected_components(graph, directed=False)[1]
+    return piece
+
+
+def _sorted_sides(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower vertex, upper vertex and face of all 3F sides, sorted by lower, then by upper vertex.
+
+    A transposed sparse matrix (faces by lower vertices) sorts the sides by lower vertex in linear time. The few sides
+    at each vertex are sorted afterwards.
+    """
+    num_vertices = int(faces.max()) + 1
+    number = np.int32 if max(num_vertices, 3 * len(faces)) < 2**31 else np.int64
+    lower, upper = np.empty((2, len(faces), 3), dtype=number)
+    for side in range(3):
+        a, b = faces[:, side], faces[:, (side + 1) % 3]
+        np.minimum(a, b, out=lower[:, side], casting="same_kind")
+        np.maximum(a, b, out=upper[:, side], casting="same_kind")
+    ends = np.arange(0, 3 * len(faces) + 1, 3, dtype=number)
+    by_vertex = csr_matrix((upper.ravel(), lower.ravel(), ends), shape=(len(faces), num_vertices)).tocsc()
+    sides = csr_matrix((by_vertex.indices, by_vertex.data, by_vertex.indptr), shape=(num_vertices, num_vertices))
+    sides.sort_indices()
+    lower = np.repeat(np.arange(num_vertices, dtype=number), np.diff(sides.indptr))
+    return lower, sides.indices, sides.data

@@ -1,0 +1,40 @@
+"""Every key of a score, by name, with its definition. ``evaluate`` writes these definitions beside the scores.
+
+Each is a number from 0 to 1, or None where the scan does not define it. The fields of a graph are in the docs,
+``docs/conventions.md``.
+"""
+
+from __future__ import annotations
+
+ACCURACY = "accuracy"
+DICE = "dice"
+MIOU = "miou"
+MIOU_PAPER = "miou_paper"
+MIOU_MATCHED = "miou_matched"
+BOUNDARY_IOU = "boundary_iou"
+CHALLENGE_CODE = "challenge_code"
+CHALLENGE_DOCUMENTED = "challenge_documented"
+
+METRICS = {
+    ACCURACY: "share of faces labelled right",
+    DICE: "Dice coefficient, mean over the classes present in truth or prediction, gingiva included",
+    MIOU: "intersection over union, mean over the classes present in truth or prediction, gingiva included",
+    MIOU_PAPER: "intersection over union, mean over the jaw's 17 classes, one absent from both counting 1",
+    MIOU_MATCHED: "miou once the predicted teeth are renumbered, one to one, to fit best: numbers aside",
+    BOUNDARY_IOU: "miou over the faces whose centroid lies within 1.0 mm of a true label-change edge",
+    CHALLENGE_CODE: "3DTeethSeg challenge over vertices, as its scorer computes it",
+    CHALLENGE_DOCUMENTED: "3DTeethSeg challenge over vertices, as its documentation defines it",
+}
+
+# Parts of the two challenge scores.
+EXP_TLA = "exp_tla"
+TSA = "tsa"
+TIR = "tir"
+SCORE = "score"
+
+CHALLENGE_PARTS = {
+    EXP_TLA: "exp(-TLA), TLA the mean distance of tooth centroids in units of the true tooth's size",
+    TSA: "tooth segmentation: accuracy of tooth against gingiva (code), mean F1 per true tooth (documented)",
+    TIR: "found within half their size, numbered right: of matched pairs (code), of true teeth (documented)",
+    SCORE: "mean of exp_tla, tsa and tir",
+}

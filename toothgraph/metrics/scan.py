@@ -1,0 +1,82 @@
+"""All scores of one scan as a row, and the mean of many rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from toothgraph.errors import DataError
+from toothgraph.metrics.challenge import challenge_scores, one_instance_per_number
+from toothgraph.metrics.classes import surface_scores
+from toothgraph.metrics.definitions import CHALLENGE_CODE, CHALLENGE_DOCUMENTED, CHALLENGE_PARTS, METRICS
+
+
+def score_scan(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    truth_faces: np.ndarray,
+    pred_faces: np.ndarray,
+    truth_vertices: np.ndarray,
+    pred_vertices: np.ndarray,
+    jaw: int,
+) -> dict[str, Any]:
+    """All scores of one scan; the keys are :data:`toothgraph.metrics.definitions.METRICS`.
+
+    Args:
+        vertices: [V0, 3] mm, all original vertices.
+        faces: [F0, m] original faces; short rows are filled with -1.
+        truth_faces: [F0] FDI numbers, 0 gingiva, -1 unknown.
+        pred_faces: [F0] FDI numbers.
+        truth_vertices: [V0] FDI numbers, 0 gingiva, -1 unknown; one tooth instance per number.
+        pred_vertices: [V0] FDI numbers; one tooth instance per number.
+        jaw: 0 upper, 1 lower; -1 means the jaw of the true teeth.
+
+    Returns:
+        Six face scores (each a number or None) and two challenge dictionaries (each four numbers, or None for a scan
+        without true teeth). Ready for JSON.
+
+    Raises:
+        LabelError: if shapes differ, or most true teeth belong to the other jaw.
+    """
+    row: dict[str, Any] = {**surface_scores(vertices, faces, truth_faces, pred_faces, jaw)}
+    challenge = challenge_scores(
+        vertices,
+        truth_vertices,
+        one_instance_per_number(truth_vertices),
+        pred_vertices,
+        one_instance_per_number(pred_vertices),
+    )
+    return {**row, **(challenge or {CHALLENGE_CODE: None, CHALLENGE_DOCUMENTED: None})}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean of each score over scans; values of None are ignored.
+
+    Args:
+        rows: from :func:`score_scan`; other keys, such as the name of a scan, are ignored.
+
+    Returns:
+        The keys of :data:`toothgraph.metrics.definitions.METRICS`; challenge scores are nested as in a row. None if no
+        scan has a value.
+
+    Raises:
+        DataError: if there are no rows.
+    """
+    if not rows:
+        raise DataError("expected at least one scored scan, got none: check the folder of scans and labels")
+    summary: dict[str, Any] = {}
+    for key in METRICS:
+        values = [row.get(key) for row in rows]
+        if key in (CHALLENGE_CODE, CHALLENGE_DOCUMENTED):
+            known = [value for value in values if value is not None]
+            summary[key] = {part: _mean([value[part] for value in known]) for part in CHALLENGE_PARTS}
+        else:
+            summary[key] = _mean(values)
+    return summary

@@ -1,0 +1,176 @@
+"""Model files: safetensors with a JSON header that describes the network."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from toothgraph import weights
+from toothgraph._version import __version__
+from toothgraph.config import updated
+from toothgraph.errors import CheckpointError, ConfigError
+from toothgraph.model.config import NetConfig, check_net
+from toothgraph.model.nets import ContrastiveNet, SegmentationNet
+from toothgraph.system.files import atomic_path
+
+MODEL_FILE = "model.safetensors"
+_FORMAT = "toothgraph-model-1"
+Net = TypeVar("Net", ContrastiveNet, SegmentationNet)
+_NETS = {"pretrained": ContrastiveNet, "segmentation": SegmentationNet}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The content of a model file.
+
+    Attributes:
+        path: the file.
+        kind: ``pretrained`` or ``segmentation``.
+        net: the network configuration.
+        header: all other information (seed, steps, scans, versions).
+        tensors: weights by name.
+    """
+
+    path: Path
+    kind: str
+    net: NetConfig
+    header: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+def make_net(kind: type[Net], config: NetConfig) -> Net:
+    """Build a new network.
+
+    Raises:
+        ConfigError: if the configuration is invalid; errors of torch become this error, too.
+    """
+    check_net(config)
+    try:
+        return kind(config)
+    except (ValueError, RuntimeError, TypeError, IndexError, ZeroDivisionError, AssertionError) as error:
+        raise ConfigError(f"cannot build a net with these options: {error}; check [net] ({config})") from error
+
+
+def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[str, Any]) -> None:
+    """Write a network with its configuration to a model file, atomically.
+
+    Args:
+        path: the file.
+        net: the network; its class gives the kind of the file.
+        header: further information (seed, steps, scans, versions), stored as JSON.
+    """
+    kind = next(name for name, cls in _NETS.items() if type(net) is cls)
+    content = {
+        "format": _FORMAT,
+        "kind": kind,
+        "net": dataclasses.asdict(net.config),
+        "toothgraph": __version__,
+        **header,
+    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    with atomic_path(path) as temporary:
+        # not save_file: only the owner could read its file
+        temporary.write_bytes(save(tensors, metadata={"toothgraph": json.dumps(content)}))
+
+
+def read_model(path: str | Path) -> ModelFile:
+    """Read a model file. No code in the file is executed.
+
+    Args:
+        path: file or run folder; ``default`` means the weights in the package, unless a file of that name exists.
+
+    Raises:
+        CheckpointError: if the file is missing or damaged, or is not a model file.
+    """
+    path = weights.FILE if str(path) == weights.DEFAULT and not Path(path).exists() else Path(path)
+    file = path / MODEL_FILE if path.is_dir() else path
+    if not file.is_file():
+        hint = " (has its training finished?)" if path.is_dir() else "; check the path"
+        raise CheckpointError(f"{file}: no such model file{hint}")
+    if file.suffix == ".ckpt":
+        raise CheckpointError(f"{file}: the state of a training, not a model; give {MODEL_FILE} or the run folder")
+    try:
+        with safe_open(file, framework="pt", device="cpu") as content:
+            metadata = content.metadata() or {}
+            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{file}: expected a complete safetensors file ({error}); copy it again") from error
+    try:
+        header = json.loads(metadata["toothgraph"])
+        if header.pop("format") != _FORMAT or header["kind"] not in _NETS:
+            raise KeyError("format")
+        net = updated(NetConfig(), header.pop("net"), str(file))
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
+        raise CheckpointError(
+            f"{file}: expected the header of a model of this toothgraph version, found another ({error})"
+        ) from error
+    return ModelFile(file, header.pop("kind"), net, header, tensors)
+
+
+def load_model(path: str | Path = weights.DEFAULT) -> SegmentationNet:
+    """Load a trained segmentation network in evaluation mode; by default the one in the package.
+
+    Args:
+        path: see :func:`read_model`.
+
+    Raises:
+        CheckpointError: see :func:`load_segmentation`.
+    """
+    return load_segmentation(path)[0]
+
+
+def load_segmentation(path: str | Path) -> tuple[SegmentationNet, ModelFile]:
+    """Load a trained segmentation network in evaluation mode, with the content of its file.
+
+    Args:
+        path: see :func:`read_model`.
+
+    Raises:
+        CheckpointError: see :func:`read_model`; also if the network is only pre-trained, or its tensors do not match.
+    """
+    file = read_model(path)
+    if file.kind != "segmentation":
+        raise CheckpointError(
+            f"{file.path}: contains a pre-trained backbone, not a segmentation net; "
+            "run `toothgraph finetune --init` with it first"
+        )
+    try:
+        net = make_net(SegmentationNet, file.net)
+        net.load_state_dict(file.tensors)
+    except (ConfigError, RuntimeError) as error:
+        raise CheckpointError(f"{file.path}: its tensors do not match its header ({_first_line(error)})") from error
+    return net.eval(), file
+
+
+def load_backbone(net: SegmentationNet, file: ModelFile) -> tuple[int, list[str]]:
+    """Copy the backbone of ``file`` into ``net``, and also all matching tensors of the head.
+
+    Returns:
+        The number of loaded tensors, and the names of tensors of ``net`` that were not loaded.
+
+    Raises:
+        CheckpointError: if a tensor of the backbone is missing or has another shape.
+    """
+    own = net.state_dict()
+    fitting = {name: tensor for name, tensor in file.tensors.items() if name in own and own[name].shape == tensor.shape}
+    missing = [name for name in own if name not in fitting]
+    backbone = [name for name in missing if name.startswith("backbone.")]
+    if backbone:
+        raise CheckpointError(
+            f"{file.path}: {len(backbone)} backbone tensors are missing or of another shape, e.g. {backbone[0]}; use "
+            "the [net] options of this file"
+        )
+    net.load_state_dict(fitting, strict=False)
+    return len(fitting), missing
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[min(1, len(lines) - 1)] if lines else type(error).__name__

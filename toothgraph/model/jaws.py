@@ -1,0 +1,43 @@
+"""Log-probabilities of tooth positions and jaws: combine and restrict them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from toothgraph.fdi import NUM_CLASSES
+
+
+def log_softmax(x: Tensor) -> Tensor:
+    """Log-probabilities over the last dimension, same shape, at least float32: in half precision the sum is not 1."""
+    return x.log_softmax(dim=-1, dtype=torch.promote_types(x.dtype, torch.float32))
+
+
+def join_jaw(positions: Tensor, jaw: Tensor) -> Tensor:
+    """Log-probabilities of the 33 classes from those of the 17 positions and of the two jaws.
+
+    Gingiva keeps its probability; a tooth has P(position)·P(jaw). The sum is 1.
+
+    Args:
+        positions: [N, 17] log-probabilities, gingiva first.
+        jaw: [N, 2] log-probabilities of upper and lower.
+
+    Returns:
+        [N, 33].
+    """
+    upper, lower = jaw.split(1, dim=1)  # [N, 1] each
+    return torch.cat([positions[:, :1], positions[:, 1:] + upper, positions[:, 1:] + lower], dim=1)
+
+
+def join_places(log_prob: Tensor) -> Tensor:
+    """Log-probabilities of the 17 positions [N, 17], summed over the jaws, from those of the 33 classes [N, 33]."""
+    return torch.cat([log_prob[:, :1], torch.logaddexp(log_prob[:, 1:17], log_prob[:, 17:])], dim=1)
+
+
+def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
+    """Log-probabilities [N, 33] given the jaw: teeth of the other jaw get -inf, the rest is normalised to sum 1."""
+    if jaw < 0:
+        return log_prob
+    other = torch.arange(NUM_CLASSES, device=log_prob.device)
+    other = (other >= 17) if jaw == 0 else (other >= 1) & (other <= 16)
+    return log_prob.masked_fill(other, float("-inf")).log_softmax(dim=1)

@@ -1,0 +1,94 @@
+"""Complete networks: a backbone with a projection head (pre-training) or a classifier (segmentation)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+
+from toothgraph.errors import ConfigError
+from toothgraph.model.backbone import GeometryBackbone
+from toothgraph.model.config import NetConfig
+from toothgraph.model.heads import ProjectionHead, SegmentationHead
+from toothgraph.model.paper import PaperBackbone, PaperHead
+
+
+def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
+    """Build the backbone of a configuration.
+
+    Raises:
+        ConfigError: for an unknown kind.
+    """
+    if config.kind == "paper":
+        return PaperBackbone(config.dynamic_k, config.recompute)
+    if config.kind == "geometry":
+        graph = config.graph
+        return GeometryBackbone(
+            graph.k, graph.spacings, config.widths, config.pair_channels, config.embedding,
+            features=config.features, norm=config.norm, recompute=config.recompute,
+        )  # fmt: skip
+    raise ConfigError(f'expected a net of kind "geometry" or "paper", got {config.kind!r}')
+
+
+def as_batch(data: Data) -> Data:
+    """A batch is returned unchanged; a single graph becomes a batch of one graph."""
+    return data if data.batch is not None else Batch.from_data_list([data])
+
+
+class ContrastiveNet(nn.Module):
+    """Backbone and projection head: a batch of graphs, or one graph, to vectors [N, P] for InfoNCE."""
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = build_backbone(config)
+        hidden = 512 if config.kind == "paper" else config.embedding
+        self.projector = ProjectionHead(self.backbone.out_channels, hidden, config.projection)
+
+    def forward(self, data: Data) -> Tensor:
+        return self.projector(self.backbone(as_batch(data)))
+
+
+class SegmentationNet(nn.Module):
+    """Backbone and classifier: a batch of graphs, or one graph, to log-probabilities [N, 33] of the tooth classes.
+
+    ``jaw`` [B] is the jaw of each scan: 0 upper, 1 lower, -1 unknown; None if all are unknown.
+    """
+
+    def __init__(self, config: NetConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = build_backbone(config)
+        channels = self.backbone.out_channels
+        self.head: nn.Module
+        if config.kind == "paper":
+            self.head = PaperHead(channels, config.dropout)
+        else:
+            levels = len(config.graph.spacings)
+            self.head = SegmentationHead(
+                channels, config.graph.k, levels, config.head_widths, config.dropout,
+                norm=config.norm, context=config.context, classes=config.classes, recompute=config.recompute,
+            )  # fmt: skip
+
+    def forward(self, data: Data, jaw: Tensor | None = None) -> Tensor:
+        data = as_batch(data)
+        if jaw is None:
+            jaw = data.batch.new_full((int(data.batch.max()) + 1,), -1)
+        return self.head(self.backbone(data), data, jaw)
+
+    def in_any_frame(self, data: Data, jaw: Tensor) -> Callable[[Tensor], Tensor]:
+        """A function from a rotation [3, 3] to the log-probabilities [N, 33] of the rotated scans.
+
+        If the backbone is invariant to rotation, the embedding is computed only once for all calls.
+        """
+        embedding = self.backbone(data) if self.backbone.pose_invariant else None
+
+        def say(rotation: Tensor) -> Tensor:
+            turned = copy.copy(data)
+            turned.x = (data.x.view(len(data.x), -1, 3) @ rotation.t()).flatten(1)  # position, corners, normal
+            turned.pos, turned.normal = data.pos @ rotation.t(), data.normal @ rotation.t()
+            return self.head(self.backbone(turned) if embedding is None else embedding, turned, jaw)
+
+        return say

@@ -1,0 +1,112 @@
+"""EdgeConv with an MLP of several layers, and the transform net, as in DGCNN.
+
+Source: Wang et al., ACM TOG 2019, https://doi.org/10.1145/3326362
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch_geometric.nn import global_max_pool
+from torch_geometric.utils import scatter
+
+from toothgraph.nn.kernels.norm_mish import norm_mish_linear
+from toothgraph.nn.recompute import recomputed
+
+
+def _layer(in_channels: int, out_channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(in_channels, out_channels, bias=False), nn.BatchNorm1d(out_channels), nn.Mish())
+
+
+def _mlp(*channels: int) -> nn.Sequential:
+    return nn.Sequential(*(_layer(a, b) for a, b in pairwise(channels)))
+
+
+class MLPEdgeConv(nn.Module):
+    r"""``max_j MLP([x_i, x_j − x_i])``; the first linear layer of the MLP is computed on nodes.
+
+    .. math:: W [x_i, x_j - x_i] = (W_a - W_b) x_i + W_b x_j
+
+    Values, parameters and parameter names are the same as in PyG's ``EdgeConv(mlp, aggr="max")``. The first layer needs
+    only 1/k of the operations and no [E, 2·C_in] edge inputs. Both products are float32 under autocast, because their
+    sum computes ``x_j − x_i`` with cancellation.
+
+    Args:
+        channels: C_in, then the widths of the MLP layers (without bias, with batch norm and Mish).
+        k: maximum number of neighbours. If every node has k neighbours, the maximum needs no scatter.
+        recompute: do not keep edge values for the backward pass; compute them again there.
+
+    Shapes:
+        - input: ``x`` [N, C_in], ``edge_index`` [2, E] sorted by node, as from :func:`knn_edges`
+        - output: [N, C_out]
+    """
+
+    def __init__(self, *channels: int, k: int, recompute: bool = False) -> None:
+        super().__init__()
+        self.in_channels, self.k, self.recompute = channels[0], k, recompute
+        self.nn = _mlp(2 * channels[0], *channels[1:])
+
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        if self.recompute:
+            return recomputed(self, self._convolve, x, edge_index)
+        return self._convolve(x, edge_index)
+
+    def _convolve(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        source, node = edge_index
+        linear, *after = (part for layer in self.nn.children() for part in layer.children())
+        assert isinstance(linear, nn.Linear)
+        with torch.autocast(x.device.type, enabled=False):
+            own, difference = linear.weight.split(self.in_channels, dim=1)
+            x = x.to(linear.weight.dtype)
+            a, b = F.linear(x, own - difference), F.linear(x, difference)  # [N, C]
+        fixed = len(source) == self.k * len(x)
+        if fixed:  # in place, because edge values need most of the memory
+            edges = F.embedding(source.view(len(x), self.k), b).add_(a[:, None]).flatten(0, 1)
+        else:
+            edges = F.embedding(source, b).add_(a.index_select(0, node))
+        edges = self.after_first(edges, after)
+        if fixed:
+            return edges.view(len(x), self.k, -1).max(dim=1).values  # amax keeps its input and has a slow backward pass
+        return scatter(edges, node, dim=0, dim_size=len(x), reduce="max")
+
+    def after_first(self, edges: Tensor, parts: list[nn.Module]) -> Tensor:
+        """Apply the MLP after its first linear layer: batch norm, Mish, linear, batch norm, Mish, …"""
+        if torch.is_autocast_enabled(edges.device.type):  # autocast chooses the precision of each part
+            for part in parts:
+                edges = part(edges)
+            return edges
+        for norm, linear in zip(parts[0::3], [*parts[2::3], None], strict=True):
+            assert isinstance(norm, nn.BatchNorm1d) and (linear is None or isinstance(linear, nn.Linear))
+            edges = norm_mish_linear(edges, norm, linear)
+        return edges
+
+
+class TransformNet(nn.Module):
+    """A linear map of the input features, one per scan; initialised as the identity.
+
+    Args:
+        channels: C.
+        k, recompute: see :class:`MLPEdgeConv`.
+
+    Shapes:
+        - input: ``x`` [N, C], ``edge_index`` [2, E], ``batch`` [N], number of scans B
+        - output: [B, C, C]
+    """
+
+    def __init__(self, channels: int, k: int, recompute: bool = False) -> None:
+        super().__init__()
+        self.channels = channels
+        self.conv = MLPEdgeConv(channels, 64, 128, k=k, recompute=recompute)
+        self.lift = _layer(128, 1024)
+        self.reduce = nn.Sequential(nn.Linear(1024, 512), nn.Mish(), nn.Linear(512, 256), nn.Mish())
+        self.out = nn.Linear(256, channels * channels)
+        nn.init.zeros_(self.out.weight)
+        with torch.no_grad():
+            self.out.bias.copy_(torch.eye(channels).flatten())
+
+    def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor, size: int) -> Tensor:
+        pooled = global_max_pool(self.lift(self.conv(x, edge_index)), batch, size)  # [B, 1024]
+        return self.out(self.reduce(pooled)).view(-1, self.channels, self.channels)

@@ -1,0 +1,1 @@
+"""Reductions over neighbourhoods and pairs, in the fastest implementation for a device."""

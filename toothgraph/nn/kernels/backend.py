@@ -1,0 +1,86 @@
+"""Choose the implementation of neighbourhood reductions: torch only, torch-scatter or Triton."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from toothgraph.errors import ConfigError
+from toothgraph.nn.kernels.neighborhoods import from_table
+from toothgraph.nn.kernels.triton_ops import triton_reduce
+
+BACKENDS = ("native", "scatter", "triton")
+
+
+_HAS_SCATTER = find_spec("torch_scatter") is not None
+
+
+_HAS_TRITON = find_spec("triton") is not None
+
+
+_INTERPRETED = os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "on", "yes", "y")  # Triton's interpreter
+
+
+_log = logging.getLogger("toothgraph")
+
+
+_process_wide = os.environ.get("TOOTHGRAPH_BACKEND") or "auto"
+
+
+def choose_backend(x: Tensor, backend: str = "auto") -> str:
+    """The backend for reductions over neighbours of ``x``.
+
+    Args:
+        x: the values; only their device matters.
+        backend: ``native`` (torch only), ``scatter`` (torch-scatter), ``triton`` or ``auto``. ``auto`` is the backend
+            of :func:`use_backend`, else of the environment variable ``TOOTHGRAPH_BACKEND``. Without either, it is
+            triton for CUDA tensors if Triton works, else native. Triton adds gradients in a varying order, so under
+            ``torch.use_deterministic_algorithms`` it is native.
+
+    Raises:
+        ConfigError: for an unknown backend, or one that cannot be used here; the text is the reason.
+    """
+    backend = _process_wide if backend == "auto" else backend
+    if backend == "auto":
+        fast = _HAS_TRITON and x.device.type == "cuda" and not torch.are_deterministic_algorithms_enabled()
+        return "triton" if fast and (torch.compiler.is_compiling() or triton_runs(x.device)) else "native"
+    if backend not in BACKENDS:
+        raise ConfigError(f"expected a backend of auto, {', '.join(BACKENDS)}, got {backend!r}")
+    if backend == "scatter" and not _HAS_SCATTER:
+        raise ConfigError("the backend scatter needs torch-scatter: pip install toothgraph[scatter]")
+    if backend == "triton" and not _HAS_TRITON:
+        raise ConfigError("the backend triton needs triton, which comes with torch for CUDA: pip install triton")
+    if backend == "triton" and x.device.type != "cuda" and not _INTERPRETED:
+        raise ConfigError(f"the backend triton needs tensors on a CUDA device, got one on {x.device}")
+    return backend
+
+
+@cache
+def triton_runs(device: torch.device) -> bool:
+    """Whether Triton compiles and runs a kernel on a device, tested once. It needs a C compiler and a supported GPU."""
+    one = torch.zeros(1, 1, device=device)
+    try:
+        triton_reduce(one, *from_table(one.long()), "max")
+    except Exception as error:  # for any reason: torch only gives the same result
+        why = str(error).split("\n")[0]
+        _log.warning("triton does not run on %s (%s); the layers use torch only, which is slower", device, why)
+        return False
+    return True
+
+
+@contextmanager
+def use_backend(backend: str) -> Iterator[None]:
+    """A context in which all layers of this process (all threads) use a backend; see :func:`choose_backend`."""
+    global _process_wide
+    before, _process_wide = _process_wide, backend
+    try:
+        yield
+    finally:
+        _process_wide = before

@@ -1,0 +1,117 @@
+"""InfoNCE computed in blocks of rows: one product for both directions, and no stored [P, P] matrix.
+
+The similarities of b to a are the transposed similarities of a to b. So each block gives the sums of its rows and a
+part of the sums of all columns. The backward pass computes the blocks again.
+
+Source: van den Oord et al., 2018, https://arxiv.org/abs/1807.03748
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+_CPU_BLOCK, _GPU_BLOCK = 1 << 18, 1 << 25  # entries per block: fits the CPU cache; uses a GPU fully
+_APART = 1e4  # mm, distance between scans, so that pairs of different scans are never near
+Blocks = list[tuple[slice, slice]]  # rows, and the window of columns with all pairs near them
+
+
+def pair_losses(
+    x: Tensor,
+    y: Tensor,
+    *,
+    scan: Tensor,
+    pos: Tensor | None = None,
+    radius: float = 0.0,
+    symmetric: bool = True,
+    block: int | None = None,
+) -> Tensor:
+    """-log softmax of the partner of each row of ``x`` among the rows of ``y`` and, if symmetric, the reverse.
+
+    A second derivative is not supported.
+
+    Args:
+        x: [P, D], divided by the temperature.
+        y: [P, D].
+        scan: [P] number of the scan of each pair, from 0.
+        pos: [P, 3] mm, position of each pair in its scan.
+        radius: mm; closer pairs of the same scan are not negatives.
+        symmetric: the mean of both directions, not only x to y.
+        block: rows per block; by default a size that suits the device.
+
+    Returns:
+        [P].
+    """
+    size = block or max(1, (_CPU_BLOCK if x.device.type == "cpu" else _GPU_BLOCK) // len(x))
+    rows = [slice(first, min(first + size, len(x))) for first in range(0, len(x), size)]
+    if pos is None or radius <= 0:
+        return _PairLosses.apply(x, y, None, 0.0, symmetric, [(own, slice(0, 0)) for own in rows])
+    place = torch.cat([pos.float(), scan[:, None] * _APART], dim=1).t()  # [4, P]
+    exact = place.cpu() if place.device.type == "mps" else place  # mps has no double precision
+    axis, order = (exact[3].double() + exact[0]).sort()
+    order = order.to(place.device)
+    blocks = list(zip(rows, _windows(axis, rows, radius), strict=True))
+    losses = _PairLosses.apply(x[order], y[order], place[:, order], radius, symmetric, blocks)
+    return losses[order.argsort()]
+
+
+class _PairLosses(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, y: Tensor, place: Tensor | None, radius: float, symmetric: bool, blocks: Blocks
+    ) -> Tensor:
+        own, by_row = (x.new_empty(len(x)) for _ in range(2))
+        by_column = x.new_full((len(x),), float("-inf"))
+        for rows, logits in _similarities(x, y, place, radius, blocks):
+            own[rows] = logits.diagonal(rows.start)
+            by_row[rows] = logits.logsumexp(dim=1)
+            if symmetric:
+                by_column = torch.logaddexp(by_column, logits.logsumexp(dim=0))
+        ctx.save_for_backward(x, y, place, by_row, by_column)
+        ctx.radius, ctx.symmetric, ctx.blocks = radius, symmetric, blocks
+        return (by_row + by_column) / 2 - own if symmetric else by_row - own
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        with torch.autocast(grad.device.type, enabled=False):
+            return *_PairLosses._backward(ctx, grad), None, None, None, None
+
+    @staticmethod
+    def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        x, y, place, by_row, by_column = ctx.saved_tensors
+        grad_x, grad_y = torch.empty_like(x), torch.zeros_like(y)
+        each = grad / 2 if ctx.symmetric else grad  # per direction
+        for rows, logits in _similarities(x, y, place, ctx.radius, ctx.blocks):
+            out = (logits - by_row[rows, None]).exp_().mul_(each[rows, None])
+            if ctx.symmetric:
+                out.addcmul_(logits.sub_(by_column).exp_(), each)
+            out.diagonal(rows.start).sub_(grad[rows])
+            torch.mm(out, y, out=grad_x[rows])
+            grad_y.addmm_(out.t(), x[rows])
+        return grad_x, grad_y
+
+
+def _similarities(
+    x: Tensor, y: Tensor, place: Tensor | None, radius: float, blocks: Blocks
+) -> Iterator[tuple[slice, Tensor]]:
+    """Per block of rows: its slice and its similarities [B, P]; pairs that are not negatives are -inf."""
+    for rows, window in blocks:
+        logits = x[rows] @ y.t()
+        if place is not None:
+            near = sum((axis[rows, None] - axis[window]).square_() for axis in place) < radius**2  # [B, W]
+            near.diagonal(rows.start - window.start).fill_(False)
+            logits[:, window].masked_fill_(near, float("-inf"))
+        yield rows, logits
+
+
+def _windows(axis: Tensor, blocks: list[slice], radius: float) -> list[slice]:
+    """For each block of rows, the range along the sorted axis with all pairs near it."""
+    reach = 1.01 * radius  # a margin for rounding
+    first = torch.searchsorted(axis, axis[[rows.start for rows in blocks]] - reach)
+    last = torch.searchsorted(axis, axis[[rows.stop - 1 for rows in blocks]] + reach, right=True)
+    return [slice(*ends) for ends in torch.stack([first, last], dim=1).tolist()]

@@ -1,0 +1,56 @@
+"""Neighbourhoods as lists of neighbours, from edges or a table."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Neighborhoods(NamedTuple):
+    """The neighbours of N nodes, as consecutive bags.
+
+    Attributes:
+        source: [E] neighbours, bag by bag; [N, k] if all nodes have k neighbours.
+        ends: [N + 1] start of each bag; the last entry is E.
+        fixed: k if all nodes have k neighbours, else 0.
+    """
+
+    source: Tensor
+    ends: Tensor
+    fixed: int
+
+    @property
+    def degree(self) -> Tensor:
+        """[N] number of neighbours of each node."""
+        return self.ends.diff()
+
+
+def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
+    """Neighbourhoods of a PyG ``edge_index`` [2, E] (source, target), in any order."""
+    source, target = edge_index
+    if not _in_order(target):
+        target, order = target.sort(stable=True)
+        source = source[order]
+    degree = torch.zeros(num_nodes, dtype=torch.long, device=target.device)
+    degree = degree.scatter_add(0, target, torch.ones_like(target))
+    return Neighborhoods(source, F.pad(degree.cumsum(0), (1, 0)), 0)
+
+
+def _on_cpu(x: Tensor) -> bool:
+    """Whether code may depend on values and write in place: on a CPU, and not while torch traces the code."""
+    traced = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    return x.device.type == "cpu" and not traced
+
+
+def _in_order(target: Tensor) -> bool:
+    return _on_cpu(target) and bool((target[1:] >= target[:-1]).all())
+
+
+def from_table(neighbor_index: Tensor) -> Neighborhoods:
+    """Neighbourhoods of a table [k, N], without a copy."""
+    k, num_nodes = neighbor_index.shape
+    ends = torch.arange(num_nodes + 1, device=neighbor_index.device) * k
+    return Neighborhoods(neighbor_index.t() if k else neighbor_index.new_empty(0), ends, k)

@@ -1,0 +1,117 @@
+"""Triton kernels for reductions over neighbourhoods, used by :mod:`toothgraph.nn.kernels.triton_ops`.
+
+Each program has BLOCK_N nodes and BLOCK_C channels and loops over the neighbours of its nodes. So a row of ``x`` is
+read as consecutive channels, and no edge is stored. Offsets are 64-bit, because N·C may exceed 2^31. A neighbour
+outside 0..rows-1 is ignored and never read. Maxima and sums have the type ACC, float32 or float64.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+_BLOCK = 1024  # elements per program: eight per thread of four warps
+
+
+@triton.jit
+def _block(nodes, channels, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr):
+    """Nodes [BLOCK_N], channels [1, BLOCK_C], their offsets, and which of them exist [BLOCK_N, BLOCK_C]."""
+    node = tl.program_id(0).to(tl.int64) * BLOCK_N + tl.arange(0, BLOCK_N)
+    channel = (tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C))[None, :]
+    return node, channel, node[:, None] * channels + channel, (node < nodes)[:, None] & (channel < channels)
+
+
+@triton.jit
+def _bags(ends, node, nodes, DEGREE: tl.constexpr):
+    """First neighbour and number of neighbours of each node, and the largest number. DEGREE 0: the number varies."""
+    if DEGREE > 0:
+        first = node * DEGREE
+        degree = tl.where(node < nodes, DEGREE, 0)
+        longest = DEGREE
+    else:
+        first = tl.load(ends + node, mask=node < nodes, other=0).to(tl.int64)
+        degree = tl.load(ends + node + 1, mask=node < nodes, other=0).to(tl.int64) - first
+        longest = tl.max(degree, axis=0)
+    return first, degree, longest
+
+
+@triton.jit
+def maximum(
+    x, source, ends, out, winner, rows, nodes, channels,
+    DEGREE: tl.constexpr, ACC: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr,
+):  # fmt: skip
+    """The first of the largest neighbours: its value (0 if none) and its row (-1 if none)."""
+    node, channel, at, exists = _block(nodes, channels, BLOCK_N, BLOCK_C)
+    first, degree, longest = _bags(ends, node, nodes, DEGREE)
+    best = tl.zeros((BLOCK_N, BLOCK_C), ACC)
+    row = tl.full((BLOCK_N, BLOCK_C), -1, tl.int32)
+    for j in range(0, longest):
+        near = tl.load(source + first + j, mask=j < degree, other=-1).to(tl.int64)[:, None]
+        there = exists & (near >= 0) & (near < rows)
+        value = tl.load(x + near * channels + channel, mask=there, other=0).to(ACC)
+        better = there & ((row < 0) | (value > best))
+        best = tl.where(better, value, best)
+        row = tl.where(better, near.to(tl.int32), row)
+    tl.store(out + at, best, mask=exists)
+    tl.store(winner + at, row, mask=exists)
+
+
+@triton.jit
+def maximum_backward(
+    grad, winner, grad_x, nodes, channels, ACC: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr
+):
+    """Add the gradient of each node to the row that won."""
+    _, channel, at, exists = _block(nodes, channels, BLOCK_N, BLOCK_C)
+    row = tl.load(winner + at, mask=exists, other=-1).to(tl.int64)
+    won = exists & (row >= 0)
+    value = tl.load(grad + at, mask=won, other=0).to(ACC)
+    tl.atomic_add(grad_x + row * channels + channel, value, mask=won, sem="relaxed")
+
+
+@triton.jit
+def total(
+    x, source, ends, out, rows, nodes, channels, MEAN: tl.constexpr,
+    DEGREE: tl.constexpr, ACC: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr,
+):  # fmt: skip
+    """Sum or mean over the neighbours; 0 if none."""
+    node, channel, at, exists = _block(nodes, channels, BLOCK_N, BLOCK_C)
+    first, degree, longest = _bags(ends, node, nodes, DEGREE)
+    value = tl.zeros((BLOCK_N, BLOCK_C), ACC)
+    for j in range(0, longest):
+        near = tl.load(source + first + j, mask=j < degree, other=-1).to(tl.int64)[:, None]
+        there = exists & (near >= 0) & (near < rows)
+        value += tl.load(x + near * channels + channel, mask=there, other=0).to(ACC)
+    if MEAN:
+        value = value / tl.maximum(degree, 1).to(ACC)[:, None]
+    tl.store(out + at, value, mask=exists)
+
+
+@triton.jit
+def total_backward(
+    grad, source, ends, grad_x, rows, nodes, channels, MEAN: tl.constexpr,
+    DEGREE: tl.constexpr, ACC: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr,
+):  # fmt: skip
+    """Add the gradient of each node to all its neighbours."""
+    node, channel, at, exists = _block(nodes, channels, BLOCK_N, BLOCK_C)
+    first, degree, longest = _bags(ends, node, nodes, DEGREE)
+    value = tl.load(grad + at, mask=exists, other=0).to(ACC)
+    if MEAN:
+        value = value / tl.maximum(degree, 1).to(ACC)[:, None]
+    for j in range(0, longest):
+        near = tl.load(source + first + j, mask=j < degree, other=-1).to(tl.int64)[:, None]
+        there = exists & (near >= 0) & (near < rows)
+        tl.atomic_add(grad_x + near * channels + channel, value, mask=there, sem="relaxed")
+
+
+def launch(kernel: triton.JITFunction, nodes: int, channels: int, dtype: torch.dtype, *args: object, **options: object):
+    """Run a kernel over all nodes and channels, on the device of its first argument."""
+    if nodes == 0 or channels == 0:
+        return
+    block_c = min(triton.next_power_of_2(channels), 128)
+    block_n = _BLOCK // block_c
+    grid = (triton.cdiv(nodes, block_n), triton.cdiv(channels, block_c))
+    acc = tl.float64 if dtype == torch.float64 else tl.float32
+    first = args[0]
+    assert isinstance(first, Tensor)
+    with torch.cuda.device_of(first):  # Triton launches on the current device
+        kernel[grid](*args, nodes, channels, ACC=acc, BLOCK_N=block_n, BLOCK_C=block_c, **options)

@@ -1,0 +1,101 @@
+"""Geometry of pairs of surface points that does not depend on the pose of the scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from toothgraph.errors import ShapeError
+from toothgraph.nn.kernels.pair_geometry import pair_maximum
+
+PAIR_CHANNELS = 6
+
+
+def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float) -> Tensor:
+    """Rotation- and translation-invariant geometry of each node and each of its neighbours.
+
+    With d = p_j − p_i, u = d/|d| and unit normals n_i, n_j:
+
+    ====  ================  ===========================================
+    0     |d| / scale       distance
+    1     n_i·d / scale     height above the node's tangent plane
+    2     n_i·u             angle between its normal and the line
+    3     n_j·u             the same at the neighbour
+    4     n_i·n_j           angle between the normals
+    5     (n_i × n_j)·u     handedness: differs for a mirror image
+    ====  ================  ===========================================
+
+    A neighbour that is the node itself has d = 0: features 0, 0, 0, 0, 1, 0.
+
+    Args:
+        pos: [N, 3] mm.
+        normal: [N, 3] unit normals.
+        neighbor_index: [k, N].
+        scale: mm, unit of the distances.
+
+    Returns:
+        [k, N, 6].
+    """
+    d = pos[neighbor_index] - pos  # [k, N, 3]
+    far = normal[neighbor_index]  # [k, N, 3]
+    near = normal.expand_as(far)
+    length = d.norm(dim=-1, keepdim=True)
+    u = d / length.clamp_min(1e-9)
+    return torch.stack(
+        [
+            length.squeeze(-1) / scale,
+            (near * d).sum(-1) / scale,
+            (near * u).sum(-1),
+            (far * u).sum(-1),
+            (near * far).sum(-1),
+            (torch.linalg.cross(near, far) * u).sum(-1),
+        ],
+        dim=-1,
+    )
+
+
+class PairGeometryConv(nn.Module):
+    """First layer: an edge MLP on :func:`pair_features` with several neighbourhood sizes, then the maximum over edges.
+
+    Args:
+        k: neighbours per level of the table.
+        scales: mm, one per level: the typical distance of neighbours at that level.
+        channels: output channels per level.
+        hidden: hidden channels of the edge MLP; few, because they are computed for every edge.
+
+    Shapes:
+        - input: ``pos`` [N, 3], ``normal`` [N, 3], ``neighbor_index`` [len(scales)·k, N]
+        - output: [N, len(scales)·channels]
+
+    Raises:
+        ShapeError: in a call with a table of another shape.
+    """
+
+    def __init__(self, k: int, scales: Sequence[float], channels: int, hidden: int = 16) -> None:
+        super().__init__()
+        self.k = k
+        self.scales = tuple(scales)
+        self.out_channels = len(self.scales) * channels
+        self.mlps = nn.ModuleList(
+            nn.Sequential(nn.Linear(PAIR_CHANNELS, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels))
+            for _ in self.scales
+        )
+
+    def forward(self, pos: Tensor, normal: Tensor, neighbor_index: Tensor) -> Tensor:
+        wanted = [self.k * len(self.scales), len(pos)]
+        if list(neighbor_index.shape) != wanted:
+            raise ShapeError(
+                f"expected neighbor_index {wanted}, {self.k} neighbours for each of {len(self.scales)} scales, "
+                f"got {list(neighbor_index.shape)}"
+            )
+        levels = neighbor_index.split(self.k)
+        moving = torch.is_grad_enabled() and (pos.requires_grad or normal.requires_grad)
+        outs = []
+        for mlp, level, scale in zip(self.mlps, levels, self.scales, strict=True):
+            if moving or torch.compiler.is_compiling() or level.numel() == 0:
+                outs.append(mlp(pair_features(pos, normal, level, scale)).amax(dim=0))
+            else:
+                outs.append(pair_maximum(pos, normal, level, scale, mlp))
+        return torch.cat(outs, dim=1)

@@ -1,0 +1,1 @@
+"""Rules from probabilities to labels: label boundaries, pieces (teeth), numbers. Without torch."""

@@ -1,0 +1,68 @@
+"""A table of the teeth found in a scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.anatomy.frame import upright_rotation
+from toothgraph.anatomy.sizes import tooth_sizes
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.system.files import write_text
+
+ORDER = [10 * quadrant + tooth for quadrant, teeth in ((1, range(8, 0, -1)), (2, range(1, 9)), (4, range(8, 0, -1)),
+         (3, range(1, 9))) for tooth in teeth]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ToothRow:
+    """One tooth, or the gingiva.
+
+    Attributes:
+        fdi: number; 0 for gingiva.
+        faces: number of faces.
+        area: mm².
+        width: mm, mesiodistal extent of the visible surface; None for gingiva, or without a neighbour that gives the
+            direction of the arch.
+        confidence: mean over its area; None if unknown.
+    """
+
+    fdi: int
+    faces: int
+    area: float
+    width: float | None
+    confidence: float | None
+
+
+def tooth_table(mesh: Mesh, labels: np.ndarray, confidence: np.ndarray | None = None) -> list[ToothRow]:
+    """One row for gingiva and one per tooth, in order along the arch.
+
+    Args:
+        mesh: F faces.
+        labels: [F] FDI numbers.
+        confidence: [F] probability of each label.
+    """
+    teeth = [fdi for fdi in ORDER if (labels == fdi).any()]
+    rotation = upright_rotation(mesh.with_labels(labels))
+    faces = {fdi: np.flatnonzero(labels == fdi) for fdi in [0, *teeth]}
+    sizes = tooth_sizes(mesh, [faces[fdi] for fdi in teeth], None if rotation is None else rotation[1])
+    widths = {fdi: float(width) for fdi, width in zip(teeth, sizes[:, 0], strict=True) if np.isfinite(width)}
+    rows = []
+    for fdi, own in faces.items():
+        if len(own) == 0:
+            continue
+        weight = np.maximum(mesh.areas[own], 1e-12)
+        sure = None if confidence is None else float(np.average(confidence[own], weights=weight))
+        rows.append(ToothRow(fdi, len(own), float(mesh.areas[own].sum()), widths.get(fdi), sure))
+    return rows
+
+
+def write_table(path: str | Path, rows: list[ToothRow]) -> None:
+    """Write the rows as CSV: ``fdi``, ``faces``, ``area_mm2``, ``width_mm``, ``confidence``; None is left empty."""
+    lines = ["fdi,faces,area_mm2,width_mm,confidence"]
+    for row in rows:
+        width, sure = ("" if value is None else f"{value:.3f}" for value in (row.width, row.confidence))
+        lines.append(f"{row.fdi},{row.faces},{row.area:.2f},{width},{sure}")
+    write_text(path, "\n".join(lines) + "\n")

@@ -1,0 +1,150 @@
+"""All tuned constants of prediction: value, unit, meaning and source.
+
+These are not options for users. After a change, compute the scores of all data sets again
+(``python -m benchmarks.studies.prediction_steps``). ``toothgraph evaluate`` writes the values that it used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+BY_HAND = "set by hand on scans of 3D-IOSSeg, while prediction was developed"
+TOOTH_CUTS = "labels of the training patients of 3D-IOSSeg, benchmarks/studies/tooth_cuts.py"
+
+
+def rule(value: Any, unit: str, meaning: str, source: str = BY_HAND) -> Any:
+    """A dataclass field with ``unit``, ``meaning`` and ``source`` as metadata."""
+    return field(default=value, metadata={"unit": unit, "meaning": meaning, "source": source})
+
+
+@dataclass(frozen=True)
+class PoseRules:
+    """Orientation of a scan, see :mod:`toothgraph.inference.pose`. Angles are measured between a frame and the frame
+    that fits the teeth found in it; they are near 180° if the scan is seen from behind."""
+
+    settled: float = rule(8.0, "degrees", "a frame with a smaller error is not corrected")
+    agreed: float = rule(20.0, "degrees", "a frame with a smaller error is accepted as right")
+    followed: float = rule(60.0, "degrees", "a larger correction is ignored")
+    corrections: int = rule(3, "count", "maximum number of corrections of one frame")
+    upright: float = rule(
+        0.3, "cosine", "minimum cosine between y and the opening direction of the surface, for a frame to be tried"
+    )
+    turns: int = rule(
+        8, "count", "frames about each possible direction of the bite", "one of them is within 23° of the right frame"
+    )
+
+
+@dataclass(frozen=True)
+class RegionRules:
+    """The part of a scan around the teeth, see :mod:`toothgraph.inference.tooth_region`."""
+
+    margin: float = rule(10.0, "mm", "width of the surface that is kept around the teeth", "similar to training scans")
+    island: float = rule(10.0, "mm²", "a smaller component of tooth faces is not a tooth")
+    worth: float = rule(0.9, "share", "nothing is cut off if a larger share of the area would be kept")
+
+
+@dataclass(frozen=True)
+class InterpolationRules:
+    """Interpolation from coarse to fine faces, see :mod:`toothgraph.mesh.interpolate`."""
+
+    neighbors: int = rule(4, "count", "coarse faces that are averaged for a fine face")
+    normal_length: float = rule(
+        1.0, "mm", "distance equivalent to a 60° turn of the normal; separates the walls of a narrow gap"
+    )
+
+
+@dataclass(frozen=True)
+class BorderRules:
+    """Label boundaries that move into the folds of the surface, see :mod:`toothgraph.postprocess.borders`."""
+
+    strength: float = rule(2.0, "mm²", "area on which a factor e in probability costs as much as 1 mm of boundary")
+    crease: float = rule(0.5, "radians", "concave bend that makes a boundary cheaper by a factor e")
+    band: float = rule(2.0, "mm", "only faces within this distance of a boundary may change")
+    plausible: float = rule(1e-3, "probability", "minimum probability of a class that a face may take")
+    least: float = rule(1e-4, "probability", "lower limit of all probabilities")
+    cycles: int = rule(2, "count", "passes over all classes")
+
+
+@dataclass(frozen=True)
+class PieceRules:
+    """Which faces form one tooth, see :mod:`toothgraph.postprocess.pieces`.
+
+    Areas are relative to the expected area of the tooth (from its number and the other teeth of the scan). The width
+    of a boundary is its length, reduced in folds, divided by the square root of the smaller area beside it.
+    """
+
+    large: float = rule(1.2, "share", "a smaller piece is not cut; 95 of 100 teeth are smaller", TOOTH_CUTS)
+    bulky: float = rule(1.4, "share", "a larger piece is cut more easily; 99 of 100 teeth are smaller", TOOTH_CUTS)
+    half: float = rule(0.2, "share", "minimum share of the area on each side of a cut")
+    narrow: float = rule(
+        0.2, "width", "a cut up to this width separates two teeth; true for 96 of 100 neighbours", TOOTH_CUTS
+    )
+    solid: float = rule(0.3, "width", "a bulky piece is cut up to this width; the best cut of one tooth", TOOTH_CUTS)
+    wide: float = rule(0.45, "width", "a wider boundary is not in a fold: both sides may be one tooth")
+    doubt: float = rule(
+        1.5, "nats", "maximum cost of one number for two pieces",
+        "24 scans that five nets had not seen: 22 pairs of one tooth cost 0.1 to 1.2, 7 pairs of two incisors 1.8 to 6",
+    )  # fmt: skip
+    part: float = rule(0.8, "share", "a smaller piece is not a whole tooth")
+    gap: float = rule(2.0, "mm", "maximum distance between the parts of one tooth")
+    face: float = rule(
+        0.2, "mm²", "area of the faces on which pieces are cut; on finer faces, a fold is spread over many edges"
+    )
+
+
+@dataclass(frozen=True)
+class NumberRules:
+    """One number per tooth, see :mod:`toothgraph.postprocess.assign_numbers`."""
+
+    speck: float = rule(
+        6.0, "mm²", "a smaller piece takes the label around it, or gingiva if it is not connected to anything",
+        "of 214 such unconnected pieces in 3D-IOSSeg, one is labelled as a tooth",
+    )  # fmt: skip
+    least: float = rule(1e-3, "probability", "lower limit of the probability of each number of a tooth")
+    same_tooth: float = rule(2.0, "nats", "cost of giving two touching pieces the same number")
+    no_tooth: float = rule(8.0, "nats", "extra cost of labelling a piece as gingiva if it is more likely a tooth")
+    behind: float = rule(-10.0, "mm", "forward position of the centre for angles along the arch")
+    close: float = rule(10.0, "degrees", "two teeth with a smaller angle between them may be in either order")
+
+
+@dataclass(frozen=True)
+class GapRules:
+    """Teeth behind a closed gap, see :mod:`toothgraph.postprocess.closed_gaps`."""
+
+    sure: float = rule(3.0, "nats", "minimum log-odds, from its size, that a tooth numbered as a premolar is a molar")
+
+
+@dataclass(frozen=True)
+class TwoArchRules:
+    """Two arches in one file, see :mod:`toothgraph.postprocess.two_arches`."""
+
+    visible: float = rule(20.0, "mm²", "minimum predicted area of a tooth on a surface, to count it as visible there")
+
+
+@dataclass(frozen=True)
+class ReviewRules:
+    """Limits for warnings to review, see :mod:`toothgraph.report.doubts`."""
+
+    scan: float = rule(0.7, "probability", "mean confidence over the area of all teeth; below, the scan is reported")
+    tooth: float = rule(0.5, "probability", "confidence of one tooth; below, the tooth is reported")
+    jaw: float = rule(0.5, "probability", "probability of the given jaw; below, the other jaw is more likely")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All rules. Published scores use the default values."""
+
+    base_share: int = rule(4, "count", "faces of the surface on which labels are averaged, as a multiple of the net's")
+    pose: PoseRules = field(default_factory=PoseRules)
+    region: RegionRules = field(default_factory=RegionRules)
+    interpolation: InterpolationRules = field(default_factory=InterpolationRules)
+    borders: BorderRules = field(default_factory=BorderRules)
+    pieces: PieceRules = field(default_factory=PieceRules)
+    numbers: NumberRules = field(default_factory=NumberRules)
+    gaps: GapRules = field(default_factory=GapRules)
+    two_arches: TwoArchRules = field(default_factory=TwoArchRules)
+    review: ReviewRules = field(default_factory=ReviewRules)
+
+
+DEFAULT = Rules()

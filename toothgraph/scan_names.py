@@ -1,0 +1,113 @@
+"""Jaw, patient and output name of a scan, from the name of its file."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from toothgraph.errors import ConfigError, DataError
+from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
+
+# A separate word or a part of a camel-case name (`UpperJawScan`); `jaw` or `arch` may follow.
+_JAW_WORD = re.compile(
+    r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))(?:(?P<upper>(?i:upper|maxilla(?:ry)?))|(?i:lower|mandib(?:le|ular)))"
+    r"(?:[ _-]?(?i:jaw|arch)(?![a-z]))?(?:(?![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+)
+_JAW_LETTER = re.compile(
+    r"(?<![A-Za-z])(?:(?P<upper>U)|L)(?![A-Za-z])"
+    r"|(?:(?<=[0-9][_-])|(?<=[A-Za-z0-9]{2}[_-]))(?:(?P<last>u)|l)$"
+)
+
+
+def jaw_from_name(path: str | Path) -> int:
+    """The jaw in a file name: 0 upper, 1 lower, -1 unknown.
+
+    The words ``upper``, ``lower``, ``maxilla``, ``maxillary``, ``mandible`` and ``mandibular`` count, in any case, also
+    inside a name like ``UpperJawScan``. Without such a word, a single capital ``U`` or ``L`` counts, or ``_u`` or
+    ``_l`` at the end. So ``007_L.ply`` is lower; ``follower.stl`` is unknown. A name with both jaws is unknown, too.
+    """
+    name = Path(path).stem
+    tokens = list(_JAW_WORD.finditer(name)) or list(_JAW_LETTER.finditer(name))
+    upper = {any(token.groupdict().values()) for token in tokens}
+    if len(upper) != 1:
+        return UNKNOWN_JAW
+    return UPPER if upper.pop() else LOWER
+
+
+def without_jaw(name: str) -> str:
+    """The name without all words and letters for a jaw; empty if nothing else is in it.
+
+    Letters are removed even if a word names the jaw: ``007_U_upper`` and ``007_L_lower`` give the same result.
+    """
+    return _JAW_LETTER.sub("", _JAW_WORD.sub("", name)).strip("_- .")
+
+
+def patient_of(scan_id: str) -> str:
+    """The patient of a scan: its name without the jaw (``007_L`` → ``007``), see
+    :func:`toothgraph.scan_names.jaw_from_name`.
+
+    A name that is only a jaw (``upper``) belongs to the patient ``unnamed``. So two such scans are never on
+    different sides of a split.
+    """
+    return without_jaw(scan_id) or "unnamed"
+
+
+def short_names(files: Sequence[Path]) -> list[str]:
+    """The stem of each file. If a stem is not unique, all scans of its patient get the folder's name in front, so that
+    both jaws keep the same patient."""
+    return renamed([path.stem for path in files], [f"{path.parent.name}_{path.stem}" for path in files])
+
+
+def renamed(names: Sequence[str], longer: Sequence[str], keys: Sequence[str] | None = None) -> list[str]:
+    """The names. If a name (or its entry in ``keys``) occurs twice, all scans of that patient get the longer name."""
+    keys = names if keys is None else keys
+    count = Counter(keys)
+    unclear = {patient_of(name) for name, key in zip(names, keys, strict=True) if count[key] > 1}
+    return [full if patient_of(name) in unclear else name for name, full in zip(names, longer, strict=True)]
+
+
+def scan_names(files: Sequence[Path]) -> list[str]:
+    """A name for each file: its stem, with the folder's name in front if stems are not unique, see
+    :func:`short_names`.
+
+    Raises:
+        DataError: if two files still share a name.
+    """
+    names = short_names(files)
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        same = [str(path) for path, name in zip(files, names, strict=True) if name == twice[0]]
+        raise DataError(f"several scans share the name {twice[0]}: {', '.join(same[:3])}; rename them")
+    return names
+
+
+def long_names(files: list[Path]) -> list[str]:
+    """A name for each file: the short one, or with the names of all its folders if the short one is not unique."""
+    return renamed(short_names(files), list(map(_full_name, files)))
+
+
+def _full_name(file: Path) -> str:
+    """All its folders and the stem. It never begins with a dot: such names are kept for unfinished files."""
+    return "_".join(part for part in file.with_suffix("").parts if part not in (file.anchor, ".", ".."))
+
+
+def output_names(files: list[Path]) -> list[str]:
+    """A name for each output: the stem of its input.
+
+    If files in several folders have the same name, the folder's name is put in front, for both jaws of a patient. If
+    only the stems are the same, the suffix is added.
+
+    Raises:
+        ConfigError: if two inputs still share a name.
+    """
+    stems, longer = [file.stem for file in files], [f"{file.parent.name}_{file.stem}" for file in files]
+    names = renamed(stems, longer, [file.name for file in files])
+    count = Counter(names)
+    names = [name if count[name] == 1 else f"{name}{file.suffix}" for name, file in zip(names, files, strict=True)]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        same = ", ".join(str(file) for file, name in zip(files, names, strict=True) if name == twice[0])
+        raise ConfigError(f"several scans would be written as {twice[0]}: {same}; label them into separate folders")
+    return names

@@ -1,0 +1,1 @@
+"""The machine: files written whole, memory, processes, where a figure comes from."""

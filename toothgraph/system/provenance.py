@@ -1,0 +1,100 @@
+"""Where a figure comes from: versions, hardware, revision, date."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from toothgraph._version import __version__
+
+_PACKAGES = (
+    "torch",
+    "torch-geometric",
+    "torch-scatter",
+    "triton",
+    "lightning",
+    "numpy",
+    "scipy",
+    "fast-simplification",
+)
+
+
+def package_version(name: str) -> str | None:
+    """The installed version of a package; None where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a figure depends on; packages that are not installed are left out."""
+    found = {"toothgraph": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        number = package_version(name)
+        if number is not None:
+            found[name] = number
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores, threads in use, and GPUs."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())],
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def git_revision() -> str | None:
+    """The revision of the source tree this package is run from; None outside a git checkout."""
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():
+        return None
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+_REVISION = git_revision()  # of the code that runs: what is committed while it does is not in it
+
+
+def facts() -> dict[str, Any]:
+    """All of the above, with the date (UTC)."""
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "versions": versions(),
+        "hardware": hardware(),
+        "git": _REVISION,
+    }
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        digest = hashlib.sha256()
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,169 @@
+"""What pre-training and fine-tuning share: optimiser, trainer, run folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.warnings import PossibleUserWarning
+
+from toothgraph.errors import ConfigError
+from toothgraph.model.file import MODEL_FILE, save_model
+from toothgraph.system import provenance
+from toothgraph.system.files import write_text
+from toothgraph.system.processes import first_rank
+from toothgraph.training.callbacks import Bar, Checkpoints, GentleStop, MetricsTable, WeightAverage
+from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint
+from toothgraph.training.task import NotFinite, Task
+
+_log = logging.getLogger("toothgraph")
+_PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+class Stopped(Exception):
+    """The user stopped a run; its last checkpoint is saved."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's advice on hardware and loaders away from the user."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    before = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PossibleUserWarning)
+        warnings.filterwarnings("ignore", message=r".*`isinstance\(treespec, LeafSpec\)` is deprecated")
+        warnings.filterwarnings("ignore", message=r".*does not have many workers")
+        warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # refused instead
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, before, strict=True):
+                logger.setLevel(level)
+
+
+@contextmanager
+def determinism_kept() -> Iterator[None]:
+    """Leave torch as deterministic as it was: Lightning switches it for the whole process."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+@determinism_kept()
+def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict[str, Any]) -> Path:
+    """Train, and write the model. Nothing is written before all that can be checked is found in order.
+
+    Args:
+        task: what to train.
+        out: run folder.
+        resume: go on with the run that is there.
+        facts: what ``config.json`` is to say besides the options.
+        header: what the model file says of itself.
+
+    Returns:
+        The model file.
+
+    Raises:
+        Stopped: if the user stopped it; ``last.ckpt`` is there to resume from.
+        ConfigError: if an option cannot be used, or the folder holds another run.
+        NotFinite: if the loss is not finite; ``bad_batch.json`` names the step and the scans.
+        CheckpointError: if the checkpoint cannot be used.
+    """
+    trainer, stop = make_trainer(task, out)
+    checkpoint = open_run(out, task.config, resume, facts)
+    step = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0
+    handler = log_to(out)
+    try:
+        if step >= task.steps and is_finished(out):
+            _log.info("%s: finished already, at step %d", out, step)
+            return out / MODEL_FILE
+        if checkpoint:
+            _log.info("resumed at step %d", step)
+        else:
+            _log.info("nothing to resume: begins at step 0" if resume else "begins at step 0")
+        try:
+            with quiet(), stop:
+                trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
+        except SystemExit as error:  # what Lightning makes of the second Ctrl-C
+            raise Stopped("stopped at once") from error
+        except NotFinite as error:
+            batch = {"step": trainer.global_step, "scans": error.scan_ids, "error": str(error)}
+            write_text(out / BAD_BATCH_FILE, json.dumps(batch) + "\n")
+            raise
+        if stop.asked and trainer.global_step < task.steps:
+            raise Stopped(f"stopped at step {trainer.global_step} of {task.steps}")
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, WeightAverage):
+                callback.hand_over()
+        header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
+        if first_rank():
+            save_model(out / MODEL_FILE, task.net, header)
+        return out / MODEL_FILE
+    finally:
+        logging.getLogger("toothgraph").removeHandler(handler)
+        handler.close()
+
+
+def accelerator(device: str) -> str:
+    """Lightning's word for a device; ``auto`` is CUDA where there is one, else the CPU."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return "gpu" if device == "cuda" else device
+
+
+def make_trainer(task: Task, out: Path) -> tuple[pl.Trainer, GentleStop]:
+    """A Lightning trainer for a task, and what tells whether the user stopped it.
+
+    Raises:
+        ConfigError: if the device cannot compute in the precision asked for.
+    """
+    config = task.config
+    bar = sys.stderr.isatty()
+    stop = GentleStop()
+    average = getattr(config, "average", 0.0)
+    callbacks = [
+        stop,
+        *([WeightAverage(task.net, average)] if average else []),
+        MetricsTable(out, list(task.val_columns), config.log_every, say=not bar),
+        Checkpoints(out, config.checkpoint_every, task.monitor),
+        *([Bar()] if bar else []),
+    ]
+    with quiet():
+        trainer = pl.Trainer(
+            accelerator=accelerator(config.device),
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy="ddp" if config.devices * config.nodes > 1 else "auto",
+            use_distributed_sampler=False,  # ours knows the step, and so where a resumed run goes on
+            accumulate_grad_batches=config.accumulate,
+            deterministic=config.deterministic or None,
+            precision=_PRECISION[config.precision],
+            max_steps=task.steps,
+            max_epochs=-1,
+            val_check_interval=min(config.validate_every, task.steps) * config.accumulate,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            gradient_clip_val=config.clip or None,
+            logger=TensorBoardLogger(str(out), name="", version="tensorboard"),
+            log_every_n_steps=config.log_every,
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_progress_bar=False,  # ours shows what it finds
+            enable_model_summary=False,
+        )
+    if config.precision == "16" and trainer.strategy.root_device.type == "cpu":
+        raise ConfigError("precision 16 needs a GPU; on a CPU choose bf16 or 32")
+    return trainer, stop

@@ -1,0 +1,110 @@
+"""What is trained: a net with its data and options."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch.utils.data import Dataset
+
+from toothgraph.data.loading import StepLoader, StepSampler
+from toothgraph.errors import DataError
+from toothgraph.model.nets import ContrastiveNet, SegmentationNet
+from toothgraph.seeding import batch_seed
+from toothgraph.training.config import TrainingConfig
+from toothgraph.training.optimizer import make_optimizer, rate_factor
+
+
+class NotFinite(DataError):
+    """A loss that is no number, and the scans it came from."""
+
+    def __init__(self, loss: float, scan_ids: list[str]) -> None:
+        super().__init__(f"the loss became {loss} on the scans {', '.join(scan_ids)}; try a lower --lr")
+        self.scan_ids = scan_ids
+
+
+class Task(pl.LightningModule):
+    """A net with its data and options; subclasses say what a step is.
+
+    Args:
+        net: what is trained.
+        config: options.
+        train, val: datasets that take (epoch, index).
+        join: collates samples.
+    """
+
+    monitor = ""
+    val_columns: tuple[str, ...] = ()
+
+    def __init__(
+        self, net: ContrastiveNet | SegmentationNet, config: TrainingConfig, train: Dataset, val: Dataset, join: Any
+    ) -> None:
+        super().__init__()
+        self.net, self.config = net, config
+        self._train, self._val, self._join = train, val, join
+        self.steps = count_steps(config, len(train))  # type: ignore[arg-type]
+
+    def configure_optimizers(self) -> Any:
+        optimizer = make_optimizer(self.net, self.config)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_factor(self.config.schedule, step, self.steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        config, trainer = self.config, self.trainer
+        number = trainer.global_step * config.accumulate + batch_idx % config.accumulate
+        torch.manual_seed(batch_seed(config.seed, number, trainer.global_rank))
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.trainer.global_step >= self.steps:
+            self.trainer.should_stop = True  # Lightning then validates the last weights, whatever the interval
+
+    def train_dataloader(self) -> StepLoader:
+        sampler = StepSampler(
+            len(self._train),  # type: ignore[arg-type]
+            self.config.batch,
+            self.config.seed,
+            self.steps * self.config.accumulate,
+            start=self.trainer.global_step * self.config.accumulate,
+            rank=self.trainer.global_rank,
+            ranks=self.trainer.world_size,
+        )
+        return self._loader(self._train, sampler)
+
+    def val_dataloader(self) -> StepLoader:
+        size = len(self._val)  # type: ignore[arg-type]
+        return self._loader(self._val, StepSampler(size, 1, self.config.seed + 1, size))
+
+    def _loader(self, dataset: Dataset, sampler: StepSampler) -> StepLoader:
+        return StepLoader(
+            dataset,
+            batch_sampler=sampler,
+            collate_fn=self._join,
+            num_workers=self.config.workers,
+            pin_memory=self.trainer.strategy.root_device.type == "cuda",
+        )
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        del dataloader_idx
+        return batch.to(device, non_blocking=True)  # from pinned memory, while the step before is computed
+
+
+def count_steps(config: TrainingConfig, num_scans: int) -> int:
+    """Steps of a run: as many as its epochs need, where epochs are given."""
+    if config.epochs is None:
+        return config.steps
+    together = config.batch * config.devices * config.nodes * config.accumulate
+    return max(1, math.ceil(config.epochs * num_scans / together))
+
+
+def check_finite(loss: torch.Tensor, scan_ids: list[str]) -> None:
+    """Stop at the first loss that is not finite, and say which scans it came from.
+
+    Raises:
+        NotFinite: with the scans' names.
+    """
+    if not torch.isfinite(loss):
+        raise NotFinite(loss.item(), scan_ids)

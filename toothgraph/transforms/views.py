@@ -1,0 +1,116 @@
+"""Two views of one scan, and the pairs of their nodes at the same surface point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch_geometric.data import Data
+
+from toothgraph.seeding import sample_rng
+from toothgraph.transforms.augment import Augmentation, augment
+from toothgraph.transforms.crop import crop, cut_region
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Options for two views.
+
+    Attributes:
+        min_share: minimum share of the faces in a view.
+        max_share: maximum share of the faces in a view.
+        quota: maximum number of faces in a view.
+        radius: mm, maximum distance of two nodes at the same surface point.
+        augmentation: augmentation of each view after cropping.
+    """
+
+    min_share: float = 0.5
+    max_share: float = 0.9
+    quota: int = 10_000
+    radius: float = 0.45
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+def match(a: Data, b: Data, radius: float) -> np.ndarray:
+    """Pairs of nodes at the same surface point: mutual nearest neighbours within ``radius`` (mm) with similar normals.
+
+    Both graphs must be in the frame of the scan. Each node has at most one partner.
+
+    Returns:
+        [2, P] node indices into ``a`` and ``b``.
+    """
+    pos_a, pos_b = a.pos.numpy(), b.pos.numpy()
+    distance, nearest_b = cKDTree(pos_b).query(pos_a, distance_upper_bound=radius)
+    found = np.flatnonzero(np.isfinite(distance))
+    _, nearest_a = cKDTree(pos_a).query(pos_b)
+    mutual = found[nearest_a[nearest_b[found]] == found]
+    partner = nearest_b[mutual]
+    alike = (a.normal.numpy()[mutual] * b.normal.numpy()[partner]).sum(axis=1) > 0
+    return np.stack([mutual[alike], partner[alike]])
+
+
+def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, options: ViewOptions) -> tuple[Data, Data]:
+    """Two augmented, overlapping regions of one scan, each from another tessellation.
+
+    Args:
+        variants: the graphs of the scan, each of another decimation, all in the frame of the scan.
+        seed, epoch, scan_id: seed of the random values.
+        options: sizes, matching radius and augmentation.
+
+    Returns:
+        Two graphs. Both have ``match_index`` [P] (row p of one matches row p of the other) and ``match_pos`` [P, 3],
+        the surface points in the frame of the scan (mm).
+    """
+    # 1. Two tessellations.
+    rngs = [sample_rng(seed, epoch, scan_id, view) for view in (0, 1)]
+    first, second = choose_variants(rngs[0], len(variants))
+    views: list[Data] = []
+    graphs = variants[first], variants[second]
+    # 2. Two regions; the centre of the second is inside the first, so that they overlap.
+    anchor = graphs[0].pos.numpy()
+    for rng, graph in zip(rngs, graphs, strict=True):
+        centre = anchor[rng.integers(len(anchor))]
+        share = rng.uniform(options.min_share, options.max_share)
+        size = min(round(share * graph.num_nodes), options.quota)
+        view = crop(graph, cut_region(graph, centre, size))
+        views.append(view)
+        anchor = view.pos.numpy()
+    # 3. Match, then augment.
+    pairs = match(views[0], views[1], options.radius)
+    point = views[0].pos[pairs[0]].clone()
+    moved = [augment(view, rng, options.augmentation) for view, rng in zip(views, rngs, strict=True)]
+    for view, index in zip(moved, pairs, strict=True):
+        view.match_index = torch.from_numpy(index)
+        view.match_pos = point
+    return moved[0], moved[1]
+
+
+def choose_variants(rng: np.random.Generator, count: int) -> tuple[int, int]:
+    """Indices of two different tessellations; with only one, this one twice."""
+    if count == 1:
+        return 0, 0
+    first, second = rng.choice(count, size=2, replace=False)
+    return int(first), int(second)
+
+
+def spread_candidates(data: Data, spacing: float) -> np.ndarray:
+    """Match candidates of a view: nodes at least ``spacing`` mm apart, matched nodes first.
+
+    Returns:
+        [Q] node indices; nodes with a partner (``match_index``) come first.
+    """
+    pos = data.pos.numpy()
+    matched = data.match_index.numpy()
+    rest = np.setdiff1d(np.arange(len(pos)), matched)
+    order = np.concatenate([matched, rest])
+    near = cKDTree(pos).query_ball_point(pos[order], spacing, return_sorted=False)
+    free = np.ones(len(pos), dtype=bool)
+    chosen = []
+    for node, around in zip(order, near, strict=True):
+        if free[node]:
+            chosen.append(node)
+            free[around] = False
+    return np.array(chosen)
