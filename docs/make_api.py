@@ -29,13 +29,14 @@ CHAPTERS = {
     ),
     "toothgraph.fdi, toothgraph.anatomy: teeth and arches": (
         *("toothgraph.fdi", "toothgraph.scan_names", "toothgraph.anatomy.frame", "toothgraph.anatomy.sizes"),
-        *("toothgraph.anatomy.molars", "toothgraph.anatomy.colours"),
+        *("toothgraph.anatomy.row", "toothgraph.anatomy.dentition", "toothgraph.anatomy.molars"),
+        *("toothgraph.anatomy.mouth", "toothgraph.anatomy.colours"),
     ),
     "toothgraph.synthetic: arches made by a program": ("toothgraph.synthetic", "toothgraph.synthetic.model_base"),
     "toothgraph.graph: faces to graphs": ("toothgraph.graph",),
     "toothgraph.transforms: graphs to graphs": ("toothgraph.transforms",),
     "toothgraph.nn: layers and losses for any graph": ("toothgraph.nn",),
-    "toothgraph.model: nets and their files": ("toothgraph.model", "toothgraph.model.file"),
+    "toothgraph.model: nets and their files": ("toothgraph.model", "toothgraph.model.crowns", "toothgraph.model.file"),
     "toothgraph.data: scans to batches": (
         "toothgraph.data",
         *(f"toothgraph.data.prepared.{name}" for name in ("sources", "build", "folder", "file")),
@@ -45,7 +46,7 @@ CHAPTERS = {
     ),
     "toothgraph.inference: labels": ("toothgraph.inference", "toothgraph.rules", "toothgraph.evaluation"),
     "toothgraph.postprocess: rules": (
-        *(f"toothgraph.postprocess.{name}" for name in ("borders", "pieces", "assign_numbers", "closed_gaps")),
+        *(f"toothgraph.postprocess.{name}" for name in ("borders", "pieces", "assign_numbers", "read_row")),
         "toothgraph.postprocess.two_arches",
     ),
     "toothgraph.metrics: scores": ("toothgraph.metrics",),

@@ -26,11 +26,15 @@ def test_segment_a_file_and_its_mesh(net: SegmentationNet, arches: Path, tmp_pat
     assert {row.fdi for row in found.teeth} == set(np.unique(found.prediction.labels).tolist())
     assert found.face_probabilities.shape == (len(found.face_labels), 17)
     np.testing.assert_allclose(found.face_probabilities.sum(axis=1), 1.0, atol=1e-5)
-    column = np.searchsorted(found.classes, found.face_labels)
     assert found.classes.tolist() == [0, *range(31, 39), *range(41, 49)]
+    assert ((found.face_confidence >= 0) & (found.face_confidence <= 1)).all()
+    plain = tg.segment(file, net, options=PredictOptions(assign_numbers=False))
+    column = np.searchsorted(plain.classes, plain.face_labels)
     np.testing.assert_array_equal(
-        np.take_along_axis(found.face_probabilities, column[:, None], axis=1)[:, 0], found.face_confidence
+        np.take_along_axis(plain.face_probabilities, column[:, None], axis=1)[:, 0], plain.face_confidence
     )
+    gingiva = found.face_labels == 0
+    np.testing.assert_array_equal(found.face_confidence[gingiva], found.face_probabilities[gingiva, 0])
     teeth = np.unique(found.face_labels[found.face_labels > 0])
     for number, fdi in enumerate(teeth, start=1):
         np.testing.assert_array_equal(found.face_instances == number, found.face_labels == fdi)

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.anatomy.molars import molars_as_premolars
+from toothgraph.anatomy.mouth import KINDS, kind_of_mouth
 from toothgraph.errors import LabelError
-from toothgraph.fdi import JAW_NAMES, UNKNOWN, jaw_of_labels
+from toothgraph.fdi import JAW_NAMES, UNKNOWN, class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction, predict_mesh
 from toothgraph.io.labels import read_scan
@@ -93,6 +95,8 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
         "faces": len(original.polygons),
         "jaw": JAW_NAMES[jaw],
         "predicted_jaw": JAW_NAMES[prediction.jaw],
+        "mouth": kind_of_mouth(mesh),
+        "counted": bool(molars_as_premolars(mesh, class_to_position(fdi_to_class(mesh.labels)))),
         "seconds": round(seconds, 3),
         **scores,
     }
@@ -100,10 +104,18 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
 
 
 def report(scored: list[Scored]) -> dict[str, Any]:
-    """``scores`` (means over scans), ``per_scan`` and ``per_tooth``."""
+    """``scores`` (means over scans), ``by_mouth``, ``per_scan`` and ``per_tooth``.
+
+    ``sound`` has the means over the scans whose labels do not count past the gap of a missing tooth, which is no truth
+    for numbers (see :mod:`toothgraph.anatomy.molars`); ``by_mouth`` those of each kind of mouth among them.
+    """
     rows = [item.row for item in scored]
+    sound = [row for row in rows if not row["counted"]]
+    kinds = {kind: [row for row in sound if row["mouth"] == kind] for kind in KINDS}
     return {
         "scores": summarise(rows),
+        "sound": {"scans": len(sound), **(summarise(sound) if sound else {})},
+        "by_mouth": {kind: {"scans": len(own), **summarise(own)} for kind, own in kinds.items() if own},
         "per_scan": rows,
         "per_tooth": per_tooth([item.confusion for item in scored]),
     }

@@ -102,17 +102,23 @@ class NumberRules:
         "of 214 such unconnected pieces in 3D-IOSSeg, one is labelled as a tooth",
     )  # fmt: skip
     least: float = rule(1e-3, "probability", "lower limit of the probability of each number of a tooth")
-    same_tooth: float = rule(2.0, "nats", "cost of giving two touching pieces the same number")
-    no_tooth: float = rule(8.0, "nats", "extra cost of labelling a piece as gingiva if it is more likely a tooth")
-    behind: float = rule(-10.0, "mm", "forward position of the centre for angles along the arch")
-    close: float = rule(10.0, "degrees", "two teeth with a smaller angle between them may be in either order")
 
 
 @dataclass(frozen=True)
-class GapRules:
-    """Teeth behind a closed gap, see :mod:`toothgraph.postprocess.closed_gaps`."""
+class RowRules:
+    """The numbers of a row of teeth, see :mod:`toothgraph.postprocess.read_row`. Costs are in nats."""
 
-    sure: float = rule(3.0, "nats", "minimum log-odds, from its size, that a tooth numbered as a premolar is a molar")
+    trust: float = rule(1.0, "share", "weight of what a piece looks like")
+    open_gap: float = rule(0.3, "nats/mm", "cost of a gap that does not fit the teeth missing in it")
+    loose: float = rule(2.0, "mm", "gap between two neighbours that costs nothing")
+    slack: float = rule(1.5, "mm", "error of the room of missing teeth that costs nothing")
+    shrink: float = rule(0.8, "share", "of their width, that the gap of missing teeth keeps")
+    closed_gap: float = rule(2.0, "nats", "cost of a gap that has closed, besides that of the missing teeth")
+    end: float = rule(0.6, "share", "of the cost of a missing tooth, for one beyond either end of the row")
+    part: float = rule(8.0, "nats", "greatest cost of all teeth beyond one end: the scan shows a part of the arch")
+    same_tooth: float = rule(2.0, "nats", "cost of joining a piece with one it touches under one number")
+    crowded: float = rule(14.0, "degrees", "two teeth with a smaller angle between them may be in either order")
+    no_tooth: float = rule(4.0, "nats", "cost of calling a piece gingiva, besides what the net says")
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,10 @@ class ReviewRules:
     scan: float = rule(0.7, "probability", "mean confidence over the area of all teeth; below, the scan is reported")
     tooth: float = rule(0.5, "probability", "confidence of one tooth; below, the tooth is reported")
     jaw: float = rule(0.5, "probability", "probability of the given jaw; below, the other jaw is more likely")
+    odds: float = rule(
+        15.0, "times", "how much likelier the numbers must be than the next best reading; below, both are reported",
+        "five folds over the patients of 3D-IOSSeg, benchmarks/studies/cross_validation.py",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -142,7 +152,7 @@ class Rules:
     borders: BorderRules = field(default_factory=BorderRules)
     pieces: PieceRules = field(default_factory=PieceRules)
     numbers: NumberRules = field(default_factory=NumberRules)
-    gaps: GapRules = field(default_factory=GapRules)
+    row: RowRules = field(default_factory=RowRules)
     two_arches: TwoArchRules = field(default_factory=TwoArchRules)
     review: ReviewRules = field(default_factory=ReviewRules)
 

@@ -60,14 +60,16 @@ def readme_figures(package: dict[str, Any], rows: list[Row], run: dict[str, Any]
     long a run of the whole path took."""
     own = max(studies(rows).values(), key=len)
     scores = [
-        [ORIGINS[name.split(",")[0]], name.split(",")[0], str(len(content["per_scan"])),
-         *(number(content["scores"][key]) for key in ("miou", "miou_matched", "accuracy"))]
+        [ORIGINS[name.split(",")[0]], name.split(",")[0], str(content["sound"]["scans"]),
+         *(number(content["sound"][key]) for key in ("miou", "miou_matched", "numbers_right", "accuracy"))]
         for name, content in package["sets"].items()
         if name.endswith(CONDITIONS[-1])
     ]  # fmt: skip
     return rendered(
         "readme_section",
-        scores=table(["what they are", "set", "scans", "`miou`", "`miou_matched`", "`accuracy`"], scores),
+        scores=table(
+            ["what they are", "set", "scans", "`miou`", "`miou_matched`", "`numbers_right`", "`accuracy`"], scores
+        ),
         few=few_labels(own),
         minutes={stage: f"{seconds / 60:.0f}" for stage, seconds in run["seconds"].items()},
         seconds=f"{run['seconds']['evaluate'] / len(run['per_scan']):.0f}",

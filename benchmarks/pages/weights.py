@@ -17,16 +17,20 @@ PICTURE = "default_weights-worst.png"
 
 
 def flat_scores(sets: dict[str, Any]) -> str:
-    """One line per set of scans."""
-    keys = ("accuracy", "dice", "miou", "miou_paper", "miou_matched", "boundary_iou")
+    """One line per set of scans; a second one without the scans whose labels count past a gap, if there are any."""
+    keys = ("accuracy", "dice", "miou", "miou_paper", "miou_matched", "boundary_iou", "numbers_right")
     lines = []
     for name, content in sets.items():
-        rows, scores = content["per_scan"], content["scores"]
-        right = sum(row["jaw"] == row["predicted_jaw"] for row in rows)
-        challenge = number(scores["challenge_code"]["score"])
-        lines.append(
-            [name, str(len(rows)), *(number(scores.get(key)) for key in keys), challenge, f"{right}/{len(rows)}"]
-        )
+        every, sound = content["per_scan"], [row for row in content["per_scan"] if not row.get("counted")]
+        parts = [(name, every, content["scores"])]
+        if 0 < len(sound) < len(every):
+            parts.append((f"{name}, sound labels", sound, content["sound"]))
+        for title, rows, scores in parts:
+            right = sum(row["jaw"] == row["predicted_jaw"] for row in rows)
+            challenge = number(scores["challenge_code"]["score"])
+            lines.append(
+                [title, str(len(rows)), *(number(scores.get(key)) for key in keys), challenge, f"{right}/{len(rows)}"]
+            )
     return table(["set", "scans", *(f"`{key}`" for key in keys), "challenge", "jaw right"], lines)
 
 

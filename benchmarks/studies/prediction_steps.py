@@ -31,10 +31,11 @@ from benchmarks.studies.default_weights import CONDITIONS, arguments, labelled_s
 from toothgraph.evaluation import report, score_prediction
 from toothgraph.fdi import UNKNOWN_JAW
 from toothgraph.inference import PredictOptions
-from toothgraph.inference.predict import label_faces, probabilities
+from toothgraph.inference.predict import Seen, label_faces, see
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model import SegmentationNet
-from toothgraph.model.file import ModelFile, load_segmentation
+from toothgraph.model.crowns import CrownNet
+from toothgraph.model.file import ModelFile, default_crowns, load_segmentation
 from toothgraph.rules import Rules
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
@@ -49,41 +50,36 @@ STEPS = {
     "borders as the net puts them": PredictOptions(refine_borders=False),
     "numbers as the net gives them": PredictOptions(assign_numbers=False),
 }
-SWEPT = ("borders", "pieces", "numbers", "gaps")  # sections of Rules
+SWEPT = ("borders", "pieces", "numbers", "row")  # sections of Rules
 SCORES = ("miou", "miou_matched")
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Labelled:
     """A scan and what the net says of it.
 
     Attributes:
         mesh: with its true labels.
         shown: the same, as the net was shown it.
-        prob, jaw, share: see :func:`toothgraph.inference.predict.probabilities`.
+        seen: what the net says of it.
     """
 
     mesh: Mesh
     shown: Mesh
-    prob: np.ndarray
-    jaw: int
-    share: float
+    seen: Seen
 
 
 @torch.inference_mode()
-def seen_by(net: SegmentationNet, meshes: Iterable[Mesh]) -> list[Seen]:
+def seen_by(net: SegmentationNet, meshes: Iterable[Mesh]) -> list[Labelled]:
     """What a net says of labelled meshes under CONDITION."""
     plain = ((mesh, shown.with_labels(None)) for mesh, shown in shown_as(CONDITION, meshes))
-    return [Seen(mesh, shown, *probabilities(net, shown, UNKNOWN_JAW, PredictOptions())) for mesh, shown in plain]
+    return [Labelled(mesh, shown, see(net, shown, UNKNOWN_JAW, PredictOptions())) for mesh, shown in plain]
 
 
-def mean_scores(seen: list[Seen], rules: Rules) -> dict[str, float]:
+def mean_scores(scans: list[Labelled], crowns: CrownNet, rules: Rules) -> dict[str, float]:
     """The mean SCORES of scans that are labelled by some rules."""
     options = PredictOptions(rules=rules)
-    rows = [
-        score_prediction(one.mesh, label_faces(one.shown, one.prob, one.jaw, one.share, options), 0.0).row
-        for one in seen
-    ]
+    rows = [score_prediction(one.mesh, label_faces(one.shown, one.seen, crowns, options), 0.0).row for one in scans]
     return {score: float(np.mean([row[score] for row in rows])) for score in SCORES}
 
 
@@ -104,13 +100,13 @@ def values_about(default: float) -> list[float]:
     return [round(default * factor, 6) for factor in (2 / 3, 3 / 2)]
 
 
-def sweep(seen: list[Seen], file: ModelFile, out: Path, quick: bool) -> None:
+def sweep(scans: list[Labelled], crowns: CrownNet, file: ModelFile, out: Path, quick: bool) -> None:
     """Score what has no row yet. Rows of other scans, another net or other defaults are dropped."""
     default = Rules()
     about: dict[str, Any] = {
         "sha256": provenance.sha256(file.path),
-        "scans": [one.mesh.scan_id for one in seen],
-        "default": mean_scores(seen, default),
+        "scans": [one.mesh.scan_id for one in scans],
+        "default": mean_scores(scans, crowns, default),
     }
     before = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
     rows: list[dict[str, Any]] = before["rows"] if about.items() <= before.items() else []
@@ -120,7 +116,9 @@ def sweep(seen: list[Seen], file: ModelFile, out: Path, quick: bool) -> None:
         rule = f"{section}.{name}"
         if (rule, value) in done or (quick and rule not in names[:2]):
             continue
-        scores = mean_scores(seen, replace(default, **{section: replace(getattr(default, section), **{name: value})}))
+        scores = mean_scores(
+            scans, crowns, replace(default, **{section: replace(getattr(default, section), **{name: value})})
+        )
         change = {f"{score}_change": scores[score] - about["default"][score] for score in SCORES}
         rows.append({"rule": rule, "default": usual, "value": value, **scores, **change})
         write_text(out, json.dumps({**about, "facts": provenance.facts(), "rows": rows}, indent=1) + "\n")
@@ -148,7 +146,13 @@ def main(argv: list[str] | None = None) -> None:
     net, file = load_segmentation(options.model)
     sets = labelled_sets(options.data, options.quick)
     if options.sweep:
-        sweep(seen_by(net, sets["3d-iosseg"]), file, options.out or SWEEP_RESULT, options.quick)
+        sweep(
+            seen_by(net, sets["3d-iosseg"]),
+            net.crowns or default_crowns(),
+            file,
+            options.out or SWEEP_RESULT,
+            options.quick,
+        )
         return
     content = {"sha256": provenance.sha256(file.path), "facts": provenance.facts(), "sets": score_steps(net, sets)}
     write_text(options.out or RESULT, json.dumps(content, indent=1) + "\n")

@@ -171,7 +171,7 @@ def test_sweep_goes_on_and_shows_what_matters(tmp_path: Path, monkeypatch: pytes
     assert prediction_steps.values_about(0.9) == pytest.approx([0.6, 1.35])
     swept = list(prediction_steps.swept_rules())
     assert {section for section, *_ in swept} == set(prediction_steps.SWEPT)
-    assert ("borders", "cycles", 2, 1) in swept and ("gaps", "sure", 3.0, 4.5) in swept
+    assert ("borders", "cycles", 2, 1) in swept and ("row", "end", 0.6, 0.9) in swept
 
     out, mesh = tmp_path / "sweep.json", synthetic_arch(1, jaw=1, faces=2000)
     monkeypatch.setattr(prediction_steps, "labelled_sets", lambda data, quick: {"3d-iosseg": [mesh]})

@@ -68,7 +68,7 @@ def test_a_stopped_run_goes_on_to_the_same_model(command, before: Path, scans: P
     assert done.code == 0, done.err
     assert "resumed at step 2" in (before / "stopped" / "log.txt").read_text()
     ours, theirs = (read_model(before / name).tensors for name in ("stopped", "model.safetensors"))
-    assert ours.keys() == theirs.keys()
+    assert {name for name in ours if not name.startswith("crowns.")} == theirs.keys()  # it had no crowns yet
     for name, tensor in theirs.items():
         torch.testing.assert_close(ours[name], tensor, rtol=1e-3, atol=1e-4)
 

@@ -14,6 +14,7 @@ from toothgraph.metrics import (
     confusion,
     label_change_edges,
     matched_iou,
+    number_scores,
     per_tooth,
     segmentation_scores,
     surface_scores,
@@ -283,3 +284,23 @@ def test_matched_iou_by_hand() -> None:
     greedy = np.array([11, 11, 11, 12, 12, 12, 12, 12])
     truth = np.array([11, 11, 11, 11, 11, 11, 12, 12])
     assert matched_iou(confusion(truth, greedy)) == pytest.approx((3 / 6 + 2 / 5) / 2)
+
+
+def test_teeth_found_and_their_numbers() -> None:
+    truth = np.repeat([0, 11, 12, 13], 10)
+    assert number_scores(confusion(truth, truth)) == {"teeth_found": 1, "numbers_right": 1, "scans_right": 1}
+    exchanged = np.repeat([0, 12, 11, 13], 10)
+    assert number_scores(confusion(truth, exchanged)) == {
+        "teeth_found": 1, "numbers_right": pytest.approx(1 / 3), "scans_right": 0,
+    }  # fmt: skip
+    half = truth.copy()
+    half[10:16] = 0  # of 11, four faces of ten are left: not found, and its number does not count
+    assert number_scores(confusion(truth, half)) == {
+        "teeth_found": pytest.approx(2 / 3), "numbers_right": 1, "scans_right": 1,
+    }  # fmt: skip
+    half[10:16], half[16:20] = 11, 0
+    assert number_scores(confusion(truth, half))["teeth_found"] == 1
+    nothing = np.zeros_like(truth)
+    assert number_scores(confusion(truth, nothing)) == {"teeth_found": 0, "numbers_right": None, "scans_right": None}
+    assert set(number_scores(confusion(nothing, truth)).values()) == {None}
+    assert number_scores(confusion(truth, truth + 30 * (truth > 0)))["numbers_right"] == 0  # of the other jaw

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from toothgraph.anatomy.frame import ALONG, turned
+from toothgraph.fdi import class_to_position, fdi_to_class
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.postprocess.assign_numbers import along_arch, assign, number_teeth
+from toothgraph.postprocess.assign_numbers import number_teeth
 from toothgraph.rules import DEFAULT
 from toothgraph.synthetic import synthetic_arch
-
-NONE = np.zeros(15, dtype=bool)
 
 
 def places(mesh: Mesh) -> np.ndarray:
@@ -28,53 +25,16 @@ def sure_of(place: np.ndarray, sure: float = 0.9) -> np.ndarray:
     return prob
 
 
-def written_out(likely: np.ndarray) -> float:
-    """The best sum of all growing assignments, none joined, some left out."""
-    best = -np.inf
-    teeth = range(len(likely))
-    for kept in range(len(likely) + 1):
-        for which in combinations(teeth, kept):
-            for chosen in combinations(ALONG, kept):
-                none = [row[0] - (DEFAULT.numbers.no_tooth if row[0] < row.max() else 0) for row in likely]
-                left_out = sum(none[t] for t in teeth if t not in which)
-                best = max(best, left_out + sum(likely[t, p] for t, p in zip(which, chosen, strict=True)))
-    return best
-
-
-def test_assign_against_all_assignments() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(4):
-        likely = np.log(rng.dirichlet(np.full(17, 0.3), size=4).clip(1e-3))
-        total, place = assign(likely, NONE[:3], np.ones(4))
-        assert total == pytest.approx(written_out(likely))
-        given = place[place > 0]
-        assert (np.diff(np.argsort(np.argsort(ALONG))[given - 1]) != 0).all()
-        order = [ALONG.tolist().index(number) for number in given]
-        assert order == sorted(set(order))
-
-
-def test_pieces_that_touch_may_be_one_tooth() -> None:
-    likely = np.log(sure_of(np.array([3, 3, 2])).clip(1e-3))
-    apart, _ = assign(likely, NONE[:2], np.ones(3))
-    joined, place = assign(likely, np.array([True, False]), np.ones(3))
-    assert place.tolist() == [3, 3, 2]
-    assert joined == pytest.approx(3 * np.log(0.9) - DEFAULT.numbers.same_tooth) and joined > apart
-
-
-def test_what_counts_for_less_gives_way() -> None:
-    likely = np.log(sure_of(np.array([7, 7])).clip(1e-3))
-    _, place = assign(likely, NONE[:1], np.ones(2))
-    assert place.tolist() == [8, 7]
-    for small in (0, 1):
-        counts = np.where(np.arange(2) == small, 0.2, 1.0)
-        assert assign(likely, NONE[:1], counts)[1][1 - small] == 7
+def numbered(mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int) -> np.ndarray:
+    """The places that teeth get, by the probabilities of a net alone."""
+    return number_teeth(mesh, place, prob, jaw).place
 
 
 def test_right_numbers_stay(arch: Mesh) -> None:
     place = places(arch)
-    np.testing.assert_array_equal(number_teeth(arch, place, sure_of(place), jaw=0), place)
+    np.testing.assert_array_equal(numbered(arch, place, sure_of(place), jaw=0), place)
     turn = turned(arch, Rotation.random(random_state=0).as_matrix())
-    np.testing.assert_array_equal(number_teeth(turn, place, sure_of(place), jaw=0), place)
+    np.testing.assert_array_equal(numbered(turn, place, sure_of(place), jaw=0), place)
 
 
 @pytest.mark.parametrize("missing", [(), (5,), (12, 6), (1, 2)])
@@ -87,7 +47,7 @@ def test_a_number_given_twice_is_put_right(missing: tuple[int, ...]) -> None:
     prob = sure_of(truth, 0.6)
     prob[truth == 11] = sure_of(np.full((truth == 11).sum(), 9), 0.5)
     prob[truth == 11, 11] = 0.4
-    found = number_teeth(mesh, wrong, prob, jaw=0)
+    found = numbered(mesh, wrong, prob, jaw=0)
     assert (found == truth).mean() > 0.99
     assert not set(found) & set(missing)
 
@@ -101,7 +61,7 @@ def test_wisdom_teeth_keep_their_numbers() -> None:
     last = truth == 8
     prob[last] = sure_of(np.full(last.sum(), 7), 0.6)
     prob[last, 8] = 0.35
-    assert (number_teeth(mesh, np.where(last, 7, truth), prob, jaw=0) == truth).mean() > 0.999
+    assert (numbered(mesh, np.where(last, 7, truth), prob, jaw=0) == truth).mean() > 0.999
 
 
 def test_crowded_teeth_may_stand_behind_each_other() -> None:
@@ -117,10 +77,7 @@ def test_crowded_teeth_may_stand_behind_each_other() -> None:
         vertices.append(part.vertices + (into if number == 2 else 0.0))
         place.append(np.full(len(part.faces), number))
     crowded, truth = Mesh(np.concatenate(vertices), np.concatenate(faces)), np.concatenate(place)
-    middles = np.stack([crowded.centroids[truth == number].mean(axis=0) for number in (2, 3)])
-    angle = along_arch(crowded, truth, middles, np.array([2, 3]))
-    assert angle[0] < angle[1]  # 13 comes before 12 along the arch: here it is the other way round
-    np.testing.assert_array_equal(number_teeth(crowded, truth, sure_of(truth), jaw=0), truth)
+    np.testing.assert_array_equal(numbered(crowded, truth, sure_of(truth), jaw=0), truth)
 
 
 def test_specks_go_to_what_surrounds_them(arch: Mesh) -> None:
@@ -129,7 +86,7 @@ def test_specks_go_to_what_surrounds_them(arch: Mesh) -> None:
     inside = int(np.argmax(np.where(truth == 3, arch.centroids[:, 1], -np.inf)))
     gum = int(np.argmin(arch.centroids[:, 1]))
     wrong[inside], wrong[gum] = 14, 7
-    np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth), jaw=0), truth)
+    np.testing.assert_array_equal(numbered(arch, wrong, sure_of(truth), jaw=0), truth)
 
 
 def test_a_speck_within_a_speck_goes_to_what_surrounds_both() -> None:
@@ -141,7 +98,7 @@ def test_a_speck_within_a_speck_goes_to_what_surrounds_both() -> None:
     wrong = truth.copy()
     wrong[near], wrong[near[0]] = 0, 14
     assert arch.areas[near].sum() < DEFAULT.numbers.speck
-    np.testing.assert_array_equal(number_teeth(arch, wrong, sure_of(truth), jaw=0), truth)
+    np.testing.assert_array_equal(numbered(arch, wrong, sure_of(truth), jaw=0), truth)
 
 
 def test_scraps_that_float_beside_the_teeth_take_no_number() -> None:
@@ -155,7 +112,7 @@ def test_scraps_that_float_beside_the_teeth_take_no_number() -> None:
     taken = np.concatenate([places(arch), [15, 15, 15]])
     prob = sure_of(taken)
     prob[-3:, 16] += 0.1
-    np.testing.assert_array_equal(number_teeth(mesh, taken, prob, jaw=0), truth)
+    np.testing.assert_array_equal(numbered(mesh, taken, prob, jaw=0), truth)
 
 
 @pytest.mark.parametrize("tooth", [6, 7, 13, 9])
@@ -169,7 +126,7 @@ def test_a_band_through_a_crown_makes_no_second_tooth(tooth: int, there: bool) -
     along = mesh.centroids[place == tooth - 1].mean(axis=0) - middle if tooth > 9 else np.array([1.0, 0.0, 0.0])
     band = own & (np.abs((mesh.centroids - middle) @ (along / np.linalg.norm(along))) < 0.5)
     shown, taken = (mesh, np.where(band, 0, place)) if there else (mesh.part(~band), place[~band])
-    found = number_teeth(shown, taken, sure_of(taken, 0.98), jaw=0)
+    found = numbered(shown, taken, sure_of(taken, 0.98), jaw=0)
     assert (found == taken).mean() > 0.999
 
 
@@ -184,7 +141,7 @@ def test_a_patch_of_gum_moves_no_tooth() -> None:
     patch = near[np.cumsum(arch.areas[near]) < 8.0]
     taken = truth.copy()
     taken[patch] = 7
-    found = number_teeth(arch, taken, sure_of(taken, 0.98), jaw=0)
+    found = numbered(arch, taken, sure_of(taken, 0.98), jaw=0)
     whole = np.setdiff1d(np.arange(len(truth)), patch)
     np.testing.assert_array_equal(found[whole], truth[whole])
 
@@ -203,13 +160,59 @@ def test_what_fits_nowhere_is_gingiva(arch: Mesh) -> None:
     prob = sure_of(truth, 0.95)
     prob[patch] = 0.01
     prob[patch, last], prob[patch, 0] = 0.5, 0.36
-    found = number_teeth(mesh, wrong, prob, jaw=0)
+    found = numbered(mesh, wrong, prob, jaw=0)
     assert (found[truth > 0] == truth[truth > 0]).all()
 
 
 def test_few_teeth_and_none(arch: Mesh) -> None:
     truth = places(arch)
     nothing = np.zeros_like(truth)
-    np.testing.assert_array_equal(number_teeth(arch, nothing, sure_of(nothing), jaw=0), nothing)
+    np.testing.assert_array_equal(numbered(arch, nothing, sure_of(nothing), jaw=0), nothing)
     few = np.where(np.isin(truth, [2, 3]), truth, 0)
-    np.testing.assert_array_equal(number_teeth(arch, few, sure_of(few), jaw=0), few)
+    np.testing.assert_array_equal(numbered(arch, few, sure_of(few), jaw=0), few)
+
+
+WISDOM = (18, 28, 38, 48)
+
+
+@pytest.mark.parametrize("turn", [False, True])
+@pytest.mark.parametrize(("jaw", "missing"), [(0, [14]), (0, [14, 24]), (0, [12, 25]), (1, [34, 44]), (1, [46])])
+def test_crowns_that_are_known_get_their_numbers_whatever_the_net_counts(
+    jaw: int, missing: list[int], turn: bool
+) -> None:
+    mesh = synthetic_arch(0, jaw=jaw, faces=6000, without=[*missing, *WISDOM])
+    truth = class_to_position(fdi_to_class(mesh.labels))
+    there = [number for number in ALONG if (truth == number).any()]
+    full = [number for number in ALONG if number not in (8, 16)]
+    start = full.index(1) + 1 - sum(number <= 8 for number in there)  # the net counts from the front
+    counted = np.zeros_like(truth)
+    for number, place in zip(there, full[start : start + len(there)], strict=True):
+        counted[truth == number] = place
+
+    def classify(points: np.ndarray, of: int) -> np.ndarray:
+        assert of == jaw and points.shape == (len(there), 1024, 3)
+        return np.log(sure_of(np.array(there) - 1, 0.8)[:, :16])
+
+    shown = turned(mesh, Rotation.random(random_state=1).as_matrix()) if turn else mesh
+    found = number_teeth(shown, counted, sure_of(counted), jaw, classify=classify)
+    assert (found.place == truth).mean() > 0.98
+    assert found.reading is not None and found.reading.odds > 1
+    assert (found.tooth[truth == 0] == -1).mean() > 0.98 and set(found.tooth) == set(range(-1, len(there)))
+    assert (number_teeth(shown, counted, sure_of(counted), jaw).place == truth).mean() < 0.98
+
+
+def test_crowns_come_in_their_own_frames() -> None:
+    mesh = synthetic_arch(0, jaw=0, faces=6000)
+    seen = []
+
+    def classify(points: np.ndarray, jaw: int) -> np.ndarray:
+        seen.append(points)
+        return np.full((len(points), 16), -np.log(16))
+
+    number_teeth(mesh, places(mesh), sure_of(places(mesh)), 0, classify=classify)
+    (points,) = seen
+    assert np.abs(points.mean(axis=1)).max() < 1.5  # about the middle of each crown
+    tips = points[..., 2].max(axis=1)
+    assert (tips > 1.5).all()  # towards the bite
+    width = np.ptp(points[..., 0], axis=1)
+    assert width[[0, 1, -2, -1]].min() > width[[2, 3, -4, -3]].max()  # along the arch: molars wider than premolars

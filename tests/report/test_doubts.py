@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from toothgraph.inference.predict import OtherReading
 from toothgraph.report.doubts import find_doubts
 from toothgraph.report.tooth_table import ToothRow
 
@@ -30,11 +33,12 @@ def test_confidence_counts_by_area() -> None:
     assert find_doubts(teeth)[0].startswith("low confidence of 69%;")
 
 
-def test_numbers_moved_past_a_gap_are_to_be_looked_at() -> None:
-    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), past_gap=(45, 46)) == [
-        "review the numbers of 45, 46: a tooth in the place of a premolar has the size of a molar; was a premolar "
-        "extracted?"
-    ]
+@pytest.mark.parametrize(("odds", "named"), [(1.3, True), (14.9, True), (15.1, False)])
+def test_numbers_that_may_be_others_are_named_with_the_odds(odds: float, named: bool) -> None:
+    other = OtherReading(((14, 15), (15, 0), (0, 18)), odds)
+    said = f"review the numbers: 15 for 14, no tooth for 15, 18 for no tooth is nearly as likely (1 to {odds:.2g})"
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), other=other) == [said] * named
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), other=OtherReading((), odds)) == []
 
 
 def test_faces_wound_inside_out_are_told() -> None:

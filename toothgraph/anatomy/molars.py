@@ -6,7 +6,6 @@ import numpy as np
 
 from toothgraph.anatomy.sizes import sizes_by_place
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.rules import DEFAULT
 
 # Log-ratio of the mesiodistal and buccolingual extents of a tooth to those of the tooth behind it: mean and standard
 # deviation. Measured on the training patients of 3D-IOSSeg (benchmarks/studies/tooth_sizes.py); the deviations are
@@ -16,10 +15,11 @@ MOLAR = np.array([[0.065, 0.01], [0.08, 0.055]])  # first molar before second mo
 PREMOLAR = np.array([[-0.385, -0.205], [0.06, 0.06]])  # second premolar before first molar
 MILK = np.array([[0.0, -0.17], [0.12, 0.05]])  # deciduous molar: as long as the molar behind it, but narrower
 MILK_SHARE = 0.3  # prior probability of a deciduous molar among teeth in this position that are not molars
+SURE = 3.0  # nats by which a tooth must rather be a molar
 FLAT = 1e-3  # mm, lower limit of an extent
 
 
-def molars_as_premolars(mesh: Mesh, place: np.ndarray, sure: float = DEFAULT.gaps.sure) -> dict[int, float]:
+def molars_as_premolars(mesh: Mesh, place: np.ndarray, sure: float = SURE) -> dict[int, float]:
     """Teeth that are numbered as a second premolar but have the size of a molar.
 
     This happens if a premolar was extracted, its gap has closed, and the teeth were numbered without the gap. Only

@@ -16,8 +16,8 @@ class PredictOptions:
         find_pose: look for the frame that the net knows; else the scan must lie in it.
         crop_to_teeth: look again at the part with the teeth, where the first look finds them on a part only.
         refine_borders: move borders into the folds of the surface, see :func:`toothgraph.postprocess.borders.refine`.
-        assign_numbers: give every number once, in order along the arch, past gaps that have closed, see
-            :func:`toothgraph.postprocess.assign_numbers.number_teeth`.
+        assign_numbers: number teeth by the shape of their crowns and the gaps between them, see
+            :func:`toothgraph.postprocess.assign_numbers.number_teeth`; else the numbers are those of the net.
         rules: the tuned constants.
     """
 

@@ -17,10 +17,24 @@ from toothgraph.inference.tooth_region import arch_faces
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.interpolate import interpolate
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.model.crowns import CrownNet
+from toothgraph.model.file import default_crowns
 from toothgraph.model.nets import SegmentationNet
-from toothgraph.postprocess.assign_numbers import number_teeth
+from toothgraph.postprocess.assign_numbers import Classifier, number_teeth
 from toothgraph.postprocess.borders import refine
-from toothgraph.postprocess.closed_gaps import past_closed_gaps
+
+
+@dataclass(frozen=True)
+class OtherReading:
+    """Numbers that fit a row of teeth almost as well as those given.
+
+    Attributes:
+        changes: pairs of FDI numbers, given and other, of the teeth that differ; 0 for gingiva.
+        odds: how much likelier the given numbers are.
+    """
+
+    changes: tuple[tuple[int, int], ...]
+    odds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +46,9 @@ class Prediction:
         probabilities: [F, 17] float32, of gingiva and of the 16 teeth of the jaw, as the net gives them.
         jaw: 0 upper, 1 lower; as given, or as predicted.
         jaw_probability: of that jaw, as the net sees it; low where it was given and the scan looks like the other.
-        past_gap: FDI numbers of the teeth behind a gap that has closed, which by their sizes got the number after the
-            net's, see :func:`toothgraph.postprocess.closed_gaps.past_closed_gaps`.
+        tooth_certainty: [F] probability of each face's tooth number, over all readings of the row of teeth; 1 where
+            teeth were not numbered.
+        other_reading: the next best numbers, where teeth could be numbered otherwise.
         inside_out: whether teeth were found only with the faces wound the other way round.
     """
 
@@ -41,14 +56,18 @@ class Prediction:
     probabilities: np.ndarray
     jaw: int
     jaw_probability: float
-    past_gap: tuple[int, ...] = ()
+    tooth_certainty: np.ndarray | None = None
+    other_reading: OtherReading | None = None
     inside_out: bool = False
 
     @cached_property
     def confidence(self) -> np.ndarray:
-        """[F] float32, probability of each face's label; behind a closed gap, of the number that the net gave it."""
-        place = class_to_position(fdi_to_class(self.labels)) - np.isin(self.labels, self.past_gap)
-        return self.probabilities[np.arange(len(place)), place]
+        """[F] float32, probability of each face's label: that it is a tooth, times that its number is right."""
+        place = class_to_position(fdi_to_class(self.labels))
+        if self.tooth_certainty is None:
+            return self.probabilities[np.arange(len(place)), place]
+        tooth = 1 - self.probabilities[:, 0]
+        return np.where(place > 0, tooth * self.tooth_certainty, self.probabilities[:, 0]).astype(np.float32)
 
 
 @torch.inference_mode()
@@ -85,30 +104,64 @@ def _shows_an_arch(found: Prediction) -> bool:
 
 def _predict(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> Prediction:
     """What :func:`predict_mesh` does with faces wound as they are."""
-    prob, jaw, share = probabilities(net, mesh, jaw, options)
-    return label_faces(mesh, prob, jaw, share, options)
+    return label_faces(mesh, see(net, mesh, jaw, options), net.crowns or default_crowns(), options)
 
 
-def label_faces(mesh: Mesh, prob: np.ndarray, jaw: int, share: float, options: PredictOptions) -> Prediction:
+def label_faces(mesh: Mesh, seen: Seen, crowns: CrownNet, options: PredictOptions) -> Prediction:
     """From what the net says to labels, by the rules.
 
     Args:
         mesh: F faces.
-        prob: [F, 17], see :func:`probabilities`.
-        jaw: 0 upper, 1 lower.
-        share: the jaw's probability.
+        seen: what the net says of them.
+        crowns: tells teeth by their shape.
         options: which steps are taken.
     """
-    rules = options.rules
+    rules, prob, jaw = options.rules, seen.prob, seen.jaw
     place = refine(mesh, prob, rules.borders) if options.refine_borders else prob.argmax(axis=1)
-    counted = number_teeth(mesh, place, prob, jaw, rules) if options.assign_numbers else place
-    place = past_closed_gaps(mesh, counted, rules.gaps) if options.assign_numbers else counted
-    labels = class_to_fdi(classes_of_jaw(jaw)[place])
-    return Prediction(labels, prob, jaw, share, tuple(np.unique(labels[place != counted]).tolist()))
+    classes = class_to_fdi(classes_of_jaw(jaw))
+    if not options.assign_numbers:
+        return Prediction(classes[place], prob, jaw, seen.jaw_probability)
+    found = number_teeth(mesh, place, prob, jaw, seen.up, classifier(crowns), rules)
+    certainty, other = np.ones(len(place)), None
+    if found.reading is not None:
+        best, second = classes[found.reading.places], classes[found.reading.second]
+        changes = tuple((int(a), int(b)) for a, b in zip(best, second, strict=True) if a != b)
+        other = OtherReading(changes, found.reading.odds)
+        numbered = found.tooth >= 0
+        of_row = found.reading.probability[np.arange(len(best)), found.reading.places]
+        certainty[numbered] = of_row[found.tooth[numbered]]
+    return Prediction(classes[found.place], prob, jaw, seen.jaw_probability, certainty, other)
 
 
-def probabilities(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> tuple[np.ndarray, int, float]:
-    """What the net says of every face, [F, 17] for gingiva and the places 1 … 16; the jaw, and its probability.
+def classifier(crowns: CrownNet) -> Classifier:
+    """A net for crowns as a function from points [T, P, 3] and the jaw to log-probabilities [T, 16]."""
+
+    def classify(points: np.ndarray, jaw: int) -> np.ndarray:
+        said: np.ndarray = crowns.positions(torch.from_numpy(points.astype(np.float32)), jaw).numpy()
+        return said
+
+    return classify
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a net says of a scan, before any rule.
+
+    Attributes:
+        prob: [F, 17] of gingiva and the positions 1 … 16.
+        jaw: 0 upper, 1 lower; as given, or as the net votes.
+        jaw_probability: of that jaw.
+        up: [3] unit direction towards the bite, in the scan's own frame.
+    """
+
+    prob: np.ndarray
+    jaw: int
+    jaw_probability: float
+    up: np.ndarray
+
+
+def see(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> Seen:
+    """What the net says of every face.
 
     Arguments as in :func:`predict_mesh`.
     """
@@ -143,4 +196,4 @@ def probabilities(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOp
         whole = first.interpolated(base, jaw, rules.interpolation)
         whole[near] = prob
         prob = whole
-    return interpolate(base, mesh, prob, rules.interpolation), jaw, share
+    return Seen(interpolate(base, mesh, prob, rules.interpolation), jaw, share, looks[0].frame[1])

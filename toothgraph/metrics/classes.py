@@ -24,7 +24,19 @@ from toothgraph.fdi import (
 )
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.metrics.boundary import boundary_faces
-from toothgraph.metrics.definitions import ACCURACY, BOUNDARY_IOU, DICE, MIOU, MIOU_MATCHED, MIOU_PAPER
+from toothgraph.metrics.definitions import (
+    ACCURACY,
+    BOUNDARY_IOU,
+    DICE,
+    MIOU,
+    MIOU_MATCHED,
+    MIOU_PAPER,
+    NUMBERS_RIGHT,
+    SCANS_RIGHT,
+    TEETH_FOUND,
+)
+
+FOUND = 0.5  # least IoU of a true tooth with a predicted one that found it
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -109,6 +121,34 @@ def matched_iou(table: np.ndarray) -> float:
     matched = fits[fits > 0]
     gingiva = [iou[0, 0]] if true[0] + predicted[0] > 0 else []
     return float((matched.sum() + sum(gingiva)) / (len(mine) + len(found) - len(matched) + len(gingiva)))
+
+
+def number_scores(table: np.ndarray) -> dict[str, float | None]:
+    """Whether teeth are found, and whether the found ones have the right number.
+
+    A true tooth is found if it overlaps with a predicted tooth, of any number, by an IoU of 0.5 or more; there is one
+    such tooth at most.
+
+    Args:
+        table: [33, 34] from :func:`confusion`.
+
+    Returns:
+        ``teeth_found``, ``numbers_right`` and ``scans_right`` (1 if all found teeth have the right number, else 0).
+        None for a scan without true teeth; the last two also if no tooth is found.
+    """
+    _, true, predicted = _counts(table)
+    common = table[1:, 1:NUM_CLASSES]
+    iou = common / np.maximum(true[1:, None] + predicted[None, 1:] - common, 1)
+    there = true[1:] > 0
+    found = there & (iou.max(axis=1) >= FOUND)
+    right = found & (iou.argmax(axis=1) == np.arange(NUM_CLASSES - 1))
+    scores: dict[str, float | None] = dict.fromkeys((TEETH_FOUND, NUMBERS_RIGHT, SCANS_RIGHT))
+    if there.any():
+        scores[TEETH_FOUND] = float(found.sum() / there.sum())
+    if found.any():
+        scores[NUMBERS_RIGHT] = float(right.sum() / found.sum())
+        scores[SCANS_RIGHT] = float(right.sum() == found.sum())
+    return scores
 
 
 def surface_scores(

@@ -9,7 +9,7 @@ import numpy as np
 
 from toothgraph.errors import DataError
 from toothgraph.metrics.challenge import challenge_scores, one_instance_per_number
-from toothgraph.metrics.classes import surface_scores
+from toothgraph.metrics.classes import confusion, number_scores, surface_scores
 from toothgraph.metrics.definitions import CHALLENGE_CODE, CHALLENGE_DOCUMENTED, CHALLENGE_PARTS, METRICS
 
 
@@ -34,13 +34,16 @@ def score_scan(
         jaw: 0 upper, 1 lower; -1 means the jaw of the true teeth.
 
     Returns:
-        Six face scores (each a number or None) and two challenge dictionaries (each four numbers, or None for a scan
+        Nine face scores (each a number or None) and two challenge dictionaries (each four numbers, or None for a scan
         without true teeth). Ready for JSON.
 
     Raises:
         LabelError: if shapes differ, or most true teeth belong to the other jaw.
     """
-    row: dict[str, Any] = {**surface_scores(vertices, faces, truth_faces, pred_faces, jaw)}
+    row: dict[str, Any] = {
+        **surface_scores(vertices, faces, truth_faces, pred_faces, jaw),
+        **number_scores(confusion(truth_faces, pred_faces)),
+    }
     challenge = challenge_scores(
         vertices,
         truth_vertices,

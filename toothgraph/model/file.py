@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +18,12 @@ from toothgraph._version import __version__
 from toothgraph.config import updated
 from toothgraph.errors import CheckpointError, ConfigError
 from toothgraph.model.config import NetConfig, check_net
+from toothgraph.model.crowns import CrownNet
 from toothgraph.model.nets import ContrastiveNet, SegmentationNet
 from toothgraph.system.files import atomic_path
 
 MODEL_FILE = "model.safetensors"
+CROWNS = "crowns."  # begins the names of the tensors of a CrownNet
 _FORMAT = "toothgraph-model-1"
 Net = TypeVar("Net", ContrastiveNet, SegmentationNet)
 _NETS = {"pretrained": ContrastiveNet, "segmentation": SegmentationNet}
@@ -143,10 +146,20 @@ def load_segmentation(path: str | Path) -> tuple[SegmentationNet, ModelFile]:
         )
     try:
         net = make_net(SegmentationNet, file.net)
+        if any(name.startswith(CROWNS) for name in file.tensors):
+            net.crowns = CrownNet()
         net.load_state_dict(file.tensors)
     except (ConfigError, RuntimeError) as error:
         raise CheckpointError(f"{file.path}: its tensors do not match its header ({_first_line(error)})") from error
     return net.eval(), file
+
+
+@cache
+def default_crowns() -> CrownNet:
+    """What tells teeth by their shape in the package's own weights: for nets that have nothing of the kind."""
+    crowns = load_model().crowns
+    assert crowns is not None
+    return crowns
 
 
 def load_backbone(net: SegmentationNet, file: ModelFile) -> tuple[int, list[str]]:

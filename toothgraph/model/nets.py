@@ -11,6 +11,7 @@ from torch_geometric.data import Batch, Data
 from toothgraph.errors import ConfigError
 from toothgraph.model.backbone import GeometryBackbone
 from toothgraph.model.config import NetConfig
+from toothgraph.model.crowns import CrownNet
 from toothgraph.model.heads import ProjectionHead, SegmentationHead
 from toothgraph.model.paper import PaperBackbone, PaperHead
 
@@ -62,6 +63,7 @@ class SegmentationNet(nn.Module):
         self.config = config
         self.backbone = build_backbone(config)
         channels = self.backbone.out_channels
+        self.crowns: CrownNet | None = None
         self.head: nn.Module
         if config.kind == "paper":
             self.head = PaperHead(channels, config.dropout)

@@ -1,26 +1,118 @@
-"""One number per tooth, in order along the arch: the best assignment of all teeth together."""
+"""One number per tooth: pieces of the surface, in a row along the arch, read together."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import networkx as nx
 import numpy as np
 
-from toothgraph.anatomy.frame import ALONG, arch_rotation, place_of
+from toothgraph.anatomy.frame import bite_directions
+from toothgraph.anatomy.row import gaps, order_along_arch, tooth_frames
 from toothgraph.anatomy.sizes import WHOLE_TOOTH, usual_areas
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.sampling import sample_surface
 from toothgraph.mesh.topology import label_pieces
 from toothgraph.postprocess.pieces import across_gaps, separate
-from toothgraph.rules import DEFAULT, NumberRules, Rules
+from toothgraph.postprocess.read_row import Reading, Row, read_row, score_of
+from toothgraph.rules import DEFAULT, Rules
+from toothgraph.seeding import sample_rng
+
+POINTS = 1024  # on each crown
+DRAW = 77  # makes the draw of points another one than those of the scan's tessellations
+Classifier = Callable[[np.ndarray, int], np.ndarray]  # points [T, P, 3] of crowns and their jaw, to [T, 16] log-prob.
 
 
-def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int, rules: Rules = DEFAULT) -> np.ndarray:
-    """Give every tooth one number, in order along the arch and each number only once.
+@dataclass(frozen=True, eq=False)
+class Numbered:
+    """Teeth with their numbers.
 
-    Teeth are the connected components of one label, split and joined at the folds of the surface
-    (:func:`toothgraph.postprocess.pieces.separate`); very small components take the label around them. Each tooth has a
-    mean log-probability for each of the 16 positions. The result is the assignment with the largest sum and increasing
-    order along the arch. Gaps cost nothing, so missing teeth are possible. Two touching pieces may be one tooth. Pieces
-    smaller than a tooth have less weight, so that they do not shift the number of a whole tooth.
+    Attributes:
+        place: [F] position of each face, 1 … 16, 0 gingiva.
+        tooth: [F] which tooth of the row each face belongs to, -1 for none.
+        reading: of the row, None where there is no tooth.
+    """
+
+    place: np.ndarray
+    tooth: np.ndarray
+    reading: Reading | None = None
+
+
+def number_teeth(
+    mesh: Mesh,
+    place: np.ndarray,
+    prob: np.ndarray,
+    jaw: int,
+    up: np.ndarray | None = None,
+    classify: Classifier | None = None,
+    rules: Rules = DEFAULT,
+) -> Numbered:
+    """Give every tooth one number, each number once, in order along the arch.
+
+    Teeth are the connected components of one label, split and joined at the folds of the surface. What each crown looks
+    like, and the gaps between them, give the numbers of the whole row at once: see
+    :mod:`toothgraph.postprocess.read_row`. The numbers that the net gave are not looked at, since a net counts.
+
+    Args:
+        mesh: F faces.
+        place: [F] positions 1 … 16, 0 gingiva; which face belongs to which tooth, more than which tooth it is.
+        prob: [F, 17] probabilities of the positions.
+        jaw: 0 upper, 1 lower.
+        up: [3] unit direction towards the bite; by default the side that the surface is open to.
+        classify: tells positions by the shape of crowns; without it, the mean of ``prob`` over each crown does.
+        rules: the tuned constants.
+    """
+    # 1. Pieces of the surface that are one tooth each.
+    piece, place = find_teeth(mesh, place, prob, jaw, rules)
+    teeth = np.unique(piece[place > 0])
+    if len(teeth) == 0:
+        return Numbered(place, np.full(len(place), -1))
+    faces = [np.flatnonzero(piece == number) for number in teeth]
+    # 2. In order along the arch.
+    weight = np.maximum(mesh.areas, 1e-12)
+    middles = np.stack([np.average(mesh.centroids[own], axis=0, weights=weight[own]) for own in faces])
+    up = bite_directions(mesh)[0] if up is None else up
+    order, angle = order_along_arch(middles, up)
+    teeth, faces, middles = teeth[order], [faces[number] for number in order], middles[order]
+    # 3. What each looks like, and what lies between them.
+    rng = sample_rng(0, 0, mesh.scan_id, DRAW)
+    points = [sample_surface(mesh.corners[own], POINTS, rng) for own in faces]
+    log_prob = np.log(np.maximum(prob, rules.numbers.least))
+    seen = np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces])  # [T, 17]
+    said = seen[:, 1:]
+    if classify is not None:
+        frames = tooth_frames(middles, up)
+        said = classify(np.stack([(p - m) @ f.T for p, m, f in zip(points, middles, frames, strict=True)]), jaw)
+    gingiva = seen[:, 0] - np.logaddexp.reduce(seen[:, 1:], axis=1)
+    area = np.array([mesh.areas[own].sum() for own in faces])
+
+    def row_of(order: np.ndarray) -> Row:
+        few = [points[number][::2] for number in order]
+        return Row(
+            said[order], gingiva[order], np.minimum(area[order] / WHOLE_TOOTH, 1.0), gaps(few), gaps(few, 2),
+            touching(mesh, piece, teeth[order], area[order]),
+        )  # fmt: skip
+
+    # 4. The numbers of the whole row, and with the order of crowded neighbours exchanged.
+    order = np.arange(len(teeth))
+    best = score_of(row_of(order), jaw, rules.row)
+    for first in np.flatnonzero(np.diff(angle) < rules.row.crowded):
+        other = order.copy()
+        other[[first, first + 1]] = other[[first + 1, first]]
+        if (score := score_of(row_of(other), jaw, rules.row)) > best:
+            order, best = other, score
+    reading = read_row(row_of(order), jaw, rules.row)
+    tooth = np.full(len(place), -1)
+    for number, own in enumerate(order):
+        place[faces[own]], tooth[faces[own]] = reading.places[number], number
+    return Numbered(place, tooth, reading)
+
+
+def find_teeth(
+    mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int, rules: Rules = DEFAULT
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pieces of a surface that are one tooth each, or gingiva.
 
     Args:
         mesh: F faces.
@@ -30,53 +122,26 @@ def number_teeth(mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int, rule
         rules: the tuned constants.
 
     Returns:
-        [F] positions.
+        [F] numbers of the pieces, and [F] positions, 0 for gingiva: very small pieces took the label around them.
     """
-    # 1. Pieces: connected components of one label, without very small ones.
-    limits = rules.numbers
-    source, target = mesh.adjacency
     piece = label_pieces(place, mesh.adjacency)
-    piece, place = dissolve(piece, place.copy(), mesh, limits.speck)
+    piece, place = dissolve(piece, place.copy(), mesh, rules.numbers.speck)
     tooth = np.flatnonzero(place > 0)
     teeth, one_of = np.unique(piece[tooth], return_index=True)
     if len(teeth) == 0:
-        return place
-    # 2. Teeth: pieces split and joined at the folds of the surface.
-    log_prob = np.log(np.maximum(prob, limits.least))
+        return piece, place
+    log_prob = np.log(np.maximum(prob, rules.numbers.least))
     usual = usual_areas(place[tooth[one_of]], np.bincount(piece, weights=mesh.areas)[teeth], jaw)
     piece = separate(mesh, piece, teeth, usual, log_prob[:, 1:], rules)
-    piece = across_gaps(mesh, piece, place, jaw, rules.pieces)
-    teeth = np.unique(piece[place > 0])
-    faces = [np.flatnonzero(piece == number) for number in teeth]
-    # 3. Probabilities of each tooth, and its angle along the arch.
-    weight = np.maximum(mesh.areas, 1e-12)
-    likely = np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces])  # [T, 17]
-    middles = np.stack([np.average(mesh.centroids[own], axis=0, weights=weight[own]) for own in faces])
-    angle = along_arch(mesh, place, middles, np.array([place[own[0]] for own in faces]), limits)
-    # 4. Pieces that may form one tooth with the piece before them.
-    across = piece[source] != piece[target]
-    area = np.bincount(piece, weights=mesh.areas)
-    part = across & (np.minimum(area[piece[source]], area[piece[target]]) < WHOLE_TOOTH)
-    touching = set(zip(piece[source[part]].tolist(), piece[target[part]].tolist(), strict=True))
-    counts = np.minimum(area[teeth] / WHOLE_TOOTH, 1.0)
+    return across_gaps(mesh, piece, place, jaw, rules.pieces), place
 
-    def assigned(order: np.ndarray) -> tuple[float, np.ndarray]:
-        return assign(likely[order], touches(teeth[order], touching), counts[order], limits)
 
-    # 5. The best numbers in this order, and with the order of crowded neighbours exchanged.
-    order = np.argsort(angle)
-    found = assigned(order)
-    for first in range(len(order) - 1):  # crowded teeth may be behind each other
-        pair = order[first : first + 2]
-        if angle[pair[1]] - angle[pair[0]] < limits.close:
-            other = order.copy()
-            other[first : first + 2] = pair[::-1]
-            swapped = assigned(other)
-            if swapped[0] > found[0]:
-                order, found = other, swapped
-    for tooth, number in zip(order, found[1], strict=True):
-        place[faces[tooth]] = number
-    return place
+def touching(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Whether each tooth of a row and the next one touch, one of them too small for a tooth. [T - 1] bool"""
+    source, target = piece[mesh.adjacency]
+    pairs = set(zip(*np.unique(np.stack([source, target]), axis=1).tolist(), strict=True))
+    meet = [pair in pairs for pair in zip(teeth[:-1].tolist(), teeth[1:].tolist(), strict=True)]
+    return np.array(meet, dtype=bool) & (np.minimum(area[:-1], area[1:]) < WHOLE_TOOTH)
 
 
 def dissolve(
@@ -119,77 +184,3 @@ def dissolve(
     of_piece[list(specks)] = 0
     piece = np.array([into.get(number, number) for number in range(len(size))])[piece]
     return piece, of_piece[piece]
-
-
-def along_arch(
-    mesh: Mesh, place: np.ndarray, middles: np.ndarray, given: np.ndarray, rules: NumberRules = DEFAULT.numbers
-) -> np.ndarray:
-    """The angle of each tooth about the centre of the arch, degrees, increasing from 18 over 11 and 21 to 28.
-
-    Args:
-        mesh: F faces.
-        place: [F] positions 1 … 16, 0 gingiva.
-        middles: [T, 3] centres of the teeth, mm.
-        given: [T] position of each tooth.
-        rules: ``behind`` is the centre of the angles.
-
-    Returns:
-        [T].
-    """
-    rotation = arch_rotation(mesh, place)
-    if rotation is None:  # too few teeth to find the frame: keep the order of the labels
-        return np.argsort(ALONG)[given - 1].astype(float) * 10
-    tooth = place > 0
-    shift = place_of(place[tooth] - 1).mean(axis=0) - (mesh.centroids[tooth] @ rotation.T).mean(axis=0)
-    forward, _, sideways = (middles @ rotation.T + shift).T
-    angle: np.ndarray = np.degrees(np.arctan2(sideways, forward - rules.behind))
-    return angle
-
-
-def touches(teeth: np.ndarray, touching: set[tuple[int, int]]) -> np.ndarray:
-    """Whether each tooth touches the one before it: ``teeth`` [T] to [T - 1] bool."""
-    return np.array(
-        [pair in touching for pair in zip(teeth[:-1].tolist(), teeth[1:].tolist(), strict=True)], dtype=bool
-    )
-
-
-def assign(
-    likely: np.ndarray, touch: np.ndarray, counts: np.ndarray, rules: NumberRules = DEFAULT.numbers
-) -> tuple[float, np.ndarray]:
-    """The increasing positions with the largest sum of log-probabilities, by dynamic programming.
-
-    Args:
-        likely: [T, 17] log-probabilities of gingiva and the positions 1 … 16; teeth in order along the arch.
-        touch: [T - 1] whether a tooth touches the one before it, so that both may be one tooth.
-        counts: [T] weight of each tooth, for its log-probabilities and for the cost of gingiva.
-        rules: the costs of joining two teeth and of gingiva.
-
-    Returns:
-        The sum, and the position of each tooth [T]; 0 for gingiva.
-    """
-    # 1. Scores in order along the arch.
-    score = counts[:, None] * likely[:, ALONG]
-    none = counts * (likely[:, 0] - np.where(likely[:, 1:].max(axis=1) > likely[:, 0], rules.no_tooth, 0.0))
-    # 2. Forward. State k: the last position given so far is the k-th along the arch; 0: none yet.
-    best = np.full(17, -np.inf)
-    best[0] = 0.0
-    came, given = np.zeros((2, len(score), 17), dtype=np.int64)
-    for tooth in range(len(score)):
-        smaller = np.array([0, *(int(np.argmax(best[:k])) for k in range(1, 17))])
-        options = np.full((3, 17), -np.inf)  # a new position, the position of the tooth before, gingiva
-        options[0, 1:] = best[smaller[1:]] + score[tooth]
-        if tooth and touch[tooth - 1]:
-            joined = given[tooth - 1] == np.arange(17)
-            options[1, 1:] = np.where(joined, best - rules.same_tooth, -np.inf)[1:] + score[tooth]
-        options[2] = best + none[tooth]
-        choice = options.argmax(axis=0)
-        came[tooth] = np.where(choice == 0, smaller, np.arange(17))
-        given[tooth] = np.where(choice == 2, 0, np.arange(17))
-        best = options.max(axis=0)
-    # 3. Backward along the best path.
-    state = int(best.argmax())
-    place = np.zeros(len(score), dtype=np.int64)
-    for tooth in range(len(score) - 1, -1, -1):
-        place[tooth] = given[tooth, state]
-        state = came[tooth, state]
-    return float(best.max()), np.where(place > 0, ALONG[place - 1], 0)

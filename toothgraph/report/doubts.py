@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from toothgraph.anatomy.frame import TEETH_NEEDED
 from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
@@ -10,10 +11,22 @@ from toothgraph.report.tooth_table import ToothRow
 from toothgraph.rules import DEFAULT, ReviewRules
 
 
+class OtherNumbers(Protocol):
+    """Numbers that teeth may have instead."""
+
+    @property
+    def changes(self) -> Sequence[tuple[int, int]]:
+        """Pairs of FDI numbers, given and other."""
+
+    @property
+    def odds(self) -> float:
+        """How much likelier the given ones are."""
+
+
 def find_doubts(
     teeth: Sequence[ToothRow],
     *,
-    past_gap: Sequence[int] = (),
+    other: OtherNumbers | None = None,
     inside_out: bool = False,
     two_arches: bool = False,
     jaw: int = UNKNOWN_JAW,
@@ -24,7 +37,9 @@ def find_doubts(
 
     Args:
         teeth: rows of :func:`toothgraph.report.tooth_table.tooth_table`, with confidences.
-        past_gap, inside_out, jaw, jaw_probability: see :class:`toothgraph.inference.predict.Prediction`.
+        other: the next best numbers and how much likelier those given are, see ``other_reading`` of
+            :class:`toothgraph.inference.predict.Prediction`.
+        inside_out, jaw, jaw_probability: of the same.
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
         rules: limits of the confidence.
     """
@@ -35,8 +50,10 @@ def find_doubts(
     if two_arches:
         doubts.append("the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw")
     if jaw_probability < rules.jaw:
-        other = JAW_NAMES[1 - jaw]
-        doubts.append(f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {other} jaw ({1 - jaw_probability:.0%})")
+        opposite = JAW_NAMES[1 - jaw]
+        doubts.append(
+            f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {opposite} jaw ({1 - jaw_probability:.0%})"
+        )
     if inside_out:
         doubts.append("its faces are wound inside out; they were reversed for labelling")
     sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
@@ -45,10 +62,11 @@ def find_doubts(
     unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth]
     if unsure:
         doubts.append(f"review {', '.join(unsure)}: below {rules.tooth:.0%} confidence")
-    if past_gap:
-        numbers = ", ".join(map(str, past_gap))
-        doubts.append(
-            f"review the numbers of {numbers}: a tooth in the place of a premolar has the size of a molar; was a "
-            "premolar extracted?"
-        )
+    if other is not None and other.changes and other.odds < rules.odds:
+        doubts.append(f"review the numbers: {said(other.changes)} is nearly as likely (1 to {other.odds:.2g})")
     return doubts
+
+
+def said(changes: Sequence[tuple[int, int]]) -> str:
+    """Other numbers in words: ``15 for 14, 16 for 15, no tooth for 18``."""
+    return ", ".join(f"{other or 'no tooth'} for {given or 'no tooth'}" for given, other in changes)

@@ -109,6 +109,10 @@ class FinetuneConfig(TrainingConfig):
         average: decay of the moving average of the weights, which then is what is validated and saved; 0 for none.
         jaw_dropout: how often the jaw is withheld, so that the net also learns to do without.
         cuts: how often something is taken away from a scan.
+        crowns: what tells teeth by their shape, see :class:`toothgraph.model.crowns.CrownNet`: ``adapt`` adapts that of
+            ``init``, or else that of the weights in the package, to the labels; ``keep`` takes it as it is; ``train``
+            starts from nothing.
+        crown_steps: optimiser steps of that training; no more than ``steps``.
         augmentation: how far a scan is moved.
     """
 
@@ -122,6 +126,8 @@ class FinetuneConfig(TrainingConfig):
     average: float = 0.0
     jaw_dropout: float = 0.5
     cuts: Removal = field(default_factory=Removal)
+    crowns: str = "adapt"
+    crown_steps: int = 800
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=30.0, mirror=0.5))
 
 
@@ -168,7 +174,7 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
 
 _AT_LEAST_1 = (
     *("steps", "epochs", "batch", "variants", "devices", "nodes", "accumulate"),
-    *("checkpoint_every", "validate_every", "log_every"),
+    *("checkpoint_every", "validate_every", "log_every", "crown_steps"),
 )
 _AT_LEAST_0 = ("seed", "workers", "bases", "weight_decay", "clip", "dice_weight", "exclude_radius", "boundary_weight")
 _ABOVE_0 = ("lr", "temperature", "backbone_rate")
@@ -179,6 +185,7 @@ _CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("32", "bf16", "16"),
     "negatives": ("scan", "batch"),
+    "crowns": ("adapt", "keep", "train"),
 }
 
 

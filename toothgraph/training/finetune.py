@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from toothgraph.data.split import Split
 from toothgraph.errors import DataError
 from toothgraph.fdi import class_to_fdi
 from toothgraph.metrics import class_scores, confusion
-from toothgraph.model.file import load_backbone, make_net, read_model
+from toothgraph.model.crowns import CrownNet
+from toothgraph.model.file import default_crowns, load_backbone, load_segmentation, make_net, read_model
 from toothgraph.model.jaws import restrict_to_jaw
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.nn.losses import boundary_weights, segmentation_loss
 from toothgraph.system import provenance
 from toothgraph.training.config import FinetuneConfig
+from toothgraph.training.crowns import train_crowns
 from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
 from toothgraph.training.task import Task, check_finite
@@ -41,6 +44,9 @@ class FinetuneTask(Task):
     monitor = "val_miou"
     val_columns = ("val_miou", "val_accuracy", "val_loss")
     config: FinetuneConfig
+    net: SegmentationNet
+    train_scans: list[Scan]
+    crowns: CrownNet | None = None  # of what the training started from
 
     def _loss(self, log_prob: Tensor, batch: Batch) -> Tensor:
         extra = self.config.boundary_weight
@@ -58,6 +64,17 @@ class FinetuneTask(Task):
         check_finite(loss, batch.scan_id)
         self.log("train_loss", loss, batch_size=len(batch.scan_id))
         return loss
+
+    def finish(self, stop: Callable[[], bool]) -> bool:
+        before = None if self.config.crowns == "train" else self.crowns or default_crowns()
+        if self.config.crowns == "keep":
+            self.net.crowns = before
+            return True
+        steps = min(self.config.crown_steps, self.steps)
+        _log.info("learning the shapes of teeth: %d steps", steps)
+        graphs = (graph for scan in self.train_scans for graph in scan.variants)
+        self.net.crowns = train_crowns(graphs, steps, self.config.seed, start=before, stop=stop)
+        return self.net.crowns is not None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         jaw = int(batch.jaw)
@@ -110,11 +127,12 @@ def finetune(
     if not init:
         config = replace(config, backbone_rate=1.0)
     torch.manual_seed(config.seed)
-    net = make_net(SegmentationNet, config.net)
+    net, crowns = make_net(SegmentationNet, config.net), None
     if init:
         file = read_model(init)
         facts["init_sha256"] = provenance.sha256(file.path)
         count, missing = load_backbone(net, file)
+        crowns = load_segmentation(init)[0].crowns if file.kind == "segmentation" else None
         _log.info("init: %d tensors loaded from %s, %d missing: %s", count, init, len(missing), _shorten(missing))
     _log.info("labels of %d scans: %d faces in the graphs", len(train), np.sum([_known(s) for s in train]))
     task = FinetuneTask(
@@ -124,6 +142,7 @@ def finetune(
         LabelledGraphs(plain_only(val), config.net.graph, config.seed + 1),
         collate,
     )
+    task.train_scans, task.crowns = train, crowns
     return run(task, Path(out), resume, facts, {"seed": config.seed, "train": facts["train"], "init": facts["init"]})
 
 

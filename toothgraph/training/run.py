@@ -110,6 +110,10 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
                 callback.hand_over()
         header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
         if first_rank():
+            stop.asked = False  # a Ctrl-C in the last step has done its work
+            with stop:
+                if not task.finish(lambda: stop.asked):
+                    raise Stopped("stopped while it learned the shapes of teeth")
             save_model(out / MODEL_FILE, task.net, header)
         return out / MODEL_FILE
     finally:

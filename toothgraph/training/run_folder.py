@@ -59,7 +59,7 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
     file = out / CONFIG_FILE
     options = json.loads(json.dumps(dataclasses.asdict(config)))
     if resume and (checkpoint := usable_checkpoint(out)):
-        _check_same(out, options, facts)
+        _check_same(out, options, json.loads(json.dumps(dataclasses.asdict(type(config)()))), facts)
         if checkpoint.name == PREVIOUS:  # the damaged one must not take the place of the good one
             (out / LAST).unlink(missing_ok=True)
         return checkpoint
@@ -131,9 +131,11 @@ def threads_of(out: Path) -> int | None:
     return threads if isinstance(threads, int) and threads > 0 else None
 
 
-def _check_same(out: Path, options: dict[str, Any], facts: dict[str, Any]) -> None:
+def _check_same(out: Path, options: dict[str, Any], defaults: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Whether a run that is resumed has the options and scans it was started with; what it did not know of yet had its
+    default."""
     said = read_config(out)
-    before = said["options"]
+    before = {**defaults, **said["options"]}
     free = {"workers", "device", "checkpoint_every", "log_every", "deterministic"}
     changed = [name for name in options if name not in free and before.get(name) != options[name]]
     # The path of --init may be another by now; its content may not.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
@@ -45,6 +46,11 @@ class Task(pl.LightningModule):
         self.net, self.config = net, config
         self._train, self._val, self._join = train, val, join
         self.steps = count_steps(config, len(train))  # type: ignore[arg-type]
+
+    def finish(self, stop: Callable[[], bool]) -> bool:
+        """What is left to do once the net is trained; whether it was done, or stopped."""
+        del stop
+        return True
 
     def configure_optimizers(self) -> Any:
         optimizer = make_optimizer(self.net, self.config)

@@ -1,0 +1,48 @@
+"""Train what tells teeth by their shape, on the labels of the training patients, and put it into the package's weights.
+
+    python -m benchmarks.studies.package_crowns DATA
+
+The segmentation net in the package stays as it is. Patients who validate are not looked at.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.options import parse
+from benchmarks.studies.datasets import data_arguments, iosseg
+from toothgraph import weights
+from toothgraph.data.training_set import read_scans
+from toothgraph.model.file import load_segmentation, save_model
+from toothgraph.scan_names import patient_of
+from toothgraph.system import provenance
+from toothgraph.training.crowns import train_crowns
+
+STEPS, VARIANTS = 1600, 3
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Train and write."""
+    parser = data_arguments(__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parse(parser, argv, weights.FILE)
+    dataset = iosseg(options.data)
+    dataset = dataset.few() if options.quick else dataset
+    net, file = load_segmentation(weights.FILE)
+    scans = read_scans(
+        [dataset.scans], net.config.graph, variants=VARIANTS, seed=options.seed, palette=dataset.palette,
+        keep=lambda name: patient_of(name) in dataset.split.train,
+    )  # fmt: skip
+    graphs = [graph for scan in scans for graph in scan.variants]
+    steps = 2 if options.quick else STEPS
+    net.crowns = train_crowns(graphs, steps, options.seed)
+    for parameter in net.parameters():
+        if parameter.dim() > 1:  # as in ship_weights
+            parameter.data = parameter.data.half()
+    made = {"seed": options.seed, "steps": steps, "scans": len(scans), "trained": provenance.facts()}
+    save_model(Path(options.out), net, {**file.header, "crowns": made})
+    print(options.out, provenance.sha256(options.out))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from toothgraph.anatomy.frame import ALONG
+from toothgraph.anatomy.row import gaps, order_along_arch, tooth_frames
+from toothgraph.fdi import class_to_position, fdi_to_class
+from toothgraph.synthetic import synthetic_arch
+
+
+def teeth_of(jaw: int, without: list[int]) -> tuple[list[int], list[np.ndarray]]:
+    """Places in order along the arch, and the centroids of each tooth."""
+    mesh = synthetic_arch(3, jaw=jaw, faces=4000, without=without)
+    place = class_to_position(fdi_to_class(mesh.labels))
+    there = [int(number) for number in ALONG if (place == number).any()]
+    return there, [mesh.centroids[place == number] for number in there]
+
+
+@pytest.mark.parametrize("jaw", [0, 1])
+@pytest.mark.parametrize("missing", [[], [1, 2], [6], [3, 4, 5], [11, 21]])
+def test_order_by_geometry_alone(jaw: int, missing: list[int]) -> None:
+    without = [number if number > 8 else 10 * (1 + 2 * jaw) + number for number in missing]
+    _, points = teeth_of(jaw, without)
+    middles = np.stack([of_tooth.mean(axis=0) for of_tooth in points])
+    shuffled = np.random.default_rng(0).permutation(len(middles))
+    for turn in (np.eye(3), Rotation.random(random_state=2).as_matrix()):
+        order, angle = order_along_arch(middles[shuffled] @ turn.T, turn @ [0, 1, 0])
+        assert (np.diff(angle) > 0).all() and 90 < np.ptp(angle) < 330
+        assert shuffled[order].tolist() == list(range(len(middles)))
+
+
+def test_few_teeth() -> None:
+    up = np.array([0.0, 1.0, 0.0])
+    assert [order_along_arch(np.zeros((count, 3)), up)[0].tolist() for count in (0, 1)] == [[], [0]]
+    frames = tooth_frames(np.zeros((1, 3)), up)
+    np.testing.assert_allclose(frames[0] @ frames[0].T, np.eye(3), atol=1e-12)
+
+
+@pytest.mark.parametrize("jaw", [0, 1])
+def test_frames_point_along_and_inwards(jaw: int) -> None:
+    _, points = teeth_of(jaw, [])
+    middles = np.stack([of_tooth.mean(axis=0) for of_tooth in points])
+    frames = tooth_frames(middles, np.array([0.0, 1.0, 0.0]))
+    np.testing.assert_allclose(
+        np.einsum("tij,tkj->tik", frames, frames), np.broadcast_to(np.eye(3), frames.shape), atol=1e-9
+    )
+    outwards = middles - middles.mean(axis=0)
+    assert ((frames[:, 1] * outwards).sum(axis=1) < 0).all()
+    assert ((frames[1:-1, 0] * (middles[2:] - middles[:-2])).sum(axis=1) > 0).all()
+
+
+def test_gaps() -> None:
+    there, points = teeth_of(0, [15])
+    apart = gaps(points)
+    assert len(apart) == len(points) - 1 and len(gaps(points, 2)) == len(points) - 2 and len(gaps(points[:1], 2)) == 0
+    assert int(apart.argmax()) == there.index(4) - 1 and np.sort(apart)[-1] > 1.5 > np.sort(apart)[-2]

@@ -1,0 +1,23 @@
+"""What is known of the teeth of any mouth before a scan is looked at: how wide they are, and how often one is missing.
+
+Sizes: S. J. Nelson, Wheeler's Dental Anatomy, Physiology and Occlusion, table of average measurements. The costs of a
+missing tooth are set by hand. Their order follows agenesis (Polder et al. 2004, doi:10.1111/j.1600-0528.2004.00158.x:
+second premolars and upper laterals most often), extraction for braces (first premolars most often) and wisdom teeth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toothgraph.anatomy.frame import ALONG
+
+# Mesiodistal widths of the teeth 1 … 8, mm, upper and lower jaw.
+CROWN_WIDTH = np.array([[8.5, 6.5, 7.5, 7.0, 7.0, 10.0, 9.0, 8.5], [5.0, 5.5, 7.0, 7.0, 7.0, 11.0, 10.5, 10.0]])
+# Nats that it costs to find no tooth 1 … 8 between two others.
+MISSING_COST = np.array([[4.5, 3.0, 4.0, 2.0, 3.0, 3.5, 2.5, 0.5], [3.5, 3.5, 4.5, 2.0, 2.5, 3.0, 2.5, 0.5]])
+
+
+def along(table: np.ndarray, jaw: int) -> np.ndarray:
+    """A row of a table of this module for the sixteen positions, in order along the arch. [16]"""
+    values: np.ndarray = table[jaw][(ALONG - 1) % 8]
+    return values

@@ -1,0 +1,80 @@
+"""Teeth as a row along the arch, by geometry alone: their order, the frame of each, and the gaps between them.
+
+Nothing here depends on numbers that were given before: a row built on wrong numbers would repeat them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+NEAR = 20.0  # mm to a neighbour; beyond a wider gap, the next tooth says little of how the arch runs here
+CLOSEST = 0.002  # quantile of the distances between two surfaces that is their gap, so that one stray point is none
+
+
+def plane_of(up: np.ndarray) -> np.ndarray:
+    """Two unit vectors [2, 3] across a direction ``up`` [3]: x, y = ``up`` and z form a right-handed frame."""
+    x = np.cross(np.eye(3)[np.abs(up).argmin()], up)
+    x = x / np.linalg.norm(x)
+    return np.stack([x, np.cross(x, up)])
+
+
+def order_along_arch(middles: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The order of teeth along the arch, from the patient's right in an upper jaw and from the left in a lower one.
+
+    The middles are fitted by a circle, by least squares (Coope 1993, doi:10.1007/BF00939613). The teeth are ordered by
+    their angle about its centre, and the row begins behind the widest gap: the open side of the arch.
+
+    Args:
+        middles: [T, 3] mm.
+        up: [3] unit direction from the gingiva to the bite.
+
+    Returns:
+        [T] indices, which seen from the bite run through the positions 8 … 1, 9 … 16; and the angle of each tooth in
+        this order, in degrees, growing.
+    """
+    if len(middles) < 2:
+        return np.arange(len(middles)), np.zeros(len(middles))
+    flat = middles @ plane_of(up).T  # [T, 2]
+    system = np.concatenate([2 * flat, np.ones((len(flat), 1))], axis=1)
+    centre = np.linalg.lstsq(system, (flat**2).sum(axis=1), rcond=None)[0][:2]
+    angle = np.arctan2(*(flat - centre).T[::-1])
+    order = np.argsort(angle)
+    gap = np.diff(angle[order], append=angle[order[0]] + 2 * np.pi)
+    order = np.roll(order, -(int(gap.argmax()) + 1))
+    return order, np.degrees(np.unwrap(angle[order]))
+
+
+def tooth_frames(middles: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """The frame of each tooth of a row: along the arch, inwards, and towards the bite.
+
+    Args:
+        middles: [T, 3] mm, in order along the arch.
+        up: [3] unit direction from the gingiva to the bite.
+
+    Returns:
+        [T, 3, 3], the rows unit vectors. A tooth without a neighbour has any direction for the first.
+    """
+    frames = np.empty((len(middles), 3, 3))
+    for tooth, middle in enumerate(middles):
+        around = middles[max(tooth - 1, 0) : tooth + 2]
+        near = around[np.linalg.norm(around - middle, axis=1) < NEAR]
+        step = near[-1] - near[0]
+        step = step - (step @ up) * up
+        length = np.linalg.norm(step)
+        forward = step / length if length > 1e-6 else plane_of(up)[0]
+        frames[tooth] = forward, np.cross(forward, up), up
+    return frames
+
+
+def gap_between(first: np.ndarray, second: np.ndarray) -> float:
+    """How far two surfaces, given as points [P, 3] and [Q, 3], are from each other, mm."""
+    distance, _ = cKDTree(first).query(second)
+    return float(np.quantile(distance, CLOSEST))
+
+
+def gaps(points: Sequence[np.ndarray], step: int = 1) -> np.ndarray:
+    """The gap between each tooth of a row and the one ``step`` places behind it. [T - step], mm"""
+    return np.array([gap_between(*pair) for pair in zip(points[:-step], points[step:], strict=True)])

@@ -1,0 +1,84 @@
+"""Which tooth a crown is, by its shape alone: a small network that sees one crown at a time.
+
+A segmentation net knows where in the scan it is, and counts: where a tooth is missing, it gives every tooth behind the
+gap the number of the one before. What a first molar looks like does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+GRID = 24  # cells along each side of an image
+SPAN = 14.0  # mm that an image shows, along the arch and across it
+DEPTH = 8.0  # mm, the unit of heights
+TIP, EDGE = 0.98, 0.02  # quantiles for the tip and the outline of a crown, so that a stray point does not count
+VISIBLE = (4.0, 5.5, 7.0, 9.0)  # mm below the tip that are shown; the mean over them is what is said of a crown
+
+
+def crown_images(points: Tensor, visible: Tensor) -> Tensor:
+    """Heights of crowns as seen from the bite.
+
+    Args:
+        points: [B, P, 3] on the surface of each crown, mm: along the arch, inwards, towards the bite.
+        visible: [B] mm below the tip of each crown that are shown.
+
+    Returns:
+        [B, 2, 24, 24]: the height of the highest point in each cell, 1 or more at the tip and 0 where there is none;
+        and whether there is one.
+    """
+    below = points[..., 2] - points[..., 2].quantile(TIP, dim=1, keepdim=True)
+    height = (below / DEPTH).clamp(-1.5, 0.2) + 1.5
+    low, high = (points[..., :2].quantile(share, dim=1, keepdim=True) for share in (EDGE, 1 - EDGE))
+    cell = ((points[..., :2] - (low + high) / 2) / SPAN * GRID + GRID / 2).floor().long()
+    shown = ((cell >= 0) & (cell < GRID)).all(dim=-1) & (below > -visible[:, None])
+    number = torch.where(shown, cell[..., 0] * GRID + cell[..., 1], GRID * GRID)  # the last one is thrown away
+    image = height.new_zeros(len(points), GRID * GRID + 1).scatter_reduce(1, number, height * shown, "amax")
+    image = image[:, :-1].view(-1, 1, GRID, GRID)
+    return torch.cat([image, (image > 0).to(image.dtype)], dim=1)
+
+
+class CrownNet(nn.Module):
+    """Images of crowns and their jaw to log-probabilities of the 16 positions.
+
+    Args:
+        widths: channels of the convolution blocks, each of which halves the image.
+        hidden: channels of the layer before the last.
+        dropout: before the last layer.
+
+    Shapes:
+        - input: ``images`` [B, 2, 24, 24] from :func:`crown_images`, ``jaw`` [B] 0 upper, 1 lower
+        - output: [B, 16]
+    """
+
+    def __init__(self, widths: Sequence[int] = (32, 64, 96), hidden: int = 96, dropout: float = 0.3) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        for before, after in zip((2, *widths[:-1]), widths, strict=True):
+            blocks += [
+                nn.Conv2d(before, after, 3, padding=1),
+                nn.BatchNorm2d(after),
+                nn.LeakyReLU(0.1),
+                nn.MaxPool2d(2),
+            ]
+        self.blocks = nn.Sequential(*blocks)
+        side = GRID // 2 ** len(widths)
+        self.classify = nn.Sequential(
+            nn.Linear(widths[-1] * side * side + 2, hidden), nn.LeakyReLU(0.1), nn.Dropout(dropout),
+            nn.Linear(hidden, 16),
+        )  # fmt: skip
+
+    def forward(self, images: Tensor, jaw: Tensor) -> Tensor:
+        code = F.one_hot(jaw, 2).to(images.dtype)
+        return self.classify(torch.cat([self.blocks(images).flatten(1), code], dim=1)).log_softmax(dim=1)
+
+    @torch.inference_mode()
+    def positions(self, points: Tensor, jaw: int) -> Tensor:
+        """Log-probabilities [B, 16] of crowns given as points [B, P, 3]: the mean over several depths."""
+        device = next(self.parameters()).device
+        points, jaws = points.to(device), torch.full((len(points),), jaw, device=device)
+        said = [self(crown_images(points, points.new_full((len(points),), depth)), jaws) for depth in VISIBLE]
+        return torch.stack(said).mean(dim=0).cpu()

@@ -1,0 +1,168 @@
+"""The numbers of a row of teeth: the best reading of the whole row, the next best one, and how sure each number is.
+
+A chain model. A state is the last position that was given so far, and whether the piece before was taken for gingiva.
+Each piece takes a later position than the one before it, or the same where two pieces may be one tooth, or none. What a
+piece looks like, and what lies between two teeth (an open gap, a missing tooth, a gap that has closed), is summed up in
+nats. Best path by Viterbi (1967, doi:10.1109/TIT.1967.1054010), probabilities by the forward-backward algorithm
+(Rabiner 1989, doi:10.1109/5.18626).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from toothgraph.anatomy.dentition import CROWN_WIDTH, MISSING_COST, along
+from toothgraph.anatomy.frame import ALONG
+from toothgraph.rules import DEFAULT, RowRules
+
+LAST = 17  # states: no position yet, or the k-th along the arch; once more for "the piece before is gingiva"
+Lattice = tuple[list[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Pieces in order along the arch, T of them.
+
+    Attributes:
+        log_prob: [T, 16] log-probabilities of the positions 1 … 16, by what each piece looks like.
+        gingiva: [T] nats by which a piece is likelier gingiva than a tooth.
+        weight: [T] from 0 to 1; less than 1 for a piece that is too small for a tooth.
+        gap: [T - 1] mm to the next piece.
+        wide_gap: [T - 2] mm to the next but one.
+        touching: [T - 1] bool, whether a piece and the next one may be one tooth.
+    """
+
+    log_prob: np.ndarray
+    gingiva: np.ndarray
+    weight: np.ndarray
+    gap: np.ndarray
+    wide_gap: np.ndarray
+    touching: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """The numbers of a row.
+
+    Attributes:
+        places: [T] positions 1 … 16, 0 for gingiva.
+        probability: [T, 17] of gingiva and of the positions, for each piece, over all readings.
+        second: [T] places of the next best reading.
+        odds: how much likelier the best reading is than the second.
+    """
+
+    places: np.ndarray
+    probability: np.ndarray
+    second: np.ndarray
+    odds: float
+
+
+def read_row(row: Row, jaw: int, rules: RowRules = DEFAULT.row) -> Reading:
+    """The best reading of a row, the next best one, and the probability of each number.
+
+    Args:
+        row: T pieces, at least one.
+        jaw: 0 upper, 1 lower.
+        rules: what gaps, missing teeth and pieces of gingiva cost.
+    """
+    steps, ends = lattice(row, jaw, rules)
+    score, path = best_path(steps, ends)
+    # The second best reading differs from the best in at least one piece.
+    others = [best_path(_without(steps, piece, state), ends) for piece, state in enumerate(path)]
+    second_score, second = max(others, key=lambda found: found[0])
+    odds = float(np.exp(min(score - second_score, 50.0)))
+    return Reading(_places(path), marginals(steps, ends), _places(second), odds)
+
+
+def score_of(row: Row, jaw: int, rules: RowRules = DEFAULT.row) -> float:
+    """The score of the best reading of a row, nats."""
+    return best_path(*lattice(row, jaw, rules))[0]
+
+
+def lattice(row: Row, jaw: int, rules: RowRules) -> Lattice:
+    """Scores of all steps of the chain, [34, 34] from state to state for each piece, and of all ends, [34]."""
+    seen = rules.trust * row.weight[:, None] * row.log_prob[:, ALONG - 1]  # [T, 16], in order along the arch
+    none = row.weight * (rules.trust * row.gingiva - rules.no_tooth)
+    start, end = end_costs(jaw, rules)
+    steps = []
+    for piece in range(len(seen)):
+        step = np.full((2 * LAST, 2 * LAST), -np.inf)
+        plain, after_gingiva = slice(0, LAST), slice(LAST, 2 * LAST)
+        for before, gap in ((plain, row.gap), (after_gingiva, row.wide_gap)):
+            back = 1 if before is plain else 2
+            between = np.full((LAST, LAST), -np.inf)
+            between[0, 1:] = -start
+            if piece >= back:
+                between[1:, 1:] = -gap_costs(jaw, float(gap[piece - back]), rules)
+                if back == 1 and row.touching[piece - 1]:
+                    np.fill_diagonal(between[1:, 1:], -rules.same_tooth)
+            step[before, plain] = between + np.concatenate([[-np.inf], seen[piece]])
+            step[before, after_gingiva] = np.where(np.eye(LAST, dtype=bool), none[piece], -np.inf)
+        steps.append(step)
+    first = np.full_like(steps[0], -np.inf)
+    first[0] = steps[0][0]
+    return [first, *steps[1:]], np.tile(np.concatenate([[0.0], -end]), 2)
+
+
+def gap_costs(jaw: int, gap: float, rules: RowRules) -> np.ndarray:
+    """What it costs that one position follows another across a gap in mm; infinite where it may not. [16, 16]"""
+    width, missing = (np.concatenate([[0.0], np.cumsum(along(table, jaw))]) for table in (CROWN_WIDTH, MISSING_COST))
+    first, second = np.meshgrid(np.arange(16), np.arange(16), indexing="ij")
+    later = second > first
+    lost = np.where(later, missing[second] - missing[np.minimum(first + 1, 16)], 0.0)
+    room = np.where(later, width[second] - width[np.minimum(first + 1, 16)], 0.0)  # of the teeth between
+    spread = rules.open_gap * max(gap - rules.loose, 0.0)  # a gap with no tooth missing in it
+    kept = rules.open_gap * np.maximum(np.abs(gap - rules.shrink * room) - rules.slack, 0.0)
+    between = np.where(second == first + 1, spread, lost + np.minimum(kept, rules.closed_gap + spread))
+    return np.where(later, between, np.inf)
+
+
+def end_costs(jaw: int, rules: RowRules) -> tuple[np.ndarray, np.ndarray]:
+    """What it costs that a row begins, and that it ends, at each position: teeth missing or not scanned. [16] each"""
+    missing = rules.end * along(MISSING_COST, jaw)
+    before, after = np.cumsum(missing) - missing, np.cumsum(missing[::-1])[::-1] - missing
+    return np.minimum(before, rules.part), np.minimum(after, rules.part)
+
+
+def best_path(steps: list[np.ndarray], ends: np.ndarray) -> tuple[float, list[int]]:
+    """The path with the largest score, and its state after each piece."""
+    score, came = np.where(np.arange(len(ends)) == 0, 0.0, -np.inf), []
+    for step in steps:
+        options = score[:, None] + step
+        came.append(options.argmax(axis=0))
+        score = options.max(axis=0)
+    state = int((score + ends).argmax())
+    path = [state]
+    for back in came[:0:-1]:
+        path.append(int(back[path[-1]]))
+    return float((score + ends).max()), path[::-1]
+
+
+def marginals(steps: list[np.ndarray], ends: np.ndarray) -> np.ndarray:
+    """The probability of gingiva and of each position for every piece. [T, 17], positions 1 … 16 behind gingiva."""
+    forward = [np.where(np.arange(len(ends)) == 0, 0.0, -np.inf)]
+    for step in steps:
+        forward.append(np.logaddexp.reduce(forward[-1][:, None] + step, axis=0))
+    backward = [ends]
+    for step in steps[:0:-1]:
+        backward.append(np.logaddexp.reduce(step + backward[-1], axis=1))
+    joint = np.stack(forward[1:]) + np.stack(backward[::-1])  # [T, 34]
+    share = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+    probability = np.zeros((len(steps), 17))
+    probability[:, ALONG] = share[:, 1:LAST]
+    probability[:, 0] = share[:, 0] + share[:, LAST:].sum(axis=1)
+    return probability
+
+
+def _without(steps: list[np.ndarray], piece: int, state: int) -> list[np.ndarray]:
+    """The same lattice, one piece not in one state."""
+    other = steps[piece].copy()
+    other[:, state] = -np.inf
+    return [*steps[:piece], other, *steps[piece + 1 :]]
+
+
+def _places(path: list[int]) -> np.ndarray:
+    """The position of each piece, from the states behind it. [T]"""
+    return np.array([ALONG[state - 1] if 0 < state < LAST else 0 for state in path])

@@ -1,0 +1,93 @@
+"""Training of the network that tells which tooth a crown is."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch_geometric.data import Data
+
+from toothgraph.anatomy.molars import molars_as_premolars
+from toothgraph.fdi import class_to_position
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.model.crowns import CrownNet, crown_images
+from toothgraph.transforms.crowns import Crowns, crowns_of, vary
+
+BATCH = 192
+RATE, DECAY, SMOOTHING = 2e-3, 0.02, 0.05
+ADAPTED = 0.25  # the learning rate of a net that is adapted, as a share
+
+
+def train_crowns(
+    graphs: Iterable[Data],
+    steps: int,
+    seed: int,
+    *,
+    start: CrownNet | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> CrownNet | None:
+    """Train a :class:`toothgraph.model.crowns.CrownNet` on the crowns of labelled graphs, or adapt one to them.
+
+    Jaws whose labels count past a closed gap are left out, see :mod:`toothgraph.anatomy.molars`. A net that is adapted
+    is asked only which of the teeth that occur in these labels a crown is: so a tooth that these mouths lack is not
+    unlearned.
+
+    Args:
+        graphs: in the networks' frame, with ``y``.
+        steps: optimiser steps.
+        seed: of initialisation, order and variation.
+        start: the net to adapt; it stays as it is.
+        stop: asked before each step whether to stop.
+
+    Returns:
+        The net in evaluation mode; ``start`` itself, or a net that knows nothing, where there are no crowns. None if
+        training was stopped.
+    """
+    crowns = crowns_of((graph for graph in graphs if not counts_past_gap(graph)), np.random.default_rng(seed))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = CrownNet() if start is None else copy.deepcopy(start)
+        if len(crowns) == 0:
+            return (start or net).eval()
+        allowed = torch.ones(16, dtype=torch.bool) if start is None else occurring(crowns.place)
+        rate = RATE if start is None else ADAPTED * RATE
+        optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(steps, 2))
+        net.train()
+        for _ in range(steps):
+            if stop():
+                return None
+            loss = batch_loss(net, crowns, allowed)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return net.eval()
+
+
+def batch_loss(net: CrownNet, crowns: Crowns, allowed: Tensor) -> Tensor:
+    """The cross-entropy of some crowns, varied at random, over the positions [16] bool that are allowed."""
+    which = torch.randint(len(crowns), (BATCH,))
+    points, place, visible = vary(crowns.points[which], crowns.place[which])
+    said = net(crown_images(points, visible), crowns.jaw[which])[:, allowed]
+    number = torch.cumsum(allowed, 0) - 1
+    return F.cross_entropy(said, number[place - 1], label_smoothing=SMOOTHING)
+
+
+def occurring(place: Tensor) -> Tensor:
+    """Which positions occur among some [N], or their mirror images. [16] bool"""
+    there = torch.zeros(16, dtype=torch.bool)
+    there[place - 1] = True
+    return there | there.roll(8)
+
+
+def counts_past_gap(graph: Data) -> bool:
+    """Whether a labelled graph calls a molar a premolar, and so numbers all teeth behind it wrongly."""
+    x = graph.x.numpy().astype(float)
+    corners = x[:, None, :3] + x[:, 3:12].reshape(-1, 3, 3)
+    mesh = Mesh(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3))
+    return bool(molars_as_premolars(mesh, class_to_position(graph.y.numpy())))

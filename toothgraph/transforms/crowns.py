@@ -1,0 +1,111 @@
+"""Crowns cut out of labelled graphs, and how they vary: turned, tilted, stretched, cut short, mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+
+from toothgraph.anatomy.frame import ALONG
+from toothgraph.anatomy.row import tooth_frames
+from toothgraph.fdi import class_to_position
+from toothgraph.mesh.sampling import sample_surface
+
+POINTS = 1024  # on each crown
+LEAST = 20.0  # mm²; less of a tooth is not a crown
+STRAY = 10.0  # mm from the middle of a tooth; a face farther away is not part of it
+BITE = np.array([0.0, 1.0, 0.0])  # towards the bite in the networks' frame
+
+
+@dataclass(frozen=True, eq=False)
+class Crowns:
+    """Crowns of any number of scans.
+
+    Attributes:
+        points: [N, 1024, 3] float32, mm: along the arch, inwards, towards the bite, from the middle of the crown.
+        place: [N] positions 1 … 16.
+        jaw: [N] 0 upper, 1 lower.
+    """
+
+    points: Tensor
+    place: Tensor
+    jaw: Tensor
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+
+def crowns_of(graphs: Iterable[Data], rng: np.random.Generator) -> Crowns:
+    """The crowns of labelled graphs in the networks' frame; those of a jaw with fewer than two teeth are left out.
+
+    Args:
+        graphs: with ``x`` [N, 15], ``area`` [N] and ``y`` [N].
+        rng: draws the points.
+    """
+    points, places, jaws = [], [], []
+    for graph in graphs:
+        classes, area = graph.y.numpy(), graph.area.numpy().astype(float)
+        x = graph.x.numpy().astype(float)
+        corners = x[:, None, :3] + x[:, 3:12].reshape(-1, 3, 3)
+        for jaw in (0, 1):
+            place = np.where((classes > 16) == (jaw == 1), class_to_position(classes), 0)
+            size = np.bincount(place, area, 17)
+            there = [number for number in ALONG if size[number] >= LEAST]
+            if len(there) < 2:
+                continue
+            faces = [_near_middle(x[:, :3], np.flatnonzero(place == number)) for number in there]
+            middles = np.stack([np.average(x[own, :3], axis=0, weights=area[own]) for own in faces])
+            for own, middle, frame in zip(faces, middles, tooth_frames(middles, BITE), strict=True):
+                points.append((sample_surface(corners[own], POINTS, rng) - middle) @ frame.T)
+            places += there
+            jaws += [jaw] * len(there)
+    stacked = np.stack(points) if points else np.zeros((0, POINTS, 3))
+    return Crowns(torch.from_numpy(stacked.astype(np.float32)), torch.tensor(places), torch.tensor(jaws))
+
+
+def _near_middle(points: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The faces ``own`` that are not far from the median of their centroids."""
+    near: np.ndarray = own[np.linalg.norm(points[own] - np.median(points[own], axis=0), axis=1) < STRAY]
+    return near
+
+
+def vary(points: Tensor, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Crowns as they might have been found: drawn with the state of torch's generator.
+
+    Turned by about 13° and tilted by about 7°, stretched and scaled by about 7 %, noisy; some cut short at one side, as
+    by a boundary that is off; half of them mirrored, with the side of the mouth exchanged.
+
+    Args:
+        points: [B, P, 3].
+        place: [B] positions 1 … 16.
+
+    Returns:
+        Points [B, P', 3], positions [B], and how much below the tip is visible, [B] mm.
+    """
+    count = len(points)
+    points = points[:, torch.randperm(points.shape[1])[: points.shape[1] * 3 // 4]]
+    turn = torch.randn(count, 3) * torch.tensor([0.12, 0.12, 0.22])
+    size = (1 + 0.05 * torch.randn(count, 1, 3)) * (1 + 0.05 * torch.randn(count, 1, 1))
+    points = points @ rotations(turn).transpose(1, 2) * size + 0.08 * torch.randn_like(points)
+    # Cut short: up to 15 % of the points of every second crown move onto its first point.
+    side = torch.nn.functional.normalize(torch.randn(count, 2, 1), dim=1)
+    along = (points[..., :2] @ side).squeeze(-1)
+    kept = 1 - 0.15 * torch.rand(count) * (torch.rand(count) < 0.5)
+    limit = along.sort(dim=1).values.gather(1, (kept * (along.shape[1] - 1)).long()[:, None])
+    points = torch.where((along <= limit)[..., None], points, points[:, :1])
+    mirrored = torch.rand(count) < 0.5
+    points = points * torch.where(mirrored[:, None, None], torch.tensor([-1.0, 1.0, 1.0]), torch.ones(3))
+    place = torch.where(mirrored, (place + 7) % 16 + 1, place)
+    return points, place, 3.0 + 7.0 * torch.rand(count)
+
+
+def rotations(vectors: Tensor) -> Tensor:
+    """Rotation matrices [B, 3, 3] of rotation vectors [B, 3], radians."""
+    x, y, z = vectors.unbind(dim=1)
+    zero = torch.zeros_like(x)
+    skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).view(-1, 3, 3)
+    return torch.linalg.matrix_exp(skew)
