@@ -18,7 +18,7 @@ from toothgraph.scan_names import patient_of
 from toothgraph.system import provenance
 from toothgraph.training.crowns import train_crowns
 
-STEPS, VARIANTS = 1600, 3
+STEPS, VARIANTS = 3200, 3
 
 
 def main(argv: list[str] | None = None) -> None:
