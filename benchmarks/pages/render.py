@@ -47,6 +47,7 @@ def results_page() -> str:
         weights.default_weights(package),
         weights.prediction_steps(read_result("prediction_steps")),
         *([weights.rules_sweep(read_result("rules_sweep"))] if (RESULTS / "rules_sweep.json").exists() else []),
+        *([weights.missing_teeth(read_result("missing_teeth"))] if (RESULTS / "missing_teeth.json").exists() else []),
         results.tooth_cuts(read_result("tooth_cuts")),
         results.tooth_sizes(read_result("tooth_sizes")),
         weights.synthetic_weights(read_result("synthetic_weights")),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.paths import IMAGES
 from benchmarks.studies.default_weights import SEED
+from benchmarks.studies.missing_teeth import READINGS
 from toothgraph import weights
 from toothgraph.anatomy.frame import TEETH_NEEDED
 from toothgraph.anatomy.sizes import WHOLE_TOOTH
@@ -72,6 +74,52 @@ def prediction_steps(content: dict[str, Any]) -> str:
         least_area=f"{WHOLE_TOOTH:g}",
         table=table(head, lines),
     )
+
+
+def missing_teeth(content: dict[str, Any]) -> str:
+    """The section on numbers where teeth are missing."""
+
+    def share(values: list[float]) -> str:
+        return f"{values[0]:.3f} ({values[1]:.3f} to {values[2]:.3f})"
+
+    lines = [
+        [kind, revision, str(row["scans"]), str(row["teeth"]), number(row["teeth_found"]), share(row["numbers_right"]),
+         share(row["right_or_said"]), f"{row['wrong_with_doubt']} of {row['scans_wrong']}",
+         f"{row['right_with_doubt']} of {row['scans'] - row['scans_wrong']}"]
+        for kind in next(iter(content["by"].values()))["summary"]
+        for revision, own in content["by"].items()
+        for row in [own["summary"][kind]]
+    ]  # fmt: skip
+    head = ["kind of mouth", "revision", "scans", "teeth", "`teeth_found`", "`numbers_right`", "right or reported",
+            "wrong scans with a warning", "right scans with one"]  # fmt: skip
+    readings = json.loads(READINGS.read_text(encoding="utf-8"))
+    ours = [row for row in next(iter(content["by"].values()))["rows"] if not row["teeth"]]
+    off = {row["scan"]: [pair for pair in row["wrong"] if not fits(row["scan"], pair, readings)] for row in ours}
+    wrong = [
+        [row["scan"], row["kind"], *(said(pairs) or "–" for pairs in (row["wrong"], off[row["scan"]])),
+         "yes" if row["doubts"] else "no"]
+        for row in ours
+        if row["wrong"]
+    ]  # fmt: skip
+    return rendered(
+        "results/missing_teeth",
+        facts=content["facts"],
+        table=table(head, lines),
+        wrong=table(["scan", "kind of mouth", "label → given", "of these fit no reading", "warning"], wrong),
+        teeth=sum(row["found"] for row in ours),
+        off=sum(map(len, off.values())),
+    )
+
+
+def said(pairs: list[list[int]]) -> str:
+    """Labels and the numbers given."""
+    return ", ".join(f"{label} → {given}" for label, given in pairs)
+
+
+def fits(scan: str, pair: list[int], readings: dict[str, Any]) -> bool:
+    """Whether a given number fits the picture of a tooth with another label."""
+    label, given = pair
+    return given in readings.get(scan, {}).get(str(label), [])
 
 
 def rules_sweep(content: dict[str, Any]) -> str:

@@ -110,16 +110,48 @@ def _closed(graph: Data, tooth: int, share: float) -> Data:
 
     ``tooth`` is counted from the midline, see :func:`from_midline`; ``share`` is the closed share of the gap.
     """
-    # 1. The teeth before and behind it; there must be enough.
     order = from_midline(class_to_position(graph.y.numpy()))
+    shift = shift_behind(graph.pos.numpy()[:, [0, 2]].astype(float), order, tooth, share)
+    if shift is None:
+        return graph
+    return crop(_with_motion(graph, shift.flat, shift.turn), np.flatnonzero(~shift.gone))
+
+
+@dataclass(frozen=True, eq=False)
+class Shift:
+    """How points move when the gap of a tooth closes.
+
+    Attributes:
+        flat: [N, 2] x and z after the motion, mm.
+        turn: [N] angles they turn by about y, radians.
+        gone: [N] bool, points of the tooth and of the gingiva in its gap.
+    """
+
+    flat: np.ndarray
+    turn: np.ndarray
+    gone: np.ndarray
+
+
+def shift_behind(flat: np.ndarray, order: np.ndarray, tooth: int, share: float) -> Shift | None:
+    """Close the gap of a tooth: what is behind it moves along the arch.
+
+    Args:
+        flat: [N, 2] x and z of points on a labelled scan in the networks' frame, mm.
+        order: [N] tooth of each point, counted from the midline, see :func:`from_midline`.
+        tooth: the one that goes.
+        share: of the gap, that is closed.
+
+    Returns:
+        None if the tooth is missing, no tooth is behind it, or there are too few for an arch.
+    """
+    # 1. The teeth before and behind it; there must be enough.
     present = [int(each) for each in np.unique(order) if each != 0]
     side = 1 if tooth > 0 else -1
     behind = [each for each in present if each * side > tooth * side]
     before = [each for each in present if each * side < tooth * side]
     if tooth not in present or not behind or len(present) < 5:
-        return graph
-    # 2. All nodes in coordinates of the arch curve: arc length and distance.
-    flat = graph.pos.numpy()[:, [0, 2]].astype(float)
+        return None
+    # 2. All points in coordinates of the arch curve: arc length and distance.
     arch = fit_arch(np.stack([flat[order == each].mean(axis=0) for each in present]))
     start, distance = arch.place(flat)
     start = start * side  # so that teeth behind have larger values on both sides
@@ -129,17 +161,15 @@ def _closed(graph: Data, tooth: int, share: float) -> Data:
     edge = np.quantile(start[order == nearest_before], 0.98)
     gap = share * (np.quantile(start[order == nearest_behind], 0.02) - edge)
     if gap <= 0:
-        return graph
-    # 4. Displacement of each node along the curve: gingiva in proportion, teeth as rigid bodies.
+        return None
+    # 4. Displacement of each point along the curve: gingiva in proportion, teeth as rigid bodies.
     by = -np.clip(start - edge, 0, gap) * np.clip((FAR - distance) / (FAR - NEAR), 0, 1)
     gone = (order == tooth) | ((order == 0) & (distance < NEAR) & (start > edge) & (start < edge + gap))
     for each in present:
         of_tooth = order == each
         start[of_tooth] = start[of_tooth].mean()
         by[of_tooth] = -gap if each in behind else 0.0
-    # 5. Move the nodes; remove the tooth and the gingiva in the gap.
-    moved, turn = arch.moved(flat, start * side, by * side)
-    return crop(_with_motion(graph, moved, turn), np.flatnonzero(~gone))
+    return Shift(*arch.moved(flat, start * side, by * side), gone)
 
 
 def _with_motion(graph: Data, flat: np.ndarray, turn: np.ndarray) -> Data:

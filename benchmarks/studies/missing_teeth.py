@@ -1,0 +1,234 @@
+"""Numbers of teeth where teeth are missing: all patients by nets that did not see them, and teeth taken out of scans.
+
+    python -m benchmarks.studies.cross_validation DATA RUNS    # nets for the folds
+    python -m benchmarks.studies.missing_teeth DATA RUNS [--other CHECKOUT]
+
+Each fold's net gets a net for crowns that is trained on the same patients. Then every held-out scan is labelled: as it
+is, with teeth taken out and the gap left open, and with the gap closed. With ``--other``, another checkout of this
+repository labels them too, with the same segmentation nets. Writes benchmarks/results/missing_teeth.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.options import parse
+from benchmarks.paths import RESULTS, ROOT
+from benchmarks.speed.beside import revision
+from benchmarks.studies.cross_validation import folds
+from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
+from benchmarks.studies.rows import training_reader
+from toothgraph.anatomy.frame import turned, upright_rotation
+from toothgraph.anatomy.molars import molars_as_premolars
+from toothgraph.anatomy.mouth import kind_of_mouth
+from toothgraph.fdi import JAW_NAMES, class_to_position, fdi_to_class, jaw_of_labels
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.labels import read_scan
+from toothgraph.mesh.majority import majority
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.metrics import confusion
+from toothgraph.metrics.classes import FOUND
+from toothgraph.model.file import load_segmentation, save_model
+from toothgraph.scan_names import patient_of
+from toothgraph.system import provenance
+from toothgraph.system.files import write_text
+from toothgraph.training.config import FinetuneConfig
+from toothgraph.training.crowns import train_crowns
+from toothgraph.transforms.close_gap import from_midline, shift_behind
+
+READINGS = Path(__file__).parent / "readings.json"  # numbers that fit a tooth by its picture, besides its label
+CROWN_STEPS = 800
+CLOSED = 0.95  # share of a gap that closes
+# Which teeth go, counted from the midline to either side: as they go missing in life.
+PATTERNS = ((-4, 4), (4,), (-5, 5), (5,), (-2, 2), (6,), (-4, 4, 5), (1,), (-6, 6), (3,))
+WORKER = """
+import sys, json, numpy as np, torch, toothgraph as tg
+torch.set_num_threads(1)
+net, last = None, None
+for line in sys.stdin:
+    model, file, jaw, out = line.rstrip("\\n").split("\\t")
+    net, last = (net, last) if model == last else (tg.load_model(model), model)
+    mesh = tg.read_mesh(file)
+    found = tg.segment(mesh, net, int(jaw))
+    np.save(out, found.face_labels)
+    other = getattr(found.prediction, "other_reading", None)
+    changes, odds = (other.changes, other.odds) if other else ([], None)
+    print(json.dumps({"doubts": found.doubts, "changes": changes, "odds": odds}), flush=True)
+"""
+
+
+def net_of(dataset: Dataset, options: argparse.Namespace, fold: int) -> Path:
+    """A fold's net with a net for crowns of the same patients."""
+    out: Path = options.runs / f"fold-{fold}" / "with-crowns.safetensors"
+    if not out.exists():
+        net, file = load_segmentation(options.runs / f"fold-{fold}")
+        config = FinetuneConfig(net=net.config)
+        scans = training_reader(dataset, options)(config)
+        graphs = [graph for scan in scans if scan.patient in folds(dataset)[fold].train for graph in scan.variants[:3]]
+        net.crowns = train_crowns(graphs, 2 if options.quick else CROWN_STEPS, fold)
+        save_model(out, net, file.header)
+    return out
+
+
+def without_teeth(mesh: Mesh, teeth: tuple[int, ...], closed: bool) -> Mesh | None:
+    """A labelled scan in the networks' frame without some of its teeth, counted from the midline; None if it lacks one.
+
+    A closed gap: what is behind it moves along the arch, as :mod:`toothgraph.transforms.close_gap` moves a graph.
+    """
+    for tooth in teeth:
+        order = from_midline(class_to_position(fdi_to_class(mesh.labels)))
+        if tooth not in order:
+            return None
+        moved = _shifted(mesh, order, tooth) if closed else mesh.vertices
+        if moved is None:
+            return None
+        keep = order != tooth
+        mesh = Mesh(moved, mesh.faces, mesh.labels, mesh.jaw, mesh.scan_id).part(keep)
+    return mesh
+
+
+def _shifted(mesh: Mesh, order: np.ndarray, tooth: int) -> np.ndarray | None:
+    """The vertices once the gap of a tooth has closed. [V, 3]; None where nothing is behind it."""
+    corner, area = mesh.faces.ravel(), np.repeat(mesh.areas, 3)
+    of_vertex = (
+        majority(corner, np.repeat(order + 20, 3), area, len(mesh.vertices)) - 20
+    )  # which takes no negative ones
+    shift = shift_behind(mesh.vertices[:, [0, 2]], of_vertex, tooth, CLOSED)
+    if shift is None:
+        return None
+    vertices = mesh.vertices.copy()
+    vertices[:, [0, 2]] = shift.flat
+    return vertices
+
+
+def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Every scan as a file with labels beside it: as it is, and twice with teeth taken out."""
+    made = []
+    folder: Path = options.runs / "scans"
+    for fold, split in enumerate(folds(dataset)):
+        files = [file for file in sorted(dataset.scans.iterdir()) if patient_of(file.stem) in split.val]
+        for number, file in enumerate(files[: 2 if options.quick else None]):
+            mesh = read_scan(file, palette=dataset.palette)
+            if molars_as_premolars(mesh, class_to_position(fdi_to_class(mesh.labels))):
+                continue  # labels that count past a gap are no truth for numbers
+            base = {
+                "fold": fold,
+                "scan": file.stem,
+                "patient": patient_of(file.stem),
+                "jaw": jaw_of_labels(mesh.labels),
+            }
+            made.append({**base, "kind": kind_of_mouth(mesh), "teeth": [], **_write(folder / file.stem, mesh)})
+            upright = turned(mesh, upright_rotation(mesh))
+            for closed in (False, True):
+                pattern = PATTERNS[(number + 5 * closed + fold) % len(PATTERNS)]
+                other = without_teeth(upright, pattern, closed)
+                if other is not None:
+                    kind = "closed by moving" if closed else "opened by cutting"
+                    name = folder / f"{file.stem}-{'closed' if closed else 'open'}"
+                    made.append({**base, "kind": kind, "teeth": list(pattern), **_write(name, other)})
+    return made
+
+
+def _write(path: Path, mesh: Mesh) -> dict[str, Any]:
+    """Write a scan and its labels; where they are."""
+    jaw = JAW_NAMES[jaw_of_labels(mesh.labels)]
+    file, labels = path.with_name(f"{path.name}_{jaw}.stl"), path.with_name(f"{path.name}_{jaw}.npy")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_stl(file, mesh.vertices, mesh.faces)
+    np.save(labels, mesh.labels)
+    return {"file": str(file), "labels": str(labels)}
+
+
+def label_all(scans: list[dict[str, Any]], nets: list[Path], checkout: Path, out: Path) -> list[dict[str, Any]]:
+    """What a checkout finds on all scans."""
+    env = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "ignore", "-c", WORKER]
+    out.mkdir(parents=True, exist_ok=True)
+    asked = "".join(
+        f"{nets[scan['fold']]}\t{scan['file']}\t{scan['jaw']}\t{out / Path(scan['file']).stem}.npy\n" for scan in scans
+    )
+    done = subprocess.run(command, cwd=checkout, env=env, input=asked, stdout=subprocess.PIPE, text=True, check=True)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    return [scored(scan, one, out) for scan, one in zip(scans, said, strict=True)]
+
+
+def scored(scan: dict[str, Any], said: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Teeth that are found, how many of them have a wrong number, and of how many neither reading is right."""
+    truth, labels = np.load(scan["labels"]), np.load(out / f"{Path(scan['file']).stem}.npy")
+    table = confusion(truth, labels)
+    common, true, predicted = table[1:, 1:33], table.sum(axis=1)[1:], table.sum(axis=0)[1:33]
+    iou = common / np.maximum(true[:, None] + predicted[None] - common, 1)
+    found = np.flatnonzero((true > 0) & (iou.max(axis=1) >= FOUND))
+    given = iou[found].argmax(axis=1)
+    number = [10 * (k // 8 + 1) + k % 8 + 1 for k in range(32)]
+    close = said["odds"] is not None and said["odds"] < 15
+    other = dict(map(tuple, said["changes"])) if close else {}
+    wrong = [(number[t], number[g]) for t, g in zip(found, given, strict=True) if t != g]
+    unsaid = [pair for pair in wrong if other.get(pair[1]) != pair[0]]
+    return {
+        **{name: scan[name] for name in ("scan", "patient", "kind", "teeth")},
+        "true_teeth": int((true > 0).sum()), "found": len(found), "wrong": wrong, "unsaid": len(unsaid),
+        "doubts": len(said["doubts"]), "odds": said["odds"],
+    }  # fmt: skip
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means over the teeth of all scans of each kind, with 95 % intervals over patients."""
+    found = {}
+    for kind in dict.fromkeys(row["kind"] for row in rows):
+        own = [row for row in rows if row["kind"] == kind]
+        bad = [row for row in own if row["wrong"]]
+        patients = sorted({row["patient"] for row in own})
+        counts = np.array([
+            [sum(row["found"] for row in own if row["patient"] == name),
+             sum(len(row["wrong"]) for row in own if row["patient"] == name),
+             sum(row["unsaid"] for row in own if row["patient"] == name)]
+            for name in patients
+        ])  # fmt: skip
+        draws = counts[np.random.default_rng(0).integers(len(patients), size=(4000, len(patients)))].sum(axis=1)
+        shares = 1 - draws[:, 1:] / draws[:, :1]
+        low, high = np.quantile(shares, [0.025, 0.975], axis=0)
+        total = counts.sum(axis=0)
+        found[kind] = {
+            "scans": len(own), "teeth": int(total[0]),
+            "teeth_found": round(float(total[0] / sum(row["true_teeth"] for row in own)), 4),
+            "numbers_right": [round(float(value), 4) for value in (1 - total[1] / total[0], low[0], high[0])],
+            "right_or_said": [round(float(value), 4) for value in (1 - total[2] / total[0], low[1], high[1])],
+            "scans_wrong": len(bad), "wrong_with_doubt": sum(row["doubts"] > 0 for row in bad),
+            "right_with_doubt": sum(row["doubts"] > 0 for row in own if not row["wrong"]),
+        }  # fmt: skip
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Label, score and write."""
+    parser = data_arguments(__doc__)
+    parser.add_argument("runs", type=Path, help="of cross_validation")
+    parser.add_argument("--other", type=Path, help="a checkout of another revision")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
+    options = parse(parser, argv, RESULTS / "missing_teeth.json")
+    dataset = iosseg(options.data)
+    nets = [net_of(dataset, options, fold) for fold in range(len(folds(dataset)))]
+    scans = make_scans(dataset, options)
+    content: dict[str, Any] = {"facts": provenance.facts(), "crown_steps": CROWN_STEPS, "by": {}}
+    arms = [(ROOT, nets)]
+    if options.other:  # which may not know of crowns
+        arms.append((options.other.resolve(), [net.with_name("model.safetensors") for net in nets]))
+    for checkout, of_folds in arms:
+        name = revision(checkout)
+        rows = label_all(scans, of_folds, checkout, options.runs / "labels" / name)
+        content["by"][name] = {"summary": summary(rows), "rows": rows}
+        write_text(options.out, json.dumps(content, indent=1) + "\n")
+        print(name, json.dumps(content["by"][name]["summary"], indent=1), flush=True)
+
+
+if __name__ == "__main__":
+    main()

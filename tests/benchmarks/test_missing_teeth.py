@@ -1,0 +1,78 @@
+"""Teeth taken out of labelled scans, and what is said of the numbers of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toothgraph.anatomy.mouth import CLOSED, OPEN, kind_of_mouth
+from toothgraph.data import Split
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.synthetic import synthetic_arch
+
+
+@pytest.fixture(scope="module")
+def arch() -> Mesh:
+    return synthetic_arch(3, jaw=0, faces=8000, without=[18, 28])
+
+
+@pytest.mark.parametrize(
+    ("teeth", "gone"), [((-4, 4), {14, 24}), ((6,), {26}), ((-2,), {12}), ((-4, 4, 5), {14, 24, 25})]
+)
+def test_teeth_taken_out(arch: Mesh, teeth: tuple[int, ...], gone: set[int]) -> None:
+    from benchmarks.studies.missing_teeth import without_teeth
+
+    opened, closed = (without_teeth(arch, teeth, shut) for shut in (False, True))
+    assert opened is not None and closed is not None
+    expected = {*np.unique(arch.labels).tolist()} - gone
+    assert {*np.unique(opened.labels).tolist()} == {*np.unique(closed.labels).tolist()} == expected
+    assert kind_of_mouth(opened) == OPEN and kind_of_mouth(closed) == CLOSED
+    kept = ~np.isin(arch.labels, [*gone])
+    np.testing.assert_array_equal(opened.centroids, arch.centroids[kept])
+    moved = np.linalg.norm(closed.centroids - arch.centroids[kept], axis=1)
+    assert moved[np.isin(closed.labels, [11, 21])].max() < 0.5
+    behind = 27 if max(teeth) > 0 else 17
+    assert moved[closed.labels == behind].min() > 2
+    shape = closed.part(closed.labels == behind), arch.part(arch.labels == behind)
+    assert shape[0].areas.sum() == pytest.approx(
+        shape[1].areas.sum(), rel=0.2
+    )  # a tooth moves as a whole, but for its border
+
+
+def test_what_is_not_there_cannot_be_taken_out(arch: Mesh) -> None:
+    from benchmarks.studies.missing_teeth import without_teeth
+
+    assert without_teeth(arch, (8,), closed=False) is None
+    assert without_teeth(arch, (7,), closed=True) is None  # nothing behind it
+
+
+def test_folds_hold_every_patient_out_once() -> None:
+    from benchmarks.studies.cross_validation import folds
+    from benchmarks.studies.datasets import Dataset
+
+    split = Split(tuple(f"{n:03d}" for n in range(48)), tuple(f"{n:03d}" for n in range(48, 60)), {})
+    found = folds(Dataset("some", Path(), None, split))
+    held = [name for fold in found for name in fold.val]
+    assert len(found) == 5 and sorted(held) == sorted({*split.train, *split.val}) and len(held) == 60
+    assert all(not {*fold.val} & {*fold.train} and len(fold.train) == 48 for fold in found)
+
+
+def test_scores_and_their_summary(tmp_path: Path) -> None:
+    from benchmarks.studies.missing_teeth import scored, summary
+
+    truth = np.repeat([0, 11, 12, 14], 10)
+    np.save(tmp_path / "truth.npy", truth)
+    np.save(tmp_path / "x_upper.npy", np.repeat([0, 11, 12, 15], 10))
+    scan = {"scan": "x", "patient": "p", "kind": "complete", "teeth": [], "file": "x_upper.stl",
+            "labels": str(tmp_path / "truth.npy")}  # fmt: skip
+    rows = [
+        scored(scan, {"doubts": ["a"], "changes": [[15, 14]], "odds": 2.0}, tmp_path),
+        scored(scan | {"patient": "q"}, {"doubts": [], "changes": [[15, 14]], "odds": 100.0}, tmp_path),
+    ]
+    assert [(row["found"], row["wrong"], row["unsaid"]) for row in rows] == [(3, [(14, 15)], 0), (3, [(14, 15)], 1)]
+    (found,) = summary(rows).values()
+    assert found["numbers_right"][0] == pytest.approx(2 / 3, abs=1e-4) and found["teeth"] == 6
+    assert found["right_or_said"][0] == pytest.approx(5 / 6, abs=1e-4)
+    assert (found["scans_wrong"], found["wrong_with_doubt"], found["right_with_doubt"]) == (2, 1, 0)
