@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from toothgraph.anatomy.frame import ALONG
-from toothgraph.anatomy.row import gaps, order_along_arch, tooth_frames
+from toothgraph.anatomy.row import Gaps, order_along_arch, tooth_frames
 from toothgraph.fdi import class_to_position, fdi_to_class
 from toothgraph.synthetic import synthetic_arch
 
@@ -53,6 +53,10 @@ def test_frames_point_along_and_inwards(jaw: int) -> None:
 
 def test_gaps() -> None:
     there, points = teeth_of(0, [15])
-    apart = gaps(points)
-    assert len(apart) == len(points) - 1 and len(gaps(points, 2)) == len(points) - 2 and len(gaps(points[:1], 2)) == 0
+    gaps, order = Gaps(points), np.arange(len(points))
+    apart = gaps.along(order)
+    assert len(apart) == len(points) - 1 and len(gaps.along(order, 2)) == len(points) - 2
+    assert len(gaps.along(order[:1], 2)) == 0
+    exchanged = gaps.along(order[[1, 0, *order[2:]]])
+    assert exchanged[0] == pytest.approx(apart[0], abs=0.3) and (exchanged[2:] == apart[2:]).all()
     assert int(apart.argmax()) == there.index(4) - 1 and np.sort(apart)[-1] > 1.5 > np.sort(apart)[-2]

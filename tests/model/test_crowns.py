@@ -14,7 +14,7 @@ def cone(height: float, radius: float = 5.0, count: int = 4000) -> torch.Tensor:
 
 def test_an_image_shows_heights_from_the_bite() -> None:
     points = torch.stack([cone(6.0), cone(6.0) + torch.tensor([3.0, -2.0, 50.0])])
-    images = crown_images(points, torch.tensor([20.0, 20.0]))
+    images = crown_images(points, torch.tensor([[20.0], [20.0]]))[:, 0]
     assert images.shape == (2, 2, GRID, GRID)
     height, seen = images[0]
     assert (
@@ -26,7 +26,7 @@ def test_an_image_shows_heights_from_the_bite() -> None:
 
 def test_only_what_is_visible_counts() -> None:
     points = cone(8.0)[None]
-    whole, top = (crown_images(points, torch.tensor([depth])) for depth in (20.0, 3.0))
+    whole, top = crown_images(points, torch.tensor([[20.0, 3.0]])).unbind(dim=1)
     assert top[0, 1].sum() < 0.3 * whole[0, 1].sum()
     assert top[0, 0][top[0, 1] > 0].min() > 1.5 - 3.0 / DEPTH - 0.05
 

@@ -75,6 +75,21 @@ def gap_between(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.quantile(distance, CLOSEST))
 
 
-def gaps(points: Sequence[np.ndarray], step: int = 1) -> np.ndarray:
-    """The gap between each tooth of a row and the one ``step`` places behind it. [T - step], mm"""
-    return np.array([gap_between(*pair) for pair in zip(points[:-step], points[step:], strict=True)])
+class Gaps:
+    """The gaps between teeth of a row, each pair measured once.
+
+    Args:
+        points: [P, 3] on the surface of each tooth, mm.
+    """
+
+    def __init__(self, points: Sequence[np.ndarray]) -> None:
+        self.points = points
+        self.known: dict[tuple[int, int], float] = {}
+
+    def along(self, order: Sequence[int] | np.ndarray, step: int = 1) -> np.ndarray:
+        """The gap between each tooth and the one ``step`` places behind it, for teeth in that order. [T - step], mm"""
+        pairs = [(int(first), int(second)) for first, second in zip(order[:-step], order[step:], strict=True)]
+        for first, second in pairs:
+            if (first, second) not in self.known:
+                self.known[first, second] = gap_between(self.points[first], self.points[second])
+        return np.array([self.known[pair] for pair in pairs])

@@ -24,21 +24,22 @@ def crown_images(points: Tensor, visible: Tensor) -> Tensor:
 
     Args:
         points: [B, P, 3] on the surface of each crown, mm: along the arch, inwards, towards the bite.
-        visible: [B] mm below the tip of each crown that are shown.
+        visible: [B, D] mm below the tip of each crown that are shown, in each of D images of it.
 
     Returns:
-        [B, 2, 24, 24]: the height of the highest point in each cell, 1 or more at the tip and 0 where there is none;
+        [B, D, 2, 24, 24]: the height of the highest point in each cell, 1 or more at the tip and 0 where there is none;
         and whether there is one.
     """
     below = points[..., 2] - points[..., 2].quantile(TIP, dim=1, keepdim=True)
     height = (below / DEPTH).clamp(-1.5, 0.2) + 1.5
     low, high = (points[..., :2].quantile(share, dim=1, keepdim=True) for share in (EDGE, 1 - EDGE))
     cell = ((points[..., :2] - (low + high) / 2) / SPAN * GRID + GRID / 2).floor().long()
-    shown = ((cell >= 0) & (cell < GRID)).all(dim=-1) & (below > -visible[:, None])
-    number = torch.where(shown, cell[..., 0] * GRID + cell[..., 1], GRID * GRID)  # the last one is thrown away
-    image = height.new_zeros(len(points), GRID * GRID + 1).scatter_reduce(1, number, height * shown, "amax")
-    image = image[:, :-1].view(-1, 1, GRID, GRID)
-    return torch.cat([image, (image > 0).to(image.dtype)], dim=1)
+    inside = ((cell >= 0) & (cell < GRID)).all(dim=-1)
+    shown = inside[:, None] & (below[:, None] > -visible[..., None])  # [B, D, P]
+    number = torch.where(shown, (cell[..., 0] * GRID + cell[..., 1])[:, None], GRID * GRID)  # the last is thrown away
+    image = height.new_zeros(*visible.shape, GRID * GRID + 1)
+    image = image.scatter_reduce(2, number, height[:, None] * shown, "amax")[..., :-1]
+    return torch.stack([image, (image > 0).to(image.dtype)], dim=2).unflatten(-1, (GRID, GRID))
 
 
 class CrownNet(nn.Module):
@@ -80,5 +81,5 @@ class CrownNet(nn.Module):
         """Log-probabilities [B, 16] of crowns given as points [B, P, 3]: the mean over several depths."""
         device = next(self.parameters()).device
         points, jaws = points.to(device), torch.full((len(points),), jaw, device=device)
-        said = [self(crown_images(points, points.new_full((len(points),), depth)), jaws) for depth in VISIBLE]
-        return torch.stack(said).mean(dim=0).cpu()
+        images = crown_images(points, points.new_tensor(VISIBLE).expand(len(points), -1))
+        return torch.stack([self(of_depth, jaws) for of_depth in images.unbind(dim=1)]).mean(dim=0).cpu()

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 
 from toothgraph.anatomy.frame import bite_directions
-from toothgraph.anatomy.row import gaps, order_along_arch, tooth_frames
+from toothgraph.anatomy.row import Gaps, order_along_arch, tooth_frames
 from toothgraph.anatomy.sizes import WHOLE_TOOTH, usual_areas
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.sampling import sample_surface
@@ -86,12 +86,12 @@ def number_teeth(
         said = classify(np.stack([(p - m) @ f.T for p, m, f in zip(points, middles, frames, strict=True)]), jaw)
     gingiva = seen[:, 0] - np.logaddexp.reduce(seen[:, 1:], axis=1)
     area = np.array([mesh.areas[own].sum() for own in faces])
+    gaps, meeting = Gaps([own[::2] for own in points]), pieces_that_meet(mesh, piece)
 
     def row_of(order: np.ndarray) -> Row:
-        few = [points[number][::2] for number in order]
         return Row(
-            said[order], gingiva[order], np.minimum(area[order] / WHOLE_TOOTH, 1.0), gaps(few), gaps(few, 2),
-            touching(mesh, piece, teeth[order], area[order]),
+            said[order], gingiva[order], np.minimum(area[order] / WHOLE_TOOTH, 1.0), gaps.along(order),
+            gaps.along(order, 2), touching(meeting, teeth[order], area[order]),
         )  # fmt: skip
 
     # 4. The numbers of the whole row, and with the order of crowded neighbours exchanged.
@@ -136,11 +136,16 @@ def find_teeth(
     return across_gaps(mesh, piece, place, jaw, rules.pieces), place
 
 
-def touching(mesh: Mesh, piece: np.ndarray, teeth: np.ndarray, area: np.ndarray) -> np.ndarray:
-    """Whether each tooth of a row and the next one touch, one of them too small for a tooth. [T - 1] bool"""
+def pieces_that_meet(mesh: Mesh, piece: np.ndarray) -> set[tuple[int, int]]:
+    """Numbers of two pieces with a common edge, in either order."""
     source, target = piece[mesh.adjacency]
-    pairs = set(zip(*np.unique(np.stack([source, target]), axis=1).tolist(), strict=True))
-    meet = [pair in pairs for pair in zip(teeth[:-1].tolist(), teeth[1:].tolist(), strict=True)]
+    across = source != target
+    return set(zip(source[across].tolist(), target[across].tolist(), strict=True))
+
+
+def touching(meeting: set[tuple[int, int]], teeth: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Whether each tooth of a row and the next one touch, one of them too small for a tooth. [T - 1] bool"""
+    meet = [pair in meeting for pair in zip(teeth[:-1].tolist(), teeth[1:].tolist(), strict=True)]
     return np.array(meet, dtype=bool) & (np.minimum(area[:-1], area[1:]) < WHOLE_TOOTH)
 
 

@@ -73,7 +73,7 @@ def batch_loss(net: CrownNet, crowns: Crowns, allowed: Tensor) -> Tensor:
     """The cross-entropy of some crowns, varied at random, over the positions [16] bool that are allowed."""
     which = torch.randint(len(crowns), (BATCH,))
     points, place, visible = vary(crowns.points[which], crowns.place[which])
-    said = net(crown_images(points, visible), crowns.jaw[which])[:, allowed]
+    said = net(crown_images(points, visible[:, None])[:, 0], crowns.jaw[which])[:, allowed]
     number = torch.cumsum(allowed, 0) - 1
     return F.cross_entropy(said, number[place - 1], label_smoothing=SMOOTHING)
 
