@@ -76,3 +76,15 @@ def test_scores_and_their_summary(tmp_path: Path) -> None:
     assert found["numbers_right"][0] == pytest.approx(2 / 3, abs=1e-4) and found["teeth"] == 6
     assert found["right_or_said"][0] == pytest.approx(5 / 6, abs=1e-4)
     assert (found["scans_wrong"], found["wrong_with_doubt"], found["right_with_doubt"]) == (2, 1, 0)
+
+
+def test_page_of_one_labelled_patient() -> None:
+    from benchmarks.pages.weights import one_patient
+    from benchmarks.studies.one_patient import KEYS
+    from toothgraph.system import provenance
+
+    scores = dict.fromkeys(KEYS, 0.5)
+    rows = [{"patient": name, "scores": scores | {"miou": miou}, "facts": provenance.facts()}
+            for name, miou in (("017", 0.4321), ("075", 0.9))]  # fmt: skip
+    page = one_patient({"faces": 4000, "steps": 600, "rows": rows})
+    assert "| 017 | 0.432 | 0.500 |" in page and "Worst of 2: `miou` 0.432" in page
