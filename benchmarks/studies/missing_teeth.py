@@ -28,6 +28,7 @@ from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
 from benchmarks.studies.rows import training_reader
 from toothgraph.anatomy.frame import turned, upright_rotation
 from toothgraph.anatomy.molars import molars_as_premolars
+from toothgraph.anatomy.mouth import KINDS as MOUTHS
 from toothgraph.anatomy.mouth import kind_of_mouth
 from toothgraph.fdi import JAW_NAMES, class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.io.formats.stl import write_stl
@@ -35,8 +36,9 @@ from toothgraph.io.labels import read_scan
 from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.metrics import confusion
-from toothgraph.metrics.classes import FOUND
+from toothgraph.metrics.classes import FOUND, class_scores, matched_iou
 from toothgraph.model.file import load_segmentation, save_model
+from toothgraph.rules import DEFAULT
 from toothgraph.scan_names import patient_of
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
@@ -46,6 +48,10 @@ from toothgraph.transforms.close_gap import from_midline, shift_behind
 
 READINGS = Path(__file__).parent / "readings.json"  # numbers that fit a tooth by its picture, besides its label
 CROWN_STEPS = 800
+CLOSE = DEFAULT.review.odds  # below which the next best reading is reported
+KINDS = (*MOUTHS, "opened by cutting", "closed by moving")
+DOUBTS = ("doubts", "numbers_doubted")  # any warning; one that gives other numbers
+LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)  # of confidence, to compare it with how often numbers are right
 CLOSED = 0.95  # share of a gap that closes
 # Which teeth go, counted from the midline to either side: as they go missing in life.
 PATTERNS = ((-4, 4), (4,), (-5, 5), (5,), (-2, 2), (6,), (-4, 4, 5), (1,), (-6, 6), (3,))
@@ -61,7 +67,8 @@ for line in sys.stdin:
     np.save(out, found.face_labels)
     other = getattr(found.prediction, "other_reading", None)
     changes, odds = (other.changes, other.odds) if other else ([], None)
-    print(json.dumps({"doubts": found.doubts, "changes": changes, "odds": odds}), flush=True)
+    sure = {row.fdi: row.confidence for row in found.teeth if row.fdi > 0}
+    print(json.dumps({"doubts": found.doubts, "changes": changes, "odds": odds, "sure": sure}), flush=True)
 """
 
 
@@ -169,14 +176,16 @@ def scored(scan: dict[str, Any], said: dict[str, Any], out: Path) -> dict[str, A
     found = np.flatnonzero((true > 0) & (iou.max(axis=1) >= FOUND))
     given = iou[found].argmax(axis=1)
     number = [10 * (k // 8 + 1) + k % 8 + 1 for k in range(32)]
-    close = said["odds"] is not None and said["odds"] < 15
+    close = said["odds"] is not None and said["odds"] < CLOSE
     other = dict(map(tuple, said["changes"])) if close else {}
     wrong = [(number[t], number[g]) for t, g in zip(found, given, strict=True) if t != g]
+    sure = [(said["sure"][str(number[g])], t == g) for t, g in zip(found, given, strict=True)]
     unsaid = [pair for pair in wrong if other.get(pair[1]) != pair[0]]
     return {
         **{name: scan[name] for name in ("scan", "patient", "kind", "teeth")},
         "true_teeth": int((true > 0).sum()), "found": len(found), "wrong": wrong, "unsaid": len(unsaid),
-        "doubts": len(said["doubts"]), "odds": said["odds"],
+        "doubts": len(said["doubts"]), "odds": said["odds"], "numbers_doubted": close,
+        "miou": class_scores(table, scan["jaw"])["miou"], "miou_matched": matched_iou(table), "sure": sure,
     }  # fmt: skip
 
 
@@ -202,10 +211,24 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "teeth_found": round(float(total[0] / sum(row["true_teeth"] for row in own)), 4),
             "numbers_right": [round(float(value), 4) for value in (1 - total[1] / total[0], low[0], high[0])],
             "right_or_said": [round(float(value), 4) for value in (1 - total[2] / total[0], low[1], high[1])],
-            "scans_wrong": len(bad), "wrong_with_doubt": sum(row["doubts"] > 0 for row in bad),
-            "right_with_doubt": sum(row["doubts"] > 0 for row in own if not row["wrong"]),
+            **{key: round(float(np.mean([row[key] for row in own])), 4) for key in ("miou", "miou_matched")},
+            "scans_wrong": len(bad),
+            "wrong_with": {key: sum(bool(row[key]) for row in bad) for key in DOUBTS},
+            "right_with": {key: sum(bool(row[key]) for row in own if not row["wrong"]) for key in DOUBTS},
         }  # fmt: skip
     return found
+
+
+def reliability(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """How often numbers are right, by the confidence that was said of them."""
+    said, right = np.array([pair for row in rows for pair in row["sure"]], dtype=float).reshape(-1, 2).T
+    bins = np.digitize(said, LEVELS)
+    return [
+        {"from": low, "teeth": int(own.sum()), "said": round(float(said[own].mean()), 4),
+         "right": round(float(right[own].mean()), 4)}
+        for number, low in enumerate((0.0, *LEVELS))
+        if (own := bins == number).any()
+    ]  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -225,7 +248,11 @@ def main(argv: list[str] | None = None) -> None:
     for checkout, of_folds in arms:
         name = revision(checkout)
         rows = label_all(scans, of_folds, checkout, options.runs / "labels" / name)
-        content["by"][name] = {"summary": summary(rows), "rows": rows}
+        content["by"][name] = {
+            "summary": summary(rows),
+            "reliability": reliability(rows),
+            "rows": [{key: value for key, value in row.items() if key != "sure"} for row in rows],
+        }
         write_text(options.out, json.dumps(content, indent=1) + "\n")
         print(name, json.dumps(content["by"][name]["summary"], indent=1), flush=True)
 

@@ -60,22 +60,29 @@ def test_folds_hold_every_patient_out_once() -> None:
 
 
 def test_scores_and_their_summary(tmp_path: Path) -> None:
-    from benchmarks.studies.missing_teeth import scored, summary
+    from benchmarks.studies.missing_teeth import reliability, scored, summary
 
     truth = np.repeat([0, 11, 12, 14], 10)
     np.save(tmp_path / "truth.npy", truth)
     np.save(tmp_path / "x_upper.npy", np.repeat([0, 11, 12, 15], 10))
-    scan = {"scan": "x", "patient": "p", "kind": "complete", "teeth": [], "file": "x_upper.stl",
+    scan = {"scan": "x", "patient": "p", "kind": "complete", "teeth": [], "jaw": 0, "file": "x_upper.stl",
             "labels": str(tmp_path / "truth.npy")}  # fmt: skip
+    sure = {"11": 0.995, "12": 0.97, "15": 0.6}
     rows = [
-        scored(scan, {"doubts": ["a"], "changes": [[15, 14]], "odds": 2.0}, tmp_path),
-        scored(scan | {"patient": "q"}, {"doubts": [], "changes": [[15, 14]], "odds": 100.0}, tmp_path),
+        scored(scan, {"doubts": ["a"], "changes": [[15, 14]], "odds": 2.0, "sure": sure}, tmp_path),
+        scored(scan | {"patient": "q"}, {"doubts": [], "changes": [[15, 14]], "odds": 100.0, "sure": sure}, tmp_path),
     ]
     assert [(row["found"], row["wrong"], row["unsaid"]) for row in rows] == [(3, [(14, 15)], 0), (3, [(14, 15)], 1)]
     (found,) = summary(rows).values()
     assert found["numbers_right"][0] == pytest.approx(2 / 3, abs=1e-4) and found["teeth"] == 6
     assert found["right_or_said"][0] == pytest.approx(5 / 6, abs=1e-4)
-    assert (found["scans_wrong"], found["wrong_with_doubt"], found["right_with_doubt"]) == (2, 1, 0)
+    assert found["scans_wrong"] == 2 and found["miou"] < found["miou_matched"] == 1
+    assert found["wrong_with"] == {"doubts": 1, "numbers_doubted": 1} and found["right_with"]["doubts"] == 0
+    assert [(row["from"], row["teeth"], row["right"]) for row in reliability(rows)] == [
+        (0.5, 2, 0.0),
+        (0.95, 2, 1.0),
+        (0.99, 2, 1.0),
+    ]
 
 
 def test_page_of_one_labelled_patient() -> None:
