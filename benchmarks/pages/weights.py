@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.paths import IMAGES
 from benchmarks.studies.default_weights import SEED
-from benchmarks.studies.missing_teeth import READINGS
+from benchmarks.studies.missing_teeth import KINDS, READINGS
 from toothgraph import weights
 from toothgraph.anatomy.frame import TEETH_NEEDED
 from toothgraph.anatomy.sizes import WHOLE_TOOTH
@@ -82,16 +82,19 @@ def missing_teeth(content: dict[str, Any]) -> str:
     def share(values: list[float]) -> str:
         return f"{values[0]:.3f} ({values[1]:.3f} to {values[2]:.3f})"
 
+    def warned(row: dict[str, int], scans: int) -> str:
+        return f"{row['doubts']} ({row['numbers_doubted']}) of {scans}"
+
     lines = [
-        [kind, revision, str(row["scans"]), str(row["teeth"]), number(row["teeth_found"]), share(row["numbers_right"]),
-         share(row["right_or_said"]), f"{row['wrong_with_doubt']} of {row['scans_wrong']}",
-         f"{row['right_with_doubt']} of {row['scans'] - row['scans_wrong']}"]
-        for kind in next(iter(content["by"].values()))["summary"]
+        [kind, revision, str(row["scans"]), str(row["teeth"]), number(row["miou"]), number(row["miou_matched"]),
+         share(row["numbers_right"]), share(row["right_or_said"]),
+         warned(row["wrong_with"], row["scans_wrong"]), warned(row["right_with"], row["scans"] - row["scans_wrong"])]
+        for kind in KINDS
         for revision, own in content["by"].items()
         for row in [own["summary"][kind]]
     ]  # fmt: skip
-    head = ["kind of mouth", "revision", "scans", "teeth", "`teeth_found`", "`numbers_right`", "right or reported",
-            "wrong scans with a warning", "right scans with one"]  # fmt: skip
+    head = ["kind of mouth", "revision", "scans", "teeth", "`miou`", "`miou_matched`", "`numbers_right`",
+            "right or reported", "wrong scans with a warning", "right scans with one"]  # fmt: skip
     readings = json.loads(READINGS.read_text(encoding="utf-8"))
     ours = [row for row in next(iter(content["by"].values()))["rows"] if not row["teeth"]]
     off = {row["scan"]: [pair for pair in row["wrong"] if not fits(row["scan"], pair, readings)] for row in ours}
@@ -105,10 +108,21 @@ def missing_teeth(content: dict[str, Any]) -> str:
         "results/missing_teeth",
         facts=content["facts"],
         table=table(head, lines),
+        reliability=reliability_table(content),
         wrong=table(["scan", "kind of mouth", "label → given", "of these fit no reading", "warning"], wrong),
         teeth=sum(row["found"] for row in ours),
         off=sum(map(len, off.values())),
     )
+
+
+def reliability_table(content: dict[str, Any]) -> str:
+    """Confidence beside how often numbers are right, for each revision."""
+    lines = [
+        [revision, f"{row['from']:g} and more", str(row["teeth"]), number(row["said"]), number(row["right"])]
+        for revision, own in content["by"].items()
+        for row in own["reliability"]
+    ]
+    return table(["revision", "confidence", "teeth", "mean confidence", "share of right numbers"], lines)
 
 
 def one_patient(content: dict[str, Any]) -> str:
