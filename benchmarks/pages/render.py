@@ -48,7 +48,7 @@ def results_page() -> str:
         weights.prediction_steps(read_result("prediction_steps")),
         *([weights.rules_sweep(read_result("rules_sweep"))] if (RESULTS / "rules_sweep.json").exists() else []),
         weights.missing_teeth(read_result("missing_teeth")),
-        *([weights.one_patient(read_result("one_patient"))] if (RESULTS / "one_patient.json").exists() else []),
+        weights.one_patient(read_result("one_patient")),
         results.tooth_cuts(read_result("tooth_cuts")),
         results.tooth_sizes(read_result("tooth_sizes")),
         weights.synthetic_weights(read_result("synthetic_weights")),
@@ -57,10 +57,11 @@ def results_page() -> str:
     return rendered("results", sections=sections)
 
 
-def readme_figures(package: dict[str, Any], rows: list[Row], run: dict[str, Any]) -> str:
+def readme_figures(package: dict[str, Any], rows: list[Row], run: dict[str, Any], draws: list[dict[str, Any]]) -> str:
     """The part of README.md that tells how good the results are: the weights, the study with the most runs, and how
     long a run of the whole path took."""
     own = max(studies(rows).values(), key=len)
+    reached = [row["scores"]["miou"] for row in draws]
     scores = [
         [ORIGINS[name.split(",")[0]], name.split(",")[0], str(content["sound"]["scans"]),
          *(number(content["sound"][key]) for key in ("miou", "miou_matched", "numbers_right", "accuracy"))]
@@ -73,6 +74,7 @@ def readme_figures(package: dict[str, Any], rows: list[Row], run: dict[str, Any]
             ["what they are", "set", "scans", "`miou`", "`miou_matched`", "`numbers_right`", "`accuracy`"], scores
         ),
         few=few_labels(own),
+        draws={"count": len(reached), "worst": number(min(reached)), "best": number(max(reached))},
         minutes={stage: f"{seconds / 60:.0f}" for stage, seconds in run["seconds"].items()},
         seconds=f"{run['seconds']['evaluate'] / len(run['per_scan']):.0f}",
         threads=run["facts"]["hardware"]["threads"],
@@ -86,7 +88,9 @@ def readme(page: str) -> str:
     begin, end = FIGURES
     before, rest = page.split(begin)
     _, after = rest.split(end)
-    figures = readme_figures(read_result("default_weights"), read_rows(STUDY), read_result("real_scans"))
+    figures = readme_figures(
+        read_result("default_weights"), read_rows(STUDY), read_result("real_scans"), read_result("one_patient")["rows"]
+    )
     return f"{before}{begin}\n\n{figures}\n\n{end}{after}"
 
 

@@ -16,6 +16,7 @@ from toothgraph.scan_names import patient_of
 
 WORST = ("miou", "miou_matched", "accuracy", "boundary_iou")  # scores of the worst scans
 PICTURE = "default_weights-worst.png"
+WRONG_NUMBERS = "missing_teeth-wrong.png"  # drawn by benchmarks.studies.wrong_numbers
 
 
 def flat_scores(sets: dict[str, Any]) -> str:
@@ -109,6 +110,7 @@ def missing_teeth(content: dict[str, Any]) -> str:
         facts=content["facts"],
         table=table(head, lines),
         reliability=reliability_table(content),
+        picture=WRONG_NUMBERS,
         wrong=table(["scan", "kind of mouth", "label → given", "of these fit no reading", "warning"], wrong),
         teeth=sum(row["found"] for row in ours),
         off=sum(map(len, off.values())),

@@ -95,3 +95,22 @@ def test_page_of_one_labelled_patient() -> None:
             for name, miou in (("017", 0.4321), ("075", 0.9))]  # fmt: skip
     page = one_patient({"faces": 4000, "steps": 600, "rows": rows})
     assert "| 017 | 0.432 | 0.500 |" in page and "Worst of 2: `miou` 0.432" in page
+
+
+def test_picture_of_wrong_numbers(arch: Mesh, tmp_path: Path) -> None:
+    from benchmarks.studies.datasets import Dataset
+    from benchmarks.studies.wrong_numbers import panels
+    from toothgraph.io.formats.stl import write_stl
+
+    scans, labels = tmp_path / "scans", tmp_path / "labels"
+    scans.mkdir()
+    labels.mkdir()
+    write_stl(scans / "007_U.stl", arch.vertices, arch.faces)
+    np.savetxt(scans / "007_U.txt", arch.labels, fmt="%d")
+    np.save(labels / "007_U_upper.npy", arch.labels)
+    row = {"scan": "007_U", "wrong": [[14, 15], [15, 16], [16, 17], [17, 18]]}
+    (before, mesh, _), (after, _, found) = panels(
+        row, Dataset("some", scans, None, Split(("1",), ("007",), {})), labels
+    )
+    assert before == "007_U: labels" and after == "14 → 15, 15 → 16, 16 → 17 …"
+    assert found is not None and len(found) == len(mesh.faces)

@@ -1,0 +1,55 @@
+"""A picture of the scans whose numbers differ from their labels, the labels beside what was found.
+
+    python -m benchmarks.studies.wrong_numbers DATA RUNS docs/images/missing_teeth-wrong.png
+
+Takes the rows of benchmarks/results/missing_teeth.json, and what `missing_teeth` wrote to RUNS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.paths import RESULTS
+from benchmarks.studies.datasets import Dataset, iosseg
+from toothgraph.fdi import JAW_NAMES, jaw_of_labels
+from toothgraph.io.find import find_scans
+from toothgraph.io.labels import read_scan
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.report.picture import render_grid
+
+Panel = tuple[str, Mesh, np.ndarray | None]
+
+
+def panels(row: dict[str, Any], dataset: Dataset, labels: Path) -> list[Panel]:
+    """A scan with its labels, and with the numbers given."""
+    (file,) = (file for file in find_scans([dataset.scans]) if file.stem == row["scan"])
+    mesh = read_scan(file, palette=dataset.palette)
+    assert mesh.labels is not None
+    found = np.load(labels / f"{row['scan']}_{JAW_NAMES[jaw_of_labels(mesh.labels)]}.npy")
+    changed = ", ".join(f"{label} → {given}" for label, given in row["wrong"][:3])
+    more = " …" if len(row["wrong"]) > 3 else ""
+    return [(f"{row['scan']}: labels", mesh, None), (f"{changed}{more}", mesh, found)]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Draw them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, help="folder of the data sets")
+    parser.add_argument("runs", type=Path, help="of missing_teeth")
+    parser.add_argument("picture", type=Path, help="PNG to write")
+    parser.add_argument("--result", type=Path, default=RESULTS / "missing_teeth.json")
+    options = parser.parse_args(argv)
+    revision, content = next(iter(json.loads(options.result.read_text(encoding="utf-8"))["by"].items()))
+    dataset, labels = iosseg(options.data), options.runs / "labels" / revision
+    wrong = [row for row in content["rows"] if row["wrong"] and not row["teeth"]]
+    shown = [panel for row in wrong for panel in panels(row, dataset, labels)]
+    render_grid(options.picture, shown, columns=4, size=2.6)
+
+
+if __name__ == "__main__":
+    main()
