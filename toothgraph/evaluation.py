@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from toothgraph.anatomy.molars import molars_as_premolars
+from toothgraph.anatomy.molars import counts_past_gap
 from toothgraph.anatomy.mouth import KINDS, kind_of_mouth
 from toothgraph.errors import LabelError
-from toothgraph.fdi import JAW_NAMES, UNKNOWN, class_to_position, fdi_to_class, jaw_of_labels
+from toothgraph.fdi import JAW_NAMES, UNKNOWN, jaw_of_labels
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction, predict_mesh
 from toothgraph.io.labels import read_scan
@@ -96,7 +96,7 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
         "jaw": JAW_NAMES[jaw],
         "predicted_jaw": JAW_NAMES[prediction.jaw],
         "mouth": kind_of_mouth(mesh),
-        "counted": bool(molars_as_premolars(mesh, class_to_position(fdi_to_class(mesh.labels)))),
+        "counted": counts_past_gap(mesh),
         "seconds": round(seconds, 3),
         **scores,
     }

@@ -11,15 +11,17 @@ import argparse
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.options import parse
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
 from benchmarks.studies.rows import training_reader
 from toothgraph.data.split import Split
-from toothgraph.training.config import FINETUNE_PRESETS, FinetuneConfig
+from toothgraph.training.config import FINETUNE_PRESETS, FinetuneConfig, TrainingConfig
 from toothgraph.training.finetune import finetune
 
 FOLDS = 5
+Config = TypeVar("Config", bound=TrainingConfig)
 FACES, STEPS, RATE = 4000, 600, 6e-3  # the short recipe, with the best rate of nets from scratch
 
 
@@ -30,14 +32,15 @@ def folds(dataset: Dataset) -> list[Split]:
     return [Split(tuple(sorted({*patients} - {*out})), out, {}) for out in held]
 
 
+def short(config: Config, options: argparse.Namespace) -> Config:
+    """A configuration with the short recipe."""
+    graph = replace(config.net.graph, faces=300 if options.quick else FACES)
+    return replace(config, net=replace(config.net, graph=graph), steps=2 if options.quick else STEPS)
+
+
 def config_of(options: argparse.Namespace, fold: int) -> FinetuneConfig:
-    """The short recipe."""
-    preset = FINETUNE_PRESETS["default"]
-    graph = replace(preset.net.graph, faces=300 if options.quick else FACES)
-    return replace(
-        preset, net=replace(preset.net, graph=graph), seed=fold, lr=RATE, backbone_rate=1.0,
-        steps=2 if options.quick else STEPS,
-    )  # fmt: skip
+    """That of a fold."""
+    return replace(short(FINETUNE_PRESETS["default"], options), seed=fold, lr=RATE, backbone_rate=1.0)
 
 
 def train(dataset: Dataset, options: argparse.Namespace, fold: int) -> Path:

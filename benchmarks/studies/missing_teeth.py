@@ -27,16 +27,16 @@ from benchmarks.studies.cross_validation import folds
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
 from benchmarks.studies.rows import training_reader
 from toothgraph.anatomy.frame import turned, upright_rotation
-from toothgraph.anatomy.molars import molars_as_premolars
+from toothgraph.anatomy.molars import counts_past_gap
 from toothgraph.anatomy.mouth import KINDS as MOUTHS
 from toothgraph.anatomy.mouth import kind_of_mouth
-from toothgraph.fdi import JAW_NAMES, class_to_position, fdi_to_class, jaw_of_labels
+from toothgraph.fdi import JAW_NAMES, class_to_fdi, class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.labels import read_scan
 from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.metrics import confusion
-from toothgraph.metrics.classes import FOUND, class_scores, matched_iou
+from toothgraph.metrics.classes import class_scores, found_teeth, matched_iou
 from toothgraph.model.file import load_segmentation, save_model
 from toothgraph.rules import DEFAULT
 from toothgraph.scan_names import patient_of
@@ -124,7 +124,7 @@ def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, 
         files = [file for file in sorted(dataset.scans.iterdir()) if patient_of(file.stem) in split.val]
         for number, file in enumerate(files[: 2 if options.quick else None]):
             mesh = read_scan(file, palette=dataset.palette)
-            if molars_as_premolars(mesh, class_to_position(fdi_to_class(mesh.labels))):
+            if counts_past_gap(mesh):
                 continue  # labels that count past a gap are no truth for numbers
             base = {
                 "fold": fold,
@@ -171,20 +171,16 @@ def scored(scan: dict[str, Any], said: dict[str, Any], out: Path) -> dict[str, A
     """Teeth that are found, how many of them have a wrong number, and of how many neither reading is right."""
     truth, labels = np.load(scan["labels"]), np.load(out / f"{Path(scan['file']).stem}.npy")
     table = confusion(truth, labels)
-    common, true, predicted = table[1:, 1:33], table.sum(axis=1)[1:], table.sum(axis=0)[1:33]
-    iou = common / np.maximum(true[:, None] + predicted[None] - common, 1)
-    found = np.flatnonzero((true > 0) & (iou.max(axis=1) >= FOUND))
-    given = iou[found].argmax(axis=1)
-    number = [10 * (k // 8 + 1) + k % 8 + 1 for k in range(32)]
+    found, given = (class_to_fdi(classes).tolist() for classes in found_teeth(table))
     close = said["odds"] is not None and said["odds"] < CLOSE
     other = dict(map(tuple, said["changes"])) if close else {}
-    wrong = [(number[t], number[g]) for t, g in zip(found, given, strict=True) if t != g]
-    sure = [(said["sure"][str(number[g])], t == g) for t, g in zip(found, given, strict=True)]
+    wrong = [(label, number) for label, number in zip(found, given, strict=True) if label != number]
+    sure = [(said["sure"][str(number)], label == number) for label, number in zip(found, given, strict=True)]
     unsaid = [pair for pair in wrong if other.get(pair[1]) != pair[0]]
     return {
         **{name: scan[name] for name in ("scan", "patient", "kind", "teeth")},
-        "true_teeth": int((true > 0).sum()), "found": len(found), "wrong": wrong, "unsaid": len(unsaid),
-        "doubts": len(said["doubts"]), "odds": said["odds"], "numbers_doubted": close,
+        "true_teeth": int(np.count_nonzero(table[1:].sum(axis=1))), "found": len(found), "wrong": wrong,
+        "unsaid": len(unsaid), "doubts": len(said["doubts"]), "odds": said["odds"], "numbers_doubted": close,
         "miou": class_scores(table, scan["jaw"])["miou"], "miou_matched": matched_iou(table), "sure": sure,
     }  # fmt: skip
 

@@ -17,25 +17,19 @@ from typing import Any
 
 from benchmarks.options import parse
 from benchmarks.paths import RESULTS
-from benchmarks.studies.cross_validation import FACES, STEPS
+from benchmarks.studies.cross_validation import FACES, STEPS, short
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
 from benchmarks.studies.rows import minutes_of, score, training_reader
 from toothgraph.data.split import Split
 from toothgraph.model.file import load_segmentation
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
-from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, TrainingConfig
+from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS
 from toothgraph.training.finetune import finetune
 from toothgraph.training.pretrain import pretrain
 
 KEYS = ("miou", "miou_matched", "accuracy", "teeth_found", "numbers_right", "scans_right")
 PATIENTS = ("017", "041", "045", "075")  # 017 lacks its first premolars, 075 is complete
-
-
-def short(config: Any, options: argparse.Namespace) -> Any:
-    """A configuration with the short recipe."""
-    graph = replace(config.net.graph, faces=300 if options.quick else FACES)
-    return replace(config, net=replace(config.net, graph=graph), steps=2 if options.quick else STEPS)
 
 
 def run_patient(patient: str, init: Path, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
@@ -66,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.quick:
         dataset = dataset.few()
         options.patients = list(dataset.split.train[:1])
-    before: TrainingConfig = short(PRETRAIN_PRESETS["default"], options)
+    before = short(PRETRAIN_PRESETS["default"], options)
     scans = training_reader(dataset, options)(before)
     init = pretrain(scans, dataset.split, options.runs / "pretrained", before, resume=True)
     rows = json.loads(options.out.read_text(encoding="utf-8"))["rows"] if options.out.exists() else []

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.options import parse
 from benchmarks.studies.datasets import data_arguments, iosseg
+from benchmarks.studies.ship_weights import halve
 from toothgraph import weights
 from toothgraph.data.training_set import read_scans
 from toothgraph.model.file import load_segmentation, save_model
@@ -36,9 +37,7 @@ def main(argv: list[str] | None = None) -> None:
     graphs = [graph for scan in scans for graph in scan.variants]
     steps = 2 if options.quick else STEPS
     net.crowns = train_crowns(graphs, steps, options.seed)
-    for parameter in net.parameters():
-        if parameter.dim() > 1:  # as in ship_weights
-            parameter.data = parameter.data.half()
+    halve(net)
     made = {"seed": options.seed, "steps": steps, "scans": len(scans), "trained": provenance.facts()}
     save_model(Path(options.out), net, {**file.header, "crowns": made})
     print(options.out, provenance.sha256(options.out))

@@ -10,10 +10,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from torch import nn
+
 from toothgraph import weights
 from toothgraph.model.file import load_segmentation, save_model
 from toothgraph.scan_names import patient_of
 from toothgraph.system import provenance
+
+
+def halve(net: nn.Module) -> None:
+    """Keep the matrices of a net in half precision, as in the package's file."""
+    for parameter in net.parameters():
+        if parameter.dim() > 1:
+            parameter.data = parameter.data.half()
 
 
 def main() -> None:
@@ -23,9 +32,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     options = parser.parse_args()
     net, file = load_segmentation(options.run)
-    for parameter in net.parameters():
-        if parameter.dim() > 1:
-            parameter.data = parameter.data.half()
+    halve(net)
     patients = sorted({patient_of(scan) for scan in file.header["train"]})
     header = {name: file.header[name] for name in ("seed", "steps", "trained")}
     save_model(weights.FILE, net, header | {"data": options.data, "patients": patients})

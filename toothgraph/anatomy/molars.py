@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toothgraph.anatomy.sizes import sizes_by_place
+from toothgraph.fdi import class_to_position, fdi_to_class
 from toothgraph.mesh.mesh import Mesh
 
 # Log-ratio of the mesiodistal and buccolingual extents of a tooth to those of the tooth behind it: mean and standard
@@ -37,6 +38,12 @@ def molars_as_premolars(mesh: Mesh, place: np.ndarray, sure: float = SURE) -> di
     pairs = {fifth: (sizes[fifth], sizes[fifth + 1]) for fifth in (5, 13) if fifth in sizes and fifth + 1 in sizes}
     odds = {fifth: molar_odds(*pair) for fifth, pair in pairs.items()}
     return {fifth: found for fifth, found in odds.items() if found > sure}
+
+
+def counts_past_gap(mesh: Mesh) -> bool:
+    """Whether the labels of a mesh call a molar a premolar, and so number all teeth behind it wrongly."""
+    assert mesh.labels is not None
+    return bool(molars_as_premolars(mesh, class_to_position(fdi_to_class(mesh.labels))))
 
 
 def molar_odds(size: np.ndarray, behind: np.ndarray) -> float:

@@ -9,11 +9,11 @@ import numpy as np
 from toothgraph.anatomy.dentition import CROWN_WIDTH, along
 from toothgraph.anatomy.frame import ALONG
 from toothgraph.anatomy.row import gap_between
+from toothgraph.anatomy.sizes import LEAST
 from toothgraph.fdi import class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.mesh.mesh import Mesh
 
 COMPLETE, OPEN, CLOSED = KINDS = ("complete", "open gap", "closed gap")
-LEAST = 20.0  # mm²; less of a tooth is not one
 SHARE = 0.4  # of the width of the missing teeth, that an open gap has at least
 
 

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial import cKDTree
 
-NEAR = 20.0  # mm to a neighbour; beyond a wider gap, the next tooth says little of how the arch runs here
+from toothgraph.anatomy.sizes import NEAR
+
+POINTS = 1024  # that are drawn on each crown
 CLOSEST = 0.002  # quantile of the distances between two surfaces that is their gap, so that one stray point is none
 
 

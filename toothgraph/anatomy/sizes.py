@@ -9,6 +9,7 @@ import numpy as np
 from toothgraph.anatomy.frame import ALONG, TEETH_NEEDED, arch_rotation
 from toothgraph.mesh.mesh import Mesh
 
+LEAST = 20.0  # mm²; less of a labelled tooth does not count as one
 WHOLE_TOOTH = 30.0  # mm²; a smaller piece may be part of a tooth
 # mm², labelled area of teeth 1 … 8 of the upper and of the lower jaw: medians of the training patients of 3D-IOSSeg
 # (benchmarks/studies/tooth_cuts.py).

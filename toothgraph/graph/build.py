@@ -59,6 +59,13 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
     return data
 
 
+def face_corners(graph: Data) -> np.ndarray:
+    """The three corners of each face of a graph, mm. [N, 3 corners, 3] float64; see :func:`face_features`."""
+    x = graph.x.numpy().astype(float)
+    corners: np.ndarray = x[:, None, :3] + x[:, 3:12].reshape(-1, 3, 3)
+    return corners
+
+
 def to_networkx(data: Data) -> nx.Graph:
     """The face graph as an undirected networkx graph; nodes have the attributes ``pos`` and, if present, ``y``."""
     graph = nx.Graph()

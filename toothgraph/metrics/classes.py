@@ -123,31 +123,42 @@ def matched_iou(table: np.ndarray) -> float:
     return float((matched.sum() + sum(gingiva)) / (len(mine) + len(found) - len(matched) + len(gingiva)))
 
 
-def number_scores(table: np.ndarray) -> dict[str, float | None]:
-    """Whether teeth are found, and whether the found ones have the right number.
-
-    A true tooth is found if it overlaps with a predicted tooth, of any number, by an IoU of 0.5 or more; there is one
-    such tooth at most.
+def found_teeth(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """True teeth that are found: each overlaps with a predicted tooth, of any number, by an IoU of 0.5 or more.
 
     Args:
         table: [33, 34] from :func:`confusion`.
 
     Returns:
-        ``teeth_found``, ``numbers_right`` and ``scans_right`` (1 if all found teeth have the right number, else 0).
-        None for a scan without true teeth; the last two also if no tooth is found.
+        [T] their classes 1 … 32, and [T] those of the predicted teeth; there is one such tooth at most for each.
     """
     _, true, predicted = _counts(table)
     common = table[1:, 1:NUM_CLASSES]
     iou = common / np.maximum(true[1:, None] + predicted[None, 1:] - common, 1)
-    there = true[1:] > 0
-    found = there & (iou.max(axis=1) >= FOUND)
-    right = found & (iou.argmax(axis=1) == np.arange(NUM_CLASSES - 1))
+    found = np.flatnonzero((true[1:] > 0) & (iou.max(axis=1) >= FOUND))
+    return found + 1, iou[found].argmax(axis=1) + 1
+
+
+def number_scores(table: np.ndarray) -> dict[str, float | None]:
+    """Whether teeth are found, and whether the found ones have the right number.
+
+    Args:
+        table: [33, 34] from :func:`confusion`.
+
+    Returns:
+        For the teeth of :func:`found_teeth`: ``teeth_found``, ``numbers_right`` and ``scans_right`` (1 if all found
+        teeth have the right number, else 0). None for a scan without true teeth; the last two also if no tooth is
+        found.
+    """
+    there = np.count_nonzero(table[1:].sum(axis=1))
+    found, given = found_teeth(table)
+    right = found == given
     scores: dict[str, float | None] = dict.fromkeys((TEETH_FOUND, NUMBERS_RIGHT, SCANS_RIGHT))
-    if there.any():
-        scores[TEETH_FOUND] = float(found.sum() / there.sum())
-    if found.any():
-        scores[NUMBERS_RIGHT] = float(right.sum() / found.sum())
-        scores[SCANS_RIGHT] = float(right.sum() == found.sum())
+    if there:
+        scores[TEETH_FOUND] = float(len(found) / there)
+    if len(found):
+        scores[NUMBERS_RIGHT] = float(right.sum() / len(found))
+        scores[SCANS_RIGHT] = float(right.all())
     return scores
 
 

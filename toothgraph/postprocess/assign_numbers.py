@@ -9,17 +9,16 @@ import networkx as nx
 import numpy as np
 
 from toothgraph.anatomy.frame import bite_directions
-from toothgraph.anatomy.row import Gaps, order_along_arch, tooth_frames
+from toothgraph.anatomy.row import POINTS, Gaps, order_along_arch, tooth_frames
 from toothgraph.anatomy.sizes import WHOLE_TOOTH, usual_areas
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.sampling import sample_surface
 from toothgraph.mesh.topology import label_pieces
 from toothgraph.postprocess.pieces import across_gaps, separate
 from toothgraph.postprocess.read_row import Reading, Row, read_row, score_of
-from toothgraph.rules import DEFAULT, Rules
+from toothgraph.rules import DEFAULT, RowRules, Rules
 from toothgraph.seeding import sample_rng
 
-POINTS = 1024  # on each crown
 DRAW = 77  # makes the draw of points another one than those of the scan's tessellations
 Classifier = Callable[[np.ndarray, int], np.ndarray]  # points [T, P, 3] of crowns and their jaw, to [T, 16] log-prob.
 
@@ -95,18 +94,26 @@ def number_teeth(
         )  # fmt: skip
 
     # 4. The numbers of the whole row, and with the order of crowded neighbours exchanged.
-    order = np.arange(len(teeth))
-    best = score_of(row_of(order), jaw, rules.row)
-    for first in np.flatnonzero(np.diff(angle) < rules.row.crowded):
-        other = order.copy()
-        other[[first, first + 1]] = other[[first + 1, first]]
-        if (score := score_of(row_of(other), jaw, rules.row)) > best:
-            order, best = other, score
+    order = settled_order(row_of, angle, jaw, rules.row)
     reading = read_row(row_of(order), jaw, rules.row)
     tooth = np.full(len(place), -1)
     for number, own in enumerate(order):
         place[faces[own]], tooth[faces[own]] = reading.places[number], number
     return Numbered(place, tooth, reading)
+
+
+def settled_order(
+    row_of: Callable[[np.ndarray], Row], angle: np.ndarray, jaw: int, rules: RowRules = DEFAULT.row
+) -> np.ndarray:
+    """The order of teeth that reads best: neighbours at nearly the same angle [T], degrees, may be exchanged. [T]"""
+    order = np.arange(len(angle))
+    best = score_of(row_of(order), jaw, rules)
+    for first in np.flatnonzero(np.diff(angle) < rules.crowded):
+        other = order.copy()
+        other[[first, first + 1]] = other[[first + 1, first]]
+        if (score := score_of(row_of(other), jaw, rules)) > best:
+            order, best = other, score
+    return order
 
 
 def find_teeth(

@@ -2,9 +2,9 @@
 
 A pass through a net opens hundreds of short parallel regions. Where another process keeps a core busy, the threads of
 each region wait for the one that has no core, and by default they wait by spinning: a layer that takes 0.05 s then
-takes 1 to 3 s. So the commands take no more threads than cores are free, and threads that sleep while they wait. Two
-threads gain nothing over one in a training step or a prediction (benchmarks/speed/threads.py), so below three free
-cores one thread is taken.
+takes several times as long. So the commands take no more threads than cores are free, and threads that sleep while they
+wait. Two threads that sleep are slower than one in a training step and in a prediction; two that spin are faster, but
+only while nothing else runs (benchmarks/speed/threads.py). So below three free cores one thread is taken.
 """
 
 from __future__ import annotations

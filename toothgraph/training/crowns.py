@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
-from toothgraph.anatomy.molars import molars_as_premolars
-from toothgraph.fdi import class_to_position
+from toothgraph.anatomy import molars
+from toothgraph.fdi import class_to_fdi
+from toothgraph.graph.build import face_corners
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.crowns import CrownNet, crown_images
 from toothgraph.transforms.crowns import Crowns, crowns_of, vary
@@ -86,8 +87,6 @@ def occurring(place: Tensor) -> Tensor:
 
 
 def counts_past_gap(graph: Data) -> bool:
-    """Whether a labelled graph calls a molar a premolar, and so numbers all teeth behind it wrongly."""
-    x = graph.x.numpy().astype(float)
-    corners = x[:, None, :3] + x[:, 3:12].reshape(-1, 3, 3)
-    mesh = Mesh(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3))
-    return bool(molars_as_premolars(mesh, class_to_position(graph.y.numpy())))
+    """The same of a labelled graph as :func:`toothgraph.anatomy.molars.counts_past_gap` of a mesh."""
+    corners, labels = face_corners(graph), class_to_fdi(graph.y.numpy())
+    return molars.counts_past_gap(Mesh(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3), labels))

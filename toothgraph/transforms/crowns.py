@@ -11,12 +11,12 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from toothgraph.anatomy.frame import ALONG
-from toothgraph.anatomy.row import tooth_frames
+from toothgraph.anatomy.row import POINTS, tooth_frames
+from toothgraph.anatomy.sizes import LEAST
 from toothgraph.fdi import class_to_position
+from toothgraph.graph.build import face_corners
 from toothgraph.mesh.sampling import sample_surface
 
-POINTS = 1024  # on each crown
-LEAST = 20.0  # mm²; less of a tooth is not a crown
 STRAY = 10.0  # mm from the middle of a tooth; a face farther away is not part of it
 BITE = np.array([0.0, 1.0, 0.0])  # towards the bite in the networks' frame
 
@@ -49,16 +49,15 @@ def crowns_of(graphs: Iterable[Data], rng: np.random.Generator) -> Crowns:
     points, places, jaws = [], [], []
     for graph in graphs:
         classes, area = graph.y.numpy(), graph.area.numpy().astype(float)
-        x = graph.x.numpy().astype(float)
-        corners = x[:, None, :3] + x[:, 3:12].reshape(-1, 3, 3)
+        centroids, corners = graph.x[:, :3].numpy().astype(float), face_corners(graph)
         for jaw in (0, 1):
             place = np.where((classes > 16) == (jaw == 1), class_to_position(classes), 0)
             size = np.bincount(place, area, 17)
             there = [number for number in ALONG if size[number] >= LEAST]
             if len(there) < 2:
                 continue
-            faces = [_near_middle(x[:, :3], np.flatnonzero(place == number)) for number in there]
-            middles = np.stack([np.average(x[own, :3], axis=0, weights=area[own]) for own in faces])
+            faces = [_near_middle(centroids, np.flatnonzero(place == number)) for number in there]
+            middles = np.stack([np.average(centroids[own], axis=0, weights=area[own]) for own in faces])
             for own, middle, frame in zip(faces, middles, tooth_frames(middles, BITE), strict=True):
                 points.append((sample_surface(corners[own], POINTS, rng) - middle) @ frame.T)
             places += there
