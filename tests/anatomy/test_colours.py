@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 ARCHES = [[10 * right + t for t in range(8, 0, -1)] + [10 * left + t for t in range(1, 9)]
           for right, left in ((1, 2), (4, 3))]  # fmt: skip
 PAIRS = {
-    "neighbours": [pair for arch in ARCHES for pair in zip(arch, arch[1:], strict=False)],
+    "neighbours": [pair for arch in ARCHES for pair in pairwise(arch)],
     "across a gap": [pair for arch in ARCHES for pair in zip(arch, arch[2:], strict=False)],
     "left and right": [(10 * q + t, 10 * p + t) for q, p in ((1, 2), (4, 3)) for t in range(1, 9)],
     "upper and lower": [*zip(*ARCHES, strict=True), *zip(ARCHES[0][1:8], ARCHES[1][:7], strict=True),

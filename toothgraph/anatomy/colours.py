@@ -1,8 +1,8 @@
 """One fixed colour per tooth number.
 
-Neighbours, the tooth after the next (a neighbour where one is missing), the same tooth of the other side and of the other
-jaw are far apart in CIELAB, also for people who see red and green, or blue and yellow, alike. Neighbours also differ in
-brightness alone. The colours were found by a random search for the largest least distance.
+Neighbours, the tooth after the next (a neighbour where one is missing), the same tooth of the other side and of the
+other jaw are far apart in CIELAB, also for people who see red and green, or blue and yellow, alike. Neighbours also
+differ in brightness alone. The colours were found by a random search for the largest least distance.
 """
 
 from __future__ import annotations
