@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from scipy.spatial.transform import Rotation
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
-from toothgraph.anatomy.frame import area_vector, viewing_frame
+from toothgraph.anatomy.frame import area_vector, turned, viewing_frame
 from toothgraph.errors import ConfigError
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.picture import render, render_grid
@@ -68,12 +70,39 @@ def test_teeth_appear_in_their_colours_on_their_sides(arch: Mesh, tmp_path: Path
     render(tmp_path / "arch.png", arch, views=("occlusal",), size=4)
     image = imread(tmp_path / "arch.png")
     assert image.shape[:2] == (450, 400)
-    first, second = (16, 26) if arch.jaw == 0 else (36, 46)
+    first, second = (16, 26) if arch.jaw == 0 else (46, 36)  # the patient's right is on the left
     left, right = hue_pixels(image[:400], first), hue_pixels(image[:400], second)
     assert len(left) > 100 and len(right) > 100
     assert left[:, 1].max() < 200 < right[:, 1].min()
     incisors = hue_pixels(image[:400], 11 if arch.jaw == 0 else 31)
-    assert incisors[:, 0].mean() < left[:, 0].mean()  # the front is above
+    above = incisors[:, 0].mean() < left[:, 0].mean()
+    assert above == (arch.jaw == 0)  # as in a chart of teeth: upper incisors at the top, lower ones at the bottom
+
+
+@pytest.mark.parametrize("lies", [0, 1, 2])
+def test_crowns_point_as_in_a_mouth_however_the_scan_lies(arch: Mesh, tmp_path: Path, lies: int) -> None:
+    mesh = turned(arch, Rotation.random(random_state=lies).as_matrix())
+    render(tmp_path / "arch.png", mesh, views=("front", "side"), size=4)
+    image = imread(tmp_path / "arch.png")[:400]
+    front, side = image[:, :400], image[:, 400:]
+    incisor, first, second = (11, 13, 23) if arch.jaw == 0 else (31, 43, 33)
+    assert (hue_pixels(front, incisor)[:, 0].mean() > hue_pixels(front, 0)[:, 0].mean()) == (arch.jaw == 0)
+    assert hue_pixels(front, first)[:, 1].mean() < 190 < 210 < hue_pixels(front, second)[:, 1].mean()
+    # from the patient's right, so the front is at the right
+    molar = 16 if arch.jaw == 0 else 46
+    assert hue_pixels(side, molar)[:, 1].mean() < hue_pixels(side, first)[:, 1].mean()
+    assert len(hue_pixels(side, molar)) > 10 * len(hue_pixels(side, 26 if arch.jaw == 0 else 36))
+
+
+def test_right_and_left_are_written_where_they_are_known(arch: Mesh, tmp_path: Path) -> None:
+    def corners(mesh: Mesh) -> tuple[int, int]:
+        render(tmp_path / "arch.png", mesh, views=("occlusal",), size=4)
+        ink = imread(tmp_path / "arch.png")[30:60, :, :3].max(axis=2) < 0.7
+        return int(ink[:, :20].sum()), int(ink[:, -20:].sum())
+
+    assert min(corners(arch)) > 5
+    unknown = replace(arch.with_labels(None), jaw=-1)
+    assert corners(unknown) == (0, 0)
 
 
 def test_labels_given_replace_the_mesh_own(arch: Mesh, tmp_path: Path) -> None:

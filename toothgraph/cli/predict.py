@@ -114,7 +114,7 @@ def write_views(found: Segmentation, out: Path, name: str, picture: bool, report
     mesh, labels, sure = found.mesh, found.prediction.labels, found.prediction.confidence
     if report:
         write_page(out / f"{name}.html", mesh, labels, title=name, confidence=sure, teeth=found.teeth,
-                   doubts=found.doubts)  # fmt: skip
+                   doubts=found.doubts, other_numbers=found.prediction.other_reading)  # fmt: skip
         write_table(out / f"{name}.csv", found.teeth)
     if picture or report:
         render(out / f"{name}.png", mesh, labels, title=name)

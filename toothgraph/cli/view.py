@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from toothgraph.cli.options import (
     FILE,
     JAWS,
+    PATH,
     choose_device,
     device_option,
     jaw_option,
@@ -23,12 +25,18 @@ from toothgraph.cli.options import (
 )
 from toothgraph.errors import ConfigError
 from toothgraph.system.memory import named_shortage
+from toothgraph.weights import DEFAULT
+
+if TYPE_CHECKING:
+    from toothgraph.model.nets import SegmentationNet
+    from toothgraph.report.page import PageScan
 
 
-@click.command(short_help="Show a scan, as a page or a picture.")
-@click.argument("scan", type=FILE)
+@click.command(short_help="Show a scan or both jaws, as a page or a picture.")
+@click.argument("scans", nargs=-1, required=True, type=FILE)
 @click.option("--out", "-o", type=FILE, required=True, help="page.html or picture.png to write.")
 @click.option("--predict", "predicted", is_flag=True, help="Show a model's labels; the scan's own are the truth.")
+@click.option("--compare", type=PATH, help="The same scan with other labels, or another model: show what differs.")
 @model_option
 @palette_option
 @label_system_option
@@ -38,9 +46,10 @@ from toothgraph.system.memory import named_shortage
 @threads_option
 @memory_option
 def view(
-    scan: Path,
+    scans: tuple[Path, ...],
     out: Path,
     predicted: bool,
+    compare: Path | None,
     model: Path,
     palette: str | None,
     label_system: str | None,
@@ -50,33 +59,87 @@ def view(
 ) -> None:
     """Show a scan with its labels, or, where it has none or with --predict, with those a model finds.
 
-    A .html is one page that needs no network: turn and zoom, show or hide each tooth, colour by tooth, by confidence,
-    and where the truth is known by errors. A .png shows three views.
+    A .html is one page that needs no network: turn and zoom, pick a tooth, measure, colour by tooth, by confidence, and
+    where the truth is known by errors. It also takes the upper and the lower jaw of a patient, or with --compare a
+    second result of a scan: a labelled file, a run folder, or default for the weights in the package. A .png shows
+    three views of one scan.
     """
+    from toothgraph.report.page import write_scans
+    from toothgraph.report.picture import render
+
+    _check(scans, out, compare)
+    reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
+               "label_system": label_system or "auto"}  # fmt: skip
+    shown = []
+    for scan in scans:
+        with named_shortage(scan):
+            shown.append(_labelled(scan, reading, model, device, predicted))
+    if compare:
+        with named_shortage(scans[0]):
+            shown = [_compared(shown[0], scans[0], compare, reading, model, device)]
+    if out.suffix.lower() == ".png":
+        render(out, shown[0].mesh, shown[0].labels, title=shown[0].mesh.scan_id)
+    else:
+        write_scans(out, shown)
+    click.echo(f"{' and '.join(one.mesh.scan_id for one in shown)} -> {out}")
+
+
+def _check(scans: tuple[Path, ...], out: Path, compare: Path | None) -> None:
+    """Raises ConfigError for what cannot be shown together."""
+    picture = out.suffix.lower() == ".png"
+    if not picture and out.suffix.lower() != ".html":
+        raise ConfigError(f"{out}: expected a name that ends in .html or .png")
+    if len(scans) > 2:
+        raise ConfigError(f"expected one scan, or an upper and a lower jaw, got {len(scans)} scans")
+    if picture and (len(scans) > 1 or compare):
+        raise ConfigError(f"{out}: a picture shows one scan; give a name that ends in .html for two jaws or --compare")
+    if compare and len(scans) > 1:
+        raise ConfigError(f"--compare takes one scan, got {len(scans)}")
+    for file in (*scans, *([compare] if compare else [])):
+        if out.exists() and file.exists() and out.samefile(file):
+            raise ConfigError(f"{out}: is the scan itself; choose another --out")
+
+
+def _labelled(scan: Path, reading: dict[str, Any], model: Path, device: str | None, predicted: bool) -> PageScan:
+    """A scan with its own labels, or with those of a model."""
     from toothgraph.anatomy.frame import outside_out, upright_rotation
     from toothgraph.io.labels import read_scan
-    from toothgraph.model.file import load_segmentation
-    from toothgraph.report.page import write_page
-    from toothgraph.report.picture import render
+    from toothgraph.report.page import PageScan
     from toothgraph.segmentation import segment
 
-    if out.suffix.lower() not in (".html", ".png"):
-        raise ConfigError(f"{out}: expected a name that ends in .html or .png")
-    if out.exists() and out.samefile(scan):
-        raise ConfigError(f"{out}: is the scan itself; choose another --out")
-    with named_shortage(scan):
-        mesh = read_scan(
-            scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], label_system=label_system or "auto"
-        )
-        mesh = outside_out(mesh, upright_rotation(mesh))
-        labels, more = mesh.labels, dict[str, Any]()
-        if predicted or labels is None:
-            net, _ = load_segmentation(model)
-            found = segment(mesh, net.to(choose_device(device)))
-            more = {"confidence": found.prediction.confidence, "truth": labels, "doubts": found.doubts}
-            mesh, labels = found.mesh, found.prediction.labels
-        if out.suffix.lower() == ".png":
-            render(out, mesh, labels, title=mesh.scan_id)
-        else:
-            write_page(out, mesh, labels, **more)
-    click.echo(f"{mesh.scan_id} -> {out}")
+    mesh = read_scan(scan, **reading)
+    mesh = outside_out(mesh, upright_rotation(mesh))
+    if mesh.labels is not None and not predicted:
+        return PageScan(mesh, mesh.labels, name="labels")
+    found = segment(mesh, _net(model, device))
+    return PageScan(
+        found.mesh, found.prediction.labels, confidence=found.prediction.confidence, truth=mesh.labels,
+        teeth=found.teeth, doubts=found.doubts, other_numbers=found.prediction.other_reading,
+    )  # fmt: skip
+
+
+def _net(model: Path, device: str | None) -> SegmentationNet:
+    from toothgraph.model.file import load_segmentation
+
+    return load_segmentation(model)[0].to(choose_device(device))
+
+
+def _compared(
+    shown: PageScan, scan: Path, compare: Path, reading: dict[str, Any], model: Path, device: str | None
+) -> PageScan:
+    """The scan with a second result: of another model, or from a file with the same surface."""
+    from toothgraph.io.labels import read_scan
+    from toothgraph.report.differences import labels_from
+    from toothgraph.report.page import Second
+    from toothgraph.segmentation import segment
+
+    first = scan if shown.confidence is None else model
+    if str(compare) == DEFAULT or compare.is_dir() or compare.suffix == ".safetensors":
+        found = segment(shown.mesh, _net(compare, device)).prediction
+        second = Second("", found.labels, found.confidence)
+    else:
+        second = Second("", labels_from(read_scan(compare, **reading), shown.mesh))
+    names = [path.name if path.is_dir() else path.stem for path in (first, compare)]
+    if names[0] == names[1]:
+        names = [str(first), str(compare)]
+    return replace(shown, name=names[0], second=replace(second, name=names[1]))
