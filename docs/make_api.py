@@ -30,7 +30,7 @@ CHAPTERS = {
     "toothgraph.fdi, toothgraph.anatomy: teeth and arches": (
         *("toothgraph.fdi", "toothgraph.scan_names", "toothgraph.anatomy.frame", "toothgraph.anatomy.sizes"),
         *("toothgraph.anatomy.row", "toothgraph.anatomy.dentition", "toothgraph.anatomy.molars"),
-        *("toothgraph.anatomy.mouth", "toothgraph.anatomy.colours"),
+        *("toothgraph.anatomy.mouth", "toothgraph.anatomy.measures", "toothgraph.anatomy.colours"),
     ),
     "toothgraph.synthetic: arches made by a program": ("toothgraph.synthetic", "toothgraph.synthetic.model_base"),
     "toothgraph.graph: faces to graphs": ("toothgraph.graph",),

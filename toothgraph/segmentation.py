@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.anatomy.measures import ArchMeasures, measure_arch
 from toothgraph.fdi import class_to_fdi, classes_of_jaw
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction, predict_mesh
@@ -44,6 +45,11 @@ class Segmentation:
     def teeth(self) -> list[ToothRow]:
         """A row for gingiva and for each tooth, in order along the arch."""
         return tooth_table(self.mesh, self.prediction.labels, self.prediction.confidence)
+
+    @cached_property
+    def measures(self) -> ArchMeasures:
+        """Length, depth and widths of the arch; see :func:`toothgraph.anatomy.measures.measure_arch`."""
+        return measure_arch(self.mesh, self.prediction.labels)
 
     @property
     def face_labels(self) -> np.ndarray:
@@ -92,7 +98,7 @@ class Segmentation:
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
             folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels, formats, confidence=sure,
-            doubts=self.doubts,
+            doubts=self.doubts, measures=self.measures.measures,
         )  # fmt: skip
 
 
