@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.anatomy.frame import area_vector, viewing_frame
 from toothgraph.errors import ConfigError
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.report.picture import render, render_grid
+from toothgraph.report.picture import render, render_grid, thumbnail
 from toothgraph.synthetic import Variation, synthetic_arch
 from toothgraph.synthetic.model_base import with_base
 
@@ -116,3 +117,29 @@ def test_what_cannot_be_drawn_is_refused(arch: Mesh, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least one scan"):
         render_grid(path, [])
     assert not path.exists()
+
+
+def test_thumbnail_shows_each_tooth_where_it_is(arch: Mesh) -> None:
+    content = thumbnail(arch, size=120)
+    assert content == thumbnail(arch, size=120) and len(content) < 40_000
+    image = imread(BytesIO(content))
+    assert image.shape == (120, 120, 4)
+    shown = image[..., 3] > 0
+    assert 0.3 < shown.mean() < 0.9 and shown[[0, -1]].any() | shown[:, [0, -1]].any()
+    right, left = (11, 21) if arch.jaw == 0 else (41, 31)
+    image[~shown] = 1
+    molars = [np.median(hue_pixels(image, fdi)[:, 1]) for fdi in (right + 5, left + 5)]
+    front = np.median(hue_pixels(image, right)[:, 0])
+    assert np.abs(np.diff(molars)) > 60 and front < np.median(hue_pixels(image, right + 5)[:, 0]) - 20
+
+
+def test_thumbnails_of_a_coarse_mesh_have_no_holes(arch: Mesh) -> None:
+    """Of the pixels with all their neighbours in the picture."""
+    shown = imread(BytesIO(thumbnail(arch.with_labels(None))))[..., 3] > 0
+    around = sum(np.roll(shown, step, axis).astype(int) for axis in (0, 1) for step in (1, -1))
+    assert (shown | (around < 4)).mean() > 0.9999
+
+
+def test_a_thumbnail_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no faces"):
+        thumbnail(Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=int)))

@@ -156,8 +156,8 @@ def unusable(widths: Mapping[int, float], teeth: Iterable[int]) -> str:
             share = widths.get(before, usual_width(before)) / usual_width(before)
             if not FITS[0] <= share <= FITS[1]:
                 return (
-                    f"{before} is {widths[before]:.1f} mm wide, and {usual_width(before):.1f} mm is usual: check its "
-                    "number and those behind it"
+                    f"{before} is {widths[before]:.1f} mm wide, usual are {usual_width(before):.1f} mm; its number and "
+                    "those behind it may be wrong"
                 )
     return ""
 

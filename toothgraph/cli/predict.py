@@ -45,7 +45,11 @@ if TYPE_CHECKING:
     "vtp and vtk need toothgraph[vtk].  [default: ply, txt, json]",
 )
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
-@click.option("--report", is_flag=True, help="Also write a page to look at, a picture, and a table of the teeth.")
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Also write a page to look at, a picture and a table of the teeth of each scan, and a list of all scans.",
+)
 @device_option
 @threads_option
 @memory_option
@@ -66,8 +70,9 @@ def predict(
     Writes for each scan <stem>.ply (coloured, with an fdi property on faces and vertices), <stem>.txt (one
     FDI number per face) and <stem>.json (Teeth3DS layout, per vertex, with warnings to review), or what
     --format asks for, in the order of the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv
-    (area, width and confidence of each tooth). A scan that cannot be read is reported and the others are labelled all
-    the same; the exit code is then 1.
+    (area, width and confidence of each tooth), and for all scans in the folder index.html (a list with pictures) and
+    measures.csv. A scan that cannot be read is reported and the others are labelled all the same; the exit code is
+    then 1.
     """
     from toothgraph.fdi import JAW_NAMES
     from toothgraph.inference.options import PredictOptions
@@ -79,6 +84,10 @@ def predict(
     from toothgraph.system.files import check_folder
 
     check_folder(out)
+    if report:  # matplotlib takes a while to import
+        from toothgraph.report.index import check_name, entry_of, read_index, write_index
+
+        listed = read_index(out)
     net, _ = load_segmentation(model)
     net.to(choose_device(device))
     options = PredictOptions(**steps)
@@ -88,10 +97,15 @@ def predict(
     for file, name in zip(files, names, strict=True):
         try:
             refuse_overwriting(file, out)
+            if report:
+                check_name(name)
             with named_shortage(file):
                 found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
                 written = found.write(out, name, formats or DEFAULT_FORMATS)
                 write_views(found, out, name, picture, report)
+                if report:
+                    listed.append(entry_of(name, found.mesh, found.prediction.labels, found.teeth, found.measures,
+                                           found.doubts))  # fmt: skip
         except ToothgraphError as error:
             failed += 1
             click.echo(f"Error: {' '.join(str(error).split())}", err=True)
@@ -101,6 +115,8 @@ def predict(
         teeth = [row.fdi for row in found.teeth if row.fdi > 0]
         numbers = " ".join(map(str, teeth)) or "none"
         click.echo(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {written[0]}")
+    if report and failed < len(files):
+        click.echo(f"list of the scans -> {write_index(out, listed)}")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
 

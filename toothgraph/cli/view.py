@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from toothgraph.cli.options import (
-    FILE,
     JAWS,
+    PATH,
     choose_device,
     device_option,
     jaw_option,
@@ -21,13 +23,32 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, ToothgraphError
+from toothgraph.scan_names import output_names
 from toothgraph.system.memory import named_shortage
 
+if TYPE_CHECKING:
+    import numpy as np
 
-@click.command(short_help="Show a scan, as a page or a picture.")
-@click.argument("scan", type=FILE)
-@click.option("--out", "-o", type=FILE, required=True, help="page.html or picture.png to write.")
+    from toothgraph.model.nets import SegmentationNet
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A scan with the labels to show, and what is known of them if they are a model's."""
+
+    mesh: Any  # Mesh
+    labels: np.ndarray
+    confidence: np.ndarray | None = None
+    truth: np.ndarray | None = None
+    doubts: list[str] = field(default_factory=list)
+
+
+@click.command(short_help="Show a scan or a folder of scans, as pages or a picture.")
+@click.argument("scan", type=PATH)
+@click.option(
+    "--out", "-o", type=PATH, required=True, help="page.html or picture.png to write; of a folder of scans, a folder."
+)
 @click.option("--predict", "predicted", is_flag=True, help="Show a model's labels; the scan's own are the truth.")
 @model_option
 @palette_option
@@ -51,32 +72,83 @@ def view(
     """Show a scan with its labels, or, where it has none or with --predict, with those a model finds.
 
     A .html is one page that needs no network: turn and zoom, show or hide each tooth, colour by tooth, by confidence,
-    and where the truth is known by errors. A .png shows three views.
+    and where the truth is known by errors. A .png shows three views. Of a folder of scans, --out is a folder: one page
+    for each, and index.html, a list with pictures, by patient, those to be reviewed first.
     """
     from toothgraph.anatomy.frame import outside_out, upright_rotation
+    from toothgraph.io.find import find_scans
     from toothgraph.io.labels import read_scan
     from toothgraph.model.file import load_segmentation
+    from toothgraph.segmentation import segment
+
+    nets: list[SegmentationNet] = []  # loaded when the first scan needs it
+
+    def load(file: Path) -> Shown:
+        mesh = read_scan(
+            file, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], label_system=label_system or "auto"
+        )
+        mesh = outside_out(mesh, upright_rotation(mesh))
+        if mesh.labels is not None and not predicted:
+            return Shown(mesh, mesh.labels)
+        if not nets:
+            nets.append(load_segmentation(model)[0].to(choose_device(device)))
+        found = segment(mesh, nets[0])
+        return Shown(found.mesh, found.prediction.labels, found.prediction.confidence, mesh.labels, found.doubts)
+
+    files = find_scans([scan])
+    if files == [scan]:
+        show_one(scan, out, load)
+    else:
+        show_folder(files, out, load)
+
+
+def show_one(file: Path, out: Path, load: Callable[[Path], Shown]) -> None:
+    """Write a page or a picture of one scan."""
     from toothgraph.report.page import write_page
     from toothgraph.report.picture import render
-    from toothgraph.segmentation import segment
 
     if out.suffix.lower() not in (".html", ".png"):
         raise ConfigError(f"{out}: expected a name that ends in .html or .png")
-    if out.exists() and out.samefile(scan):
+    if out.exists() and out.samefile(file):
         raise ConfigError(f"{out}: is the scan itself; choose another --out")
-    with named_shortage(scan):
-        mesh = read_scan(
-            scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], label_system=label_system or "auto"
-        )
-        mesh = outside_out(mesh, upright_rotation(mesh))
-        labels, more = mesh.labels, dict[str, Any]()
-        if predicted or labels is None:
-            net, _ = load_segmentation(model)
-            found = segment(mesh, net.to(choose_device(device)))
-            more = {"confidence": found.prediction.confidence, "truth": labels, "doubts": found.doubts}
-            mesh, labels = found.mesh, found.prediction.labels
+    with named_shortage(file):
+        shown = load(file)
         if out.suffix.lower() == ".png":
-            render(out, mesh, labels, title=mesh.scan_id)
+            render(out, shown.mesh, shown.labels, title=shown.mesh.scan_id)
         else:
-            write_page(out, mesh, labels, **more)
-    click.echo(f"{mesh.scan_id} -> {out}")
+            write_page(out, shown.mesh, shown.labels, confidence=shown.confidence, truth=shown.truth,
+                       doubts=shown.doubts)  # fmt: skip
+    click.echo(f"{shown.mesh.scan_id} -> {out}")
+
+
+def show_folder(files: list[Path], out: Path, load: Callable[[Path], Shown]) -> None:
+    """Write a page of each scan, and the list of all."""
+    from toothgraph.anatomy.measures import measure_arch
+    from toothgraph.report.index import check_name, entry_of, read_index, write_index
+    from toothgraph.report.page import write_page
+    from toothgraph.report.tooth_table import tooth_table
+    from toothgraph.system.files import check_folder
+
+    if out.suffix.lower() in (".html", ".png"):
+        raise ConfigError(f"{out}: expected a folder to write to, since {len(files)} scans are to be shown")
+    check_folder(out)
+    listed, failed = read_index(out), 0
+    for file, name in zip(files, output_names(files), strict=True):
+        try:
+            check_name(name)
+            with named_shortage(file):
+                shown = load(file)
+                teeth = tooth_table(shown.mesh, shown.labels, shown.confidence)
+                write_page(out / f"{name}.html", shown.mesh, shown.labels, title=name, confidence=shown.confidence,
+                           truth=shown.truth, teeth=teeth, doubts=shown.doubts)  # fmt: skip
+                measures = measure_arch(shown.mesh, shown.labels)
+                listed.append(entry_of(name, shown.mesh, shown.labels, teeth, measures, shown.doubts))
+        except ToothgraphError as error:
+            failed += 1
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            continue
+        click.echo(f"{name} -> {out / name}.html")
+    if failed < len(files):
+        click.echo(f"list of the scans -> {write_index(out, listed)}")
+    if failed:
+        raise ToothgraphError(f"{failed} of {len(files)} scans could not be shown; see above")
