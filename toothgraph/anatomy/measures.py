@@ -20,8 +20,8 @@ from toothgraph.mesh.mesh import Mesh
 QUADRANTS = {UPPER: (1, 2), LOWER: (3, 4)}  # in order along the arch, as its positions run
 Pair = tuple[int, int]  # the same tooth of both quadrants
 TIP = 0.02  # share of the area of a crown whose middle is the tip of a cusp
-# Share of its usual width that a tooth has: outside, it is a part of a tooth, a milk tooth, or has the number of another
-# one. A molar that is called a premolar has 1.5 times the width.
+# Share of its usual width that a tooth has. Outside, it is a part of a tooth, two teeth, a milk tooth, or has a wrong
+# number: a molar that is called a premolar has 1.5 times the width.
 FITS = (0.6, 1.4)
 
 ARCH_LENGTH = (
