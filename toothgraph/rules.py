@@ -11,6 +11,7 @@ from typing import Any
 
 BY_HAND = "set by hand on scans of 3D-IOSSeg, while prediction was developed"
 TOOTH_CUTS = "labels of the training patients of 3D-IOSSeg, benchmarks/studies/tooth_cuts.py"
+MILK = "the milk teeth of 072 against all other patients of 3D-IOSSeg, by nets that did not see them"
 
 
 def rule(value: Any, unit: str, meaning: str, source: str = BY_HAND) -> Any:
@@ -119,6 +120,10 @@ class RowRules:
     same_tooth: float = rule(2.0, "nats", "cost of joining a piece with one it touches under one number")
     crowded: float = rule(14.0, "degrees", "two teeth with a smaller angle between them may be in either order")
     no_tooth: float = rule(4.0, "nats", "cost of calling a piece gingiva, besides what the net says")
+    mixed: float = rule(4.5, "nats", "cost of a mouth with milk teeth", MILK)
+    milk: float = rule(1.0, "nats", "cost of each milk tooth in it", MILK)
+    milk_size: float = rule(0.08, "share", "standard deviation of the size of a tooth", MILK)
+    late: float = rule(2.0, "nats", "cost of a second or third molar in a mouth with milk teeth", MILK)
 
 
 @dataclass(frozen=True)

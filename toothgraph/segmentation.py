@@ -86,7 +86,7 @@ class Segmentation:
         """Warnings to review; see :func:`toothgraph.report.doubts.find_doubts`."""
         found = self.prediction
         return find_doubts(
-            self.teeth, other=found.other_reading, inside_out=found.inside_out,
+            self.teeth, other=found.other_reading, milk_teeth=found.milk_teeth, inside_out=found.inside_out,
             two_arches=shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches),
             jaw=found.jaw, jaw_probability=found.jaw_probability, rules=self.rules.review,
         )  # fmt: skip

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.paths import IMAGES
 from benchmarks.studies.default_weights import SEED
-from benchmarks.studies.missing_teeth import KINDS, READINGS
+from benchmarks.studies.missing_teeth import KINDS
+from benchmarks.studies.readings import that_fit_none
 from toothgraph import weights
 from toothgraph.anatomy.frame import TEETH_NEEDED
 from toothgraph.anatomy.sizes import WHOLE_TOOTH
@@ -92,13 +93,12 @@ def missing_teeth(content: dict[str, Any]) -> str:
          warned(row["wrong_with"], row["scans_wrong"]), warned(row["right_with"], row["scans"] - row["scans_wrong"])]
         for kind in KINDS
         for revision, own in content["by"].items()
-        for row in [own["summary"][kind]]
+        if (row := own["summary"].get(kind))
     ]  # fmt: skip
     head = ["kind of mouth", "revision", "scans", "teeth", "`miou`", "`miou_matched`", "`numbers_right`",
             "right or reported", "wrong scans with a warning", "right scans with one"]  # fmt: skip
-    readings = json.loads(READINGS.read_text(encoding="utf-8"))
     ours = [row for row in next(iter(content["by"].values()))["rows"] if not row["teeth"]]
-    off = {row["scan"]: [pair for pair in row["wrong"] if not fits(row["scan"], pair, readings)] for row in ours}
+    off = {row["scan"]: that_fit_none(row["scan"], row["wrong"]) for row in ours}
     wrong = [
         [row["scan"], row["kind"], *(said(pairs) or "–" for pairs in (row["wrong"], off[row["scan"]])),
          "yes" if row["doubts"] else "no"]
@@ -145,15 +145,9 @@ def one_patient(content: dict[str, Any]) -> str:
     )
 
 
-def said(pairs: list[list[int]]) -> str:
+def said(pairs: Iterable[Iterable[int]]) -> str:
     """Labels and the numbers given."""
     return ", ".join(f"{label} → {given}" for label, given in pairs)
-
-
-def fits(scan: str, pair: list[int], readings: dict[str, Any]) -> bool:
-    """Whether a given number fits the picture of a tooth with another label."""
-    label, given = pair
-    return given in readings.get(scan, {}).get(str(label), [])
 
 
 def rules_sweep(content: dict[str, Any]) -> str:

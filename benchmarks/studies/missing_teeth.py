@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from benchmarks.paths import RESULTS, ROOT
 from benchmarks.speed.beside import revision
 from benchmarks.studies.cross_validation import folds
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
+from benchmarks.studies.readings import that_fit_none
 from benchmarks.studies.rows import training_reader
 from toothgraph.anatomy.frame import turned, upright_rotation
 from toothgraph.anatomy.molars import counts_past_gap
@@ -46,10 +48,12 @@ from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.crowns import train_crowns
 from toothgraph.transforms.close_gap import from_midline, shift_behind
 
-READINGS = Path(__file__).parent / "readings.json"  # numbers that fit a tooth by its picture, besides its label
 CROWN_STEPS = 800
 CLOSE = DEFAULT.review.odds  # below which the next best reading is reported
-KINDS = (*MOUTHS, "opened by cutting", "closed by moving")
+COUNTED = "labels count past a gap"
+KINDS = (*MOUTHS, COUNTED, "opened by cutting", "closed by moving")
+# The same mouth was scanned, or stored, twice: the one is not scored by a net that saw the other.
+TWINS = (("036_L", "045_L"), ("071_L", "095_L"), ("071_U", "095_U"))
 DOUBTS = ("doubts", "numbers_doubted")  # any warning; one that gives other numbers
 LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)  # of confidence, to compare it with how often numbers are right
 CLOSED = 0.95  # share of a gap that closes
@@ -123,16 +127,19 @@ def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, 
     for fold, split in enumerate(folds(dataset)):
         files = [file for file in sorted(dataset.scans.iterdir()) if patient_of(file.stem) in split.val]
         for number, file in enumerate(files[: 2 if options.quick else None]):
+            if seen_as_twin(file.stem, split.train):
+                continue
             mesh = read_scan(file, palette=dataset.palette)
-            if counts_past_gap(mesh):
-                continue  # labels that count past a gap are no truth for numbers
             base = {
                 "fold": fold,
                 "scan": file.stem,
                 "patient": patient_of(file.stem),
                 "jaw": jaw_of_labels(mesh.labels),
             }
-            made.append({**base, "kind": kind_of_mouth(mesh), "teeth": [], **_write(folder / file.stem, mesh)})
+            kind = COUNTED if counts_past_gap(mesh) else kind_of_mouth(mesh)
+            made.append({**base, "kind": kind, "teeth": [], **_write(folder / file.stem, mesh)})
+            if kind == COUNTED:
+                continue  # such labels are no truth for numbers
             upright = turned(mesh, upright_rotation(mesh))
             for closed in (False, True):
                 pattern = PATTERNS[(number + 5 * closed + fold) % len(PATTERNS)]
@@ -142,6 +149,11 @@ def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, 
                     name = folder / f"{file.stem}-{'closed' if closed else 'open'}"
                     made.append({**base, "kind": kind, "teeth": list(pattern), **_write(name, other)})
     return made
+
+
+def seen_as_twin(scan: str, trained: Collection[str]) -> bool:
+    """Whether a net trained on some patients has seen the mouth of a scan under another name."""
+    return any(patient_of(other) in trained for pair in TWINS if scan in pair for other in pair)
 
 
 def _write(path: Path, mesh: Mesh) -> dict[str, Any]:
@@ -168,19 +180,26 @@ def label_all(scans: list[dict[str, Any]], nets: list[Path], checkout: Path, out
 
 
 def scored(scan: dict[str, Any], said: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Teeth that are found, how many of them have a wrong number, and of how many neither reading is right."""
+    """Teeth that are found, how many of them have a wrong number, and of how many neither reading is right.
+
+    Where labels count past a gap, a number is wrong if it fits no reading of the tooth's picture; elsewhere, if it is
+    not the label.
+    """
     truth, labels = np.load(scan["labels"]), np.load(out / f"{Path(scan['file']).stem}.npy")
     table = confusion(truth, labels)
     found, given = (class_to_fdi(classes).tolist() for classes in found_teeth(table))
     close = said["odds"] is not None and said["odds"] < CLOSE
     other = dict(map(tuple, said["changes"])) if close else {}
-    wrong = [(label, number) for label, number in zip(found, given, strict=True) if label != number]
-    sure = [(said["sure"][str(number)], label == number) for label, number in zip(found, given, strict=True)]
+    pairs = list(zip(found, given, strict=True))
+    unfit = that_fit_none(scan["scan"], pairs)
+    wrong = unfit if scan["kind"] == COUNTED else [(label, number) for label, number in pairs if label != number]
+    sure = [(said["sure"][str(number)], (label, number) not in wrong) for label, number in pairs]
     unsaid = [pair for pair in wrong if other.get(pair[1]) != pair[0]]
     return {
         **{name: scan[name] for name in ("scan", "patient", "kind", "teeth")},
         "true_teeth": int(np.count_nonzero(table[1:].sum(axis=1))), "found": len(found), "wrong": wrong,
-        "unsaid": len(unsaid), "doubts": len(said["doubts"]), "odds": said["odds"], "numbers_doubted": close,
+        "unfit": unfit, "unsaid": len(unsaid),
+        "doubts": len(said["doubts"]), "odds": said["odds"], "numbers_doubted": close,
         "miou": class_scores(table, scan["jaw"])["miou"], "miou_matched": matched_iou(table), "sure": sure,
     }  # fmt: skip
 
@@ -195,7 +214,8 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         counts = np.array([
             [sum(row["found"] for row in own if row["patient"] == name),
              sum(len(row["wrong"]) for row in own if row["patient"] == name),
-             sum(row["unsaid"] for row in own if row["patient"] == name)]
+             sum(row["unsaid"] for row in own if row["patient"] == name),
+             sum(len(row["unfit"]) for row in own if row["patient"] == name)]
             for name in patients
         ])  # fmt: skip
         draws = counts[np.random.default_rng(0).integers(len(patients), size=(4000, len(patients)))].sum(axis=1)
@@ -207,6 +227,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
             "teeth_found": round(float(total[0] / sum(row["true_teeth"] for row in own)), 4),
             "numbers_right": [round(float(value), 4) for value in (1 - total[1] / total[0], low[0], high[0])],
             "right_or_said": [round(float(value), 4) for value in (1 - total[2] / total[0], low[1], high[1])],
+            "numbers_fit": [round(float(value), 4) for value in (1 - total[3] / total[0], low[2], high[2])],
             **{key: round(float(np.mean([row[key] for row in own])), 4) for key in ("miou", "miou_matched")},
             "scans_wrong": len(bad),
             "wrong_with": {key: sum(bool(row[key]) for row in bad) for key in DOUBTS},

@@ -85,6 +85,40 @@ def test_scores_and_their_summary(tmp_path: Path) -> None:
     ]
 
 
+def test_where_labels_count_past_a_gap_the_reading_of_the_picture_is_the_truth(tmp_path: Path) -> None:
+    from benchmarks.studies.missing_teeth import COUNTED, scored
+
+    np.save(tmp_path / "truth.npy", np.repeat([0, 24, 25, 26], 10))
+    np.save(tmp_path / "y_upper.npy", np.repeat([0, 25, 26, 28], 10))
+    scan = {"scan": "051_U", "patient": "051", "kind": COUNTED, "teeth": [], "jaw": 0, "file": "y_upper.stl",
+            "labels": str(tmp_path / "truth.npy")}  # fmt: skip
+    said = {"doubts": [], "changes": [], "odds": None, "sure": {"25": 0.9, "26": 0.9, "28": 0.9}}
+    row = scored(scan, said, tmp_path)
+    assert row["wrong"] == row["unfit"] == [(26, 28)] and [right for _, right in row["sure"]] == [True, True, False]
+    row = scored({**scan, "kind": "complete", "scan": "007_U"}, said, tmp_path)
+    assert row["wrong"] == [(24, 25), (25, 26), (26, 28)] == row["unfit"]
+
+
+def test_readings_are_of_teeth_and_say_why() -> None:
+    import json
+
+    from benchmarks.studies import readings
+
+    content = json.loads(Path(readings.__file__).with_suffix(".json").read_text(encoding="utf-8"))["scans"]
+    assert all(scan["why"] for scan in content.values())
+    for label, fitting in ((int(label), fits) for scan in content.values() for label, fits in scan["numbers"].items()):
+        assert fitting == sorted(set(fitting)) and fitting != [label]
+        assert {number // 10 for number in fitting} <= {label // 10, {3: 4, 4: 3, 1: 2, 2: 1}[label // 10]}
+    assert readings.that_fit_none("051_U", [(24, 25), (24, 24), (11, 11), (11, 12)]) == [(24, 24), (11, 12)]
+
+
+def test_a_mouth_that_was_stored_twice_is_not_scored_by_a_net_that_saw_it() -> None:
+    from benchmarks.studies.missing_teeth import seen_as_twin
+
+    assert seen_as_twin("036_L", ["045", "007"]) and seen_as_twin("045_L", ["036"])
+    assert not seen_as_twin("036_U", ["045"]) and not seen_as_twin("071_L", ["045"])
+
+
 def test_page_of_one_labelled_patient() -> None:
     from benchmarks.pages.weights import one_patient
     from benchmarks.studies.one_patient import KEYS

@@ -201,6 +201,19 @@ def test_crowns_that_are_known_get_their_numbers_whatever_the_net_counts(
     assert (number_teeth(shown, counted, sure_of(counted), jaw).place == truth).mean() < 0.98
 
 
+def test_small_teeth_that_look_like_first_molars_are_milk_teeth() -> None:
+    there = [number for number in ALONG if number not in (7, 8, 15, 16)]
+    mesh = synthetic_arch(0, jaw=0, faces=6000, without=[17, 27, *WISDOM])
+    looks = np.array([{5: 6, 13: 14}.get(number, number) for number in there])
+
+    def classify(points: np.ndarray, jaw: int) -> np.ndarray:
+        return np.log(sure_of(looks - 1, 0.8)[:, :16])
+
+    reading = number_teeth(mesh, places(mesh), sure_of(places(mesh)), 0, classify=classify).reading
+    assert reading is not None and reading.places.tolist() == there
+    assert sorted(reading.places[reading.milk]) == [5, 13]
+
+
 def test_crowns_come_in_their_own_frames() -> None:
     mesh = synthetic_arch(0, jaw=0, faces=6000)
     seen = []

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, product
 
 import numpy as np
 import pytest
 
+from toothgraph.anatomy.dentition import CROWN_SIZE
 from toothgraph.anatomy.frame import ALONG
+from toothgraph.postprocess.milk_teeth import in_mixed_dentition
 from toothgraph.postprocess.read_row import Row, end_costs, gap_costs, read_row
 from toothgraph.rules import DEFAULT, RowRules
 
@@ -20,12 +23,13 @@ def row_of(places: list[int], sure: float = 0.9, gap: float = 0.2, **changes: ob
     values = {
         "log_prob": log_prob, "gingiva": np.full(teeth, -5.0), "weight": np.ones(teeth), "gap": np.full(teeth - 1, gap),
         "wide_gap": np.full(max(teeth - 2, 0), 8.0), "touching": np.zeros(teeth - 1, dtype=bool),
+        "size": np.full(teeth, np.nan),
     }  # fmt: skip
     return Row(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def written_out(row: Row, jaw: int, rules: RowRules) -> list[tuple[float, tuple[int, ...]]]:
-    """Every reading with its score, best first: numbers as places along the arch 0 … 15, -1 for gingiva."""
+    """Every reading with its score: numbers as places along the arch 0 … 15, -1 for gingiva."""
     start, end = end_costs(jaw, rules)
     found = []
     for states in product(range(-1, 16), repeat=len(row.log_prob)):
@@ -45,7 +49,7 @@ def written_out(row: Row, jaw: int, rules: RowRules) -> list[tuple[float, tuple[
                 score -= gap_costs(jaw, float(gap), rules)[last, state]
             last, gingiva = state, False
         found.append((score - (end[last] if last >= 0 else 0.0), states))
-    return sorted(found, reverse=True)
+    return found
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -53,15 +57,20 @@ def test_best_second_and_probabilities_against_all_readings(seed: int) -> None:
     rng = np.random.default_rng(seed)
     row = Row(
         np.log(rng.dirichlet(np.full(16, 0.3), size=3).clip(1e-3)), rng.normal(size=3) * 4, rng.uniform(0.3, 1, 3),
-        rng.uniform(0, 12, 2), rng.uniform(0, 20, 1), np.array([seed % 2 == 0, False]),
+        rng.uniform(0, 12, 2), rng.uniform(0, 20, 1), np.array([seed % 2 == 0, False]), rng.uniform(6, 11, 3),
     )  # fmt: skip
     jaw = seed % 2
-    every = [(score, states) for score, states in written_out(row, jaw, RULES) if np.isfinite(score)]
+    mixed = replace(row, log_prob=in_mixed_dentition(row.log_prob, row.size, jaw)[0])
+    both = written_out(row, jaw, RULES) + [
+        (score - RULES.mixed, states) for score, states in written_out(mixed, jaw, RULES)
+    ]
+    every = sorted(((score, states) for score, states in both if np.isfinite(score)), reverse=True)
     places = [np.array([0 if state < 0 else ALONG[state] for state in states]) for _, states in every]
     reading = read_row(row, jaw)
     np.testing.assert_array_equal(reading.places, places[0])
-    np.testing.assert_array_equal(reading.second, places[1])
-    assert reading.odds == pytest.approx(np.exp(min(every[0][0] - every[1][0], 50.0)))
+    other = next(number for number, found in enumerate(places) if (found != places[0]).any())
+    np.testing.assert_array_equal(reading.second, places[other])
+    assert reading.odds == pytest.approx(np.exp(min(every[0][0] - every[other][0], 50.0)))
     weight = np.exp(np.array([score for score, _ in every]) - every[0][0])
     expected = np.zeros((3, 17))
     for share, found in zip(weight / weight.sum(), places, strict=True):
@@ -126,6 +135,31 @@ def test_halves_of_a_tooth_that_touch_are_one() -> None:
 @pytest.mark.parametrize("places", [[7, 6, 5], [2, 1, 9, 10], [13, 14, 15]])
 def test_a_part_of_an_arch(places: list[int]) -> None:
     assert read_row(row_of(places, sure=0.95), 1).places.tolist() == places
+
+
+def mixed_row(jaw: int, milk: float) -> Row:
+    """What is seen of a mouth with milk molars: two first molars a side, the one in front this much of its size."""
+    places = [6, 5, 4, 3, 2, 1, 9, 10, 11, 12, 13, 14]
+    size = CROWN_SIZE[jaw, (np.array(places) - 1) % 8]
+    seen = np.array(places)
+    for tooth in (1, -2):
+        seen[tooth] += 1  # a second milk molar looks like a first molar
+        size[tooth] = milk * CROWN_SIZE[jaw, 5]
+    return row_of(seen.tolist(), sure=0.8, size=size)
+
+
+@pytest.mark.parametrize("jaw", [0, 1])
+def test_milk_molars_have_the_numbers_of_their_successors(jaw: int) -> None:
+    reading = read_row(mixed_row(jaw, 0.86), jaw)
+    assert reading.places.tolist() == [6, 5, 4, 3, 2, 1, 9, 10, 11, 12, 13, 14]
+    assert reading.places[reading.milk].tolist() == [5, 13]
+    assert reading.odds > 15
+
+
+@pytest.mark.parametrize("jaw", [0, 1])
+def test_what_looks_like_a_molar_and_is_as_large_as_one_is_no_milk_tooth(jaw: int) -> None:
+    assert not read_row(mixed_row(jaw, 1.0), jaw).milk.any()
+    assert not read_row(row_of(COMPLETE, size=CROWN_SIZE[jaw, (np.array(COMPLETE) - 1) % 8]), jaw).milk.any()
 
 
 def test_costs_of_gaps() -> None:

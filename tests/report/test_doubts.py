@@ -33,6 +33,11 @@ def test_confidence_counts_by_area() -> None:
     assert find_doubts(teeth)[0].startswith("low confidence of 69%;")
 
 
+def test_milk_teeth_are_named() -> None:
+    said = "35, 45 look like milk teeth; each has the number of the tooth that follows it"
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), milk_teeth=(35, 45)) == [said]
+
+
 @pytest.mark.parametrize(("odds", "named"), [(1.3, True), (14.9, True), (15.1, False)])
 def test_numbers_that_may_be_others_are_named_with_the_odds(odds: float, named: bool) -> None:
     other = OtherReading(((14, 15), (15, 0), (0, 18)), odds)

@@ -49,6 +49,7 @@ class Prediction:
         tooth_certainty: [F] probability of each face's tooth number, over all readings of the row of teeth; 1 where
             teeth were not numbered.
         other_reading: the next best numbers, where teeth could be numbered otherwise.
+        milk_teeth: FDI numbers of the teeth that look like milk teeth in the place of these.
         inside_out: whether teeth were found only with the faces wound the other way round.
     """
 
@@ -58,6 +59,7 @@ class Prediction:
     jaw_probability: float
     tooth_certainty: np.ndarray | None = None
     other_reading: OtherReading | None = None
+    milk_teeth: tuple[int, ...] = ()
     inside_out: bool = False
 
     @cached_property
@@ -123,14 +125,16 @@ def label_faces(mesh: Mesh, seen: Seen, crowns: CrownNet, options: PredictOption
         return Prediction(classes[place], prob, jaw, seen.jaw_probability)
     found = number_teeth(mesh, place, prob, jaw, seen.up, classifier(crowns), rules)
     certainty, other = np.ones(len(place)), None
+    milk: tuple[int, ...] = ()
     if found.reading is not None:
         best, second = classes[found.reading.places], classes[found.reading.second]
         changes = tuple((int(a), int(b)) for a, b in zip(best, second, strict=True) if a != b)
         other = OtherReading(changes, found.reading.odds)
+        milk = tuple(sorted({int(number) for number in best[found.reading.milk]}))
         numbered = found.tooth >= 0
         of_row = found.reading.probability[np.arange(len(best)), found.reading.places]
         certainty[numbered] = of_row[found.tooth[numbered]]
-    return Prediction(classes[found.place], prob, jaw, seen.jaw_probability, certainty, other)
+    return Prediction(classes[found.place], prob, jaw, seen.jaw_probability, certainty, other, milk)
 
 
 def classifier(crowns: CrownNet) -> Classifier:

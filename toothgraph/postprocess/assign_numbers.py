@@ -10,7 +10,7 @@ import numpy as np
 
 from toothgraph.anatomy.frame import bite_directions
 from toothgraph.anatomy.row import POINTS, Gaps, order_along_arch, tooth_frames
-from toothgraph.anatomy.sizes import WHOLE_TOOTH, usual_areas
+from toothgraph.anatomy.sizes import SHARE, WHOLE_TOOTH, usual_areas
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.sampling import sample_surface
 from toothgraph.mesh.topology import label_pieces
@@ -79,10 +79,11 @@ def number_teeth(
     points = [sample_surface(mesh.corners[own], POINTS, rng) for own in faces]
     log_prob = np.log(np.maximum(prob, rules.numbers.least))
     seen = np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces])  # [T, 17]
-    said = seen[:, 1:]
-    if classify is not None:
-        frames = tooth_frames(middles, up)
-        said = classify(np.stack([(p - m) @ f.T for p, m, f in zip(points, middles, frames, strict=True)]), jaw)
+    frames = tooth_frames(middles, up)
+    crowns = np.stack([(p - m) @ f.T for p, m, f in zip(points, middles, frames, strict=True)])  # [T, P, 3]
+    said = seen[:, 1:] if classify is None else classify(crowns, jaw)
+    low, high = np.quantile(crowns[..., :2], [SHARE, 1 - SHARE], axis=1)
+    size = np.sqrt(np.prod(high - low, axis=1))
     gingiva = seen[:, 0] - np.logaddexp.reduce(seen[:, 1:], axis=1)
     area = np.array([mesh.areas[own].sum() for own in faces])
     gaps, meeting = Gaps([own[::2] for own in points]), pieces_that_meet(mesh, piece)
@@ -90,7 +91,7 @@ def number_teeth(
     def row_of(order: np.ndarray) -> Row:
         return Row(
             said[order], gingiva[order], np.minimum(area[order] / WHOLE_TOOTH, 1.0), gaps.along(order),
-            gaps.along(order, 2), touching(meeting, teeth[order], area[order]),
+            gaps.along(order, 2), touching(meeting, teeth[order], area[order]), size[order],
         )  # fmt: skip
 
     # 4. The numbers of the whole row, and with the order of crowded neighbours exchanged.

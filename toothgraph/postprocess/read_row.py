@@ -3,18 +3,19 @@
 A chain model. A state is the last position that was given so far, and whether the piece before was taken for gingiva.
 Each piece takes a later position than the one before it, or the same where two pieces may be one tooth, or none. What a
 piece looks like, and what lies between two teeth (an open gap, a missing tooth, a gap that has closed), is summed up in
-nats. Best path by Viterbi (1967, doi:10.1109/TIT.1967.1054010), probabilities by the forward-backward algorithm
-(Rabiner 1989, doi:10.1109/5.18626).
+nats. The mouth has permanent teeth only, or milk teeth too: both are read, and compared. Best path by Viterbi (1967,
+doi:10.1109/TIT.1967.1054010), probabilities by the forward-backward algorithm (Rabiner 1989, doi:10.1109/5.18626).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from toothgraph.anatomy.dentition import CROWN_WIDTH, MISSING_COST, along
 from toothgraph.anatomy.frame import ALONG
+from toothgraph.postprocess.milk_teeth import in_mixed_dentition
 from toothgraph.rules import DEFAULT, RowRules
 
 LAST = 17  # states: no position yet, or the k-th along the arch; once more for "the piece before is gingiva"
@@ -32,6 +33,7 @@ class Row:
         gap: [T - 1] mm to the next piece.
         wide_gap: [T - 2] mm to the next but one.
         touching: [T - 1] bool, whether a piece and the next one may be one tooth.
+        size: [T] mm, the root of the product of the extents of each piece along and across the arch; NaN if not known.
     """
 
     log_prob: np.ndarray
@@ -40,6 +42,7 @@ class Row:
     gap: np.ndarray
     wide_gap: np.ndarray
     touching: np.ndarray
+    size: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +54,14 @@ class Reading:
         probability: [T, 17] of gingiva and of the positions, for each piece, over all readings.
         second: [T] places of the next best reading.
         odds: how much likelier the best reading is than the second.
+        milk: [T] bool, whether the best reading takes each piece for a milk tooth in the place of its successor.
     """
 
     places: np.ndarray
     probability: np.ndarray
     second: np.ndarray
     odds: float
+    milk: np.ndarray
 
 
 def read_row(row: Row, jaw: int, rules: RowRules = DEFAULT.row) -> Reading:
@@ -67,18 +72,31 @@ def read_row(row: Row, jaw: int, rules: RowRules = DEFAULT.row) -> Reading:
         jaw: 0 upper, 1 lower.
         rules: what gaps, missing teeth and pieces of gingiva cost.
     """
-    steps, ends = lattice(row, jaw, rules)
-    score, path = best_path(steps, ends)
+    lattices, milk = both_dentitions(row, jaw, rules)
+    paths = [best_path(*one) for one in lattices]
+    mixed = int(paths[1][0] > paths[0][0])
+    score, path = paths[mixed]
     # The second best reading differs from the best in at least one piece.
-    others = [best_path(_without(steps, piece, state), ends) for piece, state in enumerate(path)]
+    others = [best_path(_without(steps, piece, state), ends) for steps, ends in lattices
+              for piece, state in enumerate(path)]  # fmt: skip
     second_score, second = max(others, key=lambda found: found[0])
-    odds = float(np.exp(min(score - second_score, 50.0)))
-    return Reading(_places(path), marginals(steps, ends), _places(second), odds)
+    places = _places(path)
+    return Reading(
+        places, marginals(lattices), _places(second), float(np.exp(min(score - second_score, 50.0))),
+        (places > 0) & (mixed == 1) & milk[np.arange(len(places)), places - 1],
+    )  # fmt: skip
 
 
 def score_of(row: Row, jaw: int, rules: RowRules = DEFAULT.row) -> float:
     """The score of the best reading of a row, nats."""
-    return best_path(*lattice(row, jaw, rules))[0]
+    return max(best_path(*one)[0] for one in both_dentitions(row, jaw, rules)[0])
+
+
+def both_dentitions(row: Row, jaw: int, rules: RowRules) -> tuple[list[Lattice], np.ndarray]:
+    """The lattices of a mouth without and with milk teeth, and which pieces would be one at which position, [T, 16]."""
+    said, milk = in_mixed_dentition(row.log_prob, row.size, jaw, rules)
+    steps, ends = lattice(replace(row, log_prob=said), jaw, rules)
+    return [lattice(row, jaw, rules), (steps, ends - rules.mixed)], milk
 
 
 def lattice(row: Row, jaw: int, rules: RowRules) -> Lattice:
@@ -140,20 +158,29 @@ def best_path(steps: list[np.ndarray], ends: np.ndarray) -> tuple[float, list[in
     return float((score + ends).max()), path[::-1]
 
 
-def marginals(steps: list[np.ndarray], ends: np.ndarray) -> np.ndarray:
-    """The probability of gingiva and of each position for every piece. [T, 17], positions 1 … 16 behind gingiva."""
+def marginals(lattices: list[Lattice]) -> np.ndarray:
+    """The probability of gingiva and of each position for every piece, over all paths of some lattices.
+
+    Returns:
+        [T, 17], positions 1 … 16 behind gingiva.
+    """
+    joint = np.logaddexp.reduce([_joint(steps, ends) for steps, ends in lattices], axis=0)  # [T, 34]
+    share = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
+    probability = np.zeros((len(joint), 17))
+    probability[:, ALONG] = share[:, 1:LAST]
+    probability[:, 0] = share[:, 0] + share[:, LAST:].sum(axis=1)
+    return probability
+
+
+def _joint(steps: list[np.ndarray], ends: np.ndarray) -> np.ndarray:
+    """The sum over all paths through each state at each piece, nats. [T, 34]"""
     forward = [np.where(np.arange(len(ends)) == 0, 0.0, -np.inf)]
     for step in steps:
         forward.append(np.logaddexp.reduce(forward[-1][:, None] + step, axis=0))
     backward = [ends]
     for step in steps[:0:-1]:
         backward.append(np.logaddexp.reduce(step + backward[-1], axis=1))
-    joint = np.stack(forward[1:]) + np.stack(backward[::-1])  # [T, 34]
-    share = np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True))
-    probability = np.zeros((len(steps), 17))
-    probability[:, ALONG] = share[:, 1:LAST]
-    probability[:, 0] = share[:, 0] + share[:, LAST:].sum(axis=1)
-    return probability
+    return np.stack(forward[1:]) + np.stack(backward[::-1])
 
 
 def _without(steps: list[np.ndarray], piece: int, state: int) -> list[np.ndarray]:

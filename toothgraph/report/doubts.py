@@ -27,6 +27,7 @@ def find_doubts(
     teeth: Sequence[ToothRow],
     *,
     other: OtherNumbers | None = None,
+    milk_teeth: Sequence[int] = (),
     inside_out: bool = False,
     two_arches: bool = False,
     jaw: int = UNKNOWN_JAW,
@@ -39,7 +40,7 @@ def find_doubts(
         teeth: rows of :func:`toothgraph.report.tooth_table.tooth_table`, with confidences.
         other: the next best numbers and how much likelier those given are, see ``other_reading`` of
             :class:`toothgraph.inference.predict.Prediction`.
-        inside_out, jaw, jaw_probability: of the same.
+        milk_teeth, inside_out, jaw, jaw_probability: of the same.
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
         rules: limits of the confidence.
     """
@@ -64,6 +65,10 @@ def find_doubts(
         doubts.append(f"review {', '.join(unsure)}: below {rules.tooth:.0%} confidence")
     if other is not None and other.changes and other.odds < rules.odds:
         doubts.append(f"review the numbers: {said(other.changes)} is nearly as likely (1 to {other.odds:.2g})")
+    if milk_teeth:
+        doubts.append(
+            f"{', '.join(map(str, milk_teeth))} look like milk teeth; each has the number of the tooth that follows it"
+        )
     return doubts
 
 

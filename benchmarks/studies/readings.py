@@ -1,0 +1,27 @@
+"""Which numbers fit a tooth by its picture, where that is not its label alone: read by hand, in readings.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def readings() -> dict[str, dict[int, list[int]]]:
+    """The numbers that fit, by scan and label."""
+    content = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    return {
+        scan: {int(label): fitting for label, fitting in of_scan["numbers"].items()}
+        for scan, of_scan in content["scans"].items()
+    }
+
+
+def that_fit_none(scan: str, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The pairs of label and number given of which the number fits no reading of the tooth.
+
+    A tooth without an entry has one reading, its label.
+    """
+    known = readings().get(scan, {})
+    return [(label, given) for label, given in pairs if given not in known.get(label, [label])]

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from toothgraph.anatomy.dentition import CROWN_SIZE, MILK_SIZE
+from toothgraph.postprocess.milk_teeth import in_mixed_dentition
+from toothgraph.rules import DEFAULT
+
+
+def one_that_looks_like(place: int) -> np.ndarray:
+    said = np.full((1, 16), np.log(0.1 / 15))
+    said[0, place - 1] = np.log(0.9)
+    return said
+
+
+@pytest.mark.parametrize("jaw", [0, 1])
+@pytest.mark.parametrize("side", [0, 8])
+def test_a_small_first_molar_may_be_a_second_milk_molar_of_the_same_side(jaw: int, side: int) -> None:
+    seen = one_that_looks_like(6 + side)
+    said, milk = in_mixed_dentition(seen, MILK_SIZE[jaw, 2:3], jaw)
+    assert said[0].argmax() + 1 in (5 + side, 6 + side)
+    assert said[0, 4 + side] > seen[0, 4 + side] + 2 and milk[0, 4 + side]
+    assert said[0, 12 - side] < said[0, 4 + side] - 2  # not on the other side
+    large, _ = in_mixed_dentition(seen, CROWN_SIZE[jaw, 5:6], jaw)
+    assert large[0, 4 + side] < said[0, 4 + side] - 2
+
+
+def test_late_molars_are_less_likely_and_all_else_stays() -> None:
+    seen = one_that_looks_like(1)
+    said, milk = in_mixed_dentition(seen, np.array([8.0]), 0)
+    np.testing.assert_allclose(said[0, [6, 7, 14, 15]], seen[0, [6, 7, 14, 15]] - DEFAULT.row.late)
+    np.testing.assert_array_equal(said[0, [0, 1, 5, 8, 9, 13]], seen[0, [0, 1, 5, 8, 9, 13]])
+    assert not milk[0, [0, 1, 5, 6, 7, 8, 9, 13, 14, 15]].any()
+
+
+def test_an_unknown_size_speaks_neither_way() -> None:
+    seen = one_that_looks_like(6)
+    said, _ = in_mixed_dentition(seen, np.array([np.nan]), 0)
+    assert said[0, 4] == pytest.approx(seen[0, 5] - DEFAULT.row.milk)

@@ -1,0 +1,53 @@
+"""Milk teeth in a row: they look like other permanent teeth than those whose place they hold, and are smaller.
+
+The second milk molar looks like a first molar. Without this, it takes the number of the first molar, and all teeth
+behind it count on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toothgraph.anatomy.dentition import CROWN_SIZE, MILK_LOOKS, MILK_SIZE
+from toothgraph.rules import DEFAULT, RowRules
+
+MILK_PLACES = (3, 4, 5)  # counted from the midline
+LATE_PLACES = (7, 8)  # come when milk teeth go
+MOST = 3.0  # nats that the size alone may speak for a milk tooth, in each look
+
+
+def in_mixed_dentition(
+    log_prob: np.ndarray, size: np.ndarray, jaw: int, rules: RowRules = DEFAULT.row
+) -> tuple[np.ndarray, np.ndarray]:
+    """What crowns look like if the mouth has milk teeth: a milk tooth takes the place of its successor.
+
+    A milk tooth looks like certain permanent teeth. How much smaller than them it is speaks for or against it: sizes
+    are log-normal about the mean sizes of both.
+
+    Args:
+        log_prob: [T, 16] log-probabilities of the positions 1 … 16 as permanent teeth.
+        size: [T] mm, the root of the product of both widths of each crown; NaN where it is not known.
+        jaw: 0 upper, 1 lower.
+        rules: what a milk tooth costs, and how much sizes spread.
+
+    Returns:
+        [T, 16] log-probabilities of the positions, and [T, 16] bool, whether the tooth there would be a milk tooth.
+    """
+    said, milk = log_prob.copy(), np.zeros(log_prob.shape, dtype=bool)
+    for number, mean, looks in zip(MILK_PLACES, MILK_SIZE[jaw], MILK_LOOKS[jaw], strict=True):
+        for side in (0, 8):
+            place = side + number - 1
+            as_milk = [log_prob[:, side + look - 1] + _smaller(size, mean, CROWN_SIZE[jaw, look - 1], rules)
+                       for look in looks]  # fmt: skip
+            best = np.max(as_milk, axis=0) - rules.milk
+            milk[:, place] = best > said[:, place]
+            said[:, place] = np.maximum(best, said[:, place])
+    for late in LATE_PLACES:
+        said[:, [late - 1, late + 7]] -= rules.late
+    return said, milk
+
+
+def _smaller(size: np.ndarray, milk: float, permanent: float, rules: RowRules) -> np.ndarray:
+    """Nats by which sizes [T] fit a milk tooth better than a permanent one; 0 where a size is not known."""
+    off, of_permanent = (np.log(size / mean) / rules.milk_size for mean in (milk, permanent))
+    return np.nan_to_num(np.clip((of_permanent**2 - off**2) / 2, None, MOST))
