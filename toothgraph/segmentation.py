@@ -49,7 +49,7 @@ class Segmentation:
     @cached_property
     def measures(self) -> ArchMeasures:
         """Length, depth and widths of the arch; see :func:`toothgraph.anatomy.measures.measure_arch`."""
-        return measure_arch(self.mesh, self.prediction.labels)
+        return measure_arch(self.mesh, self.prediction.labels, self.prediction.milk_teeth)
 
     @property
     def face_labels(self) -> np.ndarray:

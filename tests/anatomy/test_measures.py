@@ -104,8 +104,10 @@ def test_a_missing_tooth_takes_only_the_measures_that_need_it(plain: tuple[Mesh,
     right, _ = QUADRANTS[mesh.jaw]
     canine, premolar, molar = (10 * right + number for number in (3, 4, 6))
     without = {fdi: reasons(mesh, np.where(mesh.labels == fdi, 0, mesh.labels)) for fdi in (canine, premolar, molar)}
-    assert without[canine] == dict.fromkeys(("arch_length", "intercanine_width"), f"{canine} not found")
-    assert without[molar] == dict.fromkeys(("arch_length", "arch_depth", "intermolar_width"), f"{molar} not found")
+    assert without[canine] == dict.fromkeys(("arch_length", "intercanine_width"), f"no permanent {canine} found")
+    assert without[molar] == dict.fromkeys(
+        ("arch_length", "arch_depth", "intermolar_width"), f"no permanent {molar} found"
+    )
     assert without[premolar] == {}
     few = np.where(mesh.labels % 10 == 1, mesh.labels, 0)
     assert set(reasons(mesh, few).values()) == {"fewer than 4 teeth found"}
@@ -128,6 +130,15 @@ def test_numbers_that_do_not_fit_their_teeth_are_not_measured(plain: tuple[Mesh,
     )
 
 
+def test_a_milk_tooth_is_not_measured_as_its_successor(plain: tuple[Mesh, dict[int, Tooth]]) -> None:
+    mesh, _ = plain
+    canine, fifth = (10 * QUADRANTS[mesh.jaw][0] + number for number in (3, 5))
+    found = measure_arch(mesh, milk_teeth=(canine, fifth))
+    assert not {canine, fifth} & set(found.widths)
+    lost = {measure.key: measure.reason for measure in found.measures if measure.reason}
+    assert lost == dict.fromkeys(("arch_length", "intercanine_width"), f"no permanent {canine} found")
+
+
 def test_labels_of_the_other_jaw_are_left_out(plain: tuple[Mesh, dict[int, Tooth]]) -> None:
     mesh, _ = plain
     assert mesh.labels is not None
@@ -144,7 +155,7 @@ def test_bolton_ratios_of_known_widths() -> None:
     assert overall.unit == anterior.unit == "%"
     no_premolar = {fdi: width for fdi, width in USUAL.items() if fdi not in (14, 35)}
     overall, same = measure_pair(no_premolar, no_premolar)
-    assert overall.value is None and overall.reason == "14, 35 not found" and same == anterior
+    assert overall.value is None and overall.reason == "no permanent 14, 35 found" and same == anterior
     overall, same = measure_pair(USUAL | {45: 11.1}, USUAL | {45: 11.1})
     assert overall.value is None and overall.reason.startswith("45 is 11.1 mm wide") and same == anterior
 

@@ -45,7 +45,7 @@ def test_measures_are_in_the_json(arch: Mesh, tmp_path: Path) -> None:
     (path,) = write_labelled(tmp_path, "a", arch, labels, ("json",), measures=measures)
     written = json.loads(path.read_text())["measures"]
     assert list(written) == [measure.key for measure in measures]
-    assert written["intercanine_width"] == {"value": None, "unit": "mm", "reason": "13 not found"}
+    assert written["intercanine_width"] == {"value": None, "unit": "mm", "reason": "no permanent 13 found"}
     depth = next(measure.value for measure in measures if measure.key == "arch_depth")
     assert written["arch_depth"] == {"value": round(depth, 2), "unit": "mm"} and depth > 10
 

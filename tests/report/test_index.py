@@ -122,7 +122,7 @@ def test_table_of_measures(jaws: list[Entry], tmp_path: Path) -> None:
     write_index(tmp_path, [replace(upper, widths=without), lower])
     with (tmp_path / "measures.csv").open(newline="") as file:
         bolton = [row for row in csv.DictReader(file) if row["measure"] == "bolton_overall"]
-    assert [(row["value"], row["reason"]) for row in bolton] == [("", "15 not found")]
+    assert [(row["value"], row["reason"]) for row in bolton] == [("", "no permanent 15 found")]
 
 
 STEPS = """
@@ -181,4 +181,4 @@ def test_in_a_browser(width: int, jaws: list[Entry], tmp_path: Path) -> None:
     assert out["review"] == [first]
     assert "<b>review</b> 11" in out["text"] and "5 scans of 3 patients, 1 to review" in out["text"]
     assert "upper jaw, 14 teeth, confidence 90 %" in out["text"]
-    assert "not measured: 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26 not found" in out["text"]
+    assert "not measured: no permanent 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26 found" in out["text"]

@@ -5,7 +5,7 @@ Definitions, sources and how exact they are: docs/measures.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -71,7 +71,7 @@ class ArchMeasures:
 
     Attributes:
         jaw: 0 upper, 1 lower, -1 unknown.
-        widths: mesiodistal width of each tooth by its FDI number, mm, see
+        widths: mesiodistal width of each permanent tooth by its FDI number, mm, see
             :func:`toothgraph.anatomy.sizes.mesiodistal_spans`.
         measures: arch length and depth, intercanine and intermolar width.
     """
@@ -81,7 +81,7 @@ class ArchMeasures:
     measures: list[Measure]
 
 
-def measure_arch(mesh: Mesh, labels: np.ndarray | None = None) -> ArchMeasures:
+def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Collection[int] = ()) -> ArchMeasures:
     """Measure an arch.
 
     A measure has no value if a tooth that it needs is missing, does not have the width of its number, or lies behind a
@@ -90,6 +90,7 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None) -> ArchMeasures:
     Args:
         mesh: F faces.
         labels: [F] FDI numbers; the mesh's own if None.
+        milk_teeth: FDI numbers that milk teeth have; they are not measured as the teeth that follow them.
     """
     labels = mesh.labels if labels is None else labels
     assert labels is not None
@@ -97,7 +98,7 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None) -> ArchMeasures:
     right, left = QUADRANTS.get(jaw, (0, 0))
     canines, molars, front = ((10 * right + number, 10 * left + number) for number in (3, 6, 1))
     arch = None if jaw == UNKNOWN_JAW else _Arch.of(mesh, labels, (right, left))
-    widths = {} if arch is None else {fdi: span.width for fdi, span in arch.spans.items()}
+    widths = {} if arch is None else {fdi: span.width for fdi, span in arch.spans.items() if fdi not in milk_teeth}
 
     def measure(
         key: str, name: str, definition: str, needed: Iterable[int], value: Callable[[_Arch], float]
@@ -150,7 +151,7 @@ def unusable(widths: Mapping[int, float], teeth: Iterable[int]) -> str:
         teeth: FDI numbers that are needed.
     """
     if missing := sorted(fdi for fdi in teeth if fdi not in widths):
-        return f"{', '.join(map(str, missing))} not found"
+        return f"no permanent {', '.join(map(str, missing))} found"
     for fdi in teeth:
         for before in range(fdi // 10 * 10 + 1, fdi + 1):  # a wrong number is counted on to the teeth behind it
             share = widths.get(before, usual_width(before)) / usual_width(before)
