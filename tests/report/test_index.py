@@ -154,9 +154,10 @@ window.addEventListener("load", () => setTimeout(() => {
 @pytest.mark.parametrize("width", [1200, 390])
 def test_in_a_browser(width: int, jaws: list[Entry], tmp_path: Path) -> None:
     upper, lower = jaws
+    some = replace(upper, name="b_U", widths={}, teeth=[fdi for fdi in upper.teeth if fdi != 15])
     evil = "</script><img src=x onerror=alert(1)>#1? 100%_U"
     odd = replace(upper, name=evil, doubts=["<b>review</b> 11"])
-    write_index(tmp_path, [upper, lower, replace(upper, name="b_U", widths={}), replace(lower, name="b_L"), odd])
+    write_index(tmp_path, [upper, lower, some, replace(lower, name="b_L"), odd])
     page = tmp_path / "index.html"
     content = page.read_text()
     assert "<img src=x" not in content and "http" not in content
@@ -179,6 +180,7 @@ def test_in_a_browser(width: int, jaws: list[Entry], tmp_path: Path) -> None:
     assert links[evil] == f"file://{tmp_path}/{evil}.html" and links["a_L"] == f"file://{tmp_path}/a_L.html"
     assert out["found"] == ["b"] and out["none"] == [] and out["message"] == "no such scan"
     assert out["review"] == [first]
+    assert "upper jaw, 13 teeth (without 15)" in out["text"]
     assert "<b>review</b> 11" in out["text"] and "5 scans of 3 patients, 1 to review" in out["text"]
     assert "upper jaw, 14 teeth, confidence 90 %" in out["text"]
     assert "not measured: no permanent 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26 found" in out["text"]
