@@ -49,7 +49,7 @@ def test_what_is_known_of_a_scan(arch: Mesh) -> None:
     assert entry.confidence == pytest.approx(np.average(confidence[teeth], weights=arch.areas[teeth]))
     assert entry.jaw == "upper" and entry.doubts == ["look at 11"]
     assert set(entry.teeth) == set(arch.labels[teeth].tolist()) == set(entry.widths)
-    assert base64.b64decode(entry.picture)[:4] == b"\x89PNG"
+    assert base64.b64decode(entry.picture)[8:12] == b"WEBP"
     none = np.zeros_like(arch.labels)
     bare = entry_of("b", arch, none, tooth_table(arch, none), measure_arch(arch, none))
     assert bare.jaw == "upper" and bare.teeth == [] and bare.confidence is None  # the jaw that the file's name tells

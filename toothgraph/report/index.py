@@ -43,7 +43,7 @@ class Entry:
         doubts: what a person should review.
         widths: of the teeth by FDI number, mm.
         measures: of the arch.
-        picture: PNG, as base64.
+        picture: WebP, as base64.
     """
 
     name: str

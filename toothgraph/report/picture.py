@@ -165,9 +165,9 @@ _DEPTH = 0.6  # mm below the highest point of a pixel, that still colour it
 
 
 def thumbnail(mesh: Mesh, labels: np.ndarray | None = None, *, size: int = 160) -> bytes:
-    """A small picture of a scan in occlusal view, without background, as the content of a PNG file.
+    """A small picture of a scan in occlusal view, without background, as the content of a WebP file.
 
-    It is drawn from points on the surface, so a large mesh takes hardly longer than a small one.
+    It is drawn from points on the surface, so a large mesh takes hardly longer than a small one. It has about 5 kB.
 
     Args:
         mesh: F faces.
@@ -200,5 +200,5 @@ def thumbnail(mesh: Mesh, labels: np.ndarray | None = None, *, size: int = 160) 
         image[:, channel] = np.bincount(pixel[seen], lit[:, channel], size * size) / np.maximum(count, 1)
     image[:, 3] = np.where(count > 0, 255, 0)
     content = io.BytesIO()
-    imsave(content, image.reshape(size, size, 4), format="png")
+    imsave(content, image.reshape(size, size, 4), format="webp", pil_kwargs={"quality": 80})
     return content.getvalue()
