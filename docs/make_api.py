@@ -51,7 +51,8 @@ CHAPTERS = {
     ),
     "toothgraph.metrics: scores": ("toothgraph.metrics",),
     "toothgraph.report: pictures, pages, tables": (
-        *(f"toothgraph.report.{name}" for name in ("picture", "page", "index", "tooth_table", "doubts")),
+        *(f"toothgraph.report.{name}" for name in ("picture", "page", "differences", "folder", "index")),
+        *(f"toothgraph.report.{name}" for name in ("tooth_table", "doubts")),
     ),
     "toothgraph.errors": ("toothgraph.errors",),
 }

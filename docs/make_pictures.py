@@ -1,6 +1,7 @@
 """Draw the picture of the README, docs/images/arches.png: ``python docs/make_pictures.py``.
 
-Two synthetic arches with their own labels, seen from the bite, the FDI number on each tooth. No patient's scan.
+Two synthetic arches with their own labels, seen from the bite as in a chart of teeth, the FDI number on each tooth, R
+and L for the patient's right and left. No patient's scan.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
 from toothgraph import Mesh, synthetic_arch
-from toothgraph.anatomy.frame import viewing_frame
-from toothgraph.report.picture import render_grid
+from toothgraph.fdi import UPPER
+from toothgraph.report.picture import camera, render_grid
 
 PICTURE = Path(__file__).resolve().parent / "images" / "arches.png"
 SEEDS = (1, 2)  # upper, lower
@@ -30,7 +31,7 @@ def draw_arch(mesh: Mesh) -> Image.Image:
     """The arch from the bite, cut to its outline, with the number of each tooth."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "arch.png"
-        render_grid(file, [("", mesh, None)], size=6.0 * LARGER)
+        render_grid(file, [("", mesh, None)], size=6.0 * LARGER, sides=False)
         image = Image.open(file).convert("RGB")
     drawn = np.argwhere((np.asarray(image) < 255).any(axis=2))
     top, left = drawn.min(axis=0).tolist()
@@ -38,8 +39,8 @@ def draw_arch(mesh: Mesh) -> Image.Image:
     image = image.crop((left, top, right, bottom))
 
     assert mesh.labels is not None
-    forward, sideways, up = viewing_frame(mesh, mesh.labels)
-    axes = np.stack([sideways, -forward], axis=1)  # picture-right and picture-down
+    right, top, up = camera(mesh, mesh.labels, "occlusal")
+    axes = np.stack([right, -top], axis=1)  # picture-right and picture-down
     seen = mesh.corners[mesh.normals @ up > 0] @ axes
     low, high = seen.min(axis=(0, 1)), seen.max(axis=(0, 1))
     pixels_per_mm = image.width / (high[0] - low[0])
@@ -51,6 +52,10 @@ def draw_arch(mesh: Mesh) -> Image.Image:
         place = np.average(mesh.centroids[faces], axis=0, weights=mesh.areas[faces]) @ axes
         x, y = ((place - low) * PIXELS_PER_MM * LARGER).tolist()
         pen.text((x, y), str(number), "white", font, anchor="mm", stroke_width=2 * LARGER, stroke_fill="black")
+    corner = 0 if mesh.jaw == UPPER else image.height  # an arch is narrow at its incisors, so that there is room
+    for text, x in (("R", 0), ("L", image.width)):
+        anchor = ("l" if x == 0 else "r") + ("a" if corner == 0 else "d")
+        pen.text((x, corner), text, "dimgrey", font, anchor=anchor)
     return image
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from toothgraph import fdi as nb
 
@@ -44,3 +45,12 @@ def test_positions_are_the_classes_within_a_jaw() -> None:
     upper, lower = nb.classes_of_jaw(0), nb.classes_of_jaw(1)
     assert nb.class_to_position(upper).tolist() == nb.class_to_position(lower).tolist() == list(range(17))
     assert nb.class_to_position(np.array([-1, 0])).tolist() == [0, 0]
+
+
+def test_names_of_teeth() -> None:
+    assert nb.tooth_name(16) == "upper right first molar" and nb.tooth_name(23) == "upper left canine"
+    assert nb.tooth_name(31) == "lower left central incisor" and nb.tooth_name(48) == "lower right third molar"
+    assert len({nb.tooth_name(fdi) for fdi in nb.FDI_OF_CLASS[1:].tolist()}) == 32
+    for strange in (0, -1, 19, 55):
+        with pytest.raises(ValueError, match="expected the FDI number of a permanent tooth"):
+            nb.tooth_name(strange)

@@ -56,7 +56,7 @@ def test_an_inside_out_scan_is_shown_as_it_should_be_and_written_as_it_is(tmp_pa
     file = tmp_path / "scan_upper.stl"
     write_stl(file, scan.vertices, scan.faces[:, ::-1])
     found = tg.segment(file, options=ONCE)
-    assert "its faces are wound inside out; they were reversed for labelling" in found.doubts
+    assert "the surface was inside out in the file; it was turned for labelling" in found.doubts
     assert area_vector(found.mesh) @ area_vector(scan) > 0  # both open below
     written = tg.read_mesh(found.write(tmp_path / "out", formats=["ply"])[0])
     np.testing.assert_array_equal(written.faces, tg.read_mesh(file).faces)

@@ -31,6 +31,22 @@ _CLASS_OF_FDI = np.full(100, UNKNOWN)
 _CLASS_OF_FDI[FDI_OF_CLASS] = np.arange(NUM_CLASSES)
 
 
+_KINDS = ("central incisor", "lateral incisor", "canine", "first premolar", "second premolar", "first molar",
+          "second molar", "third molar")  # fmt: skip
+_QUADRANTS = ("upper right", "upper left", "lower left", "lower right")
+
+
+def tooth_name(fdi: int) -> str:
+    """A tooth in words: 16 is ``upper right first molar``.
+
+    Raises:
+        ValueError: for a number that is not a permanent tooth.
+    """
+    if fdi not in FDI_OF_CLASS[1:]:
+        raise ValueError(f"expected the FDI number of a permanent tooth, 11 to 48, got {fdi}")
+    return f"{_QUADRANTS[fdi // 10 - 1]} {_KINDS[fdi % 10 - 1]}"
+
+
 def is_permanent(fdi: np.ndarray) -> np.ndarray:
     """Whether each number is 0 (gingiva) or a permanent tooth. Shape of ``fdi``, bool."""
     fdi = np.asarray(fdi)

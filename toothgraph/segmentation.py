@@ -22,6 +22,7 @@ from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.two_arches import shows_two_arches
 from toothgraph.report.doubts import find_doubts
+from toothgraph.report.page import PageScan
 from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.rules import Rules
 
@@ -89,6 +90,17 @@ class Segmentation:
             self.teeth, other=found.other_reading, milk_teeth=found.milk_teeth, inside_out=found.inside_out,
             two_arches=shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches),
             jaw=found.jaw, jaw_probability=found.jaw_probability, rules=self.rules.review,
+        )  # fmt: skip
+
+    def page_scan(self, truth: np.ndarray | None = None) -> PageScan:
+        """What a page shows of the scan, see :func:`toothgraph.report.page.write_scans`.
+
+        Args:
+            truth: [F] FDI numbers that are right, to show the errors.
+        """
+        return PageScan(
+            self.mesh, self.prediction.labels, confidence=self.prediction.confidence, truth=truth, teeth=self.teeth,
+            doubts=self.doubts, other_numbers=self.prediction.other_reading, measures=self.measures,
         )  # fmt: skip
 
     def write(

@@ -355,21 +355,62 @@ def test_report(command, arches, segmenter, tmp_path):
     assert all(0 < float(row["confidence"]) <= 1 for row in rows)
 
 
+def page_says(page, key):
+    return json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)[1])[key]
+
+
 def test_view(command, arches, segmenter, tmp_path):
     scan, page = arches / "0000_upper.stl", tmp_path / "new" / "page.html"
     assert command("view", scan, "-o", page).code == 0
-    own = page.read_text()
-    assert '"truth": null' in own and '"confidence": null' in own
+    assert page_says(page, "results") == ["labels"] and '"confidence": null' in page.read_text()
     done = command("view", scan, "-o", page, "--predict", "--model", segmenter)
-    assert done.code == 0 and '"truth": null' not in page.read_text() and '"confidence": null' not in page.read_text()
+    assert done.code == 0 and page_says(page, "results") == ["found", "truth"]
+    assert page_says(page, "comparisons")[0]["kind"] == "errors"
     bare = tmp_path / "bare_upper.stl"
     shutil.copy(scan, bare)  # without the labels beside it
     assert command("view", bare, "-o", page, "--model", segmenter).code == 0
-    assert '"truth": null' in page.read_text() and '"confidence": null' not in page.read_text()
+    assert page_says(page, "results") == ["found"] and page_says(page, "scans")[0]["results"][0]["confidence"]
     assert command("view", scan, "-o", tmp_path / "a.png").code == 0
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     assert "ends in .html or .png" in command("view", scan, "-o", tmp_path / "a.pdf").error
     assert not (tmp_path / "a.pdf").exists()
+
+
+def test_view_of_both_jaws(command, arches, tmp_path):
+    upper, lower, page = arches / "0000_upper.stl", arches / "0000_lower.stl", tmp_path / "page.html"
+    done = command("view", lower, upper, "-o", page)
+    assert done.code == 0 and "0000_lower and 0000_upper -> " in done.out
+    assert [scan["jaw"] for scan in page_says(page, "scans")] == ["lower", "upper"]
+    assert "got 0000_upper: upper jaw" in command("view", upper, upper, "-o", page).error
+    assert "got 3 scans" in command("view", upper, lower, upper, "-o", page).error
+    assert "a picture shows one scan" in command("view", upper, lower, "-o", tmp_path / "a.png").error
+    assert "--compare takes one scan, got 2" in command("view", upper, lower, "-o", page, "--compare", upper).error
+
+
+def test_view_of_two_results(command, arches, segmenter, tmp_path):
+    from toothgraph.io.formats.stl import write_stl
+
+    scan, page, changed = arches / "0000_upper.stl", tmp_path / "page.html", tmp_path / "changed_upper.stl"
+    shutil.copy(scan, changed)
+    labels = np.loadtxt(scan.with_suffix(".txt"), dtype=int)
+    np.savetxt(changed.with_suffix(".txt"), np.where(labels == 11, 12, labels), fmt="%d")
+    assert command("view", scan, "-o", page, "--compare", changed).code == 0
+    assert page_says(page, "results") == ["0000_upper", "changed_upper"]
+    rows = page_says(page, "scans")[0]["differences"]["changes"]
+    assert [(row["fdi"], row["other"]) for row in rows] == [(11, 12), (12, 12)]
+    assert command("view", scan, "-o", page, "--compare", segmenter).code == 0
+    assert page_says(page, "results") == ["0000_upper", segmenter.name]
+    assert command("view", scan, "-o", page, "--predict", "--model", segmenter, "--compare", scan).code == 0
+    assert page_says(page, "results") == [segmenter.name, "0000_upper", "truth"]
+    mesh = read_mesh(scan)
+    write_stl(changed, mesh.vertices + 10.0, mesh.faces)
+    elsewhere = command("view", scan, "-o", page, "--compare", changed).error
+    assert "expected the surface of 0000_upper with other labels" in elsewhere
+    changed.with_suffix(".txt").unlink()
+    assert (
+        "expected a labelled scan to compare with, found no labels"
+        in command("view", scan, "-o", page, "--compare", changed).error
+    )
 
 
 def names_of(index):
@@ -383,7 +424,10 @@ def test_list_of_the_scans_of_a_folder(command, arches, segmenter, tmp_path):
     done = command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", lab, "--report")
     assert done.code == 0 and done.out.splitlines()[-1] == f"list of the scans -> {lab / 'index.html'}"
     assert command("predict", arches / "0000_lower.stl", "--model", segmenter, "--out", lab, "--report").code == 0
-    assert names_of(lab / "index.html") == ["0000_upper", "0000_lower"]
+    assert names_of(lab / "index.html") == ["0000_upper", "0000_lower"] and not (lab / "0000.both.html").exists()
+    pair = [arches / f"0000_{jaw}.stl" for jaw in ("upper", "lower")]
+    assert command("predict", *pair, "--model", segmenter, "--out", lab, "--report").code == 0
+    assert {scan["name"] for scan in page_says(lab / "0000.both.html", "scans")} == {"0000_upper", "0000_lower"}
     with (lab / "measures.csv").open(newline="") as file:
         rows = {(row["scan"], row["measure"]): row for row in csv.DictReader(file)}
     assert {scan for scan, _ in rows} == {"0000_upper", "0000_lower", ""}
@@ -406,10 +450,12 @@ def test_view_of_a_folder(command, arches, tmp_path):
     assert done.code == 0, done.err
     names = [file.stem for file in arches.glob("*.stl")]
     assert sorted(names_of(pages / "index.html")) == sorted(names)
+    both = [f"{name.removesuffix('_upper')}.both.html" for name in names if name.endswith("_upper")]
     assert {path.name for path in pages.iterdir()} == {
-        "index.html", "measures.csv", *(f"{name}.html" for name in names)
+        "index.html", "measures.csv", *both, *(f"{name}.html" for name in names)
     }  # fmt: skip
-    assert '"truth": null' in (pages / "0000_upper.html").read_text()
+    assert page_says(pages / "0000_upper.html", "results") == ["labels"]
+    assert "--compare takes one scan, got 6" in command("view", arches, "-o", pages, "--compare", arches).error
     assert "expected a folder to write to, since 6 scans" in command("view", arches, "-o", tmp_path / "a.html").error
     mixed = tmp_path / "mixed"
     mixed.mkdir()
@@ -433,7 +479,7 @@ def test_what_shows_no_arch_is_said_to(command, tmp_path):
     write_stl(tmp_path / "plate.stl", plate.vertices, plate.faces)
     done = command("predict", tmp_path / "plate.stl", "--out", tmp_path / "out")
     assert done.code == 0
-    assert "Warning: plate: 0 teeth found; does the file show an arch" in done.err
+    assert "Warning: plate: 0 teeth found; does the file show one arch" in done.err
 
 
 def test_evaluate(command, arches, segmenter, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toothgraph.anatomy.colours import COLOUR_OF_FDI, LUMA_WEIGHTS, colours
+from toothgraph.anatomy.colours import colours
 from toothgraph.anatomy.measures import measure_arch
 from toothgraph.errors import ConfigError, LabelError
 from toothgraph.io.formats.ply import read_ply, write_ply
@@ -114,19 +114,6 @@ def test_stl_reads_back(patch: Mesh, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         read_mesh(tmp_path / "a.stl").corners, patch.corners.astype(np.float32).astype(np.float64)
     )
-
-
-def test_colours_tell_neighbours_apart() -> None:
-    assert len(COLOUR_OF_FDI) == 34 == len(set(COLOUR_OF_FDI.values()))
-    np.testing.assert_array_equal(colours(np.array(list(COLOUR_OF_FDI))), list(COLOUR_OF_FDI.values()))
-    np.testing.assert_array_equal(colours(np.array([-1, 55, 9, 1000])), np.full((4, 3), 128))
-    for right, left in ((1, 2), (4, 3)):
-        arch = [10 * right + t for t in range(8, 0, -1)] + [10 * left + t for t in range(1, 9)]
-        rgb = colours(np.array([0, *arch])).astype(float)
-        assert np.abs(np.diff(rgb[1:], axis=0)).max(axis=1).min() > 40
-        # lightness alone, all that is left without colour vision
-        assert np.abs(np.diff(rgb[1:] @ LUMA_WEIGHTS)).min() > 30
-        assert np.abs(rgb[1:] - rgb[0]).max(axis=1).min() > 30
 
 
 def test_writing_a_full_resolution_scan_is_quick(tmp_path: Path) -> None:

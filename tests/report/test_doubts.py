@@ -18,7 +18,11 @@ def test_a_sure_arch_leaves_none() -> None:
 
 
 def test_too_few_teeth_are_the_only_thing_said() -> None:
-    assert find_doubts([]) == find_doubts(rows()) == ["0 teeth found; does the file show an arch, and is --unit right?"]
+    assert (
+        find_doubts([])
+        == find_doubts(rows())
+        == ["0 teeth found; does the file show one arch, and is it in millimetres?"]
+    )
     assert find_doubts(rows(0.1, 0.2, 0.3))[0].startswith("3 teeth found")
 
 
@@ -48,7 +52,7 @@ def test_numbers_that_may_be_others_are_named_with_the_odds(odds: float, named: 
 
 def test_faces_wound_inside_out_are_told() -> None:
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), inside_out=True) == [
-        "its faces are wound inside out; they were reversed for labelling"
+        "the surface was inside out in the file; it was turned for labelling"
     ]
 
 

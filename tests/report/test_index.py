@@ -17,7 +17,7 @@ import pytest
 from toothgraph.anatomy.measures import measure_arch
 from toothgraph.errors import ConfigError
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.report.index import Entry, check_name, entry_of, read_index, write_index
+from toothgraph.report.index import Entry, check_name, entry_of, pair_page, read_index, write_index
 from toothgraph.report.tooth_table import tooth_table
 from toothgraph.synthetic import Variation, synthetic_arch
 
@@ -67,7 +67,8 @@ def test_patients_are_together_and_those_to_review_first(jaws: list[Entry], tmp_
         replace(upper, name="e_U", confidence=0.8),
         replace(upper, name="f_U", confidence=None),
     ]
-    assert write_index(tmp_path, entries, pairs={"a": "a both.html"}) == tmp_path / "index.html"
+    (tmp_path / pair_page("a")).touch()
+    assert write_index(tmp_path, entries) == tmp_path / "index.html"
     patients = data_of(tmp_path)["patients"]
     assert [patient["name"] for patient in patients] == ["d", "b", "c", "e", "a", "f"]
     assert [scan["name"] for scan in patients[1]["scans"]] == ["b_U", "b_L"]
@@ -75,7 +76,7 @@ def test_patients_are_together_and_those_to_review_first(jaws: list[Entry], tmp_
     assert overall["key"] == "bolton_overall" and 85 < overall["value"] < 100
     assert anterior["key"] == "bolton_anterior" and 70 < anterior["value"] < 90
     assert [patient["measures"] for patient in patients if patient["name"] in "def"] == [[], [], []]
-    assert {patient["name"]: patient["page"] for patient in patients if patient["page"]} == {"a": "a%20both.html"}
+    assert {patient["name"]: patient["page"] for patient in patients if patient["page"]} == {"a": "a.both.html"}
 
 
 def test_a_later_run_adds_to_the_list(jaws: list[Entry], tmp_path: Path) -> None:

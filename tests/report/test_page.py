@@ -1,30 +1,40 @@
+"""The page: what it carries, and what it does in a browser."""
+
 from __future__ import annotations
 
 import base64
-import csv
 import json
 import re
-import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
 from toothgraph.anatomy.frame import turned
+from toothgraph.anatomy.measures import ArchMeasures, Measure
 from toothgraph.errors import ConfigError
+from toothgraph.inference.predict import OtherReading
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.report.page import page_data, write_page
-from toothgraph.report.tooth_table import tooth_table, write_table
+from toothgraph.report.page import SCRIPT, PageScan, Second, page_data, page_template, write_page, write_scans
+from toothgraph.synthetic import Variation, synthetic_arch
 
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
+Browse = Callable[..., dict[str, Any]]
+EVIL = "</script><img src=x onerror='window.hacked = 1'><script>window.hacked = 1</script>"
 
 
-def data_of(page: Path) -> dict:
-    return json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)[1])
+@pytest.fixture(scope="module")
+def lower() -> Mesh:
+    return synthetic_arch(1, jaw=1, faces=3000, variation=Variation.none())
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    found = re.search(r'id="data">(.*?)</script>', page.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    data: dict[str, Any] = json.loads(found[1])
+    return data
 
 
 def array(text: str, dtype: str) -> np.ndarray:
@@ -37,30 +47,46 @@ def test_page_carries_the_scan(arch: Mesh, tmp_path: Path) -> None:
     write_page(tmp_path / "a.html", arch, labels, title="</script><b>", truth=arch.labels)
     data = data_of(tmp_path / "a.html")
     assert data["title"] == "</script><b>" and "</script><b>" not in (tmp_path / "a.html").read_text()
-    assert "http" not in re.sub(r'id="data">.*?</script>', "", (tmp_path / "a.html").read_text(), flags=re.DOTALL)
-    np.testing.assert_array_equal(array(data["faces"], "<u4").reshape(-1, 3), arch.faces)
-    found = array(data["labels"], "u1").astype(int)
+    (scan,) = data["scans"]
+    np.testing.assert_array_equal(array(scan["faces"], "<u4").reshape(-1, 3), arch.faces)
+    found = array(scan["results"][0]["labels"], "u1").astype(int)
     np.testing.assert_array_equal(np.where(found == 255, -1, found), labels)
-    assert data["confidence"] is None and not data["lower"]
-    points = array(data["points"], "<f4").reshape(-1, 3)
-    assert np.linalg.norm(points, axis=1).max() == pytest.approx(data["radius"], rel=1e-5)
+    assert (
+        scan["results"][0]["confidence"] is None and scan["jaw"] == "upper" and scan["about"] == "upper jaw, 14 teeth"
+    )
+    assert data["results"] == ["found", "truth"] and data["names"]["16" if "16" in data["names"] else 16]
+    points = array(scan["points"], "<f4").reshape(-1, 3)
     distance = np.linalg.norm(np.diff(arch.vertices, axis=0), axis=1)
     np.testing.assert_allclose(np.linalg.norm(np.diff(points, axis=0), axis=1), distance, atol=1e-3)
 
 
-def test_it_shows_the_bite_however_the_scan_lies(arch: Mesh) -> None:
+def test_the_page_is_whole_and_may_load_nothing() -> None:
+    template = page_template()
+    left = set(re.findall(r"__[A-Z]+__", template))
+    assert left == {"__DATA__"} and template.count("__DATA__") == 1
+    web = Path(__file__).resolve().parents[2] / "toothgraph" / "report" / "web"
+    assert {path.stem for path in web.glob("*.js")} == set(SCRIPT)
+    assert set(re.findall(r"https?://[^\s\"'`]+", template)) == {"http://www.w3.org/2000/svg"}  # a name, not a place
+    assert "default-src 'none'" in template and "innerHTML" not in template
+
+
+@pytest.mark.parametrize("jaw", [0, 1])
+def test_points_lie_in_the_patient_however_the_scan_lies(arch: Mesh, lower: Mesh, jaw: int) -> None:
+    own = (arch, lower)[jaw]
+    assert own.labels is not None
+    left, right, front = ([26, 27], [16, 17], [11, 21]) if jaw == 0 else ([36, 37], [46, 47], [31, 41])
     for seed in range(3):
-        mesh = turned(arch, Rotation.random(random_state=seed).as_matrix())
-        data = page_data(mesh, arch.labels, "a", None, None)
-        points = array(data["points"], "<f4").reshape(-1, 3)[mesh.faces].mean(axis=1)
-        front, back = (points[np.isin(arch.labels, teeth)].mean(axis=0) for teeth in ([11, 21], [16, 17, 26, 27]))
-        assert front[0] > back[0] + 20
-        assert points[arch.labels > 0, 1].mean() > points[arch.labels == 0, 1].mean()
-        assert points[arch.labels == 26, 2].mean() > 10  # the patient's left
+        mesh = turned(own, Rotation.random(random_state=seed).as_matrix())
+        (scan,) = page_data([PageScan(mesh, own.labels)])["scans"]
+        middles = array(scan["points"], "<f4").reshape(-1, 3)[mesh.faces].mean(axis=1)
+        lefts, rights, fronts = (middles[np.isin(own.labels, teeth)].mean(axis=0) for teeth in (left, right, front))
+        assert lefts[0] > 10 and rights[0] < -10  # x to the patient's left
+        assert fronts[2] > lefts[2] + 20
+        assert (middles[own.labels > 0, 1].mean() < middles[own.labels == 0, 1].mean()) == (jaw == 0)  # y up
 
 
 def test_what_had_better_be_looked_at_stands_on_the_page(arch: Mesh, tmp_path: Path) -> None:
-    assert page_data(arch, arch.labels, "a", None, None)["doubts"] == []
+    assert page_data([PageScan(arch, arch.labels)])["scans"][0]["doubts"] == []
     write_page(tmp_path / "page.html", arch, arch.labels, doubts=["look at 13"])
     assert "look at 13" in (tmp_path / "page.html").read_text()
 
@@ -68,89 +94,241 @@ def test_what_had_better_be_looked_at_stands_on_the_page(arch: Mesh, tmp_path: P
 def test_values_that_do_not_fit_are_refused(arch: Mesh, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="truth, one per face"):
         write_page(tmp_path / "a.html", arch, arch.labels, truth=arch.labels[:5])
+    with pytest.raises(ConfigError, match="second labels, one per face"):
+        page_data([PageScan(arch, arch.labels, second=Second("b", arch.labels[:5]))])
     none = Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=int))
     with pytest.raises(ConfigError, match="with faces"):
         write_page(tmp_path / "a.html", none, np.zeros(0, dtype=int))
+    with pytest.raises(ConfigError, match=r"an upper and a lower jaw, got .*: upper jaw, .*: upper jaw"):
+        write_scans(tmp_path / "a.html", [PageScan(arch, arch.labels)] * 2)
+    with pytest.raises(ConfigError, match="expected one scan, or an upper and a lower jaw, got none"):
+        write_scans(tmp_path / "a.html", [])
     assert not (tmp_path / "a.html").exists()
 
 
-def test_table_of_teeth(arch: Mesh, tmp_path: Path) -> None:
-    confidence = np.where(arch.labels > 0, 0.8, 0.5)
-    rows = tooth_table(arch, arch.labels, confidence)
-    assert rows[0].fdi == 0 and rows[0].width is None and rows[0].confidence == pytest.approx(0.5)
-    teeth = [row.fdi for row in rows[1:]]
-    assert set(teeth) == set(np.unique(arch.labels[arch.labels > 0]).tolist())
-    assert teeth.index(12) < teeth.index(11) < teeth.index(21) < teeth.index(22)
-    assert sum(row.area for row in rows) == pytest.approx(arch.areas.sum())
-    assert sum(row.faces for row in rows) == len(arch.faces)
-    widths = {row.fdi: row.width for row in rows[1:]}
-    assert all(4 < width < 13 for width in widths.values())  # what real teeth measure
-    assert widths[16] > widths[15] and widths[11] > widths[12]
-    write_table(tmp_path / "a.csv", rows)
-    with (tmp_path / "a.csv").open() as file:
-        written = list(csv.DictReader(file))
-    assert [int(row["fdi"]) for row in written] == [row.fdi for row in rows]
-    assert written[0]["width_mm"] == "" and float(written[1]["area_mm2"]) == pytest.approx(rows[1].area, abs=0.01)
+ONE_JAW = """
+  const start = pixels(), blank = start.map(() => 0);
+  out.drawn = differ(start, blank);
+  const box = document.querySelector('#teeth tr[data-fdi="16"] input');
+  box.click(); out.hidden = differ(start, pixels()); out.off = state.shown[16];
+  document.querySelector('#teeth tr[data-fdi="16"] input').click(); out.back = differ(start, pixels());
+  press("#tools", "Hide gum"); out.gumless = differ(start, pixels()); press("#tools", "Show gum");
 
-
-def test_table_of_one_tooth_and_of_none(arch: Mesh) -> None:
-    one = np.where(arch.labels == 11, 11, 0)
-    assert [(row.fdi, row.width) for row in tooth_table(arch, one)] == [(0, None), (11, None)]
-    assert [row.fdi for row in tooth_table(arch, np.zeros_like(one))] == [0]
-
-
-STEPS = """
-<script>
-const errors = [];
-window.addEventListener("error", (event) => errors.push(event.message));
-const pixels = () => { draw(); const a = new Uint8Array(4 * canvas.width * canvas.height);
-  gl.readPixels(0, 0, canvas.width, canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, a); return a; };
-const differ = (a, b) => { let n = 0; for (let k = 0; k < a.length; k += 4) {
-  n += a[k] !== b[k] || a[k + 1] !== b[k + 1] || a[k + 2] !== b[k + 2]; } return n / (a.length / 4); };
-const press = (box, text) =>
-  [...document.querySelectorAll(`${box} button`)].find((b) => b.textContent === text).click();
-window.addEventListener("load", () => {
-  const out = {};
-  const start = pixels();
-  out.drawn = differ(start, start.map((v, k) => start[k % 4]));
-  const tooth = document.querySelector('#teeth button[data-fdi="16"]');
-  tooth.click(); out.hidden = differ(start, pixels()); out.pressed = tooth.getAttribute("aria-pressed");
-  tooth.click(); out.back = differ(start, pixels());
-  document.getElementById("none").click(); out.none = differ(start, pixels());
-  document.getElementById("all").click();
-  press("#modes", "Confidence"); out.confidence = differ(start, pixels());
-  press("#modes", "Errors"); out.errors = differ(start, pixels());
+  press("#modes", "Confidence"); out.confidence = differ(start, pixels()); out.scale = text("legend");
   press("#modes", "Teeth");
   press("#views", "Front"); out.front = differ(start, pixels());
   press("#views", "Bite"); out.bite = differ(start, pixels());
   canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -300 })); out.zoomed = differ(start, pixels());
-  out.teeth = document.querySelectorAll("#teeth button").length;
-  out.problem = document.getElementById("problem").textContent;
-  out.messages = errors;
-  document.title = JSON.stringify(out);
-});
-</script>
+  press("#views", "Bite");
+
+  click(...where(16)); out.picked = state.picked; out.card = text("card"); out.marked = differ(start, pixels());
+  const before = state.scale;
+  press("#card", "Only this one"); out.refitted = state.scale / before; out.alone = written().map(([t]) => t);
+  key("Escape"); out.all = [state.picked, Math.min(...state.shown), state.scale / before, differ(start, pixels())];
+  click(...where(13)); press("#card", "Hide"); out.hid = [state.picked, state.shown[13], where(13) === undefined];
+  press("#tools", "Show all"); out.shown = differ(start, pixels());
+  click(2, 2); out.nothing = state.picked;
+
+  out.numbered = written().length; key("n"); out.unnumbered = written().length; key("n");
+  key("."); const first = state.picked; key("."); out.steps = [first, state.picked];
+  key(","); out.stepped = state.picked;
+  key("h"); out.keyHid = state.shown[first]; key("Escape");
+  key("f"); out.view = state.view; key("ArrowLeft"); out.turned = state.view; key("b");
+  key("c"); out.mode = state.mode; key("c"); out.mode2 = state.mode; key("c");
+
+  key("m"); const at = where(16), to = where(14); click(...at); click(...to);
+  out.ruler = state.measured && [state.measured.straight, state.measured.along, text("ruler")];
+  key("Escape"); out.cleared = [state.ends.length, state.measuring]; key("Escape"); out.ended = state.measuring;
+
+  window.dispatchEvent(new Event("beforeprint"));
+  out.sheet = [document.querySelectorAll("#sheet img").length, state.view, differ(start, pixels())];
+  out.sheetBytes = Math.min(...[...document.querySelectorAll("#sheet img")].map((one) => one.src.length));
+
+  press("#modes", "Errors"); out.errors = differ(start, pixels());
+  out.titles = written().map(([t]) => t).filter((t) => t === "truth" || t === "found");
+  out.twice = written().filter(([t]) => t === "11").length;
+  out.rows = differences();
+  out.legend = text("legend"); out.head = document.querySelector("#differences h2").textContent;
+
+  out.teeth = document.querySelectorAll("#teeth tbody tr").length;
+  out.measures = text("measures"); out.doubts = text("doubts"); out.help = text("help");
+  out.problem = text("problem"); out.hacked = window.hacked || 0; out.images = document.images.length;
 """
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_in_a_browser(arch: Mesh, tmp_path: Path) -> None:
+def test_one_jaw_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
     page = tmp_path / "page.html"
-    confidence = np.linspace(0.5, 1, len(arch.faces))
-    wrong = np.where(arch.labels == 11, 12, arch.labels)
-    write_page(page, arch, wrong, confidence=confidence, truth=arch.labels)
-    page.write_text(page.read_text() + STEPS)
-    done = subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
-         "--enable-unsafe-swiftshader", "--no-first-run", "--disable-background-networking", "--disable-sync",
-         "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=900,600",
-         "--virtual-time-budget=3000", "--dump-dom", page.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
+    found = np.where(arch.labels == 11, 12, arch.labels)
+    write_page(
+        page, arch, found, title=EVIL, confidence=np.linspace(0.4, 1, len(arch.faces)), truth=arch.labels,
+        doubts=[EVIL], other_numbers=OtherReading(((16, 17),), 2.34),
+        measures=ArchMeasures(0, {}, [Measure("a", EVIL, 34.125, "mm", "from here to there"),
+                                      Measure("b", "Depth", None, "mm", "from where?", EVIL)]),
     )  # fmt: skip
-    out = json.loads(re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)[1].replace("&quot;", '"'))
-    assert out["messages"] == [] and out["problem"] == ""
-    assert out["drawn"] > 0.1  # of the canvas is not background
-    assert 0.001 < out["hidden"] < 0.05 and out["pressed"] == "false" and out["back"] == 0
-    assert out["none"] > 3 * out["hidden"]
+    out = browse(page, ONE_JAW)
+    assert out["problem"] == ""
+    assert out["drawn"] > 0.1  # of the canvas is not empty
+    assert 0.001 < out["hidden"] < 0.05 and out["off"] == 0 and out["back"] == 0
+    assert out["gumless"] > 0.05
     assert min(out["confidence"], out["errors"], out["front"], out["zoomed"]) > 0.02 and out["bite"] == 0
-    assert out["teeth"] == len(np.unique(wrong))
+    assert out["scale"] == "50 % or less75 %100 % sure"
+    # a picked tooth
+    assert out["picked"] == 16 and out["marked"] > 0.05
+    assert "16 upper right first molar" in out["card"] and "it is 17 (1 to 2.3)" in out["card"]
+    assert re.search(
+        r"Width, mesiodistal\d+\.\d mm.*Surface\d+ mm².*Confidence\d+ %.*In truth16 \(100 %\)", out["card"]
+    )
+    assert out["refitted"] > 2.5 and "16" in out["alone"] and "15" not in out["alone"]
+    assert out["all"] == [None, 1, 1, 0]
+    assert out["hid"] == [None, 0, True] and out["shown"] == 0 and out["nothing"] is None
+    # keys
+    assert out["numbered"] - out["unnumbered"] == len(np.unique(found)) - 1  # all teeth are seen from the bite
+    assert out["steps"] == [17, 16] and out["stepped"] == 17 and out["keyHid"] == 0
+    assert out["view"] == "Front" and out["turned"] is None
+    assert [out["mode"], out["mode2"]] == ["confidence", "errors"]
+    for name in ("Esc", "next tooth", "numbers on and off", "ruler"):
+        assert name in out["help"]
+    # the ruler
+    straight, along, said = out["ruler"]
+    assert 5 < straight < along < 2 * straight and f"{straight:.2f} mm" in said and f"{along:.2f} mm" in said
+    assert out["cleared"] == [0, True] and out["ended"] is False
+    # paper
+    assert out["sheet"] == [4, "Bite", 0] and out["sheetBytes"] > 2000
+    # errors beside the truth, the worst tooth first
+    assert out["titles"] == ["found", "truth"] and out["twice"] == 1  # 11 is only in the truth
+    assert out["rows"][0][0] in ("11", "12") and ["11", "upper right central incisor", "12"] in [
+        r[:3] for r in out["rows"]
+    ]
+    assert out["head"] == "2 teeth differ, 1 of them in their number" and "found: differs from truth" in out["legend"]
+    areas = [float(row[3]) for row in out["rows"]]
+    assert areas == sorted(areas, reverse=True)
+    assert out["teeth"] == len(np.unique(found))
+    # what came from outside is text
+    assert out["measures"] == f"Measures{EVIL}from here to there34.1 mmDepthnot measured: {EVIL}–"
+    assert out["doubts"] == EVIL
+    assert out["hacked"] == 0 and out["images"] == 4
+
+
+TWO_JAWS = """
+  const ends = (a, b) => { const [l, r] = [where(a), where(b)]; return l[0] < r[0]; };
+  const mean = (scan, wanted) => { const at = project(scan); let sum = 0, n = 0; const labels = scan.results[0].labels;
+    labels.forEach((label, f) => { if ((label > 0) === wanted) { sum += at[3 * scan.faces[3 * f] + 1]; n++; } });
+    return sum / n; };
+  const [upper, lower] = data.scans;
+  out.bite = [ends("R", "L"), ends(17, 27), ends(47, 37), where(11)[1] < where(17)[1], where(41)[1] > where(47)[1],
+              where(17)[1] < where(47)[1]];
+  press("#views", "Front");
+  out.front = [ends("R", "L"), ends(13, 23), ends(43, 33), mean(upper, true) < mean(upper, false),
+               mean(lower, true) > mean(lower, false), where(11)[1] < where(41)[1]];
+  const together = [mean(upper, true), mean(lower, true)];
+  press("#jaws", "Apart"); const apart = [mean(upper, true), mean(lower, true)]; press("#jaws", "Apart");
+  out.apart = (apart[0] - apart[1]) - (together[0] - together[1]);
+  press("#views", "Right"); out.right = [ends("back", "front"), ends(16, 13), ends(46, 43)];
+  press("#views", "Left"); out.left = [ends("front", "back"), ends(23, 26), ends(33, 36)];
+  press("#jaws", "Lower"); press("#views", "Bite");
+  out.lower = [where(11) === undefined, where(41) !== undefined, document.querySelectorAll("#teeth table").length];
+  press("#jaws", "Upper"); out.upper = [where(11) !== undefined, where(41) === undefined];
+  press("#jaws", "Both");
+  out.captions = [...document.querySelectorAll("#teeth caption")].map((c) => c.textContent);
+  out.about = text("about"); out.placing = text("placing"); out.measures = text("measures");
+  key("m"); click(...where(16)); click(...where(46)); out.across = [state.ends.length, state.measured];
+"""
+
+
+@pytest.mark.parametrize("bitten", [False, True])
+def test_two_jaws_in_a_browser(arch: Mesh, lower: Mesh, tmp_path: Path, browse: Browse, bitten: bool) -> None:
+    page = tmp_path / "page.html"
+    upper = turned(arch, np.diag([1.0, -1.0, -1.0])) if bitten else arch  # crowns down, as they meet those of the lower
+    if bitten:
+        upper = Mesh(upper.vertices + np.array([2.0, 8.0, 0.0]), upper.faces, upper.labels, upper.jaw, upper.scan_id)
+    assert lower.labels is not None
+    scans = [PageScan(upper, arch.labels), PageScan(lower, lower.labels)]
+    write_scans(page, scans)
+    out = browse(page, TWO_JAWS)
+    for view in ("bite", "front", "right", "left", "upper"):
+        assert all(out[view]), f"{view}: {out[view]}"
+    assert out["lower"] == [True, True, 1]
+    assert out["apart"] == pytest.approx(16, abs=0.1)
+    assert out["captions"] == [f"Upper jaw: {arch.scan_id}", f"Lower jaw: {lower.scan_id}"]
+    assert out["about"] == "upper jaw, 14 teeth; lower jaw, 14 teeth"
+    for measure in ("Bolton ratio, overall", "Upper jawArch length", "Lower jawArch length"):
+        assert measure in out["measures"]
+    assert ("not as the patient bites" in out["placing"]) == (not bitten)
+    assert out["across"] == [1, None]  # a way over the surface stays on one jaw
+
+
+def test_two_results_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    page = tmp_path / "page.html"
+    after = np.select([arch.labels == 14, arch.labels == 15], [15, 14], arch.labels)
+    write_scans(page, [PageScan(arch, arch.labels, name="before", second=Second("after", after))])
+    out = browse(page, """
+      out.modes = [...document.querySelectorAll("#modes button")].map((b) => b.textContent);
+      const at14 = where(14), at15 = where(15); press("#results", "after");
+      const apart = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
+      out.swapped = [apart(where(15), at14), apart(at15, at14)];
+      press("#modes", "Changes"); const marked = pixels();
+      out.titles = written().map(([t]) => t).filter((t) => /before|after/.test(t));
+      let red = 0; for (let k = 0; k < marked.length; k += 4) red += marked[k] > 60 && marked[k] > 3 * marked[k + 1];
+      out.red = red / (marked.length / 4);
+      out.rows = differences();
+      out.head = [...document.querySelectorAll("#differences th")].map((c) => c.textContent);
+      document.querySelector('#differences tr[data-fdi="14"]').click(); out.card = text("card");
+    """)  # fmt: skip
+    assert out["modes"] == ["Teeth", "Changes"] and out["titles"] == ["before", "after"]
+    assert out["swapped"][0] < 2 < out["swapped"][1] and out["red"] > 0.001
+    assert sorted(row[0] + row[2] for row in out["rows"]) == ["1415", "1514"]
+    assert out["head"][0] == "before" and out["head"][2] == "after"
+    assert re.search(r"14 upper right first premolar.*In after15 .100 %.", out["card"])
+
+
+def half_cylinder(radius: float, high: float, around: int, up: int) -> Mesh:
+    """Half a cylinder about y, without labels."""
+    angle, y = np.meshgrid(np.linspace(0, np.pi, around), np.linspace(0, high, up), indexing="ij")
+    vertices = np.stack([radius * np.cos(angle), y, radius * np.sin(angle)], axis=-1).reshape(-1, 3)
+    corner = (np.arange(around - 1)[:, None] * up + np.arange(up - 1)).reshape(-1, 1)
+    faces = np.concatenate([corner + np.array([0, up, up + 1]), corner + np.array([0, up + 1, 1])])
+    return Mesh(vertices, faces)
+
+
+def test_the_way_over_a_surface_is_the_shortest(tmp_path: Path, browse: Browse) -> None:
+    radius, high, around, up = 20.0, 30.0, 41, 21
+    mesh, page = half_cylinder(radius, high, around, up), tmp_path / "page.html"
+    apart = mesh.part(np.arange(len(mesh.faces)) % (len(mesh.faces) // 2) // (2 * (up - 1)) != 10)
+    for name, surface in (("whole", mesh), ("cut", apart)):
+        write_page(tmp_path / f"{name}.html", surface, np.zeros(len(surface.faces), dtype=int))
+    ends = [(0, up - 1), (around - 1, 0)], [(5, 3), (30, 17)], [(20, 5), (20, 18)]
+    numbers = [[i * up + j for i, j in pair] for pair in ends]
+    steps = """
+      const scan = data.scans[0], corner = (v) => [...scan.points.slice(3 * v, 3 * v + 3)];
+      const end = (v) => ({ scan, point: corner(v), face: facesAround(scan)(v)[0] });
+      out.ways = NUMBERS.map(([a, b]) => measure(scan, end(a), end(b)));
+    """
+    out = browse(tmp_path / "whole.html", steps.replace("NUMBERS", json.dumps(numbers)))
+    for ((i, j), (k, m)), way in zip(ends, out["ways"], strict=True):
+        chord = 2 * radius * np.sin(np.pi / (around - 1) / 2)  # of one step of the polygon
+        exact = np.hypot(chord * abs(i - k), high / (up - 1) * abs(j - m))
+        assert exact - 1e-3 < way["along"] < 1.006 * exact
+        path = np.array(way["path"])
+        assert np.linalg.norm(np.diff(path, axis=0), axis=1).sum() == pytest.approx(way["along"], rel=1e-6)
+        straight = np.linalg.norm(mesh.vertices[i * up + j] - mesh.vertices[k * up + m])
+        assert way["straight"] == pytest.approx(straight, rel=1e-4)
+    out = browse(page.with_name("cut.html"), steps.replace("NUMBERS", f"[[0, {len(apart.vertices) - 1}]]"))
+    assert out["ways"][0]["along"] is None and out["ways"][0]["straight"] > 30
+
+
+def test_dark_and_on_a_phone(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    page = tmp_path / "page.html"
+    write_page(page, arch, arch.labels, confidence=np.ones(len(arch.faces)), doubts=["look at 13 " * 20])
+    steps = """
+      pick(16);
+      const green = (colour) => Number(colour.match(/\\d+/g)[1]);
+      out.ground = ["body", "aside"].map((one) => green(getComputedStyle(document.querySelector(one)).backgroundColor));
+      out.ink = green(getComputedStyle(document.body).color);
+      out.wide = [document.documentElement.scrollWidth, innerWidth, at("teeth").scrollWidth - at("teeth").clientWidth];
+      const [a, b] = [canvas.getBoundingClientRect(), document.querySelector("aside").getBoundingClientRect()];
+      out.below = a.bottom <= b.top + 1; out.left = [a.left, b.left];
+    """
+    out = browse(page, steps, "--blink-settings=preferredColorScheme=0", size="390,844")
+    assert max(out["ground"]) < 60 and out["ink"] > 200
+    assert out["wide"][0] <= out["wide"][1] < 550 and out["wide"][2] <= 0
+    assert out["below"] and out["left"] == [0, 0]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from scipy.spatial.transform import Rotation
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
-from toothgraph.anatomy.frame import area_vector, viewing_frame
+from toothgraph.anatomy.frame import area_vector, turned, viewing_frame
 from toothgraph.errors import ConfigError
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.picture import render, render_grid, thumbnail
@@ -23,12 +25,12 @@ def arch(request: pytest.FixtureRequest) -> Mesh:
     return synthetic_arch(1, jaw=request.param, faces=3000, variation=Variation.none())
 
 
-def hue_pixels(image: np.ndarray, fdi: int, tolerance: float = 0.01) -> np.ndarray:
+def hue_pixels(image: np.ndarray, fdi: int) -> np.ndarray:
     """Places [P, 2] (row, column) of pixels whose colour is a shade of the tooth's."""
     colour = np.array(COLOUR_OF_FDI[fdi]) / 255
     brightness = image[..., :3] @ colour / (colour @ colour)
     off = np.abs(image[..., :3] - brightness[..., None] * colour).max(axis=-1)
-    return np.argwhere((off < tolerance) & (brightness < 0.999) & (brightness > 0.2))
+    return np.argwhere((off < 0.01) & (brightness < 0.999) & (brightness > 0.2))
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -69,12 +71,39 @@ def test_teeth_appear_in_their_colours_on_their_sides(arch: Mesh, tmp_path: Path
     render(tmp_path / "arch.png", arch, views=("occlusal",), size=4)
     image = imread(tmp_path / "arch.png")
     assert image.shape[:2] == (450, 400)
-    first, second = (16, 26) if arch.jaw == 0 else (36, 46)
+    first, second = (16, 26) if arch.jaw == 0 else (46, 36)  # the patient's right is on the left
     left, right = hue_pixels(image[:400], first), hue_pixels(image[:400], second)
     assert len(left) > 100 and len(right) > 100
     assert left[:, 1].max() < 200 < right[:, 1].min()
     incisors = hue_pixels(image[:400], 11 if arch.jaw == 0 else 31)
-    assert incisors[:, 0].mean() < left[:, 0].mean()  # the front is above
+    above = incisors[:, 0].mean() < left[:, 0].mean()
+    assert above == (arch.jaw == 0)  # as in a chart of teeth: upper incisors at the top, lower ones at the bottom
+
+
+@pytest.mark.parametrize("lies", [0, 1, 2])
+def test_crowns_point_as_in_a_mouth_however_the_scan_lies(arch: Mesh, tmp_path: Path, lies: int) -> None:
+    mesh = turned(arch, Rotation.random(random_state=lies).as_matrix())
+    render(tmp_path / "arch.png", mesh, views=("front", "side"), size=4)
+    image = imread(tmp_path / "arch.png")[:400]
+    front, side = image[:, :400], image[:, 400:]
+    incisor, first, second = (11, 13, 23) if arch.jaw == 0 else (31, 43, 33)
+    assert (hue_pixels(front, incisor)[:, 0].mean() > hue_pixels(front, 0)[:, 0].mean()) == (arch.jaw == 0)
+    assert hue_pixels(front, first)[:, 1].mean() < 190 < 210 < hue_pixels(front, second)[:, 1].mean()
+    # from the patient's right, so the front is at the right
+    molar = 16 if arch.jaw == 0 else 46
+    assert hue_pixels(side, molar)[:, 1].mean() < hue_pixels(side, first)[:, 1].mean()
+    assert len(hue_pixels(side, molar)) > 10 * len(hue_pixels(side, 26 if arch.jaw == 0 else 36))
+
+
+def test_right_and_left_are_written_where_they_are_known(arch: Mesh, tmp_path: Path) -> None:
+    def corners(mesh: Mesh) -> tuple[int, int]:
+        render(tmp_path / "arch.png", mesh, views=("occlusal",), size=4)
+        ink = imread(tmp_path / "arch.png")[30:60, :, :3].max(axis=2) < 0.7
+        return int(ink[:, :20].sum()), int(ink[:, -20:].sum())
+
+    assert min(corners(arch)) > 5
+    unknown = replace(arch.with_labels(None), jaw=-1)
+    assert corners(unknown) == (0, 0)
 
 
 def test_labels_given_replace_the_mesh_own(arch: Mesh, tmp_path: Path) -> None:
@@ -120,16 +149,22 @@ def test_what_cannot_be_drawn_is_refused(arch: Mesh, tmp_path: Path) -> None:
 
 
 def test_thumbnail_shows_each_tooth_where_it_is(arch: Mesh) -> None:
-    content = thumbnail(arch, size=120)
-    assert content == thumbnail(arch, size=120) and len(content) < 8_000
-    image = imread(BytesIO(content), format="webp") / 255
-    assert image.shape == (120, 120, 4)
-    shown = image[..., 3] > 0
-    assert 0.3 < shown.mean() < 0.9 and shown[[0, -1]].any() | shown[:, [0, -1]].any()
-    right, left = (11, 21) if arch.jaw == 0 else (41, 31)
-    image[~shown] = 1
-    incisor, *molars = (np.median(hue_pixels(image, fdi, 0.05), axis=0) for fdi in (right, right + 5, left + 5))
-    assert abs(molars[0][1] - molars[1][1]) > 60 and incisor[0] < molars[0][0] - 20
+    """The patient's right on the left, upper incisors at the top and lower ones at the bottom."""
+
+    def drawn(teeth: np.ndarray) -> np.ndarray:
+        content = thumbnail(arch, np.where(teeth, arch.labels, 0), size=120)
+        assert len(content) < 8_000
+        return imread(BytesIO(content), format="webp") / 255
+
+    everything = drawn(arch.labels > 0)
+    assert everything.shape == (120, 120, 4) and 0.3 < (everything[..., 3] > 0).mean() < 0.9
+    places = []
+    for tooth in (16, 26, 11) if arch.jaw == 0 else (46, 36, 41):
+        changed = np.abs(everything - drawn(arch.labels != tooth)).max(axis=2) > 0.15
+        places.append(np.median(np.argwhere(changed), axis=0))
+    right, left, front = places
+    assert right[1] < 40 and left[1] > 80
+    assert front[0] < right[0] - 20 if arch.jaw == 0 else front[0] > right[0] + 20
 
 
 def test_thumbnails_of_a_coarse_mesh_have_no_holes(arch: Mesh) -> None:

@@ -1,44 +1,33 @@
 """One fixed colour per tooth number.
 
-Hue depends on the kind of tooth (incisors red to orange, canines yellow, premolars green, molars blue to
-violet) and is the same on the left and the right. Brightness alternates along the arch. It also differs between left
-and right and between the jaws, so that people who do not see colours can tell neighbours apart.
+Neighbours, the tooth after the next (a neighbour where one is missing), the same tooth of the other side and of the
+other jaw are far apart in CIELAB, also for people who see red and green, or blue and yellow, alike. Neighbours also
+differ in brightness alone. The colours were found by a random search for the largest least distance.
 """
 
 from __future__ import annotations
-
-import colorsys
 
 import numpy as np
 
 GINGIVA_COLOUR = (244, 194, 194)
 UNKNOWN_COLOUR = (128, 128, 128)
 
-# hue in degrees and saturation of teeth 1 … 8 from the midline
-_HUE = (8, 30, 52, 100, 160, 200, 232, 285)
-_SATURATION = (0.85, 0.95, 0.95, 0.60, 0.75, 0.80, 0.70, 0.60)
-# brightness (luma, 0 … 255) of odd and even teeth in quadrants 1 … 4
-_LUMA = ((80, 160), (115, 195), (130, 205), (95, 175))
-LUMA_WEIGHTS = (0.299, 0.587, 0.114)  # red, green, blue; ITU-R BT.601
+_RGB = {
+    11: 0x316A43, 12: 0x8B57D7, 13: 0xA9ADEC, 14: 0x1CD068, 15: 0x2B6A88, 16: 0xAA8EFA, 17: 0x39A86E, 18: 0x9D3B89,
+    21: 0xD88B0D, 22: 0xAD1889, 23: 0xBB8B65, 24: 0x1297D3, 25: 0xB1BF1A, 26: 0xAC1490, 27: 0xF993D9, 28: 0xE0660C,
+    31: 0x62F68A, 32: 0x1D7745, 33: 0x9BB228, 34: 0x4153CF, 35: 0x6FF88D, 36: 0x517B11, 37: 0x6287F6, 38: 0xA23D4D,
+    41: 0x9C711B, 42: 0x64A2C2, 43: 0xE0E497, 44: 0xB33806, 45: 0x90A1F1, 46: 0xC8E857, 47: 0x7B580A, 48: 0x6CE380,
+}  # fmt: skip
 
 
-def _tooth_colour(quadrant: int, tooth: int) -> tuple[int, int, int]:
-    """The tooth's hue with the wanted luma. Luma increases with lightness, so bisection finds it."""
-    wanted = _LUMA[quadrant - 1][(tooth + 1) % 2]
-    low, high = 0.0, 1.0
-    for _ in range(20):
-        lightness = (low + high) / 2
-        rgb = colorsys.hls_to_rgb(_HUE[tooth - 1] / 360, lightness, _SATURATION[tooth - 1])
-        too_dark = 255 * np.dot(rgb, LUMA_WEIGHTS) < wanted
-        low, high = (lightness, high) if too_dark else (low, lightness)
-    red, green, blue = (round(255 * channel) for channel in rgb)
-    return red, green, blue
+def _split(rgb: int) -> tuple[int, int, int]:
+    return rgb >> 16, (rgb >> 8) & 255, rgb & 255
 
 
 COLOUR_OF_FDI: dict[int, tuple[int, int, int]] = {
     -1: UNKNOWN_COLOUR,
     0: GINGIVA_COLOUR,
-    **{10 * q + t: _tooth_colour(q, t) for q in (1, 2, 3, 4) for t in range(1, 9)},
+    **{fdi: _split(rgb) for fdi, rgb in _RGB.items()},
 }
 
 _TABLE = np.full((100, 3), UNKNOWN_COLOUR, dtype=np.uint8)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial import cKDTree
 
-from toothgraph.fdi import class_to_position, fdi_to_class
+from toothgraph.fdi import UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.mesh.mesh import Mesh
 
 # Positions of teeth 1 … 8 of a quadrant from the middle of the arch: forward and sideways, mm. Mean of both jaws.
@@ -158,6 +158,37 @@ def viewing_frame(mesh: Mesh, labels: np.ndarray | None = None) -> np.ndarray:
         if rotation is not None:
             return rotation[[0, 2, 1]]
     return _frame_of_shape(mesh)
+
+
+# A view of a jaw in patient axes: which of them point to the right and to the top of the picture and to the viewer. The
+# bite is drawn as in a chart of teeth: the incisors of an upper jaw at the top, those of a lower jaw at the bottom.
+CAMERAS = {
+    "front": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "left": ((0, 0, -1), (0, 1, 0), (1, 0, 0)),
+    "right": ((0, 0, 1), (0, 1, 0), (-1, 0, 0)),
+    "upper bite": ((1, 0, 0), (0, 0, 1), (0, -1, 0)),
+    "lower bite": ((1, 0, 0), (0, 0, -1), (0, 1, 0)),
+}
+
+
+def jaw_shown(mesh: Mesh, labels: np.ndarray | None = None) -> int:
+    """The jaw of the labels that are drawn, else of the mesh; ``UNKNOWN_JAW`` if neither tells."""
+    for known in (labels, mesh.labels):
+        if known is not None and (jaw := jaw_of_labels(known)) != UNKNOWN_JAW:
+            return jaw
+    return mesh.jaw
+
+
+def patient_axes(mesh: Mesh, labels: np.ndarray | None = None) -> np.ndarray:
+    """The patient's left, up and front, for a patient who sits upright: crowns of an upper jaw point down.
+
+    A jaw that is not known is taken for a lower one. See :func:`viewing_frame`.
+
+    Returns:
+        [3, 3], rows orthonormal, right-handed: ``vertices @ axes.T`` has x to the left, y up, z to the front.
+    """
+    forward, right, bite = viewing_frame(mesh, labels)
+    return np.stack([right, -bite, forward] if jaw_shown(mesh, labels) == UPPER else [-right, bite, forward])
 
 
 def _frame_of_shape(mesh: Mesh) -> np.ndarray:

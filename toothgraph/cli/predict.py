@@ -26,6 +26,7 @@ from toothgraph.scan_names import output_names
 from toothgraph.system.memory import named_shortage
 
 if TYPE_CHECKING:
+    from toothgraph.report.folder import PageFolder
     from toothgraph.segmentation import Segmentation
 
 
@@ -84,10 +85,11 @@ def predict(
     from toothgraph.system.files import check_folder
 
     check_folder(out)
+    pages = None
     if report:  # matplotlib takes a while to import
-        from toothgraph.report.index import check_name, entry_of, read_index, write_index
+        from toothgraph.report.folder import PageFolder
 
-        listed = read_index(out)
+        pages = PageFolder(out)
     net, _ = load_segmentation(model)
     net.to(choose_device(device))
     options = PredictOptions(**steps)
@@ -97,15 +99,12 @@ def predict(
     for file, name in zip(files, names, strict=True):
         try:
             refuse_overwriting(file, out)
-            if report:
-                check_name(name)
+            if pages:
+                pages.check(name)
             with named_shortage(file):
                 found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
                 written = found.write(out, name, formats or DEFAULT_FORMATS)
-                write_views(found, out, name, picture, report)
-                if report:
-                    listed.append(entry_of(name, found.mesh, found.prediction.labels, found.teeth, found.measures,
-                                           found.doubts))  # fmt: skip
+                write_views(found, out, name, picture, pages)
         except ToothgraphError as error:
             failed += 1
             click.echo(f"Error: {' '.join(str(error).split())}", err=True)
@@ -115,25 +114,22 @@ def predict(
         teeth = [row.fdi for row in found.teeth if row.fdi > 0]
         numbers = " ".join(map(str, teeth)) or "none"
         click.echo(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {written[0]}")
-    if report and failed < len(files):
-        click.echo(f"list of the scans -> {write_index(out, listed)}")
+    if pages and failed < len(files):
+        click.echo(f"list of the scans -> {pages.write_list()}")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
 
 
-def write_views(found: Segmentation, out: Path, name: str, picture: bool, report: bool) -> None:
-    """What is there to look at: a picture, and with ``report`` also a page and a table of the teeth."""
-    from toothgraph.report.page import write_page
+def write_views(found: Segmentation, out: Path, name: str, picture: bool, pages: PageFolder | None) -> None:
+    """What is there to look at: a picture, and with ``pages`` also a page and a table of the teeth."""
     from toothgraph.report.picture import render
     from toothgraph.report.tooth_table import write_table
 
-    mesh, labels, sure = found.mesh, found.prediction.labels, found.prediction.confidence
-    if report:
-        write_page(out / f"{name}.html", mesh, labels, title=name, confidence=sure, teeth=found.teeth,
-                   doubts=found.doubts)  # fmt: skip
+    if pages:
+        pages.add(name, found.page_scan())
         write_table(out / f"{name}.csv", found.teeth)
-    if picture or report:
-        render(out / f"{name}.png", mesh, labels, title=name)
+    if picture or pages:
+        render(out / f"{name}.png", found.mesh, found.prediction.labels, title=name)
 
 
 def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> list[Path]:

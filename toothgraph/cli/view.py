@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,20 +24,23 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
-from toothgraph.cli.view_folder import Shown, write_pages
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, ToothgraphError
+from toothgraph.scan_names import output_names
 from toothgraph.system.memory import named_shortage
+from toothgraph.weights import DEFAULT
 
 if TYPE_CHECKING:
     from toothgraph.model.nets import SegmentationNet
+    from toothgraph.report.page import PageScan
 
 
-@click.command(short_help="Show a scan or a folder of scans, as pages or a picture.")
-@click.argument("scan", type=PATH)
+@click.command(short_help="Show a scan, both jaws, or a folder of scans, as pages or a picture.")
+@click.argument("scans", nargs=-1, required=True, type=PATH)
 @click.option(
     "--out", "-o", type=PATH, required=True, help="page.html or picture.png to write; of a folder of scans, a folder."
 )
 @click.option("--predict", "predicted", is_flag=True, help="Show a model's labels; the scan's own are the truth.")
+@click.option("--compare", type=PATH, help="The same scan with other labels, or another model: show what differs.")
 @model_option
 @palette_option
 @label_system_option
@@ -45,9 +50,10 @@ if TYPE_CHECKING:
 @threads_option
 @memory_option
 def view(
-    scan: Path,
+    scans: tuple[Path, ...],
     out: Path,
     predicted: bool,
+    compare: Path | None,
     model: Path,
     palette: str | None,
     label_system: str | None,
@@ -57,51 +63,117 @@ def view(
 ) -> None:
     """Show a scan with its labels, or, where it has none or with --predict, with those a model finds.
 
-    A .html is one page that needs no network: turn and zoom, show or hide each tooth, colour by tooth, by confidence,
-    and where the truth is known by errors. A .png shows three views. Of a folder of scans, --out is a folder: one page
-    for each, and index.html, a list with pictures, by patient, those to be reviewed first.
+    A .html is one page that needs no network: turn and zoom, pick a tooth, measure, colour by tooth, by confidence, and
+    where the truth is known by errors. It also takes the upper and the lower jaw of a patient, or with --compare a
+    second result of a scan: a labelled file, a run folder, or default for the weights in the package. A .png shows
+    three views of one scan. Of a folder of scans, --out is a folder: one page of each, one of both jaws of each
+    patient, and index.html, a list with pictures, those to be reviewed first.
     """
-    from toothgraph.anatomy.frame import outside_out, upright_rotation
     from toothgraph.io.find import find_scans
-    from toothgraph.io.labels import read_scan
-    from toothgraph.model.file import load_segmentation
-    from toothgraph.segmentation import segment
-
-    nets: list[SegmentationNet] = []  # loaded when the first scan needs it
-
-    def load(file: Path) -> Shown:
-        mesh = read_scan(
-            file, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], label_system=label_system or "auto"
-        )
-        mesh = outside_out(mesh, upright_rotation(mesh))
-        if mesh.labels is not None and not predicted:
-            return Shown(mesh, mesh.labels)
-        if not nets:
-            nets.append(load_segmentation(model)[0].to(choose_device(device)))
-        found = segment(mesh, nets[0])
-        return Shown(found.mesh, found.prediction.labels, found.prediction.confidence, mesh.labels, found.doubts)
-
-    files = find_scans([scan])
-    if files == [scan]:
-        show_one(scan, out, load)
-    else:
-        write_pages(files, out, load)
-
-
-def show_one(file: Path, out: Path, load: Callable[[Path], Shown]) -> None:
-    """Write a page or a picture of one scan."""
-    from toothgraph.report.page import write_page
+    from toothgraph.report.page import write_scans
     from toothgraph.report.picture import render
 
-    if out.suffix.lower() not in (".html", ".png"):
+    files = find_scans(list(scans))
+    reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
+               "label_system": label_system or "auto"}  # fmt: skip
+    net = cache(lambda: _net(model, device))
+    if any(path not in files for path in scans):  # a folder of scans
+        if compare:
+            raise ConfigError(f"--compare takes one scan, got {len(files)}")
+        _show_folder(files, out, lambda file: _labelled(file, reading, net, predicted))
+        return
+    _check(scans, out, compare)
+    shown = []
+    for scan in scans:
+        with named_shortage(scan):
+            shown.append(_labelled(scan, reading, net, predicted))
+    if compare:
+        with named_shortage(scans[0]):
+            shown = [_compared(shown[0], scans[0], compare, reading, model, device)]
+    if out.suffix.lower() == ".png":
+        render(out, shown[0].mesh, shown[0].labels, title=shown[0].mesh.scan_id)
+    else:
+        write_scans(out, shown)
+    click.echo(f"{' and '.join(one.mesh.scan_id for one in shown)} -> {out}")
+
+
+def _check(scans: tuple[Path, ...], out: Path, compare: Path | None) -> None:
+    """Raises ConfigError for what cannot be shown together."""
+    picture = out.suffix.lower() == ".png"
+    if not picture and out.suffix.lower() != ".html":
         raise ConfigError(f"{out}: expected a name that ends in .html or .png")
-    if out.exists() and out.samefile(file):
-        raise ConfigError(f"{out}: is the scan itself; choose another --out")
-    with named_shortage(file):
-        shown = load(file)
-        if out.suffix.lower() == ".png":
-            render(out, shown.mesh, shown.labels, title=shown.mesh.scan_id)
-        else:
-            write_page(out, shown.mesh, shown.labels, confidence=shown.confidence, truth=shown.truth,
-                       doubts=shown.doubts)  # fmt: skip
-    click.echo(f"{shown.mesh.scan_id} -> {out}")
+    if len(scans) > 2:
+        raise ConfigError(f"expected one scan, or an upper and a lower jaw, got {len(scans)} scans")
+    if picture and (len(scans) > 1 or compare):
+        raise ConfigError(f"{out}: a picture shows one scan; give a name that ends in .html for two jaws or --compare")
+    if compare and len(scans) > 1:
+        raise ConfigError(f"--compare takes one scan, got {len(scans)}")
+    for file in (*scans, *([compare] if compare else [])):
+        if out.exists() and file.exists() and out.samefile(file):
+            raise ConfigError(f"{out}: is the scan itself; choose another --out")
+
+
+def _show_folder(files: list[Path], out: Path, load: Callable[[Path], PageScan]) -> None:
+    """Write the pages of many scans, and the list of them."""
+    from toothgraph.report.folder import PageFolder
+    from toothgraph.system.files import check_folder
+
+    if out.suffix.lower() in (".html", ".png"):
+        raise ConfigError(f"{out}: expected a folder to write to, since {len(files)} scans are to be shown")
+    check_folder(out)
+    pages, failed = PageFolder(out), 0
+    for file, name in zip(files, output_names(files), strict=True):
+        try:
+            pages.check(name)
+            with named_shortage(file):
+                pages.add(name, load(file))
+        except ToothgraphError as error:
+            failed += 1
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            continue
+        click.echo(f"{name} -> {out / name}.html")
+    if failed < len(files):
+        click.echo(f"list of the scans -> {pages.write_list()}")
+    if failed:
+        raise ToothgraphError(f"{failed} of {len(files)} scans could not be shown; see above")
+
+
+def _labelled(scan: Path, reading: dict[str, Any], net: Callable[[], SegmentationNet], predicted: bool) -> PageScan:
+    """A scan with its own labels, or with those of a model."""
+    from toothgraph.anatomy.frame import outside_out, upright_rotation
+    from toothgraph.io.labels import read_scan
+    from toothgraph.report.page import PageScan
+    from toothgraph.segmentation import segment
+
+    mesh = read_scan(scan, **reading)
+    mesh = outside_out(mesh, upright_rotation(mesh))
+    if mesh.labels is not None and not predicted:
+        return PageScan(mesh, mesh.labels, name="labels")
+    return segment(mesh, net()).page_scan(mesh.labels)
+
+
+def _net(model: Path, device: str | None) -> SegmentationNet:
+    from toothgraph.model.file import load_segmentation
+
+    return load_segmentation(model)[0].to(choose_device(device))
+
+
+def _compared(
+    shown: PageScan, scan: Path, compare: Path, reading: dict[str, Any], model: Path, device: str | None
+) -> PageScan:
+    """The scan with a second result: of another model, or from a file with the same surface."""
+    from toothgraph.io.labels import read_scan
+    from toothgraph.report.differences import labels_from
+    from toothgraph.report.page import Second
+    from toothgraph.segmentation import segment
+
+    first = scan if shown.confidence is None else model
+    if str(compare) == DEFAULT or compare.is_dir() or compare.suffix == ".safetensors":
+        found = segment(shown.mesh, _net(compare, device)).prediction
+        second = Second("", found.labels, found.confidence)
+    else:
+        second = Second("", labels_from(read_scan(compare, **reading), shown.mesh))
+    names = [path.name if path.is_dir() else path.stem for path in (first, compare)]
+    if names[0] == names[1]:
+        names = [str(first), str(compare)]
+    return replace(shown, name=names[0], second=replace(second, name=names[1]))

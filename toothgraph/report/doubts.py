@@ -46,7 +46,7 @@ def find_doubts(
     """
     found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
     if len(found) < TEETH_NEEDED:
-        return [f"{len(found)} teeth found; does the file show an arch, and is --unit right?"]
+        return [f"{len(found)} teeth found; does the file show one arch, and is it in millimetres?"]
     doubts = []
     if two_arches:
         doubts.append("the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw")
@@ -56,7 +56,7 @@ def find_doubts(
             f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {opposite} jaw ({1 - jaw_probability:.0%})"
         )
     if inside_out:
-        doubts.append("its faces are wound inside out; they were reversed for labelling")
+        doubts.append("the surface was inside out in the file; it was turned for labelling")
     sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
     if sure < rules.scan:
         doubts.append(f"low confidence of {sure:.0%}; does the file show one whole arch?")

@@ -90,7 +90,7 @@ def entry_of(
 
 
 def check_name(name: str) -> None:
-    """Raises ConfigError for a scan whose page or table would replace the list of scans or the table of measures."""
+    """Raises ConfigError for a scan whose page or table would take the place of the list or the table of measures."""
     if name.lower() in (Path(PAGE).stem, Path(TABLE).stem):
         raise ConfigError(f"{name}: {PAGE} and {TABLE} are the list of the scans; give the scan another name")
 
@@ -123,7 +123,12 @@ def _read(scan: Mapping[str, Any]) -> Entry:
     return Entry(**fields, widths=widths, measures=[Measure(**measure) for measure in scan["measures"]])
 
 
-def write_index(folder: str | Path, entries: Iterable[Entry], *, pairs: Mapping[str, str] | None = None) -> Path:
+def pair_page(patient: str) -> str:
+    """The file name of the page of both jaws of a patient. The dot keeps it apart from the pages of scans."""
+    return f"{patient}.both.html"
+
+
+def write_index(folder: str | Path, entries: Iterable[Entry]) -> Path:
     """Write ``index.html``, the scans grouped by patient and those to be reviewed first, and ``measures.csv``.
 
     The page needs no network and no files but the pages of the scans.
@@ -131,16 +136,15 @@ def write_index(folder: str | Path, entries: Iterable[Entry], *, pairs: Mapping[
     Args:
         folder: the folder of the pages.
         entries: the scans; of two with one name, the last.
-        pairs: the name of the page of both jaws, by patient.
 
     Returns:
         The path of ``index.html``.
     """
     scans = list({entry.name: entry for entry in entries}.values())
     scans.sort(key=lambda entry: (patient_of(entry.name), entry.jaw != JAWS[0], entry.name))
-    patients = [_patient(name, list(own), pairs or {}) for name, own in groupby(scans, lambda e: patient_of(e.name))]
-    patients.sort(key=lambda patient: min(map(_concern, patient["scans"])))
     folder = Path(folder)
+    patients = [_patient(name, list(own), folder) for name, own in groupby(scans, lambda e: patient_of(e.name))]
+    patients.sort(key=lambda patient: min(map(_concern, patient["scans"])))
     content = json.dumps({"folder": folder.resolve().name, "patients": patients})
     template = resources.files("toothgraph.report").joinpath("web/index.html").read_text(encoding="utf-8")
     # A name may contain any text: `</script>` in it must not end the script.
@@ -149,13 +153,14 @@ def write_index(folder: str | Path, entries: Iterable[Entry], *, pairs: Mapping[
     return folder / PAGE
 
 
-def _patient(name: str, entries: Sequence[Entry], pairs: Mapping[str, str]) -> dict[str, Any]:
+def _patient(name: str, entries: Sequence[Entry], folder: Path) -> dict[str, Any]:
     jaws = {jaw: [entry for entry in entries if entry.jaw == jaw] for jaw in JAWS}
     one_each = all(len(own) == 1 for own in jaws.values())
+    page = pair_page(name)
     both = measure_pair(*(jaws[jaw][0].widths for jaw in JAWS)) if one_each else []
     return {
         "name": name,
-        "page": quote(pairs[name]) if name in pairs else None,
+        "page": quote(page) if (folder / page).is_file() else None,
         "measures": [asdict(measure) for measure in both],
         "scans": [{**asdict(entry), "page": quote(f"{entry.name}.html")} for entry in entries],
     }

@@ -1,11 +1,15 @@
-"""A self-contained HTML page with a labelled scan: rotate, zoom, show and hide teeth."""
+"""A self-contained HTML page with one labelled scan, or with both jaws of a patient: turn it, pick teeth, measure.
+
+The page is put together from the files in ``web/``; the scans travel in it as JSON, arrays as base64.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,14 +17,64 @@ from typing import Any
 import numpy as np
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
-from toothgraph.anatomy.frame import viewing_frame
+from toothgraph.anatomy.frame import jaw_shown
+from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_arch, measure_pair
 from toothgraph.errors import ConfigError
-from toothgraph.fdi import LOWER, jaw_of_labels
+from toothgraph.fdi import FDI_OF_CLASS, JAW_NAMES, UNKNOWN_JAW, tooth_name
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.report.differences import find_differences
+from toothgraph.report.doubts import OtherNumbers
+from toothgraph.report.placing import place_jaws
 from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.system.files import write_text
 
 UNKNOWN = 255  # the byte for FDI -1
+# The page's script, in the order in which it runs.
+SCRIPT = ("data", "camera", "colours", "draw", "marks", "pick", "surface", "panel", "input", "print", "start")
+
+
+@dataclass(frozen=True, eq=False)
+class Second:
+    """Other labels of the same scan, to compare: those of another model, or those before or after a correction.
+
+    Attributes:
+        name: what the page calls them.
+        labels: [F] FDI numbers.
+        confidence: [F] probabilities of the labels, if known.
+    """
+
+    name: str
+    labels: np.ndarray
+    confidence: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class PageScan:
+    """One labelled scan of a page.
+
+    Attributes:
+        mesh: F faces.
+        labels: [F] FDI numbers.
+        name: what the page calls these labels, if there are others.
+        confidence: [F] probabilities of the labels, as a second colouring.
+        truth: [F] FDI numbers that are right: the page shows the errors beside them.
+        second: other labels of this scan: the page shows what differs.
+        teeth: the table of ``labels``, if already computed.
+        doubts: what a person should review.
+        other_numbers: the next best numbers and how much likelier those given are.
+        measures: of this jaw, if already computed.
+    """
+
+    mesh: Mesh
+    labels: np.ndarray
+    name: str = "found"
+    confidence: np.ndarray | None = None
+    truth: np.ndarray | None = None
+    second: Second | None = None
+    teeth: list[ToothRow] | None = None
+    doubts: Sequence[str] = ()
+    other_numbers: OtherNumbers | None = None
+    measures: ArchMeasures | None = None
 
 
 def write_page(
@@ -33,61 +87,138 @@ def write_page(
     truth: np.ndarray | None = None,
     teeth: list[ToothRow] | None = None,
     doubts: Sequence[str] = (),
+    other_numbers: OtherNumbers | None = None,
+    measures: ArchMeasures | None = None,
 ) -> None:
     """Write an HTML page that shows a labelled scan. It needs no network and no other files.
 
     Args:
         path: the HTML file.
-        mesh: F faces.
-        labels: [F] FDI numbers.
+        mesh, labels, confidence, truth, teeth, doubts, other_numbers, measures: see :class:`PageScan`.
         title: title; by default the name of the scan.
-        confidence: [F] probabilities of the labels, as a second colouring.
-        truth: [F] FDI numbers, as a third colouring: wrong labels.
-        teeth: the table of these labels, if already computed.
-        doubts: what a person should review.
 
     Raises:
         ConfigError: for a mesh without faces, or values of another length.
     """
-    content = json.dumps(page_data(mesh, labels, title or mesh.scan_id, confidence, truth, teeth, doubts))
-    template = resources.files("toothgraph.report").joinpath("page.html").read_text(encoding="utf-8")
+    scan = PageScan(mesh, labels, confidence=confidence, truth=truth, teeth=teeth, doubts=doubts,
+                    other_numbers=other_numbers, measures=measures)  # fmt: skip
+    write_scans(path, [scan], title=title)
+
+
+def write_scans(path: str | Path, scans: Sequence[PageScan], *, title: str | None = None) -> None:
+    """Write an HTML page that shows one scan, or the upper and the lower jaw of a patient.
+
+    Args:
+        path: the HTML file.
+        scans: one, or one of each jaw.
+        title: title; by default the names of the scans.
+
+    Raises:
+        ConfigError: for a mesh without faces, values of another length, or two scans that are not an upper and a lower
+            jaw.
+    """
+    content = json.dumps(page_data(scans, title))
     # A scan's name may contain any text: `</script>` in it must not end the script.
-    write_text(path, template.replace("__DATA__", content.replace("<", "\\u003c")))
+    write_text(path, page_template().replace("__DATA__", content.replace("<", "\\u003c")))
 
 
-def page_data(
-    mesh: Mesh,
-    labels: np.ndarray,
-    title: str,
-    confidence: np.ndarray | None,
-    truth: np.ndarray | None,
-    teeth: list[ToothRow] | None = None,
-    doubts: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The data for the script of the page, arrays as base64; arguments and errors as in :func:`write_page`."""
-    for name, values in (("labels", labels), ("confidence", confidence), ("truth", truth)):
-        if values is not None and np.shape(values) != (len(mesh.faces),):
-            raise ConfigError(
-                f"{mesh.scan_id}: expected {len(mesh.faces)} {name}, one per face, got {np.shape(values)}"
-            )
-    if len(mesh.faces) == 0:
-        raise ConfigError(f"{mesh.scan_id}: expected a mesh with faces, got none")
-    points = mesh.vertices @ viewing_frame(mesh, labels)[[0, 2, 1]].T  # x forward, y to the bite
-    points -= (points.min(axis=0) + points.max(axis=0)) / 2
-    table = tooth_table(mesh, labels, confidence) if teeth is None else teeth
+@lru_cache(maxsize=1)
+def page_template() -> str:
+    """The page with its style and script, and ``__DATA__`` where the scans go."""
+    web = resources.files("toothgraph.report").joinpath("web")
+    read = lambda name: web.joinpath(name).read_text(encoding="utf-8")  # noqa: E731
+    script = "\n".join(read(f"{name}.js") for name in SCRIPT)
+    return read("page.html").replace("__STYLE__", read("page.css")).replace("__SCRIPT__", script)
+
+
+def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, Any]:
+    """The data for the script of the page; arguments and errors as in :func:`write_scans`."""
+    _check(scans)
+    points, placing = place_jaws([(scan.mesh, scan.labels) for scan in scans])
+    first = scans[0]
+    results = [first.name, *([first.second.name] if first.second else []),
+               *(["truth"] if any(scan.truth is not None for scan in scans) else [])]  # fmt: skip
+    comparisons = []
+    if any(scan.truth is not None for scan in scans):
+        unknown = any(scan.truth is not None and bool((scan.truth < 0).any()) for scan in scans)
+        comparisons.append({"kind": "errors", "first": 0, "second": results.index("truth"), "unknown": unknown})
+    if first.second:
+        comparisons.append({"kind": "changes", "first": 0, "second": 1, "unknown": False})
     return {
-        "title": title,
-        "about": f"{len(mesh.faces):,} faces, {sum(row.fdi > 0 for row in table)} teeth",
-        "doubts": list(doubts),
-        "lower": jaw_of_labels(labels) == LOWER,
-        "radius": float(np.linalg.norm(points, axis=1).max()),
+        "title": title or " and ".join(scan.mesh.scan_id for scan in scans),
+        "colours": {UNKNOWN if fdi < 0 else fdi: list(colour) for fdi, colour in COLOUR_OF_FDI.items()},
+        "names": {fdi: tooth_name(fdi) for fdi in FDI_OF_CLASS[1:].tolist()},
+        "placing": placing,
+        "results": results,
+        "comparisons": comparisons,
+        "measures": [asdict(measure) for measure in _of_both(scans)],
+        "scans": [_scan_data(scan, own) for scan, own in zip(scans, points, strict=True)],
+    }
+
+
+def _check(scans: Sequence[PageScan]) -> None:
+    for scan in scans:
+        name, faces = scan.mesh.scan_id, len(scan.mesh.faces)
+        given = {"labels": scan.labels, "confidence": scan.confidence, "truth": scan.truth}
+        if scan.second:
+            given |= {"second labels": scan.second.labels, "second confidence": scan.second.confidence}
+        for what, values in given.items():
+            if values is not None and np.shape(values) != (faces,):
+                raise ConfigError(f"{name}: expected {faces} {what}, one per face, got {np.shape(values)}")
+        if faces == 0:
+            raise ConfigError(f"{name}: expected a mesh with faces, got none")
+    jaws = sorted(jaw_shown(scan.mesh, scan.labels) for scan in scans)
+    if len(scans) != 1 and jaws != [0, 1]:
+        found = ", ".join(f"{scan.mesh.scan_id}: {JAW_NAMES[jaw_shown(scan.mesh, scan.labels)]} jaw" for scan in scans)
+        raise ConfigError(f"expected one scan, or an upper and a lower jaw, got {found or 'none'}")
+
+
+def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
+    mesh, jaw = scan.mesh, jaw_shown(scan.mesh, scan.labels)
+    table = tooth_table(mesh, scan.labels, scan.confidence) if scan.teeth is None else scan.teeth
+    results = [_result(scan.labels, scan.confidence, table)]
+    differences = {}
+    if scan.second:
+        others = tooth_table(mesh, scan.second.labels, scan.second.confidence)
+        results.append(_result(scan.second.labels, scan.second.confidence, others))
+        differences["changes"] = find_differences(mesh, scan.labels, scan.second.labels)
+    if scan.truth is not None:
+        results.append(_result(scan.truth, None, tooth_table(mesh, scan.truth)))
+        differences["errors"] = find_differences(mesh, scan.truth, scan.labels)
+    count = sum(row.fdi > 0 for row in table)
+    kind = "" if jaw == UNKNOWN_JAW else f"{JAW_NAMES[jaw]} jaw, "
+    other = scan.other_numbers
+    return {
+        "name": mesh.scan_id,
+        "jaw": JAW_NAMES[jaw],
+        "about": f"{kind}{count} {'tooth' if count == 1 else 'teeth'}",
+        "doubts": list(scan.doubts),
+        "other": None if other is None else {"changes": [list(pair) for pair in other.changes], "odds": other.odds},
+        "measures": [asdict(measure) for measure in _measured(scan).measures],
         "points": _text(points.astype("<f4")),
         "faces": _text(mesh.faces.astype("<u4")),
+        "results": results,
+        "differences": {kind: [asdict(row) for row in rows] for kind, rows in differences.items()},
+    }
+
+
+def _measured(scan: PageScan) -> ArchMeasures:
+    return measure_arch(scan.mesh, scan.labels) if scan.measures is None else scan.measures
+
+
+def _of_both(scans: Sequence[PageScan]) -> list[Measure]:
+    """What is measured on an upper and a lower jaw together."""
+    if len(scans) == 1:
+        return []
+    upper, lower = sorted(scans, key=lambda scan: jaw_shown(scan.mesh, scan.labels))
+    return measure_pair(_measured(upper).widths, _measured(lower).widths)
+
+
+def _result(labels: np.ndarray, confidence: np.ndarray | None, teeth: Sequence[ToothRow]) -> dict[str, Any]:
+    return {
         "labels": _text(_bytes(labels)),
         "confidence": None if confidence is None else _text(np.rint(255 * np.clip(confidence, 0, 1)).astype("u1")),
-        "truth": None if truth is None else _text(_bytes(truth)),
-        "colours": {UNKNOWN if fdi < 0 else fdi: list(colour) for fdi, colour in COLOUR_OF_FDI.items()},
-        "teeth": [asdict(row) for row in table],
+        "teeth": [asdict(row) for row in teeth],
     }
 
 

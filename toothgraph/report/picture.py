@@ -16,46 +16,61 @@ from matplotlib.image import imsave
 from matplotlib.patches import Patch
 
 from toothgraph.anatomy.colours import colours
-from toothgraph.anatomy.frame import viewing_frame
+from toothgraph.anatomy.frame import CAMERAS, jaw_shown, patient_axes
 from toothgraph.errors import ConfigError
+from toothgraph.fdi import UNKNOWN_JAW, UPPER
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.system.files import atomic_path
 
 VIEWS = ("occlusal", "front", "side")
 _DPI = 100
 _LIGHT = np.array([-0.35, 0.5, 0.8]) / np.linalg.norm([0.35, 0.5, 0.8])  # right, up, to the viewer
+_ENDS = {"side": ("back", "front")}  # what lies at the left and right edge; elsewhere the patient's R and L
 
 
-def _camera(frame: np.ndarray, view: str) -> np.ndarray:
-    """Right, up and viewer directions of a picture. [3, 3]."""
-    forward, right, up = frame
-    cameras = {
-        "occlusal": (right, forward, up),
-        "front": (-right, up, forward),
-        "side": (forward, up, right),
-    }
-    if view not in cameras:
+def camera(mesh: Mesh, labels: np.ndarray | None, view: str) -> np.ndarray:
+    """Right, up and viewer directions of a picture, in the coordinates of the mesh. [3, 3].
+
+    All views show the patient's right on the left of the picture, and crowns of an upper jaw point down. ``"side"`` is
+    the patient's right side.
+
+    Raises:
+        ConfigError: for an unknown view.
+    """
+    bite = "upper bite" if jaw_shown(mesh, labels) == UPPER else "lower bite"
+    names = {"occlusal": bite, "front": "front", "side": "right"}
+    if view not in names:
         raise ConfigError(f"expected a view out of {', '.join(VIEWS)}, got {view!r}")
-    return np.stack(cameras[view])
+    return np.array(CAMERAS[names[view]], dtype=np.float64) @ patient_axes(mesh, labels)
 
 
-def _paint(axes: Axes, mesh: Mesh, labels: np.ndarray | None, camera: np.ndarray) -> None:
+def _paint(axes: Axes, mesh: Mesh, labels: np.ndarray | None, view: str) -> None:
     """Draw the faces that face the camera, farthest first."""
-    seen = np.flatnonzero(mesh.normals @ camera[2] > 0)
-    seen = seen[np.argsort(mesh.centroids[seen] @ camera[2])]
+    right_up_eye = camera(mesh, labels, view)
+    seen = np.flatnonzero(mesh.normals @ right_up_eye[2] > 0)
+    seen = seen[np.argsort(mesh.centroids[seen] @ right_up_eye[2])]
     base = colours(np.full(len(mesh.faces), -1) if labels is None else labels)[seen] / 255.0
-    light = camera.T @ _LIGHT
+    light = right_up_eye.T @ _LIGHT
     shade = 0.35 + 0.65 * np.clip(mesh.normals[seen] @ light, 0.0, 1.0)
     # corners -> picture plane: [seen, 3 corners, 2]
-    flat = mesh.corners[seen] @ camera[:2].T
+    flat = mesh.corners[seen] @ right_up_eye[:2].T
     axes.add_collection(PolyCollection(flat, facecolors=base * shade[:, None], edgecolors="none", antialiaseds=False))
     # The limits come from the whole mesh, so that they do not depend on hidden faces.
-    whole = mesh.vertices @ camera[:2].T
+    whole = mesh.vertices @ right_up_eye[:2].T
     low, high = whole.min(axis=0) - 1.0, whole.max(axis=0) + 1.0
     axes.set_xlim(low[0], high[0])
     axes.set_ylim(low[1], high[1])
     axes.set_aspect("equal")
     axes.set_axis_off()
+
+
+def _name_sides(axes: Axes, mesh: Mesh, labels: np.ndarray | None, view: str) -> None:
+    """Write what lies at the left and at the right edge, if the jaw is known: else left and right are not."""
+    if jaw_shown(mesh, labels) == UNKNOWN_JAW:
+        return
+    left, right = _ENDS.get(view, ("R", "L"))
+    axes.text(0.01, 1.0, left, transform=axes.transAxes, ha="left", va="bottom", fontsize=9, color="0.35")
+    axes.text(0.99, 1.0, right, transform=axes.transAxes, ha="right", va="bottom", fontsize=9, color="0.35")
 
 
 def _checked(mesh: Mesh, labels: np.ndarray | None) -> np.ndarray | None:
@@ -101,7 +116,7 @@ def render(
     title: str | None = None,
     size: float = 4.5,
 ) -> None:
-    """Write a PNG picture of one scan: teeth coloured by FDI number, views side by side.
+    """Write a PNG picture of one scan: teeth coloured by FDI number, views side by side, as a clinician sees them.
 
     Args:
         path: the PNG file.
@@ -117,11 +132,12 @@ def render(
     labels = _checked(mesh, labels)
     if not views:
         raise ConfigError(f"expected 1 or more views out of {', '.join(VIEWS)}, got none")
-    frame = viewing_frame(mesh, labels)
     figure = Figure(figsize=(size * len(views), size + 0.5), dpi=_DPI)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.09, top=0.93, wspace=0.02)
     for column, view in enumerate(views):
-        _paint(figure.add_subplot(1, len(views), column + 1), mesh, labels, _camera(frame, view))
+        axes = figure.add_subplot(1, len(views), column + 1)
+        _paint(axes, mesh, labels, view)
+        _name_sides(axes, mesh, labels, view)
     _legend(figure, labels)
     if title:
         figure.suptitle(title, fontsize=10)
@@ -134,6 +150,7 @@ def render_grid(
     *,
     columns: int | None = None,
     size: float = 3.0,
+    sides: bool = True,
 ) -> None:
     """Write a PNG picture of many scans in occlusal view, to compare arches or to review the worst cases.
 
@@ -142,6 +159,7 @@ def render_grid(
         arches: (title, mesh, labels or None for the mesh's own) for each scan.
         columns: pictures per row; if None, the grid is about square.
         size: width and height of one picture in inches, at 100 dpi.
+        sides: write R and L, the patient's right and left, into each picture.
 
     Raises:
         ConfigError: for an empty list, labels of another length, or a mesh without faces.
@@ -155,7 +173,9 @@ def render_grid(
     for index, (title, mesh, labels) in enumerate(arches):
         axes = figure.add_subplot(rows, columns, index + 1)
         shown = _checked(mesh, labels)
-        _paint(axes, mesh, shown, _camera(viewing_frame(mesh, shown), "occlusal"))
+        _paint(axes, mesh, shown, "occlusal")
+        if sides:
+            _name_sides(axes, mesh, shown, "occlusal")
         axes.set_title(title, fontsize=8, pad=2)
     _save(figure, path)
 
@@ -178,12 +198,12 @@ def thumbnail(mesh: Mesh, labels: np.ndarray | None = None, *, size: int = 160) 
         ConfigError: for labels of another length, or a mesh without faces.
     """
     labels = _checked(mesh, labels)
-    camera = _camera(viewing_frame(mesh, labels), "occlusal")
+    right_up_eye = camera(mesh, labels, "occlusal")
     rng = np.random.default_rng(0)
-    area = np.cumsum(mesh.areas * (mesh.normals @ camera[2] > 0) + 1e-12)
+    area = np.cumsum(mesh.areas * (mesh.normals @ right_up_eye[2] > 0) + 1e-12)
     face = np.searchsorted(area, area[-1] * rng.random(_SAMPLES * size * size))
     a, b = np.sqrt(rng.random((len(face), 1))), rng.random((len(face), 1))
-    corners = mesh.corners[face] @ camera.T
+    corners = mesh.corners[face] @ right_up_eye.T
     points = (1 - a) * corners[:, 0] + a * (1 - b) * corners[:, 1] + a * b * corners[:, 2]
     low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
     column, row = (((points[:, :2] - (low + high) / 2) / (high - low).max() * (size - 1)).round() + size // 2).T
@@ -192,7 +212,7 @@ def thumbnail(mesh: Mesh, labels: np.ndarray | None = None, *, size: int = 160) 
     np.maximum.at(top, pixel, points[:, 2])
     seen = points[:, 2] > top[pixel] - _DEPTH
     base = colours(np.full(len(mesh.faces), -1) if labels is None else labels)[face[seen]]
-    light = np.clip(mesh.normals[face[seen]] @ (camera.T @ _LIGHT), 0.0, 1.0)
+    light = np.clip(mesh.normals[face[seen]] @ (right_up_eye.T @ _LIGHT), 0.0, 1.0)
     lit = base * (0.35 + 0.65 * light)[:, None]
     count = np.bincount(pixel[seen], minlength=size * size)
     image = np.zeros((size * size, 4), dtype=np.uint8)

@@ -1,0 +1,32 @@
+// ---- what Python wrote: scans (one jaw each) with their results, and what is shown of them
+const data = JSON.parse(document.getElementById("data").textContent);
+const UNKNOWN = 255, NO_TOOTH = 63; // the byte of an unknown label, and its place among what is shown
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+for (const scan of data.scans) {
+  scan.faces = new Uint32Array(bytes(scan.faces).buffer);
+  scan.points = new Float32Array(bytes(scan.points).buffer); // x to the patient's left, y up, z to the front; mm
+  for (const result of scan.results) {
+    result.labels = bytes(result.labels);
+    result.confidence = result.confidence && bytes(result.confidence);
+  }
+}
+const state = {
+  shown: new Float32Array(64).fill(1), // by FDI number
+  jaws: data.scans.map(() => true),
+  mode: "teeth", // or "confidence", or a comparison by its kind
+  result: 0, // which labels are shown
+  picked: null, // FDI number
+  numbers: true,
+  view: "Bite", apart: false, chart: true, turn: null, centre: [0, 0, 0], scale: 1, pan: [0, 0],
+  fitted: true, // nobody has moved the view since it was fitted
+  measuring: false, ends: [], measured: null,
+  frames: 0,
+};
+window.toothgraph = state;
+const place = (label) => label === UNKNOWN ? NO_TOOTH : label;
+const seenOf = (scan) => state.jaws[data.scans.indexOf(scan)];
+const comparison = () => data.comparisons.find((made) => made.kind === state.mode);
+// A scan without a second result shows its first.
+const resultShown = () => comparison() ? comparison().first : state.result;
+const resultOf = (scan, index = resultShown()) => scan.results[index] || scan.results[0];
+const nameOf = (fdi) => data.names[fdi] || (fdi === 0 ? "gum" : "no label");

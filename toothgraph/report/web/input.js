@@ -1,0 +1,111 @@
+// ---- mouse, touch and keys
+const held = new Map(), CLICK = 5; // pixels that a click may move
+let travelled = 0;
+canvas.addEventListener("pointerdown", (event) => {
+  if (!held.size) travelled = 0;
+  held.set(event.pointerId, [event.clientX, event.clientY]);
+  canvas.setPointerCapture(event.pointerId);
+});
+canvas.addEventListener("pointercancel", (event) => held.delete(event.pointerId));
+canvas.addEventListener("pointerup", (event) => {
+  const alone = held.delete(event.pointerId) && !held.size;
+  if (alone && travelled <= CLICK) clicked(event.offsetX, event.offsetY);
+});
+canvas.addEventListener("pointermove", (event) => {
+  const before = held.get(event.pointerId);
+  if (!before) return;
+  const spread = () => { const [a, b] = [...held.values()]; return Math.hypot(a[0] - b[0], a[1] - b[1]); };
+  const [dx, dy] = [event.clientX - before[0], event.clientY - before[1]], wide = held.size === 2 ? spread() : 0;
+  held.set(event.pointerId, [event.clientX, event.clientY]);
+  travelled += Math.hypot(dx, dy);
+  if (travelled <= CLICK) return;
+  if (held.size === 2) {
+    zoomBy(spread() / Math.max(wide, 1));
+    move(dx / 2, dy / 2);
+  } else if (event.shiftKey) move(dx, dy);
+  else turnBy(0.01 * dy, 0.01 * dx);
+  redraw();
+});
+canvas.addEventListener("wheel", (event) => {
+  event.preventDefault();
+  zoomBy(Math.exp(-0.0015 * event.deltaY));
+}, { passive: false });
+
+function move(dx, dy) {
+  state.fitted = false;
+  state.pan = [state.pan[0] - dx / state.scale, state.pan[1] + dy / state.scale];
+}
+function zoomBy(factor) {
+  state.fitted = false;
+  state.scale = Math.min(400, Math.max(1, state.scale * factor));
+  redraw();
+}
+function clicked(x, y) {
+  const found = under(x, y);
+  if (state.measuring) {
+    if (found) addEnd(found);
+  } else pick(found && found.label > 0 && found.label !== UNKNOWN ? found.label : null);
+}
+
+function toggleRuler() {
+  state.measuring = !state.measuring;
+  [state.ends, state.measured] = [[], null];
+}
+function addEnd(found) {
+  if (state.ends.length === 2 || (state.ends.length && state.ends[0].scan !== found.scan)) state.ends = [];
+  state.ends = [...state.ends, found];
+  state.measured = state.ends.length === 2 ? measure(found.scan, ...state.ends) : null;
+  updatePanel();
+  redraw();
+}
+function escape() {
+  if (state.ends.length) [state.ends, state.measured] = [[], null];
+  else if (state.measuring) state.measuring = false;
+  else showAll();
+}
+function nextMode() {
+  const all = modes().map(([, mode]) => mode);
+  setMode(all[(all.indexOf(state.mode) + 1) % all.length]);
+}
+function turnBy(x, y) {
+  [state.fitted, state.view] = [false, null];
+  state.turn = times(about(x, y), state.turn);
+}
+
+const KEYS = {
+  arrows: { name: "← → ↑ ↓", help: "turn" },
+  ArrowLeft: { act: () => turnBy(0, -0.1) }, ArrowRight: { act: () => turnBy(0, 0.1) },
+  ArrowUp: { act: () => turnBy(-0.1, 0) }, ArrowDown: { act: () => turnBy(0.1, 0) },
+  zoom: { name: "+ −", help: "zoom" },
+  "+": { act: () => zoomBy(1.15) }, "=": { act: () => zoomBy(1.15) }, "-": { act: () => zoomBy(1 / 1.15) },
+  b: { name: "B", help: "bite, as in a chart of teeth", act: () => setView("Bite") },
+  f: { name: "F", help: "front", act: () => setView("Front") },
+  r: { name: "R", help: "the patient's right side", act: () => setView("Right") },
+  l: { name: "L", help: "the patient's left side", act: () => setView("Left") },
+  ".": { name: ".", help: "next tooth", act: () => nextTooth(1) },
+  ",": { name: ",", help: "tooth before", act: () => nextTooth(-1) },
+  o: { name: "O", help: "only the picked tooth", act: onlyThis },
+  h: { name: "H", help: "hide the picked tooth", act: hideThis },
+  Escape: { name: "Esc", help: "show all, pick none; ends the ruler", act: escape },
+  n: { name: "N", help: "numbers on and off", act: () => { state.numbers = !state.numbers; } },
+  c: { name: "C", help: "next colouring", act: nextMode },
+  m: { name: "M", help: "ruler", act: toggleRuler },
+  "?": { name: "?", help: "this list", act: () => { at("help").open = !at("help").open; } },
+};
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const key = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  if (!key || !key.act) return;
+  if (event.key.startsWith("Arrow") && event.target !== canvas && event.target !== document.body) return; // scrolls
+  event.preventDefault();
+  key.act();
+  updatePanel();
+  redraw();
+});
+window.addEventListener("resize", () => {
+  const before = Math.min(state.width, state.height);
+  measureStage();
+  if (state.fitted) fit();
+  else state.scale *= Math.min(state.width, state.height) / before;
+  redraw();
+});
