@@ -137,6 +137,7 @@ window.addEventListener("load", () => setTimeout(() => {
     .map((s) => s.querySelector("h2").textContent);
   const search = document.getElementById("search"), review = document.getElementById("review");
   const type = (text) => { search.value = text; search.dispatchEvent(new Event("input")); return seen(); };
+  out.both = [...document.querySelectorAll("section > p > a")].map((a) => [a.innerText.trim(), a.href]);
   out.all = seen(); out.text = document.body.innerText;
   out.found = type("B_u"); out.none = type("zzz"); out.message = document.getElementById("count").textContent;
   type(""); review.click(); out.review = seen(); review.click(); out.again = seen();
@@ -158,6 +159,7 @@ def test_in_a_browser(width: int, jaws: list[Entry], tmp_path: Path) -> None:
     some = replace(upper, name="b_U", widths={}, teeth=[fdi for fdi in upper.teeth if fdi != 15])
     evil = "</script><img src=x onerror=alert(1)>#1? 100%_U"
     odd = replace(upper, name=evil, doubts=["<b>review</b> 11"])
+    (tmp_path / pair_page("a")).touch()
     write_index(tmp_path, [upper, lower, some, replace(lower, name="b_L"), odd])
     page = tmp_path / "index.html"
     content = page.read_text()
@@ -179,6 +181,7 @@ def test_in_a_browser(width: int, jaws: list[Entry], tmp_path: Path) -> None:
     assert out["all"] == out["again"] == [first, "a", "b"] and out["elements"] == 5
     links = {name: unquote(link) for name, link in out["links"]}
     assert links[evil] == f"file://{tmp_path}/{evil}.html" and links["a_L"] == f"file://{tmp_path}/a_L.html"
+    assert out["both"] == [["Both jaws on one page", (tmp_path / "a.both.html").as_uri()]]
     assert out["found"] == ["b"] and out["none"] == [] and out["message"] == "no such scan"
     assert out["review"] == [first]
     assert "upper jaw, 13 teeth (without 15)" in out["text"]
