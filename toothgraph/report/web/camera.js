@@ -74,11 +74,14 @@ function fit() {
   [state.centre, state.pan, state.fitted] = [[0, 0, 0], [0, 0], true];
   const found = extent();
   if (!found) return;
-  const { low, high } = found, pane = panes()[0];
+  const { low, high } = found;
   const middle = low.map((value, k) => (value + high[k]) / 2); // in the view; the turn's inverse is its transpose
   state.centre = [0, 1, 2].map((k) => state.turn[0][k] * middle[0] + state.turn[1][k] * middle[1] + state.turn[2][k] * middle[2]);
   const [wide, tall] = [high[0] - low[0] + 1, high[1] - low[1] + 1];
-  state.scale = Math.min((pane.width - 56) / wide, (pane.height - 76) / tall, 60); // pixels per mm
+  const scaleIn = (width, height) => Math.min((width - 56) / wide, (height - 76) / tall, 60); // pixels per mm
+  const { width, height } = state;
+  state.beside = scaleIn(width / 2, height) > scaleIn(width, height / 2); // of two panes
+  state.scale = scaleIn(panes()[0].width, panes()[0].height);
   state.reach = Math.max(...data.scans.map((scan) => Math.hypot(...scan.size))) * 2; // of the depth buffer, mm
 }
 

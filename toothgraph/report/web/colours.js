@@ -17,8 +17,7 @@ const RAMP = Array.from({ length: 256 }, (_, value) => ofConfidence(value / 255)
 function panes() {
   const compared = comparison(), [width, height] = [state.width, state.height];
   if (!compared) return [{ left: 0, top: 0, width, height, result: state.result }];
-  const wide = width > 1.4 * height; // an arch is wider than high
-  const half = wide ? { width: width / 2, height } : { width, height: height / 2 };
+  const wide = state.beside, half = wide ? { width: width / 2, height } : { width, height: height / 2 };
   return [compared.first, compared.second].map((result, k) => (
     { ...half, left: wide ? k * width / 2 : 0, top: wide ? 0 : k * height / 2, result, marked: k === 0 }));
 }

@@ -18,6 +18,7 @@ const state = {
   picked: null, // FDI number
   numbers: true,
   view: "Bite", apart: false, chart: true, turn: null, centre: [0, 0, 0], scale: 1, pan: [0, 0],
+  beside: true, // two panes stand beside each other, else one above the other
   fitted: true, // nobody has moved the view since it was fitted
   measuring: false, ends: [], measured: null,
   frames: 0,

@@ -184,5 +184,5 @@ function numberPlaces(pane, index) {
     const sum = sums.get(fdi), off = Math.hypot(x - sum.x / sum.count, y - sum.y / sum.count);
     if (off < sum.best) [sum.best, sum.at] = [off, [COARSE * (x + 0.5), pane.height - COARSE * (y + 0.5)]];
   });
-  return new Map([...sums].filter(([, sum]) => sum.count >= 14).map(([fdi, sum]) => [fdi, sum.at]));
+  return new Map([...sums].filter(([, sum]) => sum.count >= 8).map(([fdi, sum]) => [fdi, sum.at]));
 }

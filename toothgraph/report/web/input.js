@@ -1,5 +1,6 @@
 // ---- mouse, touch and keys
-const held = new Map(), CLICK = 5; // pixels that a click may move
+const held = new Map();
+const still = (event) => event.pointerType === "touch" ? 12 : 5; // pixels that a click may move
 let travelled = 0;
 canvas.addEventListener("pointerdown", (event) => {
   if (!held.size) travelled = 0;
@@ -9,7 +10,7 @@ canvas.addEventListener("pointerdown", (event) => {
 canvas.addEventListener("pointercancel", (event) => held.delete(event.pointerId));
 canvas.addEventListener("pointerup", (event) => {
   const alone = held.delete(event.pointerId) && !held.size;
-  if (alone && travelled <= CLICK) clicked(event.offsetX, event.offsetY);
+  if (alone && travelled <= still(event)) clicked(event.offsetX, event.offsetY);
 });
 canvas.addEventListener("pointermove", (event) => {
   const before = held.get(event.pointerId);
@@ -18,7 +19,7 @@ canvas.addEventListener("pointermove", (event) => {
   const [dx, dy] = [event.clientX - before[0], event.clientY - before[1]], wide = held.size === 2 ? spread() : 0;
   held.set(event.pointerId, [event.clientX, event.clientY]);
   travelled += Math.hypot(dx, dy);
-  if (travelled <= CLICK) return;
+  if (travelled <= still(event)) return;
   if (held.size === 2) {
     zoomBy(spread() / Math.max(wide, 1));
     move(dx / 2, dy / 2);
@@ -28,16 +29,23 @@ canvas.addEventListener("pointermove", (event) => {
 });
 canvas.addEventListener("wheel", (event) => {
   event.preventDefault();
-  zoomBy(Math.exp(-0.0015 * event.deltaY));
+  zoomBy(Math.exp(-0.0015 * event.deltaY), event.offsetX, event.offsetY);
 }, { passive: false });
 
 function move(dx, dy) {
   state.fitted = false;
   state.pan = [state.pan[0] - dx / state.scale, state.pan[1] + dy / state.scale];
 }
-function zoomBy(factor) {
+// The place of the picture that is given stays where it is; by default the middle.
+function zoomBy(factor, x, y) {
+  const before = state.scale, pane = x === undefined ? null : paneAt(x, y);
   state.fitted = false;
   state.scale = Math.min(400, Math.max(1, state.scale * factor));
+  if (pane) {
+    const moved = 1 / before - 1 / state.scale;
+    state.pan[0] += (x - pane.left - pane.width / 2) * moved;
+    state.pan[1] -= (y - pane.top - pane.height / 2) * moved;
+  }
   redraw();
 }
 function clicked(x, y) {

@@ -22,6 +22,7 @@ function sides() {
 function drawMarks() {
   marks.replaceChildren();
   marks.setAttribute("viewBox", `0 0 ${state.width} ${state.height}`);
+  marks.style.fontSize = `${Math.min(12, Math.max(8, 2.4 * state.scale))}px`; // of the numbers
   const ends = sides();
   panes().forEach((pane, k) => {
     const [middle, across] = [pane.top + pane.height / 2, [pane.left, pane.left + pane.width]];

@@ -1,7 +1,10 @@
 // ---- what lies under a place of the picture
+const paneAt = (x, y) => panes().find(
+  (pane) => x >= pane.left && x < pane.left + pane.width && y >= pane.top && y < pane.top + pane.height);
+
 // -> { scan, face, point (of the scan, mm), label } of the surface nearest to the eye, or null
 function under(x, y) {
-  const pane = panes().find((one) => x >= one.left && x < one.left + one.width && y >= one.top && y < one.top + one.height);
+  const pane = paneAt(x, y);
   if (!pane) return null;
   const px = (x - pane.left - pane.width / 2) / state.scale, py = (pane.top + pane.height / 2 - y) / state.scale;
   let best = null, nearest = -Infinity;
