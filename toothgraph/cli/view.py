@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from toothgraph.report.page import PageScan
 
 
-@click.command(short_help="Show a scan, both jaws, or a folder of scans, as pages or a picture.")
+@click.command(short_help="Show scans, as pages or a picture.")
 @click.argument("scans", nargs=-1, required=True, type=PATH)
 @click.option(
     "--out", "-o", type=PATH, required=True, help="page.html or picture.png to write; of a folder of scans, a folder."
