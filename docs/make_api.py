@@ -30,7 +30,7 @@ CHAPTERS = {
     "toothgraph.fdi, toothgraph.anatomy: teeth and arches": (
         *("toothgraph.fdi", "toothgraph.scan_names", "toothgraph.anatomy.frame", "toothgraph.anatomy.sizes"),
         *("toothgraph.anatomy.row", "toothgraph.anatomy.dentition", "toothgraph.anatomy.molars"),
-        *("toothgraph.anatomy.mouth", "toothgraph.anatomy.colours"),
+        *("toothgraph.anatomy.mouth", "toothgraph.anatomy.measures", "toothgraph.anatomy.colours"),
     ),
     "toothgraph.synthetic: arches made by a program": ("toothgraph.synthetic", "toothgraph.synthetic.model_base"),
     "toothgraph.graph: faces to graphs": ("toothgraph.graph",),
@@ -51,7 +51,8 @@ CHAPTERS = {
     ),
     "toothgraph.metrics: scores": ("toothgraph.metrics",),
     "toothgraph.report: pictures, pages, tables": (
-        *(f"toothgraph.report.{name}" for name in ("picture", "page", "differences", "tooth_table", "doubts")),
+        *(f"toothgraph.report.{name}" for name in ("picture", "page", "differences", "folder", "index")),
+        *(f"toothgraph.report.{name}" for name in ("tooth_table", "doubts")),
     ),
     "toothgraph.errors": ("toothgraph.errors",),
 }

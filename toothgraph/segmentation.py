@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.anatomy.measures import ArchMeasures, measure_arch
 from toothgraph.fdi import class_to_fdi, classes_of_jaw
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction, predict_mesh
@@ -21,6 +22,7 @@ from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.two_arches import shows_two_arches
 from toothgraph.report.doubts import find_doubts
+from toothgraph.report.page import PageScan
 from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.rules import Rules
 
@@ -44,6 +46,11 @@ class Segmentation:
     def teeth(self) -> list[ToothRow]:
         """A row for gingiva and for each tooth, in order along the arch."""
         return tooth_table(self.mesh, self.prediction.labels, self.prediction.confidence)
+
+    @cached_property
+    def measures(self) -> ArchMeasures:
+        """Length, depth and widths of the arch; see :func:`toothgraph.anatomy.measures.measure_arch`."""
+        return measure_arch(self.mesh, self.prediction.labels, self.prediction.milk_teeth)
 
     @property
     def face_labels(self) -> np.ndarray:
@@ -85,6 +92,17 @@ class Segmentation:
             jaw=found.jaw, jaw_probability=found.jaw_probability, rules=self.rules.review,
         )  # fmt: skip
 
+    def page_scan(self, truth: np.ndarray | None = None) -> PageScan:
+        """What a page shows of the scan, see :func:`toothgraph.report.page.write_scans`.
+
+        Args:
+            truth: [F] FDI numbers that are right, to show the errors.
+        """
+        return PageScan(
+            self.mesh, self.prediction.labels, confidence=self.prediction.confidence, truth=truth, teeth=self.teeth,
+            doubts=self.doubts, other_numbers=self.prediction.other_reading, measures=self.measures,
+        )  # fmt: skip
+
     def write(
         self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS
     ) -> list[Path]:
@@ -92,7 +110,7 @@ class Segmentation:
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
             folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels, formats, confidence=sure,
-            doubts=self.doubts,
+            doubts=self.doubts, measures=self.measures.measures,
         )  # fmt: skip
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from toothgraph.anatomy.sizes import CROWN_AREA, tooth_sizes, usual_areas
+from toothgraph.anatomy.sizes import CROWN_AREA, area_quantiles, mesiodistal_spans, tooth_sizes, usual_areas
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.synthetic import synthetic_arch
+from toothgraph.synthetic import Variation, synthetic_arch
 
 
 def boxes(sizes: list[tuple[float, float]], between: float = 0.5) -> tuple[Mesh, list[np.ndarray]]:
@@ -75,3 +75,43 @@ def test_a_tooth_across_the_mouth_is_no_neighbour() -> None:
     )
     for fdi in front:
         assert gapped[fdi] == pytest.approx(full[fdi], rel=0.12)
+
+
+def test_spans_of_known_boxes_in_any_frame() -> None:
+    widths = [8.0, 6.0, 11.0, 10.0]
+    mesh, teeth = boxes([(width, 9.0) for width in widths])
+    turn = Rotation.random(random_state=0).as_matrix()
+    turned = Mesh(mesh.vertices @ turn.T, mesh.faces)
+    spans = mesiodistal_spans(turned, teeth, turn @ [0.0, 1.0, 0.0])
+    start = 0.0
+    for place, (width, span) in enumerate(zip(widths, spans, strict=True)):
+        assert span is not None and span.width == pytest.approx(0.99 * width, rel=0.01)
+        ends = [[start + 0.005 * width, place, 0], [start + 0.995 * width, place, 0]]
+        np.testing.assert_allclose((span.ends @ turn)[:, :2], np.array(ends)[:, :2], atol=0.05)
+        assert np.abs((span.ends @ turn)[:, 2]).max() < 1  # the middle of the few faces at the end
+        start += width + 0.5
+
+
+def test_a_span_needs_a_neighbour_and_not_the_direction_of_the_bite() -> None:
+    mesh, teeth = boxes([(8.0, 7.0), (6.0, 9.0)])
+    assert mesiodistal_spans(mesh, teeth[:1], None) == [None]
+    assert [span is not None for span in mesiodistal_spans(mesh, teeth, None)] == [True, True]
+
+
+def test_a_span_does_not_depend_on_the_resolution() -> None:
+    """The corners of faces do: on a coarse mesh they lie beyond the border."""
+    up = np.array([0.0, 1.0, 0.0])
+    rows = []
+    for faces in (10_000, 60_000):
+        arch = synthetic_arch(0, jaw=1, faces=faces, variation=Variation.none())
+        teeth = [np.flatnonzero(arch.labels == fdi) for fdi in (37, 36, 35, 34, 33, 32, 31, 41, 42, 43, 44, 45, 46, 47)]
+        spans = mesiodistal_spans(arch, teeth, up)
+        rows.append([[span.width for span in spans if span], tooth_sizes(arch, teeth, up)[:, 0]])
+    by_area, by_corner = np.subtract(*rows)
+    assert abs(by_area.mean()) < 0.06 and np.abs(by_area).max() < 0.25 and by_corner.mean() > 0.15
+
+
+def test_quantiles_by_area() -> None:
+    values, area = np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 2.0])
+    np.testing.assert_allclose(area_quantiles(values, area, [0.0, 0.5, 1.0]), [1, 2, 3])
+    np.testing.assert_allclose(area_quantiles(values, area, [(0.5 + 1) / 4]), [1 + 2 / 3])

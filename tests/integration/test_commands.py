@@ -413,6 +413,61 @@ def test_view_of_two_results(command, arches, segmenter, tmp_path):
     )
 
 
+def names_of(index):
+    """The scans that a list has, in its order."""
+    content = json.loads(re.search(r'id="scans">(.*?)</script>', index.read_text(), re.DOTALL)[1])
+    return [scan["name"] for patient in content["patients"] for scan in patient["scans"]]
+
+
+def test_list_of_the_scans_of_a_folder(command, arches, segmenter, tmp_path):
+    lab = tmp_path / "lab"
+    done = command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", lab, "--report")
+    assert done.code == 0 and done.out.splitlines()[-1] == f"list of the scans -> {lab / 'index.html'}"
+    assert command("predict", arches / "0000_lower.stl", "--model", segmenter, "--out", lab, "--report").code == 0
+    assert names_of(lab / "index.html") == ["0000_upper", "0000_lower"] and not (lab / "0000.both.html").exists()
+    pair = [arches / f"0000_{jaw}.stl" for jaw in ("upper", "lower")]
+    assert command("predict", *pair, "--model", segmenter, "--out", lab, "--report").code == 0
+    assert {scan["name"] for scan in page_says(lab / "0000.both.html", "scans")} == {"0000_upper", "0000_lower"}
+    with (lab / "measures.csv").open(newline="") as file:
+        rows = {(row["scan"], row["measure"]): row for row in csv.DictReader(file)}
+    assert {scan for scan, _ in rows} == {"0000_upper", "0000_lower", ""}
+    for scan in ("0000_upper", "0000_lower"):
+        written = json.loads((lab / f"{scan}.json").read_text())["measures"]
+        assert len(written) == 4
+        for key, measure in written.items():
+            row = rows[scan, key]
+            assert row["value"] == ("" if measure["value"] is None else f"{measure['value']:.2f}")
+            assert row["reason"] == measure.get("reason", "")
+    (lab / "index.html").write_text("mine")
+    refused = command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", lab, "--report")
+    assert "expected the list of scans of an earlier run" in refused.error
+    assert command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", lab).code == 0
+
+
+def test_view_of_a_folder(command, arches, tmp_path):
+    pages = tmp_path / "pages"
+    done = command("view", arches, "-o", pages)
+    assert done.code == 0, done.err
+    names = [file.stem for file in arches.glob("*.stl")]
+    assert sorted(names_of(pages / "index.html")) == sorted(names)
+    both = [f"{name.removesuffix('_upper')}.both.html" for name in names if name.endswith("_upper")]
+    assert {path.name for path in pages.iterdir()} == {
+        "index.html", "measures.csv", *both, *(f"{name}.html" for name in names)
+    }  # fmt: skip
+    assert page_says(pages / "0000_upper.html", "results") == ["labels"]
+    assert "--compare takes one scan, got 6" in command("view", arches, "-o", pages, "--compare", arches).error
+    assert "expected a folder to write to, since 6 scans" in command("view", arches, "-o", tmp_path / "a.html").error
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for name in ("0000_upper.stl", "0000_upper.txt"):
+        shutil.copy(arches / name, mixed)
+    (mixed / "broken_upper.stl").write_text("solid")
+    shutil.copy(arches / "0000_lower.stl", mixed / "index.stl")
+    done = command("view", mixed, "-o", tmp_path / "some")
+    assert done.code == 1 and "2 of 3 scans could not be shown" in done.err and "index: index.html and" in done.err
+    assert names_of(tmp_path / "some" / "index.html") == ["0000_upper"]
+
+
 def test_what_shows_no_arch_is_said_to(command, tmp_path):
     from toothgraph.io.formats.stl import write_stl
     from toothgraph.mesh.mesh import Mesh

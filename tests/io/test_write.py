@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from toothgraph.anatomy.colours import colours
+from toothgraph.anatomy.measures import measure_arch
 from toothgraph.errors import ConfigError, LabelError
 from toothgraph.io.formats.ply import read_ply, write_ply
 from toothgraph.io.formats.stl import write_stl
@@ -36,6 +37,17 @@ def test_ply_reads_back_equal(scale: float, tmp_path: Path) -> None:
         np.testing.assert_array_equal(data["fdi"], fdi)
         np.testing.assert_array_equal(np.stack([data[c] for c in ("red", "green", "blue")], 1), colours(fdi))
     assert [file.name for file in path.parent.iterdir()] == ["a.ply"]
+
+
+def test_measures_are_in_the_json(arch: Mesh, tmp_path: Path) -> None:
+    labels = np.where(arch.labels == 13, 0, arch.labels)
+    measures = measure_arch(arch, labels).measures
+    (path,) = write_labelled(tmp_path, "a", arch, labels, ("json",), measures=measures)
+    written = json.loads(path.read_text())["measures"]
+    assert list(written) == [measure.key for measure in measures]
+    assert written["intercanine_width"] == {"value": None, "unit": "mm", "reason": "no permanent 13 found"}
+    depth = next(measure.value for measure in measures if measure.key == "arch_depth")
+    assert written["arch_depth"] == {"value": round(depth, 2), "unit": "mm"} and depth > 10
 
 
 def test_written_scan_stands_on_the_files_own_faces(tmp_path: Path) -> None:

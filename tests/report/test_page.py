@@ -14,6 +14,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from toothgraph.anatomy.frame import turned
+from toothgraph.anatomy.measures import ArchMeasures, Measure
 from toothgraph.errors import ConfigError
 from toothgraph.inference.predict import OtherReading
 from toothgraph.mesh.mesh import Mesh
@@ -161,7 +162,8 @@ def test_one_jaw_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> Non
     write_page(
         page, arch, found, title=EVIL, confidence=np.linspace(0.4, 1, len(arch.faces)), truth=arch.labels,
         doubts=[EVIL], other_numbers=OtherReading(((16, 17),), 2.34),
-        measures=[{"name": EVIL, "value": 34.125, "unit": "mm", "definition": "from here to there"}],
+        measures=ArchMeasures(0, {}, [Measure("a", EVIL, 34.125, "mm", "from here to there"),
+                                      Measure("b", "Depth", None, "mm", "from where?", EVIL)]),
     )  # fmt: skip
     out = browse(page, ONE_JAW)
     assert out["problem"] == ""
@@ -202,7 +204,8 @@ def test_one_jaw_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> Non
     assert areas == sorted(areas, reverse=True)
     assert out["teeth"] == len(np.unique(found))
     # what came from outside is text
-    assert out["measures"] == f"Measures{EVIL}from here to there34.13 mm" and out["doubts"] == EVIL
+    assert out["measures"] == f"Measures{EVIL}from here to there34.1 mmDepthnot measured: {EVIL}–"
+    assert out["doubts"] == EVIL
     assert out["hacked"] == 0 and out["images"] == 4
 
 
@@ -236,14 +239,16 @@ def test_two_jaws_in_a_browser(arch: Mesh, lower: Mesh, tmp_path: Path, browse: 
     page = tmp_path / "page.html"
     assert arch.labels is not None and lower.labels is not None
     scans = [PageScan(arch, arch.labels), PageScan(lower, lower.labels)]
-    write_scans(page, scans, measures=[{"name": "Bolton", "value": 91.3, "unit": "%", "definition": ""}])
+    write_scans(page, scans)
     out = browse(page, TWO_JAWS)
     for view in ("bite", "front", "right", "left", "upper"):
         assert all(out[view]), f"{view}: {out[view]}"
     assert out["lower"] == [True, True, 1]
     assert out["apart"] == pytest.approx(16, abs=0.1)
     assert out["captions"] == [f"Upper jaw: {arch.scan_id}", f"Lower jaw: {lower.scan_id}"]
-    assert out["about"] == "upper jaw, 14 teeth; lower jaw, 14 teeth" and out["measures"] == "MeasuresBolton91.3 %"
+    assert out["about"] == "upper jaw, 14 teeth; lower jaw, 14 teeth"
+    for measure in ("Bolton ratio, overall", "Upper jawArch length", "Lower jawArch length"):
+        assert measure in out["measures"]
     assert "not as the patient bites" in out["placing"]  # both arches lie with their crowns up
     assert out["across"] == [1, None]  # a way over the surface stays on one jaw
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.anatomy.frame import area_vector, turned, viewing_frame
 from toothgraph.errors import ConfigError
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.report.picture import render, render_grid
+from toothgraph.report.picture import render, render_grid, thumbnail
 from toothgraph.synthetic import Variation, synthetic_arch
 from toothgraph.synthetic.model_base import with_base
 
@@ -145,3 +146,34 @@ def test_what_cannot_be_drawn_is_refused(arch: Mesh, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least one scan"):
         render_grid(path, [])
     assert not path.exists()
+
+
+def test_thumbnail_shows_each_tooth_where_it_is(arch: Mesh) -> None:
+    """The patient's right on the left, upper incisors at the top and lower ones at the bottom."""
+
+    def drawn(teeth: np.ndarray) -> np.ndarray:
+        content = thumbnail(arch, np.where(teeth, arch.labels, 0), size=120)
+        assert len(content) < 8_000
+        return imread(BytesIO(content), format="webp") / 255
+
+    everything = drawn(arch.labels > 0)
+    assert everything.shape == (120, 120, 4) and 0.3 < (everything[..., 3] > 0).mean() < 0.9
+    places = []
+    for tooth in (16, 26, 11) if arch.jaw == 0 else (46, 36, 41):
+        changed = np.abs(everything - drawn(arch.labels != tooth)).max(axis=2) > 0.15
+        places.append(np.median(np.argwhere(changed), axis=0))
+    right, left, front = places
+    assert right[1] < 40 and left[1] > 80
+    assert front[0] < right[0] - 20 if arch.jaw == 0 else front[0] > right[0] + 20
+
+
+def test_thumbnails_of_a_coarse_mesh_have_no_holes(arch: Mesh) -> None:
+    """Of the pixels with all their neighbours in the picture."""
+    shown = imread(BytesIO(thumbnail(arch.with_labels(None))), format="webp")[..., 3] > 0
+    around = sum(np.roll(shown, step, axis).astype(int) for axis in (0, 1) for step in (1, -1))
+    assert (shown | (around < 4)).mean() > 0.9999
+
+
+def test_a_thumbnail_of_nothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no faces"):
+        thumbnail(Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=int)))

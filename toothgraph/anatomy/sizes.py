@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,65 @@ WHOLE_TOOTH = 30.0  # mm²; a smaller piece may be part of a tooth
 CROWN_AREA = np.array([[157, 112, 130, 148, 132, 212, 178, 114], [89, 99, 122, 124, 127, 210, 178, 101]], dtype=float)
 NEAR = 20.0  # mm, maximum distance of a neighbour; if the front teeth are missing, the next is on the other side
 SHARE = 0.02  # share of the vertices ignored at either end of an extent, so that single faces do not widen a tooth
+# Share of the area ignored at either end of a mesiodistal width. With this value the widths of left and right teeth
+# agree best, depend least on the resolution of the mesh, and fit synthetic crowns of known width (docs/measures.md).
+END = 0.005
+CONTACT = 0.02  # share of the area at either end whose middle is the contact point
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """A crown measured along the arch.
+
+    Attributes:
+        width: mesiodistal width, mm.
+        ends: [2, 3] mm, its contact points: towards the tooth before it, and towards the tooth after it.
+    """
+
+    width: float
+    ends: np.ndarray
+
+
+def mesiodistal_spans(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) -> list[Span | None]:
+    """The mesiodistal width of each tooth, and where it ends.
+
+    The width is the extent of the crown along the arch, without ``END`` of its area at either end. It is measured on
+    the middles of the faces, by area: the corners of a coarse mesh lie beyond the border of the tooth.
+
+    Args:
+        mesh, teeth, up: see :func:`tooth_sizes`.
+
+    Returns:
+        One for each tooth; None if the direction of the arch is not known, as without a neighbour.
+    """
+    return [
+        None if along is None else _span(mesh.centroids[own], np.maximum(mesh.areas[own], 1e-12), along)
+        for own, along in zip(teeth, _directions(mesh, teeth, up), strict=True)
+    ]
+
+
+def _span(points: np.ndarray, area: np.ndarray, along: np.ndarray) -> Span:
+    """The span of a crown from points [N, 3] with an area [N] each, in the direction ``along`` [3]."""
+    position = points @ along
+    low, inner_low, inner_high, high = area_quantiles(position, area, [END, CONTACT, 1 - CONTACT, 1 - END])
+    ends = []
+    for end, outermost in ((low, position <= inner_low), (high, position >= inner_high)):
+        middle = np.average(points[outermost], axis=0, weights=area[outermost])
+        ends.append(middle + (end - middle @ along) * along)
+    return Span(float(high - low), np.stack(ends))
+
+
+def area_quantiles(values: np.ndarray, area: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """The values below which the given shares of an area lie. [S]
+
+    Args:
+        values: [N].
+        area: [N], more than 0.
+        shares: S numbers from 0 to 1.
+    """
+    order = np.argsort(values)
+    below = np.cumsum(area[order])
+    return np.interp(shares, (below - area[order] / 2) / below[-1], values[order])
 
 
 def tooth_sizes(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) -> np.ndarray:
@@ -32,12 +92,8 @@ def tooth_sizes(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) 
     Returns:
         [T, 2] in mm. NaN if the direction is not known: without a neighbour; across the arch also without ``up``.
     """
-    middles = [mesh.centroids[own].mean(axis=0) for own in teeth]
     sizes = np.full((len(teeth), 2), np.nan)
-    for tooth, own in enumerate(teeth):
-        around = middles[max(tooth - 1, 0) : tooth + 2]
-        near = [middle for middle in around if np.linalg.norm(middle - middles[tooth]) < NEAR]
-        along = _direction(near[0], near[-1], up)
+    for tooth, (own, along) in enumerate(zip(teeth, _directions(mesh, teeth, up), strict=True)):
         if along is None:
             continue
         corners = mesh.vertices[np.unique(mesh.faces[own])]
@@ -80,6 +136,17 @@ def sizes_by_place(mesh: Mesh, place: np.ndarray) -> dict[int, np.ndarray]:
         return {}
     sizes = tooth_sizes(mesh, [np.flatnonzero(place == number) for number in teeth], rotation[1])
     return dict(zip(teeth, sizes, strict=True))
+
+
+def _directions(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) -> list[np.ndarray | None]:
+    """The direction of the arch at each tooth, [3]; None where no neighbour gives it."""
+    middles = [mesh.centroids[own].mean(axis=0) for own in teeth]
+    directions = []
+    for tooth, middle in enumerate(middles):
+        around = middles[max(tooth - 1, 0) : tooth + 2]
+        near = [other for other in around if np.linalg.norm(other - middle) < NEAR]
+        directions.append(_direction(near[0], near[-1], up))
+    return directions
 
 
 def _direction(before: np.ndarray, after: np.ndarray, up: np.ndarray | None) -> np.ndarray | None:

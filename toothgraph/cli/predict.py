@@ -26,6 +26,7 @@ from toothgraph.scan_names import output_names
 from toothgraph.system.memory import named_shortage
 
 if TYPE_CHECKING:
+    from toothgraph.report.folder import PageFolder
     from toothgraph.segmentation import Segmentation
 
 
@@ -45,7 +46,11 @@ if TYPE_CHECKING:
     "vtp and vtk need toothgraph[vtk].  [default: ply, txt, json]",
 )
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
-@click.option("--report", is_flag=True, help="Also write a page to look at, a picture, and a table of the teeth.")
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Also write a page to look at, a picture and a table of the teeth of each scan, and a list of all scans.",
+)
 @device_option
 @threads_option
 @memory_option
@@ -66,8 +71,9 @@ def predict(
     Writes for each scan <stem>.ply (coloured, with an fdi property on faces and vertices), <stem>.txt (one
     FDI number per face) and <stem>.json (Teeth3DS layout, per vertex, with warnings to review), or what
     --format asks for, in the order of the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv
-    (area, width and confidence of each tooth). A scan that cannot be read is reported and the others are labelled all
-    the same; the exit code is then 1.
+    (area, width and confidence of each tooth), and for all scans in the folder index.html (a list with pictures) and
+    measures.csv. A scan that cannot be read is reported and the others are labelled all the same; the exit code is
+    then 1.
     """
     from toothgraph.fdi import JAW_NAMES
     from toothgraph.inference.options import PredictOptions
@@ -79,6 +85,11 @@ def predict(
     from toothgraph.system.files import check_folder
 
     check_folder(out)
+    pages = None
+    if report:  # matplotlib takes a while to import
+        from toothgraph.report.folder import PageFolder
+
+        pages = PageFolder(out)
     net, _ = load_segmentation(model)
     net.to(choose_device(device))
     options = PredictOptions(**steps)
@@ -88,10 +99,12 @@ def predict(
     for file, name in zip(files, names, strict=True):
         try:
             refuse_overwriting(file, out)
+            if pages:
+                pages.check(name)
             with named_shortage(file):
                 found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
                 written = found.write(out, name, formats or DEFAULT_FORMATS)
-                write_views(found, out, name, picture, report)
+                write_views(found, out, name, picture, pages)
         except ToothgraphError as error:
             failed += 1
             click.echo(f"Error: {' '.join(str(error).split())}", err=True)
@@ -101,23 +114,22 @@ def predict(
         teeth = [row.fdi for row in found.teeth if row.fdi > 0]
         numbers = " ".join(map(str, teeth)) or "none"
         click.echo(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {written[0]}")
+    if pages and failed < len(files):
+        click.echo(f"list of the scans -> {pages.write_list()}")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
 
 
-def write_views(found: Segmentation, out: Path, name: str, picture: bool, report: bool) -> None:
-    """What is there to look at: a picture, and with ``report`` also a page and a table of the teeth."""
-    from toothgraph.report.page import write_page
+def write_views(found: Segmentation, out: Path, name: str, picture: bool, pages: PageFolder | None) -> None:
+    """What is there to look at: a picture, and with ``pages`` also a page and a table of the teeth."""
     from toothgraph.report.picture import render
     from toothgraph.report.tooth_table import write_table
 
-    mesh, labels, sure = found.mesh, found.prediction.labels, found.prediction.confidence
-    if report:
-        write_page(out / f"{name}.html", mesh, labels, title=name, confidence=sure, teeth=found.teeth,
-                   doubts=found.doubts, other_numbers=found.prediction.other_reading)  # fmt: skip
+    if pages:
+        pages.add(name, found.page_scan())
         write_table(out / f"{name}.csv", found.teeth)
-    if picture or report:
-        render(out / f"{name}.png", mesh, labels, title=name)
+    if picture or pages:
+        render(out / f"{name}.png", found.mesh, found.prediction.labels, title=name)
 
 
 def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> list[Path]:

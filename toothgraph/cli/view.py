@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toothgraph.cli.options import (
-    FILE,
     JAWS,
     PATH,
     choose_device,
@@ -23,7 +24,8 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, ToothgraphError
+from toothgraph.scan_names import output_names
 from toothgraph.system.memory import named_shortage
 from toothgraph.weights import DEFAULT
 
@@ -32,9 +34,11 @@ if TYPE_CHECKING:
     from toothgraph.report.page import PageScan
 
 
-@click.command(short_help="Show a scan or both jaws, as a page or a picture.")
-@click.argument("scans", nargs=-1, required=True, type=FILE)
-@click.option("--out", "-o", type=FILE, required=True, help="page.html or picture.png to write.")
+@click.command(short_help="Show scans, as pages or a picture.")
+@click.argument("scans", nargs=-1, required=True, type=PATH)
+@click.option(
+    "--out", "-o", type=PATH, required=True, help="page.html or picture.png to write; of a folder of scans, a folder."
+)
 @click.option("--predict", "predicted", is_flag=True, help="Show a model's labels; the scan's own are the truth.")
 @click.option("--compare", type=PATH, help="The same scan with other labels, or another model: show what differs.")
 @model_option
@@ -62,18 +66,27 @@ def view(
     A .html is one page that needs no network: turn and zoom, pick a tooth, measure, colour by tooth, by confidence, and
     where the truth is known by errors. It also takes the upper and the lower jaw of a patient, or with --compare a
     second result of a scan: a labelled file, a run folder, or default for the weights in the package. A .png shows
-    three views of one scan.
+    three views of one scan. Of a folder of scans, --out is a folder: one page of each, one of both jaws of each
+    patient, and index.html, a list with pictures, those to be reviewed first.
     """
+    from toothgraph.io.find import find_scans
     from toothgraph.report.page import write_scans
     from toothgraph.report.picture import render
 
-    _check(scans, out, compare)
+    files = find_scans(list(scans))
     reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
                "label_system": label_system or "auto"}  # fmt: skip
+    net = cache(lambda: _net(model, device))
+    if any(path not in files for path in scans):  # a folder of scans
+        if compare:
+            raise ConfigError(f"--compare takes one scan, got {len(files)}")
+        _show_folder(files, out, lambda file: _labelled(file, reading, net, predicted))
+        return
+    _check(scans, out, compare)
     shown = []
     for scan in scans:
         with named_shortage(scan):
-            shown.append(_labelled(scan, reading, model, device, predicted))
+            shown.append(_labelled(scan, reading, net, predicted))
     if compare:
         with named_shortage(scans[0]):
             shown = [_compared(shown[0], scans[0], compare, reading, model, device)]
@@ -100,7 +113,32 @@ def _check(scans: tuple[Path, ...], out: Path, compare: Path | None) -> None:
             raise ConfigError(f"{out}: is the scan itself; choose another --out")
 
 
-def _labelled(scan: Path, reading: dict[str, Any], model: Path, device: str | None, predicted: bool) -> PageScan:
+def _show_folder(files: list[Path], out: Path, load: Callable[[Path], PageScan]) -> None:
+    """Write the pages of many scans, and the list of them."""
+    from toothgraph.report.folder import PageFolder
+    from toothgraph.system.files import check_folder
+
+    if out.suffix.lower() in (".html", ".png"):
+        raise ConfigError(f"{out}: expected a folder to write to, since {len(files)} scans are to be shown")
+    check_folder(out)
+    pages, failed = PageFolder(out), 0
+    for file, name in zip(files, output_names(files), strict=True):
+        try:
+            pages.check(name)
+            with named_shortage(file):
+                pages.add(name, load(file))
+        except ToothgraphError as error:
+            failed += 1
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            continue
+        click.echo(f"{name} -> {out / name}.html")
+    if failed < len(files):
+        click.echo(f"list of the scans -> {pages.write_list()}")
+    if failed:
+        raise ToothgraphError(f"{failed} of {len(files)} scans could not be shown; see above")
+
+
+def _labelled(scan: Path, reading: dict[str, Any], net: Callable[[], SegmentationNet], predicted: bool) -> PageScan:
     """A scan with its own labels, or with those of a model."""
     from toothgraph.anatomy.frame import outside_out, upright_rotation
     from toothgraph.io.labels import read_scan
@@ -111,11 +149,7 @@ def _labelled(scan: Path, reading: dict[str, Any], model: Path, device: str | No
     mesh = outside_out(mesh, upright_rotation(mesh))
     if mesh.labels is not None and not predicted:
         return PageScan(mesh, mesh.labels, name="labels")
-    found = segment(mesh, _net(model, device))
-    return PageScan(
-        found.mesh, found.prediction.labels, confidence=found.prediction.confidence, truth=mesh.labels,
-        teeth=found.teeth, doubts=found.doubts, other_numbers=found.prediction.other_reading,
-    )  # fmt: skip
+    return segment(mesh, net()).page_scan(mesh.labels)
 
 
 def _net(model: Path, device: str | None) -> SegmentationNet:

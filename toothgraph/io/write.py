@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.anatomy.measures import Measure
 from toothgraph.choices import FORMATS
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, jaw_of_labels
@@ -37,6 +38,7 @@ class Labelled:
         face_fdi: [F0] FDI numbers.
         confidence: of each tooth, by FDI number.
         doubts: what a person should review; None if unknown.
+        measures: of the arch.
     """
 
     patient: str
@@ -47,6 +49,7 @@ class Labelled:
     face_fdi: np.ndarray
     confidence: Mapping[int, float] = field(default_factory=dict)
     doubts: Sequence[str] | None = None
+    measures: Sequence[Measure] = ()
 
 
 def write_labelled(
@@ -57,6 +60,7 @@ def write_labelled(
     formats: Sequence[str] = DEFAULT_FORMATS,
     confidence: Mapping[int, float] | None = None,
     doubts: Sequence[str] | None = None,
+    measures: Sequence[Measure] = (),
 ) -> list[Path]:
     """Write a labelled scan into ``out_dir``: ``name.ply``, ``name.txt``, ``name.json`` and other formats.
 
@@ -71,6 +75,7 @@ def write_labelled(
         formats: any of ``FORMATS``.
         confidence: of each tooth, by FDI number; written to the JSON.
         doubts: what a person should review; written to the JSON.
+        measures: of the arch; written to the JSON.
 
     Returns:
         The paths, in the order of ``formats``.
@@ -91,6 +96,7 @@ def write_labelled(
         faces_to_original(mesh, face_fdi),
         confidence or {},
         doubts,
+        measures,
     )
     paths = []
     for kind in formats:
@@ -112,6 +118,7 @@ def write_teeth3ds_json(
     id_patient: str = "",
     confidence: Mapping[int, float] | None = None,
     doubts: Sequence[str] | None = None,
+    measures: Sequence[Measure] = (),
 ) -> None:
     """Write labels per vertex in the layout of Teeth3DS: ``id_patient``, ``jaw``, ``labels``, ``instances``.
 
@@ -124,6 +131,7 @@ def write_teeth3ds_json(
         id_patient: the patient's name.
         confidence: of each tooth, by FDI number; adds a key ``confidence``.
         doubts: what a person should review; adds a key ``doubts``.
+        measures: of the arch; adds a key ``measures``: the value of each, its unit, and the reason if it has none.
     """
     vertex_fdi = np.asarray(vertex_fdi)
     content: dict[str, object] = {
@@ -136,6 +144,12 @@ def write_teeth3ds_json(
         content["confidence"] = {str(fdi): round(float(share), 4) for fdi, share in confidence.items()}
     if doubts is not None:
         content["doubts"] = list(doubts)
+    if measures:
+        content["measures"] = {
+            measure.key: {"value": None if measure.value is None else round(measure.value, 2), "unit": measure.unit}
+            | ({"reason": measure.reason} if measure.reason else {})
+            for measure in measures
+        }
     write_text(path, json.dumps(content))
 
 
@@ -156,7 +170,7 @@ def _txt(path: Path, scan: Labelled) -> None:
 def _json(path: Path, scan: Labelled) -> None:
     write_teeth3ds_json(
         path, scan.vertex_fdi, jaw=scan.jaw, id_patient=scan.patient,
-        confidence=scan.confidence, doubts=scan.doubts,
+        confidence=scan.confidence, doubts=scan.doubts, measures=scan.measures,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import resources
@@ -18,6 +18,7 @@ import numpy as np
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.anatomy.frame import jaw_shown
+from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_arch, measure_pair
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import FDI_OF_CLASS, JAW_NAMES, UNKNOWN_JAW, tooth_name
 from toothgraph.mesh.mesh import Mesh
@@ -61,7 +62,7 @@ class PageScan:
         teeth: the table of ``labels``, if already computed.
         doubts: what a person should review.
         other_numbers: the next best numbers and how much likelier those given are.
-        measures: a table of measures of this jaw, each with ``name``, ``value``, ``unit`` and ``definition``.
+        measures: of this jaw, if already computed.
     """
 
     mesh: Mesh
@@ -73,7 +74,7 @@ class PageScan:
     teeth: list[ToothRow] | None = None
     doubts: Sequence[str] = ()
     other_numbers: OtherNumbers | None = None
-    measures: Sequence[Mapping[str, Any]] = ()
+    measures: ArchMeasures | None = None
 
 
 def write_page(
@@ -87,7 +88,7 @@ def write_page(
     teeth: list[ToothRow] | None = None,
     doubts: Sequence[str] = (),
     other_numbers: OtherNumbers | None = None,
-    measures: Sequence[Mapping[str, Any]] = (),
+    measures: ArchMeasures | None = None,
 ) -> None:
     """Write an HTML page that shows a labelled scan. It needs no network and no other files.
 
@@ -104,26 +105,19 @@ def write_page(
     write_scans(path, [scan], title=title)
 
 
-def write_scans(
-    path: str | Path,
-    scans: Sequence[PageScan],
-    *,
-    title: str | None = None,
-    measures: Sequence[Mapping[str, Any]] = (),
-) -> None:
+def write_scans(path: str | Path, scans: Sequence[PageScan], *, title: str | None = None) -> None:
     """Write an HTML page that shows one scan, or the upper and the lower jaw of a patient.
 
     Args:
         path: the HTML file.
         scans: one, or one of each jaw.
         title: title; by default the names of the scans.
-        measures: a table of measures of both jaws together, as in :class:`PageScan`.
 
     Raises:
         ConfigError: for a mesh without faces, values of another length, or two scans that are not an upper and a lower
             jaw.
     """
-    content = json.dumps(page_data(scans, title, measures))
+    content = json.dumps(page_data(scans, title))
     # A scan's name may contain any text: `</script>` in it must not end the script.
     write_text(path, page_template().replace("__DATA__", content.replace("<", "\\u003c")))
 
@@ -137,9 +131,7 @@ def page_template() -> str:
     return read("page.html").replace("__STYLE__", read("page.css")).replace("__SCRIPT__", script)
 
 
-def page_data(
-    scans: Sequence[PageScan], title: str | None = None, measures: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
+def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, Any]:
     """The data for the script of the page; arguments and errors as in :func:`write_scans`."""
     _check(scans)
     points, placing = place_jaws([(scan.mesh, scan.labels) for scan in scans])
@@ -159,7 +151,7 @@ def page_data(
         "placing": placing,
         "results": results,
         "comparisons": comparisons,
-        "measures": [dict(row) for row in measures],
+        "measures": [asdict(measure) for measure in _of_both(scans)],
         "scans": [_scan_data(scan, own) for scan, own in zip(scans, points, strict=True)],
     }
 
@@ -202,12 +194,24 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
         "about": f"{kind}{count} {'tooth' if count == 1 else 'teeth'}",
         "doubts": list(scan.doubts),
         "other": None if other is None else {"changes": [list(pair) for pair in other.changes], "odds": other.odds},
-        "measures": [dict(row) for row in scan.measures],
+        "measures": [asdict(measure) for measure in _measured(scan).measures],
         "points": _text(points.astype("<f4")),
         "faces": _text(mesh.faces.astype("<u4")),
         "results": results,
         "differences": {kind: [asdict(row) for row in rows] for kind, rows in differences.items()},
     }
+
+
+def _measured(scan: PageScan) -> ArchMeasures:
+    return measure_arch(scan.mesh, scan.labels) if scan.measures is None else scan.measures
+
+
+def _of_both(scans: Sequence[PageScan]) -> list[Measure]:
+    """What is measured on an upper and a lower jaw together."""
+    if len(scans) == 1:
+        return []
+    upper, lower = sorted(scans, key=lambda scan: jaw_shown(scan.mesh, scan.labels))
+    return measure_pair(_measured(upper).widths, _measured(lower).widths)
 
 
 def _result(labels: np.ndarray, confidence: np.ndarray | None, teeth: Sequence[ToothRow]) -> dict[str, Any]:

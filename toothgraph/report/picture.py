@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from math import ceil, sqrt
 from pathlib import Path
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.patches import Patch
 
 from toothgraph.anatomy.colours import colours
@@ -22,6 +24,7 @@ from toothgraph.system.files import atomic_path
 
 VIEWS = ("occlusal", "front", "side")
 _DPI = 100
+_LIGHT = np.array([-0.35, 0.5, 0.8]) / np.linalg.norm([0.35, 0.5, 0.8])  # right, up, to the viewer
 _ENDS = {"side": ("back", "front")}  # what lies at the left and right edge; elsewhere the patient's R and L
 
 
@@ -47,7 +50,7 @@ def _paint(axes: Axes, mesh: Mesh, labels: np.ndarray | None, view: str) -> None
     seen = np.flatnonzero(mesh.normals @ right_up_eye[2] > 0)
     seen = seen[np.argsort(mesh.centroids[seen] @ right_up_eye[2])]
     base = colours(np.full(len(mesh.faces), -1) if labels is None else labels)[seen] / 255.0
-    light = right_up_eye.T @ (np.array([-0.35, 0.5, 0.8]) / np.linalg.norm([0.35, 0.5, 0.8]))
+    light = right_up_eye.T @ _LIGHT
     shade = 0.35 + 0.65 * np.clip(mesh.normals[seen] @ light, 0.0, 1.0)
     # corners -> picture plane: [seen, 3 corners, 2]
     flat = mesh.corners[seen] @ right_up_eye[:2].T
@@ -175,3 +178,47 @@ def render_grid(
             _name_sides(axes, mesh, shown, "occlusal")
         axes.set_title(title, fontsize=8, pad=2)
     _save(figure, path)
+
+
+_SAMPLES = 10  # points on the surface per pixel of a thumbnail
+_DEPTH = 0.6  # mm below the highest point of a pixel, that still colour it
+
+
+def thumbnail(mesh: Mesh, labels: np.ndarray | None = None, *, size: int = 160) -> bytes:
+    """A small picture of a scan in occlusal view, without background, as the content of a WebP file.
+
+    It is drawn from points on the surface, so a large mesh takes hardly longer than a small one. It has about 5 kB.
+
+    Args:
+        mesh: F faces.
+        labels: [F] FDI numbers for the colours; the mesh's own if None, grey if it has none.
+        size: width and height in pixels.
+
+    Raises:
+        ConfigError: for labels of another length, or a mesh without faces.
+    """
+    labels = _checked(mesh, labels)
+    right_up_eye = camera(mesh, labels, "occlusal")
+    rng = np.random.default_rng(0)
+    area = np.cumsum(mesh.areas * (mesh.normals @ right_up_eye[2] > 0) + 1e-12)
+    face = np.searchsorted(area, area[-1] * rng.random(_SAMPLES * size * size))
+    a, b = np.sqrt(rng.random((len(face), 1))), rng.random((len(face), 1))
+    corners = mesh.corners[face] @ right_up_eye.T
+    points = (1 - a) * corners[:, 0] + a * (1 - b) * corners[:, 1] + a * b * corners[:, 2]
+    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    column, row = (((points[:, :2] - (low + high) / 2) / (high - low).max() * (size - 1)).round() + size // 2).T
+    pixel = np.clip(size - 1 - row, 0, size - 1).astype(int) * size + np.clip(column, 0, size - 1).astype(int)
+    top = np.full(size * size, -np.inf)
+    np.maximum.at(top, pixel, points[:, 2])
+    seen = points[:, 2] > top[pixel] - _DEPTH
+    base = colours(np.full(len(mesh.faces), -1) if labels is None else labels)[face[seen]]
+    light = np.clip(mesh.normals[face[seen]] @ (right_up_eye.T @ _LIGHT), 0.0, 1.0)
+    lit = base * (0.35 + 0.65 * light)[:, None]
+    count = np.bincount(pixel[seen], minlength=size * size)
+    image = np.zeros((size * size, 4), dtype=np.uint8)
+    for channel in range(3):
+        image[:, channel] = np.bincount(pixel[seen], lit[:, channel], size * size) / np.maximum(count, 1)
+    image[:, 3] = np.where(count > 0, 255, 0)
+    content = io.BytesIO()
+    imsave(content, image.reshape(size, size, 4), format="webp", pil_kwargs={"quality": 80})
+    return content.getvalue()

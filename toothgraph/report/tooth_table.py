@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from toothgraph.anatomy.frame import upright_rotation
-from toothgraph.anatomy.sizes import tooth_sizes
+from toothgraph.anatomy.sizes import mesiodistal_spans
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.system.files import write_text
 
@@ -24,8 +24,8 @@ class ToothRow:
         fdi: number; 0 for gingiva.
         faces: number of faces.
         area: mm².
-        width: mm, mesiodistal extent of the visible surface; None for gingiva, or without a neighbour that gives the
-            direction of the arch.
+        width: mm, mesiodistal, see :func:`toothgraph.anatomy.sizes.mesiodistal_spans`; None for gingiva, or without
+            a neighbour that gives the direction of the arch.
         confidence: mean over its area; None if unknown.
     """
 
@@ -47,8 +47,8 @@ def tooth_table(mesh: Mesh, labels: np.ndarray, confidence: np.ndarray | None = 
     teeth = [fdi for fdi in ORDER if (labels == fdi).any()]
     rotation = upright_rotation(mesh.with_labels(labels))
     faces = {fdi: np.flatnonzero(labels == fdi) for fdi in [0, *teeth]}
-    sizes = tooth_sizes(mesh, [faces[fdi] for fdi in teeth], None if rotation is None else rotation[1])
-    widths = {fdi: float(width) for fdi, width in zip(teeth, sizes[:, 0], strict=True) if np.isfinite(width)}
+    spans = mesiodistal_spans(mesh, [faces[fdi] for fdi in teeth], None if rotation is None else rotation[1])
+    widths = {fdi: span.width for fdi, span in zip(teeth, spans, strict=True) if span is not None}
     rows = []
     for fdi, own in faces.items():
         if len(own) == 0:

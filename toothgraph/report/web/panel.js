@@ -184,9 +184,9 @@ function updateMeasures() {
   const groups = [["", data.measures], ...data.scans.map((scan) => [data.scans.length > 1 ? `${upperFirst(scan.jaw)} jaw` : "", scan.measures])];
   const tables = groups.filter(([, measures]) => measures.length).map(([name, measures]) => make("table", [
     make("caption", name || "Measures"),
-    make("tbody", measures.map(({ name: what, value, unit, definition }) => make("tr", [
-      make("td", [what, make("span", definition || "", { className: "note" })], { className: "text" }),
-      make("td", typeof value === "number" ? `${+value.toFixed(2)} ${unit || ""}` : `${value ?? "–"} ${unit || ""}`)])))]));
+    make("tbody", measures.map(({ name: what, value, unit, definition, reason }) => make("tr", [
+      make("td", [what, make("span", reason ? `not measured: ${reason}` : definition, { className: "note" })], { className: "text" }),
+      make("td", value === null ? "–" : `${value.toFixed(1)} ${unit}`)])))]));
   at("measures").replaceChildren(...tables);
   at("measures").hidden = !tables.length;
 }

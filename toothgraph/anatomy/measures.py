@@ -1,0 +1,260 @@
+"""Measures of a labelled arch, and of both arches of a patient, as orthodontists define them.
+
+Definitions, sources and how exact they are: docs/measures.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from toothgraph.anatomy.dentition import CROWN_WIDTH
+from toothgraph.anatomy.frame import TEETH_NEEDED, arch_rotation, turned
+from toothgraph.anatomy.sizes import END, WHOLE_TOOTH, Span, area_quantiles, mesiodistal_spans
+from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class, jaw_of_labels
+from toothgraph.mesh.mesh import Mesh
+
+QUADRANTS = {UPPER: (1, 2), LOWER: (3, 4)}  # in order along the arch, as its positions run
+Pair = tuple[int, int]  # the same tooth of both quadrants
+TIP = 0.02  # share of the area of a crown whose middle is the tip of a cusp
+# Share of its usual width that a tooth has. Outside, it is a part of a tooth, two teeth, a milk tooth, or has a wrong
+# number: a molar that is called a premolar has 1.5 times the width.
+FITS = (0.6, 1.4)
+
+ARCH_LENGTH = (
+    "The sum of four straight lines in the occlusal plane, from first molar to first molar, over the mesial contact "
+    "points of the molar, the canine and the central incisors."
+)
+ARCH_DEPTH = (
+    "From the midpoint between the central incisors at right angles to the line between the mesial contact points of "
+    "the first molars, in the occlusal plane."
+)
+INTERCANINE_WIDTH = "The straight distance between the cusp tips of the canines."
+INTERMOLAR_WIDTH = "The straight distance between the mesiobuccal cusp tips of the first molars."
+BOLTON_OVERALL = (
+    "The sum of the widths of the twelve lower teeth from first molar to first molar, in percent of the upper twelve. "
+    "Bolton's mean is 91.3 with a standard deviation of 1.9."
+)
+BOLTON_ANTERIOR = (
+    "The sum of the widths of the six lower teeth from canine to canine, in percent of the upper six. Bolton's mean is "
+    "77.2 with a standard deviation of 1.65."
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure.
+
+    Attributes:
+        key: for programs.
+        name: for people.
+        value: in ``unit``; None if it cannot be measured.
+        unit: ``mm`` or ``%``.
+        definition: what is measured, in one or two sentences.
+        reason: why there is no value; empty if there is one.
+    """
+
+    key: str
+    name: str
+    value: float | None
+    unit: str
+    definition: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ArchMeasures:
+    """The measures of one arch.
+
+    Attributes:
+        jaw: 0 upper, 1 lower, -1 unknown.
+        widths: mesiodistal width of each permanent tooth by its FDI number, mm, see
+            :func:`toothgraph.anatomy.sizes.mesiodistal_spans`.
+        measures: arch length and depth, intercanine and intermolar width.
+    """
+
+    jaw: int
+    widths: dict[int, float]
+    measures: list[Measure]
+
+
+def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Collection[int] = ()) -> ArchMeasures:
+    """Measure an arch.
+
+    A measure has no value if a tooth that it needs is missing, does not have the width of its number, or lies behind a
+    tooth that does not: the numbers may then be wrong.
+
+    Args:
+        mesh: F faces.
+        labels: [F] FDI numbers; the mesh's own if None.
+        milk_teeth: FDI numbers that milk teeth have; they are not measured as the teeth that follow them.
+    """
+    labels = mesh.labels if labels is None else labels
+    assert labels is not None
+    jaw = jaw_of_labels(labels)
+    right, left = QUADRANTS.get(jaw, (0, 0))
+    canines, molars, front = ((10 * right + number, 10 * left + number) for number in (3, 6, 1))
+    arch = None if jaw == UNKNOWN_JAW else _Arch.of(mesh, labels, (right, left))
+    widths = {} if arch is None else {fdi: span.width for fdi, span in arch.spans.items() if fdi not in milk_teeth}
+
+    def measure(
+        key: str, name: str, definition: str, needed: Iterable[int], value: Callable[[_Arch], float]
+    ) -> Measure:
+        reason = f"fewer than {TEETH_NEEDED} teeth found" if arch is None else unusable(widths, needed)
+        return Measure(key, name, None if arch is None or reason else value(arch), "mm", definition, reason)
+
+    return ArchMeasures(
+        jaw,
+        widths,
+        [
+            measure("arch_length", "Arch length", ARCH_LENGTH, (*molars, *canines, *front),
+                    lambda arch: arch.length(molars, canines, front)),
+            measure("arch_depth", "Arch depth", ARCH_DEPTH, (*molars, *front), lambda arch: arch.depth(molars, front)),
+            measure("intercanine_width", "Intercanine width", INTERCANINE_WIDTH, canines,
+                    lambda arch: _distance(arch.tip(canines[0]), arch.tip(canines[1]))),
+            measure("intermolar_width", "Intermolar width", INTERMOLAR_WIDTH, molars,
+                    lambda arch: _distance(arch.mesiobuccal_tip(molars[0]), arch.mesiobuccal_tip(molars[1]))),
+        ],
+    )  # fmt: skip
+
+
+def measure_pair(upper: Mapping[int, float], lower: Mapping[int, float]) -> list[Measure]:
+    """Bolton's overall and anterior ratio, from the widths of the teeth of both arches of a patient.
+
+    Source: Bolton, Am J Orthod 48 (1962), https://doi.org/10.1016/0002-9416(62)90129-X
+
+    Args:
+        upper, lower: ``widths`` of :class:`ArchMeasures`.
+    """
+    widths = {**upper, **lower}
+    measures = []
+    for key, name, definition, count in (
+        ("bolton_overall", "Bolton ratio, overall", BOLTON_OVERALL, 6),
+        ("bolton_anterior", "Bolton ratio, anterior", BOLTON_ANTERIOR, 3),
+    ):
+        above, below = ([10 * quadrant + number for quadrant in QUADRANTS[jaw] for number in range(1, count + 1)]
+                        for jaw in (UPPER, LOWER))  # fmt: skip
+        reason = unusable(widths, [*above, *below])
+        value = None if reason else 100 * sum(widths[fdi] for fdi in below) / sum(widths[fdi] for fdi in above)
+        measures.append(Measure(key, name, value, "%", definition, reason))
+    return measures
+
+
+def unusable(widths: Mapping[int, float], teeth: Iterable[int]) -> str:
+    """Why some of the teeth cannot be measured, in words; empty if all can.
+
+    Args:
+        widths: of the teeth that are there, by FDI number, mm.
+        teeth: FDI numbers that are needed.
+    """
+    if missing := sorted(fdi for fdi in teeth if fdi not in widths):
+        return f"no permanent {', '.join(map(str, missing))} found"
+    for fdi in teeth:
+        for before in range(fdi // 10 * 10 + 1, fdi + 1):  # a wrong number is counted on to the teeth behind it
+            share = widths.get(before, usual_width(before)) / usual_width(before)
+            if not FITS[0] <= share <= FITS[1]:
+                return (
+                    f"{before} is {widths[before]:.1f} mm wide, {usual_width(before):.1f} mm is usual: a milk tooth, a "
+                    "wrong border, or wrong numbers from there on"
+                )
+    return ""
+
+
+def usual_width(fdi: int) -> float:
+    """The mean mesiodistal width of a tooth, mm, see :mod:`toothgraph.anatomy.dentition`."""
+    return float(CROWN_WIDTH[LOWER if fdi >= 30 else UPPER, fdi % 10 - 1])
+
+
+@dataclass(frozen=True, eq=False)
+class _Arch:
+    """The teeth of one arch, by FDI number, and the points between which they are measured.
+
+    Attributes:
+        first: the quadrant that the arch begins with, see ``QUADRANTS``.
+        up, side: [3] unit directions, to the bite and from this quadrant to the other one.
+        spans: of each tooth.
+        points, areas: [N, 3] the middles of its faces, mm, and [N] their areas, mm².
+    """
+
+    first: int
+    up: np.ndarray
+    side: np.ndarray
+    spans: dict[int, Span]
+    points: dict[int, np.ndarray]
+    areas: dict[int, np.ndarray]
+
+    @classmethod
+    def of(cls, mesh: Mesh, labels: np.ndarray, quadrants: tuple[int, int]) -> _Arch | None:
+        """The teeth of two quadrants; None if they are too few to know the direction of the bite."""
+        own = np.where(np.isin(labels // 10, quadrants), labels, 0)
+        place = class_to_position(fdi_to_class(own))
+        rotation = arch_rotation(mesh, place)
+        if rotation is None:
+            return None
+        # Medians of coordinates depend a little on the pose; taken again in this frame, they do not.
+        again = arch_rotation(turned(mesh, rotation), place)
+        assert again is not None
+        rotation = again @ rotation
+        area = np.bincount(own, mesh.areas, 100)
+        row = [*(10 * quadrants[0] + number for number in range(8, 0, -1)),
+               *(10 * quadrants[1] + number for number in range(1, 9))]  # fmt: skip
+        faces = {fdi: np.flatnonzero(own == fdi) for fdi in row if area[fdi] >= WHOLE_TOOTH}
+        spans = mesiodistal_spans(mesh, list(faces.values()), rotation[1])
+        return cls(
+            quadrants[0], rotation[1], rotation[2],
+            {fdi: span for fdi, span in zip(faces, spans, strict=True) if span is not None},
+            {fdi: mesh.centroids[at] for fdi, at in faces.items()},
+            {fdi: np.maximum(mesh.areas[at], 1e-12) for fdi, at in faces.items()},
+        )  # fmt: skip
+
+    def length(self, molars: Pair, canines: Pair, front: Pair) -> float:
+        corners = [self.mesial(molars[0]), self.mesial(canines[0]), self.middle(front),
+                   self.mesial(canines[1]), self.mesial(molars[1])]  # fmt: skip
+        return sum(_distance(*ends) for ends in pairwise(corners))
+
+    def depth(self, molars: Pair, front: Pair) -> float:
+        ends = [self.mesial(fdi) for fdi in molars]
+        across, ahead = _unit(ends[1] - ends[0]), self.middle(front) - ends[0]
+        return float(np.linalg.norm(ahead - (ahead @ across) * across))
+
+    def mesial(self, fdi: int) -> np.ndarray:
+        """The mesial contact point of a tooth, in the occlusal plane. [3]"""
+        return self._flat(self.spans[fdi].ends[1 if fdi // 10 == self.first else 0])
+
+    def middle(self, front: Pair) -> np.ndarray:
+        """The point between two central incisors, in the occlusal plane. [3]"""
+        return (self.mesial(front[0]) + self.mesial(front[1])) / 2
+
+    def tip(self, fdi: int, part: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """The tip of a crown, or of ``part`` of its faces: the middle of the highest ``TIP`` of its area. [3]"""
+        points, area = self.points[fdi][part], self.areas[fdi][part]
+        height = points @ self.up
+        top = height >= area_quantiles(height, area, [1 - TIP * self.areas[fdi].sum() / area.sum()])[0]
+        return np.average(points[top], axis=0, weights=area[top])
+
+    def mesiobuccal_tip(self, fdi: int) -> np.ndarray:
+        """The tip of the mesial and buccal quarter of a molar. [3]"""
+        inwards = 1 if fdi // 10 == self.first else -1  # along the arch or across it, from the tooth to the middle line
+        mesial = _unit(self._flat(inwards * np.subtract(*self.spans[fdi].ends[::-1])))
+        buccal = np.cross(mesial, self.up)
+        buccal = -inwards * np.sign(buccal @ self.side) * buccal
+        quarter = np.ones(len(self.points[fdi]), dtype=bool)
+        for axis in (mesial, buccal):
+            position = self.points[fdi] @ axis
+            quarter &= position >= area_quantiles(position, self.areas[fdi], [END, 1 - END]).mean()
+        return self.tip(fdi, quarter)
+
+    def _flat(self, vector: np.ndarray) -> np.ndarray:
+        """A vector [3] without its part towards the bite."""
+        return vector - (vector @ self.up) * self.up
+
+
+def _distance(first: np.ndarray, second: np.ndarray) -> float:
+    return float(np.linalg.norm(second - first))
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)

@@ -1,0 +1,61 @@
+"""A folder of pages: one of each scan, one of both jaws of each patient, and the list of all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from toothgraph.anatomy.frame import jaw_shown
+from toothgraph.anatomy.measures import measure_arch
+from toothgraph.fdi import UNKNOWN_JAW
+from toothgraph.report.index import check_name, entry_of, pair_page, read_index, write_index
+from toothgraph.report.page import PageScan, write_scans
+from toothgraph.report.tooth_table import tooth_table
+from toothgraph.scan_names import patient_of
+
+
+class PageFolder:
+    """Writes the pages of scans into a folder, one after another.
+
+    The two jaws of a patient get a page together if one follows the other.
+
+    Args:
+        path: the folder. What an earlier run has written there stays in the list.
+
+    Raises:
+        ConfigError: if there is an ``index.html`` that is not a list of scans.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries = read_index(path)
+        self.last: tuple[str, PageScan] | None = None  # the scan before: its patient, and what its page shows
+
+    def check(self, name: str) -> None:
+        """Raises ConfigError for a scan whose page would take the place of the list."""
+        check_name(name)
+
+    def add(self, name: str, scan: PageScan) -> None:
+        """Write the page of a scan, and of both jaws if the other one came before it."""
+        teeth = scan.teeth or tooth_table(scan.mesh, scan.labels, scan.confidence)
+        measures = scan.measures or measure_arch(scan.mesh, scan.labels)
+        scan = replace(scan, teeth=teeth, measures=measures)
+        write_scans(self.path / f"{name}.html", [scan], title=name)
+        self.entries.append(entry_of(name, scan.mesh, scan.labels, teeth, measures, scan.doubts))
+        self._pair(patient_of(name), scan)
+
+    def _pair(self, patient: str, scan: PageScan) -> None:
+        page = self.path / pair_page(patient)
+        before = self.last[1] if self.last and self.last[0] == patient else None
+        self.last = patient, scan
+        if before is None:
+            page.unlink(missing_ok=True)  # of an earlier run, with other labels
+            return
+        scans = sorted([before, scan], key=lambda one: jaw_shown(one.mesh, one.labels))
+        jaws = {jaw_shown(one.mesh, one.labels) for one in scans}
+        if len(jaws) == 2 and UNKNOWN_JAW not in jaws:
+            write_scans(page, scans, title=patient)
+
+    def write_list(self) -> Path:
+        """Write ``index.html`` and ``measures.csv``; returns the path of the list."""
+        return write_index(self.path, self.entries)

@@ -1,0 +1,186 @@
+"""The list of the scans of a folder, as a page, and their measures as a table."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_pair
+from toothgraph.errors import ConfigError
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.report.picture import thumbnail
+from toothgraph.report.tooth_table import ToothRow
+from toothgraph.scan_names import patient_of
+from toothgraph.system.files import write_text
+
+PAGE, TABLE = "index.html", "measures.csv"
+JAWS = [JAW_NAMES[jaw] for jaw in (UPPER, LOWER)]
+_DATA = re.compile(r'<script type="application/json" id="scans">(.*?)</script>', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One scan of the list.
+
+    Attributes:
+        name: of the scan; its page is ``<name>.html`` in the same folder.
+        jaw: ``upper``, ``lower`` or ``unknown``.
+        teeth: FDI numbers, in order along the arch.
+        confidence: mean over the area of the teeth; None for labels that are not a model's.
+        doubts: what a person should review.
+        widths: of the teeth by FDI number, mm.
+        measures: of the arch.
+        picture: WebP, as base64.
+    """
+
+    name: str
+    jaw: str
+    teeth: list[int]
+    confidence: float | None
+    doubts: list[str]
+    widths: dict[int, float]
+    measures: list[Measure]
+    picture: str
+
+
+def entry_of(
+    name: str,
+    mesh: Mesh,
+    labels: np.ndarray,
+    teeth: Sequence[ToothRow],
+    measures: ArchMeasures,
+    doubts: Sequence[str] = (),
+) -> Entry:
+    """What the list says of a labelled scan.
+
+    Args:
+        name: stem of its page.
+        mesh: F faces.
+        labels: [F] FDI numbers.
+        teeth: rows of :func:`toothgraph.report.tooth_table.tooth_table`.
+        measures: see :func:`toothgraph.anatomy.measures.measure_arch`.
+        doubts: what a person should review.
+    """
+    rows = [row for row in teeth if row.fdi > 0]
+    sure = [(row.area, row.confidence) for row in rows if row.confidence is not None]
+    area = sum(area for area, _ in sure)
+    return Entry(
+        name,
+        JAW_NAMES[measures.jaw if mesh.jaw == UNKNOWN_JAW else mesh.jaw],
+        [row.fdi for row in rows],
+        sum(area * confidence for area, confidence in sure) / area if area else None,
+        list(doubts),
+        {fdi: round(width, 3) for fdi, width in measures.widths.items()},
+        measures.measures,
+        base64.b64encode(thumbnail(mesh, labels)).decode("ascii"),
+    )
+
+
+def check_name(name: str) -> None:
+    """Raises ConfigError for a scan whose page or table would take the place of the list or the table of measures."""
+    if name.lower() in (Path(PAGE).stem, Path(TABLE).stem):
+        raise ConfigError(f"{name}: {PAGE} and {TABLE} are the list of the scans; give the scan another name")
+
+
+def read_index(folder: str | Path) -> list[Entry]:
+    """The scans that the list in a folder has, if their pages are still there; none without a list.
+
+    Raises:
+        ConfigError: if there is an ``index.html`` that is not such a list, or of another version.
+    """
+    path = Path(folder) / PAGE
+    if not path.exists():
+        return []
+    found = _DATA.search(path.read_text(encoding="utf-8", errors="replace"))
+    try:
+        if found is None:
+            raise ValueError("no scans")
+        entries = [_read(scan) for patient in json.loads(found[1])["patients"] for scan in patient["scans"]]
+    except (ValueError, TypeError, KeyError):
+        raise ConfigError(
+            f"{path}: expected the list of scans of an earlier run, found another page; delete it, or choose another "
+            "folder"
+        ) from None
+    return [entry for entry in entries if (path.parent / f"{entry.name}.html").is_file()]
+
+
+def _read(scan: Mapping[str, Any]) -> Entry:
+    fields = {name: scan[name] for name in ("name", "jaw", "teeth", "confidence", "doubts", "picture")}
+    widths = {int(fdi): float(width) for fdi, width in scan["widths"].items()}
+    return Entry(**fields, widths=widths, measures=[Measure(**measure) for measure in scan["measures"]])
+
+
+def pair_page(patient: str) -> str:
+    """The file name of the page of both jaws of a patient. The dot keeps it apart from the pages of scans."""
+    return f"{patient}.both.html"
+
+
+def write_index(folder: str | Path, entries: Iterable[Entry]) -> Path:
+    """Write ``index.html``, the scans grouped by patient and those to be reviewed first, and ``measures.csv``.
+
+    The page needs no network and no files but the pages of the scans.
+
+    Args:
+        folder: the folder of the pages.
+        entries: the scans; of two with one name, the last.
+
+    Returns:
+        The path of ``index.html``.
+    """
+    scans = list({entry.name: entry for entry in entries}.values())
+    scans.sort(key=lambda entry: (patient_of(entry.name), entry.jaw != JAWS[0], entry.name))
+    folder = Path(folder)
+    patients = [_patient(name, list(own), folder) for name, own in groupby(scans, lambda e: patient_of(e.name))]
+    patients.sort(key=lambda patient: min(map(_concern, patient["scans"])))
+    content = json.dumps({"folder": folder.resolve().name, "patients": patients})
+    template = resources.files("toothgraph.report").joinpath("web/index.html").read_text(encoding="utf-8")
+    # A name may contain any text: `</script>` in it must not end the script.
+    write_text(folder / PAGE, template.replace("__SCANS__", content.replace("<", "\\u003c")))
+    write_text(folder / TABLE, _table(patients))
+    return folder / PAGE
+
+
+def _patient(name: str, entries: Sequence[Entry], folder: Path) -> dict[str, Any]:
+    jaws = {jaw: [entry for entry in entries if entry.jaw == jaw] for jaw in JAWS}
+    one_each = all(len(own) == 1 for own in jaws.values())
+    page = pair_page(name)
+    both = measure_pair(*(jaws[jaw][0].widths for jaw in JAWS)) if one_each else []
+    return {
+        "name": name,
+        "page": quote(page) if (folder / page).is_file() else None,
+        "measures": [asdict(measure) for measure in both],
+        "scans": [{**asdict(entry), "page": quote(f"{entry.name}.html")} for entry in entries],
+    }
+
+
+def _concern(scan: Mapping[str, Any]) -> tuple[bool, float, str]:
+    """Sorts the scans that a person should look at first to the front."""
+    sure = scan["confidence"]
+    return not scan["doubts"], float(not scan["doubts"]) if sure is None else sure, scan["name"]
+
+
+def _table(patients: Sequence[Mapping[str, Any]]) -> str:
+    """One row per scan or patient and measure: CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["patient", "scan", "jaw", "measure", "value", "unit", "reason"])
+    for patient in sorted(patients, key=lambda patient: patient["name"]):
+        for scan in [*patient["scans"], {"name": "", "jaw": "both", "measures": patient["measures"]}]:
+            for measure in scan["measures"]:
+                value = "" if measure["value"] is None else f"{measure['value']:.2f}"
+                start = [patient["name"], scan["name"], scan["jaw"]]
+                writer.writerow([*start, measure["key"], value, measure["unit"], measure["reason"]])
+    return text.getvalue()
