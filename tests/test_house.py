@@ -29,7 +29,7 @@ ROOMS = {
     "postprocess": {"anatomy", "mesh"},
     "inference": {"anatomy", "graph", "mesh", "model", "postprocess"},
     "report": {"anatomy", "mesh", "system"},
-    "segmentation": {"inference", "io", "mesh", "model", "postprocess", "report"},
+    "segmentation": {"anatomy", "inference", "io", "mesh", "model", "postprocess", "report"},
     "evaluation": {"anatomy", "inference", "io", "mesh", "metrics", "model"},
     "cli": {"data", "evaluation", "graph", "inference", "io", "anatomy", "metrics", "model", "nn", "report",
             "segmentation", "synthetic", "system", "training"},

@@ -10,6 +10,7 @@ import click
 from toothgraph.cli.options import (
     FILE,
     JAWS,
+    PATH,
     choose_device,
     device_option,
     jaw_option,
@@ -26,7 +27,7 @@ from toothgraph.system.memory import named_shortage
 
 
 @click.command(short_help="Show a scan, as a page or a picture.")
-@click.argument("scan", type=FILE)
+@click.argument("scan", type=PATH)
 @click.option("--out", "-o", type=FILE, required=True, help="page.html or picture.png to write.")
 @click.option("--predict", "predicted", is_flag=True, help="Show a model's labels; the scan's own are the truth.")
 @model_option

@@ -16,6 +16,7 @@ from toothgraph.io.find import find_scans
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
+from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, ORIGINS
 from toothgraph.scan_names import patient_of, scan_names
 from toothgraph.system.memory import named_shortage
 
@@ -46,7 +47,8 @@ def load_training_set(
         spec, variants, seed, bases: see :func:`toothgraph.data.prepare_scan`.
         split: a split file, see :func:`toothgraph.data.load_split`; without it, a share of the patients is held out.
         fraction: share of the training patients that are used, 0 to 1.
-        val_fraction: share of the patients to hold out if there is no split file.
+        val_fraction: share of the patients to hold out if there is no split file; only of those with given labels, if
+            others were found by a model. A single patient trains, and nobody validates.
         unit, palette, label_system, labels, progress: see :func:`read_scans`.
 
     Raises:
@@ -76,9 +78,25 @@ def load_training_set(
     if split is not None and wanted is not None:
         warn_of_missing(Path(split), wanted, (scan.patient for scan in scans))
     if named is None:
-        usable = [scan.patient for scan in scans if not labels or scan.labelled]
-        named = make_split(usable, val_fraction, seed) if usable else Split((), (), {})
+        usable = [scan for scan in scans if not labels or scan.labelled]
+        named = _own_split(usable, val_fraction, seed, labels) if usable else Split((), (), {})
     return scans, named
+
+
+def _own_split(scans: Sequence[Scan], val_fraction: float, seed: int, labels: bool) -> Split:
+    """A split of scans without a split file.
+
+    Labels that a model found are no measure, and corrected ones are the few that are to be learned: where there are
+    such labels, only patients with given ones validate. One patient at least whose labels come from a person trains.
+    """
+    patients = {scan.patient for scan in scans}
+    if not labels:
+        return make_split(patients, val_fraction, seed)
+    ours = {kind: {scan.patient for scan in scans if scan.label_origin.kind == kind} for kind in ORIGINS}
+    given = sorted(ours[GIVEN] - ours[FOUND] - ours[CORRECTED])
+    if ours[FOUND] and not ours[CORRECTED]:
+        given = given[1:]
+    return make_split(patients, val_fraction, seed, given)
 
 
 def read_scans(

@@ -31,6 +31,7 @@ def find_doubts(
     two_arches: bool = False,
     jaw: int = UNKNOWN_JAW,
     jaw_probability: float = 1.0,
+    faults: Sequence[str] = (),
     rules: ReviewRules = DEFAULT.review,
 ) -> list[str]:
     """Reasons to review a segmentation, one sentence each; most scans of one arch have none.
@@ -41,6 +42,7 @@ def find_doubts(
             :class:`toothgraph.inference.predict.Prediction`.
         inside_out, jaw, jaw_probability: of the same.
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
+        faults: result of :func:`toothgraph.anatomy.number_order.number_faults`.
         rules: limits of the confidence.
     """
     found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
@@ -64,7 +66,7 @@ def find_doubts(
         doubts.append(f"review {', '.join(unsure)}: below {rules.tooth:.0%} confidence")
     if other is not None and other.changes and other.odds < rules.odds:
         doubts.append(f"review the numbers: {said(other.changes)} is nearly as likely (1 to {other.odds:.2g})")
-    return doubts
+    return doubts + [f"review the numbers: {fault}" for fault in faults]
 
 
 def said(changes: Sequence[tuple[int, int]]) -> str:
