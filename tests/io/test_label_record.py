@@ -101,7 +101,10 @@ def test_labels_that_no_model_found_have_no_record(arch, tmp_path):
     assert not list(tmp_path.glob("*.found.json"))
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"files": {}}', '{"files": {"a": 1}, "renumbered": []}'])
+@pytest.mark.parametrize("content", [
+    "{", "[]", '{"files": {}}', '{"files": {"a": 1}, "renumbered": []}',
+    '{"files": {"../a_upper.ply": {"model": "", "content": "", "numbers": {}}}, "renumbered": []}',
+])  # fmt: skip
 def test_a_damaged_record_is_told(content, arch, tmp_path):
     (ply,) = written(tmp_path, arch, "ply")
     record_of(ply).write_text(content)

@@ -154,9 +154,20 @@ def test_scans_without_label_files_are_refused(arch, tmp_path):
         renumber(ply, {15: 16})
 
 
+def test_a_file_that_another_program_wrote_without_its_numbers_is_refused(arch, tmp_path):
+    ply, txt = write_labelled(tmp_path, "a_upper", arch, arch.labels, ["ply", "txt"], model=MODEL)
+    header, _, body = ply.read_bytes().partition(b"end_header")
+    ply.write_bytes(header.replace(b" fdi", b" own") + b"end_header" + body)
+    assert read_scan(ply).label_origin == LabelOrigin("found", MODEL)  # of the text file
+    with pytest.raises(LabelError, match=r"a_upper\.ply: has no numbers `fdi`"):
+        renumber(txt, {15: 16})
+
+
 def test_the_surface_of_a_label_file(found):
     for name in NAMES:
         own = name.rpartition(".")[2] not in ("txt", "json")
         assert surface_of(found / name) == found / (name if own else "a_upper.ply")
     (found / "b.txt").touch()
     assert surface_of(found / "b.txt") is None
+    with pytest.raises(LabelError, match="expected a label file or a scan, found a folder"):
+        surface_of(found)

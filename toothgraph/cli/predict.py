@@ -144,5 +144,5 @@ def refuse_losing_corrections(written: Path) -> None:
         if was_changed(written.with_name(name), record):
             raise ConfigError(
                 f"{written.with_name(name)}: was corrected since it was written, and would be overwritten; choose "
-                "another --out, or remove the file"
+                "another --out, or remove the files of this scan"
             )

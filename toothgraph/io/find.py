@@ -33,7 +33,9 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
             raise DataError(f"{path}: no such file or folder; check the path")
     if not found:
         names = ", ".join(map(str, paths)) or "an empty list"
-        raise DataError(f"found no scans ({' '.join(SUFFIXES)}) in {names}")
+        prepared = any((Path(path) / "manifest.csv").is_file() for path in paths)
+        hint = "; a folder of `toothgraph prepare` is only for pretrain and finetune" if prepared else ""
+        raise DataError(f"found no scans ({' '.join(SUFFIXES)}) in {names}{hint}")
     return _one_per_scan(list(found))
 
 

@@ -74,6 +74,8 @@ def read_record(path: Path) -> Record:
             name: FoundFile(str(found["model"]), str(found["content"]), _numbers(found["numbers"]))
             for name, found in content["files"].items()
         }
+        if strange := [name for name in files if record_of(path.parent / name) != file]:
+            raise ValueError(f"{strange[0]} is no file of this scan")
         renumbered = [{int(before): int(now) for before, now in each.items()} for each in content["renumbered"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabelError(

@@ -118,8 +118,7 @@ def label_files(path: Path, record: Record) -> list[LabelFile]:
     Raises:
         LabelError: if there are none, or some were changed since they were found and others were not.
     """
-    if not path.exists():
-        raise LabelError(f"{path}: no such file; check the path")
+    _check_there(path)
     beside = [] if path.is_dir() else [path.with_suffix(suffix).name for suffix in (".txt", ".json")]
     names = dict.fromkeys([*record.files, *beside])
     files = [_opened(file) for name in names if (file := path.parent / name).exists()]
@@ -139,9 +138,23 @@ def label_files(path: Path, record: Record) -> list[LabelFile]:
 
 
 def surface_of(path: Path) -> Path | None:
-    """The scan that a label file belongs to; None if it is not there."""
+    """The scan that a label file belongs to; None if it is not there.
+
+    Raises:
+        LabelError: if the path does not exist, or is a folder of several scans.
+    """
+    _check_there(path)
     beside = [path, *(path.with_suffix(suffix) for suffix in (*SUFFIXES, ".teeth"))]
-    return next((file for file in beside if is_tooth_folder(file) or (file.suffix in SUFFIXES and file.exists())), None)
+    return next(
+        (file for file in beside if is_tooth_folder(file) or (file.suffix.lower() in SUFFIXES and file.exists())), None
+    )
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise LabelError(f"{path}: no such file; check the path")
+    if path.is_dir() and not is_tooth_folder(path):
+        raise LabelError(f"{path}: expected a label file or a scan, found a folder; give one of the files in it")
 
 
 def _opened(path: Path) -> LabelFile | None:
@@ -151,6 +164,8 @@ def _opened(path: Path) -> LabelFile | None:
     if path.suffix == ".json":
         return _json(path)
     stored = read_stored(path)
+    if "fdi" not in stored.face_data or not (path.is_dir() or "fdi" in stored.vertex_data):
+        raise LabelError(f"{path}: has no numbers `fdi` on faces and vertices any more; remove it, or label it again")
     labels = stored.face_data["fdi"].astype(np.int64)
 
     def write(new: Callable[[np.ndarray], np.ndarray]) -> None:
