@@ -101,6 +101,9 @@ def test_corrected_labels_are_told_and_learned(command, labelled, arches, tiny_t
     assert "trains on 2 scans of 1 patient (0000); labels: 1 corrected, 1 found by " in done.err
     assert "validates on 1 scan of 1 patient (0001); labels: 1 given" in done.err
     assert f"then corrected: {first} was {second}, {second} was {first}" in done.err
+    assert command("renumber", folder / "0000_upper.ply", f"{first}={second}", f"{second}={first}").code == 0
+    done = command("finetune", folder, "--out", tmp_path / "fine", "--config", tiny_toml, "--steps", 1, "--resume")
+    assert "cannot resume with other options or scans" in done.error and done.error.endswith("labels")
 
 
 def test_corrections_are_not_overwritten(command, arches, segmenter, tmp_path):
