@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from toothgraph.data import Scan, load_training_set, training_set
+from toothgraph.data import Scan, load_training_set, read_scans, training_set
 from toothgraph.graph import GraphSpec
+from toothgraph.io.write import write_labelled
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, LabelOrigin
+from toothgraph.mesh.mesh import Mesh
 
 KINDS = {"g": GIVEN, "f": FOUND, "c": CORRECTED}
 
@@ -56,3 +58,14 @@ def test_without_found_labels_all_may_be_held_out(held_out):
 
 def test_pre_training_looks_at_no_labels(held_out):
     assert len(held_out("fff", labels=False)) == 1
+
+
+def test_a_scan_beside_what_predict_wrote_for_it_is_told(arch: Mesh, tmp_path: Path, caplog) -> None:
+    ours = [tmp_path / "labelled", tmp_path / "scans", tmp_path / "other"]
+    for folder, model in zip(ours, ("net", None, None), strict=True):
+        write_labelled(folder, "a_upper", arch, arch.labels, ["ply"], model=model)
+    options = {"variants": 1, "seed": 0}
+    read_scans(ours[1:], GraphSpec(faces=200, k=4), **options)  # by no model: two patients, as far as anybody knows
+    assert "the same name" not in caplog.text
+    read_scans(ours[:2], GraphSpec(faces=200, k=4), **options)
+    assert f"{ours[0]}/a_upper.ply, {ours[1]}/a_upper.ply: the same name, and a model labelled one" in caplog.text

@@ -13,6 +13,7 @@ from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
 from toothgraph.errors import DataError, MemoryShortage, ToothgraphError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
+from toothgraph.io.label_record import record_of
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
@@ -22,6 +23,7 @@ from toothgraph.system.memory import named_shortage
 
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
 _log = logging.getLogger("toothgraph")
+_SHOWN = 3  # scans that are there twice, told one by one
 
 
 def load_training_set(
@@ -134,6 +136,7 @@ def read_scans(
     files = find_scans(list(paths))
     names = scan_names(files)
     wanted = {path: name for path, name in zip(files, names, strict=True) if keep(name)}
+    _warn_of_copies(list(wanted))
     scans = []
     for path in progress(list(wanted)):
         try:
@@ -151,3 +154,18 @@ def read_scans(
     if not scans:
         raise DataError(f"none of the {len(files)} scans found can be used here ({len(wanted)} were wanted)")
     return scans
+
+
+def _warn_of_copies(files: Sequence[Path]) -> None:
+    """Warn if a scan is there beside what ``predict`` wrote for it: as two patients, it may train and validate."""
+    same: dict[str, list[Path]] = {}
+    for file in files:
+        same.setdefault(file.stem, []).append(file)
+    copies = [paths for paths in same.values() if len(paths) > 1 and any(record_of(path).exists() for path in paths)]
+    for paths in copies[:_SHOWN]:
+        _log.warning(
+            "%s: the same name, and a model labelled one of them; if they are one scan, give only one: as two it may "
+            "train and validate", ", ".join(map(str, paths)),
+        )  # fmt: skip
+    if len(copies) > _SHOWN:
+        _log.warning("%d more names are there twice", len(copies) - _SHOWN)
