@@ -20,17 +20,18 @@ CHAPTERS = {
     "toothgraph": ("toothgraph",),
     "toothgraph.mesh: surfaces": (
         *("toothgraph.mesh.mesh", "toothgraph.mesh.topology", "toothgraph.mesh.decimate"),
-        *("toothgraph.mesh.interpolate", "toothgraph.mesh.original"),
+        *("toothgraph.mesh.interpolate", "toothgraph.mesh.original", "toothgraph.mesh.label_origin"),
     ),
     "toothgraph.io: files and labels": (
         *("toothgraph.io.find", "toothgraph.io.read", "toothgraph.io.labels", "toothgraph.io.label_systems"),
-        *("toothgraph.io.palette", "toothgraph.io.write"),
+        *("toothgraph.io.palette", "toothgraph.io.write", "toothgraph.io.label_record", "toothgraph.io.renumber"),
         *(f"toothgraph.io.formats.{name}" for name in ("registry", "ply", "stl", "tooth_folder")),
     ),
     "toothgraph.fdi, toothgraph.anatomy: teeth and arches": (
         *("toothgraph.fdi", "toothgraph.scan_names", "toothgraph.anatomy.frame", "toothgraph.anatomy.sizes"),
         *("toothgraph.anatomy.row", "toothgraph.anatomy.dentition", "toothgraph.anatomy.molars"),
-        *("toothgraph.anatomy.mouth", "toothgraph.anatomy.measures", "toothgraph.anatomy.colours"),
+        *("toothgraph.anatomy.mouth", "toothgraph.anatomy.measures", "toothgraph.anatomy.number_order"),
+        "toothgraph.anatomy.colours",
     ),
     "toothgraph.synthetic: arches made by a program": ("toothgraph.synthetic", "toothgraph.synthetic.model_base"),
     "toothgraph.graph: faces to graphs": ("toothgraph.graph",),

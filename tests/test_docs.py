@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +13,7 @@ import click
 import pytest
 
 from toothgraph.cli import COMMANDS, main
+from toothgraph.synthetic import write_synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -108,6 +110,25 @@ def test_relative_links_resolve(page: Path) -> None:
             heads = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
             slugs = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
             assert anchor in slugs, f"{page.name}: no heading {anchor} in {file.name}"
+
+
+def test_the_correction_loop_runs(command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block of the how-to as it stands, on a small scan and with few steps."""
+    text = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+    section = text[text.index("## … correct what a model found") :]
+    lines = command_lines("```sh\n" + code_blocks(section, "sh")[0] + "```\n")
+    assert [line.split()[1] for line in lines] == ["predict", "renumber", "renumber", "finetune", "predict"]
+    monkeypatch.chdir(tmp_path)
+    write_synthetic(tmp_path / "made", 2, 3000, 3)
+    (tmp_path / "my-scans").mkdir()
+    shutil.copy(tmp_path / "made" / "0000_lower.stl", tmp_path / "my-scans" / "007_L.stl")
+    done = [command(*shlex.split(re.sub(r"--steps \d+", "--steps 2", line))[1:]) for line in lines]
+    assert [each.code for each in done] == [0] * 5, [each.err for each in done]
+    _, shown, changed, trained, again = done
+    assert "007_L: found by default (sha256 " in shown.out and "37 36 35" in shown.out
+    assert "007_L: corrected" in changed.out and "38 37 36" in changed.out
+    assert "trains on 1 scan of 1 patient (007); labels: 1 corrected" in trained.err
+    assert "validates on nobody" in trained.err and "007_L: lower jaw" in again.out
 
 
 def test_toml_examples_are_accepted(make_api: ModuleType) -> None:

@@ -97,6 +97,7 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
         "predicted_jaw": JAW_NAMES[prediction.jaw],
         "mouth": kind_of_mouth(mesh),
         "counted": counts_past_gap(mesh),
+        "labels": str(mesh.label_origin),
         "seconds": round(seconds, 3),
         **scores,
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from toothgraph.anatomy.measures import ArchMeasures, measure_arch
+from toothgraph.anatomy.number_order import number_faults
 from toothgraph.fdi import class_to_fdi, classes_of_jaw
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction, predict_mesh
@@ -36,11 +37,13 @@ class Segmentation:
             out; its ``original`` is as it was.
         prediction: labels, probabilities and confidence of its faces, and the jaw's probability.
         rules: by which it was labelled.
+        model: what the net was loaded from; empty for one made in memory.
     """
 
     mesh: Mesh
     prediction: Prediction
     rules: Rules = field(default_factory=Rules)
+    model: str = ""
 
     @cached_property
     def teeth(self) -> list[ToothRow]:
@@ -90,6 +93,7 @@ class Segmentation:
             self.teeth, other=found.other_reading, milk_teeth=found.milk_teeth, inside_out=found.inside_out,
             two_arches=shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches),
             jaw=found.jaw, jaw_probability=found.jaw_probability, rules=self.rules.review,
+            faults=number_faults(self.mesh.with_labels(found.labels)),
         )  # fmt: skip
 
     def page_scan(self, truth: np.ndarray | None = None) -> PageScan:
@@ -110,7 +114,7 @@ class Segmentation:
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
             folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels, formats, confidence=sure,
-            doubts=self.doubts, measures=self.measures.measures,
+            doubts=self.doubts, measures=self.measures.measures, model=self.model,
         )  # fmt: skip
 
 
@@ -133,9 +137,10 @@ def segment(
     """
     mesh = scan if isinstance(scan, Mesh) else read_mesh(scan)
     options = options or PredictOptions()
-    prediction = predict_mesh(net or load_model(), mesh, mesh.jaw if jaw is None else jaw, options)
+    net = net or load_model()
+    prediction = predict_mesh(net, mesh, mesh.jaw if jaw is None else jaw, options)
     seen = mesh.inside_out() if prediction.inside_out else mesh
-    return Segmentation(replace(seen, jaw=prediction.jaw), prediction, options.rules)
+    return Segmentation(replace(seen, jaw=prediction.jaw), prediction, options.rules, net.source)
 
 
 def segment_all(

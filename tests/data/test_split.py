@@ -122,13 +122,24 @@ def test_make_split_keeps_both_jaws_on_one_side() -> None:
     assert len(of_patients(names, names, split.val)) == 8
 
 
-@pytest.mark.parametrize("fraction, held", [(0.0, 1), (0.5, 2), (1.0, 2)])
-def test_neither_side_is_ever_empty(fraction: float, held: int) -> None:
+@pytest.mark.parametrize("fraction, held", [(0.0, 0), (0.01, 1), (0.5, 2), (1.0, 2)])
+def test_somebody_is_held_out_if_anybody_is_to_be_and_somebody_always_trains(fraction: float, held: int) -> None:
     split = make_split(["a", "b", "c"], fraction, seed=0)
     assert (len(split.train), len(split.val)) == (3 - held, held)
 
 
-@pytest.mark.parametrize("names", [[], ["1_U"], ["1_U", "1_L"], ["upper", "lower"]])
-def test_one_patient_is_too_few(names: list[str]) -> None:
-    with pytest.raises(DataError, match="at least 2"):
-        make_split(map(patient_of, names), 0.2, seed=0)
+@pytest.mark.parametrize("names", [["1_U"], ["1_U", "1_L"], ["upper", "lower"]])
+def test_a_single_patient_trains(names: list[str]) -> None:
+    split = make_split(map(patient_of, names), 0.2, seed=0)
+    assert len(split.train) == 1 and split.val == ()
+
+
+def test_no_patient_is_too_few() -> None:
+    with pytest.raises(DataError, match="at least one patient"):
+        make_split([], 0.2, seed=0)
+
+
+def test_only_candidates_are_held_out() -> None:
+    patients = [f"p{n}" for n in range(10)]
+    assert set(make_split(patients, 0.5, 0, ["p3", "p7", "other"]).val) == {"p3", "p7"}
+    assert make_split(patients, 0.5, 0, []).val == ()

@@ -177,8 +177,8 @@ def test_bad_label_fraction(fraction, command, arches, tmp_path):
     ('{"train": ["0000"]}', "expected a JSON split"),
     ('{"train": ["0000"], "val": ["0000"]}', "patients on both sides"),
     ('{"train": ["a"], "val": ["b"]}', "belongs to a patient of"),
-    ('{"train": ["0000"], "val": ["b"]}', "to train and to validate on, found 2 and 0"),
-    ('{"train": ["a"], "val": ["0001"]}', "to train and to validate on, found 0 and 2"),
+    ('{"train": ["0000"], "val": ["b"]}', "of the patients to validate on, found none"),
+    ('{"train": ["a"], "val": ["0001"]}', "of the patients to train on, found none"),
 ])  # fmt: skip
 def test_bad_split(name, content, said, command, arches, tiny_toml, tmp_path):
     split = tmp_path / "split.json"
@@ -191,7 +191,6 @@ def test_bad_split(name, content, said, command, arches, tiny_toml, tmp_path):
 @pytest.mark.parametrize("name", ["pretrain", "finetune"])
 def test_too_few_scans(name, command, arches, tiny_toml, tmp_path):
     given = ("--out", tmp_path / "run", "--config", tiny_toml)
-    assert "training needs at least 2" in command(name, arches / "0000_upper.stl", *given).error
     (tmp_path / "none").mkdir()
     assert "found no scans" in command(name, tmp_path / "none", *given).error
     assert not (tmp_path / "run").exists()

@@ -86,8 +86,9 @@ def test_first_signal_is_gentle_and_second_is_not():
     alone = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
     stop = GentleStop()
     trainer = SimpleNamespace(
-        should_stop=False, global_step=3, max_steps=9, val_check_batch=2, accumulate_grad_batches=1, strategy=alone
-    )
+        should_stop=False, global_step=3, max_steps=9, val_check_batch=2, limit_val_batches=1.0,
+        accumulate_grad_batches=1, strategy=alone,
+    )  # fmt: skip
     before = signal.getsignal(signal.SIGINT)
     with stop:
         stop.on_train_batch_end(trainer, None, None, None, 0)

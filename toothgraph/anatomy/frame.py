@@ -35,7 +35,7 @@ def upright_rotation(mesh: Mesh) -> np.ndarray | None:
 
 def arch_rotation(mesh: Mesh, place: np.ndarray) -> np.ndarray | None:
     """:func:`rotation_to_places` of a surface; ``place`` [F] is the position of each face, 0 for gingiva."""
-    return rotation_to_places(mesh.centroids, place, _bite(mesh, place))
+    return rotation_to_places(mesh.centroids, place, bite_of(mesh, place))
 
 
 def rotation_to_places(points: np.ndarray, place: np.ndarray, bite: np.ndarray | None = None) -> np.ndarray | None:
@@ -69,7 +69,7 @@ def rotation_to_places(points: np.ndarray, place: np.ndarray, bite: np.ndarray |
     return rotation
 
 
-def _bite(mesh: Mesh, place: np.ndarray) -> np.ndarray | None:
+def bite_of(mesh: Mesh, place: np.ndarray) -> np.ndarray | None:
     """The opening direction of a surface, from gingiva to teeth, independent of the winding of its faces. [3]"""
     up, tooth = open_direction(mesh), place > 0
     if up is None or tooth.all() or not tooth.any():

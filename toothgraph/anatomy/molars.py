@@ -36,7 +36,7 @@ def molars_as_premolars(mesh: Mesh, place: np.ndarray, sure: float = SURE) -> di
     """
     sizes = sizes_by_place(mesh, place)
     pairs = {fifth: (sizes[fifth], sizes[fifth + 1]) for fifth in (5, 13) if fifth in sizes and fifth + 1 in sizes}
-    odds = {fifth: molar_odds(*pair) for fifth, pair in pairs.items()}
+    odds = {fifth: molar_odds(*pair) for fifth, pair in pairs.items() if np.isfinite(pair).all()}
     return {fifth: found for fifth, found in odds.items() if found > sure}
 
 

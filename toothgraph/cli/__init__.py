@@ -15,7 +15,7 @@ from toothgraph.cli.options import FORMER_FLAGS
 from toothgraph.errors import ToothgraphError
 from toothgraph.system.processes import first_rank
 
-COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "view", "synth", "info")
+COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "synth", "info")
 
 
 class Commands(click.Group):

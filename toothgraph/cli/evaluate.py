@@ -103,6 +103,11 @@ def evaluate(
         if not isinstance(value, dict) and value is not None:
             click.echo(f"{key:>15} {value:.4f}")
     click.echo(f"{len(scored)} scans scored -> {out}")
+    if found := sum(item.row["labels"].startswith("found") for item in scored):
+        click.echo(
+            f"Warning: a model found the labels of {found} of them: their scores tell how well this model agrees with "
+            "it, not how good it is", err=True,
+        )  # fmt: skip
     if failures:
         raise ToothgraphError(f"{len(failures)} of {len(files)} scans could not be scored; see above")
 

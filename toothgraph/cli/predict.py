@@ -101,6 +101,7 @@ def predict(
             refuse_overwriting(file, out)
             if pages:
                 pages.check(name)
+            refuse_losing_corrections(out / f"{name}.ply")
             with named_shortage(file):
                 found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
                 written = found.write(out, name, formats or DEFAULT_FORMATS)
@@ -144,3 +145,16 @@ def refuse_overwriting(scan: Path, out: Path) -> None:
     """Raises ConfigError where the output folder is the scan's own: its labels or itself could be lost."""
     if out.exists() and out.resolve() == scan.resolve().parent:
         raise ConfigError(f"{scan}: --out is the scan's own folder, and its files could be overwritten; choose another")
+
+
+def refuse_losing_corrections(written: Path) -> None:
+    """Raises ConfigError where labels of an earlier run, of which ``written`` is a file, were changed since."""
+    from toothgraph.io.label_record import read_record, was_changed
+
+    record = read_record(written)
+    for name in record.files:
+        if was_changed(written.with_name(name), record):
+            raise ConfigError(
+                f"{written.with_name(name)}: was corrected since it was written, and would be overwritten; choose "
+                "another --out, or remove the files of this scan"
+            )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch_geometric.data import Data
 from toothgraph.anatomy.frame import outside_out, turned, upright_rotation
 from toothgraph.graph.build import surface_centre
 from toothgraph.graph.spec import GraphSpec, scan_graph
+from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.scan_names import patient_of
 from toothgraph.seeding import sample_rng
@@ -33,11 +34,13 @@ class Scan:
         scan_id: its name.
         variants: its graphs, each of another tessellation, all in the frame of the scan.
         patient: by default from its name, see :func:`toothgraph.scan_names.patient_of`.
+        label_origin: where its labels come from.
     """
 
     scan_id: str
     variants: Sequence[Data]
     patient: str = ""
+    label_origin: LabelOrigin = field(default_factory=LabelOrigin)
 
     def __post_init__(self) -> None:
         if not self.patient:
@@ -73,7 +76,7 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
         based = mesh if rng is None or number < variants - bases else with_base(mesh, rng)
         noise = rng.uniform(*NOISE) if rng else 0.0
         graphs.append(scan_graph(based, spec, rng, origin, SPREAD, noise)[0])
-    return Scan(mesh.scan_id, graphs)
+    return Scan(mesh.scan_id, graphs, label_origin=mesh.label_origin)
 
 
 class Unlabelled(Sequence[Data]):

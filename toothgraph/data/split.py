@@ -84,21 +84,30 @@ def load_split(path: str | Path) -> Split:
     return Split(train, val, fractions)
 
 
-def make_split(patients: Iterable[str], val_fraction: float, seed: int) -> Split:
-    """Hold out a share of the patients (at least one) for validation, chosen by a hash of seed and patient.
+def make_split(
+    patients: Iterable[str], val_fraction: float, seed: int, candidates: Iterable[str] | None = None
+) -> Split:
+    """Hold out a share of the patients for validation, chosen by a hash of seed and patient.
+
+    At least one is held out, unless the share is 0 or nobody would be left to train on.
+
+    Args:
+        patients: all patients.
+        val_fraction: the share of them.
+        seed: of the choice.
+        candidates: who may be held out; by default all of them.
 
     Raises:
-        DataError: with fewer than two patients, because training and validation need one each.
+        DataError: if there are no patients.
     """
-    patients = sorted(set(patients))
-    if len(patients) < 2:
-        raise DataError(
-            f"found scans of {len(patients)} patient; training needs at least 2, "
-            "one of them to validate on (both jaws of one patient count once)"
-        )
-    order = sorted(patients, key=lambda patient: (zlib.crc32(f"{seed}/{patient}".encode()), patient))
-    held = min(max(1, round(val_fraction * len(order))), len(order) - 1)
-    return Split(tuple(sorted(order[held:])), tuple(sorted(order[:held])), {})
+    everybody = sorted(set(patients))
+    if not everybody:
+        raise DataError("expected scans of at least one patient to train on, found none")
+    free = everybody if candidates is None else sorted(set(candidates) & set(everybody))
+    order = sorted(free, key=lambda patient: (zlib.crc32(f"{seed}/{patient}".encode()), patient))
+    wanted = max(1, round(val_fraction * len(everybody))) if val_fraction > 0 else 0
+    held = order[: min(wanted, len(everybody) - 1)]
+    return Split(tuple(sorted(set(everybody) - set(held))), tuple(sorted(held)), {})
 
 
 def of_patients(items: Sequence[Item], names: Sequence[str], patients: Sequence[str]) -> list[Item]:

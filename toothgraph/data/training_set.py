@@ -13,14 +13,17 @@ from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
 from toothgraph.errors import DataError, MemoryShortage, ToothgraphError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
+from toothgraph.io.label_record import record_of
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
+from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, ORIGINS
 from toothgraph.scan_names import patient_of, scan_names
 from toothgraph.system.memory import named_shortage
 
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
 _log = logging.getLogger("toothgraph")
+_SHOWN = 3  # scans that are there twice, told one by one
 
 
 def load_training_set(
@@ -46,7 +49,8 @@ def load_training_set(
         spec, variants, seed, bases: see :func:`toothgraph.data.prepare_scan`.
         split: a split file, see :func:`toothgraph.data.load_split`; without it, a share of the patients is held out.
         fraction: share of the training patients that are used, 0 to 1.
-        val_fraction: share of the patients to hold out if there is no split file.
+        val_fraction: share of the patients to hold out if there is no split file; only of those with given labels, if
+            others were found by a model. A single patient trains, and nobody validates.
         unit, palette, label_system, labels, progress: see :func:`read_scans`.
 
     Raises:
@@ -76,9 +80,25 @@ def load_training_set(
     if split is not None and wanted is not None:
         warn_of_missing(Path(split), wanted, (scan.patient for scan in scans))
     if named is None:
-        usable = [scan.patient for scan in scans if not labels or scan.labelled]
-        named = make_split(usable, val_fraction, seed) if usable else Split((), (), {})
+        usable = [scan for scan in scans if not labels or scan.labelled]
+        named = _own_split(usable, val_fraction, seed, labels) if usable else Split((), (), {})
     return scans, named
+
+
+def _own_split(scans: Sequence[Scan], val_fraction: float, seed: int, labels: bool) -> Split:
+    """A split of scans without a split file.
+
+    Labels that a model found are no measure, and corrected ones are the few that are to be learned: where there are
+    such labels, only patients with given ones validate. One patient at least whose labels come from a person trains.
+    """
+    patients = {scan.patient for scan in scans}
+    if not labels:
+        return make_split(patients, val_fraction, seed)
+    ours = {kind: {scan.patient for scan in scans if scan.label_origin.kind == kind} for kind in ORIGINS}
+    given = sorted(ours[GIVEN] - ours[FOUND] - ours[CORRECTED])
+    if ours[FOUND] and not ours[CORRECTED]:
+        given = given[1:]
+    return make_split(patients, val_fraction, seed, given)
 
 
 def read_scans(
@@ -116,6 +136,7 @@ def read_scans(
     files = find_scans(list(paths))
     names = scan_names(files)
     wanted = {path: name for path, name in zip(files, names, strict=True) if keep(name)}
+    _warn_of_copies(list(wanted))
     scans = []
     for path in progress(list(wanted)):
         try:
@@ -133,3 +154,18 @@ def read_scans(
     if not scans:
         raise DataError(f"none of the {len(files)} scans found can be used here ({len(wanted)} were wanted)")
     return scans
+
+
+def _warn_of_copies(files: Sequence[Path]) -> None:
+    """Warn if a scan is there beside what ``predict`` wrote for it: as two patients, it may train and validate."""
+    same: dict[str, list[Path]] = {}
+    for file in files:
+        same.setdefault(file.stem, []).append(file)
+    copies = [paths for paths in same.values() if len(paths) > 1 and any(record_of(path).exists() for path in paths)]
+    for paths in copies[:_SHOWN]:
+        _log.warning(
+            "%s: the same name, and a model labelled one of them; if they are one scan, give only one: as two it may "
+            "train and validate", ", ".join(map(str, paths)),
+        )  # fmt: skip
+    if len(copies) > _SHOWN:
+        _log.warning("%d more names are there twice", len(copies) - _SHOWN)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from toothgraph.errors import DataError
+from toothgraph.errors import DataError, LabelError
 from toothgraph.io.formats.registry import SUFFIXES
 from toothgraph.io.formats.tooth_folder import is_tooth_folder
+from toothgraph.io.label_record import read_record, record_of, was_changed
 
 
 def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
     """Mesh files among files and folders. Folders are searched recursively; hidden files are ignored.
 
-    A folder with one STL per tooth (:mod:`toothgraph.io.formats.tooth_folder`) is one scan.
+    A folder with one STL per tooth (:mod:`toothgraph.io.formats.tooth_folder`) is one scan. Of files that ``predict``
+    wrote of one scan in several formats, one is taken: the first whose content was changed since, or else the first.
 
     Returns:
         Each scan once; scans of one folder are sorted by name.
@@ -31,8 +33,33 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
             raise DataError(f"{path}: no such file or folder; check the path")
     if not found:
         names = ", ".join(map(str, paths)) or "an empty list"
-        raise DataError(f"found no scans ({' '.join(SUFFIXES)}) in {names}")
-    return list(found)
+        prepared = any((Path(path) / "manifest.csv").is_file() for path in paths)
+        hint = "; a folder of `toothgraph prepare` is only for pretrain and finetune" if prepared else ""
+        raise DataError(f"found no scans ({' '.join(SUFFIXES)}) in {names}{hint}")
+    return _one_per_scan(list(found))
+
+
+def _one_per_scan(scans: list[Path]) -> list[Path]:
+    together: dict[Path, list[Path]] = {}
+    for scan in scans:
+        together.setdefault(record_of(scan), []).append(scan)
+    left_out: set[Path] = set()
+    for record, same in together.items():
+        if len(same) > 1 and record.is_file():
+            left_out.update(_twins(same))
+    return [scan for scan in scans if scan not in left_out]
+
+
+def _twins(scans: list[Path]) -> list[Path]:
+    """Of scans with one record, those of its files that are not taken."""
+    try:
+        record = read_record(scans[0])
+    except LabelError:  # told where the scan is read
+        return []
+    ours = [scan for scan in scans if scan.name in record.files]
+    ours.sort(key=lambda scan: (scan.is_dir(), (*SUFFIXES, scan.suffix).index(scan.suffix)))
+    taken = next((scan for scan in ours if was_changed(scan, record)), *ours[:1])
+    return [scan for scan in ours if scan != taken]
 
 
 def _scans_inside(folder: Path) -> Iterator[Path]:

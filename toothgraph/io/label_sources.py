@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import numpy as np
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER
 from toothgraph.io.formats.registry import read_stored
+from toothgraph.io.label_record import changes_in, origin_of, read_record
 from toothgraph.io.label_systems import guess_system
 from toothgraph.io.palette import Palette
+from toothgraph.mesh.label_origin import CORRECTED, GIVEN, LabelOrigin
 from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_from_original, original_of
@@ -56,39 +59,74 @@ def mostly_strange(strange: int, teeth: int) -> bool:
     return strange > _STRANGE * (strange + teeth)
 
 
-def find_column(
+@dataclass(frozen=True, eq=False)
+class FoundLabels:
+    """Labels as found, and what is known of them.
+
+    Attributes:
+        column: the numbers.
+        source: the file that contains them.
+        label_system: ``fdi``, ``universal`` or ``arch14``.
+        origin: where they come from.
+        changes: what was changed since a model found them, in words.
+    """
+
+    column: LabelColumn
+    source: Path
+    label_system: str
+    origin: LabelOrigin = field(default_factory=LabelOrigin)
+    changes: Sequence[str] = ()
+
+
+def find_labels(
     path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str
-) -> tuple[LabelColumn | None, Path, str]:
-    """The first labels found, the file that contains them, and their label system (``auto`` is resolved).
+) -> FoundLabels | None:
+    """The first labels found; but of several that a model found, the first that were changed since. What a model found
+    has FDI numbers, whatever ``label_system`` says of the others.
 
     Raises:
         LabelError: if labels exist but cannot be read, or their number does not match the scan.
     """
-    # 1. A label file beside the scan.
-    text, sidecar = path.with_suffix(".txt"), path.with_suffix(".json")
-    column, source = None, path
-    if path.is_dir():
-        pass  # one STL per tooth: label files beside it have another face order
-    elif text.is_file():
-        column, source = _from_txt(text, mesh), text
-    elif sidecar.is_file():
-        column, source = _from_json(sidecar, mesh), sidecar
-    if column is not None:
-        return column, source, "fdi" if label_system == "auto" else label_system
+    record, first = read_record(path), None
+    for found in _sources(path, mesh, palette, stored, label_system):
+        numbers = found.column.numbers
+        origin = origin_of(found.source, record, numbers)
+        if origin.kind != GIVEN:
+            changes = changes_in(found.source, record, numbers)
+            found = replace(found, label_system="fdi", origin=origin, changes=changes)
+        first = first or found
+        if origin.kind == CORRECTED:
+            return found
+        if first.origin.kind == GIVEN:
+            return first
+    return first
+
+
+def _sources(
+    path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str
+) -> Iterator[FoundLabels]:
+    """All labels of a scan, one after another; each is read when it is asked for. ``auto`` is resolved."""
+    # 1. A label file beside the scan. One STL per tooth: label files beside it have another face order.
+    for suffix, read in ((".txt", _from_txt), (".json", _from_json)):
+        beside = path.with_suffix(suffix)
+        if not path.is_dir() and beside.is_file() and (column := read(beside, mesh)) is not None:
+            yield FoundLabels(column, beside, "fdi" if label_system == "auto" else label_system)
     # 2. An array in the file itself.
     stored = stored or read_stored(path)
     column, name = _from_arrays(path, mesh, stored)
-    if column is not None and label_system == "auto":
-        label_system = guess_system(column.on_faces, name)
-        if label_system == "none":
+    system = label_system
+    if column is not None and system == "auto":
+        system = guess_system(column.on_faces, name)
+        if system == "none":
             _log.warning("%s: the array `%s` counts clusters, not teeth; it is ignored", mesh.scan_id, name)
             column = None
-        elif label_system != "fdi":
-            _log.info("%s: the labels in `%s` are read as %s numbers", mesh.scan_id, name, label_system)
+        elif system != "fdi":
+            _log.info("%s: the labels in `%s` are read as %s numbers", mesh.scan_id, name, system)
     if column is not None:
-        return column, path, label_system
+        yield FoundLabels(column, path, system)
     # 3. Colours.
-    return _from_colours(mesh, stored, palette) if palette is not None else None, path, "fdi"
+    elif palette is not None and (column := _from_colours(mesh, stored, palette)) is not None:
+        yield FoundLabels(column, path, "fdi")
 
 
 def _from_txt(path: Path, mesh: Mesh) -> LabelColumn:

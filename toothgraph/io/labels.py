@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from toothgraph.anatomy.molars import molars_as_premolars
+from toothgraph.anatomy.number_order import number_faults
 from toothgraph.choices import LABEL_SYSTEMS
 from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, class_to_position, fdi_to_class, is_permanent, jaw_of_labels
 from toothgraph.io.formats.registry import read_stored
-from toothgraph.io.label_sources import find_column, mostly_strange
+from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
 from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import mesh_from_stored
@@ -54,11 +55,20 @@ def read_scan(
     mesh = mesh_from_stored(path, stored, unit=unit)
     if jaw is not None:
         mesh = replace(mesh, jaw=jaw)
-    labels, of_vertices = _labels(path, mesh, palette, stored, label_system)
-    if labels is not None and mesh.jaw == UNKNOWN_JAW:
+    found = _find(path, mesh, palette, stored, label_system)
+    if found is None:
+        return replace(mesh, labels=None, original=original_of(mesh))
+    labels, of_vertices = _as_fdi(mesh, found)
+    if mesh.jaw == UNKNOWN_JAW:
         mesh = replace(mesh, jaw=jaw_of_labels(labels))
-    mesh = replace(mesh, labels=labels, original=replace(original_of(mesh), vertex_labels=of_vertices))
+    original = replace(original_of(mesh), vertex_labels=of_vertices)
+    mesh = replace(mesh, labels=labels, label_origin=found.origin, original=original)
+    if found.changes:
+        by = f" by {found.origin.model}" if found.origin.model else ""
+        _log.info("%s: labels found%s, then corrected: %s", mesh.scan_id, by, ", ".join(found.changes))
     _warn_of_counting(mesh)
+    for fault in number_faults(mesh):
+        _log.warning("%s: %s", mesh.scan_id, fault)
     return mesh
 
 
@@ -89,8 +99,9 @@ def read_labels(
     5. with a palette: face or vertex colours, as the palette says, else those that match it better.
        The jaw is the one with more matching colours, even if the file name says another.
 
-    From vertex labels, a face takes the majority of its corners; with three different labels, it takes the smallest
-    tooth number. Anything but 0 and the permanent teeth becomes -1, with one warning in the log.
+    Of labels that a model found (:mod:`toothgraph.io.label_record`), the first that were changed since go before those
+    that were not. From vertex labels, a face takes the majority of its corners; with three different labels, it takes
+    the smallest tooth number. Anything but 0 and the permanent teeth becomes -1, with one warning in the log.
 
     Args:
         path: the mesh file.
@@ -104,18 +115,21 @@ def read_labels(
     Raises:
         LabelError: if labels exist but cannot be read, or their number does not match the scan.
     """
-    return _labels(Path(path), mesh, palette, None, label_system)[0]
+    found = _find(Path(path), mesh, palette, None, label_system)
+    return None if found is None else _as_fdi(mesh, found)[0]
 
 
-def _labels(
+def _find(
     path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """FDI numbers of the clean faces [F], and of the stored vertices [V0] if the file has labels per vertex."""
+) -> FoundLabels | None:
     if label_system not in LABEL_SYSTEMS:
         raise LabelError(f"expected a label system of {', '.join(LABEL_SYSTEMS)}, got {label_system!r}")
-    column, source, label_system = find_column(path, mesh, palette, stored, label_system)
-    if column is None:
-        return None, None
+    return find_labels(path, mesh, palette, stored, label_system)
+
+
+def _as_fdi(mesh: Mesh, found: FoundLabels) -> tuple[np.ndarray, np.ndarray | None]:
+    """FDI numbers of the clean faces [F], and of the stored vertices [V0] if the file has labels per vertex."""
+    column, source, label_system = found.column, found.source, found.label_system
     labels, of_vertices = column.on_faces, None
     try:
         fdi = to_fdi(labels, label_system, mesh.jaw)

@@ -16,6 +16,7 @@ from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, jaw_of_labels
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
+from toothgraph.io.label_record import Record, read_record, recorded, write_record
 from toothgraph.mesh.clean import triangulate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
@@ -61,6 +62,7 @@ def write_labelled(
     confidence: Mapping[int, float] | None = None,
     doubts: Sequence[str] | None = None,
     measures: Sequence[Measure] = (),
+    model: str | None = None,
 ) -> list[Path]:
     """Write a labelled scan into ``out_dir``: ``name.ply``, ``name.txt``, ``name.json`` and other formats.
 
@@ -76,6 +78,8 @@ def write_labelled(
         confidence: of each tooth, by FDI number; written to the JSON.
         doubts: what a person should review; written to the JSON.
         measures: of the arch; written to the JSON.
+        model: what found the labels; this is kept in ``name.found.json`` beside them
+            (:mod:`toothgraph.io.label_record`). None if no model did: then they count as given.
 
     Returns:
         The paths, in the order of ``formats``.
@@ -102,7 +106,21 @@ def write_labelled(
     for kind in formats:
         paths.append(Path(out_dir) / f"{name}.{'teeth' if kind == 'stl' else kind}")
         _WRITERS[kind](paths[-1], labelled)
+    if paths:
+        _keep_record(paths, labelled, model)
     return paths
+
+
+def _keep_record(paths: Sequence[Path], labelled: Labelled, model: str | None) -> None:
+    """Say in the record of a scan which model found the labels of these files, or that none did."""
+    record = read_record(paths[0])
+    files = {name: found for name, found in record.files.items() if name not in {path.name for path in paths}}
+    if model is not None:
+        for path in paths:
+            labels = labelled.vertex_fdi if path.suffix == ".json" else labelled.face_fdi
+            files[path.name] = recorded(path, model, labels)
+    if files or record.files:
+        write_record(paths[0], Record(files))
 
 
 def write_txt(path: str | Path, face_fdi: np.ndarray) -> None:

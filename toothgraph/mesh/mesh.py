@@ -10,6 +10,7 @@ import numpy as np
 
 from toothgraph.errors import MeshError
 from toothgraph.fdi import UNKNOWN_JAW
+from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.topology import face_adjacency
 
 
@@ -66,6 +67,7 @@ class Mesh:
         path: the file it was read from, if any.
         original: vertices and faces as stored in the file; None for a mesh made in memory.
         topology: do not set; ``dataclasses.replace`` keeps it as long as ``faces`` is the same array.
+        label_origin: where the labels come from, as far as the files tell.
 
     Raises:
         MeshError: if shapes do not match or an index is outside the vertices.
@@ -79,6 +81,7 @@ class Mesh:
     path: Path | None = None
     original: Original | None = field(default=None, repr=False)
     topology: Topology | None = field(default=None, repr=False)
+    label_origin: LabelOrigin = field(default_factory=LabelOrigin)
 
     def __post_init__(self) -> None:
         vertices = np.ascontiguousarray(self.vertices, dtype=np.float64)
@@ -148,4 +151,4 @@ class Mesh:
     def with_labels(self, labels: np.ndarray | None) -> Mesh:
         """The same mesh with other face labels [F]; ``original.vertex_labels`` is removed, since it may differ."""
         original = self.original and replace(self.original, vertex_labels=None)
-        return replace(self, labels=labels, original=original)
+        return replace(self, labels=labels, original=original, label_origin=LabelOrigin())

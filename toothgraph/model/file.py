@@ -20,6 +20,7 @@ from toothgraph.errors import CheckpointError, ConfigError
 from toothgraph.model.config import NetConfig, check_net
 from toothgraph.model.crowns import CrownNet
 from toothgraph.model.nets import ContrastiveNet, SegmentationNet
+from toothgraph.system import provenance
 from toothgraph.system.files import atomic_path
 
 MODEL_FILE = "model.safetensors"
@@ -151,6 +152,8 @@ def load_segmentation(path: str | Path) -> tuple[SegmentationNet, ModelFile]:
         net.load_state_dict(file.tensors)
     except (ConfigError, RuntimeError) as error:
         raise CheckpointError(f"{file.path}: its tensors do not match its header ({_first_line(error)})") from error
+    name = weights.DEFAULT if file.path == weights.FILE else file.path
+    net.source = f"{name} (sha256 {provenance.sha256(file.path)[:12]})"
     return net.eval(), file
 
 

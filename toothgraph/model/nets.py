@@ -55,8 +55,11 @@ class ContrastiveNet(nn.Module):
 class SegmentationNet(nn.Module):
     """Backbone and classifier: a batch of graphs, or one graph, to log-probabilities [N, 33] of the tooth classes.
 
-    ``jaw`` [B] is the jaw of each scan: 0 upper, 1 lower, -1 unknown; None if all are unknown.
+    ``jaw`` [B] is the jaw of each scan: 0 upper, 1 lower, -1 unknown; None if all are unknown. ``source`` says what its
+    weights were loaded from, for the record of the labels it finds.
     """
+
+    source = ""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()

@@ -32,6 +32,7 @@ def find_doubts(
     two_arches: bool = False,
     jaw: int = UNKNOWN_JAW,
     jaw_probability: float = 1.0,
+    faults: Sequence[str] = (),
     rules: ReviewRules = DEFAULT.review,
 ) -> list[str]:
     """Reasons to review a segmentation, one sentence each; most scans of one arch have none.
@@ -42,6 +43,7 @@ def find_doubts(
             :class:`toothgraph.inference.predict.Prediction`.
         milk_teeth, inside_out, jaw, jaw_probability: of the same.
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
+        faults: result of :func:`toothgraph.anatomy.number_order.number_faults`.
         rules: limits of the confidence.
     """
     found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
@@ -69,7 +71,7 @@ def find_doubts(
         doubts.append(
             f"{', '.join(map(str, milk_teeth))} look like milk teeth; each has the number of the tooth that follows it"
         )
-    return doubts
+    return doubts + [f"review the numbers: {fault}" for fault in faults]
 
 
 def said(changes: Sequence[tuple[int, int]]) -> str:

@@ -25,7 +25,10 @@ def stepped(trainer: pl.Trainer, batch_idx: int) -> bool:
 
 
 def validation_follows(trainer: pl.Trainer) -> bool:
-    """Whether a validation is due after this step: every so many batches, and after the last."""
+    """Whether a validation is due after this step: every so many batches, and after the last; never if nobody
+    validates."""
+    if not trainer.limit_val_batches:
+        return False
     batches = trainer.global_step * trainer.accumulate_grad_batches
     return batches % int(trainer.val_check_batch or 1) == 0 or trainer.global_step >= trainer.max_steps
 

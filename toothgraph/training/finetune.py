@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Batch
@@ -16,7 +15,6 @@ from torch_geometric.data import Batch
 from toothgraph.data.loading import LabelledGraphs, collate
 from toothgraph.data.scan import Scan
 from toothgraph.data.split import Split
-from toothgraph.errors import DataError
 from toothgraph.fdi import class_to_fdi
 from toothgraph.metrics import class_scores, confusion
 from toothgraph.model.crowns import CrownNet
@@ -29,6 +27,7 @@ from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.crowns import train_crowns
 from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
+from toothgraph.training.sides import labelled_sides
 from toothgraph.training.task import Task, check_finite
 
 _log = logging.getLogger("toothgraph")
@@ -45,7 +44,6 @@ class FinetuneTask(Task):
     val_columns = ("val_miou", "val_accuracy", "val_loss")
     config: FinetuneConfig
     net: SegmentationNet
-    train_scans: list[Scan]
     crowns: CrownNet | None = None  # of what the training started from
 
     def _loss(self, log_prob: Tensor, batch: Batch) -> Tensor:
@@ -72,7 +70,7 @@ class FinetuneTask(Task):
             return True
         steps = min(self.config.crown_steps, self.steps)
         _log.info("learning the shapes of teeth: %d steps", steps)
-        graphs = (graph for scan in self.train_scans for graph in scan.variants)
+        graphs = (graph for scan in self.sides.train for graph in scan.variants)
         self.net.crowns = train_crowns(graphs, steps, self.config.seed, start=before, stop=stop)
         return self.net.crowns is not None
 
@@ -102,7 +100,7 @@ def finetune(
 
     Args:
         scans: scans of the training and the validation patients; those without labels are left out.
-        split: who is which; ``config.label_fraction`` of its training patients are used.
+        split: who is which; ``config.label_fraction`` of its training patients are used. Nobody has to validate.
         out: run folder.
         config: options; the net's shape is that of ``init`` where there is one.
         init: run folder or model file to start from.
@@ -112,17 +110,17 @@ def finetune(
         The model file.
 
     Raises:
-        ToothgraphError: if a set is empty, the folder holds another run, ``init`` lacks a tensor of the
-            backbone, or training fails.
+        ToothgraphError: if a side that has patients has no scans, the folder holds another run, ``init`` lacks a tensor
+            of the backbone, or training fails.
     """
     check_free(Path(out), resume)
-    train, val = labelled_sides(scans, split, config.label_fraction)
+    sides = labelled_sides(scans, split, config.label_fraction)
+    train, val = list(sides.train), list(sides.val)
     facts: dict[str, Any] = {
         "command": "finetune",
         "init": str(init) if init else None,
         "init_sha256": None,
-        "train": [scan.scan_id for scan in train],
-        "val": [scan.scan_id for scan in val],
+        **sides.facts(),
     }
     if not init:
         config = replace(config, backbone_rate=1.0)
@@ -134,7 +132,6 @@ def finetune(
         count, missing = load_backbone(net, file)
         crowns = load_segmentation(init)[0].crowns if file.kind == "segmentation" else None
         _log.info("init: %d tensors loaded from %s, %d missing: %s", count, init, len(missing), _shorten(missing))
-    _log.info("labels of %d scans: %d faces in the graphs", len(train), np.sum([_known(s) for s in train]))
     task = FinetuneTask(
         net,
         config,
@@ -142,37 +139,13 @@ def finetune(
         LabelledGraphs(plain_only(val), config.net.graph, config.seed + 1),
         collate,
     )
-    task.train_scans, task.crowns = train, crowns
+    task.sides, task.crowns = sides, crowns
     return run(task, Path(out), resume, facts, {"seed": config.seed, "train": facts["train"], "init": facts["init"]})
-
-
-def labelled_sides(scans: list[Scan], split: Split, fraction: float) -> tuple[list[Scan], list[Scan]]:
-    """The labelled scans to train and to validate on, of a share of the training patients.
-
-    Raises:
-        DataError: if a side has none.
-    """
-    labelled = [scan for scan in scans if scan.labelled]
-    if not labelled:
-        raise DataError(
-            f"none of {len(scans)} scans has labels; expected a .txt or .json beside each, an array in the file, "
-            "or colours with --palette"
-        )
-    train, val = (
-        [scan for scan in labelled if scan.patient in patients] for patients in (split.labelled(fraction), split.val)
-    )
-    if not train or not val:
-        raise DataError(f"expected labelled scans to train and to validate on, found {len(train)} and {len(val)}")
-    return train, val
 
 
 def plain_only(scans: list[Scan]) -> list[Scan]:
     """The scans with their plain tessellation only."""
     return [replace(scan, variants=scan.variants[:1]) for scan in scans]
-
-
-def _known(scan: Scan) -> int:
-    return int((scan.variants[0].y >= 0).sum())
 
 
 def _shorten(names: list[str]) -> str:

@@ -21,6 +21,7 @@ from toothgraph.nn.losses import info_nce, match_top1
 from toothgraph.training.config import PretrainConfig
 from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
+from toothgraph.training.sides import unlabelled_sides
 from toothgraph.training.task import Task, check_finite
 from toothgraph.transforms.views import spread_candidates
 
@@ -99,7 +100,7 @@ def pretrain(scans: list[Scan], split: Split, out: str | Path, config: PretrainC
 
     Args:
         scans: scans of the training and the validation patients; labels are not looked at.
-        split: who is which.
+        split: who is which; nobody has to validate.
         out: run folder.
         config: options.
         resume: go on with the run in ``out``.
@@ -108,18 +109,12 @@ def pretrain(scans: list[Scan], split: Split, out: str | Path, config: PretrainC
         The model file.
 
     Raises:
-        ToothgraphError: if a set is empty, the folder holds another run, or training fails.
+        ToothgraphError: if a side that has patients has no scans, the folder holds another run, or training fails.
     """
     check_free(Path(out), resume)
-    train = [without_labels(scan) for scan in scans if scan.patient in split.train]
-    val = [without_labels(scan) for scan in scans if scan.patient in split.val]
-    if not train or not val:
-        raise DataError(f"expected scans to train and to validate on, found {len(train)} and {len(val)}")
-    facts: dict[str, Any] = {
-        "command": "pretrain",
-        "train": [scan.scan_id for scan in train],
-        "val": [scan.scan_id for scan in val],
-    }
+    sides = unlabelled_sides(scans, split)
+    train, val = ([without_labels(scan) for scan in side] for side in (sides.train, sides.val))
+    facts: dict[str, Any] = {"command": "pretrain", **sides.facts()}
     torch.manual_seed(config.seed)
     task = PretrainTask(
         make_net(ContrastiveNet, config.net),
@@ -128,4 +123,5 @@ def pretrain(scans: list[Scan], split: Split, out: str | Path, config: PretrainC
         ViewPairs(val, config.seed + 1, config.views),
         collate_pairs,
     )
+    task.sides = sides
     return run(task, Path(out), resume, facts, {"seed": config.seed, "train": facts["train"]})

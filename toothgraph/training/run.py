@@ -90,6 +90,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
         if step >= task.steps and is_finished(out):
             _log.info("%s: finished already, at step %d", out, step)
             return out / MODEL_FILE
+        task.sides.say()
         if checkpoint:
             _log.info("resumed at step %d", step)
         else:
@@ -159,6 +160,7 @@ def make_trainer(task: Task, out: Path) -> tuple[pl.Trainer, GentleStop]:
             max_epochs=-1,
             val_check_interval=min(config.validate_every, task.steps) * config.accumulate,
             check_val_every_n_epoch=None,
+            limit_val_batches=1.0 if task.validates else 0,
             num_sanity_val_steps=0,
             gradient_clip_val=config.clip or None,
             logger=TensorBoardLogger(str(out), name="", version="tensorboard"),

@@ -16,6 +16,7 @@ from toothgraph.model.nets import ContrastiveNet, SegmentationNet
 from toothgraph.seeding import batch_seed
 from toothgraph.training.config import TrainingConfig
 from toothgraph.training.optimizer import make_optimizer, rate_factor
+from toothgraph.training.sides import Sides
 
 
 class NotFinite(DataError):
@@ -38,6 +39,7 @@ class Task(pl.LightningModule):
 
     monitor = ""
     val_columns: tuple[str, ...] = ()
+    sides: Sides
 
     def __init__(
         self, net: ContrastiveNet | SegmentationNet, config: TrainingConfig, train: Dataset, val: Dataset, join: Any
@@ -46,6 +48,7 @@ class Task(pl.LightningModule):
         self.net, self.config = net, config
         self._train, self._val, self._join = train, val, join
         self.steps = count_steps(config, len(train))  # type: ignore[arg-type]
+        self.validates = len(val) > 0  # type: ignore[arg-type]
 
     def finish(self, stop: Callable[[], bool]) -> bool:
         """What is left to do once the net is trained; whether it was done, or stopped."""

@@ -218,7 +218,7 @@ def _read(source: Source, options: PrepareOptions) -> tuple[Scan, Header]:
     scan = prepare_scan(mesh, options.graph, options.variants, options.seed, options.bases)
     header = Header(
         source.scan_id, source.patient, str(source.path), digest, options.digest(), mesh.jaw, len(mesh.faces),
-        scan.labelled, len(scan.variants), __version__,
+        scan.labelled, len(scan.variants), __version__, scan.label_origin.kind, scan.label_origin.model,
     )  # fmt: skip
     return replace(scan, patient=source.patient), header
 

@@ -20,6 +20,7 @@ from torch_geometric.data import Data
 
 from toothgraph.data.scan import Scan
 from toothgraph.errors import DataError
+from toothgraph.mesh.label_origin import GIVEN, LabelOrigin
 from toothgraph.system.files import atomic_path
 
 FORMAT = "toothgraph-scan-2"  # increased if the stored data, or the way from scans to graphs, changes
@@ -43,6 +44,8 @@ class Header:
         labelled: whether any face has a known class.
         tessellations: number of graphs.
         version: version of toothgraph.
+        labels: ``given``, ``found`` or ``corrected``.
+        found_by: the model that found them, if it is known.
     """
 
     scan_id: str
@@ -55,6 +58,13 @@ class Header:
     labelled: bool
     tessellations: int
     version: str
+    labels: str = GIVEN
+    found_by: str = ""
+
+    @property
+    def label_origin(self) -> LabelOrigin:
+        """Where the labels come from."""
+        return LabelOrigin(self.labels, self.found_by)
 
 
 class StoredGraphs(Sequence[Data]):
@@ -98,8 +108,12 @@ def load_scan(path: Path) -> Scan:
     Raises:
         DataError: see :func:`read_header`.
     """
-    header = read_header(path)
-    return Scan(header.scan_id, StoredGraphs(path, header), header.patient)
+    return scan_of(path, read_header(path))
+
+
+def scan_of(path: Path, header: Header) -> Scan:
+    """A prepared scan, by its header alone."""
+    return Scan(header.scan_id, StoredGraphs(path, header), header.patient, header.label_origin)
 
 
 def read_header(path: Path) -> Header:
@@ -115,7 +129,7 @@ def read_header(path: Path) -> Header:
         if content.pop("format") != FORMAT:
             raise ValueError("format")
         header = Header(**content)
-        wrong = [name for name, kind in Header.__annotations__.items() if type(content[name]).__name__ != kind]
+        wrong = [name for name, kind in Header.__annotations__.items() if type(getattr(header, name)).__name__ != kind]
         if wrong or header.tessellations < 1:
             raise ValueError(f"{wrong or 'tessellations'}")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:

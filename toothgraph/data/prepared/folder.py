@@ -17,11 +17,11 @@ import io
 import json
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
-from toothgraph.data.prepared.file import SUFFIX, Header, StoredGraphs, read_header
+from toothgraph.data.prepared.file import SUFFIX, Header, read_header, scan_of
 from toothgraph.data.scan import Scan
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.graph.spec import GraphSpec
@@ -30,6 +30,7 @@ from toothgraph.system.files import write_text
 MANIFEST, QUARANTINE, OPTIONS = "manifest.csv", "quarantine.csv", "options.json"
 _SCANS, _BAD = "scans", "quarantine"
 _COLUMNS = [field.name for field in fields(Header)]
+_LATER = {field.name for field in fields(Header) if field.default is not MISSING}  # not in folders made before
 
 
 def open_folder(out: Path, options: dict[str, Any]) -> None:
@@ -94,14 +95,11 @@ def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
         headers = [_header_of(row) for row in rows]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{folder / MANIFEST}: cannot be read ({error}); run `toothgraph prepare` again") from error
-    return [
-        Scan(header.scan_id, StoredGraphs(scan_file(folder, header.scan_id), header), header.patient)
-        for header in headers
-    ]
+    return [scan_of(scan_file(folder, header.scan_id), header) for header in headers]
 
 
 def _header_of(row: dict[str, str]) -> Header:
-    values: dict[str, Any] = {name: row[name] for name in _COLUMNS}
+    values: dict[str, Any] = {name: row[name] for name in _COLUMNS if name in row or name not in _LATER}
     for name in ("jaw", "faces", "tessellations"):
         values[name] = int(values[name])
     values["labelled"] = {"True": True, "False": False}[values["labelled"]]

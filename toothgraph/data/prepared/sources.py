@@ -12,6 +12,7 @@ from pathlib import Path
 from toothgraph.errors import DataError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.find import find_scans
+from toothgraph.io.label_record import record_of
 from toothgraph.scan_names import long_names, patient_of
 
 _SAFE = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,199}")
@@ -36,9 +37,10 @@ class Source:
     jaw: int | None = None
 
     def digest(self) -> str:
-        """SHA-256 of the file, its label files, patient and jaw."""
+        """SHA-256 of the file, its label files and their record, patient and jaw."""
         inside = sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]
         beside = [] if self.path.is_dir() else [self.path.with_suffix(".txt"), self.path.with_suffix(".json")]
+        beside.append(record_of(self.path))
         total = hashlib.sha256(f"{self.patient}\n{self.jaw}\n".encode())
         for file in (*inside, *beside):
             if file.is_file():

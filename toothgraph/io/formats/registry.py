@@ -51,12 +51,15 @@ def read_stored(path: Path) -> Stored:
 def _checked_suffix(path: Path) -> str:
     """The suffix of a file in lower case, after checks of name, existence and size."""
     suffix = path.suffix.lower()
+    if path.is_dir():
+        raise MeshError(
+            f"{path}: expected one scan, found a folder; give a file in it (a folder is only one scan if it has a "
+            "gingiva.stl and one STL per tooth)"
+        )
     if suffix not in SUFFIXES:
         raise MeshError(f"{path}: expected a file named {' '.join(SUFFIXES)}, found `{suffix or path.name}`")
     if not path.exists():
         raise MeshError(f"{path}: no such file; check the path")
-    if not path.is_file():
-        raise MeshError(f"{path}: expected a file, found a folder; check the path")
     if path.stat().st_size == 0:
         raise MeshError(f"{path}: the file is empty (0 bytes); export the scan again")
     return suffix

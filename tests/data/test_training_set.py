@@ -1,0 +1,71 @@
+"""Who is held out where no split file says it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from toothgraph.data import Scan, load_training_set, read_scans, training_set
+from toothgraph.graph import GraphSpec
+from toothgraph.io.write import write_labelled
+from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, LabelOrigin
+from toothgraph.mesh.mesh import Mesh
+
+KINDS = {"g": GIVEN, "f": FOUND, "c": CORRECTED}
+
+
+@pytest.fixture
+def held_out(scan: Scan, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., set[str]]:
+    """Who is held out of scans of one patient each; a letter says where the labels of one come from."""
+    (tmp_path / "a.stl").touch()
+
+    def held_out(kinds: str, **options: float | bool) -> set[str]:
+        names = [(f"{kind}{n}", LabelOrigin(KINDS[kind])) for n, kind in enumerate(kinds)]
+        scans = [Scan(name, scan.variants[:1], label_origin=origin) for name, origin in names]
+        monkeypatch.setattr(training_set, "read_scans", lambda *args, **kwargs: scans)
+        split = load_training_set([tmp_path], GraphSpec(), variants=1, seed=0, **options)[1]
+        assert split.train and {*split.train, *split.val} == {name for name, _ in names}
+        return set(split.val)
+
+    return held_out
+
+
+@pytest.mark.parametrize(("kinds", "held"), [
+    ("c", set()),  # a single corrected patient
+    ("g", set()),
+    ("f", set()),
+    ("cf", set()),  # what is corrected is to be learned, and what is found is no measure
+    ("ccc", set()),
+    ("cg", {"g1"}),  # validates on the given one
+    ("cfg", {"g2"}),
+    ("fg", set()),  # the only labels of a person are to be learned
+    ("ff", set()),
+])  # fmt: skip
+def test_only_given_labels_are_held_out(kinds, held, held_out):
+    assert held_out(kinds, val_fraction=0.3) == held
+
+
+def test_given_labels_beside_found_ones_do_both(held_out):
+    assert len(held_out("fgg")) == 1 and held_out("fgg") < {"g1", "g2"}
+
+
+def test_without_found_labels_all_may_be_held_out(held_out):
+    assert len(held_out("gggg", val_fraction=0.5)) == 2
+    assert held_out("gggg", val_fraction=0.0) == set()
+
+
+def test_pre_training_looks_at_no_labels(held_out):
+    assert len(held_out("fff", labels=False)) == 1
+
+
+def test_a_scan_beside_what_predict_wrote_for_it_is_told(arch: Mesh, tmp_path: Path, caplog) -> None:
+    ours = [tmp_path / "labelled", tmp_path / "scans", tmp_path / "other"]
+    for folder, model in zip(ours, ("net", None, None), strict=True):
+        write_labelled(folder, "a_upper", arch, arch.labels, ["ply"], model=model)
+    options = {"variants": 1, "seed": 0}
+    read_scans(ours[1:], GraphSpec(faces=200, k=4), **options)  # by no model: two patients, as far as anybody knows
+    assert "the same name" not in caplog.text
+    read_scans(ours[:2], GraphSpec(faces=200, k=4), **options)
+    assert f"{ours[0]}/a_upper.ply, {ours[1]}/a_upper.ply: the same name, and a model labelled one" in caplog.text

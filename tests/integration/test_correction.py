@@ -1,0 +1,169 @@
+"""Labels that a model found, corrected by a person, and learned from; and every format that `predict` writes, given to
+every command that reads scans."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toothgraph.choices import FORMATS
+from toothgraph.data.prepared.folder import read_prepared
+from toothgraph.io.labels import read_scan
+
+
+@pytest.fixture(scope="module")
+def labelled(command, arches, tmp_path_factory) -> Path:
+    """A scan of each jaw in every format, as `predict` writes them with the weights in the package."""
+    pytest.importorskip("vtkmodules")
+    out = tmp_path_factory.mktemp("labelled")
+    scans = (arches / "0000_upper.stl", arches / "0000_lower.stl")
+    done = command("predict", *scans, "--out", out, *(f"--format={kind}" for kind in FORMATS))
+    assert done.code == 0, done.err
+    assert len(np.unique(np.loadtxt(out / "0000_upper.txt"))) > 8
+    return out
+
+
+@pytest.fixture(params=[*FORMATS, "all"])
+def folder(request, labelled, arches, tmp_path) -> Path:
+    """A folder with one format of a scan, or all of them, as `predict` left it."""
+    folder, kind = tmp_path / "scans", request.param
+    folder.mkdir()
+    shutil.copy(labelled / "0000_upper.found.json", folder)
+    for each in FORMATS if kind == "all" else [kind]:
+        name = f"0000_upper.{'teeth' if each == 'stl' else each}"
+        (shutil.copytree if each == "stl" else shutil.copy)(labelled / name, folder / name)
+    if kind in ("txt", "json"):  # label files are read beside their scan
+        shutil.copy(arches / "0000_upper.stl", folder)
+    return folder
+
+
+def test_what_predict_writes_every_command_reads(folder, command, labelled, segmenter, tiny_toml, tmp_path):
+    for scan in folder.iterdir():  # each file that is a scan by itself
+        if scan.suffix in (".txt", ".json"):
+            continue
+        done = command("view", scan, "-o", tmp_path / "page.html")
+        assert done.code == 0, done.err
+        done = command("renumber", scan)
+        assert done.code == 0 and "0000_upper: found by default (sha256 " in done.out, done.err
+        found = read_scan(labelled / "0000_upper.ply").labels
+        assert np.array_equal(np.unique(read_scan(scan).labels), np.unique(found))
+    done = command("predict", folder, "--model", segmenter, "--out", tmp_path / "again")
+    assert done.code == 0 and len(list((tmp_path / "again").glob("*.ply"))) == 1, done.err
+    done = command("evaluate", folder, "--model", segmenter, "--out", tmp_path / "scores.json")
+    assert done.code == 0 and "a model found the labels of 1 of them" in done.err, done.err
+    (row,) = json.loads((tmp_path / "scores.json").read_text())["per_scan"]
+    assert row["labels"].startswith("found by default (sha256 ")
+    done = command("finetune", folder, "--out", tmp_path / "fine", "--config", tiny_toml, "--steps", 1)
+    assert done.code == 0, done.err
+    assert "trains on 1 scan of 1 patient (0000); labels: 1 found by default (sha256 " in done.err
+    assert "validates on nobody" in done.err and "a model found all the labels to train on" in done.err
+    done = command("pretrain", folder, "--out", tmp_path / "pre", "--config", tiny_toml, "--steps", 1)
+    assert done.code == 0 and "validates on nobody" in done.err, done.err
+    done = command("prepare", folder, tmp_path / "prepared", "--faces", 300, "--tessellations", 1, "--workers", 1)
+    assert done.code == 0 and "1 of 1 scans: 1 prepared" in done.out, done.err
+    done = command("predict", tmp_path / "prepared", "--out", tmp_path / "out")
+    assert "a folder of `toothgraph prepare` is only for pretrain and finetune" in done.error
+    (prepared,) = read_prepared(tmp_path / "prepared")
+    assert prepared.label_origin.kind == "found" and prepared.label_origin.model.startswith("default (sha256 ")
+
+
+def test_a_run_that_nobody_validates_is_whole(command, arches, tiny_toml, tmp_path):
+    scan = arches / "0000_upper.stl"
+    done = command("finetune", scan, "--out", tmp_path / "run", "--config", tiny_toml)
+    assert done.code == 0, done.err
+    assert not (tmp_path / "run" / "best.ckpt").exists()
+    assert (tmp_path / "run" / "last.ckpt").exists() and (tmp_path / "run" / "previous.ckpt").exists()
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["train"], config["val"]) == (["0000_upper"], []) and config["labels"] == {"0000_upper": "given"}
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "trains on 1 scan of 1 patient (0000); labels: 1 given" in log and "validates on nobody" in log
+    again = command("finetune", scan, "--out", tmp_path / "run", "--config", tiny_toml, "--resume")
+    assert again.code == 0 and "finished already" in again.err
+    assert "0 to validate" in command("info", tmp_path / "run").out
+
+
+def test_corrected_labels_are_told_and_learned(command, labelled, arches, tiny_toml, tmp_path):
+    folder = tmp_path / "scans"
+    shutil.copytree(labelled, folder)
+    shutil.copy(arches / "0001_upper.stl", folder)
+    shutil.copy(arches / "0001_upper.txt", folder)
+    first, second = np.unique(np.loadtxt(folder / "0000_upper.txt", dtype=int))[-2:].tolist()
+    done = command("renumber", folder / "0000_upper.json", f"{first}={second}", f"{second}={first}")
+    assert done.code == 0 and f"{first} -> {second}, {second} -> {first}" in done.out, done.err
+    assert "0000_upper: corrected" in done.out
+    assert f"Warning: 0000_upper: {first} and {second} are in" in done.err or f"{second} and {first} are in" in done.err
+    done = command("finetune", folder, "--out", tmp_path / "fine", "--config", tiny_toml, "--steps", 1)
+    assert done.code == 0, done.err
+    assert "trains on 2 scans of 1 patient (0000); labels: 1 corrected, 1 found by " in done.err
+    assert "validates on 1 scan of 1 patient (0001); labels: 1 given" in done.err
+    assert f"then corrected: {first} was {second}, {second} was {first}" in done.err
+    assert command("renumber", folder / "0000_upper.ply", f"{first}={second}", f"{second}={first}").code == 0
+    done = command("finetune", folder, "--out", tmp_path / "fine", "--config", tiny_toml, "--steps", 1, "--resume")
+    assert "cannot resume with other options or scans" in done.error and done.error.endswith("labels")
+
+
+def test_corrections_are_not_overwritten(command, arches, segmenter, tmp_path):
+    scans = arches / "0000_upper.stl", arches / "0001_upper.stl"
+    given = ("predict", *scans, "--model", segmenter, "--out", tmp_path)
+    assert command(*given).code == 0 and command(*given).code == 0  # twice is no harm
+    labels = tmp_path / "0000_upper.txt"
+    corrected = labels.read_text().replace("0", "0 ")
+    labels.write_text(corrected)
+    done = command(*given)
+    assert done.code == 1 and "0000_upper.txt: was corrected since it was written" in done.err
+    assert "1 of 2 scans could not be labelled" in done.err and labels.read_text() == corrected
+
+
+def test_an_impossible_order_is_told_with_scan_and_place(command, arches, tiny_toml, tmp_path):
+    scan = tmp_path / "7_lower.stl"
+    shutil.copy(arches / "0000_lower.stl", scan)
+    labels = np.loadtxt(arches / "0000_lower.txt", dtype=int)
+    exchanged = np.select([labels == 34, labels == 35], [35, 34], labels)
+    scan.with_suffix(".txt").write_text("\n".join(map(str, exchanged)))
+    for given in (
+        ("finetune", scan, "--out", tmp_path / "run", "--config", tiny_toml, "--steps", 1),
+        ("evaluate", scan, "--out", tmp_path / "scores.json"),
+        ("view", scan, "-o", tmp_path / "page.html"),
+        ("renumber", scan),
+    ):
+        done = command(*given)
+        assert done.code == 0, done.err
+        assert "Warning: 7_lower: 34 and 35 are in the wrong order; along the arch the teeth are …" in done.err
+    assert read_scan(arches / "0000_lower.stl").label_origin.kind == "given"
+
+
+@pytest.mark.parametrize(("given", "code", "said"), [
+    (("36",), 2, "expected old and new number as 36=35, got '36'"),
+    (("36=x",), 2, "expected old and new number"),
+    (("36=35", "36=34"), 2, "36 is to become two numbers"),
+    (("99=35",), 1, "no tooth has the number 99"),
+])  # fmt: skip
+def test_renumber_refuses(given, code, said, command, labelled, tmp_path):
+    shutil.copy(labelled / "0000_lower.txt", tmp_path)
+    done = command("renumber", tmp_path / "0000_lower.txt", *given)
+    assert done.code == code and said in done.err
+
+
+def test_renumber_without_a_scan_beside(command, labelled, tmp_path):
+    shutil.copy(labelled / "0000_lower.txt", tmp_path)
+    number = int(np.loadtxt(tmp_path / "0000_lower.txt").max())
+    done = command("renumber", tmp_path / "0000_lower.txt", f"{number}=0")
+    assert done.code == 0 and f"{number} -> 0" in done.out and "the order of its numbers cannot be checked" in done.err
+
+
+def test_joined_teeth_and_old_pages_are_told(command, labelled, tmp_path):
+    for name in ("0000_lower.ply", "0000_lower.found.json"):
+        shutil.copy(labelled / name, tmp_path)
+    (tmp_path / "0000_lower.html").touch()
+    first, second = np.unique(read_scan(tmp_path / "0000_lower.ply").labels)[-2:].tolist()
+    done = command("renumber", tmp_path / "0000_lower.ply", f"{first}={second}")
+    assert f"two teeth are {second} now" in done.err and "0000_lower.html: with the former numbers" in done.err
+
+
+def test_a_folder_of_scans_is_no_scan(command, labelled, tmp_path):
+    done = command("view", labelled, "-o", tmp_path / "page.html")
+    assert "expected one scan, found a folder" in done.error

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toothgraph.errors import LabelError
+from toothgraph.io.formats.registry import read_stored
+from toothgraph.io.label_record import read_record
+from toothgraph.io.labels import read_scan
+from toothgraph.io.renumber import renumber, surface_of
+from toothgraph.io.write import write_labelled, write_txt
+from toothgraph.mesh.label_origin import LabelOrigin
+from toothgraph.mesh.mesh import Mesh
+
+MODEL = "some-net (sha256 0123)"
+NAMES = ("a_upper.ply", "a_upper.txt", "a_upper.json", "a_upper.vtp", "a_upper.vtk", "a_upper.teeth")
+
+
+@pytest.fixture
+def found(arch: Mesh, tmp_path: Path) -> Path:
+    """A folder with a scan in all formats, as `predict` writes it."""
+    pytest.importorskip("vtkmodules")
+    kinds = ("ply", "txt", "json", "vtp", "vtk", "stl")
+    write_labelled(
+        tmp_path, "a_upper", arch, arch.labels, kinds, confidence={15: 0.5, 16: 0.6, 17: 0.7}, doubts=["x"], model=MODEL
+    )  # fmt: skip
+    return tmp_path
+
+
+def numbers_of(folder: Path) -> dict[str, np.ndarray]:
+    """The face labels in each file, of the vertices in the JSON."""
+    own = {}
+    for name in NAMES:
+        path = folder / name
+        if path.suffix == ".txt":
+            own[name] = np.loadtxt(path, dtype=int)
+        elif path.suffix == ".json":
+            own[name] = np.array(json.loads(path.read_text())["labels"])
+        else:
+            own[name] = read_stored(path).face_data["fdi"]
+    return own
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_teeth_are_exchanged_in_every_format(name, found, arch):
+    before = numbers_of(found)
+    points = read_stored(found / "a_upper.ply").vertices
+    done = renumber(found / name, {15: 16, 16: 15})
+    assert sorted(path.name for path in done.written) == sorted(NAMES) and done.joined == [] and done.views == []
+    for file, numbers in numbers_of(found).items():
+        if file.endswith(".teeth"):  # its parts have another order now
+            assert [(numbers == n).sum() for n in (15, 16)] == [(before[file] == n).sum() for n in (16, 15)]
+            continue
+        expected = np.select([before[file] == 15, before[file] == 16], [16, 15], before[file])
+        assert np.array_equal(numbers, expected), file
+    assert np.array_equal(read_stored(found / "a_upper.ply").vertices, points)
+    vertices = read_stored(found / "a_upper.ply").vertex_data["fdi"]
+    assert np.array_equal(vertices, numbers_of(found)["a_upper.json"])
+    for file in (found / "a_upper.ply", found / "a_upper.teeth"):
+        assert read_scan(file).label_origin == LabelOrigin("corrected", MODEL)
+    assert read_record(found / name).renumbered == [{15: 16, 16: 15}]
+
+
+def test_back_again_is_as_found(found):
+    renumber(found / "a_upper.ply", {15: 16, 16: 15})
+    renumber(found / "a_upper.json", {15: 16, 16: 15})
+    assert read_scan(found / "a_upper.ply").label_origin == LabelOrigin("found", MODEL)
+    assert len(read_record(found / "a_upper.ply").renumbered) == 2
+
+
+def test_confidence_and_doubts_of_what_was_changed_are_gone(found):
+    before = json.loads((found / "a_upper.json").read_text())
+    renumber(found / "a_upper.ply", {15: 16, 16: 15})
+    content = json.loads((found / "a_upper.json").read_text())
+    assert content["confidence"] == {"17": 0.7} and "doubts" not in content
+    assert (content["jaw"], content["id_patient"]) == ("upper", before["id_patient"])
+    where = np.array(content["labels"]) > 0
+    assert (np.array(content["instances"])[where] > 0).all() and not np.array(content["instances"])[~where].any()
+
+
+def test_a_tooth_becomes_gingiva_or_part_of_another(found):
+    done = renumber(found / "a_upper.ply", {15: 0, 16: 17, 14: -1})
+    assert done.joined == [17]
+    assert not (found / "a_upper.teeth" / "15.stl").exists() and (found / "a_upper.teeth" / "unknown.stl").exists()
+    labels = numbers_of(found)["a_upper.txt"]
+    assert not np.isin([14, 15, 16], labels).any() and (labels == -1).any()
+
+
+def test_views_that_are_out_of_date_are_told(found):
+    for suffix in (".html", ".csv"):
+        (found / f"a_upper{suffix}").touch()
+    assert renumber(found / "a_upper.ply", {15: 0}).views == [found / "a_upper.html", found / "a_upper.csv"]
+
+
+@pytest.mark.parametrize(("numbers", "said"), [
+    ({45: 46}, "no tooth has the number 45; its teeth are 1"),
+    ({15: 19}, "19: expected the fdi number of a tooth"),
+    ({15: 55}, "55: expected the fdi number of a tooth"),
+])  # fmt: skip
+def test_wrong_numbers_are_refused_and_nothing_is_written(numbers, said, found):
+    before = {path: path.read_bytes() for path in found.rglob("*") if path.is_file()}
+    with pytest.raises(LabelError, match=said):
+        renumber(found / "a_upper.ply", numbers)
+    assert before == {path: path.read_bytes() for path in found.rglob("*") if path.is_file()}
+
+
+def test_found_labels_are_fdi_whatever_the_numbers_given(found):
+    done = renumber(found / "a_upper.ply", {4: 3, 3: 4}, "universal")
+    assert done.numbers == {15: 16, 16: 15} and read_record(found / "a_upper.ply").renumbered == [{15: 16, 16: 15}]
+
+
+def test_given_labels_keep_their_system(arch, tmp_path):
+    write_labelled(tmp_path, "a_upper", arch, arch.labels, ["ply"])
+    scan = (tmp_path / "a_upper.ply").rename(tmp_path / "b_upper.ply")
+    write_txt(tmp_path / "b_upper.txt", np.where(arch.labels > 0, 3, 0))
+    with pytest.raises(LabelError, match="33: expected the universal number"):
+        renumber(scan, {3: 33}, "universal")
+    done = renumber(scan, {3: 4}, "universal")
+    assert done.written == [tmp_path / "b_upper.txt"]
+    assert set(np.loadtxt(tmp_path / "b_upper.txt").astype(int)) == {0, 4}
+    assert read_scan(scan, label_system="universal").label_origin == LabelOrigin("given")
+    assert not list(tmp_path.glob("*.found.json"))
+
+
+def test_files_that_do_not_agree_are_refused(found):
+    labels = np.loadtxt(found / "a_upper.txt", dtype=int)
+    write_txt(found / "a_upper.txt", np.where(labels == 16, 15, labels))
+    with pytest.raises(LabelError, match=r"do not agree .*a_upper\.ply: not changed; .*a_upper\.txt: 15 has another"):
+        renumber(found / "a_upper.ply", {17: 18})
+    for name in NAMES:
+        if name not in ("a_upper.ply", "a_upper.txt"):
+            shutil.rmtree(found / name) if name.endswith(".teeth") else (found / name).unlink()
+    (found / "a_upper.ply").unlink()
+    assert renumber(found / "a_upper.txt", {17: 18}).written == [found / "a_upper.txt"]
+
+
+def test_scans_without_label_files_are_refused(arch, tmp_path):
+    ply, teeth = write_labelled(tmp_path, "a_upper", arch, arch.labels, ["ply", "stl"])
+    with pytest.raises(LabelError, match=r"txt or \.json beside it"):
+        renumber(ply, {15: 16})
+    with pytest.raises(LabelError, match="rename the files in it"):
+        renumber(teeth, {15: 16})
+    with pytest.raises(LabelError, match="no such file"):
+        renumber(tmp_path / "b.ply", {15: 16})
+    (tmp_path / "a_upper.json").write_text('{"some": "other file"}')
+    with pytest.raises(LabelError, match=r"txt or \.json beside it"):
+        renumber(ply, {15: 16})
+    ply.with_suffix(".txt").write_text("no numbers")
+    with pytest.raises(LabelError, match="expected one whole number per face"):
+        renumber(ply, {15: 16})
+
+
+def test_a_file_that_another_program_wrote_without_its_numbers_is_refused(arch, tmp_path):
+    ply, txt = write_labelled(tmp_path, "a_upper", arch, arch.labels, ["ply", "txt"], model=MODEL)
+    header, _, body = ply.read_bytes().partition(b"end_header")
+    ply.write_bytes(header.replace(b" fdi", b" own") + b"end_header" + body)
+    assert read_scan(ply).label_origin == LabelOrigin("found", MODEL)  # of the text file
+    with pytest.raises(LabelError, match=r"a_upper\.ply: has no numbers `fdi`"):
+        renumber(txt, {15: 16})
+
+
+def test_the_surface_of_a_label_file(found):
+    for name in NAMES:
+        own = name.rpartition(".")[2] not in ("txt", "json")
+        assert surface_of(found / name) == found / (name if own else "a_upper.ply")
+    (found / "b.txt").touch()
+    assert surface_of(found / "b.txt") is None
+    with pytest.raises(LabelError, match="expected a label file or a scan, found a folder"):
+        surface_of(found)

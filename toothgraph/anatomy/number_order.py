@@ -1,0 +1,129 @@
+"""Numbers that cannot be right, whatever the teeth look like: out of order along the arch, or on two teeth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from toothgraph.anatomy.frame import ALONG, TEETH_NEEDED, arch_rotation, bite_of
+from toothgraph.anatomy.row import gap_between, order_along_arch
+from toothgraph.anatomy.sizes import LEAST, WHOLE_TOOTH
+from toothgraph.fdi import class_to_position, fdi_to_class
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.topology import label_pieces
+
+STEP = 3.0  # mm along the arch; teeth that overlap by more, as crowded ones do, have no clear order
+APART = 3.0  # mm between two pieces of one number; a piece that is nearer may belong to a torn surface of one tooth
+
+
+@dataclass(frozen=True, eq=False)
+class Crown:
+    """A piece of a labelled surface that is large enough to be a tooth.
+
+    Attributes:
+        fdi: its number.
+        place: 0 … 15, where that number belongs along the arch.
+        middle: [3] mm.
+        faces: indices.
+        area: mm².
+    """
+
+    fdi: int
+    place: int
+    middle: np.ndarray
+    faces: np.ndarray
+    area: float
+
+
+def number_faults(mesh: Mesh) -> list[str]:
+    """What is impossible in the numbers of a labelled scan, one sentence each, with the place; most scans have none.
+
+    * a number on two teeth that are apart;
+    * two teeth next to each other whose numbers are in the wrong order;
+    * all numbers in the wrong direction: left and right are exchanged.
+
+    Args:
+        mesh: with labels.
+    """
+    crowns = labelled_crowns(mesh)
+    largest = _largest(crowns)
+    faults = [
+        f"{crown.fdi} is on two teeth, {gap:.0f} mm apart; one of them has another number"
+        for crown in crowns
+        if crown is not (main := largest[crown.fdi]) and crown.area >= WHOLE_TOOTH
+        if (gap := gap_between(mesh.centroids[crown.faces], mesh.centroids[main.faces])) > APART
+    ]
+    row = _row(mesh, list(largest.values()))
+    wrong = _out_of_order(row)
+    if len(_out_of_order(row[::-1])) < len(wrong):
+        return [*faults, "the numbers run the wrong way along the arch; are left and right exchanged?"]
+    return faults + [_said(row, pair) for pair in wrong]
+
+
+def numbers_along_arch(mesh: Mesh) -> list[int]:
+    """The number of each tooth of a labelled scan, by its place: from the patient's right in an upper jaw, from the
+    left in a lower one. Empty if too few teeth show where the arch begins."""
+    return [crown.fdi for crown in _row(mesh, list(_largest(labelled_crowns(mesh)).values()))]
+
+
+def _largest(crowns: list[Crown]) -> dict[int, Crown]:
+    """The largest piece of each number."""
+    return {crown.fdi: crown for crown in sorted(crowns, key=lambda crown: crown.area)}
+
+
+def labelled_crowns(mesh: Mesh) -> list[Crown]:
+    """The pieces of labelled teeth of at least ``LEAST`` mm², in any order."""
+    assert mesh.labels is not None
+    position = class_to_position(fdi_to_class(mesh.labels))
+    piece = label_pieces(position, mesh.adjacency)
+    area = np.bincount(piece, mesh.areas)
+    found = []
+    for number in np.unique(piece[position > 0]):
+        if area[number] >= LEAST:
+            faces = np.flatnonzero(piece == number)
+            middle = np.average(mesh.centroids[faces], axis=0, weights=mesh.areas[faces])
+            place = int(np.flatnonzero(position[faces[0]] == ALONG)[0])
+            found.append(Crown(int(mesh.labels[faces[0]]), place, middle, faces, float(area[number])))
+    return found
+
+
+def _row(mesh: Mesh, crowns: list[Crown]) -> list[Crown]:
+    """Crowns in their order along the arch. Where the front teeth are missing, the row may begin behind the gap in
+    front: the beginning is chosen that breaks the order of the numbers least."""
+    up = _up(mesh)
+    if up is None or len(crowns) < TEETH_NEEDED:
+        return []
+    order = order_along_arch(np.stack([crown.middle for crown in crowns]), up)[0]
+    row = [crowns[index] for index in order]
+    turns = [row[first:] + row[:first] for first in range(len(row))]
+    return min(turns, key=lambda turn: sum(first.place > second.place for first, second in pairwise(turn)))
+
+
+def _up(mesh: Mesh) -> np.ndarray | None:
+    """The direction of the bite [3], from the shape; of a closed surface from the numbers."""
+    assert mesh.labels is not None
+    position = class_to_position(fdi_to_class(mesh.labels))
+    if (up := bite_of(mesh, position)) is not None:
+        return up
+    rotation = arch_rotation(mesh, position)
+    return None if rotation is None else rotation[1]
+
+
+def _out_of_order(row: list[Crown]) -> list[int]:
+    """The places in a row where two neighbours are clearly in the wrong order."""
+    wrong = []
+    for place, (first, second) in enumerate(pairwise(row)):
+        if first.place > second.place:
+            before, after = row[max(place - 1, 0)], row[min(place + 2, len(row) - 1)]
+            direction = after.middle - before.middle
+            step = (second.middle - first.middle) @ direction / max(float(np.linalg.norm(direction)), 1e-9)
+            if step > STEP:
+                wrong.append(place)
+    return wrong
+
+
+def _said(row: list[Crown], place: int) -> str:
+    shown = " ".join(str(crown.fdi) for crown in row[max(place - 2, 0) : place + 4])
+    return f"{row[place].fdi} and {row[place + 1].fdi} are in the wrong order; along the arch the teeth are … {shown} …"

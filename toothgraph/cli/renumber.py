@@ -1,0 +1,73 @@
+"""``toothgraph renumber``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toothgraph.choices import LABEL_SYSTEMS
+from toothgraph.cli.options import PATH, unit_option
+
+
+class Change(click.ParamType):
+    """``36=35``: the tooth that is 36 becomes 35."""
+
+    name = "old=new"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = re.fullmatch(r"(\d{1,2})=(-1|\d{1,2})", value)
+        if not found:
+            self.fail(f"expected old and new number as 36=35, got {value!r}", param, ctx)
+        return int(found[1]), int(found[2])
+
+
+@click.command(short_help="Give teeth of a labelled scan other numbers.")
+@click.argument("scan", type=PATH)
+@click.argument("changes", nargs=-1, type=Change(), metavar="[OLD=NEW]...")
+@click.option(
+    "--label-system",
+    type=click.Choice(LABEL_SYSTEMS[1:]),
+    default="fdi",
+    show_default=True,
+    help="Of the numbers that you give, and of label files that no model wrote.",
+)
+@unit_option
+def renumber(scan: Path, changes: tuple[tuple[int, int], ...], label_system: str, unit: str | None) -> None:
+    """Give teeth other numbers: `toothgraph renumber labelled/007_L.ply 36=35 37=36`.
+
+    SCAN is any of the files that `predict` wrote for a scan, or a scan with a .txt or .json beside it. All changes
+    happen at once, so 36=37 37=36 exchanges two teeth. 0 is gingiva, -1 unknown. All label files of the scan are
+    written again, and `finetune` knows its labels as corrected.
+
+    Without changes, the numbers along the arch are printed: from the patient's right in an upper jaw, from the left in
+    a lower one.
+    """
+    from toothgraph.anatomy.number_order import numbers_along_arch
+    from toothgraph.io.labels import read_scan
+    from toothgraph.io.renumber import renumber as renumber_files
+    from toothgraph.io.renumber import surface_of
+
+    asked = [before for before, _ in changes]
+    if twice := [number for number in asked if asked.count(number) > 1]:
+        raise click.UsageError(f"{twice[0]} is to become two numbers; give it once")
+    if changes:
+        done = renumber_files(scan, dict(changes), label_system)
+        click.echo(", ".join(f"{before} -> {now}" for before, now in done.numbers.items()))
+        for file in done.written:
+            click.echo(f"wrote {file}")
+        for number in done.joined:
+            click.echo(f"Warning: two teeth are {number} now; was one of them to get another number?", err=True)
+        if done.views:
+            shown = ", ".join(map(str, done.views))
+            click.echo(f"Notice: {shown}: with the former numbers; `toothgraph view` makes them anew", err=True)
+    surface = surface_of(scan)
+    if surface is None:
+        click.echo(f"Notice: no scan beside {scan}: the order of its numbers cannot be checked", err=True)
+        return
+    mesh = read_scan(surface, unit=unit or "mm", label_system="auto" if label_system == "fdi" else label_system)
+    if mesh.labels is not None:
+        row = " ".join(map(str, numbers_along_arch(mesh))) or "too few teeth to tell"
+        click.echo(f"{mesh.scan_id}: {mesh.label_origin}, along the arch: {row}")

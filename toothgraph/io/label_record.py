@@ -1,0 +1,174 @@
+"""The record beside labels that a model found, ``<stem>.found.json``: it tells whether they were changed since.
+
+For each label file of the scan, the record has what found them, and a digest of the faces (or vertices) of each number.
+Renumbered teeth keep their faces, so it can also say which number a tooth had before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toothgraph.errors import LabelError
+from toothgraph.fdi import UNKNOWN
+from toothgraph.io.formats.tooth_folder import number_of
+from toothgraph.mesh.label_origin import CORRECTED, FOUND, LabelOrigin
+from toothgraph.system.files import write_text
+
+SUFFIX = ".found.json"
+_SHOWN = 6  # changes that are told one by one
+Digests = dict[int, str]  # of each number
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """What the record says of one file.
+
+    Attributes:
+        model: what found the labels.
+        content: digest of the whole file.
+        numbers: digests of the faces, or vertices, of each number.
+    """
+
+    model: str
+    content: str
+    numbers: Digests
+
+
+@dataclass(frozen=True)
+class Record:
+    """The record of a scan.
+
+    Attributes:
+        files: by file name.
+        renumbered: the numbers that were exchanged since, former to present, in the order of the corrections.
+    """
+
+    files: Mapping[str, FoundFile] = field(default_factory=dict)
+    renumbered: Sequence[Mapping[int, int]] = ()
+
+
+def record_of(path: Path) -> Path:
+    """The file of the record of a label file."""
+    return path.with_suffix(SUFFIX)
+
+
+def read_record(path: Path) -> Record:
+    """The record beside a label file or scan; empty if there is none.
+
+    Raises:
+        LabelError: if it cannot be read.
+    """
+    file = record_of(path)
+    if not file.is_file():
+        return Record()
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        files = {
+            name: FoundFile(str(found["model"]), str(found["content"]), _numbers(found["numbers"]))
+            for name, found in content["files"].items()
+        }
+        if strange := [name for name in files if record_of(path.parent / name) != file]:
+            raise ValueError(f"{strange[0]} is no file of this scan")
+        renumbered = [{int(before): int(now) for before, now in each.items()} for each in content["renumbered"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LabelError(
+            f"{file}: expected the record of labels that a model found, cannot read it ({error!r}); without this file "
+            "they count as given"
+        ) from error
+    return Record(files, renumbered)
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write the record beside a label file."""
+    content: dict[str, Any] = {
+        "files": {
+            name: {"model": found.model, "content": found.content, "numbers": found.numbers}
+            for name, found in record.files.items()
+        },
+        "renumbered": list(record.renumbered),
+    }
+    write_text(record_of(path), json.dumps(content, indent=1) + "\n")
+
+
+def recorded(path: Path, model: str, labels: np.ndarray) -> FoundFile:
+    """What the record is to say of a file that was just written; ``labels`` [n] are the numbers in it."""
+    return FoundFile(model, content_digest(path), number_digests(path, labels))
+
+
+def origin_of(path: Path, record: Record, labels: np.ndarray) -> LabelOrigin:
+    """Where the labels [n] of a file come from."""
+    found = record.files.get(path.name)
+    if found is None:
+        return LabelOrigin()
+    return LabelOrigin(CORRECTED if changes_in(path, record, labels) else FOUND, found.model)
+
+
+def changes_in(path: Path, record: Record, labels: np.ndarray) -> list[str]:
+    """What was changed in the labels [n] of a file since they were found, in words: ``35 was 36``, ``14 has another
+    outline``, ``18 is gone``."""
+    found = record.files.get(path.name)
+    return [] if found is None else _changes(found.numbers, number_digests(path, labels))
+
+
+def was_changed(path: Path, record: Record) -> bool:
+    """Whether the content of a file in the record is another than what was written."""
+    found = record.files.get(path.name)
+    return found is not None and path.exists() and content_digest(path) != found.content
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of the parts of a folder with one STL per tooth."""
+    total = hashlib.sha256()
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        if file is path or number_of(file) is not None:
+            total.update(file.name.encode() * (file is not path))
+            total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+def number_digests(path: Path, labels: np.ndarray) -> Digests:
+    """A digest of what has each number: of the indices into ``labels`` [n]; for a folder with one STL per tooth, whose
+    faces have no common order, of its files."""
+    if path.is_dir():
+        parts = {number: file for file in path.iterdir() if (number := number_of(file)) is not None}
+        return {number: _digest(file.read_bytes()) for number, file in sorted(parts.items())}
+    labels = np.asarray(labels)
+    return {
+        int(number): _digest(np.flatnonzero(labels == number).astype("<i8").tobytes()) for number in np.unique(labels)
+    }
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _numbers(content: dict[str, Any]) -> Digests:
+    return {int(number): str(digest) for number, digest in content.items()}
+
+
+def _changes(before: Digests, now: Digests) -> list[str]:
+    former = {digest: number for number, digest in before.items()}
+    said, kept = [], set()
+    for number, digest in now.items():
+        if before.get(number) == digest:
+            kept.add(number)
+        elif number > 0 and digest in former:
+            kept.add(former[digest])
+            said.append(f"{number} was {_name(former[digest])}")
+        elif number > 0:
+            said.append(f"{number} has another outline" if number in before else f"{number} is new")
+    said += [f"{number} is gone" for number in before if number > 0 and number not in now and number not in kept]
+    if not said and before != now:
+        said = ["other gingiva"]
+    return said if len(said) <= _SHOWN else [*said[:_SHOWN], f"{len(said) - _SHOWN} more"]
+
+
+def _name(number: int) -> str:
+    return {0: "gingiva", UNKNOWN: "unknown"}.get(number, str(number))

@@ -1,0 +1,225 @@
+"""Give teeth of a labelled scan other numbers, in all its label files at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toothgraph.errors import LabelError
+from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent, jaw_of_labels
+from toothgraph.io.formats.ply import write_ply
+from toothgraph.io.formats.registry import SUFFIXES, read_stored
+from toothgraph.io.formats.tooth_folder import is_tooth_folder, write_tooth_folder
+from toothgraph.io.formats.vtk import write_vtk
+from toothgraph.io.label_record import Record, changes_in, read_record, write_record
+from toothgraph.io.label_systems import to_fdi
+from toothgraph.io.write import count_instances, write_txt
+from toothgraph.mesh.stored import Stored
+from toothgraph.scan_names import jaw_from_name
+from toothgraph.system.files import write_text
+
+_VIEWS = (".html", ".png", ".csv")
+
+
+@dataclass(frozen=True)
+class LabelFile:
+    """A label file, or a labelled scan, as stored.
+
+    Attributes:
+        path: the file, or folder.
+        labels: [n] numbers, per face or per vertex.
+        write: writes the file again with other numbers, given as a function from old to new ones.
+    """
+
+    path: Path
+    labels: np.ndarray
+    write: Callable[[Callable[[np.ndarray], np.ndarray]], None]
+
+
+@dataclass(frozen=True)
+class Renumbered:
+    """What was done.
+
+    Attributes:
+        numbers: former to new, as they are in the files.
+        written: the files.
+        joined: numbers that another tooth had already.
+        views: pages, pictures and tables beside them, which show the former numbers.
+    """
+
+    numbers: dict[int, int]
+    written: list[Path]
+    joined: list[int]
+    views: list[Path]
+
+
+def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi") -> Renumbered:
+    """Give teeth other numbers, all at the same time, so that two can be exchanged.
+
+    All label files that a model wrote for this scan are written again, and a ``.txt`` or ``.json`` beside it. What was
+    changed stays in the record of the scan (:mod:`toothgraph.io.label_record`).
+
+    Args:
+        path: any label file of the scan, or the scan itself.
+        numbers: former to new; 0 for gingiva, -1 for unknown.
+        label_system: of ``numbers``, and of labels that no model found; those that one found are FDI numbers.
+
+    Raises:
+        LabelError: if there are no labels, no face has a number, a new number is not that of a tooth, or the files of
+            the scan do not agree.
+        MeshError: if a file cannot be read.
+    """
+    # 1. What is there, and what it is to become.
+    record = read_record(path)
+    files = label_files(path, record)
+    there = np.unique(np.concatenate([file.labels for file in files]))
+    numbers = _checked(numbers, there, label_system, path, found=bool(record.files))
+    # 2. Into the files.
+    for file in files:
+        file.write(lambda labels: _mapped(labels, numbers))
+    if record.files:
+        write_record(path, Record(record.files, [*record.renumbered, numbers]))
+    # 3. What to say of it.
+    taken = [*numbers.values(), *(number for number in there.tolist() if number not in numbers)]
+    joined = sorted({now for now in numbers.values() if now > 0 and taken.count(now) > 1})
+    views = [view for suffix in _VIEWS if (view := path.with_suffix(suffix)).is_file()]
+    return Renumbered(numbers, [file.path for file in files], joined, views)
+
+
+def _checked(
+    numbers: Mapping[int, int], there: np.ndarray, label_system: str, path: Path, *, found: bool
+) -> dict[int, int]:
+    """The numbers as the files have them: as given, or as FDI numbers if a model found the labels."""
+    jaw = jaw_from_name(path)
+    jaw = max(jaw_of_labels(there), UPPER) if jaw == UNKNOWN_JAW else jaw
+
+    def fdi(number: int) -> int:
+        return int(to_fdi(np.array(number), label_system, jaw))
+
+    for now in numbers.values():
+        if now != UNKNOWN and not is_permanent(np.array(fdi(now))):
+            raise LabelError(f"{now}: expected the {label_system} number of a tooth, 0 for gingiva or -1 for unknown")
+    own = {fdi(before): fdi(now) for before, now in numbers.items()} if found else dict(numbers)
+    for asked, number in zip(numbers, own, strict=True):
+        if number not in there:
+            teeth = " ".join(str(each) for each in there.tolist() if each > 0) or "none"
+            raise LabelError(f"{path}: no tooth has the number {asked}; its teeth are {teeth}")
+    return own
+
+
+def label_files(path: Path, record: Record) -> list[LabelFile]:
+    """The label files of a scan that can be written again: those in its record, and a ``.txt`` or ``.json`` beside it.
+
+    Raises:
+        LabelError: if there are none, or some were changed since they were found and others were not.
+    """
+    _check_there(path)
+    beside = [] if path.is_dir() else [path.with_suffix(suffix).name for suffix in (".txt", ".json")]
+    names = dict.fromkeys([*record.files, *beside])
+    files = [_opened(file) for name in names if (file := path.parent / name).exists()]
+    found = [file for file in files if file is not None]
+    if not found:
+        where = "rename the files in it" if is_tooth_folder(path) else "expected a .txt or .json beside it"
+        raise LabelError(f"{path}: has no label files that can be written again; {where}")
+    changed = {file.path.name: changes_in(file.path, record, file.labels) for file in found}
+    said = {name: ", ".join(changes) or "not changed" for name, changes in changed.items() if name in record.files}
+    if len(set(said.values())) > 1:
+        listed = "; ".join(f"{name}: {what}" for name, what in said.items())
+        raise LabelError(
+            f"{path}: the files of this scan do not agree since it was labelled ({listed}); remove those that are out "
+            "of date"
+        )
+    return found
+
+
+def surface_of(path: Path) -> Path | None:
+    """The scan that a label file belongs to; None if it is not there.
+
+    Raises:
+        LabelError: if the path does not exist, or is a folder of several scans.
+    """
+    _check_there(path)
+    beside = [path, *(path.with_suffix(suffix) for suffix in (*SUFFIXES, ".teeth"))]
+    return next(
+        (file for file in beside if is_tooth_folder(file) or (file.suffix.lower() in SUFFIXES and file.exists())), None
+    )
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise LabelError(f"{path}: no such file; check the path")
+    if path.is_dir() and not is_tooth_folder(path):
+        raise LabelError(f"{path}: expected a label file or a scan, found a folder; give one of the files in it")
+
+
+def _opened(path: Path) -> LabelFile | None:
+    """A label file; None for a JSON without labels."""
+    if path.suffix == ".txt":
+        return _txt(path)
+    if path.suffix == ".json":
+        return _json(path)
+    stored = read_stored(path)
+    if "fdi" not in stored.face_data or not (path.is_dir() or "fdi" in stored.vertex_data):
+        raise LabelError(f"{path}: has no numbers `fdi` on faces and vertices any more; remove it, or label it again")
+    labels = stored.face_data["fdi"].astype(np.int64)
+
+    def write(new: Callable[[np.ndarray], np.ndarray]) -> None:
+        if path.is_dir():
+            write_tooth_folder(path, stored.vertices, stored.polygons, new(labels))
+        else:
+            _write_surface(path, stored, new)
+
+    return LabelFile(path, labels, write)
+
+
+def _write_surface(path: Path, stored: Stored, new: Callable[[np.ndarray], np.ndarray]) -> None:
+    of_vertices, of_faces = (new(data["fdi"].astype(np.int64)) for data in (stored.vertex_data, stored.face_data))
+    write = write_ply if path.suffix == ".ply" else write_vtk
+    write(path, stored.vertices, stored.polygons, of_vertices, of_faces)
+
+
+def _txt(path: Path) -> LabelFile:
+    try:
+        labels = np.array(path.read_text(encoding="utf-8").split(), dtype=np.int64)
+    except ValueError as error:
+        raise LabelError(f"{path}: expected one whole number per face: {error}") from error
+    return LabelFile(path, labels, lambda new: write_txt(path, new(labels)))
+
+
+def _json(path: Path) -> LabelFile | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or "labels" not in content:
+            return None
+        labels = np.array(content["labels"], dtype=np.int64)
+    except (ValueError, TypeError) as error:
+        raise LabelError(f"{path}: expected a JSON label file: {error}") from error
+
+    def write(new: Callable[[np.ndarray], np.ndarray]) -> None:
+        write_text(path, json.dumps(_renumbered_content(content, labels, new(labels))))
+
+    return LabelFile(path, labels, write)
+
+
+def _renumbered_content(content: dict[str, Any], labels: np.ndarray, now: np.ndarray) -> dict[str, Any]:
+    """A JSON label file with other numbers. Confidence and doubts of what a person has changed are gone."""
+    same = {str(number) for number in np.unique(labels) if np.array_equal(labels == number, now == number)}
+    content = {**content, "labels": now.tolist()}
+    if "instances" in content:
+        content["instances"] = count_instances(now).tolist()
+    if "confidence" in content:
+        content["confidence"] = {number: sure for number, sure in content["confidence"].items() if number in same}
+    content.pop("doubts", None)
+    return content
+
+
+def _mapped(labels: np.ndarray, numbers: Mapping[int, int]) -> np.ndarray:
+    out = labels.copy()
+    for before, now in numbers.items():
+        out[labels == before] = now
+    return out

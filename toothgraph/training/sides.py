@@ -1,0 +1,113 @@
+"""Who trains and who validates, and where their labels come from."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from toothgraph.data.scan import Scan
+from toothgraph.data.split import Split
+from toothgraph.errors import DataError
+from toothgraph.mesh.label_origin import FOUND
+
+_log = logging.getLogger("toothgraph")
+_SHOWN = 5  # patients that are named
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The scans of a training run.
+
+    Attributes:
+        train, val: to train on and to validate on; nobody may validate.
+        labels: whether their labels are used.
+    """
+
+    train: Sequence[Scan]
+    val: Sequence[Scan]
+    labels: bool
+
+    def facts(self) -> dict[str, Any]:
+        """What ``config.json`` says of them."""
+        names = {"train": [scan.scan_id for scan in self.train], "val": [scan.scan_id for scan in self.val]}
+        if not self.labels:
+            return names
+        return {**names, "labels": {scan.scan_id: str(scan.label_origin) for scan in (*self.train, *self.val)}}
+
+    def say(self) -> None:
+        """Say who trains and who validates, and warn if a model's own labels are all there is."""
+        _log.info("trains on %s", self._said(self.train))
+        if self.val:
+            _log.info("validates on %s", self._said(self.val))
+        else:
+            _log.info(
+                "validates on nobody, so there are no validation scores; to have them, name other patients%s under "
+                "`val` in a --split file", " with labels" if self.labels else "",
+            )  # fmt: skip
+        if not self.labels:
+            return
+        found = [[scan for scan in side if scan.label_origin.kind == FOUND] for side in (self.train, self.val)]
+        if len(found[0]) == len(self.train):
+            _log.warning(
+                "a model found all the labels to train on, and nobody corrected them: the net learns its errors, too; "
+                "correct some (toothgraph renumber), or add scans with labels of your own"
+            )
+        if found[1]:
+            _log.warning(
+                "a model found the labels of %d of the %d scans to validate on: their scores tell how well this net "
+                "agrees with that model, not how good it is", len(found[1]), len(self.val),
+            )  # fmt: skip
+
+    def _said(self, scans: Sequence[Scan]) -> str:
+        patients = sorted({scan.patient for scan in scans})
+        named = ", ".join(patients[:_SHOWN]) + (", …" if len(patients) > _SHOWN else "")
+        said = f"{_count(len(scans), 'scan')} of {_count(len(patients), 'patient')} ({named})"
+        if self.labels:
+            origins = Counter(str(scan.label_origin) for scan in scans)
+            said += "; labels: " + ", ".join(f"{count} {origin}" for origin, count in sorted(origins.items()))
+        return said
+
+
+def labelled_sides(scans: Sequence[Scan], split: Split, fraction: float) -> Sides:
+    """The labelled scans to train and to validate on, of a share of the training patients.
+
+    Raises:
+        DataError: if a side that has patients has none.
+    """
+    labelled = [scan for scan in scans if scan.labelled]
+    if not labelled:
+        raise DataError(
+            f"none of {len(scans)} scans has labels; expected a .txt or .json beside each, an array in the file, "
+            "or colours with --palette"
+        )
+    return _sides(labelled, split.labelled(fraction), split.val, labels=True)
+
+
+def unlabelled_sides(scans: Sequence[Scan], split: Split) -> Sides:
+    """The scans to train and to validate on, whatever their labels.
+
+    Raises:
+        DataError: if a side that has patients has none.
+    """
+    return _sides(scans, split.train, split.val, labels=False)
+
+
+def _sides(scans: Sequence[Scan], train: Sequence[str], val: Sequence[str], *, labels: bool) -> Sides:
+    training, validating = ([scan for scan in scans if scan.patient in side] for side in (train, val))
+    sides = Sides(training, validating, labels)
+    kind = "labelled scans" if labels else "scans"
+    if not sides.train:
+        raise DataError(f"expected {kind} of the patients to train on, found none; see --split")
+    if val and not sides.val:
+        raise DataError(
+            f"expected {kind} of the patients to validate on, found none; see --split (with an empty list `val` nobody "
+            "does)"
+        )
+    return sides
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' * (number != 1)}"
