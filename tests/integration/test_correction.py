@@ -166,4 +166,4 @@ def test_joined_teeth_and_old_pages_are_told(command, labelled, tmp_path):
 
 def test_a_folder_of_scans_is_no_scan(command, labelled, tmp_path):
     done = command("view", labelled, "-o", tmp_path / "page.html")
-    assert "expected one scan, found a folder" in done.error
+    assert "expected a folder to write to" in done.error
