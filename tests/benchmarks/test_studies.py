@@ -17,7 +17,6 @@ from toothgraph import load_model
 from toothgraph.errors import DataError
 from toothgraph.inference import PredictOptions
 from toothgraph.io.write import write_teeth3ds_json
-from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.config import check_net
 from toothgraph.synthetic import MIN_FACES, synthetic_arch
 
@@ -189,12 +188,3 @@ def test_sweep_goes_on_and_shows_what_matters(tmp_path: Path, monkeypatch: pytes
     out.write_text(json.dumps({**content, "rows": done}))
     prediction_steps.main(given)  # what has its row is not done again
     assert json.loads(out.read_text())["rows"] == [*done, content["rows"][3]]
-
-
-def test_labels_carried_there_and_back_lose_less_where_folds_are_kept(arch: Mesh) -> None:
-    from benchmarks.studies.decimation import carried
-
-    faces = len(arch.faces) // 4
-    plain, kept = (carried(arch, faces, folds) for folds in (0.0, 0.8))
-    assert plain["miou"] < kept["miou"] < 1 and plain["boundary_iou"] < kept["boundary_iou"]
-    assert kept["distance"] == pytest.approx(plain["distance"], abs=0.02)

@@ -8,7 +8,7 @@ from torch_geometric.data import Data
 from toothgraph.graph import face_graph
 from toothgraph.model.crowns import CrownNet
 from toothgraph.synthetic import synthetic_arch
-from toothgraph.training.crowns import counts_past_gap, occurring, train_crowns
+from toothgraph.training.crowns import counts_past_gap, occurring, smoothing_for, train_crowns
 from toothgraph.transforms.crowns import crowns_of
 
 
@@ -46,6 +46,10 @@ def test_a_net_that_is_adapted_unlearns_no_tooth(graphs: list[Data]) -> None:
     kept, scratch = net.positions(first, 0), train_crowns(without, 20, 0)
     assert scratch is not None
     assert kept[:, [3, 11]].amax(dim=1).min() > scratch.positions(first, 0)[:, [3, 11]].amax(dim=1).max()
+
+
+def test_fewer_scans_are_learned_with_more_smoothing() -> None:
+    assert [smoothing_for(scans) for scans in (0, 1, 2, 3, 6, 96)] == pytest.approx([0.15, 0.15, 0.15, 0.1, 0.05, 0.05])
 
 
 def test_it_stops_when_asked_and_needs_crowns(graphs: list[Data]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,20 +26,12 @@ class GraphSpec:
         k: neighbours per level of the table.
         spacings: mm between the candidate neighbours of each level, 0 for all nodes; empty for no table.
         along_surface: whether neighbours are the nearest along the face graph and not in space.
-        folds: mm of depth per 1/mm of curvature, by which folds are made deeper while edges collapse, see
-            :func:`toothgraph.mesh.decimate.decimate`; 0 treats all edges alike.
     """
 
     faces: int = 6000
     k: int = 12
     spacings: tuple[float, ...] = (0.0, 2.2, 6.0, 12.0)
     along_surface: bool = False
-    folds: float = 0.8
-
-
-def as_before(graph: dict[str, Any]) -> dict[str, Any]:
-    """The values of a :class:`GraphSpec` from a file: those of revisions without ``folds`` treated all edges alike."""
-    return {"folds": 0.0, **graph}
 
 
 def scan_graph(
@@ -69,10 +60,9 @@ def scan_graph(
         MeshError: see :func:`toothgraph.mesh.decimate.decimate`.
     """
     if rng is None:
-        coarse = decimate(mesh, spec.faces, folds=spec.folds)
+        coarse = decimate(mesh, spec.faces)
     else:
-        faces = round(spec.faces * rng.uniform(1 - spread, 1 + spread))
-        coarse = decimate(mesh, faces, rng=rng, jitter=jitter, folds=spec.folds)
+        coarse = decimate(mesh, round(spec.faces * rng.uniform(1 - spread, 1 + spread)), rng=rng, jitter=jitter)
     graph = face_graph(coarse.mesh, origin=surface_centre(mesh) if origin is None else origin)
     return add_tables(graph, spec), coarse
 

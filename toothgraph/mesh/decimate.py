@@ -11,7 +11,6 @@ from scipy.spatial import cKDTree
 
 from toothgraph.errors import MeshError
 from toothgraph.mesh.clean import drop_unused_vertices, flat_faces, unique_rows
-from toothgraph.mesh.folds import deepening
 from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
 
@@ -45,14 +44,7 @@ class Decimated:
         return _map_faces(self.fine, self.mesh, self.survivor, self.new_face)
 
 
-def decimate(
-    mesh: Mesh,
-    n_faces: int,
-    *,
-    rng: np.random.Generator | None = None,
-    jitter: float = 0.0,
-    folds: float = 0.0,
-) -> Decimated:
+def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None, jitter: float = 0.0) -> Decimated:
     """Decimate a mesh to about ``n_faces`` faces by edge collapse with quadric error metrics.
 
     A coarse face takes the label with the largest area among its fine faces; it is unknown (-1) only if all of them
@@ -66,9 +58,6 @@ def decimate(
         rng: random generator for the jitter.
         jitter: mm, standard deviation of noise that is first added to the vertices, so that each draw gives another
             tessellation. The coarse surface stays within this noise of the fine one.
-        folds: mm of depth per 1/mm of concave curvature, by which folds are made deeper while edges collapse, and
-            shallower again afterwards. Then more edges run along the folds between teeth and gingiva, so that fewer
-            coarse faces lie on two of them. 0 treats all edges alike.
 
     Raises:
         MeshError: if ``n_faces`` is below 4 or so small that no face remains, or if ``jitter`` is given without
@@ -84,16 +73,9 @@ def decimate(
     points = mesh.vertices
     if jitter > 0 and rng is not None:
         points = points + rng.normal(scale=jitter, size=points.shape)
-    deeper = deepening(mesh, folds) if folds > 0 else None
     vertices, faces, collapses = fast_simplification.simplify(
-        points if deeper is None else points + deeper,
-        mesh.faces.astype(np.int32),
-        target_count=n_faces,
-        return_collapses=True,
+        points, mesh.faces.astype(np.int32), target_count=n_faces, return_collapses=True
     )
-    if deeper is not None:
-        _, nearest = cKDTree(points + deeper).query(vertices)
-        vertices = vertices - deeper[nearest]
     if len(faces) == 0:
         raise MeshError(f"{mesh.scan_id}: no face remains after decimation to {n_faces} faces; use a larger target")
     survivor = _survivors(mesh.faces, len(mesh.vertices), collapses)

@@ -17,7 +17,6 @@ from toothgraph import weights
 from toothgraph._version import __version__
 from toothgraph.config import updated
 from toothgraph.errors import CheckpointError, ConfigError
-from toothgraph.graph.spec import as_before
 from toothgraph.model.config import NetConfig, check_net
 from toothgraph.model.crowns import CrownNet
 from toothgraph.model.nets import ContrastiveNet, SegmentationNet
@@ -110,8 +109,7 @@ def read_model(path: str | Path) -> ModelFile:
         header = json.loads(metadata["toothgraph"])
         if header.pop("format") != _FORMAT or header["kind"] not in _NETS:
             raise KeyError("format")
-        values = header.pop("net")
-        net = updated(NetConfig(), {**values, "graph": as_before(values["graph"])}, str(file))
+        net = updated(NetConfig(), header.pop("net"), str(file))
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise CheckpointError(
             f"{file}: expected the header of a model of this toothgraph version, found another ({error})"

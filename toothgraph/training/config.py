@@ -131,7 +131,7 @@ class FinetuneConfig(TrainingConfig):
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=30.0, mirror=0.5))
 
 
-_PAPER_NET = NetConfig(kind="paper", graph=GraphSpec(faces=20_000, k=0, spacings=(), folds=0.0), dropout=0.4)
+_PAPER_NET = NetConfig(kind="paper", graph=GraphSpec(faces=20_000, k=0, spacings=()), dropout=0.4)
 
 PRETRAIN_PRESETS = {
     "default": PretrainConfig(),

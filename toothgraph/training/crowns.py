@@ -19,7 +19,8 @@ from toothgraph.model.crowns import CrownNet, crown_images
 from toothgraph.transforms.crowns import Crowns, crowns_of, vary
 
 BATCH = 192
-RATE, DECAY, SMOOTHING = 2e-3, 0.02, 0.05
+RATE, DECAY = 2e-3, 0.02
+SMOOTHING = 0.05  # of labels; more of it where there are few scans, whose crowns are learned by heart
 ADAPTED = 0.25  # the learning rate of a net that is adapted, as a share
 
 
@@ -48,7 +49,9 @@ def train_crowns(
         The net in evaluation mode; ``start`` itself, or a net that knows nothing, where there are no crowns. None if
         training was stopped.
     """
-    crowns = crowns_of((graph for graph in graphs if not counts_past_gap(graph)), np.random.default_rng(seed))
+    sound = [graph for graph in graphs if not counts_past_gap(graph)]
+    crowns = crowns_of(sound, np.random.default_rng(seed))
+    smoothing = smoothing_for(len({graph.scan_id for graph in sound}))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = CrownNet() if start is None else copy.deepcopy(start)
@@ -62,7 +65,7 @@ def train_crowns(
         for _ in range(steps):
             if stop():
                 return None
-            loss = batch_loss(net, crowns, allowed)
+            loss = batch_loss(net, crowns, allowed, smoothing)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -70,13 +73,18 @@ def train_crowns(
     return net.eval()
 
 
-def batch_loss(net: CrownNet, crowns: Crowns, allowed: Tensor) -> Tensor:
+def smoothing_for(scans: int) -> float:
+    """The label smoothing for this many different scans: 0.15 for both jaws of one patient, 0.05 from six on."""
+    return float(np.clip(6 * SMOOTHING / max(scans, 1), SMOOTHING, 3 * SMOOTHING))
+
+
+def batch_loss(net: CrownNet, crowns: Crowns, allowed: Tensor, smoothing: float = SMOOTHING) -> Tensor:
     """The cross-entropy of some crowns, varied at random, over the positions [16] bool that are allowed."""
     which = torch.randint(len(crowns), (BATCH,))
     points, place, visible = vary(crowns.points[which], crowns.place[which])
     said = net(crown_images(points, visible[:, None])[:, 0], crowns.jaw[which])[:, allowed]
     number = torch.cumsum(allowed, 0) - 1
-    return F.cross_entropy(said, number[place - 1], label_smoothing=SMOOTHING)
+    return F.cross_entropy(said, number[place - 1], label_smoothing=smoothing)
 
 
 def occurring(place: Tensor) -> Tensor:

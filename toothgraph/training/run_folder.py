@@ -25,7 +25,6 @@ from typing import Any
 import torch
 
 from toothgraph.errors import CheckpointError, ConfigError
-from toothgraph.graph.spec import as_before
 from toothgraph.model.file import MODEL_FILE
 from toothgraph.system import provenance
 from toothgraph.system.files import check_folder, write_text
@@ -119,9 +118,7 @@ def read_config(out: Path) -> dict[str, Any]:
         raise ConfigError(f"{out}: {what} (expected {CONFIG_FILE} in it)")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        options = dict(content["options"])
-        options["net"] = {**options["net"], "graph": as_before(options["net"]["graph"])}
-        return {**content, "options": options}
+        return {**content, "options": dict(content["options"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file}: cannot read the options of the run ({error!r})") from error
 

@@ -24,7 +24,7 @@ from typing import Any
 from toothgraph.data.prepared.file import SUFFIX, Header, StoredGraphs, read_header
 from toothgraph.data.scan import Scan
 from toothgraph.errors import ConfigError, DataError
-from toothgraph.graph.spec import GraphSpec, as_before
+from toothgraph.graph.spec import GraphSpec
 from toothgraph.system.files import write_text
 
 MANIFEST, QUARANTINE, OPTIONS = "manifest.csv", "quarantine.csv", "options.json"
@@ -60,8 +60,7 @@ def read_options(folder: Path) -> dict[str, Any]:
     """
     try:
         content: dict[str, Any] = dict(json.loads((folder / OPTIONS).read_text(encoding="utf-8")))
-        content["graph"] = as_before(content["graph"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(
             f"{folder / OPTIONS}: cannot be read; is it a folder of `toothgraph prepare`? ({error})"
         ) from error
