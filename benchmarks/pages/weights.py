@@ -9,7 +9,6 @@ from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.paths import IMAGES
 from benchmarks.studies.default_weights import SEED
 from benchmarks.studies.missing_teeth import KINDS
-from benchmarks.studies.readings import that_fit_none
 from toothgraph import weights
 from toothgraph.anatomy.frame import TEETH_NEEDED
 from toothgraph.anatomy.sizes import WHOLE_TOOTH
@@ -89,16 +88,16 @@ def missing_teeth(content: dict[str, Any]) -> str:
 
     lines = [
         [kind, revision, str(row["scans"]), str(row["teeth"]), number(row["miou"]), number(row["miou_matched"]),
-         share(row["numbers_right"]), share(row["right_or_said"]),
+         share(row["numbers_right"]), share(row["right_or_said"]), number(row["numbers_fit"][0]),
          warned(row["wrong_with"], row["scans_wrong"]), warned(row["right_with"], row["scans"] - row["scans_wrong"])]
         for kind in KINDS
         for revision, own in content["by"].items()
         if (row := own["summary"].get(kind))
     ]  # fmt: skip
     head = ["kind of mouth", "revision", "scans", "teeth", "`miou`", "`miou_matched`", "`numbers_right`",
-            "right or reported", "wrong scans with a warning", "right scans with one"]  # fmt: skip
+            "right or reported", "fit the picture", "wrong scans with a warning", "right scans with one"]  # fmt: skip
     ours = [row for row in next(iter(content["by"].values()))["rows"] if not row["teeth"]]
-    off = {row["scan"]: that_fit_none(row["scan"], row["wrong"]) for row in ours}
+    off = {row["scan"]: [tuple(pair) for pair in row["unfit"]] for row in ours}
     wrong = [
         [row["scan"], row["kind"], *(said(pairs) or "–" for pairs in (row["wrong"], off[row["scan"]])),
          "yes" if row["doubts"] else "no"]
