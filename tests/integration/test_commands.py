@@ -474,7 +474,7 @@ def test_info_of_a_run(command, segmenter, tmp_path):
     shutil.copy(segmenter / "metrics.csv", tmp_path / "epochs")
     config["options"]["epochs"] = 3  # which set the steps
     (tmp_path / "epochs" / "config.json").write_text(json.dumps(config))
-    assert "--resume goes on, at step 4\n" in command("info", tmp_path / "epochs").out
+    assert "; --resume begins at step 0\n" in command("info", tmp_path / "epochs").out  # without a checkpoint
     assert f"{tmp_path}: no run folder" in command("info", tmp_path).error
     assert "nowhere: no such folder" in command("info", tmp_path / "nowhere").error
     (tmp_path / "config.json").write_text("{}")

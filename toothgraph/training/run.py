@@ -87,8 +87,8 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
     step = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0
     handler = log_to(out)
     try:
-        if step >= task.steps and is_finished(out):
-            _log.info("%s: finished already, at step %d", out, step)
+        if resume and is_finished(out) and (step >= task.steps or not checkpoint):
+            _log.info("%s: finished already, at step %d", out, task.steps)
             return out / MODEL_FILE
         if checkpoint:
             _log.info("resumed at step %d", step)
