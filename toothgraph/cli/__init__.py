@@ -13,6 +13,7 @@ import click
 from toothgraph._version import __version__
 from toothgraph.cli.options import FORMER_FLAGS
 from toothgraph.errors import ToothgraphError
+from toothgraph.system.memory import is_shortage
 from toothgraph.system.processes import first_rank
 
 COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "view", "synth", "info")
@@ -42,12 +43,14 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ToothgraphError as error:
             _fail(str(error))
-        except MemoryError:
-            _fail("not enough memory; raise --memory, if that was set")
         except BrokenPipeError:  # the reader of our output has gone, as `head` does: click ends quietly
             raise
-        except OSError as error:  # a full disk, a folder that may not be written to
-            place = f"{error.filename}: " if error.filename else ""
+        except Exception as error:
+            if is_shortage(error):
+                _fail("not enough memory; raise --memory, if that was set")
+            if not isinstance(error, OSError):
+                raise
+            place = f"{error.filename}: " if error.filename else ""  # a full disk, a folder not to be written to
             _fail(f"{place}{error.strerror or error}")
 
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @unit_option
 @device_option
 @threads_option
-@memory_option
+@memory_option("toothgraph.evaluation")
 def evaluate(
     scans: tuple[Path, ...],
     model: Path,

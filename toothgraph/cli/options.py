@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ import click
 
 from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT
 from toothgraph.errors import ConfigError
-from toothgraph.system.memory import bounded
+from toothgraph.system.memory import bounded, check_bound
 from toothgraph.system.threads import limited
 from toothgraph.weights import DEFAULT
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
+GIGABYTES = click.FloatRange(min=0, min_open=True)
 PRESETS = ("default", "paper")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
@@ -54,20 +57,25 @@ model_option = click.option(
 )
 
 
-def _bound_memory(ctx: click.Context, param: click.Parameter, value: float | None) -> None:
-    """Bound the memory of the process while the command runs."""
-    del param
-    ctx.with_resource(bounded(value))
+def memory_option(needs: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--memory`` of a command, which then runs within the bound.
 
+    Args:
+        needs: module whose import brings the libraries of the command, before the bound is checked and set.
+    """
 
-memory_option = click.option(
-    "--memory",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="GB",
-    callback=_bound_memory,
-    expose_value=False,
-    help="What the process may take.  [default: what the machine has; no bound beside a GPU]",
-)
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def within(*args: Any, memory: float | None, **kwargs: Any) -> Any:
+            importlib.import_module(needs)
+            check_bound(memory)
+            with bounded(memory):
+                return command(*args, **kwargs)
+
+        text = "What the process may take.  [default: what the machine has; no bound beside a GPU]"
+        return click.option("--memory", type=GIGABYTES, metavar="GB", help=text)(within)
+
+    return add
 
 
 def _limit_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
@@ -107,7 +115,7 @@ def prediction_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of both training commands."""
-    options = [
+    options: list[Callable[..., Any]] = [
         click.option("--out", type=PATH, required=True, help="Run folder to write."),
         click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one."),
         click.option("--config", type=FILE, help="TOML file of options, all but --out, --resume and --memory."),
@@ -129,7 +137,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--precision", type=click.Choice(["32", "bf16", "16"]), help="Of the arithmetic."),
         click.option("--checkpoint-every", type=int, metavar="STEPS", help="Steps between checkpoints."),
         click.option("--validate-every", type=int, metavar="STEPS", help="Steps between validations."),
-        memory_option,
+        memory_option("toothgraph.training.run"),
         unit_option,
     ]
     for option in reversed(options):

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @click.option("--report", is_flag=True, help="Also write a page to look at, a picture, and a table of the teeth.")
 @device_option
 @threads_option
-@memory_option
+@memory_option("toothgraph.segmentation")
 def predict(
     scans: tuple[Path, ...],
     model: Path,

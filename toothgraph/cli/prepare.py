@@ -42,7 +42,9 @@ class Shard(click.ParamType):
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
 @click.option("--shard", type=Shard(), default=(1, 1), help="Only part i of n; each may run on another machine.")
 @click.option("--megabytes", type=float, default=1000, show_default=True, help="Largest file that is read.")
-@click.option("--memory", type=float, default=8, show_default=True, help="GB a process may take.")
+@click.option(
+    "--memory", type=click.FloatRange(min=0, min_open=True), default=8, show_default=True, help="GB a process may take."
+)
 @click.option("--seconds", type=click.IntRange(min=1), default=600, show_default=True, help="A scan may take.")
 def prepare(
     scans: tuple[Path, ...],
@@ -71,10 +73,12 @@ def prepare(
     from toothgraph.data.prepared.sources import find_sources
     from toothgraph.model.config import check_net
     from toothgraph.system.files import check_folder
+    from toothgraph.system.memory import check_bound
     from toothgraph.system.progress import Display
     from toothgraph.training.config import FINETUNE_PRESETS
 
     check_folder(out)
+    check_bound(limits["memory"])
     config = FINETUNE_PRESETS[preset]
     graph = replace(config.net.graph, faces=faces or config.net.graph.faces)
     check_net(replace(config.net, graph=graph))

@@ -36,7 +36,7 @@ from toothgraph.system.memory import named_shortage
 @unit_option
 @device_option
 @threads_option
-@memory_option
+@memory_option("toothgraph.segmentation")
 def view(
     scan: Path,
     out: Path,
