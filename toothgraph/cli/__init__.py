@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from toothgraph._version import __version__
+from toothgraph.cli.exit_codes import FAILED, STOPPED
 from toothgraph.cli.options import FORMER_FLAGS
+from toothgraph.cli.terminal import columns, folded, say
 from toothgraph.errors import ToothgraphError
 from toothgraph.system.memory import is_shortage
 from toothgraph.system.processes import first_rank
@@ -43,6 +45,9 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ToothgraphError as error:
             _fail(str(error))
+        except KeyboardInterrupt as stop:  # Ctrl-C; a training finishes its step first, and says so itself
+            say(": ".join(("stopped", *map(str, stop.args))), err=True)
+            sys.exit(STOPPED)
         except BrokenPipeError:  # the reader of our output has gone, as `head` does: click ends quietly
             raise
         except Exception as error:
@@ -59,13 +64,13 @@ def _present_flag(arg: str) -> str:
     flag, equals, value = arg.partition("=")
     if flag not in FORMER_FLAGS:
         return arg
-    click.echo(f"Notice: {flag} is now called {FORMER_FLAGS[flag]}", err=True)
+    say(f"Notice: {flag} is now called {FORMER_FLAGS[flag]}", err=True)
     return f"{FORMER_FLAGS[flag]}{equals}{value}"
 
 
 def _fail(message: str) -> None:
-    click.echo("Error: " + " ".join(message.split()), err=True)
-    sys.exit(1)
+    say("Error: " + " ".join(message.split()), err=True)
+    sys.exit(FAILED)
 
 
 def _log_to_stderr() -> None:
@@ -84,7 +89,7 @@ class _Stderr(logging.Handler):
     """Writes to what stderr is at that moment: beside a bar, rich takes its place."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        print(folded(self.format(record), columns(sys.stderr)), file=sys.stderr, flush=True)
 
 
 class _Plain(logging.Formatter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,10 @@ import click
 from toothgraph.cli.options import (
     FILE,
     JAWS,
-    choose_device,
     device_option,
     jaw_option,
     label_system_option,
+    load_net,
     memory_option,
     model_option,
     named_palette,
@@ -26,8 +27,10 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
+from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.system.memory import named_shortage
+from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
     from toothgraph.evaluation import Scored
@@ -69,7 +72,6 @@ def evaluate(
     from toothgraph.evaluation import report
     from toothgraph.inference.options import PredictOptions
     from toothgraph.metrics.definitions import METRICS
-    from toothgraph.model.file import load_segmentation
     from toothgraph.system import provenance
     from toothgraph.system.files import check_folder, write_text
 
@@ -77,8 +79,6 @@ def evaluate(
     check_folder(out.parent)
     refuse_overwriting(files, out)
     colours = named_palette(palette)
-    net, source = load_segmentation(model)
-    net.to(choose_device(device))
     predict = PredictOptions(**steps)
     options = {
         "jaw": JAWS[jaw],
@@ -87,7 +87,9 @@ def evaluate(
         "label_system": label_system or "auto",
         "options": predict,
     }
-    scored, failures = score_files(net, files, options)
+    net, source = load_net(model, device)
+    with Display("scoring", len(files), item=files[0].stem) as display:
+        scored, failures = score_files(net, display.over(files), options)
     if not scored:
         raise DataError(f"none of {len(files)} scans could be scored; see above")
     content: dict[str, Any] = {
@@ -102,13 +104,13 @@ def evaluate(
     for key, value in content["scores"].items():
         if not isinstance(value, dict) and value is not None:
             click.echo(f"{key:>15} {value:.4f}")
-    click.echo(f"{len(scored)} scans scored -> {out}")
+    say(f"{len(scored)} scans scored -> {out}")
     if failures:
         raise ToothgraphError(f"{len(failures)} of {len(files)} scans could not be scored; see above")
 
 
 def score_files(
-    net: SegmentationNet, files: list[Path], options: dict[str, Any]
+    net: SegmentationNet, files: Iterable[Path], options: dict[str, Any]
 ) -> tuple[list[Scored], list[dict[str, str]]]:
     """Score what can be scored, with ``options`` of `score_file`; say of each scan how it went.
 
@@ -124,10 +126,10 @@ def score_files(
                 found = score_file(net, file, **options)
         except ToothgraphError as error:
             failures.append({"file": str(file), "error": " ".join(str(error).split())})
-            click.echo(f"Error: {failures[-1]['error']}", err=True)
+            say(f"Error: {failures[-1]['error']}", err=True)
         else:
             scored.append(found)
-            click.echo(f"{found.row['scan_id']}: miou {found.row['miou']:.4f}, accuracy {found.row['accuracy']:.4f}")
+            say(f"{found.row['scan_id']}: miou {found.row['miou']:.4f}, accuracy {found.row['accuracy']:.4f}")
     return scored, failures
 
 

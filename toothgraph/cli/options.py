@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT
+from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
 from toothgraph.system.memory import bounded, check_bound
+from toothgraph.system.progress import Display
 from toothgraph.system.threads import limited
 from toothgraph.weights import DEFAULT
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from toothgraph.data.scan import Scan
     from toothgraph.data.split import Split
     from toothgraph.io.palette import Palette
+    from toothgraph.model import SegmentationNet
+    from toothgraph.model.file import ModelFile
     from toothgraph.training.config import TrainingConfig
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -67,7 +71,8 @@ def memory_option(needs: str) -> Callable[[Callable[..., Any]], Callable[..., An
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def within(*args: Any, memory: float | None, **kwargs: Any) -> Any:
-            importlib.import_module(needs)
+            with Display("starting", every=None):
+                importlib.import_module(needs)
             check_bound(memory)
             with bounded(memory):
                 return command(*args, **kwargs)
@@ -156,7 +161,7 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
     file = read_toml(config_file) if config_file else {}
     for former, now in FORMER_KEYS.items():
         if former in file:
-            click.echo(f"Notice: {config_file}: {former} is now called {now}", err=True)
+            say(f"Notice: {config_file}: {former} is now called {now}", err=True)
             file.setdefault(now, file.pop(former))
     own = {name: file.pop(name) for name in RUN_KEYS if name in file and name in given}
     strange = [name for name, value in own.items() if not isinstance(value, str)]
@@ -192,16 +197,16 @@ def named_palette(spec: str | None) -> Palette | None:
 def read_training_set(
     paths: tuple[Path, ...], run: dict[str, Any], config: TrainingConfig, *, fraction: float = 1.0, labels: bool
 ) -> tuple[list[Scan], Split]:
-    """The scans of a run, read or prepared, with a bar on a terminal; and who trains and who validates."""
+    """The scans of a run, read or prepared; and who trains and who validates."""
     from toothgraph.data.training_set import load_training_set
-    from toothgraph.system.progress import track
 
-    return load_training_set(
-        paths, config.net.graph, variants=config.variants, seed=config.seed, bases=config.bases, split=run["split"],
-        fraction=fraction, val_fraction=config.val_fraction, unit=run["unit"] or "mm",
-        palette=named_palette(run["palette"]), label_system=run["label_system"] or "auto", labels=labels,
-        progress=lambda files: track(files, "reading scans"),
-    )  # fmt: skip
+    with Display("reading") as display:
+        return load_training_set(
+            paths, config.net.graph, variants=config.variants, seed=config.seed, bases=config.bases,
+            split=run["split"], fraction=fraction, val_fraction=config.val_fraction, unit=run["unit"] or "mm",
+            palette=named_palette(run["palette"]), label_system=run["label_system"] or "auto", labels=labels,
+            progress=display.over,
+        )  # fmt: skip
 
 
 def check_training(out: Path, resume: bool, device: str) -> None:
@@ -215,6 +220,15 @@ def check_training(out: Path, resume: bool, device: str) -> None:
 
         torch.set_num_threads(before)
     choose_device(device)
+
+
+def load_net(model: Path, device: str | None) -> tuple[SegmentationNet, ModelFile]:
+    """The net of a model file on the device asked for, and what the file says of it."""
+    from toothgraph.model.file import load_segmentation
+
+    with Display("loading the net", every=None):
+        net, file = load_segmentation(model)
+        return net.to(choose_device(device)), file
 
 
 def choose_device(name: str | None) -> Any:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toothgraph.choices import FORMATS
+from toothgraph.cli.exit_codes import REVIEW
 from toothgraph.cli.options import (
     JAWS,
     PATH,
-    choose_device,
     device_option,
     jaw_option,
+    load_net,
     memory_option,
     model_option,
     prediction_options,
@@ -21,9 +23,12 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
+from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
+from toothgraph.stages import stage
 from toothgraph.system.memory import named_shortage
+from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
     from toothgraph.segmentation import Segmentation
@@ -67,42 +72,54 @@ def predict(
     FDI number per face) and <stem>.json (Teeth3DS layout, per vertex, with warnings to review), or what
     --format asks for, in the order of the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv
     (area, width and confidence of each tooth). A scan that cannot be read is reported and the others are labelled all
-    the same; the exit code is then 1.
+    the same; the exit code is then 1. It is 3 if all are labelled, but the labels of a scan cannot be trusted as a
+    whole.
     """
-    from toothgraph.fdi import JAW_NAMES
     from toothgraph.inference.options import PredictOptions
     from toothgraph.io.find import find_scans
     from toothgraph.io.read import read_mesh
     from toothgraph.io.write import DEFAULT_FORMATS
-    from toothgraph.model.file import load_segmentation
     from toothgraph.segmentation import segment
     from toothgraph.system.files import check_folder
 
     check_folder(out)
-    net, _ = load_segmentation(model)
-    net.to(choose_device(device))
+    net, _ = load_net(model, device)
     options = PredictOptions(**steps)
     files = without_outputs(find_scans(list(scans)), scans, out)
     names = output_names(files)
-    failed = 0
-    for file, name in zip(files, names, strict=True):
-        try:
-            refuse_overwriting(file, out)
-            with named_shortage(file):
-                found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
-                written = found.write(out, name, formats or DEFAULT_FORMATS)
-                write_views(found, out, name, picture, report)
-        except ToothgraphError as error:
-            failed += 1
-            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-            continue
-        for doubt in found.doubts:
-            click.echo(f"Warning: {name}: {doubt}", err=True)
-        teeth = [row.fdi for row in found.teeth if row.fdi > 0]
-        numbers = " ".join(map(str, teeth)) or "none"
-        click.echo(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {written[0]}")
+    failed, doubtful = 0, 0
+    with Display("labelling", len(files), item=names[0]) as display:
+        for file, name in zip(files, names, strict=True):
+            display.begin(name)
+            try:
+                refuse_overwriting(file, out)
+                with named_shortage(file):
+                    found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
+                    written = found.write(out, name, formats or DEFAULT_FORMATS)
+                    write_views(found, out, name, picture, report)
+            except ToothgraphError as error:
+                failed += 1
+                say(f"Error: {' '.join(str(error).split())}", err=True)
+            else:
+                doubtful += bool(found.strong_doubts)
+                tell(found, name, written[0])
+            display.advance()
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
+    if doubtful:
+        say(f"{doubtful} of {len(files)} labelled scans cannot be trusted as they are; see the warnings", err=True)
+        sys.exit(REVIEW)
+
+
+def tell(found: Segmentation, name: str, written: Path) -> None:
+    """What was found in a scan in one line, and what to review in it."""
+    from toothgraph.fdi import JAW_NAMES
+
+    for doubt in found.doubts:
+        say(f"Warning: {name}: {doubt}", err=True)
+    teeth = [row.fdi for row in found.teeth if row.fdi > 0]
+    numbers = " ".join(map(str, teeth)) or "none"
+    say(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {written}")
 
 
 def write_views(found: Segmentation, out: Path, name: str, picture: bool, report: bool) -> None:
@@ -113,10 +130,12 @@ def write_views(found: Segmentation, out: Path, name: str, picture: bool, report
 
     mesh, labels, sure = found.mesh, found.prediction.labels, found.prediction.confidence
     if report:
+        stage("writing the page")
         write_page(out / f"{name}.html", mesh, labels, title=name, confidence=sure, teeth=found.teeth,
                    doubts=found.doubts)  # fmt: skip
         write_table(out / f"{name}.csv", found.teeth)
     if picture or report:
+        stage("drawing the picture")
         render(out / f"{name}.png", mesh, labels, title=name)
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import click
 
 from toothgraph.cli.options import PATH, PRESETS, label_system_option, named_palette, palette_option, unit_option
+from toothgraph.cli.terminal import say
 from toothgraph.errors import DataError
+from toothgraph.system.progress import Display
 
 
 class Shard(click.ParamType):
@@ -74,7 +76,6 @@ def prepare(
     from toothgraph.model.config import check_net
     from toothgraph.system.files import check_folder
     from toothgraph.system.memory import check_bound
-    from toothgraph.system.progress import Display
     from toothgraph.training.config import FINETUNE_PRESETS
 
     check_folder(out)
@@ -98,13 +99,11 @@ def prepare(
 
         def add(done: Done) -> None:
             count[done.state] += 1
-            rate = count["made"] / max(time.monotonic() - begun, 1e-9)
-            display.advance(f"{count['made']} prepared ({rate:.1f} per second), {count['kept']} kept, "
-                            f"{count['bad']} in quarantine")  # fmt: skip
+            display.advance(said())
 
         prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, add)
-    click.echo(f"{sum(count.values())} of {total} scans: {said()}")
+    say(f"{sum(count.values())} of {total} scans: {said()}")
     if count["bad"]:
-        click.echo(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
+        say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
     if not count["made"] + count["kept"]:
         raise DataError(f"none of {total} scans can be used; see {out / 'quarantine.csv'}")

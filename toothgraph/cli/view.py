@@ -21,8 +21,11 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
+from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
+from toothgraph.stages import stage
 from toothgraph.system.memory import named_shortage
+from toothgraph.system.progress import Display
 
 
 @click.command(short_help="Show a scan, as a page or a picture.")
@@ -64,7 +67,7 @@ def view(
         raise ConfigError(f"{out}: expected a name that ends in .html or .png")
     if out.exists() and out.samefile(scan):
         raise ConfigError(f"{out}: is the scan itself; choose another --out")
-    with named_shortage(scan):
+    with Display("showing", item=scan.stem), named_shortage(scan):
         mesh = read_scan(
             scan, unit=unit or "mm", palette=named_palette(palette), jaw=JAWS[jaw], label_system=label_system or "auto"
         )
@@ -75,8 +78,9 @@ def view(
             found = segment(mesh, net.to(choose_device(device)))
             more = {"confidence": found.prediction.confidence, "truth": labels, "doubts": found.doubts}
             mesh, labels = found.mesh, found.prediction.labels
+        stage(f"writing {out.name}")
         if out.suffix.lower() == ".png":
             render(out, mesh, labels, title=mesh.scan_id)
         else:
             write_page(out, mesh, labels, **more)
-    click.echo(f"{mesh.scan_id} -> {out}")
+    say(f"{mesh.scan_id} -> {out}")

@@ -43,7 +43,35 @@ def find_doubts(
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
         rules: limits of the confidence.
     """
-    found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
+    doubts = find_strong_doubts(
+        teeth, two_arches=two_arches, jaw=jaw, jaw_probability=jaw_probability, rules=rules
+    )  # fmt: skip
+    found = _found(teeth)
+    if len(found) < TEETH_NEEDED:
+        return doubts
+    if inside_out:
+        doubts.append("its faces are wound inside out; they were reversed for labelling")
+    unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth]
+    if unsure:
+        doubts.append(f"review {', '.join(unsure)}: below {rules.tooth:.0%} confidence")
+    if other is not None and other.changes and other.odds < rules.odds:
+        doubts.append(f"review the numbers: {said(other.changes)} is nearly as likely (1 to {other.odds:.2g})")
+    return doubts
+
+
+def find_strong_doubts(
+    teeth: Sequence[ToothRow],
+    *,
+    two_arches: bool = False,
+    jaw: int = UNKNOWN_JAW,
+    jaw_probability: float = 1.0,
+    rules: ReviewRules = DEFAULT.review,
+) -> list[str]:
+    """Those doubts that concern all labels of a scan: it may show no arch, both jaws, the other jaw, or a part.
+
+    Arguments as of :func:`find_doubts`.
+    """
+    found = _found(teeth)
     if len(found) < TEETH_NEEDED:
         return [f"{len(found)} teeth found; does the file show an arch, and is --unit right?"]
     doubts = []
@@ -54,17 +82,15 @@ def find_doubts(
         doubts.append(
             f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {opposite} jaw ({1 - jaw_probability:.0%})"
         )
-    if inside_out:
-        doubts.append("its faces are wound inside out; they were reversed for labelling")
     sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
     if sure < rules.scan:
         doubts.append(f"low confidence of {sure:.0%}; does the file show one whole arch?")
-    unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth]
-    if unsure:
-        doubts.append(f"review {', '.join(unsure)}: below {rules.tooth:.0%} confidence")
-    if other is not None and other.changes and other.odds < rules.odds:
-        doubts.append(f"review the numbers: {said(other.changes)} is nearly as likely (1 to {other.odds:.2g})")
     return doubts
+
+
+def _found(teeth: Sequence[ToothRow]) -> list[tuple[ToothRow, float]]:
+    """The teeth with their confidence."""
+    return [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
 
 
 def said(changes: Sequence[tuple[int, int]]) -> str:

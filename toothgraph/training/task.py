@@ -36,6 +36,7 @@ class Task(pl.LightningModule):
         join: collates samples.
     """
 
+    work = ""  # what a display calls it
     monitor = ""
     val_columns: tuple[str, ...] = ()
 
