@@ -386,6 +386,40 @@ def test_what_shows_no_arch_is_said_to(command, tmp_path):
     assert "Warning: plate: 0 teeth found; does the file show an arch" in done.err
 
 
+@pytest.fixture(scope="module")
+def both_jaws(tmp_path_factory) -> Path:
+    """A synthetic upper and lower arch in one file, some way apart."""
+    from toothgraph.io.formats.stl import write_stl
+    from toothgraph.synthetic import synthetic_arch
+
+    upper, lower = synthetic_arch(3, jaw=0, faces=8000), synthetic_arch(3, jaw=1, faces=8000)
+    path = tmp_path_factory.mktemp("both") / "both.stl"
+    vertices = np.concatenate([lower.vertices, upper.vertices + np.array([0, 25, 0])])
+    write_stl(path, vertices, np.concatenate([lower.faces, upper.faces + len(lower.vertices)]))
+    return path
+
+
+def test_labels_that_cannot_be_trusted_have_an_exit_code_of_their_own(command, both_jaws, tmp_path):
+    done = command("predict", both_jaws, "--out", tmp_path)
+    assert done.code == 3
+    assert "Warning: both: the same teeth are found on two surfaces; are both jaws in one file?" in done.err
+    assert done.err.endswith("the labels of 1 of 1 scans cannot be trusted; see the warnings above\n")
+    assert " jaw (review), " in done.out and (tmp_path / "both.ply").exists()
+    bad = tmp_path / "bad.stl"
+    bad.write_bytes(b"")
+    assert command("predict", both_jaws, bad, "--out", tmp_path / "out").code == 1  # an error is worse
+
+
+def test_a_tooth_to_review_is_no_failure(command, arches, tmp_path, monkeypatch):
+    """Nor is a row of teeth that may be numbered otherwise: most scripts go on."""
+    from toothgraph import segmentation
+
+    monkeypatch.setattr(segmentation, "find_strong_doubts", lambda *args, **given: [])
+    monkeypatch.setattr(segmentation, "find_doubts", lambda *args, **given: ["review 25: below 50% confidence"])
+    done = command("predict", arches / "0000_upper.stl", "--out", tmp_path)
+    assert done.code == 0 and "Warning: 0000_upper: review 25" in done.err and "(review)" not in done.out
+
+
 def test_evaluate(command, arches, segmenter, tmp_path):
     out = tmp_path / "new" / "scores.json"
     done = command("evaluate", arches, "--model", segmenter, "--out", out)

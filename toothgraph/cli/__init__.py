@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from toothgraph._version import __version__
+from toothgraph.choices import did_you_mean
 from toothgraph.cli.exit_codes import FAILED, STOPPED
 from toothgraph.cli.options import FORMER_FLAGS
 from toothgraph.cli.terminal import columns, folded, say
@@ -35,7 +36,12 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        return super().resolve_command(ctx, [_present_flag(arg) for arg in args])
+        args = [_present_flag(arg) for arg in args]
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = did_you_mean(name, COMMANDS) or f"; the commands are {', '.join(COMMANDS)}"
+            ctx.fail(f"No such command {name!r}{near}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         _log_to_stderr()

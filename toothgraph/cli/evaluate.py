@@ -13,6 +13,7 @@ import click
 from toothgraph.cli.options import (
     FILE,
     JAWS,
+    Choice,
     device_option,
     jaw_option,
     label_system_option,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 @model_option
 @click.option("--out", type=FILE, required=True, help="JSON file to write.")
 @split_option
-@click.option("--subset", type=click.Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
+@click.option("--subset", type=Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
 @palette_option
 @label_system_option
 @jaw_option

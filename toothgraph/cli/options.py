@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT
+from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT, did_you_mean
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
 from toothgraph.system.memory import bounded, check_bound
@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from toothgraph.model.file import ModelFile
     from toothgraph.training.config import TrainingConfig
 
+
+class Choice(click.Choice):
+    """One of some words; for any other, the nearest is named."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(error.message.rstrip(".") + did_you_mean(str(value), self.choices), param, ctx)
+
+
 FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
 GIGABYTES = click.FloatRange(min=0, min_open=True)
@@ -34,21 +45,19 @@ PRESETS = ("default", "paper")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH)
-unit_option = click.option(
-    "--unit", type=click.Choice(list(MM_PER_UNIT)), help="Unit of length in the files.  [default: mm]"
-)
+unit_option = click.option("--unit", type=Choice(list(MM_PER_UNIT)), help="Unit of length in the files.  [default: mm]")
 palette_option = click.option(
     "--palette", metavar="FILE:SET", help="What face or vertex colours mean: a set of a palette file."
 )
 label_system_option = click.option(
     "--label-system",
-    type=click.Choice(LABEL_SYSTEMS),
+    type=Choice(LABEL_SYSTEMS),
     help="How the labels number teeth.  [default: auto: of arrays guessed, of label files FDI]",
 )
 split_option = click.option("--split", type=FILE, help="JSON file that names the train and val patients.")
 jaw_option = click.option(
     "--jaw",
-    type=click.Choice(list(JAWS)),
+    type=Choice(list(JAWS)),
     default="auto",
     show_default=True,
     help="auto: by the file name if it names one (upper, lower, maxilla, U, L, …), else by the net.",
@@ -124,7 +133,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--out", type=PATH, required=True, help="Run folder to write."),
         click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one."),
         click.option("--config", type=FILE, help="TOML file of options, all but --out, --resume and --memory."),
-        click.option("--preset", type=click.Choice(PRESETS), help="Where options start from."),
+        click.option("--preset", type=Choice(PRESETS), help="Where options start from."),
         split_option,
         click.option("--steps", type=int, help="Optimiser steps."),
         click.option("--epochs", type=int, help="Passes over the scans, instead of steps."),
@@ -139,7 +148,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--nodes", type=int, help="Machines, as torchrun or SLURM starts them."),
         click.option("--accumulate", type=int, help="Batches per step, one after another."),
         click.option("--deterministic", is_flag=True, default=None, help="Only operations that repeat exactly."),
-        click.option("--precision", type=click.Choice(["32", "bf16", "16"]), help="Of the arithmetic."),
+        click.option("--precision", type=Choice(["32", "bf16", "16"]), help="Of the arithmetic."),
         click.option("--checkpoint-every", type=int, metavar="STEPS", help="Steps between checkpoints."),
         click.option("--validate-every", type=int, metavar="STEPS", help="Steps between validations."),
         memory_option("toothgraph.training.run"),
@@ -170,7 +179,8 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
     run = {name: stated.pop(name, own.get(name)) for name in RUN_KEYS}
     for name, choices in (("preset", PRESETS), ("unit", tuple(MM_PER_UNIT)), ("label_system", LABEL_SYSTEMS)):
         if run[name] is not None and run[name] not in choices:
-            raise ConfigError(f"{config_file}: {name}: expected one of {', '.join(choices)}, got {run[name]!r}")
+            near = did_you_mean(str(run[name]), choices)
+            raise ConfigError(f"{config_file}: {name}: expected one of {', '.join(choices)}, got {run[name]!r}{near}")
     for layer in (file, stated):
         faces = layer.pop("faces", None)
         if faces is not None:

@@ -13,6 +13,7 @@ from toothgraph.cli.exit_codes import REVIEW
 from toothgraph.cli.options import (
     JAWS,
     PATH,
+    Choice,
     device_option,
     jaw_option,
     load_net,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     "--format",
     "formats",
     multiple=True,
-    type=click.Choice(FORMATS),
+    type=Choice(FORMATS),
     help="What to write, may be given several times; stl is a folder <stem>.teeth with one file per tooth, and "
     "vtp and vtk need toothgraph[vtk].  [default: ply, txt, json]",
 )
@@ -107,7 +108,7 @@ def predict(
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
     if doubtful:
-        say(f"{doubtful} of {len(files)} labelled scans cannot be trusted as they are; see the warnings", err=True)
+        say(f"the labels of {doubtful} of {len(files)} scans cannot be trusted; see the warnings above", err=True)
         sys.exit(REVIEW)
 
 
@@ -119,7 +120,8 @@ def tell(found: Segmentation, name: str, written: Path) -> None:
         say(f"Warning: {name}: {doubt}", err=True)
     teeth = [row.fdi for row in found.teeth if row.fdi > 0]
     numbers = " ".join(map(str, teeth)) or "none"
-    say(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {written}")
+    jaw = f"{JAW_NAMES[found.mesh.jaw]} jaw{' (review)' if found.strong_doubts else ''}"
+    say(f"{name}: {jaw}, {len(teeth)} teeth: {numbers} -> {written}")
 
 
 def write_views(found: Segmentation, out: Path, name: str, picture: bool, report: bool) -> None:

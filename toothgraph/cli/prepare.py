@@ -11,7 +11,15 @@ from typing import Any
 
 import click
 
-from toothgraph.cli.options import PATH, PRESETS, label_system_option, named_palette, palette_option, unit_option
+from toothgraph.cli.options import (
+    PATH,
+    PRESETS,
+    Choice,
+    label_system_option,
+    named_palette,
+    palette_option,
+    unit_option,
+)
 from toothgraph.cli.terminal import say
 from toothgraph.errors import DataError
 from toothgraph.system.progress import Display
@@ -34,7 +42,7 @@ class Shard(click.ParamType):
 @click.command(short_help="Make a tree of scans ready to train on.")
 @click.argument("scans", nargs=-1, required=True, type=PATH)
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--preset", type=click.Choice(PRESETS), default="default", show_default=True, help="Whose graphs.")
+@click.option("--preset", type=Choice(PRESETS), default="default", show_default=True, help="Whose graphs.")
 @click.option("--faces", type=click.IntRange(min=50), help="Faces that scans are decimated to; the preset's.")
 @click.option("--tessellations", type=click.IntRange(min=1), help="Of each scan; the preset's.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the tessellations.")
