@@ -74,6 +74,7 @@ def view(
         mesh = outside_out(mesh, upright_rotation(mesh))
         labels, more = mesh.labels, dict[str, Any]()
         if predicted or labels is None:
+            stage("loading the net")
             net, _ = load_segmentation(model)
             found = segment(mesh, net.to(choose_device(device)))
             more = {"confidence": found.prediction.confidence, "truth": labels, "doubts": found.doubts}
