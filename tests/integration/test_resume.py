@@ -203,6 +203,7 @@ def test_finished_run_stays_as_it_is(command, arches, tiny_toml, pretrained, tmp
     before = (run / "model.safetensors").read_bytes(), table(run)
     done = command("pretrain", arches, "--out", run, "--config", tiny_toml, "--resume")
     assert done.code == 0 and "finished already, at step 4" in done.err
+    assert done.out == f"kept {run / 'model.safetensors'}\n"
     assert ((run / "model.safetensors").read_bytes(), table(run)) == before
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from toothgraph.cli.exit_codes import STOPPED
 from toothgraph.cli.terminal import say
+from toothgraph.model.file import MODEL_FILE
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.processes import first_rank
 from toothgraph.training.run import Stopped
@@ -19,6 +20,7 @@ def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
 
     A stopped one exits with 130, as shells expect.
     """
+    before = (out / MODEL_FILE).exists()  # of a run that is finished already
     try:
         with named_shortage(out, "lower --batch or --faces, or set recompute = true under [net] in --config"):
             model = go()
@@ -26,7 +28,7 @@ def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
         say(f"{stopped}; go on with the same command and --resume", err=True)
         sys.exit(STOPPED)
     if first_rank():
-        say(f"wrote {model}")
+        say(f"{'kept' if before else 'wrote'} {model}")
         next_command(*then)
 
 
