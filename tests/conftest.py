@@ -93,6 +93,11 @@ class Outcome:
     err: str
 
     @property
+    def labelled(self) -> bool:
+        """Whether ``predict`` labelled all scans; the nets of tests are hardly trained, so most of them need review."""
+        return self.code in (0, 3)
+
+    @property
     def error(self) -> str:
         """The one error line; fails where the command did not end as one that refuses should."""
         assert self.code == 1, (self.code, self.out, self.err)

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
 LABEL_SYSTEMS = ("auto", "fdi", "universal", "arch14")
 FORMATS = ("ply", "txt", "json", "vtp", "vtk", "stl")  # for labelled scans
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A question for the choice that is nearest to a word, to be put behind an error; empty if none is near."""
+    own = {choice.lower(): choice for choice in choices}
+    near = get_close_matches(word.lower(), own, n=1)
+    return f"; did you mean {own[near[0]]!r}?" if near else ""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from toothgraph.choices import did_you_mean
 from toothgraph.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -38,7 +39,8 @@ def updated(config: Dataclass, values: dict[str, Any], source: str) -> Dataclass
     changes: dict[str, Any] = {}
     for name, value in values.items():
         if name not in types:
-            raise ConfigError(f"{source}: unknown option {name!r}; options: {', '.join(sorted(types))}")
+            near = did_you_mean(name, types)
+            raise ConfigError(f"{source}: unknown option {name!r}{near or '; options: ' + ', '.join(sorted(types))}")
         old = getattr(config, name)
         if dataclasses.is_dataclass(old) and isinstance(value, dict):
             changes[name] = updated(old, value, f"{source}: {name}")
@@ -67,4 +69,5 @@ def check_choices(values: dict[str, Any], choices: dict[str, tuple[str, ...]], w
     """Refuse a value that is none of its choices; ``where`` begins the message."""
     for name, possible in choices.items():
         if name in values and values[name] not in possible:
-            raise ConfigError(f"{where}expected {name} to be one of {', '.join(possible)}, got {values[name]!r}")
+            near = did_you_mean(str(values[name]), possible)
+            raise ConfigError(f"{where}expected {name} to be one of {', '.join(possible)}, got {values[name]!r}{near}")

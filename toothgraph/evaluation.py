@@ -22,6 +22,7 @@ from toothgraph.mesh.original import faces_to_original, original_of, vertices_to
 from toothgraph.metrics import confusion, per_tooth, score_scan, summarise
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.scan_names import jaw_from_name
+from toothgraph.stages import stage
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
         seconds: what it took, file to labels.
     """
     assert mesh.labels is not None
+    stage("scoring")
     original = original_of(mesh)
     truth, predicted = (faces_to_original(mesh, labels) for labels in (mesh.labels, prediction.labels))
     of_vertices = original.vertex_labels

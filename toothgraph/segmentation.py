@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +23,11 @@ from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.two_arches import shows_two_arches
-from toothgraph.report.doubts import find_doubts
+from toothgraph.report.doubts import find_doubts, find_strong_doubts
 from toothgraph.report.page import PageScan
 from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.rules import Rules
+from toothgraph.stages import stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class Segmentation:
     @cached_property
     def teeth(self) -> list[ToothRow]:
         """A row for gingiva and for each tooth, in order along the arch."""
+        stage("measuring teeth")
         return tooth_table(self.mesh, self.prediction.labels, self.prediction.confidence)
 
     @cached_property
@@ -91,9 +94,7 @@ class Segmentation:
         found = self.prediction
         return find_doubts(
             self.teeth, other=found.other_reading, milk_teeth=found.milk_teeth, inside_out=found.inside_out,
-            two_arches=shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches),
-            jaw=found.jaw, jaw_probability=found.jaw_probability, rules=self.rules.review,
-            faults=number_faults(self.mesh.with_labels(found.labels)),
+            faults=number_faults(self.mesh.with_labels(found.labels)), **self._of_all,
         )  # fmt: skip
 
     def page_scan(self, truth: np.ndarray | None = None) -> PageScan:
@@ -106,6 +107,18 @@ class Segmentation:
             self.mesh, self.prediction.labels, confidence=self.prediction.confidence, truth=truth, teeth=self.teeth,
             doubts=self.doubts, other_numbers=self.prediction.other_reading, measures=self.measures,
         )  # fmt: skip
+
+    @cached_property
+    def strong_doubts(self) -> list[str]:
+        """Those of them that concern all labels; see :func:`toothgraph.report.doubts.find_strong_doubts`."""
+        return find_strong_doubts(self.teeth, **self._of_all)
+
+    @cached_property
+    def _of_all(self) -> dict[str, Any]:
+        found = self.prediction
+        two = shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches)
+        return {"two_arches": two, "jaw": found.jaw, "jaw_probability": found.jaw_probability,
+                "rules": self.rules.review}  # fmt: skip
 
     def write(
         self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS

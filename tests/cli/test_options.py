@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.shell_completion import ShellComplete
 
-from toothgraph.cli import COMMANDS
+from toothgraph.cli import COMMANDS, main
 from toothgraph.cli.evaluate import choose_scans
 from toothgraph.cli.evaluate import refuse_overwriting as refuse_output
 from toothgraph.cli.options import choose_device, split_options
@@ -149,3 +150,49 @@ def test_help(name, command):
     assert all(len(line) <= 100 for line in done.out.splitlines())
     said = done.out.split("Options:")[1]
     assert "--help" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [
+        (("predct", "x.stl"), "No such command 'predct'; did you mean 'predict'?"),
+        (("segment",), "No such command 'segment'; the commands are prepare, pretrain, finetune, "),
+        (("predict", "x.stl", "--out", "y", "--jaw", "uper"), "did you mean 'upper'?"),
+        (("predict", "x.stl", "--out", "y", "--format", "PLY"), "did you mean 'ply'?"),
+        (("pretrain", "x.stl", "--out", "y", "--preset", "papr"), "did you mean 'paper'?"),
+        (("evaluate", "x.stl", "--out", "y", "--label-system", "universel"), "did you mean 'universal'?"),
+        (("finetune", "x.stl", "--out", "y", "--epoch", "3"), "Did you mean '--epochs'?"),  # by click
+    ],
+)
+def test_a_slip_is_answered_with_what_was_meant(given, nearest, command):
+    done = command(*given)
+    assert done.code == 2 and nearest in " ".join(done.err.split())
+
+
+def test_slips_in_files_are_answered_too(command, arches, tmp_path):
+    file = tmp_path / "options.toml"
+    for text, said in (
+        ("stepz = 3", "unknown option 'stepz'; did you mean 'steps'?"),
+        ("[net.graph]\nface = 300", "unknown option 'face'; did you mean 'faces'?"),
+        ("preset = 'papr'", "got 'papr'; did you mean 'paper'?"),
+        ("optimizer = 'adan'", "got 'adan'; did you mean 'adam'?"),
+    ):
+        file.write_text(text)
+        assert said in command("pretrain", arches, "--out", tmp_path / "run", "--config", file).error
+    (tmp_path / "palettes.json").write_text('{"my-set": {}}')
+    given = ("finetune", arches, "--out", tmp_path / "run", "--palette", f"{tmp_path / 'palettes.json'}:myset")
+    assert "no palette 'myset'; available: my-set; did you mean 'my-set'?" in command(*given).error
+
+
+@pytest.mark.parametrize(
+    ("typed", "last", "offered"),
+    [
+        ((), "p", {"predict", "prepare", "pretrain"}),
+        (("predict",), "--ja", {"--jaw"}),
+        (("predict", "--jaw"), "", {"upper", "lower", "auto"}),
+    ],
+)
+def test_shells_complete(typed, last, offered):
+    """By click, which the how-to tells how to switch on."""
+    found = ShellComplete(main, {}, "toothgraph", "_TOOTHGRAPH_COMPLETE").get_completions(list(typed), last)
+    assert {item.value for item in found} == offered

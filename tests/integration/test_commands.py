@@ -176,7 +176,7 @@ def test_paper_preset(command, arches, tmp_path):
     done = command("finetune", arches, "--out", fine, *given, "--init", pre)
     assert done.code == 0 and "missing: head.jaw, head.layers" in done.err
     scan = arches / "0000_upper.stl"
-    assert command("predict", scan, "--model", fine, "--out", tmp_path / "out").code == 0
+    assert command("predict", scan, "--model", fine, "--out", tmp_path / "out").labelled
     assert command("evaluate", scan, "--model", fine, "--out", tmp_path / "scores.json").code == 0
     assert "holds a net of kind 'paper'" in command("finetune", arches, "--out", tmp_path / "x", "--init", pre).error
 
@@ -226,7 +226,7 @@ def test_predict_answers_on_the_files_own_faces(command, arches, segmenter, tmp_
     (scans / "text.stl").write_text(_stl(vertices, triangles))
     out = tmp_path / "out"
     done = command("predict", scans, "--model", segmenter, "--out", out)
-    assert done.code == 0, done.err
+    assert done.labelled, done.err
     for file in sorted(scans.iterdir()):
         original = read_mesh(file).original
         answer = read_ply(out / f"{file.stem}.ply")
@@ -250,7 +250,7 @@ def test_predict_keeps_suffixes_where_stems_meet(command, arches, segmenter, tmp
     vertices, quads = _sheet()
     (scans / "case.obj").write_text(_obj(vertices, quads))
     shutil.copy(arches / "0000_upper.stl", scans / "case.stl")
-    assert command("predict", scans, "--model", segmenter, "--out", tmp_path / "out").code == 0
+    assert command("predict", scans, "--model", segmenter, "--out", tmp_path / "out").labelled
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         f"case.{kind}.{suffix}" for kind in ("obj", "stl") for suffix in ("ply", "txt", "json", "found.json")
@@ -285,7 +285,7 @@ def test_predict_again_passes_over_its_own_output(command, arches, segmenter, tm
     shutil.copy(arches / "0000_upper.stl", scans)
     for _ in range(2):
         done = command("predict", scans, "--model", segmenter, "--out", scans / "labelled")
-        assert done.code == 0, done.err
+        assert done.labelled, done.err
         assert len(list((scans / "labelled").iterdir())) == 4
 
 
@@ -297,7 +297,7 @@ def test_jaw(name, given, jaw, command, arches, segmenter, tmp_path):
     shutil.copy(arches / "0000_upper.stl", tmp_path / name)
     out = tmp_path / "out"
     done = command("predict", tmp_path / name, "--model", segmenter, "--out", out, "--jaw", given)
-    assert done.code == 0 and f": {jaw} jaw" in done.out
+    assert done.labelled and f": {jaw} jaw" in done.out
     labels = np.loadtxt(out / f"{Path(name).stem}.txt", dtype=int)
     assert not ((labels > 30) == (jaw == "upper"))[labels > 0].any()
     assert json.loads((out / f"{Path(name).stem}.json").read_text())["jaw"] == jaw
@@ -307,7 +307,7 @@ def test_a_follower_is_no_lower_jaw(command, arches, segmenter, tmp_path):
     for name in ("follower.stl", "scan.stl"):
         shutil.copy(arches / "0000_upper.stl", tmp_path / name)
     done = command("predict", tmp_path, "--model", segmenter, "--out", tmp_path / "out", "--picture")
-    assert done.code == 0
+    assert done.labelled
     follower, scan = (set(re.findall(rf"{name}: (\w+) jaw", done.out)) for name in ("follower", "scan"))
     assert follower == scan
     assert (tmp_path / "out" / "scan.png").stat().st_size > 1000
@@ -326,7 +326,7 @@ def test_steps_of_prediction_can_be_left_out(command, arches, segmenter, tmp_pat
         ((), ()), (("--no-orient",), steps[:1]), (("--no-refine", "--keep-numbers"), steps[1:]),
         (("--no-numbering",), steps[2:]),
     ):  # fmt: skip
-        assert command("predict", scan, "--model", segmenter, "--out", tmp_path / "out", *flags).code == 0
+        assert command("predict", scan, "--model", segmenter, "--out", tmp_path / "out", *flags).labelled
         assert command("evaluate", scan, "--model", segmenter, "--out", tmp_path / "scores.json", *flags).code == 0
         assert seen[-2:] == [PredictOptions(**{step: step not in left_out for step in steps})] * 2
 
@@ -335,7 +335,7 @@ def test_formats(command, arches, segmenter, tmp_path):
     pytest.importorskip("vtkmodules")
     scan, out, kinds = arches / "0000_upper.stl", tmp_path / "out", ("txt", "vtp", "vtk", "stl")
     done = command("predict", scan, "--model", segmenter, "--out", out, *(f"--format={kind}" for kind in kinds))
-    assert done.code == 0, done.err
+    assert done.labelled, done.err
     written = {f"0000_upper.{end}" for end in ("txt", "vtp", "vtk", "teeth", "found.json")}
     assert {path.name for path in out.iterdir()} == written
     labels = np.loadtxt(out / "0000_upper.txt", dtype=int)
@@ -347,7 +347,7 @@ def test_formats(command, arches, segmenter, tmp_path):
 
 def test_report(command, arches, segmenter, tmp_path):
     done = command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", tmp_path, "--report")
-    assert done.code == 0, done.err
+    assert done.labelled, done.err
     assert {path.suffix for path in tmp_path.iterdir()} == {".ply", ".txt", ".json", ".html", ".png", ".csv"}
     with (tmp_path / "0000_upper.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -481,8 +481,42 @@ def test_what_shows_no_arch_is_said_to(command, tmp_path):
     plate = Mesh(np.stack([x.ravel(), 0.02 * x.ravel() ** 2, z.ravel()], axis=1), faces)
     write_stl(tmp_path / "plate.stl", plate.vertices, plate.faces)
     done = command("predict", tmp_path / "plate.stl", "--out", tmp_path / "out")
-    assert done.code == 0
+    assert done.code == 3
     assert "Warning: plate: 0 teeth found; does the file show one arch" in done.err
+
+
+@pytest.fixture(scope="module")
+def both_jaws(tmp_path_factory) -> Path:
+    """A synthetic upper and lower arch in one file, some way apart."""
+    from toothgraph.io.formats.stl import write_stl
+    from toothgraph.synthetic import synthetic_arch
+
+    upper, lower = synthetic_arch(3, jaw=0, faces=8000), synthetic_arch(3, jaw=1, faces=8000)
+    path = tmp_path_factory.mktemp("both") / "both.stl"
+    vertices = np.concatenate([lower.vertices, upper.vertices + np.array([0, 25, 0])])
+    write_stl(path, vertices, np.concatenate([lower.faces, upper.faces + len(lower.vertices)]))
+    return path
+
+
+def test_labels_that_cannot_be_trusted_have_an_exit_code_of_their_own(command, both_jaws, tmp_path):
+    done = command("predict", both_jaws, "--out", tmp_path)
+    assert done.code == 3
+    assert "Warning: both: the same teeth are found on two surfaces; are both jaws in one file?" in done.err
+    assert done.err.endswith("the labels of 1 of 1 scans cannot be trusted; see the warnings above\n")
+    assert " jaw (review), " in done.out and (tmp_path / "both.ply").exists()
+    bad = tmp_path / "bad.stl"
+    bad.write_bytes(b"")
+    assert command("predict", both_jaws, bad, "--out", tmp_path / "out").code == 1  # an error is worse
+
+
+def test_a_tooth_to_review_is_no_failure(command, arches, tmp_path, monkeypatch):
+    """Nor is a row of teeth that may be numbered otherwise: most scripts go on."""
+    from toothgraph import segmentation
+
+    monkeypatch.setattr(segmentation, "find_strong_doubts", lambda *args, **given: [])
+    monkeypatch.setattr(segmentation, "find_doubts", lambda *args, **given: ["review 25: below 50% confidence"])
+    done = command("predict", arches / "0000_upper.stl", "--out", tmp_path)
+    assert done.code == 0 and "Warning: 0000_upper: review 25" in done.err and "(review)" not in done.out
 
 
 def test_evaluate(command, arches, segmenter, tmp_path):
@@ -517,7 +551,7 @@ def test_labels_tell_the_net_nothing(command, arches, segmenter, tmp_path, monke
         scan.with_suffix(".txt").write_text("\n".join(map(str, labels)))
         assert command("evaluate", scan, "--model", segmenter, "--out", tmp_path / "scores.json").code == 0
     scan.with_suffix(".txt").unlink()
-    assert command("predict", scan, "--model", segmenter, "--out", tmp_path / "out").code == 0
+    assert command("predict", scan, "--model", segmenter, "--out", tmp_path / "out").labelled
     assert len(seen) == 4
     for other in seen[1:]:
         assert other.jaw == seen[0].jaw and other.jaw_probability == seen[0].jaw_probability < 1
@@ -573,7 +607,7 @@ def test_info_of_a_run(command, segmenter, tmp_path):
     shutil.copy(segmenter / "metrics.csv", tmp_path / "epochs")
     config["options"]["epochs"] = 3  # which set the steps
     (tmp_path / "epochs" / "config.json").write_text(json.dumps(config))
-    assert "--resume goes on, at step 4\n" in command("info", tmp_path / "epochs").out
+    assert "; --resume begins at step 0\n" in command("info", tmp_path / "epochs").out  # without a checkpoint
     assert f"{tmp_path}: no run folder" in command("info", tmp_path).error
     assert "nowhere: no such folder" in command("info", tmp_path / "nowhere").error
     (tmp_path / "config.json").write_text("{}")

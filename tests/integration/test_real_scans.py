@@ -45,7 +45,7 @@ def test_finetune_predict_evaluate(command, data_dir, palette, tiny_toml, tmp_pa
     config = json.loads((run / "config.json").read_text())
     assert len(config["train"]) == len(config["val"]) == 2
     done = command("predict", scans[0], "--model", run, "--out", tmp_path / "out")
-    assert done.code == 0, done.err
+    assert done.labelled, done.err
     mesh = read_scan(scans[0])
     assert mesh.labels is None  # without a palette its colours say nothing
     labels = np.loadtxt(tmp_path / "out" / "007_L.txt", dtype=int)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -158,6 +159,39 @@ def test_best_is_known_after_a_resume(command, arches, tiny_toml, stop_at, monke
     assert torch.load(tmp_path / "best.ckpt", weights_only=True)["global_step"] == 2
 
 
+@pytest.mark.parametrize(("step", "at_once"), [(1, False), (2, False), (3, False), (1, True), (3, True)])
+def test_info_says_where_resume_goes_on(step, at_once, command, arches, tiny_toml, monkeypatch, tmp_path):
+    def ctrl_c(self, trainer, *args):
+        if trainer.global_step == step:
+            for _ in range(2 if at_once else 1):
+                os.kill(os.getpid(), signal.SIGINT)
+        real(self, trainer, *args)
+
+    real = GentleStop.on_train_batch_end
+    monkeypatch.setattr(GentleStop, "on_train_batch_end", ctrl_c)
+    rare = tmp_path / "rare.toml"  # rows of the table at other steps than checkpoints
+    rare.write_text(tiny_toml.read_text().replace("log_every = 1", "log_every = 3"))
+    run = ("pretrain", arches, "--out", tmp_path / "run", "--config", rare)
+    assert command(*run).code == 130
+    monkeypatch.undo()
+    state = re.search(r"^state .*", command("info", tmp_path / "run").out, re.MULTILINE)[0]
+    resumed = command(*run, "--resume").err
+    said, does = (int(re.search(r"(?:resumed|goes on|begins) at step (\d+)", text)[1]) for text in (state, resumed))
+    assert said == does
+    assert command("info", tmp_path / "run").out.count("finished, at step 4 of 4") == 1
+
+
+def test_info_of_damaged_checkpoints(command, arches, tiny_toml, pretrained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(pretrained, run)
+    (run / "model.safetensors").unlink()
+    (run / "last.ckpt").write_bytes(b"")
+    assert "--resume goes on at step 2 of 4" in command("info", run).out
+    (run / "previous.ckpt").write_bytes(b"")
+    done = command("info", run)
+    assert done.code == 0 and "--resume cannot go on: " in done.out and "last.ckpt: not a whole checkpoint" in done.out
+
+
 def test_nothing_to_resume(command, arches, tiny_toml, tmp_path):
     done = command("pretrain", arches, "--out", tmp_path, "--config", tiny_toml, "--steps", 1, "--resume")
     assert done.code == 0 and "nothing to resume: begins at step 0" in done.err
@@ -169,7 +203,19 @@ def test_finished_run_stays_as_it_is(command, arches, tiny_toml, pretrained, tmp
     before = (run / "model.safetensors").read_bytes(), table(run)
     done = command("pretrain", arches, "--out", run, "--config", tiny_toml, "--resume")
     assert done.code == 0 and "finished already, at step 4" in done.err
+    assert done.out == f"kept {run / 'model.safetensors'}\n"
     assert ((run / "model.safetensors").read_bytes(), table(run)) == before
+
+
+def test_a_finished_run_without_checkpoints_stays_as_it_is(command, arches, tiny_toml, pretrained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(pretrained, run)
+    for name in ("last.ckpt", "previous.ckpt", "best.ckpt"):
+        (run / name).unlink()
+    before = {file: file.read_bytes() for file in run.iterdir() if file.suffix in (".safetensors", ".json", ".csv")}
+    done = command("pretrain", arches, "--out", run, "--config", tiny_toml, "--resume")
+    assert done.code == 0 and "finished already, at step 4" in done.err
+    assert before == {file: file.read_bytes() for file in before}
 
 
 def test_resume_with_other_options_or_scans_is_refused(command, arches, tiny_toml, pretrained, tmp_path):

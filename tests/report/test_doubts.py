@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from toothgraph.inference.predict import OtherReading
-from toothgraph.report.doubts import find_doubts
+from toothgraph.report.doubts import find_doubts, find_strong_doubts
 from toothgraph.report.tooth_table import ToothRow
 
 
@@ -68,3 +68,13 @@ def test_a_jaw_that_the_scan_contradicts_is_told() -> None:
     assert find_doubts(teeth, jaw=1, jaw_probability=0.02) == [
         "labelled as lower jaw, but looks like the upper jaw (98%)"
     ]
+
+
+def test_strong_doubts_are_those_of_the_whole_scan() -> None:
+    sure, other = rows(0.9, 0.95, 0.8, 0.7), OtherReading(((14, 15),), 1.1)
+    assert find_strong_doubts(rows(0.9, 0.95, 0.3, 0.98)) == []  # one tooth is not sure
+    assert find_doubts(sure, other=other, inside_out=True) and find_strong_doubts(sure) == []
+    assert find_strong_doubts([]) == find_doubts([])
+    for given in ({"two_arches": True}, {"jaw": 1, "jaw_probability": 0.02}):
+        assert find_strong_doubts(sure, **given) == find_doubts(sure, **given) != []
+    assert find_strong_doubts(rows(0.4, 0.5, 0.6, 0.7)) == ["low confidence of 55%; does the file show one whole arch?"]

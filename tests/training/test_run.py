@@ -11,6 +11,7 @@ import torch
 
 from toothgraph.errors import CheckpointError, ConfigError, DataError
 from toothgraph.model.nets import SegmentationNet
+from toothgraph.system.progress import Display
 from toothgraph.training.callbacks import GentleStop, WeightAverage
 from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.optimizer import make_optimizer, rate_factor
@@ -84,7 +85,7 @@ def test_check_finite():
 
 def test_first_signal_is_gentle_and_second_is_not():
     alone = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
-    stop = GentleStop()
+    stop = GentleStop(Display("training"))
     trainer = SimpleNamespace(
         should_stop=False, global_step=3, max_steps=9, val_check_batch=2, limit_val_batches=1.0,
         accumulate_grad_batches=1, strategy=alone,
@@ -102,7 +103,7 @@ def test_first_signal_is_gentle_and_second_is_not():
 
 
 def test_signals_do_not_concern_a_loaders_worker():
-    stop = GentleStop()
+    stop = GentleStop(Display("training"))
     stop._process += 1  # as if it had been forked
     stop._ask(signal.SIGINT, None)
     assert not stop.asked

@@ -11,8 +11,12 @@ from typing import Any
 import click
 
 from toothgraph._version import __version__
+from toothgraph.choices import did_you_mean
+from toothgraph.cli.exit_codes import FAILED, STOPPED
 from toothgraph.cli.options import FORMER_FLAGS
+from toothgraph.cli.terminal import columns, folded, say
 from toothgraph.errors import ToothgraphError
+from toothgraph.system.memory import is_shortage
 from toothgraph.system.processes import first_rank
 
 COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "synth", "info")
@@ -32,7 +36,12 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        return super().resolve_command(ctx, [_present_flag(arg) for arg in args])
+        args = [_present_flag(arg) for arg in args]
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = did_you_mean(name, COMMANDS) or f"; the commands are {', '.join(COMMANDS)}"
+            ctx.fail(f"No such command {name!r}{near}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         _log_to_stderr()
@@ -42,12 +51,17 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ToothgraphError as error:
             _fail(str(error))
-        except MemoryError:
-            _fail("not enough memory; raise --memory, if that was set")
+        except KeyboardInterrupt as stop:  # Ctrl-C; a training finishes its step first, and says so itself
+            say(": ".join(("stopped", *map(str, stop.args))), err=True)
+            sys.exit(STOPPED)
         except BrokenPipeError:  # the reader of our output has gone, as `head` does: click ends quietly
             raise
-        except OSError as error:  # a full disk, a folder that may not be written to
-            place = f"{error.filename}: " if error.filename else ""
+        except Exception as error:
+            if is_shortage(error):
+                _fail("not enough memory; raise --memory, if that was set")
+            if not isinstance(error, OSError):
+                raise
+            place = f"{error.filename}: " if error.filename else ""  # a full disk, a folder not to be written to
             _fail(f"{place}{error.strerror or error}")
 
 
@@ -56,13 +70,13 @@ def _present_flag(arg: str) -> str:
     flag, equals, value = arg.partition("=")
     if flag not in FORMER_FLAGS:
         return arg
-    click.echo(f"Notice: {flag} is now called {FORMER_FLAGS[flag]}", err=True)
+    say(f"Notice: {flag} is now called {FORMER_FLAGS[flag]}", err=True)
     return f"{FORMER_FLAGS[flag]}{equals}{value}"
 
 
 def _fail(message: str) -> None:
-    click.echo("Error: " + " ".join(message.split()), err=True)
-    sys.exit(1)
+    say("Error: " + " ".join(message.split()), err=True)
+    sys.exit(FAILED)
 
 
 def _log_to_stderr() -> None:
@@ -81,7 +95,7 @@ class _Stderr(logging.Handler):
     """Writes to what stderr is at that moment: beside a bar, rich takes its place."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        print(folded(self.format(record), columns(sys.stderr)), file=sys.stderr, flush=True)
 
 
 class _Plain(logging.Formatter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,11 @@ import click
 from toothgraph.cli.options import (
     FILE,
     JAWS,
-    choose_device,
+    Choice,
     device_option,
     jaw_option,
     label_system_option,
+    load_net,
     memory_option,
     model_option,
     named_palette,
@@ -26,8 +28,10 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
+from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.system.memory import named_shortage
+from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
     from toothgraph.evaluation import Scored
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
 @model_option
 @click.option("--out", type=FILE, required=True, help="JSON file to write.")
 @split_option
-@click.option("--subset", type=click.Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
+@click.option("--subset", type=Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
 @palette_option
 @label_system_option
 @jaw_option
@@ -47,7 +51,7 @@ if TYPE_CHECKING:
 @unit_option
 @device_option
 @threads_option
-@memory_option
+@memory_option("toothgraph.evaluation")
 def evaluate(
     scans: tuple[Path, ...],
     model: Path,
@@ -69,7 +73,6 @@ def evaluate(
     from toothgraph.evaluation import report
     from toothgraph.inference.options import PredictOptions
     from toothgraph.metrics.definitions import METRICS
-    from toothgraph.model.file import load_segmentation
     from toothgraph.system import provenance
     from toothgraph.system.files import check_folder, write_text
 
@@ -77,8 +80,6 @@ def evaluate(
     check_folder(out.parent)
     refuse_overwriting(files, out)
     colours = named_palette(palette)
-    net, source = load_segmentation(model)
-    net.to(choose_device(device))
     predict = PredictOptions(**steps)
     options = {
         "jaw": JAWS[jaw],
@@ -87,7 +88,9 @@ def evaluate(
         "label_system": label_system or "auto",
         "options": predict,
     }
-    scored, failures = score_files(net, files, options)
+    net, source = load_net(model, device)
+    with Display("scoring", len(files), item=files[0].stem) as display:
+        scored, failures = score_files(net, display.over(files), options)
     if not scored:
         raise DataError(f"none of {len(files)} scans could be scored; see above")
     content: dict[str, Any] = {
@@ -102,9 +105,9 @@ def evaluate(
     for key, value in content["scores"].items():
         if not isinstance(value, dict) and value is not None:
             click.echo(f"{key:>15} {value:.4f}")
-    click.echo(f"{len(scored)} scans scored -> {out}")
+    say(f"{len(scored)} scans scored -> {out}")
     if found := sum(item.row["labels"].startswith("found") for item in scored):
-        click.echo(
+        say(
             f"Warning: a model found the labels of {found} of them: their scores tell how well this model agrees with "
             "it, not how good it is", err=True,
         )  # fmt: skip
@@ -113,7 +116,7 @@ def evaluate(
 
 
 def score_files(
-    net: SegmentationNet, files: list[Path], options: dict[str, Any]
+    net: SegmentationNet, files: Iterable[Path], options: dict[str, Any]
 ) -> tuple[list[Scored], list[dict[str, str]]]:
     """Score what can be scored, with ``options`` of `score_file`; say of each scan how it went.
 
@@ -129,10 +132,10 @@ def score_files(
                 found = score_file(net, file, **options)
         except ToothgraphError as error:
             failures.append({"file": str(file), "error": " ".join(str(error).split())})
-            click.echo(f"Error: {failures[-1]['error']}", err=True)
+            say(f"Error: {failures[-1]['error']}", err=True)
         else:
             scored.append(found)
-            click.echo(f"{found.row['scan_id']}: miou {found.row['miou']:.4f}, accuracy {found.row['accuracy']:.4f}")
+            say(f"{found.row['scan_id']}: miou {found.row['miou']:.4f}, accuracy {found.row['accuracy']:.4f}")
     return scored, failures
 
 

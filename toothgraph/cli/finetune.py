@@ -38,7 +38,7 @@ def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
     Labels are found in a .txt or Teeth3DS .json beside each scan, in arrays of the file, or in its colours
     with --palette. Writes RUN/model.safetensors for `predict` and `evaluate`, and RUN/metrics.csv.
     """
-    from toothgraph.cli.training import train
+    from toothgraph.cli.training import same_scans, train
     from toothgraph.model.file import read_model
     from toothgraph.training.config import FINETUNE_PRESETS, make_config
     from toothgraph.training.finetune import finetune as run_finetuning
@@ -53,4 +53,7 @@ def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
     options = make_config(presets, preset, layers)
     check_training(out, resume, options.device)
     found, split = read_training_set(scans, run, options, fraction=options.label_fraction, labels=True)
-    train(out, lambda: run_finetuning(found, split, out, options, init=run["init"], resume=resume))
+    again = same_scans(scans, run, ("split", "palette", "label_system", "unit"))
+    then = ("evaluate", *again, "--model", out, "--out", out / "scores.json") if run["split"] else (
+        "predict", "NEW_SCANS", "--model", out, "--out", "labelled", "--report")  # fmt: skip
+    train(out, lambda: run_finetuning(found, split, out, options, init=run["init"], resume=resume), then)

@@ -63,7 +63,7 @@ def _chosen(device: str) -> str:
 
 def describe(run: Path) -> Iterator[tuple[str, Any]]:
     """What is worth knowing of a run folder, by name."""
-    from toothgraph.training.run_folder import CHECKPOINTS, is_finished, read_config, read_metrics
+    from toothgraph.training.run_folder import CHECKPOINTS, read_config, read_metrics
 
     config = read_config(run)
     rows = read_metrics(run)
@@ -71,10 +71,7 @@ def describe(run: Path) -> Iterator[tuple[str, Any]]:
     yield "command", config.get("command", "unknown")
     yield "started", config.get("started", {}).get("date", "unknown")
     yield "scans", f"{len(config.get('train', []))} to train, {len(config.get('val', []))} to validate"
-    state = "finished" if is_finished(run) else "not finished: running, stopped or killed; --resume goes on"
-    options = config["options"]  # epochs, where given, set the steps
-    wanted = "" if options.get("epochs") else f" of {options.get('steps', 'unknown')}"
-    yield "state", f"{state}, at step {steps[-1] if steps else 0}{wanted}"
+    yield "state", _state(run, config["options"], steps[-1] if steps else 0)
     if steps and steps[-1]:
         yield "seconds per step", f"{float(rows[-1]['seconds']) / steps[-1]:.3g}"
     last: dict[str, tuple[str, str]] = {}
@@ -85,3 +82,19 @@ def describe(run: Path) -> Iterator[tuple[str, Any]]:
     for name in CHECKPOINTS:
         if (run / name).exists():
             yield name, f"{run / name} ({(run / name).stat().st_size / 1e6:.1f} MB)"
+
+
+def _state(run: Path, options: dict[str, Any], last_row: int) -> str:
+    """How far a run is, and what ``--resume`` does: it goes on from the checkpoint, not from the last row."""
+    from toothgraph.errors import CheckpointError
+    from toothgraph.training.run_folder import is_finished, resumes_at
+
+    wanted = "" if options.get("epochs") else f" of {options.get('steps', 'unknown')}"  # epochs set the steps
+    if is_finished(run):
+        return f"finished, at step {last_row}{wanted}"
+    try:
+        step = resumes_at(run)
+    except CheckpointError as error:
+        return f"not finished; --resume cannot go on: {error}"
+    does = "goes on" if step else "begins"
+    return f"not finished: running, stopped or killed; --resume {does} at step {step}{wanted}"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT
+from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT, did_you_mean
+from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
-from toothgraph.system.memory import bounded
+from toothgraph.system.memory import bounded, check_bound
+from toothgraph.system.progress import Display
 from toothgraph.system.threads import limited
 from toothgraph.weights import DEFAULT
 
@@ -19,29 +23,41 @@ if TYPE_CHECKING:
     from toothgraph.data.scan import Scan
     from toothgraph.data.split import Split
     from toothgraph.io.palette import Palette
+    from toothgraph.model import SegmentationNet
+    from toothgraph.model.file import ModelFile
     from toothgraph.training.config import TrainingConfig
+
+
+class Choice(click.Choice):
+    """One of some words; for any other, the nearest is named."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(error.message.rstrip(".") + did_you_mean(str(value), self.choices), param, ctx)
+
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
+GIGABYTES = click.FloatRange(min=0, min_open=True)
 PRESETS = ("default", "paper")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH)
-unit_option = click.option(
-    "--unit", type=click.Choice(list(MM_PER_UNIT)), help="Unit of length in the files.  [default: mm]"
-)
+unit_option = click.option("--unit", type=Choice(list(MM_PER_UNIT)), help="Unit of length in the files.  [default: mm]")
 palette_option = click.option(
     "--palette", metavar="FILE:SET", help="What face or vertex colours mean: a set of a palette file."
 )
 label_system_option = click.option(
     "--label-system",
-    type=click.Choice(LABEL_SYSTEMS),
+    type=Choice(LABEL_SYSTEMS),
     help="How the labels number teeth.  [default: auto: of arrays guessed, of label files FDI]",
 )
 split_option = click.option("--split", type=FILE, help="JSON file that names the train and val patients.")
 jaw_option = click.option(
     "--jaw",
-    type=click.Choice(list(JAWS)),
+    type=Choice(list(JAWS)),
     default="auto",
     show_default=True,
     help="auto: by the file name if it names one (upper, lower, maxilla, U, L, …), else by the net.",
@@ -54,20 +70,26 @@ model_option = click.option(
 )
 
 
-def _bound_memory(ctx: click.Context, param: click.Parameter, value: float | None) -> None:
-    """Bound the memory of the process while the command runs."""
-    del param
-    ctx.with_resource(bounded(value))
+def memory_option(needs: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--memory`` of a command, which then runs within the bound.
 
+    Args:
+        needs: module whose import brings the libraries of the command, before the bound is checked and set.
+    """
 
-memory_option = click.option(
-    "--memory",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="GB",
-    callback=_bound_memory,
-    expose_value=False,
-    help="What the process may take.  [default: what the machine has; no bound beside a GPU]",
-)
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def within(*args: Any, memory: float | None, **kwargs: Any) -> Any:
+            with Display("starting", every=None):
+                importlib.import_module(needs)
+            check_bound(memory)
+            with bounded(memory):
+                return command(*args, **kwargs)
+
+        text = "What the process may take.  [default: what the machine has; no bound beside a GPU]"
+        return click.option("--memory", type=GIGABYTES, metavar="GB", help=text)(within)
+
+    return add
 
 
 def _limit_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
@@ -107,11 +129,11 @@ def prediction_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of both training commands."""
-    options = [
+    options: list[Callable[..., Any]] = [
         click.option("--out", type=PATH, required=True, help="Run folder to write."),
         click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one."),
         click.option("--config", type=FILE, help="TOML file of options, all but --out, --resume and --memory."),
-        click.option("--preset", type=click.Choice(PRESETS), help="Where options start from."),
+        click.option("--preset", type=Choice(PRESETS), help="Where options start from."),
         split_option,
         click.option("--steps", type=int, help="Optimiser steps."),
         click.option("--epochs", type=int, help="Passes over the scans, instead of steps."),
@@ -126,10 +148,10 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--nodes", type=int, help="Machines, as torchrun or SLURM starts them."),
         click.option("--accumulate", type=int, help="Batches per step, one after another."),
         click.option("--deterministic", is_flag=True, default=None, help="Only operations that repeat exactly."),
-        click.option("--precision", type=click.Choice(["32", "bf16", "16"]), help="Of the arithmetic."),
+        click.option("--precision", type=Choice(["32", "bf16", "16"]), help="Of the arithmetic."),
         click.option("--checkpoint-every", type=int, metavar="STEPS", help="Steps between checkpoints."),
         click.option("--validate-every", type=int, metavar="STEPS", help="Steps between validations."),
-        memory_option,
+        memory_option("toothgraph.training.run"),
         unit_option,
     ]
     for option in reversed(options):
@@ -148,7 +170,7 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
     file = read_toml(config_file) if config_file else {}
     for former, now in FORMER_KEYS.items():
         if former in file:
-            click.echo(f"Notice: {config_file}: {former} is now called {now}", err=True)
+            say(f"Notice: {config_file}: {former} is now called {now}", err=True)
             file.setdefault(now, file.pop(former))
     own = {name: file.pop(name) for name in RUN_KEYS if name in file and name in given}
     strange = [name for name, value in own.items() if not isinstance(value, str)]
@@ -157,7 +179,8 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
     run = {name: stated.pop(name, own.get(name)) for name in RUN_KEYS}
     for name, choices in (("preset", PRESETS), ("unit", tuple(MM_PER_UNIT)), ("label_system", LABEL_SYSTEMS)):
         if run[name] is not None and run[name] not in choices:
-            raise ConfigError(f"{config_file}: {name}: expected one of {', '.join(choices)}, got {run[name]!r}")
+            near = did_you_mean(str(run[name]), choices)
+            raise ConfigError(f"{config_file}: {name}: expected one of {', '.join(choices)}, got {run[name]!r}{near}")
     for layer in (file, stated):
         faces = layer.pop("faces", None)
         if faces is not None:
@@ -184,16 +207,16 @@ def named_palette(spec: str | None) -> Palette | None:
 def read_training_set(
     paths: tuple[Path, ...], run: dict[str, Any], config: TrainingConfig, *, fraction: float = 1.0, labels: bool
 ) -> tuple[list[Scan], Split]:
-    """The scans of a run, read or prepared, with a bar on a terminal; and who trains and who validates."""
+    """The scans of a run, read or prepared; and who trains and who validates."""
     from toothgraph.data.training_set import load_training_set
-    from toothgraph.system.progress import track
 
-    return load_training_set(
-        paths, config.net.graph, variants=config.variants, seed=config.seed, bases=config.bases, split=run["split"],
-        fraction=fraction, val_fraction=config.val_fraction, unit=run["unit"] or "mm",
-        palette=named_palette(run["palette"]), label_system=run["label_system"] or "auto", labels=labels,
-        progress=lambda files: track(files, "reading scans"),
-    )  # fmt: skip
+    with Display("reading") as display:
+        return load_training_set(
+            paths, config.net.graph, variants=config.variants, seed=config.seed, bases=config.bases,
+            split=run["split"], fraction=fraction, val_fraction=config.val_fraction, unit=run["unit"] or "mm",
+            palette=named_palette(run["palette"]), label_system=run["label_system"] or "auto", labels=labels,
+            progress=display.over,
+        )  # fmt: skip
 
 
 def check_training(out: Path, resume: bool, device: str) -> None:
@@ -207,6 +230,15 @@ def check_training(out: Path, resume: bool, device: str) -> None:
 
         torch.set_num_threads(before)
     choose_device(device)
+
+
+def load_net(model: Path, device: str | None) -> tuple[SegmentationNet, ModelFile]:
+    """The net of a model file on the device asked for, and what the file says of it."""
+    from toothgraph.model.file import load_segmentation
+
+    with Display("loading the net", every=None):
+        net, file = load_segmentation(model)
+        return net.to(choose_device(device)), file
 
 
 def choose_device(name: str | None) -> Any:

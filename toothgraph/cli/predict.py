@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toothgraph.choices import FORMATS
+from toothgraph.cli.exit_codes import REVIEW
 from toothgraph.cli.options import (
     JAWS,
     PATH,
-    choose_device,
+    Choice,
     device_option,
     jaw_option,
+    load_net,
     memory_option,
     model_option,
     prediction_options,
@@ -21,9 +24,12 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
+from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
+from toothgraph.stages import stage
 from toothgraph.system.memory import named_shortage
+from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
     from toothgraph.report.folder import PageFolder
@@ -41,7 +47,7 @@ if TYPE_CHECKING:
     "--format",
     "formats",
     multiple=True,
-    type=click.Choice(FORMATS),
+    type=Choice(FORMATS),
     help="What to write, may be given several times; stl is a folder <stem>.teeth with one file per tooth, and "
     "vtp and vtk need toothgraph[vtk].  [default: ply, txt, json]",
 )
@@ -53,7 +59,7 @@ if TYPE_CHECKING:
 )
 @device_option
 @threads_option
-@memory_option
+@memory_option("toothgraph.segmentation")
 def predict(
     scans: tuple[Path, ...],
     model: Path,
@@ -73,14 +79,12 @@ def predict(
     --format asks for, in the order of the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv
     (area, width and confidence of each tooth), and for all scans in the folder index.html (a list with pictures) and
     measures.csv. A scan that cannot be read is reported and the others are labelled all the same; the exit code is
-    then 1.
+    then 1. It is 3 if all are labelled, but the labels of a scan cannot be trusted as a whole.
     """
-    from toothgraph.fdi import JAW_NAMES
     from toothgraph.inference.options import PredictOptions
     from toothgraph.io.find import find_scans
     from toothgraph.io.read import read_mesh
     from toothgraph.io.write import DEFAULT_FORMATS
-    from toothgraph.model.file import load_segmentation
     from toothgraph.segmentation import segment
     from toothgraph.system.files import check_folder
 
@@ -90,35 +94,49 @@ def predict(
         from toothgraph.report.folder import PageFolder
 
         pages = PageFolder(out)
-    net, _ = load_segmentation(model)
-    net.to(choose_device(device))
+    net, _ = load_net(model, device)
     options = PredictOptions(**steps)
     files = without_outputs(find_scans(list(scans)), scans, out)
     names = output_names(files)
-    failed = 0
-    for file, name in zip(files, names, strict=True):
-        try:
-            refuse_overwriting(file, out)
-            if pages:
-                pages.check(name)
-            refuse_losing_corrections(out / f"{name}.ply")
-            with named_shortage(file):
-                found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
-                written = found.write(out, name, formats or DEFAULT_FORMATS)
-                write_views(found, out, name, picture, pages)
-        except ToothgraphError as error:
-            failed += 1
-            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-            continue
-        for doubt in found.doubts:
-            click.echo(f"Warning: {name}: {doubt}", err=True)
-        teeth = [row.fdi for row in found.teeth if row.fdi > 0]
-        numbers = " ".join(map(str, teeth)) or "none"
-        click.echo(f"{name}: {JAW_NAMES[found.mesh.jaw]} jaw, {len(teeth)} teeth: {numbers} -> {written[0]}")
+    failed, doubtful = 0, 0
+    with Display("labelling", len(files), item=names[0]) as display:
+        for file, name in zip(files, names, strict=True):
+            display.begin(name)
+            try:
+                refuse_overwriting(file, out)
+                if pages:
+                    pages.check(name)
+                refuse_losing_corrections(out / f"{name}.ply")
+                with named_shortage(file):
+                    found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
+                    written = found.write(out, name, formats or DEFAULT_FORMATS)
+                    write_views(found, out, name, picture, pages)
+            except ToothgraphError as error:
+                failed += 1
+                say(f"Error: {' '.join(str(error).split())}", err=True)
+            else:
+                doubtful += bool(found.strong_doubts)
+                tell(found, name, written[0])
+            display.advance()
     if pages and failed < len(files):
-        click.echo(f"list of the scans -> {pages.write_list()}")
+        say(f"list of the scans -> {pages.write_list()}")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
+    if doubtful:
+        say(f"the labels of {doubtful} of {len(files)} scans cannot be trusted; see the warnings above", err=True)
+        sys.exit(REVIEW)
+
+
+def tell(found: Segmentation, name: str, written: Path) -> None:
+    """What was found in a scan in one line, and what to review in it."""
+    from toothgraph.fdi import JAW_NAMES
+
+    for doubt in found.doubts:
+        say(f"Warning: {name}: {doubt}", err=True)
+    teeth = [row.fdi for row in found.teeth if row.fdi > 0]
+    numbers = " ".join(map(str, teeth)) or "none"
+    jaw = f"{JAW_NAMES[found.mesh.jaw]} jaw{' (review)' if found.strong_doubts else ''}"
+    say(f"{name}: {jaw}, {len(teeth)} teeth: {numbers} -> {written}")
 
 
 def write_views(found: Segmentation, out: Path, name: str, picture: bool, pages: PageFolder | None) -> None:
@@ -127,9 +145,11 @@ def write_views(found: Segmentation, out: Path, name: str, picture: bool, pages:
     from toothgraph.report.tooth_table import write_table
 
     if pages:
+        stage("writing the page")
         pages.add(name, found.page_scan())
         write_table(out / f"{name}.csv", found.teeth)
     if picture or pages:
+        stage("drawing the picture")
         render(out / f"{name}.png", found.mesh, found.prediction.labels, title=name)
 
 

@@ -11,8 +11,18 @@ from typing import Any
 
 import click
 
-from toothgraph.cli.options import PATH, PRESETS, label_system_option, named_palette, palette_option, unit_option
+from toothgraph.cli.options import (
+    PATH,
+    PRESETS,
+    Choice,
+    label_system_option,
+    named_palette,
+    palette_option,
+    unit_option,
+)
+from toothgraph.cli.terminal import say
 from toothgraph.errors import DataError
+from toothgraph.system.progress import Display
 
 
 class Shard(click.ParamType):
@@ -32,7 +42,7 @@ class Shard(click.ParamType):
 @click.command(short_help="Make a tree of scans ready to train on.")
 @click.argument("scans", nargs=-1, required=True, type=PATH)
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--preset", type=click.Choice(PRESETS), default="default", show_default=True, help="Whose graphs.")
+@click.option("--preset", type=Choice(PRESETS), default="default", show_default=True, help="Whose graphs.")
 @click.option("--faces", type=click.IntRange(min=50), help="Faces that scans are decimated to; the preset's.")
 @click.option("--tessellations", type=click.IntRange(min=1), help="Of each scan; the preset's.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the tessellations.")
@@ -42,7 +52,9 @@ class Shard(click.ParamType):
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
 @click.option("--shard", type=Shard(), default=(1, 1), help="Only part i of n; each may run on another machine.")
 @click.option("--megabytes", type=float, default=1000, show_default=True, help="Largest file that is read.")
-@click.option("--memory", type=float, default=8, show_default=True, help="GB a process may take.")
+@click.option(
+    "--memory", type=click.FloatRange(min=0, min_open=True), default=8, show_default=True, help="GB a process may take."
+)
 @click.option("--seconds", type=click.IntRange(min=1), default=600, show_default=True, help="A scan may take.")
 def prepare(
     scans: tuple[Path, ...],
@@ -71,10 +83,11 @@ def prepare(
     from toothgraph.data.prepared.sources import find_sources
     from toothgraph.model.config import check_net
     from toothgraph.system.files import check_folder
-    from toothgraph.system.progress import Display
+    from toothgraph.system.memory import check_bound
     from toothgraph.training.config import FINETUNE_PRESETS
 
     check_folder(out)
+    check_bound(limits["memory"])
     config = FINETUNE_PRESETS[preset]
     graph = replace(config.net.graph, faces=faces or config.net.graph.faces)
     check_net(replace(config.net, graph=graph))
@@ -94,13 +107,11 @@ def prepare(
 
         def add(done: Done) -> None:
             count[done.state] += 1
-            rate = count["made"] / max(time.monotonic() - begun, 1e-9)
-            display.advance(f"{count['made']} prepared ({rate:.1f} per second), {count['kept']} kept, "
-                            f"{count['bad']} in quarantine")  # fmt: skip
+            display.advance(said())
 
         prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, add)
-    click.echo(f"{sum(count.values())} of {total} scans: {said()}")
+    say(f"{sum(count.values())} of {total} scans: {said()}")
     if count["bad"]:
-        click.echo(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
+        say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
     if not count["made"] + count["kept"]:
         raise DataError(f"none of {total} scans can be used; see {out / 'quarantine.csv'}")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
+from toothgraph.cli.terminal import say
 from toothgraph.synthetic import MAX_FACES, MIN_FACES, write_synthetic
+from toothgraph.system.progress import Display
 
 
 @click.command(short_help="Write labelled synthetic arches.")
@@ -27,6 +29,8 @@ def synth(out: Path, scans: int, faces: int, seed: int) -> None:
     millimetres, each with a .txt beside it that holds one FDI number per face (0 is gingiva). They serve to
     try the other commands without a patient's scan; results on them say nothing about real scans.
     """
-    written = write_synthetic(out, scans, faces, seed)
+    with Display("making", scans, "arches") as display:
+        display.begin("")
+        written = write_synthetic(out, scans, faces, seed, lambda file: display.advance(file.stem))
     teeth = "arch" if scans == 1 else "arches"
-    click.echo(f"Wrote {len(written)} synthetic {teeth} of about {faces} faces to {out} (.stl, FDI numbers in .txt).")
+    say(f"Wrote {len(written)} synthetic {teeth} of about {faces} faces to {out} (.stl, FDI numbers in .txt).")

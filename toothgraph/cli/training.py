@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import click
-
+from toothgraph.cli.exit_codes import STOPPED
+from toothgraph.cli.terminal import say
+from toothgraph.model.file import MODEL_FILE
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.processes import first_rank
 from toothgraph.training.run import Stopped
 
 
-def train(out: Path, go: Callable[[], Path]) -> None:
-    """Run a training and say where its result is; a stopped one exits with 130, as shells expect."""
+def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
+    """Run a training, say where its result is, and which command comes next.
+
+    A stopped one exits with 130, as shells expect.
+    """
+    before = (out / MODEL_FILE).exists()  # of a run that is finished already
     try:
         with named_shortage(out, "lower --batch or --faces, or set recompute = true under [net] in --config"):
             model = go()
     except Stopped as stopped:
-        click.echo(f"{stopped}; go on with the same command and --resume", err=True)
-        sys.exit(130)
+        say(f"{stopped}; go on with the same command and --resume", err=True)
+        sys.exit(STOPPED)
     if first_rank():
-        click.echo(f"wrote {model}")
+        say(f"{'kept' if before else 'wrote'} {model}")
+        next_command(*then)
+
+
+def next_command(*words: object) -> None:
+    """Say what may be typed next."""
+    say(f"next: toothgraph {shlex.join(map(str, words))}", err=True)
+
+
+def same_scans(scans: Sequence[Path], run: dict[str, str | None], names: Sequence[str]) -> list[object]:
+    """The scans of a command and those options of a run, by name, that the next command needs, too."""
+    options = [(f"--{name.replace('_', '-')}", run[name]) for name in names if run[name]]
+    return [*scans, *(word for option in options for word in option)]

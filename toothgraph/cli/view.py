@@ -24,9 +24,12 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
+from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
+from toothgraph.stages import stage
 from toothgraph.system.memory import named_shortage
+from toothgraph.system.progress import Display
 from toothgraph.weights import DEFAULT
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
 @unit_option
 @device_option
 @threads_option
-@memory_option
+@memory_option("toothgraph.segmentation")
 def view(
     scans: tuple[Path, ...],
     out: Path,
@@ -84,17 +87,19 @@ def view(
         return
     _check(scans, out, compare)
     shown = []
-    for scan in scans:
-        with named_shortage(scan):
-            shown.append(_labelled(scan, reading, net, predicted))
-    if compare:
-        with named_shortage(scans[0]):
-            shown = [_compared(shown[0], scans[0], compare, reading, model, device)]
-    if out.suffix.lower() == ".png":
-        render(out, shown[0].mesh, shown[0].labels, title=shown[0].mesh.scan_id)
-    else:
-        write_scans(out, shown)
-    click.echo(f"{' and '.join(one.mesh.scan_id for one in shown)} -> {out}")
+    with Display("showing") as display:
+        for scan in display.over(scans):
+            with named_shortage(scan):
+                shown.append(_labelled(scan, reading, net, predicted))
+        if compare:
+            with named_shortage(scans[0]):
+                shown = [_compared(shown[0], scans[0], compare, reading, model, device)]
+        stage(f"writing {out.name}")
+        if out.suffix.lower() == ".png":
+            render(out, shown[0].mesh, shown[0].labels, title=shown[0].mesh.scan_id)
+        else:
+            write_scans(out, shown)
+    say(f"{' and '.join(one.mesh.scan_id for one in shown)} -> {out}")
 
 
 def _check(scans: tuple[Path, ...], out: Path, compare: Path | None) -> None:
@@ -121,19 +126,22 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], PageScan])
     if out.suffix.lower() in (".html", ".png"):
         raise ConfigError(f"{out}: expected a folder to write to, since {len(files)} scans are to be shown")
     check_folder(out)
-    pages, failed = PageFolder(out), 0
-    for file, name in zip(files, output_names(files), strict=True):
-        try:
-            pages.check(name)
-            with named_shortage(file):
-                pages.add(name, load(file))
-        except ToothgraphError as error:
-            failed += 1
-            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
-            continue
-        click.echo(f"{name} -> {out / name}.html")
+    pages, failed, names = PageFolder(out), 0, output_names(files)
+    with Display("showing", len(files), item=names[0]) as display:
+        for file, name in zip(files, names, strict=True):
+            display.begin(name)
+            try:
+                pages.check(name)
+                with named_shortage(file):
+                    pages.add(name, load(file))
+            except ToothgraphError as error:
+                failed += 1
+                say(f"Error: {' '.join(str(error).split())}", err=True)
+            else:
+                say(f"{name} -> {out / name}.html")
+            display.advance()
     if failed < len(files):
-        click.echo(f"list of the scans -> {pages.write_list()}")
+        say(f"list of the scans -> {pages.write_list()}")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be shown; see above")
 
@@ -155,6 +163,7 @@ def _labelled(scan: Path, reading: dict[str, Any], net: Callable[[], Segmentatio
 def _net(model: Path, device: str | None) -> SegmentationNet:
     from toothgraph.model.file import load_segmentation
 
+    stage("loading the net")
     return load_segmentation(model)[0].to(choose_device(device))
 
 

@@ -17,6 +17,7 @@ from toothgraph.model.jaws import restrict_to_jaw
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.rules import DEFAULT, InterpolationRules, PoseRules
 from toothgraph.seeding import sample_rng
+from toothgraph.stages import stage
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ def look(
     """Let the net see a mesh in its plain tessellation (``number`` 0) or a drawn one, in the best of some frames."""
     rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
     graph, decimated = scan_graph(mesh, net.config.graph, rng)
+    stage("looking for teeth")
     batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
     viewer = Viewer(net, batch, jaw, rules)
     view = viewer.best(frames) if len(frames) > 1 else viewer.view(frames[0])

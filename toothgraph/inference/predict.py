@@ -22,6 +22,7 @@ from toothgraph.model.file import default_crowns
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.assign_numbers import Classifier, number_teeth
 from toothgraph.postprocess.borders import refine
+from toothgraph.stages import stage
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,12 @@ def label_faces(mesh: Mesh, seen: Seen, crowns: CrownNet, options: PredictOption
         options: which steps are taken.
     """
     rules, prob, jaw = options.rules, seen.prob, seen.jaw
+    stage("placing borders")
     place = refine(mesh, prob, rules.borders) if options.refine_borders else prob.argmax(axis=1)
     classes = class_to_fdi(classes_of_jaw(jaw))
     if not options.assign_numbers:
         return Prediction(classes[place], prob, jaw, seen.jaw_probability)
+    stage("numbering teeth")
     found = number_teeth(mesh, place, prob, jaw, seen.up, classifier(crowns), rules)
     certainty, other = np.ones(len(place)), None
     milk: tuple[int, ...] = ()
@@ -194,6 +197,7 @@ def see(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> 
         jaw = seen
     elif jaw != seen:
         share = 1 - share
+    stage("carrying labels to every face")
     # 4. Their mean on the scan's faces.
     prob = np.mean([one.interpolated(arch, jaw, rules.interpolation) for one in looks], axis=0)  # [F of arch, 17]
     if near is not None:

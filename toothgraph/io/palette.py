@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.choices import did_you_mean
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent
 
@@ -90,7 +91,8 @@ def load_palette(spec: str) -> Palette:
         raise ConfigError(f"{file}: expected a JSON file of palettes: {error}") from error
     if not isinstance(sets, dict) or name not in sets:
         available = ", ".join(sorted(sets)) if isinstance(sets, dict) else "none"
-        raise ConfigError(f"{file}: contains no palette {name!r}; available: {available}")
+        near = did_you_mean(name, sets) if isinstance(sets, dict) else ""
+        raise ConfigError(f"{file}: contains no palette {name!r}; available: {available}{near}")
     try:
         return _parse(spec, sets[name])
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:

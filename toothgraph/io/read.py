@@ -14,6 +14,7 @@ from toothgraph.mesh.clean import clean
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.stored import Stored
 from toothgraph.scan_names import jaw_from_name
+from toothgraph.stages import stage
 
 __all__ = ["MM_PER_UNIT", "SUFFIXES", "mesh_from_stored", "read_mesh"]
 
@@ -46,6 +47,7 @@ def mesh_from_stored(path: Path, stored: Stored, *, unit: str = "mm") -> Mesh:
     """The clean mesh from the content of a file; arguments, result and errors as in ``read_mesh``."""
     if unit not in MM_PER_UNIT:
         raise ConfigError(f"expected a unit of {', '.join(MM_PER_UNIT)}, got {unit!r}")
+    stage("cleaning")
     vertices, faces, original = clean(stored, MM_PER_UNIT[unit], str(path))
     _check_extent(path, float(np.ptp(vertices, axis=0).max()), unit)
     return Mesh(vertices, faces, jaw=jaw_from_name(path), scan_id=path.stem, path=path, original=original)

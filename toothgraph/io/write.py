@@ -21,6 +21,7 @@ from toothgraph.mesh.clean import triangulate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.scan_names import without_jaw
+from toothgraph.stages import stage
 from toothgraph.system.files import write_text
 
 DEFAULT_FORMATS = ("ply", "txt", "json")
@@ -90,6 +91,7 @@ def write_labelled(
     """
     if unknown := [kind for kind in formats if kind not in FORMATS]:
         raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")
+    stage("writing")
     original = original_of(mesh)
     labelled = Labelled(
         without_jaw(mesh.scan_id) or (mesh.path.resolve().parent.name if mesh.path else ""),
@@ -105,6 +107,7 @@ def write_labelled(
     paths = []
     for kind in formats:
         paths.append(Path(out_dir) / f"{name}.{'teeth' if kind == 'stl' else kind}")
+        stage(f"writing {paths[-1].name}")
         _WRITERS[kind](paths[-1], labelled)
     if paths:
         _keep_record(paths, labelled, model)

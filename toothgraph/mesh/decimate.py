@@ -13,6 +13,7 @@ from toothgraph.errors import MeshError
 from toothgraph.mesh.clean import drop_unused_vertices, flat_faces, unique_rows
 from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.stages import stage
 
 _CANDIDATES = 4  # nearest coarse faces that are tested for a similar normal
 
@@ -70,6 +71,7 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
     if len(mesh.faces) <= n_faces:
         every_face = np.arange(len(mesh.faces))
         return Decimated(mesh, mesh, every_face, every_face)
+    stage("decimating")
     points = mesh.vertices
     if jitter > 0 and rng is not None:
         points = points + rng.normal(scale=jitter, size=points.shape)

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.rules import DEFAULT, BorderRules
+from toothgraph.stages import stage
 
 UNIT = 10_000.0  # scale of the capacities, which must be integers
 
@@ -77,9 +78,11 @@ def refine(mesh: Mesh, prob: np.ndarray, rules: BorderRules = DEFAULT.borders) -
     free = near_border(mesh, labels, every.pairs, rules.band)
     touching = free[every.pairs].any(axis=1)
     near = Borders(every.pairs[touching], rules.strength * every.weight[touching])
-    for _ in range(rules.cycles):
+    for cycle in range(rules.cycles):
         before = labels.copy()
-        for label in np.unique(labels[free]):
+        present = np.unique(labels[free])
+        for place, label in enumerate(present):
+            stage(f"placing borders, round {cycle + 1}, label {place + 1} of {len(present)}")  # minutes on a large scan
             nodes = np.flatnonzero(free & (labels != label) & (prob[:, label] > rules.plausible))
             if len(nodes):
                 expand(labels, label, nodes, prob, mesh.areas, near, rules.least)

@@ -46,22 +46,14 @@ def find_doubts(
         faults: result of :func:`toothgraph.anatomy.number_order.number_faults`.
         rules: limits of the confidence.
     """
-    found = [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
+    doubts = find_strong_doubts(
+        teeth, two_arches=two_arches, jaw=jaw, jaw_probability=jaw_probability, rules=rules
+    )  # fmt: skip
+    found = _found(teeth)
     if len(found) < TEETH_NEEDED:
-        return [f"{len(found)} teeth found; does the file show one arch, and is it in millimetres?"]
-    doubts = []
-    if two_arches:
-        doubts.append("the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw")
-    if jaw_probability < rules.jaw:
-        opposite = JAW_NAMES[1 - jaw]
-        doubts.append(
-            f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {opposite} jaw ({1 - jaw_probability:.0%})"
-        )
+        return doubts
     if inside_out:
         doubts.append("the surface was inside out in the file; it was turned for labelling")
-    sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
-    if sure < rules.scan:
-        doubts.append(f"low confidence of {sure:.0%}; does the file show one whole arch?")
     unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth]
     if unsure:
         doubts.append(f"review {', '.join(unsure)}: below {rules.tooth:.0%} confidence")
@@ -72,6 +64,40 @@ def find_doubts(
             f"{', '.join(map(str, milk_teeth))} look like milk teeth; each has the number of the tooth that follows it"
         )
     return doubts + [f"review the numbers: {fault}" for fault in faults]
+
+
+def find_strong_doubts(
+    teeth: Sequence[ToothRow],
+    *,
+    two_arches: bool = False,
+    jaw: int = UNKNOWN_JAW,
+    jaw_probability: float = 1.0,
+    rules: ReviewRules = DEFAULT.review,
+) -> list[str]:
+    """Those doubts that concern all labels of a scan: it may show no arch, both jaws, the other jaw, or a part.
+
+    Arguments as of :func:`find_doubts`.
+    """
+    found = _found(teeth)
+    if len(found) < TEETH_NEEDED:
+        return [f"{len(found)} teeth found; does the file show one arch, and is it in millimetres?"]
+    doubts = []
+    if two_arches:
+        doubts.append("the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw")
+    if jaw_probability < rules.jaw:
+        opposite = JAW_NAMES[1 - jaw]
+        doubts.append(
+            f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {opposite} jaw ({1 - jaw_probability:.0%})"
+        )
+    sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
+    if sure < rules.scan:
+        doubts.append(f"low confidence of {sure:.0%}; does the file show one whole arch?")
+    return doubts
+
+
+def _found(teeth: Sequence[ToothRow]) -> list[tuple[ToothRow, float]]:
+    """The teeth with their confidence."""
+    return [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
 
 
 def said(changes: Sequence[tuple[int, int]]) -> str:

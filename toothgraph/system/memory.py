@@ -17,7 +17,11 @@ except ImportError:  # not a POSIX system
 
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 _GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-gpu")  # whose drivers map far more than there is
-_SAID = ("not enough memory", "can't allocate memory", "out of memory")  # by torch, in a RuntimeError
+_STATUS = Path("/proc/self/status")
+_ROOM = 0.25  # GB beside the libraries, for buffers of theirs and the smallest scan; below it they end the process
+# By torch in a RuntimeError, by Python and the loader of libraries in others.
+_SAID = ("not enough memory", "can't allocate memory", "out of memory", "Cannot allocate memory", "bad_alloc",
+         "can't start new thread", "failed to map segment", "killed by signal: Killed")  # fmt: skip
 
 
 def of_machine() -> float | None:
@@ -27,6 +31,33 @@ def of_machine() -> float | None:
     found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     limit = _CGROUP.read_text().strip() if _CGROUP.exists() else "max"
     return min(found, int(limit) / 1e9) if limit.isdigit() else found
+
+
+def taken() -> float | None:
+    """GB of this process that count towards a bound; None where that is not known. Linux."""
+    if not _STATUS.exists():
+        return None
+    data = next((line for line in _STATUS.read_text().splitlines() if line.startswith("VmData:")), "")
+    return int(data.split()[1]) * 1024 / 1e9 if data else None
+
+
+def check_bound(gigabytes: float | None) -> None:
+    """Whether a bound leaves room beside what the libraries take: to be asked once they are imported.
+
+    Below it allocations do not fail one by one: a library ends the process, or cannot be loaded.
+
+    Args:
+        gigabytes: the bound; None for :func:`of_machine`.
+
+    Raises:
+        ConfigError: with the least that is needed.
+    """
+    wanted, own = (of_machine() if gigabytes is None else gigabytes), taken()
+    if wanted is None or own is None or wanted >= own + _ROOM:
+        return
+    what = f"this machine has {wanted:.3g} GB" if gigabytes is None else f"--memory {gigabytes:g}"
+    needed = f"{own + _ROOM:.2f} GB, of which Python and its libraries take {own:.2f}"
+    raise ConfigError(f"{what}: expected at least {needed}")
 
 
 @contextmanager
@@ -60,6 +91,11 @@ def set_limit(gigabytes: float) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))
 
 
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error is a lack of memory, in whatever words."""
+    return isinstance(error, MemoryError) or any(said in str(error) for said in _SAID)
+
+
 @contextmanager
 def named_shortage(what: object, advice: str = "reduce the scan") -> Iterator[None]:
     """Turn a lack of memory into one line.
@@ -73,8 +109,8 @@ def named_shortage(what: object, advice: str = "reduce the scan") -> Iterator[No
     """
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and not any(said in str(error) for said in _SAID):
+    except (MemoryError, RuntimeError, ImportError, OSError) as error:
+        if not is_shortage(error):
             raise
         if "CUDA" in str(error):
             raise MemoryShortage(

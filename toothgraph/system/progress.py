@@ -1,49 +1,119 @@
-"""One display of progress for all commands: a bar on a terminal, a plain line now and then elsewhere."""
+"""One display for all commands, on stderr: two lines that change on a terminal, a plain line now and then elsewhere."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Event, Thread
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # imported where a bar is shown
-    from rich.progress import Progress
+from toothgraph.stages import heard_by
+from toothgraph.system.processes import first_rank
 
-Item = TypeVar("Item")
+if TYPE_CHECKING:  # imported where it is shown
+    from rich.console import Console, RenderableType
+
+_EDGE = 4  # columns that stay free: for the ^C of a terminal, which must not begin another line
+_SLOW = 2.0  # seconds from which one that is at work tells how long
 
 
 class Display:
-    """How far a piece of work is, on stderr. To be entered as a context.
+    """How far a piece of work is and what it does just now. To be entered as a context.
+
+    On a terminal: the work, a bar, how many are done, and the time left; below it what is at work and at which stage.
+    The lines go when the work is done. Elsewhere: a plain line at the beginning, and then at most one each ``every``
+    seconds, if there is news.
 
     Args:
-        title: what is done.
-        total: how many there are.
-        start: how many were done before.
-        every: seconds between two lines where stderr is no terminal; None for no lines.
-        keep: whether the bar stays on the terminal when the work is done.
+        work: what is done, as ``labelling``.
+        total: how many there are; 0 if that is not known yet.
+        unit: of what, in the plural.
+        item: which of them is the first.
+        every: seconds between two lines where stderr is no terminal; None for none.
+        announce: whether to print a line there as soon as it is known how many there are.
     """
 
     def __init__(
-        self, title: str, total: int, *, start: int = 0, every: float | None = 10.0, keep: bool = True
+        self,
+        work: str,
+        total: int = 0,
+        unit: str = "scans",
+        *,
+        item: str = "",
+        every: float | None = 10.0,
+        announce: bool = True,
     ) -> None:
-        self.title, self.total, self.every = title, total, every
-        self.done, self.facts = start, ""
-        self._said = time.monotonic()
-        self._bar = _bar(keep) if sys.stderr.isatty() else None
-        self._task = self._bar.add_task(title, total=total, completed=start, facts="") if self._bar else None
+        self.work, self.total, self.unit, self.item = work, total, unit, item
+        self.every, self.announce = every, announce and every is not None
+        self.done = self._start = 0
+        self.facts, self.note = "", ""  # what to say beside the count, and what to say first of all
+        self._stage, self._at_first = "", True
+        self._changes = False  # whether the lines of a terminal are shown
+        self._begun = self._item_begun = time.monotonic()
+        self._end: float | None = None  # when it will be done, as far as is known
+        self._exit = ExitStack()
 
     def __enter__(self) -> Display:
-        if self._bar:
-            self._bar.start()
+        if not first_rank():
+            self.announce = False
+            return self
+        self._begun = self._item_begun = time.monotonic()
+        self._exit.enter_context(heard_by(self.stage))
+        self._changes = on_terminal()
+        if self._changes:
+            self._exit.enter_context(_Live(self))
+        elif self.every is not None:
+            self._announce()
+            self._exit.enter_context(_Lines(self, self.every))
         return self
+
+    def _announce(self) -> None:
+        if self.announce and not self._changes and (self.total or self.item):
+            self.announce = False  # once
+            print(self.first_line(), file=sys.stderr, flush=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar:
-            self._bar.stop()
+        self._exit.close()
+        self._changes = False
+        if isinstance(error, KeyboardInterrupt) and not error.args and self.total > 1:
+            error.args = (f"{self._count()} done",)  # for whoever tells of it
+
+    def start_at(self, done: int) -> None:
+        """So many were done before, and take no time now."""
+        self.done = self._start = done
+
+    def over(self, paths: Iterable[Path]) -> Iterator[Path]:
+        """Files one after another, each shown by its name."""
+        files: Sequence[Path] = list(paths)
+        self.total, self.item = len(files), files[0].stem if files else ""
+        self._announce()
+        for file in files:
+            self.begin(file.stem)
+            yield file
+            self.advance()
+
+    def begin(self, item: str) -> None:
+        """The next of them is at work."""
+        if self._at_first:  # what came before, as loading a net, says nothing of the time that each takes
+            self._at_first, self._begun = False, time.monotonic()
+        self.item, self._stage, self._item_begun = item, "", time.monotonic()
+
+    def stage(self, what: str) -> None:
+        """What is done with it now."""
+        self._stage = what
+
+    def answer(self, note: str) -> None:
+        """Say something from a signal handler, which may not wait for a lock that the interrupted code holds."""
+        self.note = note
+        if not self._changes:
+            os.write(2, f"{note}\n".encode())
 
     def advance(self, facts: str = "") -> None:
         """One more is done; ``facts`` is what to say beside the count."""
@@ -52,29 +122,123 @@ class Display:
     def show(self, done: int, facts: str = "") -> None:
         """So many are done."""
         self.done, self.facts = done, facts or self.facts
-        if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=done, facts=self.facts)
-        elif self.every is not None and time.monotonic() - self._said > self.every:
-            self._say()
+        now = time.monotonic()
+        if done > self._start:
+            self._end = now + (now - self._begun) / (done - self._start) * (self.total - done)
 
-    def _say(self) -> None:
-        self._said = time.monotonic()
-        facts = f", {self.facts}" if self.facts else ""
-        print(f"{self.title}: {self.done} of {self.total}{facts}", file=sys.stderr, flush=True)
+    def _count(self) -> str:
+        return f"{self.done:,} of {self.total:,} {self.unit}"
+
+    def _left(self) -> str:
+        seconds = 0.0 if self._end is None else self._end - time.monotonic()
+        return f"{clock(seconds)} left" if seconds > 0 else ""  # one that takes longer than others: not known
+
+    def _at_work(self) -> str:
+        return ": ".join(part for part in (self.item, self._stage) if part)
+
+    def line(self) -> str:
+        """The state in one plain line."""
+        count = self._count() if self.total > 1 else ""
+        return ", ".join(part for part in (f"{self.work} {count}".strip(), self._at_work(), self.facts, self._left(),
+                                           self.note) if part)  # fmt: skip
+
+    def first_line(self) -> str:
+        """What begins, in one plain line."""
+        count = f"{self.total - self.done:,} {self.unit}" if self.total > 1 else ""
+        return " ".join(part for part in (self.work, count or self.item) if part)
+
+    def lines(self, console: Console) -> RenderableType:
+        """The two lines of a terminal, never wider than it is."""
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        width = max(console.width - _EDGE, 10)
+        seconds = time.monotonic() - self._item_begun
+        since = clock(seconds) if seconds >= _SLOW else ""
+        below = ", ".join(part for part in (self.note, self._at_work(), self.facts) if part)
+        if self.total <= 1:
+            text = "  ".join(part for part in (self.work, below, since) if part)
+            return Text(_cut(text, width), no_wrap=True, overflow="crop")
+        grid = Table.grid(padding=(0, 2))
+        count, left = self._count(), self._left()
+        bar = min(30, width - sum(len(part) + 2 for part in (self.work, count, left)))
+        cells: list[RenderableType] = [Text(self.work), Text(count), Text(left)]
+        if bar >= 5:
+            cells.insert(1, ProgressBar(self.total, self.done, width=bar))
+        for _ in cells:
+            grid.add_column(no_wrap=True)
+        grid.add_row(*cells)
+        if self.item and since:
+            below += f"  {since}"
+        if not below:
+            return grid
+        return Group(grid, Text(_cut(f"  {below}", width), style="dim", no_wrap=True, overflow="crop"))
 
 
-def _bar(keep: bool) -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = ("{task.description}", BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(),
-               TextColumn("{task.fields[facts]}"))  # fmt: skip
-    return Progress(*columns, console=Console(stderr=True), transient=not keep)
+def clock(seconds: float) -> str:
+    """A time as ``1:02:03`` or ``2:03``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def track(items: Sequence[Item], title: str) -> Iterator[Item]:
-    """The items one after another, with a bar on a terminal and nothing elsewhere."""
-    with Display(title, len(items), every=None, keep=False) as display:
-        for item in items:
-            yield item
-            display.advance()
+def on_terminal() -> bool:
+    """Whether stderr is a terminal on which lines can change."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+class _Live:
+    """Draws a display on the terminal, several times a second. What is printed meanwhile goes above it."""
+
+    def __init__(self, display: Display) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        # Where stdout is a file, it stays one: rich would print it on the terminal.
+        self._live = Live(get_renderable=lambda: display.lines(console), console=console, transient=True,
+                          redirect_stdout=sys.stdout.isatty(), vertical_overflow="crop")  # fmt: skip
+
+    def __enter__(self) -> None:
+        self._live.start(refresh=True)
+
+    def __exit__(self, *error: object) -> None:
+        self._live.stop()
+
+
+class _Lines:
+    """Prints a display's state as plain lines."""
+
+    def __init__(self, display: Display, every: float) -> None:
+        self._display, self._every = display, every
+        self._stopped = Event()
+        self._thread = Thread(target=self._speak, daemon=True)
+
+    def _speak(self) -> None:
+        said = ""
+        while not self._stopped.wait(self._every):
+            if (line := self._display.line()) != said:
+                said = line
+                print(line, file=sys.stderr, flush=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *error: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+
+def _own_streams() -> None:
+    """In a process forked beside a display, what is printed goes straight out: the display's lock may be held."""
+    sys.stdout, sys.stderr = (getattr(stream, "rich_proxied_file", stream) for stream in (sys.stdout, sys.stderr))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_own_streams)

@@ -16,6 +16,7 @@ from toothgraph.fdi import class_to_fdi
 from toothgraph.graph.build import face_corners
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.crowns import CrownNet, crown_images
+from toothgraph.stages import stage
 from toothgraph.transforms.crowns import Crowns, crowns_of, vary
 
 BATCH = 192
@@ -62,9 +63,10 @@ def train_crowns(
         optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=max(steps, 2))
         net.train()
-        for _ in range(steps):
+        for step in range(steps):
             if stop():
                 return None
+            stage(f"shapes of teeth, step {step + 1} of {steps}")
             loss = batch_loss(net, crowns, allowed, smoothing)
             optimizer.zero_grad()
             loss.backward()

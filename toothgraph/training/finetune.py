@@ -40,6 +40,7 @@ class FinetuneTask(Task):
     of ``evaluate``, which are taken on the original faces.
     """
 
+    work = "fine-tuning"
     monitor = "val_miou"
     val_columns = ("val_miou", "val_accuracy", "val_loss")
     config: FinetuneConfig

@@ -38,6 +38,7 @@ class PretrainTask(Task):
     * ``val_loss``, and ``val_ln_candidates``, the loss of guessing.
     """
 
+    work = "pre-training"
     monitor = "val_match_top1"
     val_columns = ("val_match_top1", "val_candidates", "val_loss", "val_ln_candidates")
     config: PretrainConfig

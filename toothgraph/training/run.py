@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,8 +20,9 @@ from toothgraph.model.file import MODEL_FILE, save_model
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 from toothgraph.system.processes import first_rank
-from toothgraph.training.callbacks import Bar, Checkpoints, GentleStop, MetricsTable, WeightAverage
-from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint
+from toothgraph.system.progress import Display, clock
+from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable, Shown, WeightAverage, scores_found
+from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint, read_metrics
 from toothgraph.training.task import NotFinite, Task
 
 _log = logging.getLogger("toothgraph")
@@ -82,21 +82,22 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
         NotFinite: if the loss is not finite; ``bad_batch.json`` names the step and the scans.
         CheckpointError: if the checkpoint cannot be used.
     """
-    trainer, stop = make_trainer(task, out)
+    display = Display(task.work, task.steps, "steps", every=30, announce=False)
+    trainer, stop = make_trainer(task, out, display)
     checkpoint = open_run(out, task.config, resume, facts)
     step = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0
     handler = log_to(out)
     try:
-        if step >= task.steps and is_finished(out):
-            _log.info("%s: finished already, at step %d", out, step)
+        if resume and is_finished(out) and (step >= task.steps or not checkpoint):
+            _log.info("%s: finished already, at step %d", out, task.steps)
             return out / MODEL_FILE
         task.sides.say()
-        if checkpoint:
-            _log.info("resumed at step %d", step)
-        else:
-            _log.info("nothing to resume: begins at step 0" if resume else "begins at step 0")
+        begins = f"resumed at step {step}" if checkpoint else "begins at step 0"
+        nothing = "nothing to resume: " if resume and not checkpoint else ""
+        _log.info("%s%s of %d; writes to %s", nothing, begins, task.steps, out)
+        display.start_at(step)
         try:
-            with quiet(), stop:
+            with quiet(), stop, display:
                 trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:  # what Lightning makes of the second Ctrl-C
             raise Stopped("stopped at once") from error
@@ -112,10 +113,13 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
         header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
         if first_rank():
             stop.asked = False  # a Ctrl-C in the last step has done its work
-            with stop:
+            with stop, Display("finishing", every=None) as stop.display:
                 if not task.finish(lambda: stop.asked):
                     raise Stopped("stopped while it learned the shapes of teeth")
             save_model(out / MODEL_FILE, task.net, header)
+            rows = read_metrics(out)
+            _log.info("finished: %d steps in %s, %s", trainer.global_step, clock(float(rows[-1]["seconds"])),
+                      scores_found(rows, task.monitor))  # fmt: skip
         return out / MODEL_FILE
     finally:
         logging.getLogger("toothgraph").removeHandler(handler)
@@ -129,22 +133,22 @@ def accelerator(device: str) -> str:
     return "gpu" if device == "cuda" else device
 
 
-def make_trainer(task: Task, out: Path) -> tuple[pl.Trainer, GentleStop]:
-    """A Lightning trainer for a task, and what tells whether the user stopped it.
+def make_trainer(task: Task, out: Path, display: Display) -> tuple[pl.Trainer, GentleStop]:
+    """A Lightning trainer for a task, which keeps a display up to date, and what tells whether the user stopped it.
 
     Raises:
         ConfigError: if the device cannot compute in the precision asked for.
     """
     config = task.config
-    bar = sys.stderr.isatty()
-    stop = GentleStop()
+    stop = GentleStop(display)
+    table = MetricsTable(out, list(task.val_columns), config.log_every)
     average = getattr(config, "average", 0.0)
     callbacks = [
         stop,
         *([WeightAverage(task.net, average)] if average else []),
-        MetricsTable(out, list(task.val_columns), config.log_every, say=not bar),
+        table,
+        Shown(display, table),
         Checkpoints(out, config.checkpoint_every, task.monitor),
-        *([Bar()] if bar else []),
     ]
     with quiet():
         trainer = pl.Trainer(

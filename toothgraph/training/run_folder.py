@@ -47,7 +47,7 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
         facts: what else to keep in ``config.json``.
 
     Returns:
-        The checkpoint to resume from, if there is one.
+        The checkpoint to resume from, if there is one; a finished run may have none left.
 
     Raises:
         ConfigError: if a run is there and ``resume`` was not asked for, or it had other options or scans.
@@ -58,9 +58,10 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
     check_free(out, resume)
     file = out / CONFIG_FILE
     options = json.loads(json.dumps(dataclasses.asdict(config)))
-    if resume and (checkpoint := usable_checkpoint(out)):
+    checkpoint = usable_checkpoint(out) if resume else None
+    if checkpoint or (resume and file.exists() and is_finished(out)):
         _check_same(out, options, json.loads(json.dumps(dataclasses.asdict(type(config)()))), facts)
-        if checkpoint.name == PREVIOUS:  # the damaged one must not take the place of the good one
+        if checkpoint and checkpoint.name == PREVIOUS:  # the damaged one must not take the place of the good one
             (out / LAST).unlink(missing_ok=True)
         return checkpoint
     content = {
@@ -93,6 +94,16 @@ def usable_checkpoint(out: Path) -> Path | None:
     if damaged:
         raise damaged
     return None
+
+
+def resumes_at(out: Path) -> int:
+    """The step at which ``--resume`` goes on.
+
+    Raises:
+        CheckpointError: if there are checkpoints, all of them damaged.
+    """
+    checkpoint = usable_checkpoint(out)
+    return int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
 
 
 def check_free(out: Path, resume: bool) -> None:

@@ -37,6 +37,7 @@ class Task(pl.LightningModule):
         join: collates samples.
     """
 
+    work = ""  # what a display calls it
     monitor = ""
     val_columns: tuple[str, ...] = ()
     sides: Sides

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-MEMORY = 8_000_000_000  # bytes, limit of the process
+MEMORY = 8_000_000_000  # bytes, limit of the process, where it has no lower one
 SECONDS = 300  # limit of CPU time
 REFUSED = 3  # exit code for a file that cannot be used
 _COLOUR_NAMES = ("color", "colors", "colour", "colours", "rgb", "rgba")
@@ -37,7 +37,9 @@ def limit() -> None:
         import resource
     except ImportError:
         return
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    allowed = resource.getrlimit(resource.RLIMIT_DATA)[0]  # of the process that started this one
+    memory = MEMORY if allowed == resource.RLIM_INFINITY else min(MEMORY, allowed)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -13,6 +13,7 @@ from toothgraph.io.formats.stl import read_stl
 from toothgraph.io.formats.tooth_folder import is_tooth_folder, read_tooth_folder
 from toothgraph.io.formats.vtk import read_vtk
 from toothgraph.mesh.stored import Stored
+from toothgraph.stages import stage
 
 _READERS = {
     ".stl": read_stl,
@@ -34,6 +35,7 @@ def read_stored(path: Path) -> Stored:
     Raises:
         MeshError: if the file is missing or damaged, its format is unknown, or it has no faces.
     """
+    stage("reading")
     try:
         stored = read_tooth_folder(path) if is_tooth_folder(path) else _READERS[_checked_suffix(path)](path)
     except OSError as error:

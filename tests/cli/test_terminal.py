@@ -1,0 +1,176 @@
+"""What a user sees: the commands in a terminal, and the lines it ends up with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from toothgraph.cli.terminal import folded
+
+ROOT = Path(__file__).resolve().parents[2]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+
+
+class Screen:
+    """As much of a terminal as the display uses: it wraps at its width, goes up, and erases lines."""
+
+    def __init__(self, width: int) -> None:
+        self.width, self.rows, self.row, self.column = width, [""], 0, 0
+
+    def feed(self, text: str) -> None:
+        for match in re.finditer(r"\x1b\[([?\d;]*)([A-Za-z])|([^\x1b])", text):
+            code, letter = match[1], match[2] or match[3]
+            if code is None:
+                self._put(letter)
+            elif letter == "A":
+                self.row = max(0, self.row - int(code or 1))
+            elif letter == "K":
+                self.rows[self.row] = ""
+            else:
+                assert letter in "mhl", f"the screen of the test does not know {code}{letter}"
+
+    def _put(self, letter: str) -> None:
+        if letter == "\r":
+            self.column = 0
+        elif letter == "\n":
+            self._down()
+        else:
+            if self.column == self.width:
+                self._down()
+                self.column = 0
+            line = self.rows[self.row].ljust(self.column)
+            self.rows[self.row] = line[: self.column] + letter + line[self.column + 1 :]
+            self.column += 1
+
+    def _down(self) -> None:
+        self.row += 1
+        if self.row == len(self.rows):
+            self.rows.append("")
+
+    @property
+    def lines(self) -> list[str]:
+        return [row.rstrip() for row in self.rows if row.strip()]
+
+
+def in_terminal(
+    width: int, *args: object, stdout: Path | None = None, ctrl_c: Callable[[Screen], bool] = lambda screen: False
+) -> tuple[int, Screen, str]:
+    """Run a command in a terminal: its exit code, what the terminal shows at the end, and all it was sent."""
+    import fcntl
+    import pty
+    import termios
+
+    pid, terminal = pty.fork()
+    if pid == 0:  # the command
+        os.chdir(ROOT)
+        if stdout is not None:
+            os.dup2(os.open(stdout, os.O_WRONLY | os.O_CREAT), 1)
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        environment |= {"TERM": "xterm", "LANG": "C.UTF-8"}
+        os.execvpe(sys.executable, [sys.executable, "-m", "toothgraph", *map(str, args)], environment)
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
+    screen, sent, pressed, deadline = Screen(width), b"", False, time.monotonic() + 300
+    with contextlib.suppress(OSError):  # the command has closed the terminal
+        while time.monotonic() < deadline:
+            if select.select([terminal], [], [], 0.05)[0]:
+                part = os.read(terminal, 65536)
+                sent += part
+                screen.feed(part.decode())
+            if not pressed and ctrl_c(screen):
+                pressed = True
+                os.write(terminal, b"\x03")
+        os.kill(pid, signal.SIGKILL)  # it is late
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), screen, sent.decode()
+
+
+def shows(text: str) -> Callable[[Screen], bool]:
+    return lambda screen: any(re.search(text, line) for line in screen.lines)
+
+
+@pytest.mark.parametrize("width", [20, 80])
+def test_no_word_is_broken(width: int) -> None:
+    text = "007_upper: upper jaw, 3 teeth: 11 12 13 -> results/of-this-patient/007_upper.ply"
+    lines = folded(text, width).splitlines()
+    assert " ".join(line.strip() for line in lines) == text
+    assert all(len(line) <= width or " " not in line.strip() for line in lines)
+    assert folded(text, None) == text and folded("a  b", 20) == "a  b"
+
+
+@posix
+def test_the_display_leaves_only_results(arches: Path, segmenter: Path) -> None:
+    """On a narrow terminal, where most lines wrap; with names so short that no path does."""
+    scans = [arches / "0000_upper.stl", arches / "0001_lower.stl"]
+    with tempfile.TemporaryDirectory(dir="/tmp") as out:
+        code, screen, sent = in_terminal(40, "predict", *scans, "--model", segmenter, "--out", out)
+    assert code == 3
+    assert "0 of 2 scans" in sent and "0000_upper: " in sent
+    assert sent.rfind("\x1b[?25h") > sent.rfind("\x1b[?25l")  # the cursor is shown again
+    words = " ".join(line.strip() for line in screen.lines)
+    for name in ("0000_upper", "0001_lower"):
+        assert f"Warning: {name}: 0 teeth found; does the file show an arch, and is --unit right?" in words
+        assert f"    {out}/{name}.ply" in screen.lines  # whole, to be copied
+    assert "labelling" not in words and "━" not in words
+    assert words.endswith("the labels of 2 of 2 scans cannot be trusted; see the warnings above")
+
+
+@posix
+def test_results_stay_on_stdout_where_that_is_a_file(tmp_path: Path) -> None:
+    result = tmp_path / "result.txt"
+    _, screen, sent = in_terminal(80, "synth", tmp_path / "out", "--scans", 2, "--faces", 2000, stdout=result)
+    assert result.read_text().startswith("Wrote 2 synthetic arches") and "of 2 arches" in sent
+    assert screen.lines == []
+
+
+@posix
+def test_a_training_from_ctrl_c_to_its_end(arches: Path, tiny_toml: Path, tmp_path: Path) -> None:
+    run = ("pretrain", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--steps", 60, "--validate-every", 20)
+    code, screen, sent = in_terminal(80, *run, ctrl_c=shows(r"pre-training .*[4-9] of 60 steps"))
+    assert code == 130 and "press Ctrl-C again" in sent
+    assert screen.lines[0] == "begins at step 0 of 60; writes to"
+    stopped = re.fullmatch(r"stopped at step (\d+) of 60; go on with the same command and --resume", screen.lines[-1])
+    assert stopped and not any("━" in line or "^C" in line for line in screen.lines)
+    code, screen, sent = in_terminal(80, *run, "--resume")
+    assert code == 0
+    assert screen.lines[0] == f"resumed at step {stopped[1]} of 60; writes to"
+    at_start = re.search(r"(\d+) of 60 steps", sent)
+    assert at_start and at_start[1] == stopped[1]
+    assert re.search(r"loss \d\.\d+", sent) and re.search(r"val_match_top1 0\.\d{4}", sent) and " left" in sent
+    words = " ".join(line.strip() for line in screen.lines)
+    assert re.search(r"step 60 of 60: loss \S+, val_match_top1 \S+ finished: 60 steps in 0:\d\d, val_match_top1", words)
+    assert " wrote " in words and " next: toothgraph finetune " in words
+    assert not any("━" in line for line in screen.lines)
+
+
+@posix
+def test_ctrl_c_clears_the_display(tmp_path: Path) -> None:
+    code, screen, _ = in_terminal(80, "synth", tmp_path, "--scans", 50, ctrl_c=shows("[2-9] of 50 arches"))
+    assert code == 130
+    assert len(screen.lines) == 1 and re.fullmatch(r"stopped: \d+ of 50 arches done", screen.lines[0])
+
+
+@posix
+def test_something_is_said_within_a_second(tmp_path: Path) -> None:
+    """Before the libraries are loaded, which takes longer."""
+    began = time.monotonic()
+    shown: list[float] = []
+
+    def first(screen: Screen) -> bool:
+        if screen.lines and not shown:
+            shown.append(time.monotonic() - began)
+        return bool(shown)
+
+    code, _, _ = in_terminal(80, "predict", tmp_path / "none.stl", "--out", tmp_path / "out", ctrl_c=first)
+    assert code == 130 and shown[0] < 3  # one second, and a machine that has other work

@@ -1,0 +1,34 @@
+"""What a command says: on a terminal no word is broken, so that a path can be copied."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from typing import TextIO
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one line, a result to stdout or with ``err`` a message to stderr. Beside a display it goes above it, which
+    click's own echo would not."""
+    stream = sys.stderr if err else sys.stdout
+    print(folded(text, columns(stream)), file=stream, flush=True)
+
+
+def folded(text: str, width: int | None) -> str:
+    """A line cut between words into lines of at most ``width``; only a word that is longer stays whole."""
+    if width is None or len(text) <= width:
+        return text
+    return textwrap.fill(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+
+
+def columns(stream: TextIO) -> int | None:
+    """The width of the terminal that a stream writes to; None for a file or a pipe."""
+    if not stream.isatty():
+        return None
+    if os.environ.get("COLUMNS", "").isdigit():
+        return int(os.environ["COLUMNS"]) or None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):  # a terminal that does not tell
+        return None
