@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pages.markdown import number, points, table
+from benchmarks.pages.figures import number, points, table
 from benchmarks.pages.statistics import (
     SHARES_OF_STEPS,
     Row,
