@@ -73,6 +73,13 @@ def study_table(rows: list[Row], score: str = "miou") -> str:
     return table(["labels", "patients", *(TITLES[init] for init in there), *gained, "seeds"], lines)
 
 
+def of_compared(rows: list[Row]) -> list[Row]:
+    """The rows of the shares of labels that were run from scratch and pre-trained: a row without a partner tells
+    nothing of what pre-training gains."""
+    shares = set(compared(rows))
+    return [row for row in rows if row["fraction"] in shares]
+
+
 def rates_table(rows: list[Row]) -> str:
     """All learning rates that were tried, and which of them the other tables show."""
     shown = cells(rows)
