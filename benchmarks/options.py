@@ -1,28 +1,73 @@
-"""The options that all scripts share."""
+"""The options that all scripts share, and how a script ends."""
 
 from __future__ import annotations
 
 import argparse
+import atexit
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+
+from toothgraph.errors import ToothgraphError
 
 
 def parser_of(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options that every script has; its description is the first line of ``doc``."""
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a tiny run, to try the script; needs --out")
+    parser.add_argument("--quick", action="store_true", help="a tiny run of about a minute, to try the script")
     parser.add_argument("--out", type=Path, help="result file; the one in benchmarks/results if not given")
     parser.add_argument("--threads", type=int, help="of torch; its default if not given")
     return parser
 
 
 def parse(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path | None = None) -> argparse.Namespace:
-    """Read the options and apply them. ``result`` is the result file if none is given."""
+    """Read the options and apply them. ``result`` is the result file if none is given.
+
+    With ``--quick``, ``data`` that is not given are synthetic arches, and ``runs`` a folder that goes afterwards.
+    """
     options = parser.parse_args(argv)
     if options.quick and options.out is None:
         parser.error("--quick tries a script; say with --out where its figures are to go")
+    missing = [name for name in ("data", "runs") if hasattr(options, name) and getattr(options, name) is None]
+    if missing and not options.quick:
+        parser.error(f"the following arguments are required: {', '.join(missing)} (with --quick they are not)")
+    for name in missing:
+        setattr(options, name, quick_data() if name == "data" else quick_folder())
     options.out = options.out or result
+    apply_threads(options)
+    return options
+
+
+def apply_threads(options: argparse.Namespace) -> None:
+    """As many threads as asked for."""
     if options.threads:
         torch.set_num_threads(options.threads)
-    return options
+
+
+def quick_folder() -> Path:
+    """A folder that is removed when the script ends."""
+    folder = Path(tempfile.mkdtemp(prefix="toothgraph-quick-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def quick_data() -> Path:
+    """Synthetic arches in the layout of the data sets, see benchmarks/studies/datasets.py."""
+    from benchmarks.studies.datasets import write_arches
+
+    print("no data given: synthetic arches, to try the script", flush=True)
+    return write_arches(quick_folder())
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script. What its user can mend ends in one line: a wrong folder, labels that are not there."""
+    try:
+        main()
+    except ToothgraphError as error:
+        sys.exit("Error: " + " ".join(str(error).split()))
+    except OSError as error:
+        sys.exit(f"Error: {error.filename}: {error.strerror}" if error.filename else f"Error: {error}")

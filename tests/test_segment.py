@@ -11,6 +11,7 @@ from toothgraph.anatomy.frame import area_vector
 from toothgraph.errors import MeshError
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.formats.stl import write_stl
+from toothgraph.mesh.mesh import Mesh
 from toothgraph.model import SegmentationNet
 from toothgraph.synthetic import synthetic_arch
 
@@ -96,3 +97,13 @@ def test_the_name_is_the_function_whatever_is_asked_for_first() -> None:
 
     code = "import toothgraph as tg; tg.Segmentation; assert callable(tg.segment) and callable(tg.segment_all)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_no_scan_no_net_or_no_jaw(net: SegmentationNet, arch: Mesh) -> None:
+    for wrong in (np.zeros((3, 3)), None):
+        with pytest.raises(tg.ShapeError, match=r"expected a Mesh, got \w+; toothgraph.read_scan\(file\)"):
+            tg.segment(wrong, net)
+    with pytest.raises(tg.ShapeError, match=r"got 'runs/fine'; toothgraph.load_model\(path\)"):
+        tg.segment(arch, "runs/fine")
+    with pytest.raises(tg.ShapeError, match="jaw of 0 upper, 1 lower or -1 unknown, got 'upper'"):
+        tg.segment(arch, net, jaw="upper")

@@ -9,7 +9,7 @@ class ToothgraphError(Exception):
 
 
 class ShapeError(ValueError):
-    """A tensor does not have the shape that a layer expects: an error in the calling code, not in a scan or an option.
+    """A tensor, graph or mesh is not what a function expects: an error in the calling code, not in a scan or an option.
 
     So it is not a :class:`ToothgraphError`, which the commands treat as a scan that cannot be used.
     """

@@ -18,7 +18,7 @@ from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction, predict_mesh
 from toothgraph.io.read import read_mesh
 from toothgraph.io.write import DEFAULT_FORMATS, count_instances, write_labelled
-from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
@@ -147,8 +147,12 @@ def segment(
 
     Raises:
         MeshError: if the file cannot be read.
+        ShapeError: for what is no mesh and no file, or no net, or another jaw.
     """
-    mesh = scan if isinstance(scan, Mesh) else read_mesh(scan)
+    if isinstance(scan, str | Path):
+        scan = read_mesh(scan)
+    check_mesh(scan)
+    mesh = scan
     options = options or PredictOptions()
     net = net or load_model()
     prediction = predict_mesh(net, mesh, mesh.jaw if jaw is None else jaw, options)

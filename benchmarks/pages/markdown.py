@@ -1,4 +1,4 @@
-"""What all pages share: templates, tables, figures as text."""
+"""What all pages share: templates, and what is filled into them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from benchmarks.pages.figures import number as number
+from benchmarks.pages.figures import points as points
+from benchmarks.pages.figures import table as table
 
 WIDTH = 120
 AS_IT_IS = ("|", "#", "```", "!")  # tables, headings, code, pictures
@@ -34,22 +38,6 @@ def wrapped(paragraph: str) -> str:
                       break_long_words=False, break_on_hyphens=False)
         for item in items
     )  # fmt: skip
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A figure, or a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
-
-
-def points(share: float) -> str:
-    """A difference in hundredths, with its sign."""
-    return f"{100 * share:+.1f}"
 
 
 def facts_of(rows: list[dict[str, Any]]) -> dict[str, Any]:

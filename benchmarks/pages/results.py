@@ -1,4 +1,5 @@
-"""The sections of docs/results.md on scans, trainings, ablations and teeth; weights.py has those on trained weights."""
+"""The sections of the pages in docs/results on scans, trainings, ablations and teeth; weights.py has those on trained
+weights, summary.py the page that links them."""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from benchmarks.pages.markdown import facts_of, number, rendered, table
 from benchmarks.pages.statistics import DRAWS, Row, has_pair, studies
 from benchmarks.pages.study_tables import (
     better_rates,
+    few_labels,
     flatness_table,
+    of_compared,
     patient_table,
     rates_table,
     share_that_suffices,
@@ -88,35 +91,32 @@ def real_scans(content: dict[str, Any]) -> str:
 
 
 def label_efficiency(rows: list[Row]) -> str:
-    """The section on fewer labels: tables and a curve for each set of rows that may be compared."""
-    largest_first = sorted(studies(rows).items(), key=lambda item: -len(item[1]))
+    """The section on fewer labels: tables and a curve for each set of rows that can be compared."""
+    found = {key: own for key, own in studies(rows).items() if has_pair(own)}
+    largest_first = sorted(found.items(), key=lambda item: -len(item[1]))
     single = sorted({row["fraction"] for row in rows if row["patients"] == 1})
     return rendered(
         "results/label_efficiency",
         also=sorted({row["also"] for row in rows if row.get("also")}),
         draws=f"{DRAWS:,}",
         single=" and ".join(map(str, single)),
+        few=few_labels(largest_first[0][1]),
         studies=[one_study(key, own) for key, own in largest_first],
     )
 
 
 def one_study(key: tuple[str, str, str, int, int], own: list[Row]) -> dict[str, Any]:
     """What the section tells of rows that may be compared."""
-    shared = {
+    return {
         **dict(zip(("protocol", "dataset", "recipe", "steps", "faces"), key, strict=True)),
         "facts": facts_of(own),
         "runs": len(own),
         "hours": sum(row["minutes"] for row in own) / 60,
-        "miou": study_table(own),
-        "miou_matched": study_table(own, "miou_matched"),
+        "miou": study_table(of_compared(own)),
+        "miou_matched": study_table(of_compared(own), "miou_matched"),
         "flatness": flatness_table(own),
         "rising": still_rising(own),
         "rates": rates_table(own),
-    }
-    if not has_pair(own):
-        return {**shared, "curve": None}
-    return {
-        **shared,
         "curve": curve_name(*key),
         "verdict": verdict(own),
         "suffices": share_that_suffices(own),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pages.markdown import number, points, table
+from benchmarks.pages.figures import number, points, table
 from benchmarks.pages.statistics import (
     SHARES_OF_STEPS,
     Row,
@@ -71,6 +71,13 @@ def study_table(rows: list[Row], score: str = "miou") -> str:
         seeds = ", ".join(str(len(own[init])) for init in there)
         lines.append([f"{fraction} %", str(patients), *(spread(own[init], score) for init in there), *gain, seeds])
     return table(["labels", "patients", *(TITLES[init] for init in there), *gained, "seeds"], lines)
+
+
+def of_compared(rows: list[Row]) -> list[Row]:
+    """The rows of the shares of labels that were run from scratch and pre-trained: a row without a partner tells
+    nothing of what pre-training gains."""
+    shares = set(compared(rows))
+    return [row for row in rows if row["fraction"] in shares]
 
 
 def rates_table(rows: list[Row]) -> str:

@@ -1,4 +1,4 @@
-"""The sections of docs/results.md on trained weights and on the steps of prediction, and the model card."""
+"""The sections of the pages in docs/results on trained weights and on the steps of prediction."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.paths import IMAGES
 from benchmarks.studies.default_weights import SEED
 from benchmarks.studies.missing_teeth import KINDS
-from toothgraph import weights
-from toothgraph.anatomy.frame import TEETH_NEEDED
 from toothgraph.anatomy.sizes import WHOLE_TOOTH
 from toothgraph.scan_names import patient_of
 
@@ -181,17 +179,4 @@ def synthetic_weights(content: dict[str, Any]) -> str:
         trained=header["trained"],
         scores=flat_scores(content["sets"]),
         revision=content["facts"]["git"],
-    )
-
-
-def model_card(content: dict[str, Any]) -> str:
-    """docs/model_card.md."""
-    return rendered(
-        "model_card",
-        sha256=content["sha256"],
-        megabytes=content["bytes"] / 1e6,
-        header=content["header"],
-        notice=weights.notice(),
-        scores=flat_scores(content["sets"]),
-        teeth_needed=TEETH_NEEDED,
     )

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.options import parse, parser_of
+from benchmarks.options import parse, parser_of, quick_folder, run
 from benchmarks.paths import RESULTS
 from benchmarks.robustness.damage import DAMAGES, write_tree
 from toothgraph.data import ViewPairs
@@ -35,8 +35,8 @@ from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 from toothgraph.training.config import PRETRAIN_PRESETS
 
-INTERRUPTIONS = 5
-SEEDS = 3  # trainings of each size: the largest of a few views decides the peak
+INTERRUPTIONS = 5  # and of a quick run 1
+SEEDS = 3  # and of a quick run 1; trainings of each size: the largest of a few views decides the peak
 TOOTHGRAPH = [sys.executable, "-m", "toothgraph"]
 
 
@@ -141,8 +141,9 @@ def prepared_once(tree: Path, out: Path, options: argparse.Namespace) -> dict[st
 def interrupted(tree: Path, out: Path, options: argparse.Namespace) -> list[int]:
     """Prepare with five ``kill -9`` at random moments; how many scans were done with at each."""
     rng, killed = np.random.default_rng(options.seed), []
-    for number in range(INTERRUPTIONS):
-        aim = options.scans * (number + rng.uniform(0.2, 0.8)) / INTERRUPTIONS
+    times = 1 if options.quick else INTERRUPTIONS
+    for number in range(times):
+        aim = options.scans * (number + rng.uniform(0.2, 0.8)) / times
         run = Watched("prepare", tree, out, *given(options))
         while count(out) < aim and run.process.poll() is None:
             time.sleep(0.05)
@@ -244,7 +245,7 @@ def measure_training(options: argparse.Namespace) -> dict[str, Any]:
     sizes = {size: part(once, options.folder / f"part{size}", size) for size in (min(options.few, good), good)}
     runs = [
         {"scans": size, "run_seed": seed, **trained(folder, options.folder / "run", seed, options)}
-        for seed in range(SEEDS)
+        for seed in range(1 if options.quick else SEEDS)
         for size, folder in sizes.items()
     ]
     return {"steps": options.steps, "batch": PRETRAIN_PRESETS["default"].batch, "runs": runs}
@@ -261,7 +262,7 @@ PARTS = {"prepare": measure_prepare, "training": measure_training, "reading": me
 def main(argv: list[str] | None = None) -> None:
     """Measure and write, part by part."""
     parser = parser_of(__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", help="takes some GB, and can be deleted afterwards")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--scans", type=int, default=2000)
     parser.add_argument("--faces", type=int, default=16_000)
@@ -272,8 +273,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parse(parser, argv, RESULTS / "many_scans.json")
+    if options.folder is None and not options.quick:
+        parser.error("expected FOLDER, for the scans")
+    options.folder = options.folder or quick_folder()
     if options.quick:
-        options.scans, options.few, options.faces, options.steps, options.draws = 40, 10, 2_000, 20, 5
+        options.scans, options.few, options.faces, options.steps, options.draws = 20, 6, 2_000, 20, 3
     for name in options.parts:
         found = {"facts": provenance.facts(), **PARTS[name](options)}
         content = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
@@ -282,4 +286,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch_geometric.data import Batch
 from torch_geometric.nn import EdgeConv, global_max_pool
 
+from benchmarks.options import run
 from benchmarks.speed.harness import (
     FLOAT,
     INDEX,
@@ -165,4 +166,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,8 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import parse, parser_of
+from benchmarks.options import parse, parser_of, quick_folder, run
 from benchmarks.paths import RESULTS, ROOT
+from toothgraph.synthetic import write_synthetic
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 
@@ -95,10 +96,14 @@ def rounds(ours: Worker, theirs: Worker, task: str, file: Path, count: int) -> d
 def main(argv: list[str] | None = None) -> None:
     """Measure and write."""
     parser = parser_of(__doc__)
-    parser.add_argument("other", type=Path, help="a checkout of another revision")
-    parser.add_argument("scans", type=Path, nargs="+", help="files that both read")
+    parser.add_argument("other", type=Path, nargs="?", help="a checkout of another revision")
+    parser.add_argument("scans", type=Path, nargs="*", help="files that both read")
     parser.add_argument("--rounds", type=int, default=7)
     options = parse(parser, argv, RESULTS / "beside.json")
+    if not options.scans and not options.quick:
+        parser.error("expected OTHER, a checkout of another revision, and SCANS, files that both read")
+    options.other = options.other or ROOT
+    options.scans = options.scans or write_synthetic(quick_folder(), 1, 3000, 0)
     threads = options.threads or 1
     ours, theirs = Worker(ROOT, threads), Worker(options.other.resolve(), threads)
     rows = []
@@ -115,4 +120,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

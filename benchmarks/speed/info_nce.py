@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.options import run
 from benchmarks.speed.harness import FLOAT, Way, arguments, case, compare, forward_backward, section, start, write
 from toothgraph.nn import info_nce
 
@@ -58,4 +59,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

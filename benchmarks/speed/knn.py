@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from benchmarks.options import run
 from benchmarks.speed.harness import FLOAT, Way, arguments, case, compare, section, start, write
 from benchmarks.speed.surfaces import arch
 from toothgraph.nn import knn_edges
@@ -50,4 +51,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

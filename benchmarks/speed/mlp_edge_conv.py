@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from benchmarks.options import run
 from benchmarks.speed.harness import Way, arguments, case, compare, section, start, write
 from toothgraph.nn import dgcnn
 
@@ -49,4 +50,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -10,6 +10,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.options import run
 from benchmarks.speed.harness import Way, arguments, case, compare, reset_peak, resident, section, start, write
 from benchmarks.speed.surfaces import arch, subdivide
 from toothgraph.inference import PredictOptions, predict_mesh
@@ -89,4 +90,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

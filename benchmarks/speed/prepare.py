@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.options import run
 from benchmarks.speed.harness import INDEX, Way, arguments, case, compare, section, start, write
 from benchmarks.speed.surfaces import arch
 from toothgraph.graph import GraphSpec, face_graph
@@ -86,4 +87,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch_geometric.data import Batch
 
+from benchmarks.options import run
 from benchmarks.speed.harness import Way, arguments, case, compare, section, start, write
 from toothgraph.data.loading import ViewPairs, collate_pairs
 from toothgraph.data.scan import prepare_scan
@@ -71,4 +72,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -13,6 +13,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.options import run
 from benchmarks.paths import RESULTS
 from benchmarks.studies.datasets import Dataset
 from benchmarks.studies.rows import (
@@ -199,4 +200,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.options import parse
-from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
+from benchmarks.options import parse, run
+from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
 from benchmarks.studies.rows import training_reader
 from toothgraph.data.split import Split
 from toothgraph.training.config import FINETUNE_PRESETS, FinetuneConfig, TrainingConfig
@@ -53,7 +53,7 @@ def train(dataset: Dataset, options: argparse.Namespace, fold: int) -> Path:
 def main(argv: list[str] | None = None) -> None:
     """Train the folds."""
     parser = data_arguments(__doc__)
-    parser.add_argument("runs", type=Path, help="gets a run folder for each fold")
+    runs_argument(parser, "gets a run folder for each fold")
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
     parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
     options = parse(parser, argv, Path("unused"))
@@ -66,4 +66,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,10 +1,15 @@
 """How many labels does pre-training save? Fine-tuning from scratch and from pre-trained weights, per label fraction.
 
-    python -m benchmarks.studies.label_efficiency DATA RUNS [--fractions 10 100] [--seeds 0 1 2] [--dataset teeth3ds]
-        [--also SCANS ...]
+    python -m benchmarks.studies.label_efficiency SCANS [SCANS ...] RUNS [--split FILE] [--palette FILE:SET]
+        [--fractions 10 100] [--seeds 0 1 2] [--also SCANS ...] [--quick]
+    python -m benchmarks.studies.label_efficiency DATA RUNS --dataset 3d-iosseg
+
+SCANS are labelled scans of your own, files and folders; a split file and a palette as the commands take them. Without a
+split file, a fifth of the patients validates. At the end there are a table, a curve, and what to run next.
 
 Every cell (initialisation, fraction, seed) gets the same number of steps, is scored with the weights of its last
-step on the validation patients' original faces, and becomes one row of benchmarks/results/label_efficiency.jsonl.
+step on the validation patients' original faces, and becomes one row of RUNS/label_efficiency.jsonl (of a published set:
+benchmarks/results/label_efficiency.jsonl).
 A cell that has its row is not run again, and one that was stopped goes on, so a long study can be continued;
 several processes may work on different seeds. With ``--rescore`` nothing is trained: the nets of all rows are scored
 anew, by the code as it is. Pre-training sees all training scans, without labels; with ``--also`` a
@@ -21,6 +26,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.options import run
+from benchmarks.pages.study_tables import TITLES
+from benchmarks.pages.study_text import told
 from benchmarks.paths import RESULTS
 from benchmarks.studies.datasets import Dataset
 from benchmarks.studies.rows import (
@@ -171,8 +179,29 @@ def rescored(row: dict[str, Any], dataset: Dataset, options: argparse.Namespace)
     return {**row, **score(net, dataset), "curve": learning_curve(folder), "scored": provenance.facts()["git"]}
 
 
+def wanted_cells(dataset: Dataset, options: argparse.Namespace) -> list[Cell]:
+    """The runs asked for; of several shares that come to the same labelled patients, only the first."""
+    shares: dict[tuple[str, ...], int] = {}
+    for fraction in sorted(options.fractions):
+        shares.setdefault(dataset.split.labelled(fraction / 100), fraction)
+    left_out = sorted({*options.fractions} - {*shares.values()})
+    if left_out:
+        print(f"left out: {', '.join(f'{share} %' for share in left_out)}, the same patients as a smaller share")
+    return [
+        Cell(init, fraction, seed)
+        for seed, fraction, init in product(options.seeds, sorted(shares.values()), options.inits)
+    ]
+
+
+def of_this_study(options: argparse.Namespace, dataset: Dataset) -> list[dict[str, Any]]:
+    """The rows that may be compared with each other: those of these options, at any rates, shares and seeds."""
+    known = identity(Cell("scratch", 100, 0), dataset, options)
+    shared = {name: known[name] for name in ("protocol", "dataset", "recipe", "steps", "faces")}
+    return [row for row in read_rows(options.out) if shared.items() <= row.items()]
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Run what is missing, a row at a time."""
+    """Run what is missing, a row at a time; then say what the rows tell."""
     parser = study_arguments()
     options = start(parser, argv, RESULT)
     if options.quick:
@@ -185,15 +214,19 @@ def main(argv: list[str] | None = None) -> None:
         write_text(options.out, "".join(json.dumps(row) + "\n" for row in rows))
         return
     read = training_reader(dataset, options)
-    for seed, fraction, init in product(options.seeds, options.fractions, options.inits):
-        cell = Cell(init, fraction, seed)
+    wanted = wanted_cells(dataset, options)
+    missing = [cell for cell in wanted if not has_row(options.out, identity(cell, dataset, options))]
+    own = dataset.split
+    print(f"{len(own.train)} patients train, {len(own.val)} validate: {', '.join(own.val[:8])}", flush=True)
+    print(f"{len(missing)} of {len(wanted)} runs to do; what is stopped goes on where it was", flush=True)
+    for done, cell in enumerate(missing, start=1):
         _, config = configs(options, cell)
-        if has_row(options.out, identity(cell, dataset, options)):
-            continue
         row = run_cell(cell, dataset, read(config), options)
         append_row(options.out, row)
-        print(f"{init} {fraction} % seed {seed}: miou {row['scores']['miou']:.4f}", flush=True)
+        title = f"{TITLES[cell.init]}, {cell.fraction} %, seed {cell.seed}"
+        print(f"{done} of {len(missing)}: {title}: miou {row['scores']['miou']:.4f}, {row['minutes']:.1f} minutes")
+    print(f"rows: {options.out}\n\n{told(of_this_study(options, dataset), dataset, options)}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

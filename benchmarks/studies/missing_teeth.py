@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.options import parse
+from benchmarks.options import parse, run
 from benchmarks.paths import RESULTS, ROOT
 from benchmarks.speed.beside import revision
-from benchmarks.studies.cross_validation import folds
-from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
+from benchmarks.studies.cross_validation import folds, train
+from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
 from benchmarks.studies.readings import that_fit_none
 from benchmarks.studies.rows import training_reader
 from toothgraph.anatomy.frame import turned, upright_rotation
@@ -33,6 +33,7 @@ from toothgraph.anatomy.molars import counts_past_gap
 from toothgraph.anatomy.mouth import KINDS as MOUTHS
 from toothgraph.anatomy.mouth import kind_of_mouth
 from toothgraph.fdi import JAW_NAMES, class_to_fdi, class_to_position, fdi_to_class, jaw_of_labels
+from toothgraph.io.find import find_scans
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.labels import read_scan
 from toothgraph.mesh.majority import majority
@@ -49,6 +50,7 @@ from toothgraph.training.crowns import train_crowns
 from toothgraph.transforms.close_gap import from_midline, shift_behind
 
 CROWN_STEPS = 800
+QUICK_FOLDS = 2
 CLOSE = DEFAULT.review.odds  # below which the next best reading is reported
 COUNTED = "labels count past a gap"
 KINDS = (*MOUTHS, COUNTED, "opened by cutting", "closed by moving")
@@ -124,8 +126,8 @@ def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, 
     """Every scan as a file with labels beside it: as it is, and twice with teeth taken out."""
     made = []
     folder: Path = options.runs / "scans"
-    for fold, split in enumerate(folds(dataset)):
-        files = [file for file in sorted(dataset.scans.iterdir()) if patient_of(file.stem) in split.val]
+    for fold, split in enumerate(folds(dataset)[: QUICK_FOLDS if options.quick else None]):
+        files = [file for file in find_scans(dataset.places) if patient_of(file.stem) in split.val]
         for number, file in enumerate(files[: 2 if options.quick else None]):
             if seen_as_twin(file.stem, split.train):
                 continue
@@ -251,12 +253,17 @@ def reliability(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
 def main(argv: list[str] | None = None) -> None:
     """Label, score and write."""
     parser = data_arguments(__doc__)
-    parser.add_argument("runs", type=Path, help="of cross_validation")
+    runs_argument(parser, "of cross_validation")
     parser.add_argument("--other", type=Path, help="a checkout of another revision")
     parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
     options = parse(parser, argv, RESULTS / "missing_teeth.json")
     dataset = iosseg(options.data)
-    nets = [net_of(dataset, options, fold) for fold in range(len(folds(dataset)))]
+    if options.quick:  # of two patients, and with nets of its own
+        dataset = dataset.few()
+        for fold in range(QUICK_FOLDS):
+            train(dataset, options, fold)
+    count = QUICK_FOLDS if options.quick else len(folds(dataset))
+    nets = [net_of(dataset, options, fold) for fold in range(count)]
     scans = make_scans(dataset, options)
     content: dict[str, Any] = {"facts": provenance.facts(), "crown_steps": CROWN_STEPS, "by": {}}
     arms = [(ROOT, nets)]
@@ -275,4 +282,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import parse
+from benchmarks.options import parse, run
 from benchmarks.paths import RESULTS
 from benchmarks.studies.cross_validation import FACES, STEPS, short
-from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
+from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
 from benchmarks.studies.rows import minutes_of, score, training_reader
 from toothgraph.data.split import Split
 from toothgraph.model.file import load_segmentation
@@ -52,7 +52,7 @@ def run_patient(patient: str, init: Path, dataset: Dataset, options: argparse.Na
 def main(argv: list[str] | None = None) -> None:
     """Run what has no row yet."""
     parser = data_arguments(__doc__)
-    parser.add_argument("runs", type=Path, help="gets the run folders")
+    runs_argument(parser)
     parser.add_argument("--patients", nargs="+", default=list(PATIENTS))
     parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
     options = parse(parser, argv, RESULTS / "one_patient.json")
@@ -73,4 +73,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

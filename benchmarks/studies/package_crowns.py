@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.options import parse
+from benchmarks.options import parse, run
 from benchmarks.studies.datasets import data_arguments, iosseg
 from benchmarks.studies.ship_weights import halve
 from toothgraph import weights
@@ -44,4 +44,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.options import parse
+from benchmarks.options import parse, run
 from benchmarks.paths import RESULTS
 from benchmarks.studies.default_weights import CONDITIONS, arguments, labelled_sets, scored, shown_as
 from toothgraph.evaluation import report, score_prediction
@@ -159,4 +159,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -17,9 +17,9 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.options import parse
+from benchmarks.options import parse, run
 from benchmarks.paths import RESULTS
-from benchmarks.studies.datasets import data_arguments, iosseg
+from benchmarks.studies.datasets import data_arguments, iosseg, runs_argument
 from toothgraph.system.files import write_text
 
 RESULT = RESULTS / "real_scans.json"
@@ -68,7 +68,7 @@ def last_validation(run: Path, columns: list[str]) -> dict[str, float]:
 def main(argv: list[str] | None = None) -> None:
     """Run what is missing, and write the JSON."""
     parser = data_arguments(__doc__)
-    parser.add_argument("runs", type=Path)
+    runs_argument(parser)
     parser.add_argument("--note", default="", help="a sentence on the circumstances, for the page")
     options = parse(parser, argv, RESULT)
     options.runs.mkdir(parents=True, exist_ok=True)
@@ -117,4 +117,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

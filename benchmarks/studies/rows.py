@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import parse
-from benchmarks.studies.datasets import DATASETS, Dataset, data_arguments
+from benchmarks.options import apply_threads, parser_of, quick_data, quick_folder
+from benchmarks.studies.datasets import DATASETS, Dataset, own_scans
+from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT
 from toothgraph.data.prepared.build import PrepareOptions, prepare
 from toothgraph.data.prepared.folder import read_prepared
 from toothgraph.data.prepared.sources import find_sources
@@ -25,9 +26,20 @@ SCORES = ("miou", "miou_matched", "accuracy", "boundary_iou")
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
     """The options that every training study has."""
-    parser = data_arguments(doc)
-    parser.add_argument("runs", type=Path, help="gets the run folders")
-    parser.add_argument("--dataset", choices=list(DATASETS), default="3d-iosseg")
+    parser = parser_of(doc)
+    parser.usage = "%(prog)s [options] SCANS [SCANS ...] RUNS"
+    parser.add_argument(
+        "paths", type=Path, nargs="*", metavar="PATH",
+        help="labelled scans of your own, files and folders; then a folder that gets the runs and their results",
+    )  # fmt: skip
+    parser.add_argument("--split", type=Path, help="JSON file that names the train and val patients")
+    parser.add_argument("--palette", metavar="FILE:SET", help="what the colours of the scans mean")
+    parser.add_argument("--label-system", choices=LABEL_SYSTEMS, default="auto", help="how the labels number teeth")
+    parser.add_argument("--unit", choices=list(MM_PER_UNIT), default="mm", help="of length in the scans")
+    parser.add_argument(
+        "--dataset", choices=list(DATASETS),
+        help="a published set in its own layout: the first path is its folder. 3d-iosseg if that holds such a folder",
+    )  # fmt: skip
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, help="of fine-tuning; the preset's if not given")
     parser.add_argument("--faces", type=int, help="faces of a graph; the preset's if not given")
@@ -37,16 +49,36 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def start(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path) -> argparse.Namespace:
-    """Read the options and apply them; ``--quick`` is one seed of a few steps on small graphs."""
-    options = parse(parser, argv, result)
+    """Read the options and apply them; ``--quick`` is one seed of a few steps on small graphs.
+
+    Results on a published set go to ``result`` in the repository if nothing else is said, all others beside the runs.
+    """
+    options = parser.parse_args(argv)
+    apply_threads(options)
+    if len(options.paths) < 2 and not options.quick:
+        parser.error("expected SCANS, one or more, and then RUNS, a folder for the runs")
+    if not options.paths:
+        options.data = [quick_data() / "3d-iosseg"]
+        options.split = options.data[0].parent / "split.json"
+    else:
+        options.data = options.paths[:-1] or options.paths
+    options.runs = options.paths[-1] if len(options.paths) > 1 else quick_folder()
+    if options.dataset is None and (options.data[0] / "3d-iosseg").is_dir():
+        options.dataset = "3d-iosseg"
+    if options.out is None and options.quick and (options.dataset or len(options.paths) < 2):
+        parser.error("--quick tries a script; say with --out where its figures are to go")
+    options.out = options.out or (result if options.dataset else options.runs / result.name)
     if options.quick:
         options.seeds, options.steps, options.faces = options.seeds[:1], 2, 300
     return options
 
 
 def dataset_of(options: argparse.Namespace) -> Dataset:
-    """The data set asked for; with ``--quick``, three patients of it."""
-    dataset = DATASETS[options.dataset](options.data)
+    """The scans asked for; with ``--quick``, three patients of them."""
+    if options.dataset:
+        dataset = DATASETS[options.dataset](options.data[0])
+    else:
+        dataset = own_scans(options.data, options.split, options.palette, options.unit, options.label_system)
     return dataset.few() if options.quick else dataset
 
 
@@ -72,10 +104,13 @@ def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingRe
     """What makes the graphs of all patients, labelled, as a training wants them. They are kept beside the runs, where
     every process and every later start finds them."""
     wanted = {*dataset.split.train, *dataset.split.val}
-    sources = [source for source in find_sources([dataset.scans]) if source.patient in wanted]
+    sources = [source for source in find_sources(dataset.places) if source.patient in wanted]
 
     def read(config: TrainingConfig) -> list[Scan]:
-        given = PrepareOptions(config.net.graph, config.variants, config.bases, config.seed, palette=dataset.palette)
+        given = PrepareOptions(
+            config.net.graph, config.variants, config.bases, config.seed, palette=dataset.palette, unit=dataset.unit,
+            label_system=dataset.label_system,
+        )  # fmt: skip
         folder = options.runs / "prepared" / given.digest()
         for done in prepare(sources, folder, given, options.workers):
             if done.state == "bad":
@@ -87,7 +122,8 @@ def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingRe
 
 def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
     """Scores on the validation patients, as `toothgraph evaluate` takes them."""
-    found = report([score_file(net, file, palette=dataset.palette) for file in dataset.validation()])
+    how = {"palette": dataset.palette, "unit": dataset.unit, "label_system": dataset.label_system}
+    found = report([score_file(net, file, **how) for file in dataset.validation()])
     per_scan = [{name: row[name] for name in ("scan_id", *SCORES)} for row in found["per_scan"]]
     return {"scores": found["scores"], "per_scan": per_scan}
 

@@ -7,11 +7,11 @@ Matrices are stored in half precision, which halves the file.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from torch import nn
 
+from benchmarks.options import parse, parser_of, run
 from toothgraph import weights
 from toothgraph.model.file import load_segmentation, save_model
 from toothgraph.scan_names import patient_of
@@ -25,19 +25,24 @@ def halve(net: nn.Module) -> None:
             parameter.data = parameter.data.half()
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Write toothgraph/weights/default.safetensors."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--data", required=True)
-    options = parser.parse_args()
+    parser = parser_of(__doc__)
+    parser.add_argument("run", type=Path, nargs="?", default=Path(weights.DEFAULT), help="of finetune")
+    parser.add_argument("--data", default="", help="what it was trained on")
+    options = parse(parser, argv, weights.FILE)
+    if not options.quick and (str(options.run) == weights.DEFAULT or not options.data):
+        parser.error("expected RUN, a run folder of finetune, and --data, what it was trained on")
     net, file = load_segmentation(options.run)
     halve(net)
+    if options.quick:  # the weights in the package once more
+        file.header.setdefault("train", file.header.get("patients", ()))
+        options.data = options.data or file.header.get("data", "")
     patients = sorted({patient_of(scan) for scan in file.header["train"]})
     header = {name: file.header[name] for name in ("seed", "steps", "trained")}
-    save_model(weights.FILE, net, header | {"data": options.data, "patients": patients})
-    print(weights.FILE, provenance.sha256(weights.FILE))
+    save_model(options.out, net, header | {"data": options.data, "patients": patients})
+    print(options.out, provenance.sha256(options.out))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

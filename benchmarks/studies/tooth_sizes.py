@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.options import parse
+from benchmarks.options import parse, run
 from benchmarks.paths import RESULTS
 from benchmarks.studies.datasets import data_arguments, iosseg
 from benchmarks.studies.default_weights import other_scanners
@@ -77,4 +77,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

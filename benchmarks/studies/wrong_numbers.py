@@ -1,21 +1,23 @@
 """A picture of the scans whose numbers differ from their labels, the labels beside what was found.
 
-    python -m benchmarks.studies.wrong_numbers DATA RUNS docs/images/missing_teeth-wrong.png
+    python -m benchmarks.studies.wrong_numbers DATA RUNS
 
-Takes the rows of benchmarks/results/missing_teeth.json, and what `missing_teeth` wrote to RUNS.
+Takes the rows of benchmarks/results/missing_teeth.json, and what `missing_teeth` wrote to RUNS. Writes
+docs/images/missing_teeth-wrong.png.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.paths import RESULTS
-from benchmarks.studies.datasets import Dataset, iosseg
+from benchmarks.options import parse, run
+from benchmarks.paths import IMAGES, RESULTS
+from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
+from benchmarks.studies.missing_teeth import main as missing_teeth
 from toothgraph.fdi import JAW_NAMES, jaw_of_labels
 from toothgraph.io.find import find_scans
 from toothgraph.io.labels import read_scan
@@ -27,7 +29,7 @@ Panel = tuple[str, Mesh, np.ndarray | None]
 
 def panels(row: dict[str, Any], dataset: Dataset, labels: Path) -> list[Panel]:
     """A scan with its labels, and with the numbers given."""
-    (file,) = (file for file in find_scans([dataset.scans]) if file.stem == row["scan"])
+    (file,) = (file for file in find_scans(dataset.places) if file.stem == row["scan"])
     mesh = read_scan(file, palette=dataset.palette)
     assert mesh.labels is not None
     found = np.load(labels / f"{row['scan']}_{JAW_NAMES[jaw_of_labels(mesh.labels)]}.npy")
@@ -38,18 +40,19 @@ def panels(row: dict[str, Any], dataset: Dataset, labels: Path) -> list[Panel]:
 
 def main(argv: list[str] | None = None) -> None:
     """Draw them."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder of the data sets")
-    parser.add_argument("runs", type=Path, help="of missing_teeth")
-    parser.add_argument("picture", type=Path, help="PNG to write")
+    parser = data_arguments(__doc__)
+    runs_argument(parser, "of missing_teeth")
     parser.add_argument("--result", type=Path, default=RESULTS / "missing_teeth.json")
-    options = parser.parse_args(argv)
+    options = parse(parser, argv, IMAGES / "missing_teeth-wrong.png")
+    if options.quick:
+        options.result = options.runs / "missing_teeth.json"
+        missing_teeth(["--quick", str(options.data), str(options.runs), "--out", str(options.result)])
     revision, content = next(iter(json.loads(options.result.read_text(encoding="utf-8"))["by"].items()))
     dataset, labels = iosseg(options.data), options.runs / "labels" / revision
-    wrong = [row for row in content["rows"] if row["wrong"] and not row["teeth"]]
+    wrong = [row for row in content["rows"] if (row["wrong"] or options.quick) and not row["teeth"]]
     shown = [panel for row in wrong for panel in panels(row, dataset, labels)]
-    render_grid(options.picture, shown, columns=4, size=2.6)
+    render_grid(options.out, shown, columns=4, size=2.6)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

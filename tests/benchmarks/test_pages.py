@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.pages import ablation_tables, curves, render, statistics, study_tables
+from benchmarks.pages import ablation_tables, curves, render, statistics, study_tables, summary
 from benchmarks.pages.markdown import TEMPLATES, wrapped
+from benchmarks.paths import DOCS
 
 
 def said(macro: str, data: Any) -> str:
@@ -120,3 +121,34 @@ def test_interval_covers_what_patients_vary() -> None:
         statistics.mean_interval([{**rows[0], "per_scan": rows[0]["per_scan"][:1]}], rows[1:2], "miou")
     page = study_tables.patient_table(rows)
     assert "| P | +20.0 | +10.0 |" in page and "| Q | +10.0 | +10.0 |" in page
+
+
+def test_the_first_rows_are_the_unseen_ones() -> None:
+    read = {name: render.read_result(name) for name in render.READ}
+    rows = summary.weights_table(read["unseen"], read["default_weights"]).splitlines()[2:]
+    kinds = [row.split(" | ")[0].strip("| ") for row in rows]
+    assert kinds == sorted(kinds, reverse=True) and set(kinds) == {"unseen", "in view"}
+    assert "| 59 | 0.894 | 0.955 |" in rows[0] and f"| {read['unseen']['revision']} |" in rows[0]
+    said = summary.unseen_facts(read["unseen"], read["default_weights"])
+    assert (said["scans"], said["contradict"]) == (92, 5)
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    assert len(page.splitlines()) < 150 and page.index("0.894") < page.index("| in view")
+
+
+def test_where_a_step_seems_to_harm_the_reason_stands_beside_it() -> None:
+    content = {"sets": {"d": {"all steps": {"scores": {"miou": 0.5}}, "a": {"scores": {"miou": 0.6}},
+                              "b": {"scores": {"miou": 0.4}}}}}  # fmt: skip
+    text = summary.steps_table(content)
+    assert "| a | +10.0 ¹ |" in text and "| b | -10.0 |" in text and "| all steps | 0.500 |" in text
+    assert "¹ Here a step seems to harm, and the labels are the reason" in (DOCS / "results.md").read_text("utf-8")
+
+
+def test_a_row_without_a_partner_is_left_out() -> None:
+    rows = study_rows()
+    alone = [row | {"fraction": 40} for row in rows if row["init"] == "pretrained"]
+    assert study_tables.of_compared([*rows, *alone]) == rows
+    page = (DOCS / "results" / "label_efficiency.md").read_text(encoding="utf-8")
+    assert "Pre-training on scans without labels helps with 1 labelled patient" in page.split("\n\n")[3].replace(
+        "\n", " "
+    )
+    assert "| 40 % | 19 |" not in page and "Nothing is compared" not in page

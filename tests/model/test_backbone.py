@@ -9,8 +9,10 @@ from scipy.spatial.transform import Rotation
 from torch import nn
 from torch_geometric.data import Batch, Data
 
-from toothgraph.errors import ConfigError
-from toothgraph.model import ContrastiveNet, GeometryBackbone, NetConfig, SegmentationNet
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.graph import GraphSpec, face_graph
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.model import ContrastiveNet, GeometryBackbone, NetConfig, SegmentationHead, SegmentationNet
 from toothgraph.model.backbone import face_shape
 from toothgraph.model.nets import build_backbone
 from toothgraph.nn.pyramid import NodeNorm, find_levels
@@ -189,3 +191,77 @@ def test_one_graph_alone_is_a_batch_of_one(kind: str, tiny: NetConfig, arch_grap
     config = NetConfig(**{**vars(tiny), "kind": kind})
     for net in (ContrastiveNet(config).eval(), SegmentationNet(config).eval()):
         assert torch.equal(net(arch_graph), net(Batch.from_data_list([arch_graph])))
+
+
+def without(graph: Data, *names: str) -> Data:
+    out = graph.clone()
+    for name in names:
+        del out[name]
+    return out
+
+
+def with_values(graph: Data, **values: object) -> Data:
+    out = graph.clone()
+    out.update(values)
+    return out
+
+
+def test_graphs_that_do_not_fit(arch_graph: Data, tiny: NetConfig, arch: Mesh) -> None:
+    net, table = SegmentationNet(tiny).eval(), arch_graph.neighbor_index
+    nodes, double = arch_graph.num_nodes, {name: arch_graph[name].double() for name in ("pos", "normal")}
+    cases: list[tuple[object, str]] = [
+        (face_graph(arch), r"neighbor_index \[24, N\], 6 neighbours at each of 4.*without neighbor_index and level"),
+        (without(arch_graph, "level"), r"one without level; toothgraph\.scan_graph.*add_tables.*net\.config\.graph"),
+        (without(arch_graph, "normal"), "a graph with normal"),
+        (with_values(arch_graph, neighbor_index=table[:12]), rf"\(N = {nodes}\), got \[12, {nodes}\] of int32"),
+        (with_values(arch_graph, neighbor_index=table + 1), f"from 0 to {nodes - 1}.*the node itself"),
+        (with_values(arch_graph, level=arch_graph.level + 1), "level from 0 to 3"),
+        (with_values(arch_graph, **double), "pos and normal of float32, as the net"),
+        (arch, r"got a Mesh; .*toothgraph\.segment labels a mesh"),
+        ([arch_graph, arch_graph], r"got a list; torch_geometric\.data\.Batch\.from_data_list"),
+        (arch_graph.x, r"got \[\d+, 15\] of float32"),
+        (crop(arch_graph, np.arange(0)), "a graph with nodes, got one without"),
+    ]
+    for given, message in cases:
+        with pytest.raises(ShapeError, match=message):
+            net(given)
+    for jaw, message in ((torch.tensor([0, 1]), r"jaw \[1\]"), (0, "got an int"), (torch.tensor([2]), r"got \[2\]")):
+        with pytest.raises(ShapeError, match=message):
+            net(arch_graph, jaw)
+    paper = SegmentationNet(changed(tiny, kind="paper")).eval()
+    with pytest.raises(ShapeError, match=r"x \[N, 15\]"):
+        paper(with_values(arch_graph, x=arch_graph.pos))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, r"expected 2 widths, one per spacing.*\[64, 128, 192, 256\]; give widths=\(64, 128\)"),
+        ({"widths": (8, 0)}, "each at least 1"),
+        ({"widths": (8, 8), "k": 0}, "k of at least 1"),
+        ({"widths": (8, 8), "spacings": 3.0}, "one or more spacings .* 3.0"),
+        ({"widths": (8, 8), "spacings": (3.0, 0.0)}, "increasing order"),
+        ({"widths": (8, 8), "features": "pairs"}, "features of pair, shape, coordinates"),
+        ({"widths": (8, 8), "norm": "group"}, "norm batch or layer"),
+    ],
+)
+def test_options_no_backbone_can_have(options: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GeometryBackbone(**{"k": 8, "spacings": (0.0, 3.0), **options})
+
+
+def test_options_no_net_can_have(tiny: NetConfig) -> None:
+    with pytest.raises(ConfigError, match="2 widths, one per spacing"):
+        SegmentationNet(changed(tiny, graph=GraphSpec(spacings=(0.0, 3.0))))
+    with pytest.raises(ConfigError, match="a NetConfig, got a dict"):
+        ContrastiveNet({})
+    with pytest.raises(ConfigError, match="2 widths, one per level"):
+        SegmentationHead(16, 6, 2, (8, 8, 8))
+    with pytest.raises(ConfigError, match="classes of places, all"):
+        SegmentationHead(16, 6, 2, (8, 8), classes="some")
+
+
+def test_a_backbone_takes_one_graph(arch_graph: Data, backbone: nn.Module) -> None:
+    assert torch.equal(backbone(arch_graph), backbone(single(arch_graph)))
+    by_hand = Data(**dict(arch_graph.items()), batch=torch.zeros(arch_graph.num_nodes, dtype=torch.long))
+    assert torch.equal(backbone(by_hand), backbone(arch_graph))

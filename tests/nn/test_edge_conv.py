@@ -315,5 +315,5 @@ def test_gather_max_is_the_same_without_gradients(padded: bool) -> None:
 def test_a_table_of_another_shape_is_refused() -> None:
     conv, x, table = FastEdgeConv(3, 4), torch.randn(9, 3), random_table(2, 9)
     for wrong in (table.t(), table[:, :5], table[0]):
-        with pytest.raises(ShapeError, match=r"expected neighbor_index \[k, 9\], a column per node of x, got"):
+        with pytest.raises(ShapeError, match=r"expected neighbor_index \[k, 9\], a column per node, got"):
             conv(x, neighbor_index=wrong)

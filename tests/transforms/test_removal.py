@@ -7,10 +7,12 @@ from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
 from toothgraph.data import Scan
+from toothgraph.errors import ShapeError
 from toothgraph.fdi import class_to_position
 from toothgraph.graph.spec import GraphSpec, add_tables
+from toothgraph.transforms import Augmentation, augment
 from toothgraph.transforms.close_gap import close_gap, from_midline
-from toothgraph.transforms.removal import trimmed, without_teeth
+from toothgraph.transforms.removal import Removal, remove_parts, trimmed, without_teeth
 
 
 def test_teeth_are_taken_out_whole(scans: list[Scan]) -> None:
@@ -103,3 +105,22 @@ def test_what_is_not_there_is_not_taken_out(scans: list[Scan], small_spec: Graph
     for seed in range(40):  # none is behind the second premolar
         teeth = set(order(close_gap(graph, np.random.default_rng(seed), small_spec)).tolist())
         assert {-5, 5} <= teeth
+
+
+def test_labels_and_a_generator_are_needed(arch_graph: Data, small_spec: GraphSpec) -> None:
+    rng, bare = np.random.default_rng(0), arch_graph.clone()
+    del bare["y"]
+    calls = [
+        lambda: close_gap(bare, rng, small_spec),
+        lambda: trimmed(bare, 2.0),
+        lambda: without_teeth(bare, rng),
+        lambda: remove_parts(bare, rng, Removal(), small_spec),
+    ]
+    for call in calls:
+        with pytest.raises(ShapeError, match=r"y .* class indices, got one without; .*read_scan"):
+            call()
+    for wrong in (lambda: without_teeth(arch_graph, 0), lambda: augment(arch_graph, 0, Augmentation())):
+        with pytest.raises(ShapeError, match=r"random generator, got 0; numpy.random.default_rng"):
+            wrong()
+    with pytest.raises(ShapeError, match=r"x \[N, 15\]"):
+        augment(Data(x=arch_graph.pos, pos=arch_graph.pos), rng, Augmentation())

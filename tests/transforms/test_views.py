@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from torch_geometric.data import Data
 
 from toothgraph.data import Scan, collate_pairs
+from toothgraph.errors import ShapeError
 from toothgraph.graph import face_graph, to_networkx
 from toothgraph.graph.neighbors import surface_distance
 from toothgraph.mesh.mesh import Mesh
@@ -228,3 +229,16 @@ def test_the_generator_of_a_sample_tells_all_its_arguments_apart() -> None:
     drawn = [float(sample_rng(*each).uniform()) for each in arguments]
     assert len(set(drawn)) == 5
     assert drawn == [float(sample_rng(*each).uniform()) for each in arguments]
+
+
+def test_graphs_that_are_no_variants(arch_graph: Data) -> None:
+    for wrong in ([], arch_graph):
+        with pytest.raises(ShapeError, match=r"graphs of one scan, got \w+; of one graph, give \[graph\]"):
+            two_views(wrong, 0, 0, "a", ViewOptions())
+    bare = Data(pos=arch_graph.pos)
+    with pytest.raises(ShapeError, match=r"graph with x \[N, 15\]"):
+        two_views([bare], 0, 0, "a", ViewOptions())
+    with pytest.raises(ShapeError, match="graph with normal"):
+        match(arch_graph, bare, 1.0)
+    with pytest.raises(ShapeError, match=r"match_index .*two_views"):
+        spread_candidates(arch_graph, 1.0)

@@ -8,7 +8,8 @@ import torch
 from torch_geometric.data import Data
 
 from toothgraph.fdi import fdi_to_class
-from toothgraph.mesh.mesh import Mesh
+from toothgraph.graph.fields import check_fields
+from toothgraph.mesh.mesh import Mesh, check_mesh
 
 
 def face_features(mesh: Mesh) -> np.ndarray:
@@ -40,8 +41,13 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
 
     Returns:
         ``Data`` with ``x`` [N, 15], ``pos`` [N, 3] and ``normal`` [N, 3] float32, ``area`` [N] float32 (mm²),
-        ``edge_index`` [2, E], ``jaw`` [1], ``scan_id``, and ``y`` [N] class indices if the mesh is labelled.
+        ``edge_index`` [2, E], ``jaw`` [1], ``scan_id``, and ``y`` [N] class indices if the mesh is labelled. Neighbour
+        tables, which the nets need, are added by :func:`toothgraph.graph.add_tables`.
+
+    Raises:
+        ShapeError: for what is no mesh.
     """
+    check_mesh(mesh)
     features = face_features(mesh)
     features[:, :3] -= surface_centre(mesh) if origin is None else origin
     x = torch.from_numpy(features.astype(np.float32))
@@ -67,7 +73,12 @@ def face_corners(graph: Data) -> np.ndarray:
 
 
 def to_networkx(data: Data) -> nx.Graph:
-    """The face graph as an undirected networkx graph; nodes have the attributes ``pos`` and, if present, ``y``."""
+    """The face graph as an undirected networkx graph; nodes have the attributes ``pos`` and, if present, ``y``.
+
+    Raises:
+        ShapeError: for a graph without ``pos`` or ``edge_index``.
+    """
+    check_fields(data, "pos", "edge_index")
     graph = nx.Graph()
     attributes = {"pos": data.pos.tolist()}
     if "y" in data:

@@ -13,6 +13,16 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
+from toothgraph.errors import ConfigError, ShapeError
+
+
+def _check(pos: np.ndarray, k: int = 1, least: int = 1) -> None:
+    """Refuse positions that are not [N, 3], and fewer than ``least`` neighbours."""
+    if np.ndim(pos) != 2 or np.shape(pos)[1] != 3:
+        raise ShapeError(f"expected positions [N, 3], got {list(np.shape(pos))}")
+    if k < least:
+        raise ConfigError(f"expected k of at least {least}, got {k}")
+
 
 def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> np.ndarray:
     """The ``k`` nearest other nodes in space.
@@ -24,7 +34,12 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> 
 
     Returns:
         [k, N] int64.
+
+    Raises:
+        ShapeError: for positions of another shape.
+        ConfigError: for a ``k`` below 0.
     """
+    _check(pos, k, least=0)
     nodes = np.arange(len(pos))
     pool = nodes if candidates is None else np.asarray(candidates)
     if len(pool) == 0 or len(pos) == 0:
@@ -43,7 +58,15 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> 
 
 def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
     """One node per cube of side ``spacing`` (mm): the nearest to the cube's centre. ``pos`` is [N, 3]; sorted indices
-    [M]."""
+    [M].
+
+    Raises:
+        ShapeError: for positions of another shape.
+        ConfigError: for a spacing that is not above 0.
+    """
+    _check(pos)
+    if not spacing > 0:
+        raise ConfigError(f"expected a spacing (mm) above 0, got {spacing}")
     cell = np.floor(pos / spacing).astype(np.int64)
     off_centre = ((pos / spacing - cell - 0.5) ** 2).sum(axis=1)
     order = np.lexsort((off_centre, cell[:, 2], cell[:, 1], cell[:, 0]))
@@ -109,7 +132,15 @@ def dilated_tables(
     Returns:
         The table [len(spacings)·k, N] int64, level by level, and the last level of each node [N] int64: all
         neighbours at level l have ``level`` ≥ l.
+
+    Raises:
+        ShapeError: for positions of another shape.
+        ConfigError: for a ``k`` below 1, or spacings that are not increasing from 0 or more.
     """
+    _check(pos, k)
+    rising = isinstance(spacings, Sequence) and list(spacings) == sorted(spacings)
+    if not rising or (spacings and spacings[0] < 0):
+        raise ConfigError(f"expected spacings (mm) of at least 0 in increasing order, one per level, got {spacings!r}")
     level = np.zeros(len(pos), dtype=np.int64)
     nodes = np.arange(len(pos))
     tables = []
@@ -138,7 +169,19 @@ def ring_table(edge_index: np.ndarray, num_nodes: int, rings: int, k: int | None
 
     Returns:
         [k, N] int64.
+
+    Raises:
+        ShapeError: for edges of another shape, or to nodes that are not there.
+        ConfigError: for fewer than one ring.
     """
+    edge_index = np.asarray(edge_index)
+    if edge_index.ndim != 2 or len(edge_index) != 2:
+        raise ShapeError(f"expected edge_index [2, E], got {list(edge_index.shape)}")
+    if edge_index.size and not 0 <= edge_index.min() <= edge_index.max() < num_nodes:
+        found = f"{edge_index.min()} to {edge_index.max()}"
+        raise ShapeError(f"expected edge_index from 0 to {num_nodes - 1}, of {num_nodes} nodes, got {found}")
+    if rings < 1:
+        raise ConfigError(f"expected rings of at least 1, got {rings}")
     one = np.ones(edge_index.shape[1], dtype=np.int32)
     adjacency = csr_matrix((one, (edge_index[0], edge_index[1])), shape=(num_nodes, num_nodes))
     # 1. Ring by ring: the neighbours of the last ring that are not seen yet.
@@ -178,7 +221,13 @@ def crop_table(table: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
     Returns:
         [k, M], dtype of ``table``.
+
+    Raises:
+        ShapeError: for a node that is not there.
     """
+    if len(keep) and not 0 <= np.min(keep) <= np.max(keep) < table.shape[1]:
+        found = f"{np.min(keep)} to {np.max(keep)}"
+        raise ShapeError(f"expected nodes to keep from 0 to {table.shape[1] - 1}, columns of the table, got {found}")
     new = np.full(table.shape[1], -1, dtype=np.int64)
     new[keep] = np.arange(len(keep))
     cropped = new[table[:, keep]]

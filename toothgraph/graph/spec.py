@@ -9,9 +9,10 @@ import torch
 from torch_geometric.data import Data
 
 from toothgraph.graph.build import face_graph, surface_centre
+from toothgraph.graph.fields import check_fields
 from toothgraph.graph.neighbors import dilated_tables
 from toothgraph.mesh.decimate import Decimated, decimate
-from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.mesh import Mesh, check_mesh
 
 TESSELLATION_JITTER = 0.02  # mm; less than scanner noise, but enough to change which edges collapse
 SIZE_SPREAD = 0.15  # maximum relative difference in size between tessellations
@@ -58,7 +59,10 @@ def scan_graph(
 
     Raises:
         MeshError: see :func:`toothgraph.mesh.decimate.decimate`.
+        ConfigError: for levels that cannot be, see :func:`dilated_tables`.
+        ShapeError: for what is no mesh.
     """
+    check_mesh(mesh)
     if rng is None:
         coarse = decimate(mesh, spec.faces)
     else:
@@ -68,7 +72,20 @@ def scan_graph(
 
 
 def add_tables(graph: Data, spec: GraphSpec) -> Data:
-    """Add ``neighbor_index`` and ``level`` to a graph, from its positions; nothing is added without spacings."""
+    """Add ``neighbor_index`` and ``level`` to a graph, from its positions; nothing is added without spacings.
+
+    Args:
+        graph: with ``pos`` [N, 3] mm; with ``edge_index`` for neighbours along the surface.
+        spec: of the tables. Its number of faces does not count here: :func:`scan_graph` decimates, too.
+
+    Returns:
+        The same graph.
+
+    Raises:
+        ShapeError: for a graph without these fields.
+        ConfigError: for levels that cannot be, see :func:`dilated_tables`.
+    """
+    check_fields(graph, "pos", *(("edge_index",) if spec.along_surface else ()))
     if spec.spacings:
         edges = graph.edge_index.numpy() if spec.along_surface else None
         table, level = dilated_tables(graph.pos.numpy(), spec.k, spec.spacings, edges)

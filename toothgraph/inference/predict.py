@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from toothgraph.anatomy.frame import TEETH_NEEDED
+from toothgraph.errors import ShapeError
 from toothgraph.fdi import UNKNOWN_JAW, class_to_fdi, class_to_position, classes_of_jaw, fdi_to_class
 from toothgraph.inference.look import decide_jaw, look
 from toothgraph.inference.options import PredictOptions
@@ -16,7 +17,7 @@ from toothgraph.inference.pose import OWN_FRAME, candidate_frames
 from toothgraph.inference.tooth_region import arch_faces
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.interpolate import interpolate
-from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.model.crowns import CrownNet
 from toothgraph.model.file import default_crowns
 from toothgraph.model.nets import SegmentationNet
@@ -91,7 +92,15 @@ def predict_mesh(
         mesh: any size; its labels are not looked at.
         jaw: 0 upper, 1 lower, -1 to let the net decide.
         options: which steps are taken, and by which rules; by default all of them.
+
+    Raises:
+        ShapeError: for what is no mesh or no net, or another jaw.
     """
+    check_mesh(mesh)
+    if not isinstance(net, SegmentationNet):
+        raise ShapeError(f"expected a SegmentationNet, got {net!r}; toothgraph.load_model(path) loads one")
+    if jaw not in (0, 1, UNKNOWN_JAW):
+        raise ShapeError(f"expected a jaw of 0 upper, 1 lower or -1 unknown, got {jaw!r}")
     options = options or PredictOptions()
     mesh = mesh.with_labels(None)
     found = _predict(net, mesh, jaw, options)

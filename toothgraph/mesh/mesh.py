@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toothgraph.errors import MeshError
+from toothgraph.errors import MeshError, ShapeError
 from toothgraph.fdi import UNKNOWN_JAW
 from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.topology import face_adjacency
@@ -152,3 +152,16 @@ class Mesh:
         """The same mesh with other face labels [F]; ``original.vertex_labels`` is removed, since it may differ."""
         original = self.original and replace(self.original, vertex_labels=None)
         return replace(self, labels=labels, original=original, label_origin=LabelOrigin())
+
+
+def check_mesh(mesh: object) -> None:
+    """Refuse what is no mesh.
+
+    Raises:
+        ShapeError: then; the text says how to get one.
+    """
+    if not isinstance(mesh, Mesh):
+        raise ShapeError(
+            f"expected a Mesh, got {type(mesh).__name__}; toothgraph.read_scan(file) reads one, and "
+            "toothgraph.Mesh(vertices, faces) makes one of arrays"
+        )

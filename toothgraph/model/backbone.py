@@ -6,9 +6,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.utils import scatter
 
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.graph.fields import check_fields
+from toothgraph.model.config import FEATURES, WIDTHS, check_levels
+from toothgraph.nn.checks import described
 from toothgraph.nn.pair_geometry import PairGeometryConv
 from toothgraph.nn.pyramid import LENGTH, Pyramid, dense, find_levels, node_norm
 
@@ -34,16 +38,21 @@ class GeometryBackbone(nn.Module):
         recompute: see :class:`toothgraph.nn.pyramid.Pyramid`.
 
     Shapes:
-        - input: a batch with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index`` [len(spacings)·k, N],
-          ``level`` [N]; for ``shape`` also ``area`` [N] mm² and ``edge_index`` [2, E]
+        - input: a batch, or one graph, with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index``
+          [len(spacings)·k, N], ``level`` [N]; for ``shape`` also ``area`` [N] mm² and ``edge_index`` [2, E]
         - output: [N, D]
+
+    Raises:
+        ConfigError: for options that do not fit each other, such as widths that are not one per spacing.
+        ShapeError: in a call with a graph that lacks one of these fields, or with tables of another ``k`` or number of
+            levels, and, on a CPU, with neighbours that are not there. The text says how to make the graph.
     """
 
     def __init__(
         self,
         k: int,
         spacings: Sequence[float],
-        widths: Sequence[int] = (64, 128, 192, 256),
+        widths: Sequence[int] = WIDTHS,
         pair_channels: int = 32,
         out_channels: int = 96,
         features: str = "pair",
@@ -51,6 +60,9 @@ class GeometryBackbone(nn.Module):
         recompute: bool = False,
     ) -> None:
         super().__init__()
+        check_levels(k, spacings, {"widths": widths})
+        if features not in FEATURES:
+            raise ConfigError(f"expected features of {', '.join(FEATURES)}, got {features!r}")
         self.features = features
         self.pose_invariant = features != "coordinates"
         self.k = k
@@ -64,6 +76,8 @@ class GeometryBackbone(nn.Module):
         self.outlet = dense(widths[0], out_channels, norm)
 
     def forward(self, data: Data) -> Tensor:
+        data = as_batch(data)
+        check_fields(data, "pos", "normal", *(("area", "edge_index") if self.features == "shape" else ()))
         levels = find_levels(data, self.k, self.num_levels)
         if self.pair is None:
             x = torch.cat([data.pos / LENGTH, data.normal], dim=1)
@@ -71,7 +85,31 @@ class GeometryBackbone(nn.Module):
             x = self.pair(data.pos, data.normal, data.neighbor_index)
         if self.features == "shape":
             x = torch.cat([x, face_shape(data)], dim=1)
-        return self.outlet(self.pyramid(self.inlet(x), levels, data.batch, data.num_graphs))
+        return self.outlet(self.pyramid(self.inlet(x), levels, data.batch, count_graphs(data)))
+
+
+def as_batch(data: Data) -> Data:
+    """A batch is returned unchanged; a single graph becomes a batch of one graph.
+
+    Raises:
+        ShapeError: for what is no graph, or for one without nodes.
+    """
+    if not isinstance(data, Data):
+        listed = "; torch_geometric.data.Batch.from_data_list joins several" if isinstance(data, list | tuple) else ""
+        raise ShapeError(
+            f"expected a graph or a Batch of graphs (torch_geometric.data), got {described(data)}{listed}; "
+            "toothgraph.scan_graph(mesh, spec) makes a graph, toothgraph.segment labels a mesh"
+        )
+    if not data.num_nodes:
+        raise ShapeError("expected a graph with nodes, got one without")
+    if data.batch is None:
+        return Batch.from_data_list([data])
+    return data
+
+
+def count_graphs(data: Data) -> int:
+    """The number of graphs in a batch."""
+    return data.num_graphs if isinstance(data, Batch) else int(data.batch.max()) + 1
 
 
 def face_shape(data: Data) -> Tensor:

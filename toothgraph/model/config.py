@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from toothgraph.config import check_choices
 from toothgraph.errors import ConfigError
 from toothgraph.graph.spec import GraphSpec
 
-_NET_CHOICES = {
-    "features": ("pair", "shape", "coordinates"),
-    "norm": ("batch", "layer"),
-    "classes": ("places", "all"),
-}
+FEATURES = ("pair", "shape", "coordinates")
+CLASSES = ("places", "all")
+WIDTHS = (64, 128, 192, 256)  # channels per level, finest first
+_NET_CHOICES = {"features": FEATURES, "norm": ("batch", "layer"), "classes": CLASSES}
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class NetConfig:
 
     kind: str = "geometry"
     graph: GraphSpec = field(default_factory=GraphSpec)
-    widths: tuple[int, ...] = (64, 128, 192, 256)
+    widths: tuple[int, ...] = WIDTHS
     pair_channels: int = 32
     embedding: int = 96
-    head_widths: tuple[int, ...] = (64, 128, 192, 256)
+    head_widths: tuple[int, ...] = WIDTHS
     features: str = "pair"
     norm: str = "batch"
     context: bool = True
@@ -59,7 +59,7 @@ def check_net(net: NetConfig) -> None:
     Raises:
         ConfigError: if a value is invalid; the text names it.
     """
-    graph, levels = net.graph, len(net.graph.spacings)
+    graph = net.graph
     check_choices(vars(net), _NET_CHOICES, "net: ")
     if graph.faces < 50:
         raise ConfigError(f"expected scans of at least 50 faces, got faces = {graph.faces}")
@@ -71,13 +71,29 @@ def check_net(net: NetConfig) -> None:
         raise ConfigError(f"net: expected a dropout of at least 0 and below 1, got {net.dropout}")
     if net.kind != "geometry":
         return
-    if levels == 0 or graph.k < 1:
-        raise ConfigError(
-            f"net.graph: expected k of at least 1 and one or more spacings, got k = {graph.k}, {levels} spacings"
-        )
-    if list(graph.spacings) != sorted(graph.spacings) or not 0 <= graph.spacings[0] <= graph.spacings[-1] < math.inf:
-        raise ConfigError(f"net.graph: expected spacings of at least 0 in increasing order, got {list(graph.spacings)}")
-    for name in ("widths", "head_widths"):
-        widths = getattr(net, name)
-        if len(widths) != levels or min(widths) < 1:
-            raise ConfigError(f"net: expected {levels} {name}, one per spacing, each at least 1, got {list(widths)}")
+    check_levels(graph.k, graph.spacings, {"widths": net.widths, "head_widths": net.head_widths}, "net: ")
+
+
+def check_levels(k: int, spacings: Sequence[float], widths: Mapping[str, Sequence[int]], where: str = "") -> None:
+    """Check the levels of a net.
+
+    Args:
+        k: neighbours per level.
+        spacings: mm, one per level.
+        widths: channels per level, by the name of the option.
+        where: begins the message.
+
+    Raises:
+        ConfigError: if they are no levels, or widths are not one per level; the text names the option.
+    """
+    if not isinstance(spacings, Sequence) or not spacings or not isinstance(k, int) or k < 1:
+        raise ConfigError(f"{where}expected k of at least 1 and one or more spacings (mm), got {k!r} and {spacings!r}")
+    if list(spacings) != sorted(spacings) or not 0 <= spacings[0] <= spacings[-1] < math.inf:
+        raise ConfigError(f"{where}expected spacings of at least 0 mm in increasing order, got {list(spacings)}")
+    for name, given in widths.items():
+        if not isinstance(given, Sequence) or len(given) != len(spacings) or min(given) < 1:
+            found = list(given) if isinstance(given, Sequence) else given
+            raise ConfigError(
+                f"{where}expected {len(spacings)} {name}, one per spacing, each at least 1, got {found}; give "
+                f"{name}={tuple(WIDTHS[: len(spacings)])} or spacings for as many levels"
+            )

@@ -9,8 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.data import Data
 
+from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.fdi import NUM_CLASSES, NUM_POSITIONS
+from toothgraph.graph.fields import check_fields
+from toothgraph.model.config import CLASSES
 from toothgraph.model.jaws import join_jaw, log_softmax
+from toothgraph.nn.checks import check_nodes, described
 from toothgraph.nn.pyramid import LENGTH, NodeNorm, Pyramid, dense, find_levels
 
 
@@ -48,6 +52,10 @@ class SegmentationHead(nn.Module):
         - input: ``embedding`` [N, D]; a batch with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index``
           [levels·k, N], ``level`` [N]; ``jaw`` [B] (0, 1, -1)
         - output: [N, 33] log-probabilities
+
+    Raises:
+        ConfigError: for options that do not fit each other.
+        ShapeError: in a call with a graph that lacks one of these fields or has others, or without one jaw per graph.
     """
 
     def __init__(
@@ -63,6 +71,11 @@ class SegmentationHead(nn.Module):
         recompute: bool = False,
     ) -> None:
         super().__init__()
+        if len(widths) != num_levels:
+            raise ConfigError(f"expected {num_levels} widths, one per level, got {list(widths)}")
+        if classes not in CLASSES:
+            raise ConfigError(f"expected classes of {', '.join(CLASSES)}, got {classes!r}")
+        self.in_channels = in_channels
         self.k = k
         self.num_levels = num_levels
         self.inlet = dense(in_channels + 9, widths[0], norm)
@@ -77,6 +90,11 @@ class SegmentationHead(nn.Module):
             self.jaw = nn.Sequential(nn.Linear(in_channels, 64), nn.ReLU(), nn.Linear(64, 2))
 
     def forward(self, embedding: Tensor, data: Data, jaw: Tensor) -> Tensor:
+        check_nodes(embedding, self.in_channels, "embedding")
+        check_fields(data, "pos", "normal")
+        if data.pos.dtype != self.inlet[0].weight.dtype:
+            wanted = str(self.inlet[0].weight.dtype).removeprefix("torch.")
+            raise ShapeError(f"expected pos and normal of {wanted}, as the net, got {described(data.pos)}; convert one")
         batch, size = data.batch, len(jaw)
         code = F.one_hot(torch.where(jaw < 0, 2, jaw), 3).to(embedding.dtype)
         x = self.inlet(torch.cat([embedding, data.pos / LENGTH, data.normal, code[batch]], dim=1))

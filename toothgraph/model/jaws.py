@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from toothgraph.fdi import NUM_CLASSES
+from toothgraph.nn.checks import check_nodes
 
 
 def log_softmax(x: Tensor) -> Tensor:
@@ -35,7 +36,12 @@ def join_places(log_prob: Tensor) -> Tensor:
 
 
 def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
-    """Log-probabilities [N, 33] given the jaw: teeth of the other jaw get -inf, the rest is normalised to sum 1."""
+    """Log-probabilities [N, 33] given the jaw: teeth of the other jaw get -inf, the rest is normalised to sum 1.
+
+    Raises:
+        ShapeError: for another number of classes.
+    """
+    check_nodes(log_prob, NUM_CLASSES, "log_prob")
     if jaw < 0:
         return log_prob
     other = torch.arange(NUM_CLASSES, device=log_prob.device)

@@ -6,22 +6,26 @@ import copy
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch_geometric.data import Batch, Data
+from torch_geometric.data import Data
 
-from toothgraph.errors import ConfigError
-from toothgraph.model.backbone import GeometryBackbone
-from toothgraph.model.config import NetConfig
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.model.backbone import GeometryBackbone, as_batch, count_graphs
+from toothgraph.model.config import NetConfig, check_net
 from toothgraph.model.crowns import CrownNet
 from toothgraph.model.heads import ProjectionHead, SegmentationHead
 from toothgraph.model.paper import PaperBackbone, PaperHead
+from toothgraph.nn.checks import check_rows, described
 
 
 def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
     """Build the backbone of a configuration.
 
     Raises:
-        ConfigError: for an unknown kind.
+        ConfigError: for an unknown kind, or options that do not fit each other.
     """
+    if not isinstance(config, NetConfig):
+        raise ConfigError(f"expected a NetConfig, got {described(config)}; toothgraph.model.NetConfig() is the default")
+    check_net(config)
     if config.kind == "paper":
         return PaperBackbone(config.dynamic_k, config.recompute)
     if config.kind == "geometry":
@@ -33,13 +37,26 @@ def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
     raise ConfigError(f'expected a net of kind "geometry" or "paper", got {config.kind!r}')
 
 
-def as_batch(data: Data) -> Data:
-    """A batch is returned unchanged; a single graph becomes a batch of one graph."""
-    return data if data.batch is not None else Batch.from_data_list([data])
+def check_jaw(jaw: Tensor | None, data: Data) -> Tensor:
+    """The jaw of each graph of a batch, [B]; -1 for all if None.
+
+    Raises:
+        ShapeError: if it is not one number of -1, 0 or 1 per graph.
+    """
+    size = count_graphs(data)
+    if jaw is None:
+        return data.batch.new_full((size,), -1)
+    check_rows("jaw", jaw, size, "graph (0 upper, 1 lower, -1 unknown)", whole=True)
+    if jaw.device.type == "cpu" and not bool(((jaw >= -1) & (jaw <= 1)).all()):
+        raise ShapeError(f"expected a jaw of 0 upper, 1 lower or -1 unknown, got {jaw.tolist()}")
+    return jaw
 
 
 class ContrastiveNet(nn.Module):
-    """Backbone and projection head: a batch of graphs, or one graph, to vectors [N, P] for InfoNCE."""
+    """Backbone and projection head: a batch of graphs, or one graph, to vectors [N, P] for InfoNCE.
+
+    Errors as in :class:`GeometryBackbone`.
+    """
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
@@ -56,7 +73,8 @@ class SegmentationNet(nn.Module):
     """Backbone and classifier: a batch of graphs, or one graph, to log-probabilities [N, 33] of the tooth classes.
 
     ``jaw`` [B] is the jaw of each scan: 0 upper, 1 lower, -1 unknown; None if all are unknown. ``source`` says what its
-    weights were loaded from, for the record of the labels it finds.
+    weights were loaded from, for the record of the labels it finds. Errors as in :class:`GeometryBackbone`; ShapeError
+    also for another number of jaws.
     """
 
     source = ""
@@ -79,8 +97,7 @@ class SegmentationNet(nn.Module):
 
     def forward(self, data: Data, jaw: Tensor | None = None) -> Tensor:
         data = as_batch(data)
-        if jaw is None:
-            jaw = data.batch.new_full((int(data.batch.max()) + 1,), -1)
+        jaw = check_jaw(jaw, data)
         return self.head(self.backbone(data), data, jaw)
 
     def in_any_frame(self, data: Data, jaw: Tensor) -> Callable[[Tensor], Tensor]:

@@ -12,6 +12,8 @@ from torch_geometric.data import Data
 from torch_geometric.nn import global_max_pool
 
 from toothgraph.fdi import NUM_CLASSES
+from toothgraph.graph.fields import check_fields
+from toothgraph.model.backbone import as_batch, count_graphs
 from toothgraph.model.jaws import log_softmax
 from toothgraph.nn.dgcnn import MLPEdgeConv, TransformNet, _layer
 from toothgraph.nn.knn import knn_edges
@@ -25,8 +27,11 @@ class PaperBackbone(nn.Module):
         recompute: see :class:`MLPEdgeConv`.
 
     Shapes:
-        - input: ``data`` with ``x`` [N, 15] and ``batch`` [N]
+        - input: a batch, or one graph, with ``x`` [N, 15]
         - output: [N, 1216]
+
+    Raises:
+        ShapeError: in a call with a graph without ``x``, or with another ``x``.
     """
 
     out_channels = 1216
@@ -44,9 +49,9 @@ class PaperBackbone(nn.Module):
         self.lift = _layer(192, 1024)
 
     def forward(self, data: Data) -> Tensor:
-        batch = data.batch
-        size = int(batch.max()) + 1
-        x = data.x
+        data = as_batch(data)
+        check_fields(data, "x")
+        batch, size, x = data.batch, count_graphs(data), data.x
         matrix = self.transform(x, knn_edges(x, self.k, batch), batch, size)
         x = torch.einsum("nc,ncd->nd", x, matrix[batch])
         kept = []

@@ -13,6 +13,9 @@ from torch.nn import functional as F
 from torch_geometric.nn import global_max_pool
 from torch_geometric.utils import scatter
 
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn.checks import check_count, check_edges, check_nodes, check_rows
+from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.kernels.norm_mish import norm_mish_linear
 from toothgraph.nn.recompute import recomputed
 
@@ -42,14 +45,26 @@ class MLPEdgeConv(nn.Module):
     Shapes:
         - input: ``x`` [N, C_in], ``edge_index`` [2, E] sorted by node, as from :func:`knn_edges`
         - output: [N, C_out]
+
+    Raises:
+        ConfigError: for fewer than two widths, or a number below 1.
+        ShapeError: in a call with other shapes, and, on a CPU, with neighbours that are not there or edges that are not
+            sorted by node.
     """
 
     def __init__(self, *channels: int, k: int, recompute: bool = False) -> None:
         super().__init__()
+        check_count("k", k)
+        if len(channels) < 2:
+            raise ConfigError(f"expected C_in and the widths of one or more layers, got {list(channels)}")
+        for width in channels:
+            check_count("channels", width)
         self.in_channels, self.k, self.recompute = channels[0], k, recompute
         self.nn = _mlp(2 * channels[0], *channels[1:])
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        check_nodes(x, self.in_channels)
+        check_edges(edge_index, len(x), len(x))
         if self.recompute:
             return recomputed(self, self._convolve, x, edge_index)
         return self._convolve(x, edge_index)
@@ -63,6 +78,11 @@ class MLPEdgeConv(nn.Module):
             x = x.to(linear.weight.dtype)
             a, b = F.linear(x, own - difference), F.linear(x, difference)  # [N, C]
         fixed = len(source) == self.k * len(x)
+        if fixed and _on_cpu(node) and not bool((node.view(-1, self.k) == torch.arange(len(x))[:, None]).all()):
+            raise ShapeError(
+                f"expected {self.k} edges to each node, sorted by node, as from toothgraph.nn.knn_edges, got them in "
+                "another order; torch_geometric.utils.sort_edge_index(edge_index, sort_by_row=False) sorts them"
+            )
         if fixed:  # in place, because edge values need most of the memory
             edges = F.embedding(source.view(len(x), self.k), b).add_(a[:, None]).flatten(0, 1)
         else:
@@ -94,10 +114,14 @@ class TransformNet(nn.Module):
     Shapes:
         - input: ``x`` [N, C], ``edge_index`` [2, E], ``batch`` [N], number of scans B
         - output: [B, C, C]
+
+    Raises:
+        ConfigError, ShapeError: see :class:`MLPEdgeConv`.
     """
 
     def __init__(self, channels: int, k: int, recompute: bool = False) -> None:
         super().__init__()
+        check_count("channels", channels)
         self.channels = channels
         self.conv = MLPEdgeConv(channels, 64, 128, k=k, recompute=recompute)
         self.lift = _layer(128, 1024)
@@ -108,5 +132,7 @@ class TransformNet(nn.Module):
             self.out.bias.copy_(torch.eye(channels).flatten())
 
     def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor, size: int) -> Tensor:
+        check_nodes(x, self.channels)
+        check_rows("batch", batch, len(x), "node", whole=True)
         pooled = global_max_pool(self.lift(self.conv(x, edge_index)), batch, size)  # [B, 1024]
         return self.out(self.reduce(pooled)).view(-1, self.channels, self.channels)

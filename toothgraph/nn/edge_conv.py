@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch_geometric.nn import EdgeConv
 
 from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn.checks import check_count, check_edges, check_nodes, check_table, described
 from toothgraph.nn.distributed import combined
 from toothgraph.nn.kernels.batch_norm import running, track
 from toothgraph.nn.kernels.gather import gather_max, reduce_neighbors
@@ -57,9 +58,10 @@ class FastEdgeConv(nn.Module):
         - output: [N, C_out]
 
     Raises:
-        ConfigError: for a norm or activation that does not commute with the aggregation; the text is the reason.
-        ShapeError: in a call with both or neither of ``edge_index`` and ``neighbor_index``, or with a table that does
-            not have one column per node.
+        ConfigError: for a number of channels below 1, or a norm or activation that does not commute with the
+            aggregation; the text is the reason.
+        ShapeError: in a call with both or neither of ``edge_index`` and ``neighbor_index``, with other things than
+            these tensors, and, on a CPU, with neighbours that are not there.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class FastEdgeConv(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
+        check_count("in_channels", in_channels)
+        check_count("out_channels", out_channels)
         self.in_channels, self.out_channels, self.aggr = in_channels, out_channels, aggr
         self.lin = nn.Linear(2 * in_channels, out_channels, bias=bias)
         if norm not in (None, "batch"):
@@ -95,15 +99,14 @@ class FastEdgeConv(nn.Module):
         edge_index: Tensor | None = None,
         neighbor_index: Tensor | None = None,
     ) -> Tensor:
-        source, target = (x, x) if isinstance(x, Tensor) else x
+        source, target = self._ends(x)
         if (edge_index is None) == (neighbor_index is None):
             raise ShapeError("expected either edge_index [2, E] or neighbor_index [k, N], got both or none")
         if neighbor_index is not None:
-            if neighbor_index.dim() != 2 or neighbor_index.shape[1] != target.shape[0]:
-                wanted, found = f"[k, {target.shape[0]}]", list(neighbor_index.shape)
-                raise ShapeError(f"expected neighbor_index {wanted}, a column per node of x, got {found}")
+            check_table(neighbor_index, target.shape[0], None if source is target else source.shape[0])
             hood = from_table(neighbor_index)
         elif edge_index is not None:
+            check_edges(edge_index, source.shape[0], target.shape[0])
             hood = from_edges(edge_index, target.shape[0])
         with torch.autocast(target.device.type, enabled=False):
             dtype = self.lin.weight.dtype
@@ -111,6 +114,17 @@ class FastEdgeConv(nn.Module):
         if hood.fixed:
             return out
         return torch.where(hood.degree[:, None] > 0, out, 0.0)
+
+    def _ends(self, x: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features of sources and targets; raises ShapeError if they are none."""
+        if not isinstance(x, tuple | list):
+            check_nodes(x, self.in_channels)
+            return x, x
+        if len(x) != 2:
+            raise ShapeError(f"expected x [N, C], or a pair of sources and targets, got {len(x)} of them")
+        for name, end in zip(("sources", "targets"), x, strict=True):
+            check_nodes(end, self.in_channels, name)
+        return x[0], x[1]
 
     def _convolve(self, source: Tensor, target: Tensor, hood: Neighborhoods) -> Tensor:
         weight, bias = self.lin.weight, self.lin.bias
@@ -141,6 +155,8 @@ class FastEdgeConv(nn.Module):
         Raises:
             ConfigError: if its edge MLP has another form, or does not commute with its aggregation.
         """
+        if not isinstance(conv, EdgeConv):
+            raise ConfigError(f"expected an EdgeConv of torch_geometric, got {described(conv)}")
         parts = list(conv.nn) if isinstance(conv.nn, nn.Sequential) else [conv.nn]
         if not parts or not isinstance(parts[0], nn.Linear):
             raise ConfigError(f"expected an edge MLP that begins with a single Linear, got {conv.nn}")

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn.checks import check_nodes, check_rows
+from toothgraph.nn.kernels.neighborhoods import _on_cpu
+
 
 @torch.no_grad()
 def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 512) -> Tensor:
@@ -23,7 +27,19 @@ def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 512) -> Tensor:
 
     Returns:
         ``edge_index`` [2, E] (neighbour, node), sorted by node.
+
+    Raises:
+        ConfigError: for a ``k`` below 0.
+        ShapeError: for other shapes, and, on a CPU, for scans that are not in ascending order.
     """
+    check_nodes(x, None)
+    if batch is None:
+        raise ShapeError(f"expected batch [{len(x)}], the scan of each node, got none; of one scan, give zeros")
+    check_rows("batch", batch, len(x), "node", whole=True)
+    if _on_cpu(batch) and not bool((batch[1:] >= batch[:-1]).all()):
+        raise ShapeError("expected batch in ascending order, scan by scan, got another order; sort x and batch by it")
+    if k < 0:
+        raise ConfigError(f"expected k of at least 0, got {k}")
     sources, targets = [], []
     first = 0
     for size in torch.bincount(batch).tolist():

@@ -7,32 +7,41 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn.checks import LOOKED_AT, check_edges, check_nodes, check_rows, described
 from toothgraph.nn.kernels.info_nce import pair_losses
+from toothgraph.nn.kernels.neighborhoods import _on_cpu
+
+NOT_ONE = 0.1  # |log of the sum| of probabilities that no rounding explains, in half precision either
 
 
-def _check_pairs(
-    a: Tensor,
-    b: Tensor,
-    temperature: float,
-    batch: Tensor | None,
-    negatives: str,
-    pos: Tensor | None,
-    exclude_radius: float,
-) -> None:
-    """Check the arguments of :func:`info_nce`; raises ShapeError or ConfigError."""
+def _check_options(temperature: float, negatives: str, exclude_radius: float) -> None:
+    """Check the options of :func:`info_nce`; raises ConfigError."""
+    if negatives not in ("scan", "batch"):
+        raise ConfigError(f'expected negatives "scan" or "batch", got {negatives!r}')
+    if temperature <= 0:
+        raise ConfigError(f"info_nce needs a temperature above 0, got {temperature:g}")
+    if exclude_radius < 0:
+        raise ConfigError(f"info_nce needs an exclude_radius (mm) of at least 0, got {exclude_radius:g}")
+
+
+def _check_pairs(a: Tensor, b: Tensor, batch: Tensor | None, pos: Tensor | None, exclude_radius: float) -> None:
+    """Check the tensors of :func:`info_nce`; raises ShapeError or ConfigError."""
+    for name, view in (("a", a), ("b", b)):
+        if not isinstance(view, Tensor) or not view.is_floating_point():
+            raise ShapeError(f"info_nce needs {name} [P, D] of floating-point numbers, got {described(view)}")
     if a.shape != b.shape or a.dim() != 2 or len(a) == 0:
         raise ShapeError(
             f"info_nce needs two non-empty [P, D] tensors of equal shape, got {tuple(a.shape)}, {tuple(b.shape)}"
         )
-    if negatives not in ("scan", "batch"):
-        raise ConfigError(f'expected negatives "scan" or "batch", got {negatives!r}')
     if exclude_radius > 0 and pos is None:
         raise ConfigError("exclude_radius needs pos, the surface point of each pair, got none")
     for name, given in (("batch", batch), ("pos", pos)):
         if given is not None and len(given) != len(a):
             raise ShapeError(f"info_nce needs one row of {name} per pair, got {len(given)} for {len(a)} pairs")
-    if temperature <= 0:
-        raise ConfigError(f"info_nce needs a temperature above 0, got {temperature:g}")
+    if batch is not None:
+        check_rows("batch", batch, len(a), "pair")
+    if pos is not None:
+        check_nodes(pos, 3, "pos")
 
 
 def info_nce(
@@ -78,7 +87,8 @@ def info_nce(
         ShapeError: without pairs, or if shapes do not match.
         ConfigError: for an invalid option.
     """
-    _check_pairs(a, b, temperature, batch, negatives, pos, exclude_radius)
+    _check_options(temperature, negatives, exclude_radius)
+    _check_pairs(a, b, batch, pos, exclude_radius)
     scan = torch.zeros(len(a), dtype=torch.long, device=a.device) if batch is None else batch
     ids, scan = torch.unique(scan, return_inverse=True)
     if negatives == "scan":
@@ -114,6 +124,7 @@ class InfoNCE(nn.Module):
         exclude_radius: float = 0.0,
     ) -> None:
         super().__init__()
+        _check_options(temperature, negatives, exclude_radius)
         self.temperature, self.normalize, self.symmetric = temperature, normalize, symmetric
         self.negatives, self.exclude_radius = negatives, exclude_radius
 
@@ -146,7 +157,15 @@ def match_top1(a: Tensor, b: Tensor, targets: Tensor, block: int = 1024) -> Tens
 
     Returns:
         scalar float32.
+
+    Raises:
+        ShapeError: without anchors, or for other shapes.
     """
+    check_nodes(a, None, "a")
+    check_nodes(b, a.shape[1], "b")
+    check_rows("targets", targets, len(a), "anchor", whole=True)
+    if len(a) == 0:
+        raise ShapeError("match_top1 needs anchors, got none")
     a, b = F.normalize(a.float(), dim=1), F.normalize(b.float(), dim=1)
     with torch.autocast(a.device.type, enabled=False):  # rounding would make similar candidates equal
         best = [(a[first : first + block] @ b.t()).argmax(dim=1) for first in range(0, len(a), block)]
@@ -178,7 +197,18 @@ def segmentation_loss(
 
     Returns:
         scalar, float32 also for half precision. Zero, with zero gradients, if no node is labelled.
+
+    Raises:
+        ConfigError: for an option outside of its range.
+        ShapeError: if shapes do not match; on a CPU also for a class that is not there, or if ``log_prob`` are no
+            log-probabilities.
     """
+    _check_labels(log_prob, target, batch, weight)
+    if not 0 <= label_smoothing < 1 or dice_weight < 0:
+        raise ConfigError(
+            f"expected a label_smoothing of at least 0 and below 1, and a dice_weight of at least 0, got "
+            f"{label_smoothing:g} and {dice_weight:g}"
+        )
     batch = torch.zeros_like(target) if batch is None else batch
     known = target >= 0
     log_prob = log_prob.to(torch.promote_types(log_prob.dtype, torch.float32))  # half precision is too coarse for sums
@@ -209,6 +239,30 @@ def segmentation_loss(
     return cross_entropy + dice_weight * (1 - per_scan).mean()
 
 
+def _check_labels(log_prob: Tensor, target: Tensor, batch: Tensor | None, weight: Tensor | None) -> None:
+    """Check the tensors of :func:`segmentation_loss`; raises ShapeError."""
+    check_nodes(log_prob, None, "log_prob")
+    nodes, classes = log_prob.shape
+    check_rows("target", target, nodes, "node", whole=True)
+    for name, given in (("batch", batch), ("weight", weight)):
+        if given is not None:
+            check_rows(name, given, nodes, "node")
+    if not _on_cpu(log_prob) or nodes == 0:
+        return
+    low, high = (int(end) for end in torch.aminmax(target))
+    if high >= classes:
+        raise ShapeError(
+            f"expected target from 0 to {classes - 1}, the classes of log_prob, or -1 for unknown, got {low} to "
+            f"{high}; toothgraph.fdi.fdi_to_class makes classes of FDI numbers"
+        )
+    some = log_prob.detach()[:LOOKED_AT][target[:LOOKED_AT] >= 0].float().logsumexp(dim=1)
+    if bool((some.abs() > NOT_ONE).any()):
+        raise ShapeError(
+            "expected log-probabilities, whose exponentials sum to 1, got other numbers; for logits, call "
+            "log_softmax(dim=1) first"
+        )
+
+
 def boundary_weights(target: Tensor, edge_index: Tensor, extra: float) -> Tensor:
     """Node weights: 1 + ``extra`` for nodes with a neighbour of another known class, 1 for all others.
 
@@ -219,7 +273,12 @@ def boundary_weights(target: Tensor, edge_index: Tensor, extra: float) -> Tensor
 
     Returns:
         [N] float32.
+
+    Raises:
+        ShapeError: for other shapes and, on a CPU, edges to nodes that are not there.
     """
+    check_rows("target", target, len(target), "node")
+    check_edges(edge_index, len(target), len(target))
     source, end = edge_index
     border = (target[source] != target[end]) & (target[source] >= 0) & (target[end] >= 0)
     weight = torch.ones(len(target), device=target.device)

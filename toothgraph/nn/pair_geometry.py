@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from toothgraph.errors import ShapeError
+from toothgraph.errors import ConfigError
+from toothgraph.nn.checks import check_count, check_points, check_table, described, warn_of_other_normals
 from toothgraph.nn.kernels.pair_geometry import pair_maximum
 
 PAIR_CHANNELS = 6
@@ -37,7 +38,16 @@ def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: fl
 
     Returns:
         [k, N, 6].
+
+    Raises:
+        ShapeError: if these are not their shapes or, on a CPU, a neighbour is not there.
     """
+    check_points(pos, normal)
+    check_table(neighbor_index, len(pos))
+    return _features(pos, normal, neighbor_index, scale)
+
+
+def _features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float) -> Tensor:
     d = pos[neighbor_index] - pos  # [k, N, 3]
     far = normal[neighbor_index]  # [k, N, 3]
     near = normal.expand_as(far)
@@ -59,6 +69,8 @@ def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: fl
 class PairGeometryConv(nn.Module):
     """First layer: an edge MLP on :func:`pair_features` with several neighbourhood sizes, then the maximum over edges.
 
+    On a CPU, it warns if the normals do not stand on the surface, as after a rotation of the positions alone.
+
     Args:
         k: neighbours per level of the table.
         scales: mm, one per level: the typical distance of neighbours at that level.
@@ -70,11 +82,17 @@ class PairGeometryConv(nn.Module):
         - output: [N, len(scales)·channels]
 
     Raises:
-        ShapeError: in a call with a table of another shape.
+        ConfigError: if an option is not above 0, or there are no scales.
+        ShapeError: in a call with other shapes, and, on a CPU, with neighbours that are not there.
     """
 
     def __init__(self, k: int, scales: Sequence[float], channels: int, hidden: int = 16) -> None:
         super().__init__()
+        for name, value in (("k", k), ("channels", channels), ("hidden", hidden)):
+            check_count(name, value)
+        if not isinstance(scales, Sequence) or not scales or min(scales) <= 0:
+            found = list(scales) if isinstance(scales, Sequence) else described(scales)
+            raise ConfigError(f"expected scales (mm) as a sequence, one per level, each above 0, got {found}")
         self.k = k
         self.scales = tuple(scales)
         self.out_channels = len(self.scales) * channels
@@ -84,18 +102,18 @@ class PairGeometryConv(nn.Module):
         )
 
     def forward(self, pos: Tensor, normal: Tensor, neighbor_index: Tensor) -> Tensor:
-        wanted = [self.k * len(self.scales), len(pos)]
-        if list(neighbor_index.shape) != wanted:
-            raise ShapeError(
-                f"expected neighbor_index {wanted}, {self.k} neighbours for each of {len(self.scales)} scales, "
-                f"got {list(neighbor_index.shape)}"
-            )
+        check_points(pos, normal)
+        count = len(self.scales)
+        why = f"{self.k} neighbours for each of {count} scales"
+        check_table(neighbor_index, len(pos), rows=self.k * count, why=why)
         levels = neighbor_index.split(self.k)
+        warn_of_other_normals(pos, normal, levels[0])
         moving = torch.is_grad_enabled() and (pos.requires_grad or normal.requires_grad)
         outs = []
         for mlp, level, scale in zip(self.mlps, levels, self.scales, strict=True):
             if moving or torch.compiler.is_compiling() or level.numel() == 0:
-                outs.append(mlp(pair_features(pos, normal, level, scale)).amax(dim=0))
+                features = _features(pos, normal, level, scale)
+                outs.append(mlp(features.to(next(mlp.parameters()).dtype)).amax(dim=0))
             else:
                 outs.append(pair_maximum(pos, normal, level, scale, mlp))
         return torch.cat(outs, dim=1)

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from torch_geometric.data import Data
 from torch_geometric.nn import global_max_pool, global_mean_pool
 
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn.checks import check_count, check_index, check_nodes, check_rows, check_table, described
 from toothgraph.nn.distributed import world
 from toothgraph.nn.edge_conv import CrossEdgeConv, FastEdgeConv
 from toothgraph.nn.kernels.batch_norm import batch_norm
@@ -33,7 +35,14 @@ class NodeNorm(nn.BatchNorm1d):
 
 
 def node_norm(channels: int, norm: str = "batch") -> nn.Module:
-    """A norm of node features [N, C]: ``batch`` (over nodes) or ``layer`` (over the channels of each node)."""
+    """A norm of node features [N, C]: ``batch`` (over nodes) or ``layer`` (over the channels of each node).
+
+    Raises:
+        ConfigError: for another one.
+    """
+    check_count("channels", channels)
+    if norm not in ("batch", "layer"):
+        raise ConfigError(f"expected norm batch or layer, got {norm!r}")
     return NodeNorm(channels) if norm == "batch" else nn.LayerNorm(channels)
 
 
@@ -64,7 +73,13 @@ class Levels:
 
 
 def find_levels(data: Data, k: int, num_levels: int) -> Levels:
-    """The levels from ``neighbor_index`` [num_levels·k, N] and ``level`` [N] of a batch."""
+    """The levels from ``neighbor_index`` [num_levels·k, N] and ``level`` [N] of a batch.
+
+    Raises:
+        ShapeError: if one of them is missing or of another shape, and, on a CPU, for neighbours or levels that are not
+            there.
+    """
+    check_levels(data, k, num_levels)
     tables = [table.long() for table in data.neighbor_index.split(k)]
     nodes = [torch.nonzero(data.level >= number).squeeze(1) for number in range(num_levels)]
     places = []
@@ -80,6 +95,25 @@ def find_levels(data: Data, k: int, num_levels: int) -> Levels:
         down=[places[fine][tables[fine][:, nodes[fine + 1]]] for fine in finer],
         up=[places[fine + 1][tables[fine + 1][:, nodes[fine]]] for fine in finer],
     )
+
+
+def check_levels(data: Data, k: int, num_levels: int) -> None:
+    """Refuse a graph without the tables of the levels; errors as in :func:`find_levels`."""
+    wanted = f"neighbor_index [{num_levels * k}, N], {k} neighbours at each of {num_levels} levels, and level [N]"
+    make = (
+        f"toothgraph.scan_graph(mesh, spec) makes such a graph, toothgraph.graph.add_tables(graph, spec) adds them; "
+        f"spec is a GraphSpec with k={k} and {num_levels} spacings: net.config.graph of a net from a file"
+    )
+    missing = [name for name in ("neighbor_index", "level") if data.get(name) is None]
+    if missing:
+        raise ShapeError(f"expected a graph with {wanted}, got one without {' and '.join(missing)}; {make}")
+    table, level = data.neighbor_index, data.level
+    nodes = data.num_nodes
+    if list(table.shape) != [num_levels * k, nodes] or list(level.shape) != [nodes]:
+        found = f"{described(table)} and {described(level)}"
+        raise ShapeError(f"expected a graph with {wanted} (N = {nodes}), got {found}; {make}")
+    check_table(table, nodes)
+    check_index("level", level, num_levels)
 
 
 class ResidualEdgeConv(nn.Module):
@@ -130,6 +164,10 @@ class Pyramid(nn.Module):
     Shapes:
         - input: ``x`` [N, widths[0]], levels of the batch, ``batch`` [N], number of scans
         - output: [N, widths[0]]
+
+    Raises:
+        ConfigError: for widths or a norm that cannot be.
+        ShapeError: in a call with features of another shape, or levels of another number.
     """
 
     def __init__(
@@ -141,7 +179,12 @@ class Pyramid(nn.Module):
         recompute: bool = False,
     ) -> None:
         super().__init__()
+        if not isinstance(widths, Sequence) or not widths:
+            raise ConfigError(f"expected widths as a sequence, one per level, got {widths!r}")
+        for width in widths:
+            check_count("widths", width)
         self.recompute = recompute
+        self.channels = widths[0]
         self.entry = ResidualEdgeConv(widths[0], norm)
         pairs = list(pairwise(widths))
         self.down = nn.ModuleList(Step(fine, fine, coarse, norm) for fine, coarse in pairs)
@@ -151,6 +194,10 @@ class Pyramid(nn.Module):
         self.context = nn.Linear(2 * widths[-1], widths[-1]) if context else None
 
     def forward(self, x: Tensor, levels: Levels, batch: Tensor, size: int) -> Tensor:
+        check_nodes(x, self.channels)
+        if len(levels.nodes) != len(self.down) + 1:
+            raise ShapeError(f"expected {len(self.down) + 1} levels, one per width, got {len(levels.nodes)}")
+        check_rows("batch", batch, len(x), "node", whole=True)
         x = self._call(self.entry, x, levels.within[0])
         kept = []
         for number, (down, deep) in enumerate(zip(self.down, self.deep, strict=True)):

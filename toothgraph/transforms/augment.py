@@ -11,7 +11,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
+from toothgraph.errors import ShapeError
 from toothgraph.fdi import mirror_classes
+from toothgraph.graph.fields import check_fields
 
 _MIRROR_CLASS = torch.from_numpy(mirror_classes())
 
@@ -53,6 +55,16 @@ def random_rotation(rng: np.random.Generator, degrees: float) -> np.ndarray:
     return Rotation.from_rotvec(axis / np.linalg.norm(axis) * angle).as_matrix()
 
 
+def check_generator(rng: object) -> None:
+    """Refuse what is no random generator.
+
+    Raises:
+        ShapeError: then.
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise ShapeError(f"expected a random generator, got {rng!r}; numpy.random.default_rng(seed) makes one")
+
+
 class ElasticField:
     """A smooth random displacement field: a few plane waves with wavelengths of 30 to 80 mm.
 
@@ -90,7 +102,12 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
 
     Corners are moved, then normals and areas are computed from them. In a mirror image two corners are swapped, so that
     the winding still gives outward normals. Shapes as in :func:`toothgraph.graph.face_graph`.
+
+    Raises:
+        ShapeError: for a graph without ``x`` [N, 15], or without a random generator.
     """
+    check_fields(data, "x")
+    check_generator(rng)
     # 1. Rotate, scale, mirror: linear maps of position and corners.
     matrix = random_rotation(rng, how.rotation)
     matrix = matrix * (1 + rng.uniform(-how.scale, how.scale)) * (1 + rng.uniform(-1, 1, size=3) * how.stretch)

@@ -16,7 +16,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from toothgraph.fdi import class_to_position
+from toothgraph.graph.fields import check_fields
 from toothgraph.graph.spec import GraphSpec, add_tables
+from toothgraph.transforms.augment import check_generator
 from toothgraph.transforms.crop import crop
 
 # Tooth of a side, counted from the midline, and its probability: most are first premolars, for orthodontic treatment.
@@ -94,7 +96,12 @@ def close_gap(graph: Data, rng: np.random.Generator, spec: GraphSpec) -> Data:
 
     Returns:
         A new graph with fewer nodes, or ``graph`` itself.
+
+    Raises:
+        ShapeError: for a graph without labels.
     """
+    check_fields(graph, "x", "pos", "normal", "edge_index", "y")
+    check_generator(rng)
     number = int(rng.choice(TEETH, p=SHARES))
     side = rng.choice([-1, 1])
     sides = (-1, 1) if rng.uniform() < BOTH_SIDES else (side,)

@@ -9,7 +9,9 @@ import torch
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
+from toothgraph.graph.fields import check_fields
 from toothgraph.graph.spec import GraphSpec
+from toothgraph.transforms.augment import check_generator
 from toothgraph.transforms.close_gap import close_gap
 from toothgraph.transforms.crop import crop, cut_region, plain
 
@@ -37,7 +39,13 @@ NOTHING_REMOVED = Removal(0.0, 0.0, 0.0, 0.0)
 
 
 def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: GraphSpec) -> Data:
-    """The graph after random removals (possibly none); ``spec`` is the specification of its neighbour tables."""
+    """The graph after random removals (possibly none); ``spec`` is the specification of its neighbour tables.
+
+    Raises:
+        ShapeError: for a graph without labels.
+    """
+    check_fields(graph, "pos", "edge_index", "y")
+    check_generator(rng)
     if rng.uniform() < how.extraction:
         graph = close_gap(graph, rng, spec)
     if rng.uniform() < how.region:
@@ -60,7 +68,12 @@ def centred(graph: Data) -> Data:
 
 
 def trimmed(graph: Data, margin: float) -> Data:
-    """The graph without nodes farther than ``margin`` mm from all teeth: some scans have little gingiva."""
+    """The graph without nodes farther than ``margin`` mm from all teeth: some scans have little gingiva.
+
+    Raises:
+        ShapeError: for a graph without labels.
+    """
+    check_fields(graph, "pos", "y")
     pos, tooth = graph.pos.numpy(), (graph.y > 0).numpy()
     if not tooth.any():
         return graph
@@ -72,7 +85,12 @@ def without_teeth(graph: Data, rng: np.random.Generator) -> Data:
     """The graph without one to four random teeth, so that a network cannot find numbers only by counting.
 
     At least four teeth are kept.
+
+    Raises:
+        ShapeError: for a graph without labels.
     """
+    check_fields(graph, "y")
+    check_generator(rng)
     teeth = torch.unique(graph.y[graph.y > 0]).numpy()
     count = min(int(rng.integers(1, 5)), len(teeth) - 4)
     if count < 1:

@@ -10,6 +10,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.graph.fields import check_fields
 from toothgraph.seeding import sample_rng
 from toothgraph.transforms.augment import Augmentation, augment
 from toothgraph.transforms.crop import crop, cut_region
@@ -41,7 +43,12 @@ def match(a: Data, b: Data, radius: float) -> np.ndarray:
 
     Returns:
         [2, P] node indices into ``a`` and ``b``.
+
+    Raises:
+        ShapeError: for graphs without ``pos`` or ``normal``.
     """
+    for graph in (a, b):
+        check_fields(graph, "pos", "normal")
     pos_a, pos_b = a.pos.numpy(), b.pos.numpy()
     distance, nearest_b = cKDTree(pos_b).query(pos_a, distance_upper_bound=radius)
     found = np.flatnonzero(np.isfinite(distance))
@@ -63,7 +70,17 @@ def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, opt
     Returns:
         Two graphs. Both have ``match_index`` [P] (row p of one matches row p of the other) and ``match_pos`` [P, 3],
         the surface points in the frame of the scan (mm).
+
+    Raises:
+        ShapeError: without graphs, or for one that lacks a field of :func:`toothgraph.graph.face_graph`.
     """
+    if not isinstance(variants, Sequence) or not variants:
+        raise ShapeError(
+            f"expected a sequence of graphs of one scan, got {type(variants).__name__}; "
+            "of one graph, give [graph]; toothgraph.data.prepare_scan makes several tessellations"
+        )
+    for graph in variants:
+        check_fields(graph, "x", "pos", "normal", "edge_index")
     # 1. Two tessellations.
     rngs = [sample_rng(seed, epoch, scan_id, view) for view in (0, 1)]
     first, second = choose_variants(rngs[0], len(variants))
@@ -101,7 +118,14 @@ def spread_candidates(data: Data, spacing: float) -> np.ndarray:
 
     Returns:
         [Q] node indices; nodes with a partner (``match_index``) come first.
+
+    Raises:
+        ShapeError: for a graph that is no view.
+        ConfigError: for a spacing that is not above 0.
     """
+    check_fields(data, "pos", "match_index")
+    if spacing <= 0:
+        raise ConfigError(f"expected a spacing (mm) above 0, got {spacing}")
     pos = data.pos.numpy()
     matched = data.match_index.numpy()
     rest = np.setdiff1d(np.arange(len(pos)), matched)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn.checks import check_nodes, check_table, described
 from toothgraph.nn.kernels.backend import choose_backend
 from toothgraph.nn.kernels.cpu_max import carries_winner, running_max, winning_max
 from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_table
@@ -29,7 +30,10 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
 
     Raises:
         ConfigError: for an unknown reduction or backend, or a backend that cannot be used here.
+        ShapeError: for a table in place of neighbourhoods.
     """
+    if not isinstance(hood, Neighborhoods):
+        raise ShapeError(f"expected Neighborhoods, got {described(hood)}; a table [k, N] goes to gather_max")
     if reduce not in ("max", "sum", "mean"):
         raise ConfigError(f"expected a reduction of max, sum or mean, got {reduce!r}")
     backend = choose_backend(x, backend)
@@ -116,7 +120,10 @@ def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend:
 
     Raises:
         ConfigError: for an unknown backend, or one that cannot be used here.
+        ShapeError: for other shapes and, on a CPU, neighbours that are not there.
     """
+    check_nodes(x, None)
+    check_table(neighbor_index, None, limit=len(x) + padded)
     hood, backend = from_table(neighbor_index), choose_backend(x, backend)
     if not padded or backend == "triton":  # Triton kernels ignore indices outside of x
         return reduce_neighbors(x, hood, "max", backend)

@@ -1,0 +1,19 @@
+"""Figures as text, and tables of them; also for what scripts print."""
+
+from __future__ import annotations
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure, or a dash where there is none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def points(share: float) -> str:
+    """A difference in hundredths, with its sign."""
+    return f"{100 * share:+.1f}"

@@ -1,0 +1,72 @@
+"""What the label-efficiency study says at its end, in a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from benchmarks.pages.curves import draw_curve
+from benchmarks.pages.figures import points
+from benchmarks.pages.statistics import Row, common_seeds, compared, paired_interval
+from benchmarks.pages.study_tables import TITLES, study_table
+from benchmarks.studies.datasets import Dataset
+
+
+def told(rows: list[Row], dataset: Dataset, options: argparse.Namespace) -> str:
+    """What the rows say, as text: the table, what it tells, and what to run next. Draws the curve."""
+    names = [TITLES[name] for name in dict.fromkeys(row["init"] for row in rows)]
+    lines = [
+        f"mIoU on {len(dataset.split.val)} validation patients: mean over seeds, with the smallest and the largest; "
+        "gains in points, with 95 % intervals over patients and seeds",
+        "",
+        aligned(study_table(rows)),
+        "",
+    ]
+    if not compared(rows):
+        return "\n".join([*lines, f"Not compared yet: {' and '.join(names)} alone, or without a common seed."])
+    curve = options.out.with_suffix(".png")
+    draw_curve(rows, f"{dataset.name}, {rows[0]['faces']} faces", [curve])
+    return "\n".join([*lines, answer(rows), f"curve: {curve}", "", *next_command(rows, dataset, options)])
+
+
+def answer(rows: list[Row]) -> str:
+    """In a sentence: where pre-training helps."""
+    said = []
+    for share, (ours, base) in compared(rows).items():
+        mean, low, high = paired_interval(ours, base)
+        sure = len(common_seeds(ours, base)) > 1 and (low > 0 or high < 0)
+        said.append(f"{share} % {points(mean)}" + ("" if sure else " (not told from zero)"))
+    return f"What pre-training gains, by the share of the labels: {'; '.join(said)}."
+
+
+def next_command(rows: list[Row], dataset: Dataset, options: argparse.Namespace) -> list[str]:
+    """What to type next: the study itself after a quick try, else the better of the two trainings with all labels."""
+    if options.quick:
+        return ["This was a quick try, and its figures mean nothing. Next, run it without --quick."]
+    largest = max(compared(rows))
+    ours, base = compared(rows)[largest]
+    gain, low, high = paired_interval(ours, base)
+    init = ["--init", str(options.runs / f"pre-{ours[0]['seed']}")] if gain > 0 else []
+    given = [*map(str, options.data), *(["--split", str(options.split)] if options.split else [])]
+    given += ["--palette", options.palette] if options.palette else []
+    given += ["--unit", dataset.unit] if dataset.unit != "mm" else []
+    given += ["--label-system", dataset.label_system] if dataset.label_system != "auto" else []
+    why = f"with {largest} % of the labels, pre-trained is better" if gain > 0 else "scratch does as well"
+    sure = "" if low > 0 or high < 0 else ", by less than can be told from zero"
+    command = ["toothgraph", "finetune", *given, *init, "--out", str(options.runs / "final")]
+    default = ["toothgraph", "finetune", *given, "--init", "default", "--out", str(options.runs / "from-default")]
+    return [
+        f"Next ({why}{sure}):",
+        f"  {shlex.join(command)}",
+        "or, from the weights in the package, which this study does not look at:",
+        f"  {shlex.join(default)}",
+    ]
+
+
+def aligned(table: str) -> str:
+    """A Markdown table with columns of one width each, without its bars."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    widths = [max(map(len, column)) for column in zip(*(lines[:1] + lines[2:]), strict=True)]
+    lines[1] = ["-" * width for width in widths]
+    rows = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return "\n".join(row.rstrip() for row in rows)

@@ -1,0 +1,162 @@
+"""docs/results.md: what a stranger reads in five minutes, and the model card. Long tables are on pages of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.pages.ablation_tables import ablation_verdict, budgets
+from benchmarks.pages.markdown import number, points, rendered, table
+from benchmarks.pages.results import patients_in, scans_section
+from benchmarks.pages.statistics import Row, compared, studies
+from benchmarks.pages.study_tables import few_labels, of_compared, study_table
+from benchmarks.pages.weights import flat_scores
+from benchmarks.studies.default_weights import CONDITIONS
+from benchmarks.studies.missing_teeth import KINDS
+from toothgraph import weights
+from toothgraph.anatomy.frame import TEETH_NEEDED
+
+ORIGINS = {
+    "3d-iosseg": "other patients of the same set",
+    "teeth3ds": "another scanner",
+    "odd-scans": "exports of other programs",
+}
+SCORES = ("miou", "miou_matched", "numbers_right", "accuracy")
+WHOLE, LEFT_OUT = "all steps", "numbers as the net gives them"  # steps of prediction that a sentence is about
+
+
+def weights_table(unseen: dict[str, Any], package: dict[str, Any], sets: str = "sound") -> str:
+    """Scores of the weights in the package: first on arches that nobody who works on it has seen, then on the scans in
+    view of which it was developed.
+
+    Args:
+        unseen: scores by others, with their revision.
+        package: those of default_weights.json.
+        sets: which scores of these, ``sound`` (labels that count past a gap left out) or ``scores``.
+    """
+    lines = [
+        ["unseen", of["what"], of["set"] + (", labels that contradict the teeth left out" if of["sound"] else ""),
+         str(of["scans"]), *(number(of.get(key)) for key in SCORES), unseen["revision"]]
+        for of in unseen["sets"]
+    ]  # fmt: skip
+    for name, content in package["sets"].items():
+        if name.endswith(CONDITIONS[0]):  # as the unseen ones were scored
+            which = name.split(",")[0]
+            lines.append(
+                ["in view", ORIGINS[which], which, str(content[sets]["scans"]),
+                 *(number(content[sets].get(key)) for key in SCORES), package["facts"]["git"]]
+            )  # fmt: skip
+    return table(["scans were", "what they are", "set", "scans", *(f"`{key}`" for key in SCORES), "revision"], lines)
+
+
+def unseen_facts(unseen: dict[str, Any], package: dict[str, Any]) -> dict[str, Any]:
+    """What the sentences on the unseen arches say."""
+    rows = unseen["sets"]
+    every = [row for row in rows if not row["sound"]]
+    first, sound = (next(row for row in rows if row["sound"] == kind) for kind in (False, True))
+    own = package["sets"][f"3d-iosseg, {CONDITIONS[0]}"]["scores"]
+    return {
+        "revision": unseen["revision"],
+        "source": unseen["source"],
+        "note": unseen["note"],
+        "scans": sum(row["scans"] for row in every),
+        "first": first,
+        "sound": sound,
+        "contradict": first["scans"] - sound["scans"],
+        "seen": own,
+        "now": package["facts"]["git"],
+    }
+
+
+def peers_table(peers: dict[str, Any]) -> str:
+    """Nets of others on the published test split, as one of them reports."""
+    return table(["net", "`miou`, reported"], [[row["net"], number(row["miou"])] for row in peers["rows"]])
+
+
+def steps_table(content: dict[str, Any]) -> str:
+    """What leaving out a step of prediction changes, in points of `miou`; marked where it gains."""
+    sets = list(content["sets"])
+    lines = []
+    for step in next(iter(content["sets"].values())):
+        if step == WHOLE:
+            lines.append([step, *(number(content["sets"][name][step]["scores"]["miou"]) for name in sets)])
+            continue
+        cells = []
+        for name in sets:
+            change = content["sets"][name][step]["scores"]["miou"] - content["sets"][name][WHOLE]["scores"]["miou"]
+            cells.append(points(change) + (" ¹" if change > 0.01 else ""))
+        lines.append([step, *cells])
+    return table(["prediction", *sets], lines)
+
+
+def numbers_table(content: dict[str, Any]) -> str:
+    """How often numbers are right, by kind of mouth."""
+    found = next(iter(content["by"].values()))["summary"]
+    lines = [
+        [kind, str(row["scans"]), str(row["teeth"]), *(f"{low:.3f} ({a:.3f} to {b:.3f})" for low, a, b in
+                                                      (row["numbers_right"], row["right_or_said"]))]
+        for kind in KINDS
+        for row in [found[kind]]
+    ]  # fmt: skip
+    return table(["kind of mouth", "scans", "teeth", "numbers right", "right or reported"], lines)
+
+
+def model_card(package: dict[str, Any], unseen: dict[str, Any]) -> str:
+    """docs/model_card.md."""
+    return rendered(
+        "model_card",
+        sha256=package["sha256"],
+        megabytes=package["bytes"] / 1e6,
+        header=package["header"],
+        notice=weights.notice(),
+        unseen=unseen_facts(unseen, package),
+        first=weights_table(unseen, package),
+        scores=flat_scores(package["sets"]),
+        teeth_needed=TEETH_NEEDED,
+    )
+
+
+def results_page(read: dict[str, Any], study: list[Row], ablations: list[Row]) -> str:
+    """The page.
+
+    Args:
+        read: the content of the result files, by name.
+        study: rows of the label-efficiency study.
+        ablations: rows of the ablation.
+    """
+    package, unseen, run = read["default_weights"], read["unseen"], read["real_scans"]
+    largest = max(studies(study).values(), key=len)
+    own = max(budgets(ablations).values(), key=len)
+    missing = next(iter(read["missing_teeth"]["by"].values()))["summary"]
+    draws = [row["scores"]["miou"] for row in read["one_patient"]["rows"]]
+    synthetic = read["synthetic_weights"]["sets"]["3d-iosseg, as stored"]["scores"]
+    steps = read["prediction_steps"]["sets"]
+    return rendered(
+        "results",
+        scans=scans_section(run, package),
+        weights=weights_table(unseen, package),
+        unseen=unseen_facts(unseen, package),
+        peers=peers_table(read["peers"]),
+        peers_source=read["peers"]["source"],
+        few=few_labels(largest),
+        study=study_table([row for row in of_compared(largest) if row["init"] != "more"]),
+        seeds=max(len(base) for _, base in compared(largest).values()),
+        validate=len(patients_in(largest[0]["per_scan"])),
+        draws={"count": len(draws), "worst": min(draws), "best": max(draws), "mean": float(np.mean(draws))},
+        missing=missing,
+        kinds=numbers_table(read["missing_teeth"]),
+        steps=steps_table(read["prediction_steps"]),
+        numbering={
+            "on": steps["odd-scans"][WHOLE]["scores"]["miou"],
+            "off": steps["odd-scans"][LEFT_OUT]["scores"]["miou"],
+            "scans": len(package["sets"]["odd-scans, as stored"]["per_scan"]),
+            "sound": package["sets"]["odd-scans, as stored"]["sound"]["scans"],
+        },
+        verdict=ablation_verdict(own),
+        variants=len({row["variant"] for row in own}) - 1,
+        minutes={stage: seconds / 60 for stage, seconds in run["seconds"].items()},
+        run={"scans": run["finetune"]["train_scans"], "miou": run["scores"]["miou"],
+             "threads": run["facts"]["hardware"]["threads"]},
+        synthetic=synthetic,
+    )  # fmt: skip

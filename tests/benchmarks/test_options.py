@@ -1,0 +1,114 @@
+"""Every script can be tried in a minute, and says in a line what its user has to mend."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.options import run
+from benchmarks.paths import ROOT
+from benchmarks.studies import label_efficiency
+from toothgraph.errors import DataError, LabelError
+
+SCRIPTS = sorted(
+    ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    for file in (ROOT / "benchmarks").rglob("*.py")
+    if "__main__" in file.read_text(encoding="utf-8") and file.parent.name != "pages"
+)
+OF_SPEED = "benchmarks.speed."  # whose quick runs test_speed.py looks at
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_takes_quick(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    main = importlib.import_module(script).main
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert stop.value.code == 0 and "--quick" in text and "--out" in text and "--threads" in text
+    with pytest.raises(SystemExit) as stop:
+        main(["--quick"])  # figures of a tiny run never replace real ones
+    assert stop.value.code == 2 and "--out" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if not name.startswith(OF_SPEED)])
+def test_quick_needs_no_data(script: str, tmp_path: Path) -> None:
+    out = tmp_path / "result"
+    command = [sys.executable, "-W", "ignore", "-m", script, "--quick", "--threads", "1", "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert out.exists() or script == "benchmarks.studies.cross_validation"  # which makes nets for other scripts
+
+
+def test_the_paths_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for script, words in (
+        ("studies.default_weights", "required: data"),
+        ("studies.one_patient", "required: data, runs"),
+        ("studies.ship_weights", "expected RUN"),
+        ("studies.ablation", "expected SCANS"),
+        ("robustness.many_scans", "expected FOLDER"),
+        ("speed.beside", "expected OTHER"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            importlib.import_module(f"benchmarks.{script}").main([])
+        assert stop.value.code == 2 and words in capsys.readouterr().err
+
+
+def test_what_the_user_can_mend_is_one_line(tmp_path: Path) -> None:
+    def refused() -> None:
+        raise DataError("scans/a.stl:\n  is no scan")
+
+    with pytest.raises(SystemExit, match=r"^Error: scans/a\.stl: is no scan$"):
+        run(refused)
+    with pytest.raises(SystemExit, match=r"^Error: .*missing\.json: No such file or directory$"):
+        run(lambda: print((tmp_path / "missing.json").read_text()))
+    script = [sys.executable, "-m", "benchmarks.studies.label_efficiency", str(tmp_path / "none"), str(tmp_path)]
+    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"Error: {tmp_path / 'none'}: no such file or folder; check the path\n"
+
+
+def test_label_efficiency_of_own_scans(arches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs, split = tmp_path / "runs", tmp_path / "split.json"
+    files = sorted(arches.glob("*.stl"))
+    split.write_text(json.dumps({"train": ["0000", "0001"], "val": ["0002"]}))
+    given = [*map(str, files), str(runs), "--split", str(split), "--fractions", "10", "50", "100", "--steps", "1"]
+    given += ["--pretrain-steps", "1", "--faces", "300", "--seeds", "0"]
+    label_efficiency.main(given)
+    said = capsys.readouterr().out
+    assert "2 patients train, 1 validate: 0002" in said
+    assert "left out: 50 %, the same patients as a smaller share" in said
+    assert "4 of 4 runs to do" in said and "4 of 4: pre-trained, 100 %, seed 0: miou 0." in said
+    assert "labels  patients  from scratch" in said and "10 %    1 " in said and "100 %   2 " in said
+    assert "toothgraph finetune" in said and f"--split {split}" in said and "--init default" in said
+    assert "What pre-training gains, by the share of the labels: 10 % " in said
+    rows = [json.loads(line) for line in (runs / "label_efficiency.jsonl").read_text().splitlines()]
+    assert len(rows) == 4 and {scan["scan_id"][:4] for row in rows for scan in row["per_scan"]} == {"0002"}
+    assert (runs / "label_efficiency.png").stat().st_size > 5000
+    label_efficiency.main([*given, "--inits", "scratch"])
+    assert "0 of 2 runs to do" in capsys.readouterr().out
+
+
+def test_own_scans_that_cannot_be_studied(arches: Path, tmp_path: Path) -> None:
+    from benchmarks.studies.datasets import own_scans
+
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for file in arches.glob("*.stl"):
+        (bare / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(LabelError, match="none of 6 scans has labels; are they colours"):
+        own_scans([bare])
+    split = tmp_path / "split.json"
+    split.write_text(json.dumps({"train": ["0000"], "val": ["0002"]}))
+    with pytest.raises(LabelError, match=r"0002_\w+\.stl: has no labels to validate on"):
+        own_scans([bare], split)
+    split.write_text(json.dumps({"train": ["someone"], "val": ["0002"]}))
+    with pytest.raises(DataError, match=r"no scan of a patient that .*split\.json names for training"):
+        own_scans([arches], split)
+    chosen = own_scans([arches]).split
+    assert len(chosen.train) == 2 and len(chosen.val) == 1

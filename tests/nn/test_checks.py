@@ -1,0 +1,189 @@
+"""Misuse of layers and losses: each error says what was expected, what was found, and what to do."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch_geometric.data import Data
+from torch_geometric.transforms import RandomRotate as TurnsPositionsOnly
+from torch_geometric.utils import dense_to_sparse, to_edge_index, to_torch_csr_tensor
+
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.graph import GraphSpec, knn_table, scan_graph
+from toothgraph.nn import (
+    FastEdgeConv,
+    InfoNCE,
+    MLPEdgeConv,
+    PairGeometryConv,
+    Pyramid,
+    TransformNet,
+    boundary_weights,
+    gather_max,
+    info_nce,
+    knn_edges,
+    match_top1,
+    pair_features,
+    reduce_neighbors,
+    segmentation_loss,
+)
+from toothgraph.nn.checks import warn_of_other_normals
+from toothgraph.nn.pyramid import find_levels
+from toothgraph.synthetic import synthetic_arch
+from toothgraph.transforms import Augmentation, RandomRotate, augment
+
+N = 9
+X = torch.randn(N, 3, generator=torch.Generator().manual_seed(0))
+TABLE = torch.arange(2 * N).view(2, N) % N
+EDGES = torch.stack([torch.arange(N), torch.arange(N).roll(1)])
+ZEROS = torch.zeros(N, dtype=torch.long)
+GRAPH = Data(x=X, pos=X, edge_index=EDGES)
+LOG_PROB = X.log_softmax(dim=1)
+conv = FastEdgeConv(3, 4)
+mlp = MLPEdgeConv(3, 4, k=2)
+pair = PairGeometryConv(2, (1.0,), 4)
+
+
+def sparse(edge_index: torch.Tensor) -> torch.Tensor:
+    """The transposed adjacency, as torch_geometric's ToSparseTensor makes it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch: its sparse tensors are in beta
+        return to_torch_csr_tensor(edge_index.flip(0), size=(N, N))
+
+
+IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
+    "columns": (lambda: FastEdgeConv(4, 4)(X, EDGES), r"x \[N, 4\], got \[9, 3\] of float32"),
+    "a vector": (lambda: conv(X[0], EDGES), r"x \[N, 3\], got \[3\]"),
+    "a graph": (lambda: conv(GRAPH), r"got a Data; a layer takes the tensors of a graph, such as data\.x"),
+    "an array": (lambda: conv(X.numpy(), EDGES), "got a ndarray"),
+    "three ends": (lambda: conv((X, X, X), EDGES), "a pair of sources and targets, got 3"),
+    "one end": (lambda: conv((X, None), EDGES), r"targets \[N, 3\], got none"),
+    "adj_t": (lambda: conv(X, sparse(EDGES)), r"sparse \[9, 9\].*to_edge_index\(adj_t\)\[0\]\.flip\(0\)"),
+    "dense": (lambda: conv(X, torch.ones(N, N)), "dense_to_sparse"),
+    "transposed": (lambda: conv(X, EDGES.t()), r"got \[9, 2\] of int64; transpose it: edge_index\.t\(\)"),
+    "table for edges": (lambda: conv(X, TABLE.repeat(2, 1)), "neighbor_index="),
+    "int32 edges": (lambda: conv(X, EDGES.int()), r"edge_index of int64.*call \.long\(\)"),
+    "a list": (lambda: conv(X, [[0], [1]]), r"edge_index \[2, E\], got a list"),
+    "source": (lambda: conv(X, torch.tensor([[9], [0]])), "edge_index from 0 to 8, of 9 nodes, got 0 to 9"),
+    "target": (lambda: conv(X, torch.tensor([[0], [-1]])), "got -1 to 0"),
+    "far source": (lambda: conv((X[:5], X), torch.tensor([[5], [8]])), r"edge_index\[0\] from 0 to 4, of 5 nodes"),
+    "table": (lambda: conv(X, neighbor_index=TABLE + 1), "got 1 to 9; a missing neighbour is the node itself"),
+    "float table": (lambda: conv(X, neighbor_index=TABLE.float()), r"int64 or int32.*\.long\(\)"),
+    "mlp columns": (lambda: mlp(X[:, :2], EDGES), r"x \[N, 3\]"),
+    "mlp adj_t": (lambda: mlp(X, sparse(EDGES)), "adj_t"),
+    "mlp edges": (lambda: mlp(X, EDGES + 1), "got 1 to 9"),
+    "mlp order": (lambda: mlp(X, EDGES.repeat(1, 2)), "2 edges to each node, sorted by node.*sort_edge_index"),
+    "transform": (lambda: TransformNet(3, 2)(X, EDGES, ZEROS[:8], 1), r"batch \[9\], one value per node, got \[8\]"),
+    "positions": (lambda: pair(X[:, :2], X, TABLE), r"pos \[N, 3\], got \[9, 2\]"),
+    "whole numbers": (lambda: pair(X.long(), X, TABLE), r"pos of floating-point numbers.*\.float\(\)"),
+    "normals": (lambda: pair(X, X[:5], TABLE), r"one shape and type.*\[5, 3\]"),
+    "no normals": (lambda: pair(X, None, TABLE), r"normal \[N, 3\], got none"),
+    "no table": (lambda: pair(X, X, None), r"neighbor_index \[2, 9\].*got none; toothgraph\.scan_graph"),
+    "-1 for none": (lambda: pair(X, X, TABLE - 1), "got -1 to 7; a missing neighbour is the node itself"),
+    "pairs": (lambda: pair_features(X, X, TABLE - 9, 1.0), "got -9 to -1"),
+    "gather": (lambda: gather_max(X, TABLE + 1), "of 9 nodes, got 1 to 9"),
+    "padded": (lambda: gather_max(X, TABLE + 2, padded=True), "of 10 nodes, got 2 to 10"),
+    "a row": (lambda: gather_max(X, TABLE[0]), r"neighbor_index \[k, N\]"),
+    "no bags": (lambda: reduce_neighbors(X, TABLE, "max"), r"Neighborhoods, got \[2, 9\] of int64; .*gather_max"),
+    "no batch": (lambda: knn_edges(X, 2, None), r"batch \[9\].*zeros"),
+    "short batch": (lambda: knn_edges(X, 2, ZEROS[:8]), r"batch \[9\].*got \[8\]"),
+    "unsorted": (lambda: knn_edges(X, 2, torch.arange(N).flip(0)), "ascending"),
+    "views": (lambda: info_nce(X.long(), X.long()), r"a \[P, D\] of floating-point numbers, got \[9, 3\] of int64"),
+    "points": (lambda: info_nce(X, X, pos=X[:, :2], exclude_radius=1.0), r"pos \[N, 3\], got \[9, 2\]"),
+    "scans": (lambda: info_nce(X, X, batch=ZEROS[:, None]), r"batch \[9\], one value per pair"),
+    "candidates": (lambda: match_top1(X, X[:, :2], ZEROS), r"b \[N, 3\], got \[9, 2\]"),
+    "partners": (lambda: match_top1(X, X, ZEROS[:8]), r"targets \[9\], one value per anchor"),
+    "no anchors": (lambda: match_top1(X[:0], X, ZEROS[:0]), "needs anchors, got none"),
+    "labels": (lambda: segmentation_loss(LOG_PROB, ZEROS[:8]), r"target \[9\], one value per node, got \[8\]"),
+    "float labels": (lambda: segmentation_loss(LOG_PROB, ZEROS.float()), r"target of int64.*\.long\(\)"),
+    "FDI": (lambda: segmentation_loss(LOG_PROB, ZEROS + 47), "0 to 2, .* got 47 to 47; .*fdi_to_class"),
+    "logits": (lambda: segmentation_loss(X, ZEROS), r"log-probabilities.*log_softmax\(dim=1\)"),
+    "weights": (lambda: segmentation_loss(LOG_PROB, ZEROS, weight=X[:, 0][:3]), r"weight \[9\]"),
+    "border": (lambda: boundary_weights(ZEROS, sparse(EDGES), 1.0), "adj_t"),
+    "no tables": (lambda: find_levels(GRAPH, 12, 4), r"neighbor_index \[48, N\].*without neighbor_index and level;"),
+}
+OF_OPTIONS: dict[str, tuple[Callable[[], Any], str]] = {
+    "lazy": (lambda: FastEdgeConv(-1, 32), "in_channels of at least 1.*got -1; it is not taken from the first input"),
+    "none": (lambda: FastEdgeConv(3, 0), "out_channels of at least 1, a whole number, got 0"),
+    "half": (lambda: FastEdgeConv(3.0, 4), "got 3.0"),
+    "no edge conv": (lambda: FastEdgeConv.from_pyg(torch.nn.Linear(2, 2)), "EdgeConv of torch_geometric, got a Linear"),
+    "k": (lambda: MLPEdgeConv(3, 4, k=0), "k of at least 1"),
+    "no layer": (lambda: MLPEdgeConv(3, k=2), r"one or more layers, got \[3\]"),
+    "channels": (lambda: TransformNet(0, 2), "channels of at least 1"),
+    "scales": (lambda: PairGeometryConv(2, 1.0, 4), "scales .* as a sequence.* got a float"),
+    "scale 0": (lambda: PairGeometryConv(2, (0.0,), 4), r"above 0, got \[0.0\]"),
+    "hidden": (lambda: PairGeometryConv(2, (1.0,), 4, 0), "hidden of at least 1"),
+    "widths": (lambda: Pyramid(()), "widths as a sequence"),
+    "norm": (lambda: Pyramid((8, 8), norm="group"), "norm batch or layer, got 'group'"),
+    "temperature": (lambda: InfoNCE(temperature=0.0), "temperature above 0"),
+    "radius": (lambda: InfoNCE(exclude_radius=-1.0), "exclude_radius"),
+    "smoothing": (lambda: segmentation_loss(LOG_PROB, ZEROS, label_smoothing=2.0), "label_smoothing"),
+    "neighbours": (lambda: knn_edges(X, -1, ZEROS), "k of at least 0"),
+}
+
+
+@pytest.mark.parametrize("case", IN_CALLS)
+def test_tensors_that_do_not_fit(case: str) -> None:
+    call, message = IN_CALLS[case]
+    with pytest.raises(ShapeError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("case", OF_OPTIONS)
+def test_options_that_cannot_be(case: str) -> None:
+    call, message = OF_OPTIONS[case]
+    with pytest.raises(ConfigError, match=message):
+        call()
+
+
+def test_what_the_errors_advise_works() -> None:
+    wanted = conv(X, EDGES)
+    assert torch.equal(conv(X, to_edge_index(sparse(EDGES))[0].flip(0)), wanted)
+    dense = torch.zeros(N, N)
+    dense[EDGES[0], EDGES[1]] = 1  # from, to
+    assert torch.equal(conv(X, dense_to_sparse(dense)[0]), wanted)
+
+
+@pytest.fixture(scope="module")
+def surface() -> Data:
+    return scan_graph(synthetic_arch(3, jaw=0, faces=6000), GraphSpec(faces=4000))[0]
+
+
+def look(graph: Data) -> None:
+    warn_of_other_normals(graph.pos, graph.normal, graph.neighbor_index[:12])
+
+
+def test_normals_left_behind_are_told(surface: Data) -> None:
+    turned = TurnsPositionsOnly((90, 90), axis=0)(surface.clone())
+    with pytest.warns(UserWarning, match=r"off on average.*toothgraph\.transforms\.RandomRotate turns both"):
+        look(turned)
+    with pytest.warns(UserWarning, match="stand on the surface"):
+        PairGeometryConv(12, (1.4,), 4)(turned.pos, turned.normal, turned.neighbor_index[:12])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_normals_that_fit_are_not(surface: Data, seed: int) -> None:
+    """Warnings are errors here: on a surface as it is, augmented, turned, or inside out, none is given."""
+    look(surface)
+    look(augment(surface, np.random.default_rng(seed), Augmentation(mirror=0.5, elastic=1.0)))
+    look(RandomRotate()(surface))
+    inside_out = surface.clone()
+    inside_out.normal = -inside_out.normal
+    look(inside_out)
+    # no surface: a random cloud, neighbours at random, and levels too coarse to lie on one
+    rng = np.random.default_rng(seed)
+    cloud = torch.from_numpy(rng.normal(size=(500, 3)))
+    normal = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(500, 3))), dim=1)
+    warn_of_other_normals(cloud, normal, torch.from_numpy(knn_table(cloud.numpy(), 8)))
+    warn_of_other_normals(cloud, normal, torch.from_numpy(rng.integers(500, size=(8, 500))))
+    warn_of_other_normals(surface.pos, surface.normal.roll(1, 0), surface.neighbor_index[-12:])
+
+
+def test_positions_that_are_not_finite_end_in_no_other_error(surface: Data) -> None:
+    broken = surface.clone()
+    broken.pos[:] = torch.nan
+    look(broken)

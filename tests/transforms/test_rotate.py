@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch_geometric.data import Data
+from torch_geometric.transforms import Compose
+
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn import pair_features
+from toothgraph.transforms import RandomRotate
+
+
+def test_positions_normals_and_features_turn_together(arch_graph: Data) -> None:
+    before = arch_graph.clone()
+    out = RandomRotate()(arch_graph)
+    assert torch.equal(arch_graph.pos, before.pos) and torch.equal(arch_graph.x, before.x)  # a copy is turned
+    assert not torch.allclose(out.pos, before.pos, atol=1.0)
+    table = before.neighbor_index[:6]
+    ours, theirs = (pair_features(each.pos, each.normal, table, 1.4) for each in (out, before))
+    torch.testing.assert_close(ours, theirs, atol=2e-3, rtol=0)
+    torch.testing.assert_close(out.x[:, :3], out.pos)
+    torch.testing.assert_close(out.x[:, 12:], out.normal)
+    a, b, c = out.x[:, 3:12].view(-1, 3, 3).unbind(dim=1)
+    winding = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=1)
+    assert (winding * out.normal).sum(dim=1).median() > 0.999
+
+
+def test_other_features_stay(arch_graph: Data) -> None:
+    graph = arch_graph.clone()
+    graph.x = torch.randn(graph.num_nodes, 15)
+    assert RandomRotate()(graph).x is graph.x
+    del graph.x
+    assert "x" not in RandomRotate()(graph)
+
+
+def test_the_draw_follows_torch_and_its_limit(arch_graph: Data) -> None:
+    def turned(degrees: float, seed: int) -> Data:
+        torch.manual_seed(seed)
+        return Compose([RandomRotate(degrees)])(arch_graph)
+
+    assert torch.equal(turned(180, 0).pos, turned(180, 0).pos)
+    assert not torch.equal(turned(180, 0).pos, turned(180, 1).pos)
+    for seed in range(5):
+        cosine = (turned(10, seed).normal * arch_graph.normal).sum(dim=1).clamp(-1, 1)
+        assert torch.rad2deg(torch.acos(cosine)).max() < 10.1
+
+
+def test_repr_and_what_is_refused(arch_graph: Data) -> None:
+    assert repr(RandomRotate(30)) == "RandomRotate(degrees=30)"
+    for wrong in (0, -5, 181):
+        with pytest.raises(ConfigError, match="above 0 and at most 180"):
+            RandomRotate(wrong)
+    with pytest.raises(ShapeError, match="a graph with normal"):
+        RandomRotate()(Data(pos=torch.zeros(4, 3)))

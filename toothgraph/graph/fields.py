@@ -1,0 +1,55 @@
+"""The fields of a face graph: what each is, and what makes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch_geometric.data import Data
+
+from toothgraph.errors import ShapeError
+
+_GRAPH = "toothgraph.face_graph(mesh) or toothgraph.scan_graph(mesh, spec) makes it"
+_TABLES = "toothgraph.scan_graph(mesh, spec) makes it, toothgraph.graph.add_tables(graph, spec) adds it"
+_LABELS = "the graph of a mesh with labels has it: toothgraph.read_scan reads one"
+_MATCHES = "toothgraph.transforms.two_views makes it"
+
+# name: columns (None for one value per node), what it is, where it comes from
+_OF_NODES = {
+    "x": (15, "[N, 15] position, corners and normal", _GRAPH),
+    "pos": (3, "[N, 3] mm", _GRAPH),
+    "normal": (3, "[N, 3] of length 1", _GRAPH),
+    "area": (None, "[N] mm²", _GRAPH),
+    "y": (None, "[N] class indices", _LABELS),
+    "level": (None, "[N]", _TABLES),
+}
+_OTHERS = {
+    "edge_index": ("[2, E]", _GRAPH),
+    "neighbor_index": ("[levels·k, N]", _TABLES),
+    "match_index": ("[P] nodes with a partner", _MATCHES),
+}
+
+
+def check_fields(data: Any, *names: str) -> None:
+    """Refuse a graph that lacks a field, or whose field has another shape than in a face graph.
+
+    Args:
+        data: a graph, see :func:`toothgraph.graph.face_graph`.
+        names: of the fields that are needed.
+
+    Raises:
+        ShapeError: then; the text says what the field is and what makes it.
+    """
+    if not isinstance(data, Data):
+        raise ShapeError(
+            f"expected a graph (torch_geometric.data.Data), got a {type(data).__name__}; {_GRAPH.replace('it', 'one')}"
+        )
+    for name in names:
+        what, source = _OF_NODES[name][1:] if name in _OF_NODES else _OTHERS[name]
+        found = data.get(name)
+        if found is None:
+            raise ShapeError(f"expected a graph with {name} {what}, got one without; {source}")
+        if not isinstance(found, Tensor):
+            raise ShapeError(f"expected {name} {what} as a tensor, got a {type(found).__name__}; {source}")
+        if name in _OF_NODES and list(found.shape) != [data.num_nodes, *filter(None, _OF_NODES[name][:1])]:
+            raise ShapeError(f"expected {name} {what} (N = {data.num_nodes}), got {list(found.shape)}; {source}")

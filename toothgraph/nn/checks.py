@@ -1,0 +1,193 @@
+"""What a layer was given, before it computes: shapes and types always, values where reading them costs no wait.
+
+Values are read on a CPU only. Elsewhere a look at them would stop the program until the device is done.
+"""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn.kernels.neighborhoods import _on_cpu
+
+TABLE_FROM = "toothgraph.scan_graph or toothgraph.graph.knn_table makes one"
+LOOKED_AT = 64  # nodes whose normals are compared with the surface around them
+NEIGHBOURS = 6  # other nodes around a node, at least: through fewer, nearly any plane goes
+LOCAL = 0.2  # reach of the neighbours, at most this share of the size of the scan: else they may lie on no surface
+FLAT = 0.05  # variance of the neighbours across the surface, at most this share of that along it
+FITS = 0.7  # mean |cosine| of normal and surface; without fault at least 0.83 on real scans and their augmentations
+
+
+def described(found: Any) -> str:
+    """What was found, in words: a tensor by its shape and type, anything else by the name of its class."""
+    if not isinstance(found, Tensor):
+        return "none" if found is None else f"{'an' if isinstance(found, int) else 'a'} {type(found).__name__}"
+    kind = "" if found.layout == torch.strided else "sparse "
+    return f"{kind}{list(found.shape)} of {str(found.dtype).removeprefix('torch.')}"  # such as [9, 3] of float32
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Refuse an option that is no whole number of at least ``least``.
+
+    Raises:
+        ConfigError: then.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        lazy = "; it is not taken from the first input: give the number of columns of x" if value == -1 else ""
+        raise ConfigError(f"expected {name} of at least {least}, a whole number, got {value!r}{lazy}")
+
+
+def _same(wanted: int | None, found: int) -> bool:
+    return wanted is None or found == wanted  # not `in`: torch.compile has no such comparison for its sizes
+
+
+def check_nodes(x: Any, channels: int | None, name: str = "x") -> None:
+    """Refuse node features that are no tensor [N, ``channels``] (any number of channels for None).
+
+    Raises:
+        ShapeError: then.
+    """
+    if isinstance(x, Tensor) and x.layout == torch.strided and x.dim() == 2 and _same(channels, x.shape[1]):
+        return
+    hint = "; a layer takes the tensors of a graph, such as data.x and data.edge_index" if hasattr(x, "keys") else ""
+    raise ShapeError(f"expected {name} [N, {'C' if channels is None else channels}], got {described(x)}{hint}")
+
+
+def check_index(name: str, index: Tensor, limit: int, hint: str = "") -> None:
+    """Refuse numbers of nodes outside of 0 … ``limit`` - 1, on a CPU.
+
+    Raises:
+        ShapeError: then.
+    """
+    if not _on_cpu(index) or index.numel() == 0:
+        return
+    low, high = (int(end) for end in torch.aminmax(index))
+    if low < 0 or high >= limit:
+        raise ShapeError(f"expected {name} from 0 to {limit - 1}, of {limit} nodes, got {low} to {high}{hint}")
+
+
+def check_table(
+    table: Any,
+    nodes: int | None,
+    limit: int | None = None,
+    rows: int | None = None,
+    why: str = "a column per node",
+) -> None:
+    """Refuse what is no neighbour table.
+
+    Args:
+        table: expected [k, N], int64 or int32.
+        nodes: N; None for any number.
+        limit: number of nodes that can be neighbours; by default N.
+        rows: k, if it is known.
+        why: says what the table is.
+
+    Raises:
+        ShapeError: if it is none, or names a node that is not there.
+    """
+    is_table = isinstance(table, Tensor) and table.layout == torch.strided and table.dim() == 2
+    if not is_table or not _same(rows, table.shape[0]) or not _same(nodes, table.shape[1]):
+        wanted = f"[{'k' if rows is None else rows}, {'N' if nodes is None else nodes}]"
+        raise ShapeError(f"expected neighbor_index {wanted}, {why}, got {described(table)}; {TABLE_FROM}")
+    if table.dtype not in (torch.int64, torch.int32):
+        raise ShapeError(f"expected neighbor_index of int64 or int32, got {described(table)}; call .long() on it")
+    own = "; a missing neighbour is the node itself" if limit is None else ""
+    check_index("neighbor_index", table, table.shape[1] if limit is None else limit, own)
+
+
+def check_edges(edge_index: Any, sources: int, targets: int) -> None:
+    """Refuse what is no ``edge_index`` [2, E] from ``sources`` to ``targets`` nodes.
+
+    Raises:
+        ShapeError: then; the text says how to get one from an adjacency matrix.
+    """
+    is_tensor = isinstance(edge_index, Tensor)
+    if hasattr(edge_index, "sparse_sizes") or (is_tensor and edge_index.layout != torch.strided):
+        raise ShapeError(
+            f"expected edge_index [2, E], got {described(edge_index)}: of a transposed sparse adjacency adj_t, "
+            "torch_geometric.utils.to_edge_index(adj_t)[0].flip(0) makes one"
+        )
+    if not is_tensor or edge_index.dim() != 2 or edge_index.shape[0] != 2:
+        raise ShapeError(f"expected edge_index [2, E], got {described(edge_index)}{_edge_hint(edge_index, targets)}")
+    if edge_index.dtype != torch.int64:
+        raise ShapeError(f"expected edge_index of int64, got {described(edge_index)}; call .long() on it")
+    if sources == targets:
+        check_index("edge_index", edge_index, sources)
+    else:
+        check_index("edge_index[0]", edge_index[0], sources)
+        check_index("edge_index[1]", edge_index[1], targets)
+
+
+def _edge_hint(found: Any, nodes: int) -> str:
+    if not isinstance(found, Tensor) or found.dim() != 2:
+        return ""
+    if found.shape[1] == 2:
+        return "; transpose it: edge_index.t()"
+    if list(found.shape) == [nodes, nodes]:
+        return "; of a dense adjacency, torch_geometric.utils.dense_to_sparse makes one"
+    return "; a table [k, N] is given as neighbor_index=" if found.shape[1] == nodes else ""
+
+
+def check_rows(name: str, given: Any, rows: int, of: str, whole: bool = False) -> None:
+    """Refuse what has not one value, or ``whole`` number, for each of ``rows``.
+
+    Raises:
+        ShapeError: then; the text says what a row is (``of``).
+    """
+    if not isinstance(given, Tensor) or given.dim() != 1 or len(given) != rows:
+        raise ShapeError(f"expected {name} [{rows}], one value per {of}, got {described(given)}")
+    if whole and given.dtype != torch.int64:
+        raise ShapeError(f"expected {name} of int64, got {described(given)}; call .long() on it")
+
+
+def check_points(pos: Any, normal: Any) -> None:
+    """Refuse what are not positions and normals, [N, 3] floating-point numbers of one type each.
+
+    Raises:
+        ShapeError: then.
+    """
+    for name, given in (("pos", pos), ("normal", normal)):
+        check_nodes(given, 3, name)
+        if not given.is_floating_point():
+            raise ShapeError(f"expected {name} of floating-point numbers, got {described(given)}; call .float() on it")
+    if len(pos) != len(normal) or pos.dtype != normal.dtype:
+        raise ShapeError(f"expected pos and normal of one shape and type, got {described(pos)}, {described(normal)}")
+
+
+@torch.no_grad()
+def warn_of_other_normals(pos: Tensor, normal: Tensor, table: Tensor) -> None:
+    """Warn if normals do not stand on the surface, on a CPU: as after a rotation that turned only the positions.
+
+    The neighbours of a few nodes are compared with the plane through them. Where they lie on no surface, as in a random
+    cloud or with few neighbours, nothing is said.
+
+    Args:
+        pos: [N, 3].
+        normal: [N, 3].
+        table: [k, N] neighbours of the finest level.
+    """
+    if not _on_cpu(pos) or len(table) < NEIGHBOURS or len(pos) < LOOKED_AT:
+        return
+    some = torch.arange(0, len(pos), len(pos) // LOOKED_AT)[:LOOKED_AT]
+    points = pos[some].double()
+    to = pos[table[:, some].long()] - points  # [k, M, 3]
+    reach, size = (offset.square().sum(dim=-1).mean().sqrt() for offset in (to, points - points.mean(dim=0)))
+    if not reach <= LOCAL * size:  # also where a position is not finite
+        return
+    variance, axes = torch.linalg.eigh(torch.einsum("kmi,kmj->mij", to, to))  # [M, 3] ascending, [M, 3, 3]
+    enough = (to != 0).any(dim=-1).sum(dim=0) >= NEIGHBOURS
+    flat = enough & (variance[:, 0] < FLAT * variance[:, 1])
+    cosine = (axes[..., 0] * normal[some]).sum(dim=1).abs()[flat]
+    if 4 * len(cosine) > LOOKED_AT and cosine.mean() < FITS:
+        angle = torch.rad2deg(torch.acos(cosine.clamp(max=1))).mean()
+        warnings.warn(
+            f"expected normals that stand on the surface, found them {angle:.0f}° off on average: has pos been turned "
+            "without normal, as by torch_geometric.transforms.RandomRotate? toothgraph.transforms.RandomRotate turns "
+            "both",
+            stacklevel=3,
+        )
