@@ -59,3 +59,9 @@ def test_a_jaw_that_the_scan_contradicts_is_told() -> None:
     assert find_doubts(teeth, jaw=1, jaw_probability=0.02) == [
         "labelled as lower jaw, but looks like the upper jaw (98%)"
     ]
+
+
+def test_impossible_numbers_are_to_be_reviewed() -> None:
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), faults=["11 is on two teeth"]) == [
+        "review the numbers: 11 is on two teeth"
+    ]
