@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,16 @@ def test_an_inside_out_scan_is_shown_as_it_should_be_and_written_as_it_is(tmp_pa
     assert area_vector(found.mesh) @ area_vector(scan) > 0  # both open below
     written = tg.read_mesh(found.write(tmp_path / "out", formats=["ply"])[0])
     np.testing.assert_array_equal(written.faces, tg.read_mesh(file).faces)
+
+
+def test_an_impossible_order_of_what_was_found_is_a_doubt() -> None:
+    mesh = synthetic_arch(3, jaw=0, faces=4000)
+    found = tg.segment(mesh, options=ONCE)
+    labels = mesh.labels.copy()
+    labels[mesh.labels == 14], labels[mesh.labels == 15] = 15, 14
+    for numbers, told in ((mesh.labels, False), (labels, True)):
+        changed = replace(found, prediction=replace(found.prediction, labels=numbers))
+        assert any("14 and 15 are in the wrong order" in doubt for doubt in changed.doubts) == told
 
 
 def test_both_jaws_in_one_file_are_told(tmp_path: Path) -> None:

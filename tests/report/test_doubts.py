@@ -78,3 +78,9 @@ def test_strong_doubts_are_those_of_the_whole_scan() -> None:
     for given in ({"two_arches": True}, {"jaw": 1, "jaw_probability": 0.02}):
         assert find_strong_doubts(sure, **given) == find_doubts(sure, **given) != []
     assert find_strong_doubts(rows(0.4, 0.5, 0.6, 0.7)) == ["low confidence of 55%; does the file show one whole arch?"]
+
+
+def test_impossible_numbers_are_to_be_reviewed() -> None:
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), faults=["11 is on two teeth"]) == [
+        "review the numbers: 11 is on two teeth"
+    ]
