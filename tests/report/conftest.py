@@ -39,7 +39,8 @@ const written = () => { draw(); return [...document.querySelectorAll("#marks tex
 const where = (label) => written().find(([t]) => t === String(label))?.slice(1);
 const differences = () => [...document.querySelectorAll("#differences tbody tr")].map(
   (row) => [...row.cells].map((cell) => cell.textContent.trim()));
-window.addEventListener("load", () => {
+const wait = () => new Promise((then) => setTimeout(then, 100));
+window.addEventListener("load", async () => {
   try { STEPS } catch (error) { errors.push(`${error}`); }
   document.title = JSON.stringify(out);
 });
@@ -60,7 +61,7 @@ def browse(tmp_path: Path) -> Callable[..., dict[str, Any]]:
              "--enable-unsafe-swiftshader", "--no-first-run", "--disable-background-networking", "--disable-sync",
              "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={size}",
              "--virtual-time-budget=3000", *flags, "--dump-dom", page.as_uri()],
-            capture_output=True, text=True, timeout=120, check=True,
+            capture_output=True, text=True, timeout=300, check=True,
         )  # fmt: skip
         found = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
         assert found

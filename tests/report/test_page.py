@@ -118,7 +118,9 @@ ONE_JAW = """
   press("#modes", "Teeth");
   press("#views", "Front"); out.front = differ(start, pixels());
   press("#views", "Bite"); out.bite = differ(start, pixels());
-  canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -300 })); out.zoomed = differ(start, pixels());
+  const [zx, zy] = where(24).map(Math.round), stay = under(zx, zy).point;
+  canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -300, clientX: zx, clientY: zy }));
+  out.zoomed = differ(start, pixels()); out.moved = distance(stay, under(zx, zy).point);
   press("#views", "Bite");
 
   click(...where(16)); out.picked = state.picked; out.card = text("card"); out.marked = differ(start, pixels());
@@ -137,6 +139,7 @@ ONE_JAW = """
   key("c"); out.mode = state.mode; key("c"); out.mode2 = state.mode; key("c");
 
   key("m"); const at = where(16), to = where(14); click(...at); click(...to);
+  out.waiting = text("ruler"); await wait();
   out.ruler = state.measured && [state.measured.straight, state.measured.along, text("ruler")];
   key("Escape"); out.cleared = [state.ends.length, state.measuring]; key("Escape"); out.ended = state.measuring;
 
@@ -169,7 +172,7 @@ def test_one_jaw_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> Non
     assert out["problem"] == ""
     assert out["drawn"] > 0.1  # of the canvas is not empty
     assert 0.001 < out["hidden"] < 0.05 and out["off"] == 0 and out["back"] == 0
-    assert out["gumless"] > 0.05
+    assert out["gumless"] > 0.05 and out["moved"] < 0.01  # what is under the pointer stays there
     assert min(out["confidence"], out["errors"], out["front"], out["zoomed"]) > 0.02 and out["bite"] == 0
     assert out["scale"] == "50 % or less75 %100 % sure"
     # a picked tooth
@@ -189,6 +192,7 @@ def test_one_jaw_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> Non
     for name in ("Esc", "next tooth", "numbers on and off", "ruler"):
         assert name in out["help"]
     # the ruler
+    assert "Measuring" in out["waiting"]
     straight, along, said = out["ruler"]
     assert 5 < straight < along < 2 * straight and f"{straight:.2f} mm" in said and f"{along:.2f} mm" in said
     assert out["cleared"] == [0, True] and out["ended"] is False

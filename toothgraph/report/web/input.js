@@ -62,7 +62,14 @@ function toggleRuler() {
 function addEnd(found) {
   if (state.ends.length === 2 || (state.ends.length && state.ends[0].scan !== found.scan)) state.ends = [];
   state.ends = [...state.ends, found];
-  state.measured = state.ends.length === 2 ? measure(found.scan, ...state.ends) : null;
+  state.measured = null;
+  if (state.ends.length === 2) setTimeout(showMeasured, 30); // a large scan takes a second: first draw the ends
+  updatePanel();
+  redraw();
+}
+function showMeasured() {
+  if (state.ends.length !== 2) return;
+  state.measured = measure(state.ends[0].scan, ...state.ends);
   updatePanel();
   redraw();
 }
