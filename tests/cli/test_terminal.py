@@ -120,7 +120,7 @@ def test_the_display_leaves_only_results(arches: Path, segmenter: Path) -> None:
     assert sent.rfind("\x1b[?25h") > sent.rfind("\x1b[?25l")  # the cursor is shown again
     words = " ".join(line.strip() for line in screen.lines)
     for name in ("0000_upper", "0001_lower"):
-        assert f"Warning: {name}: 0 teeth found; does the file show an arch, and is --unit right?" in words
+        assert f"Warning: {name}: 0 teeth found; does the file show one arch, and is it in millimetres?" in words
         assert f"    {out}/{name}.ply" in screen.lines  # whole, to be copied
     assert "labelling" not in words and "━" not in words
     assert words.endswith("the labels of 2 of 2 scans cannot be trusted; see the warnings above")
@@ -139,12 +139,12 @@ def test_a_training_from_ctrl_c_to_its_end(arches: Path, tiny_toml: Path, tmp_pa
     run = ("pretrain", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--steps", 60, "--validate-every", 20)
     code, screen, sent = in_terminal(80, *run, ctrl_c=shows(r"pre-training .*[4-9] of 60 steps"))
     assert code == 130 and "press Ctrl-C again" in sent
-    assert screen.lines[0] == "begins at step 0 of 60; writes to"
+    assert screen.lines[0].startswith("trains on 4 scans") and "begins at step 0 of 60; writes to" in screen.lines
     stopped = re.fullmatch(r"stopped at step (\d+) of 60; go on with the same command and --resume", screen.lines[-1])
     assert stopped and not any("━" in line or "^C" in line for line in screen.lines)
     code, screen, sent = in_terminal(80, *run, "--resume")
     assert code == 0
-    assert screen.lines[0] == f"resumed at step {stopped[1]} of 60; writes to"
+    assert f"resumed at step {stopped[1]} of 60; writes to" in screen.lines
     at_start = re.search(r"(\d+) of 60 steps", sent)
     assert at_start and at_start[1] == stopped[1]
     assert re.search(r"loss \d\.\d+", sent) and re.search(r"val_match_top1 0\.\d{4}", sent) and " left" in sent

@@ -425,11 +425,11 @@ def names_of(index):
 def test_list_of_the_scans_of_a_folder(command, arches, segmenter, tmp_path):
     lab = tmp_path / "lab"
     done = command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", lab, "--report")
-    assert done.code == 0 and done.out.splitlines()[-1] == f"list of the scans -> {lab / 'index.html'}"
-    assert command("predict", arches / "0000_lower.stl", "--model", segmenter, "--out", lab, "--report").code == 0
+    assert done.labelled and done.out.splitlines()[-1] == f"list of the scans -> {lab / 'index.html'}"
+    assert command("predict", arches / "0000_lower.stl", "--model", segmenter, "--out", lab, "--report").labelled
     assert names_of(lab / "index.html") == ["0000_upper", "0000_lower"] and not (lab / "0000.both.html").exists()
     pair = [arches / f"0000_{jaw}.stl" for jaw in ("upper", "lower")]
-    assert command("predict", *pair, "--model", segmenter, "--out", lab, "--report").code == 0
+    assert command("predict", *pair, "--model", segmenter, "--out", lab, "--report").labelled
     assert {scan["name"] for scan in page_says(lab / "0000.both.html", "scans")} == {"0000_upper", "0000_lower"}
     with (lab / "measures.csv").open(newline="") as file:
         rows = {(row["scan"], row["measure"]): row for row in csv.DictReader(file)}
@@ -444,7 +444,7 @@ def test_list_of_the_scans_of_a_folder(command, arches, segmenter, tmp_path):
     (lab / "index.html").write_text("mine")
     refused = command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", lab, "--report")
     assert "expected the list of scans of an earlier run" in refused.error
-    assert command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", lab).code == 0
+    assert command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", lab).labelled
 
 
 def test_view_of_a_folder(command, arches, tmp_path):

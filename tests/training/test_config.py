@@ -47,7 +47,8 @@ def test_updated_leaves_the_original():
     ({"epochs": True}, "here: epochs: expected int | None, got True"),
     ({"net": {"widths": [1, "x"]}}, "here: net: widths: expected int, got 'x'"),
     ({"net": {"widths": 8}}, "here: net: widths: expected "),
-    ({"view": {}}, "here: unknown option 'view'; options: accumulate, bases, batch, "),
+    ({"nothing": {}}, "here: unknown option 'nothing'; options: accumulate, bases, batch, "),
+    ({"view": {}}, "here: unknown option 'view'; did you mean 'views'?"),
 ])  # fmt: skip
 def test_updated_refuses(values, said):
     with pytest.raises(ConfigError) as caught:

@@ -73,7 +73,7 @@ class Display:
         return self
 
     def _announce(self) -> None:
-        if self.announce and not self._changes and (self.total or self.item):
+        if self.announce and not self._changes and (self.total > 1 or self.item):
             self.announce = False  # once
             print(self.first_line(), file=sys.stderr, flush=True)
 

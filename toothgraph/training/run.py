@@ -117,13 +117,18 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
                 if not task.finish(lambda: stop.asked):
                     raise Stopped("stopped while it learned the shapes of teeth")
             save_model(out / MODEL_FILE, task.net, header)
-            rows = read_metrics(out)
-            _log.info("finished: %d steps in %s, %s", trainer.global_step, clock(float(rows[-1]["seconds"])),
-                      scores_found(rows, task.monitor))  # fmt: skip
+            _log.info("%s", what_came_of_it(trainer.global_step, read_metrics(out), task.monitor))
         return out / MODEL_FILE
     finally:
         logging.getLogger("toothgraph").removeHandler(handler)
         handler.close()
+
+
+def what_came_of_it(steps: int, rows: list[dict[str, Any]], monitor: str) -> str:
+    """The last line of a run: how long it took, and its scores where somebody validated."""
+    time = f" in {clock(float(rows[-1]['seconds']))}" if rows else ""
+    scores = scores_found(rows, monitor)
+    return f"finished: {steps} steps{time}" + (f", {scores}" if scores else "")
 
 
 def accelerator(device: str) -> str:
