@@ -128,7 +128,7 @@ def test_page_of_one_labelled_patient() -> None:
     rows = [{"patient": name, "scores": scores | {"miou": miou}, "facts": provenance.facts()}
             for name, miou in (("017", 0.4321), ("075", 0.9))]  # fmt: skip
     page = one_patient({"faces": 4000, "steps": 600, "rows": rows})
-    assert "| 017 | 0.432 | 0.500 |" in page and "Worst of 2: `miou` 0.432" in page
+    assert "| 017 | 0.432 | 0.500 |" in page and "of 2 draws the worst reaches a `miou` of 0.432" in page
 
 
 def test_picture_of_wrong_numbers(arch: Mesh, tmp_path: Path) -> None:
