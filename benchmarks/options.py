@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.quick_data import write_arches
 from toothgraph.errors import ToothgraphError
 
 
@@ -56,9 +57,7 @@ def quick_folder() -> Path:
 
 
 def quick_data() -> Path:
-    """Synthetic arches in the layout of the data sets, see benchmarks/studies/datasets.py."""
-    from benchmarks.studies.datasets import write_arches
-
+    """Synthetic arches in the layout of a data set."""
     print("no data given: synthetic arches, to try the script", flush=True)
     return write_arches(quick_folder())
 

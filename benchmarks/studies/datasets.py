@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +14,6 @@ from toothgraph.io.find import find_scans
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette, load_palette
 from toothgraph.scan_names import patient_of, scan_names
-from toothgraph.synthetic import write_synthetic
-from toothgraph.system.files import write_text
 
 TEETH3DS_LISTS = "Teeth3DS_train_test_split"
 
@@ -158,15 +155,6 @@ def own_scans(
             raise DataError(f"{where}: no scan of a patient that {split} names for training, or none for validation")
     first, *others = paths
     return Dataset(first.stem, first, given, chosen, tuple(others), unit, label_system)
-
-
-def write_arches(folder: Path) -> Path:
-    """Six synthetic arches of three patients in the layout of 3D-IOSSeg; the same folder."""
-    write_synthetic(folder / "3d-iosseg", 6, 3000, 0)
-    write_text(folder / "split.json", json.dumps({"train": ["0000", "0001"], "val": ["0002"]}))
-    colours = {"background": [0, 0, 0], "upper": {"11": [255, 0, 0]}, "lower": {"31": [0, 255, 0]}}
-    write_text(folder / "palettes.json", json.dumps({"3d-iosseg": colours}))  # labels are in files beside the scans
-    return folder
 
 
 DATASETS = {"3d-iosseg": iosseg, "teeth3ds": teeth3ds}
