@@ -34,6 +34,7 @@ PAGES = {
     "missing_teeth": "missing teeth",
     "recipe": "the recipe",
     "whole_path": "the whole path on real scans",
+    "constants": "constants of prediction",
     "labels": "what labels tell of teeth",
     "synthetic": "without any real scan",
 }
@@ -53,13 +54,12 @@ FIGURES = ("<!-- rendered by benchmarks.pages.render -->", "<!-- end of what is 
 def results_pages() -> dict[str, str]:
     """The pages in docs/results, by name: the long tables that docs/results.md links."""
     study, ablations = read_rows(STUDY), read_rows(ABLATION)
-    sweep = [weights.rules_sweep(read_result("rules_sweep"))] if (RESULTS / "rules_sweep.json").exists() else []
     sections = {
         "weights": [
             weights.default_weights(read_result("default_weights")),
             weights.prediction_steps(read_result("prediction_steps")),
-            *sweep,
         ],
+        "constants": [weights.rules_sweep(read_result("rules_sweep"))],
         "label_efficiency": [results.label_efficiency(study), weights.one_patient(read_result("one_patient"))],
         "missing_teeth": [weights.missing_teeth(read_result("missing_teeth"))],
         "recipe": [results.ablation(ablations), what_did_not_help(study, ablations)],
