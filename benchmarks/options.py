@@ -14,6 +14,7 @@ import torch
 
 from benchmarks.quick_data import write_arches
 from toothgraph.errors import ToothgraphError
+from toothgraph.training.run import Stopped
 
 
 def parser_of(doc: str | None) -> argparse.ArgumentParser:
@@ -66,6 +67,8 @@ def run(main: Callable[[], None]) -> None:
     """Run a script. What its user can mend ends in one line: a wrong folder, labels that are not there."""
     try:
         main()
+    except (KeyboardInterrupt, Stopped) as stop:
+        sys.exit(f"{stop or 'stopped'}; the same command goes on where it was")
     except ToothgraphError as error:
         sys.exit("Error: " + " ".join(str(error).split()))
     except OSError as error:

@@ -135,7 +135,8 @@ def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[Pretrain
         given["net"] = {"graph": {"faces": options.faces}}
     change = VARIANTS[name]
     pre_config = updated(updated(PRETRAIN_PRESETS["default"], given, name), change.get("pretrain", {}), name)
-    config = updated(updated(FINETUNE_PRESETS["default"], given, name), change.get("finetune", {}), name)
+    fine = replace(FINETUNE_PRESETS["default"], crowns="train")  # not from those of the package's weights
+    config = updated(updated(fine, given, name), change.get("finetune", {}), name)
     if options.steps:
         scale = options.steps / FINETUNE_PRESETS["default"].steps
         pre_config, config = (replace(one, steps=max(1, round(scale * one.steps))) for one in (pre_config, config))

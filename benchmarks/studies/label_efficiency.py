@@ -84,7 +84,8 @@ def study_arguments() -> argparse.ArgumentParser:
 def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, FinetuneConfig]:
     """Options of both trainings of a cell."""
     pre = replace(PRETRAIN_PRESETS["default"], seed=cell.seed, device=options.device)
-    fine = replace(FINETUNE_PRESETS["default"], seed=cell.seed, device=options.device)
+    # The shapes of teeth in the package's weights were learned from other labels than those of a cell.
+    fine = replace(FINETUNE_PRESETS["default"], seed=cell.seed, device=options.device, crowns="train")
     fine = replace(fine, label_fraction=cell.fraction / 100, lr=learning_rate(options, cell) or fine.lr)
     slower = 1.0 if cell.init == "scratch" else options.backbone_rate or fine.backbone_rate
     fine = replace(fine, backbone_rate=slower)

@@ -14,6 +14,7 @@ import numpy as np
 from toothgraph.anatomy.dentition import CROWN_WIDTH
 from toothgraph.anatomy.frame import TEETH_NEEDED, arch_rotation, turned
 from toothgraph.anatomy.sizes import END, WHOLE_TOOTH, Span, area_quantiles, mesiodistal_spans
+from toothgraph.errors import LabelError
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.mesh.mesh import Mesh
 
@@ -91,9 +92,14 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
         mesh: F faces.
         labels: [F] FDI numbers; the mesh's own if None.
         milk_teeth: FDI numbers that milk teeth have; they are not measured as the teeth that follow them.
+
+    Raises:
+        LabelError: if there are no labels.
     """
     labels = mesh.labels if labels is None else labels
-    assert labels is not None
+    if labels is None:
+        raise LabelError(f"{mesh.scan_id}: expected a labelled mesh, got none with labels; give `labels`, or a palette "
+                         "to read_scan if its colours are the labels")  # fmt: skip
     jaw = jaw_of_labels(labels)
     right, left = QUADRANTS.get(jaw, (0, 0))
     canines, molars, front = ((10 * right + number, 10 * left + number) for number in (3, 6, 1))

@@ -102,7 +102,8 @@ class Mesh:
         if self.labels is not None:
             labels = np.ascontiguousarray(self.labels, dtype=np.int64)
             if labels.shape != (len(faces),):
-                raise MeshError(f"{self.scan_id}: expected {len(faces)} face labels, got {labels.shape}")
+                raise MeshError(f"{self.scan_id}: expected {len(faces)} face labels, got {labels.shape}; labels per "
+                                "face of a file do not fit the mesh where cleaning dropped faces")  # fmt: skip
             object.__setattr__(self, "labels", labels)
 
     @property

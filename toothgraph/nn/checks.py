@@ -16,6 +16,7 @@ from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 
 TABLE_FROM = "toothgraph.scan_graph or toothgraph.graph.knn_table makes one"
+SURFACE = 1500  # nodes from which a graph shows enough of the surface to compare normals with it
 LOOKED_AT = 64  # nodes whose normals are compared with the surface around them
 NEIGHBOURS = 6  # other nodes around a node, at least: through fewer, nearly any plane goes
 LOCAL = 0.2  # reach of the neighbours, at most this share of the size of the scan: else they may lie on no surface
@@ -171,7 +172,7 @@ def warn_of_other_normals(pos: Tensor, normal: Tensor, table: Tensor) -> None:
         normal: [N, 3].
         table: [k, N] neighbours of the finest level.
     """
-    if not _on_cpu(pos) or len(table) < NEIGHBOURS or len(pos) < LOOKED_AT:
+    if not _on_cpu(pos) or len(table) < NEIGHBOURS or len(pos) < SURFACE:
         return
     some = torch.arange(0, len(pos), len(pos) // LOOKED_AT)[:LOOKED_AT]
     points = pos[some].double()

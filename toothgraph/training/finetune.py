@@ -70,7 +70,8 @@ class FinetuneTask(Task):
             self.net.crowns = before
             return True
         steps = min(self.config.crown_steps, self.steps)
-        _log.info("learning the shapes of teeth: %d steps", steps)
+        source = "nothing" if before is None else "those of --init" if self.crowns else "those of the package's weights"
+        _log.info("learning the shapes of teeth: %d steps, from %s", steps, source)
         graphs = (graph for scan in self.sides.train for graph in scan.variants)
         self.net.crowns = train_crowns(graphs, steps, self.config.seed, start=before, stop=stop)
         return self.net.crowns is not None

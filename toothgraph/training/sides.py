@@ -81,7 +81,7 @@ def labelled_sides(scans: Sequence[Scan], split: Split, fraction: float) -> Side
     if not labelled:
         raise DataError(
             f"none of {len(scans)} scans has labels; expected a .txt or .json beside each, an array in the file, "
-            "or colours with --palette"
+            "or colours with --palette (for prepared scans: with `toothgraph prepare --palette`)"
         )
     return _sides(labelled, split.labelled(fraction), split.val, labels=True)
 
