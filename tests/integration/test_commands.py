@@ -447,6 +447,28 @@ def test_list_of_the_scans_of_a_folder(command, arches, segmenter, tmp_path):
     assert command("predict", arches / "0000_upper.stl", "--model", segmenter, "--out", lab).labelled
 
 
+def test_view_of_a_labelled_folder_keeps_what_predict_said(command, arches, tmp_path):
+    lab = tmp_path / "lab"
+    assert command("predict", arches / "0000_upper.stl", "--out", lab).labelled
+    written = json.loads((lab / "0000_upper.json").read_text())
+    written["doubts"] = ["review 11: below 50% confidence"]
+    (lab / "0000_upper.json").write_text(json.dumps(written))
+    assert command("view", lab, "-o", tmp_path / "pages").code == 0
+    content = json.loads(
+        re.search(r'id="scans">(.*?)</script>', (tmp_path / "pages" / "index.html").read_text(), re.DOTALL)[1]
+    )
+    (scan,) = content["patients"][0]["scans"]
+    assert scan["doubts"] == written["doubts"] and 0 < scan["confidence"] < 1
+
+
+def test_a_model_that_is_named_is_used_where_a_scan_has_labels(command, arches, segmenter, tmp_path):
+    page = tmp_path / "page.html"
+    assert command("view", arches / "0000_upper.stl", "-o", page, "--model", segmenter).code == 0
+    assert page_says(page, "results") == ["found", "truth"]
+    assert command("view", arches / "0000_upper.stl", "-o", page).code == 0
+    assert page_says(page, "results") == ["labels"]
+
+
 def test_view_of_a_folder(command, arches, tmp_path):
     pages = tmp_path / "pages"
     done = command("view", arches, "-o", pages)

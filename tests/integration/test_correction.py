@@ -167,3 +167,8 @@ def test_joined_teeth_and_old_pages_are_told(command, labelled, tmp_path):
 def test_a_folder_of_scans_is_no_scan(command, labelled, tmp_path):
     done = command("view", labelled, "-o", tmp_path / "page.html")
     assert "expected a folder to write to" in done.error
+
+
+def test_a_scan_without_labels_has_no_numbers_to_change(command, arches, tmp_path):
+    shutil.copy(arches / "0000_upper.stl", tmp_path)
+    assert "expected a labelled scan, found no labels" in command("renumber", tmp_path / "0000_upper.stl").error

@@ -38,14 +38,14 @@ def test_confidence_counts_by_area() -> None:
 
 
 def test_milk_teeth_are_named() -> None:
-    said = "35, 45 look like milk teeth; each has the number of the tooth that follows it"
+    said = "35, 45 look like milk teeth; each has the number of its successor"
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), milk_teeth=(35, 45)) == [said]
 
 
 @pytest.mark.parametrize(("odds", "named"), [(1.3, True), (14.9, True), (15.1, False)])
 def test_numbers_that_may_be_others_are_named_with_the_odds(odds: float, named: bool) -> None:
     other = OtherReading(((14, 15), (15, 0), (0, 18)), odds)
-    said = f"review the numbers: 15 for 14, no tooth for 15, 18 for no tooth is nearly as likely (1 to {odds:.2g})"
+    said = f"review the numbers: 15 for 14, no tooth for 15, 18 for no tooth may be right, too (odds 1 to {odds:.2g})"
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), other=other) == [said] * named
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), other=OtherReading((), odds)) == []
 

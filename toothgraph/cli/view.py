@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from toothgraph.cli.options import (
     JAWS,
@@ -64,7 +65,7 @@ def view(
     unit: str | None,
     device: str | None,
 ) -> None:
-    """Show a scan with its labels, or, where it has none or with --predict, with those a model finds.
+    """Show a scan with its labels, or, where it has none or with --predict or --model, with those a model finds.
 
     A .html is one page that needs no network: turn and zoom, pick a tooth, measure, colour by tooth, by confidence, and
     where the truth is known by errors. It also takes the upper and the lower jaw of a patient, or with --compare a
@@ -77,6 +78,8 @@ def view(
     from toothgraph.report.picture import render
 
     files = find_scans(list(scans))
+    given = click.get_current_context().get_parameter_source("model")
+    predicted = predicted or given is ParameterSource.COMMANDLINE  # who names a model wants to see its labels
     reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
                "label_system": label_system or "auto"}  # fmt: skip
     net = cache(lambda: _net(model, device))
@@ -148,15 +151,21 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], PageScan])
 
 def _labelled(scan: Path, reading: dict[str, Any], net: Callable[[], SegmentationNet], predicted: bool) -> PageScan:
     """A scan with its own labels, or with those of a model."""
+    import numpy as np
+
     from toothgraph.anatomy.frame import outside_out, upright_rotation
     from toothgraph.io.labels import read_scan
+    from toothgraph.io.review import review_of
     from toothgraph.report.page import PageScan
     from toothgraph.segmentation import segment
 
     mesh = read_scan(scan, **reading)
     mesh = outside_out(mesh, upright_rotation(mesh))
     if mesh.labels is not None and not predicted:
-        return PageScan(mesh, mesh.labels, name="labels")
+        review, sure = review_of(scan), None
+        if review.confidence:  # of what it does not name, a person has said the number
+            sure = np.array([review.confidence.get(fdi, 1.0) for fdi in mesh.labels.tolist()], dtype=np.float32)
+        return PageScan(mesh, mesh.labels, name="labels", confidence=sure, doubts=review.doubts)
     return segment(mesh, net()).page_scan(mesh.labels)
 
 

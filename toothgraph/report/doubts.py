@@ -58,11 +58,9 @@ def find_doubts(
     if unsure:
         doubts.append(f"review {', '.join(unsure)}: below {rules.tooth:.0%} confidence")
     if other is not None and other.changes and other.odds < rules.odds:
-        doubts.append(f"review the numbers: {said(other.changes)} is nearly as likely (1 to {other.odds:.2g})")
+        doubts.append(f"review the numbers: {said(other.changes)} may be right, too (odds 1 to {other.odds:.2g})")
     if milk_teeth:
-        doubts.append(
-            f"{', '.join(map(str, milk_teeth))} look like milk teeth; each has the number of the tooth that follows it"
-        )
+        doubts.append(f"{', '.join(map(str, milk_teeth))} look like milk teeth; each has the number of its successor")
     return doubts + [f"review the numbers: {fault}" for fault in faults]
 
 

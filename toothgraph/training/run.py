@@ -127,7 +127,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
 def what_came_of_it(steps: int, rows: list[dict[str, Any]], monitor: str) -> str:
     """The last line of a run: how long it took, and its scores where somebody validated."""
     time = f" in {clock(float(rows[-1]['seconds']))}" if rows else ""
-    scores = scores_found(rows, monitor)
+    scores = scores_found(rows, monitor) or (f"train_loss {rows[-1]['train_loss']}" if rows else "")
     return f"finished: {steps} steps{time}" + (f", {scores}" if scores else "")
 
 
