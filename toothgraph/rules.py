@@ -119,6 +119,7 @@ class RowRules:
     part: float = rule(8.0, "nats", "greatest cost of all teeth beyond one end: the scan shows a part of the arch")
     same_tooth: float = rule(2.0, "nats", "cost of joining a piece with one it touches under one number")
     crowded: float = rule(14.0, "degrees", "two teeth with a smaller angle between them may be in either order")
+    exchange: float = rule(4.0, "nats", "cost of the order that is not that of their angles")
     no_tooth: float = rule(4.0, "nats", "cost of calling a piece gingiva, besides what the net says")
     mixed: float = rule(4.5, "nats", "cost of a mouth with milk teeth", MILK)
     milk: float = rule(1.0, "nats", "cost of each milk tooth in it", MILK)

@@ -317,3 +317,8 @@ def test_a_table_of_another_shape_is_refused() -> None:
     for wrong in (table.t(), table[:, :5], table[0]):
         with pytest.raises(ShapeError, match=r"expected neighbor_index \[k, 9\], a column per node, got"):
             conv(x, neighbor_index=wrong)
+
+
+def test_another_flow_is_refused() -> None:
+    with pytest.raises(ConfigError, match="flow source_to_target, got target_to_source"):
+        FastEdgeConv.from_pyg(EdgeConv(torch.nn.Linear(6, 4), flow="target_to_source"))

@@ -7,7 +7,8 @@ from scipy.spatial.transform import Rotation
 from toothgraph.anatomy.frame import ALONG, turned
 from toothgraph.fdi import class_to_position, fdi_to_class
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.postprocess.assign_numbers import number_teeth
+from toothgraph.postprocess.assign_numbers import number_teeth, settled_order
+from toothgraph.postprocess.read_row import Row
 from toothgraph.rules import DEFAULT
 from toothgraph.synthetic import synthetic_arch
 
@@ -229,3 +230,17 @@ def test_crowns_come_in_their_own_frames() -> None:
     assert (tips > 1.5).all()  # towards the bite
     width = np.ptp(points[..., 0], axis=1)
     assert width[[0, 1, -2, -1]].min() > width[[2, 3, -4, -3]].max()  # along the arch: molars wider than premolars
+
+
+@pytest.mark.parametrize(("sure", "exchanged"), [(0.6, False), (0.999, True)])
+def test_neighbours_are_exchanged_only_where_their_looks_are_sure(sure: float, exchanged: bool) -> None:
+    """Central incisors look alike: a little more for the other order is no reason to take it."""
+    looks = np.full((2, 16), -9.0)  # the first along the arch looks like 21, the second like 11
+    looks[[0, 1], [8, 0]], looks[[0, 1], [0, 8]] = np.log(sure), np.log(1 - sure)
+
+    def row_of(order: np.ndarray) -> Row:
+        return Row(looks[order], np.full(2, -9.0), np.ones(2), np.zeros(1), np.zeros(0), np.zeros(1, bool),
+                   np.full(2, np.nan))  # fmt: skip
+
+    order = settled_order(row_of, np.array([0.0, 12.0]), jaw=0)
+    assert (order.tolist() == [1, 0]) == exchanged

@@ -157,6 +157,8 @@ class FastEdgeConv(nn.Module):
         """
         if not isinstance(conv, EdgeConv):
             raise ConfigError(f"expected an EdgeConv of torch_geometric, got {described(conv)}")
+        if conv.flow != "source_to_target":
+            raise ConfigError(f"expected an EdgeConv with flow source_to_target, got {conv.flow}; turn its edges round")
         parts = list(conv.nn) if isinstance(conv.nn, nn.Sequential) else [conv.nn]
         if not parts or not isinstance(parts[0], nn.Linear):
             raise ConfigError(f"expected an edge MLP that begins with a single Linear, got {conv.nn}")

@@ -112,7 +112,7 @@ def settled_order(
     for first in np.flatnonzero(np.diff(angle) < rules.crowded):
         other = order.copy()
         other[[first, first + 1]] = other[[first + 1, first]]
-        if (score := score_of(row_of(other), jaw, rules)) > best:
+        if (score := score_of(row_of(other), jaw, rules) - rules.exchange) > best:
             order, best = other, score
     return order
 
