@@ -267,3 +267,17 @@ def test_labels_that_count_past_a_closed_gap_are_told(tmp_path: Path, caplog: py
         read_scan(file)
     (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert told.startswith("wrong_lower: labelled as a second premolar, but with the size of a molar: 35; ")
+
+
+@pytest.mark.parametrize(("name", "told"), [("7_upper", False), ("7_lower", True), ("7", False)])
+def test_labels_of_the_other_jaw_than_the_name_are_told(
+    name: str, told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scan = tmp_path / f"{name}.obj"
+    scan.write_text(OBJ)
+    write_txt(scan.with_suffix(".txt"), np.array([3, 0, 3]))  # 16 in universal numbers
+    with caplog.at_level(logging.WARNING, "toothgraph"):
+        mesh = read_scan(scan, label_system="universal")
+    assert set(mesh.labels) == {0, 16} or set(mesh.labels) == {16}
+    said = "lower jaw by its name, but its labels, read as universal numbers, are those of the upper jaw"
+    assert (said in caplog.text) == told

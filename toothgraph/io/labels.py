@@ -12,7 +12,7 @@ from toothgraph.anatomy.molars import molars_as_premolars
 from toothgraph.anatomy.number_order import number_faults
 from toothgraph.choices import LABEL_SYSTEMS
 from toothgraph.errors import LabelError
-from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, class_to_position, fdi_to_class, is_permanent, jaw_of_labels
+from toothgraph.fdi import JAW_NAMES, UNKNOWN, UNKNOWN_JAW, class_to_position, fdi_to_class, is_permanent, jaw_of_labels
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
 from toothgraph.io.label_systems import to_fdi
@@ -59,8 +59,14 @@ def read_scan(
     if found is None:
         return replace(mesh, labels=None, original=original_of(mesh))
     labels, of_vertices = _as_fdi(mesh, found)
+    of_labels = jaw_of_labels(labels)
     if mesh.jaw == UNKNOWN_JAW:
-        mesh = replace(mesh, jaw=jaw_of_labels(labels))
+        mesh = replace(mesh, jaw=of_labels)
+    elif palette is None and of_labels not in (UNKNOWN_JAW, mesh.jaw):  # colours are told of where they are read
+        _log.warning(
+            "%s: %s jaw by its name, but its labels, read as %s numbers, are those of the %s jaw; the labels are used",
+            *(mesh.scan_id, JAW_NAMES[mesh.jaw], found.label_system, JAW_NAMES[of_labels]),
+        )
     original = replace(original_of(mesh), vertex_labels=of_vertices)
     mesh = replace(mesh, labels=labels, label_origin=found.origin, original=original)
     if found.changes:
