@@ -71,6 +71,20 @@ def tooth_frames(middles: np.ndarray, up: np.ndarray) -> np.ndarray:
     return frames
 
 
+def in_tooth_frames(points: Sequence[np.ndarray], middles: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Points on teeth of a row, each tooth in its own frame about its own middle.
+
+    Args:
+        points: T times [P, 3] mm.
+        middles, up: see :func:`tooth_frames`.
+
+    Returns:
+        [T, P, 3] mm: along the arch, inwards, and towards the bite.
+    """
+    frames = tooth_frames(middles, up)
+    return np.stack([(own - middle) @ frame.T for own, middle, frame in zip(points, middles, frames, strict=True)])
+
+
 def gap_between(first: np.ndarray, second: np.ndarray) -> float:
     """How far two surfaces, given as points [P, 3] and [Q, 3], are from each other, mm."""
     distance, _ = cKDTree(first).query(second)

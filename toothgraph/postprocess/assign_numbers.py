@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 
 from toothgraph.anatomy.frame import bite_directions
-from toothgraph.anatomy.row import POINTS, Gaps, order_along_arch, tooth_frames
+from toothgraph.anatomy.row import POINTS, Gaps, in_tooth_frames, order_along_arch
 from toothgraph.anatomy.sizes import SHARE, WHOLE_TOOTH, usual_areas
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.sampling import sample_surface
@@ -79,8 +79,7 @@ def number_teeth(
     points = [sample_surface(mesh.corners[own], POINTS, rng) for own in faces]
     log_prob = np.log(np.maximum(prob, rules.numbers.least))
     seen = np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces])  # [T, 17]
-    frames = tooth_frames(middles, up)
-    crowns = np.stack([(p - m) @ f.T for p, m, f in zip(points, middles, frames, strict=True)])  # [T, P, 3]
+    crowns = in_tooth_frames(points, middles, up)
     said = seen[:, 1:] if classify is None else classify(crowns, jaw)
     low, high = np.quantile(crowns[..., :2], [SHARE, 1 - SHARE], axis=1)
     size = np.sqrt(np.prod(high - low, axis=1))

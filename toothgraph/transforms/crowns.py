@@ -11,7 +11,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from toothgraph.anatomy.frame import ALONG
-from toothgraph.anatomy.row import POINTS, tooth_frames
+from toothgraph.anatomy.row import POINTS, in_tooth_frames
 from toothgraph.anatomy.sizes import LEAST
 from toothgraph.fdi import class_to_position
 from toothgraph.graph.build import face_corners
@@ -58,11 +58,11 @@ def crowns_of(graphs: Iterable[Data], rng: np.random.Generator) -> Crowns:
                 continue
             faces = [_near_middle(centroids, np.flatnonzero(place == number)) for number in there]
             middles = np.stack([np.average(centroids[own], axis=0, weights=area[own]) for own in faces])
-            for own, middle, frame in zip(faces, middles, tooth_frames(middles, BITE), strict=True):
-                points.append((sample_surface(corners[own], POINTS, rng) - middle) @ frame.T)
+            drawn = [sample_surface(corners[own], POINTS, rng) for own in faces]
+            points.append(in_tooth_frames(drawn, middles, BITE))
             places += there
             jaws += [jaw] * len(there)
-    stacked = np.stack(points) if points else np.zeros((0, POINTS, 3))
+    stacked = np.concatenate(points) if points else np.zeros((0, POINTS, 3))
     return Crowns(torch.from_numpy(stacked.astype(np.float32)), torch.tensor(places), torch.tensor(jaws))
 
 
