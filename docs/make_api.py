@@ -45,8 +45,14 @@ CHAPTERS = {
     ),
     "toothgraph.training: runs": (
         *("toothgraph.training.config", "toothgraph.training.pretrain", "toothgraph.training.finetune"),
+        *("toothgraph.training.self_training", "toothgraph.training.found_labels"),
     ),
-    "toothgraph.inference: labels": ("toothgraph.inference", "toothgraph.rules", "toothgraph.evaluation"),
+    "toothgraph.inference: labels": (
+        "toothgraph.inference",
+        "toothgraph.inference.trust",
+        "toothgraph.rules",
+        "toothgraph.evaluation",
+    ),
     "toothgraph.postprocess: rules": (
         *(f"toothgraph.postprocess.{name}" for name in ("borders", "pieces", "assign_numbers", "read_row")),
         "toothgraph.postprocess.two_arches",

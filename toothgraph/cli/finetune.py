@@ -14,7 +14,6 @@ from toothgraph.cli.options import (
     label_system_option,
     palette_option,
     read_training_set,
-    scans_argument,
     split_options,
     training_options,
 )
@@ -22,27 +21,42 @@ from toothgraph.errors import ConfigError
 
 
 @click.command(short_help="Train a segmentation net on labelled scans.")
-@scans_argument
+@click.argument("scans", nargs=-1, type=PATH)
 @training_options
 @click.option(
     "--init",
     type=PATH,
     help="What to start from: a run folder, a model file, or `default`, the weights in the package.",
 )
+@click.option(
+    "--unlabelled", type=PATH, multiple=True, help="More scans to learn from, without labels: files, folders, prepared."
+)
+@click.option("--rounds", type=int, help="Of learning from what the net finds on them.")
 @click.option("--label-fraction", type=float, help="Share of the training patients whose labels are used.")
 @palette_option
 @label_system_option
-def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | None, **given: Any) -> None:
+def finetune(
+    scans: tuple[Path, ...], out: Path, resume: bool, config: Path | None, unlabelled: tuple[Path, ...], **given: Any
+) -> None:
     """Train a segmentation net on labelled scans, files or folders.
 
     Labels are found in a .txt or Teeth3DS .json beside each scan, in arrays of the file, or in its colours
     with --palette. Writes RUN/model.safetensors for `predict` and `evaluate`, and RUN/metrics.csv.
+
+    With --unlabelled, a first net labels these scans, and a second one learns from the labels and from the teeth that
+    the first was sure of. Without SCANS, the net of --init is the first one.
     """
     from toothgraph.cli.training import same_scans, train
+    from toothgraph.data.scan import Scan
+    from toothgraph.data.split import Split
     from toothgraph.model.file import read_model
     from toothgraph.training.config import FINETUNE_PRESETS, make_config
     from toothgraph.training.finetune import finetune as run_finetuning
+    from toothgraph.training.found_labels import find_unlabelled
+    from toothgraph.training.self_training import self_train
 
+    if not scans and not unlabelled:
+        raise click.UsageError("expected SCANS with labels, or --unlabelled scans and --init with a net to label them")
     run, layers = split_options(config, given)
     presets, preset = FINETUNE_PRESETS, run["preset"] or "default"
     if run["init"]:
@@ -52,8 +66,18 @@ def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
         presets = {preset: replace(presets[preset], net=net)}
     options = make_config(presets, preset, layers)
     check_training(out, resume, options.device)
-    found, split = read_training_set(scans, run, options, fraction=options.label_fraction, labels=True)
+    if scans:
+        found, split = read_training_set(scans, run, options, fraction=options.label_fraction, labels=True)
+    else:
+        found, split = list[Scan](), Split((), (), {})
     again = same_scans(scans, run, ("split", "palette", "label_system", "unit"))
     then = ("evaluate", *again, "--model", out, "--out", out / "scores.json") if run["split"] else (
         "predict", "NEW_SCANS", "--model", out, "--out", "labelled", "--report")  # fmt: skip
-    train(out, lambda: run_finetuning(found, split, out, options, init=run["init"], resume=resume), then)
+    more = find_unlabelled(unlabelled, run["unit"] or "mm")
+
+    def go() -> Path:
+        if unlabelled:
+            return self_train(found, split, more, out, options, init=run["init"], resume=resume)
+        return run_finetuning(found, split, out, options, init=run["init"], resume=resume)
+
+    train(out, go, then)

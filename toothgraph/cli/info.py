@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,13 +65,20 @@ def _chosen(device: str) -> str:
 def describe(run: Path) -> Iterator[tuple[str, Any]]:
     """What is worth knowing of a run folder, by name."""
     from toothgraph.training.run_folder import CHECKPOINTS, read_config, read_metrics
+    from toothgraph.training.self_training import at_work
 
+    if (before := at_work(run)) is not None:
+        yield "self-training", f"not finished: the student has not begun; what follows is of {before}"
+        run = before
     config = read_config(run)
     rows = read_metrics(run)
     steps = [int(row["step"]) for row in rows]
     yield "command", config.get("command", "unknown")
     yield "started", config.get("started", {}).get("date", "unknown")
     yield "scans", f"{len(config.get('train', []))} to train, {len(config.get('val', []))} to validate"
+    origins = Counter(config.get("labels", {}).get(scan) for scan in config.get("train", []))
+    if said := [f"{count} {origin}" for origin, count in sorted(origins.items(), key=str) if origin]:
+        yield "labels to train on", ", ".join(said)
     yield "state", _state(run, config["options"], steps[-1] if steps else 0)
     if steps and steps[-1]:
         yield "seconds per step", f"{float(rows[-1]['seconds']) / steps[-1]:.3g}"

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from toothgraph.config import check_choices, updated
 from toothgraph.errors import ConfigError
 from toothgraph.graph.spec import GraphSpec
+from toothgraph.inference.trust import Trust
 from toothgraph.model.config import NetConfig, check_net
 from toothgraph.transforms.augment import STILL, Augmentation
 from toothgraph.transforms.removal import NOTHING_REMOVED, Removal
@@ -114,6 +115,10 @@ class FinetuneConfig(TrainingConfig):
             starts from nothing.
         crown_steps: optimiser steps of that training; no more than ``steps``.
         augmentation: how far a scan is moved.
+        given_share: least share of the draws that have labels from a person, where a model found others.
+        rounds: of self-training, where there are unlabelled scans, see
+            :func:`toothgraph.training.self_training.self_train`.
+        trust: what a tooth must reach that a teacher finds there.
     """
 
     steps: int = 2400
@@ -129,6 +134,9 @@ class FinetuneConfig(TrainingConfig):
     crowns: str = "adapt"
     crown_steps: int = 800
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=30.0, mirror=0.5))
+    given_share: float = 0.25
+    rounds: int = 1
+    trust: Trust = field(default_factory=Trust)
 
 
 _PAPER_NET = NetConfig(kind="paper", graph=GraphSpec(faces=20_000, k=0, spacings=()), dropout=0.4)
@@ -174,11 +182,11 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
 
 _AT_LEAST_1 = (
     *("steps", "epochs", "batch", "variants", "devices", "nodes", "accumulate"),
-    *("checkpoint_every", "validate_every", "log_every", "crown_steps"),
+    *("checkpoint_every", "validate_every", "log_every", "crown_steps", "rounds"),
 )
 _AT_LEAST_0 = ("seed", "workers", "bases", "weight_decay", "clip", "dice_weight", "exclude_radius", "boundary_weight")
 _ABOVE_0 = ("lr", "temperature", "backbone_rate")
-_SHARES = ("val_fraction", "label_fraction", "label_smoothing", "jaw_dropout")
+_SHARES = ("val_fraction", "label_fraction", "label_smoothing", "jaw_dropout", "given_share")
 _CHOICES = {
     "optimizer": ("adamw", "adam", "sgd"),
     "schedule": ("warmup", "cosine", "decay"),

@@ -19,6 +19,7 @@ from toothgraph.data.prepared.file import FORMAT, Header, read_header, save_scan
 from toothgraph.data.prepared.folder import (
     bad_file,
     open_folder,
+    quarantine,
     read_bad,
     remove_leftovers,
     scan_file,
@@ -30,7 +31,6 @@ from toothgraph.errors import DataError, ToothgraphError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
-from toothgraph.system.files import write_text
 from toothgraph.system.memory import named_shortage, set_limit
 
 
@@ -113,7 +113,7 @@ def prepare(
     remove_leftovers(out, 2 * options.seconds)
     unique, doubled = _first_of_each_name(sources)
     for bad in doubled:
-        _quarantine(out, bad, options)
+        quarantine(out, bad.source, options.digest(), bad.reason)
     # 2. Scans of this shard that are finished already.
     done, todo = list(doubled), []
     for source in unique[shard[0] - 1 :: shard[1]]:
@@ -127,7 +127,7 @@ def prepare(
     # 3. All other scans.
     for one in _in_parallel(todo, out, options, workers):
         if one.state == "bad":
-            _quarantine(out, one, options)
+            quarantine(out, one.source, options.digest(), one.reason)
         done.append(one)
         on_done(one)
     write_lists(out, [source.scan_id for source in unique] + [bad.source.scan_id for bad in doubled])
@@ -165,22 +165,6 @@ def _known(out: Path, source: Source, options: PrepareOptions) -> Done | None:
     if (entry.get("sha256"), entry.get("options")) == (digest, options.digest()):
         return Done(source, "bad", str(entry["reason"]))
     return None
-
-
-def _quarantine(out: Path, done: Done, options: PrepareOptions) -> None:
-    try:
-        digest = done.source.digest()
-    except OSError:
-        digest = ""
-    entry = {
-        "scan_id": done.source.scan_id,
-        "source": str(done.source.path),
-        "sha256": digest,
-        "options": options.digest(),
-        "reason": done.reason,
-    }
-    scan_file(out, done.source.scan_id).unlink(missing_ok=True)
-    write_text(bad_file(out, done.source.scan_id), json.dumps(entry) + "\n")
 
 
 def prepare_one(source: Source, out: Path, options: PrepareOptions) -> Done:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from toothgraph.data.prepared.file import SUFFIX, Header, read_header, scan_of
+from toothgraph.data.prepared.sources import Source
 from toothgraph.data.scan import Scan
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.graph.spec import GraphSpec
@@ -89,13 +90,15 @@ def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
         raise ConfigError(
             f"{folder}: was prepared with the graphs {built}, the run needs {asdict(graph)}; prepare the scans again"
         )
+    return [scan_of(scan_file(folder, header.scan_id), header) for header in _headers(folder)]
+
+
+def _headers(folder: Path) -> list[Header]:
     try:
         with (folder / MANIFEST).open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        headers = [_header_of(row) for row in rows]
+            return [_header_of(row) for row in csv.DictReader(stream)]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{folder / MANIFEST}: cannot be read ({error}); run `toothgraph prepare` again") from error
-    return [scan_of(scan_file(folder, header.scan_id), header) for header in headers]
 
 
 def _header_of(row: dict[str, str]) -> Header:
@@ -118,6 +121,15 @@ def scan_file(folder: Path, scan_id: str) -> Path:
     return file
 
 
+def read_sources(folder: Path) -> list[Source]:
+    """The scans that a prepared folder was made from, where their files were then.
+
+    Raises:
+        DataError: if its manifest cannot be read.
+    """
+    return [Source(Path(header.source), header.scan_id, header.patient) for header in _headers(folder)]
+
+
 def remove_leftovers(folder: Path, seconds: float) -> None:
     """Remove temporary files of killed processes: files that were not written to for ``seconds``."""
     before = time.time() - seconds
@@ -137,6 +149,25 @@ def read_bad(file: Path) -> dict[str, str]:
         return dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # e.g. after a full disk: the scan is read again
         return {}
+
+
+def quarantine(folder: Path, source: Source, options: str, reason: str) -> None:
+    """Put a scan that cannot be used on the list, with the reason.
+
+    Args:
+        folder: the prepared folder.
+        source: the scan.
+        options: digest of the options with which it was tried.
+        reason: one line.
+    """
+    try:
+        digest = source.digest()
+    except OSError:
+        digest = ""
+    entry = {"scan_id": source.scan_id, "source": str(source.path), "sha256": digest, "options": options,
+             "reason": reason}  # fmt: skip
+    scan_file(folder, source.scan_id).unlink(missing_ok=True)
+    write_text(bad_file(folder, source.scan_id), json.dumps(entry) + "\n")
 
 
 def write_lists(folder: Path, names: Collection[str]) -> None:

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import toothgraph as tg
+from toothgraph.fdi import UNKNOWN
+from toothgraph.inference import trust as room
+from toothgraph.inference.predict import Prediction
+from toothgraph.inference.trust import KEPT, MILK, UNLIKE, UNSURE, Trust, trusted_labels
+from toothgraph.synthetic import synthetic_arch
+
+
+@pytest.fixture
+def looks(monkeypatch, arch):
+    """What two looks find, given one after another; begun with the truth in both."""
+    place = np.zeros((len(arch.faces), 17), dtype=np.float32)
+    truth = Prediction(arch.labels, place, 0, 1.0, np.ones(len(arch.faces)))
+    found = [truth, truth]
+    given = iter(found)
+    seen = []
+
+    def look(net, mesh, jaw, options=None):
+        seen.append(mesh)
+        return next(given)
+
+    monkeypatch.setattr(room, "predict_mesh", look)
+    return found, seen
+
+
+def test_what_both_looks_find_is_kept(looks, arch, net):
+    found = trusted_labels(net, arch)
+    assert np.array_equal(found.labels, arch.labels) and not found.reason and found.jaw == 0
+    assert set(found.teeth) == set(np.unique(arch.labels[arch.labels > 0])) and set(found.teeth.values()) == {KEPT}
+    first, second = looks[1]
+    assert first.scan_id != second.scan_id  # other tessellations
+    assert not np.allclose(first.vertices, second.vertices)  # another pose
+
+
+def test_a_tooth_whose_number_is_not_sure_has_no_label(looks, arch, net):
+    one, other = (int(number) for number in np.unique(arch.labels[arch.labels > 0])[[2, 5]])
+    looks[0][0] = replace(looks[0][0], tooth_certainty=np.where(arch.labels == one, 0.89, 1.0))
+    looks[0][1] = replace(looks[0][1], tooth_certainty=np.where(arch.labels == other, 0.5, 0.91))
+    found = trusted_labels(net, arch, Trust(certainty=0.9))
+    assert {number for number, state in found.teeth.items() if state == UNSURE} == {one, other}
+    dropped = np.isin(arch.labels, [one, other])
+    assert (found.labels[dropped] == UNKNOWN).all() and np.array_equal(found.labels[~dropped], arch.labels[~dropped])
+
+
+def test_a_tooth_that_the_second_look_sees_otherwise_has_no_label(looks, arch, net):
+    number = int(arch.labels.max())
+    faces = np.flatnonzero(arch.labels == number)
+    labels = arch.labels.copy()
+    labels[faces[: len(faces) // 2]] = 0
+    looks[0][1] = replace(looks[0][1], labels=labels)
+    found = trusted_labels(net, arch, Trust(agreement=0.8))
+    assert found.teeth[number] == UNLIKE and (found.labels[faces] == UNKNOWN).all()
+
+
+def test_faces_that_differ_have_no_label_where_the_tooth_is_kept(looks, arch, net):
+    number = int(arch.labels.max())
+    face = int(np.flatnonzero(arch.labels == number)[0])
+    labels = arch.labels.copy()
+    labels[face] = 0
+    looks[0][1] = replace(looks[0][1], labels=labels)
+    found = trusted_labels(net, arch)
+    assert found.teeth[number] == KEPT and found.labels[face] == UNKNOWN
+    assert (found.labels == UNKNOWN).sum() == 1
+
+
+def test_milk_teeth_are_not_learned_as_their_successors(looks, arch, net):
+    looks[0][0] = replace(looks[0][0], milk_teeth=(15,))
+    assert trusted_labels(net, arch).teeth[15] == MILK
+
+
+@pytest.mark.parametrize("case", ["jaw", "few", "none"])
+def test_a_scan_of_which_too_little_is_sure_is_left_out(looks, arch, net, case):
+    if case == "jaw":
+        looks[0][1] = replace(looks[0][1], jaw=1)
+    elif case == "few":
+        looks[0][1] = replace(looks[0][1], tooth_certainty=np.where(arch.labels > 20, 0.1, 1.0))
+    else:
+        looks[0][0] = replace(looks[0][0], labels=np.zeros_like(arch.labels))
+    found = trusted_labels(net, arch, Trust(teeth=0.6))
+    count = len(found.teeth)
+    kept = sum(number < 20 for number in found.teeth)
+    expected = {"jaw": "two looks differ on which jaw it is", "few": f"only {kept} of the {count} teeth found are sure",
+                "none": "only 0 of the 0 teeth found are sure"}  # fmt: skip
+    assert found.reason == expected[case] and (found.labels == UNKNOWN).all()
+
+
+def test_the_package_s_net_is_sure_of_most_teeth():
+    arch = synthetic_arch(7, jaw=1, faces=6000)
+    found = trusted_labels(tg.load_model(), arch)
+    assert not found.reason and list(found.teeth.values()).count(KEPT) >= 10
+    known = found.labels != UNKNOWN
+    assert known.mean() > 0.8 and (found.labels[known] == arch.labels[known]).mean() > 0.9

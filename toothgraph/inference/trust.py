@@ -1,0 +1,101 @@
+"""What of a prediction may be learned from: teeth whose number is sure, and which a second look finds alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from toothgraph.anatomy.frame import TEETH_NEEDED, turned
+from toothgraph.fdi import UNKNOWN
+from toothgraph.inference.options import PredictOptions
+from toothgraph.inference.predict import Prediction, predict_mesh
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.model.nets import SegmentationNet
+from toothgraph.postprocess.two_arches import shows_two_arches
+from toothgraph.seeding import sample_rng
+from toothgraph.transforms.augment import random_rotation
+
+KEPT, UNSURE, UNLIKE, MILK = "kept", "its number is not sure", "two looks differ", "looks like a milk tooth"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a found tooth must reach.
+
+    Attributes:
+        certainty: least probability of its number, over all readings of the row of teeth.
+        agreement: least IoU of its surface between two looks that give it the same number.
+        teeth: least share of the teeth found that reach both; with fewer, nothing of the scan is kept.
+    """
+
+    certainty: float = 0.9
+    agreement: float = 0.8
+    teeth: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Trusted:
+    """The labels of a scan that may be learned from.
+
+    Attributes:
+        labels: [F] FDI numbers, 0 gingiva; :data:`toothgraph.fdi.UNKNOWN` where the labels are not to be trusted.
+        teeth: of each tooth found, by its number, :data:`KEPT` or why it was not.
+        reason: why nothing of the scan is kept; empty if something is.
+        jaw: 0 upper, 1 lower, as given or found.
+    """
+
+    labels: np.ndarray
+    teeth: dict[int, str]
+    reason: str
+    jaw: int
+
+
+def trusted_labels(
+    net: SegmentationNet, mesh: Mesh, trust: Trust = Trust(), options: PredictOptions | None = None, seed: int = 0
+) -> Trusted:
+    """Label a scan twice, the second time turned at random and with other tessellations, and keep what is sure.
+
+    A wrong label that is learned comes back as a sure one. So a tooth is kept only if its number is sure by the whole
+    row of teeth and both looks agree on its surface; faces on which they differ have no label.
+
+    Args:
+        net: in evaluation mode.
+        mesh: F faces; its labels are not looked at.
+        trust: what a tooth must reach.
+        options: which steps of prediction are taken; by default all of them.
+        seed: of the random turn.
+
+    Raises:
+        ShapeError: for what is no mesh or no net.
+    """
+    first = predict_mesh(net, mesh, mesh.jaw, options)
+    rotation = random_rotation(sample_rng(seed, 0, mesh.scan_id), 180)
+    other = replace(turned(mesh, rotation), scan_id=f"{mesh.scan_id} turned")  # draws depend on the name
+    second = predict_mesh(net, other, mesh.jaw, options)
+    labels = np.where(first.labels == second.labels, first.labels, UNKNOWN)
+    teeth = {}
+    for number in map(int, np.unique(first.labels[first.labels > 0])):
+        teeth[number] = _verdict(number, first, second, mesh.areas, trust)
+        if teeth[number] != KEPT:
+            labels[(first.labels == number) | (second.labels == number)] = UNKNOWN
+    kept, reason = list(teeth.values()).count(KEPT), ""
+    if first.jaw != second.jaw:
+        reason = "two looks differ on which jaw it is"
+    elif shows_two_arches(mesh, first.probabilities):
+        reason = "shows both jaws"
+    elif kept < max(TEETH_NEEDED, trust.teeth * len(teeth)):
+        reason = f"only {kept} of the {len(teeth)} teeth found are sure"
+    return Trusted(np.full_like(labels, UNKNOWN) if reason else labels, teeth, reason, first.jaw)
+
+
+def _verdict(number: int, first: Prediction, second: Prediction, areas: np.ndarray, trust: Trust) -> str:
+    """Whether a tooth is kept, or why not."""
+    ours, theirs = first.labels == number, second.labels == number
+    if number in first.milk_teeth:
+        return MILK
+    if areas[ours & theirs].sum() < trust.agreement * areas[ours | theirs].sum():
+        return UNLIKE
+    certain = [found.tooth_certainty[which].mean() for found, which in ((first, ours), (second, theirs))
+               if found.tooth_certainty is not None]  # fmt: skip
+    return UNSURE if min(certain, default=1.0) < trust.certainty else KEPT

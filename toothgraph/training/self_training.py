@@ -1,0 +1,115 @@
+"""Self-training: a teacher, trained on few labels, labels further scans, and a student learns from both.
+
+Source: Xie et al., CVPR 2020, https://doi.org/10.1109/CVPR42600.2020.01070 (a student that is trained anew, with noise,
+on the labels that its teacher is sure of). Here the teacher's labels are those of the whole of prediction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from toothgraph.data.scan import Scan
+from toothgraph.data.split import Split
+from toothgraph.errors import ConfigError, DataError
+from toothgraph.model.file import read_model
+from toothgraph.training.config import FinetuneConfig
+from toothgraph.training.finetune import finetune
+from toothgraph.training.found_labels import Unlabelled, find_labels, left_over
+from toothgraph.training.run_folder import CONFIG_FILE, check_free
+from toothgraph.training.sides import Sides, labelled_sides
+
+_log = logging.getLogger("toothgraph")
+
+
+def self_train(
+    scans: list[Scan],
+    split: Split,
+    unlabelled: Sequence[Unlabelled],
+    out: str | Path,
+    config: FinetuneConfig,
+    *,
+    init: str | Path | None = None,
+    resume: bool = False,
+) -> Path:
+    """Fine-tune on labelled scans; then, ``config.rounds`` times, on these and on what the net before found on others.
+
+    The run folder holds, for each round, the run of the teacher (``teacher-1``) and what it found (``found-1``); the
+    last student is the run itself. Without labelled scans, ``init`` is the first teacher. Scans of the patients who
+    validate, and scans whose labels are used, are left out of ``unlabelled``.
+
+    Args:
+        scans, split, init, resume: as for :func:`toothgraph.training.finetune.finetune`; there may be no scans.
+        unlabelled: scans to learn from without labels, see :func:`toothgraph.training.found_labels.find_unlabelled`.
+        out: run folder.
+        config: options; ``label_fraction`` is of the patients of ``scans``.
+
+    Returns:
+        The model file.
+
+    Raises:
+        ConfigError: on several devices, or if there are neither labelled scans nor a segmentation net to start from.
+        ToothgraphError: see ``finetune`` and :func:`toothgraph.training.found_labels.find_labels`; also if no
+            unlabelled scan is left.
+    """
+    out = Path(out)
+    if config.devices * config.nodes > 1:
+        raise ConfigError("self-training runs on one device: expected devices and nodes of 1")
+    check_free(out, resume)
+    sides = labelled_sides(scans, split, config.label_fraction) if scans else Sides([], [], labels=True)
+    free = _usable(unlabelled, sides, split)
+    if scans:
+        _log.info("the first teacher learns from the labels")
+        model, name = finetune(scans, split, out / teacher(1), config, init=init, resume=resume), teacher(1)
+    else:
+        model, name = _segmentation(init), str(init)
+    for number in range(1, config.rounds + 1):
+        found = find_labels(free, model, name, out / f"found-{number}", config)
+        last, name = number == config.rounds, teacher(number + 1)
+        _log.info(
+            "student %d of %d learns from the labels%s", number, config.rounds, " and from those found" * bool(scans)
+        )
+        model = finetune(
+            [*sides.train, *found, *sides.val],
+            Split(tuple(sorted({scan.patient for scan in (*sides.train, *found)})), split.val if scans else (), {}),
+            out if last else out / name, replace(config, label_fraction=1.0), init=init, resume=resume,
+        )  # fmt: skip
+    return model
+
+
+def _usable(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> list[Unlabelled]:
+    """The unlabelled scans that are neither of a patient who validates nor labelled."""
+    free = left_over(unlabelled, [*sides.train, *sides.val], split.val)
+    if not free:
+        raise DataError(
+            f"none of the {len(unlabelled)} unlabelled scans can be used: each is of a patient who validates, or has "
+            "labels that are used already"
+        )
+    if len(free) < len(unlabelled):
+        _log.info("%d unlabelled scans validate, or have labels that are used", len(unlabelled) - len(free))
+    return free
+
+
+def _segmentation(init: str | Path | None) -> Path:
+    """The model file to start from, where it can label scans."""
+    file = read_model(init) if init else None
+    if file is None or file.kind != "segmentation":
+        raise ConfigError(
+            "expected labelled scans, or --init with a net of finetune (as `default`) that labels the unlabelled ones"
+        )
+    return file.path
+
+
+def teacher(number: int) -> str:
+    """The folder of the teacher of a round, within the run folder."""
+    return f"teacher-{number}"
+
+
+def at_work(out: Path) -> Path | None:
+    """The last teacher's run, where the student's own run has not begun; None for a run of another kind."""
+    if (out / CONFIG_FILE).exists():
+        return None
+    teachers = [out / teacher(number) for number in range(1, 100) if (out / teacher(number)).is_dir()]
+    return teachers[-1] if teachers else None
