@@ -14,15 +14,16 @@ from typing import Any
 
 from benchmarks.pages import results, weights
 from benchmarks.pages.curves import draw_curves
-from benchmarks.pages.markdown import number, rendered
+from benchmarks.pages.few_patients import curve_name, draw_curve, few_patients, one_patient, protocols
+from benchmarks.pages.markdown import rendered
 from benchmarks.pages.reliability import reliability_page
 from benchmarks.pages.speed import speed_page
-from benchmarks.pages.statistics import Row, studies
-from benchmarks.pages.study_tables import few_labels
+from benchmarks.pages.statistics import Row
 from benchmarks.pages.summary import model_card, results_page, unseen_facts, weights_table
 from benchmarks.pages.what_did_not_help import what_did_not_help
-from benchmarks.paths import DOCS, RESULTS, ROOT
+from benchmarks.paths import DOCS, IMAGES, RESULTS, ROOT
 from benchmarks.studies.ablation import RESULT as ABLATION
+from benchmarks.studies.few_patients import RESULT as FEW
 from benchmarks.studies.label_efficiency import RESULT as STUDY
 from benchmarks.studies.rows import read_rows
 from toothgraph.system.files import write_text
@@ -30,7 +31,8 @@ from toothgraph.system.files import write_text
 README = ROOT / "README.md"
 PAGES = {
     "weights": "the weights in the package",
-    "label_efficiency": "fewer labels",
+    "few_patients": "few labelled patients",
+    "label_efficiency": "shares of the labels",
     "missing_teeth": "missing teeth",
     "recipe": "the recipe",
     "whole_path": "the whole path on real scans",
@@ -44,7 +46,6 @@ READ = (
     "peers",
     "real_scans",
     "missing_teeth",
-    "one_patient",
     "prediction_steps",
     "synthetic_weights",
 )  # what the summary is made of
@@ -60,7 +61,8 @@ def results_pages() -> dict[str, str]:
             weights.prediction_steps(read_result("prediction_steps")),
         ],
         "constants": [weights.rules_sweep(read_result("rules_sweep"))],
-        "label_efficiency": [results.label_efficiency(study), weights.one_patient(read_result("one_patient"))],
+        "few_patients": [few_patients(read_rows(FEW))],
+        "label_efficiency": [results.label_efficiency(study)],
         "missing_teeth": [weights.missing_teeth(read_result("missing_teeth"))],
         "recipe": [results.ablation(ablations), what_did_not_help(study, ablations)],
         "whole_path": [results.real_scans(read_result("real_scans"))],
@@ -70,18 +72,15 @@ def results_pages() -> dict[str, str]:
     return {name: rendered("results_page", title=PAGES[name], sections=own) for name, own in sections.items()}
 
 
-def readme_figures(read: dict[str, Any], rows: list[Row]) -> str:
-    """The part of README.md that tells how good the results are: the weights, the study with the most runs, and how
-    long a run of the whole path took."""
-    own = max(studies(rows).values(), key=len)
+def readme_figures(read: dict[str, Any], few: list[Row]) -> str:
+    """The part of README.md that tells how good the results are: the weights, one labelled patient, and how long a
+    run of the whole path took."""
     run, package = read["real_scans"], read["default_weights"]
-    reached = [row["scores"]["miou"] for row in read["one_patient"]["rows"]]
     return rendered(
         "readme_section",
         scores=weights_table(read["unseen"], package),
         unseen=unseen_facts(read["unseen"], package),
-        few=few_labels(own),
-        draws={"count": len(reached), "worst": number(min(reached)), "best": number(max(reached))},
+        one=one_patient(few),
         minutes={stage: f"{seconds / 60:.0f}" for stage, seconds in run["seconds"].items()},
         seconds=f"{run['seconds']['evaluate'] / len(run['per_scan']):.0f}",
         threads=run["facts"]["hardware"]["threads"],
@@ -95,7 +94,7 @@ def readme(page: str) -> str:
     begin, end = FIGURES
     before, rest = page.split(begin)
     _, after = rest.split(end)
-    figures = readme_figures({name: read_result(name) for name in READ}, read_rows(STUDY))
+    figures = readme_figures({name: read_result(name) for name in READ}, read_rows(FEW))
     return f"{before}{begin}\n\n{figures}\n\n{end}{after}"
 
 
@@ -110,7 +109,7 @@ def pages() -> dict[Path, str]:
     made = {
         RESULTS.parent / "README.md": speed_page(RESULTS),
         DOCS / "results.md": results_page(
-            {name: read_result(name) for name in READ}, read_rows(STUDY), read_rows(ABLATION)
+            {name: read_result(name) for name in READ}, read_rows(STUDY), read_rows(FEW), read_rows(ABLATION)
         ),
         **{DOCS / "results" / f"{name}.md": page for name, page in results_pages().items()},
         DOCS / "model_card.md": model_card(read_result("default_weights"), read_result("unseen")),
@@ -122,6 +121,8 @@ def pages() -> dict[Path, str]:
 def main() -> None:
     """Write the pages and the curves."""
     draw_curves(read_rows(STUDY))
+    for protocol, rows in protocols(read_rows(FEW)).items():
+        draw_curve(rows, [IMAGES / f"{curve_name(protocol)}.{ending}" for ending in ("png", "svg")])
     for file, page in pages().items():
         write_text(file, page)
         print(file)

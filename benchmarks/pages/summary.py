@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from benchmarks.pages.ablation_tables import ablation_verdict, budgets
+from benchmarks.pages.few_patients import gains_table, one_patient, protocols
 from benchmarks.pages.markdown import number, points, rendered, table
-from benchmarks.pages.results import patients_in, scans_section
-from benchmarks.pages.statistics import Row, compared, studies
-from benchmarks.pages.study_tables import few_labels, of_compared, study_table
+from benchmarks.pages.results import scans_section
+from benchmarks.pages.statistics import Row, studies
+from benchmarks.pages.study_tables import few_labels
 from benchmarks.pages.weights import flat_scores
 from benchmarks.studies.default_weights import CONDITIONS
 from benchmarks.studies.missing_teeth import KINDS
@@ -117,19 +116,19 @@ def model_card(package: dict[str, Any], unseen: dict[str, Any]) -> str:
     )
 
 
-def results_page(read: dict[str, Any], study: list[Row], ablations: list[Row]) -> str:
+def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablations: list[Row]) -> str:
     """The page.
 
     Args:
         read: the content of the result files, by name.
         study: rows of the label-efficiency study.
+        few: rows of the study of few labelled patients.
         ablations: rows of the ablation.
     """
     package, unseen, run = read["default_weights"], read["unseen"], read["real_scans"]
     largest = max(studies(study).values(), key=len)
     own = max(budgets(ablations).values(), key=len)
     missing = next(iter(read["missing_teeth"]["by"].values()))["summary"]
-    draws = [row["scores"]["miou"] for row in read["one_patient"]["rows"]]
     synthetic = read["synthetic_weights"]["sets"]["3d-iosseg, as stored"]["scores"]
     steps = read["prediction_steps"]["sets"]
     return rendered(
@@ -140,10 +139,8 @@ def results_page(read: dict[str, Any], study: list[Row], ablations: list[Row]) -
         peers=peers_table(read["peers"]),
         peers_source=read["peers"]["source"],
         few=few_labels(largest),
-        study=study_table([row for row in of_compared(largest) if row["init"] != "more"]),
-        seeds=max(len(base) for _, base in compared(largest).values()),
-        validate=len(patients_in(largest[0]["per_scan"])),
-        draws={"count": len(draws), "worst": min(draws), "best": max(draws), "mean": float(np.mean(draws))},
+        one=one_patient(few),
+        patients=gains_table(next(iter(protocols(few).values()))),
         missing=missing,
         kinds=numbers_table(read["missing_teeth"]),
         steps=steps_table(read["prediction_steps"]),

@@ -124,24 +124,6 @@ def reliability_table(content: dict[str, Any]) -> str:
     return table(["revision", "confidence", "teeth", "mean confidence", "share of right numbers"], lines)
 
 
-def one_patient(content: dict[str, Any]) -> str:
-    """The section on what one labelled patient is worth."""
-    keys = ("miou", "miou_matched", "accuracy", "teeth_found", "numbers_right", "scans_right")
-    rows = content["rows"]
-    return rendered(
-        "results/one_patient",
-        faces=content["faces"],
-        steps=content["steps"],
-        facts=rows[-1]["facts"],
-        table=table(
-            ["labelled patient", *(f"`{key}`" for key in keys)],
-            [[row["patient"], *(number(row["scores"][key]) for key in keys)] for row in rows],
-        ),
-        patients=len(rows),
-        worst=number(min(row["scores"]["miou"] for row in rows)),
-    )
-
-
 def said(pairs: Iterable[Iterable[int]]) -> str:
     """Labels and the numbers given."""
     return ", ".join(f"{label} → {given}" for label, given in pairs)

@@ -119,18 +119,6 @@ def test_a_mouth_that_was_stored_twice_is_not_scored_by_a_net_that_saw_it() -> N
     assert not seen_as_twin("036_U", ["045"]) and not seen_as_twin("071_L", ["045"])
 
 
-def test_page_of_one_labelled_patient() -> None:
-    from benchmarks.pages.weights import one_patient
-    from benchmarks.studies.one_patient import KEYS
-    from toothgraph.system import provenance
-
-    scores = dict.fromkeys(KEYS, 0.5)
-    rows = [{"patient": name, "scores": scores | {"miou": miou}, "facts": provenance.facts()}
-            for name, miou in (("017", 0.4321), ("075", 0.9))]  # fmt: skip
-    page = one_patient({"faces": 4000, "steps": 600, "rows": rows})
-    assert "| 017 | 0.432 | 0.500 |" in page and "of 2 draws the worst reaches a `miou` of 0.432" in page
-
-
 def test_picture_of_wrong_numbers(arch: Mesh, tmp_path: Path) -> None:
     from benchmarks.studies.datasets import Dataset
     from benchmarks.studies.wrong_numbers import panels

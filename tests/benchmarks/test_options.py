@@ -48,7 +48,7 @@ def test_quick_needs_no_data(script: str, tmp_path: Path) -> None:
 def test_the_paths_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     for script, words in (
         ("studies.default_weights", "required: data"),
-        ("studies.one_patient", "required: data, runs"),
+        ("studies.few_patients", "required: data, runs"),
         ("studies.ship_weights", "expected RUN"),
         ("studies.ablation", "expected SCANS"),
         ("robustness.many_scans", "expected FOLDER"),

@@ -1,0 +1,152 @@
+"""The section on few labelled patients: its tables, its curve, and the figures of its sentences."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.pages.markdown import number, points, rendered, table
+from benchmarks.pages.statistics import DRAWS, Row, per_patient
+from benchmarks.studies.few_patients import ARMS, FIRST
+
+TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "self-trained": "pre-trained and self-trained"}
+COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "self-trained": "#6b4c9a"}
+SCORES = ("miou", "miou_matched", "numbers_right")
+Cells = dict[tuple[str, int], list[Row]]  # the runs of an arm with so many patients
+
+
+def cells(rows: list[Row]) -> Cells:
+    """The runs of each arm and number of labelled patients."""
+    found: Cells = defaultdict(list)
+    for row in rows:
+        found[row["arm"], row["patients"]].append(row)
+    return found
+
+
+def protocols(rows: list[Row]) -> dict[str, list[Row]]:
+    """The rows of each protocol; those of two are not compared."""
+    return {name: own for name in ("long", "short") if (own := [row for row in rows if row["protocol"] == name])}
+
+
+def run_of(row: Row) -> tuple[int, int]:
+    """What two runs with the same labels share: draw and seed."""
+    return row["draw"], row["seed"]
+
+
+def gain(rows: list[Row], base: list[Row], score: str = "miou") -> tuple[float, float, float] | None:
+    """Mean difference of the runs with the same labels, and its 95 % interval by a bootstrap over the draws (both arms
+    the same) and over the patients scored. None where no run has a partner."""
+    theirs = {run_of(row): per_patient(row, score) for row in base}
+    pairs = [(per_patient(row, score), theirs[run_of(row)]) for row in rows if run_of(row) in theirs]
+    if not pairs:
+        return None
+    differences = np.array([[ours[name] - other[name] for name in sorted(ours)] for ours, other in pairs])
+    rng = np.random.default_rng(0)
+    draws = rng.integers(len(differences), size=(DRAWS, len(differences), 1))
+    patients = rng.integers(differences.shape[1], size=(DRAWS, 1, differences.shape[1]))
+    low, high = np.quantile(differences[draws, patients].mean(axis=(1, 2)), [0.025, 0.975])
+    return float(differences.mean()), float(low), float(high)
+
+
+def said_gain(rows: list[Row], base: list[Row]) -> str:
+    """The same in points; of a single draw the mean alone, since an interval would leave out how draws differ."""
+    found = gain(rows, base)
+    if found is None:
+        return "–"
+    mean, low, high = map(points, found)
+    together = {run_of(row) for row in rows} & {run_of(row) for row in base}
+    return f"{mean} ({low} to {high})" if len(together) > 1 else f"{mean} (one draw)"
+
+
+def gains_table(rows: list[Row]) -> str:
+    """One line per number of patients: `miou` of each arm, its worst draw, and what each arm adds to the one before."""
+    found, lines = cells(rows), []
+    for count in sorted({row["patients"] for row in rows}):
+        own = [found.get((arm, count), []) for arm in ARMS]
+        added = [said_gain(ours, base) for base, ours in itertools.pairwise(own)]
+        lines.append([str(count), *map(mean_and_worst, own), *added, ", ".join(str(len(each)) for each in own)])
+    head = ["labelled patients", *(TITLES[arm] for arm in ARMS), "pre-training adds", "self-training adds", "draws"]
+    return table(head, lines)
+
+
+def mean_and_worst(rows: list[Row], score: str = "miou") -> str:
+    """Mean over the draws, and the worst."""
+    values = [row["scores"][score] for row in rows]
+    if not values:
+        return "–"
+    return number(float(np.mean(values))) + (f" (worst {number(min(values))})" if len(values) > 1 else "")
+
+
+def runs_table(rows: list[Row]) -> str:
+    """Every run."""
+    order = sorted(rows, key=lambda row: (row["patients"], *run_of(row), ARMS.index(row["arm"])))
+    lines = [
+        [", ".join(row["labelled"][:5]) + (", …" if row["patients"] > 5 else ""), TITLES[row["arm"]],
+         *(number(row["scores"][score]) for score in SCORES), f"{row['minutes']:.0f}", row["facts"]["git"]]
+        for row in order
+    ]  # fmt: skip
+    head = ["labelled patients", "net", *(f"`{score}`" for score in SCORES), "minutes", "revision"]
+    return table(head, lines)
+
+
+def few_patients(rows: list[Row]) -> str:
+    """The section."""
+    studies = [
+        {"protocol": name, "gains": gains_table(own), "runs": runs_table(own), "curve": curve_name(name),
+         "facts": own[-1]["facts"], "validate": len(per_patient(own[0], "miou"))}
+        for name, own in protocols(rows).items()
+    ]  # fmt: skip
+    return rendered("results/few_patients", studies=studies, one=one_patient(rows), draws=DRAWS, first=FIRST[0])
+
+
+def one_patient(rows: list[Row]) -> dict[str, Any]:
+    """What the sentences on one labelled patient say: for each arm mean and worst over the draws that all have."""
+    own = next(iter(protocols(rows).values()))
+    found = cells(own)
+    shared = set.intersection(*({run_of(row) for row in found.get((arm, 1), [])} for arm in ARMS))
+    values = {arm: [row["scores"]["miou"] for row in found[arm, 1] if run_of(row) in shared] for arm in ARMS if shared}
+    return {
+        "protocol": own[0]["protocol"],
+        "draws": len(shared),
+        "arms": [
+            {"title": TITLES[arm], "mean": float(np.mean(each)), "worst": min(each)} for arm, each in values.items()
+        ],
+    }  # fmt: skip
+
+
+def curve_name(protocol: str) -> str:
+    """The stem of the files of a curve."""
+    return f"few_patients-{protocol}"
+
+
+def draw_curve(rows: list[Row], files: list[Path]) -> None:
+    """`miou` over the number of labelled patients: every draw a point, their means a line."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    plt.rcParams["svg.hashsalt"] = "toothgraph"  # the same figures give the same file
+    figure, axes = plt.subplots(1, 2, figsize=(9.0, 4.0), layout="constrained", sharey=True)
+    found = cells(rows)
+    counts = sorted({row["patients"] for row in rows})
+    for plot, (score, title) in zip(axes, {"miou": "mIoU", "miou_matched": "mIoU, numbers aside"}.items(), strict=True):
+        for arm, colour in COLOURS.items():
+            points = [(count, [row["scores"][score] for row in found[arm, count]]) for count in counts
+                      if (arm, count) in found]  # fmt: skip
+            plot.plot([x for x, _ in points], [np.mean(y) for _, y in points], color=colour, label=TITLES[arm])
+            for x, values in points:
+                plot.plot([x] * len(values), values, "o", color=colour, markersize=4, alpha=0.6)
+        plot.set(title=title, xlabel="labelled patients", xscale="log")
+        plot.set_xticks(counts, labels=list(map(str, counts)))
+        plot.set_xticks([], minor=True)
+        plot.grid(alpha=0.3)
+    axes[0].set_ylabel("mean over other patients")
+    axes[0].legend(frameon=False)
+    for file in files:
+        figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
+    plt.close(figure)

@@ -1,0 +1,148 @@
+"""What unlabelled scans are worth when one, two, three or five patients are labelled, whichever patients these are.
+
+    python -m benchmarks.studies.few_patients DATA RUNS [--patients 1 2 3 5] [--draws 0 1 2 3 4] [--seeds 0]
+        [--arms scratch pretrained self-trained] [--long]
+
+A draw is an order of the training patients; its first n are labelled, both jaws. So the five of a draw hold its three.
+Three arms get the same labels: a net from scratch (with its own learning rate); one whose backbone was pre-trained on
+the unlabelled scans of all training patients; and a student that learns, too, from what the second one finds on the
+scans of the other training patients. Crowns are learned from the labels of the arm alone. All are scored on the
+validation patients' original faces. Writes a row per run to benchmarks/results/few_patients.jsonl; a run that has its
+row is not run again, one that was stopped goes on. ``--long`` takes the recipe of the presets, not the short one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.options import parse, run
+from benchmarks.paths import RESULTS
+from benchmarks.studies.cross_validation import RATE, Config, short
+from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
+from benchmarks.studies.rows import append_row, has_row, minutes_of, score, training_reader
+from toothgraph.data.split import Split
+from toothgraph.model.file import load_segmentation
+from toothgraph.system import provenance
+from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig
+from toothgraph.training.finetune import finetune
+from toothgraph.training.found_labels import find_unlabelled
+from toothgraph.training.pretrain import pretrain
+from toothgraph.training.self_training import self_train, teacher
+
+RESULT = RESULTS / "few_patients.jsonl"
+ARMS = ("scratch", "pretrained", "self-trained")
+FIRST = ("017", "041", "045", "075")  # who is labelled first in draws 0 to 3: 017 lacks premolars, 075 is complete
+KEYS = ("miou", "miou_matched", "accuracy", "boundary_iou", "teeth_found", "numbers_right", "scans_right")
+
+
+class Cell(NamedTuple):
+    """One run."""
+
+    arm: str
+    patients: int
+    draw: int
+    seed: int
+    protocol: str
+
+    def folder(self, runs: Path, arm: str = "") -> Path:
+        """Where it is trained, or where another arm with the same labels is."""
+        return runs / f"{self.protocol}-{arm or self.arm}-{self.patients}-{self.draw}-{self.seed}"
+
+
+def drawn(patients: Sequence[str], draw: int, count: int) -> tuple[str, ...]:
+    """The first ``count`` patients of a draw."""
+    order = sorted(patients, key=lambda name: (zlib.crc32(f"{draw}/{name}".encode()), name))
+    if draw < len(FIRST) and FIRST[draw] in patients:
+        order.sort(key=lambda name: name != FIRST[draw])
+    return tuple(order[:count])
+
+
+def of_protocol(config: Config, protocol: str, options: argparse.Namespace) -> Config:
+    """A configuration with the recipe of a protocol."""
+    return short(config, options) if protocol == "short" else config
+
+
+def config_of(cell: Cell, options: argparse.Namespace) -> FinetuneConfig:
+    """That of a run; the rates of a net from scratch are those that were best for it with all labels."""
+    config = replace(of_protocol(FINETUNE_PRESETS["default"], cell.protocol, options), crowns="train", seed=cell.seed)
+    return replace(config, lr=RATE, backbone_rate=1.0) if cell.arm == "scratch" else config
+
+
+def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
+    """The model of a run, trained or gone on with."""
+    config = config_of(cell, options)
+    labelled = drawn(dataset.split.train, cell.draw, cell.patients)
+    scans = [scan for scan in training_reader(dataset, options)(replace(config, seed=0)) if scan.patient in labelled]
+    split, out = Split(labelled, (), {}), cell.folder(options.runs)
+    if cell.arm == "scratch":
+        return finetune(scans, split, out, config, resume=True)
+    before = of_protocol(PRETRAIN_PRESETS["default"], cell.protocol, options)
+    init = pretrain(
+        training_reader(dataset, options)(before), dataset.split, options.runs / f"{cell.protocol}-pretrained", before,
+        resume=True,
+    )  # fmt: skip
+    if cell.arm == "pretrained":
+        return finetune(scans, split, out, config, init=init, resume=True)
+    same = cell.folder(options.runs, "pretrained")  # the first teacher is the run of the other arm
+    if same.is_dir() and not (out / teacher(1)).exists():
+        shutil.copytree(same, out / teacher(1))
+    unlabelled = [
+        one for one in find_unlabelled(dataset.places, dataset.unit) if one.source.patient in dataset.split.train
+    ]
+    return self_train(scans, split, unlabelled, out, config, init=init, resume=True)
+
+
+def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
+    """Train and score a run."""
+    model = train(cell, dataset, options)
+    net, file = load_segmentation(model)
+    found = score(net, dataset)
+    folder = cell.folder(options.runs)
+    runs = [folder, *(folder / teacher(1) for _ in "1" if cell.arm == "self-trained")]
+    return {
+        **cell._asdict(),
+        "labelled": drawn(dataset.split.train, cell.draw, cell.patients),
+        "scores": {key: found["scores"][key] for key in KEYS},
+        "per_scan": found["per_scan"],
+        "minutes": round(sum(map(minutes_of, runs)), 1),
+        "sha256": provenance.sha256(file.path),
+        "facts": file.header["trained"],
+        "scored": provenance.facts()["git"],
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run what has no row yet."""
+    parser = data_arguments(__doc__)
+    runs_argument(parser)
+    parser.add_argument("--patients", type=int, nargs="+", default=[1, 2, 3, 5], help="how many are labelled")
+    parser.add_argument("--draws", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="which orders of the patients")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of initialisation, order and augmentation")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--long", action="store_true", help="the recipe of the presets, eight times as long")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
+    options = parse(parser, argv, RESULT)
+    dataset = iosseg(options.data)
+    if options.quick:
+        dataset = dataset.few()
+        options.patients, options.draws, options.arms = [1], [0], ["scratch", "pretrained"]
+    protocol = "long" if options.long else "short"
+    for count, seed, draw, arm in product(options.patients, options.seeds, options.draws, options.arms):
+        cell = Cell(arm, count, draw, seed, protocol)
+        if has_row(options.out, cell._asdict()):
+            continue
+        row = row_of(cell, dataset, options)
+        append_row(options.out, row)
+        print(f"{arm}, {count} of draw {draw}, seed {seed}: miou {row['scores']['miou']:.4f}, "
+              f"matched {row['scores']['miou_matched']:.4f}, {row['minutes']} minutes", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,75 @@
+"""The study of few labelled patients: its draws, its comparisons, its page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.pages.few_patients import draw_curve, few_patients, gain, gains_table, one_patient
+from benchmarks.studies.few_patients import FIRST, Cell, drawn
+from toothgraph.system import provenance
+
+PATIENTS = (*(f"{number:03d}" for number in range(48)), "075")
+
+
+def row(arm: str, patients: int, draw: int, mious: tuple[float, float]) -> dict[str, Any]:
+    per_scan = [
+        {"scan_id": f"{name}_upper", "miou": miou, "miou_matched": miou} for name, miou in zip("ab", mious, strict=True)
+    ]
+    scores = {"miou": sum(mious) / 2, "miou_matched": sum(mious) / 2, "numbers_right": 1.0}
+    return {
+        "arm": arm, "patients": patients, "draw": draw, "seed": 0, "protocol": "short", "labelled": ["017"] * patients,
+        "scores": scores, "per_scan": per_scan, "minutes": 3.4, "facts": provenance.facts(), "scored": "x",
+    }  # fmt: skip
+
+
+ROWS = [
+    row("scratch", 1, 0, (0.5, 0.7)), row("scratch", 1, 1, (0.3, 0.5)), row("scratch", 2, 0, (0.8, 0.8)),
+    row("pretrained", 1, 0, (0.7, 0.9)), row("pretrained", 1, 1, (0.6, 0.6)),
+    row("self-trained", 1, 0, (0.9, 0.9)), row("self-trained", 1, 2, (0.1, 0.1)),
+]  # fmt: skip
+
+
+def test_draws_are_nested_and_differ() -> None:
+    for draw in range(6):
+        five = drawn(PATIENTS, draw, 5)
+        assert drawn(PATIENTS, draw, 3) == five[:3] and len(set(five)) == 5
+        assert draw >= len(FIRST) or five[0] == FIRST[draw]
+    assert len({drawn(PATIENTS, draw, 5) for draw in range(6)}) == 6
+
+
+def test_runs_of_two_arms_have_folders_of_their_own() -> None:
+    cell = Cell("self-trained", 1, 2, 0, "short")
+    assert cell.folder(Path("runs")).name == "short-self-trained-1-2-0"
+    assert cell.folder(Path("runs"), "pretrained").name == "short-pretrained-1-2-0"
+
+
+def test_a_gain_counts_the_runs_with_the_same_labels() -> None:
+    scratch, pretrained = ROWS[:2], ROWS[3:5]
+    found = gain(pretrained, scratch)
+    assert found is not None
+    mean, low, high = found
+    assert mean == pytest.approx((0.2 + 0.2 + 0.3 + 0.1) / 4) and low < mean < high
+    assert gain(ROWS[5:], ROWS[3:5]) == pytest.approx((0.1, 0.0, 0.2))  # draw 2 has no partner
+    assert gain(ROWS[6:], ROWS[3:5]) is None
+
+
+def test_the_tables_say_mean_worst_and_gains() -> None:
+    page = gains_table(ROWS)
+    assert "| 1 | 0.500 (worst 0.400) | 0.700 (worst 0.600) | 0.500 (worst 0.100) | +20.0 (" in page
+    assert "| +10.0 (one draw) | 2, 2, 2 |" in page
+    assert "| 2 | 0.800 | – | – | – | – | 1, 0, 0 |" in page
+
+
+def test_the_sentence_compares_the_draws_that_all_arms_have() -> None:
+    said = one_patient(ROWS)
+    assert said["draws"] == 1 and [arm["mean"] for arm in said["arms"]] == pytest.approx([0.6, 0.8, 0.9])
+    page = few_patients(ROWS)
+    assert "a net from scratch reaches a `miou` of 0.600 (the worst of 1 draws 0.600)" in " ".join(page.split())
+
+
+def test_the_curve_is_drawn(tmp_path: Path) -> None:
+    draw_curve(ROWS, [tmp_path / "curve.png"])
+    assert (tmp_path / "curve.png").stat().st_size > 10_000
