@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,12 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import RandomRotate as TurnsPositionsOnly
 from torch_geometric.utils import dense_to_sparse, to_edge_index, to_torch_csr_tensor
 
+from toothgraph.data.scan import prepare_scan
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.graph import GraphSpec, knn_table, scan_graph
+from toothgraph.io.find import find_scans
+from toothgraph.io.labels import read_scan
+from toothgraph.io.palette import load_palette
 from toothgraph.nn import (
     FastEdgeConv,
     InfoNCE,
@@ -159,10 +164,18 @@ def look(graph: Data) -> None:
 
 def test_normals_left_behind_are_told(surface: Data) -> None:
     turned = TurnsPositionsOnly((90, 90), axis=0)(surface.clone())
-    with pytest.warns(UserWarning, match=r"off on average.*toothgraph\.transforms\.RandomRotate turns both"):
+    with pytest.warns(UserWarning, match=r"° off: .*toothgraph\.transforms\.RandomRotate turns both"):
         look(turned)
     with pytest.warns(UserWarning, match="stand on the surface"):
         PairGeometryConv(12, (1.4,), 4)(turned.pos, turned.normal, turned.neighbor_index[:12])
+
+
+def test_normals_of_two_walls_near_each_other_fit(data_dir: Path) -> None:
+    """With its base, this scan is a shell: of a third of the nodes the nearest others are on the other wall."""
+    (file,) = (file for file in find_scans([data_dir / "3d-iosseg"]) if file.stem == "070_L")
+    mesh = read_scan(file, palette=load_palette(f"{data_dir / 'palettes.json'}:3d-iosseg"))
+    for graph in prepare_scan(mesh, GraphSpec(faces=4000), 5, 0, 2).variants:
+        look(graph)
 
 
 @pytest.mark.parametrize("seed", range(4))
