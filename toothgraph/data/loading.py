@@ -89,7 +89,6 @@ class LabelledGraphs(Dataset):
         augmentation: strength of the augmentation.
         cuts: probabilities of removals before the augmentation.
         jaw_dropout: probability that the jaw is set to unknown, so that the network also learns without it.
-        times: how often each scan is drawn per epoch, each time with other random values; once by default.
     """
 
     def __init__(
@@ -100,20 +99,17 @@ class LabelledGraphs(Dataset):
         augmentation: Augmentation = STILL,
         cuts: Removal = NOTHING_REMOVED,
         jaw_dropout: float = 0.0,
-        times: Sequence[int] | None = None,
     ) -> None:
-        times = [1] * len(scans) if times is None else times
-        self.draws = [(scan, copy) for scan, count in zip(scans, times, strict=True) for copy in range(count)]
-        self.spec, self.seed = spec, seed
+        self.scans, self.spec, self.seed = scans, spec, seed
         self.augmentation, self.cuts, self.jaw_dropout = augmentation, cuts, jaw_dropout
 
     def __len__(self) -> int:
-        return len(self.draws)
+        return len(self.scans)
 
     def __getitem__(self, draw: Draw) -> Data:
         epoch, index = draw
-        scan, copy = self.draws[index]
-        rng = sample_rng(self.seed, epoch, scan.scan_id, copy)
+        scan = self.scans[index]
+        rng = sample_rng(self.seed, epoch, scan.scan_id)
         graph = plain(scan.variants[int(rng.integers(len(scan.variants)))])
         graph = augment(centred(remove_parts(graph, rng, self.cuts, self.spec)), rng, self.augmentation)
         if rng.uniform() < self.jaw_dropout:

@@ -115,7 +115,6 @@ class FinetuneConfig(TrainingConfig):
             starts from nothing.
         crown_steps: optimiser steps of that training; no more than ``steps``.
         augmentation: how far a scan is moved.
-        given_share: least share of the draws that have labels from a person, where a model found others.
         rounds: of self-training, where there are unlabelled scans, see
             :func:`toothgraph.training.self_training.self_train`.
         trust: what a tooth must reach that a teacher finds there.
@@ -134,7 +133,6 @@ class FinetuneConfig(TrainingConfig):
     crowns: str = "adapt"
     crown_steps: int = 800
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=30.0, mirror=0.5))
-    given_share: float = 0.25
     rounds: int = 1
     trust: Trust = field(default_factory=Trust)
 
@@ -186,7 +184,7 @@ _AT_LEAST_1 = (
 )
 _AT_LEAST_0 = ("seed", "workers", "bases", "weight_decay", "clip", "dice_weight", "exclude_radius", "boundary_weight")
 _ABOVE_0 = ("lr", "temperature", "backbone_rate")
-_SHARES = ("val_fraction", "label_fraction", "label_smoothing", "jaw_dropout", "given_share")
+_SHARES = ("val_fraction", "label_fraction", "label_smoothing", "jaw_dropout")
 _CHOICES = {
     "optimizer": ("adamw", "adam", "sgd"),
     "schedule": ("warmup", "cosine", "decay"),

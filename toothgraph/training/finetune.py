@@ -137,15 +137,7 @@ def finetune(
     task = FinetuneTask(
         net,
         config,
-        LabelledGraphs(
-            train,
-            config.net.graph,
-            config.seed,
-            config.augmentation,
-            config.cuts,
-            config.jaw_dropout,
-            sides.times(config.given_share),
-        ),
+        LabelledGraphs(train, config.net.graph, config.seed, config.augmentation, config.cuts, config.jaw_dropout),
         LabelledGraphs(plain_only(val), config.net.graph, config.seed + 1),
         collate,
     )

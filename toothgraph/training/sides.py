@@ -37,16 +37,6 @@ class Sides:
             return names
         return {**names, "labels": {scan.scan_id: str(scan.label_origin) for scan in (*self.train, *self.val)}}
 
-    def times(self, share: float) -> list[int]:
-        """How often each training scan is drawn per epoch, so that labels from a person are at least about this
-        share of the draws, even where a model found far more."""
-        found = [scan.label_origin.kind == FOUND for scan in self.train]
-        ours = found.count(False)
-        if not ours or ours == len(found):
-            return [1] * len(found)
-        wanted = round(share / max(1 - share, 1e-3) * found.count(True) / ours)
-        return [1 if by_model else max(1, wanted) for by_model in found]
-
     def say(self) -> None:
         """Say who trains and who validates, and warn if a model's own labels are all there is."""
         _log.info("trains on %s", self._said(self.train))
