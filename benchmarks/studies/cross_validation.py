@@ -34,8 +34,9 @@ def folds(dataset: Dataset) -> list[Split]:
 
 def short(config: Config, options: argparse.Namespace) -> Config:
     """A configuration with the short recipe."""
-    graph = replace(config.net.graph, faces=300 if options.quick else FACES)
-    return replace(config, net=replace(config.net, graph=graph), steps=2 if options.quick else STEPS)
+    faces, steps, log_every = (300, 2, 1) if options.quick else (FACES, STEPS, config.log_every)
+    graph = replace(config.net.graph, faces=faces)
+    return replace(config, net=replace(config.net, graph=graph), steps=steps, log_every=log_every)
 
 
 def config_of(options: argparse.Namespace, fold: int) -> FinetuneConfig:

@@ -1,0 +1,117 @@
+"""A new scanner, learned from its unlabelled scans alone, beginning with the weights in the package.
+
+    python -m benchmarks.studies.new_scanner DATA RUNS [--steps 300] [--rates 3e-4 1e-3] [--arms alone anchored]
+
+The scans of teeth3ds are parted into two halves. From each half, without its labels, the net learns as
+``toothgraph finetune --unlabelled HALF --init default`` does (``alone``), or together with the labelled scans that the
+weights were trained on (``anchored``). It is scored on the other half; and on odd-scans and on the validation patients
+of 3d-iosseg, which it should not unlearn. Writes a row per run to benchmarks/results/new_scanner.jsonl, the first of
+them for the weights as they are; a run that has its row is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from benchmarks.options import parse, run
+from benchmarks.paths import RESULTS
+from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
+from benchmarks.studies.default_weights import labelled_sets
+from benchmarks.studies.rows import append_row, has_row, minutes_of, training_reader
+from toothgraph import weights
+from toothgraph.data.split import Split
+from toothgraph.evaluation import report, score_prediction
+from toothgraph.fdi import jaw_of_labels
+from toothgraph.inference import predict_mesh
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.model import SegmentationNet
+from toothgraph.model.file import load_segmentation
+from toothgraph.system import provenance
+from toothgraph.training.config import FINETUNE_PRESETS
+from toothgraph.training.found_labels import Unlabelled, find_unlabelled
+from toothgraph.training.self_training import self_train
+
+RESULT = RESULTS / "new_scanner.jsonl"
+ARMS = ("alone", "anchored")
+NEW = "teeth3ds"
+KEYS = ("miou", "miou_matched", "accuracy", "numbers_right", "teeth_found")
+Sets = dict[str, list[Mesh]]
+
+
+def halves(unlabelled: list[Unlabelled]) -> tuple[list[Unlabelled], list[Unlabelled]]:
+    """Every other scan, upper and lower jaws in turn."""
+    order = sorted(unlabelled, key=lambda one: (one.source.scan_id.split("_")[-1], one.source.scan_id))
+    return order[::2], order[1::2]
+
+
+def scores(net: SegmentationNet, meshes: Iterable[Mesh]) -> dict[str, Any]:
+    """Of labelled meshes as they are stored, the jaw given."""
+    found = [score_prediction(mesh, predict_mesh(net, mesh, jaw_of_labels(mesh.labels)), 0.0) for mesh in meshes]
+    rows = report(found)
+    return {
+        **{key: rows["scores"][key] for key in KEYS},
+        "per_scan": [{key: row[key] for key in ("scan_id", "miou", "miou_matched")} for row in rows["per_scan"]],
+    }
+
+
+def all_scores(model: Path, sets: Sets, half: int | None, parts: tuple[list[Unlabelled], ...]) -> dict[str, Any]:
+    """The row's figures: of the scans of the new scanner those that the net did not learn from."""
+    net, file = load_segmentation(model)
+    learned = set() if half is None else {one.source.scan_id for one in parts[half]}
+    left = {name: [mesh for mesh in meshes if mesh.scan_id not in learned] for name, meshes in sets.items()}
+    return {
+        "sets": {name: scores(net, meshes) for name, meshes in left.items()},
+        "sha256": provenance.sha256(file.path),
+        "facts": provenance.facts(),
+    }
+
+
+def train(
+    known: dict[str, Any], parts: tuple[list[Unlabelled], ...], dataset: Dataset, options: argparse.Namespace
+) -> Path:
+    """The model of a run, trained or gone on with."""
+    net, _ = load_segmentation(Path(weights.DEFAULT))
+    config = replace(FINETUNE_PRESETS["default"], net=net.config, steps=known["steps"], lr=known["lr"])
+    config = replace(config, log_every=min(config.log_every, config.steps))
+    out = options.runs / "-".join(map(str, known.values()))
+    anchored = known["arm"] == "anchored"
+    scans = training_reader(dataset, options)(config) if anchored else []
+    split = Split(dataset.split.train, (), {}) if anchored else Split((), (), {})
+    return self_train(scans, split, parts[known["half"]], out, config, init=weights.DEFAULT, resume=True)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run what has no row yet."""
+    parser = data_arguments(__doc__)
+    runs_argument(parser)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--rates", type=float, nargs="+", default=[1e-3], help="highest learning rates")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=["alone"])
+    parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
+    options = parse(parser, argv, RESULT)
+    dataset = iosseg(options.data)
+    sets = labelled_sets(options.data, options.quick)
+    if options.quick:
+        options.steps, options.rates, options.arms = 1, options.rates[:1], ["alone"]
+    parts = halves(find_unlabelled([dataset.scans if options.quick else options.data / NEW]))
+    before = {"arm": "as they are", "half": None, "lr": 0.0, "steps": 0}
+    cells = [{"arm": arm, "half": half, "lr": lr, "steps": options.steps}
+             for arm, lr, half in product(options.arms, options.rates, (0, 1))]  # fmt: skip
+    for known in (before, *cells):
+        if has_row(options.out, known):
+            continue
+        half = known["half"]
+        model = Path(weights.DEFAULT) if half is None else train(known, parts, dataset, options)
+        minutes = {} if half is None else {"minutes": round(minutes_of(model.parent), 1)}
+        row = {**known, **minutes, **all_scores(model, sets, half, parts)}
+        append_row(options.out, row)
+        print(known, {name: round(found["miou"], 4) for name, found in row["sets"].items()}, flush=True)
+
+
+if __name__ == "__main__":
+    run(main)
