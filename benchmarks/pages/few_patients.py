@@ -1,4 +1,4 @@
-"""The section on few labelled patients: its tables, its curve, and the figures of its sentences."""
+"""The page on few labelled patients, and none: its tables, its curve, and the figures of its sentences."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import numpy as np
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.pages.statistics import DRAWS, Row, per_patient
 from benchmarks.studies.few_patients import ARMS, FIRST
+from benchmarks.studies.new_scanner import NEW
 
 TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "self-trained": "pre-trained and self-trained"}
 COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "self-trained": "#6b4c9a"}
+ARM_TITLES = {"alone": "unlabelled scans alone", "anchored": "with the labels the weights were trained on"}
 SCORES = ("miou", "miou_matched", "numbers_right")
 Cells = dict[tuple[str, int], list[Row]]  # the runs of an arm with so many patients
 
@@ -150,3 +152,48 @@ def draw_curve(rows: list[Row], files: list[Path]) -> None:
     for file in files:
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
     plt.close(figure)
+
+
+def one_shot(content: dict[str, Any]) -> str:
+    """The section on what an embedding knows across patients before any label is learned from."""
+    names = {False: "untrained", True: "pre-trained"}
+    values = {kind: [row for row in content["rows"] if row["pretrained"] is kind] for kind in names}
+    patients = [row["patient"] for row in values[True]]
+    lines = [
+        [names[kind], *(number(row["miou"]) for row in own), number(float(np.mean([row["miou"] for row in own]))),
+         number(float(np.mean([row["accuracy"] for row in own])))]
+        for kind, own in values.items()
+    ]  # fmt: skip
+    head = ["embedding", *(f"labelled: {patient}" for patient in patients), "mean `miou`", "mean `accuracy`"]
+    means = {names[kind]: float(np.mean([row["miou"] for row in own])) for kind, own in values.items()}
+    return rendered("results/one_shot", table=table(head, lines), means=means, facts=content["facts"])
+
+
+def new_scanner(rows: list[Row]) -> str:
+    """The section on a scanner that is learned without labels: each scan of it scored by a net that did not see it."""
+    before, *others = rows
+    runs: dict[tuple[str, float, int], list[Row]] = defaultdict(list)
+    for row in others:
+        runs[row["arm"], row["lr"], row["steps"]].append(row)
+    sets = list(before["sets"])
+    lines = [["the weights as they are", "–", *(_scores_on(before["sets"][name]) for name in sets)]]
+    found = []
+    for (arm, rate, steps), own in runs.items():
+        together = {name: _of_both_halves([row["sets"][name] for row in own]) for name in sets}
+        lines.append([f"{ARM_TITLES[arm]}, {steps} steps", f"{rate:g}", *(_scores_on(together[name]) for name in sets)])
+        found.append({"arm": ARM_TITLES[arm], "rate": rate, "miou": together[NEW]["miou"], "steps": steps})
+    head = ["net", "highest learning rate", *(f"{name}: `miou` (`miou_matched`)" for name in sets)]
+    return rendered(
+        "results/new_scanner", table=table(head, lines), before=before["sets"][NEW]["miou"], found=found,
+        facts=rows[-1]["facts"], scans=len(before["sets"][NEW]["per_scan"]), name=NEW,
+    )  # fmt: skip
+
+
+def _scores_on(scores: dict[str, Any]) -> str:
+    return f"{number(scores['miou'])} ({number(scores['miou_matched'])})"
+
+
+def _of_both_halves(halves: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean over the scans that each half's net was scored on."""
+    scans = [scan for half in halves for scan in half["per_scan"]]
+    return {key: float(np.mean([scan[key] for scan in scans])) for key in ("miou", "miou_matched")}

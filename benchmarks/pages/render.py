@@ -14,7 +14,15 @@ from typing import Any
 
 from benchmarks.pages import results, weights
 from benchmarks.pages.curves import draw_curves
-from benchmarks.pages.few_patients import curve_name, draw_curve, few_patients, one_patient, protocols
+from benchmarks.pages.few_patients import (
+    curve_name,
+    draw_curve,
+    few_patients,
+    new_scanner,
+    one_patient,
+    one_shot,
+    protocols,
+)
 from benchmarks.pages.markdown import rendered
 from benchmarks.pages.reliability import reliability_page
 from benchmarks.pages.speed import speed_page
@@ -25,6 +33,7 @@ from benchmarks.paths import DOCS, IMAGES, RESULTS, ROOT
 from benchmarks.studies.ablation import RESULT as ABLATION
 from benchmarks.studies.few_patients import RESULT as FEW
 from benchmarks.studies.label_efficiency import RESULT as STUDY
+from benchmarks.studies.new_scanner import RESULT as NEW_SCANNER
 from benchmarks.studies.rows import read_rows
 from toothgraph.system.files import write_text
 
@@ -61,7 +70,11 @@ def results_pages() -> dict[str, str]:
             weights.prediction_steps(read_result("prediction_steps")),
         ],
         "constants": [weights.rules_sweep(read_result("rules_sweep"))],
-        "few_patients": [few_patients(read_rows(FEW))],
+        "few_patients": [
+            few_patients(read_rows(FEW)),
+            new_scanner(read_rows(NEW_SCANNER)),
+            one_shot(read_result("one_shot")),
+        ],
         "label_efficiency": [results.label_efficiency(study)],
         "missing_teeth": [weights.missing_teeth(read_result("missing_teeth"))],
         "recipe": [results.ablation(ablations), what_did_not_help(study, ablations)],

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks.pages.few_patients import draw_curve, few_patients, gain, gains_table, one_patient
+from benchmarks.pages.few_patients import (
+    draw_curve,
+    few_patients,
+    gain,
+    gains_table,
+    new_scanner,
+    one_patient,
+    one_shot,
+)
 from benchmarks.studies.few_patients import FIRST, Cell, drawn
 from toothgraph.system import provenance
 
@@ -73,3 +81,29 @@ def test_the_sentence_compares_the_draws_that_all_arms_have() -> None:
 def test_the_curve_is_drawn(tmp_path: Path) -> None:
     draw_curve(ROWS, [tmp_path / "curve.png"])
     assert (tmp_path / "curve.png").stat().st_size > 10_000
+
+
+def test_the_section_on_a_new_scanner_scores_each_scan_by_the_net_that_did_not_see_it() -> None:
+    def found(*mious: float) -> dict[str, Any]:
+        per_scan = [{"scan_id": str(number), "miou": miou, "miou_matched": 1.0} for number, miou in enumerate(mious)]
+        return {"miou": sum(mious) / len(mious), "miou_matched": 1.0, "per_scan": per_scan}
+
+    facts = {"facts": provenance.facts()}
+    rows = [
+        {"arm": "as they are", "half": None, "lr": 0.0, "steps": 0, "sets": {"teeth3ds": found(0.5, 0.7)}, **facts},
+        {"arm": "alone", "half": 0, "lr": 1e-3, "steps": 300, "sets": {"teeth3ds": found(0.9)}, **facts},
+        {"arm": "alone", "half": 1, "lr": 1e-3, "steps": 300, "sets": {"teeth3ds": found(0.6)}, **facts},
+    ]
+    page = new_scanner(rows)
+    assert "| the weights as they are | – | 0.600 (1.000) |" in page
+    assert "| unlabelled scans alone, 300 steps | 0.001 | 0.750 (1.000) |" in page
+    assert "go from a `miou` of 0.600 to 0.750" in " ".join(page.split())
+
+
+def test_the_section_on_what_an_embedding_knows() -> None:
+    rows = [{"pretrained": kind, "patient": who, "miou": miou, "accuracy": 0.5}
+            for kind, who, miou in ((False, "a", 0.1), (False, "b", 0.2), (True, "a", 0.3), (True, "b", 0.5))]  # fmt: skip
+    page = one_shot({"facts": provenance.facts(), "rows": rows})
+    assert "| pre-trained | 0.300 | 0.500 | 0.400 | 0.500 |" in page and "is 0.400, and 0.150 by" in " ".join(
+        page.split()
+    )
