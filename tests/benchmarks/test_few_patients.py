@@ -101,8 +101,10 @@ def test_the_section_on_a_new_scanner_scores_each_scan_by_the_net_that_did_not_s
 
 
 def test_the_section_on_what_an_embedding_knows() -> None:
-    rows = [{"pretrained": kind, "patient": who, "miou": miou, "accuracy": 0.5}
-            for kind, who, miou in ((False, "a", 0.1), (False, "b", 0.2), (True, "a", 0.3), (True, "b", 0.5))]  # fmt: skip
+    rows = [
+        {"pretrained": kind, "patient": who, "miou": miou, "accuracy": 0.5}
+        for kind, who, miou in ((False, "a", 0.1), (False, "b", 0.2), (True, "a", 0.3), (True, "b", 0.5))
+    ]
     page = one_shot({"facts": provenance.facts(), "rows": rows})
     assert "| pre-trained | 0.300 | 0.500 | 0.400 | 0.500 |" in page and "is 0.400, and 0.150 by" in " ".join(
         page.split()
