@@ -154,7 +154,8 @@ ONE_JAW = """
   out.legend = text("legend"); out.head = document.querySelector("#differences h2").textContent;
 
   out.teeth = document.querySelectorAll("#teeth tbody tr").length;
-  out.measures = text("measures"); out.doubts = text("doubts"); out.help = text("help");
+  out.measures = text("measures"); out.folded = document.querySelector("#measures details").open;
+  out.doubts = text("doubts"); out.help = text("help");
   out.problem = text("problem"); out.hacked = window.hacked || 0; out.images = document.images.length;
 """
 
@@ -208,7 +209,11 @@ def test_one_jaw_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> Non
     assert areas == sorted(areas, reverse=True)
     assert out["teeth"] == len(np.unique(found))
     # what came from outside is text
-    assert out["measures"] == f"Measures{EVIL}from here to there34.1 mmDepthnot measured: {EVIL}–"
+    assert out["measures"] == (
+        f"Measures{EVIL}34.1 mmDepthnot measured: {EVIL}–What is measured{EVIL}from here to thereDepthfrom where?"
+        "How exact: docs/measures.md of toothgraph."
+    )
+    assert out["folded"] is False
     assert out["doubts"] == EVIL
     assert out["hacked"] == 0 and out["images"] == 4
 
@@ -262,6 +267,9 @@ def test_two_results_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) ->
     after = np.select([arch.labels == 14, arch.labels == 15], [15, 14], arch.labels)
     write_scans(page, [PageScan(arch, arch.labels, name="before", second=Second("after", after))])
     out = browse(page, """
+      const pressed = document.querySelector("#modes [aria-pressed=true]").textContent;
+      out.opened = [state.mode, at("differences").hidden, pressed];
+      press("#modes", "Teeth");
       out.modes = [...document.querySelectorAll("#modes button")].map((b) => b.textContent);
       const at14 = where(14), at15 = where(15); press("#results", "after");
       const apart = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
@@ -274,6 +282,7 @@ def test_two_results_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) ->
       out.head = [...document.querySelectorAll("#differences th")].map((c) => c.textContent);
       document.querySelector('#differences tr[data-fdi="14"]').click(); out.card = text("card");
     """)  # fmt: skip
+    assert out["opened"] == ["changes", False, "Changes"]
     assert out["modes"] == ["Teeth", "Changes"] and out["titles"] == ["before", "after"]
     assert out["swapped"][0] < 2 < out["swapped"][1] and out["red"] > 0.001
     assert sorted(row[0] + row[2] for row in out["rows"]) == ["1415", "1514"]

@@ -184,10 +184,15 @@ function updateMeasures() {
   const groups = [["", data.measures], ...data.scans.map((scan) => [data.scans.length > 1 ? `${upperFirst(scan.jaw)} jaw` : "", scan.measures])];
   const tables = groups.filter(([, measures]) => measures.length).map(([name, measures]) => make("table", [
     make("caption", name || "Measures"),
-    make("tbody", measures.map(({ name: what, value, unit, definition, reason }) => make("tr", [
-      make("td", [what, make("span", reason ? `not measured: ${reason}` : definition, { className: "note" })], { className: "text" }),
+    make("tbody", measures.map(({ name: what, value, unit, reason }) => make("tr", [
+      make("td", [what, ...(reason ? [make("span", `not measured: ${reason}`, { className: "note" })] : [])], { className: "text" }),
       make("td", value === null ? "–" : `${value.toFixed(1)} ${unit}`)])))]));
-  at("measures").replaceChildren(...tables);
+  const meanings = new Map(groups.flatMap(([, measures]) => measures.map(({ name, definition }) => [name, definition])));
+  const folded = make("details", [
+    make("summary", "What is measured"),
+    make("dl", [...meanings].flatMap(([name, definition]) => [make("dt", name), make("dd", definition)])),
+    make("p", "How exact: docs/measures.md of toothgraph.", { className: "note" })], { className: "meanings" });
+  at("measures").replaceChildren(...tables, folded);
   at("measures").hidden = !tables.length;
 }
 
