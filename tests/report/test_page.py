@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -204,7 +205,7 @@ def test_one_jaw_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> Non
     assert out["rows"][0][0] in ("11", "12") and ["11", "upper right central incisor", "12"] in [
         r[:3] for r in out["rows"]
     ]
-    assert out["head"] == "2 teeth differ, 1 of them in their number" and "found: differs from truth" in out["legend"]
+    assert out["head"] == "2 teeth differ, 1 in number" and "found: differs from truth" in out["legend"]
     areas = [float(row[3]) for row in out["rows"]]
     assert areas == sorted(areas, reverse=True)
     assert out["teeth"] == len(np.unique(found))
@@ -341,3 +342,93 @@ def test_dark_and_on_a_phone(arch: Mesh, tmp_path: Path, browse: Browse) -> None
     assert max(out["ground"]) < 60 and out["ink"] > 200
     assert out["wide"][0] <= out["wide"][1] < 550 and out["wide"][2] <= 0
     assert out["below"] and out["left"] == [0, 0]
+
+
+def test_on_paper(arch: Mesh, lower: Mesh, tmp_path: Path, browse: Browse) -> None:
+    """The bite of two jaws stands beside the other views, and what is written at the edges beside the scan."""
+    page = tmp_path / "page.html"
+    steps = """
+      window.dispatchEvent(new Event("beforeprint"));
+      out.two = at("sheet").classList.contains("two");
+      out.shape = [...document.querySelectorAll("#sheet svg")].map((one) => {
+        const [, , wide, high] = one.getAttribute("viewBox").split(" ").map(Number);
+        return high > wide;
+      });
+      out.gap = [];
+      for (const view of ["Right", "Left"]) {
+        setView(view); draw();
+        const wide = Math.max(...[...marks.querySelectorAll(".side")].map((one) => one.getBBox().width));
+        const found = extent();
+        out.gap.push(state.width / 2 - state.scale * (found.high[0] - found.low[0]) / 2 - wide);
+      }
+    """
+    for scans, two in (([PageScan(arch, arch.labels), PageScan(lower, lower.labels)], True),
+                       ([PageScan(arch, arch.labels)], False)):  # fmt: skip
+        write_scans(page, scans)
+        out = browse(page, steps)
+        assert out["two"] is two and out["shape"] == [two, False, False, False]
+        assert min(out["gap"]) > 0
+
+
+def test_confidence_is_that_of_the_result_that_has_one(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    page = tmp_path / "page.html"
+    sure = np.linspace(0.5, 1, len(arch.faces))
+    write_scans(page, [PageScan(arch, arch.labels, name="a", second=Second("b", arch.labels, sure))])
+    out = browse(page, """
+      out.none = text("differences"); press("#modes", "Confidence");
+      out.shown = document.querySelector("#results [aria-pressed=true]").textContent;
+    """)  # fmt: skip
+    assert out == {"messages": [], "none": "No teeth differ", "shown": "b"}
+
+
+def test_keyboard_reaches_all_and_all_has_a_name(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    page = tmp_path / "page.html"
+    confidence = np.ones(len(arch.faces))
+    write_scans(page, [PageScan(arch, arch.labels, confidence=confidence, second=Second("b", arch.labels, confidence))])
+    out = browse(page, """
+      press("#modes", "Teeth"); pick(16); key("m");
+      const all = [...document.querySelectorAll("button, input, summary, canvas, a, [onclick], [tabindex]")];
+      const named = (one) => (one.getAttribute("aria-label") || one.textContent || one.title).trim();
+      out.controls = all.length;
+      out.unnamed = all.filter((one) => !named(one)).map((one) => one.outerHTML);
+      out.unreached = all.filter((one) => one.tabIndex < 0 || one.disabled).map((one) => one.outerHTML);
+      out.unringed = [];
+      for (const one of all) {
+        one.focus({ focusVisible: true });
+        const { outlineStyle, outlineWidth } = getComputedStyle(one);
+        if (document.activeElement !== one || outlineStyle === "none" || parseFloat(outlineWidth) < 2) {
+          out.unringed.push(one.outerHTML);
+        }
+      }
+      const groups = [...document.querySelectorAll("[role=group], section, ul")];
+      out.groups = groups.filter((one) => !one.hidden && one.children.length && !one.getAttribute("aria-label")
+        && !one.querySelector("h2, caption")).map((one) => one.id);
+      const row = document.querySelector('#teeth tr[data-fdi="14"] button');
+      row.focus(); row.click();
+      out.kept = document.activeElement.closest("tr").dataset.fdi; out.picked = state.picked;
+    """)  # fmt: skip
+    assert out["controls"] > 40
+    assert out["unnamed"] == out["unreached"] == out["unringed"] == out["groups"] == []
+    assert out["kept"] == "14" and out["picked"] == 14
+
+
+def test_no_name_runs_as_script_and_nothing_is_loaded(arch: Mesh, lower: Mesh, tmp_path: Path, browse: Browse) -> None:
+    """Names of files and of results come from others."""
+    page = tmp_path / "page.html"
+    evil = EVIL + "<!--<script>\u2028__DATA__"
+    first = PageScan(replace(arch, scan_id=evil), arch.labels, name=evil, doubts=[evil],
+                     second=Second(evil + "2", np.where(arch.labels == 16, 99, arch.labels)))  # fmt: skip
+    write_scans(page, [first, PageScan(replace(lower, scan_id=evil), lower.labels, truth=lower.labels)])
+    assert "<img" not in page.read_text()
+    out = browse(page, """
+      for (const [name] of modes()) { press("#modes", upperFirst(name)); pick(16); await wait(); }
+      window.dispatchEvent(new Event("beforeprint"));
+      out.hacked = window.hacked || 0; out.title = document.title; out.heading = text("title");
+      out.images = [...document.images].filter((one) => !one.src.startsWith("data:")).length;
+      out.scripts = document.scripts.length;
+      out.loaded = performance.getEntriesByType("resource").filter((one) => !one.name.startsWith("data:")).length;
+      out.blocked = await fetch("https://example.org").then(() => false, () => true);
+    """)  # fmt: skip
+    assert out["hacked"] == out["images"] == out["loaded"] == 0 and out["blocked"]
+    assert out["scripts"] == 3  # the data, the page's own, and that of this test
+    assert out["heading"] == f"{evil} and {evil}" and out["title"].startswith("</script>")

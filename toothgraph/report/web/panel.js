@@ -26,6 +26,8 @@ function choose(group, choices, chosen, act) { // a row of buttons, one of them 
 
 function setMode(mode) {
   state.mode = mode;
+  const sure = (index) => data.scans.some((scan) => resultOf(scan, index).confidence);
+  if (mode === "confidence" && !sure(state.result)) state.result = data.results.findIndex((_, index) => sure(index));
   recolour();
   fit();
 }
@@ -176,7 +178,8 @@ function updateDifferences() {
   });
   const renamed = rows.filter((row) => row.other !== row.fdi).length;
   box.replaceChildren(
-    make("h2", `${rows.length} teeth differ, ${renamed} of them in their number`),
+    make("h2", `${rows.length === 1 ? "1 tooth differs" : `${rows.length || "No"} teeth differ`}${
+      rows.length ? `, ${renamed || "none"} in number` : ""}`),
     ...(rows.length ? [make("table", [head([data.results[from], data.results[to], "differs, mm²", "overlap"]), make("tbody", list)])] : []));
 }
 
