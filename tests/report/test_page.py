@@ -376,9 +376,9 @@ def test_confidence_is_that_of_the_result_that_has_one(arch: Mesh, tmp_path: Pat
     write_scans(page, [PageScan(arch, arch.labels, name="a", second=Second("b", arch.labels, sure))])
     out = browse(page, """
       out.none = text("differences"); press("#modes", "Confidence");
-      out.shown = document.querySelector("#results [aria-pressed=true]").textContent;
+      out.shown = [...document.querySelectorAll("#results button")].map((b) => [b.textContent, b.ariaPressed]);
     """)  # fmt: skip
-    assert out == {"messages": [], "none": "No teeth differ", "shown": "b"}
+    assert out == {"messages": [], "none": "No teeth differ", "shown": [["b", "true"]]}
 
 
 def test_keyboard_reaches_all_and_all_has_a_name(arch: Mesh, tmp_path: Path, browse: Browse) -> None:

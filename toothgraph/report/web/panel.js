@@ -24,10 +24,10 @@ function choose(group, choices, chosen, act) { // a row of buttons, one of them 
   }));
 }
 
+const hasConfidence = (result) => data.scans.some((scan) => scan.results[result]?.confidence);
 function setMode(mode) {
   state.mode = mode;
-  const sure = (index) => data.scans.some((scan) => resultOf(scan, index).confidence);
-  if (mode === "confidence" && !sure(state.result)) state.result = data.results.findIndex((_, index) => sure(index));
+  if (mode === "confidence" && !hasConfidence(state.result)) state.result = data.results.findIndex((_, k) => hasConfidence(k));
   recolour();
   fit();
 }
@@ -56,7 +56,8 @@ function updateChoices() {
   }
   if (modes().length > 1) choose("modes", modes(), state.mode, setMode);
   if (data.results.length > 1 && !comparison()) {
-    choose("results", data.results.map((name, k) => [name, k]), state.result, (k) => { state.result = k; recolour(); });
+    const offered = data.results.map((name, k) => [name, k]).filter(([, k]) => state.mode !== "confidence" || hasConfidence(k));
+    choose("results", offered, state.result, (k) => { state.result = k; recolour(); });
   } else at("results").replaceChildren();
   const pressed = (made, value) => { made.setAttribute("aria-pressed", value); return made; };
   at("tools").replaceChildren(
