@@ -19,6 +19,7 @@ from toothgraph.anatomy.measures import ArchMeasures, Measure
 from toothgraph.errors import ConfigError
 from toothgraph.inference.predict import OtherReading
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.report import page as page_module
 from toothgraph.report.page import SCRIPT, PageScan, Second, page_data, page_template, write_page, write_scans
 from toothgraph.synthetic import Variation, synthetic_arch
 
@@ -432,3 +433,30 @@ def test_no_name_runs_as_script_and_nothing_is_loaded(arch: Mesh, lower: Mesh, t
     assert out["hacked"] == out["images"] == out["loaded"] == 0 and out["blocked"]
     assert out["scripts"] == 3  # the data, the page's own, and that of this test
     assert out["heading"] == f"{evil} and {evil}" and out["title"].startswith("</script>")
+
+
+def contrast(first: str, second: str) -> float:
+    """Of two colours ``#rgb`` or ``#rrggbb``, 1 to 21. Source: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
+    light = []
+    for text in (first, second):
+        digits = text[1:] if len(text) == 7 else "".join(2 * digit for digit in text[1:])
+        part = np.array(list(bytes.fromhex(digits))) / 255
+        linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+        light.append(float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05)
+    return max(light) / min(light)
+
+
+@pytest.mark.parametrize("name", ["page.css", "index.html"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_can_be_read(name: str, dark: bool) -> None:
+    style = (Path(page_module.__file__).parent / "web" / name).read_text(encoding="utf-8")
+    light_rules, dark_rules = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2]
+    own = dict(re.findall(r"--([a-z-]+): (#\w+)", light_rules))
+    own |= dict(re.findall(r"--([a-z-]+): (#\w+)", dark_rules)) if dark else {}
+    for ground in ("ground", "panel", "warn", "button", "hover"):
+        for ink in ("ink", "soft", "link"):
+            if ground in own and ink in own:
+                assert contrast(own[ink], own[ground]) > 4.5, (ink, ground)
+    if "chosen" in own:
+        assert contrast("#fff", own["chosen"]) > 4.5  # the button that is pressed
+        assert contrast(own["chosen"], own["panel"]) > 3  # the ring of the focus
