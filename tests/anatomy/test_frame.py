@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
@@ -14,6 +16,7 @@ from toothgraph.anatomy.frame import (
     rotation_to_places,
     turned,
     upright_rotation,
+    viewing_frame,
 )
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.synthetic import synthetic_arch
@@ -117,3 +120,34 @@ def test_a_labelled_mesh_wound_inside_out_is_turned_round() -> None:
     np.testing.assert_array_equal(outside_out(wrong, upright_rotation(wrong)).faces, mesh.faces)
     unlabelled = wrong.with_labels(None)
     assert outside_out(unlabelled, upright_rotation(unlabelled)) is unlabelled
+
+
+def tilt(first: np.ndarray, second: np.ndarray) -> float:
+    """The angle between the bites of two viewing frames, degrees."""
+    return float(np.degrees(np.arccos(np.clip(first[2] @ second[2], -1, 1))))
+
+
+def test_the_bite_is_level_whatever_of_the_crowns_is_labelled(arch: Mesh) -> None:
+    """The middles of crowns lie higher where their lower halves are not labelled; their tips do not."""
+    frame = viewing_frame(arch)
+    height = arch.centroids @ frame[2]
+    teeth = arch.labels > 0
+    half = teeth & (arch.labels < 20) & (height < np.median(height[teeth]))
+    labels = np.where(half, 0, arch.labels)
+    middles = upright_rotation(arch.with_labels(labels))[[0, 2, 1]]
+    assert tilt(middles, frame) > 1.0
+    assert tilt(viewing_frame(arch.with_labels(labels)), frame) < 0.2
+
+
+def test_one_tooth_that_stands_out_hardly_turns_the_bite(arch: Mesh) -> None:
+    frame = viewing_frame(arch)
+    vertices = arch.vertices.copy()
+    vertices[np.unique(arch.faces[arch.labels == 13])] += 4.0 * frame[2]
+    out = replace(arch, vertices=vertices)
+    assert tilt(viewing_frame(out), frame) < 1.0 < tilt(upright_rotation(out)[[0, 2, 1]], frame)
+
+
+def test_the_bite_of_one_side_is_that_of_its_middles(arch: Mesh) -> None:
+    labels = np.where(np.isin(arch.labels, [14, 15, 16, 17]), arch.labels, 0)
+    one_side = arch.with_labels(labels)
+    np.testing.assert_allclose(viewing_frame(one_side), upright_rotation(one_side)[[0, 2, 1]], atol=1e-12)

@@ -397,7 +397,9 @@ def test_view_of_two_results(command, arches, segmenter, tmp_path):
     shutil.copy(scan, changed)
     labels = np.loadtxt(scan.with_suffix(".txt"), dtype=int)
     np.savetxt(changed.with_suffix(".txt"), np.where(labels == 11, 12, labels), fmt="%d")
-    assert command("view", scan, "-o", page, "--compare", changed).code == 0
+    done = command("view", scan, "-o", page, "--compare", changed)
+    assert done.code == 0
+    assert "compared: labels of 0000_upper.stl, with labels of changed_upper.stl: 2 teeth differ" in done.out
     assert page_says(page, "results") == ["0000_upper", "changed_upper"]
     rows = page_says(page, "scans")[0]["differences"]["changes"]
     assert [(row["fdi"], row["other"]) for row in rows] == [(11, 12), (12, 12)]
@@ -405,15 +407,19 @@ def test_view_of_two_results(command, arches, segmenter, tmp_path):
     assert page_says(page, "results") == ["0000_upper", segmenter.name]
     assert command("view", scan, "-o", page, "--predict", "--model", segmenter, "--compare", scan).code == 0
     assert page_says(page, "results") == [segmenter.name, "0000_upper", "truth"]
+    bare = shutil.copy(scan, tmp_path / "bare_upper.stl")
+    said = command("view", bare, "-o", page, "--model", segmenter, "--compare", scan).out
+    found = (
+        f"compared: labels found by {segmenter.name} (bare_upper.stl has no labels), with labels of 0000_upper.stl: "
+    )
+    assert found in " ".join(said.split())
     mesh = read_mesh(scan)
     write_stl(changed, mesh.vertices + 10.0, mesh.faces)
     elsewhere = command("view", scan, "-o", page, "--compare", changed).error
     assert "expected the surface of 0000_upper with other labels" in elsewhere
     changed.with_suffix(".txt").unlink()
-    assert (
-        "expected a labelled scan to compare with, found no labels"
-        in command("view", scan, "-o", page, "--compare", changed).error
-    )
+    bare = command("view", scan, "-o", page, "--compare", changed).error
+    assert f"to compare with, found {len(mesh.faces)} faces and no labels" in bare and "give --palette" in bare
 
 
 def names_of(index):

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from toothgraph.anatomy.measures import ArchMeasures, Measure
 from toothgraph.errors import ConfigError
 from toothgraph.inference.predict import OtherReading
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.report import page as page_module
 from toothgraph.report.page import SCRIPT, PageScan, Second, page_data, page_template, write_page, write_scans
 from toothgraph.synthetic import Variation, synthetic_arch
 
@@ -154,7 +156,8 @@ ONE_JAW = """
   out.legend = text("legend"); out.head = document.querySelector("#differences h2").textContent;
 
   out.teeth = document.querySelectorAll("#teeth tbody tr").length;
-  out.measures = text("measures"); out.doubts = text("doubts"); out.help = text("help");
+  out.measures = text("measures"); out.folded = document.querySelector("#measures details").open;
+  out.doubts = text("doubts"); out.help = text("help");
   out.problem = text("problem"); out.hacked = window.hacked || 0; out.images = document.images.length;
 """
 
@@ -203,12 +206,16 @@ def test_one_jaw_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> Non
     assert out["rows"][0][0] in ("11", "12") and ["11", "upper right central incisor", "12"] in [
         r[:3] for r in out["rows"]
     ]
-    assert out["head"] == "2 teeth differ, 1 of them in their number" and "found: differs from truth" in out["legend"]
+    assert out["head"] == "2 teeth differ, 1 in number" and "found: differs from truth" in out["legend"]
     areas = [float(row[3]) for row in out["rows"]]
     assert areas == sorted(areas, reverse=True)
     assert out["teeth"] == len(np.unique(found))
     # what came from outside is text
-    assert out["measures"] == f"Measures{EVIL}from here to there34.1 mmDepthnot measured: {EVIL}–"
+    assert out["measures"] == (
+        f"Measures{EVIL}34.1 mmDepthnot measured: {EVIL}–What is measured{EVIL}from here to thereDepthfrom where?"
+        "How exact: docs/measures.md of toothgraph."
+    )
+    assert out["folded"] is False
     assert out["doubts"] == EVIL
     assert out["hacked"] == 0 and out["images"] == 4
 
@@ -262,6 +269,9 @@ def test_two_results_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) ->
     after = np.select([arch.labels == 14, arch.labels == 15], [15, 14], arch.labels)
     write_scans(page, [PageScan(arch, arch.labels, name="before", second=Second("after", after))])
     out = browse(page, """
+      const pressed = document.querySelector("#modes [aria-pressed=true]").textContent;
+      out.opened = [state.mode, at("differences").hidden, pressed];
+      press("#modes", "Teeth");
       out.modes = [...document.querySelectorAll("#modes button")].map((b) => b.textContent);
       const at14 = where(14), at15 = where(15); press("#results", "after");
       const apart = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
@@ -274,6 +284,7 @@ def test_two_results_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) ->
       out.head = [...document.querySelectorAll("#differences th")].map((c) => c.textContent);
       document.querySelector('#differences tr[data-fdi="14"]').click(); out.card = text("card");
     """)  # fmt: skip
+    assert out["opened"] == ["changes", False, "Changes"]
     assert out["modes"] == ["Teeth", "Changes"] and out["titles"] == ["before", "after"]
     assert out["swapped"][0] < 2 < out["swapped"][1] and out["red"] > 0.001
     assert sorted(row[0] + row[2] for row in out["rows"]) == ["1415", "1514"]
@@ -332,3 +343,120 @@ def test_dark_and_on_a_phone(arch: Mesh, tmp_path: Path, browse: Browse) -> None
     assert max(out["ground"]) < 60 and out["ink"] > 200
     assert out["wide"][0] <= out["wide"][1] < 550 and out["wide"][2] <= 0
     assert out["below"] and out["left"] == [0, 0]
+
+
+def test_on_paper(arch: Mesh, lower: Mesh, tmp_path: Path, browse: Browse) -> None:
+    """The bite of two jaws stands beside the other views, and what is written at the edges beside the scan."""
+    page = tmp_path / "page.html"
+    steps = """
+      window.dispatchEvent(new Event("beforeprint"));
+      out.two = at("sheet").classList.contains("two");
+      out.shape = [...document.querySelectorAll("#sheet svg")].map((one) => {
+        const [, , wide, high] = one.getAttribute("viewBox").split(" ").map(Number);
+        return high > wide;
+      });
+      out.gap = [];
+      for (const view of ["Right", "Left"]) {
+        setView(view); draw();
+        const wide = Math.max(...[...marks.querySelectorAll(".side")].map((one) => one.getBBox().width));
+        const found = extent();
+        out.gap.push(state.width / 2 - state.scale * (found.high[0] - found.low[0]) / 2 - wide);
+      }
+    """
+    for scans, two in (([PageScan(arch, arch.labels), PageScan(lower, lower.labels)], True),
+                       ([PageScan(arch, arch.labels)], False)):  # fmt: skip
+        write_scans(page, scans)
+        out = browse(page, steps)
+        assert out["two"] is two and out["shape"] == [two, False, False, False]
+        assert min(out["gap"]) > 0
+
+
+def test_confidence_is_that_of_the_result_that_has_one(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    page = tmp_path / "page.html"
+    sure = np.linspace(0.5, 1, len(arch.faces))
+    write_scans(page, [PageScan(arch, arch.labels, name="a", second=Second("b", arch.labels, sure))])
+    out = browse(page, """
+      out.none = text("differences"); press("#modes", "Confidence");
+      out.shown = [...document.querySelectorAll("#results button")].map((b) => [b.textContent, b.ariaPressed]);
+    """)  # fmt: skip
+    assert out == {"messages": [], "none": "No teeth differ", "shown": [["b", "true"]]}
+
+
+def test_keyboard_reaches_all_and_all_has_a_name(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    page = tmp_path / "page.html"
+    confidence = np.ones(len(arch.faces))
+    write_scans(page, [PageScan(arch, arch.labels, confidence=confidence, second=Second("b", arch.labels, confidence))])
+    out = browse(page, """
+      press("#modes", "Teeth"); pick(16); key("m");
+      const all = [...document.querySelectorAll("button, input, summary, canvas, a, [onclick], [tabindex]")];
+      const named = (one) => (one.getAttribute("aria-label") || one.textContent || one.title).trim();
+      out.controls = all.length;
+      out.unnamed = all.filter((one) => !named(one)).map((one) => one.outerHTML);
+      out.unreached = all.filter((one) => one.tabIndex < 0 || one.disabled).map((one) => one.outerHTML);
+      out.unringed = [];
+      for (const one of all) {
+        one.focus({ focusVisible: true });
+        const { outlineStyle, outlineWidth } = getComputedStyle(one);
+        if (document.activeElement !== one || outlineStyle === "none" || parseFloat(outlineWidth) < 2) {
+          out.unringed.push(one.outerHTML);
+        }
+      }
+      const groups = [...document.querySelectorAll("[role=group], section, ul")];
+      out.groups = groups.filter((one) => !one.hidden && one.children.length && !one.getAttribute("aria-label")
+        && !one.querySelector("h2, caption")).map((one) => one.id);
+      const row = document.querySelector('#teeth tr[data-fdi="14"] button');
+      row.focus(); row.click();
+      out.kept = document.activeElement.closest("tr").dataset.fdi; out.picked = state.picked;
+    """)  # fmt: skip
+    assert out["controls"] > 40
+    assert out["unnamed"] == out["unreached"] == out["unringed"] == out["groups"] == []
+    assert out["kept"] == "14" and out["picked"] == 14
+
+
+def test_no_name_runs_as_script_and_nothing_is_loaded(arch: Mesh, lower: Mesh, tmp_path: Path, browse: Browse) -> None:
+    """Names of files and of results come from others."""
+    page = tmp_path / "page.html"
+    evil = EVIL + "<!--<script>\u2028__DATA__"
+    first = PageScan(replace(arch, scan_id=evil), arch.labels, name=evil, doubts=[evil],
+                     second=Second(evil + "2", np.where(arch.labels == 16, 99, arch.labels)))  # fmt: skip
+    write_scans(page, [first, PageScan(replace(lower, scan_id=evil), lower.labels, truth=lower.labels)])
+    assert "<img" not in page.read_text()
+    out = browse(page, """
+      for (const [name] of modes()) { press("#modes", upperFirst(name)); pick(16); await wait(); }
+      window.dispatchEvent(new Event("beforeprint"));
+      out.hacked = window.hacked || 0; out.title = document.title; out.heading = text("title");
+      out.images = [...document.images].filter((one) => !one.src.startsWith("data:")).length;
+      out.scripts = document.scripts.length;
+      out.loaded = performance.getEntriesByType("resource").filter((one) => !one.name.startsWith("data:")).length;
+      out.blocked = await fetch("https://example.org").then(() => false, () => true);
+    """)  # fmt: skip
+    assert out["hacked"] == out["images"] == out["loaded"] == 0 and out["blocked"]
+    assert out["scripts"] == 3  # the data, the page's own, and that of this test
+    assert out["heading"] == f"{evil} and {evil}" and out["title"].startswith("</script>")
+
+
+def contrast(first: str, second: str) -> float:
+    """Of two colours ``#rgb`` or ``#rrggbb``, 1 to 21. Source: https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio"""
+    light = []
+    for text in (first, second):
+        digits = text[1:] if len(text) == 7 else "".join(2 * digit for digit in text[1:])
+        part = np.array(list(bytes.fromhex(digits))) / 255
+        linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
+        light.append(float(linear @ [0.2126, 0.7152, 0.0722]) + 0.05)
+    return max(light) / min(light)
+
+
+@pytest.mark.parametrize("name", ["page.css", "index.html"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_can_be_read(name: str, dark: bool) -> None:
+    style = (Path(page_module.__file__).parent / "web" / name).read_text(encoding="utf-8")
+    light_rules, dark_rules = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2]
+    own = dict(re.findall(r"--([a-z-]+): (#\w+)", light_rules))
+    own |= dict(re.findall(r"--([a-z-]+): (#\w+)", dark_rules)) if dark else {}
+    for ground in ("ground", "panel", "warn", "button", "hover"):
+        for ink in ("ink", "soft", "link"):
+            if ground in own and ink in own:
+                assert contrast(own[ink], own[ground]) > 4.5, (ink, ground)
+    if "chosen" in own:
+        assert contrast("#fff", own["chosen"]) > 4.5  # the button that is pressed
+        assert contrast(own["chosen"], own["panel"]) > 3  # the ring of the focus

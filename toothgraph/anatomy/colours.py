@@ -1,8 +1,9 @@
 """One fixed colour per tooth number.
 
-Neighbours, the tooth after the next (a neighbour where one is missing), the same tooth of the other side and of the
-other jaw are far apart in CIELAB, also for people who see red and green, or blue and yellow, alike. Neighbours also
-differ in brightness alone. The colours were found by a random search for the largest least distance.
+Teeth that stand beside each other, across a gap or opposite, and the same tooth of the other side are far apart (by
+CIEDE2000), also for people who see red and green, or blue and yellow, alike; any two teeth of one jaw, and each tooth
+and the ground of a page, light or dark, can be told apart. Neighbours also differ in brightness alone. The colours were
+found by a random search for the largest least distance; tests/anatomy/test_colours.py has these distances.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ GINGIVA_COLOUR = (244, 194, 194)
 UNKNOWN_COLOUR = (128, 128, 128)
 
 _RGB = {
-    11: 0x316A43, 12: 0x8B57D7, 13: 0xA9ADEC, 14: 0x1CD068, 15: 0x2B6A88, 16: 0xAA8EFA, 17: 0x39A86E, 18: 0x9D3B89,
-    21: 0xD88B0D, 22: 0xAD1889, 23: 0xBB8B65, 24: 0x1297D3, 25: 0xB1BF1A, 26: 0xAC1490, 27: 0xF993D9, 28: 0xE0660C,
-    31: 0x62F68A, 32: 0x1D7745, 33: 0x9BB228, 34: 0x4153CF, 35: 0x6FF88D, 36: 0x517B11, 37: 0x6287F6, 38: 0xA23D4D,
-    41: 0x9C711B, 42: 0x64A2C2, 43: 0xE0E497, 44: 0xB33806, 45: 0x90A1F1, 46: 0xC8E857, 47: 0x7B580A, 48: 0x6CE380,
+    11: 0x5599FF, 12: 0xAACC77, 13: 0x990055, 14: 0xCCBBFF, 15: 0x007799, 16: 0x990000, 17: 0x66AA88, 18: 0x0044AA,
+    21: 0x995555, 22: 0x7700EE, 23: 0xCC8844, 24: 0x445533, 25: 0x66FF00, 26: 0xFF44DD, 27: 0x005555, 28: 0x887700,
+    31: 0x0033FF, 32: 0xCCDDFF, 33: 0x555555, 34: 0x11AAAA, 35: 0x880099, 36: 0xBB5533, 37: 0xBBDD00, 38: 0xAA66FF,
+    41: 0x66FF88, 42: 0xAA1133, 43: 0xFF88CC, 44: 0x998866, 45: 0x115511, 46: 0x66BBFF, 47: 0x775577, 48: 0xDD7700,
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 
 from toothgraph.fdi import UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class, jaw_of_labels
@@ -20,6 +21,8 @@ PLACES = np.array([[24.0, 4.0], [21.5, 10.0], [17.5, 15.0], [11.5, 18.5], [4.5, 
 ALONG = np.array([*range(8, 0, -1), *range(9, 17)])  # positions 1 … 16 in order along the arch
 TEETH_NEEDED = 4  # fewer teeth do not define a frame
 THIN = 5.0  # mm; if all tooth centres are this near to one line, the rotation about the line is not defined
+TIP = 0.02  # share of the area of a crown whose middle is its tip
+STANDS_OUT = 0.5  # mm from the plane of the tips; beyond, a tooth pulls at the plane no harder
 OPEN = 0.1  # share of the area; a surface with a shorter area vector counts as closed
 
 
@@ -148,7 +151,8 @@ _PLACES = 800  # sample points for the search of the symmetry plane
 def viewing_frame(mesh: Mesh, labels: np.ndarray | None = None) -> np.ndarray:
     """Forward, right (seen from the bite) and occlusal directions of an arch. [3, 3], rows orthonormal.
 
-    They come from the teeth if the mesh's own labels, or the given ones, have four or more. Otherwise they come from
+    They come from the teeth if the mesh's own labels, or the given ones, have four or more: occlusal is then at right
+    angles to the plane through the tips of the crowns, from the incisors to the second molars. Otherwise they come from
     the shape: occlusal is the area-weighted mean normal (the thinnest axis of a closed surface); forward is the
     direction perpendicular to it, in the best symmetry plane, that points to the narrow (incisor) end. This is good
     enough for pictures. An arch with only one side is shown slightly rotated.
@@ -156,8 +160,43 @@ def viewing_frame(mesh: Mesh, labels: np.ndarray | None = None) -> np.ndarray:
     for known in (mesh.labels, labels):  # its own labels first: truth and prediction get the same view
         rotation = None if known is None else upright_rotation(mesh.with_labels(known))
         if rotation is not None:
-            return rotation[[0, 2, 1]]
+            assert known is not None
+            return (_level(mesh.centroids @ rotation.T, mesh.areas, known) @ rotation)[[0, 2, 1]]
     return _frame_of_shape(mesh)
+
+
+def _level(points: np.ndarray, areas: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The rotation that lays the plane of the tips of the crowns level. One tooth that stands out hardly turns it.
+
+    Args:
+        points: [F, 3] middles of the faces in the networks' frame, mm.
+        areas: [F].
+        labels: [F] FDI numbers. Third molars do not count: they often stand out.
+
+    Returns:
+        [3, 3]; the identity if the tips are nearly on a line.
+    """
+    teeth = [fdi for fdi in np.unique(labels[labels > 0]).tolist() if fdi % 10 != 8]
+    tips = np.array([_tip(points[labels == fdi], areas[labels == fdi]) for fdi in teeth]).reshape(-1, 3)
+    forward, height, left = (tips - tips.mean(axis=0) if len(tips) else tips).T
+    flat = np.stack([forward, left], axis=1)
+    if len(tips) < TEETH_NEEDED or np.linalg.svd(flat, compute_uv=False)[1] < THIN:
+        return np.eye(3)
+    plane = np.c_[flat, np.ones(len(tips))]
+    slope = least_squares(lambda slopes: plane @ slopes - height, np.zeros(3), loss="soft_l1", f_scale=STANDS_OUT).x
+    normal = np.array([-slope[0], 1.0, -slope[1]]) / np.hypot(1.0, np.hypot(*slope[:2]))
+    ahead = np.array([1.0, 0.0, 0.0]) - normal[0] * normal
+    ahead /= np.linalg.norm(ahead)
+    return np.stack([ahead, normal, np.cross(ahead, normal)])
+
+
+def _tip(points: np.ndarray, areas: np.ndarray) -> np.ndarray:
+    """The middle of the highest ``TIP`` of the area of a crown. [3]"""
+    order = np.argsort(-points[:, 1])
+    top = np.cumsum(areas[order]) <= TIP * areas.sum()
+    top[0] = True
+    tip: np.ndarray = points[order[top]].mean(axis=0)
+    return tip
 
 
 # A view of a jaw in patient axes: which of them point to the right and to the top of the picture and to the viewer. The

@@ -25,24 +25,12 @@ TIP = 0.02  # share of the area of a crown whose middle is the tip of a cusp
 # number: a molar that is called a premolar has 1.5 times the width.
 FITS = (0.6, 1.4)
 
-ARCH_LENGTH = (
-    "The sum of four straight lines in the occlusal plane, from first molar to first molar, over the mesial contact "
-    "points of the molar, the canine and the central incisors."
-)
-ARCH_DEPTH = (
-    "From the midpoint between the central incisors at right angles to the line between the mesial contact points of "
-    "the first molars, in the occlusal plane."
-)
-INTERCANINE_WIDTH = "The straight distance between the cusp tips of the canines."
-INTERMOLAR_WIDTH = "The straight distance between the mesiobuccal cusp tips of the first molars."
-BOLTON_OVERALL = (
-    "The sum of the widths of the twelve lower teeth from first molar to first molar, in percent of the upper twelve. "
-    "Bolton's mean is 91.3 with a standard deviation of 1.9."
-)
-BOLTON_ANTERIOR = (
-    "The sum of the widths of the six lower teeth from canine to canine, in percent of the upper six. Bolton's mean is "
-    "77.2 with a standard deviation of 1.65."
-)
+ARCH_LENGTH = "From first molar to first molar, in straight lines over the contacts of canines and incisors."
+ARCH_DEPTH = "From between the central incisors to the line that joins the first molars."
+INTERCANINE_WIDTH = "Between the cusp tips of the canines."
+INTERMOLAR_WIDTH = "Between the mesiobuccal cusp tips of the first molars."
+BOLTON_OVERALL = "The widths of the lower teeth 36 … 46 in percent of the upper 16 … 26. Bolton's mean: 91.3 ± 1.9."
+BOLTON_ANTERIOR = "The widths of the lower teeth 33 … 43 in percent of the upper 13 … 23. Bolton's mean: 77.2 ± 1.65."
 
 
 @dataclass(frozen=True)
@@ -54,7 +42,7 @@ class Measure:
         name: for people.
         value: in ``unit``; None if it cannot be measured.
         unit: ``mm`` or ``%``.
-        definition: what is measured, in one or two sentences.
+        definition: what is measured, in one line; more in docs/measures.md.
         reason: why there is no value; empty if there is one.
     """
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from toothgraph.model.nets import SegmentationNet
     from toothgraph.report.page import PageScan
 
+OWN = "labels"  # what a page calls the labels of the scan itself
+
 
 @click.command(short_help="Show scans, as pages or a picture.")
 @click.argument("scans", nargs=-1, required=True, type=PATH)
@@ -94,14 +96,18 @@ def view(
         for scan in display.over(scans):
             with named_shortage(scan):
                 shown.append(_labelled(scan, reading, net, predicted))
+        said = ""
         if compare:
             with named_shortage(scans[0]):
-                shown = [_compared(shown[0], scans[0], compare, reading, model, device)]
+                one, said = _compared(shown[0], scans[0], compare, reading, model, device)
+                shown = [one]
         stage(f"writing {out.name}")
         if out.suffix.lower() == ".png":
             render(out, shown[0].mesh, shown[0].labels, title=shown[0].mesh.scan_id)
         else:
             write_scans(out, shown)
+    if said:
+        say(said)
     say(f"{' and '.join(one.mesh.scan_id for one in shown)} -> {out}")
 
 
@@ -165,7 +171,7 @@ def _labelled(scan: Path, reading: dict[str, Any], net: Callable[[], Segmentatio
         review, sure = review_of(scan), None
         if review.confidence:  # of what it does not name, a person has said the number
             sure = np.array([review.confidence.get(fdi, 1.0) for fdi in mesh.labels.tolist()], dtype=np.float32)
-        return PageScan(mesh, mesh.labels, name="labels", confidence=sure, doubts=review.doubts)
+        return PageScan(mesh, mesh.labels, name=OWN, confidence=sure, doubts=review.doubts)
     return segment(mesh, net()).page_scan(mesh.labels)
 
 
@@ -178,20 +184,30 @@ def _net(model: Path, device: str | None) -> SegmentationNet:
 
 def _compared(
     shown: PageScan, scan: Path, compare: Path, reading: dict[str, Any], model: Path, device: str | None
-) -> PageScan:
-    """The scan with a second result: of another model, or from a file with the same surface."""
+) -> tuple[PageScan, str]:
+    """The scan with a second result, of another model or from a file with the same surface; and what is compared."""
     from toothgraph.io.labels import read_scan
-    from toothgraph.report.differences import labels_from
+    from toothgraph.report.differences import find_differences, labels_from
     from toothgraph.report.page import Second
     from toothgraph.segmentation import segment
 
-    first = scan if shown.confidence is None else model
-    if str(compare) == DEFAULT or compare.is_dir() or compare.suffix == ".safetensors":
-        found = segment(shown.mesh, _net(compare, device)).prediction
-        second = Second("", found.labels, found.confidence)
+    found = shown.name != OWN
+    first = model if found else scan
+    by_model = str(compare) == DEFAULT or compare.is_dir() or compare.suffix == ".safetensors"
+    if by_model:
+        prediction = segment(shown.mesh, _net(compare, device)).prediction
+        second = Second("", prediction.labels, prediction.confidence)
     else:
         second = Second("", labels_from(read_scan(compare, **reading), shown.mesh))
     names = [path.name if path.is_dir() else path.stem for path in (first, compare)]
     if names[0] == names[1]:
         names = [str(first), str(compare)]
-    return replace(shown, name=names[0], second=replace(second, name=names[1]))
+    one = _what(found, first) + (f" ({scan.name} has no labels)" if shown.mesh.labels is None else "")
+    differ = len(find_differences(shown.mesh, shown.labels, second.labels))
+    teeth = "1 tooth differs" if differ == 1 else f"{differ or 'no'} teeth differ"
+    said = f"compared: {one}, with {_what(by_model, compare)}: {teeth}"
+    return replace(shown, name=names[0], second=replace(second, name=names[1])), said
+
+
+def _what(found: bool, source: Path) -> str:
+    return f"labels found by {source.name}" if found else f"labels of {source.name}"

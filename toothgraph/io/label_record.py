@@ -1,7 +1,8 @@
 """The record beside labels that a model found, ``<stem>.found.json``: it tells whether they were changed since.
 
 For each label file of the scan, the record has what found them, and a digest of the faces (or vertices) of each number.
-Renumbered teeth keep their faces, so it can also say which number a tooth had before.
+Renumbered teeth keep their faces, so it can also say which number a tooth had before. Of a file that has its numbers
+more than once, on faces, on vertices and as colours, it has what is needed to see a change of any of them.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN
 from toothgraph.io.formats.tooth_folder import number_of
@@ -24,6 +26,9 @@ from toothgraph.system.files import write_text
 SUFFIX = ".found.json"
 _SHOWN = 6  # changes that are told one by one
 Digests = dict[int, str]  # of each number
+Colours = Mapping[int, str]  # of each number
+_ALWAYS = ("model", "content", "numbers")
+_COLOURED = (".ply",)  # the other formats have numbers only
 
 
 @dataclass(frozen=True)
@@ -33,12 +38,16 @@ class FoundFile:
     Attributes:
         model: what found the labels.
         content: digest of the whole file.
-        numbers: digests of the faces, or vertices, of each number.
+        numbers: digests of the faces, or in a JSON of the vertices, of each number.
+        of_vertices: digests of the vertices of each number, if the file has numbers on both.
+        colours: of each number as ``rrggbb``, hexadecimal, if the file is coloured by its numbers.
     """
 
     model: str
     content: str
     numbers: Digests
+    of_vertices: Digests = field(default_factory=dict)
+    colours: Colours = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,9 +80,13 @@ def read_record(path: Path) -> Record:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         files = {
-            name: FoundFile(str(found["model"]), str(found["content"]), _numbers(found["numbers"]))
+            name: FoundFile(
+                str(found["model"]), str(found["content"]), _numbers(found["numbers"]),
+                _numbers(found.get("of_vertices", {})),
+                _colours(found.get("colours", {})),
+            )
             for name, found in content["files"].items()
-        }
+        }  # fmt: skip
         if strange := [name for name in files if record_of(path.parent / name) != file]:
             raise ValueError(f"{strange[0]} is no file of this scan")
         renumbered = [{int(before): int(now) for before, now in each.items()} for each in content["renumbered"]]
@@ -89,7 +102,7 @@ def write_record(path: Path, record: Record) -> None:
     """Write the record beside a label file."""
     content: dict[str, Any] = {
         "files": {
-            name: {"model": found.model, "content": found.content, "numbers": found.numbers}
+            name: {key: value for key, value in asdict(found).items() if value or key in _ALWAYS}
             for name, found in record.files.items()
         },
         "renumbered": list(record.renumbered),
@@ -97,24 +110,41 @@ def write_record(path: Path, record: Record) -> None:
     write_text(record_of(path), json.dumps(content, indent=1) + "\n")
 
 
-def recorded(path: Path, model: str, labels: np.ndarray) -> FoundFile:
-    """What the record is to say of a file that was just written; ``labels`` [n] are the numbers in it."""
-    return FoundFile(model, content_digest(path), number_digests(path, labels))
+def recorded(path: Path, model: str, labels: np.ndarray, of_vertices: np.ndarray | None = None) -> FoundFile:
+    """What the record is to say of a file that was just written.
+
+    Args:
+        path: the file.
+        model: what found the labels.
+        labels: [n] the numbers in it.
+        of_vertices: [V] the numbers on its vertices, if ``labels`` are those on faces.
+    """
+    vertices = {} if of_vertices is None else number_digests(path, of_vertices)
+    return FoundFile(model, content_digest(path), number_digests(path, labels), vertices, colours_in(path))
 
 
-def origin_of(path: Path, record: Record, labels: np.ndarray) -> LabelOrigin:
+def colours_in(path: Path) -> Colours:
+    """The colour of each number in a file that is coloured by its numbers, as this version writes it; else none."""
+    return {fdi: bytes(rgb).hex() for fdi, rgb in COLOUR_OF_FDI.items() if fdi >= 0} if path.suffix in _COLOURED else {}
+
+
+def origin_of(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bool = False) -> LabelOrigin:
     """Where the labels [n] of a file come from."""
     found = record.files.get(path.name)
     if found is None:
         return LabelOrigin()
-    return LabelOrigin(CORRECTED if changes_in(path, record, labels) else FOUND, found.model)
+    changed = changes_in(path, record, labels, per_vertex=per_vertex)
+    return LabelOrigin(CORRECTED if changed else FOUND, found.model)
 
 
-def changes_in(path: Path, record: Record, labels: np.ndarray) -> list[str]:
+def changes_in(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bool = False) -> list[str]:
     """What was changed in the labels [n] of a file since they were found, in words: ``35 was 36``, ``14 has another
     outline``, ``18 is gone``."""
     found = record.files.get(path.name)
-    return [] if found is None else _changes(found.numbers, number_digests(path, labels))
+    if found is None:
+        return []
+    before = found.of_vertices if per_vertex and found.of_vertices else found.numbers
+    return _changes(before, number_digests(path, labels))
 
 
 def was_changed(path: Path, record: Record) -> bool:
@@ -151,6 +181,12 @@ def _digest(content: bytes) -> str:
 
 def _numbers(content: dict[str, Any]) -> Digests:
     return {int(number): str(digest) for number, digest in content.items()}
+
+
+def _colours(content: dict[str, Any]) -> Colours:
+    if wrong := [rgb for rgb in content.values() if len(bytes.fromhex(rgb)) != 3]:
+        raise ValueError(f"{wrong[0]} is no colour rrggbb")
+    return {int(number): rgb for number, rgb in content.items()}
 
 
 def _changes(before: Digests, now: Digests) -> list[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER
 from toothgraph.io.formats.registry import read_stored
-from toothgraph.io.label_record import changes_in, origin_of, read_record
+from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of, read_record
 from toothgraph.io.label_systems import guess_system
 from toothgraph.io.palette import Palette
 from toothgraph.mesh.label_origin import CORRECTED, GIVEN, LabelOrigin
@@ -88,11 +88,11 @@ def find_labels(
         LabelError: if labels exist but cannot be read, or their number does not match the scan.
     """
     record, first = read_record(path), None
-    for found in _sources(path, mesh, palette, stored, label_system):
-        numbers = found.column.numbers
-        origin = origin_of(found.source, record, numbers)
+    for found in _sources(path, mesh, palette, stored, label_system, record):
+        numbers, per_vertex = found.column.numbers, found.column.per_vertex
+        origin = origin_of(found.source, record, numbers, per_vertex=per_vertex)
         if origin.kind != GIVEN:
-            changes = changes_in(found.source, record, numbers)
+            changes = changes_in(found.source, record, numbers, per_vertex=per_vertex)
             found = replace(found, label_system="fdi", origin=origin, changes=changes)
         first = first or found
         if origin.kind == CORRECTED:
@@ -103,7 +103,7 @@ def find_labels(
 
 
 def _sources(
-    path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str
+    path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str, record: Record
 ) -> Iterator[FoundLabels]:
     """All labels of a scan, one after another; each is read when it is asked for. ``auto`` is resolved."""
     # 1. A label file beside the scan. One STL per tooth: label files beside it have another face order.
@@ -124,9 +124,45 @@ def _sources(
             _log.info("%s: the labels in `%s` are read as %s numbers", mesh.scan_id, name, system)
     if column is not None:
         yield FoundLabels(column, path, system)
-    # 3. Colours.
-    elif palette is not None and (column := _from_colours(mesh, stored, palette)) is not None:
+    # 3. What else a model's file has: a person may have changed its numbers on vertices only, or painted it.
+    if path.name in record.files:
+        for column in _repeats(path, mesh, stored, record.files[path.name]):
+            yield FoundLabels(column, path, "fdi")
+    # 4. Colours.
+    elif column is None and palette is not None and (column := _from_colours(mesh, stored, palette)) is not None:
         yield FoundLabels(column, path, "fdi")
+
+
+def changed_repeat(path: Path, mesh: Mesh, stored: Stored, record: Record) -> LabelColumn | None:
+    """The numbers on vertices, or those that colours mean, of a file of the record, if they were changed since a model
+    found them, and those on faces were not."""
+    of_faces = stored.face_data.get("fdi")
+    if path.name not in record.files or (of_faces is not None and changes_in(path, record, of_faces)):
+        return None
+    repeats = _repeats(path, mesh, stored, record.files[path.name])
+    return next((one for one in repeats if changes_in(path, record, one.numbers, per_vertex=one.per_vertex)), None)
+
+
+def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterator[LabelColumn]:
+    """The numbers on vertices, and those that the colours of faces and of vertices mean, in a file that a model's
+    labels were written to. Colours that are mostly not those of teeth are another program's."""
+    if found.of_vertices and "fdi" in stored.vertex_data:
+        numbers = np.asarray(stored.vertex_data["fdi"], dtype=np.float64)
+        yield _column(mesh, _integers(numbers, path), per_vertex=True)
+    if not found.colours:
+        return
+    rgb_of = np.array([list(bytes.fromhex(rgb)) for rgb in found.colours.values()])
+    palette = Palette(path.name, np.array(list(found.colours)), rgb_of)
+    for where, data in (("face", stored.face_data), ("vertex", stored.vertex_data)):
+        if (rgb := _rgb(data)) is None:
+            continue
+        labels = palette.labels(rgb)
+        if mostly_strange(int((labels == UNKNOWN).sum()), int((labels > 0).sum())):
+            _log.warning(
+                "%s: its %s colours are not those of its teeth any more; they are ignored", mesh.scan_id, where
+            )
+        else:
+            yield _column(mesh, labels, per_vertex=where == "vertex")
 
 
 def _from_txt(path: Path, mesh: Mesh) -> LabelColumn:

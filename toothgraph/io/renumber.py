@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
 from toothgraph.io.formats.tooth_folder import is_tooth_folder, write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
-from toothgraph.io.label_record import Record, changes_in, read_record, write_record
+from toothgraph.io.label_record import Record, changes_in, colours_in, read_record, write_record
+from toothgraph.io.label_sources import changed_repeat
 from toothgraph.io.label_systems import to_fdi
+from toothgraph.io.read import mesh_from_stored
 from toothgraph.io.write import count_instances, write_txt
-from toothgraph.mesh.stored import Stored
+from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.scan_names import jaw_from_name
 from toothgraph.system.files import write_text
 
@@ -83,7 +85,8 @@ def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi") 
     for file in files:
         file.write(lambda labels: _mapped(labels, numbers))
     if record.files:
-        write_record(path, Record(record.files, [*record.renumbered, numbers]))
+        again = {name: replace(found, colours=colours_in(path.parent / name)) for name, found in record.files.items()}
+        write_record(path, Record(again, [*record.renumbered, numbers]))
     # 3. What to say of it.
     taken = [*numbers.values(), *(number for number in there.tolist() if number not in numbers)]
     joined = sorted({now for now in numbers.values() if now > 0 and taken.count(now) > 1})
@@ -121,7 +124,7 @@ def label_files(path: Path, record: Record) -> list[LabelFile]:
     _check_there(path)
     beside = [] if path.is_dir() else [path.with_suffix(suffix).name for suffix in (".txt", ".json")]
     names = dict.fromkeys([*record.files, *beside])
-    files = [_opened(file) for name in names if (file := path.parent / name).exists()]
+    files = [_opened(file, record) for name in names if (file := path.parent / name).exists()]
     found = [file for file in files if file is not None]
     if not found:
         where = "rename the files in it" if is_tooth_folder(path) else "expected a .txt or .json beside it"
@@ -157,30 +160,29 @@ def _check_there(path: Path) -> None:
         raise LabelError(f"{path}: expected a label file or a scan, found a folder; give one of the files in it")
 
 
-def _opened(path: Path) -> LabelFile | None:
+def _opened(path: Path, record: Record) -> LabelFile | None:
     """A label file; None for a JSON without labels."""
     if path.suffix == ".txt":
         return _txt(path)
     if path.suffix == ".json":
         return _json(path)
     stored = read_stored(path)
-    if "fdi" not in stored.face_data or not (path.is_dir() or "fdi" in stored.vertex_data):
+    if path.is_dir():
+        labels = stored.face_data["fdi"].astype(np.int64)
+        return LabelFile(path, labels, lambda new: write_tooth_folder(
+            path, stored.vertices, stored.polygons, new(labels)))  # fmt: skip
+    mesh = mesh_from_stored(path, stored)
+    painted = changed_repeat(path, mesh, stored, record)
+    if painted is not None:  # the numbers on faces are out of date
+        of_faces, of_vertices = faces_to_original(mesh, painted.on_faces), vertices_to_original(mesh, painted.on_faces)
+    elif "fdi" in stored.face_data and "fdi" in stored.vertex_data:
+        of_faces, of_vertices = (data["fdi"].astype(np.int64) for data in (stored.face_data, stored.vertex_data))
+    else:
         raise LabelError(f"{path}: has no numbers `fdi` on faces and vertices any more; remove it, or label it again")
-    labels = stored.face_data["fdi"].astype(np.int64)
-
-    def write(new: Callable[[np.ndarray], np.ndarray]) -> None:
-        if path.is_dir():
-            write_tooth_folder(path, stored.vertices, stored.polygons, new(labels))
-        else:
-            _write_surface(path, stored, new)
-
-    return LabelFile(path, labels, write)
-
-
-def _write_surface(path: Path, stored: Stored, new: Callable[[np.ndarray], np.ndarray]) -> None:
-    of_vertices, of_faces = (new(data["fdi"].astype(np.int64)) for data in (stored.vertex_data, stored.face_data))
     write = write_ply if path.suffix == ".ply" else write_vtk
-    write(path, stored.vertices, stored.polygons, of_vertices, of_faces)
+    return LabelFile(
+        path, of_faces, lambda new: write(path, stored.vertices, stored.polygons, new(of_vertices), new(of_faces))
+    )
 
 
 def _txt(path: Path) -> LabelFile:

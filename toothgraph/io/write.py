@@ -121,7 +121,8 @@ def _keep_record(paths: Sequence[Path], labelled: Labelled, model: str | None) -
     if model is not None:
         for path in paths:
             labels = labelled.vertex_fdi if path.suffix == ".json" else labelled.face_fdi
-            files[path.name] = recorded(path, model, labels)
+            both = labelled.vertex_fdi if path.suffix in _ON_BOTH else None
+            files[path.name] = recorded(path, model, labels, both)
     if files or record.files:
         write_record(paths[0], Record(files))
 
@@ -204,6 +205,7 @@ def _teeth(path: Path, scan: Labelled) -> None:
     write_tooth_folder(path, scan.vertices, faces, scan.face_fdi[polygon])
 
 
+_ON_BOTH = (".ply", ".vtp", ".vtk")  # numbers on faces and on vertices
 _WRITERS: dict[str, Callable[[Path, Labelled], None]] = {
     "ply": _ply,
     "txt": _txt,

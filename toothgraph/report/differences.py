@@ -63,7 +63,11 @@ def labels_from(other: Mesh, mesh: Mesh) -> np.ndarray:
         LabelError: if the file has no labels, or shows another surface.
     """
     if other.labels is None:
-        raise LabelError(f"{other.path}: expected a labelled scan to compare with, found no labels")
+        raise LabelError(
+            f"{other.path}: expected a labelled scan to compare with, found {len(other.faces)} faces and no labels: no "
+            ".txt or .json beside it, and no array `fdi` in it. If its colours are labels, give --palette; to compare "
+            "with what a model finds, give the model (default: the weights in the package) in place of this file"
+        )
     far, nearest = cKDTree(other.centroids).query(mesh.centroids)
     if np.median(far) > max(NEAR, np.sqrt(other.areas.mean())):
         raise LabelError(

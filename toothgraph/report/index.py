@@ -22,6 +22,7 @@ from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.picture import thumbnail
+from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.scan_names import patient_of
 from toothgraph.system.files import write_text
@@ -146,7 +147,7 @@ def write_index(folder: str | Path, entries: Iterable[Entry]) -> Path:
     patients = [_patient(name, list(own), folder) for name, own in groupby(scans, lambda e: patient_of(e.name))]
     patients.sort(key=lambda patient: min(map(_concern, patient["scans"])))
     content = json.dumps({"folder": folder.resolve().name, "patients": patients})
-    template = resources.files("toothgraph.report").joinpath("web/index.html").read_text(encoding="utf-8")
+    template = sealed(resources.files("toothgraph.report").joinpath("web/index.html").read_text(encoding="utf-8"))
     # A name may contain any text: `</script>` in it must not end the script.
     write_text(folder / PAGE, template.replace("__SCANS__", content.replace("<", "\\u003c")))
     write_text(folder / TABLE, _table(patients))

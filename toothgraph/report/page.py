@@ -25,6 +25,7 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.differences import find_differences
 from toothgraph.report.doubts import OtherNumbers
 from toothgraph.report.placing import place_jaws
+from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.system.files import write_text
 
@@ -128,7 +129,7 @@ def page_template() -> str:
     web = resources.files("toothgraph.report").joinpath("web")
     read = lambda name: web.joinpath(name).read_text(encoding="utf-8")  # noqa: E731
     script = "\n".join(read(f"{name}.js") for name in SCRIPT)
-    return read("page.html").replace("__STYLE__", read("page.css")).replace("__SCRIPT__", script)
+    return sealed(read("page.html").replace("__STYLE__", read("page.css")).replace("__SCRIPT__", script))
 
 
 def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, Any]:

@@ -78,7 +78,8 @@ function fit() {
   const middle = low.map((value, k) => (value + high[k]) / 2); // in the view; the turn's inverse is its transpose
   state.centre = [0, 1, 2].map((k) => state.turn[0][k] * middle[0] + state.turn[1][k] * middle[1] + state.turn[2][k] * middle[2]);
   const [wide, tall] = [high[0] - low[0] + 1, high[1] - low[1] + 1];
-  const scaleIn = (width, height) => Math.min((width - 56) / wide, (height - 76) / tall, 60); // pixels per mm
+  const words = sides()?.some((end) => end.length > 1) ? 100 : 56; // pixels for what is written at both edges
+  const scaleIn = (width, height) => Math.min((width - words) / wide, (height - 76) / tall, 60); // pixels per mm
   const { width, height } = state;
   state.beside = scaleIn(width / 2, height) > scaleIn(width, height / 2); // of two panes
   state.scale = scaleIn(panes()[0].width, panes()[0].height);

@@ -13,7 +13,7 @@ for (const scan of data.scans) {
 const state = {
   shown: new Float32Array(64).fill(1), // by FDI number
   jaws: data.scans.map(() => true),
-  mode: "teeth", // or "confidence", or a comparison by its kind
+  mode: data.comparisons.some((made) => made.kind === "changes") ? "changes" : "teeth", // or "confidence", "errors"
   result: 0, // which labels are shown
   picked: null, // FDI number
   numbers: true,

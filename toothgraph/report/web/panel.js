@@ -24,8 +24,10 @@ function choose(group, choices, chosen, act) { // a row of buttons, one of them 
   }));
 }
 
+const hasConfidence = (result) => data.scans.some((scan) => scan.results[result]?.confidence);
 function setMode(mode) {
   state.mode = mode;
+  if (mode === "confidence" && !hasConfidence(state.result)) state.result = data.results.findIndex((_, k) => hasConfidence(k));
   recolour();
   fit();
 }
@@ -54,7 +56,8 @@ function updateChoices() {
   }
   if (modes().length > 1) choose("modes", modes(), state.mode, setMode);
   if (data.results.length > 1 && !comparison()) {
-    choose("results", data.results.map((name, k) => [name, k]), state.result, (k) => { state.result = k; recolour(); });
+    const offered = data.results.map((name, k) => [name, k]).filter(([, k]) => state.mode !== "confidence" || hasConfidence(k));
+    choose("results", offered, state.result, (k) => { state.result = k; recolour(); });
   } else at("results").replaceChildren();
   const pressed = (made, value) => { made.setAttribute("aria-pressed", value); return made; };
   at("tools").replaceChildren(
@@ -176,7 +179,8 @@ function updateDifferences() {
   });
   const renamed = rows.filter((row) => row.other !== row.fdi).length;
   box.replaceChildren(
-    make("h2", `${rows.length} teeth differ, ${renamed} of them in their number`),
+    make("h2", `${rows.length === 1 ? "1 tooth differs" : `${rows.length || "No"} teeth differ`}${
+      rows.length ? `, ${renamed || "none"} in number` : ""}`),
     ...(rows.length ? [make("table", [head([data.results[from], data.results[to], "differs, mm²", "overlap"]), make("tbody", list)])] : []));
 }
 
@@ -184,10 +188,15 @@ function updateMeasures() {
   const groups = [["", data.measures], ...data.scans.map((scan) => [data.scans.length > 1 ? `${upperFirst(scan.jaw)} jaw` : "", scan.measures])];
   const tables = groups.filter(([, measures]) => measures.length).map(([name, measures]) => make("table", [
     make("caption", name || "Measures"),
-    make("tbody", measures.map(({ name: what, value, unit, definition, reason }) => make("tr", [
-      make("td", [what, make("span", reason ? `not measured: ${reason}` : definition, { className: "note" })], { className: "text" }),
+    make("tbody", measures.map(({ name: what, value, unit, reason }) => make("tr", [
+      make("td", [what, ...(reason ? [make("span", `not measured: ${reason}`, { className: "note" })] : [])], { className: "text" }),
       make("td", value === null ? "–" : `${value.toFixed(1)} ${unit}`)])))]));
-  at("measures").replaceChildren(...tables);
+  const meanings = new Map(groups.flatMap(([, measures]) => measures.map(({ name, definition }) => [name, definition])));
+  const folded = make("details", [
+    make("summary", "What is measured"),
+    make("dl", [...meanings].flatMap(([name, definition]) => [make("dt", name), make("dd", definition)])),
+    make("p", "How exact: docs/measures.md of toothgraph.", { className: "note" })], { className: "meanings" });
+  at("measures").replaceChildren(...tables, folded);
   at("measures").hidden = !tables.length;
 }
 
