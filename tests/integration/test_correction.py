@@ -132,7 +132,10 @@ def test_an_impossible_order_is_told_with_scan_and_place(command, arches, tiny_t
     ):
         done = command(*given)
         assert done.code == 0, done.err
-        assert "Warning: 7_lower: 34 and 35 are in the wrong order; along the arch the teeth are …" in done.err
+        assert (
+            "Warning: 7_lower: 35 and 34 are in the wrong order; from the patient's right to the left there are …"
+            in done.err
+        )
     assert read_scan(arches / "0000_lower.stl").label_origin.kind == "given"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toothgraph.choices import FORMATS
-from toothgraph.cli.exit_codes import REVIEW
+from toothgraph.cli.exit_codes import UNTRUSTED
 from toothgraph.cli.options import (
     JAWS,
     PATH,
@@ -98,7 +98,7 @@ def predict(
     options = PredictOptions(**steps)
     files = without_outputs(find_scans(list(scans)), scans, out)
     names = output_names(files)
-    failed, doubtful = 0, 0
+    failed, doubtful, untrusted = 0, 0, 0
     with Display("labelling", len(files), item=names[0]) as display:
         for file, name in zip(files, names, strict=True):
             display.begin(name)
@@ -115,16 +115,25 @@ def predict(
                 failed += 1
                 say(f"Error: {' '.join(str(error).split())}", err=True)
             else:
-                doubtful += bool(found.strong_doubts)
+                doubtful += bool(found.doubts)
+                untrusted += bool(found.strong_doubts)
                 tell(found, name, written[0])
             display.advance()
     if pages and failed < len(files):
         say(f"list of the scans -> {pages.write_list()}")
+    if doubtful:
+        say(to_review(doubtful, untrusted, len(files)), err=True)
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
-    if doubtful:
-        say(f"the labels of {doubtful} of {len(files)} scans cannot be trusted; see the warnings above", err=True)
-        sys.exit(REVIEW)
+    if untrusted:
+        sys.exit(UNTRUSTED)
+
+
+def to_review(doubtful: int, untrusted: int, scans: int) -> str:
+    """How many of the scans have warnings, and how many of them warnings that concern all labels, in one line."""
+    whose = "" if not untrusted else "; its labels" if doubtful == 1 else f"; the labels of {untrusted}"
+    trust = f"{whose} cannot be trusted" if whose else ""
+    return f"{doubtful} of {scans} scans {'is' if doubtful == 1 else 'are'} to review, see the warnings above{trust}"
 
 
 def tell(found: Segmentation, name: str, written: Path) -> None:
@@ -135,8 +144,8 @@ def tell(found: Segmentation, name: str, written: Path) -> None:
         say(f"Warning: {name}: {doubt}", err=True)
     teeth = [row.fdi for row in found.teeth if row.fdi > 0]
     numbers = " ".join(map(str, teeth)) or "none"
-    jaw = f"{JAW_NAMES[found.mesh.jaw]} jaw{' (review)' if found.strong_doubts else ''}"
-    say(f"{name}: {jaw}, {len(teeth)} teeth: {numbers} -> {written}")
+    jaw = JAW_NAMES[found.mesh.jaw]
+    say(f"{name}: {jaw} jaw{' (to review)' if found.doubts else ''}, {len(teeth)} teeth: {numbers} -> {written}")
 
 
 def write_views(found: Segmentation, out: Path, name: str, picture: bool, pages: PageFolder | None) -> None:

@@ -71,7 +71,7 @@ def view(
     where the truth is known by errors. It also takes the upper and the lower jaw of a patient, or with --compare a
     second result of a scan: a labelled file, a run folder, or default for the weights in the package. A .png shows
     three views of one scan. Of a folder of scans, --out is a folder: one page of each, one of both jaws of each
-    patient, and index.html, a list with pictures, those to be reviewed first.
+    patient, and index.html, a list with pictures, those to review first.
     """
     from toothgraph.io.find import find_scans
     from toothgraph.report.page import write_scans
