@@ -123,7 +123,7 @@ def test_the_display_leaves_only_results(arches: Path, segmenter: Path) -> None:
         assert f"Warning: {name}: 0 teeth found; does the file show one arch, and is it in millimetres?" in words
         assert f"    {out}/{name}.ply" in screen.lines  # whole, to be copied
     assert "labelling" not in words and "━" not in words
-    assert words.endswith("the labels of 2 of 2 scans cannot be trusted; see the warnings above")
+    assert words.endswith("2 of 2 scans are to review, see the warnings above; the labels of 2 cannot be trusted")
 
 
 @posix

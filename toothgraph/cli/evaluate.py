@@ -28,7 +28,7 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
-from toothgraph.cli.terminal import say
+from toothgraph.cli.terminal import one_line, say, say_error
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.progress import Display
@@ -131,8 +131,8 @@ def score_files(
             with named_shortage(file):
                 found = score_file(net, file, **options)
         except ToothgraphError as error:
-            failures.append({"file": str(file), "error": " ".join(str(error).split())})
-            say(f"Error: {failures[-1]['error']}", err=True)
+            failures.append({"file": str(file), "error": one_line(error)})
+            say_error(error)
         else:
             scored.append(found)
             say(f"{found.row['scan_id']}: miou {found.row['miou']:.4f}, accuracy {found.row['accuracy']:.4f}")

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from toothgraph.cli.options import (
     JAWS,
     PATH,
+    Model,
     choose_device,
     device_option,
     jaw_option,
@@ -25,7 +26,7 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
-from toothgraph.cli.terminal import say
+from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
 from toothgraph.stages import stage
@@ -44,7 +45,11 @@ if TYPE_CHECKING:
     "--out", "-o", type=PATH, required=True, help="page.html or picture.png to write; of a folder of scans, a folder."
 )
 @click.option("--predict", "predicted", is_flag=True, help="Show a model's labels; the scan's own are the truth.")
-@click.option("--compare", type=PATH, help="The same scan with other labels, or another model: show what differs.")
+@click.option(
+    "--compare",
+    type=Model(path_type=Path),
+    help="The same scan with other labels, or another model: show what differs.",
+)
 @model_option
 @palette_option
 @label_system_option
@@ -139,7 +144,7 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], PageScan])
                     pages.add(name, load(file))
             except ToothgraphError as error:
                 failed += 1
-                say(f"Error: {' '.join(str(error).split())}", err=True)
+                say_error(error)
             else:
                 say(f"{name} -> {out / name}.html")
             display.advance()
@@ -164,7 +169,8 @@ def _labelled(scan: Path, reading: dict[str, Any], net: Callable[[], Segmentatio
     if mesh.labels is not None and not predicted:
         review, sure = review_of(scan), None
         if review.confidence:  # of what it does not name, a person has said the number
-            sure = np.array([review.confidence.get(fdi, 1.0) for fdi in mesh.labels.tolist()], dtype=np.float32)
+            numbers, which = np.unique(mesh.labels, return_inverse=True)
+            sure = np.array([review.confidence.get(fdi, 1.0) for fdi in numbers.tolist()], dtype=np.float32)[which]
         return PageScan(mesh, mesh.labels, name="labels", confidence=sure, doubts=review.doubts)
     return segment(mesh, net()).page_scan(mesh.labels)
 
