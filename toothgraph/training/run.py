@@ -17,10 +17,11 @@ from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 from toothgraph.errors import ConfigError
 from toothgraph.model.file import MODEL_FILE, save_model
+from toothgraph.stages import clock
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 from toothgraph.system.processes import first_rank
-from toothgraph.system.progress import Display, clock
+from toothgraph.system.progress import Display
 from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable, Shown, WeightAverage, scores_found
 from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint, read_metrics
 from toothgraph.training.run_state import Stopped, told
