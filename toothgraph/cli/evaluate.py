@@ -89,8 +89,12 @@ def evaluate(
         "options": predict,
     }
     net, source = load_net(model, device)
-    with Display("scoring", len(files), item=files[0].stem) as display:
-        scored, failures = score_files(net, display.over(files), options)
+    try:
+        with Display("scoring", len(files), item=files[0].stem) as display:
+            scored, failures = score_files(net, display.over(files), options)
+    except KeyboardInterrupt as stop:
+        stop.args = (*stop.args, f"{out} is not written")
+        raise
     if not scored:
         raise DataError(f"none of {len(files)} scans could be scored; see above")
     content: dict[str, Any] = {

@@ -25,6 +25,7 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
+from toothgraph.cli.pages import listed
 from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
@@ -101,7 +102,7 @@ def predict(
     files = without_outputs(find_scans(list(scans)), scans, out)
     names = output_names(files)
     tally = Tally(len(files))
-    with Display("labelling", len(files), item=names[0]) as display:
+    with listed(pages), Display("labelling", len(files), item=names[0]) as display:
         for file, name in zip(files, names, strict=True):
             display.begin(name)
             try:
@@ -122,8 +123,6 @@ def predict(
                 tally.failed += 1
                 say_error(error)
             display.advance()
-    if pages and tally.failed < len(files):
-        say(f"list of the scans -> {pages.write_list()}")
     tally.tell()
     if tally.failed:
         raise ToothgraphError(f"{tally.failed} of {len(files)} scans could not be labelled; see above")

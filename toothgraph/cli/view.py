@@ -26,6 +26,7 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
+from toothgraph.cli.pages import listed
 from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
@@ -135,21 +136,20 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], PageScan])
         raise ConfigError(f"{out}: expected a folder to write to, since {len(files)} scans are to be shown")
     check_folder(out)
     pages, failed, names = PageFolder(out), 0, output_names(files)
-    with Display("showing", len(files), item=names[0]) as display:
+    with listed(pages), Display("showing", len(files), item=names[0]) as display:
         for file, name in zip(files, names, strict=True):
             display.begin(name)
             try:
                 pages.check(name)
                 with named_shortage(file):
-                    pages.add(name, load(file))
+                    shown = load(file)
+                    pages.add(name, shown)
             except ToothgraphError as error:
                 failed += 1
                 say_error(error)
             else:
-                say(f"{name} -> {out / name}.html")
+                say(f"{name}{' (to review)' if shown.doubts else ''} -> {out / name}.html")
             display.advance()
-    if failed < len(files):
-        say(f"list of the scans -> {pages.write_list()}")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be shown; see above")
 
