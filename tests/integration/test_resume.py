@@ -295,10 +295,11 @@ def step_of(run: Path) -> int:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_to_a_process_that_a_script_started(number, code, arches, tiny_toml, tmp_path):
     run = [sys.executable, "-m", "toothgraph", "pretrain", str(arches), "--out", str(tmp_path / "run")]
-    run += ["--config", str(tiny_toml), "--steps", "100000", "--validate-every", "100000"]
+    run += ["--config", str(tiny_toml), "--steps", "100000", "--validate-every", "100000", "--workers", "1"]
     ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `&` in a script does
     try:
-        process = subprocess.Popen(run, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(run, cwd=ROOT, text=True, start_new_session=True, **pipes)
     finally:
         signal.signal(signal.SIGINT, ignored)
     with process:
@@ -306,7 +307,7 @@ def test_signals_to_a_process_that_a_script_started(number, code, arches, tiny_t
         while not (tmp_path / "run" / "last.ckpt").exists() and time.monotonic() < deadline:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
-        process.send_signal(number)
+        os.killpg(process.pid, number)  # to its loaders, too, as terminals and batch systems do
         _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "stopping after this step" in err and "Traceback" not in err

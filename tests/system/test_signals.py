@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from toothgraph.system.signals import Terminated, heeded
+from toothgraph.system.signals import GRACE, Terminated, heeded, outlive_sigterm
 
 
 def test_sigterm_stops_as_ctrl_c_does_and_handlers_are_given_back():
@@ -33,6 +33,16 @@ def test_a_fork_ends_by_sigterm_as_it_would_alone():
             os.kill(os.getpid(), signal.SIGTERM)
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 143
+
+
+def test_a_loaders_worker_outlives_sigterm_for_a_while():
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        outlive_sigterm()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert 0 < signal.alarm(0) <= GRACE  # then it ends by itself, lest somebody waits for it
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_another_thread_leaves_signals_alone():

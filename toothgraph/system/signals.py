@@ -8,9 +8,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+GRACE = 20  # seconds that a loader's worker goes on after SIGTERM
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: stops what Ctrl-C stops."""
+
+
+def outlive_sigterm(worker: int = 0) -> None:
+    """In a loader's worker: go on for a while after SIGTERM, which batch systems send to all processes of a run.
+
+    The run needs its graphs to finish the step, and then ends the worker.
+
+    Args:
+        worker: its number, as loaders give it; of no meaning here.
+    """
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGTERM, _end_soon)
+
+
+def _end_soon(number: int, frame: FrameType | None) -> None:
+    signal.alarm(GRACE)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 from toothgraph.errors import ConfigError
@@ -110,8 +111,9 @@ def fit(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, checkpoint
     try:
         with quiet(), stop:
             trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit as error:  # what Lightning makes of the second Ctrl-C
-        raise Stopped("stopped at once", stop.by_sigterm) from error
+    except SystemExit as error:  # what Lightning makes of the second Ctrl-C, and of SIGTERM after the step is saved
+        if not (isinstance(error, SIGTERMException) and trainer.should_stop):
+            raise Stopped("stopped at once", stop.by_sigterm) from error
     except NotFinite as error:
         batch = {"step": trainer.global_step, "scans": error.scan_ids, "error": str(error)}
         write_text(out / BAD_BATCH_FILE, json.dumps(batch) + "\n")
