@@ -10,6 +10,7 @@ import click
 
 from toothgraph.cli.options import (
     PATH,
+    Model,
     check_training,
     label_system_option,
     palette_option,
@@ -25,7 +26,7 @@ from toothgraph.errors import ConfigError
 @training_options
 @click.option(
     "--init",
-    type=PATH,
+    type=Model(path_type=Path),
     help="What to start from: a run folder, a model file, or `default`, the weights in the package.",
 )
 @click.option(
@@ -46,7 +47,7 @@ def finetune(
     With --unlabelled, a first net labels these scans, and a second one learns from the labels and from the teeth that
     the first was sure of. Without SCANS, the net of --init is the first one.
     """
-    from toothgraph.cli.training import same_scans, train
+    from toothgraph.cli.training import free, same_scans, train
     from toothgraph.data.scan import Scan
     from toothgraph.data.split import Split
     from toothgraph.model.file import read_model
@@ -71,8 +72,8 @@ def finetune(
     else:
         found, split = list[Scan](), Split((), (), {})
     again = same_scans(scans, run, ("split", "palette", "label_system", "unit"))
-    then = ("evaluate", *again, "--model", out, "--out", out / "scores.json") if run["split"] else (
-        "predict", "NEW_SCANS", "--model", out, "--out", "labelled", "--report")  # fmt: skip
+    then = ("evaluate", *again, "--model", out, "--out", free(out / "scores.json")) if run["split"] else (
+        "predict", "NEW_SCANS", "--model", out, "--out", free(Path("labelled")), "--report")  # fmt: skip
     more = find_unlabelled(unlabelled, run["unit"] or "mm")
 
     def go() -> Path:
