@@ -22,4 +22,5 @@ from .nn import info_nce as info_nce
 from .segmentation import Segmentation as Segmentation
 from .segmentation import segment as segment
 from .segmentation import segment_all as segment_all
+from .segmentation import segment_jaws as segment_jaws
 from .synthetic import synthetic_arch as synthetic_arch

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from toothgraph.fdi import class_to_position, fdi_to_class
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.postprocess.two_arches import shows_two_arches
+from toothgraph.postprocess.two_arches import part_arches, shows_two_arches
 from toothgraph.synthetic import synthetic_arch
 
 
@@ -53,3 +55,22 @@ def test_a_second_surface_with_specks_of_teeth_is_no_arch(jaws: tuple[Mesh, Mesh
     speck[np.flatnonzero(second & (probabilities.argmax(axis=1) > 0))[::20]] = True
     probabilities[second & ~speck] = np.eye(17)[0]
     assert not shows_two_arches(mesh, probabilities)
+
+
+def test_each_face_belongs_to_the_arch_it_is_part_of_or_nearest_to(jaws: tuple[Mesh, Mesh]) -> None:
+    upper, lower = jaws
+    over = replace(lower, vertices=lower.vertices + np.array([0, 60, 0]))
+    crown = upper.part(upper.labels == 16)  # a loose one beside the upper arch: no arch by itself
+    loose = replace(crown, vertices=crown.vertices + np.array([0, -3, 0]))
+    mesh, probabilities = joined(upper, over, loose)
+    first, second = part_arches(mesh, probabilities)
+    sizes = np.cumsum([0, len(upper.faces), len(over.faces), len(loose.faces)])
+    assert set(first) == {*range(sizes[1]), *range(sizes[2], sizes[3])} and set(second) == set(
+        range(sizes[1], sizes[2])
+    )
+
+
+def test_one_arch_or_three_are_not_parted(jaws: tuple[Mesh, Mesh]) -> None:
+    upper, lower = jaws
+    assert part_arches(upper, seen(upper)) == []
+    assert part_arches(*joined(upper, lower, replace(lower, vertices=lower.vertices + 60))) == []

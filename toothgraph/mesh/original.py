@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -16,6 +18,17 @@ def original_of(mesh: Mesh) -> Original:
         return mesh.original
     every_face = np.arange(len(mesh.faces))
     return Original(mesh.vertices, mesh.faces, np.arange(len(mesh.vertices)), every_face, every_face)
+
+
+def scan_of_part(mesh: Mesh, keep: np.ndarray) -> Mesh:
+    """A part of a scan as a scan of its own, in the unit of its file.
+
+    Args:
+        mesh: the scan.
+        keep: [F'] face numbers, or [F] bool.
+    """
+    part, unit = mesh.part(keep), original_of(mesh).mm_per_unit
+    return replace(part, original=replace(original_of(part), vertices=part.vertices / unit, mm_per_unit=unit))
 
 
 def faces_from_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:
