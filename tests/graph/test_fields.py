@@ -61,7 +61,7 @@ CASES: list[tuple[Callable[[], Any], type, str]] = [
     (lambda: ring_table(EDGES, 5, 1), ShapeError, "from 0 to 4, of 5 nodes, got 0 to 8"),
     (lambda: ring_table(EDGES.T, 9, 1), ShapeError, r"edge_index \[2, E\], got \[9, 2\]"),
     (lambda: ring_table(EDGES, 9, 0), ConfigError, "rings of at least 1"),
-    (lambda: crop_table(EDGES, np.array([9])), ShapeError, "from 0 to 8, columns of the table, got 9 to 9"),
+    (lambda: crop_table(EDGES, np.array([9])), ShapeError, "from 0 to 8, of 9 columns of the table, got 9 to 9"),
 ]
 
 

@@ -8,7 +8,7 @@ import torch
 from torch_geometric.data import Data
 
 from toothgraph.fdi import fdi_to_class
-from toothgraph.graph.fields import check_fields
+from toothgraph.graph.fields import check_graph
 from toothgraph.mesh.mesh import Mesh, check_mesh
 
 
@@ -78,7 +78,7 @@ def to_networkx(data: Data) -> nx.Graph:
     Raises:
         ShapeError: for a graph without ``pos`` or ``edge_index``.
     """
-    check_fields(data, "pos", "edge_index")
+    check_graph(data, "pos", "edge_index")
     graph = nx.Graph()
     attributes = {"pos": data.pos.tolist()}
     if "y" in data:

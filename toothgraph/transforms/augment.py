@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 
 from toothgraph.errors import ShapeError
 from toothgraph.fdi import mirror_classes
-from toothgraph.graph.fields import check_fields
+from toothgraph.graph.fields import check_graph
 
 _MIRROR_CLASS = torch.from_numpy(mirror_classes())
 
@@ -106,7 +106,7 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
     Raises:
         ShapeError: for a graph without ``x`` [N, 15], or without a random generator.
     """
-    check_fields(data, "x")
+    check_graph(data, "x")
     check_generator(rng)
     # 1. Rotate, scale, mirror: linear maps of position and corners.
     matrix = random_rotation(rng, how.rotation)

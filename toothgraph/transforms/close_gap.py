@@ -16,7 +16,7 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from toothgraph.fdi import class_to_position
-from toothgraph.graph.fields import check_fields
+from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec, add_tables
 from toothgraph.transforms.augment import check_generator
 from toothgraph.transforms.crop import crop
@@ -100,7 +100,7 @@ def close_gap(graph: Data, rng: np.random.Generator, spec: GraphSpec) -> Data:
     Raises:
         ShapeError: for a graph without labels.
     """
-    check_fields(graph, "x", "pos", "normal", "edge_index", "y")
+    check_graph(graph, "x", "pos", "normal", "edge_index", "y")
     check_generator(rng)
     number = int(rng.choice(TEETH, p=SHARES))
     side = rng.choice([-1, 1])

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.graph.fields import check_fields
+from toothgraph.graph.fields import check_graph
 from toothgraph.seeding import sample_rng
 from toothgraph.transforms.augment import Augmentation, augment
 from toothgraph.transforms.crop import crop, cut_region
@@ -48,7 +48,7 @@ def match(a: Data, b: Data, radius: float) -> np.ndarray:
         ShapeError: for graphs without ``pos`` or ``normal``.
     """
     for graph in (a, b):
-        check_fields(graph, "pos", "normal")
+        check_graph(graph, "pos", "normal")
     pos_a, pos_b = a.pos.numpy(), b.pos.numpy()
     distance, nearest_b = cKDTree(pos_b).query(pos_a, distance_upper_bound=radius)
     found = np.flatnonzero(np.isfinite(distance))
@@ -80,7 +80,7 @@ def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, opt
             "of one graph, give [graph]; toothgraph.data.prepare_scan makes several tessellations"
         )
     for graph in variants:
-        check_fields(graph, "x", "pos", "normal", "edge_index")
+        check_graph(graph, "x", "pos", "normal", "edge_index")
     # 1. Two tessellations.
     rngs = [sample_rng(seed, epoch, scan_id, view) for view in (0, 1)]
     first, second = choose_variants(rngs[0], len(variants))
@@ -123,7 +123,7 @@ def spread_candidates(data: Data, spacing: float) -> np.ndarray:
         ShapeError: for a graph that is no view.
         ConfigError: for a spacing that is not above 0.
     """
-    check_fields(data, "pos", "match_index")
+    check_graph(data, "pos", "match_index")
     if spacing <= 0:
         raise ConfigError(f"expected a spacing (mm) above 0, got {spacing}")
     pos = data.pos.numpy()
