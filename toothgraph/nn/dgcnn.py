@@ -14,9 +14,10 @@ from torch_geometric.nn import global_max_pool
 from torch_geometric.utils import scatter
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import check_count, check_edges, check_nodes, check_rows
+from toothgraph.nn.checks import check_count, check_device, check_nodes, check_rows, checked_edges
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.kernels.norm_mish import norm_mish_linear
+from toothgraph.nn.kernels.precision import full_precision
 from toothgraph.nn.recompute import recomputed
 
 
@@ -64,7 +65,8 @@ class MLPEdgeConv(nn.Module):
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         check_nodes(x, self.in_channels)
-        check_edges(edge_index, len(x), len(x))
+        edge_index = checked_edges(edge_index, len(x), len(x))
+        check_device(x, edge_index=edge_index)
         if self.recompute:
             return recomputed(self, self._convolve, x, edge_index)
         return self._convolve(x, edge_index)
@@ -73,7 +75,7 @@ class MLPEdgeConv(nn.Module):
         source, node = edge_index
         linear, *after = (part for layer in self.nn.children() for part in layer.children())
         assert isinstance(linear, nn.Linear)
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             own, difference = linear.weight.split(self.in_channels, dim=1)
             x = x.to(linear.weight.dtype)
             a, b = F.linear(x, own - difference), F.linear(x, difference)  # [N, C]
@@ -94,7 +96,8 @@ class MLPEdgeConv(nn.Module):
 
     def after_first(self, edges: Tensor, parts: list[nn.Module]) -> Tensor:
         """Apply the MLP after its first linear layer: batch norm, Mish, linear, batch norm, Mish, …"""
-        if torch.is_autocast_enabled(edges.device.type):  # autocast chooses the precision of each part
+        kind = edges.device.type
+        if kind != "meta" and torch.is_autocast_enabled(kind):  # autocast chooses the precision of each part
             for part in parts:
                 edges = part(edges)
             return edges
@@ -134,5 +137,6 @@ class TransformNet(nn.Module):
     def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor, size: int) -> Tensor:
         check_nodes(x, self.channels)
         check_rows("batch", batch, len(x), "node", whole=True)
+        check_device(x, batch=batch)
         pooled = global_max_pool(self.lift(self.conv(x, edge_index)), batch, size)  # [B, 1024]
         return self.out(self.reduce(pooled)).view(-1, self.channels, self.channels)

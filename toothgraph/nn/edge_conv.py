@@ -10,11 +10,12 @@ from torch.nn import functional as F
 from torch_geometric.nn import EdgeConv
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import check_count, check_edges, check_nodes, check_table, described
+from toothgraph.nn.checks import check_count, check_device, check_nodes, check_table, checked_edges, described
 from toothgraph.nn.distributed import combined
 from toothgraph.nn.kernels.batch_norm import running, track
 from toothgraph.nn.kernels.gather import gather_max, reduce_neighbors
 from toothgraph.nn.kernels.neighborhoods import Neighborhoods, from_edges, from_table
+from toothgraph.nn.kernels.precision import full_precision
 
 MONOTONE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.Softplus, nn.Sigmoid, nn.Tanh,
             nn.Hardtanh, nn.Hardsigmoid, nn.LogSigmoid, nn.Softsign, nn.Identity)  # fmt: skip
@@ -106,9 +107,10 @@ class FastEdgeConv(nn.Module):
             check_table(neighbor_index, target.shape[0], None if source is target else source.shape[0])
             hood = from_table(neighbor_index)
         elif edge_index is not None:
-            check_edges(edge_index, source.shape[0], target.shape[0])
+            edge_index = checked_edges(edge_index, source.shape[0], target.shape[0])
             hood = from_edges(edge_index, target.shape[0])
-        with torch.autocast(target.device.type, enabled=False):
+        check_device(target, "x", sources=source, neighbours=hood.source)
+        with full_precision(target):
             dtype = self.lin.weight.dtype
             out = self._convolve(source.to(dtype), target.to(dtype), hood)
         if hood.fixed:
@@ -265,7 +267,7 @@ class CrossEdgeConv(nn.Module):
         self.target = nn.Linear(target_channels, out_channels)
 
     def forward(self, source: Tensor, target: Tensor, neighbor_index: Tensor) -> Tensor:
-        with torch.autocast(source.device.type, enabled=False):
+        with full_precision(source):
             dtype = self.source.weight.dtype
             gathered = gather_max(self.source(source.to(dtype)), neighbor_index, padded=True)
             return self.target(target.to(dtype)) + gathered

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from toothgraph.errors import ConfigError
-from toothgraph.nn.checks import check_count, check_points, check_table, described, warn_of_other_normals
+from toothgraph.nn.checks import check_count, check_device, check_points, check_table, described, warn_of_other_normals
 from toothgraph.nn.kernels.pair_geometry import pair_maximum
 
 PAIR_CHANNELS = 6
@@ -41,9 +41,13 @@ def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: fl
 
     Raises:
         ShapeError: if these are not their shapes or, on a CPU, a neighbour is not there.
+        ConfigError: for a scale that is not above 0.
     """
     check_points(pos, normal)
     check_table(neighbor_index, len(pos))
+    check_device(pos, "pos", normal=normal, neighbor_index=neighbor_index)
+    if not scale > 0:
+        raise ConfigError(f"expected a scale (mm) above 0, got {scale}")
     return _features(pos, normal, neighbor_index, scale)
 
 
@@ -106,6 +110,7 @@ class PairGeometryConv(nn.Module):
         count = len(self.scales)
         why = f"{self.k} neighbours for each of {count} scales"
         check_table(neighbor_index, len(pos), rows=self.k * count, why=why)
+        check_device(pos, "pos", normal=normal, neighbor_index=neighbor_index)
         levels = neighbor_index.split(self.k)
         warn_of_other_normals(pos, normal, levels[0])
         moving = torch.is_grad_enabled() and (pos.requires_grad or normal.requires_grad)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import check_nodes, check_table, described
+from toothgraph.nn.checks import check_device, check_nodes, check_table, described
 from toothgraph.nn.kernels.backend import choose_backend
 from toothgraph.nn.kernels.cpu_max import carries_winner, running_max, winning_max
 from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_table, transformed
@@ -38,6 +38,8 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
         raise ShapeError(f"expected Neighborhoods, got {described(hood)}; a table [k, N] goes to gather_max")
     if reduce not in ("max", "sum", "mean"):
         raise ConfigError(f"expected a reduction of max, sum or mean, got {reduce!r}")
+    check_nodes(x, None)
+    check_device(x, "x", neighbours=hood.source)
     backend = choose_backend(x, backend)
     if backend == "triton":
         return triton_reduce(x, *hood, reduce)
@@ -141,6 +143,7 @@ def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend:
     """
     check_nodes(x, None)
     check_table(neighbor_index, None, limit=len(x) + padded)
+    check_device(x, neighbor_index=neighbor_index)
     hood, backend = from_table(neighbor_index), choose_backend(x, backend)
     if padded and backend == "triton":
         return triton_reduce(x, *hood, "max", padded)
