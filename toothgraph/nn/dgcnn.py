@@ -15,6 +15,7 @@ from torch_geometric.utils import scatter
 
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.checks import check_count, check_device, check_nodes, check_rows, checked_edges
+from toothgraph.nn.edge_mlp import are_plain, flattened
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.kernels.norm_mish import norm_mish_linear
 from toothgraph.nn.kernels.precision import full_precision
@@ -73,7 +74,11 @@ class MLPEdgeConv(nn.Module):
 
     def _convolve(self, x: Tensor, edge_index: Tensor) -> Tensor:
         source, node = edge_index
-        linear, *after = (part for layer in self.nn.children() for part in layer.children())
+        parts = flattened(self.nn)
+        if not are_plain(parts, (nn.Linear, nn.BatchNorm1d, nn.Mish) * len(self.nn)):
+            edges = self.nn(torch.cat([x[node], x[source] - x[node]], dim=1))
+            return scatter(edges, node, dim=0, dim_size=len(x), reduce="max")
+        linear, *after = parts
         assert isinstance(linear, nn.Linear)
         with full_precision(x):
             own, difference = linear.weight.split(self.in_channels, dim=1)

@@ -277,7 +277,7 @@ class FastEdgeConv(MessagePassing):
             raise ConfigError(f"expected an EdgeConv of a module, got one of {described(conv.nn)}")
         function = factorised(flattened(conv.nn), conv.aggr)
         if function is None or function.rest is not None:
-            layer = cls(nn=copy.deepcopy(conv.nn), aggr=_copied_aggr(conv), flow=conv.flow)
+            layer = cls(nn=copy.deepcopy(conv.nn), aggr=copied_aggr(conv), flow=conv.flow)
         else:
             out, both = function.linear.weight.shape
             bias = function.linear.bias is not None
@@ -299,8 +299,8 @@ class FastEdgeConv(MessagePassing):
             if getattr(type(self), step) is not getattr(FastEdgeConv, step):
                 raise ConfigError(f"expected a FastEdgeConv, got {type(self).__name__}, a subclass with its own {step}")
         if "nn" in self._modules:
-            conv = EdgeConv(_Kept(copy.deepcopy(self.nn)), aggr=_copied_aggr(self), flow=self.flow)
-            conv.nn = conv.nn.kept
+            conv = EdgeConv(nn.Identity(), aggr=copied_aggr(self), flow=self.flow)  # which would draw weights anew
+            conv.nn = copy.deepcopy(self.nn)
         else:
             conv = EdgeConv(nn.Identity(), aggr=self.aggr, flow=self.flow)
             conv.nn = nn.Sequential(*(copy.deepcopy(part) for part in self._parts()))
@@ -325,20 +325,9 @@ class FastEdgeConv(MessagePassing):
         return f"{type(self).__name__}({', '.join([str(self.in_channels), str(self.out_channels), *parts, aggr])})"
 
 
-def _copied_aggr(conv: MessagePassing) -> Any:
+def copied_aggr(conv: MessagePassing) -> Any:
     """The aggregation of another layer: its name, or a copy of one with options or weights of its own."""
     return conv.aggr if conv.aggr in ("max", "min", "mean", "sum", "add") else copy.deepcopy(conv.aggr_module)
-
-
-class _Kept(nn.Module):
-    """Holds a module that PyG would initialise again."""
-
-    def __init__(self, kept: nn.Module) -> None:
-        super().__init__()
-        self.kept = kept
-
-    def reset_parameters(self) -> None:
-        """Nothing."""
 
 
 def _checked_options(norm: str | None, act: str | nn.Module | None, aggr: Any) -> nn.Module:

@@ -31,6 +31,11 @@ def is_plain(module: nn.Module, kinds: Sequence[type[nn.Module]]) -> bool:
     return same and "forward" not in vars(module) and not any(getattr(module, hooks) for hooks in _HOOKS)
 
 
+def are_plain(parts: list[nn.Module], kinds: Sequence[type[nn.Module]]) -> bool:
+    """Whether parts are of these kinds, one each, and none is wrapped, pruned or watched by a hook."""
+    return len(parts) == len(kinds) and all(is_plain(part, (kind,)) for part, kind in zip(parts, kinds, strict=True))
+
+
 def is_monotone(act: nn.Module) -> bool:
     """Whether an activation is known to keep the order of numbers."""
     if type(act) not in MONOTONE or not is_plain(act, MONOTONE):
