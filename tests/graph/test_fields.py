@@ -52,7 +52,7 @@ CASES: list[tuple[Callable[[], Any], type, str]] = [
     (lambda: scan_graph(POS, GraphSpec()), ShapeError, r"a Mesh, got ndarray.*toothgraph\.Mesh\(vertices, faces\)"),
     (lambda: to_networkx(Data(edge_index=torch.from_numpy(EDGES), num_nodes=9)), ShapeError, "graph with pos"),
     (lambda: add_tables(Data(num_nodes=9), GraphSpec()), ShapeError, "graph with pos"),
-    (lambda: knn_table(POS, -1), ConfigError, "k of at least 0, got -1"),
+    (lambda: knn_table(POS, -1), ConfigError, "k of at least 0, a whole number, got -1"),
     (lambda: knn_table(POS[0], 3), ShapeError, r"positions \[N, 3\], got \[3\]"),
     (lambda: dilated_tables(POS, 0, (0.0,)), ConfigError, "k of at least 1"),
     (lambda: dilated_tables(POS, 2, (3.0, 0.0)), ConfigError, "increasing order"),

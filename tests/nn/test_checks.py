@@ -103,6 +103,12 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "labels": (lambda: segmentation_loss(LOG_PROB, ZEROS[:8]), r"target \[9\], one value per node, got \[8\]"),
     "float labels": (lambda: segmentation_loss(LOG_PROB, ZEROS.float()), r"target of int64.*\.long\(\)"),
     "FDI": (lambda: segmentation_loss(LOG_PROB, ZEROS + 47), "0 to 2, .* got 47 to 47; .*fdi_to_class"),
+    "FDI of an upper jaw": (
+        lambda: segmentation_loss(
+            torch.zeros(17, 33).log_softmax(1), torch.tensor([0, *range(11, 19), *range(21, 29)])
+        ),
+        "got only 11 to 18 and 21 to 28, as FDI numbers of an upper jaw.*fdi_to_class",
+    ),
     "logits": (lambda: segmentation_loss(X, ZEROS), r"log-probabilities.*log_softmax\(dim=1\)"),
     "weights": (lambda: segmentation_loss(LOG_PROB, ZEROS, weight=X[:, 0][:3]), r"weight \[9\]"),
     "border": (lambda: boundary_weights(ZEROS[:5], sparse(EDGES), 1.0), "sparse adjacency"),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.utils.prune
 from torch import nn
 
-from toothgraph.nn import MLPEdgeConv, PairGeometryConv, knn_edges, pair_features
+from toothgraph.nn import MLPEdgeConv, PairGeometryConv, TransformNet, knn_edges, pair_features
+from toothgraph.nn.edge_conv import CrossEdgeConv
 from toothgraph.nn.kernels.norm_mish import norm_mish_linear
 
 
@@ -71,3 +74,25 @@ def test_what_users_hang_on_pair_geometry_works(how: str) -> None:
     normal, table = nn.functional.normalize(pos.flip(1), dim=1), torch.randint(0, 20, (4, 20))
     by_hand = conv.mlps[0](pair_features(pos, normal, table, 1.0)).amax(dim=0)
     torch.testing.assert_close(conv(pos, normal, table), by_hand)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MLPEdgeConv(3, 6, 5, k=4),
+        lambda: TransformNet(3, 4),
+        lambda: PairGeometryConv(4, (1.0, 2.0), 5),
+        lambda: CrossEdgeConv(3, 4, 5),
+    ],
+)
+def test_weights_drawn_anew(make: Callable[[], nn.Module]) -> None:
+    """As a new layer has them: none of the old ones is left, and what starts as the identity does so again."""
+    torch.manual_seed(0)
+    layer, new = make(), make()
+    for tensor in [*layer.parameters(), *layer.buffers()]:
+        tensor.data.fill_(7)
+    layer.reset_parameters()
+    for (name, tensor), expected in zip(layer.state_dict().items(), new.state_dict().values(), strict=True):
+        assert not (tensor == 7).any(), name
+        if (expected == expected.flatten()[0]).all() or name == "out.bias":
+            assert torch.equal(tensor, expected), name

@@ -26,7 +26,7 @@ def test_nodes_that_are_not_there(arch_graph: Data, keep: list) -> None:
 
 
 def test_what_cannot_be_cut(arch_graph: Data) -> None:
-    with pytest.raises(ConfigError, match="at least 1 node, got 0"):
+    with pytest.raises(ConfigError, match=r"region \(nodes\) of at least 1, a whole number, got 0"):
         cut_region(arch_graph, np.zeros(3), 0)
     bare = Data(pos=arch_graph.pos)
     for cut in (lambda: crop(bare, np.array([0])), lambda: cut_region(bare, np.zeros(3), 5)):

@@ -19,13 +19,22 @@ def face_features(mesh: Mesh) -> np.ndarray:
 
     Returns:
         [F, 15] float64: five 3-vectors, mm (the normal has length 1). A rotation acts on each of them.
+
+    Raises:
+        ShapeError: for what is no mesh.
     """
+    check_mesh(mesh)
     offsets = mesh.corners - mesh.centroids[:, None]  # [F, 3, 3]
     return np.concatenate([mesh.centroids, offsets.reshape(-1, 9), mesh.normals], axis=1)
 
 
 def surface_centre(mesh: Mesh) -> np.ndarray:
-    """The area-weighted centre of the surface. [3], mm."""
+    """The area-weighted centre of the surface. [3], mm.
+
+    Raises:
+        ShapeError: for what is no mesh.
+    """
+    check_mesh(mesh)
     return np.average(mesh.centroids, axis=0, weights=np.maximum(mesh.areas, 1e-12))
 
 

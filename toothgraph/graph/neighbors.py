@@ -7,22 +7,22 @@ the node itself, never -1: batching adds offsets to indices, so -1 would become 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
-from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.mesh.indices import checked_edges, checked_indices
+from toothgraph.errors import ConfigError, ShapeError, check_number
+from toothgraph.mesh.checks import checked_edges, checked_indices
 
 
 def _check(pos: np.ndarray, k: int = 1, least: int = 1) -> None:
     """Refuse positions that are not [N, 3], and fewer than ``least`` neighbours."""
     if np.ndim(pos) != 2 or np.shape(pos)[1] != 3:
         raise ShapeError(f"expected positions [N, 3], got {list(np.shape(pos))}")
-    if k < least:
-        raise ConfigError(f"expected k of at least {least}, got {k}")
+    check_number("k", k, least=least, whole=True)
 
 
 def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> np.ndarray:
@@ -66,8 +66,7 @@ def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
         ConfigError: for a spacing that is not above 0.
     """
     _check(pos)
-    if not spacing > 0:
-        raise ConfigError(f"expected a spacing (mm) above 0, got {spacing}")
+    check_number("a spacing (mm)", spacing, above=0)
     cell = np.floor(pos / spacing).astype(np.int64)
     off_centre = ((pos / spacing - cell - 0.5) ** 2).sum(axis=1)
     order = np.lexsort((off_centre, cell[:, 2], cell[:, 1], cell[:, 0]))
@@ -146,8 +145,8 @@ def dilated_tables(
         ConfigError: for a ``k`` below 1, or spacings that are not increasing from 0 or more.
     """
     _check(pos, k)
-    rising = isinstance(spacings, Sequence) and list(spacings) == sorted(spacings)
-    if not rising or (spacings and spacings[0] < 0):
+    numbers = isinstance(spacings, Sequence) and all(isinstance(each, Real) for each in spacings)
+    if not numbers or list(spacings) != sorted(spacings) or (spacings and not spacings[0] >= 0):
         raise ConfigError(f"expected spacings (mm) of at least 0 in increasing order, one per level, got {spacings!r}")
     level = np.zeros(len(pos), dtype=np.int64)
     nodes = np.arange(len(pos))
@@ -182,9 +181,9 @@ def ring_table(edge_index: np.ndarray, num_nodes: int, rings: int, k: int | None
         ShapeError: for edges of another shape, or to nodes that are not there.
         ConfigError: for fewer than one ring.
     """
+    check_number("num_nodes", num_nodes, least=0, whole=True)
+    check_number("rings", rings, least=1, whole=True)
     edge_index = checked_edges(edge_index, num_nodes)
-    if rings < 1:
-        raise ConfigError(f"expected rings of at least 1, got {rings}")
     one = np.ones(edge_index.shape[1], dtype=np.int32)
     adjacency = csr_matrix((one, (edge_index[0], edge_index[1])), shape=(num_nodes, num_nodes))
     # 1. Ring by ring: the neighbours of the last ring that are not seen yet.

@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from toothgraph.errors import ShapeError
-from toothgraph.mesh.indices import checked_edges, checked_indices
+from toothgraph.mesh.checks import checked_edges, checked_indices
 
 MAX_FACES_PER_EDGE = 16
 
@@ -106,6 +106,8 @@ def label_pieces(label: np.ndarray, edge_index: np.ndarray) -> np.ndarray:
         ShapeError: for edges of another shape, or of faces that are not there.
     """
     label = np.asarray(label)
+    if label.ndim != 1:
+        raise ShapeError(f"expected label [F], one for each face, got {list(label.shape)}")
     source, target = checked_edges(edge_index, len(label))
     same = label[source] == label[target]
     ends = source[same], target[same]

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import global_max_pool
+from torch_geometric.nn.inits import reset
 from torch_geometric.utils import scatter
 
 from toothgraph.errors import ConfigError, ShapeError
@@ -63,6 +64,10 @@ class MLPEdgeConv(nn.Module):
             check_count("channels", width)
         self.in_channels, self.k, self.recompute = channels[0], k, recompute
         self.nn = _mlp(2 * channels[0], *channels[1:])
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as a new layer has them."""
+        reset(self.nn)
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         check_nodes(x, self.in_channels)
@@ -135,13 +140,23 @@ class TransformNet(nn.Module):
         self.lift = _layer(128, 1024)
         self.reduce = nn.Sequential(nn.Linear(1024, 512), nn.Mish(), nn.Linear(512, 256), nn.Mish())
         self.out = nn.Linear(256, channels * channels)
+        self._start_as_identity()
+
+    def _start_as_identity(self) -> None:
         nn.init.zeros_(self.out.weight)
         with torch.no_grad():
-            self.out.bias.copy_(torch.eye(channels).flatten())
+            self.out.bias.copy_(torch.eye(self.channels).flatten())
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as a new net has them."""
+        for part in (self.conv, self.lift, self.reduce):
+            reset(part)
+        self._start_as_identity()
 
     def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor, size: int) -> Tensor:
         check_nodes(x, self.channels)
         check_rows("batch", batch, len(x), "node", whole=True)
         check_device(x, batch=batch)
+        check_count("size", size, least=0)
         pooled = global_max_pool(self.lift(self.conv(x, edge_index)), batch, size)  # [B, 1024]
         return self.out(self.reduce(pooled)).view(-1, self.channels, self.channels)

@@ -414,6 +414,11 @@ class CrossEdgeConv(nn.Module):
         self.source = nn.Linear(source_channels, out_channels, bias=False)
         self.target = nn.Linear(target_channels, out_channels)
 
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as a new layer has them."""
+        reset(self.source)
+        reset(self.target)
+
     def forward(self, source: Tensor, target: Tensor, neighbor_index: Tensor) -> Tensor:
         with full_precision(source):
             dtype = self.source.weight.dtype

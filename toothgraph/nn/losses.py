@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.errors import ConfigError, ShapeError, check_number
 from toothgraph.nn.checks import LOOKED_AT, check_device, check_index, check_nodes, check_rows, checked_edges, described
 from toothgraph.nn.kernels.info_nce import pair_losses
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.kernels.precision import full_precision
 
+NUM_CLASSES = 33  # of tooth segmentation: gingiva and 32 teeth
 NOT_ONE = 0.1  # |log of the sum| of probabilities that no rounding explains, in half precision either
 
 
@@ -19,10 +20,8 @@ def _check_options(temperature: float, negatives: str, exclude_radius: float) ->
     """Check the options of :func:`info_nce`; raises ConfigError."""
     if negatives not in ("scan", "batch"):
         raise ConfigError(f'expected negatives "scan" or "batch", got {negatives!r}')
-    if not 0 < temperature < float("inf"):  # also where it is not a number
-        raise ConfigError(f"info_nce needs a temperature above 0, got {temperature:g}")
-    if not 0 <= exclude_radius < float("inf"):
-        raise ConfigError(f"info_nce needs an exclude_radius (mm) of at least 0, got {exclude_radius:g}")
+    check_number("temperature", temperature, above=0)
+    check_number("exclude_radius (mm)", exclude_radius, least=0)
 
 
 def _check_pairs(a: Tensor, b: Tensor, batch: Tensor | None, pos: Tensor | None, exclude_radius: float) -> None:
@@ -213,11 +212,10 @@ def segmentation_loss(
             log-probabilities.
     """
     _check_labels(log_prob, target, batch, weight)
-    if not 0 <= label_smoothing < 1 or not 0 <= dice_weight < float("inf"):
-        raise ConfigError(
-            f"expected a label_smoothing of at least 0 and below 1, and a dice_weight of at least 0, got "
-            f"{label_smoothing:g} and {dice_weight:g}"
-        )
+    check_number("dice_weight", dice_weight, least=0)
+    check_number("label_smoothing", label_smoothing, least=0)
+    if label_smoothing >= 1:
+        raise ConfigError(f"expected a label_smoothing below 1, got {label_smoothing:g}")
     batch = torch.zeros_like(target) if batch is None else batch
     known = target >= 0
     log_prob = log_prob.to(torch.promote_types(log_prob.dtype, torch.float32))  # half precision is too coarse for sums
@@ -267,12 +265,24 @@ def _check_labels(log_prob: Tensor, target: Tensor, batch: Tensor | None, weight
             f"expected target from 0 to {classes - 1}, the classes of log_prob, or -1 for unknown, got {low} to "
             f"{high}; toothgraph.fdi.fdi_to_class makes classes of FDI numbers"
         )
+    if classes == NUM_CLASSES and _seem_fdi(target):
+        raise ShapeError(
+            "expected target of classes, of which 1 to 16 are the upper and 17 to 32 the lower jaw, got only 11 to 18 "
+            "and 21 to 28, as FDI numbers of an upper jaw; toothgraph.fdi.fdi_to_class makes classes of them"
+        )
     some = log_prob.detach()[:LOOKED_AT][target[:LOOKED_AT] >= 0].float().logsumexp(dim=1)
     if bool((some.abs() > NOT_ONE).any()):
         raise ShapeError(
             "expected log-probabilities, whose exponentials sum to 1, got other numbers; for logits, call "
             "log_softmax(dim=1) first"
         )
+
+
+def _seem_fdi(target: Tensor) -> bool:
+    """Whether all known teeth have numbers that the FDI gives to upper teeth, many on both sides."""
+    there = torch.bincount(target.clamp_min(0), minlength=NUM_CLASSES) > 0
+    right, left = there[11:19], there[21:29]
+    return int(there[1:].sum()) == int(right.sum() + left.sum()) and min(int(right.sum()), int(left.sum())) >= 4
 
 
 def boundary_weights(target: Tensor, edge_index: Tensor, extra: float) -> Tensor:
@@ -288,9 +298,11 @@ def boundary_weights(target: Tensor, edge_index: Tensor, extra: float) -> Tensor
 
     Raises:
         ShapeError: for other shapes and, on a CPU, edges to nodes that are not there.
+        ConfigError: if ``extra`` is no finite number.
     """
     if not isinstance(target, Tensor) or target.dim() != 1:
         raise ShapeError(f"expected target [N], one value per node, got {described(target)}")
+    check_number("extra", extra)
     source, end = checked_edges(edge_index, len(target), len(target))
     check_device(target, "target", edge_index=source)
     border = (target[source] != target[end]) & (target[source] >= 0) & (target[end] >= 0)

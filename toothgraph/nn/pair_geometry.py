@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.nn.inits import reset
 
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, check_number
 from toothgraph.nn.checks import check_count, check_device, check_points, check_table, described, warn_of_other_normals
 from toothgraph.nn.edge_mlp import are_plain, flattened
 from toothgraph.nn.kernels.pair_geometry import pair_maximum
@@ -47,8 +49,7 @@ def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: fl
     check_points(pos, normal)
     check_table(neighbor_index, len(pos))
     check_device(pos, "pos", normal=normal, neighbor_index=neighbor_index)
-    if not scale > 0:
-        raise ConfigError(f"expected a scale (mm) above 0, got {scale}")
+    check_number("a scale (mm)", scale, above=0)
     return _features(pos, normal, neighbor_index, scale)
 
 
@@ -95,7 +96,8 @@ class PairGeometryConv(nn.Module):
         super().__init__()
         for name, value in (("k", k), ("channels", channels), ("hidden", hidden)):
             check_count(name, value)
-        if not isinstance(scales, Sequence) or not scales or min(scales) <= 0:
+        fits = isinstance(scales, Sequence) and scales and all(isinstance(each, Real) and each > 0 for each in scales)
+        if not fits:
             found = list(scales) if isinstance(scales, Sequence) else described(scales)
             raise ConfigError(f"expected scales (mm) as a sequence, one per level, each above 0, got {found}")
         self.k = k
@@ -105,6 +107,10 @@ class PairGeometryConv(nn.Module):
             nn.Sequential(nn.Linear(PAIR_CHANNELS, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, channels))
             for _ in self.scales
         )
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as a new layer has them."""
+        reset(self.mlps)
 
     def forward(self, pos: Tensor, normal: Tensor, neighbor_index: Tensor) -> Tensor:
         check_points(pos, normal)

@@ -186,6 +186,7 @@ class Pyramid(nn.Module):
             raise ConfigError(f"expected widths as a sequence, one per level, got {widths!r}")
         for width in widths:
             check_count("widths", width)
+        check_count("depth", depth, least=0)
         self.recompute = recompute
         self.channels = widths[0]
         self.entry = ResidualEdgeConv(widths[0], norm)

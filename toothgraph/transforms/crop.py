@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.errors import ShapeError, check_number
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.neighbors import crop_table, surface_distance
-from toothgraph.mesh.indices import checked_edges
+from toothgraph.mesh.checks import checked_edges
 
 
 def plain(graph: Data) -> Data:
@@ -33,8 +33,10 @@ def cut_region(data: Data, centre: np.ndarray, size: int) -> np.ndarray:
         ConfigError: for a size below 1.
     """
     check_graph(data, "pos", "edge_index")
-    if size < 1:
-        raise ConfigError(f"expected a region of at least 1 node, got {size}")
+    check_number("size of a region (nodes)", size, least=1, whole=True)
+    centre = np.asarray(centre)
+    if centre.shape != (3,) or centre.dtype.kind not in "iuf":
+        raise ShapeError(f"expected centre [3] mm, got {list(centre.shape)} of {centre.dtype}")
     size = min(size, data.num_nodes)
     straight = np.linalg.norm(data.pos.numpy() - centre, axis=1)
     pos = data.pos.numpy().astype(np.float64)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
-from toothgraph.errors import ConfigError
+from toothgraph.errors import check_number
 from toothgraph.graph.fields import check_graph
 from toothgraph.transforms.augment import random_rotation
 from toothgraph.transforms.crop import plain
@@ -35,8 +35,7 @@ class RandomRotate(BaseTransform):
     """
 
     def __init__(self, degrees: float = 180.0) -> None:
-        if not 0 < degrees <= 180:
-            raise ConfigError(f"expected degrees above 0 and at most 180, got {degrees!r}")
+        check_number("degrees", degrees, above=0, most=180)
         self.degrees = float(degrees)
 
     def forward(self, data: Data) -> Data:

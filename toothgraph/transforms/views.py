@@ -10,7 +10,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
-from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.errors import ShapeError, check_kind, check_number
 from toothgraph.graph.fields import check_graph
 from toothgraph.seeding import sample_rng
 from toothgraph.transforms.augment import Augmentation, augment
@@ -46,7 +46,9 @@ def match(a: Data, b: Data, radius: float) -> np.ndarray:
 
     Raises:
         ShapeError: for graphs without ``pos`` or ``normal``.
+        ConfigError: for a radius that is not above 0.
     """
+    check_number("radius (mm)", radius, above=0)
     for graph in (a, b):
         check_graph(graph, "pos", "normal")
     pos_a, pos_b = a.pos.numpy(), b.pos.numpy()
@@ -73,6 +75,7 @@ def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, opt
 
     Raises:
         ShapeError: without graphs, or for one that lacks a field of :func:`toothgraph.graph.face_graph`.
+        ConfigError: for a seed or an epoch below 0.
     """
     if not isinstance(variants, Sequence) or not variants:
         raise ShapeError(
@@ -81,6 +84,10 @@ def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, opt
         )
     for graph in variants:
         check_graph(graph, "x", "pos", "normal", "edge_index")
+    check_kind("options", options, ViewOptions)
+    check_kind("scan_id", scan_id, str)
+    for name, value in (("seed", seed), ("epoch", epoch)):
+        check_number(name, value, least=0, whole=True)
     # 1. Two tessellations.
     rngs = [sample_rng(seed, epoch, scan_id, view) for view in (0, 1)]
     first, second = choose_variants(rngs[0], len(variants))
@@ -124,8 +131,7 @@ def spread_candidates(data: Data, spacing: float) -> np.ndarray:
         ConfigError: for a spacing that is not above 0.
     """
     check_graph(data, "pos", "match_index")
-    if spacing <= 0:
-        raise ConfigError(f"expected a spacing (mm) above 0, got {spacing}")
+    check_number("a spacing (mm)", spacing, above=0)
     pos = data.pos.numpy()
     matched = data.match_index.numpy()
     rest = np.setdiff1d(np.arange(len(pos)), matched)
