@@ -74,6 +74,7 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "target": (lambda: conv(X, torch.tensor([[0], [-1]])), "got -1 to 0"),
     "far source": (lambda: conv((X[:5], X), torch.tensor([[5], [8]])), r"edge_index\[0\] from 0 to 4, of 5 nodes"),
     "table": (lambda: conv(X, neighbor_index=TABLE + 1), "got 1 to 9; a missing neighbour is the node itself"),
+    "cut graph": (lambda: conv(X[:4], neighbor_index=TABLE[:, 5:]), "neighbor_index from 0 to 3.*transforms.crop does"),
     "float table": (lambda: conv(X, neighbor_index=TABLE.float()), r"int64 or int32.*\.long\(\)"),
     "mlp columns": (lambda: mlp(X[:, :2], EDGES), r"x \[N, 3\]"),
     "mlp adj_t": (lambda: mlp(X[:5], sparse(EDGES)), "sparse adjacency"),

@@ -511,6 +511,13 @@ def test_explainers_see_edges() -> None:
         ours.first(x, neighbor_index=random_table(2, 9))
 
 
+def test_decomposed_layers_change_nothing() -> None:
+    conv, x, edges = FastEdgeConv(3, 4), torch.randn(9, 3), ragged_edges(9, 30)
+    wanted = conv(x, edges)
+    conv.decomposed_layers = 2  # torch_geometric's way to save memory; this layer needs none
+    torch.testing.assert_close(conv(x, edges), wanted)
+
+
 def test_summary() -> None:
     pytest.importorskip("tabulate")
     x, edges = torch.randn(9, 3), ragged_edges(9, 30)

@@ -46,7 +46,8 @@ class FastEdgeConv(MessagePassing):
         x_i' = \max_j \mathrm{act}(s z_{ij} + t) = \mathrm{act}(s a_i + t + \max_j s b_j)
 
     This needs two products over nodes and one gather-maximum: O(N·C) memory, and O(E·C) in PyG, with the same values
-    and gradients up to rounding. A node without neighbours gets 0, as in PyG. NaN wins over all numbers.
+    and gradients up to rounding. A node without neighbours gets 0, as in PyG. NaN wins over all numbers;
+    a zero has no sign.
 
     The statistics of the edge norm need no edges either. Let p_i be the in-degree and q_j the out-degree of the nodes,
     and a, b without their means over edges. Then |E|·var = Σ p a² + Σ q b² + 2 Σ_i a_i Σ_{j∈N(i)} b_j.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import torch
 from torch import Tensor
 
@@ -54,11 +56,11 @@ def knn_edges(
         assert target_batch is not None
         to, to_batch = targets, target_batch
         check_device(x, targets=targets)
-    scans = max((int(each[-1]) + 1 for each in (batch, to_batch) if len(each)), default=0)
-    counts = (torch.bincount(each, minlength=scans).tolist() for each in (batch, to_batch))
+    sizes = torch.bincount(batch).tolist()
+    asking = sizes if targets is None else torch.bincount(to_batch).tolist()
     sources, nodes = [batch.new_empty(0)], [batch.new_empty(0)]
     first = node = 0
-    for size, asked in zip(*counts, strict=True):
+    for size, asked in zip_longest(sizes, asking, fillvalue=0):
         near = min(k, size)
         if near and asked:
             found = _nearest(x[first : first + size], None if targets is None else to[node : node + asked], near, block)
