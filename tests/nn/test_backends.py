@@ -310,6 +310,20 @@ def test_edges_of_nearly_equal_degrees(in_order: bool, dtype: torch.dtype) -> No
     assert (reduce_neighbors(x.to(dtype), hood, "max")[20] == 0).all()
 
 
+@pytest.mark.parametrize("rows", [1, 5, 1000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_few_nodes_with_far_more_neighbours(dtype: torch.dtype, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    monkeypatch.setattr("toothgraph.nn.kernels.cpu_max._BLOCK", rows * 7 * 8)
+    degree = torch.randint(0, 4, (50,))
+    degree[[7, 20]] = torch.tensor([60, 37])
+    target = torch.arange(50).repeat_interleave(degree)
+    hood = from_edges(torch.stack([torch.randint(0, 40, target.shape), target])[:, torch.randperm(len(target))], 50)
+    x = distinct(40, 7) - 10
+    compare("native", "cpu", dtype, x, hood, "max")
+    assert torch.equal(reduce_neighbors(x.to(dtype), hood, "max"), by_loop(x.to(dtype), hood, "max"))
+
+
 def test_a_winner_travels_with_every_float32() -> None:
     values = [0.0, -0.0, 1e-45, -1e-45, 3.4e38, -3.4e38, torch.inf, -torch.inf, 1.0, 1.0000001]
     x = torch.tensor(values)[:, None].requires_grad_()

@@ -104,8 +104,12 @@ class _WinningMax(torch.autograd.Function):
 
 def _slices(nodes: int, row_bytes: int) -> Iterator[slice]:
     """Blocks of nodes; the rows of one block (``row_bytes`` each) stay in the cache."""
-    size = max(1, _BLOCK // max(row_bytes, 1))
+    size = _rows(row_bytes)
     return (slice(first, min(first + size, nodes)) for first in range(0, nodes, size))
+
+
+def _rows(row_bytes: int) -> int:
+    return max(1, _BLOCK // max(row_bytes, 1))
 
 
 def _by_degree(hood: Neighborhoods) -> Tensor | None:
@@ -120,8 +124,9 @@ def _maxima(x: Tensor, hood: Neighborhoods, order: Tensor | None) -> Iterator[tu
     """Per block of nodes: its slice (of ``order``), its maxima, and a buffer of the same shape; the next block
     overwrites both."""
     buffers = None
-    for block in _slices(len(hood.source) if order is None else len(order), x.element_size() * x.shape[1]):
-        passes, rest = (hood.source[block].t(), []) if order is None else _passes(hood, order[block])
+    row_bytes = x.element_size() * x.shape[1]
+    for block in _slices(len(hood.source) if order is None else len(order), row_bytes):
+        passes, rest = (hood.source[block].t(), []) if order is None else _passes(hood, order[block], _rows(row_bytes))
         if buffers is None:  # the first block is the largest
             buffers = x.new_empty(2, len(passes[0]), x.shape[1])
         best, spare = buffers[:, : len(passes[0])]
@@ -134,11 +139,11 @@ def _maxima(x: Tensor, hood: Neighborhoods, order: Tensor | None) -> Iterator[tu
         yield block, best, spare
 
 
-def _passes(hood: Neighborhoods, nodes: Tensor) -> tuple[list[Tensor], list[tuple[int, Tensor]]]:
+def _passes(hood: Neighborhoods, nodes: Tensor, rows: int) -> tuple[list[Tensor], list[tuple[int, Tensor]]]:
     """Neighbours of nodes with falling degrees: the j-th of the first nodes, which have as many, for each j.
 
     Also what is left of a few nodes that have far more neighbours than all others: (their number in the block, some
-    of their neighbours), a bounded number at a time.
+    of their neighbours), at most ``rows`` at a time.
     """
     start, end = hood.ends[nodes], hood.ends[nodes + 1]
     longer = (len(nodes) - torch.bincount(end - start).cumsum(0)).tolist()  # per j: nodes with more than j
@@ -146,7 +151,7 @@ def _passes(hood: Neighborhoods, nodes: Tensor) -> tuple[list[Tensor], list[tupl
     for j, count in enumerate(longer[:-1]):
         if j and len(longer) - 1 - j > _ALONE * count:
             bounds = zip((start[:count] + j).tolist(), end[:count].tolist(), strict=True)
-            parts = ((node, hood.source[first:last].split(_BLOCK >> 9)) for node, (first, last) in enumerate(bounds))
+            parts = ((node, hood.source[first:last].split(rows)) for node, (first, last) in enumerate(bounds))
             return passes, [(node, part) for node, each in parts for part in each]
         passes.append(hood.source[start[:count] + j])
     return passes, []
