@@ -152,19 +152,29 @@ def reduced_edges(
 
     def part(a: Tensor, b: Tensor, near: Tensor, degree: Tensor) -> Tensor:
         count = len(a)
-        node = torch.arange(count, device=a.device).repeat_interleave(degree, output_size=len(near))
-        edges = F.embedding(near, b) + a.index_select(0, node)
+        if fixed:  # in place, because edge values need most of the memory
+            edges = F.embedding(near.view(count, fixed), b).add_(a[:, None]).flatten(0, 1)
+        else:
+            node = torch.arange(count, device=a.device).repeat_interleave(degree, output_size=len(near))
+            edges = F.embedding(near, b).add_(a.index_select(0, node))
         for module in rest:
             edges = module(edges)
         if fixed and count and aggr in ("max", "min"):  # one winner, and no scatter
             return getattr(edges.view(count, fixed, -1), str(aggr))(dim=1).values
+        if fixed:
+            node = torch.arange(count, device=a.device)[:, None].expand(-1, fixed).flatten()
         return aggregation(edges, index=node, dim_size=count, dim=-2)
 
     if not alone or len(flat) == 0:
         return part(a, b, flat, hood.degree)
     found = []
     for rows in _node_blocks(hood, max(1, (_CPU_BLOCK if a.device.type == "cpu" else _GPU_BLOCK) // a.shape[1])):
-        first, last = (rows.start * fixed, rows.stop * fixed) if fixed else hood.ends[[rows.start, rows.stop]].tolist()
+        if fixed:
+            first, last = rows.start * fixed, rows.stop * fixed
+        elif nodes == rows.stop - rows.start:
+            first, last = 0, len(flat)
+        else:
+            first, last = hood.ends[[rows.start, rows.stop]].tolist()
         given = a[rows], b, flat[first:last], hood.degree[rows]
         kept = not torch.is_grad_enabled() or nodes == rows.stop - rows.start
         found.append(part(*given) if kept else checkpoint(part, *given, use_reentrant=False, preserve_rng_state=False))
