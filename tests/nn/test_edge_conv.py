@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -522,6 +525,16 @@ def test_summary() -> None:
     pytest.importorskip("tabulate")
     x, edges = torch.randn(9, 3), ragged_edges(9, 30)
     assert "FastEdgeConv" in summary(Net(), x, edges) and "[9, 4]" in summary(Net(), x, edges)
+
+
+def test_no_files_are_left_in_the_temporary_folder(tmp_path: Path) -> None:
+    """As torch_geometric's own layers leave them, one per class and process."""
+    code = (
+        "from torch.nn import ReLU; from toothgraph.nn import FastDynamicEdgeConv, FastEdgeConv; FastEdgeConv(3, 4)\n"
+    )
+    code += "FastEdgeConv(nn=ReLU()); FastDynamicEdgeConv(ReLU(), 3)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert not list(tmp_path.iterdir())
 
 
 def test_repr() -> None:

@@ -160,6 +160,9 @@ def test_memory_of_a_block_not_of_all_edges(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_is_no_module() -> None:
+    for aggr in ("mdian", 3):
+        with pytest.raises(ConfigError, match="expected an aggr of torch_geometric, got"):
+            FastEdgeConv(nn=nn.Linear(6, 4), aggr=aggr)
     with pytest.raises(ConfigError, match="nn, a module for"):
         FastEdgeConv(nn=torch.relu)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"of a module, got one of a"):

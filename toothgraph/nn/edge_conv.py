@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_geometric.nn import EdgeConv, MessagePassing
+from torch_geometric.nn import Aggregation, EdgeConv, MessagePassing
 from torch_geometric.nn.inits import reset
 
 from toothgraph.errors import ConfigError, ShapeError
@@ -107,7 +107,12 @@ class FastEdgeConv(MessagePassing):
                 "expected nn, a module for [x_i, x_j - x_i], in place of in_channels, out_channels, norm and act, got "
                 + (f"both: {described(nn)}" if isinstance(nn, torch.nn.Module) else described(nn))
             )
-        super().__init__(aggr, flow=flow)
+        try:
+            if not isinstance(aggr, str | list | tuple | Aggregation):
+                raise TypeError(f"a {type(aggr).__name__}")
+            super().__init__(aggr, flow=flow)
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"expected an aggr of torch_geometric, got {aggr!r}: {error}") from None
         if nn is not None:
             self.nn = nn
             return
@@ -116,6 +121,9 @@ class FastEdgeConv(MessagePassing):
         self.lin = torch.nn.Linear(2 * in_channels, out_channels, bias=bias)
         self.norm = torch.nn.BatchNorm1d(out_channels) if norm else None
         self.act = act
+
+    def _set_jittable_templates(self, raise_on_error: bool = False) -> None:
+        """None: torch_geometric would write a file per process for ``propagate``, which hardly ever runs here."""
 
     def reset_parameters(self) -> None:
         """Draw the weights anew, as a new layer has them."""
