@@ -2,8 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from torch_geometric.data import Data
 
 from toothgraph import fdi as nb
+from toothgraph.errors import ShapeError
+from toothgraph.graph import GraphSpec
+from toothgraph.transforms import Augmentation, augment, close_gap
 
 
 def test_classes_and_fdi_are_inverse() -> None:
@@ -59,3 +64,24 @@ def test_names_of_teeth() -> None:
     for strange in (0, -1, 19, 55):
         with pytest.raises(ValueError, match="expected the FDI number of a permanent tooth"):
             nb.tooth_name(strange)
+
+
+def test_fdi_numbers_do_not_pass_as_classes(arch_graph: Data) -> None:
+    upper = np.array([0, *nb.FDI_OF_CLASS[1:17]])
+    lower = np.array([0, *nb.FDI_OF_CLASS[17:]])
+    for fdi in (upper, lower):
+        with pytest.raises(ShapeError, match=r"y as class indices, 0 to 32, .*fdi_to_class"):
+            nb.check_classes(fdi, "y")
+        nb.check_classes(nb.fdi_to_class(fdi))
+    for classes in (np.arange(17), np.arange(11, 17), np.arange(17, 33), np.array([-1, 0]), np.zeros(0, int)):
+        nb.check_classes(classes)
+    with pytest.raises(ShapeError, match="as class indices"):
+        nb.class_to_fdi(lower)
+    graph = arch_graph.clone()
+    graph.y = torch.from_numpy(nb.class_to_fdi(graph.y.numpy()))
+    for call in (
+        lambda: augment(graph, np.random.default_rng(0), Augmentation(mirror=1.0)),
+        lambda: close_gap(graph, np.random.default_rng(0), GraphSpec(k=6)),
+    ):
+        with pytest.raises(ShapeError, match="expected y as class indices"):
+            call()

@@ -3,6 +3,10 @@
 Each message says what was expected, what was found, in which file, and what to do.
 """
 
+import math
+from numbers import Integral, Real
+from typing import Any
+
 
 class ToothgraphError(Exception):
     """Base of every error this package raises on purpose."""
@@ -37,3 +41,35 @@ class MemoryShortage(ToothgraphError):
 
 class CheckpointError(ToothgraphError):
     """A model or checkpoint file is missing, damaged or of the wrong kind."""
+
+
+def check_number(
+    name: str, value: Any, *, least: float | None = None, above: float | None = None, most: float | None = None,
+    whole: bool = False,
+) -> None:  # fmt: skip
+    """Refuse an option that is no finite number in its range.
+
+    Raises:
+        ConfigError: then; the text has ``name``, the range, and what was found.
+    """
+    fits = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    fits = fits and (not whole or isinstance(value, Integral))
+    fits = fits and (least is None or value >= least) and (above is None or value > above)
+    if fits and (most is None or value <= most):
+        return
+    bounds = [f"of at least {least:g}"] if least is not None else []
+    bounds += [f"above {above:g}"] if above is not None else []
+    bounds += [f"at most {most:g}"] if most is not None else []
+    wanted = " and ".join(bounds) or "as a finite number"
+    raise ConfigError(f"expected {name} {wanted}{', a whole number' if whole else ''}, got {value!r}")
+
+
+def check_kind(name: str, value: Any, kind: type) -> None:
+    """Refuse an argument of another class.
+
+    Raises:
+        ShapeError: then.
+    """
+    if not isinstance(value, kind):
+        found = "none" if value is None else type(value).__name__
+        raise ShapeError(f"expected {name}: a {kind.__name__}, got {found}")

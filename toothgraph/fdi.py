@@ -21,6 +21,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from toothgraph.errors import ShapeError
+
 UPPER, LOWER, UNKNOWN_JAW = 0, 1, -1
 JAW_NAMES = {UPPER: "upper", LOWER: "lower", UNKNOWN_JAW: "unknown"}
 
@@ -72,9 +74,36 @@ def fdi_to_class(fdi: np.ndarray) -> np.ndarray:
     return np.where(is_permanent(fdi), _CLASS_OF_FDI[np.clip(fdi, 0, 99)], UNKNOWN)
 
 
-def class_to_fdi(index: np.ndarray) -> np.ndarray:
-    """Class indices to FDI numbers, same shape; -1 stays -1."""
+def check_classes(index: np.ndarray, whose: str = "classes") -> None:
+    """Refuse what are no class indices: numbers above 32, or the FDI numbers of an upper jaw, which are below.
+
+    Args:
+        index: class indices of one scan, any shape.
+        whose: what they are, for the message.
+
+    Raises:
+        ShapeError: then.
+    """
     index = np.asarray(index)
+    found = np.unique(index[index > 0])
+    right, left = found[found < 17], found[found >= 17]  # of an upper jaw; no scan has classes of both jaws
+    of_fdi = min(len(right), len(left)) >= 2 and bool(np.isin(found, FDI_OF_CLASS[1:17]).all())
+    if of_fdi or (len(found) and found[-1] >= NUM_CLASSES):
+        raise ShapeError(
+            f"expected {whose} as class indices, 0 to {NUM_CLASSES - 1}, or -1 for unknown, got {found.tolist()}, as "
+            "of FDI numbers; toothgraph.fdi.fdi_to_class makes classes of them"
+        )
+
+
+def class_to_fdi(index: np.ndarray) -> np.ndarray:
+    """Class indices to FDI numbers, same shape; -1 stays -1.
+
+    Raises:
+        ShapeError: for numbers that are no classes.
+    """
+    index = np.asarray(index)
+    if index.size and index.max() >= NUM_CLASSES:
+        check_classes(index)
     return np.where(index >= 0, FDI_OF_CLASS[np.clip(index, 0, NUM_CLASSES - 1)], UNKNOWN)
 
 

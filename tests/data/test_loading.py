@@ -6,8 +6,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch.utils.data import Dataset
+from torch_geometric.data import Data
 
 from toothgraph.data import LabelledGraphs, Scan, StepLoader, StepSampler, ViewPairs, collate, collate_pairs
+from toothgraph.errors import ShapeError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.seeding import batch_seed
 from toothgraph.transforms import Augmentation, ViewOptions
@@ -98,3 +100,20 @@ def test_every_batch_of_every_process_has_a_seed_of_its_own() -> None:
     seeds = {batch_seed(seed, batch, rank) for seed in range(3) for batch in range(50) for rank in range(4)}
     assert len(seeds) == 600 and all(0 <= seed < 1 << 64 for seed in seeds)
     assert batch_seed(0, 1, 2) == batch_seed(0, 1, 2)
+
+
+@pytest.mark.parametrize("labelled_first", [True, False])
+def test_scans_with_and_without_labels_in_one_batch(arch_graph: Data, labelled_first: bool) -> None:
+    bare = arch_graph.clone()
+    del bare.y
+    pair = [arch_graph, bare] if labelled_first else [bare, arch_graph]
+    batch = collate(pair)
+    known = [batch.y[batch.batch == number] for number in (0, 1)]
+    assert torch.equal(known[not labelled_first], arch_graph.y) and (known[labelled_first] == -1).all()
+    assert "y" not in bare
+    del bare.neighbor_index
+    with pytest.raises(ShapeError, match=f"{bare.scan_id} without neighbor_index and y; add them"):
+        collate(pair)
+    for nothing in ([], None, [None]):
+        with pytest.raises(ShapeError, match="a sequence of graphs, at least one"):
+            collate(nothing)  # type: ignore[arg-type]

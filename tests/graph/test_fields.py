@@ -52,7 +52,7 @@ CASES: list[tuple[Callable[[], Any], type, str]] = [
     (lambda: scan_graph(POS, GraphSpec()), ShapeError, r"a Mesh, got ndarray.*toothgraph\.Mesh\(vertices, faces\)"),
     (lambda: to_networkx(Data(edge_index=torch.from_numpy(EDGES), num_nodes=9)), ShapeError, "graph with pos"),
     (lambda: add_tables(Data(num_nodes=9), GraphSpec()), ShapeError, "graph with pos"),
-    (lambda: knn_table(POS, -1), ConfigError, "k of at least 0, got -1"),
+    (lambda: knn_table(POS, -1), ConfigError, "k of at least 0, a whole number, got -1"),
     (lambda: knn_table(POS[0], 3), ShapeError, r"positions \[N, 3\], got \[3\]"),
     (lambda: dilated_tables(POS, 0, (0.0,)), ConfigError, "k of at least 1"),
     (lambda: dilated_tables(POS, 2, (3.0, 0.0)), ConfigError, "increasing order"),
@@ -61,7 +61,7 @@ CASES: list[tuple[Callable[[], Any], type, str]] = [
     (lambda: ring_table(EDGES, 5, 1), ShapeError, "from 0 to 4, of 5 nodes, got 0 to 8"),
     (lambda: ring_table(EDGES.T, 9, 1), ShapeError, r"edge_index \[2, E\], got \[9, 2\]"),
     (lambda: ring_table(EDGES, 9, 0), ConfigError, "rings of at least 1"),
-    (lambda: crop_table(EDGES, np.array([9])), ShapeError, "from 0 to 8, columns of the table, got 9 to 9"),
+    (lambda: crop_table(EDGES, np.array([9])), ShapeError, "from 0 to 8, of 9 columns of the table, got 9 to 9"),
 ]
 
 

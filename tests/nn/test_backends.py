@@ -7,9 +7,11 @@ without a GPU, the tests of Triton run in a process of their own, which ``test_t
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +26,7 @@ from toothgraph.nn.kernels import backend
 from toothgraph.nn.kernels.backend import BACKENDS, triton_runs
 from toothgraph.nn.kernels.gather import repeatable_max
 from toothgraph.nn.kernels.neighborhoods import Neighborhoods, from_edges, from_table
+from toothgraph.nn.kernels.triton_ops import triton_reduce
 
 HAS_SCATTER = importlib.util.find_spec("torch_scatter") is not None
 HAS_TRITON = importlib.util.find_spec("triton") is not None
@@ -176,6 +179,94 @@ def test_nothing_to_reduce(backend: str, device: str) -> None:
         assert x.grad is not None and torch.equal(x.grad, torch.zeros_like(x))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("backend", "device"), WHERE)
+def test_nan_wins_and_keeps_its_gradient(backend: str, device: str, dtype: torch.dtype) -> None:
+    nan = torch.nan
+    columns = [[1, nan, 2, 0], [nan, torch.inf, 5, -1], [-torch.inf, -2, nan, nan], [3, -0.0, torch.inf, 0.0]]
+    x = torch.tensor(columns, dtype=dtype).t()  # [4 nodes, 4 channels]
+    tables = [torch.tensor([list(p)] * 3).t() for p in itertools.permutations(range(4))]
+    one = torch.tensor([[0, 1, 2, 3, 2, 0], [0, 0, 0, 0, 1, 1]])
+    many = torch.tensor([[1, 2], [2, 2]]).repeat(1, 40)  # far more neighbours than the others
+    edges = torch.cat([one, many], dim=1)
+    lists = [from_edges(edges[:, torch.randperm(edges.shape[1])], 5) for _ in range(5)]
+    for hood in [*map(from_table, tables), *lists]:
+        leaf = x.to(device, copy=True).requires_grad_()
+        out = reduce_neighbors(leaf, moved(hood, device), "max", backend)
+        out.sum().backward()
+        expected = by_loop(x.double(), hood, "max")
+        torch.testing.assert_close(out.detach().cpu().double(), expected, equal_nan=True)
+        assert leaf.grad is not None
+        grad = leaf.grad.cpu()
+        assert torch.equal(grad.sum(0), (hood.degree > 0).sum().expand(4).to(dtype))  # one winner for each node
+        assert torch.equal(torch.where(x.isnan(), grad, 0.0).sum(0), expected.isnan().sum(0).to(dtype))
+
+
+@pytest.mark.parametrize("reduce", ["max", "sum", "mean"])
+@pytest.mark.parametrize(("backend", "device"), TRITON)
+def test_neighbours_that_are_not_there_do_not_pass_unseen(backend: str, device: str, reduce: str) -> None:
+    """No check waits for a GPU, so what it cannot compute is NaN; in a padded table M means none."""
+    x = torch.tensor([[1.0], [2.0], [3.0]], device=device)
+    table = torch.tensor([[0, 1, 3], [2, -1, 1]], device=device)
+    out = reduce_neighbors(x, from_table(table), reduce, backend)
+    assert out.isnan().flatten().tolist() == [False, True, True]
+    if reduce == "max":
+        table = torch.tensor([[0, 3, 4], [3, 3, 1]], device=device)
+        out = triton_reduce(x, *from_table(table), "max", padded=True).flatten()
+        assert out[:2].tolist() == [1, 0] and out[2].isnan()
+
+
+@pytest.mark.parametrize(("backend", "device"), [*NATIVE, *TRITON])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_second_derivatives_of_the_maximum(backend: str, device: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    for hood in (from_table(torch.rand(12, 15).argsort(0)[:3]), ragged(15, 12, 40)):
+        values, results = distinct(12, 4), []
+        for loop in (False, True):
+            x = values.to("cpu" if loop else device, torch.float64 if loop else dtype, copy=True).requires_grad_()
+            out = by_loop(x, hood, "max") if loop else reduce_neighbors(x, moved(hood, device), "max", backend)
+            (first,) = torch.autograd.grad(out.sin().sum(), x, create_graph=True)
+            (second,) = torch.autograd.grad(first.square().sum(), x)
+            results.append(second.double().cpu())
+        assert results[1].abs().sum() > 0.1
+        torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("backend", "device"), TRITON)
+@pytest.mark.parametrize("reduce", ["sum", "mean"])
+def test_second_derivatives_of_sums_in_triton(backend: str, device: str, reduce: str) -> None:
+    torch.manual_seed(0)
+    hood = moved(ragged(8, 6, 20), device)
+    x = torch.randn(6, 2, dtype=torch.float64, device=device, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda y: reduce_neighbors(y, hood, reduce, backend).pow(3), (x,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["native", "triton"])
+def test_derivatives_that_go_forward(name: str, dtype: torch.dtype) -> None:
+    """As on the CPU, or refused: never a derivative that is lost."""
+    torch.manual_seed(0)
+    x, along = distinct(12, 4).to(dtype), torch.randn(12, 4, dtype=dtype)
+
+    def dual(maximum: Callable[[Tensor], Tensor]) -> Tensor:
+        with torch.autograd.forward_ad.dual_level():
+            both = torch.autograd.forward_ad.make_dual(x, along)
+            return torch.autograd.forward_ad.unpack_dual(maximum(both)).tangent
+
+    for hood in (from_table(torch.rand(12, 15).argsort(0)[:3]), ragged(15, 12, 40)):
+
+        def ours(y: Tensor, hood: Neighborhoods = hood) -> Tensor:
+            return reduce_neighbors(y, hood, "max", name)
+
+        ways = (lambda f: torch.func.jvp(f, (x,), (along,))[1], dual, lambda f: torch.func.jacrev(f)(x))
+        for way in ways:
+            if name == "native":
+                torch.testing.assert_close(way(ours), way(lambda y, hood=hood: by_loop(y, hood, "max")))
+            elif HAS_TRITON and INTERPRETED:
+                with pytest.raises(ConfigError, match="native"):
+                    way(ours)
+
+
 @pytest.mark.parametrize(("backend", "device"), WHERE)
 def test_ties_have_one_winner(backend: str, device: str) -> None:
     x = torch.tensor([[1.0], [1.0], [0.0]], device=device, requires_grad=True)
@@ -217,6 +308,20 @@ def test_edges_of_nearly_equal_degrees(in_order: bool, dtype: torch.dtype) -> No
     assert 2 * len(hood.source) >= 3 * 50
     compare("native", "cpu", dtype, x, hood, "max")
     assert (reduce_neighbors(x.to(dtype), hood, "max")[20] == 0).all()
+
+
+@pytest.mark.parametrize("rows", [1, 5, 1000])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_few_nodes_with_far_more_neighbours(dtype: torch.dtype, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    monkeypatch.setattr("toothgraph.nn.kernels.cpu_max._BLOCK", rows * 7 * 8)
+    degree = torch.randint(0, 4, (50,))
+    degree[[7, 20]] = torch.tensor([60, 37])
+    target = torch.arange(50).repeat_interleave(degree)
+    hood = from_edges(torch.stack([torch.randint(0, 40, target.shape), target])[:, torch.randperm(len(target))], 50)
+    x = distinct(40, 7) - 10
+    compare("native", "cpu", dtype, x, hood, "max")
+    assert torch.equal(reduce_neighbors(x.to(dtype), hood, "max"), by_loop(x.to(dtype), hood, "max"))
 
 
 def test_a_winner_travels_with_every_float32() -> None:
@@ -303,7 +408,7 @@ def test_operators_keep_what_they_declare(backend: str, device: str) -> None:
     x = torch.randn(20, 5, device=device, requires_grad=True)
     fixed = from_table(torch.randint(0, 20, (4, 30), device=device))
     for source, ends, k in (hood, fixed):
-        torch.library.opcheck(_maximum, (x, source, ends, k))
+        torch.library.opcheck(_maximum, (x, source, ends, k, False))
         torch.library.opcheck(_total, (x, source, ends, k, True))
 
 
@@ -367,7 +472,9 @@ def test_kernels_compile_for_cuda(
     kernel = getattr(triton_kernels, name)
     acc = "fp64" if dtype == "fp64" else "fp32"
     constant = {"ACC": getattr(tl, acc.replace("fp", "float")), "BLOCK_N": 8, "BLOCK_C": 128, "DEGREE": degree}
-    constant = {key: value for key, value in {**constant, "MEAN": True}.items() if key in kernel.arg_names}
+    constant = {
+        key: value for key, value in {**constant, "MEAN": True, "NONE": True}.items() if key in kernel.arg_names
+    }
     types = dict.fromkeys(("x", "out", "grad"), f"*{dtype}") | {"grad_x": f"*{acc}", "winner": "*i32"}
     types |= {"source": "*i64", "ends": "*i64"} | dict.fromkeys(("rows", "nodes", "channels"), "i64")
     signature = {key: "constexpr" if key in constant else types[key] for key in kernel.arg_names}

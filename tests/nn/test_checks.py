@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.transforms import RandomRotate as TurnsPositionsOnly
-from torch_geometric.utils import dense_to_sparse, to_edge_index, to_torch_csr_tensor
+from torch_geometric.utils import dense_to_sparse, to_torch_csr_tensor
 
 from toothgraph.data.scan import prepare_scan
 from toothgraph.errors import ConfigError, ShapeError
@@ -37,6 +38,7 @@ from toothgraph.nn import (
     segmentation_loss,
 )
 from toothgraph.nn.checks import warn_of_other_normals
+from toothgraph.nn.kernels.neighborhoods import from_table
 from toothgraph.nn.pyramid import find_levels
 from toothgraph.synthetic import synthetic_arch
 from toothgraph.transforms import Augmentation, RandomRotate, augment
@@ -67,19 +69,20 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "an array": (lambda: conv(X.numpy(), EDGES), "got a ndarray"),
     "three ends": (lambda: conv((X, X, X), EDGES), "a pair of sources and targets, got 3"),
     "one end": (lambda: conv((X, None), EDGES), r"targets \[N, 3\], got none"),
-    "adj_t": (lambda: conv(X, sparse(EDGES)), r"sparse \[9, 9\].*to_edge_index\(adj_t\)\[0\]\.flip\(0\)"),
+    "adj_t": (lambda: conv((X[:5], X), sparse(EDGES)), r"sparse adjacency \[9, 5\], .* got \[9, 9\]"),
     "dense": (lambda: conv(X, torch.ones(N, N)), "dense_to_sparse"),
     "transposed": (lambda: conv(X, EDGES.t()), r"got \[9, 2\] of int64; transpose it: edge_index\.t\(\)"),
     "table for edges": (lambda: conv(X, TABLE.repeat(2, 1)), "neighbor_index="),
-    "int32 edges": (lambda: conv(X, EDGES.int()), r"edge_index of int64.*call \.long\(\)"),
+    "int16 edges": (lambda: conv(X, EDGES.short()), r"edge_index of int64 or int32.*call \.long\(\)"),
     "a list": (lambda: conv(X, [[0], [1]]), r"edge_index \[2, E\], got a list"),
     "source": (lambda: conv(X, torch.tensor([[9], [0]])), "edge_index from 0 to 8, of 9 nodes, got 0 to 9"),
     "target": (lambda: conv(X, torch.tensor([[0], [-1]])), "got -1 to 0"),
     "far source": (lambda: conv((X[:5], X), torch.tensor([[5], [8]])), r"edge_index\[0\] from 0 to 4, of 5 nodes"),
     "table": (lambda: conv(X, neighbor_index=TABLE + 1), "got 1 to 9; a missing neighbour is the node itself"),
+    "cut graph": (lambda: conv(X[:4], neighbor_index=TABLE[:, 5:]), "neighbor_index from 0 to 3.*transforms.crop does"),
     "float table": (lambda: conv(X, neighbor_index=TABLE.float()), r"int64 or int32.*\.long\(\)"),
     "mlp columns": (lambda: mlp(X[:, :2], EDGES), r"x \[N, 3\]"),
-    "mlp adj_t": (lambda: mlp(X, sparse(EDGES)), "adj_t"),
+    "mlp adj_t": (lambda: mlp(X[:5], sparse(EDGES)), "sparse adjacency"),
     "mlp edges": (lambda: mlp(X, EDGES + 1), "got 1 to 9"),
     "mlp order": (lambda: mlp(X, EDGES.repeat(1, 2)), "2 edges to each node, sorted by node.*sort_edge_index"),
     "transform": (lambda: TransformNet(3, 2)(X, EDGES, ZEROS[:8], 1), r"batch \[9\], one value per node, got \[8\]"),
@@ -106,9 +109,24 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "labels": (lambda: segmentation_loss(LOG_PROB, ZEROS[:8]), r"target \[9\], one value per node, got \[8\]"),
     "float labels": (lambda: segmentation_loss(LOG_PROB, ZEROS.float()), r"target of int64.*\.long\(\)"),
     "FDI": (lambda: segmentation_loss(LOG_PROB, ZEROS + 47), "0 to 2, .* got 47 to 47; .*fdi_to_class"),
+    "FDI of an upper jaw": (
+        lambda: segmentation_loss(
+            torch.zeros(17, 33).log_softmax(1), torch.tensor([0, *range(11, 19), *range(21, 29)])
+        ),
+        "got only 11 to 18 and 21 to 28, as FDI numbers of an upper jaw.*fdi_to_class",
+    ),
     "logits": (lambda: segmentation_loss(X, ZEROS), r"log-probabilities.*log_softmax\(dim=1\)"),
     "weights": (lambda: segmentation_loss(LOG_PROB, ZEROS, weight=X[:, 0][:3]), r"weight \[9\]"),
-    "border": (lambda: boundary_weights(ZEROS, sparse(EDGES), 1.0), "adj_t"),
+    "border": (lambda: boundary_weights(ZEROS[:5], sparse(EDGES), 1.0), "sparse adjacency"),
+    "no border": (lambda: boundary_weights(None, EDGES, 1.0), r"target \[N\], .* got none"),
+    "list of labels": (lambda: boundary_weights([0] * N, EDGES, 1.0), r"target \[N\], .* got a list"),
+    "list of scans": (lambda: info_nce(X, X, batch=[0] * N), "batch as a tensor.*got a list"),
+    "no graph": (lambda: find_levels(None, 12, 4), "got none"),
+    "no values": (lambda: reduce_neighbors(None, from_table(TABLE), "max"), r"x \[N, C\], got none"),
+    "no candidates": (lambda: match_top1(X, X[:0], ZEROS), "needs candidates, got none"),
+    "no such partner": (lambda: match_top1(X, X, ZEROS + 9), "targets from 0 to 8, of 9 candidates, got 9 to 9"),
+    "negative weights": (lambda: segmentation_loss(LOG_PROB, ZEROS, weight=-X[:, 0].abs()), "weight of finite numbers"),
+    "no weights": (lambda: segmentation_loss(LOG_PROB, ZEROS, weight=X[:, 0] * torch.nan), "weight of finite numbers"),
     "no tables": (lambda: find_levels(GRAPH, 12, 4), r"neighbor_index \[48, N\].*without neighbor_index and level;"),
 }
 OF_OPTIONS: dict[str, tuple[Callable[[], Any], str]] = {
@@ -126,6 +144,10 @@ OF_OPTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "norm": (lambda: Pyramid((8, 8), norm="group"), "norm batch or layer, got 'group'"),
     "temperature": (lambda: InfoNCE(temperature=0.0), "temperature above 0"),
     "radius": (lambda: InfoNCE(exclude_radius=-1.0), "exclude_radius"),
+    "no temperature": (lambda: info_nce(X, X, temperature=torch.nan), "temperature above 0, got nan"),
+    "no radius": (lambda: InfoNCE(exclude_radius=torch.inf), "exclude_radius .* got inf"),
+    "scale nan": (lambda: pair_features(X, X, TABLE, torch.nan), "scale .* above 0, got nan"),
+    "half a neighbour": (lambda: knn_edges(X, 1.5, ZEROS), "k of at least 0, a whole number, got 1.5"),
     "smoothing": (lambda: segmentation_loss(LOG_PROB, ZEROS, label_smoothing=2.0), "label_smoothing"),
     "neighbours": (lambda: knn_edges(X, -1, ZEROS), "k of at least 0"),
 }
@@ -145,9 +167,58 @@ def test_options_that_cannot_be(case: str) -> None:
         call()
 
 
+META = {name: tensor.to("meta") for name, tensor in {"x": X, "table": TABLE, "edges": EDGES, "zeros": ZEROS}.items()}
+ELSEWHERE: dict[str, Callable[[], Any]] = {
+    "a table": lambda: conv(X, neighbor_index=META["table"]),
+    "edges": lambda: conv(X, META["edges"]),
+    "values": lambda: gather_max(META["x"], TABLE),
+    "bags": lambda: reduce_neighbors(META["x"], from_table(TABLE), "max"),
+    "sources": lambda: conv((META["x"], X), EDGES),
+    "mlp": lambda: mlp(X, META["edges"]),
+    "points": lambda: pair(X, META["x"], TABLE),
+    "pairs": lambda: pair_features(X, X, META["table"], 1.0),
+    "scans": lambda: knn_edges(X, 2, META["zeros"]),
+    "views": lambda: info_nce(X, META["x"]),
+    "of pairs": lambda: info_nce(X, X, batch=META["zeros"]),
+    "candidates": lambda: match_top1(X, META["x"], ZEROS),
+    "labels": lambda: segmentation_loss(LOG_PROB, META["zeros"]),
+    "border": lambda: boundary_weights(ZEROS, META["edges"], 1.0),
+    "transform": lambda: TransformNet(3, 2)(X, EDGES, META["zeros"], 1),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_tensors_on_different_devices(case: str) -> None:
+    with pytest.raises(ShapeError, match=r"on (cpu|meta), where \w+ is, got one on (cpu|meta); call \.to\("):
+        ELSEWHERE[case]()
+
+
+def test_shapes_without_values() -> None:
+    """Meta tensors: what a layer would give, without computing it."""
+    x, table, edges = META["x"], META["table"], META["edges"]
+    with torch.device("meta"):
+        layer = FastEdgeConv(3, 4, "batch", "relu")
+        several = MLPEdgeConv(3, 4, 5, k=2)
+        normals = PairGeometryConv(2, (1.0,), 4)
+    assert layer(x, neighbor_index=table).shape == layer(x, edges).shape == (N, 4)
+    assert layer.eval()(x, edges).shape == (N, 4)
+    assert several(x, edges).shape == (N, 5)
+    assert normals(x, x, table).shape == (N, 4)
+    assert gather_max(x, table, padded=True).shape == (N, 3)
+
+
+@pytest.mark.parametrize("layer", [conv, mlp], ids=["conv", "mlp"])
+def test_edges_in_other_forms(layer: Callable) -> None:
+    wanted = layer(X, EDGES)
+    assert torch.equal(layer(X, EDGES.int()), wanted)
+    assert torch.equal(layer(X, EdgeIndex(EDGES, sparse_size=(N, N))), wanted)
+    torch.testing.assert_close(layer(X, sparse(EDGES)), wanted)  # in another order
+    border = boundary_weights(torch.arange(N), EDGES, 1.0)
+    assert torch.equal(boundary_weights(torch.arange(N), sparse(EDGES), 1.0), border)
+
+
 def test_what_the_errors_advise_works() -> None:
     wanted = conv(X, EDGES)
-    assert torch.equal(conv(X, to_edge_index(sparse(EDGES))[0].flip(0)), wanted)
     dense = torch.zeros(N, N)
     dense[EDGES[0], EDGES[1]] = 1  # from, to
     assert torch.equal(conv(X, dense_to_sparse(dense)[0]), wanted)

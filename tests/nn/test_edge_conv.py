@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import copy
+import os
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from torch_geometric.nn import EdgeConv
+import torch.nn.utils.prune
+from torch_geometric.explain import Explainer, GNNExplainer
+from torch_geometric.explain.algorithm.utils import set_masks
+from torch_geometric.nn import MLP, EdgeConv, MessagePassing, summary, to_hetero
 
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn import FastEdgeConv, gather_max
@@ -26,8 +34,8 @@ FORMS = [
     (norm, act, aggr)
     for norm in (None, "batch")
     for act in (None, "relu", "leaky_relu", "elu")
-    for aggr in ("max", "mean", "sum")
-    if aggr == "max" or act is None
+    for aggr in ("max", "min", "mean", "sum", "add")
+    if aggr in ("max", "min") or act is None
 ]
 
 
@@ -170,28 +178,17 @@ def test_stays_precise_under_autocast(norm: str | None) -> None:
         ({"act": "relu", "aggr": "mean"}, "expected no activation with aggr"),
         ({"act": "relu", "aggr": "sum"}, "expected no activation with aggr"),
         ({"norm": "layer"}, "does not commute"),
-        ({"aggr": "min"}, "expected aggr"),
+        ({"aggr": "median"}, "expected aggr"),
+        ({"act": torch.nn.ELU(-1.0)}, "to be monotone.* got alpha -1.0"),
+        ({"act": type("Mine", (torch.nn.ReLU,), {"forward": lambda self, x: -x})()}, "Mine to be monotone"),
+        ({"act": 3}, "or a module, got an int"),
+        ({"flow": "up"}, "expected flow"),
+        ({"nn": torch.nn.Linear(6, 4)}, "in place of in_channels"),
     ],
 )
 def test_what_does_not_commute_is_refused(options: dict, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         FastEdgeConv(3, 4, **options)
-
-
-@pytest.mark.parametrize(
-    "parts",
-    [
-        [torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 4)],
-        [torch.nn.Linear(6, 4), torch.nn.LayerNorm(4)],
-        [torch.nn.ReLU(), torch.nn.Linear(6, 4)],
-        [torch.nn.Linear(6, 4), torch.nn.Mish()],
-        [torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4, affine=False)],
-        [torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4, track_running_stats=False)],
-    ],
-)
-def test_other_edge_functions_are_refused(parts: list) -> None:
-    with pytest.raises(ConfigError):
-        FastEdgeConv.from_pyg(EdgeConv(torch.nn.Sequential(*parts)))
 
 
 def test_one_kind_of_links() -> None:
@@ -250,6 +247,35 @@ def test_compiles_whole_for_any_size(norm: str | None) -> None:
         torch.testing.assert_close(compiled(x, edges), conv(x, edges))
         conv.train()
         compiled(x, neighbor_index=table).sum().backward()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inside inductor
+def test_an_edge_mlp_compiles_whole() -> None:
+    torch._dynamo.reset()
+    conv = FastEdgeConv(nn=torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Mish(), torch.nn.Linear(8, 4)))
+    compiled = torch.compile(conv, fullgraph=True, dynamic=True)
+    for nodes in (9, 14, 30):
+        x, table, edges = torch.randn(nodes, 3), random_table(2, nodes), ragged_edges(nodes, 4 * nodes)
+        torch.testing.assert_close(compiled(x, neighbor_index=table), conv(x, neighbor_index=table))
+        torch.testing.assert_close(compiled(x, edges), conv(x, edges))
+        compiled(x, neighbor_index=table).sum().backward()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inside inductor
+def test_compiled_it_hides_no_nan() -> None:
+    torch._dynamo.reset()
+    conv = FastEdgeConv(3, 4)
+    x, table = torch.randn(9, 3), random_table(3, 9)
+    x[4] = torch.nan
+    table[0, 2] = 4
+    edges = torch.cat([edges_of(table), torch.tensor([[4, 2], [0, 0]])], dim=1)
+    compiled = torch.compile(conv, fullgraph=True)
+    for given in ({"neighbor_index": table}, {"edge_index": edges}):
+        ours, theirs = compiled(x, **given), conv(x, **given)
+        assert theirs.isnan().any(dim=1).sum() > 1
+        torch.testing.assert_close(ours, theirs, equal_nan=True)
 
 
 def test_gather_max_by_hand() -> None:
@@ -319,6 +345,239 @@ def test_a_table_of_another_shape_is_refused() -> None:
             conv(x, neighbor_index=wrong)
 
 
-def test_another_flow_is_refused() -> None:
-    with pytest.raises(ConfigError, match="flow source_to_target, got target_to_source"):
-        FastEdgeConv.from_pyg(EdgeConv(torch.nn.Linear(6, 4), flow="target_to_source"))
+# Beside torch_geometric
+
+
+class Net(torch.nn.Module):
+    """Two layers, as users build them; the layer is the one to be tried."""
+
+    def __init__(self, layer: type = FastEdgeConv) -> None:
+        super().__init__()
+        made = FastEdgeConv(3, 8, act="relu"), FastEdgeConv(8, 4)
+        self.first, self.second = made if layer is FastEdgeConv else (conv.to_pyg() for conv in made)
+
+    def forward(self, x: torch.Tensor, edge_index: torch.Tensor) -> torch.Tensor:
+        return self.second(self.first(x, edge_index), edge_index)
+
+
+def twins() -> tuple[Net, Net]:
+    torch.manual_seed(0)
+    ours, theirs = Net(), Net(EdgeConv)
+    for name in ("first", "second"):
+        setattr(theirs, name, getattr(ours, name).to_pyg())
+    return ours, theirs
+
+
+def test_modes_and_what_is_frozen_go_both_ways() -> None:
+    act = torch.nn.LeakyReLU(0.3)
+    slow = EdgeConv(torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4, eps=0.1, momentum=0.3), act))
+    slow.nn[0].weight.requires_grad_(False)
+    slow.nn[1].eval()
+    slow.nn[1].bias.requires_grad_(False)
+    fast = FastEdgeConv.from_pyg(slow)
+    for conv in (fast, FastEdgeConv.from_pyg(fast.to_pyg())):
+        frozen = [name for name, parameter in conv.named_parameters() if not parameter.requires_grad]
+        assert frozen == ["lin.weight", "norm.bias"]
+        assert conv.training and conv.lin.training and not conv.norm.training
+        assert (conv.norm.eps, conv.norm.momentum) == (0.1, 0.3)
+        assert conv.act is not act and conv.act.negative_slope == 0.3
+    assert not fast.to_pyg().nn[1].training and not fast.to_pyg().nn[0].weight.requires_grad
+    slow.flow = "target_to_source"
+    assert FastEdgeConv.from_pyg(slow).to_pyg().flow == "target_to_source"
+
+
+def test_subclasses_that_compute_something_else() -> None:
+    class Mine(EdgeConv):
+        def message(self, x_i: torch.Tensor, x_j: torch.Tensor) -> torch.Tensor:
+            return self.nn(torch.cat([x_i, x_j], dim=-1))
+
+    with pytest.raises(ConfigError, match="a subclass with its own message"):
+        FastEdgeConv.from_pyg(Mine(torch.nn.Linear(6, 4)))
+
+    class Scaled(FastEdgeConv):
+        def message(self, x_i: torch.Tensor, x_j: torch.Tensor) -> torch.Tensor:
+            return 2 * super().message(x_i, x_j)
+
+    conv, x, edges = Scaled(3, 4), torch.randn(9, 3), ragged_edges(9, 20)
+    plain = FastEdgeConv(3, 4)
+    plain.load_state_dict(conv.state_dict())
+    torch.testing.assert_close(conv(x, edges), 2 * plain(x, edges))
+    with pytest.raises(ConfigError, match="a subclass with its own message"):
+        conv.to_pyg()
+
+
+class Wrapped(torch.nn.Module):
+    """A low-rank change of a linear layer, as LoRA wraps it."""
+
+    def __init__(self, base: torch.nn.Linear) -> None:
+        super().__init__()
+        self.base = base
+        self.down, self.up = torch.nn.Linear(base.in_features, 2, bias=False), torch.nn.Linear(2, base.out_features)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.base(x) + self.up(self.down(x))
+
+
+def watched(conv: FastEdgeConv, how: str) -> None:
+    if how == "wrapped":
+        conv.lin = Wrapped(conv.lin)
+    elif how == "pruned":
+        torch.nn.utils.prune.l1_unstructured(conv.lin, "weight", amount=0.5)
+    elif how == "hook":
+        conv.lin.register_forward_hook(lambda module, inputs, out: 2 * out)
+    elif how == "norm":
+        conv.norm.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 1,))
+    elif how == "message":
+        conv.register_message_forward_hook(lambda module, inputs, out: 3 * out)
+    elif how == "parametrized":
+        torch.nn.utils.parametrizations.weight_norm(conv.lin)
+    elif how == "replaced":
+        conv.act = torch.nn.Mish()
+
+
+@pytest.mark.parametrize("links", ["edge_index", "neighbor_index"])
+@pytest.mark.parametrize("how", ["wrapped", "pruned", "hook", "norm", "message", "parametrized", "replaced"])
+def test_what_users_hang_on_a_layer_works(how: str, links: str) -> None:
+    torch.manual_seed(0)
+    conv = FastEdgeConv(3, 4, "batch", "relu").double()
+    watched(conv, how)
+    conv.double()
+    x, table = torch.randn(9, 3).double(), random_table(3, 9)
+    given = {links: table if links == "neighbor_index" else edges_of(table)}
+
+    def by_hand(x: torch.Tensor) -> torch.Tensor:
+        source, node = edges_of(table)
+        edges = conv.act(conv.norm(conv.lin(torch.cat([x[node], x[source] - x[node]], dim=1))))
+        return (3 if how == "message" else 1) * edges.view(3, 9, 4).amax(dim=0)
+
+    for _ in range(2):  # also after a step: no stale weights
+        torch.testing.assert_close(conv(x, **given), by_hand(x))
+        conv(x, **given).square().sum().backward()
+        with torch.no_grad():
+            for parameter in conv.parameters():
+                parameter -= 0.1 * parameter.grad
+        conv.zero_grad()
+
+
+def test_state_dicts_of_edge_conv_load() -> None:
+    x, edges = torch.randn(9, 3), ragged_edges(9, 30)
+    linear, norm = torch.nn.Linear(6, 4), torch.nn.BatchNorm1d(4)
+    for mlp, options in (
+        (linear, {}),
+        (torch.nn.Sequential(linear, torch.nn.ReLU()), {"act": "relu"}),
+        (torch.nn.Sequential(linear, norm, torch.nn.ReLU()), {"norm": "batch", "act": "relu"}),
+        (MLP([6, 4], plain_last=False), {"norm": "batch", "act": "relu"}),
+    ):
+        slow = EdgeConv(mlp)
+        fast = torch.nn.Sequential(FastEdgeConv(3, 4, **options))
+        fast.load_state_dict({f"0.{name}": tensor for name, tensor in slow.state_dict().items()})
+        torch.testing.assert_close(fast[0](x, edges), slow(x, edges))
+
+
+def test_to_hetero() -> None:
+    ours, theirs = twins()
+    kinds = ["a", "b"], [("a", "to", "b"), ("b", "to", "a"), ("a", "in", "a")]
+    results = []
+    for net in (ours, theirs):
+        hetero = to_hetero(net, kinds)
+        torch.manual_seed(1)
+        for parameter in hetero.parameters():
+            torch.nn.init.normal_(parameter)
+        torch.manual_seed(2)
+        x = {"a": torch.randn(5, 3), "b": torch.randn(6, 3)}
+        sizes = {"a": 5, "b": 6}
+        edges = {kind: torch.stack([torch.randint(0, sizes[kind[i]], (12,)) for i in (0, 2)]) for kind in kinds[1]}
+        results.append(hetero(x, edges))
+    assert set(results[0]) == {"a", "b"} == set(results[1])
+    assert results[0]["b"].shape == (6, 4)
+    for kind in "ab":
+        torch.testing.assert_close(results[0][kind], results[1][kind])
+
+
+def test_explainers_see_edges() -> None:
+    torch.manual_seed(0)
+    x, edges = torch.randn(9, 3), ragged_edges(9, 30)
+    ours, theirs = twins()
+    masks = []
+    for net in (ours, theirs):
+        explainer = Explainer(
+            net, GNNExplainer(epochs=5), explanation_type="model", edge_mask_type="object", node_mask_type="object",
+            model_config={"mode": "regression", "task_level": "node", "return_type": "raw"},
+        )  # fmt: skip
+        torch.manual_seed(1)
+        masks.append(explainer(x, edges).edge_mask)
+    assert masks[0].max() > 0
+    torch.testing.assert_close(*masks)
+    torch.testing.assert_close(ours(x, edges), theirs(x, edges))  # and not after it
+    set_masks(ours, torch.ones(2), edges)
+    with pytest.raises(ShapeError, match=r"edge_index .* where a mask of edges is explained, got neighbor_index"):
+        ours.first(x, neighbor_index=random_table(2, 9))
+
+
+def test_decomposed_layers_change_nothing() -> None:
+    conv, x, edges = FastEdgeConv(3, 4), torch.randn(9, 3), ragged_edges(9, 30)
+    wanted = conv(x, edges)
+    conv.decomposed_layers = 2  # torch_geometric's way to save memory; this layer needs none
+    torch.testing.assert_close(conv(x, edges), wanted)
+
+
+def test_summary() -> None:
+    pytest.importorskip("tabulate")
+    x, edges = torch.randn(9, 3), ragged_edges(9, 30)
+    assert "FastEdgeConv" in summary(Net(), x, edges) and "[9, 4]" in summary(Net(), x, edges)
+
+
+def test_no_files_are_left_in_the_temporary_folder(tmp_path: Path) -> None:
+    """As torch_geometric's own layers leave them, one per class and process."""
+    code = (
+        "from torch.nn import ReLU; from toothgraph.nn import FastDynamicEdgeConv, FastEdgeConv; FastEdgeConv(3, 4)\n"
+    )
+    code += "FastEdgeConv(nn=ReLU()); FastDynamicEdgeConv(ReLU(), 3)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    assert not list(tmp_path.iterdir())
+
+
+def test_repr() -> None:
+    assert repr(FastEdgeConv(3, 4)) == "FastEdgeConv(3, 4, aggr=max)"
+    normed = FastEdgeConv(3, 4, "batch", "relu", flow="target_to_source")
+    assert repr(normed).startswith("FastEdgeConv(3, 4, norm=BatchNorm1d(4,") and "act=ReLU(), aggr=max, flow=t" in repr(
+        normed
+    )
+    assert "nn=Linear(in_features=6" in repr(FastEdgeConv(nn=torch.nn.Linear(6, 4)))
+
+
+@pytest.mark.parametrize("options", [{"in_channels": 3, "out_channels": 4, "norm": "batch"}, {"nn": MLP([6, 8, 4])}])
+def test_copies_and_weights_drawn_anew(options: dict) -> None:
+    conv, x, edges = FastEdgeConv(**options), torch.randn(9, 3), ragged_edges(9, 30)
+    assert isinstance(conv, MessagePassing)
+    for other in (copy.deepcopy(conv), pickle.loads(pickle.dumps(conv))):
+        torch.testing.assert_close(other.eval()(x, edges), conv.eval()(x, edges))
+    before = [parameter.clone() for parameter in conv.parameters()]
+    with torch.no_grad():
+        for parameter in conv.parameters():
+            parameter.fill_(7)
+    conv.reset_parameters()
+    after = list(conv.parameters())
+    assert not any((parameter == 7).any() for parameter in after)
+    assert [p.shape for p in before] == [p.shape for p in after]
+    torch.manual_seed(3)
+    conv.reset_parameters()
+    again = [parameter.clone() for parameter in conv.parameters()]
+    torch.manual_seed(3)
+    conv.reset_parameters()
+    assert all(torch.equal(a, b) for a, b in zip(again, conv.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("norm", [None, "batch"])
+def test_second_derivatives_as_in_pyg(norm: str | None) -> None:
+    torch.manual_seed(0)
+    conv = FastEdgeConv(3, 4, norm, "tanh").eval()
+    table, x = random_table(3, 12), torch.randn(12, 3)
+    edges = ragged_edges(12, 40)
+    for given, links in (({"neighbor_index": table}, edges_of(table)), ({"edge_index": edges}, edges)):
+        results = []
+        for net, where in ((conv, given), (conv.to_pyg(), {"edge_index": links})):
+            leaf = x.clone().requires_grad_()
+            (first,) = torch.autograd.grad(net(leaf, **where).square().sum(), leaf, create_graph=True)
+            results.append(torch.autograd.grad(first.square().sum(), leaf)[0])
+        torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)

@@ -234,3 +234,26 @@ def test_match_top1_tells_near_candidates_apart_under_autocast() -> None:
     b = normalize(torch.tensor([[1.0, 0.5, 0.2]]) + 0.01 * torch.randn(50, 3), dim=1)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert float(match_top1(b, b, torch.arange(50))) == 1
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("radius", [0.0, 0.8])
+def test_second_derivatives(symmetric: bool, radius: float) -> None:
+    torch.manual_seed(0)
+    a, b = (torch.randn(14, 3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    pos = torch.randn(14, 3)
+
+    def loss(a: Tensor, b: Tensor) -> Tensor:
+        return info_nce(a, b, temperature=0.5, symmetric=symmetric, pos=pos, exclude_radius=radius, block=5)
+
+    assert torch.autograd.gradcheck(loss, (a, b)) and torch.autograd.gradgradcheck(loss, (a, b))
+
+
+@pytest.mark.parametrize("radius", [2e4, 1e6])
+def test_no_radius_reaches_another_scan(radius: float) -> None:
+    torch.manual_seed(0)
+    a, b = torch.randn(8, 3), torch.randn(8, 3)
+    batch = torch.arange(2).repeat_interleave(4)
+    far = info_nce(a, b, batch=batch, negatives="batch", pos=torch.zeros(8, 3), exclude_radius=radius)
+    near = info_nce(a, b, batch=batch, negatives="batch", pos=torch.zeros(8, 3), exclude_radius=2.0)
+    assert far > 0.1 and torch.equal(far, near)

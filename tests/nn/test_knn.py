@@ -52,3 +52,20 @@ def test_positions_that_are_not_finite_do_not_stop_the_search() -> None:
     x[2] = torch.nan
     assert knn_edges(x, 2, torch.zeros(6, dtype=torch.long)).shape == (2, 12)
     assert knn_edges(x, 0, torch.zeros(6, dtype=torch.long)).shape == (2, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("apart", [1e4, 1e6])
+def test_clusters_far_apart(apart: float, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(300, 16, dtype=dtype)
+    x[150:] += apart
+    found = neighbours(knn_edges(x, 6, torch.zeros(300, dtype=torch.long), block=64), 300)
+    exact = torch.cdist(x.double(), x.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    nearest = exact.topk(6, largest=False).indices.tolist()
+    assert sum(len(ours & set(theirs)) for ours, theirs in zip(found, nearest, strict=True)) == 6 * 300
+
+
+def test_equal_features_are_found() -> None:
+    x = torch.ones(40, 5)
+    assert knn_edges(x, 3, torch.zeros(40, dtype=torch.long)).shape == (2, 120)

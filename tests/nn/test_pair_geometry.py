@@ -119,3 +119,15 @@ def test_a_table_of_another_shape_is_refused() -> None:
     for rows, nodes in ((2, 9), (6, 9), (4, 5)):
         with pytest.raises(ShapeError, match=r"expected neighbor_index \[4, 9\], 2 neighbours for each of 2 scales"):
             conv(pos, normal, torch.zeros(rows, nodes, dtype=torch.long))
+
+
+def test_second_derivatives() -> None:
+    torch.manual_seed(0)
+    conv = PairGeometryConv(4, (1.0,), 5, hidden=8).double()
+    pos, normal, table = cloud(20, 4)
+    results = []
+    for out in (conv(pos, normal, table), conv.mlps[0](pair_features(pos, normal, table, 1.0)).amax(dim=0)):
+        grads = torch.autograd.grad(out.sin().sum(), list(conv.parameters()), create_graph=True)
+        results.append(torch.autograd.grad(sum(g.square().sum() for g in grads), list(conv.parameters())))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)

@@ -135,3 +135,13 @@ def test_boundary_weights() -> None:
     edges = torch.cat([chain, chain.flip(0)], dim=1)
     assert boundary_weights(target, edges, 2.0).tolist() == [1, 3, 3, 1, 1, 1]  # what is unknown makes no border
     assert boundary_weights(target, edges[:, :0], 2.0).tolist() == [1] * 6
+
+
+def test_weights_of_zero_are_no_nan() -> None:
+    log_prob = torch.randn(8, 3).log_softmax(dim=1).requires_grad_()
+    target, batch = torch.zeros(8, dtype=torch.long), torch.arange(2).repeat_interleave(4)
+    nothing = segmentation_loss(log_prob, target, weight=torch.zeros(8), dice_weight=0.0)
+    nothing.backward()
+    assert nothing == 0 and log_prob.grad is not None and (log_prob.grad == 0).all()
+    half = segmentation_loss(log_prob, target, batch, weight=torch.tensor([0.0] * 4 + [2.0] * 4), dice_weight=0.0)
+    torch.testing.assert_close(2 * half, segmentation_loss(log_prob[4:], target[4:], dice_weight=0.0))

@@ -26,9 +26,40 @@ def test_nodes_that_are_not_there(arch_graph: Data, keep: list) -> None:
 
 
 def test_what_cannot_be_cut(arch_graph: Data) -> None:
-    with pytest.raises(ConfigError, match="at least 1 node, got 0"):
+    with pytest.raises(ConfigError, match=r"region \(nodes\) of at least 1, a whole number, got 0"):
         cut_region(arch_graph, np.zeros(3), 0)
     bare = Data(pos=arch_graph.pos)
     for cut in (lambda: crop(bare, np.array([0])), lambda: cut_region(bare, np.zeros(3), 5)):
         with pytest.raises(ShapeError, match=r"graph with edge_index \[2, E\], got one without"):
             cut()
+
+
+def test_fields_of_a_user_are_cut_with_the_rest(arch_graph: Data) -> None:
+    graph = arch_graph.clone()
+    nodes, edges = graph.num_nodes, graph.num_edges
+    graph.curvature, graph.names = torch.arange(nodes), [f"face {n}" for n in range(nodes)]
+    graph.array, graph.edge_attr = np.arange(nodes), torch.arange(edges)
+    graph.far_index = torch.arange(nodes).roll(1)
+    graph.whole = torch.arange(7)
+    keep = np.array([8, 3, 40, 5, 39])
+    out = crop(graph, keep)
+    assert out.curvature.tolist() == out.array.tolist() == keep.tolist()
+    assert out.names == [f"face {n}" for n in keep]
+    assert torch.equal(graph.edge_index[:, out.edge_attr], torch.from_numpy(keep)[out.edge_index])
+    assert out.far_index.tolist() == [0, 1, 4, 3, 4]  # 39 is before 40; others point outside, so to themselves
+    assert torch.equal(out.whole, graph.whole) and "curvature" in graph and len(graph.curvature) == nodes
+    sized = Data(edge_index=torch.tensor([[0], [1]]), num_nodes=4)
+    assert crop(sized, np.array([1, 2])).num_nodes == 2
+
+
+def test_lists_of_nodes_cannot_be_cut(arch_graph: Data) -> None:
+    view = arch_graph.clone()
+    view.match_index = torch.tensor([0, 5])
+    with pytest.raises(ShapeError, match=r"match_index with a column for each .* got \[2\]: .* crop before it is made"):
+        crop(view, np.array([5]))
+
+
+def test_tables_that_torch_geometric_left_behind_are_named(arch_graph: Data) -> None:
+    stale = arch_graph.subgraph(torch.arange(40, 60))
+    with pytest.raises(ShapeError, match=r"neighbor_index: .* from 0 to 19, of 20 .*cut before, without its tables"):
+        crop(stale, np.arange(10))

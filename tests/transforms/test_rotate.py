@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import Compose
 
 from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.graph import GraphSpec, add_tables
 from toothgraph.nn import pair_features
-from toothgraph.transforms import RandomRotate
+from toothgraph.transforms import Augmentation, RandomRotate, augment, crop, trimmed, without_teeth
 
 
 def test_positions_normals_and_features_turn_together(arch_graph: Data) -> None:
@@ -52,3 +54,41 @@ def test_repr_and_what_is_refused(arch_graph: Data) -> None:
             RandomRotate(wrong)
     with pytest.raises(ShapeError, match="a graph with normal"):
         RandomRotate()(Data(pos=torch.zeros(4, 3)))
+
+
+def test_what_x_holds_of_positions_and_normals_turns_too(arch_graph: Data) -> None:
+    graph = arch_graph.clone()
+    own = torch.randn(graph.num_nodes, 2)
+    graph.x = torch.cat([own, graph.pos, graph.normal], dim=1)
+    out = RandomRotate()(graph)
+    assert torch.equal(out.x[:, :2], own)
+    torch.testing.assert_close(out.x[:, 2:5], out.pos)
+    torch.testing.assert_close(out.x[:, 5:], out.normal)
+    moved = arch_graph.clone()
+    moved.pos = moved.pos - 5.0  # as T.Center does: x keeps its own origin
+    out = RandomRotate()(moved)
+    torch.testing.assert_close(out.x[:, 12:], out.normal)
+    assert not torch.allclose(out.x[:, :3], moved.x[:, :3], atol=1.0)
+
+
+def test_each_graph_of_a_batch_turns_on_its_own(arch_graph: Data) -> None:
+    batch = Batch.from_data_list([arch_graph, arch_graph])
+    out = RandomRotate()(batch)
+    assert isinstance(out, Batch) and out.num_graphs == 2
+    first, second = out.to_data_list()
+    assert not torch.allclose(first.pos, second.pos, atol=1.0)
+    torch.testing.assert_close(first.neighbor_index, arch_graph.neighbor_index)
+    torch.testing.assert_close(first.pos.norm(dim=1), second.pos.norm(dim=1))
+
+
+def test_transforms_of_one_graph_refuse_a_batch(arch_graph: Data) -> None:
+    batch, rng = Batch.from_data_list([arch_graph, arch_graph]), np.random.default_rng(0)
+    for call in (
+        lambda: crop(batch, np.arange(5)),
+        lambda: augment(batch, rng, Augmentation()),
+        lambda: without_teeth(batch, rng),
+        lambda: trimmed(batch, 2.0),
+        lambda: add_tables(batch, GraphSpec()),
+    ):
+        with pytest.raises(ShapeError, match=r"one graph, got a Batch of 2; take each of batch\.to_data_list\(\)"):
+            call()

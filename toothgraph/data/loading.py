@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from torch_geometric.data import Batch, Data
 
 from toothgraph.data.scan import Scan
+from toothgraph.errors import ShapeError
+from toothgraph.fdi import UNKNOWN
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.seeding import sample_rng
 from toothgraph.transforms.augment import STILL, Augmentation, augment
@@ -127,5 +129,23 @@ def collate_pairs(pairs: Sequence[tuple[Data, Data]]) -> Batch:
 
 
 def collate(graphs: Sequence[Data]) -> Batch:
-    """Graphs of any size to one batch."""
-    return Batch.from_data_list(list(graphs))
+    """Graphs of any size to one batch. Where only some have labels, those of the others are unknown (-1).
+
+    Raises:
+        ShapeError: without graphs, or if only some of them have another field.
+    """
+    graphs = list(graphs) if isinstance(graphs, Sequence) else []
+    if not graphs or not all(isinstance(graph, Data) for graph in graphs):
+        raise ShapeError("expected a sequence of graphs, at least one, got something else")
+    names = set().union(*(graph.keys() for graph in graphs))
+    for place, graph in enumerate(graphs):
+        missing = sorted(names.difference(graph.keys()))
+        if missing == ["y"]:
+            graphs[place] = plain(graph)
+            graphs[place].y = torch.full((graph.num_nodes,), UNKNOWN)
+        elif missing:
+            raise ShapeError(
+                f"expected the same fields in all graphs of a batch, got {graph.get('scan_id', f'graph {place}')} "
+                f"without {' and '.join(missing)}; add them, or delete them from the others"
+            )
+    return Batch.from_data_list(graphs)

@@ -8,7 +8,7 @@ import torch
 from torch_geometric.data import Data
 
 from toothgraph.fdi import fdi_to_class
-from toothgraph.graph.fields import check_fields
+from toothgraph.graph.fields import check_graph
 from toothgraph.mesh.mesh import Mesh, check_mesh
 
 
@@ -19,13 +19,22 @@ def face_features(mesh: Mesh) -> np.ndarray:
 
     Returns:
         [F, 15] float64: five 3-vectors, mm (the normal has length 1). A rotation acts on each of them.
+
+    Raises:
+        ShapeError: for what is no mesh.
     """
+    check_mesh(mesh)
     offsets = mesh.corners - mesh.centroids[:, None]  # [F, 3, 3]
     return np.concatenate([mesh.centroids, offsets.reshape(-1, 9), mesh.normals], axis=1)
 
 
 def surface_centre(mesh: Mesh) -> np.ndarray:
-    """The area-weighted centre of the surface. [3], mm."""
+    """The area-weighted centre of the surface. [3], mm.
+
+    Raises:
+        ShapeError: for what is no mesh.
+    """
+    check_mesh(mesh)
     return np.average(mesh.centroids, axis=0, weights=np.maximum(mesh.areas, 1e-12))
 
 
@@ -78,7 +87,7 @@ def to_networkx(data: Data) -> nx.Graph:
     Raises:
         ShapeError: for a graph without ``pos`` or ``edge_index``.
     """
-    check_fields(data, "pos", "edge_index")
+    check_graph(data, "pos", "edge_index")
     graph = nx.Graph()
     attributes = {"pos": data.pos.tolist()}
     if "y" in data:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 from toothgraph.errors import ShapeError
 
@@ -30,11 +30,25 @@ _OTHERS = {
 }
 
 
+def check_graph(data: Any, *names: str) -> None:
+    """Refuse several graphs in a batch, and what :func:`check_fields` refuses.
+
+    Raises:
+        ShapeError: then; the text says how to go through a batch.
+    """
+    if isinstance(data, Batch):
+        raise ShapeError(
+            f"expected one graph, got a Batch of {data.num_graphs}; take each of batch.to_data_list(), then "
+            "Batch.from_data_list(graphs)"
+        )
+    check_fields(data, *names)
+
+
 def check_fields(data: Any, *names: str) -> None:
     """Refuse a graph that lacks a field, or whose field has another shape than in a face graph.
 
     Args:
-        data: a graph, see :func:`toothgraph.graph.face_graph`.
+        data: a graph, see :func:`toothgraph.graph.face_graph`, or a batch.
         names: of the fields that are needed.
 
     Raises:

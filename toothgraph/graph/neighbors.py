@@ -7,21 +7,22 @@ the node itself, never -1: batching adds offsets to indices, so -1 would become 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
-from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.errors import ConfigError, ShapeError, check_number
+from toothgraph.mesh.checks import checked_edges, checked_indices
 
 
 def _check(pos: np.ndarray, k: int = 1, least: int = 1) -> None:
     """Refuse positions that are not [N, 3], and fewer than ``least`` neighbours."""
     if np.ndim(pos) != 2 or np.shape(pos)[1] != 3:
         raise ShapeError(f"expected positions [N, 3], got {list(np.shape(pos))}")
-    if k < least:
-        raise ConfigError(f"expected k of at least {least}, got {k}")
+    check_number("k", k, least=least, whole=True)
 
 
 def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> np.ndarray:
@@ -36,12 +37,12 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> 
         [k, N] int64.
 
     Raises:
-        ShapeError: for positions of another shape.
+        ShapeError: for positions of another shape, or candidates that are not there.
         ConfigError: for a ``k`` below 0.
     """
     _check(pos, k, least=0)
     nodes = np.arange(len(pos))
-    pool = nodes if candidates is None else np.asarray(candidates)
+    pool = nodes if candidates is None else checked_indices("candidates", candidates, len(pos), "nodes")
     if len(pool) == 0 or len(pos) == 0:
         return np.broadcast_to(nodes, (k, len(pos))).copy()
     tree = cKDTree(pos[pool])
@@ -65,8 +66,7 @@ def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
         ConfigError: for a spacing that is not above 0.
     """
     _check(pos)
-    if not spacing > 0:
-        raise ConfigError(f"expected a spacing (mm) above 0, got {spacing}")
+    check_number("a spacing (mm)", spacing, above=0)
     cell = np.floor(pos / spacing).astype(np.int64)
     off_centre = ((pos / spacing - cell - 0.5) ** 2).sum(axis=1)
     order = np.lexsort((off_centre, cell[:, 2], cell[:, 1], cell[:, 0]))
@@ -84,8 +84,12 @@ def surface_distance(pos: np.ndarray, edge_index: np.ndarray, start: int | np.nd
 
     Returns:
         [N], or [M, N].
+
+    Raises:
+        ShapeError: for edges of another shape, or for nodes that are not there.
     """
-    source, target = edge_index
+    source, target = checked_edges(edge_index, len(pos))
+    start = checked_indices("start", start, len(pos), "nodes")
     length = np.linalg.norm(pos[source] - pos[target], axis=1) + 1e-9  # in a sparse matrix, zero means no edge
     graph = csr_matrix((length, (source, target)), shape=(len(pos), len(pos)))
     distance: np.ndarray = dijkstra(graph, indices=start)
@@ -104,8 +108,11 @@ def surface_table(pos: np.ndarray, edge_index: np.ndarray, k: int, candidates: n
 
     Returns:
         [k, N] int64.
+
+    Raises:
+        ShapeError: for edges of another shape, or for nodes that are not there.
     """
-    nodes = np.arange(len(pos))
+    nodes, candidates = np.arange(len(pos)), checked_indices("candidates", candidates, len(pos), "nodes")
     table = np.broadcast_to(nodes, (k, len(pos))).copy()
     distance = surface_distance(pos, edge_index, candidates)  # [M, N]
     distance[np.arange(len(candidates)), candidates] = np.inf  # not itself
@@ -138,8 +145,8 @@ def dilated_tables(
         ConfigError: for a ``k`` below 1, or spacings that are not increasing from 0 or more.
     """
     _check(pos, k)
-    rising = isinstance(spacings, Sequence) and list(spacings) == sorted(spacings)
-    if not rising or (spacings and spacings[0] < 0):
+    numbers = isinstance(spacings, Sequence) and all(isinstance(each, Real) for each in spacings)
+    if not numbers or list(spacings) != sorted(spacings) or (spacings and not spacings[0] >= 0):
         raise ConfigError(f"expected spacings (mm) of at least 0 in increasing order, one per level, got {spacings!r}")
     level = np.zeros(len(pos), dtype=np.int64)
     nodes = np.arange(len(pos))
@@ -174,14 +181,9 @@ def ring_table(edge_index: np.ndarray, num_nodes: int, rings: int, k: int | None
         ShapeError: for edges of another shape, or to nodes that are not there.
         ConfigError: for fewer than one ring.
     """
-    edge_index = np.asarray(edge_index)
-    if edge_index.ndim != 2 or len(edge_index) != 2:
-        raise ShapeError(f"expected edge_index [2, E], got {list(edge_index.shape)}")
-    if edge_index.size and not 0 <= edge_index.min() <= edge_index.max() < num_nodes:
-        found = f"{edge_index.min()} to {edge_index.max()}"
-        raise ShapeError(f"expected edge_index from 0 to {num_nodes - 1}, of {num_nodes} nodes, got {found}")
-    if rings < 1:
-        raise ConfigError(f"expected rings of at least 1, got {rings}")
+    check_number("num_nodes", num_nodes, least=0, whole=True)
+    check_number("rings", rings, least=1, whole=True)
+    edge_index = checked_edges(edge_index, num_nodes)
     one = np.ones(edge_index.shape[1], dtype=np.int32)
     adjacency = csr_matrix((one, (edge_index[0], edge_index[1])), shape=(num_nodes, num_nodes))
     # 1. Ring by ring: the neighbours of the last ring that are not seen yet.
@@ -223,11 +225,15 @@ def crop_table(table: np.ndarray, keep: np.ndarray) -> np.ndarray:
         [k, M], dtype of ``table``.
 
     Raises:
-        ShapeError: for a node that is not there.
+        ShapeError: for nodes to keep, or neighbours in the table, that are not there, and for a node kept twice.
     """
-    if len(keep) and not 0 <= np.min(keep) <= np.max(keep) < table.shape[1]:
-        found = f"{np.min(keep)} to {np.max(keep)}"
-        raise ShapeError(f"expected nodes to keep from 0 to {table.shape[1] - 1}, columns of the table, got {found}")
+    if np.ndim(table) != 2:
+        raise ShapeError(f"expected a table [k, N], got {list(np.shape(table))}")
+    nodes = np.shape(table)[1]
+    keep = checked_indices("nodes to keep", keep, nodes, "columns of the table")
+    table = checked_indices("neighbours in the table", table, nodes, "columns")
+    if len(np.unique(keep)) != len(keep):
+        raise ShapeError("expected each node to keep once, got one twice: its neighbours would be those of one of both")
     new = np.full(table.shape[1], -1, dtype=np.int64)
     new[keep] = np.arange(len(keep))
     cropped = new[table[:, keep]]

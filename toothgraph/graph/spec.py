@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
+from toothgraph.errors import check_kind
 from toothgraph.graph.build import face_graph, surface_centre
-from toothgraph.graph.fields import check_fields
+from toothgraph.graph.fields import check_graph
 from toothgraph.graph.neighbors import dilated_tables
 from toothgraph.mesh.decimate import Decimated, decimate
 from toothgraph.mesh.mesh import Mesh, check_mesh
@@ -63,6 +64,7 @@ def scan_graph(
         ShapeError: for what is no mesh.
     """
     check_mesh(mesh)
+    check_kind("spec", spec, GraphSpec)
     if rng is None:
         coarse = decimate(mesh, spec.faces)
     else:
@@ -85,7 +87,8 @@ def add_tables(graph: Data, spec: GraphSpec) -> Data:
         ShapeError: for a graph without these fields.
         ConfigError: for levels that cannot be, see :func:`dilated_tables`.
     """
-    check_fields(graph, "pos", *(("edge_index",) if spec.along_surface else ()))
+    check_kind("spec", spec, GraphSpec)
+    check_graph(graph, "pos", *(("edge_index",) if spec.along_surface else ()))
     if spec.spacings:
         edges = graph.edge_index.numpy() if spec.along_surface else None
         table, level = dilated_tables(graph.pos.numpy(), spec.k, spec.spacings, edges)

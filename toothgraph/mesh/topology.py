@@ -17,6 +17,9 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
+from toothgraph.errors import ShapeError
+from toothgraph.mesh.checks import checked_edges, checked_indices
+
 MAX_FACES_PER_EDGE = 16
 
 
@@ -28,9 +31,11 @@ def face_adjacency(faces: np.ndarray) -> np.ndarray:
 
     Returns:
         ``edge_index`` [2, E] int64: both directions, each pair once, sorted by source, then by target.
+
+    Raises:
+        ShapeError: for another shape, or for vertex indices that are negative or not whole.
     """
-    faces = np.asarray(faces)
-    faces = faces if faces.dtype.kind in "iu" else faces.astype(np.int64)
+    faces = _checked_faces(faces)
     num_faces = len(faces)
     if num_faces == 0:
         return np.zeros((2, 0), dtype=np.int64)
@@ -73,9 +78,16 @@ def border_edges(faces: np.ndarray) -> np.ndarray:
 
     Returns:
         [E, 2] vertex indices, each edge in the direction of its face.
+
+    Raises:
+        ShapeError: for another shape, or for vertex indices that are negative or not whole.
     """
+    faces = _checked_faces(faces)
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
-    key = edges.min(axis=1) * (faces.max(initial=-1) + 1) + edges.max(axis=1)
+    number = edges.astype(np.int64, copy=False)
+    if faces.max(initial=-1) >= 2**31:  # the key would overflow
+        number = np.unique(edges, return_inverse=True)[1].reshape(-1, 2)
+    key = number.min(axis=1) * (number.max(initial=-1) + 1) + number.max(axis=1)
     _, where, count = np.unique(key, return_inverse=True, return_counts=True)
     return edges[count[where] == 1]
 
@@ -89,8 +101,14 @@ def label_pieces(label: np.ndarray, edge_index: np.ndarray) -> np.ndarray:
 
     Returns:
         [F] int32, the component of each face, numbered from 0.
+
+    Raises:
+        ShapeError: for edges of another shape, or of faces that are not there.
     """
-    source, target = edge_index
+    label = np.asarray(label)
+    if label.ndim != 1:
+        raise ShapeError(f"expected label [F], one for each face, got {list(label.shape)}")
+    source, target = checked_edges(edge_index, len(label))
     same = label[source] == label[target]
     ends = source[same], target[same]
     graph = csr_matrix((np.ones(len(ends[0]), dtype=bool), ends), shape=(len(label), len(label)))
@@ -98,13 +116,26 @@ def label_pieces(label: np.ndarray, edge_index: np.ndarray) -> np.ndarray:
     return piece
 
 
+def _checked_faces(faces: np.ndarray) -> np.ndarray:
+    """Vertex indices [F, 3] that compiled code may read; raises ShapeError."""
+    faces = np.asarray(faces)
+    if faces.size and (faces.ndim != 2 or faces.shape[1] != 3):
+        raise ShapeError(f"expected faces [F, 3], got {list(faces.shape)}")
+    return checked_indices("faces", faces.reshape(-1, 3), None, "vertices")
+
+
 def _sorted_sides(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower vertex, upper vertex and face of all 3F sides, sorted by lower, then by upper vertex.
 
-    A transposed sparse matrix (faces by lower vertices) sorts the sides by lower vertex in linear time. The few sides
-    at each vertex are sorted afterwards.
+    Vertices that no face uses cost nothing: where the numbers are much larger than there are corners, those in use are
+    counted first. A transposed sparse matrix (faces by lower vertices) sorts the sides by lower vertex in linear time.
+    The few sides at each vertex are sorted afterwards.
     """
     num_vertices = int(faces.max()) + 1
+    if num_vertices > 16 * faces.size + 1024:  # memory for every number up to the largest
+        used, corners = np.unique(faces, return_inverse=True)
+        lower, upper, face = _sorted_sides(corners.reshape(-1, 3))
+        return used[lower], used[upper], face
     number = np.int32 if max(num_vertices, 3 * len(faces)) < 2**31 else np.int64
     lower, upper = np.empty((2, len(faces), 3), dtype=number)
     for side in range(3):

@@ -1,6 +1,7 @@
 """Layers and losses for any graph: tensors in, tensors out. Nothing here depends on teeth or files."""
 
 from toothgraph.nn.dgcnn import MLPEdgeConv, TransformNet
+from toothgraph.nn.dynamic_edge_conv import FastDynamicEdgeConv
 from toothgraph.nn.edge_conv import FastEdgeConv
 from toothgraph.nn.kernels.backend import choose_backend, use_backend
 from toothgraph.nn.kernels.gather import gather_max, reduce_neighbors
@@ -10,6 +11,7 @@ from toothgraph.nn.pair_geometry import PairGeometryConv, pair_features
 from toothgraph.nn.pyramid import Pyramid
 
 __all__ = [
+    "FastDynamicEdgeConv",
     "FastEdgeConv",
     "InfoNCE",
     "MLPEdgeConv",

@@ -11,10 +11,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric import EdgeIndex
+from torch_geometric.utils import to_edge_index
 
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 
+_STALE = (
+    "; a missing neighbour is the node itself, and after a graph is cut, as by Data.subgraph of torch_geometric, its "
+    "tables must be cut, too: toothgraph.transforms.crop does both"
+)
 TABLE_FROM = "toothgraph.scan_graph or toothgraph.graph.knn_table makes one"
 SURFACE = 1500  # nodes from which a graph shows enough of the surface to compare normals with it
 LOOKED_AT = 64  # nodes whose normals are compared with the surface around them
@@ -59,8 +65,8 @@ def check_nodes(x: Any, channels: int | None, name: str = "x") -> None:
     raise ShapeError(f"expected {name} [N, {'C' if channels is None else channels}], got {described(x)}{hint}")
 
 
-def check_index(name: str, index: Tensor, limit: int, hint: str = "") -> None:
-    """Refuse numbers of nodes outside of 0 … ``limit`` - 1, on a CPU.
+def check_index(name: str, index: Tensor, limit: int, hint: str = "", what: str = "nodes") -> None:
+    """Refuse numbers of nodes, or of ``what``, outside of 0 … ``limit`` - 1, on a CPU.
 
     Raises:
         ShapeError: then.
@@ -69,7 +75,7 @@ def check_index(name: str, index: Tensor, limit: int, hint: str = "") -> None:
         return
     low, high = (int(end) for end in torch.aminmax(index))
     if low < 0 or high >= limit:
-        raise ShapeError(f"expected {name} from 0 to {limit - 1}, of {limit} nodes, got {low} to {high}{hint}")
+        raise ShapeError(f"expected {name} from 0 to {limit - 1}, of {limit} {what}, got {low} to {high}{hint}")
 
 
 def check_table(
@@ -97,31 +103,55 @@ def check_table(
         raise ShapeError(f"expected neighbor_index {wanted}, {why}, got {described(table)}; {TABLE_FROM}")
     if table.dtype not in (torch.int64, torch.int32):
         raise ShapeError(f"expected neighbor_index of int64 or int32, got {described(table)}; call .long() on it")
-    own = "; a missing neighbour is the node itself" if limit is None else ""
+    own = _STALE if limit is None else ""
     check_index("neighbor_index", table, table.shape[1] if limit is None else limit, own)
 
 
-def check_edges(edge_index: Any, sources: int, targets: int) -> None:
-    """Refuse what is no ``edge_index`` [2, E] from ``sources`` to ``targets`` nodes.
+def checked_edges(edge_index: Any, sources: int, targets: int) -> Tensor:
+    """The edges from ``sources`` to ``targets`` nodes, as a plain ``edge_index`` [2, E] of int64.
+
+    Args:
+        edge_index: [2, E] of int64 or int32, an ``EdgeIndex``, or a transposed sparse adjacency ``adj_t`` [N, M], as
+            :class:`torch_geometric.transforms.ToSparseTensor` makes it; its values are not used.
+        sources: M.
+        targets: N.
 
     Raises:
-        ShapeError: then; the text says how to get one from an adjacency matrix.
+        ShapeError: for anything else, and, on a CPU, for nodes that are not there.
     """
-    is_tensor = isinstance(edge_index, Tensor)
-    if hasattr(edge_index, "sparse_sizes") or (is_tensor and edge_index.layout != torch.strided):
-        raise ShapeError(
-            f"expected edge_index [2, E], got {described(edge_index)}: of a transposed sparse adjacency adj_t, "
-            "torch_geometric.utils.to_edge_index(adj_t)[0].flip(0) makes one"
-        )
-    if not is_tensor or edge_index.dim() != 2 or edge_index.shape[0] != 2:
+    if isinstance(edge_index, EdgeIndex):
+        edge_index = edge_index.as_tensor()
+    if hasattr(edge_index, "sparse_sizes") or (isinstance(edge_index, Tensor) and edge_index.layout != torch.strided):
+        size = list(edge_index.sparse_sizes() if hasattr(edge_index, "sparse_sizes") else edge_index.shape)
+        if size != [targets, sources]:
+            raise ShapeError(
+                f"expected a transposed sparse adjacency [{targets}, {sources}], a row for each target, got {size}"
+            )
+        edge_index = to_edge_index(edge_index)[0].flip(0)
+    if not isinstance(edge_index, Tensor) or edge_index.dim() != 2 or edge_index.shape[0] != 2:
         raise ShapeError(f"expected edge_index [2, E], got {described(edge_index)}{_edge_hint(edge_index, targets)}")
-    if edge_index.dtype != torch.int64:
-        raise ShapeError(f"expected edge_index of int64, got {described(edge_index)}; call .long() on it")
+    if edge_index.dtype not in (torch.int64, torch.int32):
+        raise ShapeError(f"expected edge_index of int64 or int32, got {described(edge_index)}; call .long() on it")
     if sources == targets:
         check_index("edge_index", edge_index, sources)
     else:
         check_index("edge_index[0]", edge_index[0], sources)
         check_index("edge_index[1]", edge_index[1], targets)
+    return edge_index.long()
+
+
+def check_device(x: Tensor, name: str = "x", /, **others: Tensor | None) -> None:
+    """Refuse tensors on another device than ``x``: some kernels would read their addresses all the same.
+
+    Raises:
+        ShapeError: then.
+    """
+    for other, given in others.items():
+        if given is not None and given.device != x.device:
+            raise ShapeError(
+                f"expected {other} on {x.device}, where {name} is, got one on {given.device}; call "
+                f".to({name}.device) on it"
+            )
 
 
 def _edge_hint(found: Any, nodes: int) -> str:

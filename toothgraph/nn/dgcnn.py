@@ -11,12 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch_geometric.nn import global_max_pool
+from torch_geometric.nn.inits import reset
 from torch_geometric.utils import scatter
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import check_count, check_edges, check_nodes, check_rows
+from toothgraph.nn.checks import check_count, check_device, check_nodes, check_rows, checked_edges
+from toothgraph.nn.edge_mlp import are_plain, flattened
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.kernels.norm_mish import norm_mish_linear
+from toothgraph.nn.kernels.precision import full_precision
 from toothgraph.nn.recompute import recomputed
 
 
@@ -62,18 +65,27 @@ class MLPEdgeConv(nn.Module):
         self.in_channels, self.k, self.recompute = channels[0], k, recompute
         self.nn = _mlp(2 * channels[0], *channels[1:])
 
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as a new layer has them."""
+        reset(self.nn)
+
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         check_nodes(x, self.in_channels)
-        check_edges(edge_index, len(x), len(x))
+        edge_index = checked_edges(edge_index, len(x), len(x))
+        check_device(x, edge_index=edge_index)
         if self.recompute:
             return recomputed(self, self._convolve, x, edge_index)
         return self._convolve(x, edge_index)
 
     def _convolve(self, x: Tensor, edge_index: Tensor) -> Tensor:
         source, node = edge_index
-        linear, *after = (part for layer in self.nn.children() for part in layer.children())
+        parts = flattened(self.nn)
+        if not are_plain(parts, (nn.Linear, nn.BatchNorm1d, nn.Mish) * len(self.nn)):
+            edges = self.nn(torch.cat([x[node], x[source] - x[node]], dim=1))
+            return scatter(edges, node, dim=0, dim_size=len(x), reduce="max")
+        linear, *after = parts
         assert isinstance(linear, nn.Linear)
-        with torch.autocast(x.device.type, enabled=False):
+        with full_precision(x):
             own, difference = linear.weight.split(self.in_channels, dim=1)
             x = x.to(linear.weight.dtype)
             a, b = F.linear(x, own - difference), F.linear(x, difference)  # [N, C]
@@ -94,7 +106,8 @@ class MLPEdgeConv(nn.Module):
 
     def after_first(self, edges: Tensor, parts: list[nn.Module]) -> Tensor:
         """Apply the MLP after its first linear layer: batch norm, Mish, linear, batch norm, Mish, …"""
-        if torch.is_autocast_enabled(edges.device.type):  # autocast chooses the precision of each part
+        kind = edges.device.type
+        if kind != "meta" and torch.is_autocast_enabled(kind):  # autocast chooses the precision of each part
             for part in parts:
                 edges = part(edges)
             return edges
@@ -127,12 +140,23 @@ class TransformNet(nn.Module):
         self.lift = _layer(128, 1024)
         self.reduce = nn.Sequential(nn.Linear(1024, 512), nn.Mish(), nn.Linear(512, 256), nn.Mish())
         self.out = nn.Linear(256, channels * channels)
+        self._start_as_identity()
+
+    def _start_as_identity(self) -> None:
         nn.init.zeros_(self.out.weight)
         with torch.no_grad():
-            self.out.bias.copy_(torch.eye(channels).flatten())
+            self.out.bias.copy_(torch.eye(self.channels).flatten())
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as a new net has them."""
+        for part in (self.conv, self.lift, self.reduce):
+            reset(part)
+        self._start_as_identity()
 
     def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor, size: int) -> Tensor:
         check_nodes(x, self.channels)
         check_rows("batch", batch, len(x), "node", whole=True)
+        check_device(x, batch=batch)
+        check_count("size", size, least=0)
         pooled = global_max_pool(self.lift(self.conv(x, edge_index)), batch, size)  # [B, 1024]
         return self.out(self.reduce(pooled)).view(-1, self.channels, self.channels)

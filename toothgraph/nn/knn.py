@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
 
-from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import check_nodes, check_rows
+from toothgraph.errors import ShapeError
+from toothgraph.nn.checks import check_count, check_device, check_nodes, check_rows
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
+from toothgraph.nn.kernels.precision import full_precision
+
+_ROUNDINGS = 64  # a distance² below so many roundings of the largest |row|² is not trusted
 
 
 @torch.no_grad()
-def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 512) -> Tensor:
+def knn_edges(
+    x: Tensor,
+    k: int,
+    batch: Tensor,
+    block: int = 512,
+    targets: Tensor | None = None,
+    target_batch: Tensor | None = None,
+) -> Tensor:
     """Edges to each node from its ``k`` nearest nodes of the same scan, including itself or a node at its position.
 
     On a CPU, up to three channels are searched with a k-d tree. Otherwise distances are computed for ``block`` rows at
-    a time, with N·block memory.
+    a time, with N·block memory, in float32 (float64 for float64 where float32 is too coarse).
 
     Args:
         x: [N, C] features or positions.
         k: number of neighbours; a scan with fewer nodes uses all of them.
         batch: [N] scan of each node, ascending.
         block: rows per step.
+        targets: [M, C] other nodes, to which the edges go; by default those of ``x``.
+        target_batch: [M] their scans, ascending.
 
     Returns:
         ``edge_index`` [2, E] (neighbour, node), sorted by node.
@@ -33,45 +45,80 @@ def knn_edges(x: Tensor, k: int, batch: Tensor, block: int = 512) -> Tensor:
         ShapeError: for other shapes, and, on a CPU, for scans that are not in ascending order.
     """
     check_nodes(x, None)
+    _check_batch("batch", batch, x)
+    check_count("block", block)
+    check_count("k", k, least=0)
+    if targets is None:
+        to, to_batch = x, batch
+    else:
+        check_nodes(targets, x.shape[1], "targets")
+        _check_batch("target_batch", target_batch, targets)
+        assert target_batch is not None
+        to, to_batch = targets, target_batch
+        check_device(x, targets=targets)
+    sizes = torch.bincount(batch).tolist()
+    asking = sizes if targets is None else torch.bincount(to_batch).tolist()
+    sources, nodes = [batch.new_empty(0)], [batch.new_empty(0)]
+    first = node = 0
+    for size, asked in zip_longest(sizes, asking, fillvalue=0):
+        near = min(k, size)
+        if near and asked:
+            found = _nearest(x[first : first + size], None if targets is None else to[node : node + asked], near, block)
+            sources.append(first + found.flatten())
+            nodes.append(torch.arange(node, node + asked, device=x.device).repeat_interleave(near))
+        first, node = first + size, node + asked
+    return torch.stack([torch.cat(sources), torch.cat(nodes)])
+
+
+def _check_batch(name: str, batch: Tensor | None, x: Tensor) -> None:
+    """Refuse what is not the scan of each node, in ascending order; raises ShapeError."""
     if batch is None:
-        raise ShapeError(f"expected batch [{len(x)}], the scan of each node, got none; of one scan, give zeros")
-    check_rows("batch", batch, len(x), "node", whole=True)
+        raise ShapeError(f"expected {name} [{len(x)}], the scan of each node, got none; of one scan, give zeros")
+    check_rows(name, batch, len(x), "node", whole=True)
+    check_device(x, **{name: batch})
     if _on_cpu(batch) and not bool((batch[1:] >= batch[:-1]).all()):
-        raise ShapeError("expected batch in ascending order, scan by scan, got another order; sort x and batch by it")
-    if k < 0:
-        raise ConfigError(f"expected k of at least 0, got {k}")
-    sources, targets = [], []
-    first = 0
-    for size in torch.bincount(batch).tolist():
-        part = x[first : first + size]
-        in_space = x.device.type == "cpu" and x.shape[1] <= 3 and k > 0 and bool(part.isfinite().all())
-        for near in _by_tree(part, min(k, size)) if in_space else _by_products(part, min(k, size), block):
-            sources.append(first + near.flatten())
-        targets.append(torch.arange(first, first + size, device=x.device).repeat_interleave(min(k, size)))
-        first += size
-    if not sources:
-        return torch.zeros(2, 0, dtype=torch.long, device=x.device)
-    return torch.stack([torch.cat(sources), torch.cat(targets)])
+        raise ShapeError(
+            f"expected {name} in ascending order, scan by scan, got another order; sort x and {name} by it"
+        )
+    if _on_cpu(batch) and len(batch) and batch[0] < 0:
+        raise ShapeError(f"expected {name} from 0, got {int(batch[0])}")
 
 
-def _by_tree(x: Tensor, k: int) -> Iterator[Tensor]:
-    """The k nearest rows of each row [N, k]."""
-    if len(x):
-        from scipy.spatial import cKDTree  # only needed for a search in space
+def _nearest(x: Tensor, to: Tensor | None, k: int, block: int) -> Tensor:
+    """The k nearest rows of ``x`` [N, C] for each row of ``to`` [M, C], by default of ``x``: [M, k]."""
+    to = x if to is None else to
+    if x.device.type == "cpu" and x.shape[1] <= 3 and bool(x.isfinite().all()) and bool(to.isfinite().all()):
+        return _by_tree(x, to, k)
+    return _by_products(x, to, k, block)
 
-        points = x.double().numpy()
-        yield torch.from_numpy(cKDTree(points).query(points, k=range(1, k + 1))[1])
+
+def _by_tree(x: Tensor, to: Tensor, k: int) -> Tensor:
+    from scipy.spatial import cKDTree  # only needed for a search in space
+
+    return torch.from_numpy(cKDTree(x.double().numpy()).query(to.double().numpy(), k=range(1, k + 1))[1])
 
 
-def _by_products(x: Tensor, k: int, block: int) -> Iterator[Tensor]:
-    """The k nearest rows of each row, block by block [B, k]."""
-    x = x.float()
-    x = x - x.mean(dim=0)  # less cancellation near the origin
-    square = x.square().sum(dim=1)
-    products = x.new_empty(min(block, len(x)), len(x))
-    for start in range(0, len(x), block):
-        rows = x[start : start + block]
-        with torch.autocast(x.device.type, enabled=False):  # rounding would change the neighbours
+def _by_products(x: Tensor, to: Tensor, k: int, block: int) -> Tensor:
+    """Distances come from products, block by block. Where rows are much nearer to each other than to the middle of all,
+    nothing is left of such a distance but rounding: these rows are compared with all others by differences."""
+    x, to = (each if each.dtype == torch.float64 else each.float() for each in (x, to))
+    middle = x.mean(dim=0)
+    points = (x - middle).float()  # less cancellation near the origin
+    asked = points if to is x else (to - middle).float()
+    square = points.square().sum(dim=1)
+    products = points.new_empty(min(block, len(to)), len(x))
+    near, far = points.new_empty(len(to), k, dtype=torch.long), points.new_empty(len(to))
+    for start in range(0, len(to), block):
+        rows = slice(start, min(start + block, len(to)))
+        with full_precision(x):  # rounding would change the neighbours
             # [B, N]: −(distance² − |row|²), in one pass
-            closeness = torch.addmm(square, rows, x.t(), beta=-1, alpha=2, out=products[: len(rows)])
-        yield closeness.topk(k, dim=1).indices
+            out = products[: rows.stop - start]
+            closeness = torch.addmm(square, asked[rows], points.t(), beta=-1, alpha=2, out=out)
+        values, near[rows] = closeness.topk(k, dim=1)
+        far[rows] = asked[rows].square().sum(dim=1) - values[:, -1]  # distance² of the farthest neighbour
+    largest = torch.maximum(square.amax(), asked.square().sum(dim=1).amax())
+    unsure = torch.nonzero((far < _ROUNDINGS * torch.finfo(far.dtype).eps * largest) & (largest > 0)).squeeze(1)
+    for some in unsure.split(block):
+        apart = torch.cdist(to[some], x.to(to.dtype), compute_mode="donot_use_mm_for_euclid_dist")
+        near[some] = apart.topk(k, dim=1, largest=False).indices
+    return near

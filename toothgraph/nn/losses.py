@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import LOOKED_AT, check_edges, check_nodes, check_rows, described
+from toothgraph.errors import ConfigError, ShapeError, check_number
+from toothgraph.nn.checks import LOOKED_AT, check_device, check_index, check_nodes, check_rows, checked_edges, described
 from toothgraph.nn.kernels.info_nce import pair_losses
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
+from toothgraph.nn.kernels.precision import full_precision
 
+NUM_CLASSES = 33  # of tooth segmentation: gingiva and 32 teeth
 NOT_ONE = 0.1  # |log of the sum| of probabilities that no rounding explains, in half precision either
 
 
@@ -18,10 +20,8 @@ def _check_options(temperature: float, negatives: str, exclude_radius: float) ->
     """Check the options of :func:`info_nce`; raises ConfigError."""
     if negatives not in ("scan", "batch"):
         raise ConfigError(f'expected negatives "scan" or "batch", got {negatives!r}')
-    if temperature <= 0:
-        raise ConfigError(f"info_nce needs a temperature above 0, got {temperature:g}")
-    if exclude_radius < 0:
-        raise ConfigError(f"info_nce needs an exclude_radius (mm) of at least 0, got {exclude_radius:g}")
+    check_number("temperature", temperature, above=0)
+    check_number("exclude_radius (mm)", exclude_radius, least=0)
 
 
 def _check_pairs(a: Tensor, b: Tensor, batch: Tensor | None, pos: Tensor | None, exclude_radius: float) -> None:
@@ -36,12 +36,15 @@ def _check_pairs(a: Tensor, b: Tensor, batch: Tensor | None, pos: Tensor | None,
     if exclude_radius > 0 and pos is None:
         raise ConfigError("exclude_radius needs pos, the surface point of each pair, got none")
     for name, given in (("batch", batch), ("pos", pos)):
-        if given is not None and len(given) != len(a):
+        if given is not None and (not isinstance(given, Tensor) or given.dim() == 0 or len(given) != len(a)):
+            if not isinstance(given, Tensor) or given.dim() == 0:
+                raise ShapeError(f"info_nce needs {name} as a tensor, one row per pair, got {described(given)}")
             raise ShapeError(f"info_nce needs one row of {name} per pair, got {len(given)} for {len(a)} pairs")
     if batch is not None:
         check_rows("batch", batch, len(a), "pair")
     if pos is not None:
         check_nodes(pos, 3, "pos")
+    check_device(a, "a", b=b, batch=batch, pos=pos)
 
 
 def info_nce(
@@ -62,8 +65,8 @@ def info_nce(
     .. math:: L = -\frac1P \sum_i \log \frac{\exp(a_i·b_i/T)}{\sum_{j \in C(i)} \exp(a_i·b_j/T)}
 
     C(i) is i and its negatives. Rows are averaged per scan, then over scans. Similarities are computed in blocks, once
-    for both directions, and again in the backward pass; so memory grows with P, not with P². A second derivative is not
-    supported.
+    for both directions, and again in the backward pass; so memory grows with P, not with P². Only a second derivative
+    needs P².
 
     Sources: van den Oord et al., 2018, https://arxiv.org/abs/1807.03748; Xie et al., ECCV 2020, eq. 3,
     https://doi.org/10.1007/978-3-030-58580-8_34
@@ -96,7 +99,7 @@ def info_nce(
     else:
         parts = [torch.arange(len(a), device=a.device)]
 
-    with torch.autocast(a.device.type, enabled=False):
+    with full_precision(a):
         dtype = torch.promote_types(a.dtype, torch.float32)
         a, b = a.to(dtype), b.to(dtype)
         weight = (torch.bincount(scan)[scan] * len(ids)).to(dtype).reciprocal()  # [P]: equal weight for each scan
@@ -152,22 +155,26 @@ def match_top1(a: Tensor, b: Tensor, targets: Tensor, block: int = 1024) -> Tens
     Args:
         a: [P, D] anchors.
         b: [Q, D] candidates.
-        targets: [P] index of the partner of each anchor among the candidates.
+        targets: [P] index of the partner of each anchor among the candidates; -1 for none, which counts as wrong.
         block: anchors per step.
 
     Returns:
         scalar float32.
 
     Raises:
-        ShapeError: without anchors, or for other shapes.
+        ShapeError: without anchors or candidates, for other shapes, and, on a CPU, for partners that are not there.
     """
     check_nodes(a, None, "a")
     check_nodes(b, a.shape[1], "b")
     check_rows("targets", targets, len(a), "anchor", whole=True)
     if len(a) == 0:
         raise ShapeError("match_top1 needs anchors, got none")
+    if len(b) == 0:
+        raise ShapeError("match_top1 needs candidates, got none")
+    check_device(a, "a", b=b, targets=targets)
+    check_index("targets", torch.where(targets == -1, 0, targets), len(b), what="candidates")
     a, b = F.normalize(a.float(), dim=1), F.normalize(b.float(), dim=1)
-    with torch.autocast(a.device.type, enabled=False):  # rounding would make similar candidates equal
+    with full_precision(a):  # rounding would make similar candidates equal
         best = [(a[first : first + block] @ b.t()).argmax(dim=1) for first in range(0, len(a), block)]
     return (torch.cat(best) == targets).float().mean()
 
@@ -193,7 +200,8 @@ def segmentation_loss(
         batch: [N] scan of each node; one scan by default.
         dice_weight: weight of 1 − Dice.
         label_smoothing: share of the cross-entropy that is spread evenly over all classes.
-        weight: [N] weight of each node in the cross-entropy, see :func:`boundary_weights`; equal by default.
+        weight: [N] weight of each node in the cross-entropy, at least 0, see :func:`boundary_weights`; equal by
+            default. A scan whose weights are all 0 has a cross-entropy of 0.
 
     Returns:
         scalar, float32 also for half precision. Zero, with zero gradients, if no node is labelled.
@@ -204,11 +212,10 @@ def segmentation_loss(
             log-probabilities.
     """
     _check_labels(log_prob, target, batch, weight)
-    if not 0 <= label_smoothing < 1 or dice_weight < 0:
-        raise ConfigError(
-            f"expected a label_smoothing of at least 0 and below 1, and a dice_weight of at least 0, got "
-            f"{label_smoothing:g} and {dice_weight:g}"
-        )
+    check_number("dice_weight", dice_weight, least=0)
+    check_number("label_smoothing", label_smoothing, least=0)
+    if label_smoothing >= 1:
+        raise ConfigError(f"expected a label_smoothing below 1, got {label_smoothing:g}")
     batch = torch.zeros_like(target) if batch is None else batch
     known = target >= 0
     log_prob = log_prob.to(torch.promote_types(log_prob.dtype, torch.float32))  # half precision is too coarse for sums
@@ -223,7 +230,7 @@ def segmentation_loss(
     picked = log_prob.gather(1, target[:, None]).squeeze(1)
     if label_smoothing > 0:
         picked = (1 - label_smoothing) * picked + label_smoothing * log_prob.clamp_min(-20).mean(dim=1)
-    cross_entropy = -(weight * picked / size[scan]).sum() / num_scans
+    cross_entropy = -(weight * picked / size[scan].clamp_min(torch.finfo(size.dtype).tiny)).sum() / num_scans
     if dice_weight == 0:
         return cross_entropy
 
@@ -247,13 +254,21 @@ def _check_labels(log_prob: Tensor, target: Tensor, batch: Tensor | None, weight
     for name, given in (("batch", batch), ("weight", weight)):
         if given is not None:
             check_rows(name, given, nodes, "node")
+    check_device(log_prob, "log_prob", target=target, batch=batch, weight=weight)
     if not _on_cpu(log_prob) or nodes == 0:
         return
+    if weight is not None and not bool(((weight >= 0) & weight.isfinite()).all()):
+        raise ShapeError("expected weight of finite numbers of at least 0, got others")
     low, high = (int(end) for end in torch.aminmax(target))
     if high >= classes:
         raise ShapeError(
             f"expected target from 0 to {classes - 1}, the classes of log_prob, or -1 for unknown, got {low} to "
             f"{high}; toothgraph.fdi.fdi_to_class makes classes of FDI numbers"
+        )
+    if classes == NUM_CLASSES and _seem_fdi(target):
+        raise ShapeError(
+            "expected target of classes, of which 1 to 16 are the upper and 17 to 32 the lower jaw, got only 11 to 18 "
+            "and 21 to 28, as FDI numbers of an upper jaw; toothgraph.fdi.fdi_to_class makes classes of them"
         )
     some = log_prob.detach()[:LOOKED_AT][target[:LOOKED_AT] >= 0].float().logsumexp(dim=1)
     if bool((some.abs() > NOT_ONE).any()):
@@ -261,6 +276,13 @@ def _check_labels(log_prob: Tensor, target: Tensor, batch: Tensor | None, weight
             "expected log-probabilities, whose exponentials sum to 1, got other numbers; for logits, call "
             "log_softmax(dim=1) first"
         )
+
+
+def _seem_fdi(target: Tensor) -> bool:
+    """Whether all known teeth have numbers that the FDI gives to upper teeth, many on both sides."""
+    there = torch.bincount(target.clamp_min(0), minlength=NUM_CLASSES) > 0
+    right, left = there[11:19], there[21:29]
+    return int(there[1:].sum()) == int(right.sum() + left.sum()) and min(int(right.sum()), int(left.sum())) >= 4
 
 
 def boundary_weights(target: Tensor, edge_index: Tensor, extra: float) -> Tensor:
@@ -276,10 +298,13 @@ def boundary_weights(target: Tensor, edge_index: Tensor, extra: float) -> Tensor
 
     Raises:
         ShapeError: for other shapes and, on a CPU, edges to nodes that are not there.
+        ConfigError: if ``extra`` is no finite number.
     """
-    check_rows("target", target, len(target), "node")
-    check_edges(edge_index, len(target), len(target))
-    source, end = edge_index
+    if not isinstance(target, Tensor) or target.dim() != 1:
+        raise ShapeError(f"expected target [N], one value per node, got {described(target)}")
+    check_number("extra", extra)
+    source, end = checked_edges(edge_index, len(target), len(target))
+    check_device(target, "target", edge_index=source)
     border = (target[source] != target[end]) & (target[source] >= 0) & (target[end] >= 0)
     weight = torch.ones(len(target), device=target.device)
     weight[source[border]] = 1.0 + extra

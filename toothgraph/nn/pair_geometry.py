@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.nn.inits import reset
 
-from toothgraph.errors import ConfigError
-from toothgraph.nn.checks import check_count, check_points, check_table, described, warn_of_other_normals
+from toothgraph.errors import ConfigError, check_number
+from toothgraph.nn.checks import check_count, check_device, check_points, check_table, described, warn_of_other_normals
+from toothgraph.nn.edge_mlp import are_plain, flattened
 from toothgraph.nn.kernels.pair_geometry import pair_maximum
 
 PAIR_CHANNELS = 6
@@ -41,9 +44,12 @@ def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: fl
 
     Raises:
         ShapeError: if these are not their shapes or, on a CPU, a neighbour is not there.
+        ConfigError: for a scale that is not above 0.
     """
     check_points(pos, normal)
     check_table(neighbor_index, len(pos))
+    check_device(pos, "pos", normal=normal, neighbor_index=neighbor_index)
+    check_number("a scale (mm)", scale, above=0)
     return _features(pos, normal, neighbor_index, scale)
 
 
@@ -90,7 +96,8 @@ class PairGeometryConv(nn.Module):
         super().__init__()
         for name, value in (("k", k), ("channels", channels), ("hidden", hidden)):
             check_count(name, value)
-        if not isinstance(scales, Sequence) or not scales or min(scales) <= 0:
+        fits = isinstance(scales, Sequence) and scales and all(isinstance(each, Real) and each > 0 for each in scales)
+        if not fits:
             found = list(scales) if isinstance(scales, Sequence) else described(scales)
             raise ConfigError(f"expected scales (mm) as a sequence, one per level, each above 0, got {found}")
         self.k = k
@@ -101,17 +108,23 @@ class PairGeometryConv(nn.Module):
             for _ in self.scales
         )
 
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as a new layer has them."""
+        reset(self.mlps)
+
     def forward(self, pos: Tensor, normal: Tensor, neighbor_index: Tensor) -> Tensor:
         check_points(pos, normal)
         count = len(self.scales)
         why = f"{self.k} neighbours for each of {count} scales"
         check_table(neighbor_index, len(pos), rows=self.k * count, why=why)
+        check_device(pos, "pos", normal=normal, neighbor_index=neighbor_index)
         levels = neighbor_index.split(self.k)
         warn_of_other_normals(pos, normal, levels[0])
         moving = torch.is_grad_enabled() and (pos.requires_grad or normal.requires_grad)
         outs = []
         for mlp, level, scale in zip(self.mlps, levels, self.scales, strict=True):
-            if moving or torch.compiler.is_compiling() or level.numel() == 0:
+            plain = are_plain(flattened(mlp), (nn.Linear, nn.ReLU, nn.Linear))
+            if moving or not plain or torch.compiler.is_compiling() or level.numel() == 0:
                 features = _features(pos, normal, level, scale)
                 outs.append(mlp(features.to(next(mlp.parameters()).dtype)).amax(dim=0))
             else:

@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from torch_geometric.nn import global_max_pool, global_mean_pool
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import check_count, check_index, check_nodes, check_rows, check_table, described
+from toothgraph.nn.checks import check_count, check_device, check_index, check_nodes, check_rows, check_table, described
 from toothgraph.nn.distributed import world
 from toothgraph.nn.edge_conv import CrossEdgeConv, FastEdgeConv
 from toothgraph.nn.kernels.batch_norm import batch_norm
@@ -104,6 +104,8 @@ def check_levels(data: Data, k: int, num_levels: int) -> None:
         f"toothgraph.scan_graph(mesh, spec) makes such a graph, toothgraph.graph.add_tables(graph, spec) adds them; "
         f"spec is a GraphSpec with k={k} and {num_levels} spacings: net.config.graph of a net from a file"
     )
+    if not hasattr(data, "num_nodes") or not hasattr(data, "get"):
+        raise ShapeError(f"expected a graph with {wanted}, got {described(data)}; {make}")
     missing = [name for name in ("neighbor_index", "level") if data.get(name) is None]
     if missing:
         raise ShapeError(f"expected a graph with {wanted}, got one without {' and '.join(missing)}; {make}")
@@ -113,6 +115,7 @@ def check_levels(data: Data, k: int, num_levels: int) -> None:
         found = f"{described(table)} and {described(level)}"
         raise ShapeError(f"expected a graph with {wanted} (N = {nodes}), got {found}; {make}")
     check_table(table, nodes)
+    check_device(table, "neighbor_index", level=level)
     check_index("level", level, num_levels)
 
 
@@ -183,6 +186,7 @@ class Pyramid(nn.Module):
             raise ConfigError(f"expected widths as a sequence, one per level, got {widths!r}")
         for width in widths:
             check_count("widths", width)
+        check_count("depth", depth, least=0)
         self.recompute = recompute
         self.channels = widths[0]
         self.entry = ResidualEdgeConv(widths[0], norm)

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
-from toothgraph.errors import ShapeError
-from toothgraph.fdi import mirror_classes
-from toothgraph.graph.fields import check_fields
+from toothgraph.errors import ShapeError, check_kind
+from toothgraph.fdi import check_classes, mirror_classes
+from toothgraph.graph.fields import check_graph
 
 _MIRROR_CLASS = torch.from_numpy(mirror_classes())
 
@@ -104,10 +104,12 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
     the winding still gives outward normals. Shapes as in :func:`toothgraph.graph.face_graph`.
 
     Raises:
-        ShapeError: for a graph without ``x`` [N, 15], or without a random generator.
+        ShapeError: for a graph without ``x`` [N, 15], or without a random generator; in a mirror image also for ``y``
+            that are no classes.
     """
-    check_fields(data, "x")
+    check_graph(data, "x")
     check_generator(rng)
+    check_kind("how", how, Augmentation)
     # 1. Rotate, scale, mirror: linear maps of position and corners.
     matrix = random_rotation(rng, how.rotation)
     matrix = matrix * (1 + rng.uniform(-how.scale, how.scale)) * (1 + rng.uniform(-1, 1, size=3) * how.stretch)
@@ -134,5 +136,6 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
     out.x = torch.cat([pos, offsets.flatten(1), normal], dim=1)
     out.pos, out.normal, out.area = pos, normal, doubled.norm(dim=1) / 2
     if mirrored and "y" in data:
+        check_classes(data.y.numpy(), "y")
         out.y = torch.where(data.y >= 0, _MIRROR_CLASS[data.y.clamp_min(0)], data.y)
     return out

@@ -15,8 +15,9 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from torch_geometric.data import Data
 
-from toothgraph.fdi import class_to_position
-from toothgraph.graph.fields import check_fields
+from toothgraph.errors import check_kind
+from toothgraph.fdi import check_classes, class_to_position
+from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec, add_tables
 from toothgraph.transforms.augment import check_generator
 from toothgraph.transforms.crop import crop
@@ -98,10 +99,12 @@ def close_gap(graph: Data, rng: np.random.Generator, spec: GraphSpec) -> Data:
         A new graph with fewer nodes, or ``graph`` itself.
 
     Raises:
-        ShapeError: for a graph without labels.
+        ShapeError: for a graph without labels, or with FDI numbers as labels.
     """
-    check_fields(graph, "x", "pos", "normal", "edge_index", "y")
+    check_graph(graph, "x", "pos", "normal", "edge_index", "y")
     check_generator(rng)
+    check_kind("spec", spec, GraphSpec)
+    check_classes(graph.y.numpy(), "y")
     number = int(rng.choice(TEETH, p=SHARES))
     side = rng.choice([-1, 1])
     sides = (-1, 1) if rng.uniform() < BOTH_SIDES else (side,)

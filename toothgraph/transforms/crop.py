@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from torch import Tensor
 from torch_geometric.data import Data
 
-from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.graph.fields import check_fields
+from toothgraph.errors import ShapeError, check_number
+from toothgraph.graph.fields import check_graph
 from toothgraph.graph.neighbors import crop_table, surface_distance
+from toothgraph.mesh.checks import checked_edges
 
 
 def plain(graph: Data) -> Data:
@@ -28,9 +32,11 @@ def cut_region(data: Data, centre: np.ndarray, size: int) -> np.ndarray:
         ShapeError: for a graph without ``pos`` or ``edge_index``.
         ConfigError: for a size below 1.
     """
-    check_fields(data, "pos", "edge_index")
-    if size < 1:
-        raise ConfigError(f"expected a region of at least 1 node, got {size}")
+    check_graph(data, "pos", "edge_index")
+    check_number("size of a region (nodes)", size, least=1, whole=True)
+    centre = np.asarray(centre)
+    if centre.shape != (3,) or centre.dtype.kind not in "iuf":
+        raise ShapeError(f"expected centre [3] mm, got {list(centre.shape)} of {centre.dtype}")
     size = min(size, data.num_nodes)
     straight = np.linalg.norm(data.pos.numpy() - centre, axis=1)
     pos = data.pos.numpy().astype(np.float64)
@@ -42,14 +48,18 @@ def cut_region(data: Data, centre: np.ndarray, size: int) -> np.ndarray:
 def crop(data: Data, keep: np.ndarray) -> Data:
     """The subgraph of the nodes ``keep`` [M]. A neighbour outside of it is replaced by the node itself.
 
+    Every field with one value per node, or per edge, is cut, a user's own fields, too. A field whose name contains
+    ``index`` numbers nodes, as in torch_geometric: with one column per node it is a neighbour table.
+
     Args:
         data: a graph of N nodes with ``edge_index``.
-        keep: indices of the kept nodes, in their new order; or [N] bool.
+        keep: indices of the kept nodes, each once, in their new order; or [N] bool.
 
     Raises:
-        ShapeError: for nodes that are not there, or a graph without ``edge_index``.
+        ShapeError: for nodes that are not there, a graph without ``edge_index``, one whose fields belong to another
+            number of nodes, or one with a list of nodes (``match_index``), which cannot be cut.
     """
-    check_fields(data, "edge_index")
+    check_graph(data, "edge_index")
     keep = np.asarray(keep)
     if keep.dtype == bool and keep.shape == (data.num_nodes,):
         keep = np.flatnonzero(keep)
@@ -57,12 +67,53 @@ def crop(data: Data, keep: np.ndarray) -> Data:
     if not whole or (len(keep) and not 0 <= keep.min() <= keep.max() < data.num_nodes):
         found = f"{keep.min()} to {keep.max()}" if whole else f"{list(keep.shape)} of {keep.dtype}"
         raise ShapeError(f"expected nodes to keep, from 0 to {data.num_nodes - 1}, or one bool per node, got {found}")
-    index = torch.from_numpy(keep.astype(np.int64, copy=False))
-    out = Data(**{key: value[index] if key in NODE_FIELDS else value for key, value in data.items()})
+    keep = keep.astype(np.int64, copy=False)
     new = torch.full((data.num_nodes,), -1)
-    new[index] = torch.arange(len(index))
-    edges = new[data.edge_index]
-    out.edge_index = edges[:, (edges >= 0).all(dim=0)]
-    if "neighbor_index" in data:
-        out.neighbor_index = torch.from_numpy(crop_table(data.neighbor_index.numpy(), keep))
+    new[torch.from_numpy(keep)] = torch.arange(len(keep))
+    ends = new[torch.from_numpy(checked_edges(data.edge_index.numpy(), data.num_nodes))]
+    inside = (ends >= 0).all(dim=0)
+    out = plain(data)
+    for name, value in data.items():
+        if name == "edge_index":
+            out.edge_index = ends[:, inside]
+        elif name == "num_nodes":
+            out.num_nodes = len(keep)
+        elif "index" in name:
+            out[name] = _cut_table(name, value, data.num_nodes, keep)
+        elif _rows(data, name, value, data.num_nodes) and not ("edge" in name and _of_edges(data, name, value)):
+            out[name] = _taken(value, keep)
+        elif _of_edges(data, name, value):
+            out[name] = _taken(value, np.flatnonzero(inside.numpy()))
     return out
+
+
+def _rows(data: Data, name: str, value: Any, count: int) -> bool:
+    """Whether a field has ``count`` values, one for each node or edge."""
+    if isinstance(value, Tensor | np.ndarray):
+        return value.ndim > 0 and data.__cat_dim__(name, value) == 0 and value.shape[0] == count
+    return isinstance(value, list | tuple) and len(value) == count
+
+
+def _of_edges(data: Data, name: str, value: Any) -> bool:
+    return name not in NODE_FIELDS and _rows(data, name, value, data.edge_index.shape[1])
+
+
+def _taken(value: Any, rows: np.ndarray) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)([value[row] for row in rows])
+    return value[torch.from_numpy(rows)] if isinstance(value, Tensor) else value[rows]
+
+
+def _cut_table(name: str, value: Any, nodes: int, keep: np.ndarray) -> Any:
+    """A neighbour table of the kept nodes; raises ShapeError for what is none."""
+    if not isinstance(value, Tensor) or value.dim() == 0 or value.shape[-1] != nodes:
+        found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise ShapeError(
+            f"expected {name} with a column for each of {nodes} nodes, got {found}: a list of nodes cannot be cut; "
+            "crop before it is made. After torch_geometric's subgraph: toothgraph.transforms.crop cuts tables, too"
+        )
+    try:
+        table = crop_table(value.reshape(-1, nodes).numpy(), keep)
+    except ShapeError as error:
+        raise ShapeError(f"{name}: {error}; was the graph cut before, without its tables?") from None
+    return torch.from_numpy(table).reshape(*value.shape[:-1], len(keep))

@@ -9,7 +9,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
-from toothgraph.graph.fields import check_fields
+from toothgraph.errors import check_kind, check_number
+from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.transforms.augment import check_generator
 from toothgraph.transforms.close_gap import close_gap
@@ -44,8 +45,10 @@ def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: Grap
     Raises:
         ShapeError: for a graph without labels.
     """
-    check_fields(graph, "pos", "edge_index", "y")
+    check_graph(graph, "pos", "edge_index", "y")
     check_generator(rng)
+    check_kind("how", how, Removal)
+    check_kind("spec", spec, GraphSpec)
     if rng.uniform() < how.extraction:
         graph = close_gap(graph, rng, spec)
     if rng.uniform() < how.region:
@@ -72,8 +75,10 @@ def trimmed(graph: Data, margin: float) -> Data:
 
     Raises:
         ShapeError: for a graph without labels.
+        ConfigError: for a negative margin.
     """
-    check_fields(graph, "pos", "y")
+    check_graph(graph, "pos", "y")
+    check_number("margin (mm)", margin, least=0)
     pos, tooth = graph.pos.numpy(), (graph.y > 0).numpy()
     if not tooth.any():
         return graph
@@ -89,7 +94,7 @@ def without_teeth(graph: Data, rng: np.random.Generator) -> Data:
     Raises:
         ShapeError: for a graph without labels.
     """
-    check_fields(graph, "y")
+    check_graph(graph, "y")
     check_generator(rng)
     teeth = torch.unique(graph.y[graph.y > 0]).numpy()
     count = min(int(rng.integers(1, 5)), len(teeth) - 4)

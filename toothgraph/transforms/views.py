@@ -10,8 +10,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
-from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.graph.fields import check_fields
+from toothgraph.errors import ShapeError, check_kind, check_number
+from toothgraph.graph.fields import check_graph
 from toothgraph.seeding import sample_rng
 from toothgraph.transforms.augment import Augmentation, augment
 from toothgraph.transforms.crop import crop, cut_region
@@ -46,9 +46,11 @@ def match(a: Data, b: Data, radius: float) -> np.ndarray:
 
     Raises:
         ShapeError: for graphs without ``pos`` or ``normal``.
+        ConfigError: for a radius that is not above 0.
     """
+    check_number("radius (mm)", radius, above=0)
     for graph in (a, b):
-        check_fields(graph, "pos", "normal")
+        check_graph(graph, "pos", "normal")
     pos_a, pos_b = a.pos.numpy(), b.pos.numpy()
     distance, nearest_b = cKDTree(pos_b).query(pos_a, distance_upper_bound=radius)
     found = np.flatnonzero(np.isfinite(distance))
@@ -73,6 +75,7 @@ def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, opt
 
     Raises:
         ShapeError: without graphs, or for one that lacks a field of :func:`toothgraph.graph.face_graph`.
+        ConfigError: for a seed or an epoch below 0.
     """
     if not isinstance(variants, Sequence) or not variants:
         raise ShapeError(
@@ -80,7 +83,11 @@ def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, opt
             "of one graph, give [graph]; toothgraph.data.prepare_scan makes several tessellations"
         )
     for graph in variants:
-        check_fields(graph, "x", "pos", "normal", "edge_index")
+        check_graph(graph, "x", "pos", "normal", "edge_index")
+    check_kind("options", options, ViewOptions)
+    check_kind("scan_id", scan_id, str)
+    for name, value in (("seed", seed), ("epoch", epoch)):
+        check_number(name, value, least=0, whole=True)
     # 1. Two tessellations.
     rngs = [sample_rng(seed, epoch, scan_id, view) for view in (0, 1)]
     first, second = choose_variants(rngs[0], len(variants))
@@ -123,9 +130,8 @@ def spread_candidates(data: Data, spacing: float) -> np.ndarray:
         ShapeError: for a graph that is no view.
         ConfigError: for a spacing that is not above 0.
     """
-    check_fields(data, "pos", "match_index")
-    if spacing <= 0:
-        raise ConfigError(f"expected a spacing (mm) above 0, got {spacing}")
+    check_graph(data, "pos", "match_index")
+    check_number("a spacing (mm)", spacing, above=0)
     pos = data.pos.numpy()
     matched = data.match_index.numpy()
     rest = np.setdiff1d(np.arange(len(pos)), matched)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from toothgraph.errors import ConfigError
-from toothgraph.nn.kernels.neighborhoods import from_table
+from toothgraph.nn.kernels.neighborhoods import from_table, transformed
 from toothgraph.nn.kernels.triton_ops import triton_reduce
 
 BACKENDS = ("native", "scatter", "triton")
@@ -42,7 +42,8 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
         backend: ``native`` (torch only), ``scatter`` (torch-scatter), ``triton`` or ``auto``. ``auto`` is the backend
             of :func:`use_backend`, else of the environment variable ``TOOTHGRAPH_BACKEND``. Without either, it is
             triton for CUDA tensors if Triton works, else native. Triton adds gradients in a varying order, so under
-            ``torch.use_deterministic_algorithms`` it is native.
+            ``torch.use_deterministic_algorithms`` it is native; nor does it know the forward mode of automatic
+            differentiation, or the transformations of ``torch.func``.
 
     Raises:
         ConfigError: for an unknown backend, or one that cannot be used here; the text is the reason.
@@ -50,6 +51,7 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
     backend = _process_wide if backend == "auto" else backend
     if backend == "auto":
         fast = _HAS_TRITON and x.device.type == "cuda" and not torch.are_deterministic_algorithms_enabled()
+        fast = fast and not transformed()
         return "triton" if fast and (torch.compiler.is_compiling() or triton_runs(x.device)) else "native"
     if backend not in BACKENDS:
         raise ConfigError(f"expected a backend of auto, {', '.join(BACKENDS)}, got {backend!r}")
@@ -59,6 +61,11 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
         raise ConfigError("the backend triton needs triton, which comes with torch for CUDA: pip install triton")
     if backend == "triton" and x.device.type != "cuda" and not _INTERPRETED:
         raise ConfigError(f"the backend triton needs tensors on a CUDA device, got one on {x.device}")
+    if backend == "triton" and transformed():
+        raise ConfigError(
+            "the backend triton has no forward-mode derivatives and no transformations of torch.func; use the backend "
+            "native for them"
+        )
     return backend
 
 

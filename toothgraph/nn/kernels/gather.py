@@ -9,11 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import check_nodes, check_table, described
+from toothgraph.nn.checks import check_device, check_nodes, check_table, described
 from toothgraph.nn.kernels.backend import choose_backend
 from toothgraph.nn.kernels.cpu_max import carries_winner, running_max, winning_max
-from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_table
+from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_table, transformed
 from toothgraph.nn.kernels.triton_ops import triton_reduce
+
+_MAX = 2  # the mode of an embedding bag
 
 
 def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str = "auto") -> Tensor:
@@ -36,25 +38,55 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
         raise ShapeError(f"expected Neighborhoods, got {described(hood)}; a table [k, N] goes to gather_max")
     if reduce not in ("max", "sum", "mean"):
         raise ConfigError(f"expected a reduction of max, sum or mean, got {reduce!r}")
+    check_nodes(x, None)
+    check_device(x, "x", neighbours=hood.source)
     backend = choose_backend(x, backend)
     if backend == "triton":
         return triton_reduce(x, *hood, reduce)
-    if backend == "scatter":
+    if backend == "scatter" and (reduce != "max" or bool(x.isfinite().all())):  # its maximum drops NaN
         from torch_scatter import segment_csr
 
         return segment_csr(x[hood.source.reshape(-1)], hood.ends, reduce=reduce)
-    learns = x.requires_grad and torch.is_grad_enabled()
-    if reduce == "max" and _on_cpu(x):
-        most = _max_on_cpu(x, hood)
-        if most is not None:
-            return most
-    if reduce == "max" and learns and x.device.type == "cuda" and torch.are_deterministic_algorithms_enabled():
-        return repeatable_max(x, hood)
-    if not hood.fixed:
-        return F.embedding_bag(hood.source, x, hood.ends, mode=reduce, include_last_offset=True)
-    if reduce == "max" and not learns:
+    learns = _learns(x)
+    if reduce != "max":
+        if not hood.fixed:
+            return F.embedding_bag(hood.source, x, hood.ends, mode=reduce, include_last_offset=True)
+        return F.embedding_bag(hood.source, x, mode=reduce)
+    if hood.source.numel() == 0:
+        return x.new_zeros(len(hood.ends) - 1, x.shape[1]) + x[:0].sum()
+    if _on_cpu(x):
+        if learns:
+            return winning_max(x, hood) if carries_winner(x) else _gathered_max(x, hood)
+        return running_max(x, hood)
+    if torch._C._are_functorch_transforms_active():  # these know no gather of winners
+        return _stacked_max(x, hood)
+    if hood.fixed and not learns:
         return _row_by_row(x, hood, torch.maximum)
-    return F.embedding_bag(hood.source, x, mode=reduce)
+    if learns and x.device.type == "cuda" and torch.are_deterministic_algorithms_enabled():
+        return repeatable_max(x, hood)
+    return _gathered_max(x, hood)
+
+
+def _learns(x: Tensor) -> bool:
+    """Whether a gradient is to come back to ``x``, or goes forward with it."""
+    return (x.requires_grad and torch.is_grad_enabled()) or transformed()
+
+
+def _gathered_max(x: Tensor, hood: Neighborhoods) -> Tensor:
+    """The maximum as a gather of its winners; its derivatives of any order are those of the gather. NaN wins."""
+    with torch.no_grad():
+        big = torch.finfo(x.dtype).max
+        found = x.detach().nan_to_num(nan=float("inf"), posinf=big, neginf=float("-inf"))
+        source, ends = hood.source.reshape(-1).long(), hood.ends.long()
+        winner = torch._embedding_bag(found, source, ends, False, _MAX, False, None, True)[3]  # [N, C]
+    return x.gather(0, winner).masked_fill(hood.degree[:, None] == 0, 0.0)
+
+
+def _stacked_max(x: Tensor, hood: Neighborhoods) -> Tensor:
+    """The maximum over a stack [N, k, C] of neighbours, for transformations of functions as ``torch.func.jvp``."""
+    if not hood.fixed:
+        return _padded_max(x, _as_table(hood, x.shape[0]), _stacked_max)
+    return x[hood.source].max(dim=1).values
 
 
 def repeatable_max(x: Tensor, hood: Neighborhoods) -> Tensor:
@@ -80,19 +112,6 @@ def _as_table(hood: Neighborhoods, none: int) -> Tensor:
     bags = hood.source.new_full((len(hood.degree), max(most, 1)), none)
     bags[torch.arange(bags.shape[1], device=bags.device) < hood.degree[:, None]] = hood.source
     return bags
-
-
-def _max_on_cpu(x: Tensor, hood: Neighborhoods) -> Tensor | None:
-    """The maximum, block by block; None for bags of very different sizes, or for float64 with a gradient."""
-    learns = x.requires_grad and torch.is_grad_enabled()
-    if learns and not carries_winner(x):
-        return None
-    if hood.fixed:
-        return winning_max(x, hood.source) if learns else running_max(x, hood.source)
-    most, nodes = int(hood.degree.max()) if len(hood.degree) else 0, len(hood.degree)
-    if not 0 < most * nodes <= 2 * len(hood.source):
-        return None
-    return _padded_max(x, _as_table(hood, x.shape[0]))
 
 
 def _native_max(x: Tensor, hood: Neighborhoods) -> Tensor:
@@ -124,8 +143,11 @@ def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend:
     """
     check_nodes(x, None)
     check_table(neighbor_index, None, limit=len(x) + padded)
+    check_device(x, neighbor_index=neighbor_index)
     hood, backend = from_table(neighbor_index), choose_backend(x, backend)
-    if not padded or backend == "triton":  # Triton kernels ignore indices outside of x
+    if padded and backend == "triton":
+        return triton_reduce(x, *hood, "max", padded)
+    if not padded:
         return reduce_neighbors(x, hood, "max", backend)
     if backend == "native" and hood.fixed:
         return _padded_max(x, hood.source)

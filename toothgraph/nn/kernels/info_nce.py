@@ -13,10 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from toothgraph.nn.kernels.again import plain_gradients
+from toothgraph.nn.kernels.precision import full_precision
 
 _CPU_BLOCK, _GPU_BLOCK = 1 << 18, 1 << 25  # entries per block: fits the CPU cache; uses a GPU fully
-_APART = 1e4  # mm, distance between scans, so that pairs of different scans are never near
+_APART = 1e4  # mm, least distance between scans, so that pairs of different scans are never near
 Blocks = list[tuple[slice, slice]]  # rows, and the window of columns with all pairs near them
 
 
@@ -32,7 +34,7 @@ def pair_losses(
 ) -> Tensor:
     """-log softmax of the partner of each row of ``x`` among the rows of ``y`` and, if symmetric, the reverse.
 
-    A second derivative is not supported.
+    A second derivative needs the whole [P, P] matrix.
 
     Args:
         x: [P, D], divided by the temperature.
@@ -50,7 +52,7 @@ def pair_losses(
     rows = [slice(first, min(first + size, len(x))) for first in range(0, len(x), size)]
     if pos is None or radius <= 0:
         return _PairLosses.apply(x, y, None, 0.0, symmetric, [(own, slice(0, 0)) for own in rows])
-    place = torch.cat([pos.float(), scan[:, None] * _APART], dim=1).t()  # [4, P]
+    place = torch.cat([pos.float(), scan[:, None] * max(_APART, 2 * radius)], dim=1).t()  # [4, P]
     exact = place.cpu() if place.device.type == "mps" else place  # mps has no double precision
     axis, order = (exact[3].double() + exact[0]).sort()
     order = order.to(place.device)
@@ -76,9 +78,15 @@ class _PairLosses(torch.autograd.Function):
         return (by_row + by_column) / 2 - own if symmetric else by_row - own
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        with torch.autocast(grad.device.type, enabled=False):
+        if torch.is_grad_enabled():  # to be differentiated again
+            x, y, place, *_ = ctx.saved_tensors
+
+            def whole(x: Tensor, y: Tensor) -> Tensor:
+                return _whole_matrix(x, y, place, ctx.radius, ctx.symmetric, ctx.blocks)
+
+            return *plain_gradients(whole, (x, y), grad), None, None, None, None
+        with full_precision(grad):
             return *_PairLosses._backward(ctx, grad), None, None, None, None
 
     @staticmethod
@@ -103,10 +111,29 @@ def _similarities(
     for rows, window in blocks:
         logits = x[rows] @ y.t()
         if place is not None:
-            near = sum((axis[rows, None] - axis[window]).square_() for axis in place) < radius**2  # [B, W]
-            near.diagonal(rows.start - window.start).fill_(False)
-            logits[:, window].masked_fill_(near, float("-inf"))
+            logits[:, window].masked_fill_(_near(place, rows, window, radius), float("-inf"))
         yield rows, logits
+
+
+def _near(place: Tensor, rows: slice, window: slice, radius: float) -> Tensor:
+    """Which pairs [B, W] are too near each other for negatives."""
+    near: Tensor = sum((axis[rows, None] - axis[window]).square_() for axis in place) < radius**2
+    near.diagonal(rows.start - window.start).fill_(False)
+    return near
+
+
+def _whole_matrix(x: Tensor, y: Tensor, place: Tensor | None, radius: float, symmetric: bool, blocks: Blocks) -> Tensor:
+    """The losses [P] from all similarities at once."""
+    logits = x @ y.t()
+    if place is not None:
+        near = torch.zeros_like(logits, dtype=torch.bool)
+        for rows, window in blocks:
+            near[rows, window] = _near(place, rows, window, radius)
+        logits = logits.masked_fill(near, float("-inf"))
+    found = logits.logsumexp(dim=1)
+    if symmetric:
+        found = (found + logits.logsumexp(dim=0)) / 2
+    return found - logits.diagonal()
 
 
 def _windows(axis: Tensor, blocks: list[slice], radius: float) -> list[slice]:

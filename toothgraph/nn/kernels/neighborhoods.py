@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 
@@ -37,6 +38,11 @@ def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
     degree = torch.zeros(num_nodes, dtype=torch.long, device=target.device)
     degree = degree.scatter_add(0, target, torch.ones_like(target))
     return Neighborhoods(source, F.pad(degree.cumsum(0), (1, 0)), 0)
+
+
+def transformed() -> bool:
+    """Whether ``torch.func`` transforms the code, or derivatives go forward with the values."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def _on_cpu(x: Tensor) -> bool:

@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from toothgraph.nn.distributed import world
+from toothgraph.nn.kernels.again import plain_gradients
 from toothgraph.nn.kernels.batch_norm import batch_norm, running, track
+from toothgraph.nn.kernels.precision import full_precision
 
 _CPU_BLOCK, _GPU_BLOCK = 1 << 17, 1 << 24  # numbers per block: fits the CPU cache; uses a GPU fully
 
@@ -35,10 +36,11 @@ class _NormMishLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, z: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, rstd: Tensor, linear: Tensor | None, own: bool
-    ) -> Tensor:
+        ctx: Any, z: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, rstd: Tensor, linear: Tensor | None, own: bool,
+        eps: float,
+    ) -> Tensor:  # fmt: skip
         ctx.save_for_backward(z, weight, bias, mean, rstd, *([] if linear is None else [linear]))
-        ctx.own = own  # whether mean and rstd are computed from z
+        ctx.own, ctx.eps = own, eps  # whether mean and rstd are computed from z
         scale = weight * rstd
         shift = bias - mean * scale
         out = torch.empty_like(z) if linear is None else z.new_empty(len(z), len(linear))
@@ -52,10 +54,25 @@ class _NormMishLinear(torch.autograd.Function):
         return out
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        with torch.autocast(grad.device.type, enabled=False):
+        if torch.is_grad_enabled():  # to be differentiated again
+            return _NormMishLinear._plain_backward(ctx, grad)
+        with full_precision(grad):
             return _NormMishLinear._backward(ctx, grad)
+
+    @staticmethod
+    def _plain_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        z, weight, bias, mean, rstd, *rest = ctx.saved_tensors
+
+        def plain(z: Tensor, weight: Tensor, bias: Tensor, linear: Tensor | None) -> Tensor:
+            if ctx.own:
+                y = F.batch_norm(z, None, None, weight, bias, True, 0.0, ctx.eps)
+            else:
+                y = (z - mean) * rstd * weight + bias
+            return F.mish(y) if linear is None else F.linear(F.mish(y), linear)
+
+        found = plain_gradients(plain, (z, weight, bias, rest[0] if rest else None), grad)
+        return *found[:3], None, None, found[3], None, None
 
     @staticmethod
     def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -79,13 +96,13 @@ class _NormMishLinear(torch.autograd.Function):
             grad_weight += torch.sub(z[rows], mean, out=y).mul_(inner[rows]).sum(0)
         grad_weight *= rstd
         if not ctx.own:
-            return inner.mul_(scale), grad_weight, grad_bias, None, None, grad_linear, None
+            return inner.mul_(scale), grad_weight, grad_bias, None, None, grad_linear, None, None
         # Batch norm in training: subtract the gradients through mean and variance.
         constant, along = -scale * grad_bias / len(z), -scale * rstd * grad_weight / len(z)
         for rows, y, spare in _blocks(z, 2):
             torch.addcmul(constant, torch.sub(z[rows], mean, out=y), along, out=spare)
             torch.addcmul(spare, inner[rows], scale, out=inner[rows])
-        return inner, grad_weight, grad_bias, None, None, grad_linear, None
+        return inner, grad_weight, grad_bias, None, None, grad_linear, None, None
 
 
 def _gate(y: Tensor, gate: Tensor, exp: Tensor, below: Tensor) -> None:
@@ -142,4 +159,4 @@ def norm_mish_linear(z: Tensor, norm: nn.BatchNorm1d, linear: nn.Linear | None) 
         mean, var = running(norm)
     weight = None if linear is None else linear.weight
     rstd = torch.rsqrt(var + norm.eps)
-    return _NormMishLinear.apply(z, norm.weight, norm.bias, mean, rstd, weight, norm.training)
+    return _NormMishLinear.apply(z, norm.weight, norm.bias, mean, rstd, weight, norm.training, norm.eps)

@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
+
+from toothgraph.nn.kernels.again import plain_gradients
+from toothgraph.nn.kernels.precision import full_precision
 
 _CPU_BLOCK, _GPU_BLOCK = 1 << 19, 1 << 25  # edge values per block: fits the CPU cache; uses a GPU fully
 _SHORTEST = 1e-9  # mm
@@ -19,8 +21,8 @@ _SHORTEST = 1e-9  # mm
 def pair_maximum(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float, mlp: nn.Module) -> Tensor:
     """``mlp(pair_features(...)).amax(0)``, with gradients for the MLP only.
 
-    Equal maxima share the gradient, as in ``amax``. A second derivative is not supported. The MLP uses the dtype of its
-    weights, also under autocast.
+    Equal maxima share the gradient, as in ``amax``. A second derivative needs all edge values. The MLP uses the dtype
+    of its weights, also under autocast.
 
     Args:
         pos: [N, 3] mm.
@@ -34,7 +36,7 @@ def pair_maximum(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: flo
     """
     first, _, second = mlp.children()
     assert isinstance(first, nn.Linear) and isinstance(second, nn.Linear)
-    with torch.autocast(pos.device.type, enabled=False):
+    with full_precision(pos):
         points = torch.cat([pos, normal], dim=1).t().contiguous()  # [6, N]
         layers = first.weight, first.bias, second.weight, second.bias
         return _PairMaximum.apply(points, neighbor_index, scale, *layers)
@@ -45,7 +47,7 @@ class _PairMaximum(torch.autograd.Function):
     def forward(
         ctx: Any, points: Tensor, table: Tensor, scale: float, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor
     ) -> Tensor:
-        ctx.save_for_backward(points, table, w1, b1, w2)
+        ctx.save_for_backward(points, table, w1, b1, w2, b2)
         ctx.scale = scale
         out = w2.new_empty(points.shape[1], len(w2))
         for block, _, _, z in _edges(points, table, scale, w1, b1, w2):
@@ -53,14 +55,23 @@ class _PairMaximum(torch.autograd.Function):
         return out.add_(b2)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        with torch.autocast(grad.device.type, enabled=False):
+        if torch.is_grad_enabled():  # to be differentiated again
+            points, table, *layers = ctx.saved_tensors
+            rows = slice(0, points.shape[1])
+            f = _features(points, table, rows, ctx.scale).to(grad.dtype)  # [7, kN]
+
+            def plain(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+                h = torch.relu(torch.cat([w1, b1[:, None]], dim=1) @ f)
+                return (w2 @ h).unflatten(1, (len(table), -1)).amax(dim=1).t() + b2
+
+            return None, None, None, *plain_gradients(plain, tuple(layers), grad)
+        with full_precision(grad):
             return _PairMaximum._backward(ctx, grad)
 
     @staticmethod
     def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        points, table, w1, b1, w2 = ctx.saved_tensors
+        points, table, w1, b1, w2, _ = ctx.saved_tensors
         grad_w1, grad_w2 = w1.new_zeros(len(w1), 7), torch.zeros_like(w2)
         for block, f, h, z in _edges(points, table, ctx.scale, w1, b1, w2):
             won = z.ge_(z.amax(dim=1, keepdim=True))  # [C, k, B] of 0 and 1

@@ -2,7 +2,8 @@
 
 Each program has BLOCK_N nodes and BLOCK_C channels and loops over the neighbours of its nodes. So a row of ``x`` is
 read as consecutive channels, and no edge is stored. Offsets are 64-bit, because N·C may exceed 2^31. A neighbour
-outside 0..rows-1 is ignored and never read. Maxima and sums have the type ACC, float32 or float64.
+outside 0..rows-1 is never read: it makes the result NaN, except where NONE says that row number ``rows`` stands for no
+neighbour. Maxima and sums have the type ACC, float32 or float64.
 """
 
 import torch
@@ -36,22 +37,32 @@ def _bags(ends, node, nodes, DEGREE: tl.constexpr):
 
 
 @triton.jit
+def _is_lost(near, is_neighbor, rows, NONE: tl.constexpr):
+    """Which neighbours [BLOCK_N, 1] are neither there nor said to be none."""
+    last = rows + 1 if NONE else rows
+    return is_neighbor & ((near < 0) | (near >= last))
+
+
+@triton.jit
 def maximum(
-    x, source, ends, out, winner, rows, nodes, channels,
+    x, source, ends, out, winner, rows, nodes, channels, NONE: tl.constexpr,
     DEGREE: tl.constexpr, ACC: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """The first of the largest neighbours: its value (0 if none) and its row (-1 if none)."""
+    """The first of the largest neighbours, NaN the largest: its value (0 if none) and its row (-1 if none)."""
     node, channel, at, exists = _block(nodes, channels, BLOCK_N, BLOCK_C)
     first, degree, longest = _bags(ends, node, nodes, DEGREE)
     best = tl.zeros((BLOCK_N, BLOCK_C), ACC)
+    lost = tl.zeros((BLOCK_N, 1), tl.int1)
     row = tl.full((BLOCK_N, BLOCK_C), -1, tl.int32)
     for j in range(0, longest):
         near = tl.load(source + first + j, mask=j < degree, other=-1).to(tl.int64)[:, None]
         there = exists & (near >= 0) & (near < rows)
         value = tl.load(x + near * channels + channel, mask=there, other=0).to(ACC)
-        better = there & ((row < 0) | (value > best))
+        better = there & ((row < 0) | (value > best) | ((value != value) & (best == best)))
         best = tl.where(better, value, best)
         row = tl.where(better, near.to(tl.int32), row)
+        lost = lost | _is_lost(near, (j < degree)[:, None], rows, NONE)
+    best = tl.where(lost, float("nan"), best)
     tl.store(out + at, best, mask=exists)
     tl.store(winner + at, row, mask=exists)
 
@@ -77,12 +88,15 @@ def total(
     node, channel, at, exists = _block(nodes, channels, BLOCK_N, BLOCK_C)
     first, degree, longest = _bags(ends, node, nodes, DEGREE)
     value = tl.zeros((BLOCK_N, BLOCK_C), ACC)
+    lost = tl.zeros((BLOCK_N, 1), tl.int1)
     for j in range(0, longest):
         near = tl.load(source + first + j, mask=j < degree, other=-1).to(tl.int64)[:, None]
         there = exists & (near >= 0) & (near < rows)
         value += tl.load(x + near * channels + channel, mask=there, other=0).to(ACC)
+        lost = lost | _is_lost(near, (j < degree)[:, None], rows, False)
     if MEAN:
         value = value / tl.maximum(degree, 1).to(ACC)[:, None]
+    value = tl.where(lost, float("nan"), value)
     tl.store(out + at, value, mask=exists)
 
 

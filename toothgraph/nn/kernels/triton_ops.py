@@ -17,22 +17,26 @@ from toothgraph.errors import ConfigError
 _BAGS = "Tensor source, Tensor ends, SymInt fixed"
 
 
-def triton_reduce(x: Tensor, source: Tensor, ends: Tensor, fixed: int, reduce: str) -> Tensor:
-    """Maximum, sum or mean over neighbours; neighbours outside 0..M-1 are ignored.
+def triton_reduce(x: Tensor, source: Tensor, ends: Tensor, fixed: int, reduce: str, padded: bool = False) -> Tensor:
+    """Maximum, sum or mean over neighbours.
+
+    Nobody waits for a device to say that a neighbour outside 0..M-1 is not there; the result for its node is NaN.
 
     Args:
         x: [M, C], on a CUDA device, or on any device with ``TRITON_INTERPRET=1``.
         source, ends, fixed: as in :class:`toothgraph.nn.kernels.neighborhoods.Neighborhoods`.
-        reduce: ``max``, ``sum`` or ``mean``; a mean divides by the number of all neighbours, ignored ones included.
+        reduce: ``max``, ``sum`` or ``mean``.
+        padded: in a maximum, neighbour M means none.
 
     Returns:
-        [N, C] of the dtype of ``x``; 0 for a node without neighbours. The first of equal maxima wins.
+        [N, C] of the dtype of ``x``; 0 for a node without neighbours. The first of equal maxima wins, and the first
+        NaN wins over all numbers. Gradients can be differentiated again.
 
     Raises:
         ConfigError: for a maximum over 2^31 nodes or more.
     """
     if reduce == "max":
-        return _maximum(x, source, ends, fixed)[0]
+        return _maximum(x, source, ends, fixed, padded)[0]
     return _total(x, source, ends, fixed, reduce == "mean")
 
 
@@ -41,8 +45,10 @@ def _accumulator(grad: Tensor, rows: int) -> Tensor:
     return torch.zeros(rows, grad.shape[1], dtype=dtype, device=grad.device)
 
 
-@torch.library.custom_op("toothgraph::maximum", mutates_args=(), schema=f"(Tensor x, {_BAGS}) -> (Tensor, Tensor)")
-def _maximum(x: Tensor, source: Tensor, ends: Tensor, fixed: int) -> tuple[Tensor, Tensor]:
+@torch.library.custom_op(
+    "toothgraph::maximum", mutates_args=(), schema=f"(Tensor x, {_BAGS}, bool padded) -> (Tensor, Tensor)"
+)
+def _maximum(x: Tensor, source: Tensor, ends: Tensor, fixed: int, padded: bool) -> tuple[Tensor, Tensor]:
     from toothgraph.nn.kernels.triton_kernels import launch, maximum
 
     (rows, channels), nodes = x.shape, ends.shape[0] - 1
@@ -51,7 +57,7 @@ def _maximum(x: Tensor, source: Tensor, ends: Tensor, fixed: int) -> tuple[Tenso
     out = x.new_empty(nodes, channels)
     winner = x.new_empty(nodes, channels, dtype=torch.int32)
     given = x.contiguous(), source.contiguous(), ends.contiguous()
-    launch(maximum, nodes, channels, x.dtype, *given, out, winner, rows, DEGREE=fixed)
+    launch(maximum, nodes, channels, x.dtype, *given, out, winner, rows, NONE=padded, DEGREE=fixed)
     return out, winner
 
 
@@ -93,7 +99,7 @@ def _total_backward(grad: Tensor, source: Tensor, ends: Tensor, fixed: int, mean
 
 
 @_maximum.register_fake
-def _(x: Tensor, source: Tensor, ends: Tensor, fixed: int) -> tuple[Tensor, Tensor]:
+def _(x: Tensor, source: Tensor, ends: Tensor, fixed: int, padded: bool) -> tuple[Tensor, Tensor]:
     out = x.new_empty(ends.shape[0] - 1, x.shape[1])
     return out, torch.empty_like(out, dtype=torch.int32)
 
@@ -121,7 +127,19 @@ def _keep_winner(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None
 
 def _to_winner(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
     (winner,) = ctx.saved_tensors
-    return _maximum_backward(grad, winner, ctx.rows), None, None, None
+    return _maximum_backward(grad, winner, ctx.rows), None, None, None, None
+
+
+def _keep_winner_again(ctx: Any, inputs: tuple, output: Tensor) -> None:
+    ctx.save_for_backward(inputs[1])
+
+
+def _from_winner(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    """The derivative of :func:`_maximum_backward`: each node takes from the row that won, 0 if none did."""
+    (winner,) = ctx.saved_tensors
+    if len(grad) == 0:
+        return grad.new_zeros(winner.shape), None, None
+    return grad.gather(0, winner.long().clamp_min(0)).masked_fill(winner < 0, 0.0), None, None
 
 
 def _keep_bags(ctx: Any, inputs: tuple, output: Tensor) -> None:
@@ -134,5 +152,17 @@ def _to_neighbors(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return _total_backward(grad, *ctx.saved_tensors, *ctx.options, ctx.rows), None, None, None, None
 
 
+def _keep_bags_again(ctx: Any, inputs: tuple, output: Tensor) -> None:
+    _, source, ends, fixed, mean, _ = inputs
+    ctx.save_for_backward(source, ends)
+    ctx.options = fixed, mean
+
+
+def _from_neighbors(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    return _total(grad, *ctx.saved_tensors, *ctx.options), None, None, None, None, None
+
+
 _maximum.register_autograd(_to_winner, setup_context=_keep_winner)
+_maximum_backward.register_autograd(_from_winner, setup_context=_keep_winner_again)
 _total.register_autograd(_to_neighbors, setup_context=_keep_bags)
+_total_backward.register_autograd(_from_neighbors, setup_context=_keep_bags_again)

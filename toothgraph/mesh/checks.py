@@ -1,0 +1,48 @@
+"""What numbers vertices, faces and nodes: whole numbers in range, or an error before compiled code reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from toothgraph.errors import ShapeError
+
+
+def checked_indices(name: str, index: Any, count: int | None, of: str) -> np.ndarray:
+    """The same numbers as an array, if they number things that are there.
+
+    Args:
+        name: of the argument, for the message.
+        index: whole numbers, any shape.
+        count: how many things there are; None where only a negative number is wrong.
+        of: the things, for the message.
+
+    Raises:
+        ShapeError: for numbers that are not whole, negative, or of things that are not there.
+    """
+    index = np.asarray(index)
+    if index.size == 0:
+        return index if index.dtype.kind in "iu" else index.astype(np.int64)
+    if index.dtype.kind not in "iu":
+        whole = index.dtype.kind == "f" and bool((np.isfinite(index) & (index == np.floor(index))).all())
+        if not whole:
+            raise ShapeError(f"expected {name} as whole numbers of {of}, got {index.dtype}")
+        index = index.astype(np.int64)
+    low, high = int(index.min()), int(index.max())
+    if low < 0 or (count is not None and high >= count):
+        wanted = "of at least 0" if count is None else f"from 0 to {count - 1}, of {count} {of}"
+        raise ShapeError(f"expected {name} {wanted}, got {low} to {high}")
+    return index
+
+
+def checked_edges(edge_index: Any, count: int) -> np.ndarray:
+    """An ``edge_index`` [2, E] between ``count`` nodes, as an array.
+
+    Raises:
+        ShapeError: for another shape, or nodes that are not there.
+    """
+    shape = np.shape(edge_index)
+    if len(shape) != 2 or shape[0] != 2:
+        raise ShapeError(f"expected edge_index [2, E], got {list(shape)}")
+    return checked_indices("edge_index", edge_index, count, "nodes")

@@ -1,0 +1,91 @@
+"""EdgeConv on the nearest neighbours in feature space, found anew in each call."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import DynamicEdgeConv
+
+from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.nn.checks import check_count, check_nodes, described
+from toothgraph.nn.edge_conv import FastEdgeConv, copied_aggr
+from toothgraph.nn.knn import knn_edges
+
+
+class FastDynamicEdgeConv(FastEdgeConv):
+    """EdgeConv on the graph of the ``k`` nearest nodes of the same scan in feature space, each node among its own.
+
+    Values, parameters, their names and gradients as in PyG's ``DynamicEdgeConv``, without its compiled package; the
+    edge MLP is computed as in :class:`FastEdgeConv`.
+
+    Source: Wang et al., ACM TOG 2019, https://doi.org/10.1145/3326362
+
+    Args:
+        nn: the edge MLP, from [.., 2·C_in] to [.., C_out]; it is not initialised again.
+        k: number of neighbours; a scan with fewer nodes uses all of them.
+        aggr: any of torch_geometric.
+
+    Shapes:
+        - input: ``x`` [N, C_in], or (sources [M, C_in], targets [N, C_in]); ``batch`` [N], or ([M], [N]), the scan of
+          each node, ascending; one scan by default
+        - output: [N, C_out]
+
+    Raises:
+        ConfigError: for what is no module, or a ``k`` below 1.
+        ShapeError: in a call with other shapes, and, on a CPU, for scans that are not in ascending order.
+    """
+
+    def __init__(self, nn: nn.Module, k: int, aggr: object = "max") -> None:
+        check_count("k", k)
+        super().__init__(nn=nn, aggr=aggr)
+        self.k = k
+
+    def forward(  # type: ignore[override]
+        self,
+        x: Tensor | tuple[Tensor, Tensor],
+        batch: Tensor | tuple[Tensor | None, Tensor | None] | None = None,
+    ) -> Tensor:
+        if not isinstance(x, tuple | list):
+            check_nodes(x, None)
+            scans = torch.zeros(len(x), dtype=torch.long, device=x.device) if batch is None else batch
+            if isinstance(scans, tuple | list):
+                raise ShapeError("expected batch [N] of x [N, C], got a pair")
+            edges, nodes = knn_edges(x, self.k, scans), len(x)
+        else:
+            pair = (batch, batch) if batch is None else batch
+            if len(x) != 2 or not isinstance(pair, tuple | list) or len(pair) != 2:
+                raise ShapeError("expected x and batch as pairs of sources and targets, got another number of them")
+            for name, end in zip(("sources", "targets"), x, strict=True):
+                check_nodes(end, None, name)
+            own = [
+                torch.zeros(len(end), dtype=torch.long, device=end.device) if scan is None else scan
+                for end, scan in zip(x, pair, strict=True)
+            ]
+            edges, nodes = knn_edges(x[0], self.k, own[0], targets=x[1], target_batch=own[1]), len(x[1])
+        if nodes and edges.shape[1] == self.k * nodes:
+            return super().forward(x, neighbor_index=edges[0].view(nodes, self.k).t())
+        return super().forward(x, edges)
+
+    @classmethod
+    def from_pyg(cls, conv: DynamicEdgeConv) -> FastDynamicEdgeConv:
+        """Convert a PyG ``DynamicEdgeConv``; its modules are copied, with their modes and what of them is frozen.
+
+        Raises:
+            ConfigError: for another layer, or a subclass.
+        """
+        if type(conv) is not DynamicEdgeConv:
+            raise ConfigError(f"expected a DynamicEdgeConv of torch_geometric, got {described(conv)}")
+        layer = cls(copy.deepcopy(conv.nn), conv.k, copied_aggr(conv))
+        layer.training = conv.training
+        return layer
+
+    def to_pyg(self) -> DynamicEdgeConv:
+        """Convert to a PyG ``DynamicEdgeConv``, which needs ``pyg-lib``; modules are copied."""
+        conv = DynamicEdgeConv(nn.Identity(), self.k, copied_aggr(self))
+        conv.nn, conv.training = copy.deepcopy(self.nn), self.training
+        return conv
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(nn={self.nn}, k={self.k}, aggr={self.aggr})"
