@@ -9,7 +9,9 @@ doi:10.1109/TIT.1967.1054010), probabilities by the forward-backward algorithm (
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from toothgraph.postprocess.milk_teeth import in_mixed_dentition
 from toothgraph.rules import DEFAULT, RowRules
 
 LAST = 17  # states: no position yet, or the k-th along the arch; once more for "the piece before is gingiva"
-Lattice = tuple[list[np.ndarray], np.ndarray]
+Lattice = tuple[np.ndarray, np.ndarray]  # scores of all steps [T, 34, 34], and of all ends [34]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,46 +97,58 @@ def score_of(row: Row, jaw: int, rules: RowRules = DEFAULT.row) -> float:
 def both_dentitions(row: Row, jaw: int, rules: RowRules) -> tuple[list[Lattice], np.ndarray]:
     """The lattices of a mouth without and with milk teeth, and which pieces would be one at which position, [T, 16]."""
     said, milk = in_mixed_dentition(row.log_prob, row.size, jaw, rules)
-    steps, ends = lattice(replace(row, log_prob=said), jaw, rules)
-    return [lattice(row, jaw, rules), (steps, ends - rules.mixed)], milk
+    between = transitions(row, jaw, rules)
+    ends = np.tile(np.concatenate([[0.0], -end_costs(jaw, rules)[1]]), 2)
+    permanent, mixed = (_with_looks(between, log_prob, row, rules) for log_prob in (row.log_prob, said))
+    return [(permanent, ends), (mixed, ends - rules.mixed)], milk
 
 
-def lattice(row: Row, jaw: int, rules: RowRules) -> Lattice:
-    """Scores of all steps of the chain, [34, 34] from state to state for each piece, and of all ends, [34]."""
-    seen = rules.trust * row.weight[:, None] * row.log_prob[:, ALONG - 1]  # [T, 16], in order along the arch
+def transitions(row: Row, jaw: int, rules: RowRules) -> np.ndarray:
+    """Scores of all steps of the chain from state to state, but for what each piece looks like. [T, 34, 34]"""
+    pieces = len(row.weight)
     none = row.weight * (rules.trust * row.gingiva - rules.no_tooth)
-    start, end = end_costs(jaw, rules)
-    steps = []
-    for piece in range(len(seen)):
-        step = np.full((2 * LAST, 2 * LAST), -np.inf)
-        plain, after_gingiva = slice(0, LAST), slice(LAST, 2 * LAST)
-        for before, gap in ((plain, row.gap), (after_gingiva, row.wide_gap)):
-            back = 1 if before is plain else 2
-            between = np.full((LAST, LAST), -np.inf)
-            between[0, 1:] = -start
-            if piece >= back:
-                between[1:, 1:] = -gap_costs(jaw, float(gap[piece - back]), rules)
-                if back == 1 and row.touching[piece - 1]:
-                    np.fill_diagonal(between[1:, 1:], -rules.same_tooth)
-            step[before, plain] = between + np.concatenate([[-np.inf], seen[piece]])
-            step[before, after_gingiva] = np.where(np.eye(LAST, dtype=bool), none[piece], -np.inf)
-        steps.append(step)
-    first = np.full_like(steps[0], -np.inf)
-    first[0] = steps[0][0]
-    return [first, *steps[1:]], np.tile(np.concatenate([[0.0], -end]), 2)
+    start, _ = end_costs(jaw, rules)
+    steps = np.full((pieces, 2 * LAST, 2 * LAST), -np.inf)
+    plain, after_gingiva = slice(0, LAST), slice(LAST, 2 * LAST)
+    for before, gap, back in ((plain, row.gap, 1), (after_gingiva, row.wide_gap, 2)):
+        step = steps[:, before, plain]  # a view
+        step[:, 0, 1:] = -start
+        step[back:, 1:, 1:] = -gap_costs(jaw, gap[: max(pieces - back, 0)], rules)
+        steps[:, before, after_gingiva] = np.where(np.eye(LAST, dtype=bool), none[:, None, None], -np.inf)
+    place = np.arange(1, LAST)
+    steps[1 + np.flatnonzero(row.touching)[:, None], place, place] = -rules.same_tooth
+    steps[0, 1:] = -np.inf  # the first piece comes after none
+    return steps
 
 
-def gap_costs(jaw: int, gap: float, rules: RowRules) -> np.ndarray:
-    """What it costs that one position follows another across a gap in mm; infinite where it may not. [16, 16]"""
-    width, missing = (np.concatenate([[0.0], np.cumsum(along(table, jaw))]) for table in (CROWN_WIDTH, MISSING_COST))
-    first, second = np.meshgrid(np.arange(16), np.arange(16), indexing="ij")
-    later = second > first
-    lost = np.where(later, missing[second] - missing[np.minimum(first + 1, 16)], 0.0)
-    room = np.where(later, width[second] - width[np.minimum(first + 1, 16)], 0.0)  # of the teeth between
-    spread = rules.open_gap * max(gap - rules.loose, 0.0)  # a gap with no tooth missing in it
+def _with_looks(between: np.ndarray, log_prob: np.ndarray, row: Row, rules: RowRules) -> np.ndarray:
+    """The same with what each piece looks like, ``log_prob`` [T, 16]."""
+    seen = rules.trust * row.weight[:, None] * log_prob[:, ALONG - 1]  # in order along the arch
+    steps = between.copy()
+    steps[:, :, 1:LAST] += seen[:, None, :]
+    return steps
+
+
+def gap_costs(jaw: int, gap: float | np.ndarray, rules: RowRules) -> np.ndarray:
+    """What it costs that one position follows another across gaps [...] in mm; infinite where it may not.
+    [..., 16, 16]"""
+    lost, room = _between(jaw)
+    gap = np.asarray(gap)[..., None, None]
+    first, second = np.ogrid[:16, :16]
+    spread = rules.open_gap * np.maximum(gap - rules.loose, 0.0)  # a gap with no tooth missing in it
     kept = rules.open_gap * np.maximum(np.abs(gap - rules.shrink * room) - rules.slack, 0.0)
     between = np.where(second == first + 1, spread, lost + np.minimum(kept, rules.closed_gap + spread))
-    return np.where(later, between, np.inf)
+    return np.where(second > first, between, np.inf)
+
+
+@cache
+def _between(jaw: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the teeth between two positions: what it costs that all are missing, and their room in mm. [16, 16] each"""
+    first, second = np.ogrid[:16, :16]
+    later, behind = second > first, np.minimum(first + 1, 16)
+    tables = (np.concatenate([[0.0], np.cumsum(along(table, jaw))]) for table in (MISSING_COST, CROWN_WIDTH))
+    lost, room = (np.where(later, table[second] - table[behind], 0.0) for table in tables)
+    return lost, room
 
 
 def end_costs(jaw: int, rules: RowRules) -> tuple[np.ndarray, np.ndarray]:
@@ -144,7 +158,7 @@ def end_costs(jaw: int, rules: RowRules) -> tuple[np.ndarray, np.ndarray]:
     return np.minimum(before, rules.part), np.minimum(after, rules.part)
 
 
-def best_path(steps: list[np.ndarray], ends: np.ndarray) -> tuple[float, list[int]]:
+def best_path(steps: Iterable[np.ndarray], ends: np.ndarray) -> tuple[float, list[int]]:
     """The path with the largest score, and its state after each piece."""
     score, came = np.where(np.arange(len(ends)) == 0, 0.0, -np.inf), []
     for step in steps:
@@ -172,7 +186,7 @@ def marginals(lattices: list[Lattice]) -> np.ndarray:
     return probability
 
 
-def _joint(steps: list[np.ndarray], ends: np.ndarray) -> np.ndarray:
+def _joint(steps: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """The sum over all paths through each state at each piece, nats. [T, 34]"""
     forward = [np.where(np.arange(len(ends)) == 0, 0.0, -np.inf)]
     for step in steps:
@@ -183,7 +197,7 @@ def _joint(steps: list[np.ndarray], ends: np.ndarray) -> np.ndarray:
     return np.stack(forward[1:]) + np.stack(backward[::-1])
 
 
-def _without(steps: list[np.ndarray], piece: int, state: int) -> list[np.ndarray]:
+def _without(steps: np.ndarray, piece: int, state: int) -> list[np.ndarray]:
     """The same lattice, one piece not in one state."""
     other = steps[piece].copy()
     other[:, state] = -np.inf
