@@ -11,7 +11,15 @@ import torch
 from torch_geometric.data import Data
 
 from toothgraph.errors import ShapeError
-from toothgraph.graph import crop_table, dilated_tables, face_adjacency, knn_table, label_pieces, ring_table
+from toothgraph.graph import (
+    crop_table,
+    dilated_tables,
+    face_adjacency,
+    knn_table,
+    label_pieces,
+    ring_table,
+    to_networkx,
+)
 from toothgraph.graph.neighbors import surface_distance, surface_table
 from toothgraph.mesh.topology import border_edges
 from toothgraph.transforms import crop
@@ -43,6 +51,7 @@ TAKES: dict[str, Callable[[float], Any]] = {
     "surface_distance, start": lambda wrong: surface_distance(POS, EDGES, other(np.array([0, 1]), wrong)),
     "surface_table": lambda wrong: surface_table(POS, EDGES, 2, other(np.array([0, 1]), wrong)),
     "dilated_tables": lambda wrong: dilated_tables(POS, 2, (0.0,), other(EDGES, wrong)),
+    "to_networkx": lambda wrong: to_networkx(Data(pos=torch.zeros(5, 3), edge_index=torch.tensor(other(EDGES, wrong)))),
     "ring_table": lambda wrong: ring_table(other(EDGES, wrong), 5, 2),
     "crop_table": lambda wrong: crop_table(other(TABLE, wrong), np.arange(3)),
     "crop_table, keep": lambda wrong: crop_table(TABLE, other(np.arange(3), wrong)),

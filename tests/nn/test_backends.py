@@ -232,18 +232,24 @@ def test_second_derivatives_of_the_maximum(backend: str, device: str, dtype: tor
         torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("backend", "device"), TRITON)
+@pytest.mark.parametrize(("backend", "device"), [*NATIVE, *TRITON])
 @pytest.mark.parametrize("reduce", ["sum", "mean"])
-def test_second_derivatives_of_sums_in_triton(backend: str, device: str, reduce: str) -> None:
+def test_second_derivatives_of_sums(backend: str, device: str, reduce: str) -> None:
     torch.manual_seed(0)
-    hood = moved(ragged(8, 6, 20), device)
     x = torch.randn(6, 2, dtype=torch.float64, device=device, requires_grad=True)
-    assert torch.autograd.gradgradcheck(lambda y: reduce_neighbors(y, hood, reduce, backend).pow(3), (x,))
+    for hood in (ragged(8, 6, 20), from_table(torch.randint(0, 6, (2, 8)))):
+        hood = moved(hood, device)
+
+        def total(y: Tensor, hood: Neighborhoods = hood) -> Tensor:
+            return reduce_neighbors(y, hood, reduce, backend).pow(3)
+
+        assert torch.autograd.gradcheck(total, (x,)) and torch.autograd.gradgradcheck(total, (x,))
 
 
+@pytest.mark.parametrize("reduce", ["max", "sum", "mean"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", ["native", "triton"])
-def test_derivatives_that_go_forward(name: str, dtype: torch.dtype) -> None:
+def test_derivatives_that_go_forward(name: str, dtype: torch.dtype, reduce: str) -> None:
     """As on the CPU, or refused: never a derivative that is lost."""
     torch.manual_seed(0)
     x, along = distinct(12, 4).to(dtype), torch.randn(12, 4, dtype=dtype)
@@ -256,12 +262,12 @@ def test_derivatives_that_go_forward(name: str, dtype: torch.dtype) -> None:
     for hood in (from_table(torch.rand(12, 15).argsort(0)[:3]), ragged(15, 12, 40)):
 
         def ours(y: Tensor, hood: Neighborhoods = hood) -> Tensor:
-            return reduce_neighbors(y, hood, "max", name)
+            return reduce_neighbors(y, hood, reduce, name)
 
         ways = (lambda f: torch.func.jvp(f, (x,), (along,))[1], dual, lambda f: torch.func.jacrev(f)(x))
         for way in ways:
             if name == "native":
-                torch.testing.assert_close(way(ours), way(lambda y, hood=hood: by_loop(y, hood, "max")))
+                torch.testing.assert_close(way(ours), way(lambda y, hood=hood: by_loop(y, hood, reduce)))
             elif HAS_TRITON and INTERPRETED:
                 with pytest.raises(ConfigError, match="native"):
                     way(ours)

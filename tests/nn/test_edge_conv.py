@@ -571,8 +571,8 @@ def test_copies_and_weights_drawn_anew(options: dict) -> None:
 @pytest.mark.parametrize("norm", [None, "batch"])
 def test_second_derivatives_as_in_pyg(norm: str | None) -> None:
     torch.manual_seed(0)
-    conv = FastEdgeConv(3, 4, norm, "tanh").eval()
-    table, x = random_table(3, 12), torch.randn(12, 3)
+    conv = FastEdgeConv(3, 4, norm, "tanh").double()
+    table, x = random_table(3, 12), torch.randn(12, 3).double()
     edges = ragged_edges(12, 40)
     for given, links in (({"neighbor_index": table}, edges_of(table)), ({"edge_index": edges}, edges)):
         results = []

@@ -9,6 +9,7 @@ from torch_geometric.data import Data
 
 from toothgraph.fdi import fdi_to_class
 from toothgraph.graph.fields import check_graph
+from toothgraph.mesh.checks import checked_edges
 from toothgraph.mesh.mesh import Mesh, check_mesh
 
 
@@ -85,7 +86,7 @@ def to_networkx(data: Data) -> nx.Graph:
     """The face graph as an undirected networkx graph; nodes have the attributes ``pos`` and, if present, ``y``.
 
     Raises:
-        ShapeError: for a graph without ``pos`` or ``edge_index``.
+        ShapeError: for a graph without ``pos`` or ``edge_index``, or with edges to nodes that are not there.
     """
     check_graph(data, "pos", "edge_index")
     graph = nx.Graph()
@@ -94,5 +95,5 @@ def to_networkx(data: Data) -> nx.Graph:
         attributes["y"] = data.y.tolist()
     rows = zip(*attributes.values(), strict=True)
     graph.add_nodes_from((n, dict(zip(attributes, row, strict=True))) for n, row in enumerate(rows))
-    graph.add_edges_from(data.edge_index.t().tolist())
+    graph.add_edges_from(checked_edges(data.edge_index, data.num_nodes).T.tolist())
     return graph

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.checks import check_device, check_nodes, check_table, described
 from toothgraph.nn.kernels.backend import choose_backend
+from toothgraph.nn.kernels.bag_total import bag_total
 from toothgraph.nn.kernels.cpu_max import carries_winner, running_max, winning_max
 from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_table, transformed
 from toothgraph.nn.kernels.triton_ops import triton_reduce
@@ -49,9 +50,7 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
         return segment_csr(x[hood.source.reshape(-1)], hood.ends, reduce=reduce)
     learns = _learns(x)
     if reduce != "max":
-        if not hood.fixed:
-            return F.embedding_bag(hood.source, x, hood.ends, mode=reduce, include_last_offset=True)
-        return F.embedding_bag(hood.source, x, mode=reduce)
+        return bag_total(x, hood, reduce)
     if hood.source.numel() == 0:
         return x.new_zeros(len(hood.ends) - 1, x.shape[1]) + x[:0].sum()
     if _on_cpu(x):
