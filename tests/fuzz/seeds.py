@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,31 @@ def surfaces(arch: Mesh) -> dict[str, bytes]:
         "off": f"OFF\n{len(points)} {len(faces)} 0\n" + lines + corners,
         "coff": f"COFF\n{len(points)} {len(faces)} 0\n" + lines.replace("\n", " 9 9 9 255\n") + corners,
     }
-    return {name: text.encode() for name, text in texts.items()}
+    return {name: text.encode() for name, text in texts.items()} | odd_texts(texts, len(points))
+
+
+def odd_texts(texts: dict[str, str], num_vertices: int) -> dict[str, bytes]:
+    """The same as programs write it that do not keep to the format, or that use more of it."""
+
+    def relative(corner: re.Match[str]) -> str:
+        return f" {int(corner[1]) - 1 - num_vertices}/1"
+
+    vertices, faces = texts["obj"].split("f ", 1)
+    obj = vertices + re.sub(r" (\d+)\S*", relative, f"f {faces}")
+    ply = texts["ply"].replace(".", ",").replace("ascii 1,0", "ascii 1.0")
+    rows = texts["ply"].partition("end_header\n")[2].splitlines(keepends=True)[:num_vertices]
+    return {
+        "odd stl": texts["stl"].replace(".", ",").replace("end", "end ").upper().replace("\n", "\r").encode("utf-16"),
+        "stl in one line": " ".join(texts["stl"].split()).encode(),
+        "odd obj": ("# C:\\\n" + obj.replace(" ", " \\\n ", 30)).replace(".", ",").encode("utf-8-sig"),
+        "odd ply": ply.replace("\n", "\r").encode("utf-8-sig"),
+        "strips": (
+            texts["ply"].partition("element face")[0]
+            + "element tristrips 1\nproperty list int int vertex_indices\nend_header\n"
+            + "".join(rows)
+            + "12 0 1 2 3 4 -1 5 6 7 8 -1 9\n"
+        ).encode(),
+    }
 
 
 def targets(folder: Path) -> dict[str, Target]:
@@ -143,9 +168,9 @@ def targets(folder: Path) -> dict[str, Target]:
     scene = trimesh.Trimesh(arch.vertices, arch.faces, process=False)
     model = save({"w": torch.zeros(4)}, {"toothgraph": json.dumps(MODEL)})
     return {
-        "stl": Target("x.stl", [made("x.stl"), text["stl"]], read_surface),
-        "ply": Target("x.ply", [made("x.ply"), text["ply"]], read_surface),
-        "obj": Target("x.obj", [text["obj"]], read_surface),
+        "stl": Target("x.stl", [made("x.stl"), text["stl"], text["odd stl"], text["stl in one line"]], read_surface),
+        "ply": Target("x.ply", [made("x.ply"), text["ply"], text["odd ply"], text["strips"]], read_surface),
+        "obj": Target("x.obj", [text["obj"], text["odd obj"]], read_surface),
         "off": Target("x.off", [text["off"], text["coff"]], read_surface),
         "vtp": Target("x.vtp", [made("x.vtp")], read_vtk, own_process=True),
         "vtk": Target("x.vtk", [made("x.vtk")], read_vtk, own_process=True),

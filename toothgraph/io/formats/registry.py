@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from toothgraph.errors import MeshError
 from toothgraph.io.formats.gltf import read_scene
-from toothgraph.io.formats.obj import read_with_meshio
+from toothgraph.io.formats.obj import read_obj
 from toothgraph.io.formats.off import read_off
 from toothgraph.io.formats.ply import read_ply
 from toothgraph.io.formats.stl import read_stl
@@ -15,10 +16,11 @@ from toothgraph.io.formats.vtk import read_vtk
 from toothgraph.mesh.stored import Stored
 from toothgraph.stages import stage
 
+_log = logging.getLogger("toothgraph")
 _READERS = {
     ".stl": read_stl,
     ".ply": read_ply,
-    ".obj": lambda path: read_with_meshio(path, "obj"),
+    ".obj": read_obj,
     ".off": read_off,
     ".vtp": read_vtk,
     ".vtk": read_vtk,
@@ -40,6 +42,8 @@ def read_stored(path: Path) -> Stored:
         stored = read_tooth_folder(path) if is_tooth_folder(path) else _READERS[_checked_suffix(path)](path)
     except OSError as error:
         raise MeshError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if stored.mended:
+        _log.info("%s: mended on reading: %s", path.name, ", ".join(stored.mended))
     if len(stored.vertices) == 0:
         raise MeshError(f"{path}: contains no vertices; export the scan again")
     if len(stored.polygons) == 0:
