@@ -1,4 +1,4 @@
-"""Read the vertices and polygons of a file: STL, PLY, OBJ, OFF, VTK polydata, glTF and 3MF."""
+"""Read the vertices and polygons of a file: STL, PLY, OBJ, OFF, VTK polydata, glTF, 3MF and DICOM."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from toothgraph.errors import MeshError
+from toothgraph.io.formats.dicom import has_surface, read_dicom
 from toothgraph.io.formats.gltf import read_scene
 from toothgraph.io.formats.obj import read_obj
 from toothgraph.io.formats.off import read_off
@@ -27,12 +28,13 @@ _READERS = {
     ".glb": read_scene,
     ".gltf": read_scene,
     ".3mf": read_scene,
+    ".dcm": read_dicom,
 }
 SUFFIXES = tuple(_READERS)
 
 
 def read_stored(path: Path) -> Stored:
-    """Read a surface file, or a folder with one STL per tooth, without any cleaning.
+    """Read a surface file, or a folder with one file per tooth, without any cleaning.
 
     Raises:
         MeshError: if the file is missing or damaged, its format is unknown, or it has no faces.
@@ -54,13 +56,19 @@ def read_stored(path: Path) -> Stored:
     return stored
 
 
+def may_be_scan(path: Path) -> bool:
+    """Whether a file in a folder is worth a try, by its name; a DICOM file by its content, since most are images."""
+    suffix = path.suffix.lower()
+    return suffix in SUFFIXES and path.is_file() and (suffix != ".dcm" or has_surface(path))
+
+
 def _checked_suffix(path: Path) -> str:
     """The suffix of a file in lower case, after checks of name, existence and size."""
     suffix = path.suffix.lower()
     if path.is_dir():
         raise MeshError(
             f"{path}: expected one scan, found a folder; give a file in it (a folder is only one scan if it has a "
-            "gingiva.stl and one STL per tooth)"
+            "gingiva.stl and one file per tooth)"
         )
     if suffix not in SUFFIXES:
         raise MeshError(f"{path}: expected a file named {' '.join(SUFFIXES)}, found `{suffix or path.name}`")
