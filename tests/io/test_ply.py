@@ -178,6 +178,7 @@ def test_text_of_many_kinds(tmp_path: Path) -> None:
     assert read_bytes(path, header.upper().replace(b"PLY", b"ply") + body)[:2] == (SQUARE, TWO)
     assert read_bytes(path, header.replace(b"vertex_indices", b"Vertex_Index") + body)[:2] == (SQUARE, TWO)
     assert read_bytes(path, header.replace(b"vertex_indices", b"corners") + body)[:2] == (SQUARE, TWO)
+    assert read_bytes(path, text.replace(b"0.5", b"0.5\t\r") + b"\x1a") == (SQUARE, TWO, ())
     utf16 = text.decode("latin-1").encode("utf-16")
     assert read_bytes(path, utf16) == (SQUARE, TWO, ("UTF-16 text",))
 

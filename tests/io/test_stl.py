@@ -134,6 +134,15 @@ def test_the_size_decides(
     assert caplog.messages == ([f"a.stl: mended on reading: {', '.join(said)}"] if said else [])
 
 
+@pytest.mark.parametrize("normal", [(0, 0, 7), (np.nan, np.inf, 1e30)])
+def test_normals_do_not_matter(normal: tuple[float, ...], patch: Mesh, tmp_path: Path) -> None:
+    path = binary(patch, tmp_path / "a.stl", count=0)
+    data = np.fromfile(path, np.uint8)
+    data[84:].reshape(-1, 50)[:, :12] = np.array(normal, "<f4").view(np.uint8)
+    data.tofile(path)
+    assert len(read_stl(path).polygons) == len(patch.faces)
+
+
 def test_binary_refusals(patch: Mesh, tmp_path: Path) -> None:
     path = binary(patch, tmp_path / "a.stl")
     path.write_bytes(path.read_bytes()[: 84 + 50 * 3000])  # whole faces, and fewer than promised

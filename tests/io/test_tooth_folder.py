@@ -96,6 +96,14 @@ def test_polygons_of_many_sizes_and_what_was_mended(tmp_path: Path, caplog: pyte
     assert caplog.messages == [f"{tmp_path.name}: mended on reading: gingiva.obj: lines that end in CR"]
 
 
+@pytest.mark.parametrize("name", ["gingiva.stl", "gum.ply"])
+def test_a_gingiva_file_of_no_bytes_marks_a_folder(name: str, arch: Mesh, tmp_path: Path) -> None:
+    write_tooth_folder(tmp_path, arch.vertices, arch.faces, arch.labels)
+    (tmp_path / "gingiva.stl").unlink()
+    (tmp_path / name).touch()
+    assert set(read_scan(tmp_path).labels.tolist()) == set(arch.labels.tolist()) - {0}
+
+
 def test_no_tooth_at_all(arch: Mesh, tmp_path: Path) -> None:
     for folder in (tmp_path / "x.teeth", tmp_path / "x"):
         write_tooth_folder(folder, arch.vertices, arch.faces, np.zeros(len(arch.faces), dtype=int))

@@ -158,7 +158,7 @@ def _parse_header(path: Path, data: bytes) -> tuple[str, list[_Element], int, li
 def _ascii_as_binary(path: Path, text: bytes, elements: list[_Element]) -> tuple[memoryview, list[str]]:
     """The numbers of an ASCII body as float64, and what was mended; the types in ``elements`` are changed to match."""
     try:
-        plain, mended = without_commas(text)
+        plain, mended = without_commas(plain_text(text)[0])
         values = numbers(plain)
     except ValueError as error:
         raise MeshError(f"{path}: behind the PLY header: {error}; export again") from None

@@ -76,8 +76,8 @@ def _from_binary(path: Path, data: bytes) -> Stored:
     """A file whose header does not promise what is there: the faces in it count, if they can be those of a surface."""
     promised, (there, behind) = _promised(data), divmod(len(data) - _HEADER, 50)
     unset = promised in _UNSET or promised > _MOST
-    known = 0 if unset else promised
-    if known < there and (unset or not behind) and _plausible(_facets(data, there)[known:]):
+    more = _facets(data, there)[0 if unset else promised :]
+    if len(more) and _near(more) and (unset or (not behind and _have_normals(more))):
         said = [f"a header of {promised} faces, where {there} are in the file"]
         return _welded(_facets(data, there)["corners"], said + [f"{behind} bytes behind the last face"] * (behind > 0))
     if promised > there:
@@ -85,17 +85,21 @@ def _from_binary(path: Path, data: bytes) -> Stored:
             f"{path}: the header promises {promised} faces ({_HEADER + 50 * promised} bytes), found {len(data)} bytes; "
             "the file is not STL or is cut short: copy or export it again"
         )
-    more = len(data) - _HEADER - 50 * promised
-    return _welded(_facets(data, promised)["corners"], [f"{more} bytes behind the last face"])
+    rest = len(data) - _HEADER - 50 * promised
+    return _welded(_facets(data, promised)["corners"], [f"{rest} bytes behind the last face"])
 
 
-def _plausible(facets: np.ndarray) -> bool:
-    """Whether bytes are facets: corners that are finite, not all zero and not far away, normals of length 1 or 0."""
+def _near(facets: np.ndarray) -> bool:
+    """Whether the corners of facets are finite, not all zero and not far away: those of other bytes are not."""
+    farthest = np.abs(facets["corners"]).max()  # NaN if any is
+    return bool(0 < farthest < _FAR)
+
+
+def _have_normals(facets: np.ndarray) -> bool:
+    """Whether the normals of facets have length 1, or 0 where a program has none."""
     with np.errstate(invalid="ignore", over="ignore"):
         length = np.linalg.norm(facets["normal"].astype(np.float64), axis=1)
-        farthest = np.abs(facets["corners"]).max()  # NaN if any is
-        unit = (np.abs(length - 1) < 0.1) | (length == 0)
-    return bool(0 < farthest < _FAR and unit.mean() > 0.99)
+    return bool(((np.abs(length - 1) < 0.1) | (length == 0)).mean() > 0.99)
 
 
 def _is_text(data: bytes) -> bool:

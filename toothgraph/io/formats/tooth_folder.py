@@ -57,7 +57,9 @@ def read_tooth_folder(path: Path) -> Stored:
         number = number_of(file)
         if number in parts:
             raise MeshError(f"{file}: the second file for {number or 'gingiva'} in its folder; remove one of them")
-        if number is not None:
+        if number == 0 and file.stat().st_size == 0:  # only there to mark the folder
+            parts[number] = Stored(np.empty((0, 3)), np.empty((0, 3), dtype=np.int64))
+        elif number is not None:
             parts[number] = _READERS[file.suffix.lower()](file)
             mended += [f"{file.name}: {', '.join(parts[number].mended)}"] * bool(parts[number].mended)
     first = np.cumsum([0, *(len(part.vertices) for part in parts.values())])
