@@ -105,7 +105,9 @@ def read_ply(path: Path) -> Stored:
 def _corner_lists(columns: dict[str, np.ndarray]) -> np.ndarray:
     """The list of vertices of each row [n, m], by its usual names, else the only list that is there."""
     lists = {key.lower(): column for key, column in columns.items() if column.ndim == 2}
-    named = [lists[name] for name in _FACE_LISTS if name in lists] or list(lists.values())[: len(lists) == 1]
+    named = [lists[name] for name in _FACE_LISTS if name in lists]
+    if not named and len(lists) == 1:
+        named = list(lists.values())
     return named[0] if named else np.empty((0, 3), dtype=np.int64)
 
 

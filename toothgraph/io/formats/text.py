@@ -32,7 +32,8 @@ def plain_text(data: bytes) -> tuple[bytes, list[str]]:
         if b"\r" in data:
             data = data.replace(b"\r", b"\n")
             mended.append("lines that end in CR")
-    return data.translate(_BLANK) + b"\n", mended
+    data = data.translate(_BLANK)
+    return data if data.endswith(b"\n") else data + b"\n", mended
 
 
 def blocks(text: bytes, size: int = 1 << 20) -> Iterator[bytes]:
