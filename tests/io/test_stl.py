@@ -68,6 +68,18 @@ def test_encodings(encoding: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(stored.vertices[stored.polygons], CORNERS)
 
 
+def test_what_was_mended_in_a_text_is_told_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "toothgraph")
+    for number, name in enumerate(("END  FACET", "one line", "no endsolid", "capitals", "several solids")):
+        (tmp_path / f"{number}.stl").write_text(SAME[name])
+        read_stored(tmp_path / f"{number}.stl")
+    assert caplog.messages == [
+        "0.stl: mended on reading: `end facet` in two words",
+        "1.stl: mended on reading: several keywords in one line",
+        "2.stl: mended on reading: no `endsolid` at the end",
+    ]
+
+
 def test_facets_of_more_corners(tmp_path: Path) -> None:
     square = np.array([[0, 0, 0], [40, 0, 0], [40, 40, 0], [0, 40, 0]])
     (tmp_path / "a.stl").write_text("solid\n" + facets(CORNERS[:1]) + facets(square[None]) + "endsolid\n")

@@ -21,8 +21,8 @@ _MOST = 50_000_000  # faces of a file of 2.5 GB: a count above it is none
 _FAR = 1e6  # no coordinate of a scan is that large, in any unit
 _HEAD = 4096  # bytes that tell a text
 _TEXT = bytes({*range(0x20, 0x100), *b"\t\n\v\f\r\x1a"})
-_FACET_LINE, _VERTEX_LINE, _END_LINE = 1, 2, 3
-_LINES = {b"facet": _FACET_LINE, b"vertex": _VERTEX_LINE, b"endfacet": _END_LINE}
+_FACET_LINE, _VERTEX_LINE, _END_LINE, _LAST_LINE = 1, 2, 3, 4
+_LINES = {b"facet": _FACET_LINE, b"vertex": _VERTEX_LINE, b"endfacet": _END_LINE, b"endsolid": _LAST_LINE}
 _END = re.compile(rb"end +(?=loop|facet|solid)", re.IGNORECASE)
 _KEYWORD = re.compile(rb" +((?:outer|end *(?:loop|facet|solid)|facet +normal|vertex)(?= |\n))", re.IGNORECASE)
 _FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
@@ -130,6 +130,8 @@ def _from_text(path: Path, data: bytes) -> Stored:
             f"{num_facets} facets, {len(values) // 3} vertices and {num_ends} `endfacet`; the file is damaged or cut "
             "short: copy or export it again"
         )
+    if kinds[kinds > 0][-1:].tolist() != [_LAST_LINE]:
+        said.append("no `endsolid` at the end")
     return _welded(values, list(dict.fromkeys([*mended, *said])), None if (sizes == 3).all() else sizes)
 
 
