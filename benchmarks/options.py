@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.quick_data import write_arches
 from toothgraph.errors import ToothgraphError
-from toothgraph.training.run import Stopped
+from toothgraph.training.run_state import Stopped
 
 
 def parser_of(doc: str | None) -> argparse.ArgumentParser:

@@ -125,8 +125,8 @@ def test_the_correction_loop_runs(command, tmp_path: Path, monkeypatch: pytest.M
     done = [command(*shlex.split(re.sub(r"--steps \d+", "--steps 2", line))[1:]) for line in lines]
     assert [each.code for each in done] == [0] * 5, [each.err for each in done]
     _, shown, changed, trained, again = done
-    assert "007_L: found by default (sha256 " in shown.out and "37 36 35" in shown.out
-    assert "007_L: corrected" in changed.out and "38 37 36" in changed.out
+    assert "007_L: found by default (sha256 " in shown.out and "35 36 37" in shown.out
+    assert "007_L: corrected" in changed.out and "36 37 38" in changed.out
     assert "trains on 1 scan of 1 patient (007); labels: 1 corrected" in trained.err
     assert "validates on nobody" in trained.err and "007_L: lower jaw" in again.out
 

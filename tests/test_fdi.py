@@ -19,6 +19,11 @@ def test_what_is_no_permanent_tooth_is_unknown() -> None:
     assert nb.is_permanent(nb.FDI_OF_CLASS).all()
 
 
+def test_a_chart_is_read_from_the_patients_right() -> None:
+    assert nb.in_chart_order([34, 44, 21, 11, 11, 55]) == [11, 21, 44, 34, 55]
+    assert sorted(nb.CHART) == sorted(nb.FDI_OF_CLASS[1:].tolist())
+
+
 def test_jaw_of_labels() -> None:
     assert nb.jaw_of_labels(np.array([0, -1, 11, 28, 31])) == nb.UPPER
     assert nb.jaw_of_labels(np.array([48, 31, 21])) == nb.LOWER

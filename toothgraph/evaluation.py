@@ -59,7 +59,7 @@ def score_file(
     start = time.perf_counter()
     mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, label_system=label_system)
     if mesh.labels is None or not (mesh.labels >= 0).any():
-        raise LabelError(f"{file}: has no labels to score against")
+        raise LabelError(f"{file}: has no labels to score against; if its colours are labels, give --palette")
     # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
     prediction = predict_mesh(net, mesh, jaw_from_name(file) if jaw is None else jaw, options)
     return score_prediction(mesh, prediction, time.perf_counter() - start)

@@ -17,6 +17,8 @@ share position 9. Seen from the occlusal side, the positions run in the same dir
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 UPPER, LOWER, UNKNOWN_JAW = 0, 1, -1
@@ -26,6 +28,10 @@ FDI_OF_CLASS = np.array([0] + [10 * quadrant + tooth for quadrant in (1, 2, 3, 4
 NUM_CLASSES = len(FDI_OF_CLASS)  # 33
 NUM_POSITIONS = 17  # gingiva and 16 teeth of one jaw
 UNKNOWN = -1
+
+# As a chart of teeth is read: from the patient's right to the left, upper teeth, then lower ones.
+CHART = [10 * quadrant + tooth for quadrant, teeth in ((1, range(8, 0, -1)), (2, range(1, 9)), (4, range(8, 0, -1)),
+         (3, range(1, 9))) for tooth in teeth]  # fmt: skip
 
 _CLASS_OF_FDI = np.full(100, UNKNOWN)
 _CLASS_OF_FDI[FDI_OF_CLASS] = np.arange(NUM_CLASSES)
@@ -45,6 +51,12 @@ def tooth_name(fdi: int) -> str:
     if fdi not in FDI_OF_CLASS[1:]:
         raise ValueError(f"expected the FDI number of a permanent tooth, 11 to 48, got {fdi}")
     return f"{_QUADRANTS[fdi // 10 - 1]} {_KINDS[fdi % 10 - 1]}"
+
+
+def in_chart_order(numbers: Iterable[int]) -> list[int]:
+    """Numbers as a chart of teeth has them, each once; what is not a permanent tooth comes last, by size."""
+    place = {fdi: index for index, fdi in enumerate(CHART)}
+    return sorted({int(number) for number in numbers}, key=lambda number: (place.get(number, len(place)), number))
 
 
 def is_permanent(fdi: np.ndarray) -> np.ndarray:

@@ -49,7 +49,7 @@ class Segmentation:
 
     @cached_property
     def teeth(self) -> list[ToothRow]:
-        """A row for gingiva and for each tooth, in order along the arch."""
+        """A row for gingiva and for each tooth, from the patient's right to the left."""
         stage("measuring teeth")
         return tooth_table(self.mesh, self.prediction.labels, self.prediction.confidence)
 

@@ -1,5 +1,5 @@
 """Render docs/results.md and the pages in docs/results, model_card.md, reliability.md, benchmarks/README.md, and the
-figures of README.md.
+figures of README.md and docs/measures.md.
 
     python -m benchmarks.pages.render
 
@@ -90,13 +90,18 @@ def readme_figures(read: dict[str, Any], rows: list[Row]) -> str:
     )
 
 
-def readme(page: str) -> str:
-    """README.md with its figures as the result files have them."""
+def with_figures(page: str, figures: str) -> str:
+    """A page with its part that is rendered exchanged."""
     begin, end = FIGURES
     before, rest = page.split(begin)
     _, after = rest.split(end)
-    figures = readme_figures({name: read_result(name) for name in READ}, read_rows(STUDY))
     return f"{before}{begin}\n\n{figures}\n\n{end}{after}"
+
+
+def measures_figures(content: dict[str, Any]) -> str:
+    """The part of docs/measures.md that tells how exact they are."""
+    renamed = {"known_widths": "known", "by_resolution": "resolution"}
+    return rendered("measures_section", **{renamed.get(name, name): value for name, value in content.items()})
 
 
 def read_result(name: str) -> dict[str, Any]:
@@ -116,7 +121,14 @@ def pages() -> dict[Path, str]:
         DOCS / "model_card.md": model_card(read_result("default_weights"), read_result("unseen")),
         DOCS / "reliability.md": reliability_page(read_result("fuzz"), read_result("many_scans")),
     }
-    return {README: readme(README.read_text(encoding="utf-8")), **{file: f"{page}\n" for file, page in made.items()}}
+    parts = {
+        README: readme_figures({name: read_result(name) for name in READ}, read_rows(STUDY)),
+        DOCS / "measures.md": measures_figures(read_result("arch_measures")),
+    }
+    return {
+        **{file: with_figures(file.read_text(encoding="utf-8"), part) for file, part in parts.items()},
+        **{file: f"{page}\n" for file, page in made.items()},
+    }
 
 
 def main() -> None:

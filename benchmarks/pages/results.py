@@ -101,6 +101,10 @@ def label_efficiency(rows: list[Row]) -> str:
         draws=f"{DRAWS:,}",
         single=" and ".join(map(str, single)),
         few=few_labels(largest_first[0][1]),
+        own={
+            "minutes": float(np.median([row["minutes"] for row in largest_first[0][1]])),
+            **{name: largest_first[0][1][0][name] for name in ("steps", "faces")},
+        },
         studies=[one_study(key, own) for key, own in largest_first],
     )
 

@@ -90,6 +90,25 @@ def steps_table(content: dict[str, Any]) -> str:
     return table(["prediction", *sets], lines)
 
 
+def steps_worth(own: dict[str, Any]) -> list[tuple[str, float]]:
+    """What leaving out each step changes in `miou` on a set, the largest loss first."""
+    whole = own[WHOLE]["scores"]["miou"]
+    changes = [(step, found["scores"]["miou"] - whole) for step, found in own.items() if step != WHOLE]
+    return sorted(changes, key=lambda one: one[1])
+
+
+def warned(summary: dict[str, Any]) -> dict[str, int]:
+    """How many scans with and without a wrong number get a warning, over all kinds of mouth."""
+    kinds = summary.values()
+    wrong = sum(row["scans_wrong"] for row in kinds)
+    return {
+        "wrong": wrong,
+        "wrong_told": sum(row["wrong_with"]["doubts"] for row in kinds),
+        "right": sum(row["scans"] for row in kinds) - wrong,
+        "right_told": sum(row["right_with"]["doubts"] for row in kinds),
+    }
+
+
 def numbers_table(content: dict[str, Any]) -> str:
     """How often numbers are right, by kind of mouth."""
     found = next(iter(content["by"].values()))["summary"]
@@ -146,6 +165,8 @@ def results_page(read: dict[str, Any], study: list[Row], ablations: list[Row]) -
         draws={"count": len(draws), "worst": min(draws), "best": max(draws), "mean": float(np.mean(draws))},
         missing=missing,
         kinds=numbers_table(read["missing_teeth"]),
+        warned=warned(missing),
+        worth=steps_worth(steps["3d-iosseg"]),
         steps=steps_table(read["prediction_steps"]),
         numbering={
             "on": steps["odd-scans"][WHOLE]["scores"]["miou"],

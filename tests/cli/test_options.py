@@ -184,6 +184,18 @@ def test_slips_in_files_are_answered_too(command, arches, tmp_path):
     assert "no palette 'myset'; available: my-set; did you mean 'my-set'?" in command(*given).error
 
 
+def test_shells_offer_default_and_files_as_a_model(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / ".hidden").touch()
+    monkeypatch.chdir(tmp_path)
+    complete = ShellComplete(main, {}, "toothgraph", "_TOOTHGRAPH_COMPLETE").get_completions
+    for given in (["predict", "--model"], ["finetune", "--init"], ["view", "--compare"]):
+        assert {item.value for item in complete(given, "")} == {"default", "data/", "runs/"}
+        assert {item.value for item in complete(given, "d")} == {"default", "data/"}
+        assert [(item.value, item.type) for item in complete(given, "runs/")] == [("runs/", "file")]  # by the shell
+
+
 @pytest.mark.parametrize(
     ("typed", "last", "offered"),
     [

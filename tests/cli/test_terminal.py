@@ -123,7 +123,7 @@ def test_the_display_leaves_only_results(arches: Path, segmenter: Path) -> None:
         assert f"Warning: {name}: 0 teeth found; does the file show one arch, and is it in millimetres?" in words
         assert f"    {out}/{name}.ply" in screen.lines  # whole, to be copied
     assert "labelling" not in words and "━" not in words
-    assert words.endswith("the labels of 2 of 2 scans cannot be trusted; see the warnings above")
+    assert words.endswith("2 of 2 scans are to review, see the warnings above; the labels of 2 cannot be trusted")
 
 
 @posix
@@ -174,3 +174,21 @@ def test_something_is_said_within_a_second(tmp_path: Path) -> None:
 
     code, _, _ = in_terminal(80, "predict", tmp_path / "none.stl", "--out", tmp_path / "out", ctrl_c=first)
     assert code == 130 and shown[0] < 3  # one second, and a machine that has other work
+
+
+@posix
+def test_what_is_done_before_a_stop_is_listed_or_told(arches: Path, segmenter: Path, tmp_path: Path) -> None:
+    given = (arches, "--model", segmenter)
+    code, screen, _ = in_terminal(80, "view", *given, "-o", tmp_path / "pages", ctrl_c=shows("  0000_upper: "))
+    words = " ".join(line.strip() for line in screen.lines)
+    said = r" \(to review\) -> .* list of the scans -> .* stopped: \d of 6 scans done$"
+    assert code == 130 and re.search(said, words), words
+    assert (tmp_path / "pages" / "index.html").exists()
+    out = tmp_path / "scores.json"
+    code, screen, _ = in_terminal(80, "evaluate", *given, "--out", out, ctrl_c=shows("  0000_upper: "))
+    words = " ".join(line.strip() for line in screen.lines)
+    assert code == 130 and re.search(r"stopped: \d of 6 scans done: .*scores.json is not written$", words), words
+    assert words.count("0000_lower: miou") == 1 and not out.exists()
+    code, screen, _ = in_terminal(80, "synth", tmp_path / "made", "--scans", 99, ctrl_c=shows("  0001_upper"))
+    assert code == 130 and re.search(r"stopped: [1-9]\d* of 99 arches done", screen.lines[-1])
+    assert not list((tmp_path / "made").glob(".*"))

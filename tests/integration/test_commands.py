@@ -530,8 +530,8 @@ def test_labels_that_cannot_be_trusted_have_an_exit_code_of_their_own(command, b
     done = command("predict", both_jaws, "--out", tmp_path)
     assert done.code == 3
     assert "Warning: both: the same teeth are found on two surfaces; are both jaws in one file?" in done.err
-    assert done.err.endswith("the labels of 1 of 1 scans cannot be trusted; see the warnings above\n")
-    assert " jaw (review), " in done.out and (tmp_path / "both.ply").exists()
+    assert done.err.endswith("1 of 1 scans is to review, see the warnings above; its labels cannot be trusted\n")
+    assert " jaw (to review), " in done.out and (tmp_path / "both.ply").exists()
     bad = tmp_path / "bad.stl"
     bad.write_bytes(b"")
     assert command("predict", both_jaws, bad, "--out", tmp_path / "out").code == 1  # an error is worse
@@ -544,7 +544,7 @@ def test_a_tooth_to_review_is_no_failure(command, arches, tmp_path, monkeypatch)
     monkeypatch.setattr(segmentation, "find_strong_doubts", lambda *args, **given: [])
     monkeypatch.setattr(segmentation, "find_doubts", lambda *args, **given: ["review 25: below 50% confidence"])
     done = command("predict", arches / "0000_upper.stl", "--out", tmp_path)
-    assert done.code == 0 and "Warning: 0000_upper: review 25" in done.err and "(review)" not in done.out
+    assert done.code == 0 and "Warning: 0000_upper: review 25" in done.err and " jaw (to review), " in done.out
 
 
 def test_evaluate(command, arches, segmenter, tmp_path):

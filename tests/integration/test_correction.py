@@ -86,6 +86,21 @@ def test_a_run_that_nobody_validates_is_whole(command, arches, tiny_toml, tmp_pa
     assert "0 to validate" in command("info", tmp_path / "run").out
 
 
+def test_the_next_command_writes_where_nothing_is(command, arches, segmenter, tiny_toml, tmp_path, monkeypatch):
+    scan = arches / "0000_upper.stl"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "labelled").mkdir()
+    given = ("--config", tiny_toml, "--steps", 1)
+    assert "--out labelled-2 --report" in command("finetune", scan, "--out", "run", *given).err
+    (tmp_path / "split.json").write_text('{"train": ["0000"], "val": []}')
+    (tmp_path / "pre-fine").mkdir()
+    assert "--out pre-fine-2\n" in command("pretrain", scan, "--out", "pre", *given).err
+    given = (*given, "--split", "split.json", "--resume")
+    assert "--out split/scores.json" in command("finetune", scan, "--out", "split", *given).err
+    (tmp_path / "split" / "scores.json").touch()
+    assert "--out split/scores-2.json" in command("finetune", scan, "--out", "split", *given).err
+
+
 def test_corrected_labels_are_told_and_learned(command, labelled, arches, tiny_toml, tmp_path):
     folder = tmp_path / "scans"
     shutil.copytree(labelled, folder)
@@ -106,16 +121,18 @@ def test_corrected_labels_are_told_and_learned(command, labelled, arches, tiny_t
     assert "cannot resume with other options or scans" in done.error and done.error.endswith("labels")
 
 
-def test_corrections_are_not_overwritten(command, arches, segmenter, tmp_path):
+def test_corrections_are_kept_and_the_other_scans_labelled(command, arches, segmenter, tmp_path):
     scans = arches / "0000_upper.stl", arches / "0001_upper.stl"
     given = ("predict", *scans, "--model", segmenter, "--out", tmp_path)
     assert command(*given).labelled and command(*given).labelled  # twice is no harm
     labels = tmp_path / "0000_upper.txt"
     corrected = labels.read_text().replace("0", "0 ")
     labels.write_text(corrected)
+    (tmp_path / "0001_upper.ply").unlink()
     done = command(*given)
-    assert done.code == 1 and "0000_upper.txt: was corrected since it was written" in done.err
-    assert "1 of 2 scans could not be labelled" in done.err and labels.read_text() == corrected
+    assert done.labelled and "0000_upper: kept, its labels were corrected since" in done.out, done.err
+    assert "1 of 2 scans had labels that were corrected, and kept them" in done.err
+    assert labels.read_text() == corrected and (tmp_path / "0001_upper.ply").exists()  # the others are labelled
 
 
 def test_an_impossible_order_is_told_with_scan_and_place(command, arches, tiny_toml, tmp_path):
@@ -132,7 +149,10 @@ def test_an_impossible_order_is_told_with_scan_and_place(command, arches, tiny_t
     ):
         done = command(*given)
         assert done.code == 0, done.err
-        assert "Warning: 7_lower: 34 and 35 are in the wrong order; along the arch the teeth are …" in done.err
+        assert (
+            "Warning: 7_lower: 35 and 34 are in the wrong order; from the patient's right to the left there are …"
+            in done.err
+        )
     assert read_scan(arches / "0000_lower.stl").label_origin.kind == "given"
 
 

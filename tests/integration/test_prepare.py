@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
+
+from toothgraph.synthetic import synthetic_arch
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,38 @@ def test_again_and_in_parts(command, prepared):
     assert "begun with another graph" in command("prepare", scans, prepared, "--faces", 400).error
     for shard in ("0/3", "4/3", "one", "1/0"):
         assert command("prepare", *given, "--shard", shard).code == 2
+
+
+def test_info_says_what_it_is_and_what_comes_next(command, prepared, arches, tmp_path):
+    done = command("info", prepared)
+    found = {line[:20].strip(): line[21:] for line in done.out.splitlines()}
+    assert found["graphs"].startswith("2 of each scan, 300 faces") and found["palette"] == "none"
+    assert found["scans"] == "6 of 3 patients (3 lower, 3 upper)" and found["in quarantine"].startswith("1, see ")
+    assert found["labels"] == "6 of 6 scans have labels: 6 given"
+    assert found["next"] == f"toothgraph finetune {prepared} --out runs/finetune"
+    (tmp_path / "bare").mkdir()
+    shutil.copy(arches / "0000_upper.stl", tmp_path / "bare")
+    assert command("prepare", tmp_path / "bare", tmp_path / "out", "--faces", 300, "--tessellations", 1).code == 0
+    said = command("info", tmp_path / "out").out
+    assert "0 of 1 scans have labels\n" in said and "toothgraph pretrain " in said
+    (tmp_path / "out" / "manifest.csv").unlink()
+    assert "not finished: the same `toothgraph prepare` command goes on" in command("info", tmp_path / "out").out
+
+
+@pytest.mark.parametrize(("colours", "told"), [(14, True), (1, False), (500, False)])
+def test_colours_that_may_be_labels_are_told(colours, told, command, tmp_path):
+    """One colour is paint, hundreds are a photograph."""
+    mesh = synthetic_arch(0, jaw=0, faces=2000)
+    colour = np.arange(len(mesh.faces)) % colours
+    rgb = np.stack([colour % 256, colour // 256, 0 * colour], axis=1)
+    rows = [f"{len(mesh.vertices)} {len(mesh.faces)} 0", *(" ".join(map(str, vertex)) for vertex in mesh.vertices)]
+    rows += ["3 " + " ".join(map(str, [*face, *own])) for face, own in zip(mesh.faces, rgb, strict=True)]
+    for name in ("1_upper.off", "2_upper.off"):
+        (tmp_path / name).write_text("OFF\n" + "\n".join(rows))
+    done = command("prepare", tmp_path, tmp_path / "out", "--faces", 300, "--tessellations", 1, "--workers", 1)
+    assert done.code == 0, done.err
+    assert done.err.count(f"2 scans have no labels that could be read; 1_upper.off has {colours} colours") == told
+    assert ("--palette FILE:SET" in done.err) == told
 
 
 def test_nothing_usable(command, tmp_path):

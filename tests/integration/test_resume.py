@@ -175,6 +175,7 @@ def test_info_says_where_resume_goes_on(step, at_once, command, arches, tiny_tom
     assert command(*run).code == 130
     monkeypatch.undo()
     state = re.search(r"^state .*", command("info", tmp_path / "run").out, re.MULTILINE)[0]
+    assert f" stopped at step {step} of 4; --resume " in state
     resumed = command(*run, "--resume").err
     said, does = (int(re.search(r"(?:resumed|goes on|begins) at step (\d+)", text)[1]) for text in (state, resumed))
     assert said == does
@@ -186,7 +187,9 @@ def test_info_of_damaged_checkpoints(command, arches, tiny_toml, pretrained, tmp
     shutil.copytree(pretrained, run)
     (run / "model.safetensors").unlink()
     (run / "last.ckpt").write_bytes(b"")
-    assert "--resume goes on at step 2 of 4" in command("info", run).out
+    assert (
+        "finished at step 4 of 4, but model.safetensors is gone; --resume goes on at step 2" in command("info", run).out
+    )
     (run / "previous.ckpt").write_bytes(b"")
     done = command("info", run)
     assert done.code == 0 and "--resume cannot go on: " in done.out and "last.ckpt: not a whole checkpoint" in done.out
@@ -289,17 +292,24 @@ def step_of(run: Path) -> int:
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_a_process_of_its_own(arches, tiny_toml, tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_to_a_process_that_a_script_started(number, code, arches, tiny_toml, tmp_path):
     run = [sys.executable, "-m", "toothgraph", "pretrain", str(arches), "--out", str(tmp_path / "run")]
-    run += ["--config", str(tiny_toml), "--steps", "100000", "--validate-every", "100000"]
-    with subprocess.Popen(run, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    run += ["--config", str(tiny_toml), "--steps", "100000", "--validate-every", "100000", "--workers", "1"]
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `&` in a script does
+    try:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(run, cwd=ROOT, text=True, start_new_session=True, **pipes)
+    finally:
+        signal.signal(signal.SIGINT, ignored)
+    with process:
         deadline = time.monotonic() + 60
         while not (tmp_path / "run" / "last.ckpt").exists() and time.monotonic() < deadline:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, number)  # to its loaders, too, as terminals and batch systems do
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "stopping after this step" in err and "Traceback" not in err
     assert "go on with the same command and --resume" in err.splitlines()[-1]
     step = int(err.splitlines()[-1].split()[3])

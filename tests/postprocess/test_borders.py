@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.postprocess.borders import Borders, borders, cut, expand, near_border, refine
+from toothgraph.postprocess.borders import Borders, _Clock, borders, cut, expand, near_border, refine
+from toothgraph.stages import clock
 
 
 def sheet(height: np.ndarray, size: float = 1.0) -> Mesh:
@@ -106,3 +107,21 @@ def test_nothing_to_move(arch: Mesh) -> None:
     assert (refine(arch, prob) == 0).all()
     one = arch.part(np.array([0]))
     assert refine(one, prob[:1]).tolist() == [0]
+
+
+def test_long_cuts_tell_how_long_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("toothgraph.postprocess.borders.time.monotonic", lambda: now[0])
+    assert _Clock([1000] * 30).left() == ""  # soon done
+    watch = _Clock([400_000, 200_000] * 2)
+    first = 2e-8 * 400_000**1.5
+    assert watch.left() == f", at most about {clock(2 * first * (1 + 0.5**1.5))} left"  # before any is cut
+    now[0] += 3 * first  # a machine that is three times as slow
+    watch.done(400_000)
+    assert watch.left() == f", at most about {clock(3 * first * (1 + 2 * 0.5**1.5))} left"
+
+
+def test_a_part_of_the_borders(arch: Mesh) -> None:
+    every = borders(arch)
+    some = borders(arch, pairs=every.pairs[::3])
+    np.testing.assert_array_equal(some.weight, every.weight[::3])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from toothgraph.anatomy.dentition import CROWN_SIZE, MILK_SIZE
-from toothgraph.postprocess.milk_teeth import in_mixed_dentition
+from toothgraph.postprocess.milk_teeth import FIT, in_mixed_dentition
 from toothgraph.rules import DEFAULT
 
 
@@ -38,3 +38,13 @@ def test_an_unknown_size_speaks_neither_way() -> None:
     seen = one_that_looks_like(6)
     said, _ = in_mixed_dentition(seen, np.array([np.nan]), 0)
     assert said[0, 4] == pytest.approx(seen[0, 5] - DEFAULT.row.milk)
+
+
+@pytest.mark.parametrize(("jaw", "number"), [(0, 3), (0, 4), (0, 5), (1, 4)])
+def test_what_is_too_small_for_a_milk_tooth_is_none_by_its_size(jaw: int, number: int) -> None:
+    """A crown of coarse faces, whose border is lost, or a part of a tooth."""
+    seen = one_that_looks_like(number + 1)
+    at_least = MILK_SIZE[jaw, number - 3] * np.exp(-FIT * DEFAULT.row.milk_size)
+    small, unknown, some = (in_mixed_dentition(seen, np.array([size]), jaw)[0][0, number - 1]
+                            for size in (0.97 * at_least, np.nan, 1.03 * at_least))  # fmt: skip
+    assert small <= unknown < some

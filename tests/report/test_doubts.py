@@ -6,6 +6,8 @@ from toothgraph.inference.predict import OtherReading
 from toothgraph.report.doubts import find_doubts, find_strong_doubts
 from toothgraph.report.tooth_table import ToothRow
 
+UNSURE = "the model is less than 50% sure of the number or the border"
+
 
 def rows(*confidences: float, area: float = 100.0) -> list[ToothRow]:
     return [ToothRow(0, 50, 900.0, None, 0.99)] + [
@@ -27,25 +29,29 @@ def test_too_few_teeth_are_the_only_thing_said() -> None:
 
 
 def test_unsure_teeth_are_named() -> None:
-    assert find_doubts(rows(0.9, 0.95, 0.3, 0.98)) == ["review 13: below 50% confidence"]
+    assert find_doubts(rows(0.9, 0.95, 0.3, 0.98)) == [f"review 13: {UNSURE}"]
     low = find_doubts(rows(0.4, 0.5, 0.6, 0.7))
-    assert low == ["low confidence of 55%; does the file show one whole arch?", "review 11: below 50% confidence"]
+    assert low == [
+        "the model is only 55% sure of the teeth; does the file show one whole arch?",
+        f"review 11: {UNSURE}",
+    ]
 
 
 def test_confidence_counts_by_area() -> None:
     teeth = [*rows(0.99, 0.99, 0.99), ToothRow(14, 10, 1000.0, 8.0, 0.6)]
-    assert find_doubts(teeth)[0].startswith("low confidence of 69%;")
+    assert find_doubts(teeth)[0].startswith("the model is only 69% sure")
 
 
 def test_milk_teeth_are_named() -> None:
-    said = "35, 45 look like milk teeth; each has the number of its successor"
+    said = "35, 45 look like milk teeth; each has the number of the permanent tooth that replaces it"
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), milk_teeth=(35, 45)) == [said]
 
 
 @pytest.mark.parametrize(("odds", "named"), [(1.3, True), (14.9, True), (15.1, False)])
 def test_numbers_that_may_be_others_are_named_with_the_odds(odds: float, named: bool) -> None:
     other = OtherReading(((14, 15), (15, 0), (0, 18)), odds)
-    said = f"review the numbers: 15 for 14, no tooth for 15, 18 for no tooth may be right, too (odds 1 to {odds:.2g})"
+    others = "14 may be 15, 15 may be no tooth, there may be 18"
+    said = f"review the numbers: {others}; the numbers given are {odds:.2g} times as likely as these"
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), other=other) == [said] * named
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), other=OtherReading((), odds)) == []
 
@@ -66,7 +72,7 @@ def test_a_jaw_that_the_scan_contradicts_is_told() -> None:
     teeth = rows(0.9, 0.95, 0.8, 0.7)
     assert find_doubts(teeth, jaw=1, jaw_probability=0.6) == []
     assert find_doubts(teeth, jaw=1, jaw_probability=0.02) == [
-        "labelled as lower jaw, but looks like the upper jaw (98%)"
+        "labelled as lower jaw, but looks like the upper jaw (the model is 98% sure); check the name of the file"
     ]
 
 
@@ -77,7 +83,9 @@ def test_strong_doubts_are_those_of_the_whole_scan() -> None:
     assert find_strong_doubts([]) == find_doubts([])
     for given in ({"two_arches": True}, {"jaw": 1, "jaw_probability": 0.02}):
         assert find_strong_doubts(sure, **given) == find_doubts(sure, **given) != []
-    assert find_strong_doubts(rows(0.4, 0.5, 0.6, 0.7)) == ["low confidence of 55%; does the file show one whole arch?"]
+    assert find_strong_doubts(rows(0.4, 0.5, 0.6, 0.7)) == [
+        "the model is only 55% sure of the teeth; does the file show one whole arch?"
+    ]
 
 
 def test_impossible_numbers_are_to_be_reviewed() -> None:

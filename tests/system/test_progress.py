@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from toothgraph.stages import stage
 from toothgraph.system import progress
-from toothgraph.system.progress import Display, clock
+from toothgraph.system.progress import Display
 
 
 def drawn(display: Display, width: int) -> list[str]:
@@ -111,6 +112,14 @@ def test_ctrl_c_tells_how_far_it_came() -> None:
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03")])
-def test_clock(seconds: float, said: str) -> None:
-    assert clock(seconds) == said
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_stage_is_on_the_terminal_before_what_follows_can_block_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with Display("labelling") as display:
+        display.stage("cutting")
+        assert "cutting" in sys.stderr.getvalue()  # at once, without the thread that draws now and then

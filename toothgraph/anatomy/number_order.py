@@ -10,7 +10,7 @@ import numpy as np
 from toothgraph.anatomy.frame import ALONG, TEETH_NEEDED, arch_rotation, bite_of
 from toothgraph.anatomy.row import gap_between, order_along_arch
 from toothgraph.anatomy.sizes import LEAST, WHOLE_TOOTH
-from toothgraph.fdi import class_to_position, fdi_to_class
+from toothgraph.fdi import LOWER, class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import label_pieces
 
@@ -63,9 +63,15 @@ def number_faults(mesh: Mesh) -> list[str]:
 
 
 def numbers_along_arch(mesh: Mesh) -> list[int]:
-    """The number of each tooth of a labelled scan, by its place: from the patient's right in an upper jaw, from the
-    left in a lower one. Empty if too few teeth show where the arch begins."""
-    return [crown.fdi for crown in _row(mesh, list(_largest(labelled_crowns(mesh)).values()))]
+    """The number of each tooth of a labelled scan, by its place, from the patient's right to the left, as charts of
+    teeth are read. Empty if too few teeth show where the arch begins."""
+    return _as_read(_row(mesh, list(_largest(labelled_crowns(mesh)).values())))
+
+
+def _as_read(row: list[Crown]) -> list[int]:
+    """The numbers of a row of crowns from the patient's right to the left; in a lower jaw a row runs the other way."""
+    numbers = [crown.fdi for crown in row]
+    return numbers[::-1] if jaw_of_labels(np.array(numbers)) == LOWER else numbers
 
 
 def _largest(crowns: list[Crown]) -> dict[int, Crown]:
@@ -125,5 +131,6 @@ def _out_of_order(row: list[Crown]) -> list[int]:
 
 
 def _said(row: list[Crown], place: int) -> str:
-    shown = " ".join(str(crown.fdi) for crown in row[max(place - 2, 0) : place + 4])
-    return f"{row[place].fdi} and {row[place + 1].fdi} are in the wrong order; along the arch the teeth are … {shown} …"
+    first, second = _as_read(row[place : place + 2])
+    shown = " ".join(map(str, _as_read(row[max(place - 2, 0) : place + 4])))
+    return f"{first} and {second} are in the wrong order; from the patient's right to the left there are … {shown} …"

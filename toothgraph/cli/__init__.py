@@ -12,12 +12,13 @@ import click
 
 from toothgraph._version import __version__
 from toothgraph.choices import did_you_mean
-from toothgraph.cli.exit_codes import FAILED, STOPPED
+from toothgraph.cli.exit_codes import FAILED, STOPPED, TERMINATED
 from toothgraph.cli.options import FORMER_FLAGS
-from toothgraph.cli.terminal import columns, folded, say
+from toothgraph.cli.terminal import columns, folded, say, say_error
 from toothgraph.errors import ToothgraphError
 from toothgraph.system.memory import is_shortage
 from toothgraph.system.processes import first_rank
+from toothgraph.system.signals import Terminated, heeded
 
 COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "synth", "info")
 
@@ -48,12 +49,13 @@ class Commands(click.Group):
         # Huge pages for large tensors on Linux, as NumPy takes them; torch reads it before its first tensor.
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         try:
-            return super().invoke(ctx)
+            with heeded():
+                return super().invoke(ctx)
         except ToothgraphError as error:
             _fail(str(error))
-        except KeyboardInterrupt as stop:  # Ctrl-C; a training finishes its step first, and says so itself
+        except KeyboardInterrupt as stop:  # Ctrl-C or SIGTERM; a training finishes its step first, and says so itself
             say(": ".join(("stopped", *map(str, stop.args))), err=True)
-            sys.exit(STOPPED)
+            sys.exit(TERMINATED if isinstance(stop, Terminated) else STOPPED)
         except BrokenPipeError:  # the reader of our output has gone, as `head` does: click ends quietly
             raise
         except Exception as error:
@@ -75,7 +77,7 @@ def _present_flag(arg: str) -> str:
 
 
 def _fail(message: str) -> None:
-    say("Error: " + " ".join(message.split()), err=True)
+    say_error(message)
     sys.exit(FAILED)
 
 

@@ -28,7 +28,7 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
-from toothgraph.cli.terminal import say
+from toothgraph.cli.terminal import one_line, say, say_error
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.progress import Display
@@ -89,8 +89,12 @@ def evaluate(
         "options": predict,
     }
     net, source = load_net(model, device)
-    with Display("scoring", len(files), item=files[0].stem) as display:
-        scored, failures = score_files(net, display.over(files), options)
+    try:
+        with Display("scoring", len(files), item=files[0].stem) as display:
+            scored, failures = score_files(net, display.over(files), options)
+    except KeyboardInterrupt as stop:
+        stop.args = (*stop.args, f"{out} is not written")
+        raise
     if not scored:
         raise DataError(f"none of {len(files)} scans could be scored; see above")
     content: dict[str, Any] = {
@@ -131,8 +135,8 @@ def score_files(
             with named_shortage(file):
                 found = score_file(net, file, **options)
         except ToothgraphError as error:
-            failures.append({"file": str(file), "error": " ".join(str(error).split())})
-            say(f"Error: {failures[-1]['error']}", err=True)
+            failures.append({"file": str(file), "error": one_line(error)})
+            say_error(error)
         else:
             scored.append(found)
             say(f"{found.row['scan_id']}: miou {found.row['miou']:.4f}, accuracy {found.row['accuracy']:.4f}")

@@ -2,5 +2,6 @@
 
 FAILED = 1  # an error, told in one line
 USAGE = 2  # given by click: an unknown command or option, or a value that cannot be
-REVIEW = 3  # all scans are labelled, but the labels of some cannot be trusted as a whole
+UNTRUSTED = 3  # all scans are labelled, but the labels of some cannot be trusted as a whole
 STOPPED = 130  # Ctrl-C, as shells expect
+TERMINATED = 143  # SIGTERM, which batch systems send

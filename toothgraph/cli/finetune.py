@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from toothgraph.cli.options import (
-    PATH,
+    Model,
     check_training,
     label_system_option,
     palette_option,
@@ -26,7 +26,7 @@ from toothgraph.errors import ConfigError
 @training_options
 @click.option(
     "--init",
-    type=PATH,
+    type=Model(path_type=Path),
     help="What to start from: a run folder, a model file, or `default`, the weights in the package.",
 )
 @click.option("--label-fraction", type=float, help="Share of the training patients whose labels are used.")
@@ -38,7 +38,7 @@ def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
     Labels are found in a .txt or Teeth3DS .json beside each scan, in arrays of the file, or in its colours
     with --palette. Writes RUN/model.safetensors for `predict` and `evaluate`, and RUN/metrics.csv.
     """
-    from toothgraph.cli.training import same_scans, train
+    from toothgraph.cli.training import free, same_scans, train
     from toothgraph.model.file import read_model
     from toothgraph.training.config import FINETUNE_PRESETS, make_config
     from toothgraph.training.finetune import finetune as run_finetuning
@@ -54,6 +54,6 @@ def finetune(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
     check_training(out, resume, options.device)
     found, split = read_training_set(scans, run, options, fraction=options.label_fraction, labels=True)
     again = same_scans(scans, run, ("split", "palette", "label_system", "unit"))
-    then = ("evaluate", *again, "--model", out, "--out", out / "scores.json") if run["split"] else (
-        "predict", "NEW_SCANS", "--model", out, "--out", "labelled", "--report")  # fmt: skip
+    then = ("evaluate", *again, "--model", out, "--out", free(out / "scores.json")) if run["split"] else (
+        "predict", "NEW_SCANS", "--model", out, "--out", free(Path("labelled")), "--report")  # fmt: skip
     train(out, lambda: run_finetuning(found, split, out, options, init=run["init"], resume=resume), then)

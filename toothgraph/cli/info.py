@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from toothgraph.cli.terminal import say
 
-@click.command(short_help="Versions, devices and backends; or the state of a run.")
-@click.argument("run", required=False, type=click.Path(path_type=Path))
-def info(run: Path | None) -> None:
+
+@click.command(short_help="Versions, devices and backends; or the state of a run or of prepared scans.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def info(folder: Path | None) -> None:
     """Print versions, devices, which optional backends are installed, and the terms of the default weights.
 
     With a run folder of pretrain or finetune: how far it is, its last metrics, time per step, and what to resume from.
+    With a folder of prepare: which scans it has, with labels or without, by which recipe, and what to run next.
     """
-    if run is not None:
-        for name, value in describe(run):
-            click.echo(f"{name:<20} {value}")
+    if folder is not None:
+        from toothgraph.data.prepared.folder import is_begun
+
+        for name, value in (describe_prepared if is_begun(folder) else describe)(folder):
+            say(f"{name:<20} {value}")
         return
     import torch
 
@@ -61,6 +68,36 @@ def _chosen(device: str) -> str:
         return f"none: {error}"
 
 
+def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
+    """What is worth knowing of a folder of prepared scans, by name."""
+    from toothgraph.data.prepared.folder import QUARANTINE, count_bad, is_prepared, read_manifest, read_options
+    from toothgraph.fdi import JAW_NAMES
+
+    options = read_options(folder)
+    graph = options.get("graph", {})
+    yield "folder of", "toothgraph prepare"
+    yield "graphs", f"{options.get('variants')} of each scan, {graph.get('faces')} faces, {graph.get('k')} neighbours"
+    yield "seed", options.get("seed")
+    yield "unit", options.get("unit")
+    yield "label system", options.get("numbering")
+    yield "palette", f"{len(options['palette']['fdi'])} colours" if options.get("palette") else "none"
+    if not is_prepared(folder):
+        yield "state", "not finished: the same `toothgraph prepare` command goes on"
+        return
+    headers = read_manifest(folder)
+    jaws = Counter(JAW_NAMES[header.jaw] for header in headers)
+    labels = Counter(header.labels for header in headers if header.labelled)
+    patients = len({header.patient for header in headers})
+    yield "scans", f"{len(headers)} of {patients} patients ({', '.join(f'{n} {jaw}' for jaw, n in jaws.items())})"
+    said = ", ".join(f"{count} {origin}" for origin, count in labels.items())
+    yield "labels", f"{labels.total()} of {len(headers)} scans have labels" + (f": {said}" if said else "")
+    if bad := count_bad(folder):
+        yield "in quarantine", f"{bad}, see {folder / QUARANTINE}"
+    if headers:
+        command = "finetune" if labels else "pretrain"
+        yield "next", f"toothgraph {command} {shlex.quote(str(folder))} --out runs/{command}"
+
+
 def describe(run: Path) -> Iterator[tuple[str, Any]]:
     """What is worth knowing of a run folder, by name."""
     from toothgraph.training.run_folder import CHECKPOINTS, read_config, read_metrics
@@ -87,14 +124,26 @@ def describe(run: Path) -> Iterator[tuple[str, Any]]:
 def _state(run: Path, options: dict[str, Any], last_row: int) -> str:
     """How far a run is, and what ``--resume`` does: it goes on from the checkpoint, not from the last row."""
     from toothgraph.errors import CheckpointError
+    from toothgraph.model.file import MODEL_FILE
     from toothgraph.training.run_folder import is_finished, resumes_at
+    from toothgraph.training.run_state import FINISHED, KILLED, RUNNING, read_state
 
     wanted = "" if options.get("epochs") else f" of {options.get('steps', 'unknown')}"  # epochs set the steps
     if is_finished(run):
         return f"finished, at step {last_row}{wanted}"
+    known = read_state(run)
+    if known and known.state == RUNNING:
+        return f"running, after step {last_row}{wanted}"
+    if known is None:
+        ended = "not finished: running, stopped or killed"
+    elif known.state == FINISHED:
+        ended = f"finished at step {known.step}{wanted}, but {MODEL_FILE} is gone"
+    elif known.state == KILLED:
+        ended = f"killed, or its machine went down, after step {last_row}{wanted}"
+    else:
+        ended = f"{known.state} at step {known.step}{wanted}" + (f": {known.reason}" if known.reason else "")
     try:
         step = resumes_at(run)
     except CheckpointError as error:
-        return f"not finished; --resume cannot go on: {error}"
-    does = "goes on" if step else "begins"
-    return f"not finished: running, stopped or killed; --resume {does} at step {step}{wanted}"
+        return f"{ended}; --resume cannot go on: {error}"
+    return f"{ended}; --resume {'goes on' if step else 'begins'} at step {step}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT, did_you_mean
 from toothgraph.cli.terminal import say
@@ -38,6 +39,16 @@ class Choice(click.Choice):
             self.fail(error.message.rstrip(".") + did_you_mean(str(value), self.choices), param, ctx)
 
 
+class Model(click.Path):
+    """A file or folder of a model, or ``default``; shells offer the word, too."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        if not DEFAULT.startswith(incomplete):
+            return super().shell_complete(ctx, param, incomplete)
+        here = (f"{path.name}/" if path.is_dir() else path.name for path in Path().glob(f"{incomplete}*"))
+        return [CompletionItem(word) for word in (DEFAULT, *sorted(here)) if not word.startswith(".")]
+
+
 FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
 GIGABYTES = click.FloatRange(min=0, min_open=True)
@@ -64,7 +75,7 @@ jaw_option = click.option(
 )
 model_option = click.option(
     "--model",
-    type=PATH,
+    type=Model(path_type=Path),
     default=DEFAULT,
     help="Run folder of finetune, or its model.safetensors.  [default: the weights in the package]",
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toothgraph.choices import FORMATS
-from toothgraph.cli.exit_codes import REVIEW
+from toothgraph.cli.exit_codes import UNTRUSTED
 from toothgraph.cli.options import (
     JAWS,
     PATH,
@@ -24,7 +25,8 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
-from toothgraph.cli.terminal import say
+from toothgraph.cli.pages import listed
+from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
 from toothgraph.stages import stage
@@ -78,8 +80,9 @@ def predict(
     FDI number per face) and <stem>.json (Teeth3DS layout, per vertex, with warnings to review), or what
     --format asks for, in the order of the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv
     (area, width and confidence of each tooth), and for all scans in the folder index.html (a list with pictures) and
-    measures.csv. A scan that cannot be read is reported and the others are labelled all the same; the exit code is
-    then 1. It is 3 if all are labelled, but the labels of a scan cannot be trusted as a whole.
+    measures.csv. A scan in --out whose labels were corrected since keeps them. A scan that cannot be read is reported
+    and the others are labelled all the same; the exit code is then 1. It is 3 if all are labelled, but the labels of a
+    scan cannot be trusted as a whole.
     """
     from toothgraph.inference.options import PredictOptions
     from toothgraph.io.find import find_scans
@@ -98,33 +101,63 @@ def predict(
     options = PredictOptions(**steps)
     files = without_outputs(find_scans(list(scans)), scans, out)
     names = output_names(files)
-    failed, doubtful = 0, 0
-    with Display("labelling", len(files), item=names[0]) as display:
+    tally = Tally(len(files))
+    with listed(pages), Display("labelling", len(files), item=names[0]) as display:
         for file, name in zip(files, names, strict=True):
             display.begin(name)
             try:
                 refuse_overwriting(file, out)
                 if pages:
                     pages.check(name)
-                refuse_losing_corrections(out / f"{name}.ply")
-                with named_shortage(file):
-                    found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
-                    written = found.write(out, name, formats or DEFAULT_FORMATS)
-                    write_views(found, out, name, picture, pages)
+                if corrected := corrected_since(out / f"{name}.ply"):
+                    tally.kept += 1
+                    say(f"{name}: kept, its labels were corrected since -> {corrected}")
+                else:
+                    with named_shortage(file):
+                        found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
+                        written = found.write(out, name, formats or DEFAULT_FORMATS)
+                        write_views(found, out, name, picture, pages)
+                    tally.add(found)
+                    tell(found, name, written[0])
             except ToothgraphError as error:
-                failed += 1
-                say(f"Error: {' '.join(str(error).split())}", err=True)
-            else:
-                doubtful += bool(found.strong_doubts)
-                tell(found, name, written[0])
+                tally.failed += 1
+                say_error(error)
             display.advance()
-    if pages and failed < len(files):
-        say(f"list of the scans -> {pages.write_list()}")
-    if failed:
-        raise ToothgraphError(f"{failed} of {len(files)} scans could not be labelled; see above")
-    if doubtful:
-        say(f"the labels of {doubtful} of {len(files)} scans cannot be trusted; see the warnings above", err=True)
-        sys.exit(REVIEW)
+    tally.tell()
+    if tally.failed:
+        raise ToothgraphError(f"{tally.failed} of {len(files)} scans could not be labelled; see above")
+    if tally.untrusted:
+        sys.exit(UNTRUSTED)
+
+
+@dataclass
+class Tally:
+    """How the scans went: how many failed, kept corrected labels, have warnings, have labels that cannot be trusted."""
+
+    scans: int
+    failed: int = 0
+    kept: int = 0
+    doubtful: int = 0
+    untrusted: int = 0
+
+    def add(self, found: Segmentation) -> None:
+        """One more is labelled."""
+        self.doubtful += bool(found.doubts)
+        self.untrusted += bool(found.strong_doubts)
+
+    def tell(self) -> None:
+        """Say what a person has to know at the end."""
+        if self.kept:
+            say(
+                f"{self.kept} of {self.scans} scans had labels that were corrected, and kept them; to label such a "
+                "scan again, choose another --out, or remove its files",
+                err=True,
+            )
+        if self.doubtful:
+            verb = "is" if self.doubtful == 1 else "are"
+            whose = "its labels" if self.doubtful == 1 else f"the labels of {self.untrusted}"
+            trust = f"; {whose} cannot be trusted" if self.untrusted else ""
+            say(f"{self.doubtful} of {self.scans} scans {verb} to review, see the warnings above{trust}", err=True)
 
 
 def tell(found: Segmentation, name: str, written: Path) -> None:
@@ -135,8 +168,8 @@ def tell(found: Segmentation, name: str, written: Path) -> None:
         say(f"Warning: {name}: {doubt}", err=True)
     teeth = [row.fdi for row in found.teeth if row.fdi > 0]
     numbers = " ".join(map(str, teeth)) or "none"
-    jaw = f"{JAW_NAMES[found.mesh.jaw]} jaw{' (review)' if found.strong_doubts else ''}"
-    say(f"{name}: {jaw}, {len(teeth)} teeth: {numbers} -> {written}")
+    jaw = JAW_NAMES[found.mesh.jaw]
+    say(f"{name}: {jaw} jaw{' (to review)' if found.doubts else ''}, {len(teeth)} teeth: {numbers} -> {written}")
 
 
 def write_views(found: Segmentation, out: Path, name: str, picture: bool, pages: PageFolder | None) -> None:
@@ -167,14 +200,10 @@ def refuse_overwriting(scan: Path, out: Path) -> None:
         raise ConfigError(f"{scan}: --out is the scan's own folder, and its files could be overwritten; choose another")
 
 
-def refuse_losing_corrections(written: Path) -> None:
-    """Raises ConfigError where labels of an earlier run, of which ``written`` is a file, were changed since."""
+def corrected_since(written: Path) -> Path | None:
+    """A label file of an earlier run, of which ``written`` is one, that was changed since; None if there is none."""
     from toothgraph.io.label_record import read_record, was_changed
 
     record = read_record(written)
-    for name in record.files:
-        if was_changed(written.with_name(name), record):
-            raise ConfigError(
-                f"{written.with_name(name)}: was corrected since it was written, and would be overwritten; choose "
-                "another --out, or remove the files of this scan"
-            )
+    files = (written.with_name(name) for name in record.files)
+    return next((file for file in files if was_changed(file, record)), None)

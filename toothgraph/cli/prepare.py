@@ -24,6 +24,8 @@ from toothgraph.cli.terminal import say
 from toothgraph.errors import DataError
 from toothgraph.system.progress import Display
 
+_TRIED = 5  # scans without labels whose colours are looked at
+
 
 class Shard(click.ParamType):
     """``i/n``, counted from 1."""
@@ -111,7 +113,26 @@ def prepare(
 
         prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, add)
     say(f"{sum(count.values())} of {total} scans: {said()}")
+    if palette is None:
+        tell_of_colours(out)
     if count["bad"]:
         say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
     if not count["made"] + count["kept"]:
         raise DataError(f"none of {total} scans can be used; see {out / 'quarantine.csv'}")
+
+
+def tell_of_colours(out: Path) -> None:
+    """Warn in one line where scans count as unlabelled, and the first of them have colours that may be labels."""
+    from toothgraph.data.prepared.folder import read_manifest
+    from toothgraph.io.label_sources import colours_like_labels
+
+    unlabelled = [Path(header.source) for header in read_manifest(out) if not header.labelled]
+    for file in unlabelled[:_TRIED]:
+        if file.exists() and (colours := colours_like_labels(file)):
+            say(
+                f"Warning: {len(unlabelled)} scans have no labels that could be read; {file.name} has {colours} "
+                "colours, which may be labels: prepare the scans into another folder with --palette FILE:SET, which "
+                "says what colours mean",
+                err=True,
+            )
+            return

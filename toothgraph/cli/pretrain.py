@@ -19,7 +19,7 @@ def pretrain(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
     Two views of each scan, cut and turned at random, must agree on the faces that show the same point of
     the surface. Writes RUN/model.safetensors for `finetune --init RUN`, and RUN/metrics.csv.
     """
-    from toothgraph.cli.training import same_scans, train
+    from toothgraph.cli.training import free, same_scans, train
     from toothgraph.training.config import PRETRAIN_PRESETS, make_config
     from toothgraph.training.pretrain import pretrain as run_pretraining
 
@@ -28,5 +28,5 @@ def pretrain(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
     check_training(out, resume, options.device)
     found, split = read_training_set(scans, run, options, labels=False)
     again = same_scans(scans, run, ("preset", "split", "unit"))
-    then = ("finetune", *again, "--init", out, "--out", out.with_name(f"{out.name}-fine"))
+    then = ("finetune", *again, "--init", out, "--out", free(out.with_name(f"{out.name}-fine")))
     train(out, lambda: run_pretraining(found, split, out, options, resume=resume), then)

@@ -43,8 +43,7 @@ def renumber(scan: Path, changes: tuple[tuple[int, int], ...], label_system: str
     happen at once, so 36=37 37=36 exchanges two teeth. 0 is gingiva, -1 unknown. All label files of the scan are
     written again, and `finetune` knows its labels as corrected.
 
-    Without changes, the numbers along the arch are printed: from the patient's right in an upper jaw, from the left in
-    a lower one.
+    Without changes, the numbers along the arch are printed, from the patient's right to the left, as `predict` does.
     """
     from toothgraph.anatomy.number_order import numbers_along_arch
     from toothgraph.io.labels import read_scan
@@ -76,4 +75,4 @@ def renumber(scan: Path, changes: tuple[tuple[int, int], ...], label_system: str
     if mesh.labels is None:
         raise LabelError(f"{scan}: expected a labelled scan, found no labels; colours are not read here")
     row = " ".join(map(str, numbers_along_arch(mesh))) or "too few teeth to tell"
-    click.echo(f"{mesh.scan_id}: {mesh.label_origin}, along the arch: {row}")
+    click.echo(f"{mesh.scan_id}: {mesh.label_origin}, from the patient's right to the left: {row}")

@@ -30,7 +30,8 @@ def synth(out: Path, scans: int, faces: int, seed: int) -> None:
     try the other commands without a patient's scan; results on them say nothing about real scans.
     """
     with Display("making", scans, "arches") as display:
-        display.begin("")
-        written = write_synthetic(out, scans, faces, seed, lambda file: display.advance(file.stem))
+        written = write_synthetic(
+            out, scans, faces, seed, lambda file: display.advance(), lambda file: display.begin(file.stem)
+        )
     teeth = "arch" if scans == 1 else "arches"
     say(f"Wrote {len(written)} synthetic {teeth} of about {faces} faces to {out} (.stl, FDI numbers in .txt).")

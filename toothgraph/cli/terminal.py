@@ -15,6 +15,16 @@ def say(text: str, *, err: bool = False) -> None:
     print(folded(text, columns(stream)), file=stream, flush=True)
 
 
+def say_error(error: object) -> None:
+    """Print an error in one line to stderr."""
+    say(f"Error: {one_line(error)}", err=True)
+
+
+def one_line(error: object) -> str:
+    """The text of an error without line breaks."""
+    return " ".join(str(error).split())
+
+
 def folded(text: str, width: int | None) -> str:
     """A line cut between words into lines of at most ``width``; only a word that is longer stays whole."""
     if width is None or len(text) <= width:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
-from toothgraph.cli.exit_codes import STOPPED
+from toothgraph.cli.exit_codes import STOPPED, TERMINATED
 from toothgraph.cli.terminal import say
 from toothgraph.model.file import MODEL_FILE
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.processes import first_rank
-from toothgraph.training.run import Stopped
+from toothgraph.training.run_state import Stopped
 
 
 def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
     """Run a training, say where its result is, and which command comes next.
 
-    A stopped one exits with 130, as shells expect.
+    A stopped one exits with 130, as shells expect, or with 143 after SIGTERM.
     """
     before = (out / MODEL_FILE).exists()  # of a run that is finished already
     try:
@@ -26,7 +27,7 @@ def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
             model = go()
     except Stopped as stopped:
         say(f"{stopped}; go on with the same command and --resume", err=True)
-        sys.exit(STOPPED)
+        sys.exit(TERMINATED if stopped.by_sigterm else STOPPED)
     if first_rank():
         say(f"{'kept' if before else 'wrote'} {model}")
         next_command(*then)
@@ -35,6 +36,12 @@ def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
 def next_command(*words: object) -> None:
     """Say what may be typed next."""
     say(f"next: toothgraph {shlex.join(map(str, words))}", err=True)
+
+
+def free(path: Path) -> Path:
+    """A path where nothing is yet: this one, or with a number at its end."""
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    return path if not path.exists() else next(other for other in numbered if not other.exists())
 
 
 def same_scans(scans: Sequence[Path], run: dict[str, str | None], names: Sequence[str]) -> list[object]:

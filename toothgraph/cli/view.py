@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from toothgraph.cli.options import (
     JAWS,
     PATH,
+    Model,
     choose_device,
     device_option,
     jaw_option,
@@ -25,7 +26,8 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
-from toothgraph.cli.terminal import say
+from toothgraph.cli.pages import listed
+from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
 from toothgraph.stages import stage
@@ -46,7 +48,11 @@ OWN = "labels"  # what a page calls the labels of the scan itself
     "--out", "-o", type=PATH, required=True, help="page.html or picture.png to write; of a folder of scans, a folder."
 )
 @click.option("--predict", "predicted", is_flag=True, help="Show a model's labels; the scan's own are the truth.")
-@click.option("--compare", type=PATH, help="The same scan with other labels, or another model: show what differs.")
+@click.option(
+    "--compare",
+    type=Model(path_type=Path),
+    help="The same scan with other labels, or another model: show what differs.",
+)
 @model_option
 @palette_option
 @label_system_option
@@ -73,7 +79,7 @@ def view(
     where the truth is known by errors. It also takes the upper and the lower jaw of a patient, or with --compare a
     second result of a scan: a labelled file, a run folder, or default for the weights in the package. A .png shows
     three views of one scan. Of a folder of scans, --out is a folder: one page of each, one of both jaws of each
-    patient, and index.html, a list with pictures, those to be reviewed first.
+    patient, and index.html, a list with pictures, those to review first.
     """
     from toothgraph.io.archive import opened
     from toothgraph.io.find import find_scans
@@ -138,21 +144,20 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], PageScan])
         raise ConfigError(f"{out}: expected a folder to write to, since {len(files)} scans are to be shown")
     check_folder(out)
     pages, failed, names = PageFolder(out), 0, output_names(files)
-    with Display("showing", len(files), item=names[0]) as display:
+    with listed(pages), Display("showing", len(files), item=names[0]) as display:
         for file, name in zip(files, names, strict=True):
             display.begin(name)
             try:
                 pages.check(name)
                 with named_shortage(file):
-                    pages.add(name, load(file))
+                    shown = load(file)
+                    pages.add(name, shown)
             except ToothgraphError as error:
                 failed += 1
-                say(f"Error: {' '.join(str(error).split())}", err=True)
+                say_error(error)
             else:
-                say(f"{name} -> {out / name}.html")
+                say(f"{name}{' (to review)' if shown.doubts else ''} -> {out / name}.html")
             display.advance()
-    if failed < len(files):
-        say(f"list of the scans -> {pages.write_list()}")
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be shown; see above")
 
@@ -172,7 +177,8 @@ def _labelled(scan: Path, reading: dict[str, Any], net: Callable[[], Segmentatio
     if mesh.labels is not None and not predicted:
         review, sure = review_of(scan), None
         if review.confidence:  # of what it does not name, a person has said the number
-            sure = np.array([review.confidence.get(fdi, 1.0) for fdi in mesh.labels.tolist()], dtype=np.float32)
+            numbers, which = np.unique(mesh.labels, return_inverse=True)
+            sure = np.array([review.confidence.get(fdi, 1.0) for fdi in numbers.tolist()], dtype=np.float32)[which]
         return PageScan(mesh, mesh.labels, name=OWN, confidence=sure, doubts=review.doubts)
     return segment(mesh, net()).page_scan(mesh.labels)
 

@@ -10,7 +10,15 @@ import torch
 
 from toothgraph.anatomy.frame import TEETH_NEEDED
 from toothgraph.errors import ShapeError
-from toothgraph.fdi import UNKNOWN_JAW, class_to_fdi, class_to_position, classes_of_jaw, fdi_to_class
+from toothgraph.fdi import (
+    LOWER,
+    UNKNOWN_JAW,
+    class_to_fdi,
+    class_to_position,
+    classes_of_jaw,
+    fdi_to_class,
+    in_chart_order,
+)
 from toothgraph.inference.look import decide_jaw, look
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.pose import OWN_FRAME, candidate_frames
@@ -31,7 +39,8 @@ class OtherReading:
     """Numbers that fit a row of teeth almost as well as those given.
 
     Attributes:
-        changes: pairs of FDI numbers, given and other, of the teeth that differ; 0 for gingiva.
+        changes: pairs of FDI numbers, given and other, of the teeth that differ, from the patient's right to the left;
+            0 for gingiva.
         odds: how much likelier the given numbers are.
     """
 
@@ -141,8 +150,8 @@ def label_faces(mesh: Mesh, seen: Seen, crowns: CrownNet, options: PredictOption
     if found.reading is not None:
         best, second = classes[found.reading.places], classes[found.reading.second]
         changes = tuple((int(a), int(b)) for a, b in zip(best, second, strict=True) if a != b)
-        other = OtherReading(changes, found.reading.odds)
-        milk = tuple(sorted({int(number) for number in best[found.reading.milk]}))
+        other = OtherReading(changes[::-1] if jaw == LOWER else changes, found.reading.odds)
+        milk = tuple(in_chart_order(best[found.reading.milk]))
         numbered = found.tooth >= 0
         of_row = found.reading.probability[np.arange(len(best)), found.reading.places]
         certainty[numbered] = of_row[found.tooth[numbered]]

@@ -24,6 +24,7 @@ from toothgraph.mesh.stored import Stored
 
 _log = logging.getLogger("toothgraph")
 _STRANGE = 0.6  # share of non-gingiva; if more of it is not a tooth, the palette or the label system is wrong
+_MOST_COLOURS = 40  # 33 classes, and some that an editing tool has mixed
 _ARRAY_NAMES = ("fdi", "label", "labels", "universalid")
 _CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
@@ -242,6 +243,19 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> LabelColumn |
             *(mesh.scan_id, strange, len(labels), where, palette.name),
         )
     return _column(mesh, labels, per_vertex=where == "vertex")
+
+
+def colours_like_labels(path: Path) -> int:
+    """How many different face or vertex colours a scan has, if so few that they may be labels; else 0. Photographs of
+    teeth have thousands.
+
+    Raises:
+        MeshError: if the file cannot be read.
+    """
+    stored = read_stored(path)
+    columns = (_rgb(data) for data in (stored.face_data, stored.vertex_data))
+    counts = [len(np.unique(rgb, axis=0)) for rgb in columns if rgb is not None]
+    return next((count for count in counts if 1 < count <= _MOST_COLOURS), 0)
 
 
 def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:

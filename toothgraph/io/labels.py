@@ -12,7 +12,16 @@ from toothgraph.anatomy.molars import molars_as_premolars
 from toothgraph.anatomy.number_order import number_faults
 from toothgraph.choices import LABEL_SYSTEMS
 from toothgraph.errors import LabelError
-from toothgraph.fdi import JAW_NAMES, UNKNOWN, UNKNOWN_JAW, class_to_position, fdi_to_class, is_permanent, jaw_of_labels
+from toothgraph.fdi import (
+    JAW_NAMES,
+    UNKNOWN,
+    UNKNOWN_JAW,
+    class_to_position,
+    fdi_to_class,
+    in_chart_order,
+    is_permanent,
+    jaw_of_labels,
+)
 from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
@@ -88,7 +97,7 @@ def _warn_of_counting(mesh: Mesh) -> None:
     if wrong.any():
         _log.warning(
             "%s: labelled as a second premolar, but with the size of a molar: %s; do the labels ignore the closed gap "
-            "of an extracted tooth?", mesh.scan_id, ", ".join(map(str, np.unique(mesh.labels[wrong]))),
+            "of an extracted tooth?", mesh.scan_id, ", ".join(map(str, in_chart_order(mesh.labels[wrong]))),
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from toothgraph.errors import LabelError
-from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent, jaw_of_labels
+from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, in_chart_order, is_permanent, jaw_of_labels
 from toothgraph.io.archive import is_archive
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
@@ -90,7 +90,7 @@ def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi") 
         write_record(path, Record(again, [*record.renumbered, numbers]))
     # 3. What to say of it.
     taken = [*numbers.values(), *(number for number in there.tolist() if number not in numbers)]
-    joined = sorted({now for now in numbers.values() if now > 0 and taken.count(now) > 1})
+    joined = in_chart_order(now for now in numbers.values() if now > 0 and taken.count(now) > 1)
     views = [view for suffix in _VIEWS if (view := path.with_suffix(suffix)).is_file()]
     return Renumbered(numbers, [file.path for file in files], joined, views)
 
@@ -111,7 +111,7 @@ def _checked(
     own = {fdi(before): fdi(now) for before, now in numbers.items()} if found else dict(numbers)
     for asked, number in zip(numbers, own, strict=True):
         if number not in there:
-            teeth = " ".join(str(each) for each in there.tolist() if each > 0) or "none"
+            teeth = " ".join(map(str, in_chart_order(there[there > 0]))) or "none"
             raise LabelError(f"{path}: no tooth has the number {asked}; its teeth are {teeth}")
     return own
 

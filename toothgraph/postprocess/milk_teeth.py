@@ -13,6 +13,7 @@ from toothgraph.rules import DEFAULT, RowRules
 
 MILK_PLACES = (3, 4, 5)  # counted from the midline
 LATE_PLACES = (7, 8)  # come when milk teeth go
+FIT = 3.0  # standard deviations below the mean size of a milk tooth that one may be
 MOST = 3.0  # nats that the size alone may speak for a milk tooth, in each look
 
 
@@ -48,6 +49,11 @@ def in_mixed_dentition(
 
 
 def _smaller(size: np.ndarray, milk: float, permanent: float, rules: RowRules) -> np.ndarray:
-    """Nats by which sizes [T] fit a milk tooth better than a permanent one; 0 where a size is not known."""
+    """Nats by which sizes [T] fit a milk tooth better than a permanent one; 0 where a size is not known.
+
+    What is far too small for a milk tooth fits neither, and its size speaks for none: a part of a tooth, or a tooth of
+    coarse faces, whose border is lost.
+    """
     off, of_permanent = (np.log(size / mean) / rules.milk_size for mean in (milk, permanent))
-    return np.nan_to_num(np.clip((of_permanent**2 - off**2) / 2, None, MOST))
+    better = np.nan_to_num(np.clip((of_permanent**2 - off**2) / 2, None, MOST))
+    return np.where(off < -FIT, np.minimum(better, 0.0), better)

@@ -56,11 +56,19 @@ def find_doubts(
         doubts.append("the surface was inside out in the file; it was turned for labelling")
     unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth]
     if unsure:
-        doubts.append(f"review {', '.join(unsure)}: below {rules.tooth:.0%} confidence")
+        doubts.append(
+            f"review {', '.join(unsure)}: the model is less than {rules.tooth:.0%} sure of the number or the border"
+        )
     if other is not None and other.changes and other.odds < rules.odds:
-        doubts.append(f"review the numbers: {said(other.changes)} may be right, too (odds 1 to {other.odds:.2g})")
+        doubts.append(
+            f"review the numbers: {said(other.changes)}; the numbers given are {other.odds:.2g} times as likely as "
+            "these"
+        )
     if milk_teeth:
-        doubts.append(f"{', '.join(map(str, milk_teeth))} look like milk teeth; each has the number of its successor")
+        doubts.append(
+            f"{', '.join(map(str, milk_teeth))} look like milk teeth; each has the number of the permanent tooth that "
+            "replaces it"
+        )
     return doubts + [f"review the numbers: {fault}" for fault in faults]
 
 
@@ -85,11 +93,12 @@ def find_strong_doubts(
     if jaw_probability < rules.jaw:
         opposite = JAW_NAMES[1 - jaw]
         doubts.append(
-            f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {opposite} jaw ({1 - jaw_probability:.0%})"
+            f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {opposite} jaw "
+            f"(the model is {1 - jaw_probability:.0%} sure); check the name of the file"
         )
     sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
     if sure < rules.scan:
-        doubts.append(f"low confidence of {sure:.0%}; does the file show one whole arch?")
+        doubts.append(f"the model is only {sure:.0%} sure of the teeth; does the file show one whole arch?")
     return doubts
 
 
@@ -99,5 +108,7 @@ def _found(teeth: Sequence[ToothRow]) -> list[tuple[ToothRow, float]]:
 
 
 def said(changes: Sequence[tuple[int, int]]) -> str:
-    """Other numbers in words: ``15 for 14, 16 for 15, no tooth for 18``."""
-    return ", ".join(f"{other or 'no tooth'} for {given or 'no tooth'}" for given, other in changes)
+    """Other numbers in words: ``14 may be 15, 15 may be no tooth, there may be 18``."""
+    return ", ".join(
+        f"{f'{given} may be' if given else 'there may be'} {other or 'no tooth'}" for given, other in changes
+    )

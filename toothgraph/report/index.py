@@ -39,7 +39,7 @@ class Entry:
     Attributes:
         name: of the scan; its page is ``<name>.html`` in the same folder.
         jaw: ``upper``, ``lower`` or ``unknown``.
-        teeth: FDI numbers, in order along the arch.
+        teeth: FDI numbers, from the patient's right to the left.
         confidence: mean over the area of the teeth; None for labels that are not a model's.
         doubts: what a person should review.
         widths: of the teeth by FDI number, mm.
@@ -130,7 +130,7 @@ def pair_page(patient: str) -> str:
 
 
 def write_index(folder: str | Path, entries: Iterable[Entry]) -> Path:
-    """Write ``index.html``, the scans grouped by patient and those to be reviewed first, and ``measures.csv``.
+    """Write ``index.html``, the scans grouped by patient and those to review first, and ``measures.csv``.
 
     The page needs no network and no files but the pages of the scans.
 

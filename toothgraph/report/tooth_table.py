@@ -9,11 +9,9 @@ import numpy as np
 
 from toothgraph.anatomy.frame import upright_rotation
 from toothgraph.anatomy.sizes import mesiodistal_spans
+from toothgraph.fdi import CHART
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.system.files import write_text
-
-ORDER = [10 * quadrant + tooth for quadrant, teeth in ((1, range(8, 0, -1)), (2, range(1, 9)), (4, range(8, 0, -1)),
-         (3, range(1, 9))) for tooth in teeth]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,14 +35,14 @@ class ToothRow:
 
 
 def tooth_table(mesh: Mesh, labels: np.ndarray, confidence: np.ndarray | None = None) -> list[ToothRow]:
-    """One row for gingiva and one per tooth, in order along the arch.
+    """One row for gingiva and one per tooth, from the patient's right to the left.
 
     Args:
         mesh: F faces.
         labels: [F] FDI numbers.
         confidence: [F] probability of each label.
     """
-    teeth = [fdi for fdi in ORDER if (labels == fdi).any()]
+    teeth = [fdi for fdi in CHART if (labels == fdi).any()]
     rotation = upright_rotation(mesh.with_labels(labels))
     faces = {fdi: np.flatnonzero(labels == fdi) for fdi in [0, *teeth]}
     spans = mesiodistal_spans(mesh, [faces[fdi] for fdi in teeth], None if rotation is None else rotation[1])

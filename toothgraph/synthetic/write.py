@@ -12,7 +12,12 @@ from toothgraph.system.files import write_text
 
 
 def write_synthetic(
-    out: str | Path, scans: int, faces: int, seed: int, on_scan: Callable[[Path], None] | None = None
+    out: str | Path,
+    scans: int,
+    faces: int,
+    seed: int,
+    on_scan: Callable[[Path], None] | None = None,
+    before_scan: Callable[[Path], None] | None = None,
 ) -> list[Path]:
     """Write labelled synthetic arches into one folder without subfolders.
 
@@ -26,6 +31,7 @@ def write_synthetic(
         faces: faces of each arch.
         seed: seed of all arches.
         on_scan: called with each STL file after it and its labels are written.
+        before_scan: called with each STL file before it is made.
 
     Returns:
         The STL files.
@@ -36,8 +42,10 @@ def write_synthetic(
     written = []
     for index in range(scans):
         jaw = (UPPER, LOWER)[index % 2]
-        mesh = synthetic_arch([seed, index], jaw=jaw, faces=faces)
         path = Path(out) / f"{index // 2:04d}_{JAW_NAMES[jaw]}.stl"
+        if before_scan is not None:
+            before_scan(path)
+        mesh = synthetic_arch([seed, index], jaw=jaw, faces=faces)
         assert mesh.labels is not None
         write_text(path.with_suffix(".txt"), "".join(f"{label}\n" for label in mesh.labels))
         write_stl(path, mesh.vertices, mesh.faces)

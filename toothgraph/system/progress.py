@@ -12,7 +12,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from toothgraph.stages import heard_by
+from toothgraph.stages import clock, heard_by
 from toothgraph.system.processes import first_rank
 
 if TYPE_CHECKING:  # imported where it is shown
@@ -54,6 +54,7 @@ class Display:
         self.facts, self.note = "", ""  # what to say beside the count, and what to say first of all
         self._stage, self._at_first = "", True
         self._changes = False  # whether the lines of a terminal are shown
+        self._live: _Live | None = None
         self._begun = self._item_begun = time.monotonic()
         self._end: float | None = None  # when it will be done, as far as is known
         self._exit = ExitStack()
@@ -66,7 +67,7 @@ class Display:
         self._exit.enter_context(heard_by(self.stage))
         self._changes = on_terminal()
         if self._changes:
-            self._exit.enter_context(_Live(self))
+            self._live = self._exit.enter_context(_Live(self))
         elif self.every is not None:
             self._announce()
             self._exit.enter_context(_Lines(self, self.every))
@@ -81,7 +82,7 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._exit.close()
-        self._changes = False
+        self._changes, self._live = False, None
         if isinstance(error, KeyboardInterrupt) and not error.args and self.total > 1:
             error.args = (f"{self._count()} done",)  # for whoever tells of it
 
@@ -106,8 +107,10 @@ class Display:
         self.item, self._stage, self._item_begun = item, "", time.monotonic()
 
     def stage(self, what: str) -> None:
-        """What is done with it now."""
+        """What is done with it now. It is drawn at once: what follows may hold the lock that drawing needs."""
         self._stage = what
+        if self._live:
+            self._live.draw()
 
     def answer(self, note: str) -> None:
         """Say something from a signal handler, which may not wait for a lock that the interrupted code holds."""
@@ -177,13 +180,6 @@ class Display:
         return Group(grid, Text(_cut(f"  {below}", width), style="dim", no_wrap=True, overflow="crop"))
 
 
-def clock(seconds: float) -> str:
-    """A time as ``1:02:03`` or ``2:03``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
 def on_terminal() -> bool:
     """Whether stderr is a terminal on which lines can change."""
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
@@ -205,8 +201,13 @@ class _Live:
         self._live = Live(get_renderable=lambda: display.lines(console), console=console, transient=True,
                           redirect_stdout=sys.stdout.isatty(), vertical_overflow="crop")  # fmt: skip
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> _Live:
         self._live.start(refresh=True)
+        return self
+
+    def draw(self) -> None:
+        """Draw now, and not when it is due."""
+        self._live.refresh()
 
     def __exit__(self, *error: object) -> None:
         self._live.stop()

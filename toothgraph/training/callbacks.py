@@ -219,7 +219,7 @@ class WeightAverage(pl.Callback):
 
 
 class GentleStop(pl.Callback):
-    """Ctrl-C (or SIGTERM) finishes the step; a second Ctrl-C stops at once.
+    """Ctrl-C (or SIGTERM) finishes the step; a second one stops at once.
 
     Comes before :class:`Checkpoints`, which then saves the last step. Listens while it is entered as a
     context; in Lightning's own hooks the handlers would outlive a run that fails.
@@ -231,6 +231,7 @@ class GentleStop(pl.Callback):
     def __init__(self, display: Display) -> None:
         self.display = display
         self.asked = False
+        self.by_sigterm = False  # asked so, and not by Ctrl-C
         self._before: dict[int, Any] = {}
         self._process = os.getpid()
 
@@ -241,8 +242,9 @@ class GentleStop(pl.Callback):
             return
         if self.asked:
             raise KeyboardInterrupt
-        self.asked = True
-        self.display.answer("stopping after this step; press Ctrl-C again to stop at once")
+        self.asked, self.by_sigterm = True, number == signal.SIGTERM
+        again = "send it" if self.by_sigterm else "press Ctrl-C"
+        self.display.answer(f"stopping after this step; {again} again to stop at once")
 
     def __enter__(self) -> GentleStop:
         try:

@@ -13,24 +13,23 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning.pytorch.utilities.warnings import PossibleUserWarning
 
 from toothgraph.errors import ConfigError
 from toothgraph.model.file import MODEL_FILE, save_model
+from toothgraph.stages import clock
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 from toothgraph.system.processes import first_rank
-from toothgraph.system.progress import Display, clock
+from toothgraph.system.progress import Display
 from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable, Shown, WeightAverage, scores_found
 from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint, read_metrics
+from toothgraph.training.run_state import Stopped, told
 from toothgraph.training.task import NotFinite, Task
 
 _log = logging.getLogger("toothgraph")
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-
-
-class Stopped(Exception):
-    """The user stopped a run; its last checkpoint is saved."""
 
 
 @contextmanager
@@ -91,37 +90,50 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
         if resume and is_finished(out) and (step >= task.steps or not checkpoint):
             _log.info("%s: finished already, at step %d", out, task.steps)
             return out / MODEL_FILE
-        task.sides.say()
-        begins = f"resumed at step {step}" if checkpoint else "begins at step 0"
-        nothing = "nothing to resume: " if resume and not checkpoint else ""
-        _log.info("%s%s of %d; writes to %s", nothing, begins, task.steps, out)
-        display.start_at(step)
-        try:
-            with quiet(), stop, display:
-                trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
-        except SystemExit as error:  # what Lightning makes of the second Ctrl-C
-            raise Stopped("stopped at once") from error
-        except NotFinite as error:
-            batch = {"step": trainer.global_step, "scans": error.scan_ids, "error": str(error)}
-            write_text(out / BAD_BATCH_FILE, json.dumps(batch) + "\n")
-            raise
-        if stop.asked and trainer.global_step < task.steps:
-            raise Stopped(f"stopped at step {trainer.global_step} of {task.steps}")
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
-            if isinstance(callback, WeightAverage):
-                callback.hand_over()
-        header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
-        if first_rank():
-            stop.asked = False  # a Ctrl-C in the last step has done its work
-            with stop, Display("finishing", every=None) as stop.display:
-                if not task.finish(lambda: stop.asked):
-                    raise Stopped("stopped while it learned the shapes of teeth")
-            save_model(out / MODEL_FILE, task.net, header)
-            _log.info("%s", what_came_of_it(trainer.global_step, read_metrics(out), task.monitor))
+        with told(out, lambda: max(trainer.global_step, step)):
+            task.sides.say()
+            begins = f"resumed at step {step}" if checkpoint else "begins at step 0"
+            nothing = "nothing to resume: " if resume and not checkpoint else ""
+            _log.info("%s%s of %d; writes to %s", nothing, begins, task.steps, out)
+            display.start_at(step)
+            with display:
+                fit(task, trainer, stop, out, checkpoint)
+            if first_rank():
+                save(task, trainer, stop, out, header)
         return out / MODEL_FILE
     finally:
         logging.getLogger("toothgraph").removeHandler(handler)
         handler.close()
+
+
+def fit(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, checkpoint: Path | None) -> None:
+    """The steps of a run. Raises as :func:`run` does."""
+    try:
+        with quiet(), stop:
+            trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit as error:  # what Lightning makes of the second Ctrl-C, and of SIGTERM after the step is saved
+        if not (isinstance(error, SIGTERMException) and trainer.should_stop):
+            raise Stopped("stopped at once", stop.by_sigterm) from error
+    except NotFinite as error:
+        batch = {"step": trainer.global_step, "scans": error.scan_ids, "error": str(error)}
+        write_text(out / BAD_BATCH_FILE, json.dumps(batch) + "\n")
+        raise
+    if stop.asked and trainer.global_step < task.steps:
+        raise Stopped(f"stopped at step {trainer.global_step} of {task.steps}", stop.by_sigterm)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, WeightAverage):
+            callback.hand_over()
+
+
+def save(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, header: dict[str, Any]) -> None:
+    """What comes after the steps: what the task has to finish, and the model file."""
+    header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
+    stop.asked = False  # a Ctrl-C in the last step has done its work
+    with stop, Display("finishing", every=None) as stop.display:
+        if not task.finish(lambda: stop.asked):
+            raise Stopped("stopped while it learned the shapes of teeth", stop.by_sigterm)
+    save_model(out / MODEL_FILE, task.net, header)
+    _log.info("%s", what_came_of_it(trainer.global_step, read_metrics(out), task.monitor))
 
 
 def what_came_of_it(steps: int, rows: list[dict[str, Any]], monitor: str) -> str:

@@ -4,6 +4,7 @@
 config.json          every option, the split, versions, git revision
 metrics.csv          one row per ``log_every`` steps and per validation
 log.txt              messages of the run
+state.json           whether it is at work, finished, stopped or failed
 tensorboard/         the same metrics for TensorBoard
 last.ckpt            state of the training, to resume from; previous.ckpt is the one before
 best.ckpt            the state at the best validation

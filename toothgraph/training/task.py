@@ -14,6 +14,7 @@ from toothgraph.data.loading import StepLoader, StepSampler
 from toothgraph.errors import DataError
 from toothgraph.model.nets import ContrastiveNet, SegmentationNet
 from toothgraph.seeding import batch_seed
+from toothgraph.system.signals import outlive_sigterm
 from toothgraph.training.config import TrainingConfig
 from toothgraph.training.optimizer import make_optimizer, rate_factor
 from toothgraph.training.sides import Sides
@@ -94,6 +95,7 @@ class Task(pl.LightningModule):
             batch_sampler=sampler,
             collate_fn=self._join,
             num_workers=self.config.workers,
+            worker_init_fn=outlive_sigterm,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 

@@ -73,6 +73,11 @@ def is_prepared(path: Path) -> bool:
     return (path / MANIFEST).is_file() and (path / OPTIONS).is_file()
 
 
+def is_begun(path: Path) -> bool:
+    """Whether a path is a folder that :func:`prepare` has begun, finished or not."""
+    return (path / OPTIONS).is_file() and (path / _SCANS).is_dir()
+
+
 def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
     """The scans of a prepared folder; their graphs stay on disk.
 
@@ -89,13 +94,29 @@ def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
         raise ConfigError(
             f"{folder}: was prepared with the graphs {built}, the run needs {asdict(graph)}; prepare the scans again"
         )
+    return [scan_of(scan_file(folder, header.scan_id), header) for header in read_manifest(folder)]
+
+
+def read_manifest(folder: Path) -> list[Header]:
+    """The headers of the scans of a prepared folder.
+
+    Raises:
+        DataError: if its manifest cannot be read.
+    """
     try:
         with (folder / MANIFEST).open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-        headers = [_header_of(row) for row in rows]
+            return [_header_of(row) for row in csv.DictReader(stream)]
     except (OSError, KeyError, ValueError, TypeError, csv.Error) as error:
         raise DataError(f"{folder / MANIFEST}: cannot be read ({error}); run `toothgraph prepare` again") from error
-    return [scan_of(scan_file(folder, header.scan_id), header) for header in headers]
+
+
+def count_bad(folder: Path) -> int:
+    """How many scans are in quarantine."""
+    try:
+        with (folder / QUARANTINE).open(newline="", encoding="utf-8") as stream:
+            return len(list(csv.DictReader(stream)))
+    except OSError:
+        return 0
 
 
 def _header_of(row: dict[str, str]) -> Header:

@@ -1,0 +1,23 @@
+"""The list of the pages that a command has written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from toothgraph.cli.terminal import say
+
+if TYPE_CHECKING:
+    from toothgraph.report.folder import PageFolder
+
+
+@contextmanager
+def listed(pages: PageFolder | None) -> Iterator[None]:
+    """Write the list at the end if pages were added, also after a stop: else no list would ever have them."""
+    before = len(pages.entries) if pages else 0
+    try:
+        yield
+    finally:
+        if pages and len(pages.entries) > before:
+            say(f"list of the scans -> {pages.write_list()}")

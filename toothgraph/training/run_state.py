@@ -1,0 +1,113 @@
+"""``state.json`` of a run folder: whether the run is at work, finished, stopped or failed, and at which step.
+
+A run holds a lock on the file as long as it lives. A run that says it is at work and holds no lock was killed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
+from toothgraph.errors import ConfigError
+from toothgraph.system.processes import first_rank
+
+STATE_FILE = "state.json"
+RUNNING, FINISHED, STOPPED, FAILED, KILLED = "running", "finished", "stopped", "failed", "killed"
+
+
+class Stopped(Exception):
+    """The user stopped a run; its last checkpoint is saved.
+
+    Args:
+        said: at which step.
+        by_sigterm: by SIGTERM, and not by Ctrl-C.
+    """
+
+    def __init__(self, said: str, by_sigterm: bool = False) -> None:
+        super().__init__(said)
+        self.by_sigterm = by_sigterm
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What is known of a run.
+
+    Attributes:
+        state: ``running``, ``finished``, ``stopped``, ``failed`` or ``killed``.
+        step: the last one, as far as the run has said; 0 for one that was killed or is at work.
+        reason: why it failed.
+    """
+
+    state: str
+    step: int = 0
+    reason: str = ""
+
+
+@contextmanager
+def told(out: Path, step: Callable[[], int]) -> Iterator[None]:
+    """Within it, the run is at work; how it ends is kept.
+
+    Args:
+        out: the run folder, which exists.
+        step: tells how many steps are done.
+
+    Raises:
+        ConfigError: if another process is at work on this run.
+    """
+    if not first_rank():
+        yield
+        return
+    with (out / STATE_FILE).open("a+", encoding="utf-8") as file:
+        if not _locked(file):
+            raise ConfigError(f"{out}: another process is at work on this run; wait until it ends, or stop it")
+        _write(file, RunState(RUNNING))
+        try:
+            yield
+        except (KeyboardInterrupt, Stopped):
+            _write(file, RunState(STOPPED, step()))
+            raise
+        except BaseException as error:
+            _write(file, RunState(FAILED, step(), " ".join(str(error).split()) or type(error).__name__))
+            raise
+        _write(file, RunState(FINISHED, step()))
+
+
+def read_state(out: Path) -> RunState | None:
+    """The state of a run; None for a run of an earlier version, or if the file cannot be read."""
+    try:
+        with (out / STATE_FILE).open(encoding="utf-8") as file:
+            state = RunState(**json.loads(file.read()))
+            if state.state == RUNNING and fcntl is not None and _locked(file, share=True):
+                return RunState(KILLED)
+            return state
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _locked(file: TextIO, *, share: bool = False) -> bool:
+    """Take the lock of an open file, until it is closed; False if another process has it. Where there are no locks,
+    True."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if share else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return not share
+    return True
+
+
+def _write(file: TextIO, state: RunState) -> None:
+    file.truncate(0)  # in place: a file that takes its place would not have the lock
+    file.write(json.dumps(asdict(state)) + "\n")
+    file.flush()
