@@ -27,7 +27,8 @@ def _cut_short(stl: Path) -> None:
 
 def _claims_too_much(stl: Path) -> None:
     content = stl.read_bytes()
-    stl.write_bytes(content[:STL_HEAD] + struct.pack("<I", 4_000_000_000) + content[STL_HEAD + 4 :])
+    (count,) = struct.unpack("<I", content[STL_HEAD : STL_HEAD + 4])
+    stl.write_bytes(content[:STL_HEAD] + struct.pack("<I", 2 * count) + content[STL_HEAD + 4 :])
 
 
 def _no_numbers(stl: Path) -> None:
@@ -63,7 +64,7 @@ def _labels_no_text(stl: Path) -> None:
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "empty file": _empty,
     "cut short": _cut_short,
-    "header claims four billion faces": _claims_too_much,
+    "header claims twice the faces": _claims_too_much,
     "no coordinate is a number": _no_numbers,
     "all corners in one point": _no_area,
     "in metres": _metres,

@@ -95,6 +95,7 @@ def read_all(target: Target, seed: int, first: int, last: int, report: int) -> N
     resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, used + MEMORY))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     with tempfile.TemporaryDirectory() as folder:
+        tempfile.tempdir = folder  # what is unpacked goes with it
         path = Path(folder) / target.file
         for number, data in inputs(target, seed, first, last):
             os.write(report, f"{number}\n".encode())

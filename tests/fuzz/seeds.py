@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import re
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import torch
 import trimesh
 from safetensors.torch import save
@@ -20,6 +24,7 @@ from toothgraph.data.scan import prepare_scan
 from toothgraph.data.split import load_split
 from toothgraph.errors import ToothgraphError
 from toothgraph.graph.spec import GraphSpec
+from toothgraph.io.find import find_scans
 from toothgraph.io.formats import _vtk_process
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.formats.stl import write_stl
@@ -115,7 +120,44 @@ def surfaces(arch: Mesh) -> dict[str, bytes]:
         "off": f"OFF\n{len(points)} {len(faces)} 0\n" + lines + corners,
         "coff": f"COFF\n{len(points)} {len(faces)} 0\n" + lines.replace("\n", " 9 9 9 255\n") + corners,
     }
-    return {name: text.encode() for name, text in texts.items()}
+    return {name: text.encode() for name, text in texts.items()} | odd_texts(texts, len(points))
+
+
+def odd_texts(texts: dict[str, str], num_vertices: int) -> dict[str, bytes]:
+    """The same as programs write it that do not keep to the format, or that use more of it."""
+
+    def relative(corner: re.Match[str]) -> str:
+        return f" {int(corner[1]) - 1 - num_vertices}/1"
+
+    vertices, faces = texts["obj"].split("f ", 1)
+    obj = vertices + re.sub(r" (\d+)\S*", relative, f"f {faces}")
+    ply = texts["ply"].replace(".", ",").replace("ascii 1,0", "ascii 1.0")
+    rows = texts["ply"].partition("end_header\n")[2].splitlines(keepends=True)[:num_vertices]
+    return {
+        "odd stl": texts["stl"].replace(".", ",").replace("end", "end ").upper().replace("\n", "\r").encode("utf-16"),
+        "stl in one line": " ".join(texts["stl"].split()).encode(),
+        "odd obj": ("# C:\\\n" + obj.replace(" ", " \\\n ", 30)).replace(".", ",").encode("utf-8-sig"),
+        "odd ply": ply.replace("\n", "\r").encode("utf-8-sig"),
+        "strips": (
+            texts["ply"].partition("element face")[0]
+            + "element tristrips 1\nproperty list int int vertex_indices\nend_header\n"
+            + "".join(rows)
+            + "12 0 1 2 3 4 -1 5 6 7 8 -1 9\n"
+        ).encode(),
+    }
+
+
+def dicom(inside: bytes, kind: str, number: int) -> bytes:
+    """A DICOM file with a surface inside."""
+    content, file = pydicom.Dataset(), io.BytesIO()
+    content.SOPClassUID, content.SOPInstanceUID = f"1.2.840.10008.5.1.4.1.1.104.{number}", "1.2.3"
+    content.MIMETypeOfEncapsulatedDocument = f"model/{kind}"
+    content.EncapsulatedDocument = inside + b"\0" * (len(inside) % 2)
+    content.EncapsulatedDocumentLength = len(inside)
+    content.file_meta = pydicom.dataset.FileMetaDataset()
+    content.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    content.save_as(file, enforce_file_format=True)
+    return file.getvalue()
 
 
 def targets(folder: Path) -> dict[str, Target]:
@@ -140,17 +182,32 @@ def targets(folder: Path) -> dict[str, Target]:
     def made(name: str) -> bytes:
         return (folder / name).read_bytes()
 
+    def read_packed(path: Path) -> None:
+        """What is in an archive, as a command finds and reads it."""
+        for scan in find_scans([path]):
+            read_surface(scan)
+
+    case = io.BytesIO()
+    with zipfile.ZipFile(case, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("case/upper.stl", made("x.stl"))
+        archive.writestr("case/lower.obj", text["obj"])
+    stored = io.BytesIO()
+    with zipfile.ZipFile(stored, "w") as archive:
+        archive.writestr("a.ply", made("x.ply"))
     scene = trimesh.Trimesh(arch.vertices, arch.faces, process=False)
     model = save({"w": torch.zeros(4)}, {"toothgraph": json.dumps(MODEL)})
     return {
-        "stl": Target("x.stl", [made("x.stl"), text["stl"]], read_surface),
-        "ply": Target("x.ply", [made("x.ply"), text["ply"]], read_surface),
-        "obj": Target("x.obj", [text["obj"]], read_surface),
+        "stl": Target("x.stl", [made("x.stl"), text["stl"], text["odd stl"], text["stl in one line"]], read_surface),
+        "ply": Target("x.ply", [made("x.ply"), text["ply"], text["odd ply"], text["strips"]], read_surface),
+        "obj": Target("x.obj", [text["obj"], text["odd obj"]], read_surface),
         "off": Target("x.off", [text["off"], text["coff"]], read_surface),
         "vtp": Target("x.vtp", [made("x.vtp")], read_vtk, own_process=True),
         "vtk": Target("x.vtk", [made("x.vtk")], read_vtk, own_process=True),
         "glb": Target("x.glb", [scene.export(file_type="glb")], read_surface),
         "3mf": Target("x.3mf", [scene.export(file_type="3mf")], read_surface),
+        "zip": Target("x.zip", [case.getvalue(), stored.getvalue()], read_packed),
+        "gz": Target("x.stl.gz", [gzip.compress(made("x.stl")), gzip.compress(text["stl"])], read_packed),
+        "dcm": Target("x.dcm", [dicom(made("x.stl"), "stl", 3), dicom(text["obj"], "obj", 4)], read_surface),
         "labels txt": Target("x.txt", [made("x.txt")], read_beside),
         "labels json": Target("x.json", [made("x.json")], read_beside),
         "palette": Target("p.json", [json.dumps(PALETTE).encode()], lambda path: load_palette(f"{path}:p")),

@@ -79,3 +79,13 @@ def test_refused(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "a.off").write_text(text)
     with pytest.raises(MeshError, match=said):
         read_stored(tmp_path / "a.off")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_text_as_programs_write_it(encoding: str, end: str, tmp_path: Path) -> None:
+    lines = ["OFF", "# Müller, 1,5 mm", "3 1 0", "0 0 0,5", "40,25 0 0", "0 40 0 # é", "3 0 1 2", ""]
+    (tmp_path / "a.off").write_bytes(end.join(lines).encode(encoding))
+    stored = read_stored(tmp_path / "a.off")
+    assert stored.vertices.tolist() == [[0, 0, 0.5], [40.25, 0, 0], [0, 40, 0]]
+    assert stored.polygons.tolist() == [[0, 1, 2]] and "decimal commas" in stored.mended

@@ -107,3 +107,111 @@ def test_ascii_indices_that_are_no_numbers(tmp_path: Path) -> None:
     path.write_text(text.replace(body, "200 nan 2 4 3 "))
     with pytest.raises(MeshError, match="cut short"):
         read_ply(path)
+
+
+SQUARE = [[0, 0, 0], [40, 0, 0.5], [40, 40, 0], [0, 40, 0.25]]
+TWO = [[0, 1, 2], [0, 2, 3]]
+END = {"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"}
+
+
+def ply(format_name: str, elements: list[tuple[str, list[str], list[bytes]]], end: bytes = b"\n") -> bytes:
+    """A file of elements: name, properties, and the bytes of each row."""
+    lines = ["ply", f"format {format_name} 1.0", "comment \x85 M\xfcller end_header"]
+    for name, properties, rows in elements:
+        lines += [f"element {name} {len(rows)}", *(f"property {prop}" for prop in properties)]
+    header = end.join(line.encode("latin-1") for line in [*lines, "end_header"]) + end
+    return header + b"".join(row for _, _, rows in elements for row in rows)
+
+
+def rows(values: list[list[float]], order: str, kind: str, length: str | None = None) -> list[bytes]:
+    """Rows of numbers, with their count before them if ``length`` is its type; ``t`` as order for text."""
+    if order == "t":
+        return [(" ".join(map(str, ([len(row)] if length else []) + row)) + "\n").encode() for row in values]
+    counts = [np.array(len(row), order + length).tobytes() if length else b"" for row in values]
+    return [count + np.array(row, order + kind).tobytes() for count, row in zip(counts, values, strict=True)]
+
+
+def square(order: str = "t", corner: str = "i4", length: str = "u1", end: bytes = b"\n", swap: bool = False) -> bytes:
+    names = {"u1": "uchar", "i1": "int8", "i2": "short", "u2": "uint16", "i4": "int", "u4": "uint", "i8": "int64",
+             "u8": "uint64"}  # fmt: skip
+    format_name = {"t": "ascii", "<": "binary_little_endian", ">": "binary_big_endian"}[order]
+    elements = [
+        ("vertex", ["float x", "float y", "float z"], rows(SQUARE, order, "f4")),
+        ("face", [f"list {names[length]} {names[corner]} vertex_indices"], rows(TWO, order, corner, length)),
+    ]
+    return ply(format_name, elements[::-1] if swap else elements, end)
+
+
+def read_bytes(path: Path, data: bytes) -> tuple[list, list, tuple[str, ...]]:
+    path.write_bytes(data)
+    stored = read_ply(path)
+    return stored.vertices.tolist(), stored.polygons.tolist(), stored.mended
+
+
+@pytest.mark.parametrize("order", ["t", "<", ">"])
+@pytest.mark.parametrize("end", END.values(), ids=END)
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_line_ends_marks_and_orders(order: str, end: bytes, swap: bool, mark: bytes, tmp_path: Path) -> None:
+    said = ("a byte order mark",) * bool(mark) + ("lines that end in CR",) * (end == b"\r")
+    assert read_bytes(tmp_path / "a.ply", mark + square(order, end=end, swap=swap)) == (SQUARE, TWO, said)
+
+
+@pytest.mark.parametrize("end", END.values(), ids=END)
+def test_a_body_may_begin_with_what_ends_a_line(end: bytes, tmp_path: Path) -> None:
+    first = float(np.frombuffer(b"\n\n\r\n", "<f4")[0])
+    body = [("vertex", ["float x", "float y", "float z"], rows([[first, 0, 0]], "<", "f4"))]
+    assert read_bytes(tmp_path / "a.ply", ply("binary_little_endian", body, end))[0] == [[first, 0, 0]]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("length", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8"])
+@pytest.mark.parametrize("corner", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8"])
+def test_lists_of_any_width(order: str, length: str, corner: str, tmp_path: Path) -> None:
+    assert read_bytes(tmp_path / "a.ply", square(order, corner, length)) == (SQUARE, TWO, ())
+
+
+def test_text_of_many_kinds(tmp_path: Path) -> None:
+    path, text = tmp_path / "a.ply", square()
+    header, body = text[: text.index(b"end_header\n") + 11], text[text.index(b"end_header\n") + 11 :]
+    assert read_bytes(path, header + body.replace(b".", b",")) == (SQUARE, TWO, ("decimal commas",))
+    assert read_bytes(path, header.upper().replace(b"PLY", b"ply") + body)[:2] == (SQUARE, TWO)
+    assert read_bytes(path, header.replace(b"vertex_indices", b"Vertex_Index") + body)[:2] == (SQUARE, TWO)
+    assert read_bytes(path, header.replace(b"vertex_indices", b"corners") + body)[:2] == (SQUARE, TWO)
+    assert read_bytes(path, text.replace(b"0.5", b"0.5\t\r") + b"\x1a") == (SQUARE, TWO, ())
+    utf16 = text.decode("latin-1").encode("utf-16")
+    assert read_bytes(path, utf16) == (SQUARE, TWO, ("UTF-16 text",))
+
+
+@pytest.mark.parametrize("order", ["t", "<", ">"])
+@pytest.mark.parametrize("kind", ["i4", "u4"])
+def test_strips(order: str, kind: str, tmp_path: Path) -> None:
+    points = [[x, y, 0.0] for x in range(10) for y in (0, 1)] + [[0, 9, 0], [1, 9, 0], [0, 8, 0]]
+    stop = -1 if kind == "i4" or order == "t" else 2**32 - 1
+    strips = [[0, 1, 2, 3, 4, stop, 20, 21, 22], [10, 11, 12, 13]]
+    format_name = {"t": "ascii", "<": "binary_little_endian", ">": "binary_big_endian"}[order]
+    word = {"i4": "int", "u4": "uint"}[kind]
+    elements = [
+        ("vertex", ["float x", "float y", "float z"], rows(points, order, "f4")),
+        ("tristrips", [f"list int {word} vertex_indices"], rows(strips, order, kind, "i4")),
+    ]
+    vertices, polygons, _ = read_bytes(tmp_path / "a.ply", ply(format_name, elements))
+    assert polygons == [[0, 1, 2], [2, 1, 3], [2, 3, 4], [20, 21, 22], [10, 11, 12], [12, 11, 13]]
+    corners = np.array(vertices)[polygons[:3]]
+    assert len(np.unique(np.sign(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2]))) == 1
+    elements.insert(1, ("face", ["list uchar int vertex_indices", "uchar flag"], rows([[5, 6, 7]], order, "i4", "u1")))
+    elements[1][2][0] += b"1 " if order == "t" else b"\1"
+    path = tmp_path / "both.ply"
+    path.write_bytes(ply(format_name, elements))
+    stored = read_ply(path)
+    assert stored.polygons.tolist() == [[5, 6, 7], *polygons] and stored.face_data == {}
+
+
+def test_one_endless_polygon_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    faces = rows([[0, 1, 2]] * 3000 + [[0] * 3000], "<", "i4", "u2")
+    elements = [
+        ("vertex", ["float x", "float y", "float z"], rows(SQUARE, "<", "f4")),
+        ("face", ["list ushort int vertex_indices"], faces),
+    ]
+    with pytest.raises(MeshError, match="a row of `face` has 3000 entries, which is too many"):
+        read_bytes(tmp_path / "a.ply", ply("binary_little_endian", elements))

@@ -52,20 +52,6 @@ def test_binary_and_ascii_stl_agree_on_original_vertices(patch: Mesh, tmp_path: 
     np.testing.assert_array_equal(binary.faces, ascii_mesh.faces)
 
 
-def test_binary_stl_whose_header_says_solid(patch: Mesh, tmp_path: Path) -> None:
-    path = tmp_path / "a.stl"
-    write_stl(path, patch.vertices, patch.faces)
-    path.write_bytes(b"solid facet".ljust(80) + path.read_bytes()[80:])
-    assert len(read_mesh(path).faces) == len(patch.faces)
-
-
-def test_bytes_after_the_last_stl_face_are_ignored(patch: Mesh, tmp_path: Path) -> None:
-    path = tmp_path / "a.stl"
-    write_stl(path, patch.vertices, patch.faces)
-    path.write_bytes(path.read_bytes() + b"made by a scanner")
-    assert len(read_mesh(path).faces) == len(patch.faces)
-
-
 def test_stl_refusals(patch: Mesh, tmp_path: Path) -> None:
     path = tmp_path / "a.stl"
     path.write_bytes(b"")
@@ -91,7 +77,7 @@ def test_path_refusals(tmp_path: Path) -> None:
     refused(tmp_path / "missing.stl", "no such file")
     (tmp_path / "folder.stl").mkdir()
     refused(tmp_path / "folder.stl", "folder")
-    for name in ("a.vtu", "a.xyz", "a"):
+    for name in ("a.inp", "a.xyz", "a"):
         refused(tmp_path / name, ".stl .ply .obj .off")
 
 
@@ -108,10 +94,8 @@ def test_off_and_obj_refusals(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     refused(path, "no vertices")
     path.write_text(OBJ + "f 1 2 9\n")
     refused(path, "1 faces point outside its 4 vertices")
-    path.write_text(OBJ + "f -4 -3 -2\n")
-    refused(path, "relative")
     path.write_bytes(bytes(range(128, 256)) * 9)
-    refused(path, "cannot be read as OBJ")
+    refused(path, "no vertices")
     assert capfd.readouterr() == ("", "")
 
 
@@ -189,12 +173,22 @@ def test_odd_scans(data_dir: Path) -> None:
     assert len(read_mesh(odd / "coff-instance-colours-lower.off").faces) == 37469
 
 
+def test_files_of_the_field_are_one_surface(data_dir: Path) -> None:
+    found = {}
+    for path in sorted((data_dir / "field" / "readers").iterdir()):
+        centres = read_mesh(path).corners.mean(axis=1).round(2)
+        found[path.name] = {tuple(centre) for centre in centres.tolist()}
+    plain = found["zerocount_upper.stl"]
+    assert len(found) == 15 and len(plain) == 1922
+    assert {name for name, centres in found.items() if len(centres ^ plain) > 20} == set()  # of rounding
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [  # found by tests/fuzz/fuzz.py
         ("x.off", "OFF\ninf 1 0\n0 0 0\n", "expected the counts of vertices and faces"),
         ("x.off", "OFF\n3 1 0\n0 0 0\n9 0 0\n9 9 0\n3 0 1 99999999999999999999\n", "indices from 0 to 2, found 99"),
-        ("x.obj", "v 0 0 0\nv 9 0 0\nv 9 9 0\nf 1 2 99999999999999999999\n", "points outside its 3 vertices"),
+        ("x.obj", "v 0 0 0\nv 9 0 0\nv 9 9 0\nf 1 2 99999999999999999999\n", "point outside its 3 vertices"),
     ],
 )
 def test_numbers_beyond_all_bounds(name: str, text: str, said: str, tmp_path: Path) -> None:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import meshio
 import numpy as np
 import pytest
 
 from toothgraph.errors import MeshError
 from toothgraph.io.find import find_scans
-from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.formats.registry import read_stored
+from toothgraph.io.formats.stl import read_stl, write_stl
 from toothgraph.io.formats.tooth_folder import is_tooth_folder, number_of, write_tooth_folder
 from toothgraph.io.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
@@ -18,8 +20,8 @@ from toothgraph.mesh.mesh import Mesh
     [
         ("11.stl", 11), ("48.STL", 48), ("tooth_36.stl", 36), ("Tooth 21.stl", 21), ("FDI-17.stl", 17),
         ("gingiva.stl", 0), ("Gum.stl", 0), ("gums.stl", 0), ("unknown.stl", -1),
-        ("19.stl", None), ("51.stl", None), ("110.stl", None), ("patient_11.stl", None), ("11.ply", None),
-        ("base.stl", None),
+        ("19.stl", None), ("51.stl", None), ("110.stl", None), ("patient_11.stl", None), ("base.stl", None),
+        ("11.ply", 11), ("Tooth_36.OBJ", 36), ("gingiva.ply", 0), ("11.off", None), ("11.txt", None),
     ],
 )  # fmt: skip
 def test_names(name: str, number: int | None) -> None:
@@ -69,6 +71,39 @@ def test_what_is_gone_is_removed(arch: Mesh, tmp_path: Path) -> None:
     assert set(read_scan(tmp_path).labels) == {21}  # with a gingiva of no faces
 
 
+@pytest.mark.parametrize("suffix", ["ply", "obj"])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_parts_of_other_formats(suffix: str, mixed: bool, arch: Mesh, tmp_path: Path) -> None:
+    write_tooth_folder(tmp_path, arch.vertices, arch.faces, arch.labels)
+    for file in list(tmp_path.iterdir()):
+        if not mixed or file.stem != "gingiva":
+            part = read_stl(file)
+            meshio.Mesh(part.vertices, [("triangle", part.polygons)]).write(file.with_suffix(f".{suffix}"))
+            file.unlink()
+    assert find_scans([tmp_path]) == [tmp_path]
+    assert by_number(read_scan(tmp_path)) == by_number(arch)
+    write_tooth_folder(tmp_path, arch.vertices, arch.faces, np.full(len(arch.faces), 21))
+    assert (tmp_path / f"11.{suffix}").exists()  # not ours: nothing that is not an STL is removed
+
+
+def test_polygons_of_many_sizes_and_what_was_mended(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    points = "v 0 0 0\nv 40 0 0\nv 40 40 0\nv 0 40 0\n"
+    (tmp_path / "gingiva.obj").write_bytes(points.replace("\n", "\r").encode() + b"f 1 2 3 4\r")
+    (tmp_path / "11.obj").write_text(points + "f 1 2 3\n")
+    caplog.set_level("INFO", "toothgraph")
+    stored = read_stored(tmp_path)
+    assert stored.polygons.tolist() == [[0, 1, 2, -1], [4, 5, 6, 7]]
+    assert caplog.messages == [f"{tmp_path.name}: mended on reading: gingiva.obj: lines that end in CR"]
+
+
+@pytest.mark.parametrize("name", ["gingiva.stl", "gum.ply"])
+def test_a_gingiva_file_of_no_bytes_marks_a_folder(name: str, arch: Mesh, tmp_path: Path) -> None:
+    write_tooth_folder(tmp_path, arch.vertices, arch.faces, arch.labels)
+    (tmp_path / "gingiva.stl").unlink()
+    (tmp_path / name).touch()
+    assert set(read_scan(tmp_path).labels.tolist()) == set(arch.labels.tolist()) - {0}
+
+
 def test_no_tooth_at_all(arch: Mesh, tmp_path: Path) -> None:
     for folder in (tmp_path / "x.teeth", tmp_path / "x"):
         write_tooth_folder(folder, arch.vertices, arch.faces, np.zeros(len(arch.faces), dtype=int))
@@ -92,6 +127,9 @@ def test_a_crown_without_its_gingiva_is_told_what_it_lacks(tmp_path: Path) -> No
     write_stl(tmp_path / "31.stl", corners, np.array([[0, 1, 2], [0, 1, 3]]))
     with pytest.raises(MeshError, match=r"it may be one tooth: those .* a gingiva\.stl.*; else try"):
         read_scan(tmp_path / "31.stl")
+    meshio.Mesh(corners, [("triangle", np.array([[0, 1, 2], [0, 1, 3]]))]).write(tmp_path / "32.ply")
+    with pytest.raises(MeshError, match=r"it may be one tooth: those"):
+        read_scan(tmp_path / "32.ply")
     (tmp_path / "31.stl").rename(tmp_path / "scan.stl")
     with pytest.raises(MeshError, match="expected a scan of 15 to 150 mm"):
         read_scan(tmp_path / "scan.stl")

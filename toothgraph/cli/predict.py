@@ -74,7 +74,7 @@ def predict(
     device: str | None,
     **steps: Any,
 ) -> None:
-    """Label every face and vertex of scans, files or folders.
+    """Label every face and vertex of scans: files, folders or archives (.zip, .gz).
 
     Writes for each scan <stem>.ply (coloured, with an fdi property on faces and vertices), <stem>.txt (one
     FDI number per face) and <stem>.json (Teeth3DS layout, per vertex, with warnings to review), or what

@@ -81,10 +81,12 @@ def view(
     three views of one scan. Of a folder of scans, --out is a folder: one page of each, one of both jaws of each
     patient, and index.html, a list with pictures, those to review first.
     """
+    from toothgraph.io.archive import opened
     from toothgraph.io.find import find_scans
     from toothgraph.report.page import write_scans
     from toothgraph.report.picture import render
 
+    scans = tuple(map(opened, scans))
     files = find_scans(list(scans))
     given = click.get_current_context().get_parameter_source("model")
     predicted = predicted or given is ParameterSource.COMMANDLINE  # who names a model wants to see its labels

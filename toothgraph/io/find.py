@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from toothgraph.errors import DataError, LabelError
-from toothgraph.io.formats.registry import SUFFIXES
+from toothgraph.io.archive import is_archive, opened
+from toothgraph.io.formats.registry import SUFFIXES, may_be_scan
 from toothgraph.io.formats.tooth_folder import is_tooth_folder
 from toothgraph.io.label_record import read_record, record_of, was_changed
 
 
 def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
-    """Mesh files among files and folders. Folders are searched recursively; hidden files are ignored.
+    """Mesh files among files, folders and archives. Folders are searched recursively; hidden files are ignored.
 
-    A folder with one STL per tooth (:mod:`toothgraph.io.formats.tooth_folder`) is one scan. Of files that ``predict``
+    An archive (:mod:`toothgraph.io.archive`) counts as a folder of what is in it; archives in a folder are ignored.
+
+    A folder with one file per tooth (:mod:`toothgraph.io.formats.tooth_folder`) is one scan. Of files that ``predict``
     wrote of one scan in several formats, one is taken: the first whose content was changed since, or else the first.
 
     Returns:
@@ -22,9 +25,10 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
 
     Raises:
         DataError: if a path does not exist or nothing is found.
+        MeshError: if an archive cannot be unpacked.
     """
     found: dict[Path, None] = {}
-    for path in map(Path, paths):
+    for path in map(opened, map(Path, paths)):
         if path.is_dir():
             found.update(dict.fromkeys(_scans_inside(path)))
         elif path.exists():
@@ -35,6 +39,8 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
         names = ", ".join(map(str, paths)) or "an empty list"
         prepared = any((Path(path) / "manifest.csv").is_file() for path in paths)
         hint = "; a folder of `toothgraph prepare` is only for pretrain and finetune" if prepared else ""
+        if packed := [file for path in paths for file in sorted(Path(path).rglob("*")) if is_archive(file)]:
+            hint = f"; archives are read if they are named one by one, such as {packed[0]}"
         raise DataError(f"found no scans ({' '.join(SUFFIXES)}) in {names}{hint}")
     return _one_per_scan(list(found))
 
@@ -71,5 +77,5 @@ def _scans_inside(folder: Path) -> Iterator[Path]:
             continue
         if entry.is_dir() and not entry.is_symlink():  # links may form a cycle
             yield from _scans_inside(entry)
-        elif entry.suffix.lower() in SUFFIXES and entry.is_file():
+        elif may_be_scan(entry):
             yield entry

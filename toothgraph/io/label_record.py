@@ -154,7 +154,7 @@ def was_changed(path: Path, record: Record) -> bool:
 
 
 def content_digest(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of the parts of a folder with one STL per tooth."""
+    """SHA-256 of a file, or of the names and contents of the parts of a folder with one file per tooth."""
     total = hashlib.sha256()
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         if file is path or number_of(file) is not None:
@@ -164,7 +164,7 @@ def content_digest(path: Path) -> str:
 
 
 def number_digests(path: Path, labels: np.ndarray) -> Digests:
-    """A digest of what has each number: of the indices into ``labels`` [n]; for a folder with one STL per tooth, whose
+    """A digest of what has each number: of the indices into ``labels`` [n]; for a folder with one file per tooth, whose
     faces have no common order, of its files."""
     if path.is_dir():
         parts = {number: file for file in path.iterdir() if (number := number_of(file)) is not None}

@@ -146,7 +146,7 @@ def changed_repeat(path: Path, mesh: Mesh, stored: Stored, record: Record) -> La
 
 def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterator[LabelColumn]:
     """The numbers on vertices, and those that the colours of faces and of vertices mean, in a file that a model's
-    labels were written to. Colours that are mostly not those of teeth are another program's."""
+    labels were written to. One colour for all, and colours that are mostly not those of teeth, are another program's."""
     if found.of_vertices and "fdi" in stored.vertex_data:
         numbers = np.asarray(stored.vertex_data["fdi"], dtype=np.float64)
         yield _column(mesh, _integers(numbers, path), per_vertex=True)
@@ -158,7 +158,8 @@ def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterat
         if (rgb := _rgb(data)) is None:
             continue
         labels = palette.labels(rgb)
-        if mostly_strange(int((labels == UNKNOWN).sum()), int((labels > 0).sum())):
+        plain = len(rgb) > 0 and bool((rgb == rgb[0]).all())  # one colour for all, be it that of a tooth
+        if plain or mostly_strange(int((labels == UNKNOWN).sum()), int((labels > 0).sum())):
             _log.warning(
                 "%s: its %s colours are not those of its teeth any more; they are ignored", mesh.scan_id, where
             )

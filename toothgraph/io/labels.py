@@ -22,6 +22,7 @@ from toothgraph.fdi import (
     is_permanent,
     jaw_of_labels,
 )
+from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
 from toothgraph.io.label_systems import to_fdi
@@ -59,7 +60,7 @@ def read_scan(
         MeshError: if the surface cannot be read.
         LabelError: if labels exist but do not match the scan, or most of them are not numbers of the label system.
     """
-    path = Path(path)
+    path = one_scan(Path(path))
     stored = read_stored(path)
     mesh = mesh_from_stored(path, stored, unit=unit)
     if jaw is not None:
@@ -108,7 +109,7 @@ def read_labels(
     1. ``<stem>.txt`` beside the mesh: one number per stored face, or per stored vertex if only their number matches
     2. ``<stem>.json`` beside it with a list ``labels``: one number per stored vertex (layout of Teeth3DS,
        https://arxiv.org/abs/2210.06094)
-    3. for a folder with one STL per tooth: the file names (1 and 2 are then not used)
+    3. for a folder with one file per tooth: the file names (1 and 2 are then not used)
     4. an array ``fdi``, ``label``, ``labels`` or ``UniversalID`` (any case) in the mesh file, on faces or else on
        vertices
     5. with a palette: face or vertex colours, as the palette says, else those that match it better.

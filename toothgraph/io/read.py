@@ -8,6 +8,7 @@ import numpy as np
 
 from toothgraph.choices import MM_PER_UNIT
 from toothgraph.errors import ConfigError, MeshError
+from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
 from toothgraph.io.formats.tooth_folder import is_crown
 from toothgraph.mesh.clean import clean
@@ -29,7 +30,8 @@ def read_mesh(path: str | Path, *, unit: str = "mm") -> Mesh:
     and the mapping to them. STL files store no vertices: these are the distinct corners in order of first occurrence.
 
     Args:
-        path: the file; its name may contain the jaw, see :func:`toothgraph.scan_names.jaw_from_name`.
+        path: the file, or an archive of it alone; the name of the file may contain the jaw, see
+            :func:`toothgraph.scan_names.jaw_from_name`.
         unit: the unit of length in the file, one of ``MM_PER_UNIT``.
 
     Returns:
@@ -39,7 +41,7 @@ def read_mesh(path: str | Path, *, unit: str = "mm") -> Mesh:
         MeshError: if the file cannot be read, has no usable surface, or does not have the size of a scan.
         ConfigError: if the unit is unknown.
     """
-    path = Path(path)
+    path = one_scan(Path(path))
     return mesh_from_stored(path, read_stored(path), unit=unit)
 
 

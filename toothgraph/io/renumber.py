@@ -12,6 +12,7 @@ import numpy as np
 
 from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, in_chart_order, is_permanent, jaw_of_labels
+from toothgraph.io.archive import is_archive
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
 from toothgraph.io.formats.tooth_folder import is_tooth_folder, write_tooth_folder
@@ -156,6 +157,8 @@ def surface_of(path: Path) -> Path | None:
 def _check_there(path: Path) -> None:
     if not path.exists():
         raise LabelError(f"{path}: no such file; check the path")
+    if is_archive(path):
+        raise LabelError(f"{path}: expected a label file or a scan, found an archive, which is only read; unpack it")
     if path.is_dir() and not is_tooth_folder(path):
         raise LabelError(f"{path}: expected a label file or a scan, found a folder; give one of the files in it")
 

@@ -16,12 +16,14 @@ class Stored:
         polygons: [F0, m] int64 indices into ``vertices``; short rows are filled with -1.
         vertex_data: further columns per vertex by name, each [V0] (colours, labels).
         face_data: further columns per polygon by name, each [F0].
+        mended: where the file departs from its format and was read all the same, in words.
     """
 
     vertices: np.ndarray
     polygons: np.ndarray
     vertex_data: dict[str, np.ndarray] = field(default_factory=dict)
     face_data: dict[str, np.ndarray] = field(default_factory=dict)
+    mended: tuple[str, ...] = ()
 
 
 def stack_polygons(blocks: list[np.ndarray]) -> np.ndarray:
@@ -33,3 +35,36 @@ def stack_polygons(blocks: list[np.ndarray]) -> np.ndarray:
         polygons[row : row + len(block), : block.shape[1]] = block
         row += len(block)
     return polygons
+
+
+def polygons_from(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Polygons [F, m] from the corners of each [F] and those of all in one array; short rows are filled with -1.
+
+    Raises:
+        ValueError: if the sizes and corners do not match, or the table would be out of all proportion.
+    """
+    if sizes.min(initial=0) < 0 or sizes.sum() != len(corners):
+        raise ValueError(f"its polygons need {sizes.sum()} corners, found {len(corners)}")
+    if len(sizes) * int(sizes.max(initial=3)) > 100 * len(corners) + 1000:
+        raise ValueError(f"a polygon has {sizes.max()} corners, which is too many")
+    polygons = np.full((len(sizes), max(int(sizes.max(initial=3)), 3)), -1, dtype=np.int64)
+    polygons[np.arange(polygons.shape[1]) < sizes[:, None]] = corners
+    return polygons
+
+
+def triangles_of_strips(sizes: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The triangles [T, 3] of triangle strips, and the strip of each [T]. Every second triangle is wound the other way
+    in a strip; this is corrected.
+
+    Raises:
+        ValueError: if the sizes and corners do not match.
+    """
+    if sizes.min(initial=0) < 0 or sizes.sum() != len(corners):
+        raise ValueError(f"its strips need {sizes.sum()} corners, found {len(corners)}")
+    counts = np.maximum(sizes - 2, 0)
+    strip_of = np.repeat(np.arange(len(sizes)), counts)
+    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # within its strip
+    start = (np.cumsum(sizes) - sizes)[strip_of] + place
+    triangles = corners[start[:, None] + np.arange(3)]
+    triangles[place % 2 == 1] = triangles[place % 2 == 1][:, [1, 0, 2]]
+    return triangles, strip_of

@@ -25,7 +25,7 @@ class Source:
     """One scan that is not read yet.
 
     Attributes:
-        path: the file, or the folder with one STL per tooth.
+        path: the file, or the folder with one file per tooth.
         scan_id: its name, valid as a file name.
         patient: name of the patient.
         jaw: 0 upper, 1 lower; None takes it from the file name or the labels.

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.mesh.stored import polygons_from, triangles_of_strips
+
 MEMORY = 8_000_000_000  # bytes, limit of the process, where it has no lower one
 SECONDS = 300  # limit of CPU time
 REFUSED = 3  # exit code for a file that cannot be used
@@ -69,8 +71,9 @@ def read(path: Path) -> dict[str, np.ndarray]:
     if points is None:
         return {"vertices": np.zeros((0, 3)), "polygons": np.zeros((0, 3), dtype=np.int64)}
     (sizes, corners), strips = (_cells(part, vtk_to_numpy) for part in (surface.GetPolys(), surface.GetStrips()))
-    triangles, strip_of = _unrolled(*strips)
-    polygons = _rows(np.concatenate([sizes, np.full(len(triangles), 3)]), np.concatenate([corners, triangles.ravel()]))
+    triangles, strip_of = triangles_of_strips(*strips)
+    sizes_of_all = np.concatenate([sizes, np.full(len(triangles), 3)])
+    polygons = polygons_from(sizes_of_all, np.concatenate([corners, triangles.ravel()]))
     # Cell data is in the order: points, lines, polygons, strips.
     first = surface.GetNumberOfVerts() + surface.GetNumberOfLines()
     cells = first + np.concatenate([np.arange(len(sizes)), len(sizes) + strip_of])
@@ -86,31 +89,6 @@ def _cells(cells: Any, to_numpy: Any) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     ends, corners = to_numpy(cells.GetOffsetsArray()), to_numpy(cells.GetConnectivityArray())
     return np.diff(ends).astype(np.int64), corners.astype(np.int64)
-
-
-def _rows(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Polygons [F, m]; short rows are filled with -1."""
-    if sizes.min(initial=0) < 0 or sizes.sum() != len(corners):
-        raise ValueError(f"its polygons need {sizes.sum()} corners, found {len(corners)}")
-    if len(sizes) * int(sizes.max(initial=3)) > 100 * len(corners) + 1000:
-        raise ValueError(f"a polygon has {sizes.max()} corners, which is too many")
-    polygons = np.full((len(sizes), max(int(sizes.max(initial=3)), 3)), -1, dtype=np.int64)
-    polygons[np.arange(polygons.shape[1]) < sizes[:, None]] = corners
-    return polygons
-
-
-def _unrolled(sizes: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The triangles [T, 3] of triangle strips, and the strip of each [T]. Every second triangle is wound the other way
-    in a strip; this is corrected."""
-    if sizes.min(initial=0) < 0 or sizes.sum() != len(corners):
-        raise ValueError(f"its strips need {sizes.sum()} corners, found {len(corners)}")
-    counts = np.maximum(sizes - 2, 0)
-    strip_of = np.repeat(np.arange(len(sizes)), counts)
-    place = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)  # within its strip
-    start = (np.cumsum(sizes) - sizes)[strip_of] + place
-    triangles = corners[start[:, None] + np.arange(3)]
-    triangles[place % 2 == 1] = triangles[place % 2 == 1][:, [1, 0, 2]]
-    return triangles, strip_of
 
 
 def _columns(data: Any, to_numpy: Any) -> list[tuple[str, np.ndarray]]:

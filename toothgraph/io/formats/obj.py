@@ -1,64 +1,135 @@
-"""Formats that are read with meshio: OBJ and ASCII STL."""
+"""OBJ: of all that such a file may contain, the vertices (``v``, with colours) and the faces (``f``) are read.
+
+Format: Wavefront, "Object Files (.obj)", appendix B1 of the Advanced Visualizer manual; colours behind the coordinates
+as many scanners write them.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
+import re
 from pathlib import Path
 
-import meshio
 import numpy as np
 
 from toothgraph.errors import MeshError
-from toothgraph.mesh.stored import Stored, stack_polygons
+from toothgraph.io.formats.text import Lines, blocks, lines_of, numbers_of_lines, plain_text
+from toothgraph.mesh.stored import Stored, polygons_from
+
+# Lines of vertices and faces that go on behind a backslash. Not those of names: in some encodings, a letter may end so.
+_CONTINUED = re.compile(rb"^ *[vVfF](?=[ \\])(?:[^\n\\#]*\\ *\n)+", re.MULTILINE)
+_COMMENT = re.compile(rb"(?<!\.)#[^\n]*")  # but not 1.#QNAN
+_WHITE = 255.0  # of vertices without a colour where others have one
 
 
-def read_with_meshio(path: Path, file_format: str) -> Stored:
-    """Read triangles, polygons and colours (after the coordinates) with meshio.
+def read_obj(path: Path) -> Stored:
+    """Read the vertices and faces of an OBJ file, see :func:`obj_from_bytes`."""
+    return obj_from_bytes(path, path.read_bytes())
+
+
+def obj_from_bytes(path: Path, data: bytes) -> Stored:
+    """The vertices and faces of an OBJ file. Colours of vertices become columns ``red``, ``green`` and ``blue``, 0 to
+    255.
+
+    Args:
+        path: the file, for messages.
+        data: its content.
 
     Raises:
-        MeshError: if meshio cannot read the file, or a vertex has fewer than three coordinates.
+        MeshError: if a vertex has fewer than three coordinates, or a face names no vertex.
     """
-    mesh = _call_meshio(path, file_format)
-    points = np.asarray(mesh.points, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] < 3:
-        points = points.reshape(-1, 3) if points.size == 0 else points
-        if points.shape[1] < 3:
-            raise MeshError(f"{path}: expected three coordinates per vertex, found {points.shape[1]}; export again")
-    blocks = [np.asarray(block.data) for block in mesh.cells if _is_surface(block)]
-    if any(block.dtype.kind != "i" for block in blocks):  # numbers too large for 64 bits
-        raise MeshError(f"{path}: a face points outside its {len(points)} vertices; the file is damaged: export again")
-    if any((block < 0).any() for block in blocks):
+    # 1. The numbers of vertices and of faces, and how many vertices were defined where each face was.
+    text, mended = plain_text(data)
+    if b"\\" in text:
+        text = _CONTINUED.sub(lambda line: re.sub(rb"\\ *\n", b" ", line[0]), text)
+    vertices, faces, before = _Rows(path, "vertices"), _Rows(path, "faces"), [np.zeros(0, dtype=np.int64)]
+    so_far = 0
+    for block in blocks(text):
+        lines = lines_of(block)
+        is_vertex, is_face = (_named(lines, name) for name in (b"v", b"f"))
+        vertices.add(lines.pick(is_vertex, skip=1))
+        faces.add(_first_indices(lines.pick(is_face, skip=1)))
+        before.append(so_far + np.cumsum(is_vertex)[is_face])
+        so_far += np.count_nonzero(is_vertex)
+    # 2. What they mean.
+    points, vertex_data, said = _vertices(path, *vertices.all())
+    polygons = _faces(path, *faces.all(), np.concatenate(before))
+    mended += [*vertices.mended, *faces.mended, *said]
+    return Stored(points, polygons, vertex_data, mended=tuple(dict.fromkeys(mended)))
+
+
+class _Rows:
+    """Rows of numbers, collected from pieces of text."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self.path, self.what, self.mended = path, what, list[str]()
+        self._values, self._counts = [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
+
+    def add(self, text: bytes) -> None:
+        """Take the numbers of lines; comments behind them are no part of them."""
+        try:
+            values, counts, mended = numbers_of_lines(_COMMENT.sub(b"", text) if b"#" in text else text)
+        except ValueError as error:
+            raise MeshError(f"{self.path}: cannot be read as OBJ: {self.what}: {error}; export it again") from None
+        self._values.append(values)
+        self._counts.append(counts)
+        self.mended += mended
+
+    def all(self) -> tuple[np.ndarray, np.ndarray]:
+        """The numbers of all rows in one array, and how many are in each."""
+        return np.concatenate(self._values), np.concatenate(self._counts)
+
+
+def _named(lines: Lines, name: bytes) -> np.ndarray:
+    """Which lines [L] have the one-letter first word ``name``."""
+    behind = np.minimum(lines.first + 1, len(lines.content) - 1)
+    return lines.begin_with(name) & (lines.content[behind] <= 0x20)
+
+
+def _first_indices(text: bytes) -> bytes:
+    """Lines of faces without what follows a slash: texture and normals."""
+    if b"/" not in text:
+        return text
+    content = np.frombuffer(text, np.uint8)
+    place = np.arange(len(content))
+    slash, blank = (np.maximum.accumulate(np.where(found, place, -1)) for found in (content == 0x2F, content <= 0x20))
+    return np.where(slash > blank, np.uint8(0x20), content).tobytes()
+
+
+def _vertices(
+    path: Path, values: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, dict[str, np.ndarray], list[str]]:
+    """Coordinates [V, 3], colours, and what was mended."""
+    if (counts < 3).any():
+        raise MeshError(f"{path}: expected three coordinates per vertex, found {counts.min()}; export again")
+    start = (np.cumsum(counts) - counts)[:, None]
+    points = values[start + np.arange(3)]
+    coloured = counts >= 6
+    if not coloured.any():
+        return points, {}, []
+    rgb = values[start[coloured] + np.arange(3, 6)]
+    colours = np.full(points.shape, _WHITE)
+    colours[coloured] = np.rint(rgb * (255.0 if rgb.max() <= 1.0 else 1.0))
+    bare = int(np.count_nonzero(~coloured))
+    said = [f"{bare} vertices without a colour count as white"] * (bare > 0)
+    return points, dict(zip(("red", "green", "blue"), colours.T, strict=True)), said
+
+
+def _faces(path: Path, values: np.ndarray, counts: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Polygons [F, m]; ``before`` [F] vertices were defined where each face was."""
+    whole = np.isfinite(values) & (values == np.rint(values)) & (values != 0)
+    if not whole.all():
         raise MeshError(
-            f"{path}: expected faces that count vertices from 1, found relative or zero indices; export again"
+            f"{path}: expected faces that count vertices from 1, or from the last one as -1, found "
+            f"{values[~whole][0]:g}; export again"
         )
-    vertex_data = {}
-    if points.shape[1] >= 6:  # OBJ from ZBrush or MeshLab: x y z r g b
-        scale = 255.0 if points[:, 3:6].max() <= 1.0 else 1.0
-        for name, column in zip(("red", "green", "blue"), points[:, 3:6].T, strict=True):
-            vertex_data[name] = np.rint(column * scale)
-    return Stored(np.ascontiguousarray(points[:, :3]), stack_polygons(blocks), vertex_data)
-
-
-def _is_surface(block: meshio.CellBlock) -> bool:
-    return block.type in ("triangle", "quad", "polygon") and block.data.ndim == 2
-
-
-def _call_meshio(path: Path, file_format: str) -> meshio.Mesh:
-    """On bad input meshio prints, warns and calls ``sys.exit``; this turns all of it into one MeshError."""
-    printed = io.StringIO()
+    if len(counts) and counts.min() < 1:
+        raise MeshError(f"{path}: expected faces of three vertices or more, found one of none; export again")
+    corners = np.clip(values, -(2.0**62), 2.0**62).astype(np.int64)
+    relative = corners < 0
+    corners = np.where(relative, corners + np.repeat(before, counts), corners - 1)
+    if (corners < 0).any():
+        raise MeshError(f"{path}: a face counts back beyond the first vertex; the file is damaged: export again")
     try:
-        with (
-            contextlib.redirect_stdout(printed),
-            contextlib.redirect_stderr(printed),
-            warnings.catch_warnings(),
-        ):
-            # meshio first tries an ASCII STL as binary: a harmless overflow
-            warnings.simplefilter("ignore")
-            return meshio.read(path, file_format=file_format)
-    except (Exception, SystemExit) as error:
-        # before the exit it prints the cause, then a line with the file's name only
-        said = printed.getvalue().split("Error:")[0] if isinstance(error, SystemExit) else str(error)
-        cause = " ".join(said.split()) or "the content does not have this format; export the scan again"
-        raise MeshError(f"{path}: cannot be read as {file_format.upper()}: {cause}") from error
+        return polygons_from(counts, corners)
+    except ValueError as error:
+        raise MeshError(f"{path}: {error}; export the scan again, as triangles") from None

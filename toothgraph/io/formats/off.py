@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from toothgraph.errors import MeshError
+from toothgraph.io.formats.text import plain_text, without_commas
 from toothgraph.mesh.stored import Stored, stack_polygons
 
 _KIND = re.compile(r"(ST)?(C)?(N)?OFF\b")
@@ -24,7 +25,7 @@ def read_off(path: Path) -> Stored:
     Raises:
         MeshError: if the file is binary, has not three dimensions, or does not match its header.
     """
-    lines = _content(path)
+    lines, mended = _content(path)
     kind = _KIND.match(lines[0]) if lines else None
     if lines and kind is None and re.match(r"[A-Za-z0-9]*OFF", lines[0]):
         raise MeshError(
@@ -52,16 +53,17 @@ def read_off(path: Path) -> Stored:
     if kind and kind[2] and table.shape[1] >= 6 + normals + texture:
         vertex_data = _colours(table[:, 3 + normals : 6 + normals])
     polygons, face_data = _faces(path, rest[1 + num_vertices : 1 + num_vertices + num_faces], num_vertices)
-    return Stored(np.ascontiguousarray(table[:, :3]), polygons, vertex_data, face_data)
+    return Stored(np.ascontiguousarray(table[:, :3]), polygons, vertex_data, face_data, tuple(mended))
 
 
-def _content(path: Path) -> list[str]:
-    """The lines without comments."""
-    text = path.read_bytes()
+def _content(path: Path) -> tuple[list[str], list[str]]:
+    """The lines without comments, and what was mended."""
+    text, mended = plain_text(path.read_bytes())
     if b"\0" in text[:4096] or text[:200].split(b"\n")[0].strip().endswith(b"BINARY"):
         raise MeshError(f"{path}: expected OFF as text, found a binary file; export it as text, or as PLY or STL")
-    stripped = (line.split("#")[0].strip() for line in text.decode("ascii", "replace").splitlines())
-    return [line for line in stripped if line]
+    text, of_numbers = without_commas(re.sub(rb"#[^\n]*", b"", text))
+    stripped = (line.strip() for line in text.decode("ascii", "replace").split("\n"))
+    return [line for line in stripped if line], mended + of_numbers
 
 
 def _numbers(path: Path, lines: list[str], what: str) -> np.ndarray:

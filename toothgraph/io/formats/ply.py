@@ -1,13 +1,12 @@
 """PLY files: read with all elements and scalar properties; written with colours and FDI numbers.
 
-meshio reads PLY, too. But it does not accept elements other than vertices and faces (``camera``), reads binary files
-with face colours wrongly, and changes the order of properties if triangles and quads are mixed.
-
 Format: Turk, "The PLY Polygon File Format", 1994.
 """
 
 from __future__ import annotations
 
+import codecs
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,8 @@ import numpy as np
 
 from toothgraph.anatomy.colours import colours
 from toothgraph.errors import LabelError, MeshError
-from toothgraph.mesh.stored import Stored
+from toothgraph.io.formats.text import numbers, plain_text, without_commas
+from toothgraph.mesh.stored import Stored, stack_polygons, triangles_of_strips
 from toothgraph.system.files import atomic_path
 
 _DTYPES = {
@@ -24,7 +24,9 @@ _DTYPES = {
     **{"float": "f4", "double": "f8", "float32": "f4", "float64": "f8", "int64": "i8", "uint64": "u8"},
 }
 _BYTE_ORDERS = {"ascii": "<", "binary_little_endian": "<", "binary_big_endian": ">"}
-_FACE_LISTS = ("vertex_indices", "vertex_index")
+_FACE_LISTS = ("vertex_indices", "vertex_index", "vertex_indexes", "vertices", "indices")
+_END_OF_HEADER = re.compile(rb"[\r\n][ \t]*end_header[ \t]*(\r\n|\r|\n)", re.IGNORECASE)
+_UNSIGNED_MINUS_ONE = (2**8 - 1, 2**16 - 1, 2**32 - 1)
 _COLOUR_AND_FDI = [("red", "u1"), ("green", "u1"), ("blue", "u1"), ("fdi", "<i4")]
 _HEADER_OF_COLUMNS = ["property uchar red", "property uchar green", "property uchar blue", "property int fdi"]
 
@@ -66,72 +68,107 @@ def read_ply(path: Path) -> Stored:
         MeshError: if the header is not a PLY header, or the file is shorter than the header says.
     """
     # 1. The header; an ASCII body becomes a binary one.
-    data = path.read_bytes()
-    format_name, elements, start = _parse_header(path, data)
+    data, mended = path.read_bytes(), list[str]()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data, mended = plain_text(data)
+    format_name, elements, start, of_header = _parse_header(path, data)
+    mended += of_header
     order = _BYTE_ORDERS[format_name]
     body = memoryview(data)[start:]
     if format_name == "ascii":
-        body = _ascii_as_binary(path, data[start:], elements)
+        body, of_numbers = _ascii_as_binary(path, data[start:], elements)
+        mended += of_numbers
     # 2. All elements, in the order of the file.
     tables, offset = {}, 0
     for element in elements:
-        tables[element.name], offset = _read_element(path, body, offset, element, order)
+        try:
+            tables[element.name], offset = _read_element(path, body, offset, element, order)
+        except ValueError as error:
+            raise MeshError(f"{path}: {error}; export the scan again, as triangles") from None
     # 3. Vertices and faces; the other columns stay with them.
     vertices, faces = tables.get("vertex", {}), tables.get("face", {})
-    if not {"x", "y", "z"} <= vertices.keys():
+    axes = {key.lower(): key for key in vertices if key.lower() in ("x", "y", "z")}
+    if len(axes) < 3:
         raise MeshError(
             f"{path}: expected an `element vertex` with x, y and z in the PLY header, found none; export again"
         )
-    name = next((name for name in _FACE_LISTS if name in faces), None)
-    polygons = faces[name] if name else np.empty((0, 3), dtype=np.int64)
-    points = np.column_stack([vertices[axis] for axis in "xyz"]).astype(np.float64)
-    return Stored(
-        points,
-        polygons,
-        {key: column for key, column in vertices.items() if key not in ("x", "y", "z")},
-        {key: column for key, column in faces.items() if column.ndim == 1},
-    )
+    points = np.column_stack([vertices[axes[axis]] for axis in "xyz"]).astype(np.float64)
+    polygons = _corner_lists(faces)
+    face_data = {key: column for key, column in faces.items() if column.ndim == 1}
+    if len(strips := _corner_lists(tables.get("tristrips", {}))):
+        polygons = stack_polygons([polygons, _unrolled(strips, len(points))])
+        face_data = {}  # strips have no columns of faces
+    vertex_data = {key: column for key, column in vertices.items() if key not in axes.values()}
+    return Stored(points, polygons, vertex_data, face_data, tuple(mended))
 
 
-def _parse_header(path: Path, data: bytes) -> tuple[str, list[_Element], int]:
-    """The format, the elements, and the offset of the body."""
-    end = data.find(b"end_header")
-    stop = data.find(b"\n", end)
-    if not data.startswith(b"ply") or end < 0 or stop < 0:
+def _corner_lists(columns: dict[str, np.ndarray]) -> np.ndarray:
+    """The list of vertices of each row [n, m], by its usual names, else the only list that is there."""
+    lists = {key.lower(): column for key, column in columns.items() if column.ndim == 2}
+    named = [lists[name] for name in _FACE_LISTS if name in lists]
+    if not named and len(lists) == 1:
+        named = list(lists.values())
+    return named[0] if named else np.empty((0, 3), dtype=np.int64)
+
+
+def _unrolled(strips: np.ndarray, num_vertices: int) -> np.ndarray:
+    """The triangles [T, 3] of rows of strips [n, m]; -1, also written as an unsigned number, ends a strip."""
+    rows = np.column_stack([strips, np.full(len(strips), -1)]).ravel()
+    rows = np.where((rows >= num_vertices) & np.isin(rows, _UNSIGNED_MINUS_ONE), -1, rows)
+    ends = np.flatnonzero(rows == -1)
+    sizes = np.diff(ends, prepend=-1) - 1
+    return triangles_of_strips(sizes, rows[rows != -1])[0]
+
+
+def _parse_header(path: Path, data: bytes) -> tuple[str, list[_Element], int, list[str]]:
+    """The format, the elements, the offset of the body, and what was mended. Lines may end in LF, CR or both; the body
+    begins behind the first line end after ``end_header``, which is of the same kind as the first of the header."""
+    begin = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+    end = _END_OF_HEADER.search(data) if data[begin : begin + 3].lower() == b"ply" else None
+    if end is None:
         raise MeshError(f"{path}: expected a PLY header from `ply` to `end_header`, found none; export again")
+    lines = re.split(rb"[\r\n]+", data[begin : end.start()])
+    line_end = re.search(rb"\r\n|\r|\n", data)
+    start = end.end()
+    if end[1] == b"\r\n" and line_end and line_end[0] == b"\r":
+        start -= 1  # this LF is the first byte of the body
+    mended = ["a byte order mark"] * (begin > 0) + ["lines that end in CR"] * (end[1] == b"\r")
     format_name, elements = "", []
-    for line in data[:end].decode("latin-1").splitlines()[1:]:
-        words = line.split()
+    for line in lines[1:]:
+        words = line.decode("latin-1").split()
+        kind = words[0].lower() if words else ""
         try:
-            if words[:1] == ["format"]:
-                format_name = words[1]
-            elif words[:1] == ["element"]:
-                elements.append(_Element(words[1], int(words[2])))
-            elif words[:2] == ["property", "list"]:
-                elements[-1].properties.append(_Property(words[4], _DTYPES[words[3]], _DTYPES[words[2]]))
-            elif words[:1] == ["property"]:
-                elements[-1].properties.append(_Property(words[2], _DTYPES[words[1]]))
+            if kind == "format":
+                format_name = words[1].lower()
+            elif kind == "element":
+                elements.append(_Element(words[1].lower(), int(words[2])))
+            elif kind == "property" and words[1].lower() == "list":
+                lengths, entries = (_DTYPES[word.lower()] for word in words[2:4])
+                elements[-1].properties.append(_Property(words[4], entries, lengths))
+            elif kind == "property":
+                elements[-1].properties.append(_Property(words[2], _DTYPES[words[1].lower()]))
         except (IndexError, KeyError, ValueError):
             raise MeshError(
                 f"{path}: expected a `format`, `element` or `property` line in the PLY header, found "
-                f"`{line.strip()}`; export again"
+                f"`{' '.join(words)}`; export again"
             ) from None
     if format_name not in _BYTE_ORDERS:
         raise MeshError(f"{path}: expected one of {', '.join(_BYTE_ORDERS)} in the PLY header, found `{format_name}`")
-    return format_name, elements, stop + 1
+    return format_name, elements, start, mended
 
 
-def _ascii_as_binary(path: Path, text: bytes, elements: list[_Element]) -> memoryview:
-    """The numbers of an ASCII body as float64; the types in ``elements`` are changed to match."""
+def _ascii_as_binary(path: Path, text: bytes, elements: list[_Element]) -> tuple[memoryview, list[str]]:
+    """The numbers of an ASCII body as float64, and what was mended; the types in ``elements`` are changed to match."""
     try:
-        numbers = np.array(text.split(), dtype="<f8")
+        plain, mended = without_commas(plain_text(text)[0])
+        values = numbers(plain)
     except ValueError as error:
-        raise MeshError(f"{path}: expected numbers after the PLY header: {error}; export again") from None
+        raise MeshError(f"{path}: behind the PLY header: {error}; export again") from None
     for element in elements:
         for prop in element.properties:
             prop.dtype = "f8"
             prop.length_dtype = "f8" if prop.length_dtype else None
-    return memoryview(numbers.tobytes())
+    return memoryview(values.tobytes()), mended
 
 
 def _read_element(
@@ -202,6 +239,8 @@ def _columns(element: _Element, numbers: list[np.ndarray], tables: list[np.ndarr
             column = np.empty(element.count, dtype=tables[0][key].dtype.newbyteorder("="))
         else:
             width = max(3, *(table[key].shape[1] for table in tables))
+            if element.count * width > 100 * sum(table[key].size for table in tables) + 1000:
+                raise ValueError(f"a row of `{element.name}` has {width} entries, which is too many beside the others")
             column = np.full((element.count, width), -1, dtype=np.int64)
         for rows, table in zip(numbers, tables, strict=True):
             if prop.length_dtype is None:

@@ -1,12 +1,15 @@
-"""Read the vertices and polygons of a file: STL, PLY, OBJ, OFF, VTK polydata, glTF and 3MF."""
+"""Read the vertices and polygons of a file, by the reader of its format."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from toothgraph.errors import MeshError
+from toothgraph.io.formats.dicom import has_surface, read_dicom
+from toothgraph.io.formats.finite_elements import read_with_meshio
 from toothgraph.io.formats.gltf import read_scene
-from toothgraph.io.formats.obj import read_with_meshio
+from toothgraph.io.formats.obj import read_obj
 from toothgraph.io.formats.off import read_off
 from toothgraph.io.formats.ply import read_ply
 from toothgraph.io.formats.stl import read_stl
@@ -15,22 +18,27 @@ from toothgraph.io.formats.vtk import read_vtk
 from toothgraph.mesh.stored import Stored
 from toothgraph.stages import stage
 
+_log = logging.getLogger("toothgraph")
 _READERS = {
     ".stl": read_stl,
     ".ply": read_ply,
-    ".obj": lambda path: read_with_meshio(path, "obj"),
+    ".obj": read_obj,
     ".off": read_off,
     ".vtp": read_vtk,
     ".vtk": read_vtk,
     ".glb": read_scene,
     ".gltf": read_scene,
     ".3mf": read_scene,
+    ".dcm": read_dicom,
+    ".vtu": read_with_meshio,
+    ".msh": read_with_meshio,
+    ".mesh": read_with_meshio,
 }
 SUFFIXES = tuple(_READERS)
 
 
 def read_stored(path: Path) -> Stored:
-    """Read a surface file, or a folder with one STL per tooth, without any cleaning.
+    """Read a surface file, or a folder with one file per tooth, without any cleaning.
 
     Raises:
         MeshError: if the file is missing or damaged, its format is unknown, or it has no faces.
@@ -40,6 +48,8 @@ def read_stored(path: Path) -> Stored:
         stored = read_tooth_folder(path) if is_tooth_folder(path) else _READERS[_checked_suffix(path)](path)
     except OSError as error:
         raise MeshError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if stored.mended:
+        _log.info("%s: mended on reading: %s", path.name, ", ".join(stored.mended))
     if len(stored.vertices) == 0:
         raise MeshError(f"{path}: contains no vertices; export the scan again")
     if len(stored.polygons) == 0:
@@ -50,13 +60,19 @@ def read_stored(path: Path) -> Stored:
     return stored
 
 
+def may_be_scan(path: Path) -> bool:
+    """Whether a file in a folder is worth a try, by its name; a DICOM file by its content, since most are images."""
+    suffix = path.suffix.lower()
+    return suffix in SUFFIXES and path.is_file() and (suffix != ".dcm" or has_surface(path))
+
+
 def _checked_suffix(path: Path) -> str:
     """The suffix of a file in lower case, after checks of name, existence and size."""
     suffix = path.suffix.lower()
     if path.is_dir():
         raise MeshError(
             f"{path}: expected one scan, found a folder; give a file in it (a folder is only one scan if it has a "
-            "gingiva.stl and one STL per tooth)"
+            "gingiva.stl and one file per tooth)"
         )
     if suffix not in SUFFIXES:
         raise MeshError(f"{path}: expected a file named {' '.join(SUFFIXES)}, found `{suffix or path.name}`")

@@ -1,4 +1,4 @@
-"""One STL per tooth: a folder with ``gingiva.stl`` and files named by tooth numbers is one scan."""
+"""One file per tooth: a folder with ``gingiva.stl`` and files named by tooth numbers is one scan; STL, PLY or OBJ."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import numpy as np
 
 from toothgraph.errors import MeshError
 from toothgraph.fdi import UNKNOWN
+from toothgraph.io.formats.obj import read_obj
+from toothgraph.io.formats.ply import read_ply
 from toothgraph.io.formats.stl import read_stl, write_stl
-from toothgraph.mesh.stored import Stored
+from toothgraph.mesh.stored import Stored, stack_polygons
 
 _GINGIVA = re.compile(r"gingiva|gums?", re.IGNORECASE)
 _TOOTH = re.compile(r"(?:(?:tooth|fdi)[ _-]?)?([1-4][1-8])", re.IGNORECASE)
+_READERS = {".stl": read_stl, ".ply": read_ply, ".obj": read_obj}
 _UNKNOWN = "unknown"  # file name for faces without a known tooth
 
 
 def number_of(file: Path) -> int | None:
-    """The FDI number in a file name: 11 for ``11.stl`` or ``tooth_11.stl``, 0 for ``gingiva.stl``; else None."""
-    if file.suffix.lower() != ".stl":
+    """The FDI number in a file name: 11 for ``11.stl`` or ``tooth_11.ply``, 0 for ``gingiva.stl``; else None."""
+    if file.suffix.lower() not in _READERS:
         return None
     if _GINGIVA.fullmatch(file.stem):
         return 0
@@ -49,19 +52,26 @@ def read_tooth_folder(path: Path) -> Stored:
     Raises:
         MeshError: if a part cannot be read, or two files have the same number.
     """
-    parts = {}
+    parts, mended = {}, []
     for file in sorted(path.iterdir()):
         number = number_of(file)
         if number in parts:
             raise MeshError(f"{file}: the second file for {number or 'gingiva'} in its folder; remove one of them")
-        if number is not None:
-            parts[number] = read_stl(file)
+        if number == 0 and file.stat().st_size == 0:  # only there to mark the folder
+            parts[number] = Stored(np.empty((0, 3)), np.empty((0, 3), dtype=np.int64))
+        elif number is not None:
+            parts[number] = _READERS[file.suffix.lower()](file)
+            mended += [f"{file.name}: {', '.join(parts[number].mended)}"] * bool(parts[number].mended)
     first = np.cumsum([0, *(len(part.vertices) for part in parts.values())])
     return Stored(
         np.concatenate([part.vertices for part in parts.values()]),
-        np.concatenate([part.polygons + start for part, start in zip(parts.values(), first, strict=False)]),
+        stack_polygons([
+            np.where(part.polygons < 0, part.polygons, part.polygons + start)
+            for part, start in zip(parts.values(), first, strict=False)
+        ]),
         face_data={"fdi": np.repeat(list(parts), [len(part.polygons) for part in parts.values()])},
-    )
+        mended=tuple(mended),
+    )  # fmt: skip
 
 
 def write_tooth_folder(path: Path, vertices: np.ndarray, faces: np.ndarray, fdi: np.ndarray) -> None:
@@ -80,5 +90,5 @@ def write_tooth_folder(path: Path, vertices: np.ndarray, faces: np.ndarray, fdi:
     for file, part in written.items():
         write_stl(file, vertices, part)
     for file in path.iterdir():
-        if number_of(file) is not None and file not in written:
+        if file.suffix.lower() == ".stl" and number_of(file) is not None and file not in written:
             file.unlink()

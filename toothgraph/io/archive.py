@@ -1,0 +1,130 @@
+"""Archives as people send them: a ``.zip`` of one scan or a case, a ``.gz`` of one scan, read as a folder would be."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from toothgraph.errors import MeshError
+from toothgraph.io.formats import gltf
+from toothgraph.io.formats.registry import SUFFIXES, may_be_scan
+from toothgraph.io.formats.tooth_folder import is_tooth_folder
+from toothgraph.stages import stage
+
+ARCHIVES = (".zip", ".gz")
+_FILES = 10_000  # in one archive
+_NESTED = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
+_WANTED = (*SUFFIXES, ".txt", ".json", ".bin")  # scans, their labels, and what belongs to a .gltf
+_CHUNK = 1 << 20
+_folders: list[tempfile.TemporaryDirectory] = []  # what was unpacked; they go when the process ends
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is an archive by its name."""
+    return path.suffix.lower() in ARCHIVES and path.is_file()
+
+
+def opened(path: Path) -> Path:
+    """What a path means: an archive is unpacked and means the one scan in it, or else a folder; others mean themselves.
+
+    Scans and their labels are unpacked, and nothing else. They are gone when the process ends.
+
+    Raises:
+        MeshError: if an archive is damaged or protected, has no scans, unpacks to more than ``gltf.UNPACKED`` bytes,
+            or has in it another archive, a link, or a file whose place is outside of it.
+    """
+    if not is_archive(path):
+        return path
+    stage("unpacking")
+    about = path.stat()
+    folder = _unpacked(path.absolute(), about.st_mtime_ns, about.st_size)
+    scans = [file for file in sorted(folder.rglob("*")) if may_be_scan(file)]
+    if not scans:
+        hint = f"; is it {path.stem}.stl.gz?" if path.suffix.lower() == ".gz" and not Path(path.stem).suffix else ""
+        raise MeshError(f"{path}: has no scans in it ({' '.join(SUFFIXES)}){hint}")
+    return scans[0] if len(scans) == 1 else folder
+
+
+def one_scan(path: Path) -> Path:
+    """The same where one scan is wanted; raises MeshError if an archive has several."""
+    scan = opened(path)
+    if scan.is_dir() and scan != path and not is_tooth_folder(scan):
+        raise MeshError(f"{path}: expected one scan, found several in this archive; unpack it, and give one of them")
+    return scan
+
+
+@cache
+def _unpacked(path: Path, changed: int, size: int) -> Path:
+    """A folder with the content of an archive; made once of each archive as it is."""
+    temporary = tempfile.TemporaryDirectory(prefix="toothgraph-")
+    folder = Path(temporary.name) / path.stem  # scans of one name in several archives are told apart by their folders
+    try:
+        folder.mkdir()
+        _unpack(path, folder)
+    except MeshError:
+        temporary.cleanup()
+        raise
+    except (OSError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        temporary.cleanup()
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        cause = str(error) or type(error).__name__
+        raise MeshError(f"{path}: cannot be unpacked ({cause}); unpack it by hand, or have it sent again") from error
+    _folders.append(temporary)
+    return folder
+
+
+def _unpack(path: Path, folder: Path) -> None:
+    """Write the files that are wanted; what comes out is counted, since an archive may lie about its size."""
+    left = gltf.UNPACKED
+    for name, source in _members(path):
+        place = _place(path, name)
+        if place is None:
+            continue
+        target = folder / place
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with source() as packed, target.open("xb") as file:
+            while chunk := packed.read(_CHUNK):
+                left -= len(chunk)
+                if left < 0:
+                    raise MeshError(
+                        f"{path}: unpacks to more than the limit of {gltf.UNPACKED / 1e9:g} GB; unpack it by hand"
+                    )
+                file.write(chunk)
+
+
+def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+    """The names in an archive, and what opens each."""
+    if path.suffix.lower() == ".gz":
+        yield path.stem, partial(gzip.open, path)  # type: ignore[misc]
+        return
+    with zipfile.ZipFile(path) as archive:
+        if len(archive.infolist()) > _FILES:
+            raise MeshError(f"{path}: has {len(archive.infolist())} files in it, too many for scans; unpack it by hand")
+        for member in archive.infolist():
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise MeshError(f"{path}: has a link in it, {member.filename!r}; unpack it by hand")
+            if not member.is_dir():
+                yield member.filename, partial(archive.open, member)
+
+
+def _place(path: Path, name: str) -> PurePosixPath | None:
+    """Where a file goes in the folder; None for what is not wanted, and what macOS adds."""
+    place = PurePosixPath(name.replace("\\", "/"))  # as some Windows programs write it
+    if place.is_absolute() or ".." in place.parts or ":" in name:
+        raise MeshError(
+            f"{path}: has a file in it whose place is outside, {name!r}; do not unpack what you do not trust"
+        )
+    if place.suffix.lower() in _NESTED:
+        raise MeshError(f"{path}: has another archive in it, {name!r}; unpack it by hand, and give what is in it")
+    if any(part.startswith((".", "__MACOSX")) for part in place.parts) or place.suffix.lower() not in _WANTED:
+        return None
+    return place

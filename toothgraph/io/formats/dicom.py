@@ -1,0 +1,55 @@
+"""STL and OBJ inside DICOM, read through the package pydicom (extra ``toothgraph[dicom]``).
+
+Format: DICOM PS3.3, A.85 Encapsulated STL and OBJ; PS3.4, table B.5-1 for the class of such a file.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+from toothgraph.errors import MeshError
+from toothgraph.io.formats.obj import obj_from_bytes
+from toothgraph.io.formats.stl import stl_from_bytes
+from toothgraph.mesh.stored import Stored
+
+_CLASS = rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.104\.[34](?!\d)"  # 3 for STL, 4 for OBJ; stands near the beginning
+_NEAR = 2048  # bytes
+
+
+def has_surface(path: Path) -> bool:
+    """Whether a DICOM file says near its beginning that it has an STL or OBJ inside; most are images."""
+    with path.open("rb") as file:
+        return bool(re.search(_CLASS, file.read(_NEAR)))
+
+
+def read_dicom(path: Path) -> Stored:
+    """Read the STL or OBJ inside a ``.dcm`` file.
+
+    Raises:
+        MeshError: if pydicom is not installed, or there is no STL or OBJ inside, or it cannot be read.
+    """
+    try:
+        import pydicom
+    except ImportError as error:
+        raise MeshError(f"{path}: reading DICOM needs the extra dicom: pip install 'toothgraph[dicom]'") from error
+    data = path.read_bytes()  # of bytes in memory, no more is read than there are, whatever the file promises
+    try:
+        content = pydicom.dcmread(io.BytesIO(data))
+        kind = str(content.get("MIMETypeOfEncapsulatedDocument", "")).lower()
+        inside = content.get("EncapsulatedDocument")
+        length = int(content.get("EncapsulatedDocumentLength", 0))  # without the byte that makes it even
+    except MemoryError:
+        raise
+    except Exception as error:  # a parser of untrusted bytes may raise anything: report the cause
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise MeshError(f"{path}: cannot be read as DICOM: {cause}") from error
+    if not isinstance(inside, bytes) or not ("stl" in kind or "obj" in kind):
+        modality = content.get("Modality", "unknown")
+        raise MeshError(
+            f"{path}: expected an STL or OBJ inside a DICOM file, found one of modality {modality} without; "
+            "export the surface as STL"
+        )
+    data = inside[:length] if 0 < length < len(inside) else inside
+    return obj_from_bytes(path, data) if "obj" in kind else stl_from_bytes(path, data)
