@@ -176,6 +176,7 @@ def score_files(
                 def show(at_work: Sequence[Path]) -> None:
                     display.begin(", ".join(file.stem for file in at_work))
 
+                display.item = f"starting {workers} processes"
                 in_workers(replace(scorer, net=None), deque(files), workers, add, lost, show)
             else:
                 for file in files:

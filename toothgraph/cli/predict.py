@@ -164,15 +164,16 @@ def in_parallel(
         tell(outcome)
 
     def lost(unit: list[Job], how: str) -> list[Outcome]:
-        job, *others = [job for job in unit if job.name not in seen] or [None]
-        if others:
-            waiting.appendleft(others)
+        left = [job for job in unit if job.name not in seen]
+        if left[1:]:
+            waiting.appendleft(left[1:])
         reason = f"its process ended ({how}), as where memory is short; take fewer --workers"
-        return [failed(job, f"{job.file}: {reason}")] if job else []
+        return [failed(job, f"{job.file}: {reason}") for job in left[:1]]
 
     def show(at_work: Sequence[list[Job]]) -> None:
         display.begin(", ".join(next((job.name for job in unit if job.name not in seen), "") for unit in at_work))
 
+    display.item = f"starting {workers} processes"
     in_workers(replace(labeller, net=None), waiting, workers, add, lost, show)
 
 
