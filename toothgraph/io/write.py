@@ -16,7 +16,7 @@ from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, jaw_of_labels
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
-from toothgraph.io.label_record import FoundFile, Record, read_record, recorded, write_record
+from toothgraph.io.label_record import FoundFile, Record, read_record, record_of, recorded, write_record
 from toothgraph.mesh.clean import triangulate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
@@ -105,13 +105,17 @@ def write_labelled(
         measures,
     )
     paths = [Path(out_dir) / f"{name}.{'teeth' if kind == 'stl' else kind}" for kind in formats]
-    if paths:
-        _announce(paths, model)
-    for kind, path in zip(formats, paths, strict=True):
-        stage(f"writing {path.name}")
-        _WRITERS[kind](path, labelled)
-    if paths:
-        _keep_record(paths, labelled, model)
+    if not paths:
+        return paths
+    _announce(paths, model)
+    try:
+        for kind, path in zip(formats, paths, strict=True):
+            stage(f"writing {path.name}")
+            _WRITERS[kind](path, labelled)
+    finally:
+        if not any((paths[0].parent / name).exists() for name in read_record(paths[0]).files):
+            record_of(paths[0]).unlink(missing_ok=True)  # nothing was written
+    _keep_record(paths, labelled, model)
     return paths
 
 
