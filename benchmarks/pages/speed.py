@@ -108,12 +108,23 @@ def beside_table(content: dict[str, Any]) -> str:
     return table(["task", "file", "this revision", "the other", "ratio", "same labels"], rows)
 
 
+def archive_table(content: dict[str, Any]) -> str:
+    """A row for each run."""
+    rows = [
+        [str(row["workers"]), str(row["scans"]), *(f"{row['per minute'][name]:.2f}" for name in ("running", "whole")),
+         f"{row['load before']:.1f}"]
+        for row in content["rows"]
+    ]  # fmt: skip
+    return table(["processes", "scans", "per minute, running", "per minute, whole", "load"], rows)
+
+
 def speed_page(results: Path) -> str:
     """The whole page; what was not measured yet is named as such."""
-    threads, beside = read(results / "threads.json"), read(results / "beside.json")
+    threads, beside, archive = (read(results / f"{name}.json") for name in ("threads", "beside", "archive"))
     return rendered(
         "speed",
         scripts=[script_part(script, results) for script in SCRIPTS],
         threads=threads and {**threads, "table": threads_table(threads)},
         beside=beside and {**beside, "table": beside_table(beside)},
+        archive=archive and {**archive, "table": archive_table(archive)},
     )

@@ -53,6 +53,7 @@ def test_the_paths_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
         ("studies.ablation", "expected SCANS"),
         ("robustness.many_scans", "expected FOLDER"),
         ("speed.beside", "expected OTHER"),
+        ("speed.archive", "expected SCANS"),
     ):
         with pytest.raises(SystemExit) as stop:
             importlib.import_module(f"benchmarks.{script}").main([])

@@ -44,7 +44,7 @@ def test_script_writes_its_measurements(script: str, results: Path, capsys: pyte
 
 def test_page_says_what_is_missing(tmp_path: Path) -> None:
     page = speed_page(tmp_path)
-    assert page.count("**CPU.** Not yet measured.") == 10 and page.count("**CUDA.** Not yet measured.") == 7
+    assert page.count("**CPU.** Not yet measured.") == 11 and page.count("**CUDA.** Not yet measured.") == 7
 
 
 def test_limit_is_the_slower_of_bytes_and_operations() -> None:
@@ -99,3 +99,13 @@ def test_threads_and_another_checkout(results: Path, tmp_path: Path, capsys: pyt
     assert all(row["same labels"] and row["ratio"]["min"] > 0 for row in rows)
     page = speed_page(results)
     assert "| one thread | 1 |" in page and f"| {scan.name} |" in page
+
+
+def test_archive(results: Path) -> None:
+    from benchmarks.speed import archive
+
+    archive.main(["--quick", "--workers", "1", "2", "--out", str(results / "archive.json")])
+    rows = json.loads((results / "archive.json").read_text())["rows"]
+    assert [(row["workers"], row["scans"]) for row in rows] == [(1, 3), (2, 3)]
+    assert all(row["per minute"]["running"] > 0 and row["per minute"]["whole"] > 0 for row in rows)
+    assert "| 2 | 3 |" in speed_page(results)

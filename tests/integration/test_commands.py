@@ -252,7 +252,7 @@ def test_predict_keeps_suffixes_where_stems_meet(command, arches, segmenter, tmp
     shutil.copy(arches / "0000_upper.stl", scans / "case.stl")
     assert command("predict", scans, "--model", segmenter, "--out", tmp_path / "out").labelled
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {
+    assert names == {"summary.csv"} | {
         f"case.{kind}.{suffix}" for kind in ("obj", "stl") for suffix in ("ply", "txt", "json", "found.json")
     }
 
@@ -267,7 +267,7 @@ def test_predict_goes_on_after_a_bad_scan(command, arches, segmenter, tmp_path):
     assert "bad.stl: the file is empty" in first
     assert "1 of 3 scans could not be labelled" in last
     stems = {path.name.split(".")[0] for path in (tmp_path / "out").iterdir()}
-    assert stems == {"0000_upper", "0001_lower"}
+    assert stems == {"0000_upper", "0001_lower", "summary"}
 
 
 def test_predict_never_writes_beside_its_input(command, arches, segmenter, tmp_path):
@@ -286,7 +286,7 @@ def test_predict_again_passes_over_its_own_output(command, arches, segmenter, tm
     for _ in range(2):
         done = command("predict", scans, "--model", segmenter, "--out", scans / "labelled")
         assert done.labelled, done.err
-        assert len(list((scans / "labelled").iterdir())) == 4
+        assert len(list((scans / "labelled").iterdir())) == 5
 
 
 @pytest.mark.parametrize(("name", "given", "jaw"), [
@@ -336,7 +336,7 @@ def test_formats(command, arches, segmenter, tmp_path):
     scan, out, kinds = arches / "0000_upper.stl", tmp_path / "out", ("txt", "vtp", "vtk", "stl")
     done = command("predict", scan, "--model", segmenter, "--out", out, *(f"--format={kind}" for kind in kinds))
     assert done.labelled, done.err
-    written = {f"0000_upper.{end}" for end in ("txt", "vtp", "vtk", "teeth", "found.json")}
+    written = {f"0000_upper.{end}" for end in ("txt", "vtp", "vtk", "teeth", "found.json")} | {"summary.csv"}
     assert {path.name for path in out.iterdir()} == written
     labels = np.loadtxt(out / "0000_upper.txt", dtype=int)
     for end in ("vtp", "vtk"):

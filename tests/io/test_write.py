@@ -10,12 +10,15 @@ import pytest
 from toothgraph.anatomy.colours import colours
 from toothgraph.anatomy.measures import measure_arch
 from toothgraph.errors import ConfigError, LabelError
+from toothgraph.io import write
 from toothgraph.io.formats.ply import read_ply, write_ply
 from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.label_record import origin_of, read_record, was_changed
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import load_palette
 from toothgraph.io.read import read_mesh
 from toothgraph.io.write import write_labelled
+from toothgraph.mesh.label_origin import FOUND, LabelOrigin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
 
@@ -135,3 +138,22 @@ def test_real_scan_written_and_read_back(data_dir: Path, tmp_path: Path) -> None
     again = read_scan(write_labelled(tmp_path, "a", mesh, mesh.labels)[0])
     np.testing.assert_array_equal(again.labels, mesh.labels)
     np.testing.assert_array_equal(again.vertices, mesh.vertices)
+
+
+def test_labels_written_over_are_found_even_after_a_stop(
+    arch: Mesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between two files of the second run, the new one differs from what the record said, and nobody has
+    corrected it."""
+    write_labelled(tmp_path, "a_upper", arch, arch.labels, ("ply", "txt"), model="first")
+
+    def stop(path: Path, labelled: write.Labelled) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(write._WRITERS, "txt", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_labelled(tmp_path, "a_upper", arch, np.zeros_like(arch.labels), ("ply", "txt"), model="second")
+    for name in ("a_upper.ply", "a_upper.txt"):
+        record = read_record(tmp_path / name)
+        assert not was_changed(tmp_path / name, record)
+        assert origin_of(tmp_path / name, record, arch.labels) == LabelOrigin(FOUND, "second")

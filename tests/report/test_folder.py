@@ -62,7 +62,7 @@ def test_a_page_of_both_jaws_does_not_outlive_their_labels(jaws: list[PageScan],
     pages.add("a_U", upper)
     pages.write_list()
     again = PageFolder(tmp_path)
-    assert [entry.name for entry in again.entries] == ["a_U", "a_L"]
+    assert [entry.name for entry in again.before] == ["a_U", "a_L"]
     again.add("a_U", replace(upper, doubts=["review 11"]))
     assert names(tmp_path) == {"a_L.html", "a_U.html", "index.html", "measures.csv"}
 

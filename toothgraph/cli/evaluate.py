@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,10 @@ from toothgraph.cli.options import (
     FILE,
     JAWS,
     Choice,
+    again_option,
+    check_workers,
     device_option,
+    in_workers,
     jaw_option,
     label_system_option,
     load_net,
@@ -24,18 +28,18 @@ from toothgraph.cli.options import (
     palette_option,
     prediction_options,
     scans_argument,
+    shard_option,
     split_option,
     threads_option,
     unit_option,
+    workers_option,
 )
-from toothgraph.cli.terminal import one_line, say, say_error
+from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
-from toothgraph.system.memory import named_shortage
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
-    from toothgraph.evaluation import Scored
-    from toothgraph.model import SegmentationNet
+    from toothgraph.cli.scoring import Parts, Result, Scorer
 
 
 @click.command(short_help="Score a model on labelled scans.")
@@ -49,9 +53,12 @@ if TYPE_CHECKING:
 @jaw_option
 @prediction_options
 @unit_option
+@workers_option
+@shard_option
+@again_option
 @device_option
 @threads_option
-@memory_option("toothgraph.evaluation")
+@memory_option("toothgraph.cli.scoring")
 def evaluate(
     scans: tuple[Path, ...],
     model: Path,
@@ -62,6 +69,9 @@ def evaluate(
     label_system: str | None,
     jaw: str,
     unit: str | None,
+    workers: int,
+    shard: tuple[int, int],
+    again: bool,
     device: str | None,
     **steps: Any,
 ) -> None:
@@ -69,7 +79,11 @@ def evaluate(
 
     Writes the mean scores, one row per scan and one per tooth. A scan that cannot be read or has no labels
     is reported and the others are scored all the same; the exit code is then 1.
+
+    Until all are scored, what is done is kept in the file --out with .parts added to its name. Stopped and started
+    again, it goes on; of several parts (--shard), the last one writes --out.
     """
+    from toothgraph.cli.scoring import Parts, Scorer
     from toothgraph.evaluation import report
     from toothgraph.inference.options import PredictOptions
     from toothgraph.metrics.definitions import METRICS
@@ -79,23 +93,25 @@ def evaluate(
     files = choose_scans(scans, split, subset)
     check_folder(out.parent)
     refuse_overwriting(files, out)
-    colours = named_palette(palette)
-    predict = PredictOptions(**steps)
-    options = {
-        "jaw": JAWS[jaw],
-        "palette": colours,
-        "unit": unit or "mm",
-        "label_system": label_system or "auto",
-        "options": predict,
-    }
+    check_workers(workers, device)
+    colours, predict = named_palette(palette), PredictOptions(**steps)
     net, source = load_net(model, device)
-    try:
-        with Display("scoring", len(files), item=files[0].stem) as display:
-            scored, failures = score_files(net, display.over(files), options)
-    except KeyboardInterrupt as stop:
-        stop.args = (*stop.args, f"{out} is not written")
-        raise
+    scorer = Scorer(model, device, JAWS[jaw], colours, unit or "mm", label_system or "auto", predict, net=net)
+    parts = Parts(out)
+    before = {} if again else {result.inputs: result for result in parts.read().values() if result.scored}
+    ours = files[shard[0] - 1 :: shard[1]]
+    results = score_files(replace(scorer, known=frozenset(before)), ours, before, parts, workers)
+    complete = parts.complete(files, results, scorer.inputs)
+    if complete is None:
+        failed = sum(result.scored is None for result in results)
+        say(f"{len(results) - failed} of {len(files)} scans scored, of part {shard[0]} of {shard[1]} -> {parts.path}")
+        if failed:
+            raise ToothgraphError(f"{failed} of {len(ours)} scans could not be scored; see above")
+        return
+    scored = [result.scored for result in complete if result.scored]
+    failures = [{"file": result.file, "error": result.error} for result in complete if not result.scored]
     if not scored:
+        parts.remove()
         raise DataError(f"none of {len(files)} scans could be scored; see above")
     content: dict[str, Any] = {
         **report(scored),
@@ -106,6 +122,7 @@ def evaluate(
         "evaluated": provenance.facts(),
     }
     write_text(out, json.dumps(content, indent=1) + "\n")
+    parts.remove()
     for key, value in content["scores"].items():
         if not isinstance(value, dict) and value is not None:
             click.echo(f"{key:>15} {value:.4f}")
@@ -120,27 +137,56 @@ def evaluate(
 
 
 def score_files(
-    net: SegmentationNet, files: Iterable[Path], options: dict[str, Any]
-) -> tuple[list[Scored], list[dict[str, str]]]:
-    """Score what can be scored, with ``options`` of `score_file`; say of each scan how it went.
+    scorer: Scorer, files: list[Path], before: dict[str, Result], parts: Parts, workers: int
+) -> list[Result]:
+    """Score what can be scored; say of each scan how it went, and keep it.
 
-    Returns:
-        The scores, and file and error of the scans that failed.
+    Args:
+        scorer: knows the digests in ``before``.
+        files: the scans.
+        before: what an earlier run has scored, by digest.
+        parts: where it is kept.
+        workers: processes.
     """
-    from toothgraph.evaluation import score_file
+    from toothgraph.cli.scoring import Result
 
-    scored, failures = [], []
-    for file in files:
-        try:
-            with named_shortage(file):
-                found = score_file(net, file, **options)
-        except ToothgraphError as error:
-            failures.append({"file": str(file), "error": one_line(error)})
-            say_error(error)
+    results: list[Result] = []
+
+    def add(result: Result) -> None:
+        kept, result = result.kept, before[result.inputs] if result.kept else result
+        results.append(result)
+        if not kept:
+            parts.add(result)
+        display.advance()
+        if result.scored:
+            row = result.scored.row
+            said = f"{row['scan_id']}: miou {row['miou']:.4f}, accuracy {row['accuracy']:.4f}"
+            say(f"{said} (scored before, unchanged)" if kept else said)
         else:
-            scored.append(found)
-            say(f"{found.row['scan_id']}: miou {found.row['miou']:.4f}, accuracy {found.row['accuracy']:.4f}")
-    return scored, failures
+            say_error(result.error)
+
+    def lost(file: Path, how: str) -> list[Result]:
+        error = f"{file}: its process ended ({how}), as where memory is short; take fewer --workers"
+        return [Result(str(file), scorer.inputs(file), error=error)]
+
+    try:
+        with Display("scoring", len(files), item=files[0].stem if files else "") as display:
+            if workers > 1:
+
+                def show(at_work: Sequence[Path]) -> None:
+                    display.begin(", ".join(file.stem for file in at_work))
+
+                display.item = f"starting {workers} processes"
+                in_workers(replace(scorer, net=None), deque(files), workers, add, lost, show)
+            else:
+                for file in files:
+                    display.begin(file.stem)
+                    add(*scorer(file))
+    except KeyboardInterrupt as stop:
+        said = f"{len(results)} are kept in {parts.path}, and the same command goes on" if results else ""
+        stop.args = (*stop.args, *filter(None, (f"{parts.out} is not written", said)))
+        raise
+    return results
 
 
 def refuse_overwriting(files: list[Path], out: Path) -> None:

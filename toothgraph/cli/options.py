@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from click.shell_completion import CompletionItem
 from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT, did_you_mean
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
-from toothgraph.system.memory import bounded, check_bound
+from toothgraph.system.memory import bounded, check_bound, share
 from toothgraph.system.progress import Display
 from toothgraph.system.threads import limited
 from toothgraph.weights import DEFAULT
@@ -49,6 +50,20 @@ class Model(click.Path):
         return [CompletionItem(word) for word in (DEFAULT, *sorted(here)) if not word.startswith(".")]
 
 
+class Shard(click.ParamType):
+    """``i/n``, counted from 1."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", value)
+        if not found or not 1 <= int(found[1]) <= int(found[2]):
+            self.fail(f"expected a part as 1/8 … 8/8, got {value!r}", param, ctx)
+        return int(found[1]), int(found[2])
+
+
 FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
 GIGABYTES = click.FloatRange(min=0, min_open=True)
@@ -56,6 +71,10 @@ PRESETS = ("default", "paper")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH)
+shard_option = click.option(
+    "--shard", type=Shard(), default=(1, 1), help="Only part i of n; each may run on another machine."
+)
+again_option = click.option("--again", is_flag=True, help="Do again what an earlier run has done.")
 unit_option = click.option("--unit", type=Choice(list(MM_PER_UNIT)), help="Unit of length in the files.  [default: mm]")
 palette_option = click.option(
     "--palette", metavar="FILE:SET", help="What face or vertex colours mean: a set of a palette file."
@@ -94,13 +113,60 @@ def memory_option(needs: str) -> Callable[[Callable[..., Any]], Callable[..., An
             with Display("starting", every=None):
                 importlib.import_module(needs)
             check_bound(memory)
+            click.get_current_context().meta["memory"] = memory
             with bounded(memory):
                 return command(*args, **kwargs)
 
-        text = "What the process may take.  [default: what the machine has; no bound beside a GPU]"
+        text = "What a process may take.  [default: what the machine has; no bound beside a GPU]"
         return click.option("--memory", type=GIGABYTES, metavar="GB", help=text)(within)
 
     return add
+
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that share the scans, on a CPU. Each takes one thread (or --threads), and an equal part of the "
+    "memory (or --memory).",
+)
+
+
+def in_workers(
+    work: Callable[[Any], Iterable[Any]],
+    waiting: deque[Any],
+    workers: int,
+    tell: Callable[[Any], None],
+    lost: Callable[[Any, str], Iterable[Any]],
+    at_work: Callable[[Sequence[Any]], None],
+) -> None:
+    """:func:`toothgraph.system.pool.in_processes`, with the threads and the memory of the command that runs."""
+    from toothgraph.system.pool import in_processes
+
+    given = click.get_current_context().meta
+    in_processes(
+        work, waiting, workers, tell, lost, at_work=at_work, threads=given.get("threads") or 1,
+        memory=share(given.get("memory"), workers),
+    )  # fmt: skip
+
+
+def check_workers(workers: int, device: str | None) -> None:
+    """What can be refused before scans are read.
+
+    Raises:
+        ConfigError: for several processes beside a GPU, or that this system or the memory does not allow.
+    """
+    from toothgraph.system import pool
+
+    if workers == 1:
+        return
+    pool.check_workers(workers)
+    if (found := choose_device(device)).type != "cpu":
+        raise ConfigError(
+            f"--workers {workers}: one process keeps the device {found.type} busy; expected --workers 1 or --device cpu"
+        )
+    share(click.get_current_context().meta.get("memory"), workers)
 
 
 def _limit_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> None:

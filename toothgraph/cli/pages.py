@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 @contextmanager
 def listed(pages: PageFolder | None) -> Iterator[None]:
     """Write the list at the end if pages were added, also after a stop: else no list would ever have them."""
-    before = len(pages.entries) if pages else 0
     try:
         yield
     finally:
-        if pages and len(pages.entries) > before:
+        if pages and pages.entries:
             say(f"list of the scans -> {pages.write_list()}")

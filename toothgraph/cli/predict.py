@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from toothgraph.choices import FORMATS
-from toothgraph.cli.exit_codes import UNTRUSTED
+from toothgraph.cli.exit_codes import UNTRUSTED as UNTRUSTED_CODE
 from toothgraph.cli.options import (
     JAWS,
     PATH,
     Choice,
+    again_option,
+    check_workers,
     device_option,
+    in_workers,
     jaw_option,
     load_net,
     memory_option,
     model_option,
     prediction_options,
     scans_argument,
+    shard_option,
     threads_option,
     unit_option,
+    workers_option,
 )
 from toothgraph.cli.pages import listed
+from toothgraph.cli.summary import CORRECTED, FAILED, REVIEW, SUMMARY, UNTRUSTED, Row, merge_summary, read_summary
 from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
-from toothgraph.stages import stage
-from toothgraph.system.memory import named_shortage
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
-    from toothgraph.report.folder import PageFolder
-    from toothgraph.segmentation import Segmentation
+    from toothgraph.cli.labelling import Job, Labeller, Outcome
 
 
 @click.command(short_help="Label scans.")
@@ -59,9 +64,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also write a page to look at, a picture and a table of the teeth of each scan, and a list of all scans.",
 )
+@workers_option
+@shard_option
+@again_option
 @device_option
 @threads_option
-@memory_option("toothgraph.segmentation")
+@memory_option("toothgraph.cli.labelling")
 def predict(
     scans: tuple[Path, ...],
     model: Path,
@@ -71,6 +79,9 @@ def predict(
     formats: tuple[str, ...],
     picture: bool,
     report: bool,
+    workers: int,
+    shard: tuple[int, int],
+    again: bool,
     device: str | None,
     **steps: Any,
 ) -> None:
@@ -80,110 +91,163 @@ def predict(
     FDI number per face) and <stem>.json (Teeth3DS layout, per vertex, with warnings to review), or what
     --format asks for, in the order of the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv
     (area, width and confidence of each tooth), and for all scans in the folder index.html (a list with pictures) and
-    measures.csv. A scan in --out whose labels were corrected since keeps them. A scan that cannot be read is reported
-    and the others are labelled all the same; the exit code is then 1. It is 3 if all are labelled, but the labels of a
-    scan cannot be trusted as a whole.
+    measures.csv. summary.csv has a row for each scan, of all runs into the folder.
+
+    Stopped and started again, it goes on: a scan that is unchanged, labelled with the same model and options, is not
+    labelled twice, unless --again is given. A scan in --out whose labels were corrected since keeps them. A scan that
+    cannot be read is reported and the others are labelled all the same; the exit code is then 1. It is 3 if all are
+    labelled, but the labels of a scan cannot be trusted as a whole.
     """
+    from toothgraph.cli.labelling import Labeller, jobs_of
     from toothgraph.inference.options import PredictOptions
     from toothgraph.io.find import find_scans
-    from toothgraph.io.read import read_mesh
     from toothgraph.io.write import DEFAULT_FORMATS
-    from toothgraph.segmentation import segment
     from toothgraph.system.files import check_folder
 
     check_folder(out)
-    pages = None
+    check_workers(workers, device)
+    pages, told = None, Told(out)
     if report:  # matplotlib takes a while to import
         from toothgraph.report.folder import PageFolder
 
         pages = PageFolder(out)
     net, _ = load_net(model, device)
-    options = PredictOptions(**steps)
+    listed_before = frozenset(entry.name for entry in pages.before) if pages else frozenset()
+    labeller = Labeller(
+        out, model, device, JAWS[jaw], unit or "mm", formats or DEFAULT_FORMATS, PredictOptions(**steps), picture,
+        report, listed_before, net,
+    )  # fmt: skip
     files = without_outputs(find_scans(list(scans)), scans, out)
-    names = output_names(files)
-    tally = Tally(len(files))
-    with listed(pages), Display("labelling", len(files), item=names[0]) as display:
-        for file, name in zip(files, names, strict=True):
-            display.begin(name)
-            try:
-                refuse_overwriting(file, out)
-                if pages:
-                    pages.check(name)
-                if corrected := corrected_since(out / f"{name}.ply"):
-                    tally.kept += 1
-                    say(f"{name}: kept, its labels were corrected since -> {corrected}")
-                else:
-                    with named_shortage(file):
-                        found = segment(read_mesh(file, unit=unit or "mm"), net, JAWS[jaw], options)
-                        written = found.write(out, name, formats or DEFAULT_FORMATS)
-                        write_views(found, out, name, picture, pages)
-                    tally.add(found)
-                    tell(found, name, written[0])
-            except ToothgraphError as error:
-                tally.failed += 1
-                say_error(error)
+    refuse_overwriting(files, out)
+    units = jobs_of(files, output_names(files), again)[shard[0] - 1 :: shard[1]]
+    total = sum(map(len, units))
+    if not total:
+        say(f"part {shard[0]} of {shard[1]} has no scans: there are {len(files)}")
+        return
+    with listed(pages), told, Display("labelling", total, item=units[0][0].name) as display:
+
+        def tell(outcome: Outcome) -> None:
+            told.outcomes.append(outcome)
+            if pages and outcome.entry:
+                pages.entries.append(outcome.entry)
             display.advance()
-    tally.tell()
-    if tally.failed:
-        raise ToothgraphError(f"{tally.failed} of {len(files)} scans could not be labelled; see above")
-    if tally.untrusted:
-        sys.exit(UNTRUSTED)
+            told.say(outcome)
+
+        if workers > 1:
+            in_parallel(labeller, units, workers, tell, display)
+        else:
+            one_after_another(labeller, units, tell, display)
+    told.finish(total)
 
 
-@dataclass
-class Tally:
-    """How the scans went: how many failed, kept corrected labels, have warnings, have labels that cannot be trusted."""
+def one_after_another(
+    labeller: Labeller, units: list[list[Job]], tell: Callable[[Outcome], None], display: Display
+) -> None:
+    """Label scans in this process."""
+    for unit in units:
+        outcomes = labeller(unit)
+        for job in unit:
+            display.begin(job.name)
+            tell(next(outcomes))
 
-    scans: int
-    failed: int = 0
-    kept: int = 0
-    doubtful: int = 0
-    untrusted: int = 0
 
-    def add(self, found: Segmentation) -> None:
-        """One more is labelled."""
-        self.doubtful += bool(found.doubts)
-        self.untrusted += bool(found.strong_doubts)
+def in_parallel(
+    labeller: Labeller, units: list[list[Job]], workers: int, tell: Callable[[Outcome], None], display: Display
+) -> None:
+    """Label scans in several processes. One whose process dies fails, and no other."""
+    from toothgraph.cli.labelling import failed
 
-    def tell(self) -> None:
-        """Say what a person has to know at the end."""
-        if self.kept:
+    waiting, seen = deque(units), set[str]()
+
+    def add(outcome: Outcome) -> None:
+        seen.add(outcome.row.scan)
+        tell(outcome)
+
+    def lost(unit: list[Job], how: str) -> list[Outcome]:
+        left = [job for job in unit if job.name not in seen]
+        if left[1:]:
+            waiting.appendleft(left[1:])
+        reason = f"its process ended ({how}), as where memory is short; take fewer --workers"
+        return [failed(job, f"{job.file}: {reason}") for job in left[:1]]
+
+    def show(at_work: Sequence[list[Job]]) -> None:
+        display.begin(", ".join(next((job.name for job in unit if job.name not in seen), "") for unit in at_work))
+
+    display.item = f"starting {workers} processes"
+    in_workers(replace(labeller, net=None), waiting, workers, add, lost, show)
+
+
+class Told:
+    """What is said of the scans, and their summary, which is also written after a stop. To be entered as a context.
+
+    Raises:
+        ConfigError: if there is a ``summary.csv`` that is another table.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.outcomes: list[Outcome] = []
+        self._before = {row.scan: row for row in read_summary(out)}
+
+    def __enter__(self) -> Told:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.outcomes:
+            path = merge_summary(self.out, (self._row(outcome) for outcome in self.outcomes))
+            say(f"table of the scans -> {path}")
+
+    def _row(self, outcome: Outcome) -> Row:
+        before = self._before.get(outcome.row.scan)
+        if outcome.row.state == CORRECTED and before is not None:
+            return replace(before, state=CORRECTED, error="")
+        return outcome.row
+
+    def say(self, outcome: Outcome) -> None:
+        """What was found in a scan, or why it failed."""
+        if outcome.row.state == FAILED:
+            say_error(outcome.row.error)
+            return
+        for warning in outcome.warnings:
+            say(f"Warning: {outcome.row.scan}: {warning}", err=True)
+        say(outcome.said)
+
+    def finish(self, total: int) -> None:
+        """Say at the end what a person has to know, and end as the scans went.
+
+        Raises:
+            ToothgraphError: if scans could not be labelled.
+        """
+        count = Counter(outcome.row.state for outcome in self.outcomes)
+        if kept := sum(outcome.kept for outcome in self.outcomes):
             say(
-                f"{self.kept} of {self.scans} scans had labels that were corrected, and kept them; to label such a "
+                f"{kept} of {total} scans were labelled before with this model and these options, and are unchanged; "
+                "--again labels them again",
+                err=True,
+            )
+        if count[CORRECTED]:
+            say(
+                f"{count[CORRECTED]} of {total} scans had labels that were corrected, and kept them; to label such a "
                 "scan again, choose another --out, or remove its files",
                 err=True,
             )
-        if self.doubtful:
-            verb = "is" if self.doubtful == 1 else "are"
-            whose = "its labels" if self.doubtful == 1 else f"the labels of {self.untrusted}"
-            trust = f"; {whose} cannot be trusted" if self.untrusted else ""
-            say(f"{self.doubtful} of {self.scans} scans {verb} to review, see the warnings above{trust}", err=True)
+        if doubtful := count[REVIEW] + count[UNTRUSTED]:
+            verb = "is" if doubtful == 1 else "are"
+            whose = "its labels" if doubtful == 1 else f"the labels of {count[UNTRUSTED]}"
+            trust = f"; {whose} cannot be trusted" if count[UNTRUSTED] else ""
+            where = f"{SUMMARY}" if kept else "the warnings above"
+            say(f"{doubtful} of {total} scans {verb} to review, see {where}{trust}", err=True)
+        if count[FAILED]:
+            raise ToothgraphError(f"{count[FAILED]} of {total} scans could not be labelled; see above")
+        if count[UNTRUSTED]:
+            sys.exit(UNTRUSTED_CODE)
 
 
-def tell(found: Segmentation, name: str, written: Path) -> None:
-    """What was found in a scan in one line, and what to review in it."""
-    from toothgraph.fdi import JAW_NAMES
-
-    for doubt in found.doubts:
-        say(f"Warning: {name}: {doubt}", err=True)
-    teeth = [row.fdi for row in found.teeth if row.fdi > 0]
-    numbers = " ".join(map(str, teeth)) or "none"
-    jaw = JAW_NAMES[found.mesh.jaw]
-    say(f"{name}: {jaw} jaw{' (to review)' if found.doubts else ''}, {len(teeth)} teeth: {numbers} -> {written}")
-
-
-def write_views(found: Segmentation, out: Path, name: str, picture: bool, pages: PageFolder | None) -> None:
-    """What is there to look at: a picture, and with ``pages`` also a page and a table of the teeth."""
-    from toothgraph.report.picture import render
-    from toothgraph.report.tooth_table import write_table
-
-    if pages:
-        stage("writing the page")
-        pages.add(name, found.page_scan())
-        write_table(out / f"{name}.csv", found.teeth)
-    if picture or pages:
-        stage("drawing the picture")
-        render(out / f"{name}.png", found.mesh, found.prediction.labels, title=name)
+def refuse_overwriting(files: list[Path], out: Path) -> None:
+    """Raises ConfigError where the output folder is a scan's own: its labels or itself could be lost."""
+    own = next((file for file in files if out.exists() and out.resolve() == file.resolve().parent), None)
+    if own:
+        raise ConfigError(f"{own}: --out is the scan's own folder, and its files could be overwritten; choose another")
 
 
 def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> list[Path]:
@@ -192,18 +256,3 @@ def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> li
     if not any(path.is_dir() and path.resolve() in ours.parents for path in given):
         return files
     return [file for file in files if file in given or ours not in file.resolve().parents]
-
-
-def refuse_overwriting(scan: Path, out: Path) -> None:
-    """Raises ConfigError where the output folder is the scan's own: its labels or itself could be lost."""
-    if out.exists() and out.resolve() == scan.resolve().parent:
-        raise ConfigError(f"{scan}: --out is the scan's own folder, and its files could be overwritten; choose another")
-
-
-def corrected_since(written: Path) -> Path | None:
-    """A label file of an earlier run, of which ``written`` is one, that was changed since; None if there is none."""
-    from toothgraph.io.label_record import read_record, was_changed
-
-    record = read_record(written)
-    files = (written.with_name(name) for name in record.files)
-    return next((file for file in files if was_changed(file, record)), None)

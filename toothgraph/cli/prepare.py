@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,6 +17,7 @@ from toothgraph.cli.options import (
     label_system_option,
     named_palette,
     palette_option,
+    shard_option,
     unit_option,
 )
 from toothgraph.cli.terminal import say
@@ -25,20 +25,6 @@ from toothgraph.errors import DataError
 from toothgraph.system.progress import Display
 
 _TRIED = 5  # scans without labels whose colours are looked at
-
-
-class Shard(click.ParamType):
-    """``i/n``, counted from 1."""
-
-    name = "i/n"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, tuple):
-            return value
-        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", value)
-        if not found or not 1 <= int(found[1]) <= int(found[2]):
-            self.fail(f"expected a part as 1/8 … 8/8, got {value!r}", param, ctx)
-        return int(found[1]), int(found[2])
 
 
 @click.command(short_help="Make a tree of scans ready to train on.")
@@ -52,7 +38,7 @@ class Shard(click.ParamType):
 @label_system_option
 @unit_option
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
-@click.option("--shard", type=Shard(), default=(1, 1), help="Only part i of n; each may run on another machine.")
+@shard_option
 @click.option("--megabytes", type=float, default=1000, show_default=True, help="Largest file that is read.")
 @click.option(
     "--memory", type=click.FloatRange(min=0, min_open=True), default=8, show_default=True, help="GB a process may take."

@@ -37,7 +37,7 @@ class FoundFile:
 
     Attributes:
         model: what found the labels.
-        content: digest of the whole file.
+        content: digest of the whole file; empty while it is being written, and after a stop in the middle.
         numbers: digests of the faces, or in a JSON of the vertices, of each number.
         of_vertices: digests of the vertices of each number, if the file has numbers on both.
         colours: of each number as ``rrggbb``, hexadecimal, if the file is coloured by its numbers.
@@ -57,10 +57,12 @@ class Record:
     Attributes:
         files: by file name.
         renumbered: the numbers that were exchanged since, former to present, in the order of the corrections.
+        run: what the run that wrote all files of the scan says of it; empty until all of them are written.
     """
 
     files: Mapping[str, FoundFile] = field(default_factory=dict)
     renumbered: Sequence[Mapping[int, int]] = ()
+    run: Mapping[str, Any] = field(default_factory=dict)
 
 
 def record_of(path: Path) -> Path:
@@ -90,12 +92,13 @@ def read_record(path: Path) -> Record:
         if strange := [name for name in files if record_of(path.parent / name) != file]:
             raise ValueError(f"{strange[0]} is no file of this scan")
         renumbered = [{int(before): int(now) for before, now in each.items()} for each in content["renumbered"]]
+        run = dict(content.get("run", {}))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabelError(
             f"{file}: expected the record of labels that a model found, cannot read it ({error!r}); without this file "
             "they count as given"
         ) from error
-    return Record(files, renumbered)
+    return Record(files, renumbered, run)
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -106,6 +109,7 @@ def write_record(path: Path, record: Record) -> None:
             for name, found in record.files.items()
         },
         "renumbered": list(record.renumbered),
+        **({"run": dict(record.run)} if record.run else {}),
     }
     write_text(record_of(path), json.dumps(content, indent=1) + "\n")
 
@@ -141,7 +145,7 @@ def changes_in(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bo
     """What was changed in the labels [n] of a file since they were found, in words: ``35 was 36``, ``14 has another
     outline``, ``18 is gone``."""
     found = record.files.get(path.name)
-    if found is None:
+    if found is None or not found.content:
         return []
     before = found.of_vertices if per_vertex and found.of_vertices else found.numbers
     return _changes(before, number_digests(path, labels))
@@ -150,7 +154,7 @@ def changes_in(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bo
 def was_changed(path: Path, record: Record) -> bool:
     """Whether the content of a file in the record is another than what was written."""
     found = record.files.get(path.name)
-    return found is not None and path.exists() and content_digest(path) != found.content
+    return found is not None and bool(found.content) and path.exists() and content_digest(path) != found.content
 
 
 def content_digest(path: Path) -> str:

@@ -146,7 +146,7 @@ def changed_repeat(path: Path, mesh: Mesh, stored: Stored, record: Record) -> La
 
 def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterator[LabelColumn]:
     """The numbers on vertices, and those that the colours of faces and of vertices mean, in a file that a model's
-    labels were written to. One colour for all, and colours that are mostly not those of teeth, are another program's."""
+    labels were written to. One colour for all, or colours that are mostly not those of teeth, are of other programs."""
     if found.of_vertices and "fdi" in stored.vertex_data:
         numbers = np.asarray(stored.vertex_data["fdi"], dtype=np.float64)
         yield _column(mesh, _integers(numbers, path), per_vertex=True)

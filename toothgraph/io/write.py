@@ -16,7 +16,7 @@ from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, jaw_of_labels
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
-from toothgraph.io.label_record import Record, read_record, recorded, write_record
+from toothgraph.io.label_record import FoundFile, Record, read_record, record_of, recorded, write_record
 from toothgraph.mesh.clean import triangulate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
@@ -104,20 +104,34 @@ def write_labelled(
         doubts,
         measures,
     )
-    paths = []
-    for kind in formats:
-        paths.append(Path(out_dir) / f"{name}.{'teeth' if kind == 'stl' else kind}")
-        stage(f"writing {paths[-1].name}")
-        _WRITERS[kind](paths[-1], labelled)
-    if paths:
-        _keep_record(paths, labelled, model)
+    paths = [Path(out_dir) / f"{name}.{'teeth' if kind == 'stl' else kind}" for kind in formats]
+    if not paths:
+        return paths
+    _announce(paths, model)
+    try:
+        for kind, path in zip(formats, paths, strict=True):
+            stage(f"writing {path.name}")
+            _WRITERS[kind](path, labelled)
+    finally:
+        if not any((paths[0].parent / name).exists() for name in read_record(paths[0]).files):
+            record_of(paths[0]).unlink(missing_ok=True)  # nothing was written
+    _keep_record(paths, labelled, model)
     return paths
+
+
+def _announce(paths: Sequence[Path], model: str | None) -> None:
+    """Say in the record of a scan which files are about to be written: after a stop in the middle, those that are new
+    would else look like corrected ones."""
+    record = read_record(paths[0])
+    if model is not None or record.run or any(path.name in record.files for path in paths):
+        new = {} if model is None else {path.name: FoundFile(model, "", {}) for path in paths}
+        write_record(paths[0], Record({**_others(record, paths), **new}))
 
 
 def _keep_record(paths: Sequence[Path], labelled: Labelled, model: str | None) -> None:
     """Say in the record of a scan which model found the labels of these files, or that none did."""
     record = read_record(paths[0])
-    files = {name: found for name, found in record.files.items() if name not in {path.name for path in paths}}
+    files = _others(record, paths)
     if model is not None:
         for path in paths:
             labels = labelled.vertex_fdi if path.suffix == ".json" else labelled.face_fdi
@@ -125,6 +139,10 @@ def _keep_record(paths: Sequence[Path], labelled: Labelled, model: str | None) -
             files[path.name] = recorded(path, model, labels, both)
     if files or record.files:
         write_record(paths[0], Record(files))
+
+
+def _others(record: Record, paths: Sequence[Path]) -> dict[str, FoundFile]:
+    return {name: found for name, found in record.files.items() if name not in {path.name for path in paths}}
 
 
 def write_txt(path: str | Path, face_fdi: np.ndarray) -> None:

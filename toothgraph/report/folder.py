@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.anatomy.measures import measure_arch
 from toothgraph.fdi import UNKNOWN_JAW
-from toothgraph.report.index import check_name, entry_of, pair_page, read_index, write_index
+from toothgraph.report.index import TABLE, Entry, check_name, entry_of, pair_page, read_index, write_index
 from toothgraph.report.page import PageScan, write_scans
 from toothgraph.report.tooth_table import tooth_table
 from toothgraph.scan_names import patient_of
+from toothgraph.system.lock import one_at_a_time
 
 
 class PageFolder:
@@ -21,14 +23,16 @@ class PageFolder:
 
     Args:
         path: the folder. What an earlier run has written there stays in the list.
+        before: what the list has; None reads it.
 
     Raises:
         ConfigError: if there is an ``index.html`` that is not a list of scans.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, before: Sequence[Entry] | None = None) -> None:
         self.path = path
-        self.entries = read_index(path)
+        self.before = read_index(path) if before is None else before
+        self.entries: list[Entry] = []  # those that were added
         self.last: tuple[str, PageScan] | None = None  # the scan before: its patient, and what its page shows
 
     def check(self, name: str) -> None:
@@ -57,5 +61,7 @@ class PageFolder:
             write_scans(page, scans, title=patient)
 
     def write_list(self) -> Path:
-        """Write ``index.html`` and ``measures.csv``; returns the path of the list."""
-        return write_index(self.path, self.entries)
+        """Write ``index.html`` and ``measures.csv``, with what others have written there meanwhile; returns the path of
+        the list."""
+        with one_at_a_time(self.path / TABLE):
+            return write_index(self.path, [*read_index(self.path), *self.entries])

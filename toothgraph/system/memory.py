@@ -60,6 +60,23 @@ def check_bound(gigabytes: float | None) -> None:
     raise ConfigError(f"{what}: expected at least {needed}")
 
 
+def share(gigabytes: float | None, workers: int) -> float | None:
+    """GB that each of several processes may take: what was asked for, or else equal parts of what the machine has.
+
+    Raises:
+        ConfigError: if the parts are too small.
+    """
+    whole = of_machine()
+    if gigabytes is not None or whole is None:
+        return gigabytes
+    if (own := taken()) is not None and whole / workers < own + _ROOM:
+        raise ConfigError(
+            f"--workers {workers}: expected at least {own + _ROOM:.2f} GB for each, this machine has {whole:.3g} GB; "
+            f"take at most {max(1, int(whole / (own + _ROOM)))}, or say with --memory what each may take"
+        )
+    return whole / workers
+
+
 @contextmanager
 def bounded(gigabytes: float | None) -> Iterator[None]:
     """Within it this process gets no more memory than that: allocations fail, and the machine does not stall.

@@ -78,7 +78,7 @@ def git_revision() -> str | None:
     return answer.stdout.strip()
 
 
-_REVISION = git_revision()  # of the code that runs: what is committed while it does is not in it
+REVISION = git_revision()  # of the code that runs: what is committed while it does is not in it
 
 
 def facts() -> dict[str, Any]:
@@ -87,7 +87,7 @@ def facts() -> dict[str, Any]:
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),
         "hardware": hardware(),
-        "git": _REVISION,
+        "git": REVISION,
     }
 
 

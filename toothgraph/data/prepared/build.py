@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +29,8 @@ from toothgraph.errors import DataError, ToothgraphError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
-from toothgraph.system.memory import named_shortage, set_limit
+from toothgraph.system.memory import named_shortage
+from toothgraph.system.pool import in_processes
 
 
 @dataclass(frozen=True)
@@ -124,12 +123,16 @@ def prepare(
             done.append(before)
     for one in done:
         on_done(one)
+
     # 3. All other scans.
-    for one in _in_parallel(todo, out, options, workers):
+    def add(one: Done) -> None:
         if one.state == "bad":
             quarantine(out, one.source, options.digest(), one.reason)
         done.append(one)
         on_done(one)
+
+    work = partial(_results, out=out, options=options)
+    in_processes(work, deque(todo), workers, add, _lost, memory=options.memory)
     write_lists(out, [source.scan_id for source in unique] + [bad.source.scan_id for bad in doubled])
     return done
 
@@ -165,6 +168,15 @@ def _known(out: Path, source: Source, options: PrepareOptions) -> Done | None:
     if (entry.get("sha256"), entry.get("options")) == (digest, options.digest()):
         return Done(source, "bad", str(entry["reason"]))
     return None
+
+
+def _results(source: Source, out: Path, options: PrepareOptions) -> list[Done]:
+    return [prepare_one(source, out, options)]
+
+
+def _lost(source: Source, how: str) -> list[Done]:
+    reason = f"{source.path}: its process ended ({how}): not enough memory (--memory) or time (--seconds)"
+    return [Done(source, "bad", reason)]
 
 
 def prepare_one(source: Source, out: Path, options: PrepareOptions) -> Done:
@@ -214,55 +226,3 @@ def _check_size(source: Source, options: PrepareOptions) -> None:
             f"{source.path}: {size:.0f} MB, more than the limit of {options.megabytes:g} MB; use a larger --megabytes "
             "or decimate the scan"
         )
-
-
-def _limit(memory: float) -> None:
-    """Set up a worker: memory limit (GB), one thread, and Ctrl-C is left to the parent process."""
-    import torch
-
-    torch.set_num_threads(1)
-    set_limit(memory)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _in_parallel(todo: Sequence[Source], out: Path, options: PrepareOptions, workers: int) -> Iterator[Done]:
-    """Prepare scans in worker processes. If a worker dies, the scans in progress are tried once more, one by one."""
-    waiting = list(reversed(todo))
-    while waiting:
-        suspects: list[Source] = []
-        with _pool(workers, options) as pool:
-            running: dict[Future[Done], Source] = {}
-            try:
-                while waiting or running:
-                    while waiting and len(running) < 2 * workers:
-                        future = pool.submit(prepare_one, waiting[-1], out, options)  # a broken pool takes none
-                        running[future] = waiting.pop()
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        done = future.result()
-                        del running[future]
-                        yield done
-            except BrokenProcessPool:
-                suspects = list(running.values())
-        for source in suspects:
-            yield _alone(source, out, options)
-
-
-def _alone(source: Source, out: Path, options: PrepareOptions) -> Done:
-    try:
-        with _pool(1, options) as pool:
-            return pool.submit(prepare_one, source, out, options).result()
-    except BrokenProcessPool:
-        reason = f"{source.path}: its process ended: not enough memory (--memory) or time (--seconds)"
-        return Done(source, "bad", reason)
-
-
-@contextmanager
-def _pool(workers: int, options: PrepareOptions) -> Iterator[ProcessPoolExecutor]:
-    # Fork from a server process that has imported all modules but computed nothing: it has no running torch threads.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_limit, initargs=(options.memory,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,75 @@
+"""A folder of scans labelled by one process and by several: scans per minute.
+
+    python -m benchmarks.speed.archive [SCAN ...] [--workers 1 2] [--rounds 1]
+
+Each row is a run of `toothgraph predict` as a user types it, with the weights in the package. Writes
+benchmarks/results/archive.json. `whole` counts from the start of the command, `running` between the first scans that
+are done and the last: it is what thousands of scans take.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.options import parse, parser_of, quick_folder, run
+from benchmarks.paths import RESULTS, ROOT
+from toothgraph.synthetic import write_synthetic
+from toothgraph.system import provenance
+from toothgraph.system.files import write_text
+
+
+def timed(scans: list[Path], workers: int) -> dict[str, Any]:
+    """Label the scans once."""
+    load, ends = os.getloadavg()[0], []
+    with tempfile.TemporaryDirectory() as out:
+        command = [sys.executable, "-m", "toothgraph", "predict", *map(str, scans), "--out", out]
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        begun = time.perf_counter()
+        with subprocess.Popen(
+            [*command, "--workers", str(workers)],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env,
+        ) as process:  # fmt: skip
+            assert process.stdout
+            ends = [time.perf_counter() - begun for line in process.stdout if " teeth: " in line]
+            process.wait()
+        seconds = time.perf_counter() - begun
+    if len(ends) < len(scans):
+        raise RuntimeError(f"{len(ends)} of {len(scans)} scans were labelled; exit code {process.returncode}")
+    first = min(workers, len(ends) - 1) - 1  # from here on all processes are at work
+    return {
+        "workers": workers, "scans": len(scans), "load before": round(load, 2), "seconds": round(seconds, 2),
+        "per minute": {
+            "whole": round(60 * len(ends) / seconds, 3),
+            "running": round(60 * (len(ends) - 1 - first) / (ends[-1] - ends[first]), 3),
+        },
+    }  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure and write."""
+    parser = parser_of(__doc__)
+    parser.add_argument("scans", type=Path, nargs="*", help="files that are labelled")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="processes of each run")
+    parser.add_argument("--rounds", type=int, default=1, help="runs of each, in turns")
+    options = parse(parser, argv, RESULTS / "archive.json")
+    if not options.scans and not options.quick:
+        parser.error("expected SCANS, files that are labelled")
+    scans = options.scans or write_synthetic(quick_folder(), 3, 2000, 0)
+    rows = []
+    for _ in range(options.rounds):
+        for workers in options.workers:
+            rows.append(timed([scan.resolve() for scan in scans], workers))
+            print(rows[-1], flush=True)
+    content = {"facts": provenance.facts(), "quick": options.quick, "rows": rows}
+    write_text(options.out, json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

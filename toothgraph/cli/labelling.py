@@ -1,0 +1,250 @@
+"""What ``predict`` does with a scan, in this process or in another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from toothgraph._version import __version__
+from toothgraph.cli.options import choose_device
+from toothgraph.cli.summary import CORRECTED, FAILED, LABELLED, REVIEW, UNTRUSTED, Row, row_of
+from toothgraph.cli.terminal import one_line
+from toothgraph.data.prepared.sources import Source
+from toothgraph.errors import ConfigError, ToothgraphError
+from toothgraph.fdi import JAW_NAMES
+from toothgraph.inference.options import PredictOptions
+from toothgraph.io.label_record import Record, read_record, was_changed, write_record
+from toothgraph.io.read import read_mesh
+from toothgraph.model.file import load_segmentation
+from toothgraph.model.nets import SegmentationNet
+from toothgraph.report.tooth_table import write_table
+from toothgraph.scan_names import patient_of
+from toothgraph.segmentation import Segmentation, segment
+from toothgraph.stages import stage
+from toothgraph.system import provenance
+from toothgraph.system.memory import named_shortage
+
+if TYPE_CHECKING:  # it imports matplotlib, which takes a while
+    from toothgraph.report.folder import PageFolder
+    from toothgraph.report.index import Entry
+
+OWN_NAMES = ("summary",)  # with --report, a table of the teeth of such a scan would take the place of the summary
+
+
+@dataclass(frozen=True)
+class Job:
+    """A scan to label.
+
+    Attributes:
+        file: the scan.
+        name: of its outputs.
+        together: the names of all scans of its patient that are labelled one after the other.
+        again: even where an earlier run has done it.
+    """
+
+    file: Path
+    name: str
+    together: tuple[str, ...]
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it went with a scan.
+
+    Attributes:
+        row: of the summary.
+        said: one line for stdout; empty for a scan that failed.
+        warnings: to review.
+        kept: it was labelled by an earlier run, and nothing has changed since.
+        entry: of the list of pages, if a page was written.
+    """
+
+    row: Row
+    said: str = ""
+    warnings: Sequence[str] = ()
+    kept: bool = False
+    entry: Entry | None = None
+
+
+@dataclass
+class Labeller:
+    """Labels scans and writes what was asked for.
+
+    Attributes:
+        out: the folder to write to.
+        model, device: of the net, its file, and where it runs.
+        jaw, options: see :func:`toothgraph.segmentation.segment`.
+        unit: of length in the files.
+        formats: to write.
+        picture: also a picture.
+        report: also a page, a picture and a table.
+        listed: the names that the list of pages has.
+        net: that of ``model``; loaded when it is first needed.
+    """
+
+    out: Path
+    model: Path
+    device: str | None
+    jaw: int | None
+    unit: str
+    formats: Sequence[str]
+    options: PredictOptions
+    picture: bool = False
+    report: bool = False
+    listed: frozenset[str] = field(default_factory=frozenset)
+    net: SegmentationNet | None = None
+
+    def __call__(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
+        """Label the scans of one patient, and tell of each how it went."""
+        pages = self._pages()
+        known = [self._known(job) for job in jobs]
+        # A page of both jaws needs both: if one is labelled, so is the other.
+        anew = self.report and not all(known)
+        for job, before in zip(jobs, known, strict=True):
+            if isinstance(before, Outcome) and not (anew and before.kept):
+                yield before
+                continue
+            try:
+                if isinstance(before, ToothgraphError):
+                    raise before
+                with named_shortage(job.file):
+                    yield self._label(job, pages)
+            except ToothgraphError as error:
+                yield failed(job, error)
+
+    def _known(self, job: Job) -> Outcome | ToothgraphError | None:
+        """What is there of an earlier run and stays; an error of the scan; None for a scan that is to be labelled."""
+        try:
+            if pages := self._pages():
+                pages.check(job.name)
+                if job.name.lower() in OWN_NAMES:
+                    raise ConfigError(f"{job.name}: {job.name}.csv is the summary; give the scan another name")
+            record = read_record(self._path(job))
+            if changed := corrected_since(self.out, record):
+                said = f"{job.name}: kept, its labels were corrected since -> {changed}"
+                return Outcome(Row(job.name, CORRECTED), said)
+            return None if job.again or not record.run else self._same(job, record)
+        except ToothgraphError as error:
+            return error
+
+    def _pages(self) -> PageFolder | None:
+        if not self.report:
+            return None
+        from toothgraph.report.folder import PageFolder
+
+        return PageFolder(self.out, [])
+
+    def _path(self, job: Job) -> Path:
+        """Any file whose record is that of the outputs."""
+        return self.out / f"{job.name}.ply"
+
+    def _same(self, job: Job, record: Record) -> Outcome | None:
+        """The outcome of an earlier run if it had the same scan, net and options, and all it wrote is there."""
+        labels = [f"{job.name}.{'teeth' if kind == 'stl' else kind}" for kind in self.formats]
+        views = [f"{job.name}.{kind}" for kind in (["html", "png", "csv"] if self.report else ["png"] * self.picture)]
+        there = all((self.out / name).exists() for name in (*labels, *views)) and set(labels) <= set(record.files)
+        if not there or (self.report and job.name not in self.listed):
+            return None
+        try:
+            if record.run["inputs"] != self._inputs(job):
+                return None
+            row = row_of(record.run["row"])
+        except (KeyError, TypeError, ValueError, AttributeError):  # of another version, or a damaged one
+            return None
+        return Outcome(row, f"{job.name}: labelled before, unchanged -> {self.out / labels[0]}", kept=True)
+
+    def _inputs(self, job: Job) -> str:
+        """A digest of all that the outputs depend on."""
+        content = {
+            "scan": scan_digest(job.file, job.name),
+            "path": [job.file.resolve().parent.name, job.file.name],
+            "together": job.together if self.report else (),  # they may have a page of both jaws
+            "model": self._net.source,
+            "options": [self.jaw, self.unit, list(self.formats), self.picture, self.report, asdict(self.options)],
+            "version": [__version__, provenance.REVISION],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def _net(self) -> SegmentationNet:
+        if self.net is None:
+            self.net = load_segmentation(self.model)[0].to(choose_device(self.device))
+        return self.net
+
+    def _label(self, job: Job, pages: PageFolder | None) -> Outcome:
+        begun = time.perf_counter()
+        inputs = self._inputs(job)  # of the file as it is before it is read
+        found = segment(read_mesh(job.file, unit=self.unit), self._net, self.jaw, self.options)
+        written = found.write(self.out, job.name, self.formats)
+        seconds = time.perf_counter() - begun
+        if pages:
+            stage("writing the page")
+            pages.add(job.name, found.page_scan())
+            write_table(self.out / f"{job.name}.csv", found.teeth)
+        if self.picture or self.report:
+            from toothgraph.report.picture import render
+
+            stage("drawing the picture")
+            render(self.out / f"{job.name}.png", found.mesh, found.prediction.labels, title=job.name)
+        row = row_for(job.name, found, seconds)
+        record = read_record(self._path(job))
+        write_record(self._path(job), replace(record, run={"inputs": inputs, "row": asdict(row)}))  # last: all is there
+        entry = pages.entries[-1] if pages else None
+        return Outcome(row, line_for(job.name, found, written[0]), found.doubts, entry=entry)
+
+
+def scan_digest(file: Path, name: str) -> str:
+    """A digest of a scan and of the labels beside it; empty for one that cannot be read, which is told elsewhere."""
+    try:
+        return Source(file, name, patient_of(name)).digest()
+    except OSError:
+        return ""
+
+
+def jobs_of(files: Sequence[Path], names: Sequence[str], again: bool) -> list[list[Job]]:
+    """The scans, those of one patient that follow each other together."""
+    units = []
+    for _, own in groupby(zip(files, names, strict=True), lambda scan: patient_of(scan[1])):
+        scans = list(own)
+        together = tuple(name for _, name in scans)
+        units.append([Job(file, name, together, again) for file, name in scans])
+    return units
+
+
+def row_for(name: str, found: Segmentation, seconds: float) -> Row:
+    """The row of a labelled scan."""
+    numbers = numbers_in(found)
+    state = UNTRUSTED if found.strong_doubts else REVIEW if found.doubts else LABELLED
+    warnings = " | ".join(map(one_line, found.doubts))
+    return Row(name, state, JAW_NAMES[found.mesh.jaw], str(len(numbers)), " ".join(numbers), warnings, f"{seconds:.2f}")
+
+
+def line_for(name: str, found: Segmentation, written: Path) -> str:
+    """What was found in a scan, in one line."""
+    numbers = numbers_in(found)
+    review = " (to review)" if found.doubts else ""
+    jaw = JAW_NAMES[found.mesh.jaw]
+    return f"{name}: {jaw} jaw{review}, {len(numbers)} teeth: {' '.join(numbers) or 'none'} -> {written}"
+
+
+def numbers_in(found: Segmentation) -> list[str]:
+    """FDI numbers of the teeth, from the patient's right to the left."""
+    return [str(row.fdi) for row in found.teeth if row.fdi > 0]
+
+
+def failed(job: Job, error: object) -> Outcome:
+    """The outcome of a scan that could not be labelled."""
+    return Outcome(Row(job.name, FAILED, error=one_line(error)))
+
+
+def corrected_since(folder: Path, record: Record) -> Path | None:
+    """A label file in the record that was changed since an earlier run wrote it; None if there is none."""
+    files: Iterable[Path] = (folder / name for name in record.files)
+    return next((file for file in files if was_changed(file, record)), None)

@@ -1,0 +1,164 @@
+"""What ``evaluate`` does with a scan, in this process or in another, and what it keeps until all are scored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toothgraph._version import __version__
+from toothgraph.cli.labelling import scan_digest
+from toothgraph.cli.options import choose_device
+from toothgraph.cli.terminal import one_line
+from toothgraph.errors import ToothgraphError
+from toothgraph.evaluation import Scored, score_file
+from toothgraph.inference.options import PredictOptions
+from toothgraph.io.palette import Palette
+from toothgraph.model.file import load_segmentation
+from toothgraph.model.nets import SegmentationNet
+from toothgraph.system import provenance
+from toothgraph.system.lock import one_at_a_time
+from toothgraph.system.memory import named_shortage
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it went with a scan.
+
+    Attributes:
+        file: the scan.
+        inputs: a digest of all that the scores depend on.
+        scored: its scores; None if it could not be scored, or for those that are kept of an earlier run.
+        error: why it could not be scored.
+        kept: whether an earlier run has scored it.
+    """
+
+    file: str
+    inputs: str
+    scored: Scored | None = None
+    error: str = ""
+    kept: bool = False
+
+
+@dataclass
+class Scorer:
+    """Scores scans.
+
+    Attributes:
+        model, device: of the net, its file, and where it runs.
+        jaw, palette, unit, label_system, options: see :func:`toothgraph.evaluation.score_file`.
+        known: digests of the scans that are scored already.
+        net: that of ``model``; loaded when it is first needed.
+    """
+
+    model: Path
+    device: str | None
+    jaw: int | None
+    palette: Palette | None
+    unit: str
+    label_system: str
+    options: PredictOptions
+    known: frozenset[str] = field(default_factory=frozenset)
+    net: SegmentationNet | None = None
+
+    def __call__(self, file: Path) -> Iterator[Result]:
+        """Score a scan."""
+        inputs = ""
+        try:
+            inputs = self.inputs(file)
+            if inputs in self.known:
+                yield Result(str(file), inputs, kept=True)
+                return
+            with named_shortage(file):
+                scored = score_file(
+                    self._net, file, jaw=self.jaw, palette=self.palette, unit=self.unit,
+                    label_system=self.label_system, options=self.options,
+                )  # fmt: skip
+            yield Result(str(file), inputs, scored)
+        except ToothgraphError as error:
+            yield Result(str(file), inputs, error=one_line(error))
+
+    @property
+    def _net(self) -> SegmentationNet:
+        if self.net is None:
+            self.net = load_segmentation(self.model)[0].to(choose_device(self.device))
+        return self.net
+
+    def inputs(self, file: Path) -> str:
+        """A digest of all that the scores of a scan depend on."""
+        palette = self.palette and {"fdi": self.palette.fdi.tolist(), "rgb": self.palette.rgb.tolist()}
+        content = {
+            "scan": scan_digest(file, file.stem),
+            "file": str(file),
+            "model": self._net.source,
+            "options": [self.jaw, palette, self.unit, self.label_system, asdict(self.options)],
+            "version": [__version__, provenance.REVISION],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class Parts:
+    """``<out>.parts``: a line for each scan that is scored, of all processes that score the same scans, until all are.
+
+    Args:
+        out: the file that the scores go to in the end.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.path = out.with_name(f"{out.name}.parts")
+
+    def read(self) -> dict[str, Result]:
+        """What is there, by file; of two lines of one file, the last."""
+        found: dict[str, Result] = {}
+        if not self.path.exists():
+            return found
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                result = _result(json.loads(line))
+            except (ValueError, KeyError, TypeError):  # cut short, as by a killed process: that scan is scored again
+                continue
+            found[result.file] = result
+        return found
+
+    def add(self, result: Result) -> None:
+        """One more line."""
+        scored = result.scored and {"row": result.scored.row, "confusion": result.scored.confusion.tolist()}
+        line = json.dumps({"file": result.file, "inputs": result.inputs, "scored": scored, "error": result.error})
+        with one_at_a_time(self.path), self.path.open("r+b") as file:
+            torn = file.seek(0, 2) > 0 and file.seek(-1, 2) >= 0 and file.read() != b"\n"
+            file.write(b"\n" * torn + f"{line}\n".encode())
+
+    def complete(
+        self, files: Sequence[Path], ours: Sequence[Result], inputs: Callable[[Path], str]
+    ) -> list[Result] | None:
+        """The results of all files, in their order; None as long as those of other processes are missing.
+
+        Args:
+            files: all scans.
+            ours: results of this process.
+            inputs: the digest of a scan as it is now, with the net and the options of this process.
+        """
+        own = {result.file: result for result in ours}
+        known = self.read() | own
+        results = [known[str(file)] for file in files if str(file) in known]
+        if len(results) < len(files):
+            return None
+        same = (result.file in own or result.inputs == inputs(Path(result.file)) for result in results)
+        return results if all(same) else None
+
+    def remove(self) -> None:
+        """All are scored."""
+        self.path.unlink(missing_ok=True)
+
+
+def _result(content: dict[str, Any]) -> Result:
+    scored = content["scored"]
+    if scored is not None:
+        scored = Scored(dict(scored["row"]), np.array(scored["confusion"], dtype=np.int64))
+    return Result(str(content["file"]), str(content["inputs"]), scored, str(content["error"]))
