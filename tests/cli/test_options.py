@@ -97,9 +97,9 @@ def test_refuse_overwriting(tmp_path):
     scan = tmp_path / "scan.stl"
     (tmp_path / "sub").mkdir()
     with pytest.raises(ConfigError, match="own folder"):
-        refuse_overwriting(scan, tmp_path / "sub" / "..")
-    refuse_overwriting(scan, tmp_path / "sub")
-    refuse_overwriting(scan, tmp_path / "new")
+        refuse_overwriting([scan], tmp_path / "sub" / "..")
+    refuse_overwriting([scan], tmp_path / "sub")
+    refuse_overwriting([scan], tmp_path / "new")
     for name in ("scan.stl", "scan.txt", "scan.json"):
         with pytest.raises(ConfigError, match="choose another"):
             refuse_output([scan], tmp_path / name)

@@ -74,7 +74,7 @@ def refused(done, said: str) -> None:
 @pytest.mark.parametrize(("name", "said"), SURFACES)
 def test_predict_bad_scan(name, said, command, bad, segmenter, tmp_path):
     refused(command("predict", bad / name, "--model", segmenter, "--out", tmp_path / "out"), said)
-    assert not (tmp_path / "out").exists()
+    assert {file.name for file in (tmp_path / "out").glob("*")} <= {"summary.csv"}  # which tells why
 
 
 @pytest.mark.parametrize(("name", "said"), SURFACES + LABELS)

@@ -50,7 +50,7 @@ def test_run_folder(name, monitor, request):
     run = request.getfixturevalue(name)
     assert {path.name for path in run.iterdir()} == {
         *("config.json", "metrics.csv", "log.txt", "tensorboard", "last.ckpt", "previous.ckpt"),
-        *("best.ckpt", "model.safetensors"),
+        *("best.ckpt", "model.safetensors", "state.json"),
     }
     table = rows(run)
     assert [int(row["step"]) for row in table if row["train_loss"]] == [1, 2, 3, 4]

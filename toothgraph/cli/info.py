@@ -13,7 +13,7 @@ import click
 from toothgraph.cli.terminal import say
 
 
-@click.command(short_help="Versions, devices and backends; or the state of a run or of prepared scans.")
+@click.command(short_help="Versions and devices; the state of a run or a folder.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 def info(folder: Path | None) -> None:
     """Print versions, devices, which optional backends are installed, and the terms of the default weights.
