@@ -209,7 +209,8 @@ def test_several_processes_beside_a_gpu_are_refused(command, arches, segmenter, 
 
 
 @pytest.mark.parametrize(
-    ("name", "number", "code"), [("predict", signal.SIGTERM, 143), ("evaluate", signal.SIGINT, 130)]
+    ("name", "number", "code"),
+    [("predict", signal.SIGTERM, 143), pytest.param("evaluate", signal.SIGINT, 130, marks=pytest.mark.slow)],
 )
 def test_a_stop_and_what_goes_on(name, number, code, command, arches, segmenter, tmp_path):
     """The signal goes to all processes, as from a terminal or a batch system."""

@@ -93,7 +93,9 @@ def test_info_tells_of_it(command, run, tmp_path):
     assert "the student has not begun" in said and "finished, at step 2" in said
 
 
-@pytest.mark.parametrize("where", [pytest.param("teacher", marks=pytest.mark.slow), "labelling", "student"])
+@pytest.mark.parametrize(
+    "where", ["labelling", *(pytest.param(each, marks=pytest.mark.slow) for each in ("teacher", "student"))]
+)
 def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(where, go, run, monkeypatch, tmp_path):
     labelled = []
 
