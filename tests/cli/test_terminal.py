@@ -177,6 +177,7 @@ def test_something_is_said_within_a_second(tmp_path: Path) -> None:
 
 
 @posix
+@pytest.mark.slow
 def test_what_is_done_before_a_stop_is_listed_or_told(arches: Path, segmenter: Path, tmp_path: Path) -> None:
     given = (arches, "--model", segmenter)
     code, screen, _ = in_terminal(80, "view", *given, "-o", tmp_path / "pages", ctrl_c=shows("  0000_upper: "))

@@ -26,7 +26,7 @@ def in_two(*given: object, torchrun: bool = False) -> subprocess.CompletedProces
     return done
 
 
-@pytest.mark.parametrize("name", ["pretrain", "finetune"])
+@pytest.mark.parametrize("name", [pytest.param("pretrain", marks=pytest.mark.slow), "finetune"])
 def test_two_processes_are_one_with_the_doubled_batch(name, arches, tiny_toml, command, tmp_path):
     options = tmp_path / "options.toml"
     extra = {"pretrain": 'negatives = "batch"\n', "finetune": ""}[name]

@@ -445,6 +445,7 @@ def test_triton_compiles_whole_for_any_size(backend: str, device: str, norm: str
 
 @pytest.mark.skipif(INTERPRETED, reason="this is the interpreter")
 @needs_triton
+@pytest.mark.slow
 def test_triton_in_its_interpreter() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "triton-cpu", str(Path(__file__))],

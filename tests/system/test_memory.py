@@ -69,6 +69,7 @@ def test_a_machine_that_is_too_small_is_told(monkeypatch) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.slow
 def test_the_least_bound_is_enough_for_a_scan(arches, segmenter, tmp_path) -> None:
     """In a process of its own, where a library that gets no memory ends the process."""
 
