@@ -27,6 +27,7 @@ from toothgraph.cli.options import (
     named_palette,
     palette_option,
     prediction_options,
+    process_ended,
     scans_argument,
     shard_option,
     split_option,
@@ -166,8 +167,7 @@ def score_files(
             say_error(result.error)
 
     def lost(file: Path, how: str) -> list[Result]:
-        error = f"{file}: its process ended ({how}), as where memory is short; take fewer --workers"
-        return [Result(str(file), scorer.inputs(file), error=error)]
+        return [Result(str(file), scorer.inputs(file), error=process_ended(file, how))]
 
     try:
         with Display("scoring", len(files), item=files[0].stem if files else "") as display:

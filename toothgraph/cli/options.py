@@ -133,6 +133,11 @@ workers_option = click.option(
 )
 
 
+def process_ended(file: Path, how: str) -> str:
+    """Why a scan failed whose process died."""
+    return f"{file}: its process ended ({how}), as where memory is short; take fewer --workers"
+
+
 def in_workers(
     work: Callable[[Any], Iterable[Any]],
     waiting: deque[Any],

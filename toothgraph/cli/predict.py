@@ -26,6 +26,7 @@ from toothgraph.cli.options import (
     memory_option,
     model_option,
     prediction_options,
+    process_ended,
     scans_argument,
     shard_option,
     threads_option,
@@ -167,8 +168,7 @@ def in_parallel(
         left = [job for job in unit if job.name not in seen]
         if left[1:]:
             waiting.appendleft(left[1:])
-        reason = f"its process ended ({how}), as where memory is short; take fewer --workers"
-        return [failed(job, f"{job.file}: {reason}") for job in left[:1]]
+        return [failed(job, process_ended(job.file, how)) for job in left[:1]]
 
     def show(at_work: Sequence[list[Job]]) -> None:
         display.begin(", ".join(next((job.name for job in unit if job.name not in seen), "") for unit in at_work))

@@ -37,12 +37,10 @@ def part_arches(mesh: Mesh, probabilities: np.ndarray, rules: TwoArchRules = DEF
     piece, arches, common = _arches(mesh, probabilities, rules)
     if len(arches) != 2 or common[0, 1] < TEETH_NEEDED:
         return []
-    # The teeth's own surface: the gum of the one may hang beside that of the other.
     distance = [cKDTree(mesh.centroids[piece == arch]).query(mesh.centroids)[0] for arch in arches]
     pieces = piece.max() + 1
     mean = np.stack([np.bincount(piece, weights=each, minlength=pieces) for each in distance])
     side = mean.argmin(axis=0)  # of each piece
-    side[arches] = [0, 1]
     return [np.flatnonzero(side[piece] == number) for number in (0, 1)]
 
 

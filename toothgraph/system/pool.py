@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from toothgraph.errors import ConfigError
 from toothgraph.system.memory import set_limit
+from toothgraph.system.signals import set_handler
 
 if TYPE_CHECKING:  # not there on Windows
     from multiprocessing.context import ForkServerContext
@@ -148,7 +149,7 @@ class _Pool(Generic[Item, Result]):
         self._given = (work, threads, memory)
         self._workers: list[_Worker[Item, Result]] = []
         before = signal.getsignal(signal.SIGINT)
-        ignored = _main_thread_signal(signal.SIGINT, signal.SIG_IGN)  # inherited: no traceback of one just born
+        ignored = set_handler(signal.SIGINT, signal.SIG_IGN)  # inherited: no traceback of one just born
         try:
             for _ in range(workers):
                 self._workers.append(self._new())
@@ -217,15 +218,6 @@ def _module_of(work: Callable[[Any], Any]) -> str:
 def _tell_to_stop(process: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGUSR1)
-
-
-def _main_thread_signal(number: int, handler: Any) -> bool:
-    """Set a handler; False outside of the main thread, which has the handlers."""
-    try:
-        signal.signal(number, handler)
-    except ValueError:
-        return False
-    return True
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Iterable[Any]], threads: int, memory: float | None) -> None:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 GRACE = 20  # seconds that a loader's worker goes on after SIGTERM
 
@@ -31,6 +32,15 @@ def _end_soon(number: int, frame: FrameType | None) -> None:
     signal.alarm(GRACE)
 
 
+def set_handler(number: int, handler: Any) -> bool:
+    """Set a handler; False outside of the main thread, where the caller handles signals."""
+    try:
+        signal.signal(number, handler)
+    except ValueError:
+        return False
+    return True
+
+
 @contextmanager
 def heeded() -> Iterator[None]:
     """Within it, SIGTERM raises :class:`Terminated`, and SIGINT raises KeyboardInterrupt, even where a script started
@@ -42,15 +52,13 @@ def heeded() -> Iterator[None]:
             os._exit(128 + number)
         raise Terminated
 
-    before = {}
-    try:
-        before[signal.SIGTERM] = signal.signal(signal.SIGTERM, terminate)
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-            before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
-    except ValueError:  # not in the main thread: the caller handles signals
-        pass
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    wanted: dict[int, Any] = {signal.SIGTERM: terminate}
+    if before[signal.SIGINT] is signal.SIG_IGN:
+        wanted[signal.SIGINT] = signal.default_int_handler
+    changed = [number for number, handler in wanted.items() if set_handler(number, handler)]
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number in changed:
+            signal.signal(number, before[number])

@@ -7,7 +7,6 @@ teeth.csv         each tooth found on the others: whether it is kept, or why not
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import logging
@@ -16,17 +15,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import torch
-
 from toothgraph._version import __version__
-from toothgraph.data.prepared.build import PrepareOptions
-from toothgraph.data.prepared.file import Header, read_header, save_scan
+from toothgraph.data.prepared.build import PrepareOptions, digest_of, done_before, reason_of
+from toothgraph.data.prepared.file import Header, save_scan
 from toothgraph.data.prepared.folder import (
     bad_file,
     is_prepared,
     open_folder,
     quarantine,
-    read_bad,
     read_options,
     read_prepared,
     read_sources,
@@ -47,6 +43,7 @@ from toothgraph.system.files import write_text
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.progress import Display
 from toothgraph.training.config import FinetuneConfig
+from toothgraph.training.run import device_of
 
 _log = logging.getLogger("toothgraph")
 TEETH = "teeth.csv"
@@ -104,15 +101,15 @@ def find_labels(
         MemoryShortage: if a scan needs more memory than there is.
     """
     net, file = load_segmentation(teacher)
-    net = net.to(_device(config.device))
+    net = net.to(device_of(config.device))
     options = PrepareOptions(config.net.graph, config.variants, config.bases, config.seed)
     content = {**options.content(), "teacher": provenance.sha256(file.path), "trust": asdict(config.trust)}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    digest = digest_of(content)
     open_folder(out, content)
     with Display("labelling", len(unlabelled)) as display:
         for one in unlabelled:
             display.begin(one.source.scan_id)
-            if not _is_done(out, one.source, digest):
+            if done_before(out, one.source, digest) is None:
                 _label(one, net, LabelOrigin(FOUND, name), out, config, digest)
             display.advance()
     write_lists(out, [one.source.scan_id for one in unlabelled])
@@ -121,27 +118,6 @@ def find_labels(
     if not scans:
         raise DataError(f"none of the {len(unlabelled)} unlabelled scans has labels to learn from; see {out}")
     return scans
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
-def _is_done(out: Path, source: Source, digest: str) -> bool:
-    """Whether a scan was labelled before, and has not changed since."""
-    file = scan_file(out, source.scan_id)
-    try:
-        header = read_header(file) if file.exists() else None
-        known = (header.sha256, header.options) if header else None
-    except DataError:  # written by another version
-        known = None
-    entry = read_bad(bad_file(out, source.scan_id))
-    try:
-        return (source.digest(), digest) in (known, (entry.get("sha256"), entry.get("options")))
-    except OSError:  # it can no longer be read, and the reason is to be said
-        return False
 
 
 def _label(
@@ -153,7 +129,7 @@ def _label(
         with named_shortage(source.path):
             mesh = read_mesh(source.path, unit=one.unit)
             jaw = mesh.jaw if source.jaw is None else source.jaw
-            mesh = replace(mesh, scan_id=source.scan_id, jaw=jaw, label_origin=origin)
+            mesh = replace(mesh, scan_id=source.scan_id, jaw=jaw)
             found = trusted_labels(net, mesh, config.trust, seed=config.seed)
             if found.reason:
                 quarantine(out, source, options, found.reason)
@@ -163,13 +139,10 @@ def _label(
             scan = prepare_scan(mesh, config.net.graph, config.variants, config.seed, config.bases)
     except MemoryShortage:  # all following scans would fail, too
         raise
-    except ToothgraphError as error:
-        _log.warning("left out: %s", error)
-        quarantine(out, source, options, " ".join(str(error).split()))
-        return
-    except OSError as error:
-        _log.warning("left out: %s: cannot be read: %s", source.path, error.strerror or error)
-        quarantine(out, source, options, f"{source.path}: cannot be read: {error.strerror or error}")
+    except (ToothgraphError, OSError) as error:
+        reason = reason_of(source, error)
+        _log.warning("left out: %s", reason)
+        quarantine(out, source, options, reason)
         return
     write_text(_teeth_file(out, source.scan_id), json.dumps(found.teeth) + "\n")
     header = Header(

@@ -143,10 +143,16 @@ def what_came_of_it(steps: int, rows: list[dict[str, Any]], monitor: str) -> str
     return f"finished: {steps} steps{time}" + (f", {scores}" if scores else "")
 
 
-def accelerator(device: str) -> str:
-    """Lightning's word for a device; ``auto`` is CUDA where there is one, else the CPU."""
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+def device_of(name: str) -> str:
+    """A device by its name; ``auto`` is CUDA where there is one, else the CPU."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
+def accelerator(name: str) -> str:
+    """Lightning's word for a device, see :func:`device_of`."""
+    device = device_of(name)
     return "gpu" if device == "cuda" else device
 
 

@@ -71,7 +71,12 @@ class PrepareOptions:
 
     def digest(self) -> str:
         """A hash of :meth:`content`, 16 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.content(), sort_keys=True).encode()).hexdigest()[:16]
+        return digest_of(self.content())
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """A hash of values for JSON, 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ def prepare(
     # 2. Scans of this shard that are finished already.
     done, todo = list(doubled), []
     for source in unique[shard[0] - 1 :: shard[1]]:
-        before = _known(out, source, options)
+        before = done_before(out, source, options.digest())
         if before is None:
             todo.append(source)
         else:
@@ -149,8 +154,14 @@ def _first_of_each_name(sources: Sequence[Source]) -> tuple[list[Source], list[D
     return list(first.values()), doubled
 
 
-def _known(out: Path, source: Source, options: PrepareOptions) -> Done | None:
-    """The result of a scan from an earlier run, if the scan and the options have not changed; else None."""
+def done_before(out: Path, source: Source, options: str) -> Done | None:
+    """The result of a scan from an earlier run, if the scan and the options have not changed; else None.
+
+    Args:
+        out: the prepared folder.
+        source: the scan.
+        options: digest of the options.
+    """
     file, bad = scan_file(out, source.scan_id), bad_file(out, source.scan_id)
     if not file.exists() and not bad.exists():
         return None  # no digest yet: that would read the whole file here
@@ -163,11 +174,18 @@ def _known(out: Path, source: Source, options: PrepareOptions) -> Done | None:
             header = read_header(file)
         except DataError:
             return None
-        return Done(source, "kept") if (header.sha256, header.options) == (digest, options.digest()) else None
+        return Done(source, "kept") if (header.sha256, header.options) == (digest, options) else None
     entry = read_bad(bad)
-    if (entry.get("sha256"), entry.get("options")) == (digest, options.digest()):
+    if (entry.get("sha256"), entry.get("options")) == (digest, options):
         return Done(source, "bad", str(entry["reason"]))
     return None
+
+
+def reason_of(source: Source, error: ToothgraphError | OSError) -> str:
+    """Why a scan cannot be used, in one line."""
+    if isinstance(error, OSError):
+        return f"{source.path}: cannot be read: {error.strerror or error}"
+    return " ".join(str(error).split())
 
 
 def _results(source: Source, out: Path, options: PrepareOptions) -> list[Done]:
@@ -190,10 +208,8 @@ def prepare_one(source: Source, out: Path, options: PrepareOptions) -> Done:
     try:
         with named_shortage(source.path):
             scan, header = _read(source, options)
-    except ToothgraphError as error:
-        return Done(source, "bad", " ".join(str(error).split()))
-    except OSError as error:
-        return Done(source, "bad", f"{source.path}: cannot be read: {error.strerror or error}")
+    except (ToothgraphError, OSError) as error:
+        return Done(source, "bad", reason_of(source, error))
     except Exception as error:  # an error in this package: report it, and continue with the other scans
         return Done(source, "bad", f"{source.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}")
     finally:
