@@ -25,7 +25,7 @@ CHAPTERS = {
     "toothgraph.io: files and labels": (
         *("toothgraph.io.find", "toothgraph.io.read", "toothgraph.io.labels", "toothgraph.io.label_systems"),
         *("toothgraph.io.palette", "toothgraph.io.write", "toothgraph.io.label_record", "toothgraph.io.renumber"),
-        "toothgraph.io.review",
+        *("toothgraph.io.predictions", "toothgraph.io.review"),
         *(f"toothgraph.io.formats.{name}" for name in ("registry", "ply", "stl", "tooth_folder")),
     ),
     "toothgraph.fdi, toothgraph.anatomy: teeth and arches": (

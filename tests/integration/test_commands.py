@@ -586,6 +586,29 @@ def test_labels_tell_the_net_nothing(command, arches, segmenter, tmp_path, monke
         assert np.array_equal(other.labels, seen[0].labels)
 
 
+def test_evaluate_labels_of_another_program(command, arches, segmenter, tmp_path):
+    """What predict wrote scores as the model does that found it; the truth itself scores 1."""
+    scan, found = arches / "0000_upper.stl", tmp_path / "found"
+    assert command("predict", scan, "--model", segmenter, "--out", found).code in (0, 3)  # 3: to review
+    assert command("evaluate", scan, "--model", segmenter, "--out", tmp_path / "model.json").code == 0
+    for source, name in ((found, "found.json"), (arches, "truth.json")):
+        done = command("evaluate", scan, "--predictions", source, "--out", tmp_path / name)
+        assert done.code == 0, done.error
+    model, other, truth = (
+        json.loads((tmp_path / name).read_text()) for name in ("model.json", "found.json", "truth.json")
+    )
+    assert other["scores"]["miou"] == model["scores"]["miou"] and "model" not in other
+    assert other["predictions"]["folder"] == str(found)
+    assert truth["scores"]["miou"] == truth["scores"]["accuracy"] == 1.0
+    for flags, said in (
+        (("--predictions", tmp_path / "none"), "expected the folder"),
+        (("--predictions", found, "--model", segmenter), "no model runs"),
+        (("--predictions-label-system", "fdi"), "need --predictions"),
+    ):
+        done = command("evaluate", scan, *flags, "--out", tmp_path / "x.json")
+        assert done.code == 1 and said in done.error
+
+
 def test_evaluate_reports_what_it_cannot_score(command, arches, segmenter, tmp_path):
     bad, unlabelled, short = tmp_path / "bad.stl", tmp_path / "unlabelled.stl", tmp_path / "short.stl"
     bad.write_text("<html>")
