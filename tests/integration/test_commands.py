@@ -659,6 +659,11 @@ def test_info_of_a_run(command, segmenter, tmp_path):
     config["options"]["epochs"] = 3  # which set the steps
     (tmp_path / "epochs" / "config.json").write_text(json.dumps(config))
     assert "; --resume begins at step 0\n" in command("info", tmp_path / "epochs").out  # without a checkpoint
+    done = command("info", segmenter, "--json", "-o", tmp_path / "curves.png")
+    assert json.loads(done.out)["scans"] == found["scans"] and "curves.png" in done.err
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "name the run folder" in command("info", "-o", tmp_path / "x.png").error
+    assert "backend native" in json.loads(command("info", "--json").out)
     assert f"{tmp_path}: no run folder" in command("info", tmp_path).error
     assert "nowhere: no such folder" in command("info", tmp_path / "nowhere").error
     (tmp_path / "config.json").write_text("{}")
