@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from toothgraph.cli.scoring import Parts, Result, Scorer
 
 
-@click.command(short_help="Score a model, or the labels of another program, on labelled scans.")
+@click.command(short_help="Score a model, or other labels, on labelled scans.")
 @scans_argument
 @model_option
 @click.option("--out", type=FILE, required=True, help="JSON file to write.")
