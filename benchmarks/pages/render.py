@@ -67,7 +67,7 @@ def results_pages() -> dict[str, str]:
     sections = {
         "weights": [
             weights.default_weights(read_result("default_weights")),
-            weights.prediction_steps(read_result("prediction_steps")),
+            weights.prediction_steps(read_result("prediction_steps"), read_result("default_weights")),
         ],
         "constants": [weights.rules_sweep(read_result("rules_sweep"))],
         "few_patients": [

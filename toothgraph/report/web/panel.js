@@ -118,7 +118,8 @@ function updateCard() {
   say("Confidence", percent(tooth.confidence));
   const changed = scan.other && scan.other.changes.find(([given]) => given === fdi);
   if (changed && result === scan.results[0]) {
-    say("Second reading", `${changed[1] ? `it is ${changed[1]}` : "no tooth"} (1 to ${scan.other.odds.toPrecision(2)})`);
+    const other = changed[1] ? `it is ${changed[1]}` : "no tooth";
+    say("Second reading", `${other}; the numbers given are ${scan.other.odds.toPrecision(2)} times as likely`);
   }
   for (const [k, other] of scan.results.entries()) {
     if (other === result) continue;
