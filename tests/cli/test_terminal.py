@@ -162,7 +162,8 @@ def test_ctrl_c_clears_the_display(tmp_path: Path) -> None:
 
 
 @posix
-def test_something_is_said_within_a_second(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "to"), [("predict", ["--out"]), ("prepare", [])])
+def test_something_is_said_within_a_second(name: str, to: list[str], tmp_path: Path) -> None:
     """Before the libraries are loaded, which takes longer."""
     began = time.monotonic()
     shown: list[float] = []
@@ -172,7 +173,7 @@ def test_something_is_said_within_a_second(tmp_path: Path) -> None:
             shown.append(time.monotonic() - began)
         return bool(shown)
 
-    code, _, _ = in_terminal(80, "predict", tmp_path / "none.stl", "--out", tmp_path / "out", ctrl_c=first)
+    code, _, _ = in_terminal(80, name, tmp_path / "none.stl", *to, tmp_path / "out", ctrl_c=first)
     assert code == 130 and shown[0] < 3  # one second, and a machine that has other work
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from toothgraph.cli.options import FILE
+from toothgraph.cli.prepare import training_on
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
 
@@ -117,9 +118,8 @@ def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
     yield "labels", f"{labels.total()} of {len(headers)} scans have labels" + (f": {said}" if said else "")
     if bad := count_bad(folder):
         yield "in quarantine", f"{bad}, see {folder / QUARANTINE}"
-    if headers:
-        command = "finetune" if labels else "pretrain"
-        yield "next", f"toothgraph {command} {shlex.quote(str(folder))} --out runs/{command}"
+    if then := training_on(folder):
+        yield "next", shlex.join(["toothgraph", *then])
 
 
 def describe(run: Path) -> Iterator[tuple[str, Any]]:
