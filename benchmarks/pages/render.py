@@ -63,11 +63,11 @@ FIGURES = ("<!-- rendered by benchmarks.pages.render -->", "<!-- end of what is 
 
 def results_pages() -> dict[str, str]:
     """The pages in docs/results, by name: the long tables that docs/results.md links."""
-    study, ablations = read_rows(STUDY), read_rows(ABLATION)
+    study, ablations, package = read_rows(STUDY), read_rows(ABLATION), read_result("default_weights")
     sections = {
         "weights": [
-            weights.default_weights(read_result("default_weights")),
-            weights.prediction_steps(read_result("prediction_steps"), read_result("default_weights")),
+            weights.default_weights(package),
+            weights.prediction_steps(read_result("prediction_steps"), package["sets"]["odd-scans, as stored"]),
         ],
         "constants": [weights.rules_sweep(read_result("rules_sweep"))],
         "few_patients": [

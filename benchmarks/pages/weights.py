@@ -69,12 +69,12 @@ def what_numbering_changes(steps: dict[str, Any], scored: dict[str, Any]) -> dic
     }
 
 
-def prediction_steps(content: dict[str, Any], package: dict[str, Any]) -> str:
+def prediction_steps(content: dict[str, Any], odd: dict[str, Any] | None = None) -> str:
     """The section on the steps of prediction.
 
     Args:
         content: of prediction_steps.json.
-        package: of default_weights.json, which knows the scans whose labels count past a gap.
+        odd: of default_weights.json, what was found on odd-scans, some of whose labels count past a gap.
     """
     keys = ("miou", "miou_matched", "boundary_iou", "accuracy")
     lines = [
@@ -87,7 +87,7 @@ def prediction_steps(content: dict[str, Any], package: dict[str, Any]) -> str:
     return rendered(
         "results/prediction_steps",
         facts=content["facts"],
-        numbering=what_numbering_changes(content["sets"]["odd-scans"], package["sets"]["odd-scans, as stored"]),
+        numbering=what_numbering_changes(content["sets"]["odd-scans"], odd) if odd else None,
         least_area=f"{WHOLE_TOOTH:g}",
         table=table(head, lines),
     )
