@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import select
+import shlex
 import signal
 import struct
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from toothgraph.cli import terminal
 from toothgraph.cli.terminal import folded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +111,18 @@ def test_no_word_is_broken(width: int) -> None:
     assert folded(text, None) == text and folded("a  b", 20) == "a  b"
 
 
+def test_a_command_can_be_copied(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["toothgraph", "finetune", "scans of the autumn", "--init", "runs/autumn", "--out", "runs/autumn-fine"]
+    for width in (None, 30, 60, 200):
+        monkeypatch.setattr(terminal, "columns", lambda stream, width=width: width)
+        terminal.say_command(words, before="next:")
+        said = capsys.readouterr().err
+        joined = said.replace("\\\n", "")  # as a shell does
+        assert shlex.split(joined)[1:] == words and joined.count("\n") == 1
+        assert width is None or max(map(len, said.splitlines())) <= width
+        assert (said.count("\n") > 1) == (width in (30, 60))
+
+
 @posix
 def test_the_display_leaves_only_results(arches: Path, segmenter: Path) -> None:
     """On a narrow terminal, where most lines wrap; with names so short that no path does."""
@@ -190,7 +204,7 @@ def test_what_is_done_before_a_stop_is_listed_or_told(arches: Path, segmenter: P
     code, screen, _ = in_terminal(80, "evaluate", *given, "--out", out, ctrl_c=shows("  0000_upper: "))
     words = " ".join(line.strip() for line in screen.lines)
     assert code == 130 and re.search(
-        r"stopped: \d of 6 scans done: .*scores.json is not written: \d are kept in ", words
+        r"stopped: \d of 6 scans done; .*scores.json is not written: \d are kept in ", words
     ), words
     assert words.count("0000_lower: miou") == 1 and not out.exists()
     code, screen, _ = in_terminal(80, "synth", tmp_path / "made", "--scans", 99, ctrl_c=shows("  0001_upper"))

@@ -206,8 +206,8 @@ def score_files(
                     display.begin(file.stem)
                     add(*scorer(file))
     except KeyboardInterrupt as stop:
-        said = f"{len(results)} are kept in {parts.path}, and the same command goes on" if results else ""
-        stop.args = (*stop.args, *filter(None, (f"{parts.out} is not written", said)))
+        kept = f": {len(results)} are kept in {parts.path}, and the same command goes on" if results else ""
+        stop.args = ("; ".join([*map(str, stop.args), f"{parts.out} is not written{kept}"]),)
         raise
     return results
 
