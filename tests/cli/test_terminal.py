@@ -150,20 +150,20 @@ def test_results_stay_on_stdout_where_that_is_a_file(tmp_path: Path) -> None:
 
 @posix
 def test_a_training_from_ctrl_c_to_its_end(arches: Path, tiny_toml: Path, tmp_path: Path) -> None:
-    run = ("pretrain", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--steps", 60, "--validate-every", 20)
-    code, screen, sent = in_terminal(80, *run, ctrl_c=shows(r"pre-training .*[4-9] of 60 steps"))
+    run = ("pretrain", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--steps", 30, "--validate-every", 10)
+    code, screen, sent = in_terminal(80, *run, ctrl_c=shows(r"pre-training .*[4-9] of 30 steps"))
     assert code == 130 and "press Ctrl-C again" in sent
-    assert screen.lines[0].startswith("trains on 4 scans") and "begins at step 0 of 60; writes to" in screen.lines
-    stopped = re.fullmatch(r"stopped at step (\d+) of 60; go on with the same command and --resume", screen.lines[-1])
+    assert screen.lines[0].startswith("trains on 4 scans") and "begins at step 0 of 30; writes to" in screen.lines
+    stopped = re.fullmatch(r"stopped at step (\d+) of 30; go on with the same command and --resume", screen.lines[-1])
     assert stopped and not any("━" in line or "^C" in line for line in screen.lines)
     code, screen, sent = in_terminal(80, *run, "--resume")
     assert code == 0
-    assert f"resumed at step {stopped[1]} of 60; writes to" in screen.lines
-    at_start = re.search(r"(\d+) of 60 steps", sent)
+    assert f"resumed at step {stopped[1]} of 30; writes to" in screen.lines
+    at_start = re.search(r"(\d+) of 30 steps", sent)
     assert at_start and at_start[1] == stopped[1]
     assert re.search(r"loss \d\.\d+", sent) and re.search(r"val_match_top1 0\.\d{4}", sent) and " left" in sent
     words = " ".join(line.strip() for line in screen.lines)
-    assert re.search(r"step 60 of 60: loss \S+, val_match_top1 \S+ finished: 60 steps in 0:\d\d, val_match_top1", words)
+    assert re.search(r"step 30 of 30: loss \S+, val_match_top1 \S+ finished: 30 steps in 0:\d\d, val_match_top1", words)
     assert " wrote " in words and " next: toothgraph finetune " in words
     assert not any("━" in line for line in screen.lines)
 
