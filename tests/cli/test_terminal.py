@@ -111,6 +111,11 @@ def test_no_word_is_broken(width: int) -> None:
     assert folded(text, None) == text and folded("a  b", 20) == "a  b"
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "toothgraph" / "cli").glob("*.py")), ids=lambda file: file.name)
+def test_commands_say_what_they_say_in_whole_words(file: Path) -> None:
+    assert "click.echo" not in file.read_text(encoding="utf-8"), "use say, which breaks no word on a terminal"
+
+
 def test_a_command_can_be_copied(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["toothgraph", "finetune", "scans of the autumn", "--init", "runs/autumn", "--out", "runs/autumn-fine"]
     for width in (None, 30, 60, 200):

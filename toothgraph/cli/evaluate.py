@@ -149,7 +149,7 @@ def evaluate(
     parts.remove()
     for key, value in content["scores"].items():
         if not isinstance(value, dict) and value is not None:
-            click.echo(f"{key:>15} {value:.4f}")
+            say(f"{key:>15} {value:.4f}")
     say(f"{len(scored)} scans scored -> {out}")
     if found := sum(item.row["labels"].startswith("found") for item in scored):
         say(
