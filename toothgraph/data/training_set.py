@@ -14,7 +14,7 @@ from toothgraph.errors import DataError, MemoryShortage, ToothgraphError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
 from toothgraph.io.label_record import record_of
-from toothgraph.io.labels import read_scan
+from toothgraph.io.labels import read_approved, read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, ORIGINS
@@ -40,6 +40,7 @@ def load_training_set(
     palette: Palette | None = None,
     label_system: str = "auto",
     labels: bool = True,
+    reviewed: Path | None = None,
     progress: Progress = iter,
 ) -> tuple[list[Scan], Split]:
     """Load the scans of a training run, and the split into training and validation patients.
@@ -51,7 +52,7 @@ def load_training_set(
         fraction: share of the training patients that are used, 0 to 1.
         val_fraction: share of the patients to hold out if there is no split file; only of those with given labels, if
             others were found by a model. A single patient trains, and nobody validates.
-        unit, palette, label_system, labels, progress: see :func:`read_scans`.
+        unit, palette, label_system, labels, reviewed, progress: see :func:`read_scans`.
 
     Raises:
         DataError: if no scan can be used, or two scans have the same name.
@@ -71,7 +72,7 @@ def load_training_set(
     if raw and (wanted is None or wanted & {patient_of(name) for name in scan_names(find_scans(raw))}):
         scans += read_scans(
             raw, spec, variants=variants, seed=seed, bases=bases, unit=unit, palette=palette,
-            label_system=label_system, labels=labels, progress=progress,
+            label_system=label_system, labels=labels, reviewed=reviewed, progress=progress,
             keep=lambda name: wanted is None or patient_of(name) in wanted,
         )  # fmt: skip
     if not scans:
@@ -112,6 +113,7 @@ def read_scans(
     palette: Palette | None = None,
     label_system: str = "auto",
     labels: bool = True,
+    reviewed: Path | None = None,
     keep: Callable[[str], bool] = lambda scan_id: True,
     progress: Progress = iter,
 ) -> list[Scan]:
@@ -126,6 +128,7 @@ def read_scans(
         palette: the meaning of face or vertex colours.
         label_system: numbering of the teeth; see :func:`toothgraph.io.labels.read_scan`.
         labels: whether to read labels.
+        reviewed: folder of ``toothgraph review``: the labels of its approved scans count, and no others.
         keep: whether to read a scan, by its name.
         progress: wraps the list of files, for a progress bar.
 
@@ -141,7 +144,9 @@ def read_scans(
     for path in progress(list(wanted)):
         try:
             with named_shortage(path, "prepare the scans (toothgraph prepare), which keeps them on disk"):
-                if labels:
+                if reviewed is not None:
+                    mesh = read_approved(path, reviewed, wanted[path], unit=unit)
+                elif labels:
                     mesh = read_scan(path, unit=unit, palette=palette, label_system=label_system)
                 else:
                     mesh = read_mesh(path, unit=unit)
