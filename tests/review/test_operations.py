@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.postprocess.borders import neighbours
 from toothgraph.review.operations import KINDS, Operation, OperationError, apply, operation_from
 from toothgraph.review.surface import Surface
 
@@ -73,7 +74,8 @@ def test_a_tooth_without_label_grows_to_its_folds(crowns: Mesh, surface: Surface
 
 def test_a_border_of_a_few_points_snaps_to_the_fold(crowns: Mesh, surface: Surface) -> None:
     own = crowns.labels == 36
-    ends = surface.folds.pairs[own[surface.folds.pairs[:, 0]] != own[surface.folds.pairs[:, 1]]]
+    pairs = neighbours(surface.mesh)
+    ends = pairs[own[pairs[:, 0]] != own[pairs[:, 1]]]
     rim = np.unique(ends[own[ends]])
     out = np.average(crowns.normals[own], axis=0)
     across = np.cross(out, [1.0, 0.0, 0.3])

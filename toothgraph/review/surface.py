@@ -9,7 +9,6 @@ import numpy as np
 
 from toothgraph.mesh.decimate import Decimated, decimate
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.postprocess.borders import Borders, borders
 
 FACE = 0.3  # mm², of the coarse surface: about that of the scans on which the tools were tuned
 LEAST_FACES = 500
@@ -40,8 +39,3 @@ class Surface:
     def coarse_face(self) -> np.ndarray:
         """[F] the coarse face of each face."""
         return self.decimated.face_map
-
-    @cached_property
-    def folds(self) -> Borders:
-        """All pairs of adjacent faces of the scan, and what a border between them costs."""
-        return borders(self.mesh)
