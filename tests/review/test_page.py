@@ -39,6 +39,7 @@ def labels_of(running: Running) -> np.ndarray:
 NUMBERS = (
     HEAD
     + """
+  out.about = [text("about"), document.getElementById("onward").hidden];
   out.first = [text("stands"), document.querySelector("#steps button").disabled];
   const before = labels(), start = pixels();
   click(...where(37)); out.picked = state.picked;
@@ -56,7 +57,7 @@ NUMBERS = (
   click(...where(36)); key("]"); await saved(); out.shifted = [count(36), state.picked];
   click(...where(45)); press("#own", "Merge"); out.merging = said(); click(...where(44)); await saved();
   out.merged = [count(45), state.picked];
-  click(...where(34)); key("g"); await saved(); out.gum = [count(34), state.picked];
+  click(...where(34)); key("g"); await saved(); out.gum = [count(34), state.picked, text("about")];
   click(...where(33)); const select = document.getElementById("number"); select.value = "34";
   select.dispatchEvent(new Event("change")); await saved(); out.chosen = [count(33), count(34) > 0];
   press("#numbering", "Universal"); out.universal = [where(21) !== undefined, text("teeth").includes("31")];
@@ -71,6 +72,7 @@ def test_numbers_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None
     running = serve(doubts=(EVIL,))
     own = {tooth: int((crowns.labels == tooth).sum()) for tooth in range(31, 48)}
     out = drive(running, NUMBERS)
+    assert out["about"] == ["lower jaw, 14 teeth", True]
     assert out["first"] == ["Not looked at. ", True] and out["picked"] == 37 and out["half"] == "3 …"
     assert out["renumbered"] == [0, own[37], 38, "Corrected, not approved. All is saved.", True]
     assert out["undone"] and out["picture"] == 0 and out["redone"] == own[37]
@@ -79,7 +81,7 @@ def test_numbers_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None
     assert out["refused"] == ["38 is the last of its row.", "wrong"]
     assert out["shifted"][1] == 37 and out["shifted"][0] == 0
     assert out["merging"].startswith("Click the tooth that 45 is a part of") and out["merged"] == [0, 44]
-    assert out["gum"] == [0, None] and out["chosen"] == [0, True]
+    assert out["gum"] == [0, None, "lower jaw, 12 teeth"] and out["chosen"] == [0, True]
     assert all(out["universal"]) and out["typed"] == [True, 0] and out["palmer"]
     assert out["approved"] == "Approved. All is saved."
     session = running.scans.open("one_L").session

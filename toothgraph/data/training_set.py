@@ -10,7 +10,7 @@ from pathlib import Path
 from toothgraph.data.prepared.folder import is_prepared, read_prepared
 from toothgraph.data.scan import Scan, prepare_scan
 from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
-from toothgraph.errors import DataError, MemoryShortage, ToothgraphError
+from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
 from toothgraph.io.label_record import record_of
@@ -59,6 +59,8 @@ def load_training_set(
         ConfigError: if the split file is wrong, or a prepared folder contains other graphs.
         MemoryShortage: if the scans do not fit into memory.
     """
+    if reviewed is not None:
+        _check_reviewed(reviewed, paths)
     named = load_split(split) if split else None
     wanted = None if named is None else {*named.labelled(fraction), *named.val}
     scans = [
@@ -84,6 +86,14 @@ def load_training_set(
         usable = [scan for scan in scans if not labels or scan.labelled]
         named = _own_split(usable, val_fraction, seed, labels) if usable else Split((), (), {})
     return scans, named
+
+
+def _check_reviewed(reviewed: Path, paths: Sequence[str | Path]) -> None:
+    """Raises ConfigError if there is no such folder, or scans are prepared, with the labels that they had then."""
+    if not reviewed.is_dir():
+        raise ConfigError(f"{reviewed}: expected the folder of `toothgraph review --labels`, found none")
+    if prepared := [path for path in paths if is_prepared(Path(path))]:
+        raise ConfigError(f"{prepared[0]}: prepared scans have labels already; give the scans themselves with --labels")
 
 
 def _own_split(scans: Sequence[Scan], val_fraction: float, seed: int, labels: bool) -> Split:

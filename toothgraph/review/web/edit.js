@@ -54,6 +54,8 @@ function arrived(scan, said) {
   const { version, state: stands, undo, redo, teeth } = said;
   scan.review = { ...scan.review, version, state: stands, undo, redo };
   resultOf(scan).teeth = teeth;
+  scan.about = `${scan.jaw === "unknown" ? "" : `${scan.jaw} jaw, `}${teeth.filter((tooth) => tooth.fdi > 0).length} teeth`;
+  at("about").textContent = data.scans.map((one) => one.about).join("; ");
   if (state.picked !== null && !data.scans.some((one) => hasTooth(one, state.picked))) state.picked = null;
   updatePanel();
   redraw();
@@ -368,6 +370,6 @@ function updateEdit() {
 }
 also.panel = updateEdit;
 at("radius").addEventListener("input", (event) => { review.size = Number(event.target.value); updateEdit(); });
-for (const [id, place] of [["home", ""], ["onward", review.onward && `scan/${encodeURIComponent(review.onward)}`]]) {
-  if (place === "" || place) at(id).href = review.home + place; else at(id).hidden = true;
-}
+at("home").href = review.home;
+at("onward").href = `${review.home}scan/${encodeURIComponent(review.onward)}`;
+at("onward").hidden = !review.onward;
