@@ -108,7 +108,7 @@ def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm"
         raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that")
     file, origin = approved
     mesh = read_mesh(path, unit=unit)
-    labels, of_vertices = _as_fdi(mesh, labels_in(file, mesh))
+    labels, of_vertices = as_fdi(mesh, labels_in(file, mesh))
     jaw = jaw_of_labels(labels) if mesh.jaw == UNKNOWN_JAW else mesh.jaw
     original = replace(original_of(mesh), vertex_labels=of_vertices)
     return replace(mesh, labels=labels, jaw=jaw, label_origin=origin, original=original)
