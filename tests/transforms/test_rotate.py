@@ -48,7 +48,7 @@ def test_the_draw_follows_torch_and_its_limit(arch_graph: Data) -> None:
 
 
 def test_repr_and_what_is_refused(arch_graph: Data) -> None:
-    assert repr(RandomRotate(30)) == "RandomRotate(degrees=30)"
+    assert repr(RandomRotate(30)) == "RandomRotate(rng=None, degrees=30)"
     for wrong in (0, -5, 181):
         with pytest.raises(ConfigError, match="above 0 and at most 180"):
             RandomRotate(wrong)

@@ -1,18 +1,40 @@
-"""Graph transforms: crop, augment, turn, draw two views of a scan, remove teeth, close gaps."""
+"""Graph transforms: functions that take a generator, and the same as steps of torch_geometric's ``Compose``."""
 
-from toothgraph.transforms.augment import Augmentation, augment
-from toothgraph.transforms.close_gap import close_gap
-from toothgraph.transforms.crop import crop, cut_region
-from toothgraph.transforms.removal import Removal, remove_parts, trimmed, without_teeth
+from toothgraph.transforms.augment import Augment, Augmentation, MirrorArch, augment
+from toothgraph.transforms.build import FaceGraph, NeighborTables
+from toothgraph.transforms.close_gap import CloseGap, close_gap
+from toothgraph.transforms.crop import Subgraph, crop, cut_region
+from toothgraph.transforms.removal import (
+    CentreSurface,
+    Removal,
+    RemoveParts,
+    RemoveTeeth,
+    centred,
+    remove_parts,
+    trimmed,
+    without,
+    without_teeth,
+)
 from toothgraph.transforms.rotate import RandomRotate
-from toothgraph.transforms.views import ViewOptions, match, spread_candidates, two_views
+from toothgraph.transforms.views import TwoViews, ViewOptions, match, spread_candidates, two_views
 
 __all__ = [
+    "Augment",
     "Augmentation",
+    "CentreSurface",
+    "CloseGap",
+    "FaceGraph",
+    "MirrorArch",
+    "NeighborTables",
     "RandomRotate",
     "Removal",
+    "RemoveParts",
+    "RemoveTeeth",
+    "Subgraph",
+    "TwoViews",
     "ViewOptions",
     "augment",
+    "centred",
     "close_gap",
     "crop",
     "cut_region",
@@ -21,5 +43,6 @@ __all__ = [
     "spread_candidates",
     "trimmed",
     "two_views",
+    "without",
     "without_teeth",
 ]

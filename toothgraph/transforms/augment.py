@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
-from toothgraph.errors import ShapeError, check_kind
+from toothgraph.errors import ShapeError, check_kind, check_number
 from toothgraph.fdi import check_classes, mirror_classes
 from toothgraph.graph.fields import check_graph
+from toothgraph.transforms.base import RandomTransform
 
 _MIRROR_CLASS = torch.from_numpy(mirror_classes())
 
@@ -139,3 +140,82 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
         check_classes(data.y.numpy(), "y")
         out.y = torch.where(data.y >= 0, _MIRROR_CLASS[data.y.clamp_min(0)], data.y)
     return out
+
+
+@dataclass(eq=False)
+class Augment(RandomTransform):
+    """The augmentation of training, see :func:`augment`.
+
+    Args:
+        how: strength of each part.
+        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+
+    Shapes:
+        - input and output: a graph of :class:`FaceGraph`; edges, tables and labels stay (in a mirror image the labels
+          change sides)
+
+    Raises:
+        ShapeError: in a call with a graph without ``x`` [N, 15].
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> smaller = Augment(Augmentation(rotation=0, scale=0.2, translation=0), rng=1)(graph)
+        >>> round(float((smaller.area.sum() / graph.area.sum()).sqrt()), 3)
+        0.925
+    """
+
+    how: Augmentation = Augmentation()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_kind("how", self.how, Augmentation)
+
+    def of_graph(self, graph: Data) -> Data:
+        return augment(graph, self.generator(), self.how)
+
+
+@dataclass(eq=False)
+class MirrorArch(RandomTransform):
+    """A left-right mirror image, in which the quadrants change places: tooth 11 becomes 21, and 31 becomes 41.
+
+    ``torch_geometric.transforms.RandomFlip`` turns the sign of ``pos`` alone: faces, normals and tooth numbers are then
+    those of another arch. This is the ``mirror`` of :func:`augment`. Its plane goes through the origin, across z, which
+    is left and right in the frame of the networks (:mod:`toothgraph.anatomy.frame`).
+
+    Args:
+        p: probability.
+        exchange: whether ``y`` are the classes of teeth, and change sides; False for labels that have no side, such as
+            tooth and gingiva.
+        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+
+    Shapes:
+        - input and output: a graph of :class:`FaceGraph`
+
+    Raises:
+        ConfigError: for a probability below 0 or above 1.
+        ShapeError: in a call with a graph without ``x`` [N, 15], or with ``y`` that are no classes of teeth.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> from toothgraph.fdi import class_to_fdi
+        >>> right = face_graph(synthetic_arch(1, jaw=0, faces=2000, without=range(21, 29)))
+        >>> sorted(set(class_to_fdi(MirrorArch(p=1)(right).y).tolist()))
+        [0, 21, 22, 23, 24, 25, 26, 27]
+    """
+
+    p: float = 0.5
+    exchange: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("p", self.p, least=0, most=1)
+
+    def of_graph(self, graph: Data) -> Data:
+        y = graph.get("y")
+        if not self.exchange and y is not None:
+            del graph.y
+        out = augment(graph, self.generator(), replace(STILL, mirror=self.p))
+        if not self.exchange and y is not None:
+            out.y = y
+        return out

@@ -15,11 +15,12 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from torch_geometric.data import Data
 
-from toothgraph.errors import check_kind
+from toothgraph.errors import ConfigError, check_kind
 from toothgraph.fdi import check_classes, class_to_position
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec, add_tables
 from toothgraph.transforms.augment import check_generator
+from toothgraph.transforms.base import RandomTransform
 from toothgraph.transforms.crop import crop
 
 # Tooth of a side, counted from the midline, and its probability: most are first premolars, for orthodontic treatment.
@@ -197,3 +198,39 @@ def _with_motion(graph: Data, flat: np.ndarray, turn: np.ndarray) -> Data:
     offsets = [turned(graph.x[:, first : first + 3]) for first in (3, 6, 9)]
     out.x = torch.cat([out.pos, *offsets, out.normal], dim=1)
     return out
+
+
+@dataclass(eq=False)
+class CloseGap(RandomTransform):
+    """Take out a tooth, often on both sides, and move the teeth behind it forward: see :func:`close_gap`.
+
+    Args:
+        spec: of the neighbour tables of the graph, which are computed again; None for a graph without tables.
+        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+
+    Shapes:
+        - input: a graph of :class:`FaceGraph` with ``y`` [N] classes, in the frame of the networks
+          (:mod:`toothgraph.anatomy.frame`), mm
+        - output: fewer nodes, or the same where the tooth is missing or no tooth is behind it
+
+    Raises:
+        ConfigError: in a call with a graph that has tables, without their specification.
+        ShapeError: in a call with a graph without labels.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> short = CloseGap(rng=0)(graph)
+        >>> sorted(set(graph.y.tolist()) - set(short.y.tolist()))  # 14 and 24
+        [4, 12]
+    """
+
+    spec: GraphSpec | None = None
+
+    def of_graph(self, graph: Data) -> Data:
+        if self.spec is None and "neighbor_index" in graph:
+            raise ConfigError(
+                "CloseGap moves the nodes, so that the tables of the graph have to be computed again; give their "
+                "specification, CloseGap(spec), or take it before NeighborTables"
+            )
+        return close_gap(graph, self.generator(), self.spec or GraphSpec(spacings=()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from toothgraph.errors import ShapeError, check_number
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.neighbors import crop_table, surface_distance
 from toothgraph.mesh.checks import checked_edges
+from toothgraph.transforms.base import GraphTransform
 
 
 def plain(graph: Data) -> Data:
@@ -117,3 +120,35 @@ def _cut_table(name: str, value: Any, nodes: int, keep: np.ndarray) -> Any:
     except ShapeError as error:
         raise ShapeError(f"{name}: {error}; was the graph cut before, without its tables?") from None
     return torch.from_numpy(table).reshape(*value.shape[:-1], len(keep))
+
+
+@dataclass(eq=False)
+class Subgraph(GraphTransform):
+    """The subgraph of some nodes, with its neighbour tables: see :func:`crop`.
+
+    ``Data.subgraph`` of torch_geometric leaves ``neighbor_index`` with the numbers of the whole graph.
+
+    Args:
+        keep: called with a graph of N nodes, gives those that stay: [N] bool, or their indices.
+
+    Shapes:
+        - input: N nodes with ``edge_index``
+        - output: the nodes that stay, in the order of ``keep``; every field is cut, tables, too
+
+    Raises:
+        ShapeError: in a call, if ``keep`` gives something else, see :func:`crop`.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> crowns = Subgraph(lambda graph: graph.y > 0)
+        >>> int(crowns(face_graph(synthetic_arch(1, jaw=0, faces=2000))).y.min())
+        1
+    """
+
+    keep: Callable[[Data], Tensor | np.ndarray]
+
+    def of_graph(self, graph: Data) -> Data:
+        return crop(graph, np.asarray(self.keep(graph)))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(keep={getattr(self.keep, '__qualname__', self.keep)})"

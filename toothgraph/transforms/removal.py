@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
-from toothgraph.errors import check_kind, check_number
+from toothgraph.errors import ConfigError, check_kind, check_number
+from toothgraph.fdi import FDI_OF_CLASS, check_classes, fdi_to_class
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.transforms.augment import check_generator
+from toothgraph.transforms.base import GraphTransform, RandomTransform
 from toothgraph.transforms.close_gap import close_gap
 from toothgraph.transforms.crop import crop, cut_region, plain
 
@@ -102,3 +105,114 @@ def without_teeth(graph: Data, rng: np.random.Generator) -> Data:
         return graph
     drawn = rng.choice(teeth, size=count, replace=False)
     return crop(graph, np.flatnonzero(~np.isin(graph.y.numpy(), drawn)))
+
+
+def without(graph: Data, teeth: Collection[int]) -> Data:
+    """The graph without some teeth; one that is not there is no error.
+
+    Args:
+        graph: with labels.
+        teeth: their FDI numbers.
+
+    Raises:
+        ShapeError: for a graph without labels, or with FDI numbers as labels.
+        ConfigError: for a number that is no permanent tooth.
+    """
+    check_graph(graph, "edge_index", "y")
+    check_classes(graph.y.numpy(), "y")
+    if strange := sorted(set(teeth) - set(FDI_OF_CLASS[1:].tolist())):
+        raise ConfigError(f"expected FDI numbers of permanent teeth, 11 to 48, got {', '.join(map(str, strange))}")
+    gone = fdi_to_class(np.array(sorted(teeth), dtype=np.int64))
+    return crop(graph, np.flatnonzero(~np.isin(graph.y.numpy(), gone)))
+
+
+@dataclass(eq=False)
+class RemoveTeeth(RandomTransform):
+    """Take teeth out and leave the gaps open: see :func:`without_teeth`, and :func:`without` for teeth that are named.
+
+    Args:
+        teeth: FDI numbers; None draws one to four of the teeth that are there, and leaves four at least.
+        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+
+    Shapes:
+        - input: ``edge_index`` and ``y`` [N] classes
+        - output: fewer nodes; every field is cut, tables, too
+
+    Raises:
+        ConfigError: in a call, for a number that is no permanent tooth.
+        ShapeError: in a call with a graph without labels.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> from toothgraph.fdi import class_to_fdi
+        >>> graph = RemoveTeeth((12, 22))(face_graph(synthetic_arch(1, jaw=0, faces=2000)))
+        >>> sorted(set(class_to_fdi(graph.y).tolist()))
+        [0, 11, 13, 14, 15, 16, 17, 21, 23, 24, 25, 26, 27]
+    """
+
+    teeth: Collection[int] | None = None
+
+    def of_graph(self, graph: Data) -> Data:
+        if self.teeth is None:
+            return without_teeth(graph, self.generator())
+        return without(graph, self.teeth)
+
+
+@dataclass(eq=False)
+class RemoveParts(RandomTransform):
+    """The removals of training, see :func:`remove_parts`.
+
+    Args:
+        how: probability of each.
+        spec: of the neighbour tables of the graph.
+        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+
+    Shapes:
+        - input: a graph of :class:`FaceGraph` with ``y`` [N] classes; for an extraction in the frame of the networks
+        - output: fewer nodes, or the same; every field is cut, tables, too
+
+    Raises:
+        ShapeError: in a call with a graph without labels.
+
+    Example:
+        >>> from toothgraph import GraphSpec, scan_graph, synthetic_arch
+        >>> spec = GraphSpec(faces=1000)
+        >>> graph, _ = scan_graph(synthetic_arch(1, jaw=0, faces=2000), spec)
+        >>> part = RemoveParts(Removal(region=1, trim=0, missing=0), spec, rng=0)(graph)
+        >>> graph.num_nodes // 2 <= part.num_nodes < graph.num_nodes
+        True
+    """
+
+    how: Removal = Removal()
+    spec: GraphSpec = field(default_factory=GraphSpec)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_kind("how", self.how, Removal)
+        check_kind("spec", self.spec, GraphSpec)
+
+    def of_graph(self, graph: Data) -> Data:
+        return remove_parts(graph, self.generator(), self.how, self.spec)
+
+
+@dataclass(eq=False)
+class CentreSurface(GraphTransform):
+    """Move the origin to the centre of the surface, weighted by area; training does so after :class:`RemoveParts`.
+
+    ``torch_geometric.transforms.Center`` takes the mean of the nodes, which depends on the mesh, and leaves ``x``.
+
+    Shapes:
+        - input and output: ``x`` [N, 15], ``pos`` [N, 3] mm, ``area`` [N] mm²
+
+    Raises:
+        ShapeError: in a call with a graph without these fields.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = CentreSurface()(face_graph(synthetic_arch(1, jaw=0, faces=2000), origin=[9.0, 0, 0]))
+        >>> bool(((graph.pos * graph.area[:, None]).sum(dim=0).abs() < 1).all())
+        True
+    """
+
+    def of_graph(self, graph: Data) -> Data:
+        return centred(graph)

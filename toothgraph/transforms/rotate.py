@@ -2,57 +2,63 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch, Data
-from torch_geometric.transforms import BaseTransform
+from torch_geometric.data import Data
 
 from toothgraph.errors import check_number
 from toothgraph.graph.fields import check_graph
 from toothgraph.transforms.augment import random_rotation
+from toothgraph.transforms.base import RandomTransform
 from toothgraph.transforms.crop import plain
 
 
-class RandomRotate(BaseTransform):
+@dataclass(eq=False)
+class RandomRotate(RandomTransform):
     """Turn a graph at random, positions and normals alike.
 
     ``torch_geometric.transforms.RandomRotate`` turns ``pos`` alone: what is left of ``normal`` then belongs to another
     surface, and so do its pair features. This one turns ``pos``, ``normal``, and what ``x`` holds of them: all of it
     where it is that of :func:`toothgraph.graph.face_graph` (position, corners, normal), else the columns that are equal
-    to ``pos`` or ``normal``. Each graph of a batch is turned on its own. It is drawn with the state of torch's
-    generator, which a ``DataLoader`` seeds in each of its workers. For mirror images, scale and noise: :func:`augment`.
+    to ``pos`` or ``normal``. It is the rotation of :func:`augment`, for any graph with normals; that one also mirrors,
+    scales and adds noise.
 
     Args:
         degrees: maximum angle about a random axis; 180, the default, means a uniformly random rotation.
+        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
 
     Shapes:
-        - input and output: a graph, or a ``Batch``, with ``pos`` [N, 3] and ``normal`` [N, 3]
+        - input and output: a graph with ``pos`` [N, 3] and ``normal`` [N, 3]
 
     Raises:
         ConfigError: for an angle that is not above 0 and at most 180.
         ShapeError: in a call with a graph without them.
+
+    Example:
+        >>> from torch_geometric.data import Data
+        >>> graph = Data(pos=torch.eye(3), normal=torch.eye(3))
+        >>> turned = RandomRotate()(graph)
+        >>> torch.equal(turned.pos, turned.normal), torch.equal(turned.pos, graph.pos)
+        (True, False)
     """
 
-    def __init__(self, degrees: float = 180.0) -> None:
-        check_number("degrees", degrees, above=0, most=180)
-        self.degrees = float(degrees)
+    degrees: float = 180.0
 
-    def forward(self, data: Data) -> Data:
-        if isinstance(data, Batch):
-            return Batch.from_data_list([self.forward(graph) for graph in data.to_data_list()])
-        check_graph(data, "pos", "normal")
-        rng = np.random.default_rng(int(torch.randint(2**62, ())))
-        matrix = torch.from_numpy(random_rotation(rng, self.degrees).T).to(data.pos)  # row vectors: v @ Rᵀ
-        out = plain(data)
-        out.pos, out.normal = data.pos @ matrix, data.normal @ matrix.to(data.normal.dtype)
-        x = data.get("x")
-        if isinstance(x, Tensor) and x.dim() == 2 and len(x) == len(data.pos):
-            out.x = _turned(x, data, matrix)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("degrees", self.degrees, above=0, most=180)
+
+    def of_graph(self, graph: Data) -> Data:
+        check_graph(graph, "pos", "normal")
+        matrix = torch.from_numpy(random_rotation(self.generator(), self.degrees).T).to(graph.pos)  # rows: v @ Rᵀ
+        out = plain(graph)
+        out.pos, out.normal = graph.pos @ matrix, graph.normal @ matrix.to(graph.normal.dtype)
+        x = graph.get("x")
+        if isinstance(x, Tensor) and x.dim() == 2 and len(x) == len(graph.pos):
+            out.x = _turned(x, graph, matrix)
         return out
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(degrees={self.degrees:g})"
 
 
 def _turned(x: Tensor, data: Data, matrix: Tensor) -> Tensor:

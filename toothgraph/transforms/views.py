@@ -14,6 +14,7 @@ from toothgraph.errors import ShapeError, check_kind, check_number
 from toothgraph.graph.fields import check_graph
 from toothgraph.seeding import sample_rng
 from toothgraph.transforms.augment import Augmentation, augment
+from toothgraph.transforms.base import RandomTransform
 from toothgraph.transforms.crop import crop, cut_region
 
 
@@ -144,3 +145,44 @@ def spread_candidates(data: Data, spacing: float) -> np.ndarray:
             chosen.append(node)
             free[around] = False
     return np.array(chosen)
+
+
+@dataclass(eq=False)
+class TwoViews(RandomTransform):
+    """Two augmented, overlapping regions of one scan, as pre-training has them: see :func:`two_views`.
+
+    Pairs batch as torch_geometric batches tuples: its ``DataLoader`` gives a batch of first and one of second views.
+
+    Args:
+        options: sizes, matching radius and augmentation.
+        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+
+    Shapes:
+        - input: a graph of :class:`FaceGraph`; or a list of graphs of one scan, each of another tessellation
+          (``variants`` of :func:`toothgraph.data.prepare_scan`)
+        - output: two graphs with ``match_index`` [P] and ``match_pos`` [P, 3] mm
+
+    Raises:
+        ShapeError: in a call with something else.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> first, second = TwoViews(rng=0)(face_graph(synthetic_arch(1, jaw=0, faces=2000)))
+        >>> len(first.match_index) == len(second.match_index) > 100
+        True
+    """
+
+    options: ViewOptions = field(default_factory=ViewOptions)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_kind("options", self.options, ViewOptions)
+
+    def forward(self, data: Data | Sequence[Data]) -> tuple[Data, Data]:
+        graphs = data if isinstance(data, Sequence) else [data]
+        check_graph(graphs[0] if graphs else None)
+        name = str(graphs[0].get("scan_id", ""))
+        return two_views(graphs, int(self.generator().integers(2**31)), 0, name, self.options)
+
+    def of_graph(self, graph: Data) -> tuple[Data, Data]:
+        return self.forward(graph)
