@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 import toothgraph
-from toothgraph import transforms
+from toothgraph import datasets, transforms
 
-ROOMS = (transforms,)
+ROOMS = (transforms, datasets)
 MODULES = [f"{room.__name__}.{info.name}" for room in ROOMS for info in pkgutil.iter_modules(room.__path__)]
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 
 from benchmarks.options import parser_of
 from toothgraph.data.split import Split, load_split, make_split, of_patients, warn_of_missing
+from toothgraph.datasets import official_split
 from toothgraph.errors import DataError, LabelError, ToothgraphError
 from toothgraph.io.find import find_scans
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette, load_palette
 from toothgraph.scan_names import patient_of, scan_names
-
-TEETH3DS_LISTS = "Teeth3DS_train_test_split"
 
 
 @dataclass(frozen=True)
@@ -87,19 +86,10 @@ def teeth3ds(data: Path) -> Dataset:
 
     A patient of whom any scan is listed for testing is not trained on.
     """
-    sides = {side: _listed(data, side) for side in ("training", "testing")}
+    sides = official_split(data)
     tested = {patient_of(scan) for scan in sides["testing"]}
     trained = {patient_of(scan) for scan in sides["training"]} - tested
     return Dataset("teeth3ds", data, None, Split(tuple(sorted(trained)), tuple(sorted(tested)), {}))
-
-
-def _listed(data: Path, side: str) -> list[str]:
-    files = sorted(data.rglob(f"{TEETH3DS_LISTS}/{side}_*.txt"))
-    names = [line.strip() for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    found = [name for name in names if name]
-    if not found:
-        raise DataError(f"{data}: expected {TEETH3DS_LISTS}/{side}_upper.txt and {side}_lower.txt with scans")
-    return found
 
 
 def own_scans(

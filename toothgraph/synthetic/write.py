@@ -11,6 +11,11 @@ from toothgraph.synthetic.arch import synthetic_arch
 from toothgraph.system.files import write_text
 
 
+def synthetic_file(out: str | Path, index: int) -> Path:
+    """Where :func:`write_synthetic` writes the arch of this number, from 0."""
+    return Path(out) / f"{index // 2:04d}_{JAW_NAMES[(UPPER, LOWER)[index % 2]]}.stl"
+
+
 def write_synthetic(
     out: str | Path,
     scans: int,
@@ -41,11 +46,10 @@ def write_synthetic(
     """
     written = []
     for index in range(scans):
-        jaw = (UPPER, LOWER)[index % 2]
-        path = Path(out) / f"{index // 2:04d}_{JAW_NAMES[jaw]}.stl"
+        path = synthetic_file(out, index)
         if before_scan is not None:
             before_scan(path)
-        mesh = synthetic_arch([seed, index], jaw=jaw, faces=faces)
+        mesh = synthetic_arch([seed, index], jaw=(UPPER, LOWER)[index % 2], faces=faces)
         assert mesh.labels is not None
         write_text(path.with_suffix(".txt"), "".join(f"{label}\n" for label in mesh.labels))
         write_stl(path, mesh.vertices, mesh.faces)

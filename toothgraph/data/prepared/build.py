@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import signal
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from torch_geometric.data import Data
 
 from toothgraph._version import __version__
 from toothgraph.data.prepared.file import FORMAT, Header, read_header, save_scan
@@ -43,6 +47,7 @@ class PrepareOptions:
         megabytes: maximum file size, MB.
         memory: maximum memory of a process, GB.
         seconds: maximum time per scan.
+        pre_transform: of each graph before it is stored; told apart by what ``repr`` says of it.
     """
 
     graph: GraphSpec
@@ -55,10 +60,13 @@ class PrepareOptions:
     megabytes: float = 1000.0
     memory: float = 8.0
     seconds: int = 600
+    pre_transform: Callable[[Data], Data] | None = None
 
     def content(self) -> dict[str, Any]:
         """All values on which the result depends, for JSON."""
         palette = self.palette and {"fdi": self.palette.fdi.tolist(), "rgb": self.palette.rgb.tolist()}
+        address = re.compile(r" at 0x[0-9a-f]+")  # of a function, another in each run
+        done = {"pre_transform": address.sub("", repr(self.pre_transform))} if self.pre_transform else {}
         return {
             "format": FORMAT,
             "graph": asdict(self.graph),
@@ -67,6 +75,7 @@ class PrepareOptions:
             "noise": NOISE,
             "spread": SPREAD,
             "palette": palette,
+            **done,
         }
 
     def digest(self) -> str:
@@ -102,7 +111,7 @@ def prepare(
         sources: all scans of the data set.
         out: the folder, see :mod:`toothgraph.data.prepared.folder`.
         options: the options; for an existing folder, the same as before.
-        workers: number of processes.
+        workers: number of processes; 0 for none but this one, without the limits of memory and time.
         shard: (i, n) for part i of n, counted from 1.
         on_done: called after each scan.
 
@@ -136,8 +145,12 @@ def prepare(
         done.append(one)
         on_done(one)
 
-    work = partial(_results, out=out, options=options)
-    in_processes(work, deque(todo), workers, add, _lost, memory=options.memory)
+    if workers:
+        work = partial(_results, out=out, options=options)
+        in_processes(work, deque(todo), workers, add, _lost, memory=options.memory)
+    else:
+        for source in todo:
+            add(prepare_one(source, out, options, nullcontext))
     write_lists(out, [source.scan_id for source in unique] + [bad.source.scan_id for bad in doubled])
     return done
 
@@ -197,23 +210,35 @@ def _lost(source: Source, how: str) -> list[Done]:
     return [Done(source, "bad", reason)]
 
 
-def prepare_one(source: Source, out: Path, options: PrepareOptions) -> Done:
+@contextmanager
+def _ends_after(seconds: int) -> Iterator[None]:
+    """After the time limit, the process ends."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+def prepare_one(
+    source: Source,
+    out: Path,
+    options: PrepareOptions,
+    limit: Callable[[int], AbstractContextManager[Any]] = _ends_after,
+) -> Done:
     """Read, check and write one scan; every error of the scan becomes the reason of its result.
 
     Raises:
         OSError: if the result cannot be written.
     """
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # after the time limit, the process ends
-    signal.alarm(options.seconds)
     try:
-        with named_shortage(source.path):
+        with limit(options.seconds), named_shortage(source.path):
             scan, header = _read(source, options)
     except (ToothgraphError, OSError) as error:
         return Done(source, "bad", reason_of(source, error))
     except Exception as error:  # an error in this package: report it, and continue with the other scans
         return Done(source, "bad", f"{source.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}")
-    finally:
-        signal.alarm(0)
     save_scan(scan_file(out, source.scan_id), scan, header)  # outside of `try`: a full disk is not an error of the scan
     bad_file(out, source.scan_id).unlink(missing_ok=True)
     return Done(source, "made")
@@ -228,6 +253,8 @@ def _read(source: Source, options: PrepareOptions) -> tuple[Scan, Header]:
     )
     mesh = replace(mesh, scan_id=source.scan_id)
     scan = prepare_scan(mesh, options.graph, options.variants, options.seed, options.bases)
+    if options.pre_transform is not None:
+        scan = replace(scan, variants=[options.pre_transform(graph) for graph in scan.variants])
     header = Header(
         source.scan_id, source.patient, str(source.path), digest, options.digest(), mesh.jaw, len(mesh.faces),
         scan.labelled, len(scan.variants), __version__, scan.label_origin.kind, scan.label_origin.model,

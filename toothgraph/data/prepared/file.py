@@ -1,7 +1,8 @@
 """Prepared scans: one file of graphs per scan, ready for training; one tessellation is read at a time.
 
 A file is safetensors: tensors named ``<tessellation>.<field>`` and a JSON header. Integers are stored in the smallest
-type that fits. Positions and normals are columns of ``x`` and are not stored again.
+type that fits. Positions and normals that are columns of ``x`` are not stored again. Fields that a transform added are
+stored as they are.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from toothgraph.system.files import atomic_path
 FORMAT = "toothgraph-scan-2"  # increased if the stored data, or the way from scans to graphs, changes
 SUFFIX = ".safetensors"
 _NEEDED = ("x", "area", "edge_index")
-_STORED = (*_NEEDED, "neighbor_index", "level", "y")
-_LONG = ("edge_index", "level", "y")  # int64 in a graph; the neighbour table is int32
+_SHORT = "neighbor_index"  # int32 in a graph; other integers are int64
+_IN_X = {"pos": slice(0, 3), "normal": slice(12, 15)}
+_IN_HEADER = ("jaw", "scan_id")
 
 
 @dataclass(frozen=True)
@@ -90,13 +92,24 @@ class StoredGraphs(Sequence[Data]):
 
 
 def save_scan(path: Path, scan: Scan, header: Header) -> None:
-    """Write the graphs of a scan to one file, atomically."""
+    """Write the graphs of a scan to one file, atomically.
+
+    Raises:
+        DataError: for a graph without a field that is needed, or with one that is no tensor.
+    """
     tensors = {}
     for number, graph in enumerate(scan.variants):
-        for name in _STORED:
-            if name in graph:
-                value = graph[name]
-                tensors[f"{number}.{name}"] = value if value.is_floating_point() else _smallest(value)
+        for name in dict.fromkeys((*_NEEDED, *graph.keys())):
+            value = graph.get(name)
+            if name in _IN_HEADER or (name in _IN_X and _same(value, graph.x[:, _IN_X[name]])):
+                continue
+            if not isinstance(value, Tensor):
+                raise DataError(
+                    f"{header.source}: expected {name} of its graph as a tensor, got {type(value).__name__}; what is "
+                    "stored are tensors, x, area and edge_index among them"
+                )
+            whole = not (value.is_floating_point() or value.dtype == torch.bool)
+            tensors[f"{number}.{name}"] = (_smallest(value) if whole else value).contiguous()
     metadata = {"toothgraph": json.dumps({"format": FORMAT, **asdict(header)})}  # one key: the order of several varies
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=metadata))
@@ -142,17 +155,17 @@ def read_header(path: Path) -> Header:
 def _read_graph(path: Path, header: Header, number: int) -> Data:
     try:
         with safe_open(path, framework="pt") as file:
-            names = set(file.keys())
-            found = {name: file.get_tensor(key) for name in _STORED if (key := f"{number}.{name}") in names}
+            first = f"{number}."
+            found = {key[len(first) :]: file.get_tensor(key) for key in file.keys() if key.startswith(first)}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path}: the prepared scan cannot be read ({error}); prepare it again") from error
     if missing := [name for name in _NEEDED if name not in found]:
         raise DataError(f"{path}: expected {missing[0]} in the prepared scan, found none; prepare it again")
     x = found["x"]
-    graph = Data(x=x, pos=x[:, :3].clone(), normal=x[:, 12:].clone(), area=found["area"])
-    for name in ("edge_index", "neighbor_index", "level", "y"):
-        if name in found:
-            graph[name] = found[name].to(torch.int64 if name in _LONG else torch.int32)
+    graph = Data(x=x, **{name: x[:, columns].clone() for name, columns in _IN_X.items()}, area=found["area"])
+    for name, value in found.items():
+        whole = not (value.is_floating_point() or value.dtype == torch.bool)
+        graph[name] = value.to(torch.int32 if name == _SHORT else torch.int64) if whole else value
     graph.jaw = torch.tensor([header.jaw])
     graph.scan_id = header.scan_id
     return graph
@@ -166,3 +179,7 @@ def _smallest(value: Tensor) -> Tensor:
         if info.min <= low and high <= info.max:
             return value.to(kind)
     return value.to(torch.int32)
+
+
+def _same(value: Tensor, other: Tensor) -> bool:
+    return value.dtype == other.dtype and torch.equal(value, other)

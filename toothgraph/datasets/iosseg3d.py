@@ -1,0 +1,60 @@
+"""3D-IOSSeg as face graphs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from toothgraph.choices import did_you_mean
+from toothgraph.data.prepared.sources import Source, find_sources
+from toothgraph.data.split import load_split
+from toothgraph.datasets.scan_folder import ScanFolder
+from toothgraph.errors import ConfigError
+
+SIDES = ("train", "val", "all")
+
+
+class IOSSeg3D(ScanFolder):
+    """3D-IOSSeg as face graphs: the labels are colours of the faces.
+
+    Nothing is downloaded here; the terms of the data are their authors'.
+
+    Source: Li et al., Computers in Biology and Medicine 168, 2024
+
+    Args:
+        root: has ``raw/3d-iosseg/007_L.ply``, ``007_U.ply`` and so on; ``raw/palettes.json`` with a set ``3d-iosseg``,
+            see :func:`toothgraph.load_palette`; and ``raw/split.json``, see :func:`toothgraph.data.load_split`.
+        side: ``train`` or ``val`` of the split, or ``all``, which needs no split.
+        scans: a folder with what ``root/raw`` would have.
+        options: see :class:`ScanFolder`.
+
+    Raises:
+        ConfigError: for another side, or without palette or split.
+        DataError: without scans.
+
+    Example:
+        >>> val = IOSSeg3D("iosseg", "val")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, root: str | Path, side: str = "train", *, scans: str | Path | None = None, **options: Any
+    ) -> None:
+        if side not in SIDES:
+            raise ConfigError(
+                f"expected a side of the split, {', '.join(SIDES)}, got {side!r}{did_you_mean(side, SIDES)}"
+            )
+        self.side = side
+        folder = Path(scans) if scans is not None else Path(root).expanduser() / "raw"
+        super().__init__(root, folder, palette=f"{folder / 'palettes.json'}:3d-iosseg", **options)
+
+    @property
+    def part(self) -> str:
+        return self.side
+
+    def find(self) -> list[Source]:
+        [folder] = self._places
+        sources = find_sources([folder / "3d-iosseg"])
+        if self.side == "all":
+            return sources
+        patients = getattr(load_split(folder / "split.json"), self.side)
+        return [source for source in sources if source.patient in patients]

@@ -1,0 +1,195 @@
+"""Any folder of scans as a data set."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Collection, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch_geometric.data import Data, Dataset
+
+from toothgraph.data.prepared.build import PrepareOptions, prepare
+from toothgraph.data.prepared.file import load_scan
+from toothgraph.data.prepared.folder import MANIFEST, QUARANTINE, bad_file, is_prepared, read_bad, read_prepared
+from toothgraph.data.prepared.folder import scan_file as file_of
+from toothgraph.data.prepared.sources import Source, find_sources
+from toothgraph.data.scan import Scan
+from toothgraph.errors import ConfigError, DataError, check_number
+from toothgraph.fdi import NUM_CLASSES
+from toothgraph.graph.spec import GraphSpec
+from toothgraph.io.palette import Palette, load_palette
+
+_log = logging.getLogger("toothgraph")
+Paths = str | Path | Sequence[str | Path]
+
+
+class ScanFolder(Dataset):
+    """Scans in a folder, as face graphs: each item is the graph of one scan.
+
+    The first time, the scans are read and their graphs stored in ``root/processed-<digest>``; the digest is of all
+    parameters on which the graphs depend, so that other parameters get another folder. A scan that is added later is
+    read when the data set is next opened, and one that cannot be read is left out: ``quarantine.csv`` in that folder
+    says why. It is a folder as ``toothgraph prepare`` makes it, and ``pretrain`` and ``finetune`` take it.
+
+    Graphs are read from disk at access, so that many scans need little memory. Labelled scans are turned into the frame
+    of the networks (:mod:`toothgraph.anatomy.frame`).
+
+    Args:
+        root: a folder with scans in it or in ``root/raw``, at any depth; or a folder of ``toothgraph prepare``.
+        scans: files and folders, if the scans are not in ``root``, as where that may not be written to.
+        spec: specification of the graphs, see :class:`toothgraph.GraphSpec`; of a prepared folder, None takes its own.
+        variants, bases, seed: tessellations of each scan, see :func:`toothgraph.data.prepare_scan`. An item is the
+            first, which has no noise; ``scans[i].variants`` are all of them, as :class:`TwoViews` takes them.
+        unit, palette, label_system: of the scans, see :func:`toothgraph.io.labels.read_scan`; a palette may be
+            ``FILE:SET``.
+        workers: processes that read scans; with more than 0, a script needs ``if __name__ == "__main__":``.
+        transform: of each graph at access.
+        pre_transform: of each graph before it is stored; its ``repr`` has to tell its parameters.
+        log: whether to say on stderr that scans are read.
+        force_reload: whether to look at the content of each file again, and to read those that have changed.
+
+    Shapes:
+        - item: a graph of N nodes, ``x`` [N, 15], ``pos``, ``normal`` [N, 3], ``area`` [N] mm², ``edge_index`` [2, E],
+          ``neighbor_index`` [levels·k, N], ``level`` [N], ``jaw`` [1], ``scan_id``, and ``y`` [N] class indices if
+          the scan has labels (``toothgraph.fdi.class_to_fdi`` gives the numbers of the teeth)
+
+    Raises:
+        DataError: if there are no scans, or none of them can be used.
+        ConfigError: for a palette that cannot be read, or another ``spec`` than that of a prepared folder.
+
+    Example:
+        >>> from toothgraph import GraphSpec
+        >>> from toothgraph.synthetic import write_synthetic
+        >>> files = write_synthetic("my-scans/raw", scans=2, faces=2000, seed=0)
+        >>> dataset = ScanFolder("my-scans", spec=GraphSpec(faces=500), log=False)
+        >>> dataset, dataset[0].scan_id, dataset.patients
+        (ScanFolder(2), '0000_lower', ['0000', '0000'])
+        >>> train = dataset.of_patients(["0000"])[:1]  # by patient, slice, mask or list
+        >>> train, int(train[0].y.min())
+        (ScanFolder(1), 0)
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        scans: Paths | None = None,
+        *,
+        spec: GraphSpec | None = None,
+        variants: int = 1,
+        bases: int = 0,
+        seed: int = 0,
+        unit: str = "mm",
+        palette: Palette | str | None = None,
+        label_system: str = "auto",
+        workers: int = 0,
+        transform: Callable[[Data], Any] | None = None,
+        pre_transform: Callable[[Data], Data] | None = None,
+        log: bool = True,
+        force_reload: bool = False,
+    ) -> None:
+        check_number("variants", variants, least=1, whole=True)
+        check_number("workers", workers, least=0, whole=True)
+        root = Path(root).expanduser()
+        given = [scans] if isinstance(scans, str | Path) else scans
+        self._places = [root / "raw" if (root / "raw").is_dir() else root] if given is None else list(map(Path, given))
+        self._workers, self._spec = workers, spec
+        self._prepared = given is None and is_prepared(root)
+        self.options = PrepareOptions(
+            spec or GraphSpec(), variants, bases, seed, unit=unit, label_system=label_system,
+            palette=load_palette(palette) if isinstance(palette, str) else palette, pre_transform=pre_transform,
+        )  # fmt: skip
+        if self._prepared and (pre_transform is not None or force_reload):
+            raise ConfigError(
+                f"{root}: is a folder of `toothgraph prepare`, which is not read again here; give transform"
+            )
+        super().__init__(str(root), transform, pre_transform, log=log, force_reload=force_reload)
+        self._scans = read_prepared(root, spec) if self._prepared else self._opened()
+
+    @cached_property
+    def _sources(self) -> list[Source]:
+        return [] if self._prepared else self.find()
+
+    def find(self) -> list[Source]:
+        """The scans of the data set, in a fixed order.
+
+        Raises:
+            DataError: if there are none.
+        """
+        return find_sources(self._places)
+
+    @property
+    def part(self) -> str:
+        """A name for the scans, if there may be others in the same ``root``."""
+        return ""
+
+    @property
+    def raw_dir(self) -> str:
+        first = self._places[0]
+        return str(first if first.is_dir() else first.parent)
+
+    @property
+    def raw_file_names(self) -> list[str]:
+        """Where the scans are, from ``raw_dir``."""
+        return [os.path.relpath(source.path, self.raw_dir) for source in self._sources]
+
+    @property
+    def processed_dir(self) -> str:
+        if self._prepared:
+            return str(self.root)
+        return str(Path(self.root) / "-".join(filter(None, ("processed", self.part, self.options.digest()))))
+
+    @property
+    def processed_file_names(self) -> list[str]:
+        """The list of the scans; and of each its graphs, or why there are none."""
+        folder = Path(self.processed_dir)
+        files = [MANIFEST]
+        for source in self._sources:
+            bad = bad_file(folder, source.scan_id)
+            files.append(str((bad if bad.exists() else file_of(folder, source.scan_id)).relative_to(folder)))
+        return files
+
+    def process(self) -> None:
+        prepare(self._sources, Path(self.processed_dir), self.options, self._workers)
+
+    def _opened(self) -> list[Scan]:
+        folder = Path(self.processed_dir)
+        files = [(source, file_of(folder, source.scan_id)) for source in self._sources]
+        bad = [source for source, file in files if not file.exists()]
+        if len(bad) == len(files):
+            reason = read_bad(bad_file(folder, bad[0].scan_id)).get("reason", "")
+            raise DataError(f"{self.raw_dir}: none of {len(bad)} scans can be used; the first: {reason}")
+        if bad:
+            _log.warning("%d of %d scans are left out; why: %s", len(bad), len(files), folder / QUARANTINE)
+        return [load_scan(file) for _, file in files if file.exists()]
+
+    def len(self) -> int:
+        return len(self._scans)
+
+    def get(self, idx: int) -> Data:
+        return self._scans[idx].variants[0]
+
+    @property
+    def scans(self) -> list[Scan]:
+        """The scans with all their tessellations, as :func:`toothgraph.training.pretrain.pretrain` takes them."""
+        return [self._scans[index] for index in self.indices()]
+
+    @property
+    def patients(self) -> list[str]:
+        """The patient of each item. Both jaws of one belong on the same side of a split."""
+        return [scan.patient for scan in self.scans]
+
+    def of_patients(self, names: Collection[str]) -> ScanFolder:
+        """The scans of some patients, as of :func:`toothgraph.data.make_split`."""
+        wanted = set(names)
+        return self.index_select([index for index, patient in enumerate(self.patients) if patient in wanted])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)})"
+
+    @property
+    def num_classes(self) -> int:
+        """33: gingiva and the 32 teeth, whichever of them there are."""
+        return NUM_CLASSES
