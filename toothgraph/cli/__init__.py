@@ -20,10 +20,8 @@ from toothgraph.system.memory import is_shortage
 from toothgraph.system.processes import first_rank
 from toothgraph.system.signals import Terminated, heeded
 
-COMMANDS = (
-    *("prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "review", "demo"),
-    *("synth", "info"),
-)
+COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "review", "demo", "synth",
+            "info")  # fmt: skip
 
 
 class Commands(click.Group):
