@@ -1,11 +1,12 @@
-"""Draw the picture of the README, docs/images/arches.png: ``python docs/make_pictures.py``.
+"""Draw the pictures of the README and of the examples, in docs/images: ``python docs/make_pictures.py``.
 
-Two synthetic arches with their own labels, seen from the bite as in a chart of teeth, the FDI number on each tooth, R
-and L for the patient's right and left. No patient's scan.
+README: two synthetic arches with their own labels, seen from the bite as in a chart of teeth, the FDI number on each
+tooth, R and L for the patient's right and left. No picture shows a patient's scan.
 """
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,7 +18,9 @@ from toothgraph import Mesh, synthetic_arch
 from toothgraph.fdi import UPPER
 from toothgraph.report.picture import camera, render_grid
 
-PICTURE = Path(__file__).resolve().parent / "images" / "arches.png"
+IMAGES = Path(__file__).resolve().parent / "images"
+PICTURE = IMAGES / "arches.png"
+EXAMPLES = {"05_landmarks": "example-landmarks.png", "06_embeddings": "example-embeddings.png"}
 SEEDS = (1, 2)  # upper, lower
 FACES = 60_000
 WIDTH = 1000  # pixels of the whole picture
@@ -59,6 +62,17 @@ def draw_arch(mesh: Mesh) -> Image.Image:
     return image
 
 
+def draw_example(example: str, picture: Path) -> None:
+    """What an example draws, without the white around it."""
+    script = runpy.run_path(str(IMAGES.parents[1] / "examples" / f"{example}.py"))
+    with TemporaryDirectory() as folder:
+        script["main"](out=Path(folder) / "drawn.png")
+        image = Image.open(Path(folder) / "drawn.png").convert("RGB")
+    drawn = np.argwhere((np.asarray(image) < 255).any(axis=2))
+    top, bottom = drawn[:, 0].min().item(), drawn[:, 0].max().item() + 1
+    image.crop((0, top, image.width, bottom)).quantize(COLOURS, kmeans=2).save(picture, optimize=True)
+
+
 def main() -> None:
     arches = [draw_arch(synthetic_arch(seed, jaw=jaw, faces=FACES)) for jaw, seed in enumerate(SEEDS)]
     gap = WIDTH * LARGER - sum(arch.width for arch in arches)
@@ -68,6 +82,8 @@ def main() -> None:
     picture.paste(arches[1], (WIDTH * LARGER - gap // 4 - arches[1].width, (height - arches[1].height) // 2))
     small = picture.resize((WIDTH, picture.height // LARGER), Image.Resampling.LANCZOS)
     small.quantize(COLOURS, kmeans=2).save(PICTURE, optimize=True)
+    for example, name in EXAMPLES.items():
+        draw_example(example, IMAGES / name)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
-"""The examples run, with smaller sizes, and do what they show."""
+"""The examples run, with smaller sizes, and do what they show. As they stand, they run with the slow tests."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -42,6 +47,96 @@ def test_pretrain_and_finetune_scores_a_scan(capsys: pytest.CaptureFixture[str])
     assert set(scores) == {"accuracy", "dice", "miou", "miou_paper", "miou_matched", "boundary_iou"}
     assert all(value is not None and 0 <= value <= 1 for value in scores.values())
     assert "trained 3 steps" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_tooth_or_gum_is_learned_by_the_head(capsys: pytest.CaptureFixture[str]) -> None:
+    assert load("04_tooth_or_gum").main(arches=4, epochs=3, faces=600) > 0.75
+    assert "2 scans to learn from, 2 to look at" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_landmarks_are_stored_and_found(tmp_path: Path) -> None:
+    landmarks = load("05_landmarks")
+    assert landmarks.main(arches=4, epochs=1, faces=2000, out=tmp_path / "a.png") < 6.0
+    assert yellow(tmp_path / "a.png") > 0.1
+
+
+def test_embeddings_of_two_patients_are_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert load("06_embeddings").main(faces=3000, out=tmp_path / "a.png") > 0.6
+    assert "tooth 36 is nearest to" in capsys.readouterr().out
+    shown = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3)
+    assert all((shown.argmax(axis=1) == channel).sum() > 1000 for channel in range(3))
+
+
+def test_segment_and_export_writes_what_it_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = load("07_segment_and_export").main(out=tmp_path, faces=3000)
+    assert [file.suffix for file in files] == [".ply", ".txt", ".json", ".teeth", ".html"]
+    assert all(file.exists() for file in files) and len(list(files[3].glob("*.stl"))) > 8
+    assert "upper left first molar" in capsys.readouterr().out
+
+
+def test_an_explanation_stays_near_its_face(tmp_path: Path) -> None:
+    weight = load("08_explain").main(faces=1000, steps=10, epochs=5, out=tmp_path / "a.png")
+    assert 5 < int((weight > 0).sum()) < 200 and torch.isfinite(weight).all()
+
+
+@pytest.mark.slow
+def test_upper_and_lower_are_measured_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = load("09_upper_and_lower").main(out=tmp_path, faces=3000)
+    assert page.stat().st_size > 100_000
+    out = capsys.readouterr().out
+    assert "0000_upper: upper jaw" in out and "0000_lower: lower jaw" in out and "Bolton ratio, overall: " in out
+
+
+def yellow(picture: Path) -> float:
+    """The share of the pixels that are yellow to red, and not white."""
+    red, _, blue = np.asarray(Image.open(picture).convert("RGB"), dtype=int).reshape(-1, 3).T
+    return float((red > blue + 20).mean())
+
+
+def cells() -> list[str]:
+    content = json.loads((EXAMPLES / "tour.ipynb").read_text(encoding="utf-8"))
+    assert content["nbformat"] == 4 and not any(cell.get("outputs") for cell in content["cells"])
+    return ["".join(cell["source"]) for cell in content["cells"] if cell["cell_type"] == "code"]
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "__main__"}
+    shown = []
+    for cell in cells():
+        *body, last = ast.parse(cell).body
+        ending = isinstance(last, ast.Expr)
+        exec(compile(ast.Module(body if ending else [*body, last], []), "cell", "exec"), names)
+        if ending:
+            shown.append(eval(compile(ast.Expression(last.value), "cell", "eval"), names))
+    pictures = [each for each in shown if isinstance(each, Image.Image)]
+    for picture in pictures:
+        picture.close()
+    assert len(pictures) == 2 and float(names["right"]) > 0.6
+    assert (tmp_path / "tour" / "page.html").exists()
+
+
+def test_the_notebook_is_python_and_its_lines_are_short() -> None:
+    for cell in cells():
+        ast.parse(cell)
+        assert all(len(line) <= 120 for line in cell.splitlines())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["04_tooth_or_gum", "05_landmarks", "06_embeddings", "08_explain"])
+def test_as_they_stand(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = load(name).main()
+    worst = {"04_tooth_or_gum": 0.9, "05_landmarks": -2.5, "06_embeddings": 0.7, "08_explain": 0.0}[name]
+    assert (-found if name == "05_landmarks" else float(torch.as_tensor(found).max())) > worst
+
+
+def test_each_example_fits_a_screen() -> None:
+    for file in EXAMPLES.glob("0*.py"):
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= 60, file.name
 
 
 def test_demo_removes_its_own_folder_only(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
@@ -131,6 +132,16 @@ def test_grid_draws_every_scan_and_no_temporary_file_stays(arch: Mesh, tmp_path:
     assert inked[:, :200].mean() > 0.1 and inked[:, 200:].mean() > 0.1
     assert len(hue_pixels(image[:, 200:], -1)) > 0.9 * inked[:, 200:].sum()
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["grid.png"]
+
+
+def test_a_grid_takes_colours_of_the_faces(arch: Mesh, tmp_path: Path) -> None:
+    blue = np.tile([0.0, 0.0, 1.0], (len(arch.faces), 1))
+    render_grid(tmp_path / "a.png", [("", arch, blue)], size=2, sides=False)
+    red, _, shown = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).reshape(-1, 3).T
+    assert ((red == 0) & (shown > 50)).sum() > 2000
+    for wrong in (blue * 255, blue[:-1], blue[:, :2], blue - 1, blue * np.nan):
+        with pytest.raises(ConfigError, match=r"expected colours \[\d+, 3\] from 0 to 1"):
+            render_grid(tmp_path / "b.png", [("", arch, wrong)])
 
 
 def test_what_cannot_be_drawn_is_refused(arch: Mesh, tmp_path: Path) -> None:

@@ -44,12 +44,13 @@ def camera(mesh: Mesh, labels: np.ndarray | None, view: str) -> np.ndarray:
     return np.array(CAMERAS[names[view]], dtype=np.float64) @ patient_axes(mesh, labels)
 
 
-def _paint(axes: Axes, mesh: Mesh, labels: np.ndarray | None, view: str) -> None:
-    """Draw the faces that face the camera, farthest first."""
+def _paint(axes: Axes, mesh: Mesh, labels: np.ndarray | None, view: str, rgb: np.ndarray | None = None) -> None:
+    """Draw the faces that face the camera, farthest first, in the colours of their labels or in ``rgb`` [F, 3]."""
     right_up_eye = camera(mesh, labels, view)
     seen = np.flatnonzero(mesh.normals @ right_up_eye[2] > 0)
     seen = seen[np.argsort(mesh.centroids[seen] @ right_up_eye[2])]
-    base = colours(np.full(len(mesh.faces), -1) if labels is None else labels)[seen] / 255.0
+    of_labels = colours(np.full(len(mesh.faces), -1) if labels is None else labels) / 255.0
+    base = (of_labels if rgb is None else rgb)[seen]
     light = right_up_eye.T @ _LIGHT
     shade = 0.35 + 0.65 * np.clip(mesh.normals[seen] @ light, 0.0, 1.0)
     # corners -> picture plane: [seen, 3 corners, 2]
@@ -157,13 +158,14 @@ def render_grid(
 
     Args:
         path: the PNG file.
-        arches: (title, mesh, labels or None for the mesh's own) for each scan.
+        arches: for each scan its title, the mesh, and labels [F], or colours [F, 3] from 0 to 1, or None for the
+            mesh's own labels.
         columns: pictures per row; if None, the grid is about square.
         size: width and height of one picture in inches, at 100 dpi.
         sides: write R and L, the patient's right and left, into each picture.
 
     Raises:
-        ConfigError: for an empty list, labels of another length, or a mesh without faces.
+        ConfigError: for an empty list, labels or colours of another length or range, or a mesh without faces.
     """
     if not arches:
         raise ConfigError("expected at least one scan to draw, got none")
@@ -173,8 +175,11 @@ def render_grid(
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.2 / (size * rows), wspace=0.03, hspace=0.1)
     for index, (title, mesh, labels) in enumerate(arches):
         axes = figure.add_subplot(rows, columns, index + 1)
-        shown = _checked(mesh, labels)
-        _paint(axes, mesh, shown, "occlusal")
+        rgb = np.asarray(labels) if labels is not None and np.ndim(labels) > 1 else None
+        if rgb is not None and (rgb.shape != (len(mesh.faces), 3) or not (rgb.min() >= 0 and rgb.max() <= 1)):
+            raise ConfigError(f"{mesh.scan_id}: expected colours [{len(mesh.faces)}, 3] from 0 to 1, got {rgb.shape}")
+        shown = _checked(mesh, labels if rgb is None else None)
+        _paint(axes, mesh, shown, "occlusal", rgb)
         if sides:
             _name_sides(axes, mesh, shown, "occlusal")
         axes.set_title(title, fontsize=8, pad=2)
