@@ -17,7 +17,7 @@ from toothgraph.fdi import JAW_NAMES, LOWER, UPPER
 from toothgraph.system.progress import Display
 
 PATIENT = "demo"
-SEEDS = {UPPER: 0, LOWER: 3}
+SEEDS = {UPPER: 0, LOWER: 4}
 FACES = 24_000
 NEXT = "toothgraph predict YOUR_SCAN.stl --out labelled --report"
 

@@ -48,10 +48,10 @@ class IOSSeg3D(ScanFolder):
         super().__init__(root, folder, palette=f"{folder / 'palettes.json'}:3d-iosseg", **options)
 
     @property
-    def part(self) -> str:
+    def _part(self) -> str:
         return self.side
 
-    def find(self) -> list[Source]:
+    def _find(self) -> list[Source]:
         [folder] = self._places
         sources = find_sources([folder / "3d-iosseg"])
         if self.side == "all":

@@ -110,9 +110,9 @@ class ScanFolder(Dataset):
 
     @cached_property
     def _sources(self) -> list[Source]:
-        return [] if self._prepared else self.find()
+        return [] if self._prepared else self._find()
 
-    def find(self) -> list[Source]:
+    def _find(self) -> list[Source]:
         """The scans of the data set, in a fixed order.
 
         Raises:
@@ -121,7 +121,7 @@ class ScanFolder(Dataset):
         return find_sources(self._places)
 
     @property
-    def part(self) -> str:
+    def _part(self) -> str:
         """A name for the scans, if there may be others in the same ``root``."""
         return ""
 
@@ -139,7 +139,7 @@ class ScanFolder(Dataset):
     def processed_dir(self) -> str:
         if self._prepared:
             return str(self.root)
-        return str(Path(self.root) / "-".join(filter(None, ("processed", self.part, self.options.digest()))))
+        return str(Path(self.root) / "-".join(filter(None, ("processed", self._part, self.options.digest()))))
 
     @property
     def processed_file_names(self) -> list[str]:

@@ -46,8 +46,8 @@ class SyntheticArches(ScanFolder):
         return [file.name for file in self._places]
 
     @property
-    def part(self) -> str:
+    def _part(self) -> str:
         return f"{self.faces}-{self.seed}"
 
     def download(self) -> None:
-        write_synthetic(Path(self.root) / "raw" / self.part, self.arches, self.faces, self.seed)
+        write_synthetic(Path(self.root) / "raw" / self._part, self.arches, self.faces, self.seed)

@@ -89,10 +89,10 @@ class Teeth3DS(ScanFolder):
         super().__init__(root, scans, **options)
 
     @property
-    def part(self) -> str:
+    def _part(self) -> str:
         return f"{self.split}-{'training' if self.train else 'testing'}"
 
-    def find(self) -> list[Source]:
+    def _find(self) -> list[Source]:
         [folder] = self._places
         sides = official_split(folder, self.split)
         tested = {patient_of(name) for name in sides["testing"]}
@@ -103,11 +103,11 @@ class Teeth3DS(ScanFolder):
         found = [Source(there[name], name, patient_of(name)) for name in names if name in there]
         if not found:
             raise DataError(
-                f"{folder}: expected the scans of {self.part}, such as {names[0]}.obj with {names[0]}.json, found "
+                f"{folder}: expected the scans of {self._part}, such as {names[0]}.obj with {names[0]}.json, found "
                 "none; torch_geometric.datasets.Teeth3DS(root) downloads them"
             )
         if len(found) < len(names):
             _log.warning(
-                "%s: %d of the %d scans of %s are not there", folder, len(names) - len(found), len(names), self.part
+                "%s: %d of the %d scans of %s are not there", folder, len(names) - len(found), len(names), self._part
             )
         return found

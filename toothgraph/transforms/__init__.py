@@ -1,6 +1,7 @@
 """Graph transforms: functions that take a generator, and the same as steps of torch_geometric's ``Compose``."""
 
 from toothgraph.transforms.augment import Augment, Augmentation, MirrorArch, augment
+from toothgraph.transforms.base import GraphTransform, RandomTransform
 from toothgraph.transforms.build import FaceGraph, NeighborTables
 from toothgraph.transforms.close_gap import CloseGap, close_gap
 from toothgraph.transforms.crop import Subgraph, crop, cut_region
@@ -24,9 +25,11 @@ __all__ = [
     "CentreSurface",
     "CloseGap",
     "FaceGraph",
+    "GraphTransform",
     "MirrorArch",
     "NeighborTables",
     "RandomRotate",
+    "RandomTransform",
     "Removal",
     "RemoveParts",
     "RemoveTeeth",

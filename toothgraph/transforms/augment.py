@@ -148,7 +148,7 @@ class Augment(RandomTransform):
 
     Args:
         how: strength of each part.
-        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+        rng: see :class:`RandomTransform`.
 
     Shapes:
         - input and output: a graph of :class:`FaceGraph`; edges, tables and labels stay (in a mirror image the labels
@@ -171,7 +171,7 @@ class Augment(RandomTransform):
         super().__post_init__()
         check_kind("how", self.how, Augmentation)
 
-    def of_graph(self, graph: Data) -> Data:
+    def _of_graph(self, graph: Data) -> Data:
         return augment(graph, self.generator(), self.how)
 
 
@@ -187,7 +187,7 @@ class MirrorArch(RandomTransform):
         p: probability.
         exchange: whether ``y`` are the classes of teeth, and change sides; False for labels that have no side, such as
             tooth and gingiva.
-        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+        rng: see :class:`RandomTransform`.
 
     Shapes:
         - input and output: a graph of :class:`FaceGraph`
@@ -211,7 +211,7 @@ class MirrorArch(RandomTransform):
         super().__post_init__()
         check_number("p", self.p, least=0, most=1)
 
-    def of_graph(self, graph: Data) -> Data:
+    def _of_graph(self, graph: Data) -> Data:
         y = graph.get("y")
         if not self.exchange and y is not None:
             del graph.y

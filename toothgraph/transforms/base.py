@@ -23,11 +23,11 @@ class GraphTransform(BaseTransform):
 
     def forward(self, data: Data) -> Data:
         if isinstance(data, Batch):
-            return Batch.from_data_list([self.of_graph(graph) for graph in data.to_data_list()])
-        return self.of_graph(data)
+            return Batch.from_data_list([self._of_graph(graph) for graph in data.to_data_list()])
+        return self._of_graph(data)
 
     @abstractmethod
-    def of_graph(self, graph: Data) -> Data:
+    def _of_graph(self, graph: Data) -> Data:
         """The graph after the transform; see the class."""
 
 

@@ -127,5 +127,5 @@ class NeighborTables(GraphTransform):
     def __post_init__(self) -> None:
         check_kind("spec", self.spec, GraphSpec)
 
-    def of_graph(self, graph: Data) -> Data:
+    def _of_graph(self, graph: Data) -> Data:
         return add_tables(graph, self.spec)  # of a copy: see GraphTransform

@@ -206,7 +206,7 @@ class CloseGap(RandomTransform):
 
     Args:
         spec: of the neighbour tables of the graph, which are computed again; None for a graph without tables.
-        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+        rng: see :class:`RandomTransform`.
 
     Shapes:
         - input: a graph of :class:`FaceGraph` with ``y`` [N] classes, in the frame of the networks
@@ -227,7 +227,7 @@ class CloseGap(RandomTransform):
 
     spec: GraphSpec | None = None
 
-    def of_graph(self, graph: Data) -> Data:
+    def _of_graph(self, graph: Data) -> Data:
         if self.spec is None and "neighbor_index" in graph:
             raise ConfigError(
                 "CloseGap moves the nodes, so that the tables of the graph have to be computed again; give their "

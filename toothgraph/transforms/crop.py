@@ -147,7 +147,7 @@ class Subgraph(GraphTransform):
 
     keep: Callable[[Data], Tensor | np.ndarray]
 
-    def of_graph(self, graph: Data) -> Data:
+    def _of_graph(self, graph: Data) -> Data:
         return crop(graph, np.asarray(self.keep(graph)))
 
     def __repr__(self) -> str:

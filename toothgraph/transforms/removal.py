@@ -132,7 +132,7 @@ class RemoveTeeth(RandomTransform):
 
     Args:
         teeth: FDI numbers; None draws one to four of the teeth that are there, and leaves four at least.
-        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+        rng: see :class:`RandomTransform`.
 
     Shapes:
         - input: ``edge_index`` and ``y`` [N] classes
@@ -152,7 +152,7 @@ class RemoveTeeth(RandomTransform):
 
     teeth: Collection[int] | None = None
 
-    def of_graph(self, graph: Data) -> Data:
+    def _of_graph(self, graph: Data) -> Data:
         if self.teeth is None:
             return without_teeth(graph, self.generator())
         return without(graph, self.teeth)
@@ -165,7 +165,7 @@ class RemoveParts(RandomTransform):
     Args:
         how: probability of each.
         spec: of the neighbour tables of the graph.
-        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+        rng: see :class:`RandomTransform`.
 
     Shapes:
         - input: a graph of :class:`FaceGraph` with ``y`` [N] classes; for an extraction in the frame of the networks
@@ -191,7 +191,7 @@ class RemoveParts(RandomTransform):
         check_kind("how", self.how, Removal)
         check_kind("spec", self.spec, GraphSpec)
 
-    def of_graph(self, graph: Data) -> Data:
+    def _of_graph(self, graph: Data) -> Data:
         return remove_parts(graph, self.generator(), self.how, self.spec)
 
 
@@ -214,5 +214,5 @@ class CentreSurface(GraphTransform):
         True
     """
 
-    def of_graph(self, graph: Data) -> Data:
+    def _of_graph(self, graph: Data) -> Data:
         return centred(graph)

@@ -27,7 +27,7 @@ class RandomRotate(RandomTransform):
 
     Args:
         degrees: maximum angle about a random axis; 180, the default, means a uniformly random rotation.
-        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+        rng: see :class:`RandomTransform`.
 
     Shapes:
         - input and output: a graph with ``pos`` [N, 3] and ``normal`` [N, 3]
@@ -50,7 +50,7 @@ class RandomRotate(RandomTransform):
         super().__post_init__()
         check_number("degrees", self.degrees, above=0, most=180)
 
-    def of_graph(self, graph: Data) -> Data:
+    def _of_graph(self, graph: Data) -> Data:
         check_graph(graph, "pos", "normal")
         matrix = torch.from_numpy(random_rotation(self.generator(), self.degrees).T).to(graph.pos)  # rows: v @ Rᵀ
         out = plain(graph)

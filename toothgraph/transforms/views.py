@@ -155,7 +155,7 @@ class TwoViews(RandomTransform):
 
     Args:
         options: sizes, matching radius and augmentation.
-        rng: see :class:`toothgraph.transforms.base.RandomTransform`.
+        rng: see :class:`RandomTransform`.
 
     Shapes:
         - input: a graph of :class:`FaceGraph`; or a list of graphs of one scan, each of another tessellation
@@ -184,5 +184,5 @@ class TwoViews(RandomTransform):
         name = str(graphs[0].get("scan_id", ""))
         return two_views(graphs, int(self.generator().integers(2**31)), 0, name, self.options)
 
-    def of_graph(self, graph: Data) -> tuple[Data, Data]:
+    def _of_graph(self, graph: Data) -> tuple[Data, Data]:
         return self.forward(graph)
