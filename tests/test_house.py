@@ -24,7 +24,7 @@ ROOMS = {
     "transforms": {"anatomy", "graph", "mesh"},
     "model": {"graph", "nn", "system"},
     "data": {"anatomy", "graph", "io", "mesh", "synthetic", "system", "transforms"},
-    "datasets": {"data", "graph", "io", "synthetic"},
+    "datasets": {"data", "graph", "io", "synthetic", "system"},
     "training": {"anatomy", "data", "graph", "inference", "io", "mesh", "metrics", "model", "nn", "system",
                  "transforms"},
     "metrics": {"mesh"},

@@ -88,7 +88,7 @@ def test_parameters_make_another_folder_and_the_same_ones_read_nothing(
         folders.add(ScanFolder.processed_dir.fget(_unread(root, monkeypatch, options)))
     assert len(folders) == 5 and all(Path(folder).name.startswith("processed-") for folder in folders)
 
-    def fail(*args: object) -> None:
+    def fail(*args: object, **options: object) -> None:
         raise AssertionError("read again")
 
     monkeypatch.setattr(scan_folder, "prepare", fail)

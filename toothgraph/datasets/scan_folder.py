@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from toothgraph.errors import ConfigError, DataError, check_number
 from toothgraph.fdi import NUM_CLASSES
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.palette import Palette, load_palette
+from toothgraph.system.progress import Display
 
 _log = logging.getLogger("toothgraph")
 Paths = str | Path | Sequence[str | Path]
@@ -152,7 +154,9 @@ class ScanFolder(Dataset):
         return files
 
     def process(self) -> None:
-        prepare(self._sources, Path(self.processed_dir), self.options, self._workers)
+        with Display("reading", len(self._sources)) if self.log else nullcontext() as display:
+            told = (lambda done: display.advance()) if display else (lambda done: None)
+            prepare(self._sources, Path(self.processed_dir), self.options, self._workers, on_done=told)
 
     def _opened(self) -> list[Scan]:
         folder = Path(self.processed_dir)
