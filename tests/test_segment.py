@@ -3,13 +3,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import toothgraph as tg
-from toothgraph import segmentation
 from toothgraph.anatomy.frame import area_vector
 from toothgraph.errors import MeshError
 from toothgraph.inference.options import PredictOptions
@@ -74,67 +72,6 @@ def test_an_impossible_order_of_what_was_found_is_a_doubt() -> None:
     for numbers, told in ((mesh.labels, False), (labels, True)):
         changed = replace(found, prediction=replace(found.prediction, labels=numbers))
         assert any("14 and 15 are in the wrong order" in doubt for doubt in changed.doubts) == told
-
-
-@pytest.fixture(scope="module")
-def occlusion() -> tuple[Mesh, Mesh, Mesh]:
-    """A lower jaw, an upper one upside down on it, and both as one mesh, as scanners save an occlusion."""
-    lower, upper = (
-        synthetic_arch(7, jaw=1, faces=6000),
-        synthetic_arch(2, jaw=0, faces=6000),
-    )  # the net knows these well
-    over = upper.vertices * [1, -1, -1]
-    over[:, 1] += lower.vertices[:, 1].max() - over[:, 1].min()
-    upper = replace(upper, vertices=over)
-    faces = np.concatenate([lower.faces, upper.faces + len(lower.vertices)])
-    return lower, upper, Mesh(np.concatenate([lower.vertices, over]), faces, scan_id="occlusion")
-
-
-def test_both_jaws_in_one_file_are_told(occlusion: tuple[Mesh, Mesh, Mesh]) -> None:
-    lower, _, both = occlusion
-    told = "the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw"
-    assert told in tg.segment(both, options=ONCE).doubts
-    assert told not in tg.segment(lower, options=ONCE).doubts
-
-
-def test_both_jaws_in_one_file_are_labelled_each_for_itself(occlusion: tuple[Mesh, Mesh, Mesh], tmp_path: Path) -> None:
-    lower, upper, both = occlusion
-    write_stl(tmp_path / "occlusion.stl", both.vertices / 10, both.faces)  # in cm
-    found = tg.segment_jaws(tg.read_mesh(tmp_path / "occlusion.stl", unit="cm"), options=ONCE)
-    assert [(one.mesh.scan_id, one.mesh.jaw) for one in found] == [("occlusion_upper", 0), ("occlusion_lower", 1)]
-    assert not any("both jaws" in doubt for one in found for doubt in one.doubts)
-    for one, jaw in zip(found, (upper, lower), strict=True):
-        np.testing.assert_allclose(one.mesh.centroids, jaw.centroids, atol=1e-4)
-        teeth = (jaw.labels > 0) | (one.prediction.labels > 0)
-        assert (one.prediction.labels == jaw.labels)[teeth].mean() > 0.6
-        written = one.write(tmp_path / "out", formats=["ply"])[0]
-        np.testing.assert_allclose(tg.read_mesh(written, unit="cm").centroids, jaw.centroids, atol=1e-4)
-
-
-def test_a_scan_of_one_jaw_stays_one(occlusion: tuple[Mesh, Mesh, Mesh]) -> None:
-    lower, _, _ = occlusion
-    (found,) = tg.segment_jaws(lower, options=ONCE)
-    assert found.mesh.scan_id == lower.scan_id
-    np.testing.assert_array_equal(found.prediction.labels, tg.segment(lower, options=ONCE).prediction.labels)
-
-
-def test_two_jaws_that_look_alike_are_told_apart_by_which_looks_more_so(
-    occlusion: tuple[Mesh, Mesh, Mesh], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, _, both = occlusion
-    real, asked = segmentation.segment, []
-
-    def as_lower(scan: Mesh, net: Any = None, jaw: int | None = None, options: Any = None) -> tg.Segmentation:
-        found = real(scan, net, jaw, options)
-        asked.append(jaw)
-        if jaw != -1 or found.mesh.jaw == 1:
-            return found
-        taken = replace(found.prediction, jaw=1, jaw_probability=0.6)  # an upper jaw that the net takes for a lower one
-        return replace(found, mesh=replace(found.mesh, jaw=1), prediction=taken)
-
-    monkeypatch.setattr(segmentation, "segment", as_lower)
-    found = segmentation.segment_jaws(both, options=ONCE)
-    assert [one.mesh.jaw for one in found] == [0, 1] and asked[-1] == 0
 
 
 def test_segment_all_in_order(net: SegmentationNet, arches: Path, tmp_path: Path) -> None:

@@ -109,12 +109,20 @@ def class_to_fdi(index: np.ndarray) -> np.ndarray:
 
 def jaw_of_labels(fdi: np.ndarray) -> int:
     """The jaw of most labelled faces, from FDI numbers [N]; ``UNKNOWN_JAW`` if no tooth is labelled."""
-    fdi = np.asarray(fdi)
-    upper = int(((fdi >= 11) & (fdi <= 28)).sum())
-    lower = int(((fdi >= 31) & (fdi <= 48)).sum())
+    jaw = jaw_of_each(fdi)
+    upper, lower = (int((jaw == side).sum()) for side in (UPPER, LOWER))
     if upper == lower == 0:
         return UNKNOWN_JAW
     return UPPER if upper >= lower else LOWER
+
+
+def jaw_of_each(fdi: np.ndarray) -> np.ndarray:
+    """The jaw of each FDI number, of permanent and primary teeth: 0 upper, 1 lower, -1 for what is no tooth. Same
+    shape."""
+    fdi = np.asarray(fdi)
+    upper = ((fdi >= 11) & (fdi <= 28)) | ((fdi >= 51) & (fdi <= 65))
+    lower = ((fdi >= 31) & (fdi <= 48)) | ((fdi >= 71) & (fdi <= 85))
+    return np.where(upper, UPPER, np.where(lower, LOWER, UNKNOWN_JAW))
 
 
 def classes_of_jaw(jaw: int) -> np.ndarray:

@@ -13,16 +13,16 @@ import numpy as np
 
 from toothgraph.anatomy.measures import ArchMeasures, measure_arch
 from toothgraph.anatomy.number_order import number_faults
-from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER, class_to_fdi, classes_of_jaw
+from toothgraph.fdi import JAW_NAMES, class_to_fdi, classes_of_jaw
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction, predict_mesh
 from toothgraph.io.read import read_mesh
 from toothgraph.io.write import DEFAULT_FORMATS, count_instances, write_labelled
 from toothgraph.mesh.mesh import Mesh, check_mesh
-from toothgraph.mesh.original import faces_to_original, scan_of_part, vertices_to_original
+from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
-from toothgraph.postprocess.two_arches import part_arches, shows_two_arches
+from toothgraph.postprocess.two_arches import shows_two_arches
 from toothgraph.report.doubts import find_doubts, find_strong_doubts
 from toothgraph.report.page import PageScan
 from toothgraph.report.tooth_table import ToothRow, tooth_table
@@ -40,12 +40,14 @@ class Segmentation:
         prediction: labels, probabilities and confidence of its faces, and the jaw's probability.
         rules: by which it was labelled.
         model: what the net was loaded from; empty for one made in memory.
+        two_arches: whether two surfaces have the same teeth, where that is known; else it is seen from the prediction.
     """
 
     mesh: Mesh
     prediction: Prediction
     rules: Rules = field(default_factory=Rules)
     model: str = ""
+    two_arches: bool | None = None
 
     @cached_property
     def teeth(self) -> list[ToothRow]:
@@ -57,6 +59,11 @@ class Segmentation:
     def measures(self) -> ArchMeasures:
         """Length, depth and widths of the arch; see :func:`toothgraph.anatomy.measures.measure_arch`."""
         return measure_arch(self.mesh, self.prediction.labels, self.prediction.milk_teeth)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """[F] FDI numbers of the faces of the clean mesh."""
+        return self.prediction.labels
 
     @property
     def face_labels(self) -> np.ndarray:
@@ -77,6 +84,16 @@ class Segmentation:
     def face_probabilities(self) -> np.ndarray:
         """[F0, 17] float32: what the net says of each face, for the numbers in ``classes``."""
         return faces_to_original(self.mesh, self.prediction.probabilities)
+
+    @property
+    def jaws(self) -> list[Segmentation]:
+        """Itself: of a file with both jaws, :class:`toothgraph.both_jaws.JawPair` has two."""
+        return [self]
+
+    @property
+    def jaw_name(self) -> str:
+        """``upper`` or ``lower``."""
+        return JAW_NAMES[self.mesh.jaw]
 
     @property
     def classes(self) -> np.ndarray:
@@ -108,6 +125,10 @@ class Segmentation:
             doubts=self.doubts, other_numbers=self.prediction.other_reading, measures=self.measures,
         )  # fmt: skip
 
+    def page_scans(self, truth: np.ndarray | None = None) -> list[PageScan]:
+        """:meth:`page_scan` in a list: of a file with both jaws, there are two."""
+        return [self.page_scan(truth)]
+
     @cached_property
     def strong_doubts(self) -> list[str]:
         """Those of them that concern all labels; see :func:`toothgraph.report.doubts.find_strong_doubts`."""
@@ -116,7 +137,9 @@ class Segmentation:
     @cached_property
     def _of_all(self) -> dict[str, Any]:
         found = self.prediction
-        two = shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches)
+        two = self.two_arches
+        if two is None:
+            two = shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches)
         return {"two_arches": two, "jaw": found.jaw, "jaw_probability": found.jaw_probability,
                 "rules": self.rules.review}  # fmt: skip
 
@@ -158,45 +181,6 @@ def segment(
     prediction = predict_mesh(net, mesh, mesh.jaw if jaw is None else jaw, options)
     seen = mesh.inside_out() if prediction.inside_out else mesh
     return Segmentation(replace(seen, jaw=prediction.jaw), prediction, options.rules, net.source)
-
-
-def segment_jaws(
-    scan: Mesh | str | Path,
-    net: SegmentationNet | None = None,
-    jaw: int | None = None,
-    options: PredictOptions | None = None,
-) -> list[Segmentation]:
-    """Label a scan that may show both jaws of a patient, as scanners save an occlusion: then each jaw for itself.
-
-    The jaws must be two surfaces. Which is the upper one the net decides by what it sees of both.
-
-    Args:
-        scan, net, options: see :func:`segment`.
-        jaw: of a scan that shows one jaw.
-
-    Returns:
-        One segmentation; or two, of the faces of the upper and of the lower jaw, with names ``<scan>_upper`` and
-        ``<scan>_lower``.
-
-    Raises:
-        MeshError, ShapeError: see :func:`segment`.
-    """
-    whole = segment(scan, net, jaw, options)
-    parts = part_arches(whole.mesh, whole.prediction.probabilities, whole.rules.two_arches)
-    if not parts:
-        return [whole]
-    meshes = [replace(scan_of_part(whole.mesh, part), labels=None) for part in parts]
-    found = [segment(mesh, net, UNKNOWN_JAW, options) for mesh in meshes]
-    upper = [one.prediction.jaw_probability if one.mesh.jaw == UPPER else 1 - one.prediction.jaw_probability
-             for one in found]  # fmt: skip
-    order = (0, 1) if upper[0] >= upper[1] else (1, 0)
-    jaws = []
-    for which, side in zip(order, (UPPER, LOWER), strict=True):
-        one = found[which]
-        if one.mesh.jaw != side:  # the net took both for the same jaw
-            one = segment(meshes[which], net, side, options)
-        jaws.append(replace(one, mesh=replace(one.mesh, scan_id=f"{one.mesh.scan_id}_{JAW_NAMES[side]}")))
-    return jaws
 
 
 def segment_all(

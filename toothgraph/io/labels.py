@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.molars import molars_as_premolars
 from toothgraph.anatomy.number_order import number_faults
 from toothgraph.choices import LABEL_SYSTEMS
@@ -117,6 +118,10 @@ def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm"
 def _warn_of_counting(mesh: Mesh) -> None:
     """Warn if a molar is labelled as a premolar: labels may ignore the closed gap of an extracted premolar."""
     if mesh.labels is None:
+        return
+    if parts := jaw_parts(mesh):
+        for part in parts:
+            _warn_of_counting(mesh.part(part))
         return
     place = class_to_position(fdi_to_class(mesh.labels))
     wrong = np.isin(place, list(molars_as_premolars(mesh, place)))

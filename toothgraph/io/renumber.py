@@ -87,7 +87,7 @@ def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi") 
         file.write(lambda labels: _mapped(labels, numbers))
     if record.files:
         again = {name: replace(found, colours=colours_in(path.parent / name)) for name, found in record.files.items()}
-        write_record(path, Record(again, [*record.renumbered, numbers]))
+        write_record(path, Record(again, [*record.renumbered, numbers], jaws=record.jaws))
     # 3. What to say of it.
     taken = [*numbers.values(), *(number for number in there.tolist() if number not in numbers)]
     joined = in_chart_order(now for now in numbers.values() if now > 0 and taken.count(now) > 1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from toothgraph.anatomy.frame import TEETH_NEEDED
-from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.rules import DEFAULT, ReviewRules
 
@@ -100,6 +100,24 @@ def find_strong_doubts(
     if sure < rules.scan:
         doubts.append(f"the model is only {sure:.0%} sure of the teeth; does the file show one whole arch?")
     return doubts
+
+
+def pair_doubts() -> list[str]:
+    """What is to be said of both jaws in one file."""
+    return ["both jaws are in this file; each is labelled for itself: check that upper and lower are not exchanged"]
+
+
+def of_jaw(jaw: int, doubt: str) -> str:
+    """A warning that concerns one jaw of two."""
+    return f"{JAW_NAMES[jaw]} jaw: {doubt}"
+
+
+def doubts_of_jaw(doubts: Sequence[str], jaw: int) -> list[str]:
+    """The warnings of a file with both jaws that concern one jaw; what concerns both is told with the upper one."""
+    upper, lower = (f"{JAW_NAMES[side]} jaw: " for side in (UPPER, LOWER))
+    own, other = (upper, lower) if jaw == UPPER else (lower, upper)
+    return [doubt.removeprefix(own) for doubt in doubts
+            if doubt.startswith(own) or (jaw == UPPER and not doubt.startswith(other))]  # fmt: skip
 
 
 def _found(teeth: Sequence[ToothRow]) -> list[tuple[ToothRow, float]]:
