@@ -24,7 +24,7 @@ from toothgraph.io.read import read_mesh
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.report.tooth_table import write_table
-from toothgraph.scan_names import patient_of
+from toothgraph.scan_names import cases_of, patient_of, patients_of, told_jaw
 from toothgraph.segmentation import Segmentation
 from toothgraph.stages import stage
 from toothgraph.system import provenance
@@ -46,12 +46,16 @@ class Job:
         name: of its outputs.
         together: the names of all scans of its patient that are labelled one after the other.
         again: even where an earlier run has done it.
+        patient: whose scan it is.
+        jaw: 0 upper, 1 lower, as the name of the other scan of its case tells; else None.
     """
 
     file: Path
     name: str
     together: tuple[str, ...]
     again: bool = False
+    patient: str = ""
+    jaw: int | None = None
 
 
 @dataclass(frozen=True)
@@ -167,10 +171,13 @@ class Labeller:
             "path": [job.file.resolve().parent.name, job.file.name],
             "together": job.together if self.report else (),  # they may have a page of both jaws
             "model": self._net.source,
-            "options": [self.jaw, self.unit, list(self.formats), self.picture, self.report, asdict(self.options)],
+            "options": [self._jaw(job), self.unit, list(self.formats), self.picture, self.report, asdict(self.options)],
             "version": [__version__, provenance.REVISION],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _jaw(self, job: Job) -> int | None:
+        return job.jaw if self.jaw is None else self.jaw
 
     @property
     def _net(self) -> SegmentationNet:
@@ -181,12 +188,12 @@ class Labeller:
     def _label(self, job: Job, pages: PageFolder | None) -> Outcome:
         begun = time.perf_counter()
         inputs = self._inputs(job)  # of the file as it is before it is read
-        found = segment_file(read_mesh(job.file, unit=self.unit), self._net, self.jaw, self.options)
+        found = segment_file(read_mesh(job.file, unit=self.unit), self._net, self._jaw(job), self.options)
         written = found.write(self.out, job.name, self.formats)
         seconds = time.perf_counter() - begun
         if pages:
             stage("writing the page")
-            pages.add(job.name, *found.page_scans())
+            pages.add(job.name, *found.page_scans(), patient=job.patient * (job.patient != patient_of(job.name)))
             write_table(self.out / f"{job.name}.csv", found.teeth)
         if self.picture or self.report:
             from toothgraph.report.picture import render_jaws
@@ -211,11 +218,12 @@ def scan_digest(file: Path, name: str) -> str:
 
 def jobs_of(files: Sequence[Path], names: Sequence[str], again: bool) -> list[list[Job]]:
     """The scans, those of one patient that follow each other together."""
-    units = []
-    for _, own in groupby(zip(files, names, strict=True), lambda scan: patient_of(scan[1])):
+    cases, units = cases_of(files), []
+    patients = patients_of(files, names)
+    for patient, own in groupby(zip(files, names, patients, strict=True), lambda scan: scan[2]):
         scans = list(own)
-        together = tuple(name for _, name in scans)
-        units.append([Job(file, name, together, again) for file, name in scans])
+        together = tuple(name for _, name, _ in scans)
+        units.append([Job(file, name, together, again, patient, told_jaw(file, cases)) for file, name, _ in scans])
     return units
 
 

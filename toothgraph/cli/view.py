@@ -29,7 +29,7 @@ from toothgraph.cli.options import (
 from toothgraph.cli.pages import listed
 from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, ToothgraphError
-from toothgraph.scan_names import output_names
+from toothgraph.scan_names import output_names, patients_of
 from toothgraph.stages import stage
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.progress import Display
@@ -149,14 +149,15 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], list[PageS
         raise ConfigError(f"{out}: expected a folder to write to, since {len(files)} scans are to be shown")
     check_folder(out)
     pages, failed, names = PageFolder(out), 0, output_names(files)
+    patients = patients_of(files, names)
     with listed(pages), Display("showing", len(files), item=names[0]) as display:
-        for file, name in zip(files, names, strict=True):
+        for file, name, patient in zip(files, names, patients, strict=True):
             display.begin(name)
             try:
                 pages.check(name)
                 with named_shortage(file):
                     shown = load(file)
-                    pages.add(name, *shown)
+                    pages.add(name, *shown, patient=patient)
             except ToothgraphError as error:
                 failed += 1
                 say_error(error)

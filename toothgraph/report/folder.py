@@ -39,18 +39,18 @@ class PageFolder:
         """Raises ConfigError for a scan whose page would take the place of the list."""
         check_name(name)
 
-    def add(self, name: str, *jaws: PageScan) -> None:
+    def add(self, name: str, *jaws: PageScan, patient: str = "") -> None:
         """Write the page of a scan, or of both jaws that are in one file; and one of both jaws if the other scan of the
-        patient came before it."""
+        patient came before it. ``patient`` is whose scan it is, if its name does not tell."""
         complete = []
         for jaw in jaws:
             teeth = jaw.teeth or tooth_table(jaw.mesh, jaw.labels, jaw.confidence)
             measures = jaw.measures or measure_arch(jaw.mesh, jaw.labels)
             complete.append(replace(jaw, teeth=teeth, measures=measures))
             own, scan = (name, "") if len(jaws) == 1 else (f"{name}_{JAW_NAMES[jaw_shown(jaw.mesh, jaw.labels)]}", name)
-            self.entries.append(entry_of(own, jaw.mesh, jaw.labels, teeth, measures, jaw.doubts, scan))
+            self.entries.append(entry_of(own, jaw.mesh, jaw.labels, teeth, measures, jaw.doubts, scan, patient))
         write_scans(self.path / f"{name}.html", complete, title=name)
-        self._pair(patient_of(name), complete[0] if len(jaws) == 1 else None)
+        self._pair(patient or patient_of(name), complete[0] if len(jaws) == 1 else None)
 
     def _pair(self, patient: str, scan: PageScan | None) -> None:
         page = self.path / pair_page(patient)

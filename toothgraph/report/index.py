@@ -46,6 +46,7 @@ class Entry:
         measures: of the arch.
         picture: WebP, as base64.
         scan: name of the scan if that has both jaws, else empty.
+        patient: whose scan it is; empty if its name tells.
     """
 
     name: str
@@ -57,6 +58,12 @@ class Entry:
     measures: list[Measure]
     picture: str
     scan: str = ""
+    patient: str = ""
+
+    @property
+    def whose(self) -> str:
+        """The patient."""
+        return self.patient or patient_of(self.name)
 
     @property
     def page_name(self) -> str:
@@ -72,6 +79,7 @@ def entry_of(
     measures: ArchMeasures,
     doubts: Sequence[str] = (),
     scan: str = "",
+    patient: str = "",
 ) -> Entry:
     """What the list says of a labelled scan.
 
@@ -83,6 +91,7 @@ def entry_of(
         measures: see :func:`toothgraph.anatomy.measures.measure_arch`.
         doubts: what a person should review.
         scan: name of the scan if that has both jaws.
+        patient: whose scan it is, if its name does not tell.
     """
     rows = [row for row in teeth if row.fdi > 0]
     sure = [(row.area, row.confidence) for row in rows if row.confidence is not None]
@@ -97,6 +106,7 @@ def entry_of(
         measures.measures,
         base64.b64encode(thumbnail(mesh, labels)).decode("ascii"),
         scan,
+        patient,
     )
 
 
@@ -132,7 +142,8 @@ def _read(scan: Mapping[str, Any]) -> Entry:
     fields = {name: scan[name] for name in ("name", "jaw", "teeth", "confidence", "doubts", "picture")}
     widths = {int(fdi): float(width) for fdi, width in scan["widths"].items()}
     measures = [Measure(**measure) for measure in scan["measures"]]
-    return Entry(**fields, widths=widths, measures=measures, scan=scan.get("scan", ""))
+    return Entry(**fields, widths=widths, measures=measures, scan=scan.get("scan", ""),
+                 patient=scan.get("patient", ""))  # fmt: skip
 
 
 def pair_page(patient: str) -> str:
@@ -153,9 +164,9 @@ def write_index(folder: str | Path, entries: Iterable[Entry]) -> Path:
         The path of ``index.html``.
     """
     scans = list({entry.name: entry for entry in entries}.values())
-    scans.sort(key=lambda entry: (patient_of(entry.name), entry.jaw != JAWS[0], entry.name))
+    scans.sort(key=lambda entry: (entry.whose, entry.jaw != JAWS[0], entry.name))
     folder = Path(folder)
-    patients = [_patient(name, list(own), folder) for name, own in groupby(scans, lambda e: patient_of(e.name))]
+    patients = [_patient(name, list(own), folder) for name, own in groupby(scans, lambda entry: entry.whose)]
     patients.sort(key=lambda patient: min(map(_concern, patient["scans"])))
     content = json.dumps({"folder": folder.resolve().name, "patients": patients})
     template = sealed(resources.files("toothgraph.report").joinpath("web/index.html").read_text(encoding="utf-8"))
