@@ -11,9 +11,11 @@ import toothgraph as tg
 from toothgraph.anatomy.frame import area_vector
 from toothgraph.errors import MeshError
 from toothgraph.inference.options import PredictOptions
+from toothgraph.inference.predict import OtherReading
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model import SegmentationNet
+from toothgraph.report.page import page_data
 from toothgraph.synthetic import synthetic_arch
 
 ONCE = PredictOptions(tessellations=1)
@@ -72,6 +74,29 @@ def test_an_impossible_order_of_what_was_found_is_a_doubt() -> None:
     for numbers, told in ((mesh.labels, False), (labels, True)):
         changed = replace(found, prediction=replace(found.prediction, labels=numbers))
         assert any("14 and 15 are in the wrong order" in doubt for doubt in changed.doubts) == told
+
+
+def test_primary_teeth_have_their_own_numbers_if_asked_for(tmp_path: Path) -> None:
+    mesh = synthetic_arch(3, jaw=0, faces=4000)
+    found = tg.segment(mesh, options=ONCE)
+    prediction = replace(found.prediction, labels=mesh.labels, milk_teeth=(15, 25),
+                         other_reading=OtherReading(((15, 16),), 2.0))  # fmt: skip
+    usual, numbered = (replace(found, prediction=prediction, primary=primary) for primary in (False, True))
+    np.testing.assert_array_equal(usual.face_labels, mesh.labels)
+    np.testing.assert_array_equal(numbered.face_labels == 55, mesh.labels == 15)
+    assert [row.fdi for row in numbered.teeth if row.fdi > 50] == [55, 65]
+    assert "15, 25 look like milk teeth" in " ".join(usual.doubts)
+    assert "55, 65 are numbered as milk teeth" in " ".join(numbered.doubts) and "55 may be 16" in " ".join(
+        numbered.doubts
+    )
+    assert [measure.value for measure in numbered.measures.measures] == [each.value for each in usual.measures.measures]
+    ply, txt, content = numbered.write(tmp_path, "child_upper")
+    assert {55, 65} <= set(np.loadtxt(txt, dtype=int)) and "55" in json.loads(content.read_text())["confidence"]
+    np.testing.assert_array_equal(tg.read_scan(ply, primary=True).labels, numbered.face_labels)
+    assert set(tg.read_scan(ply).labels[mesh.labels == 15]) == {-1}  # nothing to learn
+    shown = page_data(numbered.page_scans())
+    assert shown["names"][55] == "upper right second primary molar"
+    assert {55, 65} <= {row["fdi"] for row in shown["scans"][0]["results"][0]["teeth"]}
 
 
 def test_segment_all_in_order(net: SegmentationNet, arches: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class JawPair:
     @cached_property
     def labels(self) -> np.ndarray:
         """[F] FDI numbers of the faces of both jaws."""
-        return self._joined([one.prediction.labels for one in self.jaws])
+        return self._joined([one.labels for one in self.jaws])
 
     @property
     def jaw_of_face(self) -> np.ndarray:
@@ -198,7 +198,7 @@ def _both_jaws(
 
 def _places(found: Segmentation) -> np.ndarray:
     """The positions of the teeth found, [F]."""
-    return class_to_position(fdi_to_class(found.labels))
+    return class_to_position(fdi_to_class(found.prediction.labels))
 
 
 def _upper(prediction: Prediction) -> float:

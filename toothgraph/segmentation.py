@@ -13,9 +13,9 @@ import numpy as np
 
 from toothgraph.anatomy.measures import ArchMeasures, measure_arch
 from toothgraph.anatomy.number_order import number_faults
-from toothgraph.fdi import JAW_NAMES, class_to_fdi, classes_of_jaw
+from toothgraph.fdi import JAW_NAMES, TO_PRIMARY, class_to_fdi, classes_of_jaw
 from toothgraph.inference.options import PredictOptions
-from toothgraph.inference.predict import Prediction, predict_mesh
+from toothgraph.inference.predict import OtherReading, Prediction, predict_mesh
 from toothgraph.io.read import read_mesh
 from toothgraph.io.write import DEFAULT_FORMATS, count_instances, write_labelled
 from toothgraph.mesh.mesh import Mesh, check_mesh
@@ -41,6 +41,8 @@ class Segmentation:
         rules: by which it was labelled.
         model: what the net was loaded from; empty for one made in memory.
         two_arches: whether two surfaces have the same teeth, where that is known; else it is seen from the prediction.
+        primary: whether teeth that look like milk teeth have their own numbers, 51 to 85, in all that is asked of this
+            segmentation; the ``prediction`` has those of their successors.
     """
 
     mesh: Mesh
@@ -48,12 +50,14 @@ class Segmentation:
     rules: Rules = field(default_factory=Rules)
     model: str = ""
     two_arches: bool | None = None
+    primary: bool = False
 
     @cached_property
     def teeth(self) -> list[ToothRow]:
         """A row for gingiva and for each tooth, from the patient's right to the left."""
         stage("measuring teeth")
-        return tooth_table(self.mesh, self.prediction.labels, self.prediction.confidence)
+        rows = tooth_table(self.mesh, self.prediction.labels, self.prediction.confidence)
+        return [replace(row, fdi=self._number(row.fdi)) for row in rows]
 
     @cached_property
     def measures(self) -> ArchMeasures:
@@ -63,17 +67,24 @@ class Segmentation:
     @property
     def labels(self) -> np.ndarray:
         """[F] FDI numbers of the faces of the clean mesh."""
-        return self.prediction.labels
+        labels = self.prediction.labels
+        if self.primary and self.prediction.milk_teeth:
+            labels = np.where(np.isin(labels, self.prediction.milk_teeth), labels + TO_PRIMARY, labels)
+        return labels
+
+    def _number(self, fdi: int) -> int:
+        """The number that a tooth of the prediction is given."""
+        return fdi + TO_PRIMARY if self.primary and fdi in self.prediction.milk_teeth else fdi
 
     @property
     def face_labels(self) -> np.ndarray:
         """[F0] FDI numbers of the file's own faces, in their order."""
-        return faces_to_original(self.mesh, self.prediction.labels)
+        return faces_to_original(self.mesh, self.labels)
 
     @property
     def vertex_labels(self) -> np.ndarray:
         """[V0] FDI numbers of the file's own vertices, in their order."""
-        return vertices_to_original(self.mesh, self.prediction.labels)
+        return vertices_to_original(self.mesh, self.labels)
 
     @property
     def face_confidence(self) -> np.ndarray:
@@ -110,9 +121,17 @@ class Segmentation:
         """Warnings to review; see :func:`toothgraph.report.doubts.find_doubts`."""
         found = self.prediction
         return find_doubts(
-            self.teeth, other=found.other_reading, milk_teeth=found.milk_teeth, inside_out=found.inside_out,
+            self.teeth, other=self._other, milk_teeth=found.milk_teeth, primary=self.primary,
+            inside_out=found.inside_out,
             faults=number_faults(self.mesh.with_labels(found.labels)), **self._of_all,
         )  # fmt: skip
+
+    @property
+    def _other(self) -> OtherReading | None:
+        other = self.prediction.other_reading
+        if other is None or not self.primary:
+            return other
+        return replace(other, changes=tuple((self._number(given), now) for given, now in other.changes))
 
     def page_scan(self, truth: np.ndarray | None = None) -> PageScan:
         """What a page shows of the scan, see :func:`toothgraph.report.page.write_scans`.
@@ -121,8 +140,8 @@ class Segmentation:
             truth: [F] FDI numbers that are right, to show the errors.
         """
         return PageScan(
-            self.mesh, self.prediction.labels, confidence=self.prediction.confidence, truth=truth, teeth=self.teeth,
-            doubts=self.doubts, other_numbers=self.prediction.other_reading, measures=self.measures,
+            self.mesh, self.labels, confidence=self.prediction.confidence, truth=truth, teeth=self.teeth,
+            doubts=self.doubts, other_numbers=self._other, measures=self.measures,
         )  # fmt: skip
 
     def page_scans(self, truth: np.ndarray | None = None) -> list[PageScan]:
@@ -149,7 +168,7 @@ class Segmentation:
         """Write the labelled scan; see :func:`toothgraph.io.write.write_labelled`."""
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
-            folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels, formats, confidence=sure,
+            folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=sure,
             doubts=self.doubts, measures=self.measures.measures, model=self.model,
         )  # fmt: skip
 
@@ -180,7 +199,9 @@ def segment(
     net = net or load_model()
     prediction = predict_mesh(net, mesh, mesh.jaw if jaw is None else jaw, options)
     seen = mesh.inside_out() if prediction.inside_out else mesh
-    return Segmentation(replace(seen, jaw=prediction.jaw), prediction, options.rules, net.source)
+    return Segmentation(
+        replace(seen, jaw=prediction.jaw), prediction, options.rules, net.source, primary=options.primary
+    )
 
 
 def segment_all(

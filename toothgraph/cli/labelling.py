@@ -199,7 +199,7 @@ class Labeller:
             from toothgraph.report.picture import render_jaws
 
             stage("drawing the picture")
-            shown = [(one.mesh, one.prediction.labels) for one in found.jaws]
+            shown = [(one.mesh, one.labels) for one in found.jaws]
             render_jaws(self.out / f"{job.name}.png", shown, title=job.name)
         row = row_for(job.name, found, seconds)
         record = read_record(self._path(job))

@@ -50,6 +50,11 @@ if TYPE_CHECKING:
 @click.option("--out", type=PATH, required=True, help="Folder to write to.")
 @jaw_option
 @prediction_options
+@click.option(
+    "--primary",
+    is_flag=True,
+    help="Number primary (milk) teeth 51 to 85; else each has the number of the permanent tooth that replaces it.",
+)
 @unit_option
 @click.option(
     "--format",

@@ -180,7 +180,7 @@ def _labelled(
     from toothgraph.report.doubts import doubts_of_jaw
     from toothgraph.report.page import PageScan
 
-    mesh = read_scan(scan, **reading)
+    mesh = read_scan(scan, **reading, primary=True)
     jaws = split_labelled(mesh)
     if mesh.labels is None or predicted:
         return segment_file(mesh if len(jaws) == 2 else jaws[0], net()).page_scans(mesh.labels)
@@ -218,7 +218,7 @@ def _compared(
         prediction = segment(shown.mesh, _net(compare, device)).prediction
         second = Second("", prediction.labels, prediction.confidence)
     else:
-        second = Second("", labels_from(read_scan(compare, **reading), shown.mesh))
+        second = Second("", labels_from(read_scan(compare, **reading, primary=True), shown.mesh))
     names = [path.name if path.is_dir() else path.stem for path in (first, compare)]
     if names[0] == names[1]:
         names = [str(first), str(compare)]

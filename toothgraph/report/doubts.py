@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from toothgraph.anatomy.frame import TEETH_NEEDED
-from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER
+from toothgraph.fdi import JAW_NAMES, LOWER, TO_PRIMARY, UNKNOWN_JAW, UPPER
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.rules import DEFAULT, ReviewRules
 
@@ -28,6 +28,7 @@ def find_doubts(
     *,
     other: OtherNumbers | None = None,
     milk_teeth: Sequence[int] = (),
+    primary: bool = False,
     inside_out: bool = False,
     two_arches: bool = False,
     jaw: int = UNKNOWN_JAW,
@@ -42,6 +43,7 @@ def find_doubts(
         other: the next best numbers and how much likelier those given are, see ``other_reading`` of
             :class:`toothgraph.inference.predict.Prediction`.
         milk_teeth, inside_out, jaw, jaw_probability: of the same.
+        primary: whether milk teeth are numbered as such.
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
         faults: result of :func:`toothgraph.anatomy.number_order.number_faults`.
         rules: limits of the confidence.
@@ -64,7 +66,10 @@ def find_doubts(
             f"review the numbers: {said(other.changes)}; the numbers given are {other.odds:.2g} times as likely as "
             "these"
         )
-    if milk_teeth:
+    if milk_teeth and primary:
+        own = ", ".join(str(fdi + TO_PRIMARY) for fdi in milk_teeth)
+        doubts.append(f"{own} are numbered as milk teeth, by their size and look: check them")
+    elif milk_teeth:
         doubts.append(
             f"{', '.join(map(str, milk_teeth))} look like milk teeth; each has the number of the permanent tooth that "
             "replaces it"
