@@ -70,7 +70,7 @@ class JawPair:
     @property
     def face_confidence(self) -> np.ndarray:
         """[F0] probability of each face's label."""
-        return faces_to_original(self.mesh, self._joined([one.prediction.confidence for one in self.jaws]))
+        return faces_to_original(self.mesh, self._joined([one.confidence for one in self.jaws]))
 
     @property
     def teeth(self) -> list[ToothRow]:

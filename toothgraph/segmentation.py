@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.anatomy.frame import open_direction
 from toothgraph.anatomy.measures import ArchMeasures, measure_arch
 from toothgraph.anatomy.number_order import number_faults
-from toothgraph.fdi import JAW_NAMES, TO_PRIMARY, class_to_fdi, classes_of_jaw
+from toothgraph.anatomy.odd_crowns import OddCrowns, odd_crowns
+from toothgraph.fdi import JAW_NAMES, TO_PRIMARY, class_to_fdi, classes_of_jaw, in_chart_order
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import OtherReading, Prediction, predict_mesh
 from toothgraph.io.read import read_mesh
@@ -28,6 +30,8 @@ from toothgraph.report.page import PageScan
 from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.rules import Rules
 from toothgraph.stages import stage
+
+GUESS = 0.4  # the highest confidence of a number that only the place of a tooth gives
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,28 +57,45 @@ class Segmentation:
     primary: bool = False
 
     @cached_property
+    def odd_crowns(self) -> OddCrowns:
+        """Teeth that are not shaped as crowns are; see :func:`toothgraph.anatomy.odd_crowns.odd_crowns`."""
+        return odd_crowns(self.mesh, self.prediction.labels, self.prediction.milk_teeth)
+
+    @cached_property
+    def milk_teeth(self) -> tuple[int, ...]:
+        """Numbers of the prediction that milk teeth have, by the row of teeth and by the shape of each."""
+        return tuple(in_chart_order([*self.prediction.milk_teeth, *self.odd_crowns.milk]))
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """[F] probability of each face's label; no more than a guess's for what is no crown, whatever a net says."""
+        odd = (*self.odd_crowns.posts, *self.odd_crowns.stumps)
+        sure = self.prediction.confidence
+        return np.where(np.isin(self.prediction.labels, odd), np.minimum(sure, GUESS), sure) if odd else sure
+
+    @cached_property
     def teeth(self) -> list[ToothRow]:
         """A row for gingiva and for each tooth, from the patient's right to the left."""
         stage("measuring teeth")
-        rows = tooth_table(self.mesh, self.prediction.labels, self.prediction.confidence)
+        rows = tooth_table(self.mesh, self.prediction.labels, self.confidence)
         return [replace(row, fdi=self._number(row.fdi)) for row in rows]
 
     @cached_property
     def measures(self) -> ArchMeasures:
         """Length, depth and widths of the arch; see :func:`toothgraph.anatomy.measures.measure_arch`."""
-        return measure_arch(self.mesh, self.prediction.labels, self.prediction.milk_teeth)
+        return measure_arch(self.mesh, self.prediction.labels, self.milk_teeth)
 
     @property
     def labels(self) -> np.ndarray:
         """[F] FDI numbers of the faces of the clean mesh."""
         labels = self.prediction.labels
-        if self.primary and self.prediction.milk_teeth:
-            labels = np.where(np.isin(labels, self.prediction.milk_teeth), labels + TO_PRIMARY, labels)
+        if self.primary and self.milk_teeth:
+            labels = np.where(np.isin(labels, self.milk_teeth), labels + TO_PRIMARY, labels)
         return labels
 
     def _number(self, fdi: int) -> int:
         """The number that a tooth of the prediction is given."""
-        return fdi + TO_PRIMARY if self.primary and fdi in self.prediction.milk_teeth else fdi
+        return fdi + TO_PRIMARY if self.primary and fdi in self.milk_teeth else fdi
 
     @property
     def face_labels(self) -> np.ndarray:
@@ -89,7 +110,7 @@ class Segmentation:
     @property
     def face_confidence(self) -> np.ndarray:
         """[F0] probability of each face's label."""
-        return faces_to_original(self.mesh, self.prediction.confidence)
+        return faces_to_original(self.mesh, self.confidence)
 
     @property
     def face_probabilities(self) -> np.ndarray:
@@ -121,10 +142,19 @@ class Segmentation:
         """Warnings to review; see :func:`toothgraph.report.doubts.find_doubts`."""
         found = self.prediction
         return find_doubts(
-            self.teeth, other=self._other, milk_teeth=found.milk_teeth, primary=self.primary,
+            self.teeth, other=self._other, milk_teeth=self.milk_teeth, primary=self.primary,
             inside_out=found.inside_out,
-            faults=number_faults(self.mesh.with_labels(found.labels)), **self._of_all,
+            faults=number_faults(self.mesh.with_labels(found.labels)), crowns=self._crowns,
+            closed=open_direction(self.mesh) is None, **self._of_all,
         )  # fmt: skip
+
+    @property
+    def _crowns(self) -> OddCrowns:
+        """The odd crowns by the numbers that are given."""
+        crowns = self.odd_crowns
+        return replace(
+            crowns, stumps=tuple(map(self._number, crowns.stumps)), bracketed=tuple(map(self._number, crowns.bracketed))
+        )
 
     @property
     def _other(self) -> OtherReading | None:
@@ -140,7 +170,7 @@ class Segmentation:
             truth: [F] FDI numbers that are right, to show the errors.
         """
         return PageScan(
-            self.mesh, self.labels, confidence=self.prediction.confidence, truth=truth, teeth=self.teeth,
+            self.mesh, self.labels, confidence=self.confidence, truth=truth, teeth=self.teeth,
             doubts=self.doubts, other_numbers=self._other, measures=self.measures,
         )  # fmt: skip
 

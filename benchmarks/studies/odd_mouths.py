@@ -82,14 +82,15 @@ def part(mesh: Mesh, rng: np.random.Generator) -> Mesh:
     return mesh.part(side & (forward < front + 0.5))
 
 
-def _crown(mesh: Mesh, fdi: int) -> tuple[np.ndarray, np.ndarray]:
+def crown(mesh: Mesh, fdi: int) -> tuple[np.ndarray, np.ndarray]:
     """The vertices of a crown, and which of them lie at its border."""
     assert mesh.labels is not None
     own = np.unique(mesh.faces[mesh.labels == fdi])
     return own, np.isin(own, mesh.faces[mesh.labels != fdi])
 
 
-def _one_tooth(mesh: Mesh, rng: np.random.Generator, kinds: Sequence[int]) -> int:
+def one_tooth(mesh: Mesh, rng: np.random.Generator, kinds: Sequence[int]) -> int:
+    """The number of a tooth that is there: any of these kinds, 1 to 8."""
     assert mesh.labels is not None
     there = [fdi for fdi in np.unique(mesh.labels[mesh.labels > 0]).tolist() if fdi % 10 in kinds]
     return int(rng.choice(there))
@@ -97,7 +98,7 @@ def _one_tooth(mesh: Mesh, rng: np.random.Generator, kinds: Sequence[int]) -> in
 
 def stump(mesh: Mesh, rng: np.random.Generator) -> Mesh:
     """A premolar or molar prepared for a crown: shorter, tapered, smooth, with a shoulder."""
-    own, border = _crown(mesh, _one_tooth(mesh, rng, (4, 5, 6)))
+    own, border = crown(mesh, one_tooth(mesh, rng, (4, 5, 6)))
     vertices = mesh.vertices.copy()
     points = vertices[own]
     rim = points[border] if border.any() else points
@@ -119,8 +120,8 @@ def stump(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 def scan_body(mesh: Mesh, rng: np.random.Generator) -> Mesh:
     """A cylinder, an implant's scan body, in place of a tooth."""
     assert mesh.labels is not None
-    fdi = _one_tooth(mesh, rng, (4, 5, 6))
-    own, border = _crown(mesh, fdi)
+    fdi = one_tooth(mesh, rng, (4, 5, 6))
+    own, border = crown(mesh, fdi)
     rim = mesh.vertices[own[border]] if border.any() else mesh.vertices[own]
     middle, base = mesh.vertices[own].mean(axis=0), float(np.quantile(rim[:, 1], 0.5))
     without = flattened(mesh, [fdi])
@@ -191,7 +192,7 @@ def brackets(mesh: Mesh, rng: np.random.Generator) -> Mesh:
     for fdi in np.unique(mesh.labels[mesh.labels > 0]).tolist():
         if fdi % 10 > 5:
             continue
-        own, _ = _crown(mesh, fdi)
+        own, _ = crown(mesh, fdi)
         points = mesh.vertices[own]
         middle = points.mean(axis=0)
         out = middle - centre

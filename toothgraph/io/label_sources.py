@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -120,9 +121,9 @@ def _sources(
 ) -> Iterator[FoundLabels]:
     """All labels of a scan, one after another; each is read when it is asked for. ``auto`` is resolved."""
     # 1. A label file beside the scan. One STL per tooth: label files beside it have another face order.
-    for suffix, read in ((".txt", _from_txt), (".json", _from_json)):
+    for suffix, read in ((".txt", partial(_from_txt, label_system=label_system)), (".json", _from_json)):
         beside = path.with_suffix(suffix)
-        if not path.is_dir() and beside.is_file() and (column := read(beside, mesh, label_system)) is not None:
+        if not path.is_dir() and beside.is_file() and (column := read(beside, mesh)) is not None:
             yield FoundLabels(column, beside, "fdi" if label_system == "auto" else label_system)
     # 2. An array in the file itself.
     stored = stored or read_stored(path)
@@ -195,8 +196,7 @@ def _from_txt(path: Path, mesh: Mesh, label_system: str) -> LabelColumn:
     )
 
 
-def _from_json(path: Path, mesh: Mesh, label_system: str) -> LabelColumn | None:
-    del label_system
+def _from_json(path: Path, mesh: Mesh) -> LabelColumn | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from toothgraph.anatomy.frame import TEETH_NEEDED
+from toothgraph.anatomy.odd_crowns import NONE, OddCrowns
 from toothgraph.fdi import JAW_NAMES, LOWER, TO_PRIMARY, UNKNOWN_JAW, UPPER
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.rules import DEFAULT, ReviewRules
@@ -34,6 +35,8 @@ def find_doubts(
     jaw: int = UNKNOWN_JAW,
     jaw_probability: float = 1.0,
     faults: Sequence[str] = (),
+    crowns: OddCrowns = NONE,
+    closed: bool = False,
     rules: ReviewRules = DEFAULT.review,
 ) -> list[str]:
     """Reasons to review a segmentation, one sentence each; most scans of one arch have none.
@@ -46,6 +49,8 @@ def find_doubts(
         primary: whether milk teeth are numbered as such.
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
         faults: result of :func:`toothgraph.anatomy.number_order.number_faults`.
+        crowns: result of :func:`toothgraph.anatomy.odd_crowns.odd_crowns`.
+        closed: whether the surface has no open side.
         rules: limits of the confidence.
     """
     doubts = find_strong_doubts(
@@ -56,7 +61,14 @@ def find_doubts(
         return doubts
     if inside_out:
         doubts.append("the surface was inside out in the file; it was turned for labelling")
-    unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth]
+    if closed:
+        doubts.append(
+            "the surface is closed, as of a model with a base or a printed shell; check that no tooth is missed, and "
+            "that jaw and sides are right"
+        )
+    doubts += _of_crowns(crowns)
+    told = {*crowns.posts, *crowns.stumps}
+    unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth and row.fdi not in told]
     if unsure:
         doubts.append(
             f"review {', '.join(unsure)}: the model is less than {rules.tooth:.0%} sure of the number or the border"
@@ -75,6 +87,31 @@ def find_doubts(
             "replaces it"
         )
     return doubts + [f"review the numbers: {fault}" for fault in faults]
+
+
+def _of_crowns(crowns: OddCrowns) -> list[str]:
+    """What is to be said of teeth that are not shaped as crowns are."""
+    doubts = []
+    if crowns.posts:
+        doubts.append(
+            f"{_listed(crowns.posts)}: a smooth post, as of an implant's scan body, and no crown; the number is a "
+            "guess by its place"
+        )
+    if crowns.stumps:
+        doubts.append(
+            f"{_listed(crowns.stumps)}: low, narrow and level on top, as a tooth prepared for a crown; check number "
+            "and border"
+        )
+    doubts += [f"{fdi} shows {share:.0%} of the usual area: is it erupting, broken, or no tooth?"
+               for fdi, share in crowns.parts]  # fmt: skip
+    doubts += [f"{fdi} is {times:.1f} times as wide as usual: are these two teeth?" for fdi, times in crowns.doubles]
+    if crowns.bracketed:
+        doubts.append(f"brackets or attachments on {_listed(crowns.bracketed)}: check the borders on their outer side")
+    return doubts
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def find_strong_doubts(
