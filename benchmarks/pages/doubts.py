@@ -55,10 +55,10 @@ def shares(rows: list[dict[str, Any]], kind: str, side: str, real: bool) -> str:
 def said(rows: list[dict[str, Any]], kind: str) -> str:
     """A warning that scans of a kind get, without the numbers: the one that most of them have."""
     own = [row for row in rows if row["kind"] == kind and row["doubts"]]
-    starts: dict[str, list[str]] = {}
+    starts: dict[str, list[str]] = {}  # of the warnings that scans have, by their first words
     for row in own:
-        for doubt in row["doubts"]:
-            starts.setdefault("".join(letter for letter in doubt if letter.isalpha())[:40], []).append(doubt)
+        for begin, doubt in {"".join(filter(str.isalpha, doubt))[:20]: doubt for doubt in row["doubts"]}.items():
+            starts.setdefault(begin, []).append(doubt)
     if not starts:
         return "–"
     doubt = max(starts.values(), key=len)[0]

@@ -166,7 +166,7 @@ def cases(options: Namespace) -> list[Case]:
     counted = list(data.split.val)
     return [
         *made(data, CHOSEN, chosen[:12]),
-        *real(options.data, data, chosen[12:20], counted),
+        *real(options.data, data, chosen[12:20], [*counted, *chosen[20:]]),
         *made(data, COUNTED, counted),
     ]
 
