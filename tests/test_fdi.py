@@ -61,9 +61,17 @@ def test_names_of_teeth() -> None:
     assert nb.tooth_name(16) == "upper right first molar" and nb.tooth_name(23) == "upper left canine"
     assert nb.tooth_name(31) == "lower left central incisor" and nb.tooth_name(48) == "lower right third molar"
     assert len({nb.tooth_name(fdi) for fdi in nb.FDI_OF_CLASS[1:].tolist()}) == 32
-    for strange in (0, -1, 19, 55):
+    for strange in (0, -1, 19, 56, 91):
         with pytest.raises(ValueError, match="expected the FDI number of a permanent tooth"):
             nb.tooth_name(strange)
+
+
+def test_primary_teeth_stand_where_their_successors_will() -> None:
+    assert nb.tooth_name(55) == "upper right second primary molar" and nb.tooth_name(73) == "lower left primary canine"
+    assert len({nb.tooth_name(fdi) for fdi in nb.PRIMARY_TEETH.tolist()}) == 20
+    assert nb.successors_of(np.array([55, 85, 16, 0, -1, 56])).tolist() == [15, 45, 16, 0, -1, 56]
+    assert nb.in_row_order([24, 55, 16, 11, 64, 84, 36]) == [16, 55, 11, 24, 64, 84, 36]
+    assert nb.jaw_of_each(np.array([55, 11, 75, 48, 0, -1])).tolist() == [0, 0, 1, 1, -1, -1]
 
 
 def test_fdi_numbers_do_not_pass_as_classes(arch_graph: Data) -> None:

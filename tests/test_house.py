@@ -32,10 +32,11 @@ ROOMS = {
     "inference": {"anatomy", "graph", "mesh", "model", "postprocess", "transforms"},
     "report": {"anatomy", "mesh", "system"},
     "segmentation": {"anatomy", "inference", "io", "mesh", "model", "postprocess", "report"},
-    "evaluation": {"anatomy", "inference", "io", "mesh", "metrics", "model"},
+    "both_jaws": {"anatomy", "inference", "io", "mesh", "model", "postprocess", "report", "segmentation"},
+    "evaluation": {"anatomy", "both_jaws", "inference", "io", "mesh", "metrics", "model", "segmentation"},
     "review": {"anatomy", "io", "mesh", "model", "postprocess", "report", "segmentation", "system"},
-    "cli": {"data", "evaluation", "graph", "inference", "io", "anatomy", "metrics", "model", "nn", "report",
-            "review", "segmentation", "synthetic", "system", "training"},
+    "cli": {"anatomy", "both_jaws", "data", "evaluation", "graph", "inference", "io", "metrics", "model", "nn",
+            "report", "review", "segmentation", "synthetic", "system", "training"},
     "__main__": {"cli"},
 }  # fmt: skip
 OF_GROUND = {

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
-from toothgraph.scan_names import jaw_from_name
+from toothgraph.scan_names import cases_of, jaw_from_name, patient_of, patients_of, told_jaw
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,42 @@ from toothgraph.scan_names import jaw_from_name
 )
 def test_jaw_from_name(name: str, jaw: int) -> None:
     assert jaw_from_name(name) == jaw
+
+
+@pytest.mark.parametrize(
+    ("names", "patient", "jaws"),
+    [
+        (("upper.stl", "lower.stl"), "anna", (0, 1)),
+        (("lower.stl", "antagonist.stl"), "anna", (1, 0)),  # the other one is told by the first
+        (("UpperJawScan.stl", "PreparationScan.stl"), "anna", (0, 1)),
+        (("17_U.stl", "17.stl"), "17", (0, 1)),
+        (("ben_upper.stl", "ben_opposing.stl"), "ben", (0, 1)),
+    ],
+)
+def test_two_scans_of_a_folder_are_a_case(names, patient, jaws) -> None:
+    files = [Path("anna") / name for name in names]
+    cases = cases_of(files)
+    assert cases[files[0]] is cases[files[1]]
+    assert cases[files[0]].patient == patient and [cases[files[0]].jaws[file] for file in files] == list(jaws)
+    assert patients_of(files, [file.stem for file in files]) == [patient, patient]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("anna_upper.stl", "ben.stl"),  # two patients
+        ("upper.stl", "maxilla.stl"),  # the same jaw twice
+        ("a.stl", "b.stl"),  # neither name tells
+        ("upper.stl", "bite.stl", "other.stl"),
+    ],
+)
+def test_other_scans_are_no_case(names) -> None:
+    files = [Path("anna") / name for name in names]
+    assert cases_of(files) == {}
+    assert patients_of(files, [file.stem for file in files]) == [patient_of(file.stem) for file in files]
+
+
+def test_only_a_name_that_does_not_tell_is_told() -> None:
+    files = [Path("anna/upper.stl"), Path("anna/other.stl"), Path("ben/scan.stl")]
+    cases = cases_of(files)
+    assert [told_jaw(file, cases) for file in files] == [None, 1, None]

@@ -3,19 +3,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import toothgraph as tg
-from toothgraph import segmentation
 from toothgraph.anatomy.frame import area_vector
 from toothgraph.errors import MeshError
 from toothgraph.inference.options import PredictOptions
+from toothgraph.inference.predict import OtherReading
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model import SegmentationNet
+from toothgraph.report.page import page_data
 from toothgraph.synthetic import synthetic_arch
 
 ONCE = PredictOptions(tessellations=1)
@@ -76,65 +76,27 @@ def test_an_impossible_order_of_what_was_found_is_a_doubt() -> None:
         assert any("14 and 15 are in the wrong order" in doubt for doubt in changed.doubts) == told
 
 
-@pytest.fixture(scope="module")
-def occlusion() -> tuple[Mesh, Mesh, Mesh]:
-    """A lower jaw, an upper one upside down on it, and both as one mesh, as scanners save an occlusion."""
-    lower, upper = (
-        synthetic_arch(7, jaw=1, faces=6000),
-        synthetic_arch(2, jaw=0, faces=6000),
-    )  # the net knows these well
-    over = upper.vertices * [1, -1, -1]
-    over[:, 1] += lower.vertices[:, 1].max() - over[:, 1].min()
-    upper = replace(upper, vertices=over)
-    faces = np.concatenate([lower.faces, upper.faces + len(lower.vertices)])
-    return lower, upper, Mesh(np.concatenate([lower.vertices, over]), faces, scan_id="occlusion")
-
-
-def test_both_jaws_in_one_file_are_told(occlusion: tuple[Mesh, Mesh, Mesh]) -> None:
-    lower, _, both = occlusion
-    told = "the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw"
-    assert told in tg.segment(both, options=ONCE).doubts
-    assert told not in tg.segment(lower, options=ONCE).doubts
-
-
-def test_both_jaws_in_one_file_are_labelled_each_for_itself(occlusion: tuple[Mesh, Mesh, Mesh], tmp_path: Path) -> None:
-    lower, upper, both = occlusion
-    write_stl(tmp_path / "occlusion.stl", both.vertices / 10, both.faces)  # in cm
-    found = tg.segment_jaws(tg.read_mesh(tmp_path / "occlusion.stl", unit="cm"), options=ONCE)
-    assert [(one.mesh.scan_id, one.mesh.jaw) for one in found] == [("occlusion_upper", 0), ("occlusion_lower", 1)]
-    assert not any("both jaws" in doubt for one in found for doubt in one.doubts)
-    for one, jaw in zip(found, (upper, lower), strict=True):
-        np.testing.assert_allclose(one.mesh.centroids, jaw.centroids, atol=1e-4)
-        teeth = (jaw.labels > 0) | (one.prediction.labels > 0)
-        assert (one.prediction.labels == jaw.labels)[teeth].mean() > 0.6
-        written = one.write(tmp_path / "out", formats=["ply"])[0]
-        np.testing.assert_allclose(tg.read_mesh(written, unit="cm").centroids, jaw.centroids, atol=1e-4)
-
-
-def test_a_scan_of_one_jaw_stays_one(occlusion: tuple[Mesh, Mesh, Mesh]) -> None:
-    lower, _, _ = occlusion
-    (found,) = tg.segment_jaws(lower, options=ONCE)
-    assert found.mesh.scan_id == lower.scan_id
-    np.testing.assert_array_equal(found.prediction.labels, tg.segment(lower, options=ONCE).prediction.labels)
-
-
-def test_two_jaws_that_look_alike_are_told_apart_by_which_looks_more_so(
-    occlusion: tuple[Mesh, Mesh, Mesh], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, _, both = occlusion
-    real, asked = segmentation.segment, []
-
-    def as_lower(scan: Mesh, net: Any = None, jaw: int | None = None, options: Any = None) -> tg.Segmentation:
-        found = real(scan, net, jaw, options)
-        asked.append(jaw)
-        if jaw != -1 or found.mesh.jaw == 1:
-            return found
-        taken = replace(found.prediction, jaw=1, jaw_probability=0.6)  # an upper jaw that the net takes for a lower one
-        return replace(found, mesh=replace(found.mesh, jaw=1), prediction=taken)
-
-    monkeypatch.setattr(segmentation, "segment", as_lower)
-    found = segmentation.segment_jaws(both, options=ONCE)
-    assert [one.mesh.jaw for one in found] == [0, 1] and asked[-1] == 0
+def test_primary_teeth_have_their_own_numbers_if_asked_for(tmp_path: Path) -> None:
+    mesh = synthetic_arch(3, jaw=0, faces=4000)
+    found = tg.segment(mesh, options=ONCE)
+    prediction = replace(found.prediction, labels=mesh.labels, milk_teeth=(15, 25),
+                         other_reading=OtherReading(((15, 16),), 2.0))  # fmt: skip
+    usual, numbered = (replace(found, prediction=prediction, primary=primary) for primary in (False, True))
+    np.testing.assert_array_equal(usual.face_labels, mesh.labels)
+    np.testing.assert_array_equal(numbered.face_labels == 55, mesh.labels == 15)
+    assert [row.fdi for row in numbered.teeth if row.fdi > 50] == [55, 65]
+    assert "15, 25 look like milk teeth" in " ".join(usual.doubts)
+    assert "55, 65 are numbered as milk teeth" in " ".join(numbered.doubts) and "55 may be 16" in " ".join(
+        numbered.doubts
+    )
+    assert [measure.value for measure in numbered.measures.measures] == [each.value for each in usual.measures.measures]
+    ply, txt, content = numbered.write(tmp_path, "child_upper")
+    assert {55, 65} <= set(np.loadtxt(txt, dtype=int)) and "55" in json.loads(content.read_text())["confidence"]
+    np.testing.assert_array_equal(tg.read_scan(ply, primary=True).labels, numbered.face_labels)
+    assert set(tg.read_scan(ply).labels[mesh.labels == 15]) == {-1}  # nothing to learn
+    shown = page_data(numbered.page_scans())
+    assert shown["names"][55] == "upper right second primary molar"
+    assert {55, 65} <= {row["fdi"] for row in shown["scans"][0]["results"][0]["teeth"]}
 
 
 def test_segment_all_in_order(net: SegmentationNet, arches: Path, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
 from ._version import __version__ as __version__
+from .both_jaws import JawPair as JawPair
+from .both_jaws import segment_file as segment_file
+from .both_jaws import segment_jaws as segment_jaws
 from .errors import ShapeError as ShapeError
 from .errors import ToothgraphError as ToothgraphError
 from .graph import GraphSpec as GraphSpec
@@ -22,5 +25,4 @@ from .nn import info_nce as info_nce
 from .segmentation import Segmentation as Segmentation
 from .segmentation import segment as segment
 from .segmentation import segment_all as segment_all
-from .segmentation import segment_jaws as segment_jaws
 from .synthetic import synthetic_arch as synthetic_arch

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.molars import counts_past_gap
 from toothgraph.anatomy.mouth import KINDS, kind_of_mouth
+from toothgraph.both_jaws import JawPair, segment_file
 from toothgraph.errors import LabelError
-from toothgraph.fdi import JAW_NAMES, UNKNOWN, jaw_of_labels
+from toothgraph.fdi import JAW_NAMES, UNKNOWN, UNKNOWN_JAW, jaw_of_labels
 from toothgraph.inference.options import PredictOptions
-from toothgraph.inference.predict import Prediction, predict_mesh
+from toothgraph.inference.predict import Prediction
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.predictions import Labels, Predictions, read_predictions
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
+from toothgraph.mesh.original import faces_to_original, original_of, scan_of_part, vertices_to_original
 from toothgraph.metrics import confusion, per_tooth, score_scan, summarise
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.scan_names import jaw_from_name
+from toothgraph.segmentation import Segmentation
 from toothgraph.stages import stage
 
 
@@ -60,8 +64,33 @@ def score_file(
     start = time.perf_counter()
     mesh = _labelled(file, jaw, palette, unit, label_system)
     # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
-    prediction = predict_mesh(net, mesh, jaw_from_name(file) if jaw is None else jaw, options)
-    return score_prediction(mesh, prediction, time.perf_counter() - start)
+    found = segment_file(mesh, net, jaw_from_name(file) if jaw is None else jaw, options)
+    seconds = time.perf_counter() - start
+    if parts := jaw_parts(mesh):
+        return _score_jaws(mesh, parts, found, seconds)
+    return _score(mesh, found.labels, found.jaw_name, seconds)
+
+
+def _score(mesh: Mesh, labels: np.ndarray, found_jaw: str, seconds: float) -> Scored:
+    """The scores of labels [F] of the clean faces, and what jaw or jaws they are of."""
+    on_file = Labels(faces_to_original(mesh, labels), vertices_to_original(mesh, labels))
+    scored = score_labels(mesh, on_file, UNKNOWN_JAW, seconds)
+    return replace(scored, row={**scored.row, "predicted_jaw": found_jaw})
+
+
+def _score_jaws(mesh: Mesh, parts: Sequence[np.ndarray], found: Segmentation | JawPair, seconds: float) -> Scored:
+    """The row of a file with both jaws: the mean of the scores of both."""
+    jaws = [
+        _score(replace(scan_of_part(mesh, part), jaw=jaw), found.labels[part], found.jaw_name, seconds)
+        for jaw, part in enumerate(parts)
+    ]
+    rows = [jaw.row for jaw in jaws]
+    row = {
+        **rows[0], "faces": len(original_of(mesh).polygons), "jaw": "both", "file": str(mesh.path),
+        "mouth": max((row["mouth"] for row in rows), key=KINDS.index), "counted": any(row["counted"] for row in rows),
+        "labels": str(mesh.label_origin), **summarise(rows),
+    }  # fmt: skip
+    return Scored(row, np.sum([jaw.confusion for jaw in jaws], axis=0))
 
 
 def score_other(
@@ -103,8 +132,7 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
         prediction: for that mesh.
         seconds: what it took, file to labels.
     """
-    labels = Labels(faces_to_original(mesh, prediction.labels), vertices_to_original(mesh, prediction.labels))
-    return score_labels(mesh, labels, prediction.jaw, seconds)
+    return _score(mesh, prediction.labels, JAW_NAMES[prediction.jaw], seconds)
 
 
 def score_labels(mesh: Mesh, found: Labels, found_jaw: int, seconds: float | None) -> Scored:

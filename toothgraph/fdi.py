@@ -11,6 +11,9 @@ class index   meaning
 -1            unknown: not used in losses and scores
 ============  =====================================================
 
+Primary (milk) teeth, 51 … 85, have no classes. The nets and the rules call each by the number of its successor; where
+they are numbered, that is done at the end (``primary`` of :class:`toothgraph.segmentation.Segmentation`).
+
 The *position* of a tooth, 1 … 16, is its class within its jaw: FDI 11 and 31 share position 1, FDI 21 and 41
 share position 9. Seen from the occlusal side, the positions run in the same direction in both jaws.
 """
@@ -39,26 +42,59 @@ _CLASS_OF_FDI = np.full(100, UNKNOWN)
 _CLASS_OF_FDI[FDI_OF_CLASS] = np.arange(NUM_CLASSES)
 
 
+TO_PRIMARY = 40  # what the number of a primary tooth has more than that of its successor
+PRIMARY_TEETH = np.array([10 * quadrant + tooth for quadrant in (5, 6, 7, 8) for tooth in range(1, 6)])
+
 _KINDS = ("central incisor", "lateral incisor", "canine", "first premolar", "second premolar", "first molar",
           "second molar", "third molar")  # fmt: skip
+_PRIMARY_KINDS = ("primary central incisor", "primary lateral incisor", "primary canine", "first primary molar",
+                  "second primary molar")  # fmt: skip
 _QUADRANTS = ("upper right", "upper left", "lower left", "lower right")
 
 
 def tooth_name(fdi: int) -> str:
-    """A tooth in words: 16 is ``upper right first molar``.
+    """A tooth in words: 16 is ``upper right first molar``, 55 ``upper right second primary molar``.
 
     Raises:
-        ValueError: for a number that is not a permanent tooth.
+        ValueError: for a number that is not a tooth.
     """
-    if fdi not in FDI_OF_CLASS[1:]:
-        raise ValueError(f"expected the FDI number of a permanent tooth, 11 to 48, got {fdi}")
-    return f"{_QUADRANTS[fdi // 10 - 1]} {_KINDS[fdi % 10 - 1]}"
+    if not is_tooth(fdi):
+        raise ValueError(
+            f"expected the FDI number of a permanent tooth, 11 to 48, or of a primary one, 51 to 85, got {fdi}"
+        )
+    kinds = _PRIMARY_KINDS if fdi > 50 else _KINDS
+    return f"{_QUADRANTS[fdi // 10 % 4 - 1]} {kinds[fdi % 10 - 1]}"
+
+
+def is_tooth(fdi: int) -> bool:
+    """Whether a number is that of a permanent or a primary tooth."""
+    return fdi in FDI_OF_CLASS[1:] or fdi in PRIMARY_TEETH
+
+
+def is_primary(fdi: np.ndarray) -> np.ndarray:
+    """Whether each number is that of a primary tooth, 51 … 85. Same shape, bool."""
+    return np.isin(fdi, PRIMARY_TEETH)
+
+
+def successors_of(fdi: np.ndarray) -> np.ndarray:
+    """The numbers, each primary tooth replaced by its successor: 55 becomes 15. Same shape."""
+    fdi = np.asarray(fdi)
+    return np.where(is_primary(fdi), fdi - TO_PRIMARY, fdi)
 
 
 def in_chart_order(numbers: Iterable[int]) -> list[int]:
-    """Numbers as a chart of teeth has them, each once; what is not a permanent tooth comes last, by size."""
+    """Numbers as a chart of teeth has them, each once; what is not a permanent tooth comes last, by size. See
+    :func:`in_row_order` for rows with primary teeth."""
     place = {fdi: index for index, fdi in enumerate(CHART)}
     return sorted({int(number) for number in numbers}, key=lambda number: (place.get(number, len(place)), number))
+
+
+def in_row_order(numbers: Iterable[int]) -> list[int]:
+    """The numbers of teeth from the patient's right to the left, primary teeth in the places of their successors."""
+    place = {fdi: index for index, fdi in enumerate(CHART)}
+    return sorted(
+        {int(number) for number in numbers}, key=lambda number: (place[number - TO_PRIMARY * (number > 50)], number)
+    )
 
 
 def is_permanent(fdi: np.ndarray) -> np.ndarray:
@@ -110,11 +146,19 @@ def class_to_fdi(index: np.ndarray) -> np.ndarray:
 def jaw_of_labels(fdi: np.ndarray) -> int:
     """The jaw of most labelled faces, from FDI numbers [N]; ``UNKNOWN_JAW`` if no tooth is labelled."""
     fdi = np.asarray(fdi)
-    upper = int(((fdi >= 11) & (fdi <= 28)).sum())
-    lower = int(((fdi >= 31) & (fdi <= 48)).sum())
+    jaw = np.where(is_primary(fdi), UNKNOWN_JAW, jaw_of_each(fdi))
+    upper, lower = (int((jaw == side).sum()) for side in (UPPER, LOWER))
     if upper == lower == 0:
         return UNKNOWN_JAW
     return UPPER if upper >= lower else LOWER
+
+
+def jaw_of_each(fdi: np.ndarray) -> np.ndarray:
+    """The jaw of each FDI number, of permanent and primary teeth: 0 upper, 1 lower, -1 for what is no tooth. Same
+    shape."""
+    fdi = successors_of(fdi)
+    upper, lower = (fdi >= 11) & (fdi <= 28), (fdi >= 31) & (fdi <= 48)
+    return np.where(upper, UPPER, np.where(lower, LOWER, UNKNOWN_JAW))
 
 
 def classes_of_jaw(jaw: int) -> np.ndarray:

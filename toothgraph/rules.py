@@ -132,6 +132,13 @@ class TwoArchRules:
     """Two arches in one file, see :mod:`toothgraph.postprocess.two_arches`."""
 
     visible: float = rule(20.0, "mm²", "minimum predicted area of a tooth on a surface, to count it as visible there")
+    arch: float = rule(400.0, "mm²", "a smaller surface is no jaw; one side of a jaw has about 700")
+    share: float = rule(0.25, "share", "of the area of the largest surface, that a jaw has at least")
+    apart: float = rule(
+        3.0, "mm", "median distance of two jaws; the walls of a shell are nearer to each other, jaws in their bite are "
+        "5.9 to 10 apart",
+    )  # fmt: skip
+    sure: float = rule(0.8, "probability", "of a jaw, that makes it certain; jaws seen alone have 0.98 and more")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from toothgraph.errors import ConfigError, DataError
@@ -52,6 +53,75 @@ def patient_of(scan_id: str) -> str:
     different sides of a split.
     """
     return without_jaw(scan_id) or "unnamed"
+
+
+# Words that say what a file is, and not whose.
+_KIND = {"scan", "scans", "jaw", "arch", "model", "mesh", "surface", "export", "final", "antagonist", "opposing",
+         "opposite", "other", "prep", "preparation", "prepared", "stl", "ply", "obj"}  # fmt: skip
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Two scans of one folder that are both jaws of a patient.
+
+    Attributes:
+        patient: the patient in their names, or else the folder.
+        jaws: 0 upper, 1 lower, by file.
+    """
+
+    patient: str
+    jaws: dict[Path, int]
+
+
+def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
+    """The case of each scan that belongs to one: of the two scans of a folder, one name says its jaw, and the other
+    name does not say the same. So the jaw of the other is known, too.
+
+    Names that have words of two patients in them are no case: ``anna_upper.stl`` and ``ben.stl``.
+
+    Args:
+        files: all scans that were found.
+    """
+    found: dict[Path, Case] = {}
+    folders: dict[Path, list[Path]] = {}
+    for file in files:
+        folders.setdefault(file.parent, []).append(file)
+    for folder, own in folders.items():
+        jaws = [jaw_from_name(file) for file in own]
+        if len(own) != 2 or not ({*jaws} & {UPPER, LOWER}) or jaws[0] == jaws[1]:
+            continue
+        whose = [_words(file.stem) for file in own]
+        if not (whose[0] <= whose[1] or whose[1] <= whose[0]):
+            continue
+        known = next(jaw for jaw in jaws if jaw != UNKNOWN_JAW)
+        told = [UPPER + LOWER - known if jaw == UNKNOWN_JAW else jaw for jaw in jaws]
+        named = next(file for file, jaw in zip(own, jaws, strict=True) if jaw == known)
+        patient = without_jaw(named.stem) if _words(named.stem) else folder.resolve().name
+        case = Case(patient or "unnamed", dict(zip(own, told, strict=True)))
+        found.update(dict.fromkeys(own, case))
+    return found
+
+
+def told_jaw(file: Path, cases: Mapping[Path, Case]) -> int | None:
+    """The jaw of a scan whose name does not say it, if that of the other scan of its case does: 0 or 1; else None."""
+    return cases[file].jaws[file] if file in cases and jaw_from_name(file) == UNKNOWN_JAW else None
+
+
+def patients_of(files: Sequence[Path], names: Sequence[str]) -> list[str]:
+    """The patient of each scan, by the name of its output; of a case whose names do not tell it, by the case."""
+    cases = cases_of(files)
+    by_name = dict(zip(files, map(patient_of, names), strict=True))
+    patients = []
+    for file in files:
+        own = {by_name[other] for other in cases[file].jaws} if file in cases else set()
+        patients.append(cases[file].patient if len(own) == 2 or own == {"unnamed"} else by_name[file])
+    return patients
+
+
+def _words(stem: str) -> set[str]:
+    """The words of a name that tell whose scan it is."""
+    return {word.lower() for word in _WORD.findall(_JAW_LETTER.sub("", _JAW_WORD.sub("", stem)))} - _KIND
 
 
 def short_names(files: Sequence[Path]) -> list[str]:

@@ -11,23 +11,27 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.anatomy.frame import open_direction
 from toothgraph.anatomy.measures import ArchMeasures, measure_arch
 from toothgraph.anatomy.number_order import number_faults
-from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER, class_to_fdi, classes_of_jaw
+from toothgraph.anatomy.odd_crowns import OddCrowns, odd_crowns
+from toothgraph.fdi import JAW_NAMES, TO_PRIMARY, class_to_fdi, classes_of_jaw, in_chart_order
 from toothgraph.inference.options import PredictOptions
-from toothgraph.inference.predict import Prediction, predict_mesh
+from toothgraph.inference.predict import OtherReading, Prediction, predict_mesh
 from toothgraph.io.read import read_mesh
 from toothgraph.io.write import DEFAULT_FORMATS, count_instances, write_labelled
 from toothgraph.mesh.mesh import Mesh, check_mesh
-from toothgraph.mesh.original import faces_to_original, scan_of_part, vertices_to_original
+from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
-from toothgraph.postprocess.two_arches import part_arches, shows_two_arches
+from toothgraph.postprocess.two_arches import shows_two_arches
 from toothgraph.report.doubts import find_doubts, find_strong_doubts
 from toothgraph.report.page import PageScan
 from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.rules import Rules
 from toothgraph.stages import stage
+
+GUESS = 0.4  # the highest confidence of a number that only the place of a tooth gives
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,43 +44,88 @@ class Segmentation:
         prediction: labels, probabilities and confidence of its faces, and the jaw's probability.
         rules: by which it was labelled.
         model: what the net was loaded from; empty for one made in memory.
+        two_arches: whether two surfaces have the same teeth, where that is known; else it is seen from the prediction.
+        primary: whether teeth that look like milk teeth have their own numbers, 51 to 85, in all that is asked of this
+            segmentation; the ``prediction`` has those of their successors.
     """
 
     mesh: Mesh
     prediction: Prediction
     rules: Rules = field(default_factory=Rules)
     model: str = ""
+    two_arches: bool | None = None
+    primary: bool = False
+
+    @cached_property
+    def odd_crowns(self) -> OddCrowns:
+        """Teeth that are not shaped as crowns are; see :func:`toothgraph.anatomy.odd_crowns.odd_crowns`."""
+        return odd_crowns(self.mesh, self.prediction.labels, self.prediction.milk_teeth)
+
+    @cached_property
+    def milk_teeth(self) -> tuple[int, ...]:
+        """Numbers of the prediction that milk teeth have, by the row of teeth and by the shape of each."""
+        return tuple(in_chart_order([*self.prediction.milk_teeth, *self.odd_crowns.milk]))
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """[F] probability of each face's label; no more than a guess's for what is no crown, whatever a net says."""
+        odd = (*self.odd_crowns.posts, *self.odd_crowns.stumps)
+        sure = self.prediction.confidence
+        return np.where(np.isin(self.prediction.labels, odd), np.minimum(sure, GUESS), sure) if odd else sure
 
     @cached_property
     def teeth(self) -> list[ToothRow]:
         """A row for gingiva and for each tooth, from the patient's right to the left."""
         stage("measuring teeth")
-        return tooth_table(self.mesh, self.prediction.labels, self.prediction.confidence)
+        rows = tooth_table(self.mesh, self.prediction.labels, self.confidence)
+        return [replace(row, fdi=self._number(row.fdi)) for row in rows]
 
     @cached_property
     def measures(self) -> ArchMeasures:
         """Length, depth and widths of the arch; see :func:`toothgraph.anatomy.measures.measure_arch`."""
-        return measure_arch(self.mesh, self.prediction.labels, self.prediction.milk_teeth)
+        return measure_arch(self.mesh, self.prediction.labels, self.milk_teeth)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """[F] FDI numbers of the faces of the clean mesh."""
+        labels = self.prediction.labels
+        if self.primary and self.milk_teeth:
+            labels = np.where(np.isin(labels, self.milk_teeth), labels + TO_PRIMARY, labels)
+        return labels
+
+    def _number(self, fdi: int) -> int:
+        """The number that a tooth of the prediction is given."""
+        return fdi + TO_PRIMARY if self.primary and fdi in self.milk_teeth else fdi
 
     @property
     def face_labels(self) -> np.ndarray:
         """[F0] FDI numbers of the file's own faces, in their order."""
-        return faces_to_original(self.mesh, self.prediction.labels)
+        return faces_to_original(self.mesh, self.labels)
 
     @property
     def vertex_labels(self) -> np.ndarray:
         """[V0] FDI numbers of the file's own vertices, in their order."""
-        return vertices_to_original(self.mesh, self.prediction.labels)
+        return vertices_to_original(self.mesh, self.labels)
 
     @property
     def face_confidence(self) -> np.ndarray:
         """[F0] probability of each face's label."""
-        return faces_to_original(self.mesh, self.prediction.confidence)
+        return faces_to_original(self.mesh, self.confidence)
 
     @property
     def face_probabilities(self) -> np.ndarray:
         """[F0, 17] float32: what the net says of each face, for the numbers in ``classes``."""
         return faces_to_original(self.mesh, self.prediction.probabilities)
+
+    @property
+    def jaws(self) -> list[Segmentation]:
+        """Itself: of a file with both jaws, :class:`toothgraph.both_jaws.JawPair` has two."""
+        return [self]
+
+    @property
+    def jaw_name(self) -> str:
+        """``upper`` or ``lower``."""
+        return JAW_NAMES[self.mesh.jaw]
 
     @property
     def classes(self) -> np.ndarray:
@@ -93,9 +142,26 @@ class Segmentation:
         """Warnings to review; see :func:`toothgraph.report.doubts.find_doubts`."""
         found = self.prediction
         return find_doubts(
-            self.teeth, other=found.other_reading, milk_teeth=found.milk_teeth, inside_out=found.inside_out,
-            faults=number_faults(self.mesh.with_labels(found.labels)), **self._of_all,
+            self.teeth, other=self._other, milk_teeth=self.milk_teeth, primary=self.primary,
+            inside_out=found.inside_out,
+            faults=number_faults(self.mesh.with_labels(found.labels)), crowns=self._crowns,
+            closed=open_direction(self.mesh) is None, **self._of_all,
         )  # fmt: skip
+
+    @property
+    def _crowns(self) -> OddCrowns:
+        """The odd crowns by the numbers that are given."""
+        crowns = self.odd_crowns
+        return replace(
+            crowns, stumps=tuple(map(self._number, crowns.stumps)), bracketed=tuple(map(self._number, crowns.bracketed))
+        )
+
+    @property
+    def _other(self) -> OtherReading | None:
+        other = self.prediction.other_reading
+        if other is None or not self.primary:
+            return other
+        return replace(other, changes=tuple((self._number(given), now) for given, now in other.changes))
 
     def page_scan(self, truth: np.ndarray | None = None) -> PageScan:
         """What a page shows of the scan, see :func:`toothgraph.report.page.write_scans`.
@@ -104,9 +170,13 @@ class Segmentation:
             truth: [F] FDI numbers that are right, to show the errors.
         """
         return PageScan(
-            self.mesh, self.prediction.labels, confidence=self.prediction.confidence, truth=truth, teeth=self.teeth,
-            doubts=self.doubts, other_numbers=self.prediction.other_reading, measures=self.measures,
+            self.mesh, self.labels, confidence=self.confidence, truth=truth, teeth=self.teeth,
+            doubts=self.doubts, other_numbers=self._other, measures=self.measures,
         )  # fmt: skip
+
+    def page_scans(self, truth: np.ndarray | None = None) -> list[PageScan]:
+        """:meth:`page_scan` in a list: of a file with both jaws, there are two."""
+        return [self.page_scan(truth)]
 
     @cached_property
     def strong_doubts(self) -> list[str]:
@@ -116,7 +186,9 @@ class Segmentation:
     @cached_property
     def _of_all(self) -> dict[str, Any]:
         found = self.prediction
-        two = shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches)
+        two = self.two_arches
+        if two is None:
+            two = shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches)
         return {"two_arches": two, "jaw": found.jaw, "jaw_probability": found.jaw_probability,
                 "rules": self.rules.review}  # fmt: skip
 
@@ -126,7 +198,7 @@ class Segmentation:
         """Write the labelled scan; see :func:`toothgraph.io.write.write_labelled`."""
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
-            folder, name or self.mesh.scan_id, self.mesh, self.prediction.labels, formats, confidence=sure,
+            folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=sure,
             doubts=self.doubts, measures=self.measures.measures, model=self.model,
         )  # fmt: skip
 
@@ -157,46 +229,9 @@ def segment(
     net = net or load_model()
     prediction = predict_mesh(net, mesh, mesh.jaw if jaw is None else jaw, options)
     seen = mesh.inside_out() if prediction.inside_out else mesh
-    return Segmentation(replace(seen, jaw=prediction.jaw), prediction, options.rules, net.source)
-
-
-def segment_jaws(
-    scan: Mesh | str | Path,
-    net: SegmentationNet | None = None,
-    jaw: int | None = None,
-    options: PredictOptions | None = None,
-) -> list[Segmentation]:
-    """Label a scan that may show both jaws of a patient, as scanners save an occlusion: then each jaw for itself.
-
-    The jaws must be two surfaces. Which is the upper one the net decides by what it sees of both.
-
-    Args:
-        scan, net, options: see :func:`segment`.
-        jaw: of a scan that shows one jaw.
-
-    Returns:
-        One segmentation; or two, of the faces of the upper and of the lower jaw, with names ``<scan>_upper`` and
-        ``<scan>_lower``.
-
-    Raises:
-        MeshError, ShapeError: see :func:`segment`.
-    """
-    whole = segment(scan, net, jaw, options)
-    parts = part_arches(whole.mesh, whole.prediction.probabilities, whole.rules.two_arches)
-    if not parts:
-        return [whole]
-    meshes = [replace(scan_of_part(whole.mesh, part), labels=None) for part in parts]
-    found = [segment(mesh, net, UNKNOWN_JAW, options) for mesh in meshes]
-    upper = [one.prediction.jaw_probability if one.mesh.jaw == UPPER else 1 - one.prediction.jaw_probability
-             for one in found]  # fmt: skip
-    order = (0, 1) if upper[0] >= upper[1] else (1, 0)
-    jaws = []
-    for which, side in zip(order, (UPPER, LOWER), strict=True):
-        one = found[which]
-        if one.mesh.jaw != side:  # the net took both for the same jaw
-            one = segment(meshes[which], net, side, options)
-        jaws.append(replace(one, mesh=replace(one.mesh, scan_id=f"{one.mesh.scan_id}_{JAW_NAMES[side]}")))
-    return jaws
+    return Segmentation(
+        replace(seen, jaw=prediction.jaw), prediction, options.rules, net.source, primary=options.primary
+    )
 
 
 def segment_all(

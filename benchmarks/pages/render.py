@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.pages import results, weights
 from benchmarks.pages.curves import draw_curves
+from benchmarks.pages.doubts import doubts_section
 from benchmarks.pages.few_patients import (
     curve_name,
     draw_curve,
@@ -50,6 +51,7 @@ PAGES = {
     "labels": "what labels tell of teeth",
     "synthetic": "without any real scan",
     "review": "correcting labels",
+    "doubts": "warnings to review",
 }
 READ = (
     "default_weights",
@@ -84,6 +86,7 @@ def results_pages() -> dict[str, str]:
         "labels": [results.tooth_cuts(read_result("tooth_cuts")), results.tooth_sizes(read_result("tooth_sizes"))],
         "review": [reviewer(read_result("reviewer"))],
         "synthetic": [weights.synthetic_weights(read_result("synthetic_weights"))],
+        "doubts": [doubts_section(read_result("doubts"))],
     }
     return {name: rendered("results_page", title=PAGES[name], sections=own) for name, own in sections.items()}
 

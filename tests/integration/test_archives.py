@@ -38,6 +38,19 @@ def test_every_command_reads_a_case(case, command, segmenter, tiny_toml, tmp_pat
         assert done.code == 0 and said in done.out, (done.out, done.err)
 
 
+def test_a_case_whose_names_hardly_tell_it(arches, command, segmenter, tmp_path):
+    """One name says its jaw; so the other scan is of the other jaw, and both are on one page."""
+    case = tmp_path / "anna"
+    case.mkdir()
+    for jaw, name in (("upper", "antagonist"), ("lower", "lower")):
+        (case / f"{name}.stl").write_bytes((arches / f"0000_{jaw}.stl").read_bytes())
+    out = tmp_path / "out"
+    assert command("predict", case, "--model", segmenter, "--out", out, "--report").labelled
+    jaws = {name: json.loads((out / f"{name}.json").read_text())["jaw"] for name in ("antagonist", "lower")}
+    assert jaws == {"antagonist": "upper", "lower": "lower"}
+    assert (out / "anna.both.html").is_file() and '"page": "anna.both.html"' in (out / "index.html").read_text()
+
+
 def test_one_scan_packed(arches, command, segmenter, tmp_path):
     packed = tmp_path / "0000_upper.stl.gz"
     packed.write_bytes(gzip.compress((arches / "0000_upper.stl").read_bytes()))

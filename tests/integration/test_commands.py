@@ -314,13 +314,12 @@ def test_a_follower_is_no_lower_jaw(command, arches, segmenter, tmp_path):
 
 
 def test_steps_of_prediction_can_be_left_out(command, arches, segmenter, tmp_path, monkeypatch):
-    from toothgraph import evaluation, segmentation
+    from toothgraph import segmentation
     from toothgraph.inference import predict
 
     seen = []
     real = predict.predict_mesh
-    for module in (evaluation, segmentation):
-        monkeypatch.setattr(module, "predict_mesh", lambda *args: seen.append(args[3]) or real(*args))
+    monkeypatch.setattr(segmentation, "predict_mesh", lambda *args: seen.append(args[3]) or real(*args))
     scan, steps = arches / "0000_upper.stl", ("find_pose", "refine_borders", "assign_numbers")
     for flags, left_out in (
         ((), ()), (("--no-orient",), steps[:1]), (("--no-refine", "--keep-numbers"), steps[1:]),
@@ -514,27 +513,65 @@ def test_what_shows_no_arch_is_said_to(command, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def both_jaws(tmp_path_factory) -> Path:
-    """A synthetic upper and lower arch in one file, some way apart."""
+def two_of_a_kind(tmp_path_factory) -> Path:
+    """The same synthetic arch twice in one file, some way apart."""
     from toothgraph.io.formats.stl import write_stl
     from toothgraph.synthetic import synthetic_arch
 
-    upper, lower = synthetic_arch(3, jaw=0, faces=8000), synthetic_arch(3, jaw=1, faces=8000)
+    arch = synthetic_arch(3, jaw=1, faces=8000)
     path = tmp_path_factory.mktemp("both") / "both.stl"
-    vertices = np.concatenate([lower.vertices, upper.vertices + np.array([0, 25, 0])])
-    write_stl(path, vertices, np.concatenate([lower.faces, upper.faces + len(lower.vertices)]))
+    vertices = np.concatenate([arch.vertices, arch.vertices + np.array([0, 25, 0])])
+    write_stl(path, vertices, np.concatenate([arch.faces, arch.faces + len(arch.vertices)]))
     return path
 
 
-def test_labels_that_cannot_be_trusted_have_an_exit_code_of_their_own(command, both_jaws, tmp_path):
-    done = command("predict", both_jaws, "--out", tmp_path)
+def test_labels_that_cannot_be_trusted_have_an_exit_code_of_their_own(command, two_of_a_kind, tmp_path):
+    done = command("predict", two_of_a_kind, "--out", tmp_path)
     assert done.code == 3
     assert "Warning: both: the same teeth are found on two surfaces; are both jaws in one file?" in done.err
     assert done.err.endswith("1 of 1 scans is to review, see the warnings above; its labels cannot be trusted\n")
     assert " jaw (to review), " in done.out and (tmp_path / "both.ply").exists()
     bad = tmp_path / "bad.stl"
     bad.write_bytes(b"")
-    assert command("predict", both_jaws, bad, "--out", tmp_path / "out").code == 1  # an error is worse
+    assert command("predict", two_of_a_kind, bad, "--out", tmp_path / "out").code == 1  # an error is worse
+
+
+def test_both_jaws_in_one_file_are_labelled_each_for_itself(command, tmp_path):
+    """In one file as it was, on one page, in two entries of the list; then looked at and scored as labelled."""
+    from toothgraph.io.formats.stl import write_stl
+    from toothgraph.synthetic import synthetic_arch
+
+    lower, upper = synthetic_arch(7, jaw=1, faces=6000), synthetic_arch(6, jaw=0, faces=6000)
+    over = upper.vertices * [1, -1, -1]
+    over[:, 1] += lower.vertices[:, 1].max() - over[:, 1].min()
+    (tmp_path / "in").mkdir()
+    faces = np.concatenate([lower.faces, upper.faces + len(lower.vertices)])
+    write_stl(tmp_path / "in" / "bite.stl", np.concatenate([lower.vertices, over]), faces)
+    out = tmp_path / "out"
+    done = command("predict", tmp_path / "in" / "bite.stl", "--out", out, "--report")
+    assert done.code == 0, done.err
+    assert "Warning: bite: both jaws are in this file" in done.err
+    assert "bite: both jaws (to review), " in done.out
+    labels = np.loadtxt(out / "bite.txt", dtype=int)
+    assert len(labels) == len(faces)
+    assert (labels[: len(lower.faces)] >= 31)[labels[: len(lower.faces)] > 0].all()
+    assert (labels[len(lower.faces) :] <= 28).all() and len(np.unique(labels)) > 20
+    shown = json.loads(re.search(r'id="data">(.*?)</script>', (out / "bite.html").read_text(), re.DOTALL)[1])
+    assert [scan["jaw"] for scan in shown["scans"]] == ["upper", "lower"]
+    assert shown["scans"][0]["doubts"][0].startswith("both jaws are in this file")
+    rows = [row.split(",") for row in (out / "summary.csv").read_text().splitlines()[1:]]
+    assert rows[0][:3] == ["bite", "review", "both"]
+    listed = (out / "index.html").read_text()
+    assert '"name": "bite_upper"' in listed and '"name": "bite_lower"' in listed and '"page": "bite.html"' in listed
+    assert (out / "bite.png").is_file() and "bolton_overall" in (out / "measures.csv").read_text()
+    done = command("predict", tmp_path / "in" / "bite.stl", "--out", out, "--report")
+    assert "labelled before, unchanged" in done.out
+    done = command("view", out / "bite.ply", "-o", tmp_path / "page.html")
+    assert done.code == 0 and done.out == f"bite_upper and bite_lower -> {tmp_path / 'page.html'}\n", done.err
+    done = command("view", out / "bite.ply", "-o", tmp_path / "page.html", "--compare", out / "bite.ply")
+    assert "takes a scan of one jaw, and bite.ply has both" in done.error
+    done = command("renumber", out / "bite.ply")
+    assert done.code == 0 and done.out.count(" 1") > 5 and done.out.count(" 4") > 5 and done.err == "", done.err
 
 
 def test_a_tooth_to_review_is_no_failure(command, arches, tmp_path, monkeypatch):
@@ -563,13 +600,12 @@ def test_evaluate(command, arches, segmenter, tmp_path):
 
 
 def test_labels_tell_the_net_nothing(command, arches, segmenter, tmp_path, monkeypatch):
-    from toothgraph import evaluation, segmentation
+    from toothgraph import segmentation
     from toothgraph.inference import predict
 
     seen = []
     real = predict.predict_mesh
-    for module in (evaluation, segmentation):  # who score and who label
-        monkeypatch.setattr(module, "predict_mesh", lambda *args: seen.append(real(*args)) or seen[-1])
+    monkeypatch.setattr(segmentation, "predict_mesh", lambda *args: seen.append(real(*args)) or seen[-1])
     scan = tmp_path / "scan.stl"  # a name that does not tell the jaw
     shutil.copy(arches / "0000_upper.stl", scan)
     upper = read_scan(arches / "0000_upper.stl").labels

@@ -8,7 +8,7 @@ import pytest
 from toothgraph.errors import LabelError
 from toothgraph.fdi import FDI_OF_CLASS, LOWER, UNKNOWN_JAW, UPPER
 from toothgraph.io.formats.stl import write_stl
-from toothgraph.io.label_systems import guess_system, to_fdi
+from toothgraph.io.label_systems import guess_system, palmer_name, to_fdi, universal_name
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import load_palette
 from toothgraph.mesh.mesh import Mesh
@@ -32,6 +32,29 @@ from toothgraph.mesh.mesh import Mesh
 )
 def test_guess(numbers, name: str, expected: str) -> None:
     assert guess_system(np.array(numbers, dtype=int), name) == expected
+
+
+def test_names_in_other_systems() -> None:
+    assert [universal_name(fdi) for fdi in (18, 16, 28, 38, 48, 55, 51, 65, 75, 85)] == [
+        "1", "3", "16", "17", "32", "A", "E", "J", "K", "T"
+    ]  # fmt: skip
+    assert [palmer_name(fdi) for fdi in (16, 21, 38, 41, 55, 61, 74, 83)] == [
+        "UR6", "UL1", "LL8", "LR1", "URE", "ULA", "LLD", "LRC"
+    ]  # fmt: skip
+    for name in (universal_name, palmer_name):
+        with pytest.raises(ValueError, match="expected the FDI number of a tooth, 11 to 48 or 51 to 85, got 56"):
+            name(56)
+
+
+def test_letters_are_primary_teeth(tmp_path: Path) -> None:
+    vertices = np.array([[0, 0, 0], [40, 0, 0], [0, 40, 0], [40, 40, 1.0]])
+    write_stl(tmp_path / "child_upper.stl", vertices, np.array([[0, 1, 2], [1, 3, 2]]))
+    (tmp_path / "child_upper.txt").write_text("A\n3\n")
+    scan = tmp_path / "child_upper.stl"
+    assert read_scan(scan, label_system="universal", primary=True).labels.tolist() == [55, 16]
+    assert read_scan(scan, label_system="universal").labels.tolist() == [-1, 16]  # the nets do not know it
+    with pytest.raises(LabelError, match="expected one FDI number per face"):
+        read_scan(scan)
 
 
 def test_universal_goes_round_both_jaws() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from toothgraph.anatomy.dentition import CROWN_SIZE, MILK_SIZE
-from toothgraph.postprocess.milk_teeth import FIT, in_mixed_dentition
+from toothgraph.postprocess.milk_teeth import FIT, in_mixed_dentition, with_milk_incisors
 from toothgraph.rules import DEFAULT
 
 
@@ -48,3 +48,24 @@ def test_what_is_too_small_for_a_milk_tooth_is_none_by_its_size(jaw: int, number
     small, unknown, some = (in_mixed_dentition(seen, np.array([size]), jaw)[0][0, number - 1]
                             for size in (0.97 * at_least, np.nan, 1.03 * at_least))  # fmt: skip
     assert small <= unknown < some
+
+
+def test_without_permanent_molars_all_teeth_are_milk_teeth() -> None:
+    child = np.array([5, 4, 3, 2, 1, 9, 10, 11, 12, 13])
+    milk = np.isin(child, [3, 4, 5, 11, 12, 13])
+    assert with_milk_incisors(child, milk).all()
+    assert not with_milk_incisors(np.append(child, 0), np.append(milk, False))[-1]  # a piece that is no tooth
+
+
+@pytest.mark.parametrize(
+    ("places", "milk"),
+    [
+        ([6, 5, 4, 3, 2, 1, 9, 10, 11, 12, 13], [5, 4, 3, 11, 12, 13]),  # a first molar has come
+        ([5, 4, 3, 2, 1, 9, 10, 11, 12, 13], [5, 4, 11, 12, 13]),  # a canine has come
+        ([5, 4, 3, 2, 1], [5, 4, 3]),  # one side only
+        ([5, 4, 3, 2, 1, 9, 10, 11, 12, 13], []),
+    ],
+)
+def test_else_incisors_are_what_they_were(places: list[int], milk: list[int]) -> None:
+    found = np.isin(places, milk)
+    np.testing.assert_array_equal(with_milk_incisors(np.array(places), found), found)

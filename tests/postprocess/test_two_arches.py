@@ -7,7 +7,7 @@ import pytest
 
 from toothgraph.fdi import class_to_position, fdi_to_class
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.postprocess.two_arches import part_arches, shows_two_arches
+from toothgraph.postprocess.two_arches import are_both_jaws, shows_two_arches, two_surfaces
 from toothgraph.synthetic import synthetic_arch
 
 
@@ -57,20 +57,51 @@ def test_a_second_surface_with_specks_of_teeth_is_no_arch(jaws: tuple[Mesh, Mesh
     assert not shows_two_arches(mesh, probabilities)
 
 
-def test_each_face_belongs_to_the_arch_it_is_part_of_or_nearest_to(jaws: tuple[Mesh, Mesh]) -> None:
+def test_each_face_belongs_to_the_surface_it_is_part_of_or_nearest_to(jaws: tuple[Mesh, Mesh]) -> None:
     upper, lower = jaws
     over = replace(lower, vertices=lower.vertices + np.array([0, 60, 0]))
     crown = upper.part(upper.labels == 16)  # a loose one beside the upper arch: no arch by itself
     loose = replace(crown, vertices=crown.vertices + np.array([0, -3, 0]))
-    mesh, probabilities = joined(upper, over, loose)
-    first, second = part_arches(mesh, probabilities)
+    mesh, _ = joined(upper, over, loose)
+    first, second = two_surfaces(mesh)
     sizes = np.cumsum([0, len(upper.faces), len(over.faces), len(loose.faces)])
     assert set(first) == {*range(sizes[1]), *range(sizes[2], sizes[3])} and set(second) == set(
         range(sizes[1], sizes[2])
     )
 
 
-def test_one_arch_or_three_are_not_parted(jaws: tuple[Mesh, Mesh]) -> None:
+def test_one_surface_or_three_are_not_parted(jaws: tuple[Mesh, Mesh]) -> None:
     upper, lower = jaws
-    assert part_arches(upper, seen(upper)) == []
-    assert part_arches(*joined(upper, lower, replace(lower, vertices=lower.vertices + 60))) == []
+    assert two_surfaces(upper) == []
+    assert two_surfaces(joined(upper, lower, replace(lower, vertices=lower.vertices + 60))[0]) == []
+
+
+def test_the_two_walls_of_a_shell_are_not_parted(jaws: tuple[Mesh, Mesh]) -> None:
+    upper, _ = jaws
+    inner = replace(upper, vertices=upper.vertices - np.array([0, 2, 0]), faces=upper.faces[:, ::-1])
+    assert two_surfaces(joined(upper, inner)[0]) == []
+
+
+def turned_over(mesh: Mesh) -> Mesh:
+    return replace(mesh, vertices=mesh.vertices * [1, -1, -1])
+
+
+def side_of(mesh: Mesh, left: bool) -> Mesh:
+    return mesh.part((mesh.centroids[:, 2] > 0) == left)
+
+
+@pytest.mark.parametrize(
+    ("upper", "pair", "both"),
+    [
+        ((0.9, 0.1), lambda upper, lower: (upper, lower), True),
+        ((0.9, 0.95), lambda upper, lower: (upper, lower), False),  # twice the same jaw
+        ((0.6, 0.7), lambda upper, lower: (upper, lower), True),  # not sure, but the same teeth
+        ((0.6, 0.7), lambda upper, lower: (side_of(upper, True), side_of(upper, False)), False),  # two parts of one
+        ((0.6, 0.7), lambda upper, lower: (side_of(upper, True), turned_over(side_of(lower, False))), True),  # a bite
+        ((0.9, 0.1), lambda upper, lower: (upper, lower.part(lower.labels <= 32)), False),  # too few teeth
+    ],
+)
+def test_which_two_surfaces_are_both_jaws(jaws, upper, pair, both) -> None:
+    meshes = pair(*jaws)
+    places = [class_to_position(fdi_to_class(mesh.labels)) for mesh in meshes]
+    assert are_both_jaws(meshes, places, upper) == both

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from toothgraph.inference.predict import OtherReading
-from toothgraph.report.doubts import find_doubts, find_strong_doubts
+from toothgraph.report.doubts import doubts_of_jaw, find_doubts, find_strong_doubts, of_jaw, pair_doubts
 from toothgraph.report.tooth_table import ToothRow
 
 UNSURE = "the model is less than 50% sure of the number or the border"
@@ -60,6 +60,16 @@ def test_faces_wound_inside_out_are_told() -> None:
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), inside_out=True) == [
         "the surface was inside out in the file; it was turned for labelling"
     ]
+
+
+def test_milk_teeth_that_are_numbered_as_such_are_to_be_checked() -> None:
+    said = "75, 85 are numbered as milk teeth, by their size and look: check them"
+    assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), milk_teeth=(35, 45), primary=True) == [said]
+
+
+def test_what_is_said_of_both_jaws_goes_to_the_page_of_each() -> None:
+    doubts = [*pair_doubts(), of_jaw(1, "review 36"), of_jaw(0, "review 16")]
+    assert doubts_of_jaw(doubts, 0) == [*pair_doubts(), "review 16"] and doubts_of_jaw(doubts, 1) == ["review 36"]
 
 
 def test_two_arches_in_one_file_are_told() -> None:

@@ -3,12 +3,15 @@
 Teeth that stand beside each other, across a gap or opposite, and the same tooth of the other side are far apart (by
 CIEDE2000), also for people who see red and green, or blue and yellow, alike; any two teeth of one jaw, and each tooth
 and the ground of a page, light or dark, can be told apart. Neighbours also differ in brightness alone. The colours were
-found by a random search for the largest least distance; tests/anatomy/test_colours.py has these distances.
+found by a random search for the largest least distance; tests/anatomy/test_colours.py has these distances. Primary
+teeth have the colours of their successors, paler.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
+from toothgraph.fdi import PRIMARY_TEETH, TO_PRIMARY
 
 GINGIVA_COLOUR = (244, 194, 194)
 UNKNOWN_COLOUR = (128, 128, 128)
@@ -25,10 +28,17 @@ def _split(rgb: int) -> tuple[int, int, int]:
     return rgb >> 16, (rgb >> 8) & 255, rgb & 255
 
 
+def _pale(rgb: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The colour of a primary tooth, from that of its successor."""
+    red, green, blue = ((3 * value + 2 * 255) // 5 for value in rgb)
+    return red, green, blue
+
+
 COLOUR_OF_FDI: dict[int, tuple[int, int, int]] = {
     -1: UNKNOWN_COLOUR,
     0: GINGIVA_COLOUR,
     **{fdi: _split(rgb) for fdi, rgb in _RGB.items()},
+    **{fdi: _pale(_split(_RGB[fdi - TO_PRIMARY])) for fdi in PRIMARY_TEETH.tolist()},
 }
 
 _TABLE = np.full((100, 3), UNKNOWN_COLOUR, dtype=np.uint8)
@@ -38,7 +48,7 @@ for _fdi, _colour in COLOUR_OF_FDI.items():
 
 
 def colours(fdi: np.ndarray) -> np.ndarray:
-    """FDI numbers [n] to colours [n, 3] uint8. Anything but 0 and the permanent teeth is grey."""
+    """FDI numbers [n] to colours [n, 3] uint8. Anything but 0 and teeth is grey."""
     fdi = np.asarray(fdi)
     inside = (fdi >= 0) & (fdi < 100)
     return np.where(inside[..., None], _TABLE[np.where(inside, fdi, 0)], np.uint8(UNKNOWN_COLOUR[0]))

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 
-from toothgraph.fdi import UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class, jaw_of_labels
+from toothgraph.fdi import UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class, jaw_of_labels, successors_of
 from toothgraph.mesh.mesh import Mesh
 
 # Positions of teeth 1 … 8 of a quadrant from the middle of the arch: forward and sideways, mm. Mean of both jaws.
@@ -33,7 +33,7 @@ def upright_rotation(mesh: Mesh) -> np.ndarray | None:
     """
     if mesh.labels is None:
         return None
-    return arch_rotation(mesh, class_to_position(fdi_to_class(mesh.labels)))
+    return arch_rotation(mesh, class_to_position(fdi_to_class(successors_of(mesh.labels))))
 
 
 def arch_rotation(mesh: Mesh, place: np.ndarray) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from toothgraph.anatomy.frame import ALONG, TEETH_NEEDED, arch_rotation, bite_of
+from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.row import gap_between, order_along_arch
 from toothgraph.anatomy.sizes import LEAST, WHOLE_TOOTH
 from toothgraph.fdi import LOWER, class_to_position, fdi_to_class, jaw_of_labels
@@ -44,9 +45,13 @@ def number_faults(mesh: Mesh) -> list[str]:
     * two teeth next to each other whose numbers are in the wrong order;
     * all numbers in the wrong direction: left and right are exchanged.
 
+    Of a surface with labels of both jaws, each is looked at for itself.
+
     Args:
         mesh: with labels.
     """
+    if parts := jaw_parts(mesh):
+        return [fault for part in parts for fault in number_faults(mesh.part(part))]
     crowns = labelled_crowns(mesh)
     largest = _largest(crowns)
     faults = [
@@ -64,7 +69,9 @@ def number_faults(mesh: Mesh) -> list[str]:
 
 def numbers_along_arch(mesh: Mesh) -> list[int]:
     """The number of each tooth of a labelled scan, by its place, from the patient's right to the left, as charts of
-    teeth are read. Empty if too few teeth show where the arch begins."""
+    teeth are read; of both jaws, those of the upper come first. Empty if too few teeth show where the arch begins."""
+    if parts := jaw_parts(mesh):
+        return [number for part in parts for number in numbers_along_arch(mesh.part(part))]
     return _as_read(_row(mesh, list(_largest(labelled_crowns(mesh)).values())))
 
 

@@ -50,7 +50,7 @@ def mesiodistal_spans(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | 
     """
     return [
         None if along is None else _span(mesh.centroids[own], np.maximum(mesh.areas[own], 1e-12), along)
-        for own, along in zip(teeth, _directions(mesh, teeth, up), strict=True)
+        for own, along in zip(teeth, arch_directions(mesh, teeth, up), strict=True)
     ]
 
 
@@ -93,7 +93,7 @@ def tooth_sizes(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) 
         [T, 2] in mm. NaN if the direction is not known: without a neighbour; across the arch also without ``up``.
     """
     sizes = np.full((len(teeth), 2), np.nan)
-    for tooth, (own, along) in enumerate(zip(teeth, _directions(mesh, teeth, up), strict=True)):
+    for tooth, (own, along) in enumerate(zip(teeth, arch_directions(mesh, teeth, up), strict=True)):
         if along is None:
             continue
         corners = mesh.vertices[np.unique(mesh.faces[own])]
@@ -138,8 +138,9 @@ def sizes_by_place(mesh: Mesh, place: np.ndarray) -> dict[int, np.ndarray]:
     return dict(zip(teeth, sizes, strict=True))
 
 
-def _directions(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) -> list[np.ndarray | None]:
-    """The direction of the arch at each tooth, [3]; None where no neighbour gives it."""
+def arch_directions(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) -> list[np.ndarray | None]:
+    """The direction of the arch at each tooth, [3]; None where no neighbour gives it. Arguments as of
+    :func:`tooth_sizes`."""
     middles = [mesh.centroids[own].mean(axis=0) for own in teeth]
     directions = []
     for tooth, middle in enumerate(middles):

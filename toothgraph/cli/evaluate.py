@@ -40,6 +40,7 @@ from toothgraph.cli.options import (
 )
 from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
+from toothgraph.scan_names import cases_of, told_jaw
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def evaluate(
         scored_is: dict[str, Any] = {"predictions": {"folder": str(found.folder), "palette": predictions_palette}}
     else:
         net, source = load_net(model, device)
-        scorer = Scorer(model, device, *truth, predict, net=net)
+        cases = cases_of(files)
+        told = {file: which for file in cases if (which := told_jaw(file, cases)) is not None}
+        scorer = Scorer(model, device, *truth, predict, told=told, net=net)
         scored_is = {
             "predict": asdict(predict),
             "model": {"file": str(source.path), "sha256": provenance.sha256(source.path), **source.header},

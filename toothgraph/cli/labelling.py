@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from toothgraph._version import __version__
+from toothgraph.both_jaws import JawPair, segment_file
 from toothgraph.cli.options import choose_device
 from toothgraph.cli.summary import CORRECTED, FAILED, LABELLED, REVIEW, UNTRUSTED, Row, row_of
 from toothgraph.cli.terminal import one_line
 from toothgraph.data.prepared.sources import Source
 from toothgraph.errors import ConfigError, ToothgraphError
-from toothgraph.fdi import JAW_NAMES
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.label_record import Record, read_record, was_changed, write_record
 from toothgraph.io.read import read_mesh
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.report.tooth_table import write_table
-from toothgraph.scan_names import patient_of
-from toothgraph.segmentation import Segmentation, segment
+from toothgraph.scan_names import cases_of, patient_of, patients_of, told_jaw
+from toothgraph.segmentation import Segmentation
 from toothgraph.stages import stage
 from toothgraph.system import provenance
 from toothgraph.system.memory import named_shortage
@@ -46,12 +46,16 @@ class Job:
         name: of its outputs.
         together: the names of all scans of its patient that are labelled one after the other.
         again: even where an earlier run has done it.
+        patient: whose scan it is.
+        jaw: 0 upper, 1 lower, as the name of the other scan of its case tells; else None.
     """
 
     file: Path
     name: str
     together: tuple[str, ...]
     again: bool = False
+    patient: str = ""
+    jaw: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,14 +67,14 @@ class Outcome:
         said: one line for stdout; empty for a scan that failed.
         warnings: to review.
         kept: it was labelled by an earlier run, and nothing has changed since.
-        entry: of the list of pages, if a page was written.
+        entries: of the list of pages, one for each jaw, if a page was written.
     """
 
     row: Row
     said: str = ""
     warnings: Sequence[str] = ()
     kept: bool = False
-    entry: Entry | None = None
+    entries: Sequence[Entry] = ()
 
 
 @dataclass
@@ -85,7 +89,7 @@ class Labeller:
         formats: to write.
         picture: also a picture.
         report: also a page, a picture and a table.
-        listed: the names that the list of pages has.
+        listed: the names of the scans whose pages the list has.
         net: that of ``model``; loaded when it is first needed.
     """
 
@@ -167,10 +171,13 @@ class Labeller:
             "path": [job.file.resolve().parent.name, job.file.name],
             "together": job.together if self.report else (),  # they may have a page of both jaws
             "model": self._net.source,
-            "options": [self.jaw, self.unit, list(self.formats), self.picture, self.report, asdict(self.options)],
+            "options": [self._jaw(job), self.unit, list(self.formats), self.picture, self.report, asdict(self.options)],
             "version": [__version__, provenance.REVISION],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _jaw(self, job: Job) -> int | None:
+        return job.jaw if self.jaw is None else self.jaw
 
     @property
     def _net(self) -> SegmentationNet:
@@ -181,23 +188,24 @@ class Labeller:
     def _label(self, job: Job, pages: PageFolder | None) -> Outcome:
         begun = time.perf_counter()
         inputs = self._inputs(job)  # of the file as it is before it is read
-        found = segment(read_mesh(job.file, unit=self.unit), self._net, self.jaw, self.options)
+        found = segment_file(read_mesh(job.file, unit=self.unit), self._net, self._jaw(job), self.options)
         written = found.write(self.out, job.name, self.formats)
         seconds = time.perf_counter() - begun
         if pages:
             stage("writing the page")
-            pages.add(job.name, found.page_scan())
+            pages.add(job.name, *found.page_scans(), patient=job.patient * (job.patient != patient_of(job.name)))
             write_table(self.out / f"{job.name}.csv", found.teeth)
         if self.picture or self.report:
-            from toothgraph.report.picture import render
+            from toothgraph.report.picture import render_jaws
 
             stage("drawing the picture")
-            render(self.out / f"{job.name}.png", found.mesh, found.prediction.labels, title=job.name)
+            shown = [(one.mesh, one.labels) for one in found.jaws]
+            render_jaws(self.out / f"{job.name}.png", shown, title=job.name)
         row = row_for(job.name, found, seconds)
         record = read_record(self._path(job))
         write_record(self._path(job), replace(record, run={"inputs": inputs, "row": asdict(row)}))  # last: all is there
-        entry = pages.entries[-1] if pages else None
-        return Outcome(row, line_for(job.name, found, written[0]), found.doubts, entry=entry)
+        entries = pages.entries[-len(found.jaws) :] if pages else []
+        return Outcome(row, line_for(job.name, found, written[0]), found.doubts, entries=entries)
 
 
 def scan_digest(file: Path, name: str) -> str:
@@ -210,31 +218,32 @@ def scan_digest(file: Path, name: str) -> str:
 
 def jobs_of(files: Sequence[Path], names: Sequence[str], again: bool) -> list[list[Job]]:
     """The scans, those of one patient that follow each other together."""
-    units = []
-    for _, own in groupby(zip(files, names, strict=True), lambda scan: patient_of(scan[1])):
+    cases, units = cases_of(files), []
+    patients = patients_of(files, names)
+    for patient, own in groupby(zip(files, names, patients, strict=True), lambda scan: scan[2]):
         scans = list(own)
-        together = tuple(name for _, name in scans)
-        units.append([Job(file, name, together, again) for file, name in scans])
+        together = tuple(name for _, name, _ in scans)
+        units.append([Job(file, name, together, again, patient, told_jaw(file, cases)) for file, name, _ in scans])
     return units
 
 
-def row_for(name: str, found: Segmentation, seconds: float) -> Row:
+def row_for(name: str, found: Segmentation | JawPair, seconds: float) -> Row:
     """The row of a labelled scan."""
     numbers = numbers_in(found)
     state = UNTRUSTED if found.strong_doubts else REVIEW if found.doubts else LABELLED
     warnings = " | ".join(map(one_line, found.doubts))
-    return Row(name, state, JAW_NAMES[found.mesh.jaw], str(len(numbers)), " ".join(numbers), warnings, f"{seconds:.2f}")
+    return Row(name, state, found.jaw_name, str(len(numbers)), " ".join(numbers), warnings, f"{seconds:.2f}")
 
 
-def line_for(name: str, found: Segmentation, written: Path) -> str:
+def line_for(name: str, found: Segmentation | JawPair, written: Path) -> str:
     """What was found in a scan, in one line."""
     numbers = numbers_in(found)
     review = " (to review)" if found.doubts else ""
-    jaw = JAW_NAMES[found.mesh.jaw]
-    return f"{name}: {jaw} jaw{review}, {len(numbers)} teeth: {' '.join(numbers) or 'none'} -> {written}"
+    jaw = "both jaws" if len(found.jaws) == 2 else f"{found.jaw_name} jaw"
+    return f"{name}: {jaw}{review}, {len(numbers)} teeth: {' '.join(numbers) or 'none'} -> {written}"
 
 
-def numbers_in(found: Segmentation) -> list[str]:
+def numbers_in(found: Segmentation | JawPair) -> list[str]:
     """FDI numbers of the teeth, from the patient's right to the left."""
     return [str(row.fdi) for row in found.teeth if row.fdi > 0]
 

@@ -50,6 +50,11 @@ if TYPE_CHECKING:
 @click.option("--out", type=PATH, required=True, help="Folder to write to.")
 @jaw_option
 @prediction_options
+@click.option(
+    "--primary",
+    is_flag=True,
+    help="Number primary (milk) teeth 51 to 85; else each has the number of the permanent tooth that replaces it.",
+)
 @unit_option
 @click.option(
     "--format",
@@ -92,7 +97,8 @@ def predict(
     FDI number per face) and <stem>.json (Teeth3DS layout, per vertex, with warnings to review), or what
     --format asks for, in the order of the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv
     (area, width and confidence of each tooth), and for all scans in the folder index.html (a list with pictures) and
-    measures.csv. summary.csv has a row for each scan, of all runs into the folder.
+    measures.csv. summary.csv has a row for each scan, of all runs into the folder. Of a file with both jaws of a
+    patient, each jaw is labelled for itself.
 
     Stopped and started again, it goes on: a scan that is unchanged, labelled with the same model and options, is not
     labelled twice, unless --again is given. A scan in --out whose labels were corrected since keeps them. A scan that
@@ -113,7 +119,7 @@ def predict(
 
         pages = PageFolder(out)
     net, _ = load_net(model, device)
-    listed_before = frozenset(entry.name for entry in pages.before) if pages else frozenset()
+    listed_before = frozenset(entry.page_name for entry in pages.before) if pages else frozenset()
     labeller = Labeller(
         out, model, device, JAWS[jaw], unit or "mm", formats or DEFAULT_FORMATS, PredictOptions(**steps), picture,
         report, listed_before, net,
@@ -129,8 +135,8 @@ def predict(
 
         def tell(outcome: Outcome) -> None:
             told.outcomes.append(outcome)
-            if pages and outcome.entry:
-                pages.entries.append(outcome.entry)
+            if pages:
+                pages.entries.extend(outcome.entries)
             display.advance()
             told.say(outcome)
 

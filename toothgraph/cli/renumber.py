@@ -72,7 +72,8 @@ def renumber(scan: Path, changes: tuple[tuple[int, int], ...], label_system: str
     if surface is None:
         say(f"Notice: no scan beside {scan}: the order of its numbers cannot be checked", err=True)
         return
-    mesh = read_scan(surface, unit=unit or "mm", label_system="auto" if label_system == "fdi" else label_system)
+    mesh = read_scan(surface, unit=unit or "mm", label_system="auto" if label_system == "fdi" else label_system,
+                     primary=True)  # fmt: skip
     if mesh.labels is None:
         raise LabelError(f"{scan}: expected a labelled scan, found no labels; colours are not read here")
     row = " ".join(map(str, numbers_along_arch(mesh))) or "too few teeth to tell"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class Scorer:
         jaw, palette, unit, label_system, options: see :func:`toothgraph.evaluation.score_file`.
         predictions: labels that another program found, which are scored in place of the net's.
         known: digests of the scans that are scored already.
+        told: the jaw of scans whose name does not say it, but that of the other scan of their case, by file.
         net: that of ``model``; loaded when it is first needed.
     """
 
@@ -67,6 +68,7 @@ class Scorer:
     options: PredictOptions
     predictions: Predictions | None = None
     known: frozenset[str] = field(default_factory=frozenset)
+    told: Mapping[Path, int] = field(default_factory=dict)
     net: SegmentationNet | None = None
 
     def __call__(self, file: Path) -> Iterator[Result]:
@@ -84,11 +86,14 @@ class Scorer:
 
     def _scored(self, file: Path) -> Scored:
         truth: dict[str, Any] = {
-            "jaw": self.jaw, "palette": self.palette, "unit": self.unit, "label_system": self.label_system
+            "jaw": self._jaw(file), "palette": self.palette, "unit": self.unit, "label_system": self.label_system
         }  # fmt: skip
         if self.predictions is not None:
             return score_other(self.predictions, file, **truth)
         return score_file(self._net, file, options=self.options, **truth)
+
+    def _jaw(self, file: Path) -> int | None:
+        return self.told.get(file) if self.jaw is None else self.jaw
 
     @property
     def _net(self) -> SegmentationNet:
@@ -102,7 +107,7 @@ class Scorer:
             "scan": scan_digest(file, file.stem),
             "file": str(file),
             "found": self._source(file),
-            "options": [self.jaw, _colours(self.palette), self.unit, self.label_system, asdict(self.options)],
+            "options": [self._jaw(file), _colours(self.palette), self.unit, self.label_system, asdict(self.options)],
             "version": [__version__, provenance.REVISION],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

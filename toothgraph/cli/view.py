@@ -29,7 +29,7 @@ from toothgraph.cli.options import (
 from toothgraph.cli.pages import listed
 from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, ToothgraphError
-from toothgraph.scan_names import output_names
+from toothgraph.scan_names import output_names, patients_of
 from toothgraph.stages import stage
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.progress import Display
@@ -84,7 +84,7 @@ def view(
     from toothgraph.io.archive import opened
     from toothgraph.io.find import find_scans
     from toothgraph.report.page import write_scans
-    from toothgraph.report.picture import render
+    from toothgraph.report.picture import render_jaws
 
     scans = tuple(map(opened, scans))
     files = find_scans(list(scans))
@@ -103,15 +103,20 @@ def view(
     with Display("showing") as display:
         for scan in display.over(scans):
             with named_shortage(scan):
-                shown.append(_labelled(scan, reading, net, predicted))
+                shown += _labelled(scan, reading, net, predicted)
         said = ""
+        if len(shown) > 2:
+            raise ConfigError(f"expected one scan, or an upper and a lower jaw, got {len(shown)} jaws: one of these "
+                              "files has both")  # fmt: skip
+        if compare and len(shown) > 1:
+            raise ConfigError(f"--compare takes a scan of one jaw, and {scans[0].name} has both")
         if compare:
             with named_shortage(scans[0]):
                 one, said = _compared(shown[0], scans[0], compare, reading, model, device)
                 shown = [one]
         stage(f"writing {out.name}")
         if out.suffix.lower() == ".png":
-            render(out, shown[0].mesh, shown[0].labels, title=shown[0].mesh.scan_id)
+            render_jaws(out, [(one.mesh, one.labels) for one in shown], title=scans[0].stem)
         else:
             write_scans(out, shown)
     if said:
@@ -135,7 +140,7 @@ def _check(scans: tuple[Path, ...], out: Path, compare: Path | None) -> None:
             raise ConfigError(f"{out}: is the scan itself; choose another --out")
 
 
-def _show_folder(files: list[Path], out: Path, load: Callable[[Path], PageScan]) -> None:
+def _show_folder(files: list[Path], out: Path, load: Callable[[Path], list[PageScan]]) -> None:
     """Write the pages of many scans, and the list of them."""
     from toothgraph.report.folder import PageFolder
     from toothgraph.system.files import check_folder
@@ -144,43 +149,50 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], PageScan])
         raise ConfigError(f"{out}: expected a folder to write to, since {len(files)} scans are to be shown")
     check_folder(out)
     pages, failed, names = PageFolder(out), 0, output_names(files)
+    patients = patients_of(files, names)
     with listed(pages), Display("showing", len(files), item=names[0]) as display:
-        for file, name in zip(files, names, strict=True):
+        for file, name, patient in zip(files, names, patients, strict=True):
             display.begin(name)
             try:
                 pages.check(name)
                 with named_shortage(file):
                     shown = load(file)
-                    pages.add(name, shown)
+                    pages.add(name, *shown, patient=patient)
             except ToothgraphError as error:
                 failed += 1
                 say_error(error)
             else:
-                say(f"{name}{' (to review)' if shown.doubts else ''} -> {out / name}.html")
+                say(f"{name}{' (to review)' if any(one.doubts for one in shown) else ''} -> {out / name}.html")
             display.advance()
     if failed:
         raise ToothgraphError(f"{failed} of {len(files)} scans could not be shown; see above")
 
 
-def _labelled(scan: Path, reading: dict[str, Any], net: Callable[[], SegmentationNet], predicted: bool) -> PageScan:
-    """A scan with its own labels, or with those of a model."""
+def _labelled(
+    scan: Path, reading: dict[str, Any], net: Callable[[], SegmentationNet], predicted: bool
+) -> list[PageScan]:
+    """A scan with its own labels, or with those of a model; of a file with both jaws, one for each."""
     import numpy as np
 
-    from toothgraph.anatomy.frame import outside_out, upright_rotation
+    from toothgraph.both_jaws import segment_file, split_labelled
     from toothgraph.io.labels import read_scan
     from toothgraph.io.review import review_of
+    from toothgraph.report.doubts import doubts_of_jaw
     from toothgraph.report.page import PageScan
-    from toothgraph.segmentation import segment
 
-    mesh = read_scan(scan, **reading)
-    mesh = outside_out(mesh, upright_rotation(mesh))
-    if mesh.labels is not None and not predicted:
-        review, sure = review_of(scan), None
+    mesh = read_scan(scan, **reading, primary=True)
+    jaws = split_labelled(mesh)
+    if mesh.labels is None or predicted:
+        return segment_file(mesh if len(jaws) == 2 else jaws[0], net()).page_scans(mesh.labels)
+    review, shown = review_of(scan), []
+    for jaw in jaws:
+        assert jaw.labels is not None
+        sure, doubts = None, review.doubts if len(jaws) == 1 else doubts_of_jaw(review.doubts, jaw.jaw)
         if review.confidence:  # of what it does not name, a person has said the number
-            numbers, which = np.unique(mesh.labels, return_inverse=True)
+            numbers, which = np.unique(jaw.labels, return_inverse=True)
             sure = np.array([review.confidence.get(fdi, 1.0) for fdi in numbers.tolist()], dtype=np.float32)[which]
-        return PageScan(mesh, mesh.labels, name=OWN, confidence=sure, doubts=review.doubts)
-    return segment(mesh, net()).page_scan(mesh.labels)
+        shown.append(PageScan(jaw, jaw.labels, name=OWN, confidence=sure, doubts=doubts))
+    return shown
 
 
 def _net(model: Path, device: str | None) -> SegmentationNet:
@@ -206,7 +218,7 @@ def _compared(
         prediction = segment(shown.mesh, _net(compare, device)).prediction
         second = Second("", prediction.labels, prediction.confidence)
     else:
-        second = Second("", labels_from(read_scan(compare, **reading), shown.mesh))
+        second = Second("", labels_from(read_scan(compare, **reading, primary=True), shown.mesh))
     names = [path.name if path.is_dir() else path.stem for path in (first, compare)]
     if names[0] == names[1]:
         names = [str(first), str(compare)]

@@ -18,6 +18,8 @@ class PredictOptions:
         refine_borders: move borders into the folds of the surface, see :func:`toothgraph.postprocess.borders.refine`.
         assign_numbers: number teeth by the shape of their crowns and the gaps between them, see
             :func:`toothgraph.postprocess.assign_numbers.number_teeth`; else the numbers are those of the net.
+        primary: give teeth that look like milk teeth their own numbers, 51 to 85, in what is shown and written; else
+            each has that of its successor.
         rules: the tuned constants.
     """
 
@@ -26,4 +28,5 @@ class PredictOptions:
     crop_to_teeth: bool = True
     refine_borders: bool = True
     assign_numbers: bool = True
+    primary: bool = False
     rules: Rules = field(default_factory=Rules)

@@ -31,6 +31,7 @@ from toothgraph.model.file import default_crowns
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.assign_numbers import Classifier, number_teeth
 from toothgraph.postprocess.borders import refine
+from toothgraph.postprocess.milk_teeth import with_milk_incisors
 from toothgraph.stages import stage
 
 
@@ -151,7 +152,7 @@ def label_faces(mesh: Mesh, seen: Seen, crowns: CrownNet, options: PredictOption
         best, second = classes[found.reading.places], classes[found.reading.second]
         changes = tuple((int(a), int(b)) for a, b in zip(best, second, strict=True) if a != b)
         other = OtherReading(changes[::-1] if jaw == LOWER else changes, found.reading.odds)
-        milk = tuple(in_chart_order(best[found.reading.milk]))
+        milk = tuple(in_chart_order(best[with_milk_incisors(found.reading.places, found.reading.milk)]))
         numbered = found.tooth >= 0
         of_row = found.reading.probability[np.arange(len(best)), found.reading.places]
         certainty[numbered] = of_row[found.tooth[numbered]]

@@ -18,7 +18,7 @@ import numpy as np
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.errors import LabelError
-from toothgraph.fdi import UNKNOWN
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UPPER
 from toothgraph.io.formats.tooth_folder import number_of
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, LabelOrigin
 from toothgraph.system.files import write_text
@@ -58,11 +58,14 @@ class Record:
         files: by file name.
         renumbered: the numbers that were exchanged since, former to present, in the order of the corrections.
         run: what the run that wrote all files of the scan says of it; empty until all of them are written.
+        jaws: of a file with both jaws, which of its faces are ``upper`` and which ``lower``: pairs of the first face
+            and the one behind the last, counted from 0; else empty.
     """
 
     files: Mapping[str, FoundFile] = field(default_factory=dict)
     renumbered: Sequence[Mapping[int, int]] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
+    jaws: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
 
 
 def record_of(path: Path) -> Path:
@@ -93,12 +96,14 @@ def read_record(path: Path) -> Record:
             raise ValueError(f"{strange[0]} is no file of this scan")
         renumbered = [{int(before): int(now) for before, now in each.items()} for each in content["renumbered"]]
         run = dict(content.get("run", {}))
+        jaws = {str(jaw): [(int(first), int(end)) for first, end in runs]
+                for jaw, runs in content.get("jaws", {}).items()}  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabelError(
             f"{file}: expected the record of labels that a model found, cannot read it ({error!r}); without this file "
             "they count as given"
         ) from error
-    return Record(files, renumbered, run)
+    return Record(files, renumbered, run, jaws)
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -110,8 +115,19 @@ def write_record(path: Path, record: Record) -> None:
         },
         "renumbered": list(record.renumbered),
         **({"run": dict(record.run)} if record.run else {}),
+        **({"jaws": {jaw: list(runs) for jaw, runs in record.jaws.items()}} if record.jaws else {}),
     }
     write_text(record_of(path), json.dumps(content, indent=1) + "\n")
+
+
+def jaw_runs(jaw_of_face: np.ndarray) -> dict[str, list[tuple[int, int]]]:
+    """``jaws`` of a :class:`Record`, from the jaw of each face [F0] of the file, 0 upper, 1 lower."""
+    starts = np.flatnonzero(np.diff(jaw_of_face, prepend=-1))
+    ends = np.append(starts[1:], len(jaw_of_face))
+    runs: dict[str, list[tuple[int, int]]] = {JAW_NAMES[jaw]: [] for jaw in (UPPER, LOWER)}
+    for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        runs[JAW_NAMES[int(jaw_of_face[first])]].append((first, end))
+    return runs
 
 
 def recorded(path: Path, model: str, labels: np.ndarray, of_vertices: np.ndarray | None = None) -> FoundFile:

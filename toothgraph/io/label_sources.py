@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of, read_record
-from toothgraph.io.label_systems import guess_system
+from toothgraph.io.label_systems import guess_system, number_of_word
 from toothgraph.io.palette import Palette
 from toothgraph.mesh.label_origin import CORRECTED, GIVEN, LabelOrigin
 from toothgraph.mesh.majority import majority
@@ -120,7 +121,7 @@ def _sources(
 ) -> Iterator[FoundLabels]:
     """All labels of a scan, one after another; each is read when it is asked for. ``auto`` is resolved."""
     # 1. A label file beside the scan. One STL per tooth: label files beside it have another face order.
-    for suffix, read in ((".txt", _from_txt), (".json", _from_json)):
+    for suffix, read in ((".txt", partial(_from_txt, label_system=label_system)), (".json", _from_json)):
         beside = path.with_suffix(suffix)
         if not path.is_dir() and beside.is_file() and (column := read(beside, mesh)) is not None:
             yield FoundLabels(column, beside, "fdi" if label_system == "auto" else label_system)
@@ -179,9 +180,10 @@ def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterat
             yield _column(mesh, labels, per_vertex=where == "vertex")
 
 
-def _from_txt(path: Path, mesh: Mesh) -> LabelColumn:
+def _from_txt(path: Path, mesh: Mesh, label_system: str) -> LabelColumn:
     try:
-        numbers = np.array(path.read_text(encoding="utf-8").split(), dtype=np.float64)
+        words = path.read_text(encoding="utf-8").split()
+        numbers = np.array(words if label_system != "universal" else list(map(number_of_word, words)), dtype=np.float64)
     except (OSError, ValueError) as error:
         raise LabelError(f"{path}: expected one FDI number per face of the scan: {error}") from error
     numbers = _integers(numbers, path)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from toothgraph.errors import LabelError
-from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent
+from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent, is_tooth
 
 # Universal numbers 1 … 32 in order: upper jaw from the patient's right, then back along the lower jaw.
 _UNIVERSAL = np.array([*range(18, 10, -1), *range(21, 29), *range(38, 30, -1), *range(41, 49)])
+# Its letters A … T for primary teeth, in the same order; as numbers they are LETTER + 1 … LETTER + 20.
+_UNIVERSAL_PRIMARY = np.array([*range(55, 50, -1), *range(61, 66), *range(75, 70, -1), *range(81, 86)])
+LETTER = 100
+_PALMER = ("UR", "UL", "LL", "LR")
 # 1 … 14 along a jaw without wisdom teeth.
 _ARCH14 = {
     True: np.array([*range(17, 10, -1), *range(21, 28)]),  # upper: from the patient's right
@@ -62,4 +66,43 @@ def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:
         )
     teeth = _UNIVERSAL if label_system == "universal" else _ARCH14[jaw == UPPER]
     inside = (numbers >= 1) & (numbers <= len(teeth))
-    return np.where(inside, teeth[np.where(inside, numbers, 1) - 1], np.where(numbers == 0, 0, UNKNOWN))
+    fdi = np.where(inside, teeth[np.where(inside, numbers, 1) - 1], np.where(numbers == 0, 0, UNKNOWN))
+    letter = (numbers > LETTER) & (numbers <= LETTER + 20) & (label_system == "universal")
+    return np.where(letter, _UNIVERSAL_PRIMARY[np.where(letter, numbers - LETTER, 1) - 1], fdi)
+
+
+def number_of_word(word: str) -> float:
+    """A label in a text file as a number; the letters ``A`` to ``T`` of the Universal system are above ``LETTER``.
+
+    Raises:
+        ValueError: for what is neither.
+    """
+    return LETTER + ord(word) - ord("A") + 1 if len(word) == 1 and "A" <= word <= "T" else float(word)
+
+
+def universal_name(fdi: int) -> str:
+    """The Universal name of a tooth: 16 is ``3``, 55 is ``A``.
+
+    Raises:
+        ValueError: for a number that is not a tooth.
+    """
+    _check_tooth(fdi)
+    if fdi in _UNIVERSAL_PRIMARY:
+        return chr(ord("A") + int(np.flatnonzero(fdi == _UNIVERSAL_PRIMARY)[0]))
+    return str(int(np.flatnonzero(fdi == _UNIVERSAL)[0]) + 1)
+
+
+def palmer_name(fdi: int) -> str:
+    """The Palmer name of a tooth, its quadrant in letters: 16 is ``UR6``, 55 is ``URE``.
+
+    Raises:
+        ValueError: for a number that is not a tooth.
+    """
+    _check_tooth(fdi)
+    tooth = fdi % 10
+    return f"{_PALMER[fdi // 10 % 4 - 1]}{'ABCDE'[tooth - 1] if fdi > 50 else tooth}"
+
+
+def _check_tooth(fdi: int) -> None:
+    if not is_tooth(fdi):
+        raise ValueError(f"expected the FDI number of a tooth, 11 to 48 or 51 to 85, got {fdi}")

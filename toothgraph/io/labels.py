@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.molars import molars_as_premolars
 from toothgraph.anatomy.number_order import number_faults
 from toothgraph.choices import LABEL_SYSTEMS
@@ -20,6 +21,7 @@ from toothgraph.fdi import (
     fdi_to_class,
     in_chart_order,
     is_permanent,
+    is_primary,
     jaw_of_labels,
 )
 from toothgraph.io.archive import one_scan
@@ -43,6 +45,7 @@ def read_scan(
     palette: Palette | None = None,
     jaw: int | None = None,
     label_system: str = "auto",
+    primary: bool = False,
 ) -> Mesh:
     """Read a scan with its labels, if it has any. Labels per vertex are also kept in ``original.vertex_labels``.
 
@@ -53,6 +56,7 @@ def read_scan(
         jaw: 0 upper, 1 lower; None takes it from the file name, else from the labels.
         label_system: numbering of the teeth: ``fdi``, ``universal`` or ``arch14``. ``auto`` reads label files as FDI
             and guesses the system of arrays, see :func:`toothgraph.io.label_systems.guess_system`.
+        primary: keep the numbers of primary teeth, 51 to 85, which are else unknown: the nets have no classes for them.
 
     Returns:
         The mesh, mm, with ``labels`` [F], or without labels if the file has none.
@@ -69,7 +73,7 @@ def read_scan(
     found = _find(path, mesh, palette, stored, label_system)
     if found is None:
         return replace(mesh, labels=None, original=original_of(mesh))
-    labels, of_vertices = as_fdi(mesh, found)
+    labels, of_vertices = as_fdi(mesh, found, primary)
     of_labels = jaw_of_labels(labels)
     if mesh.jaw == UNKNOWN_JAW:
         mesh = replace(mesh, jaw=of_labels)
@@ -117,6 +121,10 @@ def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm"
 def _warn_of_counting(mesh: Mesh) -> None:
     """Warn if a molar is labelled as a premolar: labels may ignore the closed gap of an extracted premolar."""
     if mesh.labels is None:
+        return
+    if parts := jaw_parts(mesh):
+        for part in parts:
+            _warn_of_counting(mesh.part(part))
         return
     place = class_to_position(fdi_to_class(mesh.labels))
     wrong = np.isin(place, list(molars_as_premolars(mesh, place)))
@@ -169,7 +177,7 @@ def _find(
     return find_labels(path, mesh, palette, stored, label_system)
 
 
-def as_fdi(mesh: Mesh, found: FoundLabels) -> tuple[np.ndarray, np.ndarray | None]:
+def as_fdi(mesh: Mesh, found: FoundLabels, primary: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
     """FDI numbers of the clean faces [F], and of the stored vertices [V0] if the file has labels per vertex."""
     column, source, label_system = found.column, found.source, found.label_system
     labels, of_vertices = column.on_faces, None
@@ -181,7 +189,7 @@ def as_fdi(mesh: Mesh, found: FoundLabels) -> tuple[np.ndarray, np.ndarray | Non
     except LabelError as error:
         raise LabelError(f"{source}: {error}") from error
     strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())
-    tooth = (is_permanent(fdi) & (fdi > 0)) | _is_milk(fdi)
+    tooth = (is_permanent(fdi) & (fdi > 0)) | is_primary(fdi)
     none = int((~tooth & (labels != 0) & (labels != UNKNOWN)).sum())
     if mostly_strange(none, int(tooth.sum())):
         raise LabelError(
@@ -193,18 +201,11 @@ def as_fdi(mesh: Mesh, found: FoundLabels) -> tuple[np.ndarray, np.ndarray | Non
             "%s: %d of %d faces have labels that are not %s numbers in %s; they count as unknown",
             *(mesh.scan_id, strange, len(labels), label_system, source),
         )
-    return _permanent_only(mesh, fdi, source), of_vertices
+    return _permanent_only(mesh, fdi, source, primary), of_vertices
 
 
-def _is_milk(fdi: np.ndarray) -> np.ndarray:
-    """Whether each number is the FDI number of a deciduous tooth, 51 … 85."""
-    quadrant, tooth = np.divmod(fdi, 10)
-    is_milk: np.ndarray = (quadrant >= 5) & (quadrant <= 8) & (tooth >= 1) & (tooth <= 5)
-    return is_milk
-
-
-def _permanent_only(mesh: Mesh, labels: np.ndarray, source: Path) -> np.ndarray:
-    strange = ~is_permanent(labels) & (labels != UNKNOWN)
+def _permanent_only(mesh: Mesh, labels: np.ndarray, source: Path, primary: bool) -> np.ndarray:
+    strange = ~is_permanent(labels) & (labels != UNKNOWN) & ~(is_primary(labels) & primary)
     if strange.any():
         codes = np.unique(labels[strange])
         shown = ", ".join(map(str, codes[:12])) + (", …" if len(codes) > 12 else "")

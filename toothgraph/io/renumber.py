@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from toothgraph.errors import LabelError
-from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, in_chart_order, is_permanent, jaw_of_labels
+from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, in_chart_order, is_tooth, jaw_of_labels
 from toothgraph.io.archive import is_archive
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
@@ -87,7 +87,7 @@ def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi") 
         file.write(lambda labels: _mapped(labels, numbers))
     if record.files:
         again = {name: replace(found, colours=colours_in(path.parent / name)) for name, found in record.files.items()}
-        write_record(path, Record(again, [*record.renumbered, numbers]))
+        write_record(path, Record(again, [*record.renumbered, numbers], jaws=record.jaws))
     # 3. What to say of it.
     taken = [*numbers.values(), *(number for number in there.tolist() if number not in numbers)]
     joined = in_chart_order(now for now in numbers.values() if now > 0 and taken.count(now) > 1)
@@ -106,7 +106,7 @@ def _checked(
         return int(to_fdi(np.array(number), label_system, jaw))
 
     for now in numbers.values():
-        if now != UNKNOWN and not is_permanent(np.array(fdi(now))):
+        if now != UNKNOWN and now != 0 and not is_tooth(fdi(now)):
             raise LabelError(f"{now}: expected the {label_system} number of a tooth, 0 for gingiva or -1 for unknown")
     own = {fdi(before): fdi(now) for before, now in numbers.items()} if found else dict(numbers)
     for asked, number in zip(numbers, own, strict=True):

@@ -16,7 +16,7 @@ from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, jaw_of_labels
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
-from toothgraph.io.label_record import FoundFile, Record, read_record, record_of, recorded, write_record
+from toothgraph.io.label_record import FoundFile, Record, jaw_runs, read_record, record_of, recorded, write_record
 from toothgraph.mesh.clean import triangulate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
@@ -33,7 +33,7 @@ class Labelled:
 
     Attributes:
         patient: the patient's name, from the name of the scan.
-        jaw: 0 upper, 1 lower, -1 unknown.
+        jaw: 0 upper, 1 lower, -1 unknown; None for both.
         vertices: [V0, 3].
         polygons: [F0, m]; short rows are filled with -1.
         vertex_fdi: [V0] FDI numbers.
@@ -44,7 +44,7 @@ class Labelled:
     """
 
     patient: str
-    jaw: int
+    jaw: int | None
     vertices: np.ndarray
     polygons: np.ndarray
     vertex_fdi: np.ndarray
@@ -64,6 +64,7 @@ def write_labelled(
     doubts: Sequence[str] | None = None,
     measures: Sequence[Measure] = (),
     model: str | None = None,
+    jaw_of_face: np.ndarray | None = None,
 ) -> list[Path]:
     """Write a labelled scan into ``out_dir``: ``name.ply``, ``name.txt``, ``name.json`` and other formats.
 
@@ -81,6 +82,7 @@ def write_labelled(
         measures: of the arch; written to the JSON.
         model: what found the labels; this is kept in ``name.found.json`` beside them
             (:mod:`toothgraph.io.label_record`). None if no model did: then they count as given.
+        jaw_of_face: [F] 0 upper, 1 lower, of a file with both jaws; kept in the same record.
 
     Returns:
         The paths, in the order of ``formats``.
@@ -93,9 +95,10 @@ def write_labelled(
         raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")
     stage("writing")
     original = original_of(mesh)
+    jaw = mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(face_fdi)
     labelled = Labelled(
         without_jaw(mesh.scan_id) or (mesh.path.resolve().parent.name if mesh.path else ""),
-        mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(face_fdi),
+        None if jaw_of_face is not None else jaw,
         original.vertices,
         original.polygons,
         vertices_to_original(mesh, face_fdi),
@@ -115,7 +118,8 @@ def write_labelled(
     finally:
         if not any((paths[0].parent / name).exists() for name in read_record(paths[0]).files):
             record_of(paths[0]).unlink(missing_ok=True)  # nothing was written
-    _keep_record(paths, labelled, model)
+    jaws = {} if jaw_of_face is None else jaw_runs(faces_to_original(mesh, jaw_of_face))
+    _keep_record(paths, labelled, model, jaws)
     return paths
 
 
@@ -128,7 +132,9 @@ def _announce(paths: Sequence[Path], model: str | None) -> None:
         write_record(paths[0], Record({**_others(record, paths), **new}))
 
 
-def _keep_record(paths: Sequence[Path], labelled: Labelled, model: str | None) -> None:
+def _keep_record(
+    paths: Sequence[Path], labelled: Labelled, model: str | None, jaws: Mapping[str, Sequence[tuple[int, int]]]
+) -> None:
     """Say in the record of a scan which model found the labels of these files, or that none did."""
     record = read_record(paths[0])
     files = _others(record, paths)
@@ -138,7 +144,7 @@ def _keep_record(paths: Sequence[Path], labelled: Labelled, model: str | None) -
             both = labelled.vertex_fdi if path.suffix in _ON_BOTH else None
             files[path.name] = recorded(path, model, labels, both)
     if files or record.files:
-        write_record(paths[0], Record(files))
+        write_record(paths[0], Record(files, jaws=jaws))
 
 
 def _others(record: Record, paths: Sequence[Path]) -> dict[str, FoundFile]:
@@ -154,7 +160,7 @@ def write_teeth3ds_json(
     path: str | Path,
     vertex_fdi: np.ndarray,
     *,
-    jaw: int,
+    jaw: int | None,
     id_patient: str = "",
     confidence: Mapping[int, float] | None = None,
     doubts: Sequence[str] | None = None,
@@ -167,7 +173,7 @@ def write_teeth3ds_json(
     Args:
         path: the file.
         vertex_fdi: [V] FDI numbers.
-        jaw: 0 upper, 1 lower, -1 unknown.
+        jaw: 0 upper, 1 lower, -1 unknown; None for both.
         id_patient: the patient's name.
         confidence: of each tooth, by FDI number; adds a key ``confidence``.
         doubts: what a person should review; adds a key ``doubts``.
@@ -176,7 +182,7 @@ def write_teeth3ds_json(
     vertex_fdi = np.asarray(vertex_fdi)
     content: dict[str, object] = {
         "id_patient": id_patient,
-        "jaw": JAW_NAMES[jaw],
+        "jaw": "both" if jaw is None else JAW_NAMES[jaw],
         "labels": vertex_fdi.tolist(),
         "instances": count_instances(vertex_fdi).tolist(),
     }

@@ -57,3 +57,25 @@ def _smaller(size: np.ndarray, milk: float, permanent: float, rules: RowRules) -
     off, of_permanent = (np.log(size / mean) / rules.milk_size for mean in (milk, permanent))
     better = np.nan_to_num(np.clip((of_permanent**2 - off**2) / 2, None, MOST))
     return np.where(off < -FIT, np.minimum(better, 0.0), better)
+
+
+def with_milk_incisors(places: np.ndarray, milk: np.ndarray) -> np.ndarray:
+    """Which teeth are milk teeth, if those at the places 3 to 5 are known.
+
+    Milk incisors look like permanent ones. They fall out after the first permanent molars have come. So where milk
+    canines and molars are found on both sides, and no permanent molar, all teeth are milk teeth.
+
+    Args:
+        places: [T] positions 1 … 16, 0 gingiva.
+        milk: [T] bool, of the teeth at the places of canines and premolars.
+
+    Returns:
+        [T] bool.
+    """
+    tooth = (places - 1) % 8 + 1
+    side = (places - 1) // 8
+    behind = (places > 0) & (tooth > max(MILK_PLACES))
+    all_milk = milk[(places > 0) & np.isin(tooth, MILK_PLACES)].all()
+    if behind.any() or not all_milk or set(side[milk].tolist()) != {0, 1}:
+        return milk
+    return np.asarray(places > 0)

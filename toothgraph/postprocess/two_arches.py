@@ -1,14 +1,19 @@
-"""Whether a file contains one arch, or the arches of both jaws."""
+"""Whether a file contains one arch, or the arches of both jaws, and which faces belong to which."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from toothgraph.anatomy.frame import TEETH_NEEDED
+from toothgraph.anatomy.frame import TEETH_NEEDED, arch_rotation
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import label_pieces
 from toothgraph.rules import DEFAULT, TwoArchRules
+
+SAMPLES = 2000  # faces whose distance to the other surface is measured
+OPPOSITE = -0.5  # cosine of the directions of the bite of two jaws that face each other; -0.8 with the mouth wide open
 
 
 def shows_two_arches(mesh: Mesh, probabilities: np.ndarray, rules: TwoArchRules = DEFAULT.two_arches) -> bool:
@@ -22,35 +27,81 @@ def shows_two_arches(mesh: Mesh, probabilities: np.ndarray, rules: TwoArchRules 
         probabilities: [F, 17], of a :class:`toothgraph.inference.predict.Prediction`.
         rules: minimum visible area of a tooth.
     """
-    *_, common = _arches(mesh, probabilities, rules)
-    return bool((np.triu(common, k=1) >= TEETH_NEEDED).any())
-
-
-def part_arches(mesh: Mesh, probabilities: np.ndarray, rules: TwoArchRules = DEFAULT.two_arches) -> list[np.ndarray]:
-    """The faces of either arch, where a mesh shows two; surfaces without teeth belong to the arch nearest to them.
-
-    Arguments as of :func:`shows_two_arches`.
-
-    Returns:
-        Two arrays [F'] of face numbers; none if there are not exactly two arches with the same teeth.
-    """
-    piece, arches, common = _arches(mesh, probabilities, rules)
-    if len(arches) != 2 or common[0, 1] < TEETH_NEEDED:
-        return []
-    distance = [cKDTree(mesh.centroids[piece == arch]).query(mesh.centroids)[0] for arch in arches]
-    pieces = piece.max() + 1
-    mean = np.stack([np.bincount(piece, weights=each, minlength=pieces) for each in distance])
-    side = mean.argmin(axis=0)  # of each piece
-    return [np.flatnonzero(side[piece] == number) for number in (0, 1)]
-
-
-def _arches(mesh: Mesh, probabilities: np.ndarray, rules: TwoArchRules) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The piece of surface of each face [F], which pieces are arches [A], and how many teeth each two have in common
-    [A, A]."""
-    piece = label_pieces(np.zeros(len(mesh.faces), dtype=np.int64), mesh.adjacency)
+    piece = _pieces(mesh)
     place = probabilities.argmax(axis=1)
     area = np.bincount(17 * piece + place, weights=mesh.areas, minlength=17 * (piece.max() + 1)).reshape(-1, 17)
     shown = area[:, 1:] > rules.visible
-    arches = np.flatnonzero(shown.sum(axis=1) >= TEETH_NEEDED)  # most components are small
-    teeth = shown[arches].astype(np.int64)  # [A, 16]
-    return piece, arches, teeth @ teeth.T
+    teeth = shown[shown.sum(axis=1) >= TEETH_NEEDED].astype(np.int64)  # most components are small
+    common = teeth @ teeth.T
+    return bool((np.triu(common, k=1) >= TEETH_NEEDED).any())
+
+
+def two_surfaces(mesh: Mesh, rules: TwoArchRules = DEFAULT.two_arches) -> list[np.ndarray]:
+    """The faces of either of two large surfaces that may be the two jaws of a patient; teeth are not looked at.
+
+    Two walls of one shell lie near each other everywhere: they are no two jaws. A small surface, such as a loose crown,
+    goes with the large one that is nearest to it.
+
+    Args:
+        mesh: F faces.
+        rules: how large the surfaces are, and how far apart.
+
+    Returns:
+        Two arrays of face numbers [F']; none if there are not exactly two such surfaces.
+    """
+    piece = _pieces(mesh)
+    area = np.bincount(piece, weights=mesh.areas)
+    large = np.flatnonzero(area >= max(rules.share * area.max(initial=0.0), rules.arch))
+    if len(large) != 2:
+        return []
+    # In millimetres from every piece to both large ones.
+    trees = [cKDTree(mesh.centroids[piece == own]) for own in large]
+    first = np.flatnonzero(piece == large[0])
+    apart = trees[1].query(mesh.centroids[first[:: len(first) // SAMPLES + 1]])[0]
+    if np.median(apart) < rules.apart:
+        return []
+    side = (np.arange(len(area)) == large[1]).astype(np.int64)
+    small = np.flatnonzero(~np.isin(piece, large))
+    if len(small):
+        near = np.stack([tree.query(mesh.centroids[small])[0] for tree in trees])
+        mean = [np.bincount(piece[small], weights=each, minlength=len(area)) for each in near]
+        side = np.where(np.isin(np.arange(len(area)), large), side, mean[1] < mean[0])
+    return [np.flatnonzero(side[piece] == number) for number in (0, 1)]
+
+
+def are_both_jaws(
+    meshes: Sequence[Mesh],
+    places: Sequence[np.ndarray],
+    upper: Sequence[float],
+    rules: TwoArchRules = DEFAULT.two_arches,
+) -> bool:
+    """Whether two labelled surfaces are the upper and the lower jaw, and not two parts or two scans of one jaw.
+
+    Both have teeth. Where a net is sure which jaw each of them is, that tells. Else they are both jaws if they face
+    each other, as in a bite, or have teeth of the same places, as two parts of one jaw have not.
+
+    Args:
+        meshes: two surfaces.
+        places: [F] of each, positions 1 … 16 of the teeth, 0 gingiva.
+        upper: the probability of each to be an upper jaw.
+        rules: how sure that has to be.
+    """
+    if min(len(np.unique(place[place > 0])) for place in places) < TEETH_NEEDED:
+        return False
+    sure = [max(share, 1 - share) >= rules.sure for share in upper]
+    if all(sure):
+        return (upper[0] > 0.5) != (upper[1] > 0.5)
+    frames = [arch_rotation(mesh, place) for mesh, place in zip(meshes, places, strict=True)]
+    facing = frames[0] is not None and frames[1] is not None and frames[0][1] @ frames[1][1] < OPPOSITE
+    return facing or same_teeth(places)
+
+
+def same_teeth(places: Sequence[np.ndarray]) -> bool:
+    """Whether two surfaces have four or more teeth of the same places; ``places`` as of :func:`are_both_jaws`."""
+    first, second = (np.unique(place[place > 0]) for place in places)
+    return len(np.intersect1d(first, second)) >= TEETH_NEEDED
+
+
+def _pieces(mesh: Mesh) -> np.ndarray:
+    """The connected surface of each face. [F]"""
+    return label_pieces(np.zeros(len(mesh.faces), dtype=np.int64), mesh.adjacency)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from toothgraph.anatomy.frame import TEETH_NEEDED
-from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
+from toothgraph.anatomy.odd_crowns import NONE, OddCrowns
+from toothgraph.fdi import JAW_NAMES, LOWER, TO_PRIMARY, UNKNOWN_JAW, UPPER
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.rules import DEFAULT, ReviewRules
 
@@ -28,11 +29,14 @@ def find_doubts(
     *,
     other: OtherNumbers | None = None,
     milk_teeth: Sequence[int] = (),
+    primary: bool = False,
     inside_out: bool = False,
     two_arches: bool = False,
     jaw: int = UNKNOWN_JAW,
     jaw_probability: float = 1.0,
     faults: Sequence[str] = (),
+    crowns: OddCrowns = NONE,
+    closed: bool = False,
     rules: ReviewRules = DEFAULT.review,
 ) -> list[str]:
     """Reasons to review a segmentation, one sentence each; most scans of one arch have none.
@@ -42,8 +46,11 @@ def find_doubts(
         other: the next best numbers and how much likelier those given are, see ``other_reading`` of
             :class:`toothgraph.inference.predict.Prediction`.
         milk_teeth, inside_out, jaw, jaw_probability: of the same.
+        primary: whether milk teeth are numbered as such.
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
         faults: result of :func:`toothgraph.anatomy.number_order.number_faults`.
+        crowns: result of :func:`toothgraph.anatomy.odd_crowns.odd_crowns`.
+        closed: whether the surface has no open side.
         rules: limits of the confidence.
     """
     doubts = find_strong_doubts(
@@ -54,7 +61,14 @@ def find_doubts(
         return doubts
     if inside_out:
         doubts.append("the surface was inside out in the file; it was turned for labelling")
-    unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth]
+    if closed:
+        doubts.append(
+            "the surface is closed, as of a model with a base or a printed shell; check that no tooth is missed, and "
+            "that jaw and sides are right"
+        )
+    doubts += _of_crowns(crowns)
+    told = {*crowns.posts, *crowns.stumps}
+    unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth and row.fdi not in told]
     if unsure:
         doubts.append(
             f"review {', '.join(unsure)}: the model is less than {rules.tooth:.0%} sure of the number or the border"
@@ -64,12 +78,40 @@ def find_doubts(
             f"review the numbers: {said(other.changes)}; the numbers given are {other.odds:.2g} times as likely as "
             "these"
         )
-    if milk_teeth:
+    if milk_teeth and primary:
+        own = ", ".join(str(fdi + TO_PRIMARY) for fdi in milk_teeth)
+        doubts.append(f"{own} are numbered as milk teeth, by their size and look: check them")
+    elif milk_teeth:
         doubts.append(
             f"{', '.join(map(str, milk_teeth))} look like milk teeth; each has the number of the permanent tooth that "
             "replaces it"
         )
     return doubts + [f"review the numbers: {fault}" for fault in faults]
+
+
+def _of_crowns(crowns: OddCrowns) -> list[str]:
+    """What is to be said of teeth that are not shaped as crowns are."""
+    doubts = []
+    if crowns.posts:
+        doubts.append(
+            f"{_listed(crowns.posts)}: a smooth post, as of an implant's scan body, and no crown; the number is a "
+            "guess by its place"
+        )
+    if crowns.stumps:
+        doubts.append(
+            f"{_listed(crowns.stumps)}: low, narrow and level on top, as a tooth prepared for a crown; check number "
+            "and border"
+        )
+    doubts += [f"{fdi} shows {share:.0%} of the usual area: is it erupting, broken, or no tooth?"
+               for fdi, share in crowns.parts]  # fmt: skip
+    doubts += [f"{fdi} is {times:.1f} times as wide as usual: are these two teeth?" for fdi, times in crowns.doubles]
+    if crowns.bracketed:
+        doubts.append(f"brackets or attachments on {_listed(crowns.bracketed)}: check the borders on their outer side")
+    return doubts
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def find_strong_doubts(
@@ -100,6 +142,24 @@ def find_strong_doubts(
     if sure < rules.scan:
         doubts.append(f"the model is only {sure:.0%} sure of the teeth; does the file show one whole arch?")
     return doubts
+
+
+def pair_doubts() -> list[str]:
+    """What is to be said of both jaws in one file."""
+    return ["both jaws are in this file; each is labelled for itself: check that upper and lower are not exchanged"]
+
+
+def of_jaw(jaw: int, doubt: str) -> str:
+    """A warning that concerns one jaw of two."""
+    return f"{JAW_NAMES[jaw]} jaw: {doubt}"
+
+
+def doubts_of_jaw(doubts: Sequence[str], jaw: int) -> list[str]:
+    """The warnings of a file with both jaws that concern one jaw; what concerns both is told with the upper one."""
+    upper, lower = (f"{JAW_NAMES[side]} jaw: " for side in (UPPER, LOWER))
+    own, other = (upper, lower) if jaw == UPPER else (lower, upper)
+    return [doubt.removeprefix(own) for doubt in doubts
+            if doubt.startswith(own) or (jaw == UPPER and not doubt.startswith(other))]  # fmt: skip
 
 
 def _found(teeth: Sequence[ToothRow]) -> list[tuple[ToothRow, float]]:

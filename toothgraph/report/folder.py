@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.anatomy.measures import measure_arch
-from toothgraph.fdi import UNKNOWN_JAW
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
 from toothgraph.report.index import TABLE, Entry, check_name, entry_of, pair_page, read_index, write_index
 from toothgraph.report.page import PageScan, write_scans
 from toothgraph.report.tooth_table import tooth_table
@@ -39,20 +39,24 @@ class PageFolder:
         """Raises ConfigError for a scan whose page would take the place of the list."""
         check_name(name)
 
-    def add(self, name: str, scan: PageScan) -> None:
-        """Write the page of a scan, and of both jaws if the other one came before it."""
-        teeth = scan.teeth or tooth_table(scan.mesh, scan.labels, scan.confidence)
-        measures = scan.measures or measure_arch(scan.mesh, scan.labels)
-        scan = replace(scan, teeth=teeth, measures=measures)
-        write_scans(self.path / f"{name}.html", [scan], title=name)
-        self.entries.append(entry_of(name, scan.mesh, scan.labels, teeth, measures, scan.doubts))
-        self._pair(patient_of(name), scan)
+    def add(self, name: str, *jaws: PageScan, patient: str = "") -> None:
+        """Write the page of a scan, or of both jaws that are in one file; and one of both jaws if the other scan of the
+        patient came before it. ``patient`` is whose scan it is, if its name does not tell."""
+        complete = []
+        for jaw in jaws:
+            teeth = jaw.teeth or tooth_table(jaw.mesh, jaw.labels, jaw.confidence)
+            measures = jaw.measures or measure_arch(jaw.mesh, jaw.labels)
+            complete.append(replace(jaw, teeth=teeth, measures=measures))
+            own, scan = (name, "") if len(jaws) == 1 else (f"{name}_{JAW_NAMES[jaw_shown(jaw.mesh, jaw.labels)]}", name)
+            self.entries.append(entry_of(own, jaw.mesh, jaw.labels, teeth, measures, jaw.doubts, scan, patient))
+        write_scans(self.path / f"{name}.html", complete, title=name)
+        self._pair(patient or patient_of(name), complete[0] if len(jaws) == 1 else None)
 
-    def _pair(self, patient: str, scan: PageScan) -> None:
+    def _pair(self, patient: str, scan: PageScan | None) -> None:
         page = self.path / pair_page(patient)
         before = self.last[1] if self.last and self.last[0] == patient else None
-        self.last = patient, scan
-        if before is None:
+        self.last = None if scan is None else (patient, scan)
+        if before is None or scan is None:
             page.unlink(missing_ok=True)  # of an earlier run, with other labels
             return
         scans = sorted([before, scan], key=lambda one: jaw_shown(one.mesh, one.labels))

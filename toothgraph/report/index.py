@@ -37,7 +37,7 @@ class Entry:
     """One scan of the list.
 
     Attributes:
-        name: of the scan; its page is ``<name>.html`` in the same folder.
+        name: of the scan, or of one jaw of it.
         jaw: ``upper``, ``lower`` or ``unknown``.
         teeth: FDI numbers, from the patient's right to the left.
         confidence: mean over the area of the teeth; None for labels that are not a model's.
@@ -45,6 +45,8 @@ class Entry:
         widths: of the teeth by FDI number, mm.
         measures: of the arch.
         picture: WebP, as base64.
+        scan: name of the scan if that has both jaws, else empty.
+        patient: whose scan it is; empty if its name tells.
     """
 
     name: str
@@ -55,6 +57,18 @@ class Entry:
     widths: dict[int, float]
     measures: list[Measure]
     picture: str
+    scan: str = ""
+    patient: str = ""
+
+    @property
+    def whose(self) -> str:
+        """The patient."""
+        return self.patient or patient_of(self.name)
+
+    @property
+    def page_name(self) -> str:
+        """The name of its page, ``<page_name>.html`` in the same folder."""
+        return self.scan or self.name
 
 
 def entry_of(
@@ -64,16 +78,20 @@ def entry_of(
     teeth: Sequence[ToothRow],
     measures: ArchMeasures,
     doubts: Sequence[str] = (),
+    scan: str = "",
+    patient: str = "",
 ) -> Entry:
     """What the list says of a labelled scan.
 
     Args:
-        name: stem of its page.
+        name: of the scan, or of one jaw of it.
         mesh: F faces.
         labels: [F] FDI numbers.
         teeth: rows of :func:`toothgraph.report.tooth_table.tooth_table`.
         measures: see :func:`toothgraph.anatomy.measures.measure_arch`.
         doubts: what a person should review.
+        scan: name of the scan if that has both jaws.
+        patient: whose scan it is, if its name does not tell.
     """
     rows = [row for row in teeth if row.fdi > 0]
     sure = [(row.area, row.confidence) for row in rows if row.confidence is not None]
@@ -87,6 +105,8 @@ def entry_of(
         {fdi: round(width, 3) for fdi, width in measures.widths.items()},
         measures.measures,
         base64.b64encode(thumbnail(mesh, labels)).decode("ascii"),
+        scan,
+        patient,
     )
 
 
@@ -115,13 +135,15 @@ def read_index(folder: str | Path) -> list[Entry]:
             f"{path}: expected the list of scans of an earlier run, found another page; delete it, or choose another "
             "folder"
         ) from None
-    return [entry for entry in entries if (path.parent / f"{entry.name}.html").is_file()]
+    return [entry for entry in entries if (path.parent / f"{entry.page_name}.html").is_file()]
 
 
 def _read(scan: Mapping[str, Any]) -> Entry:
     fields = {name: scan[name] for name in ("name", "jaw", "teeth", "confidence", "doubts", "picture")}
     widths = {int(fdi): float(width) for fdi, width in scan["widths"].items()}
-    return Entry(**fields, widths=widths, measures=[Measure(**measure) for measure in scan["measures"]])
+    measures = [Measure(**measure) for measure in scan["measures"]]
+    return Entry(**fields, widths=widths, measures=measures, scan=scan.get("scan", ""),
+                 patient=scan.get("patient", ""))  # fmt: skip
 
 
 def pair_page(patient: str) -> str:
@@ -142,9 +164,9 @@ def write_index(folder: str | Path, entries: Iterable[Entry]) -> Path:
         The path of ``index.html``.
     """
     scans = list({entry.name: entry for entry in entries}.values())
-    scans.sort(key=lambda entry: (patient_of(entry.name), entry.jaw != JAWS[0], entry.name))
+    scans.sort(key=lambda entry: (entry.whose, entry.jaw != JAWS[0], entry.name))
     folder = Path(folder)
-    patients = [_patient(name, list(own), folder) for name, own in groupby(scans, lambda e: patient_of(e.name))]
+    patients = [_patient(name, list(own), folder) for name, own in groupby(scans, lambda entry: entry.whose)]
     patients.sort(key=lambda patient: min(map(_concern, patient["scans"])))
     content = json.dumps({"folder": folder.resolve().name, "patients": patients})
     template = sealed(resources.files("toothgraph.report").joinpath("web/index.html").read_text(encoding="utf-8"))
@@ -163,7 +185,7 @@ def _patient(name: str, entries: Sequence[Entry], folder: Path) -> dict[str, Any
         "name": name,
         "page": quote(page) if (folder / page).is_file() else None,
         "measures": [asdict(measure) for measure in both],
-        "scans": [{**asdict(entry), "page": quote(f"{entry.name}.html")} for entry in entries],
+        "scans": [{**asdict(entry), "page": quote(f"{entry.page_name}.html")} for entry in entries],
     }
 
 

@@ -20,7 +20,7 @@ from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_arch, measure_pair
 from toothgraph.errors import ConfigError
-from toothgraph.fdi import FDI_OF_CLASS, JAW_NAMES, UNKNOWN_JAW, tooth_name
+from toothgraph.fdi import FDI_OF_CLASS, JAW_NAMES, PRIMARY_TEETH, UNKNOWN_JAW, tooth_name
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.differences import find_differences
 from toothgraph.report.doubts import OtherNumbers
@@ -155,7 +155,7 @@ def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, 
     return {
         "title": title or " and ".join(scan.mesh.scan_id for scan in scans),
         "colours": {UNKNOWN if fdi < 0 else fdi: list(colour) for fdi, colour in COLOUR_OF_FDI.items()},
-        "names": {fdi: tooth_name(fdi) for fdi in FDI_OF_CLASS[1:].tolist()},
+        "names": {fdi: tooth_name(fdi) for fdi in [*FDI_OF_CLASS[1:].tolist(), *PRIMARY_TEETH.tolist()]},
         "placing": placing,
         "results": results,
         "comparisons": comparisons,

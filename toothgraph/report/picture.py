@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from toothgraph.anatomy.colours import colours
 from toothgraph.anatomy.frame import CAMERAS, jaw_shown, patient_axes
 from toothgraph.errors import ConfigError
-from toothgraph.fdi import UNKNOWN_JAW, UPPER
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, UPPER
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.system.files import atomic_path
 
@@ -144,6 +144,24 @@ def render(
     if title:
         figure.suptitle(title, fontsize=10)
     save_png(figure, path)
+
+
+def render_jaws(path: str | Path, jaws: Sequence[tuple[Mesh, np.ndarray]], *, title: str | None = None) -> None:
+    """Write a PNG picture of a labelled scan as :func:`render` does; of an upper and a lower jaw, both from the bite.
+
+    Args:
+        path: the PNG file.
+        jaws: (mesh, [F] FDI numbers) of one scan, or of both jaws.
+        title: a line above.
+
+    Raises:
+        ConfigError: see :func:`render`.
+    """
+    if len(jaws) == 1:
+        render(path, *jaws[0], title=title)
+        return
+    names = (f"{title or mesh.scan_id}: {JAW_NAMES[jaw_shown(mesh, labels)]} jaw" for mesh, labels in jaws)
+    render_grid(path, [(name, *jaw) for name, jaw in zip(names, jaws, strict=True)], columns=2, size=4.5)
 
 
 def render_grid(

@@ -9,7 +9,7 @@ import numpy as np
 
 from toothgraph.anatomy.frame import upright_rotation
 from toothgraph.anatomy.sizes import mesiodistal_spans
-from toothgraph.fdi import CHART
+from toothgraph.fdi import in_row_order, is_tooth
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.system.files import write_text
 
@@ -42,7 +42,7 @@ def tooth_table(mesh: Mesh, labels: np.ndarray, confidence: np.ndarray | None = 
         labels: [F] FDI numbers.
         confidence: [F] probability of each label.
     """
-    teeth = [fdi for fdi in CHART if (labels == fdi).any()]
+    teeth = in_row_order(number for number in np.unique(labels[labels > 0]).tolist() if is_tooth(number))
     rotation = upright_rotation(mesh.with_labels(labels))
     faces = {fdi: np.flatnonzero(labels == fdi) for fdi in [0, *teeth]}
     spans = mesiodistal_spans(mesh, [faces[fdi] for fdi in teeth], None if rotation is None else rotation[1])

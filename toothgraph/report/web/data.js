@@ -1,6 +1,6 @@
 // ---- what Python wrote: scans (one jaw each) with their results, and what is shown of them
 const data = JSON.parse(document.getElementById("data").textContent);
-const UNKNOWN = 255, NO_TOOTH = 63; // the byte of an unknown label, and its place among what is shown
+const UNKNOWN = 255, NO_TOOTH = 99; // the byte of an unknown label, and its place among what is shown
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 for (const scan of data.scans) {
   scan.faces = new Uint32Array(bytes(scan.faces).buffer);
@@ -11,7 +11,7 @@ for (const scan of data.scans) {
   }
 }
 const state = {
-  shown: new Float32Array(64).fill(1), // by FDI number
+  shown: new Float32Array(100).fill(1), // by FDI number
   jaws: data.scans.map(() => true),
   mode: data.comparisons.some((made) => made.kind === "changes") ? "changes" : "teeth", // or "confidence", "errors"
   result: 0, // which labels are shown

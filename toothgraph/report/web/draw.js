@@ -56,7 +56,7 @@ function prepare() {
   program = gl.createProgram();
   gl.attachShader(program, shader(gl.VERTEX_SHADER, `
     attribute vec3 where; attribute vec3 facing; attribute vec3 colour; attribute float label;
-    uniform mat3 turn; uniform vec3 shift; uniform vec2 scale; uniform float reach; uniform float shown[64];
+    uniform mat3 turn; uniform vec3 shift; uniform vec2 scale; uniform float reach; uniform float shown[100];
     uniform float picked;
     varying vec3 tint; varying vec3 normal; varying float own;
     void main() {

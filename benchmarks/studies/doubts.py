@@ -1,0 +1,190 @@
+"""Warnings to review: of scans with something wrong, the share that is flagged, and of those that are all right.
+
+    python -m benchmarks.studies.doubts DATA [--keep FOLDER]
+
+DATA holds 3d-iosseg, teeth3ds, odd-scans, field, palettes.json and split.json. Scans with something wrong are made from
+labelled ones (odd_mouths.py) in any pose, and a few of each kind are real. Limits were chosen on training patients
+("chosen"), and are counted on validation patients and other sets ("counted"). FOLDER keeps what was found in each scan,
+so that warnings can be counted again without a net. Writes benchmarks/results/doubts.json.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zlib
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from benchmarks.options import parse, run
+from benchmarks.paths import RESULTS
+from benchmarks.studies import odd_mouths
+from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
+from toothgraph import load_model, segment_file
+from toothgraph.anatomy.mouth import COMPLETE, kind_of_mouth
+from toothgraph.both_jaws import JawPair
+from toothgraph.errors import MeshError
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.labels import read_scan
+from toothgraph.io.read import read_mesh
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.segmentation import Segmentation
+from toothgraph.system import provenance
+from toothgraph.system.files import write_text
+
+RESULT = RESULTS / "doubts.json"
+CHOSEN, COUNTED = "chosen", "counted"
+ORDINARY, MISSING = "ordinary", "missing teeth"
+UNSURE = ("072", "036", "045")  # training patients with milk teeth, or with the labels of another
+EACH = {CHOSEN: 5, COUNTED: 10}  # cases of each kind
+# What real files show that are no ordinary scans, by their names.
+REAL = {
+    "013TXGFK_upper": "mixed", "01A6HAN6_upper": "mixed", "ZGH1UT1Q_lower": "mixed", "gingiva-only-upper": "no teeth",
+    "back-teeth-of-one-side_lower": "part", "front-teeth-only_lower": "part", "closed-u-model_lower": "model",
+    "closed-u-model_upper": "model", "closed-crowns-no-gum_upper": "crowns", "crowns-no-gum_lower": "crowns",
+    "shell-1mm_lower": "shell", "mixed-dentition_upper": "mixed", "prepared-molar_lower": "stump",
+    "scan-body-for-46_lower": "scan body", "five-teeth-removed_lower": MISSING,
+}  # fmt: skip
+OTHERS = ("labelled-upper.vtp", "labelled-lower.vtp", "camera-element-lower.ply", "interleaved-normals-lower.obj",
+          "coff-instance-colours-lower.off", "gingiva-only-upper.stl")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scan.
+
+    Attributes:
+        name: of the case.
+        side: ``chosen`` or ``counted``.
+        kind: what is wrong with it.
+        real: not made by a program.
+        make: reads it or makes it.
+        jaw: as for :func:`toothgraph.segment`.
+    """
+
+    name: str
+    side: str
+    kind: str
+    real: bool
+    make: Callable[[], Mesh]
+    jaw: int | None = None
+
+
+def made(data: Dataset, side: str, patients: list[str]) -> Iterator[Case]:
+    """Scans with something wrong, the kinds in turn on the patients."""
+    kinds = [*odd_mouths.KINDS, odd_mouths.PAIR[0]]
+    for number in range(EACH[side]):
+        for place, kind in enumerate(kinds):
+            at = number + place
+            patient, jaw = patients[at % len(patients)], (at + number // len(patients)) % 2
+            name = f"{'set' if side == CHOSEN else 'told'}-{kind.replace(' ', '_')}-{patient}_{'UL'[jaw]}"
+            told = -1 if kind == odd_mouths.PAIR[0] else jaw
+            yield Case(name, side, kind, False, lambda n=name, k=kind, p=patient, j=jaw: _made(data, n, k, p, j), told)
+
+
+def _made(data: Dataset, name: str, kind: str, patient: str, jaw: int) -> Mesh:
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    scans = [
+        odd_mouths.upright(read_scan(data.scans / f"{patient}_{letter}.ply", palette=data.palette))
+        for letter in ("UL" if kind == odd_mouths.PAIR[0] else "UL"[jaw])
+    ]
+    if kind == odd_mouths.PAIR[0]:
+        return odd_mouths.turned_somehow(odd_mouths.both_jaws(scans[0], scans[1], rng), rng)
+    return odd_mouths.turned_somehow(odd_mouths.KINDS[kind][1](scans[0], rng), rng)
+
+
+def real(folder: Path, data: Dataset, chosen: list[str], counted: list[str]) -> Iterator[Case]:
+    """Scans as they are."""
+    for side, patients in ((CHOSEN, chosen), (COUNTED, counted)):
+        for patient in patients:
+            for jaw in "UL":
+                file = data.scans / f"{patient}_{jaw}.ply"
+                yield _as_it_is(file, side)
+    files = [*sorted((folder / "teeth3ds").glob("*.ply")), *(folder / "odd-scans" / name for name in OTHERS)]
+    files += [file for file in sorted((folder / "field").glob("[ms]*/*")) if file.suffix != ".txt"]
+    for file in files:
+        if file.is_file():
+            yield _as_it_is(file, COUNTED)
+
+
+def _as_it_is(file: Path, side: str) -> Case:
+    kind = MISSING if file.parent.name == "missing-teeth" else REAL.get(file.stem, ORDINARY)
+    name = f"{'set' if side == CHOSEN else 'told'}-ordinary-{file.stem}"
+    return Case(name, side, kind, True, lambda: read_mesh(file))
+
+
+def flagged(case: Case, keep: Path | None) -> dict[str, object]:
+    """The row of a case."""
+    kind = case.kind
+    if kind == "unit":  # refused where it is read
+        doubts = [refusal(case)]
+    else:
+        found = kept(case, keep)
+        doubts = found.doubts
+        if kind == ORDINARY and any(kind_of_mouth(one.mesh.with_labels(one.labels)) != COMPLETE for one in found.jaws):
+            kind = MISSING
+    return {"name": case.name, "side": case.side, "kind": kind, "real": case.real, "doubts": [d for d in doubts if d]}
+
+
+def refusal(case: Case) -> str:
+    """Why a file is refused; empty if it is not."""
+    mesh = case.make()
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "scan.stl"
+        write_stl(file, mesh.vertices, mesh.faces)
+        try:
+            read_mesh(file)
+        except MeshError as error:
+            return str(error)
+    return ""
+
+
+def kept(case: Case, keep: Path | None) -> Segmentation | JawPair:
+    """What is found in the scan of a case, or was."""
+    file = None if keep is None else keep / f"{case.name}.pkl"
+    if file is not None and file.exists():
+        found: Segmentation | JawPair = pickle.loads(file.read_bytes())
+        return found
+    found = segment_file(case.make(), load_model(), case.jaw)
+    if file is not None:
+        file.write_bytes(pickle.dumps(found))
+    return found
+
+
+def cases(options: Namespace) -> list[Case]:
+    """All of them; in a quick run the first of each kind."""
+    data = iosseg(options.data)
+    if options.quick:
+        one = data.split.val[:1]
+        return [*list(made(data, COUNTED, [*one]))[: len(odd_mouths.KINDS) + 1], *real(options.data, data, [], [*one])]
+    chosen = [patient for patient in data.split.train if patient not in UNSURE]
+    counted = list(data.split.val)
+    return [
+        *made(data, CHOSEN, chosen[:12]),
+        *real(options.data, data, chosen[12:20], [*counted, *chosen[20:]]),
+        *made(data, COUNTED, counted),
+    ]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Count, and write the result."""
+    parser = data_arguments(__doc__)
+    parser.add_argument("--keep", type=Path, help="folder for what is found in each scan")
+    options = parse(parser, argv, RESULT)
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for case in cases(options):
+        rows.append(flagged(case, options.keep))
+        print(rows[-1]["name"], len(rows[-1]["doubts"]), flush=True)  # type: ignore[arg-type]
+    kinds = {**{name: text for name, (text, _) in odd_mouths.KINDS.items()}, odd_mouths.PAIR[0]: odd_mouths.PAIR[1]}
+    write_text(options.out, json.dumps({"rows": rows, "kinds": kinds, "facts": provenance.facts()}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,40 @@
+"""Which faces of a labelled surface belong to the upper and which to the lower jaw, where a file has both."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from toothgraph.anatomy.frame import TEETH_NEEDED
+from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER, jaw_of_each
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.topology import label_pieces
+
+CLEAR = 0.9  # share of the labelled area of a surface; with a smaller one, it is of both jaws
+
+
+def jaw_parts(mesh: Mesh) -> list[np.ndarray]:
+    """The faces of the upper and of the lower jaw, by the labels; none if the labels show one jaw, or fewer than four
+    teeth of either.
+
+    A surface belongs to the jaw of its teeth; one without teeth, or with teeth of both, to that of the nearest tooth,
+    face by face.
+
+    Args:
+        mesh: with labels.
+
+    Returns:
+        Two arrays of face numbers [F'], or none.
+    """
+    assert mesh.labels is not None
+    jaw = jaw_of_each(mesh.labels)
+    if any(len(np.unique(mesh.labels[jaw == side])) < TEETH_NEEDED for side in (UPPER, LOWER)):
+        return []
+    piece = label_pieces(np.zeros(len(mesh.faces), dtype=np.int64), mesh.adjacency)
+    area = np.stack([np.bincount(piece, mesh.areas * (jaw == side)) for side in (UPPER, LOWER)])
+    clear = area.max(axis=0) > CLEAR * area.sum(axis=0)  # not for 0 > 0
+    own = np.where(jaw == UNKNOWN_JAW, np.where(clear, area.argmax(axis=0), UNKNOWN_JAW)[piece], jaw)
+    left, known = np.flatnonzero(own == UNKNOWN_JAW), np.flatnonzero(jaw != UNKNOWN_JAW)
+    if len(left):
+        own[left] = jaw[known][cKDTree(mesh.centroids[known]).query(mesh.centroids[left])[1]]
+    return [np.flatnonzero(own == side) for side in (UPPER, LOWER)]

@@ -1,0 +1,146 @@
+"""Teeth of a labelled arch that are not shaped as crowns are: posts, stumps, parts, two in one, brackets on them.
+
+All by the shape of the surface. The limits lie between ordinary scans and scans that were changed for this by a program
+(benchmarks/studies/odd_mouths.py): chosen on some patients, counted on others (benchmarks/studies/doubts.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from toothgraph.anatomy.dentition import CROWN_DEPTH, CROWN_WIDTH
+from toothgraph.anatomy.frame import ALONG, arch_rotation
+from toothgraph.anatomy.molars import molars_as_premolars
+from toothgraph.anatomy.sizes import arch_directions, tooth_sizes, usual_areas
+from toothgraph.fdi import LOWER, UPPER, class_to_position, fdi_to_class, in_chart_order, jaw_of_labels
+from toothgraph.mesh.mesh import Mesh
+
+LEAST_FACES = 12  # of a tooth that is looked at
+# Walls of a post: the share of the area of a crown that stands upright, within 14°. Crowns have up to 0.61.
+UPRIGHT, POST = 0.25, 0.74
+# A stump is small and narrow, and level on top (within 18°), or very narrow: shares of the usual area and depth, and of
+# its own area. Crowns have a depth of 0.79 and more, but for parts of them.
+LEVEL, STUMP_AREA, STUMP_DEPTH, STUMP_TOP, NARROW = 0.95, 0.75, 0.83, 0.1, 0.7
+PART = 0.35  # share of the usual area; the hindmost tooth of a side may be less, as the scan ends there
+STUB = 0.4  # of the hindmost, to be a stump
+DOUBLE_WIDTH, DOUBLE_AREA = 1.5, 1.15  # shares of what is usual, of two teeth in one
+WIDE, DEEP = 1.28, 1.05  # shares of the width and depth of a second premolar, that a milk molar in its place has
+# A bracket stands out from the outer face of a crown: mm from a smooth surface through that face, mm² on one tooth, and
+# how many teeth have that. Ordinary scans have it on up to 3.
+STANDS_OUT, BUMP, BRACKETS = 0.6, 2.0, 4
+
+
+@dataclass(frozen=True)
+class OddCrowns:
+    """FDI numbers, in the order of a chart.
+
+    Attributes:
+        posts: smooth upright posts, as scan bodies of implants are.
+        stumps: low and narrow, level on top, as teeth that were prepared for crowns.
+        parts: the share of its usual area that each of these has: erupting, broken, or no tooth.
+        doubles: how many times its usual width each of these has: two teeth with one number.
+        milk: second premolars that are as wide as the milk molars in their place, and are no molars.
+        bracketed: with something on the outer face, if that are four or more.
+    """
+
+    posts: tuple[int, ...] = ()
+    stumps: tuple[int, ...] = ()
+    parts: tuple[tuple[int, float], ...] = ()
+    doubles: tuple[tuple[int, float], ...] = ()
+    milk: tuple[int, ...] = ()
+    bracketed: tuple[int, ...] = ()
+
+
+NONE = OddCrowns()
+
+
+def odd_crowns(mesh: Mesh, labels: np.ndarray, milk_teeth: Sequence[int] = ()) -> OddCrowns:
+    """The teeth of an arch that are not shaped as crowns are.
+
+    Args:
+        mesh: F faces.
+        labels: [F] FDI numbers of one jaw.
+        milk_teeth: numbers that milk teeth have; they are smaller than usual.
+    """
+    place = class_to_position(fdi_to_class(labels))
+    rotation = arch_rotation(mesh, place)
+    if rotation is None:
+        return NONE
+    jaw, up = LOWER if jaw_of_labels(labels) == LOWER else UPPER, rotation[1]
+    row = [number for number in ALONG.tolist() if np.count_nonzero(place == number) >= LEAST_FACES]
+    faces = [np.flatnonzero(place == number) for number in row]
+    numbers = [int(labels[own[0]]) for own in faces]
+    area = np.array([mesh.areas[own].sum() for own in faces])
+    of_area = area / usual_areas(np.array(row), area, jaw)
+    kind = [fdi % 10 - 1 for fdi in numbers]
+    size = tooth_sizes(mesh, faces, up) / np.stack([CROWN_WIDTH[jaw, kind], CROWN_DEPTH[jaw, kind]], axis=1)
+    ends = {0, len(row) - 1}
+    height = [mesh.normals[own] @ up for own in faces]
+    walls, tops = (
+        np.array([mesh.areas[own[which(z)]].sum() for own, z in zip(faces, height, strict=True)]) / area
+        for which in (lambda z: np.abs(z) < UPRIGHT, lambda z: z > LEVEL)
+    )
+    posts, stumps, parts, doubles, milk = [], [], [], [], []
+    molars = None
+    for at, fdi in enumerate(numbers):
+        width, depth = size[at]
+        if walls[at] > POST:
+            posts.append(fdi)
+        elif fdi in milk_teeth:
+            continue
+        elif fdi % 10 < 8 and (STUB if at in ends else PART) < of_area[at] < STUMP_AREA and (
+            depth < NARROW or (depth < STUMP_DEPTH and tops[at] > STUMP_TOP)
+        ):  # fmt: skip
+            stumps.append(fdi)
+        elif of_area[at] < PART and at not in ends:
+            parts.append((fdi, float(of_area[at])))
+        elif width > DOUBLE_WIDTH and of_area[at] > DOUBLE_AREA:
+            doubles.append((fdi, float(width)))
+        elif fdi % 10 == 5 and width > WIDE and depth > DEEP:
+            molars = molars_as_premolars(mesh, place) if molars is None else molars
+            milk += [fdi] * (row[at] not in molars)
+    bumps = [
+        fdi for fdi, stands in zip(numbers, _bumps(mesh, faces, up), strict=True) if stands > BUMP and fdi % 10 <= 5
+    ]
+    return OddCrowns(
+        tuple(in_chart_order(posts)), tuple(in_chart_order(stumps)), tuple(parts), tuple(doubles),
+        tuple(in_chart_order(milk)), tuple(in_chart_order(bumps)) if len(bumps) >= BRACKETS else (),
+    )  # fmt: skip
+
+
+def _bumps(mesh: Mesh, faces: Sequence[np.ndarray], up: np.ndarray) -> list[float]:
+    """The area of each crown that stands out from its outer face, mm²."""
+    middle = mesh.centroids[np.concatenate(faces)].mean(axis=0)
+    return [
+        0.0 if along is None else _bump(mesh, own, along, up, middle)
+        for own, along in zip(faces, arch_directions(mesh, faces, up), strict=True)
+    ]
+
+
+def _bump(mesh: Mesh, own: np.ndarray, along: np.ndarray, up: np.ndarray, middle: np.ndarray) -> float:
+    """The area that stands out from the outer face of one crown: from a quadratic surface through the most of it."""
+    outwards = np.cross(along, up)
+    points = mesh.centroids[own]
+    outwards = outwards * np.sign(outwards @ (points.mean(axis=0) - middle))
+    out, across, height = points @ outwards, points @ along, points @ up
+    low, high = np.quantile(height, [0.02, 0.98])
+    height = (height - low) / max(high - low, 1e-6)
+    across = across - np.quantile(across, [0.02, 0.98]).mean()
+    face = (out > np.quantile(out, 0.45)) & (height > 0.1) & (height < 0.9) & (mesh.normals[own] @ outwards > -0.3)
+    if face.sum() < LEAST_FACES:
+        return 0.0
+    x, z, y, weight = across[face], height[face], out[face], np.sqrt(mesh.areas[own[face]])
+    terms = np.stack([np.ones(len(x)), x, z, x * x, x * z, z * z], axis=1)
+    kept, off = np.ones(len(x), dtype=bool), y
+    for _ in range(6):
+        fit = np.linalg.lstsq(terms[kept] * weight[kept, None], y[kept] * weight[kept], rcond=None)[0]
+        off = y - terms @ fit
+        near = np.abs(off) < max(0.35, 1.2 * float(np.median(np.abs(off))))
+        if near.sum() < LEAST_FACES or (near == kept).all():
+            break
+        kept = near
+    inner = np.abs(x) < 0.375 * np.ptp(x)
+    return float(mesh.areas[own[face]][(off > STANDS_OUT) & inner].sum())

@@ -1,0 +1,212 @@
+"""A file that may show both jaws of a patient, as scanners save an occlusion: each jaw labelled for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.anatomy.frame import outside_out, upright_rotation
+from toothgraph.anatomy.jaw_parts import jaw_parts
+from toothgraph.anatomy.measures import Measure, measure_pair
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class
+from toothgraph.inference.options import PredictOptions
+from toothgraph.inference.predict import Prediction
+from toothgraph.io.read import read_mesh
+from toothgraph.io.write import DEFAULT_FORMATS, write_labelled
+from toothgraph.mesh.mesh import Mesh, check_mesh
+from toothgraph.mesh.original import faces_to_original, scan_of_part, vertices_to_original
+from toothgraph.model.file import load_model
+from toothgraph.model.nets import SegmentationNet
+from toothgraph.postprocess.two_arches import are_both_jaws, same_teeth, two_surfaces
+from toothgraph.report.doubts import of_jaw, pair_doubts
+from toothgraph.report.page import PageScan
+from toothgraph.report.tooth_table import ToothRow
+from toothgraph.segmentation import Segmentation, segment
+
+
+@dataclass(frozen=True, eq=False)
+class JawPair:
+    """Both jaws of one file, each labelled for itself.
+
+    Attributes:
+        mesh: the clean mesh of the file.
+        jaws: the upper and the lower jaw, as scans of their own.
+        parts: the faces of ``mesh`` [F'] that each of them has, in their order.
+    """
+
+    mesh: Mesh
+    jaws: Sequence[Segmentation]
+    parts: Sequence[np.ndarray]
+
+    @property
+    def jaw_name(self) -> str:
+        """What a table says in place of a jaw."""
+        return "both"
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """[F] FDI numbers of the faces of both jaws."""
+        return self._joined([one.labels for one in self.jaws])
+
+    @property
+    def jaw_of_face(self) -> np.ndarray:
+        """[F] 0 upper, 1 lower."""
+        return self._joined([np.full(len(part), jaw) for jaw, part in enumerate(self.parts)])
+
+    @property
+    def face_labels(self) -> np.ndarray:
+        """[F0] FDI numbers of the file's own faces, in their order."""
+        return faces_to_original(self.mesh, self.labels)
+
+    @property
+    def vertex_labels(self) -> np.ndarray:
+        """[V0] FDI numbers of the file's own vertices, in their order."""
+        return vertices_to_original(self.mesh, self.labels)
+
+    @property
+    def face_confidence(self) -> np.ndarray:
+        """[F0] probability of each face's label."""
+        return faces_to_original(self.mesh, self._joined([one.confidence for one in self.jaws]))
+
+    @property
+    def teeth(self) -> list[ToothRow]:
+        """A row for gingiva and for each tooth of the upper jaw, then of the lower one."""
+        return [row for one in self.jaws for row in one.teeth]
+
+    @property
+    def measures(self) -> list[Measure]:
+        """The measures of both arches, their keys with the jaw in front; then those of both together."""
+        own = [replace(measure, key=f"{name}_{measure.key}", name=f"{measure.name}, {name} jaw")
+               for one in self.jaws for name in [one.jaw_name] for measure in one.measures.measures]  # fmt: skip
+        return own + measure_pair(*(one.measures.widths for one in self.jaws))
+
+    @property
+    def doubts(self) -> list[str]:
+        """Warnings to review: that there are two jaws, and those of each."""
+        return pair_doubts() + [of_jaw(one.mesh.jaw, doubt) for one in self.jaws for doubt in one.doubts]
+
+    @property
+    def strong_doubts(self) -> list[str]:
+        """Those of them that concern all labels of a jaw."""
+        return [of_jaw(one.mesh.jaw, doubt) for one in self.jaws for doubt in one.strong_doubts]
+
+    def page_scans(self, truth: np.ndarray | None = None) -> list[PageScan]:
+        """What a page shows of each jaw; ``truth`` [F] as in :meth:`toothgraph.segmentation.Segmentation.page_scan`."""
+        upper, lower = (one.page_scan(None if truth is None else truth[part])
+                        for one, part in zip(self.jaws, self.parts, strict=True))  # fmt: skip
+        return [replace(upper, doubts=[*pair_doubts(), *upper.doubts]), lower]
+
+    def write(
+        self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS
+    ) -> list[Path]:
+        """Write the labelled file as it was, both jaws in it; see :func:`toothgraph.io.write.write_labelled`."""
+        sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
+        return write_labelled(
+            folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=sure, doubts=self.doubts,
+            measures=self.measures, model=self.jaws[0].model, jaw_of_face=self.jaw_of_face,
+        )  # fmt: skip
+
+    def _joined(self, of_jaws: Sequence[np.ndarray]) -> np.ndarray:
+        """Values of the faces of both jaws on those of the file. [F]"""
+        values = np.zeros(len(self.mesh.faces), dtype=of_jaws[0].dtype)
+        for part, own in zip(self.parts, of_jaws, strict=True):
+            values[part] = own
+        return values
+
+
+def segment_file(
+    scan: Mesh | str | Path,
+    net: SegmentationNet | None = None,
+    jaw: int | None = None,
+    options: PredictOptions | None = None,
+) -> Segmentation | JawPair:
+    """Label a scan, or both jaws of a patient, as the commands do.
+
+    The jaws must be two surfaces that are not connected. They may lie in any bite or none.
+
+    Args:
+        scan, net, options: see :func:`toothgraph.segmentation.segment`.
+        jaw: of a scan that shows one jaw. Which jaw is which of two, the net sees.
+
+    Raises:
+        MeshError, ShapeError: see :func:`toothgraph.segmentation.segment`.
+    """
+    if isinstance(scan, str | Path):
+        scan = read_mesh(scan)
+    check_mesh(scan)
+    options, net = options or PredictOptions(), net or load_model()
+    parts = two_surfaces(scan, options.rules.two_arches)
+    found = [segment(replace(scan_of_part(scan, part), labels=None), net, UNKNOWN_JAW, options) for part in parts]
+    if found and (pair := _both_jaws(scan, parts, found, net, options)):
+        return pair
+    whole = segment(scan, net, jaw, options)
+    return replace(whole, two_arches=True) if found and same_teeth(list(map(_places, found))) else whole
+
+
+def segment_jaws(
+    scan: Mesh | str | Path,
+    net: SegmentationNet | None = None,
+    jaw: int | None = None,
+    options: PredictOptions | None = None,
+) -> list[Segmentation]:
+    """The same as scans of their own.
+
+    Arguments and errors as of :func:`segment_file`.
+
+    Returns:
+        One segmentation; or two, of the faces of the upper and of the lower jaw, with names ``<scan>_upper`` and
+        ``<scan>_lower``.
+    """
+    return list(segment_file(scan, net, jaw, options).jaws)
+
+
+def split_labelled(mesh: Mesh) -> list[Mesh]:
+    """A scan, or where its labels are of both jaws the upper and the lower one, with their faces wound outside out."""
+    parts = [] if mesh.labels is None else jaw_parts(mesh)
+    jaws = [replace(mesh.part(part), jaw=jaw, scan_id=f"{mesh.scan_id}_{JAW_NAMES[jaw]}")
+            for jaw, part in enumerate(parts)]  # fmt: skip
+    return [outside_out(jaw, upright_rotation(jaw)) for jaw in jaws or [mesh]]
+
+
+def _both_jaws(
+    mesh: Mesh,
+    parts: Sequence[np.ndarray],
+    found: Sequence[Segmentation],
+    net: SegmentationNet,
+    options: PredictOptions,
+) -> JawPair | None:
+    """The labels of two surfaces of a mesh, if they are both jaws."""
+    upper = [_upper(one.prediction) for one in found]
+    if not are_both_jaws([one.mesh for one in found], list(map(_places, found)), upper, options.rules.two_arches):
+        return None
+    order = (0, 1) if upper[0] >= upper[1] else (1, 0)
+    sure = _sure(upper[order[0]], upper[order[1]])
+    jaws = []
+    for which, side in zip(order, (UPPER, LOWER), strict=True):
+        one = found[which]
+        if one.mesh.jaw != side:  # the net took both for the same jaw
+            one = segment(replace(one.mesh, jaw=side), net, side, options)
+        name = f"{mesh.scan_id}_{JAW_NAMES[side]}"
+        prediction = replace(one.prediction, jaw_probability=sure)
+        jaws.append(replace(one, mesh=replace(one.mesh, scan_id=name), prediction=prediction))
+    return JawPair(mesh, jaws, [parts[which] for which in order])
+
+
+def _places(found: Segmentation) -> np.ndarray:
+    """The positions of the teeth found, [F]."""
+    return class_to_position(fdi_to_class(found.prediction.labels))
+
+
+def _upper(prediction: Prediction) -> float:
+    """The probability of an upper jaw."""
+    return prediction.jaw_probability if prediction.jaw == UPPER else 1 - prediction.jaw_probability
+
+
+def _sure(first: float, second: float) -> float:
+    """The probability that the first of two jaws is the upper one, from that of each, since one of them is."""
+    so, otherwise = first * (1 - second), second * (1 - first)
+    return so / (so + otherwise) if so + otherwise > 0 else 0.5
