@@ -42,16 +42,17 @@ CHOSEN, COUNTED = "chosen", "counted"
 ORDINARY, MISSING = "ordinary", "missing teeth"
 UNSURE = ("072", "036", "045")  # training patients with milk teeth, or with the labels of another
 EACH = {CHOSEN: 5, COUNTED: 10}  # cases of each kind
-# What real files show that are no ordinary scans, by their names.
+# What real files show that are no ordinary scans, by their names. 071 and 095 have attachments of aligners.
 REAL = {
     "013TXGFK_upper": "mixed", "01A6HAN6_upper": "mixed", "ZGH1UT1Q_lower": "mixed", "gingiva-only-upper": "no teeth",
     "back-teeth-of-one-side_lower": "part", "front-teeth-only_lower": "part", "closed-u-model_lower": "model",
     "closed-u-model_upper": "model", "closed-crowns-no-gum_upper": "crowns", "crowns-no-gum_lower": "crowns",
     "shell-1mm_lower": "shell", "mixed-dentition_upper": "mixed", "prepared-molar_lower": "stump",
-    "scan-body-for-46_lower": "scan body", "five-teeth-removed_lower": MISSING,
+    "scan-body-for-46_lower": "scan body", "071_U": "brackets", "071_L": "brackets", "095_U": "brackets",
+    "095_L": "brackets", "five-teeth-removed_lower": MISSING,
 }  # fmt: skip
 OTHERS = ("labelled-upper.vtp", "labelled-lower.vtp", "camera-element-lower.ply", "interleaved-normals-lower.obj",
-          "coff-instance-colours-lower.off", "gingiva-only-upper.stl")  # fmt: skip
+          "gingiva-only-upper.stl")  # fmt: skip
 
 
 @dataclass(frozen=True)

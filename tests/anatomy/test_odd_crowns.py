@@ -46,7 +46,7 @@ def test_a_prepared_tooth_is_a_stump(arch: Mesh) -> None:
 def test_brackets_stand_out(arch: Mesh) -> None:
     mesh = odd_mouths.brackets(arch, np.random.default_rng(2))
     found = odd_crowns(mesh, arch.labels)
-    assert len(found.bracketed) >= 4 and all(fdi % 10 <= 5 for fdi in found.bracketed)
+    assert len(found.bracketed) >= 3 and all(fdi % 10 <= 5 for fdi in found.bracketed)
     assert found.posts == found.stumps == ()
 
 

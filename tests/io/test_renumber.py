@@ -104,6 +104,14 @@ def test_a_tooth_becomes_gingiva_or_part_of_another(found):
     assert not np.isin([14, 15, 16], labels).any() and (labels == -1).any()
 
 
+def test_a_tooth_becomes_a_milk_tooth(found):
+    renumber(found / "a_upper.ply", {15: 55})
+    labels = np.loadtxt(found / "a_upper.txt", dtype=int)
+    assert (labels == 55).any() and not (labels == 15).any() and (found / "a_upper.teeth" / "55.stl").exists()
+    kept, shown = (read_scan(found / "a_upper.ply", primary=primary).labels for primary in (False, True))
+    assert (kept[shown == 55] == -1).all() and (shown == 55).any()  # training learns nothing of it
+
+
 def test_views_that_are_out_of_date_are_told(found):
     for suffix in (".html", ".csv"):
         (found / f"a_upper{suffix}").touch()
@@ -113,7 +121,7 @@ def test_views_that_are_out_of_date_are_told(found):
 @pytest.mark.parametrize(("numbers", "said"), [
     ({45: 46}, "no tooth has the number 45; its teeth are 1"),
     ({15: 19}, "19: expected the fdi number of a tooth"),
-    ({15: 55}, "55: expected the fdi number of a tooth"),
+    ({15: 56}, "56: expected the fdi number of a tooth"),
 ])  # fmt: skip
 def test_wrong_numbers_are_refused_and_nothing_is_written(numbers, said, found):
     before = {path: path.read_bytes() for path in found.rglob("*") if path.is_file()}

@@ -29,8 +29,8 @@ STUB = 0.4  # of the hindmost, to be a stump
 DOUBLE_WIDTH, DOUBLE_AREA = 1.5, 1.15  # shares of what is usual, of two teeth in one
 WIDE, DEEP = 1.28, 1.05  # shares of the width and depth of a second premolar, that a milk molar in its place has
 # A bracket stands out from the outer face of a crown: mm from a smooth surface through that face, mm² on one tooth, and
-# how many teeth have that. Ordinary scans have it on up to 3.
-STANDS_OUT, BUMP, BRACKETS = 0.6, 2.0, 4
+# how many teeth have that. Ordinary scans have it on up to 2.
+STANDS_OUT, BUMP, BRACKETS = 0.6, 3.0, 3
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class OddCrowns:
         parts: the share of its usual area that each of these has: erupting, broken, or no tooth.
         doubles: how many times its usual width each of these has: two teeth with one number.
         milk: second premolars that are as wide as the milk molars in their place, and are no molars.
-        bracketed: with something on the outer face, if that are four or more.
+        bracketed: with something on the outer face, if that are three or more.
     """
 
     posts: tuple[int, ...] = ()
@@ -92,7 +92,7 @@ def odd_crowns(mesh: Mesh, labels: np.ndarray, milk_teeth: Sequence[int] = ()) -
         elif fdi in milk_teeth:
             continue
         elif fdi % 10 < 8 and (STUB if at in ends else PART) < of_area[at] < STUMP_AREA and (
-            depth < NARROW or (depth < STUMP_DEPTH and tops[at] > STUMP_TOP)
+            (depth < NARROW and fdi % 10 > 3) or (depth < STUMP_DEPTH and tops[at] > STUMP_TOP)
         ):  # fmt: skip
             stumps.append(fdi)
         elif of_area[at] < PART and at not in ends:
