@@ -26,7 +26,7 @@ from benchmarks.pages.few_patients import (
 )
 from benchmarks.pages.markdown import rendered
 from benchmarks.pages.reliability import reliability_page
-from benchmarks.pages.review import reviewer
+from benchmarks.pages.review import review_times, reviewer
 from benchmarks.pages.speed import speed_page
 from benchmarks.pages.statistics import Row
 from benchmarks.pages.summary import model_card, results_page, unseen_facts, weights_table
@@ -84,7 +84,7 @@ def results_pages() -> dict[str, str]:
         "recipe": [results.ablation(ablations), what_did_not_help(study, ablations)],
         "whole_path": [results.real_scans(read_result("real_scans"))],
         "labels": [results.tooth_cuts(read_result("tooth_cuts")), results.tooth_sizes(read_result("tooth_sizes"))],
-        "review": [reviewer(read_result("reviewer"))],
+        "review": [reviewer(read_result("reviewer")), review_times(read_result("review_times"))],
         "synthetic": [weights.synthetic_weights(read_result("synthetic_weights"))],
         "doubts": [doubts_section(read_result("doubts"))],
     }

@@ -29,6 +29,21 @@ def reviewer(content: dict[str, Any]) -> str:
     )
 
 
+def review_times(content: dict[str, Any]) -> str:
+    """The section on how fast a review answers and its page draws."""
+    rows = content["rows"]
+    head = ["", *(f"{row['faces']:,} faces" for row in rows)]
+    answers = [[kind, *(f"{row['answers'][kind]:.2f} s" for row in rows)] for kind in rows[0]["answers"]]
+    frames = [[what, *(f"{row['frames'][what]:.0f} ms" for row in rows)] for what in rows[0]["frames"]]
+    return rendered(
+        "results/review_times",
+        facts=content["facts"],
+        load=f"{content['load']:.0f}",
+        answers=table(["step", *head[1:]], answers),
+        frames=table(["on the page", *head[1:]], frames),
+    )
+
+
 def _line(start: str, rows: list[dict[str, Any]]) -> list[str]:
     def mean(name: str) -> float:
         return float(np.mean([row[name] for row in rows]))

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.pages.review import review_times as times_section
 from benchmarks.pages.review import reviewer as section
-from benchmarks.studies import reviewer
+from benchmarks.studies import review_times, reviewer
 from benchmarks.studies.simulated_reviewer import SECONDS, overlap, painting, review, wrong_teeth
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.review.surface import Surface
@@ -71,3 +72,13 @@ def test_the_study_runs_and_is_rendered(tmp_path: Path) -> None:
     assert {row["start"] for row in content["rows"]} == set(reviewer.STARTS)
     page = section(content)
     assert "| labels of the net |" in page and "renumber 3.6" in page
+
+
+def test_times_are_measured_and_rendered(tmp_path: Path) -> None:
+    review_times.main(["--quick", "--out", str(tmp_path / "times.json")])
+    content = json.loads((tmp_path / "times.json").read_text())
+    (row,) = content["rows"]
+    assert set(row["answers"]) == {"renumber", "paint", "split", "new", "border", "clicks"}
+    assert min(row["answers"].values()) > 0
+    page = times_section(content)
+    assert "| renumber |" in page and "faces |" in page

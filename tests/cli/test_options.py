@@ -42,11 +42,11 @@ def test_command_line_before_file_before_preset(tmp_path):
 
 def test_everything_can_stand_in_the_file(tmp_path, capsys):
     text = "preset = 'paper'\nsplit = 'a.json'\npalette = 'b.json:c'\nunit = 'cm'\ninit = 'd'\nlabel_fraction = 0.4\n"
-    text += "labels = 'f'\nnumbering = 'fdi'\n"
+    text += "numbering = 'fdi'\nlabels = 'reviewed'\n"
     run, config = options(tmp_path, text)
     assert run == {
         "preset": "paper", "split": "a.json", "palette": "b.json:c", "label_system": "fdi", "unit": "cm", "init": "d",
-        "labels": "f",
+        "labels": "reviewed",
     }  # fmt: skip
     assert config.label_fraction == 0.4
     assert capsys.readouterr().err.endswith("numbering is now called label_system\n")

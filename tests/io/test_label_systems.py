@@ -8,7 +8,7 @@ import pytest
 from toothgraph.errors import LabelError
 from toothgraph.fdi import FDI_OF_CLASS, LOWER, UNKNOWN_JAW, UPPER
 from toothgraph.io.formats.stl import write_stl
-from toothgraph.io.label_systems import guess_system, palmer_name, to_fdi, universal_name
+from toothgraph.io.label_systems import guess_system, palmer_name, to_fdi, to_universal, universal_name
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import load_palette
 from toothgraph.mesh.mesh import Mesh
@@ -58,8 +58,9 @@ def test_letters_are_primary_teeth(tmp_path: Path) -> None:
 
 
 def test_universal_goes_round_both_jaws() -> None:
-    fdi = to_fdi(np.arange(34), "universal", UNKNOWN_JAW)
-    assert fdi[[0, 1, 8, 9, 16, 17, 24, 25, 32, 33]].tolist() == [0, 18, 11, 21, 28, 38, 31, 41, 48, -1]
+    fdi = to_fdi(np.arange(35), "universal", UNKNOWN_JAW)
+    assert fdi[[0, 1, 8, 9, 16, 17, 24, 25, 32, 33, 34]].tolist() == [0, 18, 11, 21, 28, 38, 31, 41, 48, 0, -1]
+    assert to_universal(np.r_[-1, fdi[:33]]).tolist() == [-1, *range(33)]
     assert sorted(fdi[1:33]) == sorted(FDI_OF_CLASS[1:])
 
 

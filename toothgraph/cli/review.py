@@ -15,6 +15,7 @@ from toothgraph.cli.options import (
     FILE,
     JAWS,
     PATH,
+    Choice,
     choose_device,
     device_option,
     jaw_option,
@@ -42,6 +43,13 @@ if TYPE_CHECKING:
 )
 @click.option("--predict", "predicted", is_flag=True, help="Begin with a model's labels, also of labelled scans.")
 @click.option("--apply", "steps", type=FILE, help="JSON lines of steps to do, in place of the page.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=Choice(["vtp", "vtk"]),
+    help="Write approved scans for other programs, too: vtp with `Label`, vtk with `Universal_ID` (3D Slicer).",
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the page.  [default: a free one]")
 @click.option("--no-browser", is_flag=True, help="Only print the address.")
 @model_option
@@ -57,6 +65,7 @@ def review(
     labels: Path,
     predicted: bool,
     steps: Path | None,
+    formats: tuple[str, ...],
     port: int,
     no_browser: bool,
     model: Path,
@@ -93,7 +102,7 @@ def review(
     net = cache(lambda: load_segmentation(model)[0].to(choose_device(device)))
     found = Scans(
         dict(zip(names, files, strict=True)), labels, lambda path, name: read_for_review(path, name, reading),
-        lambda mesh: begin(mesh, net, predicted),
+        lambda mesh: begin(mesh, net, predicted), formats,
     )  # fmt: skip
     if steps is not None:
         _apply(found, steps, labels)

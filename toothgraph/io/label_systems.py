@@ -20,6 +20,14 @@ _ARCH14 = {
 }
 
 
+def to_universal(fdi: np.ndarray) -> np.ndarray:
+    """FDI numbers [N] as Universal numbers 1 … 32; gingiva and unknown stay 0 and -1."""
+    numbers = np.zeros(100, dtype=np.int64)
+    numbers[_UNIVERSAL] = np.arange(1, len(_UNIVERSAL) + 1)
+    fdi = np.asarray(fdi)
+    return np.where(fdi > 0, numbers[np.clip(fdi, 0, 99)], fdi)
+
+
 def guess_system(numbers: np.ndarray, name: str = "") -> str:
     """The label system that labels [N] probably use. The first rule that applies decides:
 
@@ -42,7 +50,8 @@ def guess_system(numbers: np.ndarray, name: str = "") -> str:
 
 
 def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:
-    """Labels of another system as FDI numbers. 0 stays gingiva; numbers that are not a tooth become -1.
+    """Labels of another system as FDI numbers. 0 stays gingiva, and so is 33 among Universal numbers, as some programs
+    have it; other numbers that are not a tooth become -1.
 
     Args:
         numbers: [N] int64.
@@ -66,7 +75,8 @@ def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:
         )
     teeth = _UNIVERSAL if label_system == "universal" else _ARCH14[jaw == UPPER]
     inside = (numbers >= 1) & (numbers <= len(teeth))
-    fdi = np.where(inside, teeth[np.where(inside, numbers, 1) - 1], np.where(numbers == 0, 0, UNKNOWN))
+    gingiva = (numbers == 0) | ((numbers == len(_UNIVERSAL) + 1) & (label_system == "universal"))
+    fdi = np.where(inside, teeth[np.where(inside, numbers, 1) - 1], np.where(gingiva, 0, UNKNOWN))
     letter = (numbers > LETTER) & (numbers <= LETTER + 20) & (label_system == "universal")
     return np.where(letter, _UNIVERSAL_PRIMARY[np.where(letter, numbers - LETTER, 1) - 1], fdi)
 

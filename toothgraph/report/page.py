@@ -22,6 +22,7 @@ from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_arch, mea
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import FDI_OF_CLASS, JAW_NAMES, PRIMARY_TEETH, UNKNOWN_JAW, tooth_name
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import faces_to_original
 from toothgraph.report.differences import find_differences
 from toothgraph.report.doubts import OtherNumbers
 from toothgraph.report.placing import place_jaws
@@ -31,7 +32,10 @@ from toothgraph.system.files import write_text
 
 UNKNOWN = 255  # the byte for FDI -1
 # The page's script, in the order in which it runs.
-SCRIPT = ("data", "camera", "colours", "draw", "marks", "pick", "surface", "panel", "input", "print", "start")
+SCRIPT = (
+    *("data", "camera", "colours", "draw", "marks", "pick", "surface", "panel", "input"),
+    *("numbering", "steps", "edit", "print", "start"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,20 +127,13 @@ def write_scans(path: str | Path, scans: Sequence[PageScan], *, title: str | Non
     write_text(path, page_template().replace("__DATA__", content.replace("<", "\\u003c")))
 
 
-@lru_cache(maxsize=2)
-def page_template(script: str = "", style: str = "", panel: str = "") -> str:
-    """The page with its style and script, and ``__DATA__`` where the scans go.
-
-    Args:
-        script: what else runs, just before the page starts.
-        style: CSS that comes last.
-        panel: HTML above the views.
-    """
+@lru_cache(maxsize=1)
+def page_template() -> str:
+    """The page with its style and script, and ``__DATA__`` where the scans go."""
     web = resources.files("toothgraph.report").joinpath("web")
     read = lambda name: web.joinpath(name).read_text(encoding="utf-8")  # noqa: E731
-    *first, start = (read(f"{name}.js") for name in SCRIPT)
-    page = read("page.html").replace("__STYLE__", read("page.css") + style).replace("__PANEL__", panel)
-    return sealed(page.replace("__SCRIPT__", "\n".join([*first, script, start])))
+    script = "\n".join(read(f"{name}.js") for name in SCRIPT)
+    return sealed(read("page.html").replace("__STYLE__", read("page.css")).replace("__SCRIPT__", script))
 
 
 def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, Any]:
@@ -160,6 +157,7 @@ def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, 
         "results": results,
         "comparisons": comparisons,
         "measures": [asdict(measure) for measure in _of_both(scans)],
+        "review": None,  # the page alone changes labels, for a download
         "scans": [_scan_data(scan, own) for scan, own in zip(scans, points, strict=True)],
     }
 
@@ -205,9 +203,17 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
         "measures": [asdict(measure) for measure in _measured(scan).measures],
         "points": _text(points.astype("<f4")),
         "faces": _text(mesh.faces.astype("<u4")),
+        "stored": _stored(mesh),
         "results": results,
         "differences": {kind: [asdict(row) for row in rows] for kind, rows in differences.items()},
     }
+
+
+def _stored(mesh: Mesh) -> str | None:
+    """The face whose label each face of the file takes, for labels to be saved; None where the two are the same."""
+    faces = np.arange(len(mesh.faces))
+    face = faces_to_original(mesh, faces)
+    return None if np.array_equal(face, faces) else _text(face.astype("<u4"))
 
 
 def _measured(scan: PageScan) -> ArchMeasures:

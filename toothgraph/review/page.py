@@ -17,14 +17,14 @@ from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.review.scans import Opened
 
-TOOLS = ("numbering", "edit")  # the scripts, in the order in which they run
 UNKNOWN = 255
 
 
 @lru_cache(maxsize=1)
 def list_page() -> str:
     """The list of the scans; it asks the server for them."""
-    return sealed(_web("list.html"))
+    web = resources.files("toothgraph.review").joinpath("web")
+    return sealed(web.joinpath("list.html").read_text(encoding="utf-8"))
 
 
 def scan_page(scans: Sequence[tuple[str, Opened]], onward: str) -> str:
@@ -39,9 +39,7 @@ def scan_page(scans: Sequence[tuple[str, Opened]], onward: str) -> str:
     for scan, (name, _) in zip(data["scans"], scans, strict=True):
         scan["name"] = name
     data["review"] = {"home": "../", "onward": onward, "scans": [_stands(opened) for _, opened in scans]}
-    script = "\n".join(_web(f"{name}.js") for name in TOOLS)
-    page = page_template(script, _web("edit.css"), _web("panel.html"))
-    page = page.replace("default-src 'none';", "default-src 'none'; connect-src 'self';", 1)
+    page = page_template().replace("default-src 'none';", "default-src 'none'; connect-src 'self';", 1)
     # A scan's name may contain any text: `</script>` in it must not end the script.
     return page.replace("__DATA__", json.dumps(data).replace("<", "\\u003c"))
 
@@ -73,7 +71,3 @@ def _stands(opened: Opened) -> dict[str, Any]:
     session = opened.session
     return {"version": session.version, "state": session.state, "undo": len(session.done),
             "redo": len(session.undone)}  # fmt: skip
-
-
-def _web(name: str) -> str:
-    return resources.files("toothgraph.review").joinpath("web").joinpath(name).read_text(encoding="utf-8")

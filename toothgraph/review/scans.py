@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,11 +76,14 @@ class Scans:
         folder: of the labels.
         read: reads a scan.
         begin: what the review of a scan begins with.
+        formats: in which approved labels are written, too.
     """
 
-    def __init__(self, files: Mapping[str, Path], folder: Path, read: Read, begin: Begin) -> None:
+    def __init__(
+        self, files: Mapping[str, Path], folder: Path, read: Read, begin: Begin, formats: Sequence[str] = ()
+    ) -> None:
         self.known = {name: Known(name, path) for name, path in files.items()}
-        self.stores = {name: Store(folder, name) for name in files}
+        self.stores = {name: Store(folder, name, formats) for name in files}
         self._read, self._begin = read, begin
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._lock = threading.RLock()  # of what is in memory

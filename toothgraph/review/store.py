@@ -1,6 +1,7 @@
 """The files of a review: for each scan its labels, and the log of how they came about. Nothing else is ever written.
 
 DIR/<name>.json         labels in the layout of Teeth3DS, with instances, and ``review``: state, version, origin
+DIR/<name>.vtp, .vtk    the same in files of other programs, once they are approved, if asked for
 DIR/<name>.log.jsonl    the labels that the review began with, then one line for each step, with the time
 
 A step is in the log before it counts, so a stop at any moment loses nothing that was said to be saved. A line that was
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,8 +28,9 @@ from toothgraph.io.reviewed import LABELS, review_entry
 from toothgraph.io.write import count_instances
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
+from toothgraph.review.exchange import write_exchange
 from toothgraph.review.packed import packed, unpacked
-from toothgraph.review.session import UNSEEN, Session, Step, replay
+from toothgraph.review.session import APPROVED, UNSEEN, Session, Step, replay
 from toothgraph.scan_names import without_jaw
 from toothgraph.system.files import write_text
 from toothgraph.system.lock import one_at_a_time
@@ -101,9 +103,11 @@ class Store:
     Args:
         folder: DIR.
         name: of the scan; it becomes the stem of the files.
+        formats: of :mod:`toothgraph.review.exchange`, in which approved labels are written, too.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, formats: Sequence[str] = ()) -> None:
+        self.formats = formats
         self.labels, self.log = folder / f"{name}{LABELS}", folder / f"{name}{LOG}"
 
     def lines(self) -> list[dict[str, Any]]:
@@ -175,6 +179,9 @@ class Store:
             "review": review_entry(session.state, session.version, start.model),
         }
         write_text(self.labels, json.dumps(content))
+        if session.state == APPROVED:
+            for kind in self.formats:
+                write_exchange(self.labels.with_name(f"{self.labels.stem}.{kind}"), mesh, session.labels)
 
     def catch_up(self, mesh: Mesh, start: Start, session: Session) -> None:
         """Write the label file again if a stop came between it and the log."""

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,28 @@ def write_vtk(
     Raises:
         MeshError: if vtk is not installed, or cannot write the file.
     """
+    write_polydata(path, vertices, polygons, {"fdi": vertex_fdi}, {"fdi": face_fdi})
+
+
+def write_polydata(
+    path: Path,
+    vertices: np.ndarray,
+    polygons: np.ndarray,
+    of_vertices: Mapping[str, np.ndarray],
+    of_faces: Mapping[str, np.ndarray],
+) -> None:
+    """Write a binary ``.vtp`` or legacy ``.vtk`` file with arrays of whole numbers.
+
+    Args:
+        path: the file.
+        vertices: [V, 3], stored as double.
+        polygons: [F, m]; short rows are filled with -1.
+        of_vertices: arrays [V] on points, by name.
+        of_faces: arrays [F] on cells, by name.
+
+    Raises:
+        MeshError: if vtk is not installed, or cannot write the file.
+    """
     try:
         from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray
         from vtkmodules.vtkCommonCore import vtkPoints
@@ -91,10 +114,11 @@ def write_vtk(
     cells.SetData(numpy_to_vtkIdTypeArray(ends, deep=True), numpy_to_vtkIdTypeArray(polygons[corner], deep=True))
     surface.SetPoints(points)
     surface.SetPolys(cells)
-    for data, fdi in ((surface.GetPointData(), vertex_fdi), (surface.GetCellData(), face_fdi)):
-        array = numpy_to_vtk(np.asarray(fdi, dtype=np.int32), deep=True)
-        array.SetName("fdi")
-        data.SetScalars(array)
+    for data, columns in ((surface.GetPointData(), of_vertices), (surface.GetCellData(), of_faces)):
+        for name, numbers in columns.items():
+            array = numpy_to_vtk(np.asarray(numbers, dtype=np.int32), deep=True)
+            array.SetName(name)
+            data.SetScalars(array)
     with atomic_path(path) as temporary:
         if path.suffix == ".vtp":
             writer = vtkXMLPolyDataWriter()

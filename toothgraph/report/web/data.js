@@ -4,6 +4,7 @@ const UNKNOWN = 255, NO_TOOTH = 99; // the byte of an unknown label, and its pla
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 for (const scan of data.scans) {
   scan.faces = new Uint32Array(bytes(scan.faces).buffer);
+  scan.stored = scan.stored && new Uint32Array(bytes(scan.stored).buffer); // by face of the file
   scan.points = new Float32Array(bytes(scan.points).buffer); // x to the patient's left, y up, z to the front; mm
   for (const result of scan.results) {
     result.labels = bytes(result.labels);

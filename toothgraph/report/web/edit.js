@@ -1,11 +1,4 @@
-// ---- changing labels: each step goes to the server, which saves it before it answers
-const review = {
-  ...data.review, numbering: "FDI", waiting: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [],
-  typedSoFar: "",
-};
-window.review = review;
-data.scans.forEach((scan, k) => { scan.review = review.scans[k]; });
-setNumbering("FDI");
+// ---- tools that change labels, and what is done to the picked tooth
 const current = () => data.scans.find((scan) => state.picked !== null && hasTooth(scan, state.picked)) || data.scans.find(seenOf) || data.scans[0];
 const hasTooth = (scan, fdi) => resultOf(scan).teeth.some((tooth) => tooth.fdi === fdi);
 const jawRow = (scan) => scan.jaw === "upper" ? UPPER_ROW : scan.jaw === "lower" ? LOWER_ROW : UNIVERSAL;
@@ -14,64 +7,6 @@ function tell(text, problem = false, offers = []) {
   [review.said, review.problem, review.offers] = [text, problem, offers];
   updateEdit();
 }
-
-// ---- to the server and back, one step after another
-let last = Promise.resolve();
-function take(scan, step) {
-  review.waiting += 1;
-  updateEdit();
-  last = last.then(() => sent(scan, step)).finally(() => { review.waiting -= 1; updateEdit(); });
-  return last;
-}
-async function ask(place, content) {
-  const options = content && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
-  const answer = await fetch(review.home + place, options);
-  return [answer.status, await answer.json()];
-}
-async function sent(scan, step) {
-  try {
-    const [status, said] = await ask(`step/${encodeURIComponent(scan.name)}`, { version: scan.review.version, step });
-    if (status === 200) {
-      changed(scan, said.changed, bytes(said.to));
-      arrived(scan, said);
-      tell(said.changed.length || step.kind === "approve" ? "" : "Nothing has changed.");
-      return true;
-    }
-    if (said.labels !== undefined) replaced(scan, said);
-    else if (step.kind === "paint") await reload(scan);
-    tell(said.error, true);
-  } catch (error) {
-    tell(`Not saved: the server does not answer. Start \`toothgraph review\` again; all that was saved is there. (${error.message})`, true);
-  }
-  return false;
-}
-function changed(scan, faces, labels) {
-  const own = resultOf(scan).labels;
-  faces.forEach((face, k) => { own[face] = labels[k]; });
-  relabelled(scan, faces);
-}
-function arrived(scan, said) {
-  const { version, state: stands, undo, redo, teeth } = said;
-  scan.review = { ...scan.review, version, state: stands, undo, redo };
-  resultOf(scan).teeth = teeth;
-  scan.about = `${scan.jaw === "unknown" ? "" : `${scan.jaw} jaw, `}${teeth.filter((tooth) => tooth.fdi > 0).length} teeth`;
-  at("about").textContent = data.scans.map((one) => one.about).join("; ");
-  if (state.picked !== null && !data.scans.some((one) => hasTooth(one, state.picked))) state.picked = null;
-  updatePanel();
-  redraw();
-}
-function replaced(scan, said) { // all labels, from another window
-  const labels = bytes(said.labels), own = resultOf(scan).labels, faces = [];
-  labels.forEach((label, face) => { if (own[face] !== label) faces.push(face); });
-  changed(scan, faces, faces.map((face) => labels[face]));
-  arrived(scan, said);
-}
-async function reload(scan) {
-  const [status, said] = await ask(`labels/${encodeURIComponent(scan.name)}`);
-  if (status === 200) replaced(scan, said);
-}
-window.addEventListener("focus", () => { if (!review.waiting) data.scans.forEach((scan) => reload(scan).catch(() => {})); });
-window.addEventListener("beforeunload", (event) => { if (review.waiting) event.preventDefault(); });
 
 // ---- tools: each is what `also.tool` has while it is chosen
 function chooseTool(name) {
@@ -165,7 +100,7 @@ const TOOLS = {
     begin: (event) => {
       const found = under(event.offsetX, event.offsetY);
       if (!found || event.button === 2 || event.shiftKey) return false;
-      review.stroke = { scan: found.scan, faces: new Set(), to: event.altKey || state.picked === null ? 0 : state.picked };
+      review.stroke = { scan: found.scan, faces: new Map(), to: event.altKey || state.picked === null ? 0 : state.picked };
       also.tool.stroke(event);
       return true;
     },
@@ -173,13 +108,14 @@ const TOOLS = {
       const found = under(event.offsetX, event.offsetY), { scan, faces, to } = review.stroke;
       if (!found || found.scan !== scan) return;
       const labels = resultOf(scan).labels, fresh = facesNear(scan, found, review.size).filter((face) => labels[face] !== to);
-      fresh.forEach((face) => { labels[face] = to; faces.add(face); });
+      fresh.forEach((face) => { faces.set(face, labels[face]); labels[face] = to; });
       relabelled(scan, fresh);
       redraw();
     },
     end: () => {
       const { scan, faces, to } = review.stroke;
-      if (faces.size) take(scan, { kind: "paint", to, faces: [...faces].sort((a, b) => a - b) });
+      const sorted = [...faces.keys()].sort((a, b) => a - b);
+      if (sorted.length) take(scan, { kind: "paint", to, faces: sorted, ...(served ? {} : { before: sorted.map((face) => faces.get(face)) }) });
     },
   },
   clicks: {
@@ -259,7 +195,7 @@ function shift(step) {
 const noTooth = () => { if (state.picked !== null) take(current(), { kind: "gingiva", tooth: state.picked }); };
 const undo = () => take(current(), { kind: "undo" });
 const redo = () => take(current(), { kind: "redo" });
-const approve = () => data.scans.forEach((scan) => take(scan, { kind: "approve" }));
+const approve = () => served && data.scans.forEach((scan) => take(scan, { kind: "approve" }));
 
 // Teeth by doubt: the least sure first, without those that are done.
 function nextDoubt() {
@@ -281,22 +217,31 @@ function unfinish() {
 }
 
 // ---- keys
-Object.assign(KEYS, {
+const whenOpen = (keys) => {
+  for (const key of Object.values(keys)) {
+    const { act } = key;
+    if (act) key.act = () => { if (at("edit").open) act(); };
+  }
+  return keys;
+};
+if (editable) Object.assign(KEYS, whenOpen({
   digits: { name: "1 … 9", help: "another number for the picked tooth" },
   g: { name: "G", help: "the picked tooth is gum", act: noTooth },
   "[": { name: "[ ]", help: "shift it and those behind it by one", act: () => shift(-1) }, "]": { act: () => shift(1) },
   w: { name: "W", help: "swap with another tooth", act: () => chooseTool("swap") },
   j: { name: "J", help: "join with another tooth", act: () => chooseTool("merge") },
-  s: { name: "S", help: "split a tooth", act: () => chooseTool("split") },
-  t: { name: "T", help: "new tooth here", act: () => chooseTool("add") },
   p: { name: "P", help: "brush", act: () => chooseTool("brush") },
-  k: { name: "K", help: "draw a border", act: () => chooseTool("border") },
   u: { name: "U, Ctrl Z", help: "undo", act: undo },
   y: { name: "Y, Ctrl Y", help: "do again", act: redo },
   d: { name: "D", help: "next doubt", act: nextDoubt },
   x: { name: "X", help: "done: hide it, next doubt", act: finishTooth },
-  a: { name: "A", help: "approve the scan", act: approve },
-});
+  ...(served ? {
+    s: { name: "S", help: "split a tooth", act: () => chooseTool("split") },
+    t: { name: "T", help: "new tooth here", act: () => chooseTool("add") },
+    k: { name: "K", help: "draw a border", act: () => chooseTool("border") },
+    a: { name: "A", help: "approve the scan", act: approve },
+  } : {}),
+}));
 let typing;
 function digit(key) {
   if (state.picked === null && also.tool?.name !== "clicks") return;
@@ -311,7 +256,7 @@ function accept(fdi) {
   if (also.tool?.name === "clicks") { review.next = fdi; tell(`The next click is ${also.number(fdi)}.`); } else renumber(fdi);
 }
 document.addEventListener("keydown", (event) => {
-  if (event.target.closest?.("input, select")) return;
+  if (!at("edit")?.open || event.target.closest?.("input, select")) return;
   const letter = event.key.toLowerCase();
   if ((event.ctrlKey || event.metaKey) && (letter === "z" || letter === "y")) {
     event.preventDefault();
@@ -335,7 +280,9 @@ const STATES = { unseen: "not looked at", corrected: "corrected, not approved", 
 function updateEdit() {
   const scan = current(), own = data.scans.map((one) => one.review), picked = state.picked;
   const labelled = data.scans.length > 1 ? data.scans.map((one) => `${one.jaw}: ${STATES[one.review.state]}`).join("; ") : STATES[own[0].state];
-  at("stands").textContent = `${upperFirst(labelled)}. ${review.waiting ? "Saving …" : own.some((one) => one.version) ? "All is saved." : ""}`;
+  const alone = own.some((one) => one.version) ? "Changed. Download the labels to keep them." : "What is changed here is kept only if you download it.";
+  at("stands").textContent = !served ? alone
+    : `${upperFirst(labelled)}. ${review.waiting ? "Saving …" : own.some((one) => one.version) ? "All is saved." : ""}`;
   const off = (made, when) => { made.disabled = when; return made; };
   const tool = (text, name, title) => {
     const made = button(text, () => chooseTool(name), title);
@@ -344,13 +291,15 @@ function updateEdit() {
   };
   at("steps").replaceChildren(
     off(button("Undo", undo, "U or Ctrl Z"), !scan.review.undo), off(button("Redo", redo, "Y or Ctrl Y"), !scan.review.redo),
-    off(button("Approve", approve, "A: all labels are right"), own.every((one) => one.state === "approved")),
+    served ? off(button("Approve", approve, "A: all labels are right"), own.every((one) => one.state === "approved"))
+      : button("Download labels", download, "a .txt with the FDI number of each face, to lie beside the scan"),
     button("Next doubt", nextDoubt, "D: the tooth that the model is least sure of"),
     ...(review.finished.size ? [button(`Show ${review.finished.size} done`, unfinish)] : []));
   at("tooling").replaceChildren(
-    tool("Split", "split", "S: a click on each half"), tool("New tooth", "add", "T: one click on it"),
-    tool("Border", "border", "K: points around it"), tool("Brush", "brush", "P: paint"),
-    tool("Label by clicks", "clicks", "one click a tooth, from nothing"),
+    ...(served ? [tool("Split", "split", "S: a click on each half"), tool("New tooth", "add", "T: one click on it"),
+                  tool("Border", "border", "K: points around it")] : []),
+    tool("Brush", "brush", "P: paint"),
+    ...(served ? [tool("Label by clicks", "clicks", "one click a tooth, from nothing")] : []),
     ...(also.tool?.finish ? [button("Finish", () => also.tool.finish(), "Enter")] : []));
   at("brush").hidden = also.tool?.name !== "brush";
   at("size").textContent = `${review.size.toFixed(1)} mm`;
@@ -368,8 +317,13 @@ function updateEdit() {
   at("offers").replaceChildren(...review.offers.map(([text, act]) => button(text, () => { tell(""); act(); })));
   choose("numbering", Object.keys(NUMBERINGS).map((name) => [name, name]), review.numbering, setNumbering);
 }
-also.panel = updateEdit;
+if (editable) also.panel = updateEdit;
 at("radius").addEventListener("input", (event) => { review.size = Number(event.target.value); updateEdit(); });
-at("home").href = review.home;
-at("onward").href = `${review.home}scan/${encodeURIComponent(review.onward)}`;
-at("onward").hidden = !review.onward;
+at("edit").open = served;
+at("links").hidden = !served;
+if (served) {
+  at("home").href = review.home;
+  at("onward").href = `${review.home}scan/${encodeURIComponent(review.onward)}`;
+  at("onward").hidden = !review.onward;
+}
+if (!editable) at("edit").remove();

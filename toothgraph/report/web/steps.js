@@ -1,0 +1,148 @@
+// ---- steps that change labels. On the page of a review each goes to the server, which saves it before it answers; a page
+// in a file does it alone, as far as it can, and its labels are downloaded.
+const review = {
+  ...(data.review || { home: null, onward: "", scans: data.scans.map(() => ({ version: 0, state: "unseen", undo: 0, redo: 0 })) }),
+  numbering: "FDI", waiting: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [], typedSoFar: "",
+};
+window.review = review;
+setNumbering("FDI");
+data.scans.forEach((scan, k) => { scan.review = { ...review.scans[k], done: [], undone: [] }; });
+const served = review.home !== null;
+const editable = served || (!data.comparisons.length && data.results.length === 1);
+
+// ---- to the server and back, one step after another
+let last = Promise.resolve();
+function take(scan, step) {
+  review.waiting += 1;
+  updateEdit();
+  last = last.then(() => sent(scan, step)).finally(() => { review.waiting -= 1; updateEdit(); });
+  return last;
+}
+async function ask(place, content) {
+  const options = content && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
+  const answer = await fetch(review.home + place, options);
+  return [answer.status, await answer.json()];
+}
+async function sent(scan, step) {
+  if (!served) return alone(scan, step);
+  try {
+    const [status, said] = await ask(`step/${encodeURIComponent(scan.name)}`, { version: scan.review.version, step });
+    if (status === 200) {
+      changed(scan, said.changed, bytes(said.to));
+      arrived(scan, said);
+      tell(said.changed.length || step.kind === "approve" ? "" : "Nothing has changed.");
+      return true;
+    }
+    if (said.labels !== undefined) replaced(scan, said);
+    else if (step.kind === "paint") await reload(scan);
+    tell(said.error, true);
+  } catch (error) {
+    tell(`Not saved: the server does not answer. Start \`toothgraph review\` again; all that was saved is there. (${error.message})`, true);
+  }
+  return false;
+}
+function changed(scan, faces, labels) {
+  const own = resultOf(scan).labels;
+  faces.forEach((face, k) => { own[face] = labels[k]; });
+  relabelled(scan, faces);
+}
+function arrived(scan, said) {
+  const { version, state: stands, undo, redo, teeth } = said;
+  scan.review = { ...scan.review, version, state: stands, undo, redo };
+  resultOf(scan).teeth = teeth;
+  scan.about = `${scan.jaw === "unknown" ? "" : `${scan.jaw} jaw, `}${teeth.filter((tooth) => tooth.fdi > 0).length} teeth`;
+  at("about").textContent = data.scans.map((one) => one.about).join("; ");
+  if (state.picked !== null && !data.scans.some((one) => hasTooth(one, state.picked))) state.picked = null;
+  updatePanel();
+  redraw();
+}
+function replaced(scan, said) { // all labels, from another window
+  const labels = bytes(said.labels), own = resultOf(scan).labels, faces = [];
+  labels.forEach((label, face) => { if (own[face] !== label) faces.push(face); });
+  changed(scan, faces, faces.map((face) => labels[face]));
+  arrived(scan, said);
+}
+async function reload(scan) {
+  const [status, said] = await ask(`labels/${encodeURIComponent(scan.name)}`);
+  if (status === 200 && said.version >= scan.review.version) replaced(scan, said); // a later step may have come first
+}
+async function look() { // for what other windows have done
+  for (const scan of data.scans) {
+    const { version } = scan.review, [status, said] = await ask(`labels/${encodeURIComponent(scan.name)}`);
+    if (status === 200 && !review.waiting && scan.review.version === version && said.version > version) replaced(scan, said);
+  }
+}
+window.addEventListener("focus", () => { if (served && !review.waiting) look().catch(() => {}); }); // a step will tell, too
+window.addEventListener("beforeunload", (event) => { if (review.waiting) event.preventDefault(); });
+
+// ---- without a server
+function alone(scan, step) {
+  const { done, undone } = scan.review, labels = resultOf(scan).labels;
+  let change, back;
+  if (step.kind === "undo" || step.kind === "redo") {
+    const [from, to] = step.kind === "undo" ? [done, undone] : [undone, done];
+    if (!from.length) { tell(`Nothing to ${step.kind}.`, true); return false; }
+    change = from.pop();
+    back = change.faces.map((face) => labels[face]);
+    changed(scan, change.faces, change.labels);
+    to.push({ faces: change.faces, labels: back });
+  } else {
+    const found = step.kind === "paint" ? { faces: step.faces, labels: step.faces.map(() => step.to) } : mapped(scan, step);
+    if (typeof found === "string") { tell(found, true); return false; }
+    back = step.kind === "paint" ? step.before : found.faces.map((face) => labels[face]);
+    changed(scan, found.faces, found.labels);
+    done.push({ faces: found.faces, labels: back });
+    undone.length = 0;
+  }
+  arrived(scan, { version: scan.review.version + 1, state: "corrected", undo: done.length, redo: undone.length, teeth: teethOf(scan) });
+  tell("");
+  return true;
+}
+// The faces that get other numbers, and these; or why not, in words.
+function mapped(scan, { kind, tooth, to }) {
+  const numbers = new Map([[tooth, kind === "gingiva" ? 0 : to]]);
+  if (kind === "swap") numbers.set(to, tooth);
+  if (kind === "shift") {
+    const run = [tooth];
+    while (isTooth(run.at(-1) + 1) && hasTooth(scan, run.at(-1) + 1)) run.push(run.at(-1) + 1);
+    const taken = to > tooth ? run.at(-1) + 1 : to;
+    if (!isTooth(taken) || (to < tooth && hasTooth(scan, taken))) return `There is no room to shift ${run.map(also.number).join(" ")}.`;
+    for (const fdi of run) numbers.set(fdi, fdi + to - tooth);
+  }
+  const faces = [], labels = [];
+  resultOf(scan).labels.forEach((label, face) => {
+    if (numbers.has(label)) { faces.push(face); labels.push(numbers.get(label)); }
+  });
+  return { faces, labels };
+}
+// The table of the teeth as far as a page can make it: without widths.
+function teethOf(scan) {
+  const { labels, confidence } = resultOf(scan), rows = new Map();
+  for (let f = 0; f < labels.length; f++) {
+    if (labels[f] === UNKNOWN) continue;
+    const row = rows.get(labels[f]) || { fdi: labels[f], faces: 0, area: 0, width: null, confidence: confidence ? 0 : null };
+    const area = length(...normalOf(scan, f)) / 2;
+    row.faces += 1;
+    row.area += area;
+    if (confidence) row.confidence += area * confidence[f] / 255;
+    rows.set(labels[f], row);
+  }
+  const known = new Map(resultOf(scan).teeth.map((tooth) => [tooth.fdi, tooth]));
+  for (const row of rows.values()) {
+    if (confidence) row.confidence /= Math.max(row.area, 1e-12);
+    const before = known.get(row.fdi);
+    if (before && before.faces === row.faces) row.width = before.width;
+  }
+  return [0, ...UPPER_ROW, ...LOWER_ROW].filter((fdi) => rows.has(fdi)).map((fdi) => rows.get(fdi));
+}
+// One FDI number for each face of the file, as a text file to lie beside the scan.
+function download() {
+  for (const scan of data.scans) {
+    const { labels } = resultOf(scan), number = (label) => label === UNKNOWN ? -1 : label;
+    const lines = scan.stored ? Array.from(scan.stored, (face) => number(labels[face])) : Array.from(labels, number);
+    review.file = `${lines.join("\n")}\n`; // the last one, for whoever looks
+    const link = make("a", [], { href: URL.createObjectURL(new Blob([review.file], { type: "text/plain" })), download: `${scan.name}.txt` });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+}
