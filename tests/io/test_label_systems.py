@@ -61,6 +61,8 @@ def test_universal_goes_round_both_jaws() -> None:
     fdi = to_fdi(np.arange(35), "universal", UNKNOWN_JAW)
     assert fdi[[0, 1, 8, 9, 16, 17, 24, 25, 32, 33, 34]].tolist() == [0, 18, 11, 21, 28, 38, 31, 41, 48, 0, -1]
     assert to_universal(np.r_[-1, fdi[:33]]).tolist() == [-1, *range(33)]
+    primary = np.array([55, 65, 75, 85])
+    assert to_fdi(to_universal(primary), "universal", UNKNOWN_JAW).tolist() == primary.tolist()
     assert sorted(fdi[1:33]) == sorted(FDI_OF_CLASS[1:])
 
 

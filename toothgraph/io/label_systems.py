@@ -21,9 +21,11 @@ _ARCH14 = {
 
 
 def to_universal(fdi: np.ndarray) -> np.ndarray:
-    """FDI numbers [N] as Universal numbers 1 … 32; gingiva and unknown stay 0 and -1."""
+    """FDI numbers [N] as Universal numbers 1 … 32, the letters of primary teeth as ``LETTER + 1`` … ``LETTER + 20``;
+    gingiva and unknown stay 0 and -1."""
     numbers = np.zeros(100, dtype=np.int64)
     numbers[_UNIVERSAL] = np.arange(1, len(_UNIVERSAL) + 1)
+    numbers[_UNIVERSAL_PRIMARY] = LETTER + np.arange(1, len(_UNIVERSAL_PRIMARY) + 1)
     fdi = np.asarray(fdi)
     return np.where(fdi > 0, numbers[np.clip(fdi, 0, 99)], fdi)
 
