@@ -18,7 +18,7 @@ from toothgraph.scan_names import output_names
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, make_config
 
 ROOT = Path(__file__).resolve().parents[2]
-RUN = dict.fromkeys(["preset", "split", "palette", "label_system", "unit", "init"])
+RUN = dict.fromkeys(["preset", "split", "palette", "label_system", "unit", "init", "labels"])
 
 
 def options(tmp_path: Path, text: str, presets=FINETUNE_PRESETS, **given):
@@ -42,10 +42,11 @@ def test_command_line_before_file_before_preset(tmp_path):
 
 def test_everything_can_stand_in_the_file(tmp_path, capsys):
     text = "preset = 'paper'\nsplit = 'a.json'\npalette = 'b.json:c'\nunit = 'cm'\ninit = 'd'\nlabel_fraction = 0.4\n"
-    text += "numbering = 'fdi'\n"
+    text += "numbering = 'fdi'\nlabels = 'reviewed'\n"
     run, config = options(tmp_path, text)
     assert run == {
         "preset": "paper", "split": "a.json", "palette": "b.json:c", "label_system": "fdi", "unit": "cm", "init": "d",
+        "labels": "reviewed",
     }  # fmt: skip
     assert config.label_fraction == 0.4
     assert capsys.readouterr().err.endswith("numbering is now called label_system\n")
