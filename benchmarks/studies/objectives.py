@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.quick:
         dataset = dataset.few()
         options.draws = [0]
-    for objective, seed, draw in product(options.objectives, options.seeds, options.draws):
+    for seed, draw, objective in product(options.seeds, options.draws, options.objectives):
         cell = Cell(objective, draw, seed)
         if has_row(options.out, cell._asdict()):
             continue
