@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
 
 import numpy as np
 
 from benchmarks.pages.few_patients import gain, run_of, said_gain
 from benchmarks.pages.markdown import facts_of, number, rendered, table
 from benchmarks.pages.statistics import Row
-from benchmarks.studies.pretraining_tasks import Crowns, Masked, Prototypes
+from benchmarks.studies.pretraining_tasks import Masked, Prototypes
 
 NONE, ALONE = "none (from scratch)", "InfoNCE alone"
 TITLES = {
@@ -44,7 +43,9 @@ def objectives(rows: list[Row], few: list[Row], shot: list[Row]) -> str:
         verdict=verdict({title: own for title, own in runs.items() if title not in (NONE, ALONE)}, runs[ALONE]),
         shared=[who[draw] for draw in sorted(shared)],
         facts=facts_of(rows),
-        tasks={"prototypes": Prototypes, "crowns": Crowns, "masked": Masked},
+        measured=sorted({row["objective"] for row in rows}),
+        prototypes=Prototypes.COUNT,
+        hidden=round(100 * Masked.SHARE),
     )
 
 
@@ -76,13 +77,15 @@ def mean(rows: list[Row], draws: set[int], what: str) -> str:
     return number(float(np.mean(values))) if values else "–"
 
 
-def verdict(runs: dict[str, list[Row]], alone: list[Row]) -> dict[str, Any]:
+def verdict(runs: dict[str, list[Row]], alone: list[Row]) -> dict[str, list[str]]:
     """Which objectives are better or worse than InfoNCE alone by more than their spread over draws and patients. One
     draw tells nothing of the spread."""
-    found: dict[str, list[str]] = {"better": [], "worse": [], "same": []}
+    found: dict[str, list[str]] = {"better": [], "worse": [], "same": [], "open": []}
     for title, own in runs.items():
         together = {run_of(row) for row in own} & {run_of(row) for row in alone}
-        compared = gain(own, alone) if len(together) > 1 else None
-        word = "same" if compared is None else "better" if compared[1] > 0 else "worse" if compared[2] < 0 else "same"
-        found[word].append(title)
+        compared = gain(own, alone)
+        if compared is None or len(together) < 2:
+            found["open"].append(title)
+        else:
+            found["better" if compared[1] > 0 else "worse" if compared[2] < 0 else "same"].append(title)
     return found
