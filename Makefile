@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-scatter lint clean
+.PHONY: demo test test-scatter lint docs docs-serve clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py .demo
@@ -16,6 +16,13 @@ lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation as a site. A warning is an error.
+docs: $(VENV)/docs
+	$(BIN)/python docs/site.py .site
+
+docs-serve: docs
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory .site 8000
 
 # The extra "scatter": its wheel compiles for minutes the first time, and then stays in pip's cache.
 test-scatter: $(VENV)/scatter
@@ -32,10 +39,14 @@ $(VENV)/dev: $(VENV)/installed
 	$(PIP) --editable ".[dev]"
 	touch $@
 
+$(VENV)/docs: $(VENV)/dev
+	$(PIP) --editable ".[docs]"
+	touch $@
+
 $(VENV)/scatter: $(VENV)/dev
 	$(PIP) setuptools wheel
 	$(PIP) --no-build-isolation torch-scatter
 	touch $@
 
 clean:
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) .demo .site

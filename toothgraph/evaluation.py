@@ -1,4 +1,4 @@
-"""Scores of a net on labelled scans: predicted as for a user, then compared with the truth."""
+"""Scores of a net, or of labels that another program found, on labelled scans."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction, predict_mesh
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
+from toothgraph.io.predictions import Labels, Predictions, read_predictions
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.metrics import confusion, per_tooth, score_scan, summarise
@@ -57,12 +58,41 @@ def score_file(
         LabelError: if it has no labels, or they do not fit.
     """
     start = time.perf_counter()
-    mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, label_system=label_system)
-    if mesh.labels is None or not (mesh.labels >= 0).any():
-        raise LabelError(f"{file}: has no labels to score against; if its colours are labels, give --palette")
+    mesh = _labelled(file, jaw, palette, unit, label_system)
     # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
     prediction = predict_mesh(net, mesh, jaw_from_name(file) if jaw is None else jaw, options)
     return score_prediction(mesh, prediction, time.perf_counter() - start)
+
+
+def score_other(
+    predictions: Predictions,
+    file: Path,
+    *,
+    jaw: int | None = None,
+    palette: Palette | None = None,
+    unit: str = "mm",
+    label_system: str = "auto",
+) -> Scored:
+    """Score the labels that another program found for a scan, by the same definitions as those of a net.
+
+    Args:
+        predictions: where they are.
+        file, jaw, palette, unit, label_system: of the scan and its true labels, see :func:`score_file`.
+
+    Raises:
+        MeshError: if a surface cannot be read.
+        LabelError: if either has no labels, or they do not fit.
+    """
+    mesh = _labelled(file, jaw, palette, unit, label_system)
+    labels = read_predictions(mesh, file, predictions)
+    return score_labels(mesh, labels, jaw_of_labels(labels.faces), None)
+
+
+def _labelled(file: Path, jaw: int | None, palette: Palette | None, unit: str, label_system: str) -> Mesh:
+    mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, label_system=label_system)
+    if mesh.labels is None or not (mesh.labels >= 0).any():
+        raise LabelError(f"{file}: has no labels to score against; if its colours are labels, give --palette")
+    return mesh
 
 
 def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scored:
@@ -73,10 +103,23 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
         prediction: for that mesh.
         seconds: what it took, file to labels.
     """
+    labels = Labels(faces_to_original(mesh, prediction.labels), vertices_to_original(mesh, prediction.labels))
+    return score_labels(mesh, labels, prediction.jaw, seconds)
+
+
+def score_labels(mesh: Mesh, found: Labels, found_jaw: int, seconds: float | None) -> Scored:
+    """Score labels of the original faces and vertices.
+
+    Args:
+        mesh: with its true labels; of its vertices those of the file count, where it labels these.
+        found: what is scored.
+        found_jaw: 0 upper, 1 lower, -1 unknown.
+        seconds: what it took, file to labels, if that is known.
+    """
     assert mesh.labels is not None
     stage("scoring")
     original = original_of(mesh)
-    truth, predicted = (faces_to_original(mesh, labels) for labels in (mesh.labels, prediction.labels))
+    truth = faces_to_original(mesh, mesh.labels)
     of_vertices = original.vertex_labels
     if of_vertices is None:
         of_vertices = vertices_to_original(mesh, mesh.labels)
@@ -86,9 +129,9 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
         original.vertices * original.mm_per_unit,
         original.polygons,
         truth,
-        predicted,
+        found.faces,
         of_vertices,
-        vertices_to_original(mesh, prediction.labels),
+        found.vertices,
         jaw,
     )
     row = {
@@ -96,14 +139,14 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
         "file": str(mesh.path),
         "faces": len(original.polygons),
         "jaw": JAW_NAMES[jaw],
-        "predicted_jaw": JAW_NAMES[prediction.jaw],
+        "predicted_jaw": JAW_NAMES[found_jaw] if found_jaw >= 0 else None,
         "mouth": kind_of_mouth(mesh),
         "counted": counts_past_gap(mesh),
         "labels": str(mesh.label_origin),
-        "seconds": round(seconds, 3),
+        "seconds": seconds and round(seconds, 3),
         **scores,
     }
-    return Scored(row, confusion(truth, predicted))
+    return Scored(row, confusion(truth, found.faces))
 
 
 def report(scored: list[Scored]) -> dict[str, Any]:

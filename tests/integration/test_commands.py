@@ -586,6 +586,29 @@ def test_labels_tell_the_net_nothing(command, arches, segmenter, tmp_path, monke
         assert np.array_equal(other.labels, seen[0].labels)
 
 
+def test_evaluate_labels_of_another_program(command, arches, segmenter, tmp_path):
+    """What predict wrote scores as the model does that found it; the truth itself scores 1."""
+    scan, found = arches / "0000_upper.stl", tmp_path / "found"
+    assert command("predict", scan, "--model", segmenter, "--out", found).code in (0, 3)  # 3: to review
+    assert command("evaluate", scan, "--model", segmenter, "--out", tmp_path / "model.json").code == 0
+    for source, name in ((found, "found.json"), (arches, "truth.json")):
+        done = command("evaluate", scan, "--predictions", source, "--out", tmp_path / name)
+        assert done.code == 0, done.error
+    model, other, truth = (
+        json.loads((tmp_path / name).read_text()) for name in ("model.json", "found.json", "truth.json")
+    )
+    assert other["scores"]["miou"] == model["scores"]["miou"] and "model" not in other
+    assert other["predictions"]["folder"] == str(found)
+    assert truth["scores"]["miou"] == truth["scores"]["accuracy"] == 1.0
+    for flags, said in (
+        (("--predictions", tmp_path / "none"), "expected the folder"),
+        (("--predictions", found, "--model", segmenter), "no model runs"),
+        (("--predictions-label-system", "fdi"), "need --predictions"),
+    ):
+        done = command("evaluate", scan, *flags, "--out", tmp_path / "x.json")
+        assert done.code == 1 and said in done.error
+
+
 def test_evaluate_reports_what_it_cannot_score(command, arches, segmenter, tmp_path):
     bad, unlabelled, short = tmp_path / "bad.stl", tmp_path / "unlabelled.stl", tmp_path / "short.stl"
     bad.write_text("<html>")
@@ -636,6 +659,11 @@ def test_info_of_a_run(command, segmenter, tmp_path):
     config["options"]["epochs"] = 3  # which set the steps
     (tmp_path / "epochs" / "config.json").write_text(json.dumps(config))
     assert "; --resume begins at step 0\n" in command("info", tmp_path / "epochs").out  # without a checkpoint
+    done = command("info", segmenter, "--json", "-o", tmp_path / "curves.png")
+    assert json.loads(done.out)["scans"] == found["scans"] and "curves.png" in done.err
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "name the run folder" in command("info", "-o", tmp_path / "x.png").error
+    assert "backend native" in json.loads(command("info", "--json").out)
     assert f"{tmp_path}: no run folder" in command("info", tmp_path).error
     assert "nowhere: no such folder" in command("info", tmp_path / "nowhere").error
     (tmp_path / "config.json").write_text("{}")

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
+from toothgraph.choices import LABEL_SYSTEMS
 from toothgraph.cli.options import (
     FILE,
     JAWS,
+    PATH,
     Choice,
     again_option,
     check_workers,
@@ -43,10 +46,15 @@ if TYPE_CHECKING:
     from toothgraph.cli.scoring import Parts, Result, Scorer
 
 
-@click.command(short_help="Score a model on labelled scans.")
+@click.command(short_help="Score a model, or other labels, on labelled scans.")
 @scans_argument
 @model_option
 @click.option("--out", type=FILE, required=True, help="JSON file to write.")
+@click.option(
+    "--predictions", type=PATH, help="Score the labels in this folder, of any program, in place of a model's."
+)
+@click.option("--predictions-palette", metavar="FILE:SET", help="What their colours mean.")
+@click.option("--predictions-label-system", type=Choice(LABEL_SYSTEMS), help="How they number teeth.  [default: auto]")
 @split_option
 @click.option("--subset", type=Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
 @palette_option
@@ -64,6 +72,9 @@ def evaluate(
     scans: tuple[Path, ...],
     model: Path,
     out: Path,
+    predictions: Path | None,
+    predictions_palette: str | None,
+    predictions_label_system: str | None,
     split: Path | None,
     subset: str | None,
     palette: str | None,
@@ -83,6 +94,9 @@ def evaluate(
 
     Until all are scored, what is done is kept in the file --out with .parts added to its name. Stopped and started
     again, it goes on; of several parts (--shard), the last one writes --out.
+
+    With --predictions, no model runs: the labels of a scan are read from <name>.txt, <name>.json or a mesh of that
+    name, per face or per vertex, and scored by the same definitions.
     """
     from toothgraph.cli.scoring import Parts, Scorer
     from toothgraph.evaluation import report
@@ -96,8 +110,18 @@ def evaluate(
     refuse_overwriting(files, out)
     check_workers(workers, device)
     colours, predict = named_palette(palette), PredictOptions(**steps)
-    net, source = load_net(model, device)
-    scorer = Scorer(model, device, JAWS[jaw], colours, unit or "mm", label_system or "auto", predict, net=net)
+    truth = (JAWS[jaw], colours, unit or "mm", label_system or "auto")
+    found = other_labels(predictions, predictions_palette, predictions_label_system, unit)
+    if found:
+        scorer = Scorer(model, device, *truth, predict, found)
+        scored_is: dict[str, Any] = {"predictions": {"folder": str(found.folder), "palette": predictions_palette}}
+    else:
+        net, source = load_net(model, device)
+        scorer = Scorer(model, device, *truth, predict, net=net)
+        scored_is = {
+            "predict": asdict(predict),
+            "model": {"file": str(source.path), "sha256": provenance.sha256(source.path), **source.header},
+        }
     parts = Parts(out)
     before = {} if again else {result.inputs: result for result in parts.read().values() if result.scored}
     ours = files[shard[0] - 1 :: shard[1]]
@@ -118,8 +142,7 @@ def evaluate(
         **report(scored),
         "failures": failures,
         "definitions": METRICS,
-        "predict": asdict(predict),
-        "model": {"file": str(source.path), "sha256": provenance.sha256(source.path), **source.header},
+        **scored_is,
         "evaluated": provenance.facts(),
     }
     write_text(out, json.dumps(content, indent=1) + "\n")
@@ -187,6 +210,29 @@ def score_files(
         stop.args = (*stop.args, *filter(None, (f"{parts.out} is not written", said)))
         raise
     return results
+
+
+def other_labels(folder: Path | None, palette: str | None, label_system: str | None, unit: str | None) -> Any:
+    """The labels of another program, if a folder of them is given.
+
+    Raises:
+        ConfigError: for options that need one, or the model or the steps of prediction beside one.
+        DataError: if it is no folder.
+    """
+    from toothgraph.io.predictions import Predictions
+
+    context = click.get_current_context()
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if folder is None:
+        if palette or label_system:
+            raise ConfigError("--predictions-palette and --predictions-label-system need --predictions")
+        return None
+    if needless := given & {"model", "find_pose", "refine_borders", "assign_numbers", "device"}:
+        flags = [param.opts[0] for param in context.command.params if param.name in needless]
+        raise ConfigError(f"{' and '.join(flags)}: with --predictions no model runs; leave out one or the other")
+    if not folder.is_dir():
+        raise DataError(f"{folder}: expected the folder of --predictions, there is none")
+    return Predictions(folder, named_palette(palette), label_system or "auto", unit or "mm")
 
 
 def refuse_overwriting(files: list[Path], out: Path) -> None:

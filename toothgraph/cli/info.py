@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator
@@ -10,56 +11,79 @@ from typing import Any
 
 import click
 
+from toothgraph.cli.options import FILE
 from toothgraph.cli.terminal import say
+from toothgraph.errors import ConfigError
 
 
 @click.command(short_help="Versions and devices; the state of a run or a folder.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
-def info(folder: Path | None) -> None:
+@click.option("-o", "--out", type=FILE, help="Draw the curves of a run into this PNG file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
     """Print versions, devices, which optional backends are installed, and the terms of the default weights.
 
     With a run folder of pretrain or finetune: how far it is, its last metrics, time per step, and what to resume from.
     With a folder of prepare: which scans it has, with labels or without, by which recipe, and what to run next.
     """
-    if folder is not None:
-        from toothgraph.data.prepared.folder import is_begun
+    from toothgraph.data.prepared.folder import is_begun
 
-        for name, value in (describe_prepared if is_begun(folder) else describe)(folder):
-            say(f"{name:<20} {value}")
-        return
+    prepared = folder is not None and is_begun(folder)
+    if out and (folder is None or prepared):
+        raise ConfigError(f"-o {out}: draws the curves of a run; name the run folder of pretrain or finetune")
+    of_folder = describe_prepared if prepared else describe
+    facts = dict(describe_machine() if folder is None else of_folder(folder))
+    if as_json:
+        click.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+    else:
+        show = click.echo if folder is None else say  # what hangs together in a table of versions is never broken
+        for name, value in facts.items():
+            for number, line in enumerate(str(value).splitlines() or [""]):
+                show(f"{'' if number else name:<20} {line}")
+    if out and folder:
+        draw_curves(folder, out)
+        say(f"curves -> {out}", err=as_json)
+
+
+def draw_curves(run: Path, out: Path) -> None:
+    """The curves of a run, or of the teacher that is at work in it, as a picture."""
+    from toothgraph.report.curves import draw_run
+    from toothgraph.system.files import check_folder
+    from toothgraph.training.run_folder import read_metrics
+    from toothgraph.training.self_training import at_work
+
+    check_folder(out.parent)
+    run = at_work(run) or run
+    draw_run(out, read_metrics(run), str(run))
+
+
+def describe_machine() -> Iterator[tuple[str, Any]]:
+    """Versions, devices, backends and the default weights, by name."""
     import torch
 
     from toothgraph import weights
     from toothgraph.system import provenance, threads
 
-    for name, number in provenance.versions().items():
-        click.echo(f"{name:<20} {number}")
+    yield from provenance.versions().items()
     machine = provenance.hardware()
     taken, why = threads.choice(None)
-    click.echo(f"{'processor':<20} {machine['processor']}, {machine['cores']} cores")
-    click.echo(f"{'threads':<20} {taken} ({why})")
-    click.echo(f"{'gpu':<20} {', '.join(machine['gpus']) or 'none'}")
-    click.echo(f"{'device (auto)':<20} {'cuda' if torch.cuda.is_available() else 'cpu'}")
+    yield "processor", f"{machine['processor']}, {machine['cores']} cores"
+    yield "threads", f"{taken} ({why})"
+    yield "gpu", ", ".join(machine["gpus"]) or "none"
+    yield "device (auto)", "cuda" if torch.cuda.is_available() else "cpu"
     scatter, triton = provenance.package_version("torch-scatter"), provenance.package_version("triton")
-    backends = {
-        "native": f"torch {torch.__version__}",
-        "scatter": f"torch-scatter {scatter}" if scatter else "not installed (an optional extra)",
-        "triton": f"triton {triton}" if triton else "not installed (comes with torch for CUDA)",
-    }
-    for name, state in backends.items():
-        click.echo(f"{'backend ' + name:<20} {state}")
+    yield "backend native", f"torch {torch.__version__}"
+    yield "backend scatter", f"torch-scatter {scatter}" if scatter else "not installed (an optional extra)"
+    yield "backend triton", f"triton {triton}" if triton else "not installed (comes with torch for CUDA)"
     digest = f"sha256 {provenance.sha256(weights.FILE)}" if weights.FILE.exists() else f"missing: {weights.FILE}"
-    click.echo(f"{'default weights':<20} {digest}")
-    for line in weights.notice().splitlines():
-        click.echo(f"{'':<20} {line}")
-    click.echo(f"{'backend for cpu':<20} {_chosen('cpu')}")
-    click.echo(f"{'backend for cuda':<20} {_chosen('cuda') if torch.cuda.is_available() else 'no CUDA device here'}")
+    yield "default weights", f"{digest}\n{weights.notice()}"
+    yield "backend for cpu", _chosen("cpu")
+    yield "backend for cuda", _chosen("cuda") if torch.cuda.is_available() else "no CUDA device here"
 
 
 def _chosen(device: str) -> str:
     import torch
 
-    from toothgraph.errors import ConfigError
     from toothgraph.nn.kernels.backend import choose_backend
 
     try:

@@ -16,9 +16,10 @@ from toothgraph.cli.labelling import scan_digest
 from toothgraph.cli.options import choose_device
 from toothgraph.cli.terminal import one_line
 from toothgraph.errors import ToothgraphError
-from toothgraph.evaluation import Scored, score_file
+from toothgraph.evaluation import Scored, score_file, score_other
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.palette import Palette
+from toothgraph.io.predictions import Predictions
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.system import provenance
@@ -52,6 +53,7 @@ class Scorer:
     Attributes:
         model, device: of the net, its file, and where it runs.
         jaw, palette, unit, label_system, options: see :func:`toothgraph.evaluation.score_file`.
+        predictions: labels that another program found, which are scored in place of the net's.
         known: digests of the scans that are scored already.
         net: that of ``model``; loaded when it is first needed.
     """
@@ -63,6 +65,7 @@ class Scorer:
     unit: str
     label_system: str
     options: PredictOptions
+    predictions: Predictions | None = None
     known: frozenset[str] = field(default_factory=frozenset)
     net: SegmentationNet | None = None
 
@@ -75,13 +78,17 @@ class Scorer:
                 yield Result(str(file), inputs, kept=True)
                 return
             with named_shortage(file):
-                scored = score_file(
-                    self._net, file, jaw=self.jaw, palette=self.palette, unit=self.unit,
-                    label_system=self.label_system, options=self.options,
-                )  # fmt: skip
-            yield Result(str(file), inputs, scored)
+                yield Result(str(file), inputs, self._scored(file))
         except ToothgraphError as error:
             yield Result(str(file), inputs, error=one_line(error))
+
+    def _scored(self, file: Path) -> Scored:
+        truth: dict[str, Any] = {
+            "jaw": self.jaw, "palette": self.palette, "unit": self.unit, "label_system": self.label_system
+        }  # fmt: skip
+        if self.predictions is not None:
+            return score_other(self.predictions, file, **truth)
+        return score_file(self._net, file, options=self.options, **truth)
 
     @property
     def _net(self) -> SegmentationNet:
@@ -91,15 +98,26 @@ class Scorer:
 
     def inputs(self, file: Path) -> str:
         """A digest of all that the scores of a scan depend on."""
-        palette = self.palette and {"fdi": self.palette.fdi.tolist(), "rgb": self.palette.rgb.tolist()}
         content = {
             "scan": scan_digest(file, file.stem),
             "file": str(file),
-            "model": self._net.source,
-            "options": [self.jaw, palette, self.unit, self.label_system, asdict(self.options)],
+            "found": self._source(file),
+            "options": [self.jaw, _colours(self.palette), self.unit, self.label_system, asdict(self.options)],
             "version": [__version__, provenance.REVISION],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def _source(self, file: Path) -> Any:
+        """What the labels that are scored come from."""
+        if self.predictions is None:
+            return self._net.source
+        files = self.predictions.files_of(file)
+        digests = [provenance.sha256(one) for one in files if one.is_file()]
+        return [*digests, _colours(self.predictions.palette), self.predictions.label_system, self.predictions.unit]
+
+
+def _colours(palette: Palette | None) -> Any:
+    return palette and {"fdi": palette.fdi.tolist(), "rgb": palette.rgb.tolist()}
 
 
 class Parts:

@@ -68,7 +68,7 @@ def read_scan(
     found = _find(path, mesh, palette, stored, label_system)
     if found is None:
         return replace(mesh, labels=None, original=original_of(mesh))
-    labels, of_vertices = _as_fdi(mesh, found)
+    labels, of_vertices = as_fdi(mesh, found)
     of_labels = jaw_of_labels(labels)
     if mesh.jaw == UNKNOWN_JAW:
         mesh = replace(mesh, jaw=of_labels)
@@ -132,7 +132,7 @@ def read_labels(
         LabelError: if labels exist but cannot be read, or their number does not match the scan.
     """
     found = _find(Path(path), mesh, palette, None, label_system)
-    return None if found is None else _as_fdi(mesh, found)[0]
+    return None if found is None else as_fdi(mesh, found)[0]
 
 
 def _find(
@@ -143,7 +143,7 @@ def _find(
     return find_labels(path, mesh, palette, stored, label_system)
 
 
-def _as_fdi(mesh: Mesh, found: FoundLabels) -> tuple[np.ndarray, np.ndarray | None]:
+def as_fdi(mesh: Mesh, found: FoundLabels) -> tuple[np.ndarray, np.ndarray | None]:
     """FDI numbers of the clean faces [F], and of the stored vertices [V0] if the file has labels per vertex."""
     column, source, label_system = found.column, found.source, found.label_system
     labels, of_vertices = column.on_faces, None

@@ -50,7 +50,7 @@ class FastEdgeConv(MessagePassing):
     a zero has no sign.
 
     The statistics of the edge norm need no edges either. Let p_i be the in-degree and q_j the out-degree of the nodes,
-    and a, b without their means over edges. Then |E|·var = Σ p a² + Σ q b² + 2 Σ_i a_i Σ_{j∈N(i)} b_j.
+    and a, b without their means over edges. For E edges: E·var = Σ p a² + Σ q b² + 2 Σ_i a_i Σ_{j∈N(i)} b_j.
 
     Of an edge MLP ``nn`` that does not commute with the aggregation, the first linear layer is computed on nodes, the
     rest on the edges of one block of nodes after another; these are computed again in the backward pass. One whose

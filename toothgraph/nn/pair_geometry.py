@@ -20,10 +20,10 @@ PAIR_CHANNELS = 6
 def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float) -> Tensor:
     """Rotation- and translation-invariant geometry of each node and each of its neighbours.
 
-    With d = p_j − p_i, u = d/|d| and unit normals n_i, n_j:
+    With d = p_j − p_i, u = d/‖d‖ and unit normals n_i, n_j:
 
     ====  ================  ===========================================
-    0     |d| / scale       distance
+    0     ‖d‖ / scale       distance
     1     n_i·d / scale     height above the node's tangent plane
     2     n_i·u             angle between its normal and the line
     3     n_j·u             the same at the neighbour

@@ -102,7 +102,8 @@ def _legend(figure: Figure, labels: np.ndarray | None) -> None:
     )
 
 
-def _save(figure: Figure, path: str | Path) -> None:
+def save_png(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG: whole, or not at all."""
     with atomic_path(path) as temporary:
         FigureCanvasAgg(figure).print_png(temporary)
 
@@ -141,7 +142,7 @@ def render(
     _legend(figure, labels)
     if title:
         figure.suptitle(title, fontsize=10)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def render_grid(
@@ -177,7 +178,7 @@ def render_grid(
         if sides:
             _name_sides(axes, mesh, shown, "occlusal")
         axes.set_title(title, fontsize=8, pad=2)
-    _save(figure, path)
+    save_png(figure, path)
 
 
 _SAMPLES = 10  # points on the surface per pixel of a thumbnail

@@ -1,0 +1,101 @@
+"""Labels of another program: every way to store them gives the same labels of the scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toothgraph.errors import LabelError
+from toothgraph.io.formats.ply import write_ply
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.labels import read_scan
+from toothgraph.io.predictions import Predictions, read_predictions
+from toothgraph.io.write import write_teeth3ds_json, write_txt
+from toothgraph.mesh.decimate import decimate
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import original_of, vertices_to_original
+
+
+@pytest.fixture
+def scan(arch: Mesh, tmp_path: Path) -> Path:
+    """A labelled scan, and beside it the empty folder ``found``."""
+    path = tmp_path / "scan_upper.stl"
+    write_stl(path, arch.vertices, arch.faces)
+    write_txt(path.with_suffix(".txt"), arch.labels)
+    (tmp_path / "found").mkdir()
+    return path
+
+
+def shifted(labels: np.ndarray) -> np.ndarray:
+    """Labels of a program that calls the first molars second ones, so that they are not the true ones."""
+    return np.where(labels == 16, 17, labels)
+
+
+def labelled_ply(folder: Path, vertices: np.ndarray, faces: np.ndarray, labels: np.ndarray) -> None:
+    write_ply(folder / "scan_upper.ply", vertices, faces, np.zeros(len(vertices), dtype=np.int64), labels)
+
+
+def test_numbers_of_faces_and_of_vertices(scan: Path, arch: Mesh) -> None:
+    found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
+    labels = shifted(arch.labels)
+    write_txt(found.folder / "scan_upper.txt", labels)
+    np.testing.assert_array_equal(read_predictions(mesh, scan, found).faces, labels)
+    (found.folder / "scan_upper.txt").unlink()
+    of_vertices = vertices_to_original(mesh, labels)
+    write_teeth3ds_json(found.folder / "scan_upper.json", of_vertices, jaw=0)
+    read = read_predictions(mesh, scan, Predictions(found.folder))
+    np.testing.assert_array_equal(read.vertices, of_vertices)
+    assert (read.faces != labels).mean() < 0.1  # a face takes the majority of its corners
+
+
+def test_a_mesh_with_labels(scan: Path, arch: Mesh) -> None:
+    found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
+    labelled_ply(found.folder, arch.vertices, arch.faces, shifted(arch.labels))
+    np.testing.assert_array_equal(read_predictions(mesh, scan, found).faces, shifted(arch.labels))
+
+
+def test_another_mesh_of_the_surface(scan: Path, arch: Mesh, caplog: pytest.LogCaptureFixture) -> None:
+    found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
+    coarse = decimate(arch, 1500).mesh
+    write_stl(found.folder / "scan_upper.stl", coarse.vertices, coarse.faces)
+    write_txt(found.folder / "scan_upper.txt", coarse.labels)
+    read = read_predictions(mesh, scan, found)  # the numbers count the faces of the mesh that they lie beside
+    assert (read.faces == arch.labels).mean() > 0.9
+    (found.folder / "scan_upper.stl").unlink()
+    with pytest.raises(LabelError, match="expected 2"):
+        read_predictions(mesh, scan, Predictions(found.folder))
+    (found.folder / "scan_upper.txt").unlink()
+    labelled_ply(found.folder, coarse.vertices, coarse.faces, coarse.labels)
+    read = read_predictions(mesh, scan, Predictions(found.folder))
+    assert "another mesh of it" in caplog.text
+    assert (read.faces == arch.labels).mean() > 0.9
+    labelled_ply(found.folder, coarse.vertices + 20.0, coarse.faces, coarse.labels)
+    with pytest.raises(LabelError, match="mm away"):
+        read_predictions(mesh, scan, Predictions(found.folder))
+
+
+def test_no_tooth_counts_as_gingiva(scan: Path, arch: Mesh) -> None:
+    found = Predictions(scan.parent / "found")
+    write_txt(found.folder / "scan_upper.txt", np.where(arch.labels == 11, 99, arch.labels))
+    read = read_predictions(read_scan(scan), scan, found)
+    assert (read.faces[arch.labels == 11] == 0).all()
+    assert (read.vertices >= 0).all() and len(read.vertices) == len(original_of(read_scan(scan)).vertices)
+
+
+def test_names(scan: Path, arch: Mesh) -> None:
+    found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
+    with pytest.raises(LabelError, match=r"has no labels of scan_upper; expected scan_upper\.txt"):
+        read_predictions(mesh, scan, found)
+    write_txt(found.folder / "scan_uper.txt", arch.labels)
+    with pytest.raises(LabelError, match="did you mean 'scan_uper'"):
+        read_predictions(mesh, scan, Predictions(found.folder))
+    for name in ("a", "b"):
+        (found.folder / name).mkdir()
+        write_txt(found.folder / name / "scan_upper.txt", arch.labels)
+    with pytest.raises(LabelError, match="several folders"):
+        read_predictions(mesh, scan, Predictions(found.folder))
+    write_stl(found.folder / "bare.stl", arch.vertices, arch.faces)
+    with pytest.raises(LabelError, match="--predictions-palette"):
+        read_predictions(mesh, Path("bare.stl"), Predictions(found.folder))

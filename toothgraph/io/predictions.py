@@ -1,0 +1,138 @@
+"""Labels that another program found for a scan, on the faces and vertices of that scan."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from toothgraph.choices import did_you_mean
+from toothgraph.errors import LabelError
+from toothgraph.fdi import UNKNOWN
+from toothgraph.io.formats.registry import may_be_scan, read_stored
+from toothgraph.io.label_sources import find_labels
+from toothgraph.io.labels import as_fdi, read_scan
+from toothgraph.io.palette import Palette
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
+from toothgraph.mesh.stored import Stored
+
+_FARTHEST = 1.0  # mm, median distance of the faces of one surface to those of another mesh of it
+
+_NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
+
+_log = logging.getLogger("toothgraph")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """A folder of labels that another program found.
+
+    Attributes:
+        folder: its files; that of a scan has the scan's name, in this folder or in one inside it.
+        palette: what colours in them mean.
+        label_system: how they number teeth, see :func:`toothgraph.io.labels.read_scan`.
+        unit: unit of length of the meshes in it.
+    """
+
+    folder: Path
+    palette: Palette | None = None
+    label_system: str = "auto"
+    unit: str = "mm"
+
+    def files_of(self, scan: Path) -> list[Path]:
+        """The files of a scan, meshes first: a list of numbers beside a mesh counts the faces of that mesh.
+
+        Raises:
+            LabelError: if there are none, or the same in several folders.
+        """
+        name = scan.name if scan.is_dir() else scan.stem
+        found = self._by_name.get(name, [])
+        if not found:
+            raise LabelError(
+                f"{self.folder}: has no labels of {name}; expected {name}.txt, {name}.json or a mesh with labels"
+                + did_you_mean(name, self._by_name)
+            )
+        places = {file.parent for file in found}
+        if len(places) > 1:
+            raise LabelError(
+                f"{self.folder}: labels of {name} in several folders: {', '.join(map(str, sorted(places)))}; name one"
+            )
+        return sorted(found, key=lambda file: (_is_list(file), file))
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for file in self.folder.rglob("*"):
+            if not file.name.startswith(".") and (_is_list(file) or may_be_scan(file)):
+                found.setdefault(file.stem, []).append(file)
+        return found
+
+
+def _is_list(file: Path) -> bool:
+    return file.suffix.lower() in (".txt", ".json")
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of a scan as stored.
+
+    Attributes:
+        faces: [F0] FDI numbers of the stored polygons, 0 gingiva.
+        vertices: [V0] FDI numbers of the stored vertices.
+    """
+
+    faces: np.ndarray
+    vertices: np.ndarray
+
+
+def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions) -> Labels:
+    """Labels of a scan from a folder: a list of numbers per face or per vertex, or a mesh that has labels.
+
+    A mesh with as many faces as the scan is taken to have the same faces in the same order. From any other mesh of the
+    same surface each face and vertex of the scan takes the label of the nearest face. What is no label of a permanent
+    tooth counts as gingiva.
+
+    Args:
+        mesh: the scan.
+        scan: its file, whose name those in the folder have.
+        predictions: the folder.
+
+    Raises:
+        LabelError: if there are no labels, or they do not fit the scan.
+        MeshError: if a mesh cannot be read.
+    """
+    first = predictions.files_of(scan)[0]
+    stored = _NO_SURFACE if _is_list(first) else read_stored(first)
+    if stored is not _NO_SURFACE and len(stored.polygons) != len(original_of(mesh).polygons):
+        return _of_other_mesh(mesh, first, predictions)
+    found = find_labels(first, mesh, predictions.palette, stored, predictions.label_system)
+    if found is None:
+        raise LabelError(f"{first}: has no labels; if its colours are labels, give --predictions-palette")
+    faces, of_vertices = as_fdi(mesh, found)
+    faces = _teeth(faces)
+    vertices = vertices_to_original(mesh, faces) if of_vertices is None else _teeth(of_vertices)
+    return Labels(faces_to_original(mesh, faces), vertices)
+
+
+def _of_other_mesh(mesh: Mesh, file: Path, how: Predictions) -> Labels:
+    other = read_scan(file, unit=how.unit, palette=how.palette, label_system=how.label_system)
+    if other.labels is None:
+        raise LabelError(f"{file}: has no labels; if its colours are labels, give --predictions-palette")
+    distance, near = cKDTree(other.centroids).query(mesh.centroids)
+    if (far := float(np.median(distance))) > _FARTHEST:
+        raise LabelError(
+            f"{file}: expected the surface of {mesh.scan_id}, found one that is {far:.1f} mm away; is it in another "
+            "unit or place?"
+        )
+    _log.warning("%s: %s is another mesh of it; labels are those of the nearest faces", mesh.scan_id, file)
+    faces = _teeth(other.labels)[near]
+    return Labels(faces_to_original(mesh, faces), vertices_to_original(mesh, faces))
+
+
+def _teeth(labels: np.ndarray) -> np.ndarray:
+    return np.where(labels == UNKNOWN, 0, labels)
