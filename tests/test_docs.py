@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import json
 import re
 import shlex
 import shutil
@@ -160,6 +161,30 @@ def test_the_correction_loop_runs(command, tmp_path: Path, monkeypatch: pytest.M
     assert "007_L: corrected" in changed.out and "36 37 38" in changed.out
     assert "trains on 1 scan of 1 patient (007); labels: 1 corrected" in trained.err
     assert "validates on nobody" in trained.err and "007_L: lower jaw" in again.out
+
+
+def test_the_review_loop_runs(command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second block of its section as it stands, on a small scan and with few steps."""
+    text = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+    block = code_blocks(text[text.index("## … correct labels on a page") :], "sh")[1]
+    steps, *_ = re.findall(r"cat > steps\.jsonl <<END\n(.*?)^END$", block, flags=re.MULTILINE | re.DOTALL)
+    lines = command_lines(f"```sh\n{block}```\n")
+    assert [line.split()[1] for line in lines] == ["predict", "review", "finetune", "predict"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "steps.jsonl").write_text(steps)
+    write_synthetic(tmp_path / "made", 2, 3000, 3)
+    (tmp_path / "my-scans").mkdir()
+    for name in ("007_L", "008_L"):
+        shutil.copy(tmp_path / "made" / "0000_lower.stl", tmp_path / "my-scans" / f"{name}.stl")
+    done = [command(*shlex.split(re.sub(r"--steps \d+", "--steps 2", line))[1:]) for line in lines]
+    assert [each.code for each in done] == [0] * 4, [each.err for each in done]
+    _, reviewed, trained, _ = done
+    assert "007_L: 3 steps, approved -> reviewed/007_L.json" in reviewed.out
+    assert "trains on 1 scan of 1 patient (007); labels: 1 corrected" in trained.err
+    assert "008_L.stl: not approved in reviewed" in trained.err
+    assert {file.name for file in (tmp_path / "my-scans").iterdir()} == {"007_L.stl", "008_L.stl"}
+    content = json.loads((tmp_path / "reviewed" / "007_L.json").read_text())
+    assert 31 not in content["labels"] and 38 in content["labels"] and 36 not in content["labels"]
 
 
 def test_toml_examples_are_accepted(make_options: ModuleType) -> None:

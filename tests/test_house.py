@@ -32,8 +32,9 @@ ROOMS = {
     "report": {"anatomy", "mesh", "system"},
     "segmentation": {"anatomy", "inference", "io", "mesh", "model", "postprocess", "report"},
     "evaluation": {"anatomy", "inference", "io", "mesh", "metrics", "model"},
+    "review": {"anatomy", "io", "mesh", "model", "postprocess", "report", "segmentation", "system"},
     "cli": {"data", "evaluation", "graph", "inference", "io", "anatomy", "metrics", "model", "nn", "report",
-            "segmentation", "synthetic", "system", "training"},
+            "review", "segmentation", "synthetic", "system", "training"},
     "__main__": {"cli"},
 }  # fmt: skip
 OF_GROUND = {

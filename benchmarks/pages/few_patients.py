@@ -13,6 +13,8 @@ from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.pages.statistics import DRAWS, Row, per_patient
 from benchmarks.studies.few_patients import ARMS, FIRST, PATIENTS
 from benchmarks.studies.new_scanner import NEW
+from benchmarks.studies.readings import reasons
+from toothgraph.scan_names import patient_of
 
 TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "self-trained": "pre-trained and self-trained"}
 COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "self-trained": "#6b4c9a"}
@@ -102,7 +104,8 @@ def few_patients(rows: list[Row]) -> str:
          "facts": own[-1]["facts"], "validate": len(per_patient(own[0], "miou"))}
         for name, own in protocols(rows).items()
     ]  # fmt: skip
-    return rendered("results/few_patients", studies=studies, one=one_patient(rows), draws=DRAWS, first=FIRST[0])
+    unlike = {scan: why for scan, why in reasons().items() if patient_of(scan) in FIRST}
+    return rendered("results/few_patients", studies=studies, one=one_patient(rows), draws=DRAWS, unlike=unlike)
 
 
 def one_patient(rows: list[Row]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from benchmarks.pages.few_patients import (
 from benchmarks.pages.markdown import rendered
 from benchmarks.pages.objectives import objectives
 from benchmarks.pages.reliability import reliability_page
+from benchmarks.pages.review import reviewer
 from benchmarks.pages.speed import speed_page
 from benchmarks.pages.statistics import Row
 from benchmarks.pages.summary import model_card, results_page, unseen_facts, weights_table
@@ -50,6 +51,7 @@ PAGES = {
     "constants": "constants of prediction",
     "labels": "what labels tell of teeth",
     "synthetic": "without any real scan",
+    "review": "correcting labels",
 }
 READ = (
     "default_weights",
@@ -65,11 +67,11 @@ FIGURES = ("<!-- rendered by benchmarks.pages.render -->", "<!-- end of what is 
 
 def results_pages() -> dict[str, str]:
     """The pages in docs/results, by name: the long tables that docs/results.md links."""
-    study, ablations = read_rows(STUDY), read_rows(ABLATION)
+    study, ablations, package = read_rows(STUDY), read_rows(ABLATION), read_result("default_weights")
     sections = {
         "weights": [
-            weights.default_weights(read_result("default_weights")),
-            weights.prediction_steps(read_result("prediction_steps")),
+            weights.default_weights(package),
+            weights.prediction_steps(read_result("prediction_steps"), package["sets"]["odd-scans, as stored"]),
         ],
         "constants": [weights.rules_sweep(read_result("rules_sweep"))],
         "few_patients": [
@@ -83,6 +85,7 @@ def results_pages() -> dict[str, str]:
         "recipe": [results.ablation(ablations), what_did_not_help(study, ablations)],
         "whole_path": [results.real_scans(read_result("real_scans"))],
         "labels": [results.tooth_cuts(read_result("tooth_cuts")), results.tooth_sizes(read_result("tooth_sizes"))],
+        "review": [reviewer(read_result("reviewer"))],
         "synthetic": [weights.synthetic_weights(read_result("synthetic_weights"))],
     }
     return {name: rendered("results_page", title=PAGES[name], sections=own) for name, own in sections.items()}

@@ -10,7 +10,7 @@ from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.pages.results import scans_section
 from benchmarks.pages.statistics import Row, studies
 from benchmarks.pages.study_tables import few_labels
-from benchmarks.pages.weights import flat_scores
+from benchmarks.pages.weights import WHOLE, flat_scores
 from benchmarks.studies.default_weights import CONDITIONS
 from benchmarks.studies.missing_teeth import KINDS
 from toothgraph import weights
@@ -22,7 +22,6 @@ ORIGINS = {
     "odd-scans": "exports of other programs",
 }
 SCORES = ("miou", "miou_matched", "numbers_right", "accuracy")
-WHOLE, LEFT_OUT = "all steps", "numbers as the net gives them"  # steps of prediction that a sentence is about
 
 
 def weights_table(unseen: dict[str, Any], package: dict[str, Any], sets: str = "sound") -> str:
@@ -166,10 +165,9 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
         worth=steps_worth(steps["3d-iosseg"]),
         steps=steps_table(read["prediction_steps"]),
         numbering={
-            "on": steps["odd-scans"][WHOLE]["scores"]["miou"],
-            "off": steps["odd-scans"][LEFT_OUT]["scores"]["miou"],
             "scans": len(package["sets"]["odd-scans, as stored"]["per_scan"]),
             "sound": package["sets"]["odd-scans, as stored"]["sound"]["scans"],
+            "right": package["sets"]["odd-scans, as stored"]["sound"]["numbers_right"],
         },
         verdict=ablation_verdict(own),
         variants=len({row["variant"] for row in own}) - 1,

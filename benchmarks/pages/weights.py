@@ -8,11 +8,13 @@ from typing import Any
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.paths import IMAGES
 from benchmarks.studies.default_weights import SEED
-from benchmarks.studies.missing_teeth import KINDS
+from benchmarks.studies.missing_teeth import KINDS, TWINS
+from benchmarks.studies.readings import reasons
 from toothgraph.anatomy.sizes import WHOLE_TOOTH
 from toothgraph.scan_names import patient_of
 
 WORST = ("miou", "miou_matched", "accuracy", "boundary_iou")  # scores of the worst scans
+WHOLE, LEFT_OUT = "all steps", "numbers as the net gives them"  # steps of prediction that a sentence is about
 PICTURE = "default_weights-worst.png"
 WRONG_NUMBERS = "missing_teeth-wrong.png"  # drawn by benchmarks.studies.wrong_numbers
 
@@ -57,8 +59,23 @@ def default_weights(content: dict[str, Any]) -> str:
     )
 
 
-def prediction_steps(content: dict[str, Any]) -> str:
-    """The section on the steps of prediction."""
+def what_numbering_changes(steps: dict[str, Any], scored: dict[str, Any]) -> dict[str, Any]:
+    """What the step that numbers teeth changes in two scores of a set, and how many of its scans count past a gap."""
+    on, off = steps[WHOLE]["scores"], steps[LEFT_OUT]["scores"]
+    return {
+        "scans": len(scored["per_scan"]),
+        "counted": len(scored["per_scan"]) - scored["sound"]["scans"],
+        **{key: on[key] - off[key] for key in ("miou", "miou_matched")},
+    }
+
+
+def prediction_steps(content: dict[str, Any], odd: dict[str, Any] | None = None) -> str:
+    """The section on the steps of prediction.
+
+    Args:
+        content: of prediction_steps.json.
+        odd: of default_weights.json, what was found on odd-scans, some of whose labels count past a gap.
+    """
     keys = ("miou", "miou_matched", "boundary_iou", "accuracy")
     lines = [
         [name, title, *(number(row["scores"][key]) for key in keys),
@@ -70,6 +87,7 @@ def prediction_steps(content: dict[str, Any]) -> str:
     return rendered(
         "results/prediction_steps",
         facts=content["facts"],
+        numbering=what_numbering_changes(content["sets"]["odd-scans"], odd) if odd else None,
         least_area=f"{WHOLE_TOOTH:g}",
         table=table(head, lines),
     )
@@ -98,7 +116,7 @@ def missing_teeth(content: dict[str, Any]) -> str:
     off = {row["scan"]: [tuple(pair) for pair in row["unfit"]] for row in ours}
     wrong = [
         [row["scan"], row["kind"], *(said(pairs) or "–" for pairs in (row["wrong"], off[row["scan"]])),
-         "yes" if row["doubts"] else "no"]
+         "yes" if row["doubts"] else "no", reasons().get(row["scan"], "–")]
         for row in ours
         if row["wrong"]
     ]  # fmt: skip
@@ -108,7 +126,10 @@ def missing_teeth(content: dict[str, Any]) -> str:
         table=table(head, lines),
         reliability=reliability_table(content),
         picture=WRONG_NUMBERS,
-        wrong=table(["scan", "kind of mouth", "label → given", "of these fit no reading", "warning"], wrong),
+        twins=TWINS,
+        wrong=table(
+            ["scan", "kind of mouth", "label → given", "of these fit no reading", "warning", "the picture"], wrong
+        ),
         teeth=sum(row["found"] for row in ours),
         off=sum(map(len, off.values())),
     )

@@ -43,6 +43,7 @@ def what_did_not_help(rows: list[Row], ablations: list[Row]) -> str:
         all={"patients": every[0]["patients"], "miou": mean_miou(every)},
         pretrained=mean_miou(found["pretrained", 100]),
         best=max(row["scores"]["miou"] for row in own),
+        no_canines=NO_CANINES,
         canines=[of_patients[share][NO_CANINES] for share in GOAL_SHARES],
         others=[without(of_patients[share], NO_CANINES) for share in GOAL_SHARES],
         single=single_patient(own, of_patients),

@@ -6,15 +6,25 @@ import json
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 
 @cache
+def _read() -> dict[str, Any]:
+    content = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
+    return dict(content["scans"])
+
+
+def reasons() -> dict[str, str]:
+    """What a scan's picture shows, by scan."""
+    return {scan: of_scan["why"] for scan, of_scan in _read().items()}
+
+
 def readings() -> dict[str, dict[int, list[int]]]:
     """The numbers that fit, by scan and label."""
-    content = json.loads(Path(__file__).with_suffix(".json").read_text(encoding="utf-8"))
     return {
         scan: {int(label): fitting for label, fitting in of_scan["numbers"].items()}
-        for scan, of_scan in content["scans"].items()
+        for scan, of_scan in _read().items()
     }
 
 

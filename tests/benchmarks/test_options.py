@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -60,7 +61,7 @@ def test_the_paths_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
         assert stop.value.code == 2 and words in capsys.readouterr().err
 
 
-def test_what_the_user_can_mend_is_one_line(tmp_path: Path) -> None:
+def test_what_the_user_can_mend_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused() -> None:
         raise DataError("scans/a.stl:\n  is no scan")
 
@@ -68,10 +69,10 @@ def test_what_the_user_can_mend_is_one_line(tmp_path: Path) -> None:
         run(refused)
     with pytest.raises(SystemExit, match=r"^Error: .*missing\.json: No such file or directory$"):
         run(lambda: print((tmp_path / "missing.json").read_text()))
-    script = [sys.executable, "-m", "benchmarks.studies.label_efficiency", str(tmp_path / "none"), str(tmp_path)]
-    done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1
-    assert done.stderr == f"Error: {tmp_path / 'none'}: no such file or folder; check the path\n"
+    monkeypatch.setattr(sys, "argv", ["label_efficiency", str(tmp_path / "none"), str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(label_efficiency.__file__, run_name="__main__")
+    assert str(stop.value) == f"Error: {tmp_path / 'none'}: no such file or folder; check the path"
 
 
 def test_label_efficiency_of_own_scans(arches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.pages import ablation_tables, curves, render, statistics, study_tables, summary
+from benchmarks.pages import ablation_tables, curves, render, statistics, study_tables, summary, weights
 from benchmarks.pages.markdown import TEMPLATES, wrapped
 from benchmarks.paths import DOCS
+from benchmarks.studies.readings import reasons
 
 
 def said(macro: str, data: Any) -> str:
@@ -141,6 +142,25 @@ def test_where_a_step_seems_to_harm_the_reason_stands_beside_it() -> None:
     text = summary.steps_table(content)
     assert "| a | +10.0 ¹ |" in text and "| b | -10.0 |" in text and "| all steps | 0.500 |" in text
     assert "¹ Here a step seems to harm, and the labels are the reason" in (DOCS / "results.md").read_text("utf-8")
+
+
+def test_sentences_count_what_the_rows_have() -> None:
+    scores = {"miou": 0.5, "miou_matched": 0.75}
+    steps = {
+        "all steps": {"scores": scores},
+        "numbers as the net gives them": {"scores": dict.fromkeys(scores, 0.625)},
+    }
+    scored = {"per_scan": [{}] * 5, "sound": {"scans": 2}}
+    found = weights.what_numbering_changes(steps, scored)
+    assert found == {"scans": 5, "counted": 3, "miou": -0.125, "miou_matched": 0.125}
+    unseen, package = (render.read_result(name) for name in ("unseen", "default_weights"))
+    stale = "not yet measured"
+    assert stale in said("unseen_scans", summary.unseen_facts(unseen, package))
+    assert stale not in said(
+        "unseen_scans", summary.unseen_facts(unseen | {"revision": package["facts"]["git"]}, package)
+    )
+    page = (DOCS / "results" / "missing_teeth.md").read_text(encoding="utf-8")
+    assert "3 pairs of scans (036_L and 045_L," in page and f"| {reasons()['022_L']} |" in page
 
 
 def test_a_row_without_a_partner_is_left_out() -> None:

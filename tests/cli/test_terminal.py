@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import select
+import shlex
 import signal
 import struct
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from toothgraph.cli import terminal
 from toothgraph.cli.terminal import folded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +111,23 @@ def test_no_word_is_broken(width: int) -> None:
     assert folded(text, None) == text and folded("a  b", 20) == "a  b"
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "toothgraph" / "cli").glob("*.py")), ids=lambda file: file.name)
+def test_commands_say_what_they_say_in_whole_words(file: Path) -> None:
+    assert "click.echo" not in file.read_text(encoding="utf-8"), "use say, which breaks no word on a terminal"
+
+
+def test_a_command_can_be_copied(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["toothgraph", "finetune", "scans of the autumn", "--init", "runs/autumn", "--out", "runs/autumn-fine"]
+    for width in (None, 30, 60, 200):
+        monkeypatch.setattr(terminal, "columns", lambda stream, width=width: width)
+        terminal.say_command(words, before="next:")
+        said = capsys.readouterr().err
+        joined = said.replace("\\\n", "")  # as a shell does
+        assert shlex.split(joined)[1:] == words and joined.count("\n") == 1
+        assert width is None or max(map(len, said.splitlines())) <= width
+        assert (said.count("\n") > 1) == (width in (30, 60))
+
+
 @posix
 def test_the_display_leaves_only_results(arches: Path, segmenter: Path) -> None:
     """On a narrow terminal, where most lines wrap; with names so short that no path does."""
@@ -136,20 +155,20 @@ def test_results_stay_on_stdout_where_that_is_a_file(tmp_path: Path) -> None:
 
 @posix
 def test_a_training_from_ctrl_c_to_its_end(arches: Path, tiny_toml: Path, tmp_path: Path) -> None:
-    run = ("pretrain", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--steps", 60, "--validate-every", 20)
-    code, screen, sent = in_terminal(80, *run, ctrl_c=shows(r"pre-training .*[4-9] of 60 steps"))
+    run = ("pretrain", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--steps", 30, "--validate-every", 10)
+    code, screen, sent = in_terminal(80, *run, ctrl_c=shows(r"pre-training .*[4-9] of 30 steps"))
     assert code == 130 and "press Ctrl-C again" in sent
-    assert screen.lines[0].startswith("trains on 4 scans") and "begins at step 0 of 60; writes to" in screen.lines
-    stopped = re.fullmatch(r"stopped at step (\d+) of 60; go on with the same command and --resume", screen.lines[-1])
+    assert screen.lines[0].startswith("trains on 4 scans") and "begins at step 0 of 30; writes to" in screen.lines
+    stopped = re.fullmatch(r"stopped at step (\d+) of 30; go on with the same command and --resume", screen.lines[-1])
     assert stopped and not any("━" in line or "^C" in line for line in screen.lines)
     code, screen, sent = in_terminal(80, *run, "--resume")
     assert code == 0
-    assert f"resumed at step {stopped[1]} of 60; writes to" in screen.lines
-    at_start = re.search(r"(\d+) of 60 steps", sent)
+    assert f"resumed at step {stopped[1]} of 30; writes to" in screen.lines
+    at_start = re.search(r"(\d+) of 30 steps", sent)
     assert at_start and at_start[1] == stopped[1]
     assert re.search(r"loss \d\.\d+", sent) and re.search(r"val_match_top1 0\.\d{4}", sent) and " left" in sent
     words = " ".join(line.strip() for line in screen.lines)
-    assert re.search(r"step 60 of 60: loss \S+, val_match_top1 \S+ finished: 60 steps in 0:\d\d, val_match_top1", words)
+    assert re.search(r"step 30 of 30: loss \S+, val_match_top1 \S+ finished: 30 steps in 0:\d\d, val_match_top1", words)
     assert " wrote " in words and " next: toothgraph finetune " in words
     assert not any("━" in line for line in screen.lines)
 
@@ -162,7 +181,8 @@ def test_ctrl_c_clears_the_display(tmp_path: Path) -> None:
 
 
 @posix
-def test_something_is_said_within_a_second(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "to"), [("predict", ["--out"]), ("prepare", [])])
+def test_something_is_said_within_a_second(name: str, to: list[str], tmp_path: Path) -> None:
     """Before the libraries are loaded, which takes longer."""
     began = time.monotonic()
     shown: list[float] = []
@@ -172,7 +192,7 @@ def test_something_is_said_within_a_second(tmp_path: Path) -> None:
             shown.append(time.monotonic() - began)
         return bool(shown)
 
-    code, _, _ = in_terminal(80, "predict", tmp_path / "none.stl", "--out", tmp_path / "out", ctrl_c=first)
+    code, _, _ = in_terminal(80, name, tmp_path / "none.stl", *to, tmp_path / "out", ctrl_c=first)
     assert code == 130 and shown[0] < 3  # one second, and a machine that has other work
 
 
@@ -189,7 +209,7 @@ def test_what_is_done_before_a_stop_is_listed_or_told(arches: Path, segmenter: P
     code, screen, _ = in_terminal(80, "evaluate", *given, "--out", out, ctrl_c=shows("  0000_upper: "))
     words = " ".join(line.strip() for line in screen.lines)
     assert code == 130 and re.search(
-        r"stopped: \d of 6 scans done: .*scores.json is not written: \d are kept in ", words
+        r"stopped: \d of 6 scans done; .*scores.json is not written: \d are kept in ", words
     ), words
     assert words.count("0000_lower: miou") == 1 and not out.exists()
     code, screen, _ = in_terminal(80, "synth", tmp_path / "made", "--scans", 99, ctrl_c=shows("  0001_upper"))

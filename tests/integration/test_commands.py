@@ -96,7 +96,7 @@ def test_init_loads_the_backbone(command, arches, tiny_toml, pretrained, tmp_pat
         "finetune", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--init", pretrained, "--steps", 1,
         "--lr", 1e-30, "--device", "cpu",
     )  # fmt: skip
-    said = re.search(r"init: (\d+) tensors loaded from .*, (\d+) missing: head\.", done.err)
+    said = re.search(r"net: (\d+) tensors from .*, (\d+) new: head\.", done.err)
     assert done.code == 0 and said, done.err
     before, after = (load_file(run / "model.safetensors") for run in (pretrained, tmp_path / "run"))
     backbone = [name for name in after if name.startswith("backbone.")]
@@ -174,7 +174,7 @@ def test_paper_preset(command, arches, tmp_path):
     pre, fine = tmp_path / "pre", tmp_path / "fine"
     assert command("pretrain", arches, "--out", pre, *given).code == 0
     done = command("finetune", arches, "--out", fine, *given, "--init", pre)
-    assert done.code == 0 and "missing: head.jaw, head.layers" in done.err
+    assert done.code == 0 and " new: head.jaw, head.layers" in done.err
     scan = arches / "0000_upper.stl"
     assert command("predict", scan, "--model", fine, "--out", tmp_path / "out").labelled
     assert command("evaluate", scan, "--model", fine, "--out", tmp_path / "scores.json").code == 0
@@ -668,6 +668,7 @@ def test_info_of_a_run(command, segmenter, tmp_path):
     assert "nowhere: no such folder" in command("info", tmp_path / "nowhere").error
     (tmp_path / "config.json").write_text("{}")
     assert "config.json: cannot read the options" in command("info", tmp_path).error
+    assert "found a file; the numbers of a labelled scan" in command("info", tmp_path / "config.json").error
 
 
 def test_module_can_be_run():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,19 +19,32 @@ ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="bounds the size of files")
 
 
-def with_room_for(size: int, *given: object) -> subprocess.CompletedProcess[str]:
-    """A command whose files may not grow beyond so many bytes: writing more fails, as on a full disk."""
-    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
-    code += "from toothgraph.cli import main; main(prog_name='toothgraph')"
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, given)], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300
+COMMANDS = """
+import json, resource, sys
+from toothgraph.cli import main
+size, commands = json.loads(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+for command in commands:
+    try:
+        main(command, prog_name="toothgraph")
+    except SystemExit as stop:
+        print("exit", stop.code, file=sys.stderr)
+"""
+
+
+def with_room_for(size: int, *commands: Sequence[object]) -> list[str]:
+    """Commands, one after another in a process of their own, whose files may not grow beyond so many bytes: writing
+    more fails, as on a full disk. What each said, with ``exit`` and its exit code as the last line."""
+    given = json.dumps([size, [[str(word) for word in command] for command in commands]])
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, given], cwd=ROOT, capture_output=True, text=True, timeout=300, check=True
     )
+    return re.findall(r".*?^exit \S+$", done.stderr, re.DOTALL | re.MULTILINE)
 
 
-def assert_says_where(done: subprocess.CompletedProcess[str], file: Path) -> None:
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr and done.stderr.splitlines()[-1].startswith(f"Error: {file}: "), done.stderr
+def assert_says_where(said: str, file: Path) -> None:
+    *_, error, end = said.splitlines()
+    assert "Traceback" not in said and error.startswith(f"Error: {file}: ") and end == "exit 1", said
 
 
 def test_training(command, arches, tiny_toml, pretrained, tmp_path):
@@ -39,7 +55,8 @@ def test_training(command, arches, tiny_toml, pretrained, tmp_path):
         (run / name).unlink()
     before = (run / "last.ckpt").read_bytes()
     given = ("pretrain", arches, "--config", tiny_toml, "--out", run, "--resume")
-    assert_says_where(with_room_for(len(before) // 2, *given), run / "last.ckpt")
+    (said,) = with_room_for(len(before) // 2, given)
+    assert_says_where(said, run / "last.ckpt")
     assert (run / "last.ckpt").read_bytes() == before
     assert not [file.name for file in run.iterdir() if file.name.startswith(".")]
     done = command(*given)
@@ -50,11 +67,14 @@ def test_training(command, arches, tiny_toml, pretrained, tmp_path):
 
 def test_predict_and_prepare(arches, segmenter, tmp_path):
     scan, out, prepared = arches / "0000_upper.stl", tmp_path / "out", tmp_path / "prepared"
-    done = with_room_for(20_000, "predict", scan, "--model", segmenter, "--out", out)
-    assert_says_where(done, out / "0000_upper.ply")
+    labelled, made = with_room_for(
+        20_000,
+        ("predict", scan, "--model", segmenter, "--out", out),
+        ("prepare", scan, prepared, "--faces", 300, "--workers", 1),
+    )
+    assert_says_where(labelled, out / "0000_upper.ply")
     assert list(out.iterdir()) == []
-    done = with_room_for(20_000, "prepare", scan, prepared, "--faces", 300, "--workers", 1)
-    assert_says_where(done, prepared / "scans" / "0000_upper.safetensors")
+    assert_says_where(made, prepared / "scans" / "0000_upper.safetensors")
     assert (
         list((prepared / "scans").iterdir()) == list((prepared / "quarantine").iterdir()) == []
     )  # no fault of the scan

@@ -19,8 +19,10 @@ def prepared(command, arches, tmp_path_factory):
     out = scans.parent / "prepared"
     done = command("prepare", scans, out, "--faces", 300, "--tessellations", 2, "--workers", 2)
     assert done.code == 0, done.err
-    assert done.out.splitlines()[-1].startswith("7 of 7 scans: 6 prepared (") and "1 in quarantine" in done.out
+    said = done.out.splitlines()[-1]
+    assert said.startswith("7 of 7 scans: 6 prepared (") and said.endswith(f"1 in quarantine -> {out}")
     assert "quarantine.csv" in done.err
+    assert done.err.splitlines()[-1] == f"next: toothgraph finetune {out} --out runs/finetune"
     return out
 
 

@@ -146,6 +146,7 @@ ZEROS = bytes(3_000_000)
         ("a.tar.gz", tar_gz(), r"another archive in it, 'a\.tar'"),
         ("a.gz", gzip.compress(b"solid"), r"no scans in it .* is it a\.stl\.gz\?"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "bytes",  # of which some have the time in them
 )  # fmt: skip
 def test_traps(name: str, content: bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gltf, "UNPACKED", 2_000_000)

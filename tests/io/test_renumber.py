@@ -20,14 +20,28 @@ MODEL = "some-net (sha256 0123)"
 NAMES = ("a_upper.ply", "a_upper.txt", "a_upper.json", "a_upper.vtp", "a_upper.vtk", "a_upper.teeth")
 
 
-@pytest.fixture
-def found(arch: Mesh, tmp_path: Path) -> Path:
-    """A folder with a scan in all formats, as `predict` writes it."""
+@pytest.fixture(scope="module")
+def written(arch: Mesh, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a scan in all formats, as `predict` writes it. Shared: to be copied."""
     pytest.importorskip("vtkmodules")
+    folder = tmp_path_factory.mktemp("written")
     kinds = ("ply", "txt", "json", "vtp", "vtk", "stl")
     write_labelled(
-        tmp_path, "a_upper", arch, arch.labels, kinds, confidence={15: 0.5, 16: 0.6, 17: 0.7}, doubts=["x"], model=MODEL
+        folder, "a_upper", arch, arch.labels, kinds, confidence={15: 0.5, 16: 0.6, 17: 0.7}, doubts=["x"], model=MODEL
     )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def before(written: Path) -> dict[str, np.ndarray]:
+    """The face labels in each file of it."""
+    return numbers_of(written)
+
+
+@pytest.fixture
+def found(written: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(written, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -46,12 +60,12 @@ def numbers_of(folder: Path) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_two_teeth_are_exchanged_in_every_format(name, found, arch):
-    before = numbers_of(found)
+def test_two_teeth_are_exchanged_in_every_format(name, found, before):
     points = read_stored(found / "a_upper.ply").vertices
     done = renumber(found / name, {15: 16, 16: 15})
     assert sorted(path.name for path in done.written) == sorted(NAMES) and done.joined == [] and done.views == []
-    for file, numbers in numbers_of(found).items():
+    after = numbers_of(found)
+    for file, numbers in after.items():
         if file.endswith(".teeth"):  # its parts have another order now
             assert [(numbers == n).sum() for n in (15, 16)] == [(before[file] == n).sum() for n in (16, 15)]
             continue
@@ -59,7 +73,7 @@ def test_two_teeth_are_exchanged_in_every_format(name, found, arch):
         assert np.array_equal(numbers, expected), file
     assert np.array_equal(read_stored(found / "a_upper.ply").vertices, points)
     vertices = read_stored(found / "a_upper.ply").vertex_data["fdi"]
-    assert np.array_equal(vertices, numbers_of(found)["a_upper.json"])
+    assert np.array_equal(vertices, after["a_upper.json"])
     for file in (found / "a_upper.ply", found / "a_upper.teeth"):
         assert read_scan(file).label_origin == LabelOrigin("corrected", MODEL)
     assert read_record(found / name).renumbered == [{15: 16, 16: 15}]
@@ -86,7 +100,7 @@ def test_a_tooth_becomes_gingiva_or_part_of_another(found):
     done = renumber(found / "a_upper.ply", {15: 0, 16: 17, 14: -1})
     assert done.joined == [17]
     assert not (found / "a_upper.teeth" / "15.stl").exists() and (found / "a_upper.teeth" / "unknown.stl").exists()
-    labels = numbers_of(found)["a_upper.txt"]
+    labels = np.loadtxt(found / "a_upper.txt", dtype=int)
     assert not np.isin([14, 15, 16], labels).any() and (labels == -1).any()
 
 

@@ -108,7 +108,10 @@ def test_other_processes_of_a_run_are_silent(
 
 
 def test_ctrl_c_tells_how_far_it_came() -> None:
-    with pytest.raises(KeyboardInterrupt, match="2 of 3 scans done"), at_work():
+    with pytest.raises(KeyboardInterrupt, match=r"2 of 3 scans done$"), at_work():
+        raise KeyboardInterrupt
+    said = "0 of 2 scans done; the same command goes on"
+    with pytest.raises(KeyboardInterrupt, match=said), Display("preparing", 2, goes_on=True):
         raise KeyboardInterrupt
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import re
 import shutil
@@ -63,5 +64,10 @@ def test_revision_of_a_checkout(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "__file__", str(tmp_path / "toothgraph" / "system" / "provenance.py"))
     revision = provenance.git_revision()
     assert revision and git("rev-parse", "HEAD").startswith(revision)
+    index = tmp_path / ".git" / "index"
+    before = index.stat()
+    os.utime(tmp_path / "file", (1, 1))  # which git would note down, with the index locked meanwhile
+    assert provenance.git_revision() == revision
+    assert index.stat().st_ino == before.st_ino
     (tmp_path / "file").write_text("2")
     assert provenance.git_revision() == f"{revision}-dirty"

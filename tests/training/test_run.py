@@ -91,7 +91,7 @@ def test_first_signal_is_gentle_and_second_is_not():
         accumulate_grad_batches=1, strategy=alone,
     )  # fmt: skip
     before = signal.getsignal(signal.SIGINT)
-    with stop:
+    with stop.listening():
         stop.on_train_batch_end(trainer, None, None, None, 0)
         assert not trainer.should_stop
         os.kill(os.getpid(), signal.SIGINT)

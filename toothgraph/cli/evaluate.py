@@ -149,7 +149,7 @@ def evaluate(
     parts.remove()
     for key, value in content["scores"].items():
         if not isinstance(value, dict) and value is not None:
-            click.echo(f"{key:>15} {value:.4f}")
+            say(f"{key:>15} {value:.4f}")
     say(f"{len(scored)} scans scored -> {out}")
     if found := sum(item.row["labels"].startswith("found") for item in scored):
         say(
@@ -206,8 +206,8 @@ def score_files(
                     display.begin(file.stem)
                     add(*scorer(file))
     except KeyboardInterrupt as stop:
-        said = f"{len(results)} are kept in {parts.path}, and the same command goes on" if results else ""
-        stop.args = (*stop.args, *filter(None, (f"{parts.out} is not written", said)))
+        kept = f": {len(results)} are kept in {parts.path}, and the same command goes on" if results else ""
+        stop.args = ("; ".join([*map(str, stop.args), f"{parts.out} is not written{kept}"]),)
         raise
     return results
 

@@ -34,6 +34,7 @@ from toothgraph.errors import ConfigError
 )
 @click.option("--rounds", type=int, help="Of learning from what the net finds on them.")
 @click.option("--label-fraction", type=float, help="Share of the training patients whose labels are used.")
+@click.option("--labels", type=PATH, help="Folder of `review`: its approved scans are those that are learned from.")
 @palette_option
 @label_system_option
 def finetune(
@@ -42,7 +43,8 @@ def finetune(
     """Train a segmentation net on labelled scans, files or folders.
 
     Labels are found in a .txt or Teeth3DS .json beside each scan, in arrays of the file, or in its colours
-    with --palette. Writes RUN/model.safetensors for `predict` and `evaluate`, and RUN/metrics.csv.
+    with --palette; or with --labels in a folder of `review`. Writes RUN/model.safetensors for `predict` and
+    `evaluate`, and RUN/metrics.csv.
 
     With --unlabelled, a first net labels these scans, and a second one learns from the labels and from the teeth that
     the first was sure of. Without SCANS, the net of --init is the first one.

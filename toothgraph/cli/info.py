@@ -12,8 +12,10 @@ from typing import Any
 import click
 
 from toothgraph.cli.options import FILE
+from toothgraph.cli.prepare import training_on
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
+from toothgraph.system.progress import Display
 
 
 @click.command(short_help="Versions and devices; the state of a run or a folder.")
@@ -26,17 +28,23 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
     With a run folder of pretrain or finetune: how far it is, its last metrics, time per step, and what to resume from.
     With a folder of prepare: which scans it has, with labels or without, by which recipe, and what to run next.
     """
-    from toothgraph.data.prepared.folder import is_begun
+    if folder is not None and folder.is_file():
+        raise ConfigError(
+            f"{folder}: expected the folder of a run or of `toothgraph prepare`, found a file; the numbers of a "
+            "labelled scan are shown by `toothgraph renumber`"
+        )
+    with Display("starting", every=None):
+        from toothgraph.data.prepared.folder import is_begun
 
-    prepared = folder is not None and is_begun(folder)
-    if out and (folder is None or prepared):
-        raise ConfigError(f"-o {out}: draws the curves of a run; name the run folder of pretrain or finetune")
-    of_folder = describe_prepared if prepared else describe
-    facts = dict(describe_machine() if folder is None else of_folder(folder))
+        prepared = folder is not None and is_begun(folder)
+        if out and (folder is None or prepared):
+            raise ConfigError(f"-o {out}: draws the curves of a run; name the run folder of pretrain or finetune")
+        of_folder = describe_prepared if prepared else describe
+        facts = dict(describe_machine() if folder is None else of_folder(folder))
     if as_json:
-        click.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+        print(json.dumps(facts, indent=1, ensure_ascii=False))
     else:
-        show = click.echo if folder is None else say  # what hangs together in a table of versions is never broken
+        show = print if folder is None else say  # what hangs together in a table of versions is never broken
         for name, value in facts.items():
             for number, line in enumerate(str(value).splitlines() or [""]):
                 show(f"{'' if number else name:<20} {line}")
@@ -117,9 +125,8 @@ def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
     yield "labels", f"{labels.total()} of {len(headers)} scans have labels" + (f": {said}" if said else "")
     if bad := count_bad(folder):
         yield "in quarantine", f"{bad}, see {folder / QUARANTINE}"
-    if headers:
-        command = "finetune" if labels else "pretrain"
-        yield "next", f"toothgraph {command} {shlex.quote(str(folder))} --out runs/{command}"
+    if then := training_on(folder):
+        yield "next", shlex.join(["toothgraph", *then])
 
 
 def describe(run: Path) -> Iterator[tuple[str, Any]]:

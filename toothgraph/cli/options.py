@@ -191,7 +191,7 @@ threads_option = click.option(
 device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
 
 # Options of a run that are no field of its configuration.
-RUN_KEYS = ("preset", "split", "palette", "label_system", "unit", "init")
+RUN_KEYS = ("preset", "split", "palette", "label_system", "unit", "init", "labels")
 # Former names that are still accepted, on the command line and in a configuration file.
 FORMER_FLAGS = {"--numbering": "--label-system", "--no-numbering": "--keep-numbers"}
 FORMER_KEYS = {"numbering": "label_system"}
@@ -297,7 +297,7 @@ def read_training_set(
             paths, config.net.graph, variants=config.variants, seed=config.seed, bases=config.bases,
             split=run["split"], fraction=fraction, val_fraction=config.val_fraction, unit=run["unit"] or "mm",
             palette=named_palette(run["palette"]), label_system=run["label_system"] or "auto", labels=labels,
-            progress=display.over,
+            reviewed=Path(run["labels"]) if run["labels"] else None, progress=display.over,
         )  # fmt: skip
 
 

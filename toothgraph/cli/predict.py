@@ -125,7 +125,7 @@ def predict(
     if not total:
         say(f"part {shard[0]} of {shard[1]} has no scans: there are {len(files)}")
         return
-    with listed(pages), told, Display("labelling", total, item=units[0][0].name) as display:
+    with listed(pages), told, Display("labelling", total, item=units[0][0].name, goes_on=True) as display:
 
         def tell(outcome: Outcome) -> None:
             told.outcomes.append(outcome)

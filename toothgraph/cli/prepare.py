@@ -66,13 +66,15 @@ def prepare(
     """
     from dataclasses import replace
 
-    from toothgraph.data.prepared.build import Done, PrepareOptions
-    from toothgraph.data.prepared.build import prepare as prepare_all
-    from toothgraph.data.prepared.sources import find_sources
-    from toothgraph.model.config import check_net
-    from toothgraph.system.files import check_folder
-    from toothgraph.system.memory import check_bound
-    from toothgraph.training.config import FINETUNE_PRESETS
+    with Display("starting", every=None):
+        from toothgraph.cli.training import next_command
+        from toothgraph.data.prepared.build import Done, PrepareOptions
+        from toothgraph.data.prepared.build import prepare as prepare_all
+        from toothgraph.data.prepared.sources import find_sources
+        from toothgraph.model.config import check_net
+        from toothgraph.system.files import check_folder
+        from toothgraph.system.memory import check_bound
+        from toothgraph.training.config import FINETUNE_PRESETS
 
     check_folder(out)
     check_bound(limits["memory"])
@@ -91,20 +93,31 @@ def prepare(
         rate = count["made"] / max(time.monotonic() - begun, 1e-9)
         return f"{count['made']} prepared ({rate:.1f} per second), {count['kept']} kept, {count['bad']} in quarantine"
 
-    with Display("preparing", total) as display:
+    with Display("preparing", total, goes_on=True) as display:
 
         def add(done: Done) -> None:
             count[done.state] += 1
             display.advance(said())
 
         prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, add)
-    say(f"{sum(count.values())} of {total} scans: {said()}")
+    say(f"{sum(count.values())} of {total} scans: {said()} -> {out}")
     if palette is None:
         tell_of_colours(out)
     if count["bad"]:
         say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
     if not count["made"] + count["kept"]:
         raise DataError(f"none of {total} scans can be used; see {out / 'quarantine.csv'}")
+    if then := training_on(out):
+        next_command(*then)
+
+
+def training_on(prepared: Path) -> list[str]:
+    """The words of the command that takes a folder of prepared scans; none while a part of them is missing."""
+    from toothgraph.data.prepared.folder import is_prepared, read_manifest
+
+    headers = read_manifest(prepared) if is_prepared(prepared) else []
+    command = "finetune" if any(header.labelled for header in headers) else "pretrain"
+    return [command, str(prepared), "--out", f"runs/{command}"] if headers else []
 
 
 def tell_of_colours(out: Path) -> None:

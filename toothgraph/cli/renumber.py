@@ -10,6 +10,7 @@ import click
 
 from toothgraph.choices import LABEL_SYSTEMS
 from toothgraph.cli.options import PATH, unit_option
+from toothgraph.cli.terminal import say
 from toothgraph.errors import LabelError
 
 
@@ -55,24 +56,24 @@ def renumber(scan: Path, changes: tuple[tuple[int, int], ...], label_system: str
         raise click.UsageError(f"{twice[0]} is to become two numbers; give it once")
     if changes:
         done = renumber_files(scan, dict(changes), label_system)
-        click.echo(", ".join(f"{before} -> {now}" for before, now in done.numbers.items()))
+        say(", ".join(f"{before} -> {now}" for before, now in done.numbers.items()))
         for file in done.written:
-            click.echo(f"wrote {file}")
+            say(f"wrote {file}")
         for number in done.joined:
-            click.echo(f"Warning: two teeth are {number} now; was one of them to get another number?", err=True)
+            say(f"Warning: two teeth are {number} now; was one of them to get another number?", err=True)
         if done.views:
             shown = ", ".join(map(str, done.views))
-            click.echo(
+            say(
                 f"Notice: {shown}: with the former numbers; `toothgraph view FOLDER -o FOLDER` makes pages and list "
                 "anew, picture and table stay as they are",
                 err=True,
             )
     surface = surface_of(scan)
     if surface is None:
-        click.echo(f"Notice: no scan beside {scan}: the order of its numbers cannot be checked", err=True)
+        say(f"Notice: no scan beside {scan}: the order of its numbers cannot be checked", err=True)
         return
     mesh = read_scan(surface, unit=unit or "mm", label_system="auto" if label_system == "fdi" else label_system)
     if mesh.labels is None:
         raise LabelError(f"{scan}: expected a labelled scan, found no labels; colours are not read here")
     row = " ".join(map(str, numbers_along_arch(mesh))) or "too few teeth to tell"
-    click.echo(f"{mesh.scan_id}: {mesh.label_origin}, from the patient's right to the left: {row}")
+    say(f"{mesh.scan_id}: {mesh.label_origin}, from the patient's right to the left: {row}")

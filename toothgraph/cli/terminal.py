@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import textwrap
+from collections.abc import Iterable
 from typing import TextIO
 
 
@@ -13,6 +15,23 @@ def say(text: str, *, err: bool = False) -> None:
     click's own echo would not."""
     stream = sys.stderr if err else sys.stdout
     print(folded(text, columns(stream)), file=stream, flush=True)
+
+
+def say_command(words: Iterable[object], *, before: str) -> None:
+    """Print a command to stderr that may be copied: where a line of the terminal is full, a backslash ends it.
+
+    Args:
+        words: of the command.
+        before: what to say in front of it.
+    """
+    width = columns(sys.stderr)
+    lines = [before]
+    for word in (shlex.quote(str(word)) for word in words):
+        if width is not None and lines[-1].strip() and len(f"{lines[-1]} {word} \\") > width:
+            lines[-1] += " \\"
+            lines.append("   ")
+        lines[-1] += f" {word}"
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 def say_error(error: object) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
 from toothgraph.cli.exit_codes import STOPPED, TERMINATED
-from toothgraph.cli.terminal import say
+from toothgraph.cli.terminal import say, say_command
 from toothgraph.model.file import MODEL_FILE
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.processes import first_rank
@@ -35,7 +34,7 @@ def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
 
 def next_command(*words: object) -> None:
     """Say what may be typed next."""
-    say(f"next: toothgraph {shlex.join(map(str, words))}", err=True)
+    say_command(["toothgraph", *words], before="next:")
 
 
 def free(path: Path) -> Path:

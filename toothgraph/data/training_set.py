@@ -10,11 +10,11 @@ from pathlib import Path
 from toothgraph.data.prepared.folder import is_prepared, read_prepared
 from toothgraph.data.scan import Scan, prepare_scan
 from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
-from toothgraph.errors import DataError, MemoryShortage, ToothgraphError
+from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
 from toothgraph.io.label_record import record_of
-from toothgraph.io.labels import read_scan
+from toothgraph.io.labels import read_approved, read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, ORIGINS
@@ -40,6 +40,7 @@ def load_training_set(
     palette: Palette | None = None,
     label_system: str = "auto",
     labels: bool = True,
+    reviewed: Path | None = None,
     progress: Progress = iter,
 ) -> tuple[list[Scan], Split]:
     """Load the scans of a training run, and the split into training and validation patients.
@@ -51,13 +52,15 @@ def load_training_set(
         fraction: share of the training patients that are used, 0 to 1.
         val_fraction: share of the patients to hold out if there is no split file; only of those with given labels, if
             others were found by a model. A single patient trains, and nobody validates.
-        unit, palette, label_system, labels, progress: see :func:`read_scans`.
+        unit, palette, label_system, labels, reviewed, progress: see :func:`read_scans`.
 
     Raises:
         DataError: if no scan can be used, or two scans have the same name.
         ConfigError: if the split file is wrong, or a prepared folder contains other graphs.
         MemoryShortage: if the scans do not fit into memory.
     """
+    if reviewed is not None:
+        _check_reviewed(reviewed, paths)
     named = load_split(split) if split else None
     wanted = None if named is None else {*named.labelled(fraction), *named.val}
     scans = [
@@ -71,7 +74,7 @@ def load_training_set(
     if raw and (wanted is None or wanted & {patient_of(name) for name in scan_names(find_scans(raw))}):
         scans += read_scans(
             raw, spec, variants=variants, seed=seed, bases=bases, unit=unit, palette=palette,
-            label_system=label_system, labels=labels, progress=progress,
+            label_system=label_system, labels=labels, reviewed=reviewed, progress=progress,
             keep=lambda name: wanted is None or patient_of(name) in wanted,
         )  # fmt: skip
     if not scans:
@@ -83,6 +86,14 @@ def load_training_set(
         usable = [scan for scan in scans if not labels or scan.labelled]
         named = _own_split(usable, val_fraction, seed, labels) if usable else Split((), (), {})
     return scans, named
+
+
+def _check_reviewed(reviewed: Path, paths: Sequence[str | Path]) -> None:
+    """Raises ConfigError if there is no such folder, or scans are prepared, with the labels that they had then."""
+    if not reviewed.is_dir():
+        raise ConfigError(f"{reviewed}: expected the folder of `toothgraph review --labels`, found none")
+    if prepared := [path for path in paths if is_prepared(Path(path))]:
+        raise ConfigError(f"{prepared[0]}: prepared scans have labels already; give the scans themselves with --labels")
 
 
 def _own_split(scans: Sequence[Scan], val_fraction: float, seed: int, labels: bool) -> Split:
@@ -112,6 +123,7 @@ def read_scans(
     palette: Palette | None = None,
     label_system: str = "auto",
     labels: bool = True,
+    reviewed: Path | None = None,
     keep: Callable[[str], bool] = lambda scan_id: True,
     progress: Progress = iter,
 ) -> list[Scan]:
@@ -126,6 +138,7 @@ def read_scans(
         palette: the meaning of face or vertex colours.
         label_system: numbering of the teeth; see :func:`toothgraph.io.labels.read_scan`.
         labels: whether to read labels.
+        reviewed: folder of ``toothgraph review``: the labels of its approved scans count, and no others.
         keep: whether to read a scan, by its name.
         progress: wraps the list of files, for a progress bar.
 
@@ -141,7 +154,9 @@ def read_scans(
     for path in progress(list(wanted)):
         try:
             with named_shortage(path, "prepare the scans (toothgraph prepare), which keeps them on disk"):
-                if labels:
+                if reviewed is not None:
+                    mesh = read_approved(path, reviewed, wanted[path], unit=unit)
+                elif labels:
                     mesh = read_scan(path, unit=unit, palette=palette, label_system=label_system)
                 else:
                     mesh = read_mesh(path, unit=unit)

@@ -25,7 +25,7 @@ from toothgraph.mesh.stored import Stored
 _log = logging.getLogger("toothgraph")
 _STRANGE = 0.6  # share of non-gingiva; if more of it is not a tooth, the palette or the label system is wrong
 _MOST_COLOURS = 40  # 33 classes, and some that an editing tool has mixed
-_ARRAY_NAMES = ("fdi", "label", "labels", "universalid")
+_ARRAY_NAMES = ("fdi", "label", "labels", "universalid", "universal_id")
 _CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
 
@@ -101,6 +101,18 @@ def find_labels(
         if first.origin.kind == GIVEN:
             return first
     return first
+
+
+def labels_in(file: Path, mesh: Mesh) -> FoundLabels:
+    """The labels of a scan in a JSON file that lies elsewhere, as FDI numbers.
+
+    Raises:
+        LabelError: if it has none, or they do not match the scan.
+    """
+    column = _from_json(file, mesh)
+    if column is None:
+        raise LabelError(f"{file}: expected a list of FDI numbers as `labels`, found none")
+    return FoundLabels(column, file, "fdi")
 
 
 def _sources(

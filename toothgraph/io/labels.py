@@ -24,10 +24,11 @@ from toothgraph.fdi import (
 )
 from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import read_stored
-from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
+from toothgraph.io.label_sources import FoundLabels, find_labels, labels_in, mostly_strange
 from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.palette import Palette
-from toothgraph.io.read import mesh_from_stored
+from toothgraph.io.read import mesh_from_stored, read_mesh
+from toothgraph.io.reviewed import approved_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of
 from toothgraph.mesh.stored import Stored
@@ -88,6 +89,31 @@ def read_scan(
     return mesh
 
 
+def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm") -> Mesh:
+    """Read a scan with the labels that a review has approved.
+
+    Args:
+        path: the mesh file.
+        folder: of ``toothgraph review --labels``.
+        name: of the scan in the review.
+        unit: the unit of length in the file.
+
+    Raises:
+        MeshError: if the surface cannot be read.
+        LabelError: if the scan was not approved, or its labels do not fit it.
+    """
+    path = one_scan(Path(path))
+    approved = approved_labels(folder, name)
+    if approved is None:
+        raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that")
+    file, origin = approved
+    mesh = read_mesh(path, unit=unit)
+    labels, of_vertices = as_fdi(mesh, labels_in(file, mesh))
+    jaw = jaw_of_labels(labels) if mesh.jaw == UNKNOWN_JAW else mesh.jaw
+    original = replace(original_of(mesh), vertex_labels=of_vertices)
+    return replace(mesh, labels=labels, jaw=jaw, label_origin=origin, original=original)
+
+
 def _warn_of_counting(mesh: Mesh) -> None:
     """Warn if a molar is labelled as a premolar: labels may ignore the closed gap of an extracted premolar."""
     if mesh.labels is None:
@@ -110,8 +136,8 @@ def read_labels(
     2. ``<stem>.json`` beside it with a list ``labels``: one number per stored vertex (layout of Teeth3DS,
        https://arxiv.org/abs/2210.06094)
     3. for a folder with one file per tooth: the file names (1 and 2 are then not used)
-    4. an array ``fdi``, ``label``, ``labels`` or ``UniversalID`` (any case) in the mesh file, on faces or else on
-       vertices
+    4. an array ``fdi``, ``label``, ``labels``, ``UniversalID`` or ``Universal_ID`` (any case) in the file, on faces or
+       else on vertices
     5. with a palette: face or vertex colours, as the palette says, else those that match it better.
        The jaw is the one with more matching colours, even if the file name says another.
 

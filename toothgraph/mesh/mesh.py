@@ -54,6 +54,9 @@ class Topology:
         return face_adjacency(self.faces)
 
 
+_OF_SHAPE = ("corners", "centroids", "_area_normals", "areas", "normals")  # computed once, whatever the labels are
+
+
 @dataclass(frozen=True, eq=False)
 class Mesh:
     """A triangle mesh.
@@ -152,7 +155,9 @@ class Mesh:
     def with_labels(self, labels: np.ndarray | None) -> Mesh:
         """The same mesh with other face labels [F]; ``original.vertex_labels`` is removed, since it may differ."""
         original = self.original and replace(self.original, vertex_labels=None)
-        return replace(self, labels=labels, original=original, label_origin=LabelOrigin())
+        same = replace(self, labels=labels, original=original, label_origin=LabelOrigin())
+        same.__dict__.update({name: self.__dict__[name] for name in _OF_SHAPE if name in self.__dict__})
+        return same
 
 
 def check_mesh(mesh: object) -> None:

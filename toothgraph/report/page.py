@@ -123,13 +123,20 @@ def write_scans(path: str | Path, scans: Sequence[PageScan], *, title: str | Non
     write_text(path, page_template().replace("__DATA__", content.replace("<", "\\u003c")))
 
 
-@lru_cache(maxsize=1)
-def page_template() -> str:
-    """The page with its style and script, and ``__DATA__`` where the scans go."""
+@lru_cache(maxsize=2)
+def page_template(script: str = "", style: str = "", panel: str = "") -> str:
+    """The page with its style and script, and ``__DATA__`` where the scans go.
+
+    Args:
+        script: what else runs, just before the page starts.
+        style: CSS that comes last.
+        panel: HTML above the views.
+    """
     web = resources.files("toothgraph.report").joinpath("web")
     read = lambda name: web.joinpath(name).read_text(encoding="utf-8")  # noqa: E731
-    script = "\n".join(read(f"{name}.js") for name in SCRIPT)
-    return sealed(read("page.html").replace("__STYLE__", read("page.css")).replace("__SCRIPT__", script))
+    *first, start = (read(f"{name}.js") for name in SCRIPT)
+    page = read("page.html").replace("__STYLE__", read("page.css") + style).replace("__PANEL__", panel)
+    return sealed(page.replace("__SCRIPT__", "\n".join([*first, script, start])))
 
 
 def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from toothgraph.errors import ConfigError
 from toothgraph.system.memory import set_limit
-from toothgraph.system.signals import set_handler
+from toothgraph.system.signals import handled
 
 if TYPE_CHECKING:  # not there on Windows
     from multiprocessing.context import ForkServerContext
@@ -148,17 +148,13 @@ class _Pool(Generic[Item, Result]):
         self._context.set_forkserver_preload(["torch", _module_of(work)])
         self._given = (work, threads, memory)
         self._workers: list[_Worker[Item, Result]] = []
-        before = signal.getsignal(signal.SIGINT)
-        ignored = set_handler(signal.SIGINT, signal.SIG_IGN)  # inherited: no traceback of one just born
         try:
-            for _ in range(workers):
-                self._workers.append(self._new())
+            with handled({signal.SIGINT: signal.SIG_IGN}):  # inherited: no traceback of one just born
+                for _ in range(workers):
+                    self._workers.append(self._new())
         except BaseException:
             self.close()
             raise
-        finally:
-            if ignored:
-                signal.signal(signal.SIGINT, before)
 
     def _new(self) -> _Worker[Item, Result]:
         return _Worker(self._context, self._given)

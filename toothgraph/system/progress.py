@@ -36,6 +36,7 @@ class Display:
         item: which of them is the first.
         every: seconds between two lines where stderr is no terminal; None for none.
         announce: whether to print a line there as soon as it is known how many there are.
+        goes_on: whether the same command goes on after a stop, which is then told.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Display:
         item: str = "",
         every: float | None = 10.0,
         announce: bool = True,
+        goes_on: bool = False,
     ) -> None:
         self.work, self.total, self.unit, self.item = work, total, unit, item
         self.every, self.announce = every, announce and every is not None
+        self.goes_on = goes_on
         self.done = self._start = 0
         self.facts, self.note = "", ""  # what to say beside the count, and what to say first of all
         self._stage, self._at_first = "", True
@@ -84,7 +87,8 @@ class Display:
         self._exit.close()
         self._changes, self._live = False, None
         if isinstance(error, KeyboardInterrupt) and not error.args and self.total > 1:
-            error.args = (f"{self._count()} done",)  # for whoever tells of it
+            then = "; the same command goes on" if self.goes_on else ""
+            error.args = (f"{self._count()} done{then}",)  # for whoever tells of it
 
     def start_at(self, done: int) -> None:
         """So many were done before, and take no time now."""

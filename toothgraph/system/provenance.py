@@ -69,13 +69,17 @@ def git_revision() -> str | None:
     here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():
         return None
+
+    def said(*command: str) -> str:
+        # Not `describe --dirty`: it locks the index, and a process that is killed meanwhile leaves it locked.
+        line = ["git", "--no-optional-locks", "-C", str(here), *command]
+        return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        answer = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-        )
+        changed = said("status", "--porcelain", "--untracked-files=no")
+        return said("describe", "--always") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return answer.stdout.strip()
 
 
 REVISION = git_revision()  # of the code that runs: what is committed while it does is not in it

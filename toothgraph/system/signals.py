@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -32,13 +32,19 @@ def _end_soon(number: int, frame: FrameType | None) -> None:
     signal.alarm(GRACE)
 
 
-def set_handler(number: int, handler: Any) -> bool:
-    """Set a handler; False outside of the main thread, where the caller handles signals."""
+@contextmanager
+def handled(handlers: dict[int, Any]) -> Iterator[None]:
+    """Within it, signals have these handlers by number; outside of the main thread, where the caller handles signals,
+    nothing changes."""
+    before: dict[int, Any] = {}
     try:
-        signal.signal(number, handler)
-    except ValueError:
-        return False
-    return True
+        with suppress(ValueError):  # not in the main thread
+            for number, handler in handlers.items():
+                before[number] = signal.signal(number, handler)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -52,13 +58,8 @@ def heeded() -> Iterator[None]:
             os._exit(128 + number)
         raise Terminated
 
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    wanted: dict[int, Any] = {signal.SIGTERM: terminate}
-    if before[signal.SIGINT] is signal.SIG_IGN:
-        wanted[signal.SIGINT] = signal.default_int_handler
-    changed = [number for number, handler in wanted.items() if set_handler(number, handler)]
-    try:
+    handlers: dict[int, Any] = {signal.SIGTERM: terminate}
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        handlers[signal.SIGINT] = signal.default_int_handler
+    with handled(handlers):
         yield
-    finally:
-        for number in changed:
-            signal.signal(number, before[number])

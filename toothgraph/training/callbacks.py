@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 
 from toothgraph.system.files import atomic_path
 from toothgraph.system.progress import Display
+from toothgraph.system.signals import handled
 from toothgraph.training.run_folder import BEST, LAST, PREVIOUS, read_metrics, write_metrics
 
 _log = logging.getLogger("toothgraph")
@@ -221,8 +223,7 @@ class WeightAverage(pl.Callback):
 class GentleStop(pl.Callback):
     """Ctrl-C (or SIGTERM) finishes the step; a second one stops at once.
 
-    Comes before :class:`Checkpoints`, which then saves the last step. Listens while it is entered as a
-    context; in Lightning's own hooks the handlers would outlive a run that fails.
+    Comes before :class:`Checkpoints`, which then saves the last step.
 
     Args:
         display: where it answers.
@@ -232,7 +233,6 @@ class GentleStop(pl.Callback):
         self.display = display
         self.asked = False
         self.by_sigterm = False  # asked so, and not by Ctrl-C
-        self._before: dict[int, Any] = {}
         self._process = os.getpid()
 
     def _ask(self, number: int, frame: Any) -> None:
@@ -246,18 +246,9 @@ class GentleStop(pl.Callback):
         again = "send it" if self.by_sigterm else "press Ctrl-C"
         self.display.answer(f"stopping after this step; {again} again to stop at once")
 
-    def __enter__(self) -> GentleStop:
-        try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
-        except ValueError:  # not in the main thread: the caller handles signals
-            self._before.clear()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
+    def listening(self) -> AbstractContextManager[None]:
+        """Within it, signals are heard; in Lightning's own hooks the handlers would outlive a run that fails."""
+        return handled({signal.SIGINT: self._ask, signal.SIGTERM: self._ask})
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

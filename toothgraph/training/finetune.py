@@ -133,7 +133,8 @@ def finetune(
         facts["init_sha256"] = provenance.sha256(file.path)
         count, missing = load_backbone(net, file)
         crowns = load_segmentation(init)[0].crowns if file.kind == "segmentation" else None
-        _log.info("init: %d tensors loaded from %s, %d missing: %s", count, init, len(missing), _shorten(missing))
+        new = f", {len(missing)} new: {_shorten(missing)}" if missing else ""
+        _log.info("net: %d tensors from %s%s", count, init, new)
     task = FinetuneTask(
         net,
         config,
@@ -152,4 +153,4 @@ def plain_only(scans: list[Scan]) -> list[Scan]:
 
 def _shorten(names: list[str]) -> str:
     modules = sorted({".".join(name.split(".")[:2]) for name in names})
-    return ", ".join(modules) or "none"
+    return ", ".join(modules)

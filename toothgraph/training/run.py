@@ -109,7 +109,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
 def fit(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, checkpoint: Path | None) -> None:
     """The steps of a run. Raises as :func:`run` does."""
     try:
-        with quiet(), stop:
+        with quiet(), stop.listening():
             trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:  # what Lightning makes of the second Ctrl-C, and of SIGTERM after the step is saved
         if not (isinstance(error, SIGTERMException) and trainer.should_stop):
@@ -129,7 +129,7 @@ def save(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, header: d
     """What comes after the steps: what the task has to finish, and the model file."""
     header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
     stop.asked = False  # a Ctrl-C in the last step has done its work
-    with stop, Display("finishing", every=None) as stop.display:
+    with stop.listening(), Display("finishing", every=None) as stop.display:
         if not task.finish(lambda: stop.asked):
             raise Stopped("stopped while it learned the shapes of teeth", stop.by_sigterm)
     save_model(out / MODEL_FILE, task.net, header)

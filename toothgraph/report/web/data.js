@@ -24,6 +24,9 @@ const state = {
   frames: 0,
 };
 window.toothgraph = state;
+// What a page that changes labels adds: a tool that takes what is clicked, painted or drawn; what else is to be updated
+// and written over the picture; and how numbers are written.
+const also = { tool: null, panel: () => {}, marks: () => {}, number: (fdi) => String(fdi) };
 const place = (label) => label === UNKNOWN ? NO_TOOTH : label;
 const seenOf = (scan) => state.jaws[data.scans.indexOf(scan)];
 const comparison = () => data.comparisons.find((made) => made.kind === state.mode);

@@ -97,6 +97,27 @@ function recolour() {
   }
 }
 
+// Some faces of a scan have other labels now.
+function relabelled(scan, faces) {
+  const { labels } = resultOf(scan), buffer = scan.buffers?.label[resultShown()] || scan.buffers?.label[0];
+  if (!buffer) return;
+  if (faces.length > 3000) { // in one piece
+    filled(cornerLabels(labels), buffer);
+    recolour();
+    return;
+  }
+  gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+  for (const f of faces) gl.bufferSubData(gl.ARRAY_BUFFER, 3 * f, new Uint8Array(3).fill(place(labels[f])));
+  panes().forEach((pane, k) => {
+    const of = faceColour(scan, pane);
+    gl.bindBuffer(gl.ARRAY_BUFFER, scan.buffers.colour[k]);
+    for (const f of faces) {
+      const one = [...of(f), 255];
+      gl.bufferSubData(gl.ARRAY_BUFFER, 12 * f, new Uint8Array([...one, ...one, ...one]));
+    }
+  });
+}
+
 function bind(name, buffer, size, type, normalised, stride) {
   const slot = gl.getAttribLocation(program, name);
   gl.bindBuffer(gl.ARRAY_BUFFER, buffer);

@@ -1,15 +1,23 @@
 // ---- mouse, touch and keys
 const held = new Map();
 const still = (event) => event.pointerType === "touch" ? 12 : 5; // pixels that a click may move
-let travelled = 0;
+let travelled = 0, painting = null; // the pointer that a tool follows
+function endStroke(event) {
+  if (painting !== event.pointerId) return false;
+  painting = null;
+  also.tool?.end?.();
+  return true;
+}
 canvas.addEventListener("pointerdown", (event) => {
   if (!held.size) travelled = 0;
+  if (!held.size && also.tool?.begin?.(event)) painting = event.pointerId;
   held.set(event.pointerId, [event.clientX, event.clientY]);
   canvas.setPointerCapture(event.pointerId);
 });
-canvas.addEventListener("pointercancel", (event) => held.delete(event.pointerId));
+canvas.addEventListener("pointercancel", (event) => { held.delete(event.pointerId); endStroke(event); });
 canvas.addEventListener("pointerup", (event) => {
   const alone = held.delete(event.pointerId) && !held.size;
+  if (endStroke(event)) return;
   if (alone && travelled <= still(event)) clicked(event.offsetX, event.offsetY);
 });
 canvas.addEventListener("pointermove", (event) => {
@@ -19,6 +27,10 @@ canvas.addEventListener("pointermove", (event) => {
   const [dx, dy] = [event.clientX - before[0], event.clientY - before[1]], wide = held.size === 2 ? spread() : 0;
   held.set(event.pointerId, [event.clientX, event.clientY]);
   travelled += Math.hypot(dx, dy);
+  if (painting !== null) {
+    if (painting === event.pointerId) also.tool?.stroke?.(event);
+    return;
+  }
   if (travelled <= still(event)) return;
   if (held.size === 2) {
     zoomBy(spread() / Math.max(wide, 1));
@@ -52,7 +64,8 @@ function clicked(x, y) {
   const found = under(x, y);
   if (state.measuring) {
     if (found) addEnd(found);
-  } else pick(found && found.label > 0 && found.label !== UNKNOWN ? found.label : null);
+  } else if (also.tool?.click) also.tool.click(found);
+  else pick(found && found.label > 0 && found.label !== UNKNOWN ? found.label : null);
 }
 
 function toggleRuler() {
@@ -74,6 +87,10 @@ function showMeasured() {
   redraw();
 }
 function escape() {
+  if (also.tool) {
+    also.tool.leave();
+    return;
+  }
   if (state.ends.length) [state.ends, state.measured] = [[], null];
   else if (state.measuring) state.measuring = false;
   else showAll();

@@ -34,9 +34,10 @@ function drawMarks() {
     }
     if (comparison()) write("name", (across[0] + across[1]) / 2, pane.top + 18, data.results[pane.result]);
     if (state.numbers) {
-      for (const [fdi, [x, y]] of numberPlaces(pane, k)) write("number", pane.left + x, pane.top + y, fdi);
+      for (const [fdi, [x, y]] of numberPlaces(pane, k)) write("number", pane.left + x, pane.top + y, also.number(fdi));
     }
     drawMeasured(pane);
+    also.marks(pane);
   });
   const long = [50, 20, 10, 5, 2, 1].find((mm) => mm * state.scale < state.width / 5) || 1;
   const [x, y] = [16, state.height - 14];
@@ -44,14 +45,19 @@ function drawMarks() {
   write("name", x + long * state.scale / 2, y - 10, `${long} mm`);
 }
 
-function drawMeasured(pane) {
-  const { ends, measured } = state;
-  if (!ends.length || !seenOf(ends[0].scan)) return;
-  const { turn, shift } = transform(ends[0].scan);
-  const flat = (point) => {
+// From a point of a scan to its place in the picture.
+function flattened(pane, scan) {
+  const { turn, shift } = transform(scan);
+  return (point) => {
     const [x, y] = add(apply(turn, point), shift);
     return [pane.left + pane.width / 2 + x * state.scale, pane.top + pane.height / 2 - y * state.scale];
   };
+}
+
+function drawMeasured(pane) {
+  const { ends, measured } = state;
+  if (!ends.length || !seenOf(ends[0].scan)) return;
+  const flat = flattened(pane, ends[0].scan);
   if (measured && measured.path) {
     const d = "M" + measured.path.map((point) => flat(point).map((v) => v.toFixed(1))).join("L");
     mark("path", { class: "halo", d });

@@ -106,7 +106,7 @@ function otherwise(scan, labels, others, fdi) {
 
 function updateCard() {
   const card = at("card"), fdi = state.picked;
-  card.hidden = fdi === null;
+  card.hidden = fdi === null || !data.scans.some((one) => one.results.some((result) => result.teeth.some((tooth) => tooth.fdi === fdi)));
   if (card.hidden) return;
   const scan = data.scans.find((one) => one.results.some((result) => result.teeth.some((tooth) => tooth.fdi === fdi)));
   const toothIn = (one) => one.teeth.find((row) => row.fdi === fdi);
@@ -118,7 +118,8 @@ function updateCard() {
   say("Confidence", percent(tooth.confidence));
   const changed = scan.other && scan.other.changes.find(([given]) => given === fdi);
   if (changed && result === scan.results[0]) {
-    say("Second reading", `${changed[1] ? `it is ${changed[1]}` : "no tooth"} (1 to ${scan.other.odds.toPrecision(2)})`);
+    const other = changed[1] ? `it is ${changed[1]}` : "no tooth";
+    say("Second reading", `${other}; the numbers given are ${scan.other.odds.toPrecision(2)} times as likely`);
   }
   for (const [k, other] of scan.results.entries()) {
     if (other === result) continue;
@@ -126,7 +127,7 @@ function updateCard() {
     if (most) say(`In ${data.results[k]}`, `${most.fdi === UNKNOWN ? "no label" : most.fdi || "gum"} (${percent(most.share)})`);
   }
   card.replaceChildren(
-    make("h2", [swatch(fdi), `${fdi} ${nameOf(fdi)}`]), make("dl", rows),
+    make("h2", [swatch(fdi), `${also.number(fdi)} ${nameOf(fdi)}`]), make("dl", rows),
     make("div", [button("Only this one", onlyThis), button("Hide", hideThis)], { className: "row" }));
 }
 
@@ -136,7 +137,7 @@ function head(names) {
   return make("thead", make("tr", cells));
 }
 function toothRow(fdi, cells) {
-  const pickIt = button([swatch(fdi), ` ${fdi || "gum"}`], () => { if (fdi) pick(fdi); }, nameOf(fdi));
+  const pickIt = button([swatch(fdi), ` ${fdi ? also.number(fdi) : "gum"}`], () => { if (fdi) pick(fdi); }, nameOf(fdi));
   const word = make("td", fdi ? nameOf(fdi) : "", { className: "word" });
   const row = make("tr", [make("td", pickIt), word, ...cells.map((cell) => make("td", cell))], { className: "tooth", title: nameOf(fdi) });
   row.dataset.fdi = fdi;
@@ -224,6 +225,7 @@ function updatePanel() {
   updateRuler();
   updateDifferences();
   updateTeeth();
+  also.panel();
   // What is made anew keeps the focus of the keyboard.
   if (held && !focused.isConnected) [...document.querySelectorAll("aside button, aside input")].find((one) => own(one) === held)?.focus();
 }

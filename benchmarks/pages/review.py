@@ -1,0 +1,43 @@
+"""The section on how long a review takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from benchmarks.pages.figures import number, table
+from benchmarks.pages.markdown import rendered
+from benchmarks.studies.reviewer import PACKAGE, STARTS
+from benchmarks.studies.simulated_reviewer import SECONDS
+
+
+def reviewer(content: dict[str, Any]) -> str:
+    """The section, from the rows of the study."""
+    rows = content["rows"]
+    lines = [_line(start, [row for row in rows if row["start"] == start]) for start in STARTS]
+    head = ["begins with", "scans", "`miou_matched` then", "scans all right then", "operations", "most", "seconds"]
+    wrong = [[row["scan"], str(row["wrong"]), _said(row["kinds"]), number(row["seconds"], 0)]
+             for row in rows if row["start"] == PACKAGE and row["wrong"]]  # fmt: skip
+    return rendered(
+        "results/reviewer",
+        facts=content["facts"],
+        table=table(head, lines),
+        wrong=table(["scan", "teeth wrong", "operations", "seconds"], wrong) if wrong else "",
+        seconds=", ".join(f"{kind} {seconds:.1f}" for kind, seconds in SECONDS.items()),
+    )
+
+
+def _line(start: str, rows: list[dict[str, Any]]) -> list[str]:
+    def mean(name: str) -> float:
+        return float(np.mean([row[name] for row in rows]))
+
+    right = sum(not row["wrong"] for row in rows)
+    return [start, str(len(rows)), number(mean("miou_matched")), f"{right} of {len(rows)}",
+            number(mean("operations"), 2), str(max(row["operations"] for row in rows)),
+            number(mean("seconds"), 0)]  # fmt: skip
+
+
+def _said(kinds: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in Counter(kinds).most_common())

@@ -1,0 +1,58 @@
+"""``toothgraph review``: what it refuses, and steps from a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.io.write import write_labelled
+from toothgraph.mesh.mesh import Mesh
+
+
+def test_steps_from_a_file(command, arch: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "scans", "one_U", arch, arch.labels, ("vtp",))
+    before = (tmp_path / "scans" / "one_U.vtp").read_bytes()
+    steps = tmp_path / "steps.jsonl"
+    lines = [{"scan": "one_U", "kind": "swap", "tooth": 16, "to": 15}, {"scan": "one_U", "kind": "approve"}]
+    steps.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+    done = command("review", tmp_path / "scans", "--labels", tmp_path / "reviewed", "--apply", steps)
+    assert done.code == 0 and "one_U: 2 steps, approved -> " in done.out, done.err
+    content = json.loads((tmp_path / "reviewed" / "one_U.json").read_text())
+    assert content["review"]["state"] == "approved" and set(np.unique(content["labels"])) == set(np.unique(arch.labels))
+    assert (tmp_path / "scans" / "one_U.vtp").read_bytes() == before
+    assert [file.name for file in (tmp_path / "scans").iterdir()] == ["one_U.vtp"]
+    # a step that cannot be done ends it; what was done before is saved
+    steps.write_text('{"scan": "one_U", "kind": "undo"}\n{"scan": "one_U", "kind": "gingiva", "tooth": 48}\n')
+    done = command("review", tmp_path / "scans", "--labels", tmp_path / "reviewed", "--apply", steps)
+    assert "no tooth has the number 48" in done.error
+    assert json.loads((tmp_path / "reviewed" / "one_U.json").read_text())["review"]["version"] == 3
+
+
+def test_what_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
+    scans, steps = tmp_path / "scans", tmp_path / "steps.jsonl"
+    write_labelled(scans, "one_U", arch, arch.labels, ("vtp",))
+    assert "has scans in it; choose a folder of its own" in command("review", scans, "--labels", scans).error
+    assert "found a file" in command("review", scans, "--labels", scans / "one_U.vtp").error
+    for line, said in (
+        ("{", "line 1: expected a step"), ("[]", "no scan is named"), ('{"kind": "approve"}', "no scan is named"),
+        ('{"scan": "two_U", "kind": "approve"}', "no scan has the name two_U; expected one of one_U"),
+        ('{"scan": "one_U", "kind": "dance"}', "expected an operation of renumber, shift"),
+    ):  # fmt: skip
+        steps.write_text(line)
+        assert said in command("review", scans, "--labels", tmp_path / "reviewed", "--apply", steps).error
+    assert "no such file" in command("review", tmp_path / "none").error
+
+
+def test_finetune_says_what_is_missing(command, arch: Mesh, tmp_path: Path, tiny_toml: Path) -> None:
+    (scan,) = write_labelled(tmp_path / "scans", "one_U", arch, arch.labels, ("vtp",))
+    given = ("finetune", scan, "--out", tmp_path / "run", "--config", tiny_toml, "--labels")
+    assert "expected the folder of `toothgraph review --labels`" in command(*given, tmp_path / "none").error
+    (tmp_path / "reviewed").mkdir()
+    done = command(*given, tmp_path / "reviewed")
+    assert done.code == 1 and "one_U.vtp: not approved in" in done.err
+    prepared = command("prepare", scan, tmp_path / "prepared", "--faces", 300)
+    assert prepared.code == 0, prepared.err
+    given = ("finetune", tmp_path / "prepared", "--out", tmp_path / "run", "--config", tiny_toml, "--labels")
+    assert "prepared scans have labels already" in command(*given, tmp_path / "reviewed").error

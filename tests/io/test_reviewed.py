@@ -1,0 +1,50 @@
+"""Labels that a review has approved, read beside the scan they are of."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toothgraph.errors import LabelError
+from toothgraph.io.labels import read_approved
+from toothgraph.io.reviewed import approved_labels, review_entry
+from toothgraph.io.write import write_labelled, write_teeth3ds_json
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import vertices_to_original
+
+
+def write_review(folder: Path, arch: Mesh, state: str) -> None:
+    write_teeth3ds_json(folder / "one.json", vertices_to_original(arch, arch.labels), jaw=0)
+    content = json.loads((folder / "one.json").read_text())
+    (folder / "one.json").write_text(json.dumps({**content, "review": review_entry(state, 3, "a model")}))
+
+
+def test_only_what_was_approved_is_read(arch: Mesh, tmp_path: Path) -> None:
+    (scan,) = write_labelled(tmp_path / "scans", "one", arch, np.zeros(len(arch.faces), dtype=int), ("vtp",))
+    assert approved_labels(tmp_path, "one") is None
+    with pytest.raises(LabelError, match="not approved in"):
+        read_approved(scan, tmp_path, "one")
+    write_review(tmp_path, arch, "corrected")
+    with pytest.raises(LabelError, match="not approved in"):
+        read_approved(scan, tmp_path, "one")
+    write_review(tmp_path, arch, "approved")
+    mesh = read_approved(scan, tmp_path, "one")
+    assert mesh.labels is not None and (mesh.labels == arch.labels).mean() > 0.9  # by vertices, so borders may move
+    assert (mesh.label_origin.kind, mesh.label_origin.model, mesh.jaw) == ("corrected", "a model", 0)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"review": 3}', '{"labels": []}'])
+def test_another_file_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "one.json").write_text(content)
+    with pytest.raises(LabelError, match="expected a label file of `toothgraph review`"):
+        approved_labels(tmp_path, "one")
+
+
+def test_labels_of_another_scan_are_refused(arch: Mesh, tmp_path: Path) -> None:
+    (scan,) = write_labelled(tmp_path / "scans", "one", arch, arch.labels, ("vtp",))
+    (tmp_path / "one.json").write_text(json.dumps({"labels": [0, 1], "review": review_entry("approved", 1, "")}))
+    with pytest.raises(LabelError, match=r"expected .* labels, one per vertex"):
+        read_approved(scan, tmp_path, "one")

@@ -1,0 +1,51 @@
+"""What a review begins with: labels of a file, of `predict`, or of the net."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from toothgraph.io.write import write_labelled
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.model import SegmentationNet
+from toothgraph.review.begin import begin, read_for_review
+
+READING = {"unit": "mm", "palette": None, "jaw": None, "label_system": "auto"}
+
+
+def no_net() -> SegmentationNet:
+    raise AssertionError("no net is needed")
+
+
+def test_labels_of_the_scan_itself(arch: Mesh, tmp_path: Path) -> None:
+    (scan,) = write_labelled(tmp_path, "one_U", arch, arch.labels, ("vtp",))
+    mesh = read_for_review(scan, "other", READING)
+    start = begin(mesh, no_net, False)
+    assert mesh.scan_id == "other" and start.confidence is None and start.sure is None and start.model == ""
+    np.testing.assert_array_equal(start.labels, arch.labels)
+    assert (start.jaw, start.inside_out, start.doubts) == (0, False, [])
+    assert base64.b64decode(start.picture)[8:12] == b"WEBP"
+
+
+def test_labels_that_predict_has_written(arch: Mesh, tmp_path: Path) -> None:
+    sure = {16: 0.6, 11: 0.9}
+    write_labelled(tmp_path, "one_U", arch, arch.labels, ("ply", "json"), sure, ["look at 16"], model="a model")
+    start = begin(read_for_review(tmp_path / "one_U.ply", "one_U", READING), no_net, False)
+    assert start.doubts == ["look at 16"] and start.model == "a model" and start.teeth == sure
+    assert start.confidence is not None and start.sure is not None and 0.6 < start.sure < 1
+    assert set(start.confidence[start.labels == 16]) == {0.6}
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_labels_of_the_net(arch: Mesh, net: SegmentationNet, labelled: bool) -> None:
+    start = begin(arch if labelled else arch.with_labels(None), lambda: net, labelled)
+    assert start.confidence is not None and len(start.labels) == len(arch.faces)
+    assert start.jaw in (0, 1, -1)
+
+
+def test_a_scan_that_is_inside_out_is_shown_the_right_way(arch: Mesh) -> None:
+    start = begin(arch.inside_out(), no_net, False)
+    assert start.inside_out

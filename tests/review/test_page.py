@@ -1,0 +1,212 @@
+"""The tools on the page of a scan, in a browser; what they did is on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from toothgraph.mesh.mesh import Mesh
+
+from .conftest import Running
+
+Serve, Drive = Callable[..., Running], Callable[..., dict[str, Any]]
+EVIL = "</script><img src=x onerror='window.hacked = 1'>"
+HEAD = """
+  const labels = () => [...resultOf(data.scans[0]).labels];
+  const count = (fdi) => labels().filter((label) => label === fdi).length;
+  const saved = async () => { await last; await wait(); };
+  const pointer = (kind, x, y, more) => { const { left, top } = canvas.getBoundingClientRect();
+    canvas.dispatchEvent(new PointerEvent(kind, { pointerId: 1, clientX: left + x, clientY: top + y, ...more })); };
+  const drag = (from, to) => { pointer("pointerdown", ...from);
+    const part = (k) => [0, 1].map((axis) => from[axis] + (to[axis] - from[axis]) * k / 10);
+    for (let k = 1; k <= 10; k++) pointer("pointermove", ...part(k));
+    pointer("pointerup", ...to); };
+  const said = () => text("said");
+  // where the middle of a tooth's faces is seen, whatever their labels are
+  const seen = (faces) => { const scan = data.scans[0], at = project(scan); let [x, y, n] = [0, 0, 0];
+    for (const f of faces) for (let k = 0; k < 3; k++) {
+      const v = 3 * scan.faces[3 * f + k]; x += at[v]; y += at[v + 1]; n++; }
+    return [state.width / 2 + x / n * state.scale, state.height / 2 - y / n * state.scale]; };
+"""
+
+
+def labels_of(running: Running) -> np.ndarray:
+    return running.scans.open("one_L").session.labels
+
+
+NUMBERS = (
+    HEAD
+    + """
+  out.about = [text("about"), document.getElementById("onward").hidden];
+  out.first = [text("stands"), document.querySelector("#steps button").disabled];
+  const before = labels(), start = pixels();
+  click(...where(37)); out.picked = state.picked;
+  key("3"); out.half = said(); key("8"); await saved();
+  out.renumbered = [count(37), count(38), state.picked, text("stands"), where(38) !== undefined];
+  press("#steps", "Undo"); await saved(); out.undone = labels().every((label, f) => label === before[f]);
+  key("Escape"); out.picture = differ(start, pixels());
+  press("#steps", "Redo"); await saved(); out.redone = count(38);
+  click(...where(36)); key("3"); key("5"); out.offers = [said(), text("offers")];
+  press("#offers", "Swap the two"); await saved();
+  out.swapped = [state.picked, before.filter((l) => l === 36).length === count(35)];
+  key("u"); await saved();
+  click(...where(38)); press("#own", "+1"); await saved();
+  out.refused = [said(), document.getElementById("said").className];
+  click(...where(36)); key("]"); await saved(); out.shifted = [count(36), state.picked];
+  click(...where(45)); press("#own", "Merge"); out.merging = said(); click(...where(44)); await saved();
+  out.merged = [count(45), state.picked];
+  click(...where(34)); key("g"); await saved(); out.gum = [count(34), state.picked, text("about")];
+  click(...where(33)); const select = document.getElementById("number"); select.value = "34";
+  select.dispatchEvent(new Event("change")); await saved(); out.chosen = [count(33), count(34) > 0];
+  press("#numbering", "Universal"); out.universal = [where(21) !== undefined, text("teeth").includes("31")];
+  key("2"); key("2"); await saved(); out.typed = [count(33) > 0, count(34)];
+  press("#numbering", "Palmer"); out.palmer = where("⎾3") !== undefined; press("#numbering", "FDI");
+  press("#steps", "Approve"); await saved(); out.approved = text("stands");
+"""
+)
+
+
+def test_numbers_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None:
+    running = serve(doubts=(EVIL,))
+    own = {tooth: int((crowns.labels == tooth).sum()) for tooth in range(31, 48)}
+    out = drive(running, NUMBERS)
+    assert out["about"] == ["lower jaw, 14 teeth", True]
+    assert out["first"] == ["Not looked at. ", True] and out["picked"] == 37 and out["half"] == "3 …"
+    assert out["renumbered"] == [0, own[37], 38, "Corrected, not approved. All is saved.", True]
+    assert out["undone"] and out["picture"] == 0 and out["redone"] == own[37]
+    assert out["offers"] == ["35 is there already.", "Swap the twoMerge: they are one tooth"]
+    assert out["swapped"] == [35, True]
+    assert out["refused"] == ["38 is the last of its row.", "wrong"]
+    assert out["shifted"][1] == 37 and out["shifted"][0] == 0
+    assert out["merging"].startswith("Click the tooth that 45 is a part of") and out["merged"] == [0, 44]
+    assert out["gum"] == [0, None, "lower jaw, 12 teeth"] and out["chosen"] == [0, True]
+    assert all(out["universal"]) and out["typed"] == [True, 0] and out["palmer"]
+    assert out["approved"] == "Approved. All is saved."
+    session = running.scans.open("one_L").session
+    assert session.state == "approved"
+    lines = [line["kind"] for line in running.scans.stores["one_L"].lines()]
+    assert lines[:5] == ["start", "renumber", "undo", "redo", "swap"] and lines[-1] == "approve"
+    # it is all there when the page is opened again
+    again = drive(
+        running,
+        HEAD + "out.there = labels(); out.stands = text('stands'); key('u'); await saved(); out.back = text('stands');",
+    )
+    np.testing.assert_array_equal(again["there"], session.labels)
+    assert again["stands"] == "Approved. All is saved." and again["back"].startswith("Corrected")
+
+
+SHAPES = (
+    HEAD
+    + """
+  const truth = TRUTH, of = (fdi) => truth.flatMap((label, f) => label === fdi ? [f] : []);
+  const overlap = (fdi) => { const now = labels(); let [both, either] = [0, 0];
+    truth.forEach((label, f) => {
+      both += label === fdi && now[f] === fdi; either += label === fdi || now[f] === fdi; });
+    return both / either; };
+  // 36 and 37 are one: split
+  out.joined = count(37);
+  press("#tooling", "Split"); out.hint = said();
+  click(...seen(of(36))); out.hint2 = said(); click(...seen(of(37))); await saved();
+  out.split = [overlap(36), overlap(37), state.picked, said()];
+  // 44 has no label: a new tooth
+  key("t"); click(...seen(of(44))); await saved(); out.added = [overlap(44), state.picked];
+  // the brush: gum over a part of 46, then 46 again
+  const whole = count(46), [x, y] = seen(of(46));
+  click(...where(46)); key("Escape"); key("p"); out.brush = [said(), document.getElementById("brush").hidden];
+  const radius = document.getElementById("radius"); radius.value = "2"; radius.dispatchEvent(new Event("input"));
+  const view = state.turn; drag([x - 20, y], [x + 20, y]); out.at_once = count(46); await saved();
+  out.painted = [whole, count(46), state.turn === view]; key("u"); await saved(); out.unpainted = count(46);
+  key("p"); drag([x - 20, y], [x + 20, y]); await saved(); out.turned = [count(46), state.turn !== view];
+  press("#views", "Bite");
+  // a border around 47, drawn again
+  const [cx, cy] = seen(of(47)), size = 5 * state.scale;
+  click(...where(47)); key("k");
+  for (let k = 0; k < 8; k++) click(cx + size * Math.cos(k * Math.PI / 4), cy + size * Math.sin(k * Math.PI / 4));
+  written(); out.points = [review.points.length, document.querySelectorAll("#marks circle").length, count(47)];
+  press("#tooling", "Finish"); await saved(); out.border = [overlap(47), said()];
+  // all from nothing
+  press("#tooling", "Label by clicks"); out.start = said();
+  for (const fdi of [47, 46, 45, 44, 43, 42, 41, 31, 32, 33, 34, 35, 36, 37]) click(...seen(of(fdi)));
+  out.clicks = review.points.map((point) => point.number);
+  key("Enter"); await saved();
+  out.nothing = [47, 45, 36, 37].map(overlap);
+"""
+)
+
+
+def test_shapes_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None:
+    wrong = np.where(crowns.labels == 37, 36, crowns.labels)
+    wrong = np.where(wrong == 44, 0, wrong)
+    running = serve(wrong)
+    out = drive(running, SHAPES.replace("TRUTH", str(crowns.labels.tolist())))
+    assert out["joined"] == 0 and out["hint"].startswith("Click one half") and "other half" in out["hint2"]
+    assert min(out["split"][:2]) > 0.9 and out["split"][2] == 37 and "type another number" in out["split"][3]
+    assert out["added"][0] > 0.8 and out["added"][1] == 44
+    assert "becomes gum" in out["brush"][0] and out["brush"][1] is False
+    whole, left, stayed = out["painted"]
+    assert 0 < left < whole - 5 and out["at_once"] == left and stayed and out["unpainted"] == whole
+    assert out["turned"] == [whole, True]  # without the brush, dragging turns the scan
+    assert out["points"][:2] == [8, 8] and out["points"][2] > 0
+    assert out["border"][0] > 0.6 and "It is 47 now" in out["border"][1]
+    assert out["clicks"] == [47, 46, 45, 44, 43, 42, 41, 31, 32, 33, 34, 35, 36, 37]
+    assert min(out["nothing"]) > 0.6
+    kinds = [line["kind"] for line in running.scans.stores["one_L"].lines()]
+    assert kinds == ["start", "split", "new", "paint", "undo", "border", "clicks"]
+
+
+OTHERS = (
+    HEAD
+    + """
+  const other = async (version, step) => (await fetch("../step/one_L", { method: "POST",
+    headers: { "Content-Type": "application/json" }, body: JSON.stringify({ version, step }) })).status;
+  out.theirs = await other(0, { kind: "gingiva", tooth: 37 });
+  click(...where(36)); key("g"); await saved();
+  out.stale = [said(), count(37), count(36) > 0, review.scans.length, data.scans[0].review.version];
+  key("g"); await saved(); out.again = [count(36), data.scans[0].review.version];
+  // doubts and what is done
+  press("#steps", "Next doubt"); const doubt = state.picked; key("d"); out.next = [doubt, state.picked];
+  key("x");
+  out.hidden = [state.shown[out.next[1]], state.picked !== out.next[1], text("steps").includes("Show 1 done")];
+  press("#steps", "Show 1 done"); out.shown = state.shown[out.next[1]];
+  press("#own", "Swap"); out.tool = also.tool.name; key("Escape"); out.left = [also.tool, said()];
+  out.help = text("help");
+  window.fetch = () => Promise.reject(new Error("gone"));
+  click(...where(35)); key("g"); await saved(); out.gone = [said(), count(35) > 0];
+  out.hacked = window.hacked || 0;
+"""
+)
+
+
+def test_other_windows_doubts_and_a_server_that_is_gone(crowns: Mesh, serve: Serve, drive: Drive) -> None:
+    running = serve(doubts=(EVIL,))
+    out = drive(running, OTHERS)
+    assert out["theirs"] == 200
+    assert "another window" in out["stale"][0] and out["stale"][1:] == [0, True, 1, 1]
+    assert out["again"] == [0, 2]
+    assert out["next"][0] != out["next"][1] and out["hidden"] == [0, True, True] and out["shown"] == 1
+    assert out["tool"] == "swap" and out["left"] == [None, ""]
+    assert "split a tooth" in out["help"] and "next doubt" in out["help"]
+    assert "the server does not answer" in out["gone"][0] and out["gone"][1] is True
+    assert out["hacked"] == 0
+    np.testing.assert_array_equal(labels_of(running), np.where(np.isin(crowns.labels, [36, 37]), 0, crowns.labels))
+
+
+def test_the_list_names_scans_as_text(serve: Serve, dump: Callable[[str], str]) -> None:
+    running = serve(names=("<b>a</b>_L", "b_L"), doubts=(EVIL,))
+    running.scans.prepare_all()
+    running.step(0, "b_L", kind="approve")
+    shown = dump(running.server.address)
+    assert "<title>Review – toothgraph</title>" in shown
+    assert "2 scans: 1 approved, 0 corrected, 1 not looked at" in shown
+    assert "&lt;b&gt;a&lt;/b&gt;_L" in shown and "<b>a</b>" not in shown and "<img src=x" not in shown
+    assert shown.index("&lt;b&gt;a") < shown.index(">b_L<")  # what is approved comes last
+    assert 'href="scan/%3Cb%3Ea%3C%2Fb%3E_L"' in shown
+
+
+def test_the_page_may_talk_to_its_server_only(serve: Serve) -> None:
+    page = serve().ask("GET", "scan/one_L")[1]
+    policy = page[page.index("Content-Security-Policy") :][:300]
+    assert "default-src 'none'; connect-src 'self'; script-src 'sha256-" in policy
+    assert "innerHTML" not in page and "__" + "PANEL__" not in page

@@ -1,0 +1,170 @@
+"""Who is answered, and what; and that nobody else is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from toothgraph.io.write import write_labelled
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.report.page import UNKNOWN
+from toothgraph.review.page import labels_data
+
+Serve = Callable[..., Any]
+EVIL = "</script><img src=x onerror='document.title = 1'>"
+
+
+def test_a_scan_is_listed_shown_and_changed(crowns: Mesh, serve: Serve) -> None:
+    running = serve(doubts=("look at 36",))
+    running.scans.prepare_all()
+    status, listed = running.ask("GET", "scans")
+    (row,) = listed["scans"]
+    assert status == 200 and row["name"] == "one_L" and row["state"] == "unseen" and row["teeth"] == 14
+    assert row["jaw"] == "lower" and row["doubts"] == ["look at 36"]
+    assert "Review" in running.ask("GET", "")[1]
+    status, page = running.ask("GET", "scan/one_L")
+    assert status == 200 and '"onward": ""' in page and "connect-src 'self'" in page
+    status, said = running.step(0, kind="swap", tooth=36, to=37)
+    assert status == 200 and (said["version"], said["state"], said["undo"], said["redo"]) == (1, "corrected", 1, 0)
+    np.testing.assert_array_equal(said["changed"], np.flatnonzero(np.isin(crowns.labels, [36, 37])))
+    assert {row["fdi"]: row["confidence"] for row in said["teeth"]}[36] == 1.0  # a person has said so
+    assert running.step(1, kind="approve")[1]["state"] == "approved"
+    assert running.ask("GET", "scans")[1]["scans"][0]["state"] == "approved"
+    assert json.loads((running.folder / "one_L.json").read_text())["review"]["version"] == 2
+    assert running.step(2, kind="gingiva", tooth=38) == (422, {"error": "no tooth has the number 38; the teeth are "
+        "47 46 45 44 43 42 41 31 32 33 34 35 36 37"})  # fmt: skip
+
+
+def test_two_windows_do_not_lose_each_others_work(crowns: Mesh, serve: Serve) -> None:
+    running = serve()
+    assert running.step(0, kind="gingiva", tooth=37)[0] == 200
+    status, said = running.step(0, kind="gingiva", tooth=36)
+    assert status == 409 and "another window" in said["error"] and said["version"] == 1
+    assert said["labels"] == labels_data(np.where(crowns.labels == 37, 0, crowns.labels))
+    assert running.step(1, kind="gingiva", tooth=36)[0] == 200
+    # a second server on the same folder
+    other = serve()
+    assert other.step(2, kind="gingiva", tooth=35)[0] == 200
+    status, said = running.step(2, kind="gingiva", tooth=34)
+    assert status == 409 and said["version"] == 3
+    assert running.step(3, kind="gingiva", tooth=34)[1]["version"] == 4
+
+
+def test_unknown_labels_travel(crowns: Mesh, serve: Serve) -> None:
+    labels = crowns.labels.copy()
+    labels[:5] = -1
+    running = serve(labels)
+    assert running.ask("GET", "labels/one_L")[1]["labels"] == labels_data(np.where(labels < 0, UNKNOWN, labels))
+    assert running.step(0, kind="paint", to=-1, faces=[6])[1]["to"] == labels_data(np.array([-1]))
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "127.0.0.1:1"}, 403),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec_Fetch_Site": "cross-site"}, 403),
+        ({"Sec_Fetch_Site": "same-site"}, 403),
+        ({"Content_Type": "text/plain"}, 415),
+        ({"Content_Type": "application/x-www-form-urlencoded"}, 415),
+    ],
+)
+def test_other_pages_change_nothing(serve: Serve, headers: dict[str, str], status: int) -> None:
+    running = serve()
+    content = {"version": 0, "step": {"kind": "gingiva", "tooth": 36}}
+    assert running.ask("POST", "step/one_L", content, **headers)[0] == status
+    assert not (running.folder / "one_L.json").exists()
+    assert running.ask("POST", "step/one_L", content, Origin=running.server.address.split("/", 3)[0] + "//" +
+                       running.server.address.split("/", 3)[2])[0] == 200  # fmt: skip
+
+
+def test_without_the_token_nothing_is_told(serve: Serve) -> None:
+    running = serve()
+    for path in (
+        "/",
+        "/scans",
+        "/x/scans",
+        f"/{running.server.token[:-1]}/scans",
+        f"/{running.server.token}x/scan/one_L",
+    ):
+        status, said = running.raw("GET", path)
+        assert status == 403 and "one_L" not in json.dumps(said)
+    assert running.raw("POST", "/x/step/one_L", {"version": 0, "step": {"kind": "approve"}})[0] == 403
+    status, page = running.ask("GET", "")
+    assert status == 200 and running.server.token not in page
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["scan/../../../etc/passwd", "scan/..%2f..%2fetc%2fpasswd", "scan/%2fetc%2fpasswd", "labels/one_L.json", "scan/",
+     "scan/one_L/..", "step/one_L", "web/edit.js", "..", "patient/none"],
+)  # fmt: skip
+def test_there_are_no_files_to_be_had(serve: Serve, place: str) -> None:
+    assert serve().ask("GET", place)[0] == 404
+
+
+@pytest.mark.parametrize(
+    "content", [[], {}, {"version": "0", "step": {}}, {"version": 0, "step": []}, {"version": True}]
+)
+def test_nonsense_is_refused(serve: Serve, content: Any) -> None:
+    running = serve()
+    assert running.ask("POST", "step/one_L", content)[0] == 400
+    assert running.step(0, kind="none")[0] == 422
+
+
+def test_a_long_request_is_not_read(serve: Serve) -> None:
+    assert serve().ask("POST", "step/one_L", {}, Content_Length="99999999999")[0] == 413
+
+
+def test_names_and_doubts_are_text(serve: Serve) -> None:
+    running = serve(names=("<img src=x>_L",), doubts=(EVIL,))
+    status, page = running.ask("GET", "scan/%3Cimg%20src%3Dx%3E_L")
+    assert status == 200 and EVIL not in page and "<img src=x>" not in page
+    status, _ = running.ask("POST", "step/%3Cimg%20src%3Dx%3E_L", {"version": 0, "step": {"kind": "approve"}})
+    assert status == 200 and (running.folder / "<img src=x>_L.json").is_file()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_the_command_is_killed_and_goes_on(crowns: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "scans", "one_L", crowns, crowns.labels, ("vtp",))
+    labels = tmp_path / "reviewed"
+
+    def started() -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-m", "toothgraph", "review", str(tmp_path / "scans"), "--labels", str(labels)]
+        process = subprocess.Popen(
+            [*command, "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert "1 scan at http://127.0.0.1:" in line
+        return process, line.split()[-1]
+
+    def step(address: str, version: int, **content: Any) -> dict[str, Any]:
+        body = json.dumps({"version": version, "step": content}).encode()
+        asked = urllib.request.Request(f"{address}step/one_L", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            said: dict[str, Any] = json.loads(answer.read())
+            return said
+
+    process, address = started()
+    assert step(address, 0, kind="swap", tooth=36, to=37)["version"] == 1
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    process, address = started()
+    assert step(address, 1, kind="approve")["state"] == "approved"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Traceback" not in err
+    assert json.loads((labels / "one_L.json").read_text())["review"]["version"] == 2

@@ -1,0 +1,140 @@
+"""``toothgraph review``."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from toothgraph.cli.options import (
+    FILE,
+    JAWS,
+    PATH,
+    choose_device,
+    device_option,
+    jaw_option,
+    label_system_option,
+    memory_option,
+    model_option,
+    named_palette,
+    palette_option,
+    scans_argument,
+    threads_option,
+    unit_option,
+)
+from toothgraph.cli.terminal import say
+from toothgraph.errors import ConfigError
+from toothgraph.system.progress import Display
+
+if TYPE_CHECKING:
+    from toothgraph.review.scans import Scans
+
+
+@click.command(short_help="Correct labels on a page, scan by scan.")
+@scans_argument
+@click.option(
+    "--labels", type=PATH, default=Path("reviewed"), show_default=True, help="Folder for the labels and their history."
+)
+@click.option("--predict", "predicted", is_flag=True, help="Begin with a model's labels, also of labelled scans.")
+@click.option("--apply", "steps", type=FILE, help="JSON lines of steps to do, in place of the page.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the page.  [default: a free one]")
+@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@model_option
+@palette_option
+@label_system_option
+@jaw_option
+@unit_option
+@device_option
+@threads_option
+@memory_option("toothgraph.segmentation")
+def review(
+    scans: tuple[Path, ...],
+    labels: Path,
+    predicted: bool,
+    steps: Path | None,
+    port: int,
+    no_browser: bool,
+    model: Path,
+    palette: str | None,
+    label_system: str | None,
+    jaw: str,
+    unit: str | None,
+    device: str | None,
+) -> None:
+    """Correct the labels of scans on a page in your browser, those in doubt first, and approve them.
+
+    Scans without labels get those that a model finds. Each step is saved at once, in --labels: <name>.json has the
+    labels, <name>.log.jsonl every step since. No scan is changed. `finetune SCANS --labels DIR` learns from the scans
+    that were approved.
+
+    The page is for this machine only: its address has a secret, and works until the command is stopped (Ctrl-C).
+    """
+    from toothgraph.io.find import find_scans
+    from toothgraph.model.file import load_segmentation
+    from toothgraph.review.begin import begin, read_for_review
+    from toothgraph.review.scans import Scans
+    from toothgraph.review.server import ReviewServer
+    from toothgraph.scan_names import scan_names
+    from toothgraph.system.files import check_folder
+
+    check_folder(labels)
+    files = find_scans(list(scans))
+    names = scan_names(files)
+    if labels.resolve() in {file.resolve().parent for file in files}:
+        raise ConfigError(f"{labels}: has scans in it; choose a folder of its own for the labels, so that no file of "
+                          "yours is changed")  # fmt: skip
+    reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
+               "label_system": label_system or "auto"}  # fmt: skip
+    net = cache(lambda: load_segmentation(model)[0].to(choose_device(device)))
+    found = Scans(
+        dict(zip(names, files, strict=True)), labels, lambda path, name: read_for_review(path, name, reading),
+        lambda mesh: begin(mesh, net, predicted),
+    )  # fmt: skip
+    if steps is not None:
+        _apply(found, steps, labels)
+        return
+    server = ReviewServer(found, port)
+    say(f"{len(files)} {'scan' if len(files) == 1 else 'scans'} at {server.address}")
+    say(f"labels -> {labels}; Ctrl-C ends the review", err=True)
+    if not no_browser:
+        webbrowser.open(server.address)
+    server.run()
+
+
+def _apply(scans: Scans, steps: Path, labels: Path) -> None:
+    """Do the steps of a file, one after another; a line that cannot be done stops it."""
+    lines = list(_lines(steps))
+    names = list(dict.fromkeys(str(line["scan"]) for line in lines))
+    if strange := [name for name in names if name not in scans.known]:
+        raise ConfigError(f"{steps}: no scan has the name {strange[0]}; expected one of {', '.join(scans.known)}")
+    with Display("reviewing", len(names), item=names[0] if names else "") as display:
+        for name in names:
+            display.begin(name)
+            own = [line for line in lines if line["scan"] == name]
+            for line in own:
+                step = {key: value for key, value in line.items() if key != "scan"}
+                scans.step(name, scans.open(name).session.version, step)
+            state = scans.open(name).session.state
+            say(f"{name}: {len(own)} {'step' if len(own) == 1 else 'steps'}, {state} -> {labels / name}.json")
+            display.advance()
+
+
+def _lines(steps: Path) -> Iterator[dict[str, Any]]:
+    for number, text in enumerate(steps.read_text(encoding="utf-8").splitlines(), start=1):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+            if not isinstance(line, dict) or "scan" not in line:
+                raise ValueError("no scan is named")
+        except ValueError as error:
+            raise ConfigError(
+                f'{steps}: line {number}: expected a step as {{"scan": "007_L", "kind": "gingiva", '
+                f'"tooth": 38}}}}: {error}'
+            ) from error
+        yield line

@@ -1,0 +1,74 @@
+"""What the review of a scan begins with: its own labels, or those that a model finds."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toothgraph.anatomy.frame import outside_out, upright_rotation
+from toothgraph.fdi import jaw_of_labels
+from toothgraph.io.labels import read_scan
+from toothgraph.io.review import review_of
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.model.nets import SegmentationNet
+from toothgraph.report.picture import thumbnail
+from toothgraph.review.store import Start
+from toothgraph.segmentation import segment
+
+
+def begin(mesh: Mesh, net: Callable[[], SegmentationNet], predict: bool) -> Start:
+    """Labels of a scan to review.
+
+    Args:
+        mesh: the scan as read, with its labels if it has any.
+        net: gives the net; only asked where it is needed.
+        predict: whether the net labels scans with labels of their own, too.
+    """
+    if mesh.labels is None or predict:
+        return _found(mesh, net())
+    return _own(mesh)
+
+
+def read_for_review(path: Path, name: str, reading: dict[str, Any]) -> Mesh:
+    """A scan with its own labels, under the name that it has in the review."""
+    return replace(read_scan(path, **reading), scan_id=name)
+
+
+def _own(mesh: Mesh) -> Start:
+    assert mesh.labels is not None
+    seen = outside_out(mesh, upright_rotation(mesh))
+    review = review_of(mesh.path) if mesh.path else None
+    confidence = None
+    teeth: dict[int, float] = {}
+    if review and review.confidence:
+        numbers, which = np.unique(mesh.labels, return_inverse=True)
+        teeth = {fdi: review.confidence[fdi] for fdi in numbers.tolist() if fdi in review.confidence}
+        confidence = np.array([review.confidence.get(fdi, 1.0) for fdi in numbers.tolist()])[which]
+    return _start(seen, seen is not mesh, mesh.labels, confidence, teeth, mesh.label_origin.model,
+                  review.doubts if review else [])  # fmt: skip
+
+
+def _found(mesh: Mesh, net: SegmentationNet) -> Start:
+    found = segment(mesh, net)
+    teeth = {row.fdi: row.confidence for row in found.teeth if row.fdi > 0 and row.confidence is not None}
+    prediction = found.prediction
+    return _start(found.mesh, prediction.inside_out, prediction.labels, prediction.confidence, teeth, found.model,
+                  found.doubts)  # fmt: skip
+
+
+def _start(
+    seen: Mesh, inside_out: bool, labels: np.ndarray, confidence: np.ndarray | None, teeth: dict[int, float],
+    model: str, doubts: list[str],
+) -> Start:  # fmt: skip
+    tooth = labels > 0
+    sure = None
+    if confidence is not None and tooth.any():
+        sure = float(np.average(confidence[tooth], weights=np.maximum(seen.areas[tooth], 1e-12)))
+    picture = base64.b64encode(thumbnail(seen, labels)).decode("ascii")
+    jaw = jaw_of_labels(labels) if tooth.any() else seen.jaw
+    return Start(labels, confidence, model, jaw, inside_out, list(doubts), teeth, sure, picture)

@@ -1,0 +1,79 @@
+"""The pages of a review: the list of scans, and the page of a scan with the tools that change its labels."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from toothgraph.report.page import PageScan, page_data, page_template
+from toothgraph.report.sealed import sealed
+from toothgraph.report.tooth_table import ToothRow, tooth_table
+from toothgraph.review.scans import Opened
+
+TOOLS = ("numbering", "edit")  # the scripts, in the order in which they run
+UNKNOWN = 255
+
+
+@lru_cache(maxsize=1)
+def list_page() -> str:
+    """The list of the scans; it asks the server for them."""
+    return sealed(_web("list.html"))
+
+
+def scan_page(scans: Sequence[tuple[str, Opened]], onward: str) -> str:
+    """The page of a scan, or of both jaws of a patient.
+
+    Args:
+        scans: with their names.
+        onward: the name of the scan to look at next; empty for none.
+    """
+    shown = [_shown(opened) for _, opened in scans]
+    data = page_data(shown, " and ".join(name for name, _ in scans))
+    for scan, (name, _) in zip(data["scans"], scans, strict=True):
+        scan["name"] = name
+    data["review"] = {"home": "../", "onward": onward, "scans": [_stands(opened) for _, opened in scans]}
+    script = "\n".join(_web(f"{name}.js") for name in TOOLS)
+    page = page_template(script, _web("edit.css"), _web("panel.html"))
+    page = page.replace("default-src 'none';", "default-src 'none'; connect-src 'self';", 1)
+    # A scan's name may contain any text: `</script>` in it must not end the script.
+    return page.replace("__DATA__", json.dumps(data).replace("<", "\\u003c"))
+
+
+def confidence_of(opened: Opened, labels: np.ndarray) -> np.ndarray | None:
+    """How sure each face is [F]: as the model said, and where a person has said something else, quite sure."""
+    start = opened.start
+    return None if start.confidence is None else np.where(labels == start.labels, start.confidence, 1.0)
+
+
+def teeth_of(opened: Opened, labels: np.ndarray) -> list[dict[str, Any]]:
+    """The table of the teeth, as the page has it."""
+    rows: list[ToothRow] = tooth_table(opened.surface.mesh, labels, confidence_of(opened, labels))
+    return [asdict(row) for row in rows]
+
+
+def labels_data(labels: np.ndarray) -> str:
+    """Labels [F] as the page has them."""
+    return base64.b64encode(np.where(labels < 0, UNKNOWN, labels).astype("u1").tobytes()).decode("ascii")
+
+
+def _shown(opened: Opened) -> PageScan:
+    labels = opened.session.labels
+    doubts = opened.start.doubts if opened.session.state != "approved" else []
+    return PageScan(opened.surface.mesh, labels, name="labels", confidence=confidence_of(opened, labels), doubts=doubts)
+
+
+def _stands(opened: Opened) -> dict[str, Any]:
+    session = opened.session
+    return {"version": session.version, "state": session.state, "undo": len(session.done),
+            "redo": len(session.undone)}  # fmt: skip
+
+
+def _web(name: str) -> str:
+    return resources.files("toothgraph.review").joinpath("web").joinpath(name).read_text(encoding="utf-8")

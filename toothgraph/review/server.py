@@ -1,0 +1,213 @@
+"""The local web server of a review: for one person at one machine.
+
+It listens on 127.0.0.1 only. Each address begins with a random token, so that other programs and pages cannot guess it;
+the ``Host`` must be this machine, and what changes labels must come from its own page. Scans are found by name in a
+list, never by a path.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from toothgraph.errors import ToothgraphError
+from toothgraph.review.page import labels_data, list_page, scan_page, teeth_of
+from toothgraph.review.scans import Opened, Scans
+from toothgraph.review.session import Session, Step
+from toothgraph.review.store import Stale
+
+_log = logging.getLogger("toothgraph")
+MOST = 64 << 20  # bytes of a request
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # the token stays here
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class ReviewServer(ThreadingHTTPServer):
+    """Serves the review of some scans.
+
+    Args:
+        scans: to review.
+        port: 0 takes a free one.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, scans: Scans, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.scans, self.token = scans, secrets.token_urlsafe(24)
+        own = self.server_address[1]
+        self.hosts = {f"127.0.0.1:{own}", f"localhost:{own}"}
+
+    @property
+    def address(self) -> str:
+        """Where the list of scans is."""
+        return f"http://127.0.0.1:{self.server_address[1]}/{self.token}/"
+
+    def run(self) -> None:
+        """Serve until :meth:`shutdown`, and prepare scans in the background."""
+        threading.Thread(target=self.scans.prepare_all, daemon=True).start()
+        try:
+            self.serve_forever(poll_interval=0.2)
+        finally:
+            self.scans.end()
+            self.server_close()
+
+
+class _Refused(Exception):
+    """A request that is not answered."""
+
+    def __init__(self, status: HTTPStatus, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ReviewServer
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "toothgraph", ""
+    timeout = 60  # seconds without a word
+
+    def do_GET(self) -> None:
+        self._answered(self._get)
+
+    def do_POST(self) -> None:
+        self._answered(self._post)
+
+    def log_message(self, format: str, *args: Any) -> None:  # the name is the base class's
+        del format, args
+
+    # ---- what is answered
+    def _get(self, place: list[str]) -> None:
+        scans = self.server.scans
+        if place == [""]:
+            self._page(list_page())
+        elif place == ["scans"]:
+            self._json({"scans": scans.listed()})
+        elif len(place) == 2 and place[0] in ("scan", "patient"):
+            names = self._names(place)
+            self._page(scan_page([(name, scans.open(name)) for name in names], self._next(names)))
+        elif len(place) == 2 and place[0] == "labels":
+            opened = scans.open(self._name(place[1]))
+            self._json(_whole(opened))
+        else:
+            raise _Refused(HTTPStatus.NOT_FOUND, "no such page")
+
+    def _post(self, place: list[str]) -> None:
+        if len(place) != 2 or place[0] != "step":
+            raise _Refused(HTTPStatus.NOT_FOUND, "no such page")
+        name, asked = self._name(place[1]), self._body()
+        version, step = asked.get("version"), asked.get("step")
+        if type(version) is not int or not isinstance(step, dict):
+            raise _Refused(HTTPStatus.BAD_REQUEST, "expected {version, step}")
+        try:
+            done = self.server.scans.step(name, version, step)
+        except Stale as error:
+            opened = self.server.scans.open(name)
+            self._json({"error": str(error), **_whole(opened)}, HTTPStatus.CONFLICT)
+            return
+        self._json(_done(self.server.scans.open(name), done))
+
+    def _names(self, place: list[str]) -> list[str]:
+        if place[0] == "scan":
+            return [self._name(place[1])]
+        names = [name for name, known in self.server.scans.known.items() if known.patient == place[1]]
+        if not names:
+            raise _Refused(HTTPStatus.NOT_FOUND, "no such patient")
+        return names
+
+    def _name(self, text: str) -> str:
+        if text not in self.server.scans.known:
+            raise _Refused(HTTPStatus.NOT_FOUND, "no such scan")
+        return text
+
+    def _next(self, names: list[str]) -> str:
+        """The most doubtful other scan that was not approved."""
+        rows = self.server.scans.listed()
+        return next((row["name"] for row in rows if row["name"] not in names and row["state"] != "approved"
+                     and not row["error"]), "")  # fmt: skip
+
+    # ---- who may ask, and how
+    def _answered(self, answer: Any) -> None:
+        try:
+            answer(self._place())
+        except _Refused as error:
+            self.close_connection = True
+            self._json({"error": str(error)}, error.status)
+        except ToothgraphError as error:
+            self._json({"error": str(error)}, HTTPStatus.UNPROCESSABLE_ENTITY)
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):  # the browser has gone
+            self.close_connection = True
+        except OSError as error:  # a full disk, a folder not to be written to
+            _log.error("%s", error)
+            self._json({"error": f"not saved: {error.strerror or error}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def _place(self) -> list[str]:
+        """The parts of the address behind the token."""
+        if self.headers.get("Host", "") not in self.server.hosts:
+            raise _Refused(HTTPStatus.FORBIDDEN, "this server is for its own machine")
+        if self.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+            raise _Refused(HTTPStatus.FORBIDDEN, "another page may not ask")
+        token, *place = urlsplit(self.path).path.removeprefix("/").split("/")
+        if not secrets.compare_digest(token.encode(), self.server.token.encode()):
+            raise _Refused(HTTPStatus.FORBIDDEN, "open the address that `toothgraph review` has printed")
+        if self.command == "POST":
+            origin = self.headers.get("Origin", "")
+            if origin and origin.removeprefix("http://") not in self.server.hosts:
+                raise _Refused(HTTPStatus.FORBIDDEN, "another page may not change labels")
+            if self.headers.get_content_type() != "application/json":
+                raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected JSON")
+        return [unquote(part) for part in place] or [""]
+
+    def _body(self) -> dict[str, Any]:
+        length = self.headers.get("Content-Length", "")
+        if not length.isdigit() or int(length) > MOST:
+            raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {MOST} bytes")
+        try:
+            content = json.loads(self.rfile.read(int(length)))
+        except (ValueError, RecursionError) as error:
+            raise _Refused(HTTPStatus.BAD_REQUEST, "expected JSON") from error
+        if not isinstance(content, dict):
+            raise _Refused(HTTPStatus.BAD_REQUEST, "expected a JSON object")
+        return content
+
+    # ---- how it is sent
+    def _page(self, page: str) -> None:
+        self._send(HTTPStatus.OK, "text/html; charset=utf-8", page.encode("utf-8"))
+
+    def _json(self, content: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> None:
+        self._send(status, "application/json", json.dumps(content).encode("utf-8"))
+
+    def _send(self, status: HTTPStatus, kind: str, content: bytes) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **HEADERS}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def _whole(opened: Opened) -> dict[str, Any]:
+    """All labels of a scan, for a page that shows older ones."""
+    return {**_stands(opened, opened.session), "labels": labels_data(opened.session.labels)}
+
+
+def _done(opened: Opened, done: Step) -> dict[str, Any]:
+    """What a step has changed."""
+    after = labels_data(done.change.after)
+    return {**_stands(opened, done.after), "changed": done.change.faces.tolist(), "to": after}
+
+
+def _stands(opened: Opened, session: Session) -> dict[str, Any]:
+    return {"version": session.version, "state": session.state, "undo": len(session.done),
+            "redo": len(session.undone), "teeth": teeth_of(opened, session.labels)}  # fmt: skip

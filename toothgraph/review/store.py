@@ -1,0 +1,203 @@
+"""The files of a review: for each scan its labels, and the log of how they came about. Nothing else is ever written.
+
+DIR/<name>.json         labels in the layout of Teeth3DS, with instances, and ``review``: state, version, origin
+DIR/<name>.log.jsonl    the labels that the review began with, then one line for each step, with the time
+
+A step is in the log before it counts, so a stop at any moment loses nothing that was said to be saved. A line that was
+cut off by a stop is removed before the next one. The labels follow from the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toothgraph._version import __version__
+from toothgraph.errors import LabelError
+from toothgraph.fdi import JAW_NAMES
+from toothgraph.io.reviewed import LABELS, review_entry
+from toothgraph.io.write import count_instances
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import vertices_to_original
+from toothgraph.review.packed import packed, unpacked
+from toothgraph.review.session import UNSEEN, Session, Step, replay
+from toothgraph.scan_names import without_jaw
+from toothgraph.system.files import write_text
+from toothgraph.system.lock import one_at_a_time
+
+LOG = ".log.jsonl"
+START = "start"
+
+
+class Stale(LabelError):
+    """Another window, or another program, has changed the labels since."""
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What a review begins with.
+
+    Attributes:
+        labels: [F] FDI numbers.
+        confidence: [F] 0 to 1; None for labels that are not a model's.
+        model: what found the labels; empty for labels of a file.
+        jaw: 0 upper, 1 lower, -1 unknown.
+        inside_out: whether the faces are shown with the opposite winding of the file.
+        doubts: what to look at.
+        teeth: mean confidence by FDI number.
+        sure: mean confidence over all teeth; None if unknown.
+        picture: WebP of the scan, base64.
+    """
+
+    labels: np.ndarray
+    confidence: np.ndarray | None
+    model: str
+    jaw: int
+    inside_out: bool
+    doubts: list[str]
+    teeth: dict[int, float]
+    sure: float | None
+    picture: str
+
+    def line(self, mesh: Mesh) -> dict[str, Any]:
+        """As the first line of a log."""
+        sure = None if self.confidence is None else packed(np.rint(255 * np.clip(self.confidence, 0, 1)))
+        return {
+            "kind": START, "surface": surface_digest(mesh), "labels": packed(self.labels), "confidence": sure,
+            "model": self.model, "jaw": JAW_NAMES[self.jaw], "inside_out": self.inside_out, "doubts": self.doubts,
+            "teeth": self.teeth, "sure": self.sure, "picture": self.picture, "toothgraph": __version__,
+        }  # fmt: skip
+
+
+def start_of(line: Mapping[str, Any]) -> Start:
+    """The start of a review from the first line of its log."""
+    sure = line["confidence"]
+    return Start(
+        unpacked(line["labels"]), None if sure is None else unpacked(sure) / 255, str(line["model"]),
+        {name: jaw for jaw, name in JAW_NAMES.items()}[line["jaw"]], bool(line["inside_out"]),
+        [str(doubt) for doubt in line["doubts"]], {int(fdi): float(share) for fdi, share in line["teeth"].items()},
+        None if line["sure"] is None else float(line["sure"]), str(line["picture"]),
+    )  # fmt: skip
+
+
+def surface_digest(mesh: Mesh) -> str:
+    """Tells whether a log is of this surface."""
+    total = hashlib.sha256(np.ascontiguousarray(mesh.faces, dtype="<i8").tobytes())
+    total.update(np.ascontiguousarray(mesh.vertices, dtype="<f8").tobytes())
+    return total.hexdigest()[:32]
+
+
+class Store:
+    """The review of one scan on disk.
+
+    Args:
+        folder: DIR.
+        name: of the scan; it becomes the stem of the files.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.labels, self.log = folder / f"{name}{LABELS}", folder / f"{name}{LOG}"
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of the log; empty if there is none yet.
+
+        Raises:
+            LabelError: if one cannot be read.
+        """
+        if not self.log.is_file():
+            return []
+        whole = self.log.read_bytes()
+        whole = whole[: whole.rfind(b"\n") + 1]  # what a stop has cut off was never said to be saved
+        try:
+            found = [json.loads(line) for line in whole.splitlines()]
+            if found and found[0]["kind"] != START:
+                raise ValueError(f"its first line is {found[0]['kind']!r}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise LabelError(f"{self.log}: expected the log of a review, cannot read it ({error!r})") from error
+        return found
+
+    def begin(self, mesh: Mesh, start: Start) -> None:
+        """Begin the log of a scan; in place of one without steps."""
+        with one_at_a_time(self._lock):
+            if len(self.lines()) <= 1:
+                write_text(self.log, json.dumps(start.line(mesh)) + "\n")
+
+    def load(self, mesh: Mesh) -> tuple[Start, Session]:
+        """What the review began with, and where it stands.
+
+        Raises:
+            LabelError: without a log, or if it is of another surface.
+        """
+        lines = self.lines()
+        if not lines:
+            raise LabelError(f"{self.log}: expected the log of a review, found none")
+        try:
+            start = start_of(lines[0])
+            if lines[0]["surface"] != surface_digest(mesh) or len(start.labels) != len(mesh.faces):
+                raise LabelError(
+                    f"{self.log}: this review is of another surface than {mesh.path or mesh.scan_id} has now; put the "
+                    "former scan back, or move the files of the review away to begin anew"
+                )
+            return start, replay(Session(start.labels), lines[1:])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise LabelError(f"{self.log}: expected the log of a review, cannot read it ({error!r})") from error
+
+    def save(self, mesh: Mesh, start: Start, step: Step) -> None:
+        """Append a step to the log, then write the labels.
+
+        Raises:
+            Stale: if the log has another version than the step builds on.
+        """
+        entry = {"version": step.after.version, "time": datetime.now(timezone.utc).isoformat(timespec="milliseconds")}
+        with one_at_a_time(self._lock):
+            there = len(self.lines()) - 1
+            if there != step.after.version - 1:
+                raise Stale(f"the labels were changed elsewhere meanwhile (step {there}); they are loaded again")
+            _append(self.log, json.dumps({**entry, **step.entry}))
+            self.write_labels(mesh, start, step.after)
+
+    def write_labels(self, mesh: Mesh, start: Start, session: Session) -> None:
+        """Write the label file as the log has it."""
+        labels = vertices_to_original(mesh, session.labels)
+        content = {
+            "id_patient": without_jaw(mesh.scan_id),
+            "jaw": JAW_NAMES[start.jaw],
+            "labels": labels.tolist(),
+            "instances": count_instances(labels).tolist(),
+            "review": review_entry(session.state, session.version, start.model),
+        }
+        write_text(self.labels, json.dumps(content))
+
+    def catch_up(self, mesh: Mesh, start: Start, session: Session) -> None:
+        """Write the label file again if a stop came between it and the log."""
+        if session.state == UNSEEN:
+            return
+        try:
+            there = json.loads(self.labels.read_text(encoding="utf-8"))["review"]["version"]
+        except (OSError, ValueError, KeyError, TypeError):
+            there = None
+        if there != session.version:
+            self.write_labels(mesh, start, session)
+
+    @property
+    def _lock(self) -> Path:
+        return self.log.with_name(f".{self.log.name}.lock")
+
+
+def _append(path: Path, line: str) -> None:
+    """Add a line that is on the disk when this returns, behind the last whole one."""
+    with path.open("r+b") as file:
+        whole = file.read()
+        file.seek(whole.rfind(b"\n") + 1)
+        file.truncate()
+        file.write(line.encode("utf-8") + b"\n")
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,41 @@
+"""The surface of a scan as the tools see it: with faces of one size, so that a fold is as sharp on any scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from toothgraph.mesh.decimate import Decimated, decimate
+from toothgraph.mesh.mesh import Mesh
+
+FACE = 0.3  # mm², of the coarse surface: about that of the scans on which the tools were tuned
+LEAST_FACES = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A scan, and what the tools compute of it once.
+
+    Attributes:
+        mesh: F faces.
+    """
+
+    mesh: Mesh
+
+    @cached_property
+    def decimated(self) -> Decimated:
+        """A surface with faces of about ``FACE`` mm²; the scan itself if its faces are that large."""
+        bare = self.mesh.with_labels(None)
+        return decimate(bare, max(round(bare.areas.sum() / FACE), LEAST_FACES))
+
+    @property
+    def coarse(self) -> Mesh:
+        """The coarse surface, C faces."""
+        return self.decimated.mesh
+
+    @property
+    def coarse_face(self) -> np.ndarray:
+        """[F] the coarse face of each face."""
+        return self.decimated.face_map

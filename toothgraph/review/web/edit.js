@@ -1,0 +1,375 @@
+// ---- changing labels: each step goes to the server, which saves it before it answers
+const review = {
+  ...data.review, numbering: "FDI", waiting: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [],
+  typedSoFar: "",
+};
+window.review = review;
+data.scans.forEach((scan, k) => { scan.review = review.scans[k]; });
+setNumbering("FDI");
+const current = () => data.scans.find((scan) => state.picked !== null && hasTooth(scan, state.picked)) || data.scans.find(seenOf) || data.scans[0];
+const hasTooth = (scan, fdi) => resultOf(scan).teeth.some((tooth) => tooth.fdi === fdi);
+const jawRow = (scan) => scan.jaw === "upper" ? UPPER_ROW : scan.jaw === "lower" ? LOWER_ROW : UNIVERSAL;
+
+function tell(text, problem = false, offers = []) {
+  [review.said, review.problem, review.offers] = [text, problem, offers];
+  updateEdit();
+}
+
+// ---- to the server and back, one step after another
+let last = Promise.resolve();
+function take(scan, step) {
+  review.waiting += 1;
+  updateEdit();
+  last = last.then(() => sent(scan, step)).finally(() => { review.waiting -= 1; updateEdit(); });
+  return last;
+}
+async function ask(place, content) {
+  const options = content && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
+  const answer = await fetch(review.home + place, options);
+  return [answer.status, await answer.json()];
+}
+async function sent(scan, step) {
+  try {
+    const [status, said] = await ask(`step/${encodeURIComponent(scan.name)}`, { version: scan.review.version, step });
+    if (status === 200) {
+      changed(scan, said.changed, bytes(said.to));
+      arrived(scan, said);
+      tell(said.changed.length || step.kind === "approve" ? "" : "Nothing has changed.");
+      return true;
+    }
+    if (said.labels !== undefined) replaced(scan, said);
+    else if (step.kind === "paint") await reload(scan);
+    tell(said.error, true);
+  } catch (error) {
+    tell(`Not saved: the server does not answer. Start \`toothgraph review\` again; all that was saved is there. (${error.message})`, true);
+  }
+  return false;
+}
+function changed(scan, faces, labels) {
+  const own = resultOf(scan).labels;
+  faces.forEach((face, k) => { own[face] = labels[k]; });
+  relabelled(scan, faces);
+}
+function arrived(scan, said) {
+  const { version, state: stands, undo, redo, teeth } = said;
+  scan.review = { ...scan.review, version, state: stands, undo, redo };
+  resultOf(scan).teeth = teeth;
+  scan.about = `${scan.jaw === "unknown" ? "" : `${scan.jaw} jaw, `}${teeth.filter((tooth) => tooth.fdi > 0).length} teeth`;
+  at("about").textContent = data.scans.map((one) => one.about).join("; ");
+  if (state.picked !== null && !data.scans.some((one) => hasTooth(one, state.picked))) state.picked = null;
+  updatePanel();
+  redraw();
+}
+function replaced(scan, said) { // all labels, from another window
+  const labels = bytes(said.labels), own = resultOf(scan).labels, faces = [];
+  labels.forEach((label, face) => { if (own[face] !== label) faces.push(face); });
+  changed(scan, faces, faces.map((face) => labels[face]));
+  arrived(scan, said);
+}
+async function reload(scan) {
+  const [status, said] = await ask(`labels/${encodeURIComponent(scan.name)}`);
+  if (status === 200) replaced(scan, said);
+}
+window.addEventListener("focus", () => { if (!review.waiting) data.scans.forEach((scan) => reload(scan).catch(() => {})); });
+window.addEventListener("beforeunload", (event) => { if (review.waiting) event.preventDefault(); });
+
+// ---- tools: each is what `also.tool` has while it is chosen
+function chooseTool(name) {
+  const now = also.tool?.name === name ? null : TOOLS[name];
+  review.points = [];
+  also.tool = null;
+  if (now && (!now.needs || state.picked !== null)) {
+    also.tool = { name, leave: () => chooseTool(name), ...now };
+    tell(now.help());
+  } else tell(now ? "Pick a tooth first: click it." : "");
+  state.measuring = false;
+  document.body.classList.toggle("tooling", Boolean(also.tool));
+}
+const done = () => { if (also.tool) chooseTool(also.tool.name); };
+const toothUnder = (found) => found && found.label > 0 && found.label !== UNKNOWN ? found.label : null;
+
+// A free number for a tooth beside others: between the two nearest, or next to the nearest.
+function guess(scan, point) {
+  const sums = new Map(), { labels } = resultOf(scan), { faces, points } = scan;
+  labels.forEach((label, f) => {
+    if (label === 0 || label === UNKNOWN) return;
+    const sum = sums.get(label) || [0, 0, 0, 0];
+    for (let k = 0; k < 3; k++) sum[k] += points[3 * faces[3 * f] + k];
+    sum[3] += 1;
+    sums.set(label, sum);
+  });
+  const row = jawRow(scan), near = [...sums].map(([fdi, [x, y, z, n]]) => [distance(point, [x / n, y / n, z / n]), row.indexOf(fdi)]).sort((a, b) => a[0] - b[0]);
+  const free = (at) => at >= 0 && at < row.length && !sums.has(row[at]);
+  if (!near.length) return row[1];
+  const [first, second] = [near[0][1], near[1]?.[1] ?? near[0][1]], step = Math.sign(second - first) || 1;
+  for (const at of [first + step, first - step, second + step]) if (free(at)) return row[at];
+  return row.find((_, at) => free(at)) ?? row[0];
+}
+function nextTo(scan, fdi) {
+  const row = jawRow(scan), at = row.indexOf(fdi), behind = at < 8 ? -1 : 1;
+  return [row[at + behind], row[at - behind], ...row].find((number) => number && !hasTooth(scan, number));
+}
+
+const pairTool = (kind, text) => ({
+  needs: true, help: () => `${text(also.number(state.picked))} Esc ends.`,
+  click: (found) => {
+    const [scan, tooth, to] = [found?.scan, state.picked, toothUnder(found)];
+    if (!to || to === tooth || !hasTooth(scan, tooth)) { tell("Click another tooth of the same jaw.", true); return; }
+    done();
+    take(scan, { kind, tooth, to }).then((good) => good && pick(to));
+  },
+});
+const TOOLS = {
+  swap: pairTool("swap", (fdi) => `Click the tooth that exchanges its number with ${fdi}.`),
+  merge: pairTool("merge", (fdi) => `Click the tooth that ${fdi} is a part of.`),
+  split: {
+    help: () => "Click one half of the tooth, then the other half.",
+    click: (found) => {
+      if (!toothUnder(found)) { tell("Click on a tooth.", true); return; }
+      review.points.push(found);
+      if (review.points.length < 2) { tell("Now click the other half: it gets a number of its own."); redraw(); return; }
+      const [one, other] = review.points, to = nextTo(one.scan, one.label);
+      done();
+      if (!to) { tell("All numbers of this jaw are taken.", true); return; }
+      take(one.scan, { kind: "split", to, faces: [one.face, other.face] }).then((good) => good && renumberable(to));
+    },
+  },
+  add: {
+    help: () => "Click the middle of a tooth that has no label yet.",
+    click: (found) => {
+      if (!found) return;
+      const to = guess(found.scan, found.point);
+      done();
+      take(found.scan, { kind: "new", to, faces: [found.face] }).then((good) => good && renumberable(to));
+    },
+  },
+  border: {
+    help: () => `Click points around ${state.picked === null ? "the tooth" : also.number(state.picked)}; between them the border snaps to the fold. Enter or a click on the first point closes it.`,
+    click: (found) => {
+      if (!found) return;
+      const [first] = review.points;
+      if (first && (found.scan !== first.scan || (review.points.length > 2 && distance(found.point, first.point) < 1))) { also.tool.finish(); return; }
+      review.points.push(found);
+      redraw();
+    },
+    finish: () => {
+      const points = review.points;
+      if (points.length < 3) { tell("A border takes at least 3 points.", true); return; }
+      const scan = points[0].scan, to = state.picked !== null && hasTooth(scan, state.picked) ? state.picked : guess(scan, points[0].point);
+      done();
+      take(scan, { kind: "border", to, faces: points.map((point) => point.face) }).then((good) => good && renumberable(to));
+    },
+  },
+  brush: {
+    help: () => `Drag over the surface: it becomes ${state.picked === null ? "gum" : also.number(state.picked)}. With Alt held, gum. Drag beside the scan to turn it.`,
+    begin: (event) => {
+      const found = under(event.offsetX, event.offsetY);
+      if (!found || event.button === 2 || event.shiftKey) return false;
+      review.stroke = { scan: found.scan, faces: new Set(), to: event.altKey || state.picked === null ? 0 : state.picked };
+      also.tool.stroke(event);
+      return true;
+    },
+    stroke: (event) => {
+      const found = under(event.offsetX, event.offsetY), { scan, faces, to } = review.stroke;
+      if (!found || found.scan !== scan) return;
+      const labels = resultOf(scan).labels, fresh = facesNear(scan, found, review.size).filter((face) => labels[face] !== to);
+      fresh.forEach((face) => { labels[face] = to; faces.add(face); });
+      relabelled(scan, fresh);
+      redraw();
+    },
+    end: () => {
+      const { scan, faces, to } = review.stroke;
+      if (faces.size) take(scan, { kind: "paint", to, faces: [...faces].sort((a, b) => a - b) });
+    },
+  },
+  clicks: {
+    help: () => "All labels begin anew: click the middle of each tooth, one after another along the arch. Keys: a number for the next tooth, Backspace takes a click back, Enter ends.",
+    click: (found) => {
+      if (!found || (review.points.length && found.scan !== review.points[0].scan)) return;
+      const row = jawRow(found.scan), before = review.points.at(-1);
+      const number = review.next ?? (before ? row[row.indexOf(before.number) + 1] : row[1]);
+      if (!number || review.points.some((point) => point.number === number)) { tell("Type the number of this tooth first.", true); return; }
+      review.points.push({ ...found, number });
+      review.next = undefined;
+      tell(`${also.number(number)} is set. Next: ${also.number(row[row.indexOf(number) + 1] ?? "type a number")}. Enter ends.`);
+      redraw();
+    },
+    finish: () => {
+      const points = review.points;
+      if (!points.length) { tell("Click a tooth first.", true); return; }
+      done();
+      take(points[0].scan, { kind: "clicks", faces: points.map((point) => point.face), numbers: points.map((point) => point.number) });
+    },
+  },
+};
+function renumberable(fdi) {
+  pick(fdi);
+  tell(`It is ${also.number(fdi)} now; type another number if that is wrong.`);
+}
+
+// Faces within some mm of a place, on the side that is seen. The middles of faces lie in a grid of cells of 2 mm.
+const CELL = 2;
+function gridOf(scan) {
+  if (scan.grid) return scan.grid;
+  const { faces, points } = scan, count = faces.length / 3, middles = new Float32Array(faces.length), cells = new Map();
+  for (let f = 0; f < count; f++) {
+    for (let k = 0; k < 3; k++) middles[3 * f + k] = (points[3 * faces[3 * f] + k] + points[3 * faces[3 * f + 1] + k] + points[3 * faces[3 * f + 2] + k]) / 3;
+    const key = cellOf(middles[3 * f], middles[3 * f + 1], middles[3 * f + 2]);
+    if (cells.has(key)) cells.get(key).push(f); else cells.set(key, [f]);
+  }
+  scan.grid = { middles, cells };
+  return scan.grid;
+}
+const cellOf = (x, y, z) => (Math.floor(x / CELL) + 512) * 1048576 + (Math.floor(y / CELL) + 512) * 1024 + Math.floor(z / CELL) + 512;
+function facesNear(scan, { point: [x, y, z], face }, radius) {
+  const { middles, cells } = gridOf(scan), reach = Math.ceil(radius / CELL), found = [face], normal = normalOf(scan, face);
+  for (let i = -reach; i <= reach; i++) for (let j = -reach; j <= reach; j++) for (let k = -reach; k <= reach; k++) {
+    for (const f of cells.get(cellOf(x + i * CELL, y + j * CELL, z + k * CELL)) || []) {
+      if (length(middles[3 * f] - x, middles[3 * f + 1] - y, middles[3 * f + 2] - z) > radius || f === face) continue;
+      const own = normalOf(scan, f);
+      if (own[0] * normal[0] + own[1] * normal[1] + own[2] * normal[2] > 0) found.push(f); // not the wall behind
+    }
+  }
+  return found;
+}
+function normalOf({ faces, points }, f) {
+  const [a, b, c] = [3 * faces[3 * f], 3 * faces[3 * f + 1], 3 * faces[3 * f + 2]];
+  const [ux, uy, uz, vx, vy, vz] = [points[b] - points[a], points[b + 1] - points[a + 1], points[b + 2] - points[a + 2], points[c] - points[a], points[c + 1] - points[a + 1], points[c + 2] - points[a + 2]];
+  return [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx];
+}
+
+// ---- what is done to the picked tooth
+function renumber(to) {
+  const scan = current(), tooth = state.picked;
+  if (tooth === null || to === tooth) return;
+  if (hasTooth(scan, to)) {
+    tell(`${also.number(to)} is there already.`, true, [
+      ["Swap the two", () => take(scan, { kind: "swap", tooth, to }).then((good) => good && pick(to))],
+      ["Merge: they are one tooth", () => take(scan, { kind: "merge", tooth, to }).then((good) => good && pick(to))]]);
+    return;
+  }
+  take(scan, { kind: "renumber", tooth, to }).then((good) => good && pick(to));
+}
+function shift(step) {
+  const tooth = state.picked;
+  if (tooth === null) return;
+  if (!isTooth(tooth + step)) tell(`${also.number(tooth)} is the ${step > 0 ? "last" : "first"} of its row.`, true);
+  else take(current(), { kind: "shift", tooth, to: tooth + step }).then((good) => good && pick(tooth + step));
+}
+const noTooth = () => { if (state.picked !== null) take(current(), { kind: "gingiva", tooth: state.picked }); };
+const undo = () => take(current(), { kind: "undo" });
+const redo = () => take(current(), { kind: "redo" });
+const approve = () => data.scans.forEach((scan) => take(scan, { kind: "approve" }));
+
+// Teeth by doubt: the least sure first, without those that are done.
+function nextDoubt() {
+  const rows = data.scans.flatMap((scan) => resultOf(scan).teeth).filter((row) => row.fdi > 0 && !review.finished.has(row.fdi));
+  rows.sort((a, b) => (a.confidence ?? 1) - (b.confidence ?? 1) || UNIVERSAL.indexOf(a.fdi) - UNIVERSAL.indexOf(b.fdi));
+  const order = rows.map((row) => row.fdi), at = order.indexOf(state.picked);
+  if (order.length) pick(order[(at + 1) % order.length]);
+  else tell("All teeth are done. Approve the scan if it is right.");
+}
+function finishTooth() {
+  if (state.picked === null) return;
+  review.finished.add(state.picked);
+  state.shown[state.picked] = 0;
+  nextDoubt();
+}
+function unfinish() {
+  for (const fdi of review.finished) state.shown[fdi] = 1;
+  review.finished.clear();
+}
+
+// ---- keys
+Object.assign(KEYS, {
+  digits: { name: "1 … 9", help: "another number for the picked tooth" },
+  g: { name: "G", help: "the picked tooth is gum", act: noTooth },
+  "[": { name: "[ ]", help: "shift it and those behind it by one", act: () => shift(-1) }, "]": { act: () => shift(1) },
+  w: { name: "W", help: "swap with another tooth", act: () => chooseTool("swap") },
+  j: { name: "J", help: "join with another tooth", act: () => chooseTool("merge") },
+  s: { name: "S", help: "split a tooth", act: () => chooseTool("split") },
+  t: { name: "T", help: "new tooth here", act: () => chooseTool("add") },
+  p: { name: "P", help: "brush", act: () => chooseTool("brush") },
+  k: { name: "K", help: "draw a border", act: () => chooseTool("border") },
+  u: { name: "U, Ctrl Z", help: "undo", act: undo },
+  y: { name: "Y, Ctrl Y", help: "do again", act: redo },
+  d: { name: "D", help: "next doubt", act: nextDoubt },
+  x: { name: "X", help: "done: hide it, next doubt", act: finishTooth },
+  a: { name: "A", help: "approve the scan", act: approve },
+});
+let typing;
+function digit(key) {
+  if (state.picked === null && also.tool?.name !== "clicks") return;
+  clearTimeout(typing);
+  review.typedSoFar += key;
+  const { fdi, more } = typed(review.typedSoFar, state.picked ?? 0);
+  const finish = () => { review.typedSoFar = ""; if (fdi) accept(fdi); else tell("No tooth has this number.", true); };
+  if (!more) finish();
+  else { tell(`${review.typedSoFar} …`); typing = setTimeout(finish, 1200); }
+}
+function accept(fdi) {
+  if (also.tool?.name === "clicks") { review.next = fdi; tell(`The next click is ${also.number(fdi)}.`); } else renumber(fdi);
+}
+document.addEventListener("keydown", (event) => {
+  if (event.target.closest?.("input, select")) return;
+  const letter = event.key.toLowerCase();
+  if ((event.ctrlKey || event.metaKey) && (letter === "z" || letter === "y")) {
+    event.preventDefault();
+    if (letter === "y" || event.shiftKey) redo(); else undo();
+  } else if (event.ctrlKey || event.metaKey || event.altKey) return;
+  else if (/^[0-9]$/.test(event.key)) digit(event.key);
+  else if (event.key === "Enter" && event.target === canvas || event.key === "Enter" && event.target === document.body) also.tool?.finish?.();
+  else if (event.key === "Backspace" && review.points.length) { review.points.pop(); redraw(); }
+});
+
+// ---- what is written over the picture, and the panel
+also.marks = (pane) => {
+  const at = review.points.map((point) => flattened(pane, point.scan)(point.point));
+  if (also.tool?.name === "border" && at.length > 1) mark("path", { class: "straight", d: `M${at.map((one) => one.map((v) => v.toFixed(1))).join("L")}` });
+  at.forEach(([cx, cy], k) => {
+    mark("circle", { cx, cy, r: 5, fill: "#1f6fa8", stroke: "#fff", "stroke-width": 2 });
+    if (review.points[k].number) write("number", cx, cy - 12, also.number(review.points[k].number));
+  });
+};
+const STATES = { unseen: "not looked at", corrected: "corrected, not approved", approved: "approved" };
+function updateEdit() {
+  const scan = current(), own = data.scans.map((one) => one.review), picked = state.picked;
+  const labelled = data.scans.length > 1 ? data.scans.map((one) => `${one.jaw}: ${STATES[one.review.state]}`).join("; ") : STATES[own[0].state];
+  at("stands").textContent = `${upperFirst(labelled)}. ${review.waiting ? "Saving …" : own.some((one) => one.version) ? "All is saved." : ""}`;
+  const off = (made, when) => { made.disabled = when; return made; };
+  const tool = (text, name, title) => {
+    const made = button(text, () => chooseTool(name), title);
+    made.setAttribute("aria-pressed", also.tool?.name === name);
+    return made;
+  };
+  at("steps").replaceChildren(
+    off(button("Undo", undo, "U or Ctrl Z"), !scan.review.undo), off(button("Redo", redo, "Y or Ctrl Y"), !scan.review.redo),
+    off(button("Approve", approve, "A: all labels are right"), own.every((one) => one.state === "approved")),
+    button("Next doubt", nextDoubt, "D: the tooth that the model is least sure of"),
+    ...(review.finished.size ? [button(`Show ${review.finished.size} done`, unfinish)] : []));
+  at("tooling").replaceChildren(
+    tool("Split", "split", "S: a click on each half"), tool("New tooth", "add", "T: one click on it"),
+    tool("Border", "border", "K: points around it"), tool("Brush", "brush", "P: paint"),
+    tool("Label by clicks", "clicks", "one click a tooth, from nothing"),
+    ...(also.tool?.finish ? [button("Finish", () => also.tool.finish(), "Enter")] : []));
+  at("brush").hidden = also.tool?.name !== "brush";
+  at("size").textContent = `${review.size.toFixed(1)} mm`;
+  at("own").hidden = picked === null;
+  if (picked !== null) {
+    const select = make("select", [], { ariaLabel: "Number", id: "number", onchange: (event) => { renumber(Number(event.target.value)); event.target.blur(); } });
+    select.append(...jawRow(scan).map((fdi) => make("option", also.number(fdi), { value: fdi, selected: fdi === picked, title: nameOf(fdi) })));
+    at("own").replaceChildren(
+      make("span", "Number"), select, button("−1", () => shift(-1), "[ : it and those behind it, to the front"),
+      button("+1", () => shift(1), "] : it and those behind it, to the back"), button("Gum", noTooth, "G: it is no tooth"),
+      tool("Swap", "swap", "W: with another tooth"), tool("Merge", "merge", "J: with another tooth"), button("Done", finishTooth, "X: hide it, next doubt"));
+  }
+  at("said").textContent = review.said;
+  at("said").classList.toggle("wrong", review.problem);
+  at("offers").replaceChildren(...review.offers.map(([text, act]) => button(text, () => { tell(""); act(); })));
+  choose("numbering", Object.keys(NUMBERINGS).map((name) => [name, name]), review.numbering, setNumbering);
+}
+also.panel = updateEdit;
+at("radius").addEventListener("input", (event) => { review.size = Number(event.target.value); updateEdit(); });
+at("home").href = review.home;
+at("onward").href = `${review.home}scan/${encodeURIComponent(review.onward)}`;
+at("onward").hidden = !review.onward;
