@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.pages.statistics import DRAWS, Row, per_patient
-from benchmarks.studies.few_patients import ARMS, FIRST
+from benchmarks.studies.few_patients import ARMS, FIRST, PATIENTS
 from benchmarks.studies.new_scanner import NEW
 from benchmarks.studies.readings import reasons
 from toothgraph.scan_names import patient_of
@@ -129,7 +129,9 @@ def curve_name(protocol: str) -> str:
 
 
 def draw_curve(rows: list[Row], files: list[Path]) -> None:
-    """`miou` over the number of labelled patients: every draw a point, their means a line."""
+    """`miou` over the number of labelled patients. Each run is a point, and a thin line joins those of one draw; means
+    are joined where the same draws were run. Nothing is joined across numbers of patients that were not run. The nets
+    that learn from all patients are a band."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -137,24 +139,55 @@ def draw_curve(rows: list[Row], files: list[Path]) -> None:
 
     plt.rcParams["svg.hashsalt"] = "toothgraph"  # the same figures give the same file
     figure, axes = plt.subplots(1, 2, figsize=(9.0, 4.0), layout="constrained", sharey=True)
-    found = cells(rows)
-    counts = sorted({row["patients"] for row in rows})
+    everyone = max(row["patients"] for row in rows)
+    counts = sorted({*PATIENTS} & {row["patients"] for row in rows})
     for plot, (score, title) in zip(axes, {"miou": "mIoU", "miou_matched": "mIoU, numbers aside"}.items(), strict=True):
-        for arm, colour in COLOURS.items():
-            points = [(count, [row["scores"][score] for row in found[arm, count]]) for count in counts
-                      if (arm, count) in found]  # fmt: skip
-            plot.plot([x for x, _ in points], [np.mean(y) for _, y in points], color=colour, label=TITLES[arm])
-            for x, values in points:
-                plot.plot([x] * len(values), values, "o", color=colour, markersize=4, alpha=0.6)
-        plot.set(title=title, xlabel="labelled patients", xscale="log")
+        for arm, shift in zip(ARMS, (0.96, 1.0, 1.04), strict=True):  # so that none hides another
+            by_count = values_of(rows, arm, score)
+            for count, found in by_count.items():
+                plot.plot([count * shift] * len(found), list(found.values()), "o", color=COLOURS[arm], markersize=3,
+                          alpha=0.5)  # fmt: skip
+                plot.plot(count * shift, np.mean([*found.values()]), "_", color=COLOURS[arm], markersize=16,
+                          markeredgewidth=2.5, label=TITLES[arm] if count == min(by_count) else None)  # fmt: skip
+            for x, y, width in joined(by_count):
+                plot.plot([count * shift for count in x], y, color=COLOURS[arm], linewidth=width, alpha=0.3 * width)
+        if everyone not in PATIENTS:
+            full = [row["scores"][score] for row in rows if row["patients"] == everyone]
+            plot.axhspan(min(full), max(full), color="0.5", alpha=0.35, label=f"all {everyone} patients", linewidth=1)
+        plot.set(title=title, xlabel="labelled patients", xscale="log", xlim=(0.8 * counts[0], 1.25 * counts[-1]))
         plot.set_xticks(counts, labels=list(map(str, counts)))
         plot.set_xticks([], minor=True)
         plot.grid(alpha=0.3)
     axes[0].set_ylabel("mean over other patients")
-    axes[0].legend(frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=4)
     for file in files:
         figure.savefig(file, dpi=150, metadata={"Date": None} if file.suffix == ".svg" else None)
     plt.close(figure)
+
+
+Values = dict[int, dict[tuple[int, int], float]]  # by number of patients, then by draw and seed
+
+
+def values_of(rows: list[Row], arm: str, score: str) -> Values:
+    """The scores of an arm where few patients are labelled."""
+    found: Values = defaultdict(dict)
+    for row in sorted(rows, key=lambda row: row["patients"]):
+        if row["arm"] == arm and row["patients"] in PATIENTS:
+            found[row["patients"]][run_of(row)] = row["scores"][score]
+    return dict(found)
+
+
+def joined(found: Values) -> list[tuple[tuple[int, int], tuple[float, float], float]]:
+    """The lines of an arm: numbers of patients, scores, width. One for each draw that was run with two neighbouring
+    numbers of :data:`PATIENTS`, and a thick one for the means where all of its draws were run with both."""
+    lines = []
+    for ends in itertools.pairwise(PATIENTS):
+        fewer, more = (found.get(count, {}) for count in ends)
+        lines += [(ends, (fewer[draw], more[draw]), 1.0) for draw in fewer if draw in more]
+        if fewer and fewer.keys() == more.keys():
+            means = (float(np.mean([*fewer.values()])), float(np.mean([*more.values()])))
+            lines.append((ends, means, 2.5))
+    return lines
 
 
 def one_shot(content: dict[str, Any]) -> str:

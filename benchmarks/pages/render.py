@@ -25,6 +25,7 @@ from benchmarks.pages.few_patients import (
     protocols,
 )
 from benchmarks.pages.markdown import rendered
+from benchmarks.pages.objectives import objectives
 from benchmarks.pages.reliability import reliability_page
 from benchmarks.pages.review import review_times, reviewer
 from benchmarks.pages.speed import speed_page
@@ -36,6 +37,7 @@ from benchmarks.studies.ablation import RESULT as ABLATION
 from benchmarks.studies.few_patients import RESULT as FEW
 from benchmarks.studies.label_efficiency import RESULT as STUDY
 from benchmarks.studies.new_scanner import RESULT as NEW_SCANNER
+from benchmarks.studies.objectives import RESULT as OBJECTIVES
 from benchmarks.studies.rows import read_rows
 from toothgraph.system.files import write_text
 
@@ -78,6 +80,7 @@ def results_pages() -> dict[str, str]:
             few_patients(read_rows(FEW)),
             new_scanner(read_rows(NEW_SCANNER)),
             one_shot(read_result("one_shot")),
+            objectives(read_rows(OBJECTIVES), read_rows(FEW), read_result("one_shot")["rows"]),
         ],
         "label_efficiency": [results.label_efficiency(study)],
         "missing_teeth": [weights.missing_teeth(read_result("missing_teeth"))],

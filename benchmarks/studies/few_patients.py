@@ -38,6 +38,7 @@ from toothgraph.training.self_training import self_train, teacher
 
 RESULT = RESULTS / "few_patients.jsonl"
 ARMS = ("scratch", "pretrained", "self-trained")
+PATIENTS = (1, 2, 3, 5)
 FIRST = ("017", "041", "045", "075")  # who is labelled first in draws 0 to 3: 017 lacks premolars, 075 is complete
 KEYS = ("miou", "miou_matched", "accuracy", "boundary_iou", "teeth_found", "numbers_right", "scans_right")
 
@@ -122,7 +123,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run what has no row yet."""
     parser = data_arguments(__doc__)
     runs_argument(parser)
-    parser.add_argument("--patients", type=int, nargs="+", default=[1, 2, 3, 5], help="how many are labelled")
+    parser.add_argument("--patients", type=int, nargs="+", default=[*PATIENTS], help="how many are labelled")
     parser.add_argument("--draws", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="which orders of the patients")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of initialisation, order and augmentation")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))

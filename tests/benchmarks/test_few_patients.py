@@ -12,9 +12,11 @@ from benchmarks.pages.few_patients import (
     few_patients,
     gain,
     gains_table,
+    joined,
     new_scanner,
     one_patient,
     one_shot,
+    values_of,
 )
 from benchmarks.studies.few_patients import FIRST, Cell, drawn
 from toothgraph.system import provenance
@@ -80,9 +82,25 @@ def test_the_sentence_compares_the_draws_that_all_arms_have() -> None:
     assert "the worst of 1 draws of the patient 0.600, 0.800 and 0.900." in words
 
 
-def test_the_curve_is_drawn(tmp_path: Path) -> None:
-    draw_curve(ROWS, [tmp_path / "curve.png"])
-    assert (tmp_path / "curve.png").stat().st_size > 10_000
+def test_lines_join_only_what_was_run_with_neighbouring_numbers_of_patients() -> None:
+    assert joined({1: {(0, 0): 0.5, (1, 0): 0.6}, 3: {(0, 0): 0.9}}) == []  # nothing was run with two
+    one_draw = joined({1: {(0, 0): 0.5, (1, 0): 0.6}, 2: {(0, 0): 0.8}})
+    assert one_draw == [((1, 2), (0.5, 0.8), 1.0)]  # and no mean: that of two would be of one draw only
+    *thin, thick = joined({2: {(0, 0): 0.5, (1, 0): 0.7}, 3: {(0, 0): 0.8, (1, 0): 1.0}})
+    assert thin == [((2, 3), (0.5, 0.8), 1.0), ((2, 3), (0.7, 1.0), 1.0)]
+    assert thick[0] == (2, 3) and thick[1] == pytest.approx((0.6, 0.9)) and thick[2] > 1
+    everyone = [*ROWS, row("scratch", 48, 0, (0.9, 0.9))]
+    assert values_of(everyone, "scratch", "miou") == {1: {(0, 0): 0.6, (1, 0): 0.4}, 2: {(0, 0): 0.8}}
+
+
+def test_the_curve_shows_all_patients_as_a_band(tmp_path: Path) -> None:
+    rows = [*ROWS, row("scratch", 48, 0, (0.9, 0.9)), row("pretrained", 48, 0, (0.95, 0.95))]
+    draw_curve(rows, [tmp_path / "curve.svg"])
+    with_band = (tmp_path / "curve.svg").read_text()
+    draw_curve(ROWS, [tmp_path / "curve.svg"])
+    without = (tmp_path / "curve.svg").read_text()
+    assert "all 48 patients" in with_band and "all " not in without
+    assert with_band.count("pre-trained and self-trained") == 1
 
 
 def test_the_section_on_a_new_scanner_scores_each_scan_by_the_net_that_did_not_see_it() -> None:

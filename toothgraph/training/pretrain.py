@@ -96,7 +96,15 @@ class PretrainTask(Task):
         self.log("val_candidates", float(len(candidates)), reduce_fx="min", batch_size=1)
 
 
-def pretrain(scans: list[Scan], split: Split, out: str | Path, config: PretrainConfig, *, resume: bool = False) -> Path:
+def pretrain(
+    scans: list[Scan],
+    split: Split,
+    out: str | Path,
+    config: PretrainConfig,
+    *,
+    resume: bool = False,
+    objective: type[PretrainTask] = PretrainTask,
+) -> Path:
     """Pre-train a backbone.
 
     Args:
@@ -105,6 +113,7 @@ def pretrain(scans: list[Scan], split: Split, out: str | Path, config: PretrainC
         out: run folder.
         config: options.
         resume: go on with the run in ``out``.
+        objective: what is learned; a subclass has another ``loss``.
 
     Returns:
         The model file.
@@ -117,7 +126,7 @@ def pretrain(scans: list[Scan], split: Split, out: str | Path, config: PretrainC
     train, val = ([without_labels(scan) for scan in side] for side in (sides.train, sides.val))
     facts: dict[str, Any] = {"command": "pretrain", **sides.facts()}
     torch.manual_seed(config.seed)
-    task = PretrainTask(
+    task = objective(
         make_net(ContrastiveNet, config.net),
         config,
         ViewPairs(train, config.seed, config.views),

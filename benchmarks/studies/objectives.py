@@ -1,0 +1,117 @@
+"""Whether pre-training that knows teeth beats InfoNCE where one patient is labelled.
+
+    python -m benchmarks.studies.objectives DATA RUNS [--objectives NAME ...] [--draws 0 1 2] [--seeds 0]
+
+Each objective of benchmarks/studies/pretraining_tasks.py pre-trains one backbone on the unlabelled scans of all
+training patients, by the short recipe of benchmarks/studies/few_patients.py: same views, same steps. Then all is as for
+the arm `pretrained` of that study: fine-tuned with the labels of one patient, scored on the validation patients'
+original faces. `nearest` is what the pre-trained net knows before any training with labels, as in
+benchmarks/studies/one_shot.py. Writes a row per run to benchmarks/results/objectives.jsonl; a run that has its row is
+not run again. The rows of InfoNCE alone and of no pre-training are those of few_patients.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.options import parse, run
+from benchmarks.paths import RESULTS
+from benchmarks.studies import few_patients, one_shot
+from benchmarks.studies.cross_validation import short
+from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
+from benchmarks.studies.few_patients import KEYS, drawn
+from benchmarks.studies.pretraining_tasks import OBJECTIVES
+from benchmarks.studies.rows import append_row, has_row, minutes_of, score, training_reader
+from toothgraph.data.scan import Scan
+from toothgraph.data.split import Split
+from toothgraph.model.file import load_backbone, load_segmentation, read_model
+from toothgraph.model.nets import SegmentationNet
+from toothgraph.system import provenance
+from toothgraph.training.config import PRETRAIN_PRESETS
+from toothgraph.training.finetune import finetune
+from toothgraph.training.pretrain import pretrain
+
+RESULT = RESULTS / "objectives.jsonl"
+
+
+class Cell(NamedTuple):
+    """One run."""
+
+    objective: str
+    draw: int
+    seed: int
+
+
+def pretrained(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
+    """The run of an objective, trained or gone on with."""
+    config = short(PRETRAIN_PRESETS["default"], options)
+    folder = options.runs / f"{cell.objective}-pretrained"
+    scans = training_reader(dataset, options)(config)
+    pretrain(scans, dataset.split, folder, config, resume=True, objective=OBJECTIVES[cell.objective])
+    return folder
+
+
+def nearest(model: Path, scans: list[Scan], labelled: tuple[str, ...], others: tuple[str, ...]) -> dict[str, float]:
+    """Scores where each face of the other patients takes the label of its nearest one on the labelled scans."""
+    file = read_model(model)
+    net = SegmentationNet(file.net).eval()
+    load_backbone(net, file)
+    known, asked = ([scan.variants[0] for scan in scans if scan.patient in who] for who in (labelled, others))
+    return one_shot.scores(net, known, asked)
+
+
+def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
+    """Pre-train, fine-tune and score."""
+    labelled = drawn(dataset.split.train, cell.draw, 1)
+    before = pretrained(cell, dataset, options)
+    config = few_patients.config_of(few_patients.Cell("pretrained", 1, cell.draw, cell.seed, "short"), options)
+    scans = training_reader(dataset, options)(replace(config, seed=0))  # the same graphs for all seeds
+    own = [scan for scan in scans if scan.patient in labelled]
+    out = options.runs / "-".join(map(str, cell))
+    model = finetune(own, Split(labelled, (), {}), out, config, init=before, resume=True)
+    net, file = load_segmentation(model)
+    found = score(net, dataset)
+    return {
+        **cell._asdict(),
+        "labelled": labelled,
+        "scores": {key: found["scores"][key] for key in KEYS},
+        "nearest": nearest(before, scans, labelled, dataset.split.val),
+        "per_scan": found["per_scan"],
+        "minutes": round(minutes_of(out), 1),
+        "pretrain_minutes": round(minutes_of(before), 1),
+        "pretrain_sha256": provenance.sha256(read_model(before).path),
+        "sha256": provenance.sha256(file.path),
+        "facts": file.header["trained"],
+        "scored": provenance.facts()["git"],
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run what has no row yet."""
+    parser = data_arguments(__doc__)
+    runs_argument(parser)
+    parser.add_argument("--objectives", nargs="+", choices=list(OBJECTIVES), default=list(OBJECTIVES))
+    parser.add_argument("--draws", type=int, nargs="+", default=[0, 1, 2], help="which orders of the patients")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of fine-tuning")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
+    options = parse(parser, argv, RESULT)
+    dataset = iosseg(options.data)
+    if options.quick:
+        dataset = dataset.few()
+        options.draws = [0]
+    for seed, draw, objective in product(options.seeds, options.draws, options.objectives):
+        cell = Cell(objective, draw, seed)
+        if has_row(options.out, cell._asdict()):
+            continue
+        row = row_of(cell, dataset, options)
+        append_row(options.out, row)
+        print(f"{objective}, draw {draw}, seed {seed}: miou {row['scores']['miou']:.4f}, "
+              f"nearest {row['nearest']['miou']:.4f}, {row['minutes']} minutes", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)
