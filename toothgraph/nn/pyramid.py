@@ -17,6 +17,7 @@ from toothgraph.nn.checks import check_count, check_device, check_index, check_n
 from toothgraph.nn.distributed import world
 from toothgraph.nn.edge_conv import CrossEdgeConv, FastEdgeConv
 from toothgraph.nn.kernels.batch_norm import batch_norm
+from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.recompute import recomputed
 
 SLOPE = 0.2  # negative slope of the leaky ReLUs
@@ -75,13 +76,16 @@ class Levels:
 def find_levels(data: Data, k: int, num_levels: int) -> Levels:
     """The levels from ``neighbor_index`` [num_levels·k, N] and ``level`` [N] of a batch.
 
+    How many nodes a level has is asked of the device, unless the batch says so: ``level_sizes``, a number for each
+    level, as :func:`toothgraph.data.collate` counts them.
+
     Raises:
         ShapeError: if one of them is missing or of another shape, and, on a CPU, for neighbours or levels that are not
             there.
     """
     check_levels(data, k, num_levels)
     tables = [table.long() for table in data.neighbor_index.split(k)]
-    nodes = [torch.nonzero(data.level >= number).squeeze(1) for number in range(num_levels)]
+    nodes = [_members(data, number) for number in range(num_levels)]
     places = []
     for members in nodes:
         place = torch.full_like(data.level, len(members))
@@ -95,6 +99,15 @@ def find_levels(data: Data, k: int, num_levels: int) -> Levels:
         down=[places[fine][tables[fine][:, nodes[fine + 1]]] for fine in finer],
         up=[places[fine + 1][tables[fine + 1][:, nodes[fine]]] for fine in finer],
     )
+
+
+def _members(data: Data, number: int) -> Tensor:
+    """[M] the nodes of a level, in ascending order."""
+    sizes = data.get("level_sizes")
+    if _on_cpu(data.level) or not sizes or sizes[0] != len(data.level):  # a batch that was cut since is counted anew
+        return torch.nonzero(data.level >= number).squeeze(1)
+    size = sizes[number] if number < len(sizes) else 0
+    return (data.level < number).to(torch.uint8).argsort(stable=True)[:size]
 
 
 def check_levels(data: Data, k: int, num_levels: int) -> None:
