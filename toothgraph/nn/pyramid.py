@@ -30,7 +30,7 @@ class NodeNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         if self.training and world() > 1:
             return batch_norm(x, self)
-        if self.training and len(x) < 2:
+        if self.training and x.shape[0] < 2:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         return super().forward(x)
 
@@ -88,8 +88,8 @@ def find_levels(data: Data, k: int, num_levels: int) -> Levels:
     nodes = [_members(data, number) for number in range(num_levels)]
     places = []
     for members in nodes:
-        place = torch.full_like(data.level, len(members))
-        place[members] = torch.arange(len(members), device=place.device)
+        place = torch.full_like(data.level, members.shape[0])
+        place[members] = torch.arange(members.shape[0], device=place.device)
         places.append(place)
     finer = range(num_levels - 1)
     return Levels(
@@ -103,9 +103,14 @@ def find_levels(data: Data, k: int, num_levels: int) -> Levels:
 
 def _members(data: Data, number: int) -> Tensor:
     """[M] the nodes of a level, in ascending order."""
+    if number == 0:  # which is all
+        return torch.arange(data.level.shape[0], device=data.level.device)
     sizes = data.get("level_sizes")
     if _on_cpu(data.level) or not sizes or sizes[0] != len(data.level):  # a batch that was cut since is counted anew
-        return torch.nonzero(data.level >= number).squeeze(1)
+        members = torch.nonzero(data.level >= number).squeeze(1)
+        if torch.compiler.is_compiling():  # an exported net takes scans with two nodes or more at each level
+            torch._check(members.shape[0] >= 2)
+        return members
     size = sizes[number] if number < len(sizes) else 0
     return (data.level < number).to(torch.uint8).argsort(stable=True)[:size]
 
@@ -214,7 +219,7 @@ class Pyramid(nn.Module):
         check_nodes(x, self.channels)
         if len(levels.nodes) != len(self.down) + 1:
             raise ShapeError(f"expected {len(self.down) + 1} levels, one per width, got {len(levels.nodes)}")
-        check_rows("batch", batch, len(x), "node", whole=True)
+        check_rows("batch", batch, x.shape[0], "node", whole=True)
         x = self._call(self.entry, x, levels.within[0])
         kept = []
         for number, (down, deep) in enumerate(zip(self.down, self.deep, strict=True)):
