@@ -20,7 +20,9 @@ from toothgraph.system.memory import is_shortage
 from toothgraph.system.processes import first_rank
 from toothgraph.system.signals import Terminated, heeded
 
-COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "review", "synth", "info")
+COMMANDS = (
+    "prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "review", "export", "synth", "info",
+)  # fmt: skip
 
 
 class Commands(click.Group):
