@@ -8,7 +8,17 @@ from typing import Any
 
 from benchmarks.pages.markdown import rendered, table
 
-SCRIPTS = ("edge_conv", "knn", "info_nce", "mlp_edge_conv", "backbone", "pretrain_step", "prepare", "predict")
+SCRIPTS = (
+    "edge_conv",
+    "compiled",
+    "knn",
+    "info_nce",
+    "mlp_edge_conv",
+    "backbone",
+    "pretrain_step",
+    "prepare",
+    "predict",
+)
 CPU_ONLY = ("prepare",)  # nothing in it runs on a GPU
 
 

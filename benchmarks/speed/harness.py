@@ -20,6 +20,7 @@ import torch
 
 from benchmarks.options import parse, parser_of
 from benchmarks.paths import RESULTS
+from toothgraph.errors import ConfigError
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 
@@ -27,18 +28,26 @@ FLOAT, INDEX = 4, 8  # bytes
 LEAST, MOST = 3, 15  # rounds of timing
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's numbers of its settings
 Way = Callable[[], object]
+_rows: Path | None = None  # file for the rows of this process
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
     """The options that every speed benchmark has."""
     parser = parser_of(doc)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--rows", type=Path, help="also add each row to this file, as soon as it is measured")
     return parser
 
 
 def start(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
     """Read the options and apply them."""
+    global _rows
     options = parse(parser, argv)
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "expected a CUDA device, found none (torch.cuda.is_available() is False); --device cpu measures here"
+        )
+    _rows = options.rows
     torch.manual_seed(0)
     return options
 
@@ -191,7 +200,11 @@ def case(sizes: dict[str, Any], ways: dict[str, Any], moved: float = 0, flop: fl
     print("  ", *(f"{name} {value}" for name, value in sizes.items()), flush=True)
     for name, way in ways.items():
         print(f"      {name:<44}", "does not fit" if way is None else line(way), flush=True)
-    return {"sizes": sizes, "bytes": moved, "flop": flop, "ways": ways}
+    row = {"sizes": sizes, "bytes": moved, "flop": flop, "ways": ways}
+    if _rows:
+        with _rows.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"script": Path(sys.argv[0]).stem, **row}) + "\n")
+    return row
 
 
 def line(way: dict[str, Any]) -> str:

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
 from benchmarks.pages.speed import limit_of, speed_page
-from benchmarks.speed import backbone, harness, knn, surfaces
+from benchmarks.speed import backbone, gpu, harness, knn, surfaces
+from toothgraph.errors import ConfigError
 from toothgraph.graph import GraphSpec
 from toothgraph.model import PaperBackbone
 
-SCRIPTS = ("backbone", "edge_conv", "info_nce", "knn", "mlp_edge_conv", "predict", "prepare", "pretrain_step")
+SCRIPTS = (
+    "backbone",
+    "compiled",
+    "edge_conv",
+    "info_nce",
+    "knn",
+    "mlp_edge_conv",
+    "predict",
+    "prepare",
+    "pretrain_step",
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +57,7 @@ def test_script_writes_its_measurements(script: str, results: Path, capsys: pyte
 
 def test_page_says_what_is_missing(tmp_path: Path) -> None:
     page = speed_page(tmp_path)
-    assert page.count("**CPU.** Not yet measured.") == 11 and page.count("**CUDA.** Not yet measured.") == 7
+    assert page.count("**CPU.** Not yet measured.") == 12 and page.count("**CUDA.** Not yet measured.") == 8
 
 
 def test_limit_is_the_slower_of_bytes_and_operations() -> None:
@@ -109,3 +122,36 @@ def test_archive(results: Path) -> None:
     assert [(row["workers"], row["scans"]) for row in rows] == [(1, 3), (2, 3)]
     assert all(row["per minute"]["running"] > 0 and row["per minute"]["whole"] > 0 for row in rows)
     assert "| 2 | 3 |" in speed_page(results)
+
+
+def test_gpu_writes_rows_as_they_are_found(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """On a machine without a GPU on its CPU, to try it."""
+    rows_file = tmp_path / "rows.jsonl"
+    gpu.main(["--quick", "--out", str(rows_file), "--only", "compiled", "--only", "info_nce"])
+    first, *rows = map(json.loads, rows_file.read_text().splitlines())
+    assert first["quick"] and first["facts"]["versions"]
+    assert [row["script"] for row in rows] == ["compiled"] * 3 + ["info_nce"] * 2
+    assert rows[2]["ended"].startswith("finished") and rows[4]["ended"].startswith("finished")
+    assert {"PyG EdgeConv, compiled", "three lines, compiled"} < set(rows[0]["ways"])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    assert json.loads((tmp_path / f"compiled-{device}.json").read_text())["question"]
+    assert "compiled: finished" in capfd.readouterr().out
+
+
+def test_gpu_stops_a_script_at_its_share_and_tells_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows_file = tmp_path / "rows.jsonl"
+    quick = ["--quick", "--out", str(rows_file), "--only", "knn"]
+    sleep = "import time; time.sleep(60)"
+    monkeypatch.setattr(gpu, "command", lambda *args: [sys.executable, "-c", sleep])
+    gpu.main([*quick, "--minutes", "0.005"])
+    assert json.loads(rows_file.read_text().splitlines()[-1])["ended"].startswith("stopped after 0 s")
+    monkeypatch.setattr(gpu, "command", lambda *args: [sys.executable, "-c", "raise SystemExit(3)"])
+    with pytest.raises(ConfigError, match="knn failed"):
+        gpu.main(quick)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+@pytest.mark.parametrize("module", [gpu, knn], ids=["all", "one"])
+def test_without_a_gpu_it_is_refused(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="expected a CUDA device, found none"):
+        module.main([] if module is gpu else ["--device", "cuda"])

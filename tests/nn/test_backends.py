@@ -11,7 +11,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,7 +26,7 @@ from toothgraph.nn.kernels import backend
 from toothgraph.nn.kernels.backend import BACKENDS, triton_runs
 from toothgraph.nn.kernels.gather import repeatable_max
 from toothgraph.nn.kernels.neighborhoods import Neighborhoods, from_edges, from_table
-from toothgraph.nn.kernels.triton_ops import triton_reduce
+from toothgraph.nn.kernels.triton_ops import _bags, triton_reduce
 
 HAS_SCATTER = importlib.util.find_spec("torch_scatter") is not None
 HAS_TRITON = importlib.util.find_spec("triton") is not None
@@ -368,8 +368,9 @@ def test_no_neighbours_and_functional_gradients() -> None:
 def test_strided_and_small_inputs(backend: str, device: str) -> None:
     torch.manual_seed(0)
     x, table = distinct(20, 6).float().to(device), torch.randint(0, 20, (4, 9), dtype=torch.int32, device=device)
-    out = gather_max(x.t().contiguous().t()[:, ::2], table, backend=backend)
-    assert torch.equal(out, gather_max(x[:, ::2].contiguous(), table.long(), backend="native"))
+    for near in (table, torch.randint(0, 20, (8, 18), device=device)[::2, ::2], table.t().contiguous().t()):
+        out = gather_max(x.t().contiguous().t()[:, ::2], near, backend=backend)
+        assert torch.equal(out, gather_max(x[:, ::2].contiguous(), near.long().contiguous(), backend="native"))
 
 
 LAYERS = [(norm, act, aggr) for norm in (None, "batch") for act, aggr in (("relu", "max"), (None, "mean"))]
@@ -483,7 +484,8 @@ def test_kernels_compile_for_cuda(
         key: value for key, value in {**constant, "MEAN": True, "NONE": True}.items() if key in kernel.arg_names
     }
     types = dict.fromkeys(("x", "out", "grad"), f"*{dtype}") | {"grad_x": f"*{acc}", "winner": "*i32"}
-    types |= {"source": "*i64", "ends": "*i64"} | dict.fromkeys(("rows", "nodes", "channels"), "i64")
+    types |= {"source": "*i64", "ends": "*i64"}
+    types |= dict.fromkeys(("rows", "nodes", "channels", "across", "along"), "i64")
     signature = {key: "constexpr" if key in constant else types[key] for key in kernel.arg_names}
     made = triton.compile(ASTSource(kernel, signature, constant), target=GPUTarget("cuda", 80, 32))
     assert len(made.asm["cubin"]) > 0
@@ -502,26 +504,59 @@ def test_the_choice() -> None:
     assert choose_backend(x) == "native"
 
 
-def test_where_triton_does_not_run_torch_does(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def without_compiler(*args: object) -> Tensor:
-        raise RuntimeError("Failed to find C compiler")
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Exception | None]]:
+    """What the next probes of Triton end with; on a machine without a GPU, the meta device stands for it."""
+    outcomes: list[Exception | None] = []
+
+    def probe(*args: object) -> None:
+        outcome = outcomes.pop(0)
+        if outcome is not None:
+            raise outcome
 
     monkeypatch.setattr(backend, "_HAS_TRITON", True)
-    monkeypatch.setattr(backend, "triton_reduce", without_compiler)
-    # Where the device is CUDA the kernel would be built; on a machine without one, the meta device stands for it.
-    device = torch.device("cuda" if torch.cuda.is_available() else "meta")
-    triton_runs.cache_clear()
-    try:
-        monkeypatch.setattr(backend, "triton_runs", lambda _: triton_runs(device))
-        on_cuda = SimpleNamespace(device=torch.device("cuda"))
-        assert [choose_backend(on_cuda) for _ in range(2)] == ["native", "native"]
-    finally:
-        triton_runs.cache_clear()
-    assert [record.message for record in caplog.records] == [
-        f"triton does not run on {device} (Failed to find C compiler); the layers use torch only, which is slower"
-    ]
+    monkeypatch.setattr(backend, "triton_reduce", probe)
+    monkeypatch.setattr(backend, "_triton", backend._Triton())
+    yield outcomes
+    assert not outcomes
+
+
+def like(channels: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.zeros(2, channels, dtype=dtype, device="cuda" if torch.cuda.is_available() else "meta")
+
+
+def test_where_triton_does_not_run_torch_does(
+    probed: list[Exception | None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    probed.append(RuntimeError("Failed to find C compiler\nand more"))
+    monkeypatch.setattr(backend, "triton_runs", lambda x: triton_runs(like(1)))
+    on_cuda = SimpleNamespace(device=torch.device("cuda"))
+    assert [choose_backend(on_cuda) for _ in range(2)] == ["native", "native"]
+    (record,) = caplog.records
+    begins = f"triton does not run on {like(1).device} (Failed to find C compiler)"
+    assert record.message == f"{begins}; the layers use torch only, which is slower"
+
+
+def test_triton_is_tried_again_for_other_shapes(
+    probed: list[Exception | None], caplog: pytest.LogCaptureFixture
+) -> None:
+    too_wide = RuntimeError("out of resource: shared memory")
+    probed += [too_wide, too_wide, None]
+    assert not triton_runs(like(4096)) and not triton_runs(like(4096))  # not asked twice
+    assert not triton_runs(like(2048, torch.float64))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]  # nor told twice
+    assert triton_runs(like(64)) and triton_runs(like(4096))  # what runs on a device is not probed any more
+
+
+def test_triton_is_tried_again_when_there_is_memory(probed: list[Exception | None]) -> None:
+    probed += [torch.OutOfMemoryError("CUDA out of memory"), None]
+    assert [triton_runs(like(64)) for _ in range(2)] == [False, True]
+
+
+def test_triton_reads_a_table_where_it_lies() -> None:
+    table = torch.randint(0, 9, (4, 9))
+    source, _, across, along = _bags(*from_table(table))
+    assert source.data_ptr() == table.data_ptr() and (across, along) == (1, 9)
 
 
 @needs_cuda

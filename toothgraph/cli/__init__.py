@@ -20,8 +20,10 @@ from toothgraph.system.memory import is_shortage
 from toothgraph.system.processes import first_rank
 from toothgraph.system.signals import Terminated, heeded
 
-COMMANDS = ("prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "review", "demo", "synth",
-            "info")  # fmt: skip
+COMMANDS = (
+    "prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "review", "export", "demo", "synth",
+    "info",
+)  # fmt: skip
 
 
 class Commands(click.Group):

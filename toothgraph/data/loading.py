@@ -122,14 +122,19 @@ class LabelledGraphs(Dataset):
 def collate_pairs(pairs: Sequence[tuple[Data, Data]]) -> Batch:
     """Pairs of views to one batch: first all first views, then all second views.
 
-    So the two halves of ``match_index`` (and of ``match_pos``) match row by row.
+    So the two halves of ``match_index`` (and of ``match_pos``) match row by row. ``match_sizes`` is how many matches
+    each pair has.
     """
     first, second = zip(*pairs, strict=True)
-    return collate([*first, *second])
+    batch = collate([*first, *second])
+    batch.match_sizes = [len(view.match_index) for view in first]
+    return batch
 
 
 def collate(graphs: Sequence[Data]) -> Batch:
     """Graphs of any size to one batch. Where only some have labels, those of the others are unknown (-1).
+
+    What would have to be asked of a GPU is counted here: ``level_sizes``, the number of nodes of each level.
 
     Raises:
         ShapeError: without graphs, or if only some of them have another field.
@@ -148,4 +153,7 @@ def collate(graphs: Sequence[Data]) -> Batch:
                 f"expected the same fields in all graphs of a batch, got {graph.get('scan_id', f'graph {place}')} "
                 f"without {' and '.join(missing)}; add them, or delete them from the others"
             )
-    return Batch.from_data_list(graphs)
+    batch = Batch.from_data_list(graphs)
+    if "level" in names:
+        batch.level_sizes = torch.bincount(batch.level).flip(0).cumsum(0).flip(0).tolist()
+    return batch

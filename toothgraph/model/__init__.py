@@ -2,6 +2,7 @@
 
 from toothgraph.model.backbone import GeometryBackbone
 from toothgraph.model.config import NetConfig
+from toothgraph.model.export import export_inputs, export_net
 from toothgraph.model.file import load_model, load_segmentation, read_model, save_model
 from toothgraph.model.heads import ProjectionHead, SegmentationHead
 from toothgraph.model.jaws import restrict_to_jaw
@@ -17,6 +18,8 @@ __all__ = [
     "ProjectionHead",
     "SegmentationHead",
     "SegmentationNet",
+    "export_inputs",
+    "export_net",
     "load_model",
     "load_segmentation",
     "read_model",

@@ -14,7 +14,7 @@ from toothgraph.graph.fields import check_fields
 from toothgraph.model.config import FEATURES, WIDTHS, check_levels
 from toothgraph.nn.checks import described
 from toothgraph.nn.pair_geometry import PairGeometryConv
-from toothgraph.nn.pyramid import LENGTH, Pyramid, dense, find_levels, node_norm
+from toothgraph.nn.pyramid import LENGTH, Levels, Pyramid, dense, find_levels, node_norm
 
 FACE_SHAPE = 3  # channels of face_shape
 FINEST_SPACING = 0.7  # mm, approximate distance of neighbouring faces on a scan of the default size
@@ -39,7 +39,8 @@ class GeometryBackbone(nn.Module):
 
     Shapes:
         - input: a batch, or one graph, with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index``
-          [len(spacings)·k, N], ``level`` [N]; for ``shape`` also ``area`` [N] mm² and ``edge_index`` [2, E]
+          [len(spacings)·k, N], ``level`` [N]; for ``shape`` also ``area`` [N] mm² and ``edge_index`` [2, E];
+          ``levels`` from :func:`toothgraph.nn.pyramid.find_levels`, where they are known already
         - output: [N, D]
 
     Raises:
@@ -75,10 +76,10 @@ class GeometryBackbone(nn.Module):
         self.pyramid = Pyramid(widths, norm=norm, recompute=recompute)
         self.outlet = dense(widths[0], out_channels, norm)
 
-    def forward(self, data: Data) -> Tensor:
+    def forward(self, data: Data, levels: Levels | None = None) -> Tensor:
         data = as_batch(data)
         check_fields(data, "pos", "normal", *(("area", "edge_index") if self.features == "shape" else ()))
-        levels = find_levels(data, self.k, self.num_levels)
+        levels = find_levels(data, self.k, self.num_levels) if levels is None else levels
         if self.pair is None:
             x = torch.cat([data.pos / LENGTH, data.normal], dim=1)
         else:

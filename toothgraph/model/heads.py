@@ -15,7 +15,7 @@ from toothgraph.graph.fields import check_fields
 from toothgraph.model.config import CLASSES
 from toothgraph.model.jaws import join_jaw, log_softmax
 from toothgraph.nn.checks import check_nodes, described
-from toothgraph.nn.pyramid import LENGTH, NodeNorm, Pyramid, dense, find_levels
+from toothgraph.nn.pyramid import LENGTH, Levels, NodeNorm, Pyramid, dense, find_levels
 
 
 class ProjectionHead(nn.Sequential):
@@ -50,7 +50,8 @@ class SegmentationHead(nn.Module):
 
     Shapes:
         - input: ``embedding`` [N, D]; a batch with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index``
-          [levels·k, N], ``level`` [N]; ``jaw`` [B] (0, 1, -1)
+          [levels·k, N], ``level`` [N]; ``jaw`` [B] (0, 1, -1); ``levels``, see
+          :class:`toothgraph.model.GeometryBackbone`
         - output: [N, 33] log-probabilities
 
     Raises:
@@ -89,7 +90,7 @@ class SegmentationHead(nn.Module):
         if classes == "places":
             self.jaw = nn.Sequential(nn.Linear(in_channels, 64), nn.ReLU(), nn.Linear(64, 2))
 
-    def forward(self, embedding: Tensor, data: Data, jaw: Tensor) -> Tensor:
+    def forward(self, embedding: Tensor, data: Data, jaw: Tensor, levels: Levels | None = None) -> Tensor:
         check_nodes(embedding, self.in_channels, "embedding")
         check_fields(data, "pos", "normal")
         if data.pos.dtype != self.inlet[0].weight.dtype:
@@ -98,7 +99,8 @@ class SegmentationHead(nn.Module):
         batch, size = data.batch, len(jaw)
         code = F.one_hot(torch.where(jaw < 0, 2, jaw), 3).to(embedding.dtype)
         x = self.inlet(torch.cat([embedding, data.pos / LENGTH, data.normal, code[batch]], dim=1))
-        x = self.pyramid(x, find_levels(data, self.k, self.num_levels), batch, size)
+        levels = find_levels(data, self.k, self.num_levels) if levels is None else levels
+        x = self.pyramid(x, levels, batch, size)
         positions = log_softmax(self.classify(torch.cat([x, embedding], dim=1)))
         if self.jaw is None:
             return positions

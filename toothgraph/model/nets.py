@@ -15,6 +15,8 @@ from toothgraph.model.crowns import CrownNet
 from toothgraph.model.heads import ProjectionHead, SegmentationHead
 from toothgraph.model.paper import PaperBackbone, PaperHead
 from toothgraph.nn.checks import check_rows, described
+from toothgraph.nn.kernels.neighborhoods import _on_cpu
+from toothgraph.nn.pyramid import Levels, find_levels
 
 
 def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
@@ -47,7 +49,7 @@ def check_jaw(jaw: Tensor | None, data: Data) -> Tensor:
     if jaw is None:
         return data.batch.new_full((size,), -1)
     check_rows("jaw", jaw, size, "graph (0 upper, 1 lower, -1 unknown)", whole=True)
-    if jaw.device.type == "cpu" and not bool(((jaw >= -1) & (jaw <= 1)).all()):
+    if _on_cpu(jaw) and not bool(((jaw >= -1) & (jaw <= 1)).all()):
         raise ShapeError(f"expected a jaw of 0 upper, 1 lower or -1 unknown, got {jaw.tolist()}")
     return jaw
 
@@ -98,19 +100,28 @@ class SegmentationNet(nn.Module):
     def forward(self, data: Data, jaw: Tensor | None = None) -> Tensor:
         data = as_batch(data)
         jaw = check_jaw(jaw, data)
-        return self.head(self.backbone(data), data, jaw)
+        levels = self._levels(data)
+        return self.head(self.backbone(data, *levels), data, jaw, *levels)
+
+    def _levels(self, data: Data) -> tuple[Levels, ...]:
+        """The levels, found once for backbone and head; nothing for the net of the paper, which has none."""
+        if not isinstance(self.backbone, GeometryBackbone):
+            return ()
+        return (find_levels(data, self.backbone.k, self.backbone.num_levels),)
 
     def in_any_frame(self, data: Data, jaw: Tensor) -> Callable[[Tensor], Tensor]:
         """A function from a rotation [3, 3] to the log-probabilities [N, 33] of the rotated scans.
 
         If the backbone is invariant to rotation, the embedding is computed only once for all calls.
         """
-        embedding = self.backbone(data) if self.backbone.pose_invariant else None
+        levels = self._levels(data)
+        embedding = self.backbone(data, *levels) if self.backbone.pose_invariant else None
 
         def say(rotation: Tensor) -> Tensor:
             turned = copy.copy(data)
             turned.x = (data.x.view(len(data.x), -1, 3) @ rotation.t()).flatten(1)  # position, corners, normal
             turned.pos, turned.normal = data.pos @ rotation.t(), data.normal @ rotation.t()
-            return self.head(self.backbone(turned) if embedding is None else embedding, turned, jaw)
+            seen = self.backbone(turned, *levels) if embedding is None else embedding
+            return self.head(seen, turned, jaw, *levels)
 
         return say

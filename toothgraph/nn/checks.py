@@ -170,7 +170,7 @@ def check_rows(name: str, given: Any, rows: int, of: str, whole: bool = False) -
     Raises:
         ShapeError: then; the text says what a row is (``of``).
     """
-    if not isinstance(given, Tensor) or given.dim() != 1 or len(given) != rows:
+    if not isinstance(given, Tensor) or given.dim() != 1 or given.shape[0] != rows:
         raise ShapeError(f"expected {name} [{rows}], one value per {of}, got {described(given)}")
     if whole and given.dtype != torch.int64:
         raise ShapeError(f"expected {name} of int64, got {described(given)}; call .long() on it")
@@ -186,7 +186,7 @@ def check_points(pos: Any, normal: Any) -> None:
         check_nodes(given, 3, name)
         if not given.is_floating_point():
             raise ShapeError(f"expected {name} of floating-point numbers, got {described(given)}; call .float() on it")
-    if len(pos) != len(normal) or pos.dtype != normal.dtype:
+    if pos.shape[0] != normal.shape[0] or pos.dtype != normal.dtype:
         raise ShapeError(f"expected pos and normal of one shape and type, got {described(pos)}, {described(normal)}")
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -59,6 +63,7 @@ def info_nce(
     pos: Tensor | None = None,
     exclude_radius: float = 0.0,
     block: int | None = None,
+    sizes: Sequence[int] | None = None,
 ) -> Tensor:
     r"""InfoNCE loss over matched nodes (PointInfoNCE).
 
@@ -82,6 +87,8 @@ def info_nce(
         pos: [P, 3] surface point of each pair in the frame of its scan, mm; needed for ``exclude_radius``.
         exclude_radius: mm; closer pairs of the same scan are not negatives.
         block: rows per block; by default a size that suits the device.
+        sizes: in place of ``batch``, how many pairs each scan has, where those of a scan follow each other; so no GPU
+            need be asked for them.
 
     Returns:
         scalar, float32 also under autocast (float64 for float64 input).
@@ -92,17 +99,20 @@ def info_nce(
     """
     _check_options(temperature, negatives, exclude_radius)
     _check_pairs(a, b, batch, pos, exclude_radius)
-    scan = torch.zeros(len(a), dtype=torch.long, device=a.device) if batch is None else batch
-    ids, scan = torch.unique(scan, return_inverse=True)
-    if negatives == "scan":
-        parts = [torch.nonzero(scan == s).squeeze(1) for s in range(len(ids))]
-    else:
-        parts = [torch.arange(len(a), device=a.device)]
+    if sizes is not None and (batch is not None or sum(sizes) != len(a) or min(sizes) < 0):
+        raise ConfigError(
+            f"expected sizes, pairs per scan, of {len(a)} pairs in all, and no batch, got {list(sizes)}"
+            + ("" if batch is None else " and a batch")
+        )
+    scan, parts, count = _scans(a, batch, sizes)
+    size = torch.zeros(count, dtype=torch.long, device=a.device).index_add(0, scan, torch.ones_like(scan))
+    if negatives == "batch":
+        parts = [slice(0, len(a))]
 
     with full_precision(a):
         dtype = torch.promote_types(a.dtype, torch.float32)
         a, b = a.to(dtype), b.to(dtype)
-        weight = (torch.bincount(scan)[scan] * len(ids)).to(dtype).reciprocal()  # [P]: equal weight for each scan
+        weight = (size[scan] * count).to(dtype).reciprocal()  # [P]: equal weight for each scan
         if normalize:
             a, b = F.normalize(a, dim=1), F.normalize(b, dim=1)
         total = a.new_zeros(())
@@ -113,6 +123,19 @@ def info_nce(
             )  # fmt: skip
             total = total + (weight[part] * losses).sum()
         return total
+
+
+def _scans(a: Tensor, batch: Tensor | None, sizes: Sequence[int] | None) -> tuple[Tensor, list[Any], int]:
+    """The number of each pair's scan [P], from 0; the pairs of each scan; how many scans there are."""
+    if sizes is None and batch is not None:
+        ids, scan = torch.unique(batch, return_inverse=True)
+        return scan, [torch.nonzero(scan == number).squeeze(1) for number in range(len(ids))], len(ids)
+    sizes = [len(a)] if sizes is None else [size for size in sizes if size]
+    ends = list(accumulate(sizes))
+    scan = torch.zeros(len(a), dtype=torch.long, device=a.device)
+    for end in ends[:-1]:
+        scan[end:] += 1
+    return scan, [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)], len(sizes)
 
 
 class InfoNCE(nn.Module):
@@ -187,6 +210,7 @@ def segmentation_loss(
     dice_weight: float = 0.5,
     label_smoothing: float = 0.0,
     weight: Tensor | None = None,
+    num_scans: int | None = None,
 ) -> Tensor:
     """Cross-entropy plus weighted soft Dice loss; each is averaged per scan, then over scans.
 
@@ -202,6 +226,7 @@ def segmentation_loss(
         label_smoothing: share of the cross-entropy that is spread evenly over all classes.
         weight: [N] weight of each node in the cross-entropy, at least 0, see :func:`boundary_weights`; equal by
             default. A scan whose weights are all 0 has a cross-entropy of 0.
+        num_scans: scans in ``batch``, which are then 0 … num_scans - 1; so no GPU need be asked for them.
 
     Returns:
         scalar, float32 also for half precision. Zero, with zero gradients, if no node is labelled.
@@ -220,30 +245,47 @@ def segmentation_loss(
     known = target >= 0
     log_prob = log_prob.to(torch.promote_types(log_prob.dtype, torch.float32))  # half precision is too coarse for sums
     weight = torch.ones_like(target, dtype=log_prob.dtype) if weight is None else weight
-    log_prob, target, batch, weight = log_prob[known], target[known], batch[known], weight[known]
+    if _on_cpu(log_prob):  # fewer rows are less work
+        log_prob, target, batch, weight, known = (part[known] for part in (log_prob, target, batch, weight, known))
+    else:  # to count them would be to wait for the device
+        log_prob, weight = log_prob.masked_fill(~known[:, None], 0.0), weight * known
+        target = target.clamp_min(0)
     if len(target) == 0:
         return log_prob.sum()
-    scans, scan = torch.unique(batch, return_inverse=True)
-    num_scans, num_classes = len(scans), log_prob.shape[1]
-    size = weight.new_zeros(num_scans).index_add(0, scan, weight)
+    if num_scans is None or _on_cpu(batch):
+        scans, batch = torch.unique(batch, return_inverse=True)
+        num_scans = len(scans)
+    return _loss_of_known(log_prob, target, batch, weight, known, num_scans, dice_weight, label_smoothing)
+
+
+def _loss_of_known(
+    log_prob: Tensor, target: Tensor, scan: Tensor, weight: Tensor, known: Tensor, size: int,
+    dice_weight: float, label_smoothing: float,
+) -> Tensor:  # fmt: skip
+    """The loss of the nodes that are ``known``, of ``size`` scans, some of them perhaps without such nodes."""
+    classes = log_prob.shape[1]
+    cell = scan * classes + target
+    truth = known.new_zeros(size * classes, dtype=torch.long).index_add(0, cell, known.long()).view(size, classes)
+    labelled = truth.sum(dim=1) > 0  # [B]
+    num_labelled = labelled.sum().clamp_min(1)
+    total = weight.new_zeros(size).index_add(0, scan, weight)
 
     picked = log_prob.gather(1, target[:, None]).squeeze(1)
     if label_smoothing > 0:
         picked = (1 - label_smoothing) * picked + label_smoothing * log_prob.clamp_min(-20).mean(dim=1)
-    cross_entropy = -(weight * picked / size[scan].clamp_min(torch.finfo(size.dtype).tiny)).sum() / num_scans
+    share = total[scan].clamp_min(torch.finfo(total.dtype).tiny)
+    cross_entropy = -(weight * picked / share).sum() / num_labelled
     if dice_weight == 0:
         return cross_entropy
 
-    prob = log_prob.exp()
-    cell = scan * num_classes + target
-    truth = torch.bincount(cell, minlength=num_scans * num_classes).view(num_scans, num_classes)
-    overlap = prob.new_zeros(num_scans * num_classes)
-    overlap = overlap.index_add(0, cell, prob.gather(1, target[:, None]).squeeze(1)).view(num_scans, num_classes)
-    mass = prob.new_zeros(num_scans, num_classes).index_add(0, scan, prob)
+    prob = log_prob.exp() * known[:, None]
+    overlap = prob.new_zeros(size * classes)
+    overlap = overlap.index_add(0, cell, prob.gather(1, target[:, None]).squeeze(1)).view(size, classes)
+    mass = prob.new_zeros(size, classes).index_add(0, scan, prob)
     dice = (2 * overlap + 1) / (truth + mass + 1)
     present = truth > 0
-    per_scan = (dice * present).sum(dim=1) / present.sum(dim=1)
-    return cross_entropy + dice_weight * (1 - per_scan).mean()
+    per_scan = (dice * present).sum(dim=1) / present.sum(dim=1).clamp_min(1)
+    return cross_entropy + dice_weight * ((1 - per_scan) * labelled).sum() / num_labelled
 
 
 def _check_labels(log_prob: Tensor, target: Tensor, batch: Tensor | None, weight: Tensor | None) -> None:
@@ -306,6 +348,5 @@ def boundary_weights(target: Tensor, edge_index: Tensor, extra: float) -> Tensor
     source, end = checked_edges(edge_index, len(target), len(target))
     check_device(target, "target", edge_index=source)
     border = (target[source] != target[end]) & (target[source] >= 0) & (target[end] >= 0)
-    weight = torch.ones(len(target), device=target.device)
-    weight[source[border]] = 1.0 + extra
-    return weight
+    at_border = torch.zeros(len(target), dtype=torch.long, device=target.device).index_add(0, source, border.long()) > 0
+    return torch.where(at_border, 1.0 + extra, 1.0)

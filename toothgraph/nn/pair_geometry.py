@@ -116,7 +116,7 @@ class PairGeometryConv(nn.Module):
         check_points(pos, normal)
         count = len(self.scales)
         why = f"{self.k} neighbours for each of {count} scales"
-        check_table(neighbor_index, len(pos), rows=self.k * count, why=why)
+        check_table(neighbor_index, pos.shape[0], rows=self.k * count, why=why)
         check_device(pos, "pos", normal=normal, neighbor_index=neighbor_index)
         levels = neighbor_index.split(self.k)
         warn_of_other_normals(pos, normal, levels[0])

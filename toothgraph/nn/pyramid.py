@@ -17,6 +17,7 @@ from toothgraph.nn.checks import check_count, check_device, check_index, check_n
 from toothgraph.nn.distributed import world
 from toothgraph.nn.edge_conv import CrossEdgeConv, FastEdgeConv
 from toothgraph.nn.kernels.batch_norm import batch_norm
+from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.recompute import recomputed
 
 SLOPE = 0.2  # negative slope of the leaky ReLUs
@@ -29,7 +30,7 @@ class NodeNorm(nn.BatchNorm1d):
     def forward(self, x: Tensor) -> Tensor:
         if self.training and world() > 1:
             return batch_norm(x, self)
-        if self.training and len(x) < 2:
+        if self.training and x.shape[0] < 2:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
         return super().forward(x)
 
@@ -75,17 +76,20 @@ class Levels:
 def find_levels(data: Data, k: int, num_levels: int) -> Levels:
     """The levels from ``neighbor_index`` [num_levels·k, N] and ``level`` [N] of a batch.
 
+    How many nodes a level has is asked of the device, unless the batch says so: ``level_sizes``, a number for each
+    level, as :func:`toothgraph.data.collate` counts them.
+
     Raises:
         ShapeError: if one of them is missing or of another shape, and, on a CPU, for neighbours or levels that are not
             there.
     """
     check_levels(data, k, num_levels)
     tables = [table.long() for table in data.neighbor_index.split(k)]
-    nodes = [torch.nonzero(data.level >= number).squeeze(1) for number in range(num_levels)]
+    nodes = [_members(data, number) for number in range(num_levels)]
     places = []
     for members in nodes:
-        place = torch.full_like(data.level, len(members))
-        place[members] = torch.arange(len(members), device=place.device)
+        place = torch.full_like(data.level, members.shape[0])
+        place[members] = torch.arange(members.shape[0], device=place.device)
         places.append(place)
     finer = range(num_levels - 1)
     return Levels(
@@ -95,6 +99,20 @@ def find_levels(data: Data, k: int, num_levels: int) -> Levels:
         down=[places[fine][tables[fine][:, nodes[fine + 1]]] for fine in finer],
         up=[places[fine + 1][tables[fine + 1][:, nodes[fine]]] for fine in finer],
     )
+
+
+def _members(data: Data, number: int) -> Tensor:
+    """[M] the nodes of a level, in ascending order."""
+    if number == 0:  # which is all
+        return torch.arange(data.level.shape[0], device=data.level.device)
+    sizes = data.get("level_sizes")
+    if _on_cpu(data.level) or not sizes or sizes[0] != len(data.level):  # a batch that was cut since is counted anew
+        members = torch.nonzero(data.level >= number).squeeze(1)
+        if torch.compiler.is_compiling():  # an exported net takes scans with two nodes or more at each level
+            torch._check(members.shape[0] >= 2)
+        return members
+    size = sizes[number] if number < len(sizes) else 0
+    return (data.level < number).to(torch.uint8).argsort(stable=True)[:size]
 
 
 def check_levels(data: Data, k: int, num_levels: int) -> None:
@@ -201,7 +219,7 @@ class Pyramid(nn.Module):
         check_nodes(x, self.channels)
         if len(levels.nodes) != len(self.down) + 1:
             raise ShapeError(f"expected {len(self.down) + 1} levels, one per width, got {len(levels.nodes)}")
-        check_rows("batch", batch, len(x), "node", whole=True)
+        check_rows("batch", batch, x.shape[0], "node", whole=True)
         x = self._call(self.entry, x, levels.within[0])
         kept = []
         for number, (down, deep) in enumerate(zip(self.down, self.deep, strict=True)):

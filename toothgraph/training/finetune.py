@@ -56,6 +56,7 @@ class FinetuneTask(Task):
             dice_weight=self.config.dice_weight,
             label_smoothing=self.config.label_smoothing,
             weight=boundary_weights(batch.y, batch.edge_index, extra) if extra else None,
+            num_scans=batch.num_graphs,
         )
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -51,11 +51,12 @@ class PretrainTask(Task):
         return out[first], out[second], batch.batch[first]
 
     def _loss(self, a: Tensor, b: Tensor, scan: Tensor, batch: Batch) -> Tensor:
-        config, pos = self.config, batch.match_pos.chunk(2)[0]
+        config, pos, sizes = self.config, batch.match_pos.chunk(2)[0], batch.get("match_sizes")
         # Those of all processes, whose scans are not to share a number; in validation all see the same scans.
         if self.training and config.negatives == "batch" and world() > 1:
             scan = scan + torch.distributed.get_rank() * len(batch.scan_id)
             a, b, scan, pos = (gathered(part) for part in (a, b, scan, pos))
+            sizes = None
         return info_nce(
             a,
             b,
@@ -63,7 +64,8 @@ class PretrainTask(Task):
             normalize=config.normalize,
             symmetric=config.symmetric,
             negatives=config.negatives,
-            batch=scan,
+            batch=scan if sizes is None else None,
+            sizes=sizes,
             pos=pos,
             exclude_radius=config.exclude_radius,
         )

@@ -6,8 +6,9 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from dataclasses import dataclass, field
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -31,6 +32,18 @@ _INTERPRETED = os.environ.get("TRITON_INTERPRET", "").lower() in ("1", "true", "
 _log = logging.getLogger("toothgraph")
 
 
+@dataclass
+class _Triton:
+    """What is known of Triton in this process: where it runs, for what it failed, which reasons were told."""
+
+    runs: set[torch.device] = field(default_factory=set)
+    failed: set[tuple[Any, ...]] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+
+
+_triton = _Triton()
+
+
 _process_wide = os.environ.get("TOOTHGRAPH_BACKEND") or "auto"
 
 
@@ -38,7 +51,7 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
     """The backend for reductions over neighbours of ``x``.
 
     Args:
-        x: the values; only their device matters.
+        x: the values; their device matters, and for Triton their type and number of channels.
         backend: ``native`` (torch only), ``scatter`` (torch-scatter), ``triton`` or ``auto``. ``auto`` is the backend
             of :func:`use_backend`, else of the environment variable ``TOOTHGRAPH_BACKEND``. Without either, it is
             triton for CUDA tensors if Triton works, else native. Triton adds gradients in a varying order, so under
@@ -52,7 +65,7 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
     if backend == "auto":
         fast = _HAS_TRITON and x.device.type == "cuda" and not torch.are_deterministic_algorithms_enabled()
         fast = fast and not transformed()
-        return "triton" if fast and (torch.compiler.is_compiling() or triton_runs(x.device)) else "native"
+        return "triton" if fast and (torch.compiler.is_compiling() or triton_runs(x)) else "native"
     if backend not in BACKENDS:
         raise ConfigError(f"expected a backend of auto, {', '.join(BACKENDS)}, got {backend!r}")
     if backend == "scatter" and not _HAS_SCATTER:
@@ -69,16 +82,27 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
     return backend
 
 
-@cache
-def triton_runs(device: torch.device) -> bool:
-    """Whether Triton compiles and runs a kernel on a device, tested once. It needs a C compiler and a supported GPU."""
-    one = torch.zeros(1, 1, device=device)
+def triton_runs(x: Tensor) -> bool:
+    """Whether Triton compiles and runs a kernel for tensors like ``x``; it needs a C compiler and a supported GPU.
+
+    Once it has run on a device it is not asked again. Where it has not, it is tried again for other channels or types,
+    and, if only memory was short, with the next call. Each reason is told once.
+    """
+    device, kind = x.device, (x.device, x.dtype, x.shape[1:])
+    if device in _triton.runs or kind in _triton.failed:
+        return device in _triton.runs
     try:
-        triton_reduce(one, *from_table(one.long()), "max")
+        some = torch.zeros(1, *x.shape[1:], dtype=x.dtype, device=device)
+        triton_reduce(some, *from_table(torch.zeros(1, 1, dtype=torch.long, device=device)), "max")
     except Exception as error:  # for any reason: torch only gives the same result
         why = str(error).split("\n")[0]
-        _log.warning("triton does not run on %s (%s); the layers use torch only, which is slower", device, why)
+        if not isinstance(error, torch.OutOfMemoryError):
+            _triton.failed.add(kind)
+        if why not in _triton.told:
+            _triton.told.add(why)
+            _log.warning("triton does not run on %s (%s); the layers use torch only, which is slower", device, why)
         return False
+    _triton.runs.add(device)
     return True
 
 

@@ -48,11 +48,14 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
         from torch_scatter import segment_csr
 
         return segment_csr(x[hood.source.reshape(-1)], hood.ends, reduce=reduce)
-    learns = _learns(x)
+    learns, traced = _learns(x), torch.compiler.is_compiling()
+    if traced and hood.fixed and not learns:  # which a compiler joins with what comes next
+        near = x[hood.source]  # [N, k, C]
+        return near.amax(dim=1) if reduce == "max" else getattr(near, reduce)(dim=1)
     if reduce != "max":
         return bag_total(x, hood, reduce)
     if hood.source.numel() == 0:
-        return x.new_zeros(len(hood.ends) - 1, x.shape[1]) + x[:0].sum()
+        return x.new_zeros(hood.ends.shape[0] - 1, x.shape[1]) + x[:0].sum()
     if _on_cpu(x):
         if learns:
             return winning_max(x, hood) if carries_winner(x) else _gathered_max(x, hood)
@@ -141,7 +144,7 @@ def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend:
         ShapeError: for other shapes and, on a CPU, neighbours that are not there.
     """
     check_nodes(x, None)
-    check_table(neighbor_index, None, limit=len(x) + padded)
+    check_table(neighbor_index, None, limit=x.shape[0] + padded)
     check_device(x, neighbor_index=neighbor_index)
     hood, backend = from_table(neighbor_index), choose_backend(x, backend)
     if padded and backend == "triton":

@@ -138,7 +138,8 @@ def _whole_matrix(x: Tensor, y: Tensor, place: Tensor | None, radius: float, sym
 
 def _windows(axis: Tensor, blocks: list[slice], radius: float) -> list[slice]:
     """For each block of rows, the range along the sorted axis with all pairs near it."""
-    reach = 1.01 * radius  # a margin for rounding
-    first = torch.searchsorted(axis, axis[[rows.start for rows in blocks]] - reach)
-    last = torch.searchsorted(axis, axis[[rows.stop - 1 for rows in blocks]] + reach, right=True)
+    reach, size = 1.01 * radius, blocks[0].stop  # a margin for rounding; all blocks but the last have as many rows
+    ends = torch.cat([axis[size - 1 :: size][: len(blocks) - 1], axis[-1:]])
+    first = torch.searchsorted(axis, axis[::size] - reach)
+    last = torch.searchsorted(axis, ends + reach, right=True)
     return [slice(*ends) for ends in torch.stack([first, last], dim=1).tolist()]

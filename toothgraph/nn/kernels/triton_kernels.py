@@ -1,9 +1,10 @@
 """Triton kernels for reductions over neighbourhoods, used by :mod:`toothgraph.nn.kernels.triton_ops`.
 
 Each program has BLOCK_N nodes and BLOCK_C channels and loops over the neighbours of its nodes. So a row of ``x`` is
-read as consecutive channels, and no edge is stored. Offsets are 64-bit, because N·C may exceed 2^31. A neighbour
-outside 0..rows-1 is never read: it makes the result NaN, except where NONE says that row number ``rows`` stands for no
-neighbour. Maxima and sums have the type ACC, float32 or float64.
+read as consecutive channels, and no edge is stored. Neighbours are read as they lie in memory: ``along`` is the step
+from one neighbour of a node to the next, and ``across`` that from node to node in a table. Offsets are 64-bit, because
+N·C may exceed 2^31. A neighbour outside 0..rows-1 is never read: it makes the result NaN, except where NONE says that
+row number ``rows`` stands for no neighbour. Maxima and sums have the type ACC, float32 or float64.
 """
 
 import torch
@@ -23,10 +24,10 @@ def _block(nodes, channels, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr):
 
 
 @triton.jit
-def _bags(ends, node, nodes, DEGREE: tl.constexpr):
+def _bags(ends, node, nodes, across, DEGREE: tl.constexpr):
     """First neighbour and number of neighbours of each node, and the largest number. DEGREE 0: the number varies."""
     if DEGREE > 0:
-        first = node * DEGREE
+        first = node * across
         degree = tl.where(node < nodes, DEGREE, 0)
         longest = DEGREE
     else:
@@ -45,23 +46,24 @@ def _is_lost(near, is_neighbor, rows, NONE: tl.constexpr):
 
 @triton.jit
 def maximum(
-    x, source, ends, out, winner, rows, nodes, channels, NONE: tl.constexpr,
+    x, source, ends, across, along, out, winner, rows, nodes, channels, NONE: tl.constexpr,
     DEGREE: tl.constexpr, ACC: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """The first of the largest neighbours, NaN the largest: its value (0 if none) and its row (-1 if none)."""
     node, channel, at, exists = _block(nodes, channels, BLOCK_N, BLOCK_C)
-    first, degree, longest = _bags(ends, node, nodes, DEGREE)
+    first, degree, longest = _bags(ends, node, nodes, across, DEGREE)
     best = tl.zeros((BLOCK_N, BLOCK_C), ACC)
     lost = tl.zeros((BLOCK_N, 1), tl.int1)
     row = tl.full((BLOCK_N, BLOCK_C), -1, tl.int32)
     for j in range(0, longest):
-        near = tl.load(source + first + j, mask=j < degree, other=-1).to(tl.int64)[:, None]
+        near = tl.load(source + first, mask=j < degree, other=-1).to(tl.int64)[:, None]
         there = exists & (near >= 0) & (near < rows)
         value = tl.load(x + near * channels + channel, mask=there, other=0).to(ACC)
         better = there & ((row < 0) | (value > best) | ((value != value) & (best == best)))
         best = tl.where(better, value, best)
         row = tl.where(better, near.to(tl.int32), row)
         lost = lost | _is_lost(near, (j < degree)[:, None], rows, NONE)
+        first += along
     best = tl.where(lost, float("nan"), best)
     tl.store(out + at, best, mask=exists)
     tl.store(winner + at, row, mask=exists)
@@ -81,19 +83,20 @@ def maximum_backward(
 
 @triton.jit
 def total(
-    x, source, ends, out, rows, nodes, channels, MEAN: tl.constexpr,
+    x, source, ends, across, along, out, rows, nodes, channels, MEAN: tl.constexpr,
     DEGREE: tl.constexpr, ACC: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """Sum or mean over the neighbours; 0 if none."""
     node, channel, at, exists = _block(nodes, channels, BLOCK_N, BLOCK_C)
-    first, degree, longest = _bags(ends, node, nodes, DEGREE)
+    first, degree, longest = _bags(ends, node, nodes, across, DEGREE)
     value = tl.zeros((BLOCK_N, BLOCK_C), ACC)
     lost = tl.zeros((BLOCK_N, 1), tl.int1)
     for j in range(0, longest):
-        near = tl.load(source + first + j, mask=j < degree, other=-1).to(tl.int64)[:, None]
+        near = tl.load(source + first, mask=j < degree, other=-1).to(tl.int64)[:, None]
         there = exists & (near >= 0) & (near < rows)
         value += tl.load(x + near * channels + channel, mask=there, other=0).to(ACC)
         lost = lost | _is_lost(near, (j < degree)[:, None], rows, False)
+        first += along
     if MEAN:
         value = value / tl.maximum(degree, 1).to(ACC)[:, None]
     value = tl.where(lost, float("nan"), value)
@@ -102,19 +105,20 @@ def total(
 
 @triton.jit
 def total_backward(
-    grad, source, ends, grad_x, rows, nodes, channels, MEAN: tl.constexpr,
+    grad, source, ends, across, along, grad_x, rows, nodes, channels, MEAN: tl.constexpr,
     DEGREE: tl.constexpr, ACC: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
     """Add the gradient of each node to all its neighbours."""
     node, channel, at, exists = _block(nodes, channels, BLOCK_N, BLOCK_C)
-    first, degree, longest = _bags(ends, node, nodes, DEGREE)
+    first, degree, longest = _bags(ends, node, nodes, across, DEGREE)
     value = tl.load(grad + at, mask=exists, other=0).to(ACC)
     if MEAN:
         value = value / tl.maximum(degree, 1).to(ACC)[:, None]
     for j in range(0, longest):
-        near = tl.load(source + first + j, mask=j < degree, other=-1).to(tl.int64)[:, None]
+        near = tl.load(source + first, mask=j < degree, other=-1).to(tl.int64)[:, None]
         there = exists & (near >= 0) & (near < rows)
         tl.atomic_add(grad_x + near * channels + channel, value, mask=there, sem="relaxed")
+        first += along
 
 
 def launch(kernel: triton.JITFunction, nodes: int, channels: int, dtype: torch.dtype, *args: object, **options: object):

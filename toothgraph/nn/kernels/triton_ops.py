@@ -40,6 +40,14 @@ def triton_reduce(x: Tensor, source: Tensor, ends: Tensor, fixed: int, reduce: s
     return _total(x, source, ends, fixed, reduce == "mean")
 
 
+def _bags(source: Tensor, ends: Tensor, fixed: int) -> tuple[Tensor, Tensor, int, int]:
+    """The neighbours for a kernel; a table [N, k] is not copied, however it lies, but its strides are told."""
+    if fixed:
+        across, along = source.stride()
+        return source, ends.contiguous(), across, along
+    return source.contiguous(), ends.contiguous(), 0, 1
+
+
 def _accumulator(grad: Tensor, rows: int) -> Tensor:
     dtype = torch.float64 if grad.dtype == torch.float64 else torch.float32
     return torch.zeros(rows, grad.shape[1], dtype=dtype, device=grad.device)
@@ -56,7 +64,7 @@ def _maximum(x: Tensor, source: Tensor, ends: Tensor, fixed: int, padded: bool) 
         raise ConfigError(f"expected fewer than 2^31 nodes (winners are int32), got {rows}; use smaller batches")
     out = x.new_empty(nodes, channels)
     winner = x.new_empty(nodes, channels, dtype=torch.int32)
-    given = x.contiguous(), source.contiguous(), ends.contiguous()
+    given = x.contiguous(), *_bags(source, ends, fixed)
     launch(maximum, nodes, channels, x.dtype, *given, out, winner, rows, NONE=padded, DEGREE=fixed)
     return out, winner
 
@@ -78,7 +86,7 @@ def _total(x: Tensor, source: Tensor, ends: Tensor, fixed: int, mean: bool) -> T
 
     (rows, channels), nodes = x.shape, ends.shape[0] - 1
     out = x.new_empty(nodes, channels)
-    given = x.contiguous(), source.contiguous(), ends.contiguous()
+    given = x.contiguous(), *_bags(source, ends, fixed)
     launch(total, nodes, channels, x.dtype, *given, out, rows, MEAN=mean, DEGREE=fixed)
     return out
 
@@ -90,7 +98,7 @@ def _total_backward(grad: Tensor, source: Tensor, ends: Tensor, fixed: int, mean
     from toothgraph.nn.kernels.triton_kernels import launch, total_backward
 
     grad_x = _accumulator(grad, rows)
-    given = grad.contiguous(), source.contiguous(), ends.contiguous()
+    given = grad.contiguous(), *_bags(source, ends, fixed)
     launch(total_backward, *grad.shape, grad.dtype, *given, grad_x, rows, MEAN=mean, DEGREE=fixed)
     return grad_x.to(grad.dtype)
 

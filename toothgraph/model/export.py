@@ -1,0 +1,200 @@
+"""A trained net in a file for other programs: ONNX, or a program of ``torch.export``. One scan at a time, of any size.
+
+The file takes the tensors of a graph, each by itself, and finds the levels in it. What makes the graph, the frame of
+the scan, borders and numbers are not in the file: see :mod:`toothgraph.inference`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Batch, Data
+
+from toothgraph.errors import CheckpointError, ConfigError, ShapeError
+from toothgraph.fdi import NUM_CLASSES, class_to_fdi
+from toothgraph.graph.fields import check_graph
+from toothgraph.graph.neighbors import dilated_tables
+from toothgraph.model.nets import SegmentationNet
+from toothgraph.system.files import atomic_path
+
+OUTPUT = "log_prob"
+SUFFIXES = (".onnx", ".pt2")
+TOLERANCE = 1e-3  # of log-probabilities, which rounding alone does not reach
+_LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
+
+
+def export_inputs(graph: Data, jaw: int | None = None) -> dict[str, Tensor]:
+    """The inputs of an exported net, for one graph.
+
+    Args:
+        graph: of :func:`toothgraph.scan_graph`.
+        jaw: 0 upper, 1 lower, -1 unknown; that of the graph if not given.
+
+    Returns:
+        ``pos`` [N, 3] mm and ``normal`` [N, 3] float32, ``neighbor_index`` [levels·k, N] int32, ``level`` [N] int64,
+        ``jaw`` [1] int64.
+
+    Raises:
+        ShapeError: for a graph that lacks one of the fields, or another jaw.
+    """
+    check_graph(graph, "pos", "normal", "neighbor_index", "level")
+    jaw = int(graph.jaw) if jaw is None else jaw
+    if jaw not in (-1, 0, 1):
+        raise ShapeError(f"expected a jaw of 0 upper, 1 lower or -1 unknown, got {jaw!r}")
+    return {
+        "pos": graph.pos,
+        "normal": graph.normal,
+        "neighbor_index": graph.neighbor_index.int(),
+        "level": graph.level,
+        "jaw": torch.tensor([jaw]),
+    }
+
+
+class ForExport(nn.Module):
+    """A segmentation net that takes the tensors of :func:`export_inputs`: log-probabilities [N, 33].
+
+    The net is a copy, in evaluation mode, on the CPU.
+
+    Raises:
+        ConfigError: for a net that cannot be exported.
+    """
+
+    def __init__(self, net: SegmentationNet) -> None:
+        super().__init__()
+        if net.config.kind != "geometry" or net.config.features == "shape":
+            why = "preset paper" if net.config.kind == "paper" else "features shape"
+            raise ConfigError(
+                f"a net with {why} cannot be exported: its graphs are made within the net, or have edges; expected the "
+                "default kind, with features pair or coordinates"
+            )
+        self.net = copy.deepcopy(net).cpu().eval().requires_grad_(False)
+        self.net.crowns = None  # numbers the teeth of whole scans
+
+    def forward(self, pos: Tensor, normal: Tensor, neighbor_index: Tensor, level: Tensor, jaw: Tensor) -> Tensor:
+        graph = Batch(
+            pos=pos, normal=normal, neighbor_index=neighbor_index.long(), level=level,
+            batch=torch.zeros_like(level), ptr=torch.zeros(2, dtype=torch.long),  # one graph
+        )  # fmt: skip
+        return self.net(graph, jaw)
+
+
+def export_program(net: SegmentationNet) -> torch.export.ExportedProgram:
+    """A net as a program of ``torch.export``, for graphs with any number of nodes and two or more at each level.
+
+    Raises:
+        ConfigError: for a net that cannot be exported.
+    """
+    wrapped, inputs = ForExport(net), example_inputs(net)
+    with _quiet(), torch.no_grad():
+        return torch.export.export(wrapped, (), inputs, dynamic_shapes=_sizes())
+
+
+def _sizes() -> dict[str, Any]:
+    """Which sizes of the inputs vary."""
+    nodes = torch.export.Dim("N", min=2)
+    return {"pos": {0: nodes}, "normal": {0: nodes}, "neighbor_index": {1: nodes}, "level": {0: nodes}, "jaw": None}
+
+
+def export_net(net: SegmentationNet, path: str | Path) -> float:
+    """Write a net to a file for other programs, and compare what the file says with what the net says.
+
+    Args:
+        net: any device, any mode; with features ``pair`` or ``coordinates``.
+        path: ``.onnx`` for ONNX (needs ``toothgraph[export]``), ``.pt2`` for ``torch.export.load``.
+
+    Returns:
+        The largest difference of log-probabilities, by rounding. The metadata ``toothgraph`` of the file are a JSON
+        text: how graphs are made (``graph``), and the FDI number of each column (``fdi``).
+
+    Raises:
+        ConfigError: for another ending, a net that cannot be exported, or a package that is missing.
+        CheckpointError: if the file does not say what the net says; nothing is written then.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise ConfigError(f"expected a file that ends in {' or '.join(SUFFIXES)}, got {path.name}")
+    if path.suffix == ".onnx":
+        missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+        if missing:
+            raise ConfigError(f"ONNX needs {' and '.join(missing)}: pip install toothgraph[export]")
+    program, about = export_program(net), json.dumps(_about(net))
+    inputs = example_inputs(net, nodes=700, seed=1)
+    with torch.no_grad():
+        expected = ForExport(net)(**inputs)
+    with atomic_path(path) as temporary:
+        found = (_write_onnx if path.suffix == ".onnx" else _write_program)(program, temporary, about, inputs)
+        difference = float((found - expected).abs().max())
+        if not difference < TOLERANCE:
+            raise CheckpointError(
+                f"{path}: the exported net differs from the net by {difference:.2g} in a log-probability, expected "
+                f"less than {TOLERANCE}; other versions may do better: pip install --upgrade torch onnxscript"
+            )
+    return difference
+
+
+def _write_program(program: torch.export.ExportedProgram, path: Path, about: str, inputs: dict[str, Tensor]) -> Tensor:
+    with path.open("wb") as file:
+        torch.export.save(program, file, extra_files={"toothgraph": about})
+    return torch.export.load(str(path)).module()(**inputs)
+
+
+def _write_onnx(program: torch.export.ExportedProgram, path: Path, about: str, inputs: dict[str, Tensor]) -> Tensor:
+    import onnxruntime
+
+    with _quiet():
+        made = torch.onnx.export(
+            program, dynamo=True, output_names=[OUTPUT], dynamic_shapes=_sizes(), verbose=False
+        )  # fmt: skip
+    assert made is not None
+    made.model.metadata_props["toothgraph"] = about
+    made.save(str(path), external_data=False)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    found = session.run([OUTPUT], {name: tensor.numpy() for name, tensor in inputs.items()})
+    return torch.from_numpy(found[0])
+
+
+def example_inputs(net: SegmentationNet, nodes: int = 500, seed: int = 0) -> dict[str, Tensor]:
+    """Inputs for a net as of a scan: points on a sphere large enough that every level has many."""
+    graph, rng = net.config.graph, np.random.default_rng(seed)
+    normal = rng.normal(size=(nodes, 3))
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    pos = normal * max(30.0, 4 * graph.spacings[-1])  # mm
+    table, level = dilated_tables(pos, graph.k, graph.spacings)
+    data = Data(
+        pos=torch.from_numpy(pos.astype(np.float32)), normal=torch.from_numpy(normal.astype(np.float32)),
+        neighbor_index=torch.from_numpy(table), level=torch.from_numpy(level),
+    )  # fmt: skip
+    return export_inputs(data, jaw=0)
+
+
+def _about(net: SegmentationNet) -> dict[str, Any]:
+    """What a program that reads the file has to know."""
+    return {"graph": asdict(net.config.graph), "fdi": class_to_fdi(np.arange(NUM_CLASSES)).tolist()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what torch and onnxscript tell of themselves from the user."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, before, strict=True):
+                logger.setLevel(level)
