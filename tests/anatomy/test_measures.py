@@ -130,6 +130,14 @@ def test_numbers_that_do_not_fit_their_teeth_are_not_measured(plain: tuple[Mesh,
     )
 
 
+def test_primary_numbers_mean_milk_teeth_in_the_places_of_others(plain: tuple[Mesh, dict[int, Tooth]]) -> None:
+    mesh, _ = plain
+    fifth = int(mesh.labels.max()) // 10 * 10 + 5
+    by_place = measure_arch(mesh, milk_teeth=(fifth,))
+    assert measure_arch(mesh, np.where(mesh.labels == fifth, fifth + 40, mesh.labels)) == by_place
+    assert fifth not in by_place.widths
+
+
 def test_a_milk_tooth_is_not_measured_as_its_successor(plain: tuple[Mesh, dict[int, Tooth]]) -> None:
     mesh, _ = plain
     canine, fifth = (10 * QUADRANTS[mesh.jaw][0] + number for number in (3, 5))

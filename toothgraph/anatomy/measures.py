@@ -15,7 +15,17 @@ from toothgraph.anatomy.dentition import CROWN_WIDTH
 from toothgraph.anatomy.frame import TEETH_NEEDED, arch_rotation, turned
 from toothgraph.anatomy.sizes import END, WHOLE_TOOTH, Span, area_quantiles, mesiodistal_spans
 from toothgraph.errors import LabelError
-from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class, jaw_of_labels
+from toothgraph.fdi import (
+    LOWER,
+    TO_PRIMARY,
+    UNKNOWN_JAW,
+    UPPER,
+    class_to_position,
+    fdi_to_class,
+    is_primary,
+    jaw_of_labels,
+    successors_of,
+)
 from toothgraph.mesh.mesh import Mesh
 
 QUADRANTS = {UPPER: (1, 2), LOWER: (3, 4)}  # in order along the arch, as its positions run
@@ -79,7 +89,8 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
     Args:
         mesh: F faces.
         labels: [F] FDI numbers; the mesh's own if None.
-        milk_teeth: FDI numbers that milk teeth have; they are not measured as the teeth that follow them.
+        milk_teeth: FDI numbers that milk teeth have, beside those from 51; they are not measured as the teeth that
+            follow them.
 
     Raises:
         LabelError: if there are no labels.
@@ -88,6 +99,10 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
     if labels is None:
         raise LabelError(f"{mesh.scan_id}: expected a labelled mesh, got none with labels; give `labels`, or a palette "
                          "to read_scan if its colours are the labels")  # fmt: skip
+    primary = is_primary(labels)
+    if primary.any():  # they tell how the arch runs, as the teeth in whose places they are
+        milk_teeth = {*milk_teeth, *(np.unique(labels[primary]) - TO_PRIMARY).tolist()}
+        labels = successors_of(labels)
     jaw = jaw_of_labels(labels)
     right, left = QUADRANTS.get(jaw, (0, 0))
     canines, molars, front = ((10 * right + number, 10 * left + number) for number in (3, 6, 1))

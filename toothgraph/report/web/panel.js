@@ -236,7 +236,8 @@ function startPanel() {
   at("about").textContent = data.scans.map((scan) => scan.about).join("; ");
   at("placing").textContent = data.placing;
   at("doubts").append(...data.scans.flatMap((scan) => scan.doubts.map((doubt) => make(
-    "li", data.scans.length > 1 ? `${upperFirst(scan.jaw)} jaw: ${doubt}` : doubt))));
+    // of both jaws in one file, what concerns both is said of neither
+    "li", data.scans.length > 1 && !doubt.startsWith("both jaws") ? `${upperFirst(scan.jaw)} jaw: ${doubt}` : doubt))));
   const keys = [
     ["drag", "turn"], ["wheel, pinch", "zoom"], ["Shift and drag, two fingers", "move"], ["click", "pick a tooth"],
     ...Object.values(KEYS).filter((key) => key.help).map((key) => [key.name, key.help]),
