@@ -53,9 +53,15 @@ class SideRules:
     patch: float = rule(20.0, "mm²", "a smaller patch, seen or not, is like what is around it", MODELS)
     sharp: float = rule(45.0, "degrees", "bend of an edge at which a rim begins", MODELS)
     rim: float = rule(2.5, "mm", "maximum width of a rim between such an edge and what is not seen", MODELS)
+    large: float = rule(
+        0.15, "share", "of the whole surface that one within sharp edges has, for it to be a side", MODELS
+    )
+    inside: float = rule(0.3, "share", "of such a side that is seen; below, none of it counts as seen", MODELS)
+    outside: float = rule(0.85, "share", "of such a side that is seen; above, all of it counts as seen", MODELS)
+    overhang: float = rule(0.5, "cosine", "between down and a normal; above, a face is bottom, not overhang", MODELS)
     level: float = rule(3.0, "degrees", "maximum angle between the normals of a flat bottom", MODELS)
     flat: float = rule(0.5, "mm", "maximum distance of a bottom from the lowest point", MODELS)
-    bottom: float = rule(0.05, "share", "of the area of the surface that a flat bottom has at least", MODELS)
+    bottom: float = rule(0.02, "share", "of the area of the surface that a flat bottom has at least", MODELS)
     thin: float = rule(
         0.7, "share", "maximum ratio of the two least extents of a whole arch: its bite is across", MODELS
     )

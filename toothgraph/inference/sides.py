@@ -64,7 +64,10 @@ def bite_sides(mesh: Mesh, rules: SideRules = DEFAULT.sides) -> np.ndarray:
         return away
     axes = bite_directions(mesh).reshape(2, 3, 3)  # both signs, thinnest first
     thin, wide = np.ptp(mesh.vertices @ axes[0, :2].T, axis=0)
-    return axes[:, 0] if thin < rules.thin * wide else axes.reshape(-1, 3)
+    axes = axes[:, 0] if thin < rules.thin * wide else axes.reshape(-1, 3)
+    # an axis is some degrees off; where the side opens that is seen along it is nearer to the bite
+    opening = [open_direction(mesh.part(visible_faces(mesh, axis, rules))) for axis in axes]
+    return np.stack([axis if up is None else up for axis, up in zip(axes, opening, strict=True)])
 
 
 def flat_sides(mesh: Mesh, rules: SideRules = DEFAULT.sides) -> np.ndarray:

@@ -44,7 +44,7 @@ def visible_faces(mesh: Mesh, up: np.ndarray, rules: SideRules = DEFAULT.sides) 
         seen[face[(cosine > rules.facing)[face] & (height > highest[pixel] - below[face])]] = True
     for of in (False, True):
         seen = _without_patches(seen, of, mesh, rules.patch)
-    return _without_rims(seen, mesh, rules)
+    return _without_rims(_whole_sides(seen, mesh, up, rules), mesh, rules)
 
 
 def _without_patches(seen: np.ndarray, of: bool, mesh: Mesh, patch: float) -> np.ndarray:
@@ -57,24 +57,39 @@ def _without_patches(seen: np.ndarray, of: bool, mesh: Mesh, patch: float) -> np
     return np.where((seen == of) & (small & beside)[piece], not of, seen)
 
 
+def _whole_sides(seen: np.ndarray, mesh: Mesh, up: np.ndarray, rules: SideRules) -> np.ndarray:
+    """``seen`` [F] for whole surfaces within sharp edges: none of the inside of a shell, of which little is seen, and
+    all of its outside that does not face down, also where it overhangs."""
+    piece = label_pieces(np.zeros(len(seen), dtype=np.int64), mesh.adjacency[:, ~_sharp(mesh, rules)])
+    area, shown = (np.bincount(piece, weights=weight) for weight in (mesh.areas, mesh.areas * seen))
+    large = area > rules.large * area.sum()
+    inside, outside = large & (shown < rules.inside * area), large & (shown > rules.outside * area)
+    return (seen & ~inside[piece]) | (outside[piece] & (mesh.normals @ up > -rules.overhang))
+
+
 def _without_rims(seen: np.ndarray, mesh: Mesh, rules: SideRules) -> np.ndarray:
     """``seen`` [F] without narrow strips between a sharp edge and what is not seen, as the rim of a shell."""
-    source, target = mesh.adjacency
-    step = mesh.centroids[target] - mesh.centroids[source]
-    length = np.linalg.norm(step, axis=1)
-    bend = (mesh.normals[source] * mesh.normals[target]).sum(axis=1)
-    convex = (mesh.normals[source] * step).sum(axis=1) < 0
-    smooth = (bend > np.cos(np.radians(rules.sharp))) | ~convex
-    piece = label_pieces(seen, mesh.adjacency[:, smooth])
-    # the way along the surface to what is not seen
-    links = csr_matrix((np.maximum(length, 1e-9), (source, target)), shape=(len(seen), len(seen)))
     hidden = np.flatnonzero(~seen)
     if not len(hidden):
         return seen
+    piece = label_pieces(seen, mesh.adjacency[:, ~_sharp(mesh, rules)])
+    # the way along the surface to what is not seen
+    source, target = mesh.adjacency
+    length = np.linalg.norm(mesh.centroids[target] - mesh.centroids[source], axis=1)
+    links = csr_matrix((np.maximum(length, 1e-9), (source, target)), shape=(len(seen), len(seen)))
     away = dijkstra(links, indices=hidden, min_only=True, limit=rules.rim)
     wide = np.zeros(piece.max() + 1, dtype=bool)
     wide[piece[~np.isfinite(away)]] = True
     return seen & wide[piece]
+
+
+def _sharp(mesh: Mesh, rules: SideRules) -> np.ndarray:
+    """Which of the links between faces [E] cross a sharp convex edge."""
+    source, target = mesh.adjacency
+    step = mesh.centroids[target] - mesh.centroids[source]
+    bend = (mesh.normals[source] * mesh.normals[target]).sum(axis=1)
+    convex: np.ndarray = (mesh.normals[source] * step).sum(axis=1) < 0
+    return convex & (bend < np.cos(np.radians(rules.sharp)))
 
 
 def _points(mesh: Mesh, spacing: float) -> tuple[np.ndarray, np.ndarray]:
