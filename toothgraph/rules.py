@@ -11,6 +11,8 @@ from typing import Any
 
 BY_HAND = "set by hand on scans of 3D-IOSSeg, while prediction was developed"
 TOOTH_CUTS = "labels of the training patients of 3D-IOSSeg, benchmarks/studies/tooth_cuts.py"
+MODELS = "set by hand on models and shells made from scans of 3D-IOSSeg, benchmarks/studies/shapes.py"
+PARTS = "quadrants, back teeth and front teeth cut out of the validation scans of 3D-IOSSeg"
 MILK = "the milk teeth of 072 against all other patients of 3D-IOSSeg, by nets that did not see them"
 
 
@@ -26,6 +28,7 @@ class PoseRules:
 
     settled: float = rule(8.0, "degrees", "a frame with a smaller error is not corrected")
     agreed: float = rule(20.0, "degrees", "a frame with a smaller error is accepted as right")
+    row: int = rule(7, "count", "a frame with fewer tooth positions is compared with all others", PARTS)
     followed: float = rule(60.0, "degrees", "a larger correction is ignored")
     corrections: int = rule(3, "count", "maximum number of corrections of one frame")
     upright: float = rule(
@@ -34,6 +37,35 @@ class PoseRules:
     turns: int = rule(
         8, "count", "frames about each possible direction of the bite", "one of them is within 23° of the right frame"
     )
+
+
+@dataclass(frozen=True)
+class SideRules:
+    """The side of a closed surface that is looked at, see :mod:`toothgraph.inference.sides`."""
+
+    spacing: float = rule(0.3, "mm", "distance of the points that a surface is drawn with", MODELS)
+    cell: float = rule(0.5, "mm", "side of a pixel of the depth image", MODELS)
+    below: float = rule(
+        0.2, "mm", "a point is seen if it is not farther below the highest of its pixel, besides its slope", MODELS
+    )
+    facing: float = rule(0.3, "cosine", "minimum cosine between a normal and the direction of the eye", MODELS)
+    tilt: float = rule(45.0, "degrees", "maximum angle between the bite and a direction of the eye", MODELS)
+    patch: float = rule(20.0, "mm²", "a smaller patch, seen or not, is like what is around it", MODELS)
+    sharp: float = rule(45.0, "degrees", "bend of an edge at which a rim begins", MODELS)
+    rim: float = rule(2.5, "mm", "maximum width of a rim between such an edge and what is not seen", MODELS)
+    large: float = rule(
+        0.15, "share", "of the whole surface that one within sharp edges has, for it to be a side", MODELS
+    )
+    inside: float = rule(0.3, "share", "of such a side that is seen; below, none of it counts as seen", MODELS)
+    outside: float = rule(0.85, "share", "of such a side that is seen; above, all of it counts as seen", MODELS)
+    overhang: float = rule(0.5, "cosine", "between down and a normal; above, a face is bottom, not overhang", MODELS)
+    level: float = rule(3.0, "degrees", "maximum angle between the normals of a flat bottom", MODELS)
+    flat: float = rule(0.5, "mm", "maximum distance of a bottom from the lowest point", MODELS)
+    bottom: float = rule(0.02, "share", "of the area of the surface that a flat bottom has at least", MODELS)
+    thin: float = rule(
+        0.7, "share", "maximum ratio of the two least extents of a whole arch: its bite is across", MODELS
+    )
+    planes: int = rule(4, "count", "directions in which a flat bottom is looked for", MODELS)
 
 
 @dataclass(frozen=True)
@@ -106,6 +138,20 @@ class NumberRules:
 
 
 @dataclass(frozen=True)
+class LoneCrownRules:
+    """Pieces of surface that are one crown each, see :mod:`toothgraph.postprocess.lone_crowns`."""
+
+    least: float = rule(40.0, "mm²", "minimum area of a crown", "half of the least tooth, docs/results/labels.md")
+    most: float = rule(450.0, "mm²", "maximum area of a crown with a bottom", MODELS)
+    length: float = rule(16.0, "mm", "maximum extent of a crown along an axis", MODELS)
+    tooth: float = rule(0.5, "probability", "minimum mean over a piece that it is a tooth", MODELS)
+    speck: float = rule(6.0, "mm²", "a smaller piece is part of the crown it is on", MODELS)
+    near: float = rule(1.0, "mm", "maximum distance of a speck from its crown", MODELS)
+    without_gum: float = rule(0.9, "share", "of the surface in crowns, above which there is no gum", MODELS)
+    set: int = rule(4, "count", "crowns of which the net is sure, for all pieces of that size to be crowns", MODELS)
+
+
+@dataclass(frozen=True)
 class RowRules:
     """The numbers of a row of teeth, see :mod:`toothgraph.postprocess.read_row`. Costs are in nats."""
 
@@ -120,6 +166,8 @@ class RowRules:
     same_tooth: float = rule(2.0, "nats", "cost of joining a piece with one it touches under one number")
     crowded: float = rule(14.0, "degrees", "two teeth with a smaller angle between them may be in either order")
     exchange: float = rule(4.0, "nats", "cost of the order that is not that of their angles")
+    short: int = rule(7, "count", "a row of fewer teeth is read from both ends", PARTS)
+    straight: float = rule(60.0, "degrees", "a row that bends less is read from both ends, too", PARTS)
     no_tooth: float = rule(4.0, "nats", "cost of calling a piece gingiva, besides what the net says")
     mixed: float = rule(4.5, "nats", "cost of a mouth with milk teeth", MILK)
     milk: float = rule(1.0, "nats", "cost of each milk tooth in it", MILK)
@@ -163,11 +211,13 @@ class Rules:
 
     base_share: int = rule(4, "count", "faces of the surface on which labels are averaged, as a multiple of the net's")
     pose: PoseRules = field(default_factory=PoseRules)
+    sides: SideRules = field(default_factory=SideRules)
     region: RegionRules = field(default_factory=RegionRules)
     interpolation: InterpolationRules = field(default_factory=InterpolationRules)
     borders: BorderRules = field(default_factory=BorderRules)
     pieces: PieceRules = field(default_factory=PieceRules)
     numbers: NumberRules = field(default_factory=NumberRules)
+    lone_crowns: LoneCrownRules = field(default_factory=LoneCrownRules)
     row: RowRules = field(default_factory=RowRules)
     two_arches: TwoArchRules = field(default_factory=TwoArchRules)
     review: ReviewRules = field(default_factory=ReviewRules)

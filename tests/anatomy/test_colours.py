@@ -118,6 +118,6 @@ def test_neighbours_differ_in_brightness_alone() -> None:
 
 
 def test_every_number_has_its_own_colour() -> None:
-    assert len(COLOUR_OF_FDI) == 34 == len(set(COLOUR_OF_FDI.values()))
+    assert len(COLOUR_OF_FDI) == 2 + 32 + 20 == len(set(COLOUR_OF_FDI.values()))
     np.testing.assert_array_equal(colours(np.array(list(COLOUR_OF_FDI))), list(COLOUR_OF_FDI.values()))
-    np.testing.assert_array_equal(colours(np.array([-1, 55, 9, 1000])), np.full((4, 3), 128))
+    np.testing.assert_array_equal(colours(np.array([-1, 56, 9, 1000])), np.full((4, 3), 128))

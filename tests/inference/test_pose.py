@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
 from torch_geometric.data import Batch
 
+from benchmarks.studies.shapes import around
 from toothgraph import load_model
-from toothgraph.anatomy.frame import turned
+from toothgraph.anatomy.frame import turned, upright_rotation
 from toothgraph.graph.spec import scan_graph
 from toothgraph.inference.look import look
 from toothgraph.inference.options import PredictOptions
-from toothgraph.inference.pose import Viewer, candidate_frames, certainty
+from toothgraph.inference.pose import View, Viewer, candidate_frames, certainty
 from toothgraph.inference.predict import predict_mesh
+from toothgraph.io.labels import read_scan
+from toothgraph.io.palette import load_palette
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model import NetConfig, SegmentationNet
 from toothgraph.model.jaws import join_places
@@ -118,3 +124,36 @@ def test_without_teeth_the_most_certain_frame_is_taken(net: SegmentationNet, arc
         assert found.sure == max(view.sure for view in all_views)
     else:
         assert found.off < 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("teeth", [[44, 45, 46, 47], [35, 36, 37], [32, 31, 41, 42], [43, 44, 45, 46]])
+def test_a_part_of_an_arch_gets_its_own_numbers(data_dir: Path, teeth: list[int]) -> None:
+    """Also where little gum is seen, so that the part does not open towards the bite."""
+    palette = load_palette(f"{data_dir / 'palettes.json'}:3d-iosseg")
+    scan = read_scan(data_dir / "3d-iosseg" / "080_L.ply", palette=palette)
+    rotation = upright_rotation(scan)
+    assert rotation is not None
+    part = around(turned(scan, rotation), teeth)
+    found = predict_mesh(load_model(), turned(part, Rotation.random(random_state=5).as_matrix()))
+    assert sorted({*found.labels.tolist()} - {0}) == sorted(teeth)
+
+
+def test_the_bite_of_few_teeth_is_where_their_crowns_face(net: SegmentationNet, arch: Mesh) -> None:
+    graph = scan_graph(arch, net.config.graph)[0]
+    viewer = Viewer(net, Batch.from_data_list([graph]), 0)
+    with torch.inference_mode():
+        view = viewer.view(np.eye(3))
+        tooth = 1 - view.log_prob[:, 0].exp()
+        mean = (tooth[:, None] * graph.area[:, None] * graph.normal).sum(dim=0)
+        torch.testing.assert_close(torch.from_numpy(viewer.crowns_face(view)).float(), mean / mean.norm())
+        # with fewer positions than a row needs, the frames about that direction are tried
+        viewer.rules = replace(viewer.rules, row=17, agreed=0.0)
+        few = viewer.best(candidate_frames(arch))
+        assert few.teeth > 0
+        np.testing.assert_allclose(few.frame[1], viewer.crowns_face(viewer_surest(viewer, arch)), atol=1e-5)
+
+
+def viewer_surest(viewer: Viewer, mesh: Mesh) -> View:
+    """The candidate in which the net is surest."""
+    return max((viewer.settled(frame) for frame in candidate_frames(mesh)), key=lambda view: view.sure)

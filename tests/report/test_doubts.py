@@ -19,13 +19,14 @@ def test_a_sure_arch_leaves_none() -> None:
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7)) == []
 
 
-def test_too_few_teeth_are_the_only_thing_said() -> None:
+def test_too_few_teeth_are_said_before_all_else() -> None:
     assert (
         find_doubts([])
         == find_doubts(rows())
         == ["0 teeth found; does the file show one arch, and is it in millimetres?"]
     )
-    assert find_doubts(rows(0.1, 0.2, 0.3))[0].startswith("3 teeth found")
+    few = find_doubts(rows(0.9, 0.8, 0.7), other=OtherReading(((36, 46), (37, 47)), 3.0))
+    assert few[0].startswith("3 teeth found") and "36 may be 46, 37 may be 47" in few[1]
 
 
 def test_unsure_teeth_are_named() -> None:

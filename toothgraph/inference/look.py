@@ -28,11 +28,13 @@ class Look:
         coarse: F' faces.
         log_prob: [F', 33].
         frame: [3, 3], the rotation the scan was turned by.
+        sure: how sure the net is of its tooth numbers, see :func:`toothgraph.inference.pose.certainty`.
     """
 
     coarse: Mesh
     log_prob: torch.Tensor
     frame: np.ndarray
+    sure: float
 
     def interpolated(self, mesh: Mesh, jaw: int, rules: InterpolationRules) -> np.ndarray:
         """Probabilities of the places [F, 17] on a finer mesh of the same surface, given the jaw."""
@@ -50,7 +52,7 @@ def look(
     batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
     viewer = Viewer(net, batch, jaw, rules)
     view = viewer.best(frames) if len(frames) > 1 else viewer.view(frames[0])
-    return Look(decimated.mesh, view.log_prob.float().cpu(), view.frame)
+    return Look(decimated.mesh, view.log_prob.float().cpu(), view.frame, view.sure)
 
 
 def decide_jaw(log_prob: torch.Tensor) -> tuple[int, float]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch_geometric.data import Batch
 
 from toothgraph.anatomy.frame import bite_directions, frames_about, rotation_to_places
+from toothgraph.anatomy.sizes import LEAST
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.jaws import join_places
 from toothgraph.model.nets import SegmentationNet
@@ -56,12 +57,14 @@ class View:
         log_prob: [N, 33], what the net says.
         sure: its :func:`certainty`.
         asked: [3, 3], the frame that the teeth found ask for; None where they are too few.
+        teeth: how many positions have the area of a tooth.
     """
 
     frame: np.ndarray
     log_prob: Tensor
     sure: float
     asked: np.ndarray | None
+    teeth: int
 
     @property
     def off(self) -> float:
@@ -84,14 +87,21 @@ class Viewer:
 
     def __init__(self, net: SegmentationNet, batch: Batch, jaw: int, rules: PoseRules = DEFAULT.pose) -> None:
         self.batch, self.rules = batch, rules
-        self.pos = batch.pos.cpu().numpy()
+        self.pos, self.area = batch.pos.cpu().numpy(), batch.area.cpu().numpy()
+        self.normal = batch.normal.cpu().numpy()
         self.say = net.in_any_frame(batch, torch.tensor([jaw], device=batch.pos.device))
 
     def view(self, frame: np.ndarray) -> View:
         """The scan turned by a rotation [3, 3]."""
         log_prob = self.say(torch.from_numpy(frame).to(self.batch.pos))
         place = join_places(log_prob).argmax(dim=1).cpu().numpy()
-        return View(frame, log_prob, certainty(log_prob, self.batch.area), rotation_to_places(self.pos, place))
+        shown = np.bincount(place, weights=self.area, minlength=17) >= LEAST
+        teeth = int(shown[1:].sum())
+        if teeth < self.rules.row:  # of a short row each stray face would turn the frame
+            asked = rotation_to_places(self.pos, np.where(shown[place], place, 0), frame[1])
+        else:
+            asked = rotation_to_places(self.pos, place)
+        return View(frame, log_prob, certainty(log_prob, self.batch.area), asked, teeth)
 
     def settled(self, frame: np.ndarray) -> View:
         """The scan turned by a rotation, then by what its teeth ask for, until they ask for no more."""
@@ -108,11 +118,24 @@ class Viewer:
         Laid onto a mean arch, the teeth ask for a frame. From behind, the net may be certain too, with left and right
         exchanged, but its teeth then ask for the arch to be turned over. Where no frame is agreed with, the one
         counts in which the net is most certain.
+
+        A few teeth fit several places of an arch, and where little gum was scanned, its opening is not the bite. Then
+        the bite is where the crowns face, and the scan is turned about it.
         """
         tried = []
         for frame in frames:
             view = self.settled(frame)
-            if view.off < self.rules.agreed:
+            if view.off < self.rules.agreed and view.teeth >= self.rules.row:
                 return view
             tried.append(view)
-        return max(tried, key=lambda view: view.sure)
+        surest = max(tried, key=lambda view: view.sure)
+        if len(frames) > 1 and 0 < max(view.teeth for view in tried) < self.rules.row:
+            about = frames_about(self.crowns_face(surest), self.rules.turns)
+            return max(map(self.view, about), key=lambda view: view.sure)
+        return surest
+
+    def crowns_face(self, view: View) -> np.ndarray:
+        """The mean unit direction [3] of the faces that a view takes for teeth."""
+        tooth = 1 - view.log_prob[:, 0].exp().cpu().numpy()
+        total: np.ndarray = ((tooth * self.area)[:, None] * self.normal).sum(axis=0)
+        return total / max(np.linalg.norm(total), 1e-12)

@@ -22,6 +22,7 @@ from toothgraph.fdi import (
 from toothgraph.inference.look import decide_jaw, look
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.pose import OWN_FRAME, candidate_frames
+from toothgraph.inference.sides import side_with_teeth
 from toothgraph.inference.tooth_region import arch_faces
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.interpolate import interpolate
@@ -31,6 +32,7 @@ from toothgraph.model.file import default_crowns
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.assign_numbers import Classifier, number_teeth
 from toothgraph.postprocess.borders import refine
+from toothgraph.postprocess.lone_crowns import lone_crowns, with_whole_crowns
 from toothgraph.postprocess.milk_teeth import with_milk_incisors
 from toothgraph.stages import stage
 
@@ -138,14 +140,16 @@ def label_faces(mesh: Mesh, seen: Seen, crowns: CrownNet, options: PredictOption
         crowns: tells teeth by their shape.
         options: which steps are taken.
     """
-    rules, prob, jaw = options.rules, seen.prob, seen.jaw
+    rules, jaw = options.rules, seen.jaw
+    alone = lone_crowns(mesh, seen.prob, rules.lone_crowns)
+    prob = with_whole_crowns(seen.prob, mesh.areas, alone)
     stage("placing borders")
     place = refine(mesh, prob, rules.borders) if options.refine_borders else prob.argmax(axis=1)
     classes = class_to_fdi(classes_of_jaw(jaw))
     if not options.assign_numbers:
         return Prediction(classes[place], prob, jaw, seen.jaw_probability)
     stage("numbering teeth")
-    found = number_teeth(mesh, place, prob, jaw, seen.up, classifier(crowns), rules)
+    found = number_teeth(mesh, place, prob, jaw, seen.up, classifier(crowns), rules, seen.side, alone)
     certainty, other = np.ones(len(place)), None
     milk: tuple[int, ...] = ()
     if found.reading is not None:
@@ -178,16 +182,32 @@ class Seen:
         jaw: 0 upper, 1 lower; as given, or as the net votes.
         jaw_probability: of that jaw.
         up: [3] unit direction towards the bite, in the scan's own frame.
+        side: [F] bool, the faces that it looked at; None for all.
     """
 
     prob: np.ndarray
     jaw: int
     jaw_probability: float
     up: np.ndarray
+    side: np.ndarray | None = None
 
 
 def see(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> Seen:
-    """What the net says of every face.
+    """What the net says of every face; of a closed surface, of the side with the teeth, and the rest is gingiva.
+
+    Arguments as in :func:`predict_mesh`.
+    """
+    side = side_with_teeth(net, mesh, jaw, options)
+    if side is None:
+        return see_scan(net, mesh, jaw, options)
+    seen = see_scan(net, mesh.part(side), jaw, options)
+    prob = np.eye(1, 17, dtype=seen.prob.dtype).repeat(len(side), axis=0)
+    prob[side] = seen.prob
+    return replace(seen, prob=prob, side=side)
+
+
+def see_scan(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> Seen:
+    """What the net says of every face of a scan, which is open.
 
     Arguments as in :func:`predict_mesh`.
     """

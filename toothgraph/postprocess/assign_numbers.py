@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import networkx as nx
@@ -16,10 +16,12 @@ from toothgraph.mesh.sampling import sample_surface
 from toothgraph.mesh.topology import label_pieces
 from toothgraph.postprocess.pieces import across_gaps, separate
 from toothgraph.postprocess.read_row import Reading, Row, read_row, score_of
+from toothgraph.postprocess.short_rows import read_either_way
 from toothgraph.rules import DEFAULT, RowRules, Rules
 from toothgraph.seeding import sample_rng
 
 DRAW = 77  # makes the draw of points another one than those of the scan's tessellations
+BACKWARDS = np.array([-1.0, -1, 1])  # a crown in its frame, seen from the other end of the row
 Classifier = Callable[[np.ndarray, int], np.ndarray]  # points [T, P, 3] of crowns and their jaw, to [T, 16] log-prob.
 
 
@@ -46,6 +48,8 @@ def number_teeth(
     up: np.ndarray | None = None,
     classify: Classifier | None = None,
     rules: Rules = DEFAULT,
+    side: np.ndarray | None = None,
+    crowns: Sequence[np.ndarray] = (),
 ) -> Numbered:
     """Give every tooth one number, each number once, in order along the arch.
 
@@ -61,44 +65,62 @@ def number_teeth(
         up: [3] unit direction towards the bite; by default the side that the surface is open to.
         classify: tells positions by the shape of crowns; without it, the mean of ``prob`` over each crown does.
         rules: the tuned constants.
+        side: [F] bool, the faces that were looked at, if not all: only they tell what a tooth looks like.
+        crowns: faces of each piece of surface that is one tooth, see :mod:`toothgraph.postprocess.lone_crowns`.
     """
     # 1. Pieces of the surface that are one tooth each.
-    piece, place = find_teeth(mesh, place, prob, jaw, rules)
+    piece, place = find_teeth(mesh, place, prob, jaw, rules, crowns)
     teeth = np.unique(piece[place > 0])
     if len(teeth) == 0:
         return Numbered(place, np.full(len(place), -1))
-    faces = [np.flatnonzero(piece == number) for number in teeth]
+    whole = [np.flatnonzero(piece == number) for number in teeth]
+    faces = [own if side is None or not side[own].any() else own[side[own]] for own in whole]
     # 2. In order along the arch.
     weight = np.maximum(mesh.areas, 1e-12)
     middles = np.stack([np.average(mesh.centroids[own], axis=0, weights=weight[own]) for own in faces])
     up = bite_directions(mesh)[0] if up is None else up
     order, angle = order_along_arch(middles, up)
-    teeth, faces, middles = teeth[order], [faces[number] for number in order], middles[order]
+    teeth, middles = teeth[order], middles[order]
+    whole, faces = [whole[number] for number in order], [faces[number] for number in order]
     # 3. What each looks like, and what lies between them.
     rng = sample_rng(0, 0, mesh.scan_id, DRAW)
     points = [sample_surface(mesh.corners[own], POINTS, rng) for own in faces]
     log_prob = np.log(np.maximum(prob, rules.numbers.least))
     seen = np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces])  # [T, 17]
-    crowns = in_tooth_frames(points, middles, up)
-    said = seen[:, 1:] if classify is None else classify(crowns, jaw)
-    low, high = np.quantile(crowns[..., :2], [SHARE, 1 - SHARE], axis=1)
+    shapes = in_tooth_frames(points, middles, up)
+    low, high = np.quantile(shapes[..., :2], [SHARE, 1 - SHARE], axis=1)
     size = np.sqrt(np.prod(high - low, axis=1))
     gingiva = seen[:, 0] - np.logaddexp.reduce(seen[:, 1:], axis=1)
     area = np.array([mesh.areas[own].sum() for own in faces])
     gaps, meeting = Gaps([own[::2] for own in points]), pieces_that_meet(mesh, piece)
 
-    def row_of(order: np.ndarray) -> Row:
+    def look_of(shapes: np.ndarray) -> np.ndarray:
+        return seen[:, 1:] if classify is None else classify(shapes, jaw)
+
+    def row_of(order: np.ndarray, said: np.ndarray) -> Row:
         return Row(
             said[order], gingiva[order], np.minimum(area[order] / WHOLE_TOOTH, 1.0), gaps.along(order),
             gaps.along(order, 2), touching(meeting, teeth[order], area[order]), size[order],
         )  # fmt: skip
 
-    # 4. The numbers of the whole row, and with the order of crowded neighbours exchanged.
-    order = settled_order(row_of, angle, jaw, rules.row)
-    reading = read_row(row_of(order), jaw, rules.row)
+    # 4. The numbers of the whole row, also with the order of crowded neighbours exchanged; a short one from either end.
+    def order_of(angle: np.ndarray, said: np.ndarray, order: np.ndarray) -> np.ndarray:
+        if bend < rules.row.straight:  # all are at nearly the same angle
+            return order
+        return order[settled_order(lambda other: row_of(order[other], said), angle, jaw, rules.row)]
+
+    forward, bend, said = np.arange(len(teeth)), angle[-1] - angle[0], look_of(shapes)
+    order = order_of(angle, said, forward)
+    if 1 < len(teeth) < rules.row.short or bend < rules.row.straight:
+        other = look_of(shapes * BACKWARDS)
+        orders = order, order_of(-angle[::-1], other, forward[::-1])
+        reading, backwards = read_either_way((row_of(orders[0], said), row_of(orders[1], other)), jaw, rules.row)
+        order = orders[int(backwards)]
+    else:
+        reading = read_row(row_of(order, said), jaw, rules.row)
     tooth = np.full(len(place), -1)
     for number, own in enumerate(order):
-        place[faces[own]], tooth[faces[own]] = reading.places[number], number
+        place[whole[own]], tooth[whole[own]] = reading.places[number], number
     return Numbered(place, tooth, reading)
 
 
@@ -117,7 +139,12 @@ def settled_order(
 
 
 def find_teeth(
-    mesh: Mesh, place: np.ndarray, prob: np.ndarray, jaw: int, rules: Rules = DEFAULT
+    mesh: Mesh,
+    place: np.ndarray,
+    prob: np.ndarray,
+    jaw: int,
+    rules: Rules = DEFAULT,
+    crowns: Sequence[np.ndarray] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """The pieces of a surface that are one tooth each, or gingiva.
 
@@ -127,12 +154,16 @@ def find_teeth(
         prob: [F, 17] probabilities of the positions.
         jaw: 0 upper, 1 lower; for the expected size of each tooth.
         rules: the tuned constants.
+        crowns: faces of each piece of surface that is one tooth; it is not joined with what lies near it.
 
     Returns:
         [F] numbers of the pieces, and [F] positions, 0 for gingiva: very small pieces took the label around them.
     """
     piece = label_pieces(place, mesh.adjacency)
     piece, place = dissolve(piece, place.copy(), mesh, rules.numbers.speck)
+    for own in crowns:  # with the specks on it, which are not connected to it
+        first = own[np.bincount(piece[own], weights=mesh.areas[own])[piece[own]].argmax()]
+        piece[own], place[own] = piece[first], place[first]
     tooth = np.flatnonzero(place > 0)
     teeth, one_of = np.unique(piece[tooth], return_index=True)
     if len(teeth) == 0:
@@ -140,7 +171,10 @@ def find_teeth(
     log_prob = np.log(np.maximum(prob, rules.numbers.least))
     usual = usual_areas(place[tooth[one_of]], np.bincount(piece, weights=mesh.areas)[teeth], jaw)
     piece = separate(mesh, piece, teeth, usual, log_prob[:, 1:], rules)
-    return across_gaps(mesh, piece, place, jaw, rules.pieces), place
+    others = place.copy()
+    for own in crowns:
+        others[own] = 0
+    return across_gaps(mesh, piece, others, jaw, rules.pieces), place
 
 
 def pieces_that_meet(mesh: Mesh, piece: np.ndarray) -> set[tuple[int, int]]:

@@ -57,7 +57,7 @@ def find_doubts(
         teeth, two_arches=two_arches, jaw=jaw, jaw_probability=jaw_probability, rules=rules
     )  # fmt: skip
     found = _found(teeth)
-    if len(found) < TEETH_NEEDED:
+    if not found:
         return doubts
     if inside_out:
         doubts.append("the surface was inside out in the file; it was turned for labelling")

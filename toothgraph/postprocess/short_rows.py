@@ -1,0 +1,35 @@
+"""The numbers of a short row of teeth: its shape does not tell which end is the front, so it is read from both ends.
+
+What the crowns look like, turned as each end would have them, decides. The other reading is kept with its odds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from toothgraph.postprocess.read_row import Reading, Row, read_row, score_of
+from toothgraph.rules import DEFAULT, RowRules
+
+
+def read_either_way(rows: tuple[Row, Row], jaw: int, rules: RowRules = DEFAULT.row) -> tuple[Reading, bool]:
+    """The likelier reading of a row from one end and from the other.
+
+    Args:
+        rows: T pieces from the one end, and from the other.
+        jaw: 0 upper, 1 lower.
+        rules: what gaps, missing teeth and pieces of gingiva cost.
+
+    Returns:
+        The reading, and whether it is that of the second row; pieces are in the order of the row that was read.
+    """
+    scores = [score_of(row, jaw, rules) for row in rows]
+    backwards = scores[1] > scores[0]
+    chosen, other = (read_row(row, jaw, rules) for row in (rows[::-1] if backwards else rows))
+    ahead = abs(scores[1] - scores[0])
+    share, odds = 1 / (1 + np.exp(-ahead)), float(np.exp(min(ahead, 50.0)))
+    probability = share * chosen.probability + (1 - share) * other.probability[::-1]
+    if odds < chosen.odds:
+        chosen = replace(chosen, second=other.places[::-1], odds=odds)
+    return replace(chosen, probability=probability), bool(backwards)
