@@ -17,7 +17,7 @@ from toothgraph.nn.distributed import combined
 from toothgraph.nn.edge_mlp import EdgeFunction, factorised, flattened, is_monotone, reduced_edges, split_linear
 from toothgraph.nn.kernels.batch_norm import running, track
 from toothgraph.nn.kernels.gather import gather_max, reduce_neighbors
-from toothgraph.nn.kernels.neighborhoods import Neighborhoods, from_edges, from_table
+from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_edges, from_table
 from toothgraph.nn.kernels.precision import full_precision
 
 _BY_NAME = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
@@ -159,7 +159,7 @@ class FastEdgeConv(MessagePassing):
         with full_precision(target):
             dtype = function.linear.weight.dtype
             out = self._convolve(source.to(dtype), target.to(dtype), hood, function)
-        if hood.fixed:
+        if hood.fixed or (_on_cpu(out) and bool(hood.degree.all())):
             return out
         return torch.where(hood.degree[:, None] > 0, out, 0.0)
 
