@@ -26,7 +26,7 @@ setup(
             # OpenMP is not linked: its symbols are those of the library that torch brings.
             extra_compile_args=[
                 *("-std=c++17", "-O3", "-fopenmp", "-fvisibility=hidden"),
-                *("-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"),
+                *("-fno-math-errno", "-fno-trapping-math", "-fno-strict-aliasing", "-Wno-psabi"),
             ],
             optional=True,
         )

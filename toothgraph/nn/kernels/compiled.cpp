@@ -1,5 +1,5 @@
-// Reductions over neighbourhoods on a CPU: plain C functions, called through ctypes. They need no header of torch, and no
-// library but OpenMP, which torch has loaded: so there is one pool of threads.
+// Reductions over neighbourhoods on a CPU: plain C functions, called through ctypes. They need no header of torch, and
+// no library but OpenMP, which torch has loaded: so there is one pool of threads.
 //
 // A function opens one parallel region, or none with one thread. Forward passes give each thread some nodes, backward
 // passes some channels: so no two threads write to one number, and sums do not depend on the number of threads.
@@ -113,13 +113,13 @@ static INLINE void max_rows(const T *x, const Hood &hood, Int channels, T *out, 
     }
 }
 
-EACH_PROCESSOR static void max_of(const float *x, const Hood &hood, Int channels, float *out, int32_t *winner, Int first,
-                                  Int last) {
+EACH_PROCESSOR static void max_of(const float *x, const Hood &hood, Int channels, float *out, int32_t *winner,
+                                  Int first, Int last) {
     max_rows(x, hood, channels, out, winner, first, last);
 }
 
-EACH_PROCESSOR static void max_of(const double *x, const Hood &hood, Int channels, double *out, int32_t *winner, Int first,
-                                  Int last) {
+EACH_PROCESSOR static void max_of(const double *x, const Hood &hood, Int channels, double *out, int32_t *winner,
+                                  Int first, Int last) {
     max_rows(x, hood, channels, out, winner, first, last);
 }
 
@@ -153,7 +153,8 @@ EXPORTED bool max_double(const double *x, const Hood *hood, Int channels, double
     return maximum(x, hood, channels, out, winner, threads);
 }
 
-EXPORTED void to_winners_float(const float *grad, const int32_t *winner, Int nodes, Int channels, float *out, Int threads) {
+EXPORTED void to_winners_float(const float *grad, const int32_t *winner, Int nodes, Int channels, float *out,
+                               Int threads) {
     to_winners(grad, winner, nodes, channels, out, threads);
 }
 
@@ -193,7 +194,8 @@ static INLINE void spread_rows(const T *grad, const Hood &hood, Int channels, bo
     }
 }
 
-EACH_PROCESSOR static void add(const float *x, const Hood &hood, Int channels, bool mean, float *out, Int first, Int last) {
+EACH_PROCESSOR static void add(const float *x, const Hood &hood, Int channels, bool mean, float *out, Int first,
+                               Int last) {
     add_rows(x, hood, channels, mean, out, first, last);
 }
 
@@ -216,7 +218,8 @@ template <class T>
 static bool total(const T *x, const Hood *hood, Int channels, bool mean, bool back, T *out, Int threads) {
     bool fine = true;
     if (back) {  // what the forward pass has checked; channels are split, so that each thread would check all of it
-        in_parallel(channels, LINE, threads, [&](Int first, Int last) { spread(x, *hood, channels, mean, out, first, last); });
+        in_parallel(channels, LINE, threads,
+                    [&](Int first, Int last) { spread(x, *hood, channels, mean, out, first, last); });
         return fine;
     }
     in_parallel(hood->nodes, 1, threads, [&](Int first, Int last) {
@@ -226,7 +229,8 @@ static bool total(const T *x, const Hood *hood, Int channels, bool mean, bool ba
     return fine;
 }
 
-EXPORTED bool total_float(const float *x, const Hood *hood, Int channels, bool mean, bool back, float *out, Int threads) {
+EXPORTED bool total_float(const float *x, const Hood *hood, Int channels, bool mean, bool back, float *out,
+                          Int threads) {
     return total(x, hood, channels, mean, back, out, threads);
 }
 
@@ -258,9 +262,9 @@ EXPORTED void sort_edges(const Int *source, const Int *target, Int edges, const 
 
 // --- Geometry of pairs: an edge MLP of six features, and its maximum over neighbours.
 
-typedef float Lanes __attribute__((vector_size(64)));  // of 16 nodes, or of 16 hidden channels
-typedef int32_t Numbers __attribute__((vector_size(64)));
-constexpr float SHORTEST = 1e-9f;  // mm
+typedef float Lanes __attribute__((vector_size(64)));  // of 16 nodes; only for + and *, which all processors know
+constexpr float SHORTEST = 1e-9f;               // mm
+constexpr Int HIDDEN = 64, CHANNELS = 128;      // at most
 
 struct Layers {
     const float *w1, *b1, *w2, *b2;  // [hidden, 6], [hidden], [channels, hidden], [channels]
@@ -268,65 +272,76 @@ struct Layers {
     float scale;
 };
 
-static INLINE float root(float x) { return std::sqrt(x); }
-
-static INLINE Lanes root(Lanes x) {
-    for (Int l = 0; l < LINE; ++l) x[l] = std::sqrt(x[l]);
-    return x;
-}
-
-// See pair_features: own and far are positions and normals.
-template <class F> static INLINE void pair_features(const F *own, const F *far, float scale, F *out) {
-    const F *n = own + 3, *m = far + 3, least = F{} + SHORTEST;
-    const F d[3] = {far[0] - own[0], far[1] - own[1], far[2] - own[2]};
-    const F length = root(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
-    const F over = length < least ? least : length;  // NaN stays
-    const F u[3] = {d[0] / over, d[1] / over, d[2] / over};
+// See pair_features in pair_geometry.py: own and far are positions and normals.
+static INLINE void pair_features(const float *own, const float *far, float scale, float *out) {
+    const float *n = own + 3, *m = far + 3;
+    const float d[3] = {far[0] - own[0], far[1] - own[1], far[2] - own[2]};
+    const float length = std::sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
+    const float over = length < SHORTEST ? SHORTEST : length;  // NaN stays
+    const float u[3] = {d[0] / over, d[1] / over, d[2] / over};
     out[0] = length / scale;
     out[2] = n[0] * u[0] + n[1] * u[1] + n[2] * u[2];
     out[1] = out[0] * out[2];
     out[3] = m[0] * u[0] + m[1] * u[1] + m[2] * u[2];
     out[4] = n[0] * m[0] + n[1] * m[1] + n[2] * m[2];
-    out[5] = u[0] * (n[1] * m[2] - n[2] * m[1]) + u[1] * (n[2] * m[0] - n[0] * m[2]) + u[2] * (n[0] * m[1] - n[1] * m[0]);
+    out[5] = u[0] * (n[1] * m[2] - n[2] * m[1]) + u[1] * (n[2] * m[0] - n[0] * m[2]) +
+             u[2] * (n[0] * m[1] - n[1] * m[0]);
 }
 
-// Some channels of one edge of 16 nodes.
+// C channels of one edge of 16 nodes.
 template <int C>
-static INLINE void pair_channels(const Layers &layers, const Lanes *h, Int c, int32_t j, Lanes *best, Numbers *won) {
+static INLINE void pair_channels(const Layers &layers, const Lanes *h, Int c, int32_t j, float (*best)[LINE],
+                                 int32_t (*won)[LINE]) {
     Lanes z[C] = {};
     for (Int i = 0; i < layers.hidden; ++i)
+#pragma GCC unroll 8
         for (int n = 0; n < C; ++n) z[n] += layers.w2[(c + n) * layers.hidden + i] * h[i];
+#pragma GCC unroll 8
     for (int n = 0; n < C; ++n) {
-        const Numbers larger = j == 0 ? Numbers{} == 0 : (z[n] > best[c + n]) | (z[n] != z[n]);
-        best[c + n] = larger ? z[n] : best[c + n];
-        won[c + n] = larger ? Numbers{} + j : won[c + n];
+        alignas(64) float value[LINE];
+        *(Lanes *)value = z[n];
+#pragma omp simd
+        for (Int l = 0; l < LINE; ++l) {
+            const bool larger = (j == 0) | (value[l] > best[c + n][l]) | (value[l] != value[l]);
+            best[c + n][l] = larger ? value[l] : best[c + n][l];
+            won[c + n][l] = larger ? j : won[c + n][l];
+        }
     }
 }
 
 // `points` [N, 6]; `out` [N, channels] in rows of `stride`; `winner` [N, channels], the number of the best neighbour.
-EACH_PROCESSOR static void pair_rows(const float *points, const Hood &hood, const Layers &layers, float *out, Int stride,
-                                     uint8_t *winner, Int first, Int last) {
-    std::vector<Lanes> h(layers.hidden), best(layers.channels);
-    std::vector<Numbers> won(layers.channels);
+EACH_PROCESSOR static void pair_rows(const float *points, const Hood &hood, const Layers &layers, float *out,
+                                     Int stride, uint8_t *winner, Int first, Int last) {
+    alignas(64) float h[HIDDEN][LINE], best[CHANNELS][LINE];
+    alignas(64) int32_t won[CHANNELS][LINE];
     for (Int start = first; start < last; start += LINE) {
         const Int size = std::min(LINE, last - start);
-        Lanes own[6], far[6], f[6];
-        const auto load = [&](Lanes *to, Int l, Int node) __attribute__((always_inline)) {
+        alignas(64) float own[6][LINE], far[6][LINE], f[6][LINE];
+        const auto load = [&](float(*to)[LINE], Int l, Int node) __attribute__((always_inline)) {
             for (Int i = 0; i < 6; ++i) to[i][l] = points[node * 6 + i];
         };
         for (Int l = 0; l < LINE; ++l) load(own, l, start + std::min(l, size - 1));
         for (Int j = 0; j < hood.fixed; ++j) {
             for (Int l = 0; l < LINE; ++l)
                 load(far, l, hood.source[(start + std::min(l, size - 1)) * hood.by_node + j * hood.by_near]);
-            pair_features(own, far, layers.scale, f);
+#pragma omp simd
+            for (Int l = 0; l < LINE; ++l) {
+                float one[6], other[6], found[6];
+                for (Int i = 0; i < 6; ++i) one[i] = own[i][l], other[i] = far[i][l];
+                pair_features(one, other, layers.scale, found);
+                for (Int i = 0; i < 6; ++i) f[i][l] = found[i];
+            }
             for (Int i = 0; i < layers.hidden; ++i) {
                 Lanes z = Lanes{} + layers.b1[i];
-                for (Int n = 0; n < 6; ++n) z += layers.w1[i * 6 + n] * f[n];
-                h[i] = z < 0 ? Lanes{} : z;  // NaN stays
+                for (Int n = 0; n < 6; ++n) z += layers.w1[i * 6 + n] * *(const Lanes *)f[n];
+                *(Lanes *)h[i] = z;
+#pragma omp simd
+                for (Int l = 0; l < LINE; ++l) h[i][l] = h[i][l] < 0 ? 0.0f : h[i][l];  // NaN stays
             }
             Int c = 0;
-            for (; c + 8 <= layers.channels; c += 8) pair_channels<8>(layers, h.data(), c, int32_t(j), best.data(), won.data());
-            for (; c < layers.channels; ++c) pair_channels<1>(layers, h.data(), c, int32_t(j), best.data(), won.data());
+            const Lanes *hidden = (const Lanes *)h;
+            for (; c + 8 <= layers.channels; c += 8) pair_channels<8>(layers, hidden, c, int32_t(j), best, won);
+            for (; c < layers.channels; ++c) pair_channels<1>(layers, hidden, c, int32_t(j), best, won);
         }
         for (Int l = 0; l < size; ++l)
             for (Int c = 0; c < layers.channels; ++c) {
@@ -336,8 +351,8 @@ EACH_PROCESSOR static void pair_rows(const float *points, const Hood &hood, cons
     }
 }
 
-EXPORTED bool pairs(const float *points, const Hood *hood, const Layers *layers, float *out, Int stride, uint8_t *winner,
-                    Int threads) {
+EXPORTED bool pairs(const float *points, const Hood *hood, const Layers *layers, float *out, Int stride,
+                    uint8_t *winner, Int threads) {
     bool fine = true;
     in_parallel(hood->nodes, LINE, threads, [&](Int first, Int last) {
         if (are_there(*hood, first, last)) pair_rows(points, *hood, *layers, out, stride, winner, first, last);
@@ -347,8 +362,9 @@ EXPORTED bool pairs(const float *points, const Hood *hood, const Layers *layers,
 }
 
 // Adds the gradients of w1 and b1, as [7, hidden], and of w2 [channels, hidden]. `hidden` is a multiple of 16.
-EACH_PROCESSOR static void pair_gradients(const float *points, const Hood &hood, const Layers &layers, const float *grad,
-                                          const uint8_t *winner, float *grad_w1, float *grad_w2, Int first, Int last) {
+EACH_PROCESSOR static void pair_gradients(const float *points, const Hood &hood, const Layers &layers,
+                                          const float *grad, const uint8_t *winner, float *grad_w1,
+                                          float *grad_w2, Int first, Int last) {
     const Int k = hood.fixed, hidden = layers.hidden;
     std::vector<float> w1(6 * hidden), f(k * 7), h(k * hidden), grad_h(k * hidden);
     for (Int i = 0; i < hidden; ++i)
@@ -356,7 +372,8 @@ EACH_PROCESSOR static void pair_gradients(const float *points, const Hood &hood,
     for (Int node = first; node < last; ++node) {
         for (Int j = 0; j < k; ++j) {  // 1. The hidden layer once more.
             float *own = &f[j * 7], *to = &h[j * hidden];
-            pair_features(points + node * 6, points + hood.source[node * hood.by_node + j * hood.by_near] * 6, layers.scale, own);
+            const Int other = hood.source[node * hood.by_node + j * hood.by_near];
+            pair_features(points + node * 6, points + other * 6, layers.scale, own);
             own[6] = 1.0f;
             for (Int i = 0; i < hidden; ++i) {
                 float z = layers.b1[i];

@@ -144,6 +144,61 @@ def _check(fine: bool, rows: int) -> None:
         raise ShapeError(f"expected neighbours from 0 to {rows - 1}, of {rows} nodes, got others")
 
 
+def fits_pairs(*given: Tensor, k: int) -> bool:
+    """Whether :func:`compiled_pairs` takes points [N, 6], and the weights and biases of two layers."""
+    *_, w1, _, w2, _ = given
+    same = all(is_served(each) and each.dtype == torch.float32 for each in given)
+    return same and len(w1) in (16, 32, 48, 64) and len(w2) <= 128 and k <= 255
+
+
+def compiled_pairs(
+    points: Tensor, table: Tensor, scale: float, layers: tuple[Tensor, ...], learns: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The maximum over neighbours of an edge MLP of their pair features.
+
+    Args:
+        points: [N, 6], positions and normals; see :func:`fits_pairs`.
+        table: [k, N] of int64.
+        scale: mm, see :func:`toothgraph.nn.pair_features`.
+        layers: w1 [H, 6], b1 [H], w2 [C, H], b2 [C], contiguous.
+        learns: whether the winners are wanted.
+
+    Returns:
+        [N, C], and which of the k neighbours won, uint8 [N, C], or None.
+
+    Raises:
+        ShapeError: for neighbours that are not there.
+    """
+    assert _library is not None
+    nodes, channels = len(points), len(layers[2])
+    out = points.new_empty(nodes, channels)
+    winner = points.new_empty(nodes, channels, dtype=torch.uint8) if learns else None
+    hood, mlp = _hood(table.t(), table, len(table), nodes), _layers(layers, scale)
+    given = points.data_ptr(), ctypes.byref(hood), ctypes.byref(mlp), out.data_ptr(), channels
+    threads = _threads(table.numel() * channels)
+    _check(_library.pairs(*given, None if winner is None else winner.data_ptr(), threads), nodes)
+    return out, winner
+
+
+def compiled_pairs_back(
+    points: Tensor, table: Tensor, scale: float, layers: tuple[Tensor, ...], winner: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of w1, b1 and w2; arguments as in :func:`compiled_pairs`, and ``grad`` [N, C]."""
+    assert _library is not None
+    w1, _, w2, _ = layers
+    grad, threads = grad.contiguous(), _threads(table.numel() * len(w2))
+    first, second = points.new_zeros(threads, 7, len(w1)), points.new_zeros(threads, *w2.shape)
+    hood, mlp = _hood(table.t(), table, len(table), len(points)), _layers(layers, scale)
+    given = points.data_ptr(), ctypes.byref(hood), ctypes.byref(mlp), grad.data_ptr(), winner.data_ptr()
+    _library.pairs_back(*given, first.data_ptr(), second.data_ptr(), threads)
+    both = first.sum(dim=0)
+    return both[:6].t(), both[6], second.sum(dim=0)
+
+
+def _layers(layers: tuple[Tensor, ...], scale: float) -> _Layers:
+    return _Layers(*(each.data_ptr() for each in layers), len(layers[0]), len(layers[2]), scale)
+
+
 # Operators of torch: what torch.compile needs to know of them, and their gradients.
 
 _BAGS = "Tensor source, Tensor ends, SymInt fixed"
