@@ -362,10 +362,12 @@ EXPORTED bool pairs(const float *points, const Hood *hood, const Layers *layers,
 }
 
 // Adds the gradients of w1 and b1, as [7, hidden], and of w2 [channels, hidden]. `hidden` is a multiple of 16.
-EACH_PROCESSOR static void pair_gradients(const float *points, const Hood &hood, const Layers &layers,
-                                          const float *grad, const uint8_t *winner, float *grad_w1,
-                                          float *grad_w2, Int first, Int last) {
-    const Int k = hood.fixed, hidden = layers.hidden;
+// For H hidden channels, or any number where H is 0.
+template <int H>
+static INLINE void pair_gradients_of(const float *points, const Hood &hood, const Layers &layers,
+                                     const float *grad, const uint8_t *winner, float *grad_w1,
+                                     float *grad_w2, Int first, Int last) {
+    const Int k = hood.fixed, hidden = H ? H : layers.hidden;
     std::vector<float> w1(6 * hidden), f(k * 7), h(k * hidden), grad_h(k * hidden);
     for (Int i = 0; i < hidden; ++i)
         for (Int n = 0; n < 6; ++n) w1[n * hidden + i] = layers.w1[i * 6 + n];
@@ -375,6 +377,7 @@ EACH_PROCESSOR static void pair_gradients(const float *points, const Hood &hood,
             const Int other = hood.source[node * hood.by_node + j * hood.by_near];
             pair_features(points + node * 6, points + other * 6, layers.scale, own);
             own[6] = 1.0f;
+#pragma omp simd
             for (Int i = 0; i < hidden; ++i) {
                 float z = layers.b1[i];
                 for (Int n = 0; n < 6; ++n) z += w1[n * hidden + i] * own[n];
@@ -386,15 +389,24 @@ EACH_PROCESSOR static void pair_gradients(const float *points, const Hood &hood,
             const Int j = winner[node * layers.channels + c];
             const float g = grad[node * layers.channels + c], *from = &h[j * hidden], *w2 = layers.w2 + c * hidden;
             float *to = &grad_h[j * hidden], *to_w2 = grad_w2 + c * hidden;
+#pragma omp simd
             for (Int i = 0; i < hidden; ++i) to_w2[i] += g * from[i], to[i] += g * w2[i];
         }
         for (Int j = 0; j < k; ++j)  // 3. Through the ReLU.
             for (Int n = 0; n < 7; ++n) {
                 const float value = f[j * 7 + n], *from = &grad_h[j * hidden], *on = &h[j * hidden];
                 float *to = grad_w1 + n * hidden;
+#pragma omp simd
                 for (Int i = 0; i < hidden; ++i) to[i] += value * (on[i] <= 0 ? 0.0f : from[i]);
             }
     }
+}
+
+EACH_PROCESSOR static void pair_gradients(const float *points, const Hood &hood, const Layers &layers,
+                                          const float *grad, const uint8_t *winner, float *grad_w1,
+                                          float *grad_w2, Int first, Int last) {
+    if (layers.hidden == 16) pair_gradients_of<16>(points, hood, layers, grad, winner, grad_w1, grad_w2, first, last);
+    else pair_gradients_of<0>(points, hood, layers, grad, winner, grad_w1, grad_w2, first, last);
 }
 
 // `grad_w1` [threads, 7, hidden] and `grad_w2` [threads, channels, hidden] of zeros: a part for each thread.
