@@ -23,6 +23,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("results")
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inside the compiler
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_script_writes_its_measurements(script: str, results: Path, capsys: pytest.CaptureFixture) -> None:
     out = results / f"{script}.json"
@@ -44,7 +45,7 @@ def test_script_writes_its_measurements(script: str, results: Path, capsys: pyte
 
 def test_page_says_what_is_missing(tmp_path: Path) -> None:
     page = speed_page(tmp_path)
-    assert page.count("**CPU.** Not yet measured.") == 11 and page.count("**CUDA.** Not yet measured.") == 7
+    assert page.count("**CPU.** Not yet measured.") == 12 and page.count("**CUDA.** Not yet measured.") == 7
 
 
 def test_limit_is_the_slower_of_bytes_and_operations() -> None:
@@ -99,6 +100,17 @@ def test_threads_and_another_checkout(results: Path, tmp_path: Path, capsys: pyt
     assert all(row["same labels"] and row["ratio"]["min"] > 0 for row in rows)
     page = speed_page(results)
     assert "| one thread | 1 |" in page and f"| {scan.name} |" in page
+
+
+def test_cost(results: Path) -> None:
+    from benchmarks.speed import cost
+
+    cost.main(["--quick", "--out", str(results / "cost.json")])
+    found = json.loads((results / "cost.json").read_text())
+    assert found["parameters"] > 1e6
+    once, one, whole = (found["gflop"][name] for name in ("net", "predict, one tessellation", "predict"))
+    assert 1 < once <= one < whole < 30
+    assert f"{found['parameters']:,} parameters" in speed_page(results) and f"{once:.2f}" in speed_page(results)
 
 
 def test_archive(results: Path) -> None:
