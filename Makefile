@@ -30,7 +30,7 @@ test-scatter: $(VENV)/scatter
 	$(BIN)/python -c "import torch_scatter"
 	$(BIN)/python -m pytest tests/nn/test_backends.py
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml setup.py toothgraph/nn/kernels/compiled.cpp constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) torch
 	$(PIP) --editable .

@@ -46,15 +46,18 @@ def memory_of(way: dict[str, Any]) -> str:
     return f"{text} ({way['process_bytes'] / 1e6:.0f} MB)" if "process_bytes" in way else text
 
 
-def row_of(name: str, way: dict[str, Any] | None, case: dict[str, Any], machine: dict[str, float]) -> list[str]:
-    """One way of one case."""
+def row_of(
+    name: str, way: dict[str, Any] | None, case: dict[str, Any], machine: dict[str, float], limited: bool = True
+) -> list[str]:
+    """One way of one case; ``limited`` where any case of the table states a limit."""
     sizes = [f"{value:,}" if isinstance(value, int) else str(value) for value in case["sizes"].values()]
     if way is None:
-        return [*sizes, name, "does not fit", "", "", "", ""]
+        return [*sizes, name, "does not fit", "", "", *(["", ""] if limited else [])]
     seconds, best = way["seconds"], limit_of(case, machine)
     ratio = f"{way['ratio']['median']:.2f}" if "ratio" in way else "1"
     times = f"{seconds['median'] / best:.1f}" if best else "–"
-    row = [*sizes, name, ranged(seconds), ratio, memory_of(way), time_of(best) if best else "–", times]
+    row = [*sizes, name, ranged(seconds), ratio, memory_of(way)]
+    row += [time_of(best) if best else "–", times] if limited else []
     if "per" in case:
         row.append(f"{seconds['median'] / case['per'] * 1e9:.0f} ns")
     if "unique_bytes" in case:
@@ -65,10 +68,13 @@ def row_of(name: str, way: dict[str, Any] | None, case: dict[str, Any], machine:
 
 def section_table(cases: list[dict[str, Any]], machine: dict[str, float]) -> str:
     """All cases of one section."""
-    head = [*cases[0]["sizes"], "way", "time", "ratio", "peak memory", "limit", "× limit"]
+    limited = any(limit_of(case, machine) for case in cases)
+    head = [*cases[0]["sizes"], "way", "time", "ratio", "peak memory", *(["limit", "× limit"] if limited else [])]
     head += ["per face"] if "per" in cases[0] else []
     head += ["all bytes", "distinct bytes"] if "unique_bytes" in cases[0] else []
-    return table(head, [row_of(name, way, case, machine) for case in cases for name, way in case["ways"].items()])
+    return table(
+        head, [row_of(name, way, case, machine, limited) for case in cases for name, way in case["ways"].items()]
+    )
 
 
 def measured(file: Path) -> dict[str, Any] | None:
@@ -118,6 +124,12 @@ def beside_table(content: dict[str, Any]) -> str:
     return table(["task", "file", "this revision", "the other", "ratio", "same labels"], rows)
 
 
+def cost_table(content: dict[str, Any]) -> str:
+    """A row for each count of operations."""
+    rows = [[name, f"{value:.2f}"] for name, value in content["gflop"].items()]
+    return table(["of one scan", "GFLOP"], rows)
+
+
 def archive_table(content: dict[str, Any]) -> str:
     """A row for each run."""
     rows = [
@@ -130,11 +142,13 @@ def archive_table(content: dict[str, Any]) -> str:
 
 def speed_page(results: Path) -> str:
     """The whole page; what was not measured yet is named as such."""
-    threads, beside, archive = (read(results / f"{name}.json") for name in ("threads", "beside", "archive"))
+    names = ("threads", "beside", "archive", "cost")
+    threads, beside, archive, cost = (read(results / f"{name}.json") for name in names)
     return rendered(
         "speed",
         scripts=[script_part(script, results) for script in SCRIPTS],
         threads=threads and {**threads, "table": threads_table(threads)},
         beside=beside and {**beside, "table": beside_table(beside)},
+        cost=cost and {**cost, "table": cost_table(cost)},
         archive=archive and {**archive, "table": archive_table(archive)},
     )

@@ -1,9 +1,10 @@
-"""Prediction beside that of another checkout of this repository, in turns, on the same files.
+"""Prediction and a training step beside those of another checkout of this repository, in turns, on the same files.
 
     python -m benchmarks.speed.beside OTHER_CHECKOUT SCAN [SCAN ...]
 
 Each checkout has a process of its own that waits for its turn, so that both see the same machine. Writes
-benchmarks/results/beside.json: seconds of either, and the ratio of each round.
+benchmarks/results/beside.json: seconds of either, and the ratio of each round. The training step is of the net in the
+package, on one scan: forward, backward and optimiser.
 """
 
 from __future__ import annotations
@@ -21,20 +22,35 @@ from toothgraph.synthetic import write_synthetic
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 
-TASKS = ("predict", "predict and label all faces and vertices")
+TASKS = ("predict", "predict and label all faces and vertices", "training step")
 WORKER = """
 import sys, time, hashlib, json, torch
 import toothgraph as tg
+from torch_geometric.data import Batch
+from toothgraph.graph.spec import scan_graph
+from toothgraph.nn.losses import segmentation_loss
 torch.set_num_threads(int(sys.argv[1]))
 net = tg.load_model()
-mesh, last = None, None
+mesh, last, trained = None, None, None
 for line in sys.stdin:
     task, file = line.rstrip("\\n").split("\\t")
     if file != last:
         mesh, last = tg.read_mesh(file), file
     again = tg.read_mesh(file)  # nothing kept from the round before
+    if task == "training step":
+        if trained is None:
+            trained, step = tg.load_model().train().requires_grad_(True), torch.optim.AdamW
+            step = step(trained.parameters(), lr=0.0)
+        graph = scan_graph(again, net.config.graph)[0]
+        batch, target = Batch.from_data_list([graph]), torch.zeros(graph.num_nodes, dtype=torch.long)
     begun = time.perf_counter()
-    if task == "predict":
+    if task == "training step":
+        step.zero_grad()
+        loss = segmentation_loss(trained(batch), target)
+        loss.backward()
+        step.step()
+        labels = again.faces[:0]
+    elif task == "predict":
         labels = tg.predict_mesh(net, again, again.jaw).labels
     else:
         found = tg.segment(again, net)

@@ -1,4 +1,4 @@
-"""FastEdgeConv against PyG's EdgeConv and gathered edges: time and memory, by size and order of the nodes.
+"""FastEdgeConv against PyG's EdgeConv, gathered edges and what a compiler makes of them: time and memory.
 
 python -m benchmarks.speed.edge_conv [--device cuda]
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,8 +16,6 @@ from torch.nn import functional as F
 
 from benchmarks.options import run
 from benchmarks.speed.harness import (
-    FLOAT,
-    INDEX,
     Way,
     arguments,
     case,
@@ -34,9 +33,8 @@ from toothgraph.nn.kernels.backend import BACKENDS, choose_backend
 from toothgraph.nn.kernels.gather import reduce_neighbors
 from toothgraph.nn.kernels.neighborhoods import from_table
 
-QUESTION = "What does EdgeConv cost without edges, and how near is it to what the machine allows?"
-PRODUCTS = "two products of N×C by C×C (4·N·C² operations)"
-GATHER = "N·k rows of C floats and an index read, N rows written (N·k·(4·C + 8) + 4·N·C bytes)"
+QUESTION = "What does EdgeConv cost without edges, eager and compiled?"
+NOTE = "No limit is stated: rows that stay in a cache move faster than any copy of large memory."
 Layer = Callable[[], Tensor]
 SIZES = {  # N, k, channels
     "quick": [(500, 3, 8)],
@@ -44,6 +42,7 @@ SIZES = {  # N, k, channels
     "cuda": [(16_000, 3, 64), (16_000, 20, 64), (16_000, 32, 256), (200_000, 12, 64), (1_000_000, 12, 64),
              (1_000_000, 32, 128)],
 }  # fmt: skip
+COMPILED = {"quick": [(300, 3, 8)], "cpu": [(4_000, 12, 64), (16_000, 12, 64)], "cuda": [(16_000, 12, 64)]}
 SCALING = {"quick": [500], "cpu": [16_000, 64_000, 256_000, 1_000_000], "cuda": [16_000, 64_000, 256_000, 1_000_000]}
 
 
@@ -68,20 +67,14 @@ def edges_of(table: Tensor) -> Tensor:
     return torch.stack([table.t().reshape(-1), target])
 
 
-def work(n: int, k: int, c: int) -> dict[str, float]:
-    """What a forward pass cannot do without."""
-    return {"moved": n * k * (FLOAT * c + INDEX) + FLOAT * n * c, "flop": 4 * n * c * c}
-
-
 def both_passes(
     sizes: dict[str, Any], x: Tensor, calls: dict[str, tuple[nn.Module, Layer]], options: Namespace
 ) -> list[dict[str, Any]]:
     """Cases for the forward pass alone, and for forward and backward."""
     once = {name: without_grad(call) for name, (_, call) in calls.items()}
     twice = {name: forward_backward(call, x, *net.parameters()) for name, (net, call) in calls.items()}
-    limit = work(sizes["N"], sizes["k"], sizes["channels"])
     return [
-        case(sizes | {"pass": "forward"}, compare(once, options, 4.0), **limit),
+        case(sizes | {"pass": "forward"}, compare(once, options, 4.0)),
         case(sizes | {"pass": "forward + backward"}, compare(twice, options, 4.0)),
     ]
 
@@ -105,6 +98,61 @@ def against_others(size: tuple[int, int, int], normed: bool, options: Namespace)
         calls["factorised, gathered, amax"] = (amax, lambda: amax(x, table))
         calls["factorised, gathered, max"] = (winner, lambda: winner(x, table))
     return both_passes({"N": n, "k": k, "channels": channels}, x, calls, options)
+
+
+class Three(nn.Module):
+    """The factorised layer in the plainest words."""
+
+    def __init__(self, fast: FastEdgeConv) -> None:
+        super().__init__()
+        self.fast = fast
+
+    def forward(self, x: Tensor, table: Tensor) -> Tensor:
+        own, difference = self.fast.lin.weight.split(self.fast.in_channels, dim=1)
+        most = F.linear(x, difference)[table.t()].amax(dim=1)
+        return F.linear(x, own - difference, self.fast.lin.bias) + most
+
+
+class Dense(nn.Module):
+    """The edge MLP on all edges [N, k, 2C] of a table."""
+
+    def __init__(self, fast: FastEdgeConv) -> None:
+        super().__init__()
+        self.fast = fast
+
+    def forward(self, x: Tensor, table: Tensor) -> Tensor:
+        near, own = x[table.t()], x[:, None].expand(-1, len(table), -1)
+        return self.fast.lin(torch.cat([own, near - own], dim=-1)).amax(dim=1)
+
+
+def against_compilers(size: tuple[int, int, int], options: Namespace) -> list[dict[str, Any]]:
+    """One layer, eager and compiled, over a table and over ragged edges in any order."""
+    (n, k, channels), device = size, options.device
+    table = mesh_table(n, k).to(device)
+    n = table.shape[1]
+    edges = edges_of(table)
+    ragged = edges[:, torch.randperm(edges.shape[1])[: edges.shape[1] * 7 // 10]]
+    x = torch.randn(n, channels, device=device, requires_grad=True)
+    fast = FastEdgeConv(channels, channels).to(device)
+    cases = []
+    for name, links in {"table": table, "ragged": ragged}.items():
+        torch._dynamo.reset()
+        plain: dict[str, tuple[nn.Module, Callable[..., Tensor]]] = {
+            "FastEdgeConv": (fast, partial(fast, x, **{"neighbor_index" if name == "table" else "edge_index": links})),
+            "PyG EdgeConv": (slow := fast.to_pyg(), partial(slow, x, edges if name == "table" else links)),
+        }
+        if name == "table":
+            plain["three lines"] = (three := Three(fast), partial(three, x, links))
+            plain["dense MLP"] = (dense := Dense(fast), partial(dense, x, links))
+        calls = plain | {f"{way}, compiled": (net, compiled(call, options.quick)) for way, (net, call) in plain.items()}
+        cases += both_passes({"N": n, "k": k, "channels": channels, "edges": name}, x, calls, options)
+    return cases
+
+
+def compiled(call: Callable[..., Tensor], quick: bool) -> Callable[..., Tensor]:
+    """The same call of a module that torch has compiled; only traced where it is quick."""
+    assert isinstance(call, partial)
+    return partial(torch.compile(call.func, backend="eager" if quick else "inductor"), *call.args, **call.keywords)
 
 
 def usable_backends(x: Tensor) -> list[str]:
@@ -140,9 +188,7 @@ def gathers(sizes: list[int], options: Namespace, k: int = 12, channels: int = 6
                 ways[f"{order}, backend {backend}"] = lambda x=x, h=hood, b=backend: reduce_neighbors(x, h, "max", b)
             ways[f"{order}, k passes of torch.maximum"] = lambda x=x, t=table: in_passes(x, t)
         found = compare({name: without_grad(way) for name, way in ways.items()}, options, 3.0)
-        row = case({"N": n, "k": k, "channels": channels}, found, work(n, k, channels)["moved"])
-        row["unique_bytes"] = 2 * FLOAT * n * channels + INDEX * n * k
-        cases.append(row)
+        cases.append(case({"N": n, "k": k, "channels": channels}, found))
     return cases
 
 
@@ -169,14 +215,14 @@ def main(argv: list[str] | None = None) -> None:
     linear = [row for size in SIZES[kind] for row in against_others(size, False, options)]
     middle = SIZES[kind][len(SIZES[kind]) // 2]
     normed = against_others(middle, True, options)
-    limit = f"Limit of a forward pass: {PRODUCTS}, then {GATHER}; the slower of the two."
+    at_once = [row for size in COMPILED[kind] for row in against_compilers(size, options)]
     sections = [
-        section("One linear layer, maximum, C to C channels, neighbours on an arch in spatial order", limit, linear),
-        section("Linear, batch norm over edges, leaky ReLU, in training", limit, normed),
-        section("The gather-maximum alone", f"Limit: {GATHER}. Of rows that stay in a cache less is moved: at "
-                "least the distinct bytes (each row and index once).", gathers(SCALING[kind], options)),
-        section("Cost per face", limit, scaling(SCALING[kind], options)),
-    ]  # fmt: skip
+        section("Eager and compiled", f"One linear layer, maximum. {NOTE}", at_once),
+        section("One linear layer, maximum, C to C channels, neighbours on an arch in spatial order", NOTE, linear),
+        section("Linear, batch norm over edges, leaky ReLU, in training", NOTE, normed),
+        section("The gather-maximum alone", NOTE, gathers(SCALING[kind], options)),
+        section("Cost per face", NOTE, scaling(SCALING[kind], options)),
+    ]
     write(options, __file__, QUESTION, sections)
 
 

@@ -55,6 +55,7 @@ def test_the_paths_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
         ("robustness.many_scans", "expected FOLDER"),
         ("speed.beside", "expected OTHER"),
         ("speed.archive", "expected SCANS"),
+        ("speed.cost", "expected SCANS"),
     ):
         with pytest.raises(SystemExit) as stop:
             importlib.import_module(f"benchmarks.{script}").main([])

@@ -36,6 +36,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("results")
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inside the compiler
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_script_writes_its_measurements(script: str, results: Path, capsys: pytest.CaptureFixture) -> None:
     out = results / f"{script}.json"
@@ -112,6 +113,17 @@ def test_threads_and_another_checkout(results: Path, tmp_path: Path, capsys: pyt
     assert all(row["same labels"] and row["ratio"]["min"] > 0 for row in rows)
     page = speed_page(results)
     assert "| one thread | 1 |" in page and f"| {scan.name} |" in page
+
+
+def test_cost(results: Path) -> None:
+    from benchmarks.speed import cost
+
+    cost.main(["--quick", "--out", str(results / "cost.json")])
+    found = json.loads((results / "cost.json").read_text())
+    assert found["parameters"] > 1e6
+    once, one, whole = (found["gflop"][name] for name in ("net", "predict, one tessellation", "predict"))
+    assert 1 < once <= one < whole < 30
+    assert f"{found['parameters']:,} parameters" in speed_page(results) and f"{once:.2f}" in speed_page(results)
 
 
 def test_archive(results: Path) -> None:

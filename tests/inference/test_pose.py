@@ -13,7 +13,7 @@ from benchmarks.studies.shapes import around
 from toothgraph import load_model
 from toothgraph.anatomy.frame import turned, upright_rotation
 from toothgraph.graph.spec import scan_graph
-from toothgraph.inference.look import look
+from toothgraph.inference.look import look, tessellate
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.pose import View, Viewer, candidate_frames, certainty
 from toothgraph.inference.predict import predict_mesh
@@ -87,7 +87,7 @@ def test_an_arch_is_recognised_however_it_lies(trained: SegmentationNet, jaw: in
     for turn in (behind, *(Rotation.random(random_state=seed).as_matrix() for seed in range(3))):
         lying = turned(mesh, turn)
         with torch.inference_mode():
-            seen = look(trained, lying, jaw, 0, candidate_frames(lying))
+            seen = look(trained, tessellate(lying, trained.config.graph, 0), jaw, candidate_frames(lying))
         assert np.degrees(Rotation.from_matrix(seen.frame @ turn).magnitude()) < 15
 
 

@@ -6,11 +6,10 @@ import torch
 from scipy.spatial import cKDTree
 
 from toothgraph.fdi import fdi_to_class
-from toothgraph.inference.look import Look
+from toothgraph.inference.look import Look, Tessellation
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import predict_mesh
 from toothgraph.inference.tooth_region import arch_faces, tooth_faces
-from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model import SegmentationNet
 from toothgraph.rules import DEFAULT, PoseRules
@@ -59,15 +58,15 @@ def test_predict_looks_again_at_the_part_with_teeth(
     shown: list[float] = []
     teeth = model.part(model.labels > 0)
 
-    def look(net: SegmentationNet, mesh: Mesh, jaw: int, number: int, frames: np.ndarray, rules: PoseRules) -> Look:
+    def look(net: SegmentationNet, seen: Tessellation, jaw: int, frames: np.ndarray, rules: PoseRules) -> Look:
         """What a net would say that knows the truth."""
-        shown.append(mesh.areas.sum())
-        coarse = decimate(mesh, net.config.graph.faces + number).mesh
+        coarse = seen.coarse
+        shown.append(coarse.areas.sum())
         distance, nearest = cKDTree(teeth.centroids).query(coarse.centroids)
         prob = torch.full((len(coarse.faces), 33), 1e-4)
         classes = np.where(distance < 0.7, fdi_to_class(teeth.labels)[nearest], 0)
         prob[torch.arange(len(prob)), torch.from_numpy(classes)] = 1.0
-        return Look(coarse, prob.log(), frames[0])
+        return Look(seen, prob.log(), frames[0])
 
     monkeypatch.setattr("toothgraph.inference.predict.look", look)
     focused = predict_mesh(net, model, 0, PredictOptions(assign_numbers=False))

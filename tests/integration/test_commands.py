@@ -676,7 +676,14 @@ def test_synth_and_info(command, tmp_path):
     assert done.code == 0 and (tmp_path / "arches" / "0000_upper.stl").exists()
     done = command("info")
     assert done.code == 0
-    backends = ("backend native", "backend scatter", "backend triton", "backend for cpu", "backend for cuda")
+    backends = (
+        "backend compiled",
+        "backend native",
+        "backend scatter",
+        "backend triton",
+        "backend for cpu",
+        "backend for cuda",
+    )
     for name in ("toothgraph", "torch", "processor", "gpu", "device (auto)", *backends):
         assert re.search(rf"^{re.escape(name)} +\S", done.out, re.MULTILINE)
 

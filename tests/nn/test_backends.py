@@ -13,17 +13,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import which
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn import FastEdgeConv, choose_backend, gather_max, reduce_neighbors, use_backend
 from toothgraph.nn.edge_conv import CrossEdgeConv
-from toothgraph.nn.kernels import backend
+from toothgraph.nn.kernels import backend, neighborhoods
 from toothgraph.nn.kernels.backend import BACKENDS, triton_runs
+from toothgraph.nn.kernels.compiled import HAS_COMPILED, LIBRARY, _opened
 from toothgraph.nn.kernels.gather import repeatable_max
 from toothgraph.nn.kernels.neighborhoods import Neighborhoods, from_edges, from_table
 from toothgraph.nn.kernels.triton_ops import _bags, triton_reduce
@@ -33,11 +35,13 @@ HAS_TRITON = importlib.util.find_spec("triton") is not None
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+needs_compiled = pytest.mark.skipif(not HAS_COMPILED, reason="needs the compiled reductions: pip install -e . with g++")
 needs_scatter = pytest.mark.skipif(not HAS_SCATTER, reason="needs torch-scatter: make test-scatter")
 needs_triton = pytest.mark.skipif(not HAS_TRITON, reason="needs triton, which is there for Linux: pip install triton")
 only_interpreted = pytest.mark.skipif(not INTERPRETED, reason="runs within test_triton_in_its_interpreter")
 
 NATIVE = [pytest.param("native", "cpu"), pytest.param("native", "cuda", marks=needs_cuda)]
+COMPILED = [pytest.param("compiled", "cpu", marks=needs_compiled)]
 SCATTER = [
     pytest.param("scatter", "cpu", marks=needs_scatter),
     pytest.param("scatter", "cuda", marks=[needs_cuda, needs_scatter]),
@@ -46,7 +50,7 @@ TRITON = [
     pytest.param("triton", "cpu", marks=[needs_triton, only_interpreted]),
     pytest.param("triton", "cuda", marks=[needs_triton, needs_cuda]),
 ]
-WHERE = [*NATIVE, *SCATTER, *TRITON]
+WHERE = [*NATIVE, *COMPILED, *SCATTER, *TRITON]
 # Half precision holds sums in float32 and rounds once; the reference sums in float64.
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 
@@ -216,7 +220,7 @@ def test_neighbours_that_are_not_there_do_not_pass_unseen(backend: str, device: 
         assert out[:2].tolist() == [1, 0] and out[2].isnan()
 
 
-@pytest.mark.parametrize(("backend", "device"), [*NATIVE, *TRITON])
+@pytest.mark.parametrize(("backend", "device"), [*NATIVE, *COMPILED, *TRITON])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_second_derivatives_of_the_maximum(backend: str, device: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
@@ -232,7 +236,7 @@ def test_second_derivatives_of_the_maximum(backend: str, device: str, dtype: tor
         torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("backend", "device"), [*NATIVE, *TRITON])
+@pytest.mark.parametrize(("backend", "device"), [*NATIVE, *COMPILED, *TRITON])
 @pytest.mark.parametrize("reduce", ["sum", "mean"])
 def test_second_derivatives_of_sums(backend: str, device: str, reduce: str) -> None:
     torch.manual_seed(0)
@@ -248,7 +252,7 @@ def test_second_derivatives_of_sums(backend: str, device: str, reduce: str) -> N
 
 @pytest.mark.parametrize("reduce", ["max", "sum", "mean"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("name", ["native", "triton"])
+@pytest.mark.parametrize("name", ["auto", "native", pytest.param("compiled", marks=needs_compiled), "triton"])
 def test_derivatives_that_go_forward(name: str, dtype: torch.dtype, reduce: str) -> None:
     """As on the CPU, or refused: never a derivative that is lost."""
     torch.manual_seed(0)
@@ -266,9 +270,9 @@ def test_derivatives_that_go_forward(name: str, dtype: torch.dtype, reduce: str)
 
         ways = (lambda f: torch.func.jvp(f, (x,), (along,))[1], dual, lambda f: torch.func.jacrev(f)(x))
         for way in ways:
-            if name == "native":
+            if name in ("auto", "native"):
                 torch.testing.assert_close(way(ours), way(lambda y, hood=hood: by_loop(y, hood, reduce)))
-            elif HAS_TRITON and INTERPRETED:
+            elif name == "compiled" or (HAS_TRITON and INTERPRETED):
                 with pytest.raises(ConfigError, match="native"):
                     way(ours)
 
@@ -279,11 +283,13 @@ def test_ties_have_one_winner(backend: str, device: str) -> None:
     gather_max(x, torch.tensor([[0, 2], [1, 2], [0, 2]], device=device), backend=backend).sum().backward()
     assert x.grad is not None
     assert x.grad[:2].sum() == 1 and x.grad[2] == 1
-    if backend == "triton":
+    if backend in ("compiled", "triton"):
         assert x.grad[0] == 1  # the first one
 
 
-@pytest.mark.parametrize(("backend", "device"), [*NATIVE, *TRITON])  # torch-scatter makes -inf the lowest float
+@pytest.mark.parametrize(
+    ("backend", "device"), [*NATIVE, *COMPILED, *TRITON]
+)  # torch-scatter makes -inf the lowest float
 def test_infinities(backend: str, device: str) -> None:
     x = torch.tensor([[-torch.inf], [torch.inf], [2.0]], device=device)
     table = torch.tensor([[0, 0, 2], [0, 2, 1]], device=device)
@@ -298,7 +304,7 @@ def test_block_after_block(dtype: torch.dtype, rows: int, monkeypatch: pytest.Mo
     monkeypatch.setattr("toothgraph.nn.kernels.cpu_max._BLOCK", rows * 7 * 8)
     compare("native", "cpu", dtype, x, from_table(table), "max")
     plain = x.to(dtype)
-    assert torch.equal(gather_max(plain, table), plain[table].amax(0))
+    assert torch.equal(gather_max(plain, table, backend="native"), plain[table].amax(0))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -313,7 +319,7 @@ def test_edges_of_nearly_equal_degrees(in_order: bool, dtype: torch.dtype) -> No
     hood = from_edges(edges, 50)
     assert 2 * len(hood.source) >= 3 * 50
     compare("native", "cpu", dtype, x, hood, "max")
-    assert (reduce_neighbors(x.to(dtype), hood, "max")[20] == 0).all()
+    assert (reduce_neighbors(x.to(dtype), hood, "max", "native")[20] == 0).all()
 
 
 @pytest.mark.parametrize("rows", [1, 5, 1000])
@@ -327,7 +333,7 @@ def test_a_few_nodes_with_far_more_neighbours(dtype: torch.dtype, rows: int, mon
     hood = from_edges(torch.stack([torch.randint(0, 40, target.shape), target])[:, torch.randperm(len(target))], 50)
     x = distinct(40, 7) - 10
     compare("native", "cpu", dtype, x, hood, "max")
-    assert torch.equal(reduce_neighbors(x.to(dtype), hood, "max"), by_loop(x.to(dtype), hood, "max"))
+    assert torch.equal(reduce_neighbors(x.to(dtype), hood, "max", "native"), by_loop(x.to(dtype), hood, "max"))
 
 
 def test_a_winner_travels_with_every_float32() -> None:
@@ -335,12 +341,12 @@ def test_a_winner_travels_with_every_float32() -> None:
     x = torch.tensor(values)[:, None].requires_grad_()
     for j in range(len(values)):
         for i in range(len(values)):
-            out = gather_max(x, torch.tensor([[i], [j]]))
+            out = gather_max(x, torch.tensor([[i], [j]]), backend="native")
             assert out.item() == max(x[i].item(), x[j].item())
             (grad,) = torch.autograd.grad(out.sum(), x)
             assert grad.sum() == 1 and x[grad.argmax()] == out
     x = torch.tensor([[torch.nan], [1.0]], requires_grad=True)
-    out = gather_max(x, torch.tensor([[0], [1]]))
+    out = gather_max(x, torch.tensor([[0], [1]]), backend="native")
     assert out.isnan().all()
     out.nan_to_num().sum().backward()
 
@@ -349,7 +355,7 @@ def test_a_winner_travels_with_zeros_where_small_numbers_are_flushed() -> None:
     x, table = torch.zeros(6, 2, requires_grad=True), torch.tensor([[3, 4], [5, 4]])
     torch.set_flush_denormal(True)
     try:
-        gather_max(x, table).sum().backward()
+        gather_max(x, table, backend="native").sum().backward()
     finally:
         torch.set_flush_denormal(False)
     assert x.grad is not None and x.grad[:3].sum() == 0 and x.grad.sum() == 4
@@ -492,14 +498,15 @@ def test_kernels_compile_for_cuda(
 
 
 def test_the_choice() -> None:
-    x = torch.zeros(2, 1)
+    x = torch.zeros(2, 1, dtype=torch.bfloat16)
+    assert choose_backend(x.float()) == ("compiled" if HAS_COMPILED else "native")
     assert choose_backend(x) == "native"
     assert choose_backend(x, "native") == "native"
     with use_backend("nothing"):
         assert choose_backend(x, "native") == "native"  # an argument comes first
         with use_backend("auto"):
             assert choose_backend(x) == "native"
-        with pytest.raises(ConfigError, match="expected a backend of auto, native, scatter, triton, got 'nothing'"):
+        with pytest.raises(ConfigError, match="of auto, compiled, native, scatter, triton, got 'nothing'"):
             choose_backend(x)
     assert choose_backend(x) == "native"
 
@@ -582,6 +589,91 @@ def test_the_environment_chooses() -> None:
     )
     assert done.stdout == "native\n"
     assert "ConfigError" in done.stderr and "got 'magic'" in done.stderr
+
+
+@needs_compiled
+def test_one_pool_of_threads() -> None:
+    code = (
+        "import re, torch; from toothgraph.nn import gather_max\n"
+        "gather_max(torch.randn(4000, 64), torch.randint(4000, (12, 4000)), backend='compiled')\n"
+        "print(len({line.split()[-1] for line in open('/proc/self/maps') if re.search('lib[gi]?omp', line)}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "1\n", done.stderr
+
+
+@needs_compiled
+def test_threads_change_nothing() -> None:
+    """Neither values nor gradients, to the last digit."""
+    torch.manual_seed(0)
+    x, found, before = torch.randn(3000, 70), [], torch.get_num_threads()
+    for hood in (from_table(torch.randint(3000, (12, 3000))), from_edges(torch.randint(3000, (2, 40_000)), 3000)):
+        for reduce in ("max", "mean"):
+            try:
+                for threads in (1, 3):
+                    torch.set_num_threads(threads)
+                    leaf = x.clone().requires_grad_()
+                    out = reduce_neighbors(leaf, hood, reduce, "compiled")
+                    out.square().sum().backward()
+                    found.append((out.detach(), leaf.grad))
+            finally:
+                torch.set_num_threads(before)
+            one, three = found[-2:]
+            assert torch.equal(one[0], three[0]) and torch.equal(one[1], three[1])
+
+
+@needs_compiled
+@pytest.mark.parametrize("reduce", ["max", "sum"])
+def test_compiled_reads_only_what_is_there(reduce: str) -> None:
+    x = torch.randn(3, 2)
+    for table in (torch.tensor([[0, 3]]), torch.tensor([[0, -1]]), torch.tensor([[2**40, 0]])):
+        with pytest.raises(ShapeError, match="neighbours from 0 to 2"):
+            reduce_neighbors(x, from_table(table), reduce, "compiled")
+    for ends in ([0, 5], [2, 1], [-3, 2]):
+        hood = Neighborhoods(torch.tensor([0, 1]), torch.tensor(ends), 0)
+        with pytest.raises(ShapeError, match="neighbours from 0 to 2"):
+            reduce_neighbors(x, hood, reduce, "compiled")
+
+
+def test_edges_to_bags_with_and_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    edges = torch.randint(20, (2, 70))
+    for given in (edges, edges[:, edges[1].sort(stable=True).indices], edges[:, :0]):
+        ours = from_edges(given, 20)
+        with monkeypatch.context() as without:
+            without.setattr(neighborhoods, "HAS_COMPILED", False)
+            theirs = from_edges(given, 20)
+        assert torch.equal(ours.source, theirs.source) and torch.equal(ours.ends, theirs.ends)
+
+
+def test_a_library_that_does_not_fit_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert _opened(tmp_path / "none.lib") is None and not caplog.records
+    (tmp_path / "broken.lib").write_bytes(b"no library")
+    assert _opened(tmp_path / "broken.lib") is None
+    assert "cannot be used" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not which("g++"), reason="it is built on Linux, with g++")
+def test_the_library_is_built(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "setup.py", "build", "--build-base", str(tmp_path), "build_ext"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (built,) = tmp_path.rglob("lib*/**/" + LIBRARY.name)
+    assert _opened(built) is not None
+    assert "compiled.cpp" not in done.stderr  # no warning of the compiler
+
+
+@pytest.mark.skipif(HAS_COMPILED, reason="it was built here")
+def test_a_missing_library_is_named() -> None:
+    with pytest.raises(ConfigError, match="install the package again"):
+        choose_backend(torch.zeros(2, 1), "compiled")
+
+
+@needs_compiled
+def test_what_compiled_does_not_serve_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"got \[2, 1\] of bfloat16 on cpu"):
+        choose_backend(torch.zeros(2, 1, dtype=torch.bfloat16), "compiled")
 
 
 @pytest.mark.skipif(HAS_SCATTER, reason="torch-scatter is installed here")

@@ -34,7 +34,7 @@ FORMS = [
     (norm, act, aggr)
     for norm in (None, "batch")
     for act in (None, "relu", "leaky_relu", "elu")
-    for aggr in ("max", "min", "mean", "sum", "add")
+    for aggr in ("max", "min", "mean", "sum", "add", "std")
     if aggr in ("max", "min") or act is None
 ]
 
@@ -55,7 +55,8 @@ def compare(fast: FastEdgeConv, slow: EdgeConv, x: torch.Tensor, links: dict, ed
         (out * weight).sum().backward()
         results.append([out, own.grad, *(p.grad for p in net.parameters()), *net.buffers()])
     # Sums over some hundred edges: float32 keeps about four digits of the gradients.
-    bound = {torch.float32: 2e-4, torch.float64: 1e-10}[x.dtype]
+    # PyG's standard deviation, which does not subtract the mean before it squares, about three.
+    bound = {torch.float32: 5e-3 if fast.aggr == "std" else 2e-4, torch.float64: 1e-10}[x.dtype]
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, atol=bound, rtol=bound)
 

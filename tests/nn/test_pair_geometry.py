@@ -7,7 +7,10 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from toothgraph.errors import ShapeError
-from toothgraph.nn import PairGeometryConv, pair_features
+from toothgraph.nn import PairGeometryConv, pair_features, use_backend
+from toothgraph.nn.kernels.compiled import HAS_COMPILED
+
+NEEDS_COMPILED = pytest.mark.skipif(not HAS_COMPILED, reason="needs the compiled reductions: pip install -e . with g++")
 
 
 def cloud(n: int = 40, k: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -88,12 +91,48 @@ def test_blocks_give_the_values_and_gradients_of_all_edges(
     for moving in (False, True):  # where positions learn, all edges are built
         conv.zero_grad()
         place = pos.to(dtype).requires_grad_(moving)
-        out = conv(place, normal.to(dtype), table.int())
+        with use_backend("native"):
+            out = conv(place, normal.to(dtype), table.int())
         (out * weight).sum().backward()
         results.append([out.detach(), *(p.grad.clone() for p in conv.parameters())])
         assert (place.grad is not None) == moving
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=bound, atol=bound)
+
+
+@NEEDS_COMPILED
+@pytest.mark.parametrize(("nodes", "k", "hidden", "channels"), [(1, 1, 16, 1), (40, 5, 16, 4), (501, 12, 32, 37)])
+def test_compiled_gives_the_values_and_gradients_of_torch(nodes: int, k: int, hidden: int, channels: int) -> None:
+    pos, normal, table = cloud(nodes, k)
+    pos, normal = pos.float(), normal.float()
+    conv = PairGeometryConv(k, (2.0,), channels, hidden)
+    weight, results, before = torch.randn(nodes, channels), [], torch.get_num_threads()
+    with torch.no_grad():
+        conv.mlps[0][0].bias.normal_()
+    try:
+        for backend, threads in (("native", 1), ("compiled", 1), ("compiled", 3)):
+            torch.set_num_threads(threads)
+            conv.zero_grad()
+            with use_backend(backend):
+                out = conv(pos, normal, table)
+            (out * weight).sum().backward()
+            results.append([out.detach(), *(p.grad.clone() for p in conv.parameters())])
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(results[0], results[1], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(results[1], results[2], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", ["native", pytest.param("compiled", marks=NEEDS_COMPILED)])
+def test_nan_is_not_hidden(backend: str) -> None:
+    pos, normal, table = cloud(9, 3)
+    table[:, 2] = torch.tensor([0, 4, 5])
+    pos[4, 1] = torch.nan
+    conv = PairGeometryConv(3, (2.0,), 4)
+    with use_backend(backend):
+        out = conv(pos.float(), normal.float(), table)
+    assert out[2].isnan().all() and out[4].isnan().all()
+    assert out.isnan().any(dim=1).tolist() == ((table == 4).any(dim=0) | (torch.arange(9) == 4)).tolist()
 
 
 def test_conv_stays_precise_under_autocast() -> None:

@@ -70,6 +70,7 @@ def describe_machine() -> Iterator[tuple[str, Any]]:
     import torch
 
     from toothgraph import weights
+    from toothgraph.nn.kernels.compiled import HAS_COMPILED
     from toothgraph.system import provenance, threads
 
     yield from provenance.versions().items()
@@ -80,6 +81,7 @@ def describe_machine() -> Iterator[tuple[str, Any]]:
     yield "gpu", ", ".join(machine["gpus"]) or "none"
     yield "device (auto)", "cuda" if torch.cuda.is_available() else "cpu"
     scatter, triton = provenance.package_version("torch-scatter"), provenance.package_version("triton")
+    yield "backend compiled", "built for the CPU" if HAS_COMPILED else "not built (needs Linux and g++ at installation)"
     yield "backend native", f"torch {torch.__version__}"
     yield "backend scatter", f"torch-scatter {scatter}" if scatter else "not installed (an optional extra)"
     yield "backend triton", f"triton {triton}" if triton else "not installed (comes with torch for CUDA)"

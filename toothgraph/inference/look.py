@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch_geometric.data import Batch
+from torch_geometric.data import Batch, Data
 
 from toothgraph.fdi import LOWER, UPPER, classes_of_jaw
-from toothgraph.graph.spec import scan_graph
+from toothgraph.graph.spec import GraphSpec, scan_graph
 from toothgraph.inference.pose import Viewer
-from toothgraph.mesh.interpolate import interpolate
+from toothgraph.mesh.interpolate import Nearest, nearest
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.jaws import restrict_to_jaw
 from toothgraph.model.nets import SegmentationNet
@@ -21,38 +21,60 @@ from toothgraph.stages import stage
 
 
 @dataclass(frozen=True, eq=False)
+class Tessellation:
+    """What a look needs, before the net is asked.
+
+    Attributes:
+        graph: of the coarse faces.
+        coarse: F' faces.
+        nearest: how values are carried to the mesh it was made of; None where that has the same faces.
+    """
+
+    graph: Data
+    coarse: Mesh
+    nearest: Nearest | None
+
+
+def tessellate(
+    mesh: Mesh, spec: GraphSpec, number: int, rules: InterpolationRules = DEFAULT.interpolation
+) -> Tessellation:
+    """A mesh in its plain tessellation (``number`` 0) or a drawn one."""
+    rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
+    graph, decimated = scan_graph(mesh, spec, rng)
+    return Tessellation(graph, decimated.mesh, nearest(decimated.mesh, mesh, rules))
+
+
+@dataclass(frozen=True, eq=False)
 class Look:
     """What a net says of one tessellation.
 
     Attributes:
-        coarse: F' faces.
+        seen: the tessellation, of F' faces.
         log_prob: [F', 33].
         frame: [3, 3], the rotation the scan was turned by.
         sure: how sure the net is of its tooth numbers, see :func:`toothgraph.inference.pose.certainty`.
     """
 
-    coarse: Mesh
+    seen: Tessellation
     log_prob: torch.Tensor
     frame: np.ndarray
     sure: float
 
-    def interpolated(self, mesh: Mesh, jaw: int, rules: InterpolationRules) -> np.ndarray:
-        """Probabilities of the places [F, 17] on a finer mesh of the same surface, given the jaw."""
-        prob = restrict_to_jaw(self.log_prob, jaw).exp().numpy()
-        return interpolate(self.coarse, mesh, prob[:, classes_of_jaw(jaw)], rules)
+    def carried(self, jaw: int) -> np.ndarray:
+        """Probabilities of the places [F, 17] on the mesh that was tessellated, given the jaw."""
+        prob = restrict_to_jaw(self.log_prob, jaw).exp().numpy()[:, classes_of_jaw(jaw)]
+        return prob if self.seen.nearest is None else self.seen.nearest.carry(prob)
 
 
 def look(
-    net: SegmentationNet, mesh: Mesh, jaw: int, number: int, frames: np.ndarray, rules: PoseRules = DEFAULT.pose
+    net: SegmentationNet, seen: Tessellation, jaw: int, frames: np.ndarray, rules: PoseRules = DEFAULT.pose
 ) -> Look:
-    """Let the net see a mesh in its plain tessellation (``number`` 0) or a drawn one, in the best of some frames."""
-    rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
-    graph, decimated = scan_graph(mesh, net.config.graph, rng)
+    """Let the net see a tessellation, in the best of some frames."""
     stage("looking for teeth")
-    batch = Batch.from_data_list([graph]).to(next(net.parameters()).device)
+    batch = Batch.from_data_list([seen.graph]).to(next(net.parameters()).device)
     viewer = Viewer(net, batch, jaw, rules)
     view = viewer.best(frames) if len(frames) > 1 else viewer.view(frames[0])
-    return Look(decimated.mesh, view.log_prob.float().cpu(), view.frame, view.sure)
+    return Look(seen, view.log_prob.float().cpu(), view.frame, view.sure)
 
 
 def decide_jaw(log_prob: torch.Tensor) -> tuple[int, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -19,13 +20,14 @@ from toothgraph.fdi import (
     fdi_to_class,
     in_chart_order,
 )
-from toothgraph.inference.look import decide_jaw, look
+from toothgraph.inference.beside import second_thread
+from toothgraph.inference.look import Tessellation, decide_jaw, look, tessellate
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.pose import OWN_FRAME, candidate_frames
 from toothgraph.inference.sides import side_with_teeth
 from toothgraph.inference.tooth_region import arch_faces
 from toothgraph.mesh.decimate import decimate
-from toothgraph.mesh.interpolate import interpolate
+from toothgraph.mesh.interpolate import nearest
 from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.model.crowns import CrownNet
 from toothgraph.model.file import default_crowns
@@ -216,31 +218,39 @@ def see_scan(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions
     def frames(surface: Mesh, first: np.ndarray = OWN_FRAME[0]) -> np.ndarray:
         return candidate_frames(surface, first, rules.pose) if options.find_pose else OWN_FRAME
 
+    spec, carry = net.config.graph, rules.interpolation
     # 1. A first look at the whole scan, on a coarser surface where the scan is fine.
-    base = decimate(mesh, rules.base_share * net.config.graph.faces).mesh
-    first = look(net, base, jaw, 0, frames(base), rules.pose)
-    # 2. A closer one at the part with the teeth, and further tessellations of it.
-    gingiva = first.log_prob[:, 0].exp().numpy()
-    near = arch_faces(first.coarse, gingiva, base, rules.region) if options.crop_to_teeth else None
-    if near is None:
-        arch, looks = base, [first]
-    else:
-        arch = base.part(near)
-        looks = [look(net, arch, jaw, 0, frames(arch, first.frame), rules.pose)]
-    # of a scan that is small already the next would be the same
-    while len(looks) < options.tessellations and looks[-1].coarse is not arch:
-        looks.append(look(net, arch, jaw, len(looks), looks[0].frame[None], rules.pose))
+    base = decimate(mesh, rules.base_share * spec.faces).mesh
+    with second_thread() as begin:
+        to_mesh = begin(nearest, base, mesh, carry)
+        first = look(net, tessellate(base, spec, 0, carry), jaw, frames(base), rules.pose)
+        # 2. A closer one at the part with the teeth, and further tessellations of it, made while the net looks.
+        gingiva = first.log_prob[:, 0].exp().numpy()
+        near = arch_faces(first.seen.coarse, gingiva, base, rules.region) if options.crop_to_teeth else None
+        arch = base if near is None else base.part(near)
+        looks = [first] if near is None else []
+        few = len(arch.faces) <= spec.faces  # of a scan that is small already the next would be the same
+        numbers = range(len(looks), 1 if few else options.tessellations)
+        waiting: list[Callable[[], Tessellation]] = [partial(tessellate, arch, spec, each, carry) for each in numbers]
+        waiting[1:] = [begin(work) for work in waiting[1:]]  # the first is needed at once
+        for made in waiting:
+            seen = made()
+            turned = looks[0].frame[None] if looks else frames(arch, first.frame)
+            looks.append(look(net, seen, jaw, turned, rules.pose))
+            if seen.coarse is arch:
+                break
+        whole = to_mesh()
     # 3. The jaw, by all of them.
-    seen, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
+    seen_jaw, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
     if jaw == UNKNOWN_JAW:
-        jaw = seen
-    elif jaw != seen:
+        jaw = seen_jaw
+    elif jaw != seen_jaw:
         share = 1 - share
     stage("carrying labels to every face")
     # 4. Their mean on the scan's faces.
-    prob = np.mean([one.interpolated(arch, jaw, rules.interpolation) for one in looks], axis=0)  # [F of arch, 17]
+    prob = np.mean([one.carried(jaw) for one in looks], axis=0)  # [F of arch, 17]
     if near is not None:
-        whole = first.interpolated(base, jaw, rules.interpolation)
-        whole[near] = prob
-        prob = whole
-    return Seen(interpolate(base, mesh, prob, rules.interpolation), jaw, share, looks[0].frame[1])
+        of_base = first.carried(jaw)
+        of_base[near] = prob
+        prob = of_base
+    return Seen(prob if whole is None else whole.carry(prob), jaw, share, looks[0].frame[1])

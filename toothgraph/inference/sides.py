@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from toothgraph.anatomy.frame import bite_directions, open_direction
-from toothgraph.inference.look import look
+from toothgraph.inference.look import look, tessellate
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.pose import candidate_frames
 from toothgraph.mesh.decimate import decimate
@@ -45,7 +45,8 @@ def side_with_teeth(net: SegmentationNet, mesh: Mesh, jaw: int, options: Predict
     sure = []
     for side in sides:
         part = decimate(mesh.part(side), rules.base_share * net.config.graph.faces).mesh
-        sure.append(look(net, part, jaw, 0, candidate_frames(part, rules=rules.pose), rules.pose).sure)
+        seen = tessellate(part, net.config.graph, 0, rules.interpolation)
+        sure.append(look(net, seen, jaw, candidate_frames(part, rules=rules.pose), rules.pose).sure)
     return sides[int(np.argmax(sure))]
 
 

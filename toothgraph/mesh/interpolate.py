@@ -2,11 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.spatial import cKDTree
 
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.rules import DEFAULT, InterpolationRules
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The coarse faces that a fine face takes its values from.
+
+    Attributes:
+        face: [F, k] coarse faces.
+        weight: [F, k] their weights, of which the sum is not 1 yet.
+    """
+
+    face: np.ndarray
+    weight: np.ndarray
+
+    def carry(self, values: np.ndarray) -> np.ndarray:
+        """Values of the coarse faces [F', C] on the fine ones [F, C], of the same dtype."""
+        weight = self.weight.astype(values.dtype)
+        weight /= weight.sum(axis=1, keepdims=True)
+        carried = np.zeros((len(self.face), values.shape[1]), dtype=values.dtype)
+        for column in range(self.face.shape[1]):  # one neighbour at a time, for [F, C] of memory
+            carried += weight[:, column, None] * values[self.face[:, column]]
+        return carried
+
+
+def nearest(coarse: Mesh, fine: Mesh, rules: InterpolationRules = DEFAULT.interpolation) -> Nearest | None:
+    """The nearest coarse faces of each fine face, by position and direction of the normal; None for equal faces.
+
+    Weights are the inverse squared distance. Arguments as in :func:`interpolate`.
+    """
+    if len(coarse.faces) == len(fine.faces) and np.array_equal(coarse.centroids, fine.centroids):
+        return None
+    tree = cKDTree(np.hstack([coarse.centroids, rules.normal_length * coarse.normals]))
+    k = min(rules.neighbors, len(coarse.faces))
+    distance, near = tree.query(np.hstack([fine.centroids, rules.normal_length * fine.normals]), k=range(1, k + 1))
+    return Nearest(near, 1.0 / (distance**2 + 1e-4))
 
 
 def interpolate(
@@ -26,14 +63,5 @@ def interpolate(
     Returns:
         [F, C], dtype of ``values``.
     """
-    if len(coarse.faces) == len(fine.faces) and np.array_equal(coarse.centroids, fine.centroids):
-        return values
-    tree = cKDTree(np.hstack([coarse.centroids, rules.normal_length * coarse.normals]))
-    k = min(rules.neighbors, len(coarse.faces))
-    distance, near = tree.query(np.hstack([fine.centroids, rules.normal_length * fine.normals]), k=range(1, k + 1))
-    weight = (1.0 / (distance**2 + 1e-4)).astype(values.dtype)  # [F, k]
-    weight /= weight.sum(axis=1, keepdims=True)
-    carried = np.zeros((len(fine.faces), values.shape[1]), dtype=values.dtype)
-    for column in range(k):  # one neighbour at a time, for [F, C] of memory
-        carried += weight[:, column, None] * values[near[:, column]]
-    return carried
+    found = nearest(coarse, fine, rules)
+    return values if found is None else found.carry(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from typing import Any
 
 import torch
@@ -17,10 +18,11 @@ from toothgraph.nn.distributed import combined
 from toothgraph.nn.edge_mlp import EdgeFunction, factorised, flattened, is_monotone, reduced_edges, split_linear
 from toothgraph.nn.kernels.batch_norm import running, track
 from toothgraph.nn.kernels.gather import gather_max, reduce_neighbors
-from toothgraph.nn.kernels.neighborhoods import Neighborhoods, from_edges, from_table
+from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_edges, from_table
 from toothgraph.nn.kernels.precision import full_precision
 
 _BY_NAME = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+_LEAST_VARIANCE = 1e-5
 _MESSAGE_STEPS = ("forward", "message", "aggregate", "message_and_aggregate", "update", "edge_update")
 _PYG_NAMES = {  # in an EdgeConv, and here
     **{"nn.weight": "lin.weight", "nn.bias": "lin.bias", "nn.0.": "lin.", "nn.lins.0.": "lin."},
@@ -67,7 +69,8 @@ class FastEdgeConv(MessagePassing):
         out_channels: C_out; not with ``nn``.
         norm: None or ``"batch"`` (batch norm over the edges).
         act: None, a name (``relu``, ``leaky_relu``, ``elu``, ``tanh``, ``sigmoid``) or a monotone module.
-        aggr: ``"max"``, ``"min"``, ``"mean"`` or ``"sum"`` (also ``"add"``); with ``nn`` any of torch_geometric.
+        aggr: ``"max"``, ``"min"``, ``"mean"``, ``"sum"`` (also ``"add"``) or ``"std"``; with ``nn`` any of
+            torch_geometric.
         bias: whether the linear layer has a bias.
         nn: an edge MLP from [.., 2·C_in] to [.., C_out], in place of the options above; it is not initialised again.
         flow: ``"source_to_target"``, or ``"target_to_source"`` for edges the other way round.
@@ -159,7 +162,7 @@ class FastEdgeConv(MessagePassing):
         with full_precision(target):
             dtype = function.linear.weight.dtype
             out = self._convolve(source.to(dtype), target.to(dtype), hood, function)
-        if hood.fixed:
+        if hood.fixed or (_on_cpu(out) and bool(hood.degree.all())):
             return out
         return torch.where(hood.degree[:, None] > 0, out, 0.0)
 
@@ -249,13 +252,18 @@ class FastEdgeConv(MessagePassing):
             mean, var, count = combined(*edge_statistics(a, b, hood))
             track(norm, mean, var, count)
             scale, shift = _affine(norm, mean, var)
+            if self.aggr == "std":
+                return _deviation(torch.addcmul(shift, scale, b), hood)
             z = torch.addcmul(self._reduced(scale * b, hood), scale, a) + shift
         else:
             if norm is not None:  # a fixed affine map, merged into the weights
                 scale, shift = _affine(norm, *running(norm))
                 own, difference = scale[:, None] * own, scale[:, None] * difference
                 bias = shift if bias is None else scale * bias + shift  # type: ignore[assignment]
-            z = self._reduced(F.linear(source, difference, bias), hood)
+            b = F.linear(source, difference, bias)
+            if self.aggr == "std":
+                return _deviation(b, hood)
+            z = self._reduced(b, hood)
             z = z.addmm_(target, own.t())  # in place: new memory would take longer than the product
         return z * hood.degree[:, None] if self.aggr in ("sum", "add") else function.act(z)
 
@@ -336,7 +344,7 @@ class FastEdgeConv(MessagePassing):
 
 def copied_aggr(conv: MessagePassing) -> Any:
     """The aggregation of another layer: its name, or a copy of one with options or weights of its own."""
-    return conv.aggr if conv.aggr in ("max", "min", "mean", "sum", "add") else copy.deepcopy(conv.aggr_module)
+    return conv.aggr if conv.aggr in ("max", "min", "mean", "sum", "add", "std") else copy.deepcopy(conv.aggr_module)
 
 
 def _checked_options(norm: str | None, act: str | nn.Module | None, aggr: Any) -> nn.Module:
@@ -347,9 +355,9 @@ def _checked_options(norm: str | None, act: str | nn.Module | None, aggr: Any) -
             "does not commute with the maximum; apply it to the nodes after this layer, or give an edge MLP as nn"
         )
     made = _activation(act)
-    if aggr not in ("max", "min", "mean", "sum", "add"):
+    if aggr not in ("max", "min", "mean", "sum", "add", "std"):
         raise ConfigError(
-            f"expected aggr max, min, mean, sum or add, got {aggr!r}; others need an edge MLP, given as nn"
+            f"expected aggr max, min, mean, sum, add or std, got {aggr!r}; others need an edge MLP, given as nn"
         )
     if aggr not in ("max", "min") and not isinstance(made, nn.Identity):
         raise ConfigError(
@@ -382,6 +390,17 @@ def _affine(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor) -> tuple[Tensor, Te
     """Scale and shift [C] of a batch norm with these statistics."""
     scale = norm.weight * torch.rsqrt(var + norm.eps)
     return scale, norm.bias - scale * mean
+
+
+def _deviation(b: Tensor, hood: Neighborhoods) -> Tensor:
+    """Standard deviation over neighbours of rows of ``b`` [M, C], which a node's own part does not change: [N, C].
+
+    As in torch_geometric, where the variance is below 1e-5 it is 0.
+    """
+    b = b - b.mean(dim=0)  # the squares must not cancel
+    var = reduce_neighbors(b.square(), hood, "mean") - reduce_neighbors(b, hood, "mean").square()
+    std = var.clamp_min(_LEAST_VARIANCE).sqrt()
+    return std.masked_fill(std <= math.sqrt(_LEAST_VARIANCE), 0.0)
 
 
 def edge_statistics(a: Tensor, b: Tensor, hood: Neighborhoods) -> tuple[Tensor, Tensor, int]:

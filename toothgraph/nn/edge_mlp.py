@@ -110,7 +110,7 @@ def factorised(parts: list[nn.Module], aggr: object) -> EdgeFunction | None:
     norm, after = (rest[0], rest[1:]) if rest and isinstance(rest[0], _NORMS) else (None, rest)
     plain_norm = norm is None or (is_plain(norm, _NORMS) and norm.weight is not None and norm.running_mean is not None)
     act = after[0] if after else nn.Identity()
-    keeps = is_monotone(act) if aggr in ("max", "min") else aggr in ("mean", "sum", "add") and not after
+    keeps = is_monotone(act) if aggr in ("max", "min") else aggr in ("mean", "sum", "add", "std") and not after
     if plain_norm and keeps and len(after) <= 1:
         return EdgeFunction(linear, norm, act, None)  # type: ignore[arg-type]
     return EdgeFunction(linear, None, nn.Identity(), rest)  # type: ignore[arg-type]

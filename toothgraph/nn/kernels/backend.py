@@ -1,4 +1,4 @@
-"""Choose the implementation of neighbourhood reductions: torch only, torch-scatter or Triton."""
+"""Choose the implementation of neighbourhood reductions: compiled for the CPU, torch only, torch-scatter or Triton."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from toothgraph.errors import ConfigError
-from toothgraph.nn.kernels.neighborhoods import from_table, transformed
+from toothgraph.nn.checks import described
+from toothgraph.nn.kernels.compiled import HAS_COMPILED, is_served
+from toothgraph.nn.kernels.neighborhoods import exported, from_table, transformed
 from toothgraph.nn.kernels.triton_ops import triton_reduce
 
-BACKENDS = ("native", "scatter", "triton")
+BACKENDS = ("compiled", "native", "scatter", "triton")
 
 
 _HAS_SCATTER = find_spec("torch_scatter") is not None
@@ -51,23 +53,36 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
     """The backend for reductions over neighbours of ``x``.
 
     Args:
-        x: the values; their device matters, and for Triton their type and number of channels.
-        backend: ``native`` (torch only), ``scatter`` (torch-scatter), ``triton`` or ``auto``. ``auto`` is the backend
-            of :func:`use_backend`, else of the environment variable ``TOOTHGRAPH_BACKEND``. Without either, it is
-            triton for CUDA tensors if Triton works, else native. Triton adds gradients in a varying order, so under
-            ``torch.use_deterministic_algorithms`` it is native; nor does it know the forward mode of automatic
-            differentiation, or the transformations of ``torch.func``.
+        x: the values; their device and dtype matter, and for Triton the number of channels.
+        backend: ``compiled`` (C++, for float32 and float64 on a CPU), ``native`` (torch only), ``scatter``
+            (torch-scatter), ``triton`` or ``auto``. ``auto`` is the backend of :func:`use_backend`, else of the
+            environment variable ``TOOTHGRAPH_BACKEND``. Without either, it is compiled where the package was installed
+            with a C++ compiler, triton for CUDA tensors if Triton works, else native. Triton adds gradients in a
+            varying order, so under ``torch.use_deterministic_algorithms`` it is native; compiled and Triton do not know
+            the forward mode of automatic differentiation, or the transformations of ``torch.func``.
 
     Raises:
         ConfigError: for an unknown backend, or one that cannot be used here; the text is the reason.
     """
     backend = _process_wide if backend == "auto" else backend
     if backend == "auto":
+        if is_served(x) and not transformed() and not exported():
+            return "compiled"
         fast = _HAS_TRITON and x.device.type == "cuda" and not torch.are_deterministic_algorithms_enabled()
         fast = fast and not transformed()
         return "triton" if fast and (torch.compiler.is_compiling() or triton_runs(x)) else "native"
     if backend not in BACKENDS:
         raise ConfigError(f"expected a backend of auto, {', '.join(BACKENDS)}, got {backend!r}")
+    if backend == "compiled" and not HAS_COMPILED:
+        raise ConfigError(
+            "the backend compiled is built when the package is installed on Linux with a C++ compiler (g++), and was "
+            "not; install the package again"
+        )
+    if backend == "compiled" and (not is_served(x) or transformed()):
+        raise ConfigError(
+            "the backend compiled needs float32 or float64 on a CPU, and knows no forward-mode derivatives and no "
+            f"transformations of torch.func; got {described(x)} on {x.device}; use the backend native"
+        )
     if backend == "scatter" and not _HAS_SCATTER:
         raise ConfigError("the backend scatter needs torch-scatter: pip install toothgraph[scatter]")
     if backend == "triton" and not _HAS_TRITON:

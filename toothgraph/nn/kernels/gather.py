@@ -12,6 +12,7 @@ from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.checks import check_device, check_nodes, check_table, described
 from toothgraph.nn.kernels.backend import choose_backend
 from toothgraph.nn.kernels.bag_total import bag_total
+from toothgraph.nn.kernels.compiled import compiled_max, compiled_total
 from toothgraph.nn.kernels.cpu_max import carries_winner, running_max, winning_max
 from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_table, transformed
 from toothgraph.nn.kernels.triton_ops import triton_reduce
@@ -44,12 +45,14 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
     backend = choose_backend(x, backend)
     if backend == "triton":
         return triton_reduce(x, *hood, reduce)
+    learns, traced = _learns(x), torch.compiler.is_compiling()
+    if backend == "compiled" and (learns or not traced or not hood.fixed):
+        return compiled_max(x, *hood) if reduce == "max" else compiled_total(x, *hood, reduce)
     if backend == "scatter" and (reduce != "max" or bool(x.isfinite().all())):  # its maximum drops NaN
         from torch_scatter import segment_csr
 
         return segment_csr(x[hood.source.reshape(-1)], hood.ends, reduce=reduce)
-    learns, traced = _learns(x), torch.compiler.is_compiling()
-    if traced and hood.fixed and not learns:  # which a compiler joins with what comes next
+    if traced and hood.fixed:  # which a compiler joins with what comes next
         near = x[hood.source]  # [N, k, C]
         return near.amax(dim=1) if reduce == "max" else getattr(near, reduce)(dim=1)
     if reduce != "max":
@@ -149,9 +152,11 @@ def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend:
     hood, backend = from_table(neighbor_index), choose_backend(x, backend)
     if padded and backend == "triton":
         return triton_reduce(x, *hood, "max", padded)
+    if padded and backend == "compiled" and (_learns(x) or not torch.compiler.is_compiling()):
+        return compiled_max(x, *hood, padded)
     if not padded:
         return reduce_neighbors(x, hood, "max", backend)
-    if backend == "native" and hood.fixed:
+    if backend != "scatter" and hood.fixed:
         return _padded_max(x, hood.source)
     there = neighbor_index.t() < x.shape[0]  # [N, k]
     ends = F.pad(there.sum(dim=1).cumsum(0), (1, 0))

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
+from toothgraph.nn.kernels.compiled import HAS_COMPILED, compiled_bags
+
 
 class Neighborhoods(NamedTuple):
     """The neighbours of N nodes, as consecutive bags.
@@ -32,6 +34,8 @@ class Neighborhoods(NamedTuple):
 def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
     """Neighbourhoods of a PyG ``edge_index`` [2, E] (source, target), in any order."""
     source, target = edge_index
+    if HAS_COMPILED and edge_index.device.type == "cpu" and not transformed() and not exported():
+        return Neighborhoods(*compiled_bags(source.long(), target.long(), num_nodes), 0)
     if not _in_order(target):
         target, order = target.sort(stable=True)
         source = source[order]
@@ -43,6 +47,12 @@ def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
 def transformed() -> bool:
     """Whether ``torch.func`` transforms the code, or derivatives go forward with the values."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def exported() -> bool:
+    """Whether ``torch.export`` traces the code: then it must not depend on what is installed here."""
+    asked = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # torch 2.4 cannot tell
+    return bool(asked())
 
 
 def _on_cpu(x: Tensor) -> bool:

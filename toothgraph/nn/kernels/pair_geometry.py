@@ -1,6 +1,7 @@
 """The pair-geometry layer in blocks: no edge values are kept, in memory or for the backward pass.
 
-Tensors are channel first, so that every operation runs along whole rows of edges.
+On a CPU it is one compiled pass, see ``compiled.cpp``. Where that is not there, tensors are channel first,
+so that every operation runs along whole rows of edges.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from toothgraph.nn.kernels.again import plain_gradients
+from toothgraph.nn.kernels.backend import choose_backend
+from toothgraph.nn.kernels.compiled import compiled_pairs, compiled_pairs_back, fits_pairs
 from toothgraph.nn.kernels.precision import full_precision
 
 _CPU_BLOCK, _GPU_BLOCK = 1 << 19, 1 << 25  # edge values per block: fits the CPU cache; uses a GPU fully
@@ -21,8 +24,8 @@ _SHORTEST = 1e-9  # mm
 def pair_maximum(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float, mlp: nn.Module) -> Tensor:
     """``mlp(pair_features(...)).amax(0)``, with gradients for the MLP only.
 
-    Equal maxima share the gradient, as in ``amax``. A second derivative needs all edge values. The MLP uses the dtype
-    of its weights, also under autocast.
+    Equal maxima of two edges have one winner, or share the gradient, as in ``amax``. A second derivative needs all
+    edge values. The MLP uses the dtype of its weights, also under autocast.
 
     Args:
         pos: [N, 3] mm.
@@ -37,9 +40,45 @@ def pair_maximum(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: flo
     first, _, second = mlp.children()
     assert isinstance(first, nn.Linear) and isinstance(second, nn.Linear)
     with full_precision(pos):
-        points = torch.cat([pos, normal], dim=1).t().contiguous()  # [6, N]
+        points = torch.cat([pos, normal], dim=1)  # [N, 6]
         layers = first.weight, first.bias, second.weight, second.bias
+        if choose_backend(first.weight) == "compiled" and fits_pairs(points, *layers, k=len(neighbor_index)):
+            learns = torch.is_grad_enabled() and any(layer.requires_grad for layer in layers)
+            given = points, neighbor_index.long(), scale, learns, *(layer.contiguous() for layer in layers)
+            return _CompiledPairs.apply(*given)
+        points = points.t().contiguous()  # [6, N]
         return _PairMaximum.apply(points, neighbor_index, scale, *layers)
+
+
+def _all_edges_back(
+    points: Tensor, table: Tensor, scale: float, layers: tuple[Tensor, ...], grad: Tensor
+) -> list[Tensor | None]:
+    """Gradients of the layers that can be differentiated again; points [6, N]."""
+    f = _features(points, table, slice(0, points.shape[1]), scale).to(grad.dtype)  # [7, kN]
+
+    def plain(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+        h = torch.relu(torch.cat([w1, b1[:, None]], dim=1) @ f)
+        return (w2 @ h).unflatten(1, (len(table), -1)).amax(dim=1).t() + b2
+
+    return plain_gradients(plain, layers, grad)
+
+
+class _CompiledPairs(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, points: Tensor, table: Tensor, scale: float, learns: bool, *layers: Tensor) -> Tensor:
+        out, winner = compiled_pairs(points, table, scale, layers, learns)
+        ctx.save_for_backward(points, table, winner, *layers)
+        ctx.scale = scale
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        points, table, winner, *layers = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated again
+            points = points.t().contiguous()
+            return None, None, None, None, *_all_edges_back(points, table, ctx.scale, tuple(layers), grad)
+        found = compiled_pairs_back(points, table, ctx.scale, tuple(layers), winner, grad)
+        return None, None, None, None, *found, grad.sum(dim=0)
 
 
 class _PairMaximum(torch.autograd.Function):
@@ -58,14 +97,7 @@ class _PairMaximum(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # to be differentiated again
             points, table, *layers = ctx.saved_tensors
-            rows = slice(0, points.shape[1])
-            f = _features(points, table, rows, ctx.scale).to(grad.dtype)  # [7, kN]
-
-            def plain(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
-                h = torch.relu(torch.cat([w1, b1[:, None]], dim=1) @ f)
-                return (w2 @ h).unflatten(1, (len(table), -1)).amax(dim=1).t() + b2
-
-            return None, None, None, *plain_gradients(plain, tuple(layers), grad)
+            return None, None, None, *_all_edges_back(points, table, ctx.scale, tuple(layers), grad)
         with full_precision(grad):
             return _PairMaximum._backward(ctx, grad)
 
