@@ -10,7 +10,6 @@ from benchmarks.pages.markdown import rendered, table
 
 SCRIPTS = (
     "edge_conv",
-    "compiled",
     "knn",
     "info_nce",
     "mlp_edge_conv",
