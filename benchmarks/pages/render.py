@@ -24,6 +24,7 @@ from benchmarks.pages.few_patients import (
     one_shot,
     protocols,
 )
+from benchmarks.pages.field import field_section
 from benchmarks.pages.markdown import rendered
 from benchmarks.pages.objectives import objectives
 from benchmarks.pages.reliability import reliability_page
@@ -54,6 +55,7 @@ PAGES = {
     "synthetic": "without any real scan",
     "review": "correcting labels",
     "doubts": "warnings to review",
+    "field": "models, shells and parts of arches",
 }
 READ = (
     "default_weights",
@@ -90,6 +92,7 @@ def results_pages() -> dict[str, str]:
         "review": [reviewer(read_result("reviewer")), review_times(read_result("review_times"))],
         "synthetic": [weights.synthetic_weights(read_result("synthetic_weights"))],
         "doubts": [doubts_section(read_result("doubts"))],
+        "field": [field_section(read_result("field"))],
     }
     return {name: rendered("results_page", title=PAGES[name], sections=own) for name, own in sections.items()}
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
+from benchmarks.pages.field import field_section
 from benchmarks.studies import field, shapes
+from benchmarks.studies.field import RESULT
 from toothgraph.anatomy.frame import open_direction
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import border_edges, label_pieces
@@ -44,3 +48,15 @@ def test_crowns_alone_are_a_piece_each(scan: Mesh, closed: bool) -> None:
     piece = label_pieces(np.zeros(len(made.faces), dtype=int), made.adjacency)
     assert piece.max() + 1 == len(shapes.teeth_of(scan))
     assert (len(border_edges(made.faces)) == 0) == closed
+
+
+def test_page_counts_what_was_right_and_names_what_was_not() -> None:
+    row = {
+        "kind": "front teeth", "name": "a_lower", "made": True, "jaw": "lower", "found_jaw": "lower", "doubts": [],
+        "seconds": 1.0, "teeth": [41, 42], "found": [41, 42], "miou": 0.9, "miou_matched": 0.9,
+    }  # fmt: skip
+    wrong = row | {"name": "b_lower", "found": [41, 43], "found_jaw": "upper", "miou": 0.5}
+    facts = json.loads(RESULT.with_name("doubts.json").read_text())["facts"]
+    page = field_section({"rows": [row, wrong], "facts": facts})
+    assert "| front teeth | made | 2 | 1 of 2 | 1 of 2 | 0.700 | 0.900 | 0 of 2 | 1.0 |" in page
+    assert "`b_lower`: missing 42; not there 43 (no warning)" in page and "`a_lower`" not in page

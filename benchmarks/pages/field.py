@@ -1,0 +1,54 @@
+"""The page of what was tried, from benchmarks/results/field.json."""
+
+from __future__ import annotations
+
+from statistics import mean, median
+from typing import Any
+
+from benchmarks.pages.markdown import rendered, table
+from benchmarks.studies.field import SCAN
+
+HEAD = [
+    *("what it is", "files as they came, or made of a scan", "surfaces", "jaw told", "every tooth right"),
+    *("`miou`", "`miou_matched`", "with a warning", "seconds"),
+]
+
+
+def field_section(content: dict[str, Any]) -> str:
+    """A line for each kind, of files and of made surfaces."""
+    rows = content["rows"]
+    kinds = list(dict.fromkeys((row["kind"], row["made"]) for row in rows))
+    kinds.sort(key=lambda kind: (kind[0] != SCAN, kind[1]))
+    lines = [line_of([row for row in rows if (row["kind"], row["made"]) == kind]) for kind in kinds]
+    return rendered("results/field", facts=content["facts"], table=table(HEAD, lines), wrong=wrong_of(rows))
+
+
+def line_of(rows: list[dict[str, Any]]) -> list[str]:
+    """What came out for one kind."""
+    first, known = rows[0], [row for row in rows if "teeth" in row]
+    told = [row for row in rows if row["jaw"] in ("upper", "lower")]
+    right = sum(row["teeth"] == row["found"] for row in known)
+    return [
+        first["kind"],
+        "made" if first["made"] else "files",
+        str(len(rows)),
+        f"{sum(row['jaw'] == row['found_jaw'] for row in told)} of {len(told)}",
+        f"{right} of {len(known)}" if known else "no labels",
+        *(f"{mean(row[name] for row in known):.3f}" if known else "–" for name in ("miou", "miou_matched")),
+        f"{sum(bool(row['doubts']) for row in rows)} of {len(rows)}",
+        f"{median(row['seconds'] for row in rows):.1f}",
+    ]
+
+
+def wrong_of(rows: list[dict[str, Any]]) -> str:
+    """The surfaces with a number that is missing or wrong, and whether a warning says so."""
+    lines = []
+    for row in rows:
+        missing, wrong = ({*row.get(one, [])} - {*row.get(other, [])} if "teeth" in row else set()
+                          for one, other in (("teeth", "found"), ("found", "teeth")))  # fmt: skip
+        if missing or wrong:
+            what = [f"{name} {', '.join(map(str, sorted(teeth)))}" for name, teeth in
+                    (("missing", missing), ("not there", wrong)) if teeth]  # fmt: skip
+            lines.append(f"- {row['kind']}, `{row['name']}`: {'; '.join(what)}"
+                         f"{'' if row['doubts'] else ' (no warning)'}")  # fmt: skip
+    return "\n".join(lines)
