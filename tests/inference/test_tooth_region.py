@@ -66,7 +66,7 @@ def test_predict_looks_again_at_the_part_with_teeth(
         prob = torch.full((len(coarse.faces), 33), 1e-4)
         classes = np.where(distance < 0.7, fdi_to_class(teeth.labels)[nearest], 0)
         prob[torch.arange(len(prob)), torch.from_numpy(classes)] = 1.0
-        return Look(seen, prob.log(), frames[0])
+        return Look(seen, prob.log(), frames[0], 1.0)
 
     monkeypatch.setattr("toothgraph.inference.predict.look", look)
     focused = predict_mesh(net, model, 0, PredictOptions(assign_numbers=False))

@@ -12,6 +12,7 @@ import torch
 import toothgraph as tg
 from toothgraph.data.prepared.folder import read_prepared
 from toothgraph.model.file import read_model
+from toothgraph.nn.kernels.backend import use_backend
 
 ARCHIVE = Path(__file__).resolve().parent / "files" / "written_by_6ba17be.tar.xz"
 # What that revision was given. `[cuts] extraction` has not changed its name.
@@ -64,7 +65,8 @@ def test_a_model_gives_the_same(before: Path) -> None:
 def test_a_stopped_run_goes_on_to_the_same_model(command, before: Path, scans: Path) -> None:
     options = before / "options.toml"
     options.write_text(OPTIONS)
-    done = command("finetune", scans, "--out", before / "stopped", "--config", options, "--resume")
+    with use_backend("native"):  # the one of before; the compiled one adds in another order
+        done = command("finetune", scans, "--out", before / "stopped", "--config", options, "--resume")
     assert done.code == 0, done.err
     assert "resumed at step 2" in (before / "stopped" / "log.txt").read_text()
     ours, theirs = (read_model(before / name).tensors for name in ("stopped", "model.safetensors"))
