@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import load_palette
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.synthetic import synthetic_arch
 
 
 def agreement(mesh: Mesh, carried: np.ndarray) -> float:
@@ -95,3 +97,12 @@ def test_real_scan(data_dir: Path) -> None:
     assert agreement(mesh, coarse.mesh.labels[coarse.face_map]) > 0.97
     distance, _ = cKDTree(mesh.vertices).query(coarse.mesh.vertices)
     assert np.quantile(distance, 0.99) < 1.0
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    meshes = [synthetic_arch(seed, jaw=0, faces=6000) for seed in range(4)]
+    alone = [decimate(mesh, 2000).mesh.vertices for mesh in meshes]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda mesh: decimate(mesh, 2000).mesh.vertices, meshes * 3))
+    for number, vertices in enumerate(together):
+        np.testing.assert_array_equal(vertices, alone[number % 4])

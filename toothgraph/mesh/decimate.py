@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from threading import Lock
 
 import fast_simplification
 import numpy as np
@@ -14,6 +15,8 @@ from toothgraph.mesh.clean import drop_unused_vertices, flat_faces, unique_rows
 from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.stages import stage
+
+_ONE_AT_A_TIME = Lock()  # the library keeps the mesh in global variables, and lets other threads run meanwhile
 
 _CANDIDATES = 4  # nearest coarse faces that are tested for a similar normal
 
@@ -75,9 +78,10 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
     points = mesh.vertices
     if jitter > 0 and rng is not None:
         points = points + rng.normal(scale=jitter, size=points.shape)
-    vertices, faces, collapses = fast_simplification.simplify(
-        points, mesh.faces.astype(np.int32), target_count=n_faces, return_collapses=True
-    )
+    with _ONE_AT_A_TIME:
+        vertices, faces, collapses = fast_simplification.simplify(
+            points, mesh.faces.astype(np.int32), target_count=n_faces, return_collapses=True
+        )
     if len(faces) == 0:
         raise MeshError(f"{mesh.scan_id}: no face remains after decimation to {n_faces} faces; use a larger target")
     survivor = _survivors(mesh.faces, len(mesh.vertices), collapses)
