@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -100,9 +101,14 @@ def test_real_scan(data_dir: Path) -> None:
 
 
 def test_threads_do_not_disturb_each_other() -> None:
-    meshes = [synthetic_arch(seed, jaw=0, faces=6000) for seed in range(4)]
+    meshes = [synthetic_arch(seed, jaw=0, faces=faces) for seed, faces in enumerate((6000, 9000, 16000, 3000))]
     alone = [decimate(mesh, 2000).mesh.vertices for mesh in meshes]
-    with ThreadPoolExecutor(4) as pool:
-        together = list(pool.map(lambda mesh: decimate(mesh, 2000).mesh.vertices, meshes * 3))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            together = list(pool.map(lambda mesh: decimate(mesh, 2000).mesh.vertices, meshes * 8))
+    finally:
+        sys.setswitchinterval(before)
     for number, vertices in enumerate(together):
         np.testing.assert_array_equal(vertices, alone[number % 4])
