@@ -8,7 +8,6 @@ from scipy.spatial import cKDTree
 from toothgraph.anatomy.frame import TEETH_NEEDED
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER, jaw_of_each
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.topology import label_pieces
 
 CLEAR = 0.9  # share of the labelled area of a surface; with a smaller one, it is of both jaws
 
@@ -30,7 +29,7 @@ def jaw_parts(mesh: Mesh) -> list[np.ndarray]:
     jaw = jaw_of_each(mesh.labels)
     if any(len(np.unique(mesh.labels[jaw == side])) < TEETH_NEEDED for side in (UPPER, LOWER)):
         return []
-    piece = label_pieces(np.zeros(len(mesh.faces), dtype=np.int64), mesh.adjacency)
+    piece = mesh.pieces
     area = np.stack([np.bincount(piece, mesh.areas * (jaw == side)) for side in (UPPER, LOWER)])
     clear = area.max(axis=0) > CLEAR * area.sum(axis=0)  # not for 0 > 0
     own = np.where(jaw == UNKNOWN_JAW, np.where(clear, area.argmax(axis=0), UNKNOWN_JAW)[piece], jaw)

@@ -11,7 +11,7 @@ import numpy as np
 from toothgraph.errors import MeshError, ShapeError
 from toothgraph.fdi import UNKNOWN_JAW
 from toothgraph.mesh.label_origin import LabelOrigin
-from toothgraph.mesh.topology import face_adjacency
+from toothgraph.mesh.topology import face_adjacency, label_pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,13 @@ class Topology:
     def adjacency(self) -> np.ndarray:
         """Pairs of faces that share an edge, see :func:`toothgraph.mesh.topology.face_adjacency`. [2, E]"""
         return face_adjacency(self.faces)
+
+    @cached_property
+    def pieces(self) -> np.ndarray:
+        """The connected piece of surface of each face, numbered from 0. [F] int32"""
+        pieces = label_pieces(np.zeros(len(self.faces), dtype=np.int64), self.adjacency)
+        pieces.flags.writeable = False  # it is shared
+        return pieces
 
 
 _OF_SHAPE = ("corners", "centroids", "_area_normals", "areas", "normals")  # computed once, whatever the labels are
@@ -114,6 +121,12 @@ class Mesh:
         """Pairs of faces that share an edge, both directions, sorted. [2, E]; computed once."""
         assert self.topology is not None
         return self.topology.adjacency
+
+    @property
+    def pieces(self) -> np.ndarray:
+        """The connected piece of surface of each face, numbered from 0. [F] int32, read-only; computed once."""
+        assert self.topology is not None
+        return self.topology.pieces
 
     @cached_property
     def corners(self) -> np.ndarray:

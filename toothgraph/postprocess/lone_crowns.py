@@ -6,7 +6,6 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.topology import label_pieces
 from toothgraph.rules import DEFAULT, LoneCrownRules
 
 
@@ -25,7 +24,7 @@ def lone_crowns(mesh: Mesh, prob: np.ndarray, rules: LoneCrownRules = DEFAULT.lo
     Returns:
         Face indices [F'] of each.
     """
-    piece = label_pieces(np.zeros(len(mesh.faces), dtype=np.int64), mesh.adjacency)
+    piece = mesh.pieces.copy()
     area = np.bincount(piece, weights=mesh.areas)
     looked = mesh.areas * (prob[:, 0] < 1)
     seen, tooth = (np.bincount(piece, weights=weight) for weight in (looked, looked * (1 - prob[:, 0])))

@@ -16,7 +16,6 @@ from toothgraph.anatomy.sizes import usual_areas
 from toothgraph.mesh.decimate import Decimated, decimate
 from toothgraph.mesh.interpolate import interpolate
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.topology import label_pieces
 from toothgraph.postprocess.borders import Borders, borders
 from toothgraph.rules import DEFAULT, PieceRules, Rules
 
@@ -212,7 +211,7 @@ def narrowest_cut(part: Mesh, rules: Rules = DEFAULT) -> tuple[float, np.ndarray
     if len(part.faces) < 3:
         return np.inf, np.zeros(len(part.faces), dtype=bool)
     # 2. More than one connected component.
-    connected = label_pieces(np.zeros(len(part.faces), dtype=np.int64), part.adjacency)
+    connected = part.pieces
     area = np.bincount(connected, weights=part.areas)
     largest = connected == area.argmax()
     if area.max() < (1 - rules.pieces.half) * area.sum():

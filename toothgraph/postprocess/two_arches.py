@@ -9,7 +9,6 @@ from scipy.spatial import cKDTree
 
 from toothgraph.anatomy.frame import TEETH_NEEDED, arch_rotation
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.topology import label_pieces
 from toothgraph.rules import DEFAULT, TwoArchRules
 
 SAMPLES = 2000  # faces whose distance to the other surface is measured
@@ -27,7 +26,7 @@ def shows_two_arches(mesh: Mesh, probabilities: np.ndarray, rules: TwoArchRules 
         probabilities: [F, 17], of a :class:`toothgraph.inference.predict.Prediction`.
         rules: minimum visible area of a tooth.
     """
-    piece = _pieces(mesh)
+    piece = mesh.pieces
     place = probabilities.argmax(axis=1)
     area = np.bincount(17 * piece + place, weights=mesh.areas, minlength=17 * (piece.max() + 1)).reshape(-1, 17)
     shown = area[:, 1:] > rules.visible
@@ -49,7 +48,7 @@ def two_surfaces(mesh: Mesh, rules: TwoArchRules = DEFAULT.two_arches) -> list[n
     Returns:
         Two arrays of face numbers [F']; none if there are not exactly two such surfaces.
     """
-    piece = _pieces(mesh)
+    piece = mesh.pieces
     area = np.bincount(piece, weights=mesh.areas)
     large = np.flatnonzero(area >= max(rules.share * area.max(initial=0.0), rules.arch))
     if len(large) != 2:
@@ -100,8 +99,3 @@ def same_teeth(places: Sequence[np.ndarray]) -> bool:
     """Whether two surfaces have four or more teeth of the same places; ``places`` as of :func:`are_both_jaws`."""
     first, second = (np.unique(place[place > 0]) for place in places)
     return len(np.intersect1d(first, second)) >= TEETH_NEEDED
-
-
-def _pieces(mesh: Mesh) -> np.ndarray:
-    """The connected surface of each face. [F]"""
-    return label_pieces(np.zeros(len(mesh.faces), dtype=np.int64), mesh.adjacency)
