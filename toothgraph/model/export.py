@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from toothgraph.graph.fields import check_graph
 from toothgraph.graph.neighbors import dilated_tables
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.system.files import atomic_path
+from toothgraph.system.quiet import errors_only
 
 OUTPUT = "log_prob"
 SUFFIXES = (".onnx", ".pt2")
@@ -187,14 +187,6 @@ def _about(net: SegmentationNet) -> dict[str, Any]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep what torch and onnxscript tell of themselves from the user."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    before = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    with errors_only(*_LOGGERS):
         warnings.simplefilter("ignore")
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, before, strict=True):
-                logger.setLevel(level)
+        yield

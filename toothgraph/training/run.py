@@ -23,6 +23,7 @@ from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 from toothgraph.system.processes import first_rank
 from toothgraph.system.progress import Display
+from toothgraph.system.quiet import errors_only
 from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable, Shown, WeightAverage, scores_found
 from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint, read_metrics
 from toothgraph.training.run_state import Stopped, told
@@ -35,20 +36,12 @@ _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-m
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Lightning's advice on hardware and loaders away from the user."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    before = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
+    with errors_only("lightning.pytorch", "lightning.fabric"):
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", message=r".*`isinstance\(treespec, LeafSpec\)` is deprecated")
         warnings.filterwarnings("ignore", message=r".*does not have many workers")
         warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # refused instead
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, before, strict=True):
-                logger.setLevel(level)
+        yield
 
 
 @contextmanager

@@ -1,0 +1,23 @@
+"""What other packages tell of themselves, kept from the user."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def errors_only(*loggers: str) -> Iterator[None]:
+    """Of these loggers, only errors are shown; filters of warnings that are set within end with it."""
+    found = [logging.getLogger(name) for name in loggers]
+    before = [logger.level for logger in found]
+    with warnings.catch_warnings():
+        for logger in found:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(found, before, strict=True):
+                logger.setLevel(level)
