@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from toothgraph.errors import ShapeError
+from toothgraph.nn.kernels.saved import from_winner, keep_bags, keep_winner, keep_winner_again
 
 LIBRARY = Path(__file__).with_name("compiled.lib")
 _VERSION = 1  # of the signatures in compiled.cpp
@@ -286,33 +287,9 @@ def _(grad: Tensor, source: Tensor, ends: Tensor, fixed: int, mean: bool, rows: 
     return grad.new_empty(rows, grad.shape[1])
 
 
-def _keep_winner(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-    ctx.mark_non_differentiable(output[1])
-    ctx.save_for_backward(output[1])
-    ctx.rows = inputs[0].shape[0]
-
-
 def _back_to_winner(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
     (winner,) = ctx.saved_tensors
     return torch.ops.toothgraph.cpu_to_winners(grad, winner, ctx.rows), None, None, None, None, None
-
-
-def _keep_winner_again(ctx: Any, inputs: tuple, output: Tensor) -> None:
-    ctx.save_for_backward(inputs[1])
-
-
-def _from_winner(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    """Each node takes from the row that won; 0 where none did."""
-    (winner,) = ctx.saved_tensors
-    if len(grad) == 0:
-        return grad.new_zeros(winner.shape), None, None
-    return grad.gather(0, winner.long().clamp_min(0)).masked_fill(winner < 0, 0.0), None, None
-
-
-def _keep_bags(ctx: Any, inputs: tuple, output: Tensor) -> None:
-    x, source, ends, *ctx.options = inputs[:5]
-    ctx.save_for_backward(source, ends)
-    ctx.rows = x.shape[0]
 
 
 def _back_to_neighbors(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -325,7 +302,7 @@ def _from_neighbors(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 for _name, _backward, _setup in (
-    ("cpu_max", _back_to_winner, _keep_winner), ("cpu_to_winners", _from_winner, _keep_winner_again),
-    ("cpu_total", _back_to_neighbors, _keep_bags), ("cpu_spread", _from_neighbors, _keep_bags),
+    ("cpu_max", _back_to_winner, keep_winner), ("cpu_to_winners", from_winner, keep_winner_again),
+    ("cpu_total", _back_to_neighbors, keep_bags), ("cpu_spread", _from_neighbors, keep_bags),
 ):  # fmt: skip
     torch.library.register_autograd(f"toothgraph::{_name}", _backward, setup_context=_setup, lib=_operators)

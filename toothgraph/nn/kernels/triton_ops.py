@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from toothgraph.errors import ConfigError
+from toothgraph.nn.kernels.saved import from_winner, keep_bags, keep_winner, keep_winner_again
 
 _BAGS = "Tensor source, Tensor ends, SymInt fixed"
 
@@ -127,50 +128,20 @@ def _(grad: Tensor, source: Tensor, ends: Tensor, fixed: int, mean: bool, rows: 
     return grad.new_empty(rows, grad.shape[1])
 
 
-def _keep_winner(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-    ctx.mark_non_differentiable(output[1])
-    ctx.save_for_backward(output[1])
-    ctx.rows = inputs[0].shape[0]
-
-
 def _to_winner(ctx: Any, grad: Tensor, _: Tensor | None) -> tuple[Tensor | None, ...]:
     (winner,) = ctx.saved_tensors
     return _maximum_backward(grad, winner, ctx.rows), None, None, None, None
-
-
-def _keep_winner_again(ctx: Any, inputs: tuple, output: Tensor) -> None:
-    ctx.save_for_backward(inputs[1])
-
-
-def _from_winner(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    """The derivative of :func:`_maximum_backward`: each node takes from the row that won, 0 if none did."""
-    (winner,) = ctx.saved_tensors
-    if len(grad) == 0:
-        return grad.new_zeros(winner.shape), None, None
-    return grad.gather(0, winner.long().clamp_min(0)).masked_fill(winner < 0, 0.0), None, None
-
-
-def _keep_bags(ctx: Any, inputs: tuple, output: Tensor) -> None:
-    x, source, ends, *ctx.options = inputs
-    ctx.save_for_backward(source, ends)
-    ctx.rows = x.shape[0]
 
 
 def _to_neighbors(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return _total_backward(grad, *ctx.saved_tensors, *ctx.options, ctx.rows), None, None, None, None
 
 
-def _keep_bags_again(ctx: Any, inputs: tuple, output: Tensor) -> None:
-    _, source, ends, fixed, mean, _ = inputs
-    ctx.save_for_backward(source, ends)
-    ctx.options = fixed, mean
-
-
 def _from_neighbors(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return _total(grad, *ctx.saved_tensors, *ctx.options), None, None, None, None, None
 
 
-_maximum.register_autograd(_to_winner, setup_context=_keep_winner)
-_maximum_backward.register_autograd(_from_winner, setup_context=_keep_winner_again)
-_total.register_autograd(_to_neighbors, setup_context=_keep_bags)
-_total_backward.register_autograd(_from_neighbors, setup_context=_keep_bags_again)
+_maximum.register_autograd(_to_winner, setup_context=keep_winner)
+_maximum_backward.register_autograd(from_winner, setup_context=keep_winner_again)
+_total.register_autograd(_to_neighbors, setup_context=keep_bags)
+_total_backward.register_autograd(_from_neighbors, setup_context=keep_bags)
