@@ -74,8 +74,7 @@ def score_file(
 def _score(mesh: Mesh, labels: np.ndarray, found_jaw: str, seconds: float) -> Scored:
     """The scores of labels [F] of the clean faces, and what jaw or jaws they are of."""
     on_file = Labels(faces_to_original(mesh, labels), vertices_to_original(mesh, labels))
-    scored = score_labels(mesh, on_file, UNKNOWN_JAW, seconds)
-    return replace(scored, row={**scored.row, "predicted_jaw": found_jaw})
+    return score_labels(mesh, on_file, found_jaw, seconds)
 
 
 def _score_jaws(mesh: Mesh, parts: Sequence[np.ndarray], found: Segmentation | JawPair, seconds: float) -> Scored:
@@ -114,7 +113,8 @@ def score_other(
     """
     mesh = _labelled(file, jaw, palette, unit, label_system)
     labels = read_predictions(mesh, file, predictions)
-    return score_labels(mesh, labels, jaw_of_labels(labels.faces), None)
+    jaw_found = jaw_of_labels(labels.faces)
+    return score_labels(mesh, labels, None if jaw_found == UNKNOWN_JAW else JAW_NAMES[jaw_found], None)
 
 
 def _labelled(file: Path, jaw: int | None, palette: Palette | None, unit: str, label_system: str) -> Mesh:
@@ -135,13 +135,13 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
     return _score(mesh, prediction.labels, JAW_NAMES[prediction.jaw], seconds)
 
 
-def score_labels(mesh: Mesh, found: Labels, found_jaw: int, seconds: float | None) -> Scored:
+def score_labels(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: float | None) -> Scored:
     """Score labels of the original faces and vertices.
 
     Args:
         mesh: with its true labels; of its vertices those of the file count, where it labels these.
         found: what is scored.
-        found_jaw: 0 upper, 1 lower, -1 unknown.
+        found_jaw: ``upper``, ``lower`` or ``both``, if that is known.
         seconds: what it took, file to labels, if that is known.
     """
     assert mesh.labels is not None
@@ -167,11 +167,11 @@ def score_labels(mesh: Mesh, found: Labels, found_jaw: int, seconds: float | Non
         "file": str(mesh.path),
         "faces": len(original.polygons),
         "jaw": JAW_NAMES[jaw],
-        "predicted_jaw": JAW_NAMES[found_jaw] if found_jaw >= 0 else None,
+        "predicted_jaw": found_jaw,
         "mouth": kind_of_mouth(mesh),
         "counted": counts_past_gap(mesh),
         "labels": str(mesh.label_origin),
-        "seconds": seconds and round(seconds, 3),
+        "seconds": None if seconds is None else round(seconds, 3),
         **scores,
     }
     return Scored(row, confusion(truth, found.faces))

@@ -100,11 +100,9 @@ def evaluate(
     name, per face or per vertex, and scored by the same definitions.
     """
     from toothgraph.cli.scoring import Parts, Scorer
-    from toothgraph.evaluation import report
     from toothgraph.inference.options import PredictOptions
-    from toothgraph.metrics.definitions import METRICS
     from toothgraph.system import provenance
-    from toothgraph.system.files import check_folder, write_text
+    from toothgraph.system.files import check_folder
 
     files = choose_scans(scans, split, subset)
     check_folder(out.parent)
@@ -112,10 +110,10 @@ def evaluate(
     check_workers(workers, device)
     colours, predict = named_palette(palette), PredictOptions(**steps)
     truth = (JAWS[jaw], colours, unit or "mm", label_system or "auto")
-    found = other_labels(predictions, predictions_palette, predictions_label_system, unit)
-    if found:
-        scorer = Scorer(model, device, *truth, predict, found)
-        scored_is: dict[str, Any] = {"predictions": {"folder": str(found.folder), "palette": predictions_palette}}
+    other = other_labels(predictions, predictions_palette, predictions_label_system, unit)
+    if other:
+        scorer = Scorer(model, device, *truth, predict, other)
+        scored_is: dict[str, Any] = {"predictions": {"folder": str(other.folder), "palette": predictions_palette}}
     else:
         net, source = load_net(model, device)
         cases = cases_of(files)
@@ -136,11 +134,32 @@ def evaluate(
         if failed:
             raise ToothgraphError(f"{failed} of {len(ours)} scans could not be scored; see above")
         return
-    scored = [result.scored for result in complete if result.scored]
-    failures = [{"file": result.file, "error": result.error} for result in complete if not result.scored]
+    write_scores(out, complete, parts, scored_is)
+
+
+def write_scores(out: Path, results: list[Result], parts: Parts, scored_is: dict[str, Any]) -> None:
+    """Write the scores of all scans, and say the means.
+
+    Args:
+        out: JSON file.
+        results: of all scans.
+        parts: where they were kept; removed once they are written.
+        scored_is: what the scores are of, by key.
+
+    Raises:
+        DataError: if no scan could be scored.
+        ToothgraphError: if some could not, after the others were written.
+    """
+    from toothgraph.evaluation import report
+    from toothgraph.metrics.definitions import METRICS
+    from toothgraph.system import provenance
+    from toothgraph.system.files import write_text
+
+    scored = [result.scored for result in results if result.scored]
+    failures = [{"file": result.file, "error": result.error} for result in results if not result.scored]
     if not scored:
         parts.remove()
-        raise DataError(f"none of {len(files)} scans could be scored; see above")
+        raise DataError(f"none of {len(results)} scans could be scored; see above")
     content: dict[str, Any] = {
         **report(scored),
         "failures": failures,
@@ -160,7 +179,7 @@ def evaluate(
             "it, not how good it is", err=True,
         )  # fmt: skip
     if failures:
-        raise ToothgraphError(f"{len(failures)} of {len(files)} scans could not be scored; see above")
+        raise ToothgraphError(f"{len(failures)} of {len(results)} scans could not be scored; see above")
 
 
 def score_files(
