@@ -103,16 +103,23 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
 def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
     """Train and score a run."""
     model = train(cell, dataset, options)
-    net, file = load_segmentation(model)
-    found = score(net, dataset)
     folder = cell.folder(options.runs)
     runs = [folder, *(folder / teacher(1) for _ in "1" if cell.arm == "self-trained")]
     return {
         **cell._asdict(),
         "labelled": drawn(dataset.split.train, cell.draw, cell.patients),
+        **scored(model, dataset),
+        "minutes": round(sum(map(minutes_of, runs)), 1),
+    }
+
+
+def scored(model: Path, dataset: Dataset) -> dict[str, Any]:
+    """What a row says of a fine-tuned model: its scores on the validation patients, and where it comes from."""
+    net, file = load_segmentation(model)
+    found = score(net, dataset)
+    return {
         "scores": {key: found["scores"][key] for key in KEYS},
         "per_scan": found["per_scan"],
-        "minutes": round(sum(map(minutes_of, runs)), 1),
         "sha256": provenance.sha256(file.path),
         "facts": file.header["trained"],
         "scored": provenance.facts()["git"],

@@ -23,12 +23,12 @@ from benchmarks.paths import RESULTS
 from benchmarks.studies import few_patients, one_shot
 from benchmarks.studies.cross_validation import short
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
-from benchmarks.studies.few_patients import KEYS, drawn
+from benchmarks.studies.few_patients import drawn
 from benchmarks.studies.pretraining_tasks import OBJECTIVES
-from benchmarks.studies.rows import append_row, has_row, minutes_of, score, training_reader
+from benchmarks.studies.rows import append_row, has_row, minutes_of, training_reader
 from toothgraph.data.scan import Scan
 from toothgraph.data.split import Split
-from toothgraph.model.file import load_backbone, load_segmentation, read_model
+from toothgraph.model.file import load_backbone, read_model
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.system import provenance
 from toothgraph.training.config import PRETRAIN_PRESETS
@@ -73,20 +73,14 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
     own = [scan for scan in scans if scan.patient in labelled]
     out = options.runs / "-".join(map(str, cell))
     model = finetune(own, Split(labelled, (), {}), out, config, init=before, resume=True)
-    net, file = load_segmentation(model)
-    found = score(net, dataset)
     return {
         **cell._asdict(),
         "labelled": labelled,
-        "scores": {key: found["scores"][key] for key in KEYS},
+        **few_patients.scored(model, dataset),
         "nearest": nearest(before, scans, labelled, dataset.split.val),
-        "per_scan": found["per_scan"],
         "minutes": round(minutes_of(out), 1),
         "pretrain_minutes": round(minutes_of(before), 1),
         "pretrain_sha256": provenance.sha256(read_model(before).path),
-        "sha256": provenance.sha256(file.path),
-        "facts": file.header["trained"],
-        "scored": provenance.facts()["git"],
     }
 
 
