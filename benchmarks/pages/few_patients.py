@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.pages.statistics import DRAWS, Row, per_patient
-from benchmarks.studies.few_patients import ARMS, FIRST, PATIENTS
+from benchmarks.studies.few_patients import ARMS, FIRST, PATIENTS, PROTOCOLS
 from benchmarks.studies.new_scanner import NEW
 from benchmarks.studies.readings import reasons
 from toothgraph.scan_names import patient_of
@@ -19,6 +19,11 @@ from toothgraph.scan_names import patient_of
 TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "self-trained": "pre-trained and self-trained"}
 COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "self-trained": "#6b4c9a"}
 ARM_TITLES = {"alone": "unlabelled scans alone", "anchored": "with the labels the weights were trained on"}
+RECIPES = {
+    "long": "Long recipe",
+    "short": "Short recipe",
+    "paper": "The net of He et al., at a size that a CPU bears",
+}
 SCORES = ("miou", "miou_matched", "numbers_right")
 Cells = dict[tuple[str, int], list[Row]]  # the runs of an arm with so many patients
 
@@ -33,7 +38,7 @@ def cells(rows: list[Row]) -> Cells:
 
 def protocols(rows: list[Row]) -> dict[str, list[Row]]:
     """The rows of each protocol; those of two are not compared."""
-    return {name: own for name in ("long", "short") if (own := [row for row in rows if row["protocol"] == name])}
+    return {name: own for name in PROTOCOLS if (own := [row for row in rows if row["protocol"] == name])}
 
 
 def run_of(row: Row) -> tuple[int, int]:
@@ -100,7 +105,7 @@ def runs_table(rows: list[Row]) -> str:
 def few_patients(rows: list[Row]) -> str:
     """The section."""
     studies = [
-        {"protocol": name, "gains": gains_table(own), "runs": runs_table(own), "curve": curve_name(name),
+        {"title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own), "curve": curve_name(name),
          "facts": own[-1]["facts"], "validate": len(per_patient(own[0], "miou"))}
         for name, own in protocols(rows).items()
     ]  # fmt: skip
@@ -109,18 +114,22 @@ def few_patients(rows: list[Row]) -> str:
 
 
 def one_patient(rows: list[Row]) -> dict[str, Any]:
-    """What the sentences on one labelled patient say: for each arm mean and worst over the draws that all have."""
-    own = next(iter(protocols(rows).values()))
-    found = cells(own)
-    shared = set.intersection(*({run_of(row) for row in found.get((arm, 1), [])} for arm in ARMS))
-    values = {arm: [row["scores"]["miou"] for row in found[arm, 1] if run_of(row) in shared] for arm in ARMS if shared}
-    return {
-        "protocol": own[0]["protocol"],
-        "draws": len(shared),
-        "arms": [
-            {"title": TITLES[arm], "mean": float(np.mean(each)), "worst": min(each)} for arm, each in values.items()
-        ],
-    }  # fmt: skip
+    """What the sentences on one labelled patient say: for each arm mean and worst over the draws that all have, by the
+    recipe with most of these (of two with as many, the longer one)."""
+    by_protocol = {name: shared_draws(own) for name, own in protocols(rows).items() if name != "paper"}
+    protocol = max(by_protocol, key=lambda name: len(by_protocol[name]))
+    shared, found = by_protocol[protocol], cells(protocols(rows)[protocol])
+    arms = []
+    for arm in ARMS if shared else ():
+        values = [row["scores"]["miou"] for row in found[arm, 1] if run_of(row) in shared]
+        arms.append({"title": TITLES[arm], "mean": float(np.mean(values)), "worst": min(values)})
+    return {"protocol": protocol, "draws": len(shared), "arms": arms}
+
+
+def shared_draws(rows: list[Row]) -> set[tuple[int, int]]:
+    """The draws of one patient that every arm was run with."""
+    found = cells(rows)
+    return set.intersection(*({run_of(row) for row in found.get((arm, 1), [])} for arm in ARMS))
 
 
 def curve_name(protocol: str) -> str:

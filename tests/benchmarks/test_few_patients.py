@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from benchmarks.pages.few_patients import (
     one_shot,
     values_of,
 )
-from benchmarks.studies.few_patients import FIRST, Cell, drawn
+from benchmarks.studies.few_patients import ARMS, FIRST, PROTOCOLS, Cell, config_of, drawn
 from toothgraph.system import provenance
+from toothgraph.training.config import FINETUNE_PRESETS
 
 PATIENTS = (*(f"{number:03d}" for number in range(48)), "075")
 
@@ -80,6 +82,26 @@ def test_the_sentence_compares_the_draws_that_all_arms_have() -> None:
     words = " ".join(page.split())
     assert "reaches a `miou` of 0.600 from scratch, 0.800 pre-trained and 0.900 pre-trained and self-trained;" in words
     assert "the worst of 1 draws of the patient 0.600, 0.800 and 0.900." in words
+
+
+def test_the_sentence_is_of_the_recipe_with_most_draws_and_never_of_the_paper() -> None:
+    long = [{**one, "protocol": "long"} for one in ROWS if one["arm"] == "pretrained"]
+    paper = [{**row(arm, 1, draw, (0.1, 0.1)), "protocol": "paper"} for arm in ARMS for draw in range(4)]
+    assert one_patient([*long, *ROWS, *paper])["protocol"] == "short"  # no draw has all arms by the long recipe
+    long = [{**one, "protocol": "long"} for one in ROWS]
+    assert one_patient([*ROWS, *long])["protocol"] == "long"
+    page = few_patients([*ROWS, *long, *paper])
+    assert page.index("### Long recipe") < page.index("### Short recipe") < page.index("### The net of He et al.")
+
+
+def test_a_protocol_says_net_faces_and_steps() -> None:
+    options = argparse.Namespace(quick=False)
+    configs = {name: config_of(Cell("scratch", 1, 0, 0, name), options) for name in PROTOCOLS}
+    assert {name: (one.net.kind, one.net.graph.faces, one.steps, one.epochs) for name, one in configs.items()} == {
+        "long": ("geometry", 6000, 2400, None), "short": ("geometry", 4000, 600, None),
+        "paper": ("paper", 2000, 600, None),
+    }  # fmt: skip
+    assert configs["paper"].optimizer == "sgd" and configs["paper"].lr == FINETUNE_PRESETS["paper"].lr
 
 
 def test_lines_join_only_what_was_run_with_neighbouring_numbers_of_patients() -> None:
