@@ -19,8 +19,8 @@ from toothgraph.nn import (
     match_top1,
     segmentation_loss,
 )
+from toothgraph.nn.cross_edge_conv import CrossEdgeConv
 from toothgraph.nn.dgcnn import MLPEdgeConv, TransformNet
-from toothgraph.nn.edge_conv import CrossEdgeConv
 from toothgraph.nn.losses import boundary_weights
 
 N = 40

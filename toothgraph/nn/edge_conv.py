@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-import math
 from typing import Any
 
 import torch
@@ -15,19 +13,15 @@ from torch_geometric.nn.inits import reset
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.checks import check_count, check_device, check_nodes, check_table, checked_edges, described
 from toothgraph.nn.distributed import combined
-from toothgraph.nn.edge_mlp import EdgeFunction, factorised, flattened, is_monotone, reduced_edges, split_linear
+from toothgraph.nn.edge_blocks import reduced_edges
+from toothgraph.nn.edge_mlp import EdgeFunction, checked_act, factorised, flattened, split_linear
+from toothgraph.nn.edge_statistics import affine, deviation, edge_statistics
 from toothgraph.nn.kernels.batch_norm import running, track
-from toothgraph.nn.kernels.gather import gather_max, reduce_neighbors
+from toothgraph.nn.kernels.gather import reduce_neighbors
 from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_edges, from_table
 from toothgraph.nn.kernels.precision import full_precision
+from toothgraph.nn.pyg_edge_conv import check_own_steps, from_edge_conv, take_names_of_pyg, to_edge_conv
 
-_BY_NAME = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
-_LEAST_VARIANCE = 1e-5
-_MESSAGE_STEPS = ("forward", "message", "aggregate", "message_and_aggregate", "update", "edge_update")
-_PYG_NAMES = {  # in an EdgeConv, and here
-    **{"nn.weight": "lin.weight", "nn.bias": "lin.bias", "nn.0.": "lin.", "nn.lins.0.": "lin."},
-    **{"nn.1.module.": "norm.", "nn.1.": "norm.", "nn.norms.0.module.": "norm.", "nn.norms.0.": "norm."},
-}
 _MESSAGE_HOOKS = tuple(
     f"_{step}_forward_{kind}" for step in ("propagate", "message", "aggregate") for kind in ("pre_hooks", "hooks")
 )
@@ -104,7 +98,7 @@ class FastEdgeConv(MessagePassing):
         if nn is None:
             check_count("in_channels", in_channels)
             check_count("out_channels", out_channels)
-            act = _checked_options(norm, act, aggr)
+            act = checked_act(norm, act, aggr)
         elif not isinstance(nn, torch.nn.Module) or (in_channels, out_channels, norm, act) != (None,) * 4:
             raise ConfigError(
                 "expected nn, a module for [x_i, x_j - x_i], in place of in_channels, out_channels, norm and act, got "
@@ -251,18 +245,18 @@ class FastEdgeConv(MessagePassing):
             a, b = F.linear(target, own, bias), F.linear(source, difference)  # [N, C_out], [M, C_out]
             mean, var, count = combined(*edge_statistics(a, b, hood))
             track(norm, mean, var, count)
-            scale, shift = _affine(norm, mean, var)
+            scale, shift = affine(norm, mean, var)
             if self.aggr == "std":
-                return _deviation(torch.addcmul(shift, scale, b), hood)
+                return deviation(torch.addcmul(shift, scale, b), hood)
             z = torch.addcmul(self._reduced(scale * b, hood), scale, a) + shift
         else:
             if norm is not None:  # a fixed affine map, merged into the weights
-                scale, shift = _affine(norm, *running(norm))
+                scale, shift = affine(norm, *running(norm))
                 own, difference = scale[:, None] * own, scale[:, None] * difference
                 bias = shift if bias is None else scale * bias + shift  # type: ignore[assignment]
             b = F.linear(source, difference, bias)
             if self.aggr == "std":
-                return _deviation(b, hood)
+                return deviation(b, hood)
             z = self._reduced(b, hood)
             z = z.addmm_(target, own.t())  # in place: new memory would take longer than the product
         return z * hood.degree[:, None] if self.aggr in ("sum", "add") else function.act(z)
@@ -283,28 +277,7 @@ class FastEdgeConv(MessagePassing):
         Raises:
             ConfigError: for another layer, or a subclass that computes something else.
         """
-        if not isinstance(conv, EdgeConv):
-            raise ConfigError(f"expected an EdgeConv of torch_geometric, got {described(conv)}")
-        for step in _MESSAGE_STEPS:
-            if getattr(type(conv), step) is not getattr(EdgeConv, step):
-                raise ConfigError(
-                    f"expected an EdgeConv, got {type(conv).__name__}, a subclass with its own {step}; keep it as it is"
-                )
-        if not isinstance(conv.nn, nn.Module):
-            raise ConfigError(f"expected an EdgeConv of a module, got one of {described(conv.nn)}")
-        function = factorised(flattened(conv.nn), conv.aggr)
-        if function is None or function.rest is not None:
-            layer = cls(nn=copy.deepcopy(conv.nn), aggr=copied_aggr(conv), flow=conv.flow)
-        else:
-            out, both = function.linear.weight.shape
-            bias = function.linear.bias is not None
-            layer = cls(both // 2, out, None, None, conv.aggr, bias, flow=conv.flow)
-            layer.lin.weight = copy.deepcopy(function.linear.weight)  # with what is frozen
-            layer.lin.bias = copy.deepcopy(function.linear.bias)
-            layer.norm, layer.act = copy.deepcopy(function.norm), copy.deepcopy(function.act)
-            layer.lin.train(function.linear.training)
-        layer.training = conv.training
-        return layer
+        return from_edge_conv(cls, conv)
 
     def to_pyg(self) -> EdgeConv:
         """Convert to a PyG ``EdgeConv``; modules are copied, with their modes and what of them is frozen.
@@ -312,25 +285,13 @@ class FastEdgeConv(MessagePassing):
         Raises:
             ConfigError: for a subclass that computes something else.
         """
-        for step in _MESSAGE_STEPS:
-            if getattr(type(self), step) is not getattr(FastEdgeConv, step):
-                raise ConfigError(f"expected a FastEdgeConv, got {type(self).__name__}, a subclass with its own {step}")
-        if "nn" in self._modules:
-            conv = EdgeConv(nn.Identity(), aggr=copied_aggr(self), flow=self.flow)  # which would draw weights anew
-            conv.nn = copy.deepcopy(self.nn)
-        else:
-            conv = EdgeConv(nn.Identity(), aggr=self.aggr, flow=self.flow)
-            conv.nn = nn.Sequential(*(copy.deepcopy(part) for part in self._parts()))
-            conv.nn.training = self.training
-        conv.training = self.training
-        return conv
+        check_own_steps(self, FastEdgeConv)
+        return to_edge_conv(self)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Also takes the names of PyG's ``EdgeConv(Linear)`` and ``EdgeConv(Sequential(Linear, BatchNorm1d, …))``."""
         if "nn" not in self._modules:
-            for theirs, ours in _PYG_NAMES.items():
-                for name in [name for name in state_dict if name.startswith(prefix + theirs)]:
-                    state_dict[prefix + ours + name.removeprefix(prefix + theirs)] = state_dict.pop(name)
+            take_names_of_pyg(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def __repr__(self) -> str:
@@ -340,115 +301,3 @@ class FastEdgeConv(MessagePassing):
         parts = [f"{name}={part}" for name, part in (("norm", self.norm), ("act", self.act)) if part is not None]
         parts = [part for part in parts if part != "act=Identity()"]
         return f"{type(self).__name__}({', '.join([str(self.in_channels), str(self.out_channels), *parts, aggr])})"
-
-
-def copied_aggr(conv: MessagePassing) -> Any:
-    """The aggregation of another layer: its name, or a copy of one with options or weights of its own."""
-    return conv.aggr if conv.aggr in ("max", "min", "mean", "sum", "add", "std") else copy.deepcopy(conv.aggr_module)
-
-
-def _checked_options(norm: str | None, act: str | nn.Module | None, aggr: Any) -> nn.Module:
-    """The activation; raises ConfigError for options that do not commute."""
-    if norm not in (None, "batch"):
-        raise ConfigError(
-            f'expected norm None or "batch", got {norm!r}: a norm with another scale for each edge (layer, instance) '
-            "does not commute with the maximum; apply it to the nodes after this layer, or give an edge MLP as nn"
-        )
-    made = _activation(act)
-    if aggr not in ("max", "min", "mean", "sum", "add", "std"):
-        raise ConfigError(
-            f"expected aggr max, min, mean, sum, add or std, got {aggr!r}; others need an edge MLP, given as nn"
-        )
-    if aggr not in ("max", "min") and not isinstance(made, nn.Identity):
-        raise ConfigError(
-            f"expected no activation with aggr {aggr!r}: the {aggr} of activated edges is not the activation of their "
-            f"{aggr}; apply the activation to the nodes after this layer, or give an edge MLP as nn"
-        )
-    return made
-
-
-def _activation(act: str | nn.Module | None) -> nn.Module:
-    if act is None:
-        return nn.Identity()
-    if isinstance(act, str):
-        if act not in _BY_NAME:
-            raise ConfigError(f"expected an activation of {', '.join(_BY_NAME)} or a module, got {act!r}")
-        act = _BY_NAME[act]()
-    if not isinstance(act, nn.Module):
-        raise ConfigError(f"expected an activation of {', '.join(_BY_NAME)} or a module, got {described(act)}")
-    if not is_monotone(act):
-        why = {nn.ELU: "alpha", nn.LeakyReLU: "negative_slope"}.get(type(act))
-        found = f"got {why} {getattr(act, why)}" if why else "which it is not known to be"
-        raise ConfigError(
-            f"expected {type(act).__name__} to be monotone, to commute with the maximum, {found}; give "
-            "nn=Sequential(Linear, ...) for an edge MLP that computes it on edges"
-        )
-    return act
-
-
-def _affine(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale and shift [C] of a batch norm with these statistics."""
-    scale = norm.weight * torch.rsqrt(var + norm.eps)
-    return scale, norm.bias - scale * mean
-
-
-def _deviation(b: Tensor, hood: Neighborhoods) -> Tensor:
-    """Standard deviation over neighbours of rows of ``b`` [M, C], which a node's own part does not change: [N, C].
-
-    As in torch_geometric, where the variance is below 1e-5 it is 0.
-    """
-    b = b - b.mean(dim=0)  # the squares must not cancel
-    var = reduce_neighbors(b.square(), hood, "mean") - reduce_neighbors(b, hood, "mean").square()
-    std = var.clamp_min(_LEAST_VARIANCE).sqrt()
-    return std.masked_fill(std <= math.sqrt(_LEAST_VARIANCE), 0.0)
-
-
-def edge_statistics(a: Tensor, b: Tensor, hood: Neighborhoods) -> tuple[Tensor, Tensor, int]:
-    """Mean and (biased) variance of z_ij = a_i + b_j over all edges, without the edges.
-
-    Args:
-        a: [N, C], part of the targets.
-        b: [M, C], part of the sources.
-        hood: the neighbourhoods.
-
-    Returns:
-        [C], [C] and the number of edges.
-    """
-    source = hood.source.reshape(-1)
-    count = source.shape[0]
-    inward = hood.degree.to(a.dtype)[:, None] / count  # [N, 1], sums to 1
-    outward = torch.zeros(b.shape[0], dtype=a.dtype, device=a.device)
-    outward = outward.index_add(0, source, outward.new_ones(count))[:, None] / count  # [M, 1], sums to 1
-    mean_a, mean_b = (inward * a).sum(0), (outward * b).sum(0)
-    a, b = a - mean_a, b - mean_b  # before the squares, to avoid cancellation in float32
-    cross = (a * reduce_neighbors(b, hood, "sum")).sum(0) / count
-    var = (inward * a.square()).sum(0) + (outward * b.square()).sum(0) + 2 * cross
-    return mean_a + mean_b, var.clamp_min(0), count
-
-
-class CrossEdgeConv(nn.Module):
-    """Factorised EdgeConv from one set of nodes to another: ``A x_i + b + max_j B y_j``.
-
-    Args:
-        source_channels, target_channels, out_channels: C_s, C_t and C_out.
-
-    Shapes:
-        - input: ``source`` [M, C_s], ``target`` [N, C_t], ``neighbor_index`` [k, N] into source; M means no neighbour
-        - output: [N, C_out]
-    """
-
-    def __init__(self, source_channels: int, target_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.source = nn.Linear(source_channels, out_channels, bias=False)
-        self.target = nn.Linear(target_channels, out_channels)
-
-    def reset_parameters(self) -> None:
-        """Draw the weights anew, as a new layer has them."""
-        reset(self.source)
-        reset(self.target)
-
-    def forward(self, source: Tensor, target: Tensor, neighbor_index: Tensor) -> Tensor:
-        with full_precision(source):
-            dtype = self.source.weight.dtype
-            gathered = gather_max(self.source(source.to(dtype)), neighbor_index, padded=True)
-            return self.target(target.to(dtype)) + gathered
