@@ -11,14 +11,22 @@ from torch_geometric.nn import Aggregation, EdgeConv, MessagePassing
 from torch_geometric.nn.inits import reset
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import check_count, check_device, check_nodes, check_table, checked_edges, described
+from toothgraph.nn.checks import (
+    check_count,
+    check_device,
+    check_edge_attr,
+    check_nodes,
+    check_table,
+    checked_edges,
+    described,
+)
 from toothgraph.nn.distributed import combined
-from toothgraph.nn.edge_blocks import reduced_edges
+from toothgraph.nn.edge_blocks import largest_edges, reduced_edges
 from toothgraph.nn.edge_mlp import EdgeFunction, checked_act, factorised, flattened, split_linear
 from toothgraph.nn.edge_statistics import affine, deviation, edge_statistics
 from toothgraph.nn.kernels.batch_norm import running, track
 from toothgraph.nn.kernels.gather import reduce_neighbors
-from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_edges, from_table
+from toothgraph.nn.kernels.neighborhoods import Neighborhoods, _on_cpu, from_edges, from_table, in_order
 from toothgraph.nn.kernels.precision import full_precision
 from toothgraph.nn.pyg_edge_conv import check_own_steps, from_edge_conv, take_names_of_pyg, to_edge_conv
 
@@ -52,6 +60,9 @@ class FastEdgeConv(MessagePassing):
     rest on the edges of one block of nodes after another; these are computed again in the backward pass. One whose
     first part is no linear layer is computed on edges, as in PyG.
 
+    Edge values that are given are a third part of the linear layer. With a maximum or minimum, the part of sources and
+    edges is built in blocks, too; mean, sum and the statistics of the norm take the values as they are given.
+
     Products, statistics and gathers are float32 under autocast, because ``a_i + b_j`` computes ``x_j - x_i`` with
     cancellation; half precision would be too coarse.
 
@@ -66,12 +77,14 @@ class FastEdgeConv(MessagePassing):
         aggr: ``"max"``, ``"min"``, ``"mean"``, ``"sum"`` (also ``"add"``) or ``"std"``; with ``nn`` any of
             torch_geometric.
         bias: whether the linear layer has a bias.
-        nn: an edge MLP from [.., 2·C_in] to [.., C_out], in place of the options above; it is not initialised again.
+        nn: an edge MLP from [.., 2·C_in + D] to [.., C_out], in place of the options above; it keeps its weights.
         flow: ``"source_to_target"``, or ``"target_to_source"`` for edges the other way round.
+        edge_dim: D, channels of edge values e_ij, the last input of the first linear layer: z_ij = a_i + b_j + V e_ij.
 
     Shapes:
         - input: ``x`` [N, C_in], or (sources [M, C_in], targets [N, C_in]); ``edge_index`` [2, E] in any order (or an
-          ``EdgeIndex``, or a sparse ``adj_t``), or ``neighbor_index`` [k, N]
+          ``EdgeIndex``, or a sparse ``adj_t``), or ``neighbor_index`` [k, N]; with ``edge_dim`` also ``edge_attr``
+          [E, D], or [N, k, D] beside a table
         - output: [N, C_out]
 
     Raises:
@@ -92,7 +105,9 @@ class FastEdgeConv(MessagePassing):
         *,
         nn: torch.nn.Module | None = None,
         flow: str = "source_to_target",
+        edge_dim: int = 0,
     ) -> None:
+        check_count("edge_dim", edge_dim, least=0)
         if flow not in ("source_to_target", "target_to_source"):
             raise ConfigError(f"expected flow source_to_target or target_to_source, got {flow!r}")
         if nn is None:
@@ -110,12 +125,13 @@ class FastEdgeConv(MessagePassing):
             super().__init__(aggr, flow=flow)
         except (ValueError, TypeError) as error:
             raise ConfigError(f"expected an aggr of torch_geometric, got {aggr!r}: {error}") from None
+        self.edge_dim = edge_dim
         if nn is not None:
             self.nn = nn
             return
         assert in_channels is not None and out_channels is not None and isinstance(act, torch.nn.Module)
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.lin = torch.nn.Linear(2 * in_channels, out_channels, bias=bias)
+        self.lin = torch.nn.Linear(2 * in_channels + edge_dim, out_channels, bias=bias)
         self.norm = torch.nn.BatchNorm1d(out_channels) if norm else None
         self.act = act
 
@@ -133,29 +149,41 @@ class FastEdgeConv(MessagePassing):
         x: Tensor | tuple[Tensor, Tensor],
         edge_index: Tensor | None = None,
         neighbor_index: Tensor | None = None,
+        edge_attr: Tensor | None = None,
     ) -> Tensor:
         parts = self._parts()
-        function = None if self._watched() else factorised(parts, self.aggr)
+        function = None if self._watched() else factorised(parts, self.aggr, self.edge_dim)
         source, target = self._ends(x, parts[0] if parts else None)
         if (edge_index is None) == (neighbor_index is None):
             raise ShapeError("expected either edge_index [2, E] or neighbor_index [k, N], got both or none")
         if neighbor_index is not None:
             check_table(neighbor_index, target.shape[0], None if source is target else source.shape[0])
-            check_device(target, "x", sources=source, neighbor_index=neighbor_index)
+            check_edge_attr(edge_attr, self.edge_dim, neighbor_index, None)
+            check_device(target, "x", sources=source, neighbor_index=neighbor_index, edge_attr=edge_attr)
             if function is None:
-                return self._on_edges(source, target, self._edges_of(neighbor_index))
+                edge_attr = None if edge_attr is None else edge_attr.transpose(0, 1).flatten(0, 1)
+                return self._on_edges(source, target, self._edges_of(neighbor_index), edge_attr)
             hood = from_table(neighbor_index)
+            edge_attr = None if edge_attr is None else edge_attr.flatten(0, 1)
         else:
             edges = self._turned(edge_index, len(source), len(target))
-            check_device(target, "x", sources=source, edge_index=edges)
+            check_edge_attr(edge_attr, self.edge_dim, None, edge_index)
+            check_device(target, "x", sources=source, edge_index=edges, edge_attr=edge_attr)
             if function is None:
-                return self._on_edges(source, target, edges)
+                return self._on_edges(source, target, edges, edge_attr)
+            if edge_attr is not None:
+                edges, edge_attr = in_order(edges, edge_attr)
             hood = from_edges(edges, target.shape[0])
+        dtype = function.linear.weight.dtype
+        source, target = source.to(dtype), target.to(dtype)
+        edge_attr = None if edge_attr is None else edge_attr.to(dtype)
         if function.rest is not None:
-            return reduced_edges(source, target, hood, function, self.aggr_module, self.aggr)
+            own, difference, along = split_linear(function.linear, self.edge_dim)
+            with full_precision(target):
+                a, b = F.linear(target, own, function.linear.bias), F.linear(source, difference)
+            return reduced_edges(a, b, hood, function.rest, self.aggr_module, self.aggr, edge_attr, along)
         with full_precision(target):
-            dtype = function.linear.weight.dtype
-            out = self._convolve(source.to(dtype), target.to(dtype), hood, function)
+            out = self._convolve(source, target, edge_attr, hood, function)
         if hood.fixed or (_on_cpu(out) and bool(hood.degree.all())):
             return out
         return torch.where(hood.degree[:, None] > 0, out, 0.0)
@@ -183,7 +211,7 @@ class FastEdgeConv(MessagePassing):
             and not isinstance(weight, nn.UninitializedParameter)
             and weight.dim() == 2
         ):
-            channels = weight.shape[1] // 2
+            channels = (weight.shape[1] - self.edge_dim) // 2
         if not isinstance(x, tuple | list):
             check_nodes(x, channels)
             return x, x
@@ -215,57 +243,63 @@ class FastEdgeConv(MessagePassing):
         node = torch.arange(table.shape[1], device=table.device).expand_as(table)
         return torch.stack([table.flatten().long(), node.flatten()])
 
-    def _on_edges(self, source: Tensor, target: Tensor, edges: Tensor) -> Tensor:
+    def _on_edges(self, source: Tensor, target: Tensor, edges: Tensor, edge_attr: Tensor | None) -> Tensor:
         """The same by messages along edges, as in torch_geometric."""
         if "nn" not in self._modules:  # as in the other way: differences need full precision
             dtype = next(self.parameters()).dtype
             with full_precision(target):
-                return self._propagated(source.to(dtype), target.to(dtype), edges)
-        return self._propagated(source, target, edges)
+                edge_attr = None if edge_attr is None else edge_attr.to(dtype)
+                return self._propagated(source.to(dtype), target.to(dtype), edges, edge_attr)
+        return self._propagated(source, target, edges, edge_attr)
 
-    def _propagated(self, source: Tensor, target: Tensor, edges: Tensor) -> Tensor:
+    def _propagated(self, source: Tensor, target: Tensor, edges: Tensor, edge_attr: Tensor | None) -> Tensor:
         edges = edges if self.flow == "source_to_target" else edges.flip(0)
-        return self.propagate(edges, x=(source, target), size=(len(source), len(target)))
+        return self.propagate(edges, x=(source, target), edge_attr=edge_attr, size=(len(source), len(target)))
 
-    def message(self, x_i: Tensor, x_j: Tensor) -> Tensor:
-        """The edge MLP of [x_i, x_j − x_i], [E, C_out]; called only where edges are built."""
-        edges = torch.cat([x_i, x_j - x_i], dim=-1)
+    def message(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor | None = None) -> Tensor:
+        """The edge MLP of [x_i, x_j − x_i, e_ij], [E, C_out]; called only where edges are built."""
+        edges = torch.cat([x_i, x_j - x_i] if edge_attr is None else [x_i, x_j - x_i, edge_attr], dim=-1)
         if "nn" in self._modules:
             return self.nn(edges)
         for part in (self.lin, self.norm, self.act):
             edges = edges if part is None else part(edges)
         return edges
 
-    def _convolve(self, source: Tensor, target: Tensor, hood: Neighborhoods, function: EdgeFunction) -> Tensor:
-        own, difference = split_linear(function.linear)
+    def _convolve(
+        self, source: Tensor, target: Tensor, edge_attr: Tensor | None, hood: Neighborhoods, function: EdgeFunction
+    ) -> Tensor:
+        own, difference, along = split_linear(function.linear, self.edge_dim)
         bias, norm = function.linear.bias, function.norm
         if hood.source.numel() == 0:
             return F.linear(target, own) * 0.0
         if norm is not None and norm.training:
             a, b = F.linear(target, own, bias), F.linear(source, difference)  # [N, C_out], [M, C_out]
-            mean, var, count = combined(*edge_statistics(a, b, hood))
+            mean, var, count = combined(*edge_statistics(a, b, hood, edge_attr, along))
             track(norm, mean, var, count)
             scale, shift = affine(norm, mean, var)
             if self.aggr == "std":
                 return deviation(torch.addcmul(shift, scale, b), hood)
-            z = torch.addcmul(self._reduced(scale * b, hood), scale, a) + shift
+            z = torch.addcmul(self._reduced(scale * b, hood, edge_attr, scale[:, None] * along), scale, a) + shift
         else:
             if norm is not None:  # a fixed affine map, merged into the weights
                 scale, shift = affine(norm, *running(norm))
-                own, difference = scale[:, None] * own, scale[:, None] * difference
+                own, difference, along = (scale[:, None] * part for part in (own, difference, along))
                 bias = shift if bias is None else scale * bias + shift  # type: ignore[assignment]
             b = F.linear(source, difference, bias)
             if self.aggr == "std":
                 return deviation(b, hood)
-            z = self._reduced(b, hood)
+            z = self._reduced(b, hood, edge_attr, along)
             z = z.addmm_(target, own.t())  # in place: new memory would take longer than the product
         return z * hood.degree[:, None] if self.aggr in ("sum", "add") else function.act(z)
 
-    def _reduced(self, x: Tensor, hood: Neighborhoods) -> Tensor:
-        """Of the neighbours' part: maximum, minimum, or mean (which becomes the sum later)."""
+    def _reduced(self, b: Tensor, hood: Neighborhoods, edge_attr: Tensor | None, along: Tensor) -> Tensor:
+        """Of b_j + V e_ij: maximum, minimum, or mean (which becomes the sum later)."""
         if self.aggr == "min":
-            return -reduce_neighbors(-x, hood, "max")
-        return reduce_neighbors(x, hood, "max" if self.aggr == "max" else "mean")
+            return -_largest(-b, hood, edge_attr, -along)
+        if self.aggr == "max":
+            return _largest(b, hood, edge_attr, along)
+        mean = reduce_neighbors(b, hood, "mean")
+        return mean if edge_attr is None else mean + F.linear(reduce_neighbors(edge_attr, hood.edges, "mean"), along)
 
     @classmethod
     def from_pyg(cls, conv: EdgeConv) -> FastEdgeConv:
@@ -283,7 +317,7 @@ class FastEdgeConv(MessagePassing):
         """Convert to a PyG ``EdgeConv``; modules are copied, with their modes and what of them is frozen.
 
         Raises:
-            ConfigError: for a subclass that computes something else.
+            ConfigError: for a subclass that computes something else, or a layer with ``edge_dim``.
         """
         check_own_steps(self, FastEdgeConv)
         return to_edge_conv(self)
@@ -296,8 +330,14 @@ class FastEdgeConv(MessagePassing):
 
     def __repr__(self) -> str:
         aggr = f"aggr={self.aggr}" if self.flow == "source_to_target" else f"aggr={self.aggr}, flow={self.flow}"
+        edges = f"edge_dim={self.edge_dim}, " if self.edge_dim else ""
         if "nn" in self._modules:
-            return f"{type(self).__name__}(nn={self.nn}, {aggr})"
+            return f"{type(self).__name__}(nn={self.nn}, {edges}{aggr})"
         parts = [f"{name}={part}" for name, part in (("norm", self.norm), ("act", self.act)) if part is not None]
         parts = [part for part in parts if part != "act=Identity()"]
-        return f"{type(self).__name__}({', '.join([str(self.in_channels), str(self.out_channels), *parts, aggr])})"
+        parts = [str(self.in_channels), str(self.out_channels), *parts, edges + aggr]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _largest(b: Tensor, hood: Neighborhoods, edge_attr: Tensor | None, along: Tensor) -> Tensor:
+    return reduce_neighbors(b, hood, "max") if edge_attr is None else largest_edges(b, hood, edge_attr, along)

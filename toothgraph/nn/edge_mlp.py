@@ -73,7 +73,7 @@ class EdgeFunction(NamedTuple):
     """An edge MLP, factorised.
 
     Attributes:
-        linear: its first layer, plain: ``weight`` [C, 2·C_in] and ``bias``.
+        linear: its first layer, plain: ``weight`` [C, 2·C_in + D] and ``bias``.
         norm: batch norm after it, if norm and activation commute with the aggregation.
         act: the activation after that, if so.
         rest: what comes after the first layer on edges; None if all of it commutes.
@@ -85,12 +85,13 @@ class EdgeFunction(NamedTuple):
     rest: list[nn.Module] | None
 
 
-def factorised(parts: list[nn.Module], aggr: object) -> EdgeFunction | None:
+def factorised(parts: list[nn.Module], aggr: object, edge_dim: int = 0) -> EdgeFunction | None:
     """An edge MLP with its first layer on nodes; None if this layer is no plain linear layer.
 
     Args:
         parts: see :func:`flattened`.
         aggr: the aggregation, a name or anything else.
+        edge_dim: D, input channels of edge values.
     """
     if not parts or not is_plain(parts[0], (nn.Linear, pyg.Linear)):
         return None
@@ -100,22 +101,24 @@ def factorised(parts: list[nn.Module], aggr: object) -> EdgeFunction | None:
         not isinstance(weight, Tensor)
         or isinstance(weight, nn.UninitializedParameter)
         or weight.dim() != 2
-        or weight.shape[1] % 2
+        or (weight.shape[1] - edge_dim) % 2
     ):
         return None
     norm, after = (rest[0], rest[1:]) if rest and isinstance(rest[0], _NORMS) else (None, rest)
     plain_norm = norm is None or (is_plain(norm, _NORMS) and norm.weight is not None and norm.running_mean is not None)
     act = after[0] if after else nn.Identity()
-    keeps = is_monotone(act) if aggr in ("max", "min") else aggr in ("mean", "sum", "add", "std") and not after
+    linear_ones = ("mean", "sum", "add") if edge_dim else ("mean", "sum", "add", "std")
+    keeps = is_monotone(act) if aggr in ("max", "min") else aggr in linear_ones and not after
     if plain_norm and keeps and len(after) <= 1:
         return EdgeFunction(linear, norm, act, None)  # type: ignore[arg-type]
     return EdgeFunction(linear, None, nn.Identity(), rest)  # type: ignore[arg-type]
 
 
-def split_linear(linear: nn.Linear) -> tuple[Tensor, Tensor]:
-    """The weights of ``x_i`` and of ``x_j`` in a layer of [x_i, x_j − x_i]: [C, C_in] each."""
-    own, difference = linear.weight.split(linear.weight.shape[1] // 2, dim=1)
-    return own - difference, difference
+def split_linear(linear: nn.Linear, edge_dim: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """The weights of ``x_i``, ``x_j`` and ``e_ij`` in a layer of [x_i, x_j − x_i, e_ij]: [C, C_in] twice, [C, D]."""
+    channels = (linear.weight.shape[1] - edge_dim) // 2
+    own, difference, along = linear.weight.split((channels, channels, edge_dim), dim=1)
+    return own - difference, difference, along
 
 
 def treats_rows_alone(part: nn.Module) -> bool:

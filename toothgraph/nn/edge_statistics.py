@@ -1,4 +1,4 @@
-"""Statistics of z_ij = a_i + b_j over edges, without the edges."""
+"""Statistics over edges, without values of edges."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from toothgraph.nn.kernels.gather import reduce_neighbors
 from toothgraph.nn.kernels.neighborhoods import Neighborhoods
@@ -30,13 +31,17 @@ def deviation(b: Tensor, hood: Neighborhoods) -> Tensor:
     return std.masked_fill(std <= math.sqrt(_LEAST_VARIANCE), 0.0)
 
 
-def edge_statistics(a: Tensor, b: Tensor, hood: Neighborhoods) -> tuple[Tensor, Tensor, int]:
-    """Mean and (biased) variance of z_ij = a_i + b_j over all edges, without the edges.
+def edge_statistics(
+    a: Tensor, b: Tensor, hood: Neighborhoods, edge_attr: Tensor | None = None, along: Tensor | None = None
+) -> tuple[Tensor, Tensor, int]:
+    """Mean and (biased) variance of z_ij = a_i + b_j, or a_i + b_j + V e_ij, over all edges, without these.
 
     Args:
         a: [N, C], part of the targets.
         b: [M, C], part of the sources.
         hood: the neighbourhoods.
+        edge_attr: [E, D], e.
+        along: [C, D], V.
 
     Returns:
         [C], [C] and the number of edges.
@@ -50,4 +55,13 @@ def edge_statistics(a: Tensor, b: Tensor, hood: Neighborhoods) -> tuple[Tensor, 
     a, b = a - mean_a, b - mean_b  # before the squares, to avoid cancellation in float32
     cross = (a * reduce_neighbors(b, hood, "sum")).sum(0) / count
     var = (inward * a.square()).sum(0) + (outward * b.square()).sum(0) + 2 * cross
-    return mean_a + mean_b, var.clamp_min(0), count
+    mean = mean_a + mean_b
+    if edge_attr is not None and along is not None:
+        mean_e = edge_attr.mean(dim=0)
+        e = edge_attr - mean_e
+        into = reduce_neighbors(e, hood.edges, "sum")  # [N, D]
+        out_of = e.new_zeros(b.shape[0], e.shape[1]).index_add(0, source, e)  # [M, D]
+        cross = (a * F.linear(into, along)).sum(0) + (b * F.linear(out_of, along)).sum(0)
+        var = var + (((along @ (e.t() @ e)) * along).sum(1) + 2 * cross) / count
+        mean = mean + along @ mean_e
+    return mean, var.clamp_min(0), count

@@ -61,6 +61,11 @@ def from_edge_conv(kind: type[FastEdgeConv], conv: EdgeConv) -> FastEdgeConv:
 
 def to_edge_conv(layer: FastEdgeConv) -> EdgeConv:
     """See :meth:`toothgraph.nn.FastEdgeConv.to_pyg`."""
+    if layer.edge_dim:
+        raise ConfigError(
+            f"expected a layer without edge values, got edge_dim {layer.edge_dim}: the EdgeConv of torch_geometric "
+            "has none"
+        )
     if "nn" in layer._modules:
         conv = EdgeConv(nn.Identity(), aggr=copied_aggr(layer), flow=layer.flow)  # which would draw weights anew
         conv.nn = copy.deepcopy(layer.nn)
