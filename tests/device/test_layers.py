@@ -19,8 +19,8 @@ from toothgraph.nn import (
     match_top1,
     segmentation_loss,
 )
+from toothgraph.nn.cross_edge_conv import CrossEdgeConv
 from toothgraph.nn.dgcnn import MLPEdgeConv, TransformNet
-from toothgraph.nn.edge_conv import CrossEdgeConv
 from toothgraph.nn.losses import boundary_weights
 
 N = 40
@@ -29,10 +29,11 @@ X = torch.randn(N, 3)
 BATCH = torch.arange(N) // 20
 TABLE = torch.randint(0, N, (4, N))
 EDGES = torch.stack([torch.randint(0, N, (150,)), torch.randint(0, N, (150,))])
+VALUES = torch.randn(4 * N, 2)
 
 
-def mlp() -> nn.Module:
-    return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5))
+def mlp(edge_dim: int = 0) -> nn.Module:
+    return nn.Sequential(nn.Linear(6 + edge_dim, 8), nn.ReLU(), nn.Linear(8, 5))
 
 
 # name: how to make a layer, what it is given
@@ -46,6 +47,11 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...]]] = {
     "sum": (lambda: FastEdgeConv(3, 5, aggr="sum"), (X, None, TABLE)),
     "edge MLP, table": (lambda: FastEdgeConv(nn=mlp()), (X, None, TABLE)),
     "edge MLP, edges": (lambda: FastEdgeConv(nn=mlp()), (X, EDGES)),
+    "edge values, table": (
+        lambda: FastEdgeConv(3, 5, "batch", "relu", edge_dim=2), (X, None, TABLE, VALUES.view(N, 4, 2))
+    ),
+    "edge values, edges": (lambda: FastEdgeConv(3, 5, edge_dim=2), (X, EDGES, None, VALUES[:150])),
+    "edge values, edge MLP": (lambda: FastEdgeConv(nn=mlp(2), edge_dim=2), (X, EDGES, None, VALUES[:150])),
     "dynamic": (lambda: FastDynamicEdgeConv(mlp(), k=4), (X, BATCH)),
     "two sets": (lambda: CrossEdgeConv(3, 3, 5), (X, X, torch.cat([TABLE, torch.full((1, N), N)]))),
     "pair geometry": (

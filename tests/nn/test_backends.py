@@ -22,7 +22,7 @@ from torch import Tensor
 
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn import FastEdgeConv, choose_backend, gather_max, reduce_neighbors, use_backend
-from toothgraph.nn.edge_conv import CrossEdgeConv
+from toothgraph.nn.cross_edge_conv import CrossEdgeConv
 from toothgraph.nn.kernels import backend, neighborhoods
 from toothgraph.nn.kernels.backend import BACKENDS, triton_runs
 from toothgraph.nn.kernels.compiled import HAS_COMPILED, LIBRARY, _opened

@@ -10,7 +10,7 @@ import torch.nn.utils.prune
 from torch import nn
 
 from toothgraph.nn import MLPEdgeConv, PairGeometryConv, TransformNet, knn_edges, pair_features
-from toothgraph.nn.edge_conv import CrossEdgeConv
+from toothgraph.nn.cross_edge_conv import CrossEdgeConv
 from toothgraph.nn.kernels.norm_mish import norm_mish_linear
 
 

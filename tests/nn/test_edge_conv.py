@@ -16,7 +16,7 @@ from torch_geometric.nn import MLP, EdgeConv, MessagePassing, summary, to_hetero
 
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn import FastEdgeConv, gather_max
-from toothgraph.nn.edge_conv import CrossEdgeConv
+from toothgraph.nn.cross_edge_conv import CrossEdgeConv
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
 

@@ -77,7 +77,7 @@ def compare(fast: FastEdgeConv, slow: EdgeConv, x: Any, links: dict, edge_index:
 @pytest.mark.parametrize("aggr", ["max", "min", "mean", "sum"])
 @pytest.mark.parametrize("name", MLPS)
 def test_equals_pyg(name: str, aggr: str, training: bool, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toothgraph.nn.edge_mlp._CPU_BLOCK", 8 * 30)  # several blocks
+    monkeypatch.setattr("toothgraph.nn.edge_blocks._CPU_BLOCK", 8 * 30)  # several blocks
     torch.manual_seed(0)
     slow = EdgeConv(MLPS[name](), aggr=aggr).double()
     if training and name != "frozen norm":
@@ -145,7 +145,7 @@ def test_random_parts_draw_as_in_pyg() -> None:
 
 
 def test_memory_of_a_block_not_of_all_edges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("toothgraph.nn.edge_mlp._CPU_BLOCK", 16 * 60)
+    monkeypatch.setattr("toothgraph.nn.edge_blocks._CPU_BLOCK", 16 * 60)
     conv = FastEdgeConv(nn=nn.Sequential(nn.Linear(6, 16), nn.Mish(), nn.Linear(16, 4)))
     table, kept = torch.randint(0, 300, (5, 300)), []
 

@@ -121,7 +121,7 @@ def checked_edges(edge_index: Any, sources: int, targets: int) -> Tensor:
     """
     if isinstance(edge_index, EdgeIndex):
         edge_index = edge_index.as_tensor()
-    if hasattr(edge_index, "sparse_sizes") or (isinstance(edge_index, Tensor) and edge_index.layout != torch.strided):
+    if _is_sparse(edge_index):
         size = list(edge_index.sparse_sizes() if hasattr(edge_index, "sparse_sizes") else edge_index.shape)
         if size != [targets, sources]:
             raise ShapeError(
@@ -138,6 +138,45 @@ def checked_edges(edge_index: Any, sources: int, targets: int) -> Tensor:
         check_index("edge_index[0]", edge_index[0], sources)
         check_index("edge_index[1]", edge_index[1], targets)
     return edge_index.long()
+
+
+def check_edge_attr(edge_attr: Any, edge_dim: int, table: Tensor | None, edge_index: Any) -> None:
+    """Refuse edge values that are not [E, D] of ``edge_index``, or [N, k, D] of a ``table`` [k, N].
+
+    Raises:
+        ShapeError: then.
+    """
+    if not edge_dim:
+        if edge_attr is not None:
+            raise ShapeError(
+                f"expected no edge_attr, because this layer has edge_dim 0, got {described(edge_attr)}; give the layer "
+                "edge_dim, the number of its columns"
+            )
+        return
+    if table is None and _is_sparse(edge_index):
+        raise ShapeError(
+            "expected edge_index [2, E] beside edge_attr, got a sparse adjacency, whose edges have an order of their "
+            "own; torch_geometric.utils.to_edge_index makes both of it"
+        )
+    rows = [edge_index.shape[1]] if table is None else list(table.shape[::-1])
+    fits = isinstance(edge_attr, Tensor) and edge_attr.layout == torch.strided
+    if fits and list(edge_attr.shape) == [*rows, edge_dim]:
+        return
+    wanted = "[E, D], a row for each edge" if table is None else "[N, k, D] beside neighbor_index [k, N]"
+    hint = ""
+    if fits and list(edge_attr.shape) == rows and edge_dim == 1:
+        hint = "; a column is missing: edge_attr[..., None]"
+    elif fits and table is not None and list(edge_attr.shape) == [*rows[::-1], edge_dim]:
+        hint = "; transpose it: edge_attr.transpose(0, 1)"
+    raise ShapeError(
+        f"expected edge_attr {[*rows, edge_dim]} ({wanted}, edge_dim is {edge_dim}), got {described(edge_attr)}{hint}"
+    )
+
+
+def _is_sparse(edge_index: Any) -> bool:
+    return hasattr(edge_index, "sparse_sizes") or (
+        isinstance(edge_index, Tensor) and edge_index.layout != torch.strided
+    )
 
 
 def check_device(x: Tensor, name: str = "x", /, **others: Tensor | None) -> None:

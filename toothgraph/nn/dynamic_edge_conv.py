@@ -10,8 +10,9 @@ from torch_geometric.nn import DynamicEdgeConv
 
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.checks import check_count, check_nodes, described
-from toothgraph.nn.edge_conv import FastEdgeConv, copied_aggr
+from toothgraph.nn.edge_conv import FastEdgeConv
 from toothgraph.nn.knn import knn_edges
+from toothgraph.nn.pyg_edge_conv import copied_aggr
 
 
 class FastDynamicEdgeConv(FastEdgeConv):

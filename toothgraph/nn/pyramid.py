@@ -14,8 +14,9 @@ from torch_geometric.nn import global_max_pool, global_mean_pool
 
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.checks import check_count, check_device, check_index, check_nodes, check_rows, check_table, described
+from toothgraph.nn.cross_edge_conv import CrossEdgeConv
 from toothgraph.nn.distributed import world
-from toothgraph.nn.edge_conv import CrossEdgeConv, FastEdgeConv
+from toothgraph.nn.edge_conv import FastEdgeConv
 from toothgraph.nn.kernels.batch_norm import batch_norm
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.recompute import recomputed

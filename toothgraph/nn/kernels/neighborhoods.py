@@ -30,6 +30,12 @@ class Neighborhoods(NamedTuple):
         """[N] number of neighbours of each node."""
         return self.ends.diff()
 
+    @property
+    def edges(self) -> Neighborhoods:
+        """The same bags, of rows [E] of edge values in place of nodes."""
+        row = torch.arange(self.source.numel(), device=self.source.device)
+        return self._replace(source=row.view(self.source.shape))
+
 
 def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
     """Neighbourhoods of a PyG ``edge_index`` [2, E] (source, target), in any order."""
@@ -42,6 +48,14 @@ def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
     degree = torch.zeros(num_nodes, dtype=torch.long, device=target.device)
     degree = degree.scatter_add(0, target, torch.ones_like(target))
     return Neighborhoods(source, F.pad(degree.cumsum(0), (1, 0)), 0)
+
+
+def in_order(edge_index: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
+    """Edges [2, E] in the order of their targets, and what is given for each edge [E, …] in the same order."""
+    if _in_order(edge_index[1]):
+        return edge_index, *given
+    order = edge_index[1].argsort(stable=True)
+    return edge_index[:, order], *(each.index_select(0, order) for each in given)
 
 
 def transformed() -> bool:

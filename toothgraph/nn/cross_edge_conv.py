@@ -1,0 +1,37 @@
+"""Factorised EdgeConv from one set of nodes to another."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch_geometric.nn.inits import reset
+
+from toothgraph.nn.kernels.gather import gather_max
+from toothgraph.nn.kernels.precision import full_precision
+
+
+class CrossEdgeConv(nn.Module):
+    """Factorised EdgeConv from one set of nodes to another: ``A x_i + b + max_j B y_j``.
+
+    Args:
+        source_channels, target_channels, out_channels: C_s, C_t and C_out.
+
+    Shapes:
+        - input: ``source`` [M, C_s], ``target`` [N, C_t], ``neighbor_index`` [k, N] into source; M means no neighbour
+        - output: [N, C_out]
+    """
+
+    def __init__(self, source_channels: int, target_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.source = nn.Linear(source_channels, out_channels, bias=False)
+        self.target = nn.Linear(target_channels, out_channels)
+
+    def reset_parameters(self) -> None:
+        """Draw the weights anew, as a new layer has them."""
+        reset(self.source)
+        reset(self.target)
+
+    def forward(self, source: Tensor, target: Tensor, neighbor_index: Tensor) -> Tensor:
+        with full_precision(source):
+            dtype = self.source.weight.dtype
+            gathered = gather_max(self.source(source.to(dtype)), neighbor_index, padded=True)
+            return self.target(target.to(dtype)) + gathered
