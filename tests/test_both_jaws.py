@@ -11,10 +11,11 @@ from scipy.spatial.transform import Rotation
 
 import toothgraph as tg
 from toothgraph import both_jaws
-from toothgraph.evaluation import score_file
+from toothgraph.evaluation import score_file, score_other
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.label_record import read_record
+from toothgraph.io.predictions import Predictions
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.synthetic import synthetic_arch
 
@@ -151,3 +152,16 @@ def test_a_file_with_both_jaws_is_scored_as_a_whole(jaws: tuple[Mesh, Mesh], tmp
     row = score_file(tg.load_model(), tmp_path / "pair.stl", options=ONCE).row
     assert row["jaw"] == row["predicted_jaw"] == "both" and row["faces"] == len(both.faces)
     assert row["scan_id"] == "pair" and row["miou"] > 0.5
+
+
+def test_labels_of_another_program_are_scored_jaw_by_jaw_as_well(
+    bite: tuple[Mesh, tg.Segmentation | tg.JawPair], tmp_path: Path
+) -> None:
+    both, found = bite
+    write_stl(tmp_path / "pair.stl", both.vertices, both.faces)
+    (tmp_path / "pair.txt").write_text("\n".join(map(str, both.labels.tolist())))
+    ours = score_file(tg.load_model(), tmp_path / "pair.stl", options=ONCE)
+    found.write(tmp_path / "found", "pair", formats=["txt"])
+    other = score_other(Predictions(tmp_path / "found"), tmp_path / "pair.stl")
+    assert {**other.row, "seconds": ours.row["seconds"]} == ours.row
+    np.testing.assert_array_equal(other.confusion, ours.confusion)
