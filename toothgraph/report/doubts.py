@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -10,6 +11,9 @@ from toothgraph.anatomy.odd_crowns import NONE, OddCrowns
 from toothgraph.fdi import JAW_NAMES, LOWER, TO_PRIMARY, UNKNOWN_JAW, UPPER
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.rules import DEFAULT, ReviewRules
+
+# The FDI number of a tooth in a warning, and no share, length or count.
+_TOOTH = re.compile(r"(?<![\w.,])([1-4][1-8]|[5-8][1-5])(?![\w%]|[.,]\d| ?%| mm| times| teeth)")
 
 
 class OtherNumbers(Protocol):
@@ -160,6 +164,16 @@ def doubts_of_jaw(doubts: Sequence[str], jaw: int) -> list[str]:
     own, other = (upper, lower) if jaw == UPPER else (lower, upper)
     return [doubt.removeprefix(own) for doubt in doubts
             if doubt.startswith(own) or (jaw == UPPER and not doubt.startswith(other))]  # fmt: skip
+
+
+def text_and_teeth(doubt: str) -> list[str | int]:
+    """A warning in parts, in their order: its text, and the FDI numbers in it, for pages that write them otherwise.
+
+    A number of something else, such as a share or a length, stays text: what follows it, or its decimals, tells.
+    """
+    parts: list[str | int] = list(_TOOTH.split(doubt))
+    parts[1::2] = map(int, parts[1::2])
+    return [part for part in parts if part != ""]
 
 
 def _found(teeth: Sequence[ToothRow]) -> list[tuple[ToothRow, float]]:
