@@ -203,6 +203,11 @@ class ReviewRules:
         15.0, "times", "how much likelier the numbers must be than the next best reading; below, both are reported",
         "five folds over the patients of 3D-IOSSeg, benchmarks/studies/cross_validation.py",
     )  # fmt: skip
+    closed: float = rule(
+        0.95, "probability", "on a closed surface, of the jaw, and mean confidence over the area of all teeth; below, "
+        "it is reported as closed", MODELS,
+    )  # fmt: skip
+    teeth: int = rule(12, "count", "of teeth; a closed surface with fewer is reported as closed", MODELS)
 
 
 @dataclass(frozen=True)

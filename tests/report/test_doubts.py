@@ -70,6 +70,20 @@ def test_faces_wound_inside_out_are_told() -> None:
     ]
 
 
+def test_a_closed_surface_is_told_where_something_speaks_for_a_fault() -> None:
+    whole = rows(*14 * [0.98])
+    said = "the surface is closed, as of a model with a base or a printed shell; check that no tooth is missed, and "
+    said += "that jaw and sides are right"
+    assert find_doubts(whole, closed=True) == []  # a warning that is said of every model is soon read of none
+    assert find_doubts(rows(*11 * [0.98]), closed=True) == [said]  # there are few
+    assert find_doubts(rows(*14 * [0.94]), closed=True) == [said]
+    assert find_doubts(whole, closed=True, jaw_probability=0.94) == [said]
+    assert find_doubts(rows(*14 * [0.99], 0.49), closed=True) == [said, f"review 25: {UNSURE}"]
+    other = find_doubts(whole, closed=True, other=OtherReading(((14, 15),), 14.0))
+    assert other[0] == said and len(other) == 2
+    assert find_doubts(whole, closed=True, other=OtherReading(((14, 15),), 16.0)) == []
+
+
 def test_milk_teeth_that_are_numbered_as_such_are_to_be_checked() -> None:
     said = "75, 85 are numbered as milk teeth, by their size and look: check them"
     assert find_doubts(rows(0.9, 0.95, 0.8, 0.7), milk_teeth=(35, 45), primary=True) == [said]

@@ -54,7 +54,7 @@ def find_doubts(
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
         faults: result of :func:`toothgraph.anatomy.number_order.number_faults`.
         crowns: result of :func:`toothgraph.anatomy.odd_crowns.odd_crowns`.
-        closed: whether the surface has no open side.
+        closed: whether the surface has no open side; said only where something else speaks for a fault.
         rules: limits of the confidence.
     """
     doubts = find_strong_doubts(
@@ -65,21 +65,22 @@ def find_doubts(
         return doubts
     if inside_out:
         doubts.append("the surface was inside out in the file; it was turned for labelling")
-    if closed:
+    told = {*crowns.posts, *crowns.stumps}
+    unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth and row.fdi not in told]
+    close = other if other is not None and other.changes and other.odds < rules.odds else None
+    if closed and (unsure or close or jaw_probability < rules.closed or _may_be_missed(found, rules)):
         doubts.append(
             "the surface is closed, as of a model with a base or a printed shell; check that no tooth is missed, and "
             "that jaw and sides are right"
         )
     doubts += _of_crowns(crowns)
-    told = {*crowns.posts, *crowns.stumps}
-    unsure = [str(row.fdi) for row, confidence in found if confidence < rules.tooth and row.fdi not in told]
     if unsure:
         doubts.append(
             f"review {', '.join(unsure)}: the model is less than {rules.tooth:.0%} sure of the number or the border"
         )
-    if other is not None and other.changes and other.odds < rules.odds:
+    if close:
         doubts.append(
-            f"review the numbers: {said(other.changes)}; the numbers given are {other.odds:.2g} times as likely as "
+            f"review the numbers: {said(close.changes)}; the numbers given are {close.odds:.2g} times as likely as "
             "these"
         )
     if milk_teeth and primary:
@@ -142,8 +143,7 @@ def find_strong_doubts(
             f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {opposite} jaw "
             f"(the model is {1 - jaw_probability:.0%} sure); check the name of the file"
         )
-    sure = sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
-    if sure < rules.scan:
+    if (sure := _sure(found)) < rules.scan:
         doubts.append(f"the model is only {sure:.0%} sure of the teeth; does the file show one whole arch?")
     return doubts
 
@@ -179,6 +179,16 @@ def text_and_teeth(doubt: str) -> list[str | int]:
 def _found(teeth: Sequence[ToothRow]) -> list[tuple[ToothRow, float]]:
     """The teeth with their confidence."""
     return [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
+
+
+def _sure(found: Sequence[tuple[ToothRow, float]]) -> float:
+    """The mean confidence over the area of all teeth."""
+    return sum(row.area * confidence for row, confidence in found) / sum(row.area for row, _ in found)
+
+
+def _may_be_missed(found: Sequence[tuple[ToothRow, float]], rules: ReviewRules) -> bool:
+    """Whether teeth of a closed surface may have been missed: there are few, or the model is not sure of them."""
+    return len(found) < rules.teeth or _sure(found) < rules.closed
 
 
 def said(changes: Sequence[tuple[int, int]]) -> str:
