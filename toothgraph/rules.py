@@ -186,6 +186,14 @@ class TwoArchRules:
         3.0, "mm", "median distance of two jaws; the walls of a shell are nearer to each other, jaws in their bite are "
         "5.9 to 10 apart",
     )  # fmt: skip
+    one_way: float = rule(
+        0.2, "share", "length of the mean normal of a bite, at most; bites have 0.11 to 0.15, scans of one jaw 0.27 up"
+    )  # fmt: skip
+    facing: float = rule(
+        0.08, "share", "of the mean normals of both halves of a bite, that points to the other half; 0.11 and more"
+    )
+    border: float = rule(100.0, "mm", "shortest border of a bite; a closed surface has none, once about a jaw is 150")
+    cut: float = rule(60.0, "mm", "longest line along which joined jaws are parted")
     sure: float = rule(0.8, "probability", "of a jaw, that makes it certain; jaws seen alone have 0.98 and more")
 
 

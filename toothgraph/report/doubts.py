@@ -36,6 +36,7 @@ def find_doubts(
     primary: bool = False,
     inside_out: bool = False,
     two_arches: bool = False,
+    joined: bool = False,
     jaw: int = UNKNOWN_JAW,
     jaw_probability: float = 1.0,
     faults: Sequence[str] = (),
@@ -52,13 +53,14 @@ def find_doubts(
         milk_teeth, inside_out, jaw, jaw_probability: of the same.
         primary: whether milk teeth are numbered as such.
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
+        joined: whether the surface looks like both jaws in a bite that could not be parted.
         faults: result of :func:`toothgraph.anatomy.number_order.number_faults`.
         crowns: result of :func:`toothgraph.anatomy.odd_crowns.odd_crowns`.
         closed: whether the surface has no open side; said only where something else speaks for a fault.
         rules: limits of the confidence.
     """
     doubts = find_strong_doubts(
-        teeth, two_arches=two_arches, jaw=jaw, jaw_probability=jaw_probability, rules=rules
+        teeth, two_arches=two_arches, joined=joined, jaw=jaw, jaw_probability=jaw_probability, rules=rules
     )  # fmt: skip
     found = _found(teeth)
     if not found:
@@ -123,6 +125,7 @@ def find_strong_doubts(
     teeth: Sequence[ToothRow],
     *,
     two_arches: bool = False,
+    joined: bool = False,
     jaw: int = UNKNOWN_JAW,
     jaw_probability: float = 1.0,
     rules: ReviewRules = DEFAULT.review,
@@ -132,9 +135,11 @@ def find_strong_doubts(
     Arguments as of :func:`find_doubts`.
     """
     found = _found(teeth)
+    both = ["this looks like both jaws in a bite, joined where they touch, and could not be parted: most labels may be "
+            "wrong; use one file per jaw"] * joined  # fmt: skip
     if len(found) < TEETH_NEEDED:
-        return [f"{len(found)} teeth found; does the file show one arch, and is it in millimetres?"]
-    doubts = []
+        return [*both, f"{len(found)} teeth found; does the file show one arch, and is it in millimetres?"]
+    doubts = both
     if two_arches:
         doubts.append("the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw")
     if jaw_probability < rules.jaw:
@@ -148,9 +153,12 @@ def find_strong_doubts(
     return doubts
 
 
-def pair_doubts() -> list[str]:
-    """What is to be said of both jaws in one file."""
-    return ["both jaws are in this file; each is labelled for itself: check that upper and lower are not exchanged"]
+def pair_doubts(cut: float = 0.0) -> list[str]:
+    """What is to be said of both jaws in one file, and if they were parted along a line of some mm."""
+    doubts = ["both jaws are in this file; each is labelled for itself: check that upper and lower are not exchanged"]
+    if cut:
+        doubts.append(f"both jaws were one surface; they were parted where they touch, along {cut:.0f} mm: look there")
+    return doubts
 
 
 def of_jaw(jaw: int, doubt: str) -> str:
