@@ -7,14 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 import toothgraph as tg
+from benchmarks.studies import odd_mouths
 from toothgraph import both_jaws
-from toothgraph.evaluation import score_file
+from toothgraph.evaluation import score_file, score_other
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.label_record import read_record
+from toothgraph.io.labels import read_scan
+from toothgraph.io.palette import load_palette
+from toothgraph.io.predictions import Predictions
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.synthetic import synthetic_arch
 
@@ -49,6 +54,15 @@ def joined(*meshes: Mesh, seed: int | None = None) -> Mesh:
     return Mesh(vertices, faces, labels=labels, scan_id="occlusion")
 
 
+def bridged(mesh: Mesh, first: int, count: int) -> Mesh:
+    """The first surface of a mesh, of ``first`` faces, joined to the other by faces where molars are nearest."""
+    far, near = cKDTree(mesh.centroids[first:]).query(mesh.centroids[:first])
+    best = np.argsort(np.where(mesh.labels[:first] % 10 >= 6, far, np.inf))[:count]
+    (a, b, _), (x, y, _) = mesh.faces[best].T, mesh.faces[first + near[best]].T
+    faces = np.concatenate([mesh.faces, np.stack([a, b, x], axis=1), np.stack([b, x, y], axis=1)])
+    return Mesh(mesh.vertices, faces, scan_id=mesh.scan_id)
+
+
 def right_share(labels: np.ndarray, truth: np.ndarray) -> float:
     teeth = (truth > 0) | (labels > 0)
     return float((labels == truth)[teeth].mean())
@@ -79,6 +93,38 @@ def test_jaws_that_lie_side_by_side(jaws: tuple[Mesh, Mesh]) -> None:
     both = joined(lower, beside(lower, upper), seed=5)
     found = tg.segment_file(both, options=ONCE)
     assert isinstance(found, tg.JawPair) and right_share(found.labels, both.labels) > 0.6
+
+
+def test_jaws_that_are_joined_where_they_touch_are_parted(jaws: tuple[Mesh, Mesh]) -> None:
+    lower, upper = jaws
+    both = joined(lower, in_bite(lower, upper), seed=3)
+    found = tg.segment_file(bridged(both, len(lower.faces), 3), options=ONCE)
+    assert isinstance(found, tg.JawPair) and right_share(found.labels[: len(both.faces)], both.labels) > 0.6
+    assert found.doubts[1].startswith("both jaws were one surface; they were parted where they touch, along")
+    assert found.strong_doubts == [] and found.page_scans()[0].doubts[1] == found.doubts[1]
+
+
+def test_jaws_that_are_joined_all_over_are_told(jaws: tuple[Mesh, Mesh]) -> None:
+    lower, upper = jaws
+    both = joined(lower, in_bite(lower, upper), seed=3)
+    found = tg.segment_file(bridged(both, len(lower.faces), 600), options=ONCE)
+    assert isinstance(found, tg.Segmentation)
+    assert found.strong_doubts[0].startswith("this looks like both jaws in a bite, joined where they touch")
+    assert found.doubts[0] == found.strong_doubts[0]
+
+
+@pytest.mark.parametrize("patient", ["011", "024"])
+def test_scans_of_a_patient_that_are_joined_in_their_bite(data_dir: Path, patient: str) -> None:
+    palette = load_palette(f"{data_dir / 'palettes.json'}:3d-iosseg")
+    upper, lower = (odd_mouths.upright(read_scan(data_dir / "3d-iosseg" / f"{patient}_{jaw}.ply", palette=palette))
+                    for jaw in "UL")  # fmt: skip
+    over = in_bite(lower, upper)
+    over = replace(
+        over, vertices=over.vertices + (lower.vertices.mean(axis=0) - over.vertices.mean(axis=0)) * [1, 0, 1]
+    )
+    both = joined(lower, over, seed=4)
+    found = tg.segment_file(bridged(both, len(lower.faces), 5))
+    assert isinstance(found, tg.JawPair) and right_share(found.labels[: len(both.faces)], both.labels) > 0.9
 
 
 def test_each_jaw_is_a_scan_of_its_own(jaws: tuple[Mesh, Mesh], tmp_path: Path) -> None:
@@ -151,3 +197,16 @@ def test_a_file_with_both_jaws_is_scored_as_a_whole(jaws: tuple[Mesh, Mesh], tmp
     row = score_file(tg.load_model(), tmp_path / "pair.stl", options=ONCE).row
     assert row["jaw"] == row["predicted_jaw"] == "both" and row["faces"] == len(both.faces)
     assert row["scan_id"] == "pair" and row["miou"] > 0.5
+
+
+def test_labels_of_another_program_are_scored_jaw_by_jaw_as_well(
+    bite: tuple[Mesh, tg.Segmentation | tg.JawPair], tmp_path: Path
+) -> None:
+    both, found = bite
+    write_stl(tmp_path / "pair.stl", both.vertices, both.faces)
+    (tmp_path / "pair.txt").write_text("\n".join(map(str, both.labels.tolist())))
+    ours = score_file(tg.load_model(), tmp_path / "pair.stl", options=ONCE)
+    found.write(tmp_path / "found", "pair", formats=["txt"])
+    other = score_other(Predictions(tmp_path / "found"), tmp_path / "pair.stl")
+    assert {**other.row, "seconds": ours.row["seconds"]} == ours.row
+    np.testing.assert_array_equal(other.confusion, ours.confusion)

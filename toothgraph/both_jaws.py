@@ -21,6 +21,7 @@ from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.mesh.original import faces_to_original, scan_of_part, vertices_to_original
 from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
+from toothgraph.postprocess.joined_jaws import joined_jaws
 from toothgraph.postprocess.two_arches import are_both_jaws, same_teeth, two_surfaces
 from toothgraph.report.doubts import of_jaw, pair_doubts
 from toothgraph.report.page import PageScan
@@ -36,11 +37,13 @@ class JawPair:
         mesh: the clean mesh of the file.
         jaws: the upper and the lower jaw, as scans of their own.
         parts: the faces of ``mesh`` [F'] that each of them has, in their order.
+        cut: mm, the length of the line along which they were parted; 0 for jaws that are not connected.
     """
 
     mesh: Mesh
     jaws: Sequence[Segmentation]
     parts: Sequence[np.ndarray]
+    cut: float = 0.0
 
     @property
     def jaw_name(self) -> str:
@@ -87,7 +90,7 @@ class JawPair:
     @property
     def doubts(self) -> list[str]:
         """Warnings to review: that there are two jaws, and those of each."""
-        return pair_doubts() + [of_jaw(one.mesh.jaw, doubt) for one in self.jaws for doubt in one.doubts]
+        return pair_doubts(self.cut) + [of_jaw(one.mesh.jaw, doubt) for one in self.jaws for doubt in one.doubts]
 
     @property
     def strong_doubts(self) -> list[str]:
@@ -98,7 +101,7 @@ class JawPair:
         """What a page shows of each jaw; ``truth`` [F] as in :meth:`toothgraph.segmentation.Segmentation.page_scan`."""
         upper, lower = (one.page_scan(None if truth is None else truth[part])
                         for one, part in zip(self.jaws, self.parts, strict=True))  # fmt: skip
-        return [replace(upper, doubts=[*pair_doubts(), *upper.doubts]), lower]
+        return [replace(upper, doubts=[*pair_doubts(self.cut), *upper.doubts]), lower]
 
     def write(
         self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS
@@ -126,7 +129,9 @@ def segment_file(
 ) -> Segmentation | JawPair:
     """Label a scan, or both jaws of a patient, as the commands do.
 
-    The jaws must be two surfaces that are not connected. They may lie in any bite or none.
+    The jaws may lie in any bite or none, as two surfaces that are not connected. Joined to one surface, they must be in
+    a bite; they are parted where they touch, or where they touch at too many places labelled as one scan, with a
+    warning (``strong_doubts``).
 
     Args:
         scan, net, options: see :func:`toothgraph.segmentation.segment`.
@@ -139,11 +144,16 @@ def segment_file(
         scan = read_mesh(scan)
     check_mesh(scan)
     options, net = options or PredictOptions(), net or load_model()
-    parts = two_surfaces(scan, options.rules.two_arches)
+    parts: Sequence[np.ndarray] = two_surfaces(scan, options.rules.two_arches)
+    joined = None if parts else joined_jaws(scan, options.rules.two_arches)
+    if joined is not None:
+        parts = joined.parts
     found = [segment(replace(scan_of_part(scan, part), labels=None), net, UNKNOWN_JAW, options) for part in parts]
     if found and (pair := _both_jaws(scan, parts, found, net, options)):
-        return pair
+        return pair if joined is None else replace(pair, cut=joined.cut)
     whole = segment(scan, net, jaw, options)
+    if joined is not None:
+        return replace(whole, joined=True)
     return replace(whole, two_arches=True) if found and same_teeth(list(map(_places, found))) else whole
 
 

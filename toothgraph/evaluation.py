@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from toothgraph.anatomy.jaw_parts import jaw_parts
+from toothgraph.anatomy.jaw_parts import jaw_parts, shows_both_jaws
 from toothgraph.anatomy.molars import counts_past_gap
 from toothgraph.anatomy.mouth import KINDS, kind_of_mouth
-from toothgraph.both_jaws import JawPair, segment_file
+from toothgraph.both_jaws import segment_file
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES, UNKNOWN, UNKNOWN_JAW, jaw_of_labels
 from toothgraph.inference.options import PredictOptions
@@ -22,11 +21,17 @@ from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.predictions import Labels, Predictions, read_predictions
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.original import faces_to_original, original_of, scan_of_part, vertices_to_original
+from toothgraph.mesh.original import (
+    faces_from_original,
+    faces_to_original,
+    original_of,
+    scan_of_part,
+    vertices_of_part,
+    vertices_to_original,
+)
 from toothgraph.metrics import confusion, per_tooth, score_scan, summarise
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.scan_names import jaw_from_name
-from toothgraph.segmentation import Segmentation
 from toothgraph.stages import stage
 
 
@@ -66,23 +71,24 @@ def score_file(
     # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
     found = segment_file(mesh, net, jaw_from_name(file) if jaw is None else jaw, options)
     seconds = time.perf_counter() - start
-    if parts := jaw_parts(mesh):
-        return _score_jaws(mesh, parts, found, seconds)
-    return _score(mesh, found.labels, found.jaw_name, seconds)
+    return _score(mesh, _on_file(mesh, found.labels), found.jaw_name, seconds)
 
 
-def _score(mesh: Mesh, labels: np.ndarray, found_jaw: str, seconds: float) -> Scored:
-    """The scores of labels [F] of the clean faces, and what jaw or jaws they are of."""
-    on_file = Labels(faces_to_original(mesh, labels), vertices_to_original(mesh, labels))
-    return score_labels(mesh, on_file, found_jaw, seconds)
+def _on_file(mesh: Mesh, labels: np.ndarray) -> Labels:
+    """Labels [F] of the clean faces on the faces and vertices of the file."""
+    return Labels(faces_to_original(mesh, labels), vertices_to_original(mesh, labels))
 
 
-def _score_jaws(mesh: Mesh, parts: Sequence[np.ndarray], found: Segmentation | JawPair, seconds: float) -> Scored:
-    """The row of a file with both jaws: the mean of the scores of both."""
-    jaws = [
-        _score(replace(scan_of_part(mesh, part), jaw=jaw), found.labels[part], found.jaw_name, seconds)
-        for jaw, part in enumerate(parts)
-    ]
+def _score(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: float | None) -> Scored:
+    """The row of a file, see :func:`score_labels`; of one with both jaws the mean of the scores of both."""
+    parts = jaw_parts(mesh)
+    if not parts:
+        return score_labels(mesh, found, found_jaw, seconds)
+    faces = faces_from_original(mesh, found.faces)
+    jaws = []
+    for jaw, part in enumerate(parts):
+        own = Labels(faces[part], vertices_of_part(mesh, part, found.vertices))
+        jaws.append(score_labels(replace(scan_of_part(mesh, part), jaw=jaw), own, found_jaw, seconds))
     rows = [jaw.row for jaw in jaws]
     row = {
         **rows[0], "faces": len(original_of(mesh).polygons), "jaw": "both", "file": str(mesh.path),
@@ -113,8 +119,15 @@ def score_other(
     """
     mesh = _labelled(file, jaw, palette, unit, label_system)
     labels = read_predictions(mesh, file, predictions)
-    jaw_found = jaw_of_labels(labels.faces)
-    return score_labels(mesh, labels, None if jaw_found == UNKNOWN_JAW else JAW_NAMES[jaw_found], None)
+    return _score(mesh, labels, _jaw_name(labels.faces), None)
+
+
+def _jaw_name(labels: np.ndarray) -> str | None:
+    """Which jaw labels show, or both; None without teeth."""
+    if shows_both_jaws(labels):
+        return "both"
+    jaw = jaw_of_labels(labels)
+    return None if jaw == UNKNOWN_JAW else JAW_NAMES[jaw]
 
 
 def _labelled(file: Path, jaw: int | None, palette: Palette | None, unit: str, label_system: str) -> Mesh:
@@ -132,7 +145,7 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
         prediction: for that mesh.
         seconds: what it took, file to labels.
     """
-    return _score(mesh, prediction.labels, JAW_NAMES[prediction.jaw], seconds)
+    return score_labels(mesh, _on_file(mesh, prediction.labels), JAW_NAMES[prediction.jaw], seconds)
 
 
 def score_labels(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: float | None) -> Scored:

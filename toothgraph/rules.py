@@ -186,6 +186,14 @@ class TwoArchRules:
         3.0, "mm", "median distance of two jaws; the walls of a shell are nearer to each other, jaws in their bite are "
         "5.9 to 10 apart",
     )  # fmt: skip
+    one_way: float = rule(
+        0.2, "share", "length of the mean normal of a bite, at most; bites have 0.11 to 0.15, scans of one jaw 0.27 up"
+    )  # fmt: skip
+    facing: float = rule(
+        0.08, "share", "of the mean normals of both halves of a bite, that points to the other half; 0.11 and more"
+    )
+    border: float = rule(100.0, "mm", "shortest border of a bite; a closed surface has none, once about a jaw is 150")
+    cut: float = rule(60.0, "mm", "longest line along which joined jaws are parted")
     sure: float = rule(0.8, "probability", "of a jaw, that makes it certain; jaws seen alone have 0.98 and more")
 
 
@@ -203,6 +211,11 @@ class ReviewRules:
         15.0, "times", "how much likelier the numbers must be than the next best reading; below, both are reported",
         "five folds over the patients of 3D-IOSSeg, benchmarks/studies/cross_validation.py",
     )  # fmt: skip
+    closed: float = rule(
+        0.95, "probability", "on a closed surface, of the jaw, and mean confidence over the area of all teeth; below, "
+        "it is reported as closed", MODELS,
+    )  # fmt: skip
+    teeth: int = rule(12, "count", "of teeth; a closed surface with fewer is reported as closed", MODELS)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class Segmentation:
         rules: by which it was labelled.
         model: what the net was loaded from; empty for one made in memory.
         two_arches: whether two surfaces have the same teeth, where that is known; else it is seen from the prediction.
+        joined: whether the surface looks like both jaws in a bite that could not be parted.
         primary: whether teeth that look like milk teeth have their own numbers, 51 to 85, in all that is asked of this
             segmentation; the ``prediction`` has those of their successors.
     """
@@ -54,6 +55,7 @@ class Segmentation:
     rules: Rules = field(default_factory=Rules)
     model: str = ""
     two_arches: bool | None = None
+    joined: bool = False
     primary: bool = False
 
     @cached_property
@@ -189,7 +191,7 @@ class Segmentation:
         two = self.two_arches
         if two is None:
             two = shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches)
-        return {"two_arches": two, "jaw": found.jaw, "jaw_probability": found.jaw_probability,
+        return {"two_arches": two, "joined": self.joined, "jaw": found.jaw, "jaw_probability": found.jaw_probability,
                 "rules": self.rules.review}  # fmt: skip
 
     def write(

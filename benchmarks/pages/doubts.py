@@ -7,16 +7,19 @@ from typing import Any
 from benchmarks.pages.markdown import rendered, table
 from benchmarks.studies.doubts import CHOSEN, COUNTED, MISSING, ORDINARY
 
+RIGHT = "right"
 WORDS = {
     ORDINARY: "nothing: ordinary scans, no tooth missing between two others",
     MISSING: "teeth missing, gaps open or closed",
     "crowns": "crowns without gum",
+    RIGHT: "nothing: closed models and shells with every tooth right",
 }
 
 
 def doubts_section(content: dict[str, Any]) -> str:
     """The shares, and what is said of each kind."""
-    rows, words = content["rows"], {**content["kinds"], **WORDS}
+    words = {**content["kinds"], **WORDS}
+    rows = [{**row, "kind": RIGHT if row.get("right") else row["kind"]} for row in content["rows"]]
     made = list(content["kinds"])
     good = [row for row in rows if row["kind"] == ORDINARY and row["side"] == COUNTED]
     odd = [row for row in rows if row["kind"] in made and row["side"] == COUNTED]
@@ -25,9 +28,11 @@ def doubts_section(content: dict[str, Any]) -> str:
          shares(rows, kind, COUNTED, True), said(rows, kind)]
         for kind in [*made, "crowns", MISSING]
     ]  # fmt: skip
-    lines.append(
-        [words[ORDINARY], shares(rows, ORDINARY, CHOSEN, True), "–", shares(rows, ORDINARY, COUNTED, True), "–"]
-    )
+    lines += [
+        [words[RIGHT], shares(rows, RIGHT, CHOSEN, False), shares(rows, RIGHT, COUNTED, False),
+         shares(rows, RIGHT, COUNTED, True), said(rows, RIGHT)],
+        [words[ORDINARY], shares(rows, ORDINARY, CHOSEN, True), "–", shares(rows, ORDINARY, COUNTED, True), "–"],
+    ]  # fmt: skip
     head = ["what is wrong", "made, chosen on", "made, counted", "real, counted", "one of the warnings"]
     wrongly = [f"`{row['name'].split('-', 2)[2]}`: {row['doubts'][0]}" for row in good if row["doubts"]]
     return rendered(
@@ -38,6 +43,8 @@ def doubts_section(content: dict[str, Any]) -> str:
         odd=len(odd),
         wrongly=len(wrongly),
         good=len(good),
+        models=sum(row["kind"] == RIGHT and row["side"] == COUNTED for row in rows),
+        models_told=sum(row["kind"] == RIGHT and row["side"] == COUNTED and bool(row["doubts"]) for row in rows),
         list="\n".join(f"- {line}" for line in wrongly),
         least=min(
             sum(bool(row["doubts"]) for row in odd if row["kind"] == kind) / sum(row["kind"] == kind for row in odd)

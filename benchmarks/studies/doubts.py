@@ -4,8 +4,9 @@
 
 DATA holds 3d-iosseg, teeth3ds, odd-scans, field, palettes.json and split.json. Scans with something wrong are made from
 labelled ones (odd_mouths.py) in any pose, and a few of each kind are real. Limits were chosen on training patients
-("chosen"), and are counted on validation patients and other sets ("counted"). FOLDER keeps what was found in each scan,
-so that warnings can be counted again without a net. Writes benchmarks/results/doubts.json.
+("chosen"), and are counted on validation patients and other sets ("counted"). A closed model or shell has something
+wrong where its labels are, which the scan it was made of tells. FOLDER keeps what was found in each scan, so that
+warnings can be counted again without a net. Writes benchmarks/results/doubts.json.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import zlib
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,7 +25,7 @@ import numpy as np
 
 from benchmarks.options import parse, run
 from benchmarks.paths import RESULTS
-from benchmarks.studies import odd_mouths
+from benchmarks.studies import odd_mouths, shapes
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg
 from toothgraph import load_model, segment_file
 from toothgraph.anatomy.mouth import COMPLETE, kind_of_mouth
@@ -31,6 +33,7 @@ from toothgraph.both_jaws import JawPair
 from toothgraph.errors import MeshError
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.labels import read_scan
+from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.segmentation import Segmentation
@@ -51,6 +54,8 @@ REAL = {
     "scan-body-for-46_lower": "scan body", "071_U": "brackets", "071_L": "brackets", "095_U": "brackets",
     "095_L": "brackets", "five-teeth-removed_lower": MISSING,
 }  # fmt: skip
+CLOSED = ("model", "shell")
+RIGHT = ("closed-u-model_lower", "closed-u-model_upper")  # without labels: every tooth is right, as pictures show
 OTHERS = ("labelled-upper.vtp", "labelled-lower.vtp", "camera-element-lower.ply", "interleaved-normals-lower.obj",
           "gingiva-only-upper.stl")  # fmt: skip
 
@@ -66,6 +71,7 @@ class Case:
         real: not made by a program.
         make: reads it or makes it.
         jaw: as for :func:`toothgraph.segment`.
+        scan: whose labels tell what is right, of closed ones.
     """
 
     name: str
@@ -74,6 +80,7 @@ class Case:
     real: bool
     make: Callable[[], Mesh]
     jaw: int | None = None
+    scan: Path | None = None
 
 
 def made(data: Dataset, side: str, patients: list[str]) -> Iterator[Case]:
@@ -85,7 +92,9 @@ def made(data: Dataset, side: str, patients: list[str]) -> Iterator[Case]:
             patient, jaw = patients[at % len(patients)], (at + number // len(patients)) % 2
             name = f"{'set' if side == CHOSEN else 'told'}-{kind.replace(' ', '_')}-{patient}_{'UL'[jaw]}"
             told = -1 if kind == odd_mouths.PAIR[0] else jaw
-            yield Case(name, side, kind, False, lambda n=name, k=kind, p=patient, j=jaw: _made(data, n, k, p, j), told)
+            scan = data.scans / f"{patient}_{'UL'[jaw]}.ply"
+            make = partial(_made, data, name, kind, patient, jaw)
+            yield Case(name, side, kind, False, make, told, scan if kind in CLOSED else None)
 
 
 def _made(data: Dataset, name: str, kind: str, patient: str, jaw: int) -> Mesh:
@@ -116,20 +125,31 @@ def real(folder: Path, data: Dataset, chosen: list[str], counted: list[str]) -> 
 def _as_it_is(file: Path, side: str) -> Case:
     kind = MISSING if file.parent.name == "missing-teeth" else REAL.get(file.stem, ORDINARY)
     name = f"{'set' if side == CHOSEN else 'told'}-ordinary-{file.stem}"
-    return Case(name, side, kind, True, lambda: read_mesh(file))
+    return Case(name, side, kind, True, lambda: read_mesh(file), scan=file if kind in CLOSED else None)
 
 
-def flagged(case: Case, keep: Path | None) -> dict[str, object]:
-    """The row of a case."""
-    kind = case.kind
+def flagged(case: Case, keep: Path | None, palette: Palette | None = None) -> dict[str, object]:
+    """The row of a case; ``palette`` is that of its scan."""
+    kind, right = case.kind, None
     if kind == "unit":  # refused where it is read
         doubts = [refusal(case)]
     else:
         found = kept(case, keep)
         doubts = found.doubts
+        if case.scan is not None:
+            right = is_right(found, case.scan, palette)
         if kind == ORDINARY and any(kind_of_mouth(one.mesh.with_labels(one.labels)) != COMPLETE for one in found.jaws):
             kind = MISSING
-    return {"name": case.name, "side": case.side, "kind": kind, "real": case.real, "doubts": [d for d in doubts if d]}
+    return {"name": case.name, "side": case.side, "kind": kind, "real": case.real, "right": right,
+            "doubts": [d for d in doubts if d]}  # fmt: skip
+
+
+def is_right(found: Segmentation | JawPair, scan: Path, palette: Palette | None) -> bool:
+    """Whether the teeth found are those of the labels of a scan, none more and none less."""
+    if scan.stem in RIGHT:
+        return True
+    wanted = shapes.teeth_of(read_scan(scan, palette=palette))
+    return len(found.jaws) == 1 and shapes.teeth_of(found.jaws[0].mesh.with_labels(found.labels)) == wanted
 
 
 def refusal(case: Case) -> str:
@@ -179,9 +199,9 @@ def main(argv: list[str] | None = None) -> None:
     options = parse(parser, argv, RESULT)
     if options.keep:
         options.keep.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows, palette = [], iosseg(options.data).palette
     for case in cases(options):
-        rows.append(flagged(case, options.keep))
+        rows.append(flagged(case, options.keep, None if case.real else palette))
         print(rows[-1]["name"], len(rows[-1]["doubts"]), flush=True)  # type: ignore[arg-type]
     kinds = {**{name: text for name, (text, _) in odd_mouths.KINDS.items()}, odd_mouths.PAIR[0]: odd_mouths.PAIR[1]}
     write_text(options.out, json.dumps({"rows": rows, "kinds": kinds, "facts": provenance.facts()}, indent=1) + "\n")

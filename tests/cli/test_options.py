@@ -170,6 +170,13 @@ def test_a_slip_is_answered_with_what_was_meant(given, nearest, command):
     assert done.code == 2 and nearest in " ".join(done.err.split())
 
 
+def test_what_is_missing_is_named(command):
+    assert "Missing arguments 'SCANS...' and 'OUT'." in command("prepare").err
+    done = command("prepare", "my-scans")
+    assert done.code == 2 and "Missing argument 'OUT', the folder to write to; only 'my-scans' is given." in done.err
+    assert "prepare [OPTIONS] SCANS... OUT" in done.err
+
+
 def test_slips_in_files_are_answered_too(command, arches, tmp_path):
     file = tmp_path / "options.toml"
     for text, said in (

@@ -558,7 +558,7 @@ def test_both_jaws_in_one_file_are_labelled_each_for_itself(command, tmp_path):
     assert (labels[len(lower.faces) :] <= 28).all() and len(np.unique(labels)) > 20
     shown = json.loads(re.search(r'id="data">(.*?)</script>', (out / "bite.html").read_text(), re.DOTALL)[1])
     assert [scan["jaw"] for scan in shown["scans"]] == ["upper", "lower"]
-    assert shown["scans"][0]["doubts"][0].startswith("both jaws are in this file")
+    assert shown["scans"][0]["doubts"][0][0].startswith("both jaws are in this file")
     rows = [row.split(",") for row in (out / "summary.csv").read_text().splitlines()[1:]]
     assert rows[0][:3] == ["bite", "review", "both"]
     listed = (out / "index.html").read_text()

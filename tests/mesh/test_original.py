@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,13 @@ from toothgraph.errors import LabelError
 from toothgraph.io.read import read_mesh
 from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.original import faces_from_original, faces_to_original, vertices_to_original
+from toothgraph.mesh.original import (
+    faces_from_original,
+    faces_to_original,
+    original_of,
+    scan_of_part,
+    vertices_to_original,
+)
 
 # a quad, a flat face far from it, a triangle, the triangle again, and loose vertices; centimetres
 OBJ = (
@@ -43,6 +50,17 @@ def test_a_mesh_made_in_memory_is_its_own_original(patch: Mesh) -> None:
     np.testing.assert_array_equal(faces_to_original(patch, patch.labels), patch.labels)
     np.testing.assert_array_equal(faces_from_original(patch, patch.labels), patch.labels)
     assert vertices_to_original(patch, patch.labels).shape == (len(patch.vertices),)
+
+
+def test_a_part_keeps_the_labels_of_the_stored_vertices(mesh: Mesh) -> None:
+    original = original_of(mesh)
+    of_vertices = np.arange(len(original.vertices))
+    mesh = replace(mesh, original=replace(original, vertex_labels=of_vertices, mm_per_unit=10.0))
+    part = scan_of_part(mesh, np.array([len(mesh.faces) - 1]))
+    assert part.original is not None and part.original.vertex_labels is not None
+    stored = original.vertices[part.original.vertex_labels] * original.mm_per_unit
+    np.testing.assert_allclose(stored, part.vertices)
+    np.testing.assert_allclose(part.original.vertices * 10, part.vertices)
 
 
 def test_wrong_counts_are_refused(mesh: Mesh) -> None:

@@ -18,6 +18,7 @@ from toothgraph.anatomy.frame import turned
 from toothgraph.anatomy.measures import ArchMeasures, Measure
 from toothgraph.errors import ConfigError
 from toothgraph.inference.predict import OtherReading
+from toothgraph.io.label_systems import palmer_name, universal_name
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report import page as page_module
 from toothgraph.report.page import SCRIPT, PageScan, Second, page_data, page_template, write_page, write_scans
@@ -90,7 +91,7 @@ def test_points_lie_in_the_patient_however_the_scan_lies(arch: Mesh, lower: Mesh
 def test_what_had_better_be_looked_at_stands_on_the_page(arch: Mesh, tmp_path: Path) -> None:
     assert page_data([PageScan(arch, arch.labels)])["scans"][0]["doubts"] == []
     write_page(tmp_path / "page.html", arch, arch.labels, doubts=["look at 13"])
-    assert "look at 13" in (tmp_path / "page.html").read_text()
+    assert data_of(tmp_path / "page.html")["scans"][0]["doubts"] == [["look at ", 13]]
 
 
 def test_values_that_do_not_fit_are_refused(arch: Mesh, tmp_path: Path) -> None:
@@ -219,6 +220,43 @@ def test_one_jaw_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> Non
     assert out["folded"] is False
     assert out["doubts"] == EVIL
     assert out["hacked"] == 0 and out["images"] == 4
+
+
+NUMBERINGS = """
+  const all = [...PERMANENT, ...PRIMARY], row = (fdi) => document.querySelector(`#teeth tr[data-fdi="${fdi}"]`);
+  const shown = () => ({ head: document.querySelector("#teeth th").textContent, doubts: text("doubts"),
+    card: text("card").split(" ")[0], rows: [16, 55, 53].map((fdi) => row(fdi).cells[0].textContent.trim()),
+    drawn: written().map(([t]) => t) });
+  click(...where(55)); out.fdi = shown();
+  for (const name of ["Universal", "Palmer"]) { press("#numbering", name); out[name] = [shown(), all.map(numberOf)]; }
+  out.all = all; out.order = [...document.querySelectorAll("#teeth tr.tooth")].map((one) => +one.dataset.fdi);
+  at("edit").open = true; updatePanel(); press("#numbering", "FDI");
+  out.offered = [document.getElementById("number").value, document.getElementById("number").length];
+  key("g"); await last; out.gone = [...document.querySelectorAll("#teeth tr.tooth")].map((one) => +one.dataset.fdi);
+"""
+
+
+def test_numbers_are_written_as_the_reader_is_used_to(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    """In all that the page says: the picture, the table, the card, the warnings; primary teeth too."""
+    page = tmp_path / "page.html"
+    labels = np.where(np.isin(arch.labels, [15, 13]), arch.labels + 40, arch.labels)
+    write_page(page, arch, labels, doubts=["55 shows 16% of the usual area; review 21"])
+    out = browse(page, NUMBERINGS)
+    assert out["fdi"]["head"] == "FDI" and out["fdi"]["doubts"] == "55 shows 16% of the usual area; review 21"
+    assert out["fdi"]["card"] == "55" and out["fdi"]["rows"] == ["16", "55", "53"]
+    assert {"16", "55", "53", "21"} < set(out["fdi"]["drawn"])
+    universal, names = out["Universal"]
+    assert names == list(map(universal_name, out["all"])) and len(set(names)) == 52
+    assert universal["head"] == "Universal" and universal["doubts"] == "A shows 16% of the usual area; review 9"
+    assert universal["card"] == "A" and universal["rows"] == ["3", "A", "C"]
+    assert {"3", "A", "C", "9"} < set(universal["drawn"])
+    palmer, names = out["Palmer"]
+    corners = {"UR": "{}┘", "UL": "└{}", "LL": "┌{}", "LR": "{}┐"}
+    assert names == [corners[name[:2]].format(name[2:]) for name in map(palmer_name, out["all"])]
+    assert palmer["card"] == "E┘" and palmer["doubts"] == "E┘ shows 16% of the usual area; review └1"
+    # labels that are changed keep the primary teeth where they were
+    assert out["order"][:6] == [0, 17, 16, 55, 14, 53] and out["offered"] == ["55", 17]
+    assert out["gone"] == [fdi for fdi in out["order"] if fdi != 55]
 
 
 TWO_JAWS = """

@@ -62,7 +62,7 @@ NUMBERS = (
   select.dispatchEvent(new Event("change")); await saved(); out.chosen = [count(33), count(34) > 0];
   press("#numbering", "Universal"); out.universal = [where(21) !== undefined, text("teeth").includes("31")];
   key("2"); key("2"); await saved(); out.typed = [count(33) > 0, count(34)];
-  press("#numbering", "Palmer"); out.palmer = where("⎾3") !== undefined; press("#numbering", "FDI");
+  press("#numbering", "Palmer"); out.palmer = where("┌3") !== undefined; press("#numbering", "FDI");
   press("#steps", "Approve"); await saved(); out.approved = text("stands");
 """
 )

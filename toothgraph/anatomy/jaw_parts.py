@@ -12,6 +12,12 @@ from toothgraph.mesh.mesh import Mesh
 CLEAR = 0.9  # share of the labelled area of a surface; with a smaller one, it is of both jaws
 
 
+def shows_both_jaws(labels: np.ndarray) -> bool:
+    """Whether FDI numbers [N] are of four or more teeth of either jaw."""
+    jaw = jaw_of_each(labels)
+    return all(len(np.unique(labels[jaw == side])) >= TEETH_NEEDED for side in (UPPER, LOWER))
+
+
 def jaw_parts(mesh: Mesh) -> list[np.ndarray]:
     """The faces of the upper and of the lower jaw, by the labels; none if the labels show one jaw, or fewer than four
     teeth of either.
@@ -26,9 +32,9 @@ def jaw_parts(mesh: Mesh) -> list[np.ndarray]:
         Two arrays of face numbers [F'], or none.
     """
     assert mesh.labels is not None
-    jaw = jaw_of_each(mesh.labels)
-    if any(len(np.unique(mesh.labels[jaw == side])) < TEETH_NEEDED for side in (UPPER, LOWER)):
+    if not shows_both_jaws(mesh.labels):
         return []
+    jaw = jaw_of_each(mesh.labels)
     piece = mesh.pieces
     area = np.stack([np.bincount(piece, mesh.areas * (jaw == side)) for side in (UPPER, LOWER)])
     clear = area.max(axis=0) > CLEAR * area.sum(axis=0)  # not for 0 > 0

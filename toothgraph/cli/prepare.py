@@ -28,8 +28,8 @@ _TRIED = 5  # scans without labels whose colours are looked at
 
 
 @click.command(short_help="Make a tree of scans ready to train on.")
-@click.argument("scans", nargs=-1, required=True, type=PATH)
-@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("scans", nargs=-1, type=PATH, metavar="SCANS...")
+@click.argument("out", required=False, type=click.Path(file_okay=False, path_type=Path), metavar="OUT")
 @click.option("--preset", type=Choice(PRESETS), default="default", show_default=True, help="Whose graphs.")
 @click.option("--faces", type=click.IntRange(min=50), help="Faces that scans are decimated to; the preset's.")
 @click.option("--tessellations", type=click.IntRange(min=1), help="Of each scan; the preset's.")
@@ -66,6 +66,7 @@ def prepare(
     """
     from dataclasses import replace
 
+    _check_given(scans, out)
     with Display("starting", every=None):
         from toothgraph.cli.training import next_command
         from toothgraph.data.prepared.build import Done, PrepareOptions
@@ -109,6 +110,18 @@ def prepare(
         raise DataError(f"none of {total} scans can be used; see {out / 'quarantine.csv'}")
     if then := training_on(out):
         next_command(*then)
+
+
+def _check_given(scans: tuple[Path, ...], out: Path | None) -> None:
+    """Refuse a call without scans or without a folder; click, which takes one path alone for OUT, would miss SCANS.
+
+    Raises:
+        UsageError: then; it names what is missing.
+    """
+    if out is None:
+        raise click.UsageError("Missing arguments 'SCANS...' and 'OUT'.")
+    if not scans:
+        raise click.UsageError(f"Missing argument 'OUT', the folder to write to; only {str(out)!r} is given.")
 
 
 def training_on(prepared: Path) -> list[str]:

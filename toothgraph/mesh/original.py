@@ -21,14 +21,26 @@ def original_of(mesh: Mesh) -> Original:
 
 
 def scan_of_part(mesh: Mesh, keep: np.ndarray) -> Mesh:
-    """A part of a scan as a scan of its own, in the unit of its file.
+    """A part of a scan as a scan of its own, in the unit of its file, with the file's labels of its vertices.
 
     Args:
         mesh: the scan.
         keep: [F'] face numbers, or [F] bool.
     """
-    part, unit = mesh.part(keep), original_of(mesh).mm_per_unit
-    return replace(part, original=replace(original_of(part), vertices=part.vertices / unit, mm_per_unit=unit))
+    part, whole = mesh.part(keep), original_of(mesh)
+    unit, labels = whole.mm_per_unit, whole.vertex_labels
+    if labels is not None:
+        labels = vertices_of_part(mesh, keep, labels)
+    original = replace(original_of(part), vertices=part.vertices / unit, mm_per_unit=unit, vertex_labels=labels)
+    return replace(part, original=original)
+
+
+def vertices_of_part(mesh: Mesh, keep: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values per stored vertex [V0, …] to values per vertex of a part [V', …]; ``keep`` as in :func:`scan_of_part`."""
+    vertex = original_of(mesh).vertex_map
+    stored = np.empty(len(mesh.vertices), dtype=np.int64)  # one of those that were welded
+    stored[vertex[vertex >= 0]] = np.flatnonzero(vertex >= 0)
+    return values[stored[np.unique(mesh.faces[keep])]]
 
 
 def faces_from_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:

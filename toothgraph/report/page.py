@@ -24,7 +24,7 @@ from toothgraph.fdi import FDI_OF_CLASS, JAW_NAMES, PRIMARY_TEETH, UNKNOWN_JAW, 
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original
 from toothgraph.report.differences import find_differences
-from toothgraph.report.doubts import OtherNumbers
+from toothgraph.report.doubts import OtherNumbers, text_and_teeth
 from toothgraph.report.placing import place_jaws
 from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow, tooth_table
@@ -33,8 +33,8 @@ from toothgraph.system.files import write_text
 UNKNOWN = 255  # the byte for FDI -1
 # The page's script, in the order in which it runs.
 SCRIPT = (
-    *("data", "camera", "colours", "draw", "marks", "pick", "surface", "panel", "input"),
-    *("numbering", "steps", "edit", "print", "start"),
+    *("data", "numbering", "camera", "colours", "draw", "marks", "pick", "surface", "panel", "input"),
+    *("steps", "edit", "print", "start"),
 )
 
 
@@ -198,7 +198,7 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
         "name": mesh.scan_id,
         "jaw": JAW_NAMES[jaw],
         "about": f"{kind}{count} {'tooth' if count == 1 else 'teeth'}",
-        "doubts": list(scan.doubts),
+        "doubts": [text_and_teeth(doubt) for doubt in scan.doubts],
         "other": None if other is None else {"changes": [list(pair) for pair in other.changes], "odds": other.odds},
         "measures": [asdict(measure) for measure in _measured(scan).measures],
         "points": _text(points.astype("<f4")),

@@ -17,7 +17,7 @@ const state = {
   mode: data.comparisons.some((made) => made.kind === "changes") ? "changes" : "teeth", // or "confidence", "errors"
   result: 0, // which labels are shown
   picked: null, // FDI number
-  numbers: true,
+  numbers: true, numbering: "FDI",
   view: "Bite", apart: false, chart: true, turn: null, centre: [0, 0, 0], scale: 1, pan: [0, 0],
   beside: true, // two panes stand beside each other, else one above the other
   fitted: true, // nobody has moved the view since it was fitted
@@ -25,9 +25,9 @@ const state = {
   frames: 0,
 };
 window.toothgraph = state;
-// What a page that changes labels adds: a tool that takes what is clicked, painted or drawn; what else is to be updated
-// and written over the picture; and how numbers are written.
-const also = { tool: null, panel: () => {}, marks: () => {}, number: (fdi) => String(fdi) };
+// What a page that changes labels adds: a tool that takes what is clicked, painted or drawn, and what else is to be
+// updated and written over the picture.
+const also = { tool: null, panel: () => {}, marks: () => {} };
 const place = (label) => label === UNKNOWN ? NO_TOOTH : label;
 const seenOf = (scan) => state.jaws[data.scans.indexOf(scan)];
 const comparison = () => data.comparisons.find((made) => made.kind === state.mode);

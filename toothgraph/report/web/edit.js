@@ -1,7 +1,7 @@
 // ---- tools that change labels, and what is done to the picked tooth
 const current = () => data.scans.find((scan) => state.picked !== null && hasTooth(scan, state.picked)) || data.scans.find(seenOf) || data.scans[0];
 const hasTooth = (scan, fdi) => resultOf(scan).teeth.some((tooth) => tooth.fdi === fdi);
-const jawRow = (scan) => scan.jaw === "upper" ? UPPER_ROW : scan.jaw === "lower" ? LOWER_ROW : UNIVERSAL;
+const jawRow = (scan) => scan.jaw === "upper" ? UPPER_ROW : scan.jaw === "lower" ? LOWER_ROW : PERMANENT;
 
 function tell(text, problem = false, offers = []) {
   [review.said, review.problem, review.offers] = [text, problem, offers];
@@ -33,7 +33,7 @@ function guess(scan, point) {
     sum[3] += 1;
     sums.set(label, sum);
   });
-  const row = jawRow(scan), near = [...sums].map(([fdi, [x, y, z, n]]) => [distance(point, [x / n, y / n, z / n]), row.indexOf(fdi)]).sort((a, b) => a[0] - b[0]);
+  const row = jawRow(scan), near = [...sums].map(([fdi, [x, y, z, n]]) => [distance(point, [x / n, y / n, z / n]), row.indexOf(successorOf(fdi))]).sort((a, b) => a[0] - b[0]);
   const free = (at) => at >= 0 && at < row.length && !sums.has(row[at]);
   if (!near.length) return row[1];
   const [first, second] = [near[0][1], near[1]?.[1] ?? near[0][1]], step = Math.sign(second - first) || 1;
@@ -41,12 +41,12 @@ function guess(scan, point) {
   return row.find((_, at) => free(at)) ?? row[0];
 }
 function nextTo(scan, fdi) {
-  const row = jawRow(scan), at = row.indexOf(fdi), behind = at < 8 ? -1 : 1;
+  const row = jawRow(scan), at = row.indexOf(successorOf(fdi)), behind = at < 8 ? -1 : 1;
   return [row[at + behind], row[at - behind], ...row].find((number) => number && !hasTooth(scan, number));
 }
 
 const pairTool = (kind, text) => ({
-  needs: true, help: () => `${text(also.number(state.picked))} Esc ends.`,
+  needs: true, help: () => `${text(numberOf(state.picked))} Esc ends.`,
   click: (found) => {
     const [scan, tooth, to] = [found?.scan, state.picked, toothUnder(found)];
     if (!to || to === tooth || !hasTooth(scan, tooth)) { tell("Click another tooth of the same jaw.", true); return; }
@@ -79,7 +79,7 @@ const TOOLS = {
     },
   },
   border: {
-    help: () => `Click points around ${state.picked === null ? "the tooth" : also.number(state.picked)}; between them the border snaps to the fold. Enter or a click on the first point closes it.`,
+    help: () => `Click points around ${state.picked === null ? "the tooth" : numberOf(state.picked)}; between them the border snaps to the fold. Enter or a click on the first point closes it.`,
     click: (found) => {
       if (!found) return;
       const [first] = review.points;
@@ -96,7 +96,7 @@ const TOOLS = {
     },
   },
   brush: {
-    help: () => `Drag over the surface: it becomes ${state.picked === null ? "gum" : also.number(state.picked)}. With Alt held, gum. Drag beside the scan to turn it.`,
+    help: () => `Drag over the surface: it becomes ${state.picked === null ? "gum" : numberOf(state.picked)}. With Alt held, gum. Drag beside the scan to turn it.`,
     begin: (event) => {
       const found = under(event.offsetX, event.offsetY);
       if (!found || event.button === 2 || event.shiftKey) return false;
@@ -127,7 +127,7 @@ const TOOLS = {
       if (!number || review.points.some((point) => point.number === number)) { tell("Type the number of this tooth first.", true); return; }
       review.points.push({ ...found, number });
       review.next = undefined;
-      tell(`${also.number(number)} is set. Next: ${also.number(row[row.indexOf(number) + 1] ?? "type a number")}. Enter ends.`);
+      tell(`${numberOf(number)} is set. Next: ${numberOf(row[row.indexOf(number) + 1] ?? "type a number")}. Enter ends.`);
       redraw();
     },
     finish: () => {
@@ -140,7 +140,7 @@ const TOOLS = {
 };
 function renumberable(fdi) {
   pick(fdi);
-  tell(`It is ${also.number(fdi)} now; type another number if that is wrong.`);
+  tell(`It is ${numberOf(fdi)} now; type another number if that is wrong.`);
 }
 
 // Faces within some mm of a place, on the side that is seen. The middles of faces lie in a grid of cells of 2 mm.
@@ -179,7 +179,7 @@ function renumber(to) {
   const scan = current(), tooth = state.picked;
   if (tooth === null || to === tooth) return;
   if (hasTooth(scan, to)) {
-    tell(`${also.number(to)} is there already.`, true, [
+    tell(`${numberOf(to)} is there already.`, true, [
       ["Swap the two", () => take(scan, { kind: "swap", tooth, to }).then((good) => good && pick(to))],
       ["Merge: they are one tooth", () => take(scan, { kind: "merge", tooth, to }).then((good) => good && pick(to))]]);
     return;
@@ -189,7 +189,7 @@ function renumber(to) {
 function shift(step) {
   const tooth = state.picked;
   if (tooth === null) return;
-  if (!isTooth(tooth + step)) tell(`${also.number(tooth)} is the ${step > 0 ? "last" : "first"} of its row.`, true);
+  if (!isTooth(tooth + step)) tell(`${numberOf(tooth)} is the ${step > 0 ? "last" : "first"} of its row.`, true);
   else take(current(), { kind: "shift", tooth, to: tooth + step }).then((good) => good && pick(tooth + step));
 }
 const noTooth = () => { if (state.picked !== null) take(current(), { kind: "gingiva", tooth: state.picked }); };
@@ -200,7 +200,7 @@ const approve = () => served && data.scans.forEach((scan) => take(scan, { kind: 
 // Teeth by doubt: the least sure first, without those that are done.
 function nextDoubt() {
   const rows = data.scans.flatMap((scan) => resultOf(scan).teeth).filter((row) => row.fdi > 0 && !review.finished.has(row.fdi));
-  rows.sort((a, b) => (a.confidence ?? 1) - (b.confidence ?? 1) || UNIVERSAL.indexOf(a.fdi) - UNIVERSAL.indexOf(b.fdi));
+  rows.sort((a, b) => (a.confidence ?? 1) - (b.confidence ?? 1) || IN_ROW.indexOf(a.fdi) - IN_ROW.indexOf(b.fdi));
   const order = rows.map((row) => row.fdi), at = order.indexOf(state.picked);
   if (order.length) pick(order[(at + 1) % order.length]);
   else tell("All teeth are done. Approve the scan if it is right.");
@@ -253,7 +253,7 @@ function digit(key) {
   else { tell(`${review.typedSoFar} …`); typing = setTimeout(finish, 1200); }
 }
 function accept(fdi) {
-  if (also.tool?.name === "clicks") { review.next = fdi; tell(`The next click is ${also.number(fdi)}.`); } else renumber(fdi);
+  if (also.tool?.name === "clicks") { review.next = fdi; tell(`The next click is ${numberOf(fdi)}.`); } else renumber(fdi);
 }
 document.addEventListener("keydown", (event) => {
   if (!at("edit")?.open || event.target.closest?.("input, select")) return;
@@ -273,7 +273,7 @@ also.marks = (pane) => {
   if (also.tool?.name === "border" && at.length > 1) mark("path", { class: "straight", d: `M${at.map((one) => one.map((v) => v.toFixed(1))).join("L")}` });
   at.forEach(([cx, cy], k) => {
     mark("circle", { cx, cy, r: 5, fill: "#1f6fa8", stroke: "#fff", "stroke-width": 2 });
-    if (review.points[k].number) write("number", cx, cy - 12, also.number(review.points[k].number));
+    if (review.points[k].number) write("number", cx, cy - 12, numberOf(review.points[k].number));
   });
 };
 const STATES = { unseen: "not looked at", corrected: "corrected, not approved", approved: "approved" };
@@ -306,7 +306,7 @@ function updateEdit() {
   at("own").hidden = picked === null;
   if (picked !== null) {
     const select = make("select", [], { ariaLabel: "Number", id: "number", onchange: (event) => { renumber(Number(event.target.value)); event.target.blur(); } });
-    select.append(...jawRow(scan).map((fdi) => make("option", also.number(fdi), { value: fdi, selected: fdi === picked, title: nameOf(fdi) })));
+    select.append(...IN_ROW.filter((fdi) => jawRow(scan).includes(fdi) || fdi === picked).map((fdi) => make("option", numberOf(fdi), { value: fdi, selected: fdi === picked, title: nameOf(fdi) })));
     at("own").replaceChildren(
       make("span", "Number"), select, button("−1", () => shift(-1), "[ : it and those behind it, to the front"),
       button("+1", () => shift(1), "] : it and those behind it, to the back"), button("Gum", noTooth, "G: it is no tooth"),
@@ -315,7 +315,6 @@ function updateEdit() {
   at("said").textContent = review.said;
   at("said").classList.toggle("wrong", review.problem);
   at("offers").replaceChildren(...review.offers.map(([text, act]) => button(text, () => { tell(""); act(); })));
-  choose("numbering", Object.keys(NUMBERINGS).map((name) => [name, name]), review.numbering, setNumbering);
 }
 if (editable) also.panel = updateEdit;
 at("radius").addEventListener("input", (event) => { review.size = Number(event.target.value); updateEdit(); });

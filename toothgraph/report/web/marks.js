@@ -34,7 +34,7 @@ function drawMarks() {
     }
     if (comparison()) write("name", (across[0] + across[1]) / 2, pane.top + 18, data.results[pane.result]);
     if (state.numbers) {
-      for (const [fdi, [x, y]] of numberPlaces(pane, k)) write("number", pane.left + x, pane.top + y, also.number(fdi));
+      for (const [fdi, [x, y]] of numberPlaces(pane, k)) write("number", pane.left + x, pane.top + y, numberOf(fdi));
     }
     drawMeasured(pane);
     also.marks(pane);

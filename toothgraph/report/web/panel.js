@@ -14,6 +14,7 @@ const swatch = (fdi) => {
 };
 const digits = (value, places, unit = "") => value === null || value === undefined ? "" : value.toFixed(places) + unit;
 const percent = (value) => value === null ? "" : `${Math.round(100 * value)} %`;
+const labelOf = (fdi) => fdi ? numberOf(fdi) : "gum";
 const upperFirst = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function choose(group, choices, chosen, act) { // a row of buttons, one of them pressed
@@ -61,10 +62,11 @@ function updateChoices() {
   } else at("results").replaceChildren();
   const pressed = (made, value) => { made.setAttribute("aria-pressed", value); return made; };
   at("tools").replaceChildren(
-    pressed(button("Numbers", () => { state.numbers = !state.numbers; }, "FDI numbers on the teeth"), state.numbers),
+    pressed(button("Numbers", () => { state.numbers = !state.numbers; }, "numbers on the teeth"), state.numbers),
     pressed(button("Ruler", toggleRuler, "measure between two places that you click"), state.measuring),
     button("Show all", showAll), button("Hide gum", () => toggle(0)));
   at("tools").lastChild.textContent = state.shown[0] ? "Hide gum" : "Show gum";
+  choose("numbering", Object.keys(NUMBERINGS).map((name) => [name, name]), state.numbering, setNumbering);
 }
 
 function updateLegend() {
@@ -118,16 +120,16 @@ function updateCard() {
   say("Confidence", percent(tooth.confidence));
   const changed = scan.other && scan.other.changes.find(([given]) => given === fdi);
   if (changed && result === scan.results[0]) {
-    const other = changed[1] ? `it is ${changed[1]}` : "no tooth";
+    const other = changed[1] ? `it is ${numberOf(changed[1])}` : "no tooth";
     say("Second reading", `${other}; the numbers given are ${scan.other.odds.toPrecision(2)} times as likely`);
   }
   for (const [k, other] of scan.results.entries()) {
     if (other === result) continue;
     const most = otherwise(scan, result.labels, other.labels, fdi);
-    if (most) say(`In ${data.results[k]}`, `${most.fdi === UNKNOWN ? "no label" : most.fdi || "gum"} (${percent(most.share)})`);
+    if (most) say(`In ${data.results[k]}`, `${most.fdi === UNKNOWN ? "no label" : labelOf(most.fdi)} (${percent(most.share)})`);
   }
   card.replaceChildren(
-    make("h2", [swatch(fdi), `${also.number(fdi)} ${nameOf(fdi)}`]), make("dl", rows),
+    make("h2", [swatch(fdi), `${numberOf(fdi)} ${nameOf(fdi)}`]), make("dl", rows),
     make("div", [button("Only this one", onlyThis), button("Hide", hideThis)], { className: "row" }));
 }
 
@@ -137,7 +139,7 @@ function head(names) {
   return make("thead", make("tr", cells));
 }
 function toothRow(fdi, cells) {
-  const pickIt = button([swatch(fdi), ` ${fdi ? also.number(fdi) : "gum"}`], () => { if (fdi) pick(fdi); }, nameOf(fdi));
+  const pickIt = button([swatch(fdi), ` ${labelOf(fdi)}`], () => { if (fdi) pick(fdi); }, nameOf(fdi));
   const word = make("td", fdi ? nameOf(fdi) : "", { className: "word" });
   const row = make("tr", [make("td", pickIt), word, ...cells.map((cell) => make("td", cell))], { className: "tooth", title: nameOf(fdi) });
   row.dataset.fdi = fdi;
@@ -149,7 +151,7 @@ function toothRow(fdi, cells) {
   return row;
 }
 function shownBox(fdi) {
-  return make("input", [], { type: "checkbox", checked: state.shown[fdi] > 0, ariaLabel: `show ${fdi || "gum"}`, onchange: () => toggle(fdi) });
+  return make("input", [], { type: "checkbox", checked: state.shown[fdi] > 0, ariaLabel: `show ${labelOf(fdi)}`, onchange: () => toggle(fdi) });
 }
 
 function updateTeeth() {
@@ -157,7 +159,7 @@ function updateTeeth() {
     const { teeth } = resultOf(scan), sure = teeth.some((tooth) => tooth.confidence !== null);
     const rows = teeth.map((tooth) => toothRow(tooth.fdi, [
       digits(tooth.width, 1), digits(tooth.area, 0), ...(sure ? [percent(tooth.confidence)] : []), shownBox(tooth.fdi)]));
-    const table = make("table", [head(["FDI", "width, mm", "area, mm²", ...(sure ? ["confidence"] : []), "shown"]), make("tbody", rows)]);
+    const table = make("table", [head([state.numbering, "width, mm", "area, mm²", ...(sure ? ["confidence"] : []), "shown"]), make("tbody", rows)]);
     if (data.scans.length > 1) table.prepend(make("caption", `${upperFirst(scan.jaw)} jaw: ${scan.name}`));
     return table;
   });
@@ -174,7 +176,7 @@ function updateDifferences() {
   rows.sort((a, b) => b.differs - a.differs);
   const [from, to] = compared.kind === "errors" ? [compared.second, compared.first] : [compared.first, compared.second];
   const list = rows.map((row) => {
-    const made = toothRow(row.fdi, [row.other === 0 ? "gum" : row.other ?? "–", digits(row.differs, 1), percent(row.overlap)]);
+    const made = toothRow(row.fdi, [row.other === null ? "–" : labelOf(row.other), digits(row.differs, 1), percent(row.overlap)]);
     made.classList.toggle("other", row.other !== row.fdi);
     return made;
   });
@@ -216,10 +218,18 @@ function updateRuler() {
   box.replaceChildren(make("h2", "Ruler"), make("dl", rows), make("p", next, { className: "note" }));
 }
 
+function updateDoubts() { // each in parts, the numbers of teeth among them
+  const said = (doubt) => doubt.map((part) => typeof part === "number" ? numberOf(part) : part).join("");
+  at("doubts").replaceChildren(...data.scans.flatMap((scan) => scan.doubts.map(said).map((doubt) => make(
+    // of both jaws in one file, what concerns both is said of neither
+    "li", data.scans.length > 1 && !doubt.startsWith("both jaws") ? `${upperFirst(scan.jaw)} jaw: ${doubt}` : doubt))));
+}
+
 function updatePanel() {
   const focused = document.activeElement, own = (one) => [one.closest("[id]")?.id, one.closest("tr")?.dataset.fdi, one.tagName, one.textContent].join();
   const held = focused && focused.closest("aside") && own(focused);
   updateChoices();
+  updateDoubts();
   updateLegend();
   updateCard();
   updateRuler();
@@ -235,9 +245,6 @@ function startPanel() {
   at("title").textContent = data.title;
   at("about").textContent = data.scans.map((scan) => scan.about).join("; ");
   at("placing").textContent = data.placing;
-  at("doubts").append(...data.scans.flatMap((scan) => scan.doubts.map((doubt) => make(
-    // of both jaws in one file, what concerns both is said of neither
-    "li", data.scans.length > 1 && !doubt.startsWith("both jaws") ? `${upperFirst(scan.jaw)} jaw: ${doubt}` : doubt))));
   const keys = [
     ["drag", "turn"], ["wheel, pinch", "zoom"], ["Shift and drag, two fingers", "move"], ["click", "pick a tooth"],
     ...Object.values(KEYS).filter((key) => key.help).map((key) => [key.name, key.help]),

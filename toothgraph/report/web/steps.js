@@ -2,10 +2,9 @@
 // in a file does it alone, as far as it can, and its labels are downloaded.
 const review = {
   ...(data.review || { home: null, onward: "", scans: data.scans.map(() => ({ version: 0, state: "unseen", undo: 0, redo: 0 })) }),
-  numbering: "FDI", waiting: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [], typedSoFar: "",
+  waiting: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [], typedSoFar: "",
 };
 window.review = review;
-setNumbering("FDI");
 data.scans.forEach((scan, k) => { scan.review = { ...review.scans[k], done: [], undone: [] }; });
 const served = review.home !== null;
 const editable = served || (!data.comparisons.length && data.results.length === 1);
@@ -106,7 +105,7 @@ function mapped(scan, { kind, tooth, to }) {
     const run = [tooth];
     while (isTooth(run.at(-1) + 1) && hasTooth(scan, run.at(-1) + 1)) run.push(run.at(-1) + 1);
     const taken = to > tooth ? run.at(-1) + 1 : to;
-    if (!isTooth(taken) || (to < tooth && hasTooth(scan, taken))) return `There is no room to shift ${run.map(also.number).join(" ")}.`;
+    if (!isTooth(taken) || (to < tooth && hasTooth(scan, taken))) return `There is no room to shift ${run.map(numberOf).join(" ")}.`;
     for (const fdi of run) numbers.set(fdi, fdi + to - tooth);
   }
   const faces = [], labels = [];
@@ -133,7 +132,7 @@ function teethOf(scan) {
     const before = known.get(row.fdi);
     if (before && before.faces === row.faces) row.width = before.width;
   }
-  return [0, ...UPPER_ROW, ...LOWER_ROW].filter((fdi) => rows.has(fdi)).map((fdi) => rows.get(fdi));
+  return [0, ...IN_ROW].filter((fdi) => rows.has(fdi)).map((fdi) => rows.get(fdi));
 }
 // One FDI number for each face of the file, as a text file to lie beside the scan.
 function download() {
