@@ -10,17 +10,23 @@ import numpy as np
 from benchmarks.pages.figures import number, table
 from benchmarks.pages.markdown import rendered
 from benchmarks.studies.review_times import ROUNDS
-from benchmarks.studies.reviewer import PACKAGE, STARTS
+from benchmarks.studies.reviewer import NET, PACKAGE, STARTS
 from benchmarks.studies.simulated_reviewer import SECONDS
 
 
 def reviewer(content: dict[str, Any]) -> str:
     """The section, from the rows of the study."""
     rows = content["rows"]
-    lines = [_line(start, [row for row in rows if row["start"] == start]) for start in STARTS]
-    head = ["begins with", "scans", "`miou_matched` then", "scans all right then", "operations", "most", "seconds"]
+    starts = sorted({(row["start"], row["net"]) for row in rows},
+                    key=lambda one: (STARTS.index(one[0]), one[1] != PACKAGE))  # fmt: skip
+    lines = [
+        _line(f"{start} {net}".strip(), [row for row in rows if (row["start"], row["net"]) == (start, net)])
+        for start, net in starts
+    ]
+    head = ["begins with", "scans", "`miou_matched` then", "scans all right then", "operations", "most", "seconds",
+            "which operations, a scan"]  # fmt: skip
     wrong = [[row["scan"], str(row["wrong"]), _said(row["kinds"]), number(row["seconds"], 0)]
-             for row in rows if row["start"] == PACKAGE and row["wrong"]]  # fmt: skip
+             for row in rows if (row["start"], row["net"]) == (NET, PACKAGE) and row["wrong"]]  # fmt: skip
     return rendered(
         "results/reviewer",
         facts=content["facts"],
@@ -56,9 +62,11 @@ def _line(start: str, rows: list[dict[str, Any]]) -> list[str]:
         return float(np.mean([row[name] for row in rows]))
 
     right = sum(not row["wrong"] for row in rows)
+    kinds = sum((Counter(row["kinds"]) for row in rows), Counter[str]())
+    said = ", ".join(f"{count / len(rows):.2f} {kind}" for kind, count in kinds.most_common())
     return [start, str(len(rows)), number(mean("miou_matched")), f"{right} of {len(rows)}",
             number(mean("operations"), 2), str(max(row["operations"] for row in rows)),
-            number(mean("seconds"), 0)]  # fmt: skip
+            number(mean("seconds"), 0), said]  # fmt: skip
 
 
 def _said(kinds: dict[str, int]) -> str:
