@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.pages.figures import number, table
 from benchmarks.pages.markdown import rendered
+from benchmarks.studies.active_learning import START
 from benchmarks.studies.review_times import ROUNDS
 from benchmarks.studies.reviewer import NET, PACKAGE, STARTS
 from benchmarks.studies.simulated_reviewer import SECONDS
@@ -51,6 +52,39 @@ def review_times(content: dict[str, Any]) -> str:
         answers=table(["step", *head[1:]], answers),
         frames=table(["on the page", *head[1:]], frames),
     )
+
+
+def active_learning(rows: list[dict[str, Any]]) -> str:
+    """The section on which scan to correct next; of all runs with the same steps and scans to choose from."""
+    runs: dict[tuple[str, int, int], list[list[dict[str, Any]]]] = {}
+    for row in rows:
+        if row["arm"] == START:
+            continue
+        before = [one for one in rows if one["arm"] == row["arm"] and one["round"] <= row["round"]
+                  and all(one[key] == row[key] for key in ("seed", "steps", "pool"))]  # fmt: skip
+        runs.setdefault((row["arm"], row["steps"], row["round"]), []).append(before)
+    (start,) = (row for row in rows if row["arm"] == START)
+    first = [number(start["scores"][score]) for score in ("miou", "miou_matched")]
+    lines = [["the first net", "0", "–", "0", "0", *first]]
+    lines += [[arm, str(round_), ", ".join(past[-1]["scan"] for past in own), *_spent(own), *_mean_scores(own)]
+              for (arm, _, round_), own in sorted(runs.items())]  # fmt: skip
+    return rendered(
+        "results/active_learning", table=table(
+            ["chosen", "round", "corrected in it", "operations so far", "seconds so far", "`miou`", "`miou_matched`"],
+            lines,
+        ),
+        facts=rows[-1]["facts"], rounds=max(row["round"] for row in rows), seeds=len({row["seed"] for row in rows}),
+        steps=rows[-1]["steps"], pool=rows[-1]["pool"], scored=len(start["per_scan"]),
+    )  # fmt: skip
+
+
+def _spent(runs: list[list[dict[str, Any]]]) -> list[str]:
+    return [number(float(np.mean([sum(row[what] for row in past) for past in runs])), 0)
+            for what in ("operations", "seconds")]  # fmt: skip
+
+
+def _mean_scores(runs: list[list[dict[str, Any]]]) -> list[str]:
+    return [number(float(np.mean([past[-1]["scores"][score] for past in runs]))) for score in ("miou", "miou_matched")]
 
 
 def _first_and_again(seconds: dict[str, float]) -> str:
