@@ -48,6 +48,7 @@ def review_times(content: dict[str, Any]) -> str:
         "results/review_times",
         facts=content["facts"],
         load=content["load"],
+        ahead=content["ahead"],
         rounds=ROUNDS,
         answers=table(["step", *head[1:]], answers),
         frames=table(["on the page", *head[1:]], frames),

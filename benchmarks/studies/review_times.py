@@ -139,8 +139,8 @@ def frames(mesh: Mesh) -> dict[str, float]:
         server.scan_page = with_steps  # type: ignore[assignment]
         try:
             done = subprocess.run(
-                [browser, "--headless", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--no-first-run",
-                 "--enable-unsafe-swiftshader", f"--user-data-dir={folder}/profile", "--window-size=1300,900",
+                [browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader",
+                 "--no-first-run", f"--user-data-dir={folder}/profile", "--window-size=1300,900",
                  "--timeout=120000", "--dump-dom", f"{serving.address}scan/arch"],
                 capture_output=True, text=True, timeout=300, check=True,
             )  # fmt: skip
@@ -153,6 +153,12 @@ def frames(mesh: Mesh) -> dict[str, float]:
     return times
 
 
+def ahead() -> bool:
+    """Whether the machine does this first, whatever else it has to do: by the priority of the session on Linux."""
+    group = Path("/proc/self/autogroup")
+    return group.is_file() and int(group.read_text(encoding="ascii").split()[-1]) < 0
+
+
 def main(argv: list[str] | None = None) -> None:
     """Measure and write."""
     options = parse(parser_of(__doc__), argv, RESULTS / "review_times.json")
@@ -162,7 +168,7 @@ def main(argv: list[str] | None = None) -> None:
         rows.append({"faces": len(mesh.faces), "prepare": preparing(mesh),
                      "answers": answers(mesh, 1 if options.quick else ROUNDS), "frames": frames(mesh)})  # fmt: skip
         print(rows[-1], flush=True)
-    content = {"facts": provenance.facts(), "load": os.getloadavg()[0], "rows": rows}
+    content = {"facts": provenance.facts(), "load": os.getloadavg()[0], "ahead": ahead(), "rows": rows}
     write_text(options.out, json.dumps(content, indent=1) + "\n")
 
 
