@@ -28,13 +28,14 @@ from benchmarks.pages.field import field_section
 from benchmarks.pages.markdown import rendered
 from benchmarks.pages.objectives import objectives
 from benchmarks.pages.reliability import reliability_page
-from benchmarks.pages.review import review_times, reviewer
+from benchmarks.pages.review import active_learning, review_times, reviewer
 from benchmarks.pages.speed import speed_page
 from benchmarks.pages.statistics import Row
 from benchmarks.pages.summary import model_card, results_page, unseen_facts, weights_table
 from benchmarks.pages.what_did_not_help import what_did_not_help
 from benchmarks.paths import DOCS, IMAGES, RESULTS, ROOT
 from benchmarks.studies.ablation import RESULT as ABLATION
+from benchmarks.studies.active_learning import RESULT as ACTIVE
 from benchmarks.studies.few_patients import RESULT as FEW
 from benchmarks.studies.label_efficiency import RESULT as STUDY
 from benchmarks.studies.new_scanner import RESULT as NEW_SCANNER
@@ -89,7 +90,11 @@ def results_pages() -> dict[str, str]:
         "recipe": [results.ablation(ablations), what_did_not_help(study, ablations)],
         "whole_path": [results.real_scans(read_result("real_scans"))],
         "labels": [results.tooth_cuts(read_result("tooth_cuts")), results.tooth_sizes(read_result("tooth_sizes"))],
-        "review": [reviewer(read_result("reviewer")), review_times(read_result("review_times"))],
+        "review": [
+            reviewer(read_result("reviewer")),
+            active_learning(read_rows(ACTIVE)),
+            review_times(read_result("review_times")),
+        ],
         "synthetic": [weights.synthetic_weights(read_result("synthetic_weights"))],
         "doubts": [doubts_section(read_result("doubts"))],
         "field": [field_section(read_result("field"))],

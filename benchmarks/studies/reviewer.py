@@ -1,16 +1,17 @@
 """How long a review takes: a simulated reviewer puts scans right, from a net's labels and from nothing.
 
-    python -m benchmarks.studies.reviewer DATA
+    python -m benchmarks.studies.reviewer DATA [--model MODEL]
 
 The reviewer sees the truth and takes the cheapest steps until every tooth has its number and an IoU of 0.9. The scans
-are those of the validation patients of 3D-IOSSeg. Writes benchmarks/results/reviewer.json.
+are those of the validation patients of 3D-IOSSeg. The nets are that in the package and, with --model, one of few
+labelled patients, as benchmarks.studies.few_patients trains them. Writes benchmarks/results/reviewer.json.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,17 @@ from benchmarks.studies.simulated_reviewer import (
 from toothgraph import load_model
 from toothgraph.io.labels import read_scan
 from toothgraph.metrics.classes import confusion, matched_iou
+from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.review.clicks import label_from_clicks
 from toothgraph.review.surface import Surface
+from toothgraph.scan_names import patient_of
 from toothgraph.segmentation import segment
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 
-PACKAGE, CLICKS, CLICKS_NET, OFF, PAINTING = STARTS = (
+PACKAGE = "in the package"
+NET, CLICKS, CLICKS_NET, OFF, PAINTING = STARTS = (
     "labels of the net",
     "one click a tooth",
     "one click a tooth, and the net",
@@ -49,33 +53,42 @@ PACKAGE, CLICKS, CLICKS_NET, OFF, PAINTING = STARTS = (
 MISSED = 2.0  # mm, of clicks that are off
 
 
-def scored(file: Path, dataset: Dataset, net: SegmentationNet) -> list[dict[str, Any]]:
+def scored(file: Path, dataset: Dataset, nets: Mapping[str, SegmentationNet]) -> list[dict[str, Any]]:
     """A row for each way to begin with a scan."""
     mesh = read_scan(file, palette=dataset.palette)
     assert mesh.labels is not None
     truth, surface = mesh.labels, Surface(mesh)
-    found = segment(mesh, net).prediction
     teeth = teeth_of(mesh, truth)
     clicks = [middle_of(mesh, truth, tooth) for tooth in teeth]
+    off = missed(file.stem, surface, truth, clicks)
     each = [Done("click", THINK + CLICK)] * len(teeth)
-    tooth = 1 - found.probabilities[:, 0]
-    starts = {
-        PACKAGE: (lambda: found.labels, []),
-        CLICKS: (lambda: label_from_clicks(surface, clicks, teeth), each),
-        CLICKS_NET: (lambda: label_from_clicks(surface, clicks, teeth, tooth), each),
-        OFF: (lambda: label_from_clicks(surface, missed(file.stem, surface, truth, clicks), teeth), each),
-    }
-    rows = []
-    for name, (begin, before) in starts.items():
-        began = time.perf_counter()
-        labels = begin()
-        took = time.perf_counter() - began
+
+    def row(start: str, net: str, labels: np.ndarray, before: Sequence[Done] = ()) -> dict[str, Any]:
         after, done = review(surface, truth, labels)
         assert not wrong_teeth(mesh, truth, after)
-        rows.append(row_of(file.stem, name, mesh.labels, labels, [*before, *done]) | {
-            "wrong": len(wrong_teeth(mesh, truth, labels)), "begin_seconds": round(took, 3)})  # fmt: skip
-    nothing = np.zeros_like(truth)
-    return [*rows, row_of(file.stem, PAINTING, truth, nothing, painting(mesh, truth)) | {"wrong": len(teeth)}]
+        made = row_of(file.stem, start, truth, labels, [*before, *done])
+        return {**made, "net": net, "wrong": len(wrong_teeth(mesh, truth, labels))}
+
+    rows = []
+    for name, net in nets.items():
+        found = segment(mesh, net).prediction
+        tooth = 1 - found.probabilities[:, 0]
+        rows += [row(NET, name, found.labels),
+                 row(CLICKS_NET, name, label_from_clicks(surface, clicks, teeth, tooth), each)]  # fmt: skip
+    rows += [row(CLICKS, "", label_from_clicks(surface, clicks, teeth), each),
+             row(OFF, "", label_from_clicks(surface, off, teeth), each)]  # fmt: skip
+    painted = row_of(file.stem, PAINTING, truth, np.zeros_like(truth), painting(mesh, truth))
+    return [*rows, {**painted, "net": "", "wrong": len(teeth)}]
+
+
+def nets_of(model: Path | None) -> dict[str, SegmentationNet]:
+    """The nets to begin with, by what the rows call them."""
+    nets = {PACKAGE: load_model()}
+    if model:
+        net, file = load_segmentation(model)
+        patients = sorted(set(map(patient_of, file.header["train"])))
+        nets[f"of {len(patients)} labelled patient{'s'[: len(patients) > 1]} ({', '.join(patients)})"] = net
+    return nets
 
 
 def missed(name: str, surface: Surface, truth: np.ndarray, clicks: list[int]) -> list[int]:
@@ -99,16 +112,17 @@ def row_of(scan: str, start: str, truth: np.ndarray, labels: np.ndarray, done: l
 
 def main(argv: list[str] | None = None) -> None:
     """Review and write."""
-    options = parse(data_arguments(__doc__), argv, RESULTS / "reviewer.json")
+    parser = data_arguments(__doc__)
+    parser.add_argument("--model", type=Path, help="run folder or model file of a net of few labelled patients")
+    options = parse(parser, argv, RESULTS / "reviewer.json")
     dataset = iosseg(options.data)
     dataset = dataset.few() if options.quick else dataset
-    net = load_model()
+    facts, nets = provenance.facts(), nets_of(options.model)
     rows: list[dict[str, Any]] = []
     for file in dataset.validation():
-        rows += scored(file, dataset, net)
-        for row in rows[-len(STARTS) :]:
-            print(row, flush=True)
-    content = {"facts": provenance.facts(), "model": net.source, "rows": rows}
+        rows += scored(file, dataset, nets)
+        print(*(row for row in rows if row["scan"] == file.stem), sep="\n", flush=True)
+    content = {"facts": facts, "nets": {name: Path(net.source).name for name, net in nets.items()}, "rows": rows}
     write_text(options.out, json.dumps(content, indent=1) + "\n")
 
 

@@ -13,6 +13,8 @@ from benchmarks.pages.review import reviewer as section
 from benchmarks.studies import review_times, reviewer
 from benchmarks.studies.simulated_reviewer import SECONDS, overlap, painting, review, wrong_teeth
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.model import SegmentationNet
+from toothgraph.model.file import save_model
 from toothgraph.review.surface import Surface
 from toothgraph.synthetic import Variation, synthetic_arch
 
@@ -71,7 +73,17 @@ def test_the_study_runs_and_is_rendered(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "reviewer.json").read_text())
     assert {row["start"] for row in content["rows"]} == set(reviewer.STARTS)
     page = section(content)
-    assert "| labels of the net |" in page and "renumber 3.6" in page
+    assert "| labels of the net in the package |" in page and "renumber 3.6" in page
+    assert "| one click a tooth, and the net in the package |" in page and "| the brush alone |" in page
+
+
+def test_a_net_of_few_patients_is_named_by_them(net: SegmentationNet, tmp_path: Path) -> None:
+    for train, name in (
+        (["001_L", "001_U"], "of 1 labelled patient (001)"),
+        (["2_L", "1_U"], "of 2 labelled patients (1, 2)"),
+    ):
+        save_model(tmp_path / "model.safetensors", net, {"train": train})
+        assert list(reviewer.nets_of(tmp_path)) == [reviewer.PACKAGE, name]
 
 
 def test_times_are_measured_and_rendered(tmp_path: Path) -> None:
@@ -79,6 +91,6 @@ def test_times_are_measured_and_rendered(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "times.json").read_text())
     (row,) = content["rows"]
     assert set(row["answers"]) == {"renumber", "paint", "split", "new", "border", "clicks"}
-    assert min(row["answers"].values()) > 0
+    assert all(min(seconds.values()) > 0 for seconds in row["answers"].values()) and row["prepare"] > 0
     page = times_section(content)
-    assert "| renumber |" in page and "faces |" in page
+    assert "| renumber |" in page and "faces |" in page and ", then 0" in page

@@ -499,3 +499,21 @@ def test_text_can_be_read(name: str, dark: bool) -> None:
     if "chosen" in own:
         assert contrast("#fff", own["chosen"]) > 4.5  # the button that is pressed
         assert contrast(own["chosen"], own["panel"]) > 3  # the ring of the focus
+
+
+def test_edges_are_smooth_only_where_a_graphics_card_makes_them(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    steps = "out.smooth = gl.getContextAttributes().antialias; const none = new Uint8Array(pixels().length); "
+    steps += "out.drawn = differ(pixels(), none);"
+    page = tmp_path / "page.html"
+    write_page(page, arch, arch.labels)
+    unaided = """<script>
+      const get = HTMLCanvasElement.prototype.getContext;
+      HTMLCanvasElement.prototype.getContext = function (kind, how) {
+        return how && how.failIfMajorPerformanceCaveat ? null : get.call(this, kind, how); };
+      </script>"""
+    whole = page.read_text(encoding="utf-8")
+    aided = browse(page, steps)
+    page.write_text(whole.replace("<title>", f"{unaided}<title>", 1), encoding="utf-8")
+    alone = browse(page, steps)
+    assert aided["smooth"] and not alone["smooth"]
+    assert abs(aided["drawn"] - alone["drawn"]) < 0.01 < alone["drawn"]

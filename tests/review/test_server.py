@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,17 @@ def test_a_scan_is_listed_shown_and_changed(crowns: Mesh, serve: Serve) -> None:
     assert json.loads((running.folder / "one_L.json").read_text())["review"]["version"] == 2
     assert running.step(2, kind="gingiva", tooth=38) == (422, {"error": "no tooth has the number 38; the teeth are "
         "47 46 45 44 43 42 41 31 32 33 34 35 36 37"})  # fmt: skip
+
+
+def test_a_scan_is_prepared_for_its_tools_once_its_page_is_sent(serve: Serve) -> None:
+    running = serve()
+    surface = running.scans.open("one_L").surface
+    assert not {"decimated", "_nearest"} & set(surface.__dict__)
+    running.ask("GET", "scan/one_L")
+    until = time.monotonic() + 30
+    while not {"decimated", "_nearest"} <= set(surface.__dict__):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_two_windows_do_not_lose_each_others_work(crowns: Mesh, serve: Serve) -> None:

@@ -56,7 +56,8 @@ def label_from_clicks(
         )
         prob = with_net(prob, said)
     place = refine(coarse, prob, RULES)
-    return np.r_[0, np.asarray(numbers)][_carried(surface, place, prob)]
+    share = np.eye(prob.shape[1], dtype=np.float32)[place]
+    return np.r_[0, np.asarray(numbers)][surface.carry(share).argmax(axis=1)]
 
 
 def with_net(prob: np.ndarray, tooth: np.ndarray) -> np.ndarray:
@@ -64,12 +65,3 @@ def with_net(prob: np.ndarray, tooth: np.ndarray) -> np.ndarray:
     both = np.sqrt(prob) * np.c_[1 - tooth, np.repeat(tooth[:, None], prob.shape[1] - 1, axis=1)]
     together: np.ndarray = both / np.maximum(both.sum(axis=1, keepdims=True), 1e-12)
     return together
-
-
-def _carried(surface: Surface, place: np.ndarray, prob: np.ndarray) -> np.ndarray:
-    """Places on the coarse surface [C] to the faces of the scan [F]."""
-    if surface.coarse is surface.decimated.fine:
-        return place[surface.coarse_face]
-    share = np.eye(prob.shape[1], dtype=np.float32)[place]
-    carried: np.ndarray = interpolate(surface.coarse, surface.mesh, share).argmax(axis=1)
-    return carried

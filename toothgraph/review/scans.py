@@ -15,7 +15,7 @@ import numpy as np
 from toothgraph.errors import ToothgraphError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.review.session import UNSEEN, Session, Step, take
+from toothgraph.review.session import APPROVED, UNSEEN, Session, Step, take
 from toothgraph.review.store import Stale, Start, Store, start_of
 from toothgraph.review.surface import Surface
 from toothgraph.scan_names import patient_of
@@ -106,9 +106,12 @@ class Scans:
 
     def listed(self) -> list[dict[str, Any]]:
         """A row for each scan, those to look at first in front."""
-        rows = [_row(known) for known in list(self.known.values())]
-        return sorted(rows, key=lambda row: (row["state"] == "approved", not row["doubts"], row["sure"] is None,
-                                             row["sure"] or 0.0, row["name"]))  # fmt: skip
+        unknown = (True, True, 0.0)
+        known = sorted(
+            self.known.values(),
+            key=lambda one: (one.state == APPROVED, *(one.start.order if one.start else unknown), one.name),
+        )
+        return list(map(_row, known))
 
     # ---- one scan
     def open(self, name: str) -> Opened:

@@ -97,7 +97,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"scans": scans.listed()})
         elif len(place) == 2 and place[0] in ("scan", "patient"):
             names = self._names(place)
-            self._page(scan_page([(name, scans.open(name)) for name in names], self._next(names)))
+            shown = [(name, scans.open(name)) for name in names]
+            self._page(scan_page(shown, self._next(names)))
+            for _, scan in shown:  # while the person looks
+                threading.Thread(target=scan.surface.prepare, daemon=True).start()
         elif len(place) == 2 and place[0] == "labels":
             opened = scans.open(self._name(place[1]))
             self._json(_whole(opened))

@@ -69,6 +69,11 @@ class Start:
     sure: float | None
     picture: str
 
+    @property
+    def order(self) -> tuple[bool, bool, float]:
+        """Sorts scans: those in most doubt first."""
+        return not self.doubts, self.sure is None, self.sure or 0.0
+
     def line(self, mesh: Mesh) -> dict[str, Any]:
         """As the first line of a log."""
         sure = None if self.confidence is None else packed(np.rint(255 * np.clip(self.confidence, 0, 1)))

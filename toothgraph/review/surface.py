@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from toothgraph.mesh.decimate import Decimated, decimate
+from toothgraph.mesh.interpolate import Nearest, nearest
 from toothgraph.mesh.mesh import Mesh
 
 FACE = 0.3  # mm², of the coarse surface: about that of the scans on which the tools were tuned
@@ -34,6 +35,19 @@ class Surface:
     def coarse(self) -> Mesh:
         """The coarse surface, C faces."""
         return self.decimated.mesh
+
+    @cached_property
+    def _nearest(self) -> Nearest | None:
+        """The coarse faces that each face takes its values from; None where the two surfaces are the same."""
+        return nearest(self.coarse, self.mesh)
+
+    def carry(self, values: np.ndarray) -> np.ndarray:
+        """Values of the coarse faces [C, n] on those of the scan [F, n]."""
+        return values if self._nearest is None else self._nearest.carry(values)
+
+    def prepare(self) -> None:
+        """Compute what is needed once, so that the first step need not wait for it."""
+        _ = self.mesh.adjacency, self.coarse.adjacency, self.coarse_face, self._nearest
 
     @property
     def coarse_face(self) -> np.ndarray:

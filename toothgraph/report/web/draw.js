@@ -1,6 +1,9 @@
 // ---- drawing with WebGL: three corners per face, with normals that are smooth over the surface
 const canvas = document.getElementById("view");
-const gl = canvas.getContext("webgl", { antialias: true, preserveDrawingBuffer: true });
+// Without a graphics card, smooth edges take longer than all else.
+const drawing = { antialias: true, preserveDrawingBuffer: true };
+const gl = canvas.getContext("webgl", { ...drawing, failIfMajorPerformanceCaveat: true })
+  || canvas.getContext("webgl", { ...drawing, antialias: false });
 let program, uniforms, dirty = false;
 
 function measureStage() {
