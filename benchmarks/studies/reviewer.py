@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def scored(file: Path, dataset: Dataset, net: SegmentationNet) -> list[dict[str,
     clicks = [middle_of(mesh, truth, tooth) for tooth in teeth]
     each = [Done("click", THINK + CLICK)] * len(teeth)
     tooth = 1 - found.probabilities[:, 0]
-    starts = {
+    starts: dict[str, tuple[Callable[[], np.ndarray], list[Done]]] = {
         PACKAGE: (lambda: found.labels, []),
         CLICKS: (lambda: label_from_clicks(surface, clicks, teeth), each),
         CLICKS_NET: (lambda: label_from_clicks(surface, clicks, teeth, tooth), each),
