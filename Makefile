@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test test-scatter lint docs docs-serve clean
+.PHONY: demo test test-scatter lint coverage docs docs-serve dist clean
 
 demo: $(VENV)/installed
 	$(BIN)/python examples/demo.py .demo
@@ -18,6 +18,13 @@ lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Lines and branches that the tests reach, other processes included; see [tool.coverage] in pyproject.toml.
+coverage: $(VENV)/dev
+	$(BIN)/python -m coverage erase
+	-$(BIN)/python -m coverage run -m pytest -n 0
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
 # The documentation as a site. A warning is an error.
 docs: $(VENV)/docs
 	$(BIN)/python docs/site.py .site
@@ -29,6 +36,13 @@ docs-serve: docs
 test-scatter: $(VENV)/scatter
 	$(BIN)/python -c "import torch_scatter"
 	$(BIN)/python -m pytest tests/nn/test_backends.py
+
+# Source archive and wheel. The wheel is checked, and installed into an environment of its own, which labels a scan.
+dist: $(VENV)/dev
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python -m benchmarks.speed.install dist/*.whl --torch torch==$$(sed -n 's/^torch==//p' constraints.txt) \
+		--out dist/install.json
 
 $(VENV)/installed: pyproject.toml setup.py toothgraph/nn/kernels/compiled.cpp constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -50,4 +64,4 @@ $(VENV)/scatter: $(VENV)/dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) .demo .site
+	rm -rf $(VENV) .demo .site dist

@@ -87,7 +87,7 @@ def write_tree(out: Path, scans: int, faces: int, seed: int, every: int = 20) ->
         The damaged ones by scan id, with the way.
     """
     bases = write_synthetic(out.parent / f"{out.name}-bases", min(BASES, scans), faces, seed)
-    damaged = {}
+    damaged: dict[str, str] = {}
     for number in range(scans):
         rng, base = np.random.default_rng([seed, number]), bases[number % len(bases)]
         jaw = base.stem.rpartition("_")[2]

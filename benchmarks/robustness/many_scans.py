@@ -85,7 +85,7 @@ class Watched:
         self._watch.join()
         if code:
             self.output.seek(0)
-            raise SystemExit(f"{self.process.args}: exit code {code}\n{self.output.read()}")
+            raise SystemExit(f"{self.process.args!r}: exit code {code}\n{self.output.read()}")
         return {"seconds": seconds, "peak_bytes": self.peak, "largest_process_bytes": self.largest}
 
 

@@ -106,6 +106,7 @@ def work_of_default(net: nn.Module, data: Batch) -> tuple[float, float]:
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> None:
         nonlocal moved, flop
+        assert isinstance(layer.weight, Tensor)
         flop += 2 * layer.weight.numel() * inputs[0].shape[:-1].numel()
         moved += FLOAT * (inputs[0].numel() + out.numel())
 
@@ -113,8 +114,9 @@ def work_of_default(net: nn.Module, data: Batch) -> tuple[float, float]:
         nonlocal moved, flop
         table = keywords.get("neighbor_index", inputs[-1])
         moved += table.numel() * (FLOAT * out.shape[1] + INDEX) + FLOAT * out.numel()
-        if hasattr(layer, "lin"):  # called as two products, not as a module
-            flop += 2 * layer.lin.weight.numel() * len(out)
+        lin = getattr(layer, "lin", None)
+        if isinstance(lin, nn.Linear):  # called as two products, not as a module
+            flop += 2 * lin.weight.numel() * len(out)
 
     hooks = []
     for layer in net.modules():

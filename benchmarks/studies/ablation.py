@@ -139,7 +139,8 @@ def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[Pretrain
     config = updated(updated(fine, given, name), change.get("finetune", {}), name)
     if options.steps:
         scale = options.steps / FINETUNE_PRESETS["default"].steps
-        pre_config, config = (replace(one, steps=max(1, round(scale * one.steps))) for one in (pre_config, config))
+        pre_config = replace(pre_config, steps=max(1, round(scale * pre_config.steps)))
+        config = replace(config, steps=max(1, round(scale * config.steps)))
     return pre_config, config
 
 

@@ -70,7 +70,9 @@ def spread(values: Iterable[float]) -> dict[str, float]:
 def of_jaw(arches: Arches, jaw: int) -> dict[str, Any]:
     """Measures, widths and the difference between right and left, of the arches of one jaw."""
     own = [arch for arch in arches.values() if arch.jaw == jaw]
-    measures, widths, sides = defaultdict(list), defaultdict(list), defaultdict(list)
+    measures: dict[str, list[float]] = defaultdict(list)
+    widths: dict[int, list[float]] = defaultdict(list)
+    sides: dict[int, list[float]] = defaultdict(list)
     right, left = (1, 2) if jaw == UPPER else (4, 3)
     for arch in own:
         for measure in arch.measures:
@@ -105,7 +107,7 @@ def bolton(arches: Arches) -> dict[str, dict[str, float]]:
 
 def differences(own: Arches, found: Arches) -> dict[str, dict[str, float]]:
     """How far measures by a model's labels are from those by the scans' own, by measure: median, 95 %, largest."""
-    off = defaultdict(list)
+    off: dict[str, list[float]] = defaultdict(list)
     for name, arch in found.items():
         off["width"] += [abs(width - own[name].widths[fdi]) for fdi, width in arch.widths.items()
                          if fdi in own[name].widths]  # fmt: skip

@@ -107,7 +107,7 @@ def own_scans(
         DataError: without scans, or with too few patients with labels.
         LabelError: if a scan to validate on has no labels.
     """
-    files = find_scans(paths)
+    files = find_scans(list(paths))
     names = scan_names(files)
     given = load_palette(palette) if palette else None
     patients = [patient_of(name) for name in names]

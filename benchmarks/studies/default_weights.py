@@ -61,6 +61,7 @@ def scored(
     have ``duplicates``."""
     found = []
     for mesh, shown in shown_as(condition, meshes):
+        assert mesh.labels is not None
         jaw = UNKNOWN_JAW if condition.endswith("withheld") else jaw_of_labels(mesh.labels)
         begun = time.perf_counter()
         prediction = predict_mesh(net, shown, jaw, options)

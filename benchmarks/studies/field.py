@@ -56,6 +56,7 @@ FILES = {
 
 def side_of(mesh: Mesh, right: bool, first: int, last: int) -> list[int]:
     """The teeth ``first`` to ``last`` of one side that a scan has; by number, counted from the midline."""
+    assert mesh.labels is not None
     quadrant = (4 if right else 3) if jaw_of_labels(mesh.labels) == LOWER else (1 if right else 2)
     there = shapes.teeth_of(mesh)
     return [10 * quadrant + place for place in range(first, last + 1) if 10 * quadrant + place in there]

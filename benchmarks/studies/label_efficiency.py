@@ -93,7 +93,8 @@ def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, Fi
     fine = replace(fine, steps=options.steps or fine.steps)
     if options.faces:
         graph = replace(fine.net.graph, faces=options.faces)
-        pre, fine = (replace(config, net=replace(config.net, graph=graph)) for config in (pre, fine))
+        pre = replace(pre, net=replace(pre.net, graph=graph))
+        fine = replace(fine, net=replace(fine.net, graph=graph))
     return pre, fine
 
 

@@ -97,6 +97,7 @@ def without_teeth(mesh: Mesh, teeth: tuple[int, ...], closed: bool) -> Mesh | No
     A closed gap: what is behind it moves along the arch, as :mod:`toothgraph.transforms.close_gap` moves a graph.
     """
     for tooth in teeth:
+        assert mesh.labels is not None
         order = from_midline(class_to_position(fdi_to_class(mesh.labels)))
         if tooth not in order:
             return None
@@ -132,6 +133,7 @@ def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, 
             if seen_as_twin(file.stem, split.train):
                 continue
             mesh = read_scan(file, palette=dataset.palette)
+            assert mesh.labels is not None
             base = {
                 "fold": fold,
                 "scan": file.stem,
@@ -142,7 +144,9 @@ def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, 
             made.append({**base, "kind": kind, "teeth": [], **_write(folder / file.stem, mesh)})
             if kind == COUNTED:
                 continue  # such labels are no truth for numbers
-            upright = turned(mesh, upright_rotation(mesh))
+            rotation = upright_rotation(mesh)
+            assert rotation is not None  # a labelled scan has teeth
+            upright = turned(mesh, rotation)
             for closed in (False, True):
                 pattern = PATTERNS[(number + 5 * closed + fold) % len(PATTERNS)]
                 other = without_teeth(upright, pattern, closed)
@@ -160,6 +164,7 @@ def seen_as_twin(scan: str, trained: Collection[str]) -> bool:
 
 def _write(path: Path, mesh: Mesh) -> dict[str, Any]:
     """Write a scan and its labels; where they are."""
+    assert mesh.labels is not None
     jaw = JAW_NAMES[jaw_of_labels(mesh.labels)]
     file, labels = path.with_name(f"{path.name}_{jaw}.stl"), path.with_name(f"{path.name}_{jaw}.npy")
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,10 @@ def halves(unlabelled: list[Unlabelled]) -> tuple[list[Unlabelled], list[Unlabel
 
 def scores(net: SegmentationNet, meshes: Iterable[Mesh]) -> dict[str, Any]:
     """Of labelled meshes as they are stored, the jaw given."""
-    found = [score_prediction(mesh, predict_mesh(net, mesh, jaw_of_labels(mesh.labels)), 0.0) for mesh in meshes]
+    found = []
+    for mesh in meshes:
+        assert mesh.labels is not None
+        found.append(score_prediction(mesh, predict_mesh(net, mesh, jaw_of_labels(mesh.labels)), 0.0))
     rows = report(found)
     return {
         **{key: rows["scores"][key] for key in KEYS},

@@ -112,8 +112,7 @@ def pieces(graph: Data, spacing: float = 10.0, crease: float = 0.25, rounds: int
     for _ in range(rounds + 1):
         _, _, nearest = dijkstra(paths, indices=seeds, min_only=True, return_predecessors=True)
         piece = np.unique(nearest, return_inverse=True)[1].reshape(-1)  # where no seed leads to: one piece
-        middle = np.stack([np.bincount(piece, pos[:, axis]) for axis in range(3)], axis=1)
-        middle /= np.bincount(piece)[:, None]
+        middle = np.stack([np.bincount(piece, pos[:, axis]) for axis in range(3)], axis=1) / np.bincount(piece)[:, None]
         order = np.lexsort((np.linalg.norm(pos - middle[piece], axis=1), piece))
         seeds = order[np.unique(piece[order], return_index=True)[1]]
     return torch.from_numpy(piece)

@@ -122,8 +122,12 @@ def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingRe
 
 def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
     """Scores on the validation patients, as `toothgraph evaluate` takes them."""
-    how = {"palette": dataset.palette, "unit": dataset.unit, "label_system": dataset.label_system}
-    found = report([score_file(net, file, **how) for file in dataset.validation()])
+    found = report(
+        [
+            score_file(net, file, palette=dataset.palette, unit=dataset.unit, label_system=dataset.label_system)
+            for file in dataset.validation()
+        ]
+    )
     per_scan = [{name: row[name] for name in ("scan_id", *SCORES)} for row in found["per_scan"]]
     return {"scores": found["scores"], "per_scan": per_scan}
 

@@ -37,10 +37,12 @@ Found = list[tuple[float, float]]  # bulk, width of the narrowest cut
 def teeth_of(mesh: Mesh) -> tuple[Mesh, np.ndarray, np.ndarray]:
     """A scan's teeth, as coarse as they are parted, labelled by place; the places in order along the arch, [T]; and
     the area of each, [T]."""
+    assert mesh.labels is not None
     place = class_to_position(fdi_to_class(mesh.labels))
     tooth = np.flatnonzero(place > 0)
     part = mesh.part(tooth).with_labels(place[tooth])
     coarse = coarsened(part, RULES.pieces.face).mesh
+    assert coarse.labels is not None
     area = np.bincount(coarse.labels, weights=coarse.areas, minlength=17)
     there = np.array([number for number in ALONG if area[number] >= WHOLE_TOOTH])
     return coarse, there, area[there]
@@ -48,6 +50,7 @@ def teeth_of(mesh: Mesh) -> tuple[Mesh, np.ndarray, np.ndarray]:
 
 def cuts(teeth: Mesh, there: np.ndarray, area: np.ndarray, usual: np.ndarray) -> tuple[Found, Found]:
     """Each tooth, and each pair of neighbours, as if it bore the number of the larger one."""
+    assert teeth.labels is not None
     one, two = [], []
     for number, own, expected in zip(there, area, usual, strict=True):
         one.append((own / expected, narrowest_cut(teeth.part(teeth.labels == number), RULES)[0]))
@@ -87,6 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     one, two = [], []
     for file in files:
         mesh = read_scan(file, palette=dataset.palette)
+        assert mesh.labels is not None
         jaw = jaw_of_labels(mesh.labels)
         teeth, there, area = teeth_of(mesh)
         for number, own in zip(there, area, strict=True):

@@ -53,10 +53,11 @@ def main(argv: list[str] | None = None) -> None:
     files = dataset.few().training() if options.quick else find_scans([dataset.scans])
     own = [read_scan(file, palette=dataset.palette) for file in files]
     sets = {"3d-iosseg": own} | ({} if options.quick else other_scanners(options.data))
-    ratios = defaultdict(list)
+    ratios: dict[str, list[np.ndarray]] = defaultdict(list)
     counted, sides = [], 0
     for name, meshes in sets.items():
         for mesh in meshes:
+            assert mesh.labels is not None
             place = class_to_position(fdi_to_class(mesh.labels))
             sizes = sizes_by_place(mesh, place)
             train = name == "3d-iosseg" and patient_of(mesh.scan_id) in dataset.split.train

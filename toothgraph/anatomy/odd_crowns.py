@@ -80,8 +80,8 @@ def odd_crowns(mesh: Mesh, labels: np.ndarray, milk_teeth: Sequence[int] = ()) -
     ends = {0, len(row) - 1}
     height = [mesh.normals[own] @ up for own in faces]
     walls, tops = (
-        np.array([mesh.areas[own[which(z)]].sum() for own, z in zip(faces, height, strict=True)]) / area
-        for which in (lambda z: np.abs(z) < UPRIGHT, lambda z: z > LEVEL)
+        np.array([mesh.areas[own[which]].sum() for own, which in zip(faces, chosen, strict=True)]) / area
+        for chosen in ([np.abs(z) < UPRIGHT for z in height], [z > LEVEL for z in height])
     )
     posts, stumps, parts, doubles, milk = [], [], [], [], []
     molars = None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from toothgraph.training.config import TrainingConfig
 
 
-class Choice(click.Choice):
+class Choice(click.Choice):  # type: ignore[type-arg]  # click before 8.2 takes no type here
     """One of some words; for any other, the nearest is named."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -50,7 +50,7 @@ class Model(click.Path):
         return [CompletionItem(word) for word in (DEFAULT, *sorted(here)) if not word.startswith(".")]
 
 
-class Shard(click.ParamType):
+class Shard(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 takes no type here
     """``i/n``, counted from 1."""
 
     name = "i/n"

@@ -14,7 +14,7 @@ from toothgraph.cli.terminal import say
 from toothgraph.errors import LabelError
 
 
-class Change(click.ParamType):
+class Change(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 takes no type here
     """``36=35``: the tooth that is 36 becomes 35."""
 
     name = "old=new"

@@ -52,7 +52,7 @@ class StepSampler(Sampler[list[Draw]]):
             yield batch[self.rank * self.batch_size : (self.rank + 1) * self.batch_size]
 
 
-class StepLoader(DataLoader):
+class StepLoader(DataLoader[Any]):
     """A loader for a :class:`StepSampler`.
 
     Its position follows from the step of the trainer, so there is no state to save. The two methods tell Lightning that
@@ -66,7 +66,7 @@ class StepLoader(DataLoader):
         del state
 
 
-class ViewPairs(Dataset):
+class ViewPairs(Dataset[tuple[Data, Data]]):
     """Two views of a scan per draw, for pre-training."""
 
     def __init__(self, scans: Sequence[Scan], seed: int, options: ViewOptions) -> None:
@@ -81,7 +81,7 @@ class ViewPairs(Dataset):
         return two_views(scan.variants, self.seed, epoch, scan.scan_id, self.options)
 
 
-class LabelledGraphs(Dataset):
+class LabelledGraphs(Dataset[Data]):
     """One augmented graph of a labelled scan per draw, for fine-tuning.
 
     Args:

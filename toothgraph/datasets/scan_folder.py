@@ -28,7 +28,7 @@ _log = logging.getLogger("toothgraph")
 Paths = str | Path | Sequence[str | Path]
 
 
-class ScanFolder(Dataset):
+class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
     """Scans in a folder, as face graphs: each item is the graph of one scan.
 
     The first time, the scans are read and their graphs stored in ``root/processed-<digest>``; the digest is of all

@@ -24,7 +24,7 @@ _FILES = 10_000  # in one archive
 _NESTED = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
 _WANTED = (*SUFFIXES, ".txt", ".json", ".bin")  # scans, their labels, and what belongs to a .gltf
 _CHUNK = 1 << 20
-_folders: list[tempfile.TemporaryDirectory] = []  # what was unpacked; they go when the process ends
+_folders: list[tempfile.TemporaryDirectory[str]] = []  # what was unpacked; they go when the process ends
 
 
 def is_archive(path: Path) -> bool:
@@ -101,10 +101,10 @@ def _unpack(path: Path, folder: Path) -> None:
                 file.write(chunk)
 
 
-def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes] | gzip.GzipFile]]]:
     """The names in an archive, and what opens each."""
     if path.suffix.lower() == ".gz":
-        yield path.stem, partial(gzip.open, path)  # type: ignore[misc]
+        yield path.stem, partial(gzip.GzipFile, path)
         return
     with zipfile.ZipFile(path) as archive:
         if len(archive.infolist()) > _FILES:

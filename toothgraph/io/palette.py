@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def load_palette(spec: str) -> Palette:
         ) from error
 
 
-def _parse(spec: str, content: dict) -> Palette:
+def _parse(spec: str, content: dict[str, Any]) -> Palette:
     pairs = [(0, content["background"])]
     for jaw in (UPPER, LOWER):
         pairs += [(int(fdi), rgb) for fdi, rgb in content.get(JAW_NAMES[jaw], {}).items()]

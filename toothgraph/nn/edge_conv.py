@@ -35,7 +35,7 @@ _MESSAGE_HOOKS = tuple(
 )
 
 
-class FastEdgeConv(MessagePassing):
+class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has no types
     r"""Factorised EdgeConv: one linear layer, a norm and an activation, or any edge MLP.
 
     Source: Wang et al., ACM TOG 2019, eq. 8, https://doi.org/10.1145/3326362

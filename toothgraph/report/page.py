@@ -131,7 +131,10 @@ def write_scans(path: str | Path, scans: Sequence[PageScan], *, title: str | Non
 def page_template() -> str:
     """The page with its style and script, and ``__DATA__`` where the scans go."""
     web = resources.files("toothgraph.report").joinpath("web")
-    read = lambda name: web.joinpath(name).read_text(encoding="utf-8")  # noqa: E731
+
+    def read(name: str) -> str:
+        return web.joinpath(name).read_text(encoding="utf-8")
+
     script = "\n".join(read(f"{name}.js") for name in SCRIPT)
     return sealed(read("page.html").replace("__STYLE__", read("page.css")).replace("__SCRIPT__", script))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -198,12 +198,13 @@ _CHOICES = {
 def _check_range(config: TrainingConfig) -> None:
     """Refuse values that training would trip over only later, when scans are read and the run has begun."""
     values = {name: value for name, value in vars(config).items() if value is not None}
-    for names, fits, wanted in (
+    ranges: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
         (_AT_LEAST_1, lambda value: value >= 1, "at least 1"),
         (_AT_LEAST_0, lambda value: 0 <= value < math.inf, "at least 0"),
         (_ABOVE_0, lambda value: 0 < value < math.inf, "above 0"),
         (_SHARES, lambda value: 0 <= value <= 1, "0 to 1"),
-    ):
+    )
+    for names, fits, wanted in ranges:
         for name in names:
             if name in values and not fits(values[name]):
                 raise ConfigError(f"expected {name} of {wanted}, got {values[name]}")

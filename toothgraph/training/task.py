@@ -8,9 +8,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch.utils.data import Dataset
 
-from toothgraph.data.loading import StepLoader, StepSampler
+from toothgraph.data.loading import LabelledGraphs, StepLoader, StepSampler, ViewPairs
 from toothgraph.errors import DataError
 from toothgraph.model.nets import ContrastiveNet, SegmentationNet
 from toothgraph.seeding import batch_seed
@@ -26,6 +25,9 @@ class NotFinite(DataError):
     def __init__(self, loss: float, scan_ids: list[str]) -> None:
         super().__init__(f"the loss became {loss} on the scans {', '.join(scan_ids)}; try a lower --lr")
         self.scan_ids = scan_ids
+
+
+Draws = ViewPairs | LabelledGraphs  # data sets that take (epoch, index)
 
 
 class Task(pl.LightningModule):
@@ -44,13 +46,13 @@ class Task(pl.LightningModule):
     sides: Sides
 
     def __init__(
-        self, net: ContrastiveNet | SegmentationNet, config: TrainingConfig, train: Dataset, val: Dataset, join: Any
+        self, net: ContrastiveNet | SegmentationNet, config: TrainingConfig, train: Draws, val: Draws, join: Any
     ) -> None:
         super().__init__()
         self.net, self.config = net, config
         self._train, self._val, self._join = train, val, join
-        self.steps = count_steps(config, len(train))  # type: ignore[arg-type]
-        self.validates = len(val) > 0  # type: ignore[arg-type]
+        self.steps = count_steps(config, len(train))
+        self.validates = len(val) > 0
 
     def finish(self, stop: Callable[[], bool]) -> bool:
         """What is left to do once the net is trained; whether it was done, or stopped."""
@@ -75,7 +77,7 @@ class Task(pl.LightningModule):
 
     def train_dataloader(self) -> StepLoader:
         sampler = StepSampler(
-            len(self._train),  # type: ignore[arg-type]
+            len(self._train),
             self.config.batch,
             self.config.seed,
             self.steps * self.config.accumulate,
@@ -86,10 +88,10 @@ class Task(pl.LightningModule):
         return self._loader(self._train, sampler)
 
     def val_dataloader(self) -> StepLoader:
-        size = len(self._val)  # type: ignore[arg-type]
+        size = len(self._val)
         return self._loader(self._val, StepSampler(size, 1, self.config.seed + 1, size))
 
-    def _loader(self, dataset: Dataset, sampler: StepSampler) -> StepLoader:
+    def _loader(self, dataset: Draws, sampler: StepSampler) -> StepLoader:
         return StepLoader(
             dataset,
             batch_sampler=sampler,

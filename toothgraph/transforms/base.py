@@ -15,7 +15,7 @@ from torch_geometric.transforms import BaseTransform
 from toothgraph.errors import ConfigError, ShapeError
 
 
-class GraphTransform(BaseTransform):
+class GraphTransform(BaseTransform):  # type: ignore[misc]  # torch_geometric has no types
     """A transform of one graph. Of a ``Batch`` each graph is taken on its own.
 
     The graph that is given stays as it is.

@@ -23,7 +23,7 @@ from toothgraph.transforms.base import GraphTransform
 
 
 @dataclass(eq=False)
-class FaceGraph(BaseTransform):
+class FaceGraph(BaseTransform):  # type: ignore[misc]  # torch_geometric has no types
     """A mesh as a graph whose nodes are its faces, see :func:`toothgraph.graph.face_graph`.
 
     ``torch_geometric.transforms.FaceToEdge`` makes a graph whose nodes are the vertices. Here equal vertices are one,

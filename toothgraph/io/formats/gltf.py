@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def _check_unpacked(path: Path) -> None:
         )
 
 
-def _colours(parts: list) -> dict[str, np.ndarray]:
+def _colours(parts: list[Any]) -> dict[str, np.ndarray]:
     """Vertex colours, if all parts have them."""
     if not parts or any(part.visual.kind != "vertex" for part in parts):
         return {}

@@ -9,6 +9,7 @@ import codecs
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class _Element:
 
     def row_dtype(self, order: str, lengths: list[int]) -> np.dtype:
         """The layout of one row with lists of these lengths; ``#k`` is the length of list k."""
-        fields: list[tuple] = []
+        fields: list[tuple[Any, ...]] = []
         remaining = iter(lengths)
         for k, prop in enumerate(self.properties):
             if prop.length_dtype is None:

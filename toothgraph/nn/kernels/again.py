@@ -10,7 +10,9 @@ from torch import Tensor
 from toothgraph.nn.kernels.precision import full_precision
 
 
-def plain_gradients(function: Callable[..., Tensor], inputs: tuple[Tensor | None, ...], grad: Tensor) -> list:
+def plain_gradients(
+    function: Callable[..., Tensor], inputs: tuple[Tensor | None, ...], grad: Tensor
+) -> list[Tensor | None]:
     """The gradients of ``function(*inputs)``, computed with plain operations, so that they have gradients.
 
     For the backward pass of an ``autograd.Function`` under ``create_graph``: there, gradients are enabled.

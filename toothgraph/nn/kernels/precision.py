@@ -8,6 +8,6 @@ import torch
 from torch import Tensor
 
 
-def full_precision(x: Tensor) -> AbstractContextManager:
+def full_precision(x: Tensor) -> AbstractContextManager[object]:
     """A context without autocast on the device of ``x``; meta tensors, which have shapes only, know no autocast."""
     return nullcontext() if x.device.type == "meta" else torch.autocast(x.device.type, enabled=False)

@@ -7,14 +7,14 @@ from typing import Any
 from torch import Tensor
 
 
-def keep_winner(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+def keep_winner(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
     """Of a maximum: the row that won in each place, and how many rows there were."""
     ctx.mark_non_differentiable(output[1])
     ctx.save_for_backward(output[1])
     ctx.rows = inputs[0].shape[0]
 
 
-def keep_winner_again(ctx: Any, inputs: tuple, output: Tensor) -> None:
+def keep_winner_again(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     """Of the gradient of a maximum, for its own: the same winners."""
     ctx.save_for_backward(inputs[1])
 
@@ -27,7 +27,7 @@ def from_winner(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return grad.gather(0, winner.long().clamp_min(0)).masked_fill(winner < 0, 0.0), None, None
 
 
-def keep_bags(ctx: Any, inputs: tuple, output: Tensor) -> None:
+def keep_bags(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     """Of a sum or mean, or of its gradient: the neighbourhoods and the two options that follow them."""
     x, source, ends, *ctx.options = inputs[:5]
     ctx.save_for_backward(source, ends)

@@ -121,7 +121,9 @@ def total_backward(
         first += along
 
 
-def launch(kernel: triton.JITFunction, nodes: int, channels: int, dtype: torch.dtype, *args: object, **options: object):
+def launch(
+    kernel: triton.JITFunction, nodes: int, channels: int, dtype: torch.dtype, *args: object, **options: object
+) -> None:
     """Run a kernel over all nodes and channels, on the device of its first argument."""
     if nodes == 0 or channels == 0:
         return
