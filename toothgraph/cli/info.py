@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import click
 
+from toothgraph.cli.as_json import json_alone, json_option
 from toothgraph.cli.options import FILE
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.terminal import say
@@ -21,7 +21,7 @@ from toothgraph.system.progress import Display
 @click.command(short_help="Versions and devices; the state of a run or a folder.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=FILE, help="Draw the curves of a run into this PNG file.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
     """Print versions, devices, which optional backends are installed, and the terms of the default weights.
 
@@ -41,16 +41,15 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
             raise ConfigError(f"-o {out}: draws the curves of a run; name the run folder of pretrain or finetune")
         of_folder = describe_prepared if prepared else describe
         facts = dict(describe_machine() if folder is None else of_folder(folder))
-    if as_json:
-        print(json.dumps(facts, indent=1, ensure_ascii=False))
-    else:
+    with json_alone(as_json) as print_json:
+        print_json(facts)
         show = print if folder is None else say  # what hangs together in a table of versions is never broken
-        for name, value in facts.items():
+        for name, value in {} if as_json else facts.items():
             for number, line in enumerate(str(value).splitlines() or [""]):
                 show(f"{'' if number else name:<20} {line}")
-    if out and folder:
-        draw_curves(folder, out)
-        say(f"curves -> {out}", err=as_json)
+        if out and folder:
+            draw_curves(folder, out)
+            say(f"curves -> {out}")
 
 
 def draw_curves(run: Path, out: Path) -> None:
