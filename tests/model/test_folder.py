@@ -57,13 +57,16 @@ def test_a_folder_is_the_model(command, arches, segmenter, scores, tmp_path):
     found = {each["type"]: each["value"] for each in model["results"][0]["metrics"]}
     assert found["miou"] == json.loads(scores.read_text())["scores"]["miou"]
     card = (folder / "README.md").read_text()
-    assert "| started from | " in card and "4 scans" in card and "3D-IOSSeg" in card
+    assert "| started from | pretrained |" in card and "4 scans" in card and "3D-IOSSeg" in card
     assert "0000_" not in card, "the names of scans may be those of patients"
 
     for name, model in (("run", segmenter), ("folder", folder)):
         words = ("predict", arches / "0000_upper.stl", "--model", model, "--out", tmp_path / name, "--format", "txt")
         assert command(*words).labelled
     assert (tmp_path / "run" / "0000_upper.txt").read_text() == (tmp_path / "folder" / "0000_upper.txt").read_text()
+    told = command("info", folder).out
+    assert "toothgraph export" in told and "segmentation" in told and "4 scans" in told
+    assert command("info", folder, "-o", tmp_path / "curves.png").error.endswith("folder of pretrain or finetune")
     assert command("export", segmenter, "-o", folder).code == 0  # an earlier export is replaced
     assert metadata(folder)["license"] == "unknown" and "model-index" not in metadata(folder)
 

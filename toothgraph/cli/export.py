@@ -25,9 +25,10 @@ from toothgraph.weights import DEFAULT
 @click.option("--licence", help="Of the weights, for the card of a folder, such as mit.  [default: unknown]")
 @click.option("--scores", type=FILE, help="What `evaluate` wrote of this model, for the card of a folder.")
 def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> None:
-    """Write a net for other programs: `toothgraph export runs/fine -o net.onnx`, or `-o my-model`, a folder.
+    """Write a net for other programs, as ONNX (`-o net.onnx`), or a model as a folder to share (`-o my-model`).
 
-    MODEL is a run folder of `finetune`, or its model.safetensors; `default` is the net in the package.
+    MODEL is a run folder of `finetune`, or its model.safetensors; without it, the net in the package. A folder may also
+    be of a run of `pretrain`.
 
     A file .onnx or .pt2 takes the tensors of one graph, which `toothgraph.scan_graph` and
     `toothgraph.model.export_inputs` make, with any number of faces, and gives the log-probabilities of gingiva and the

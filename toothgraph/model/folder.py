@@ -136,7 +136,7 @@ def card(file: ModelFile, name: str, licence: str, scores: Mapping[str, Any] | N
         f"---\n\n# {name}\n",
         _WHAT[file.kind],
         "## How it was made\n",
-        _table(("", ""), _made(file).items()),
+        _table(("", ""), how_made(file).items()),
     ]
     if scores is not None:
         rows = [(f"`{key}`", f"{value:.4f}", scores.get("definitions", {}).get(key, ""))
@@ -153,7 +153,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in cells)
 
 
-def _made(file: ModelFile) -> dict[str, str]:
+def how_made(file: ModelFile) -> dict[str, str]:
     """What the header says of the training, without the names of scans and patients."""
     header, trained = file.header, file.header.get("trained") or {}
     graph = file.net.graph
@@ -161,7 +161,7 @@ def _made(file: ModelFile) -> dict[str, str]:
         "net": f"{file.net.kind}, graphs of {graph.faces} faces with {graph.k} neighbours",
         "weights": f"{sum(tensor.numel() for tensor in file.tensors.values()):,}",
         "trained on": header.get("data") or (f"{len(header['train'])} scans" if "train" in header else None),
-        "started from": header.get("init"),
+        "started from": Path(header["init"]).name if header.get("init") else None,  # a path may name a person
         "steps": header.get("steps"),
         "seed": header.get("seed"),
         "toothgraph": header.get("toothgraph"),
