@@ -1,7 +1,7 @@
 """Draw the pictures of the README and of the examples, in docs/images: ``python docs/make_pictures.py``.
 
 README: two synthetic arches with their own labels, seen from the bite as in a chart of teeth, the FDI number on each
-tooth, R and L for the patient's right and left. No picture shows a patient's scan.
+tooth, R and L for the patient's right and left. Needs Chromium for a page. No picture shows a patient's scan.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from make_review_pictures import screenshot
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
@@ -20,7 +21,12 @@ from toothgraph.report.picture import camera, render_grid
 
 IMAGES = Path(__file__).resolve().parent / "images"
 PICTURE = IMAGES / "arches.png"
-EXAMPLES = {"05_landmarks": "example-landmarks.png", "06_embeddings": "example-embeddings.png"}
+EXAMPLES = {
+    "05_landmarks": "example-landmarks.png",
+    "06_embeddings": "example-embeddings.png",
+    "08_explain": "example-explained.png",
+}
+PAGES = {"09_upper_and_lower": "example-both.png"}  # their page, as a browser shows it
 SEEDS = (1, 2)  # upper, lower
 FACES = 60_000
 WIDTH = 1000  # pixels of the whole picture
@@ -73,6 +79,15 @@ def draw_example(example: str, picture: Path) -> None:
     image.crop((0, top, image.width, bottom)).quantize(COLOURS, kmeans=2).save(picture, optimize=True)
 
 
+def draw_page(example: str, picture: Path) -> None:
+    """The page that an example writes, in a browser."""
+    script = runpy.run_path(str(IMAGES.parents[1] / "examples" / f"{example}.py"))
+    with TemporaryDirectory() as folder:
+        page = script["main"](out=Path(folder))
+        image = screenshot(page.resolve().as_uri(), Path(folder))
+    image.quantize(COLOURS, kmeans=2).save(picture, optimize=True)
+
+
 def main() -> None:
     arches = [draw_arch(synthetic_arch(seed, jaw=jaw, faces=FACES)) for jaw, seed in enumerate(SEEDS)]
     gap = WIDTH * LARGER - sum(arch.width for arch in arches)
@@ -84,6 +99,8 @@ def main() -> None:
     small.quantize(COLOURS, kmeans=2).save(PICTURE, optimize=True)
     for example, name in EXAMPLES.items():
         draw_example(example, IMAGES / name)
+    for example, name in PAGES.items():
+        draw_page(example, IMAGES / name)
 
 
 if __name__ == "__main__":

@@ -194,13 +194,14 @@ def report(scored: list[Scored]) -> dict[str, Any]:
     """``scores`` (means over scans), ``by_mouth``, ``per_scan`` and ``per_tooth``.
 
     ``sound`` has the means over the scans whose labels do not count past the gap of a missing tooth, which is no truth
-    for numbers (see :mod:`toothgraph.anatomy.molars`); ``by_mouth`` those of each kind of mouth among them.
+    for numbers (see :mod:`toothgraph.anatomy.molars`); ``by_mouth`` those of each kind of mouth among them. Without a
+    scan, ``scores`` is None.
     """
     rows = [item.row for item in scored]
     sound = [row for row in rows if not row["counted"]]
     kinds = {kind: [row for row in sound if row["mouth"] == kind] for kind in KINDS}
     return {
-        "scores": summarise(rows),
+        "scores": summarise(rows) if rows else None,
         "sound": {"scans": len(sound), **(summarise(sound) if sound else {})},
         "by_mouth": {kind: {"scans": len(own), **summarise(own)} for kind, own in kinds.items() if own},
         "per_scan": rows,

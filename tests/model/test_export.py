@@ -132,7 +132,10 @@ def test_what_cannot_be_exported_is_refused(
         export_inputs(arch_graph, jaw=2)
     with pytest.raises(ShapeError, match="got one without"):
         export_inputs(tg.face_graph(synthetic_arch(1, jaw=0, faces=2000)))
-    assert "expected a file that ends in .onnx or .pt2" in command("export", model, "-o", tmp_path / "net").error
+    assert (
+        "expected a file that ends in .onnx or .pt2, or a folder"
+        in command("export", model, "-o", tmp_path / "net.x").error
+    )
     monkeypatch.setattr("toothgraph.model.export.find_spec", lambda name: None)
     done = command("export", model, "-o", tmp_path / "net.onnx")
     assert done.error.endswith("ONNX needs onnx and onnxscript and onnxruntime: pip install toothgraph[export]")

@@ -117,6 +117,8 @@ def main() -> None:
     """Tell each tooth from its neighbours and from the gum in intraoral scans, with few labels.
 
     The usual way: PRETRAIN on unlabelled scans, FINETUNE on a few labelled ones, PREDICT the next scan,
-    VIEW it, EVALUATE against labels. PREPARE makes many scans ready to train on, SYNTH makes labelled scans to try it
-    all on.
+    VIEW it, REVIEW what was found, EVALUATE against labels, EXPORT the model. PREPARE makes many scans ready to train
+    on, SYNTH makes labelled scans to try it all on.
+
+    Begin with `toothgraph demo`. The options of a command: `toothgraph COMMAND --help`.
     """

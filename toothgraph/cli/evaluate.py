@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from toothgraph.choices import LABEL_SYSTEMS
+from toothgraph.cli.as_json import json_alone, json_option
 from toothgraph.cli.options import (
     FILE,
     JAWS,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 @jaw_option
 @prediction_options
 @unit_option
+@json_option
 @workers_option
 @shard_option
 @again_option
@@ -82,6 +84,7 @@ def evaluate(
     label_system: str | None,
     jaw: str,
     unit: str | None,
+    as_json: bool,
     workers: int,
     shard: tuple[int, int],
     again: bool,
@@ -98,6 +101,8 @@ def evaluate(
 
     With --predictions, no model runs: the labels of a scan are read from <name>.txt, <name>.json or a mesh of that
     name, per face or per vertex, and scored by the same definitions.
+
+    With --json, stdout has the content of --out.
     """
     from toothgraph.cli.scoring import Parts, Scorer
     from toothgraph.inference.options import PredictOptions
@@ -126,60 +131,71 @@ def evaluate(
     parts = Parts(out)
     before = {} if again else {result.inputs: result for result in parts.read().values() if result.scored}
     ours = files[shard[0] - 1 :: shard[1]]
-    results = score_files(replace(scorer, known=frozenset(before)), ours, before, parts, workers)
-    complete = parts.complete(files, results, scorer.inputs)
-    if complete is None:
-        failed = sum(result.scored is None for result in results)
+    with json_alone(as_json) as print_json:
+        results = score_files(replace(scorer, known=frozenset(before)), ours, before, parts, workers)
+        complete = parts.complete(files, results, scorer.inputs)
+        content = scores_of(results if complete is None else complete, scored_is)
+        print_json({"complete": complete is not None, **content})
+        if complete is not None:
+            write_scores(out, content, parts)
+            return
+        failed = len(content["failures"])
         say(f"{len(results) - failed} of {len(files)} scans scored, of part {shard[0]} of {shard[1]} -> {parts.path}")
         if failed:
             raise ToothgraphError(f"{failed} of {len(ours)} scans could not be scored; see above")
-        return
-    write_scores(out, complete, parts, scored_is)
 
 
-def write_scores(out: Path, results: list[Result], parts: Parts, scored_is: dict[str, Any]) -> None:
+def scores_of(results: list[Result], scored_is: dict[str, Any]) -> dict[str, Any]:
+    """What there is to say of scored scans.
+
+    Args:
+        results: of the scans.
+        scored_is: what the scores are of, by key.
+    """
+    from toothgraph.evaluation import report
+    from toothgraph.metrics.definitions import METRICS
+    from toothgraph.system import provenance
+
+    return {
+        **report([result.scored for result in results if result.scored]),
+        "failures": [{"file": result.file, "error": result.error} for result in results if not result.scored],
+        "definitions": METRICS,
+        **scored_is,
+        "evaluated": provenance.facts(),
+    }
+
+
+def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
     """Write the scores of all scans, and say the means.
 
     Args:
         out: JSON file.
-        results: of all scans.
+        content: of it.
         parts: where they were kept; removed once they are written.
-        scored_is: what the scores are of, by key.
 
     Raises:
         DataError: if no scan could be scored.
         ToothgraphError: if some could not, after the others were written.
     """
-    from toothgraph.evaluation import report
-    from toothgraph.metrics.definitions import METRICS
-    from toothgraph.system import provenance
     from toothgraph.system.files import write_text
 
-    scored = [result.scored for result in results if result.scored]
-    failures = [{"file": result.file, "error": result.error} for result in results if not result.scored]
-    if not scored:
+    rows, failures = content["per_scan"], content["failures"]
+    if not rows:
         parts.remove()
-        raise DataError(f"none of {len(results)} scans could be scored; see above")
-    content: dict[str, Any] = {
-        **report(scored),
-        "failures": failures,
-        "definitions": METRICS,
-        **scored_is,
-        "evaluated": provenance.facts(),
-    }
+        raise DataError(f"none of {len(failures)} scans could be scored; see above")
     write_text(out, json.dumps(content, indent=1) + "\n")
     parts.remove()
     for key, value in content["scores"].items():
         if not isinstance(value, dict) and value is not None:
             say(f"{key:>15} {value:.4f}")
-    say(f"{len(scored)} scans scored -> {out}")
-    if found := sum(item.row["labels"].startswith("found") for item in scored):
+    say(f"{len(rows)} scans scored -> {out}")
+    if found := sum(row["labels"].startswith("found") for row in rows):
         say(
             f"Warning: a model found the labels of {found} of them: their scores tell how well this model agrees with "
             "it, not how good it is", err=True,
         )  # fmt: skip
     if failures:
-        raise ToothgraphError(f"{len(failures)} of {len(results)} scans could not be scored; see above")
+        raise ToothgraphError(f"{len(failures)} of {len(rows) + len(failures)} scans could not be scored; see above")
 
 
 def score_files(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from toothgraph.cli.options import FILE, Model, load_net
+from toothgraph.cli.options import FILE, PATH, Model, load_net
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
 from toothgraph.system.files import check_folder
@@ -14,28 +16,63 @@ from toothgraph.system.progress import Display
 from toothgraph.weights import DEFAULT
 
 
-@click.command(short_help="Write a net as ONNX, for other programs.")
+@click.command(short_help="Write a net as ONNX, or as a folder to share.")
 @click.argument("model", type=Model(path_type=Path), default=DEFAULT)
 @click.option(
-    "-o", "--out", type=FILE, required=True,
-    help="File to write: .onnx (needs toothgraph[export]), or .pt2 for torch.export.load.",
+    "-o", "--out", type=PATH, required=True,
+    help="A file .onnx (needs toothgraph[export]) or .pt2, for torch.export.load; or a folder to share.",
 )  # fmt: skip
-def export(model: Path, out: Path) -> None:
-    """Write a net to a file that other programs can run: `toothgraph export runs/fine -o net.onnx`.
+@click.option("--licence", help="Of the weights, for the card of a folder, such as mit.  [default: unknown]")
+@click.option("--scores", type=FILE, help="What `evaluate` wrote of this model, for the card of a folder.")
+def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> None:
+    """Write a net for other programs, as ONNX (`-o net.onnx`), or a model as a folder to share (`-o my-model`).
 
-    MODEL is a run folder of `finetune`, or its model.safetensors; `default` is the net in the package.
+    MODEL is a run folder of `finetune`, or its model.safetensors; without it, the net in the package. A folder may also
+    be of a run of `pretrain`.
 
-    The file takes the tensors of one graph, which `toothgraph.scan_graph` and `toothgraph.model.export_inputs` make,
-    with any number of faces, and gives the log-probabilities of gingiva and the 32 teeth for each. What `predict` does
-    before and after, such as the frame of the scan, borders and numbers, is not in the file. The file is compared with
-    the net before the command ends.
+    A file .onnx or .pt2 takes the tensors of one graph, which `toothgraph.scan_graph` and
+    `toothgraph.model.export_inputs` make, with any number of faces, and gives the log-probabilities of gingiva and the
+    32 teeth for each. What `predict` does before and after, such as the frame of the scan, borders and numbers, is not
+    in the file. The file is compared with the net before the command ends.
+
+    A folder has model.safetensors, the same as before, config.json, and README.md, a card, in the layout of the Hugging
+    Face Hub. Wherever a model is asked for, such a folder is one.
     """
     from toothgraph.model.export import SUFFIXES, export_net
 
     if out.suffix not in SUFFIXES:
-        raise ConfigError(f"{out}: expected a file that ends in {' or '.join(SUFFIXES)}")
+        if out.suffix and not out.is_dir():
+            raise ConfigError(
+                f"{out}: expected a file that ends in {' or '.join(SUFFIXES)}, or a folder, whose name has no full stop"
+            )
+        export_as_folder(model, out, licence, scores)
+        return
+    if licence or scores:
+        raise ConfigError(f"--licence and --scores are for the card of a folder; {out.name} is a file")
     check_folder(out.parent)
     net, _ = load_net(model, "cpu")
     with Display("exporting the net", every=None):
         difference = export_net(net, out)
     say(f"wrote {out}; its log-probabilities differ by {difference:.1g} at most from those of the net")
+
+
+def export_as_folder(model: Path, out: Path, licence: str | None, scores: Path | None) -> None:
+    """Write a folder to share, and say what in it names patients."""
+    from toothgraph.model.folder import CARD_FILE, export_folder
+
+    file = export_folder(model, out, licence or "unknown", read_scores(scores) if scores else None)
+    say(f"wrote {out}; look through {out / CARD_FILE} before you share it")
+    if scans := len(file.header.get("train", ())):
+        say(f"Note: the header of {file.path.name} has the names of {scans} scans it was trained on", err=True)
+
+
+def read_scores(path: Path) -> dict[str, Any]:
+    """The content of a file of scores.
+
+    Raises:
+        ConfigError: if it is no JSON.
+    """
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ConfigError(f"{path}: expected the scores that `toothgraph evaluate` writes ({error})") from error

@@ -27,7 +27,7 @@ from toothgraph.errors import ConfigError
 @click.option(
     "--init",
     type=Model(path_type=Path),
-    help="What to start from: a run folder, a model file, or `default`, the weights in the package.",
+    help="What to start from: a run folder, a model file, a folder of export, or `default`, the package's weights.",
 )
 @click.option(
     "--unlabelled", type=PATH, multiple=True, help="More scans to learn from, without labels: files, folders, prepared."

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
+from toothgraph.cli.as_json import json_alone, json_option
 from toothgraph.cli.options import FILE
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.terminal import say
@@ -21,12 +21,13 @@ from toothgraph.system.progress import Display
 @click.command(short_help="Versions and devices; the state of a run or a folder.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--out", type=FILE, help="Draw the curves of a run into this PNG file.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@json_option
 def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
     """Print versions, devices, which optional backends are installed, and the terms of the default weights.
 
     With a run folder of pretrain or finetune: how far it is, its last metrics, time per step, and what to resume from.
-    With a folder of prepare: which scans it has, with labels or without, by which recipe, and what to run next.
+    With a folder of prepare: which scans it has, with labels or without, by which recipe, and what to run next. With a
+    folder of export: what model it has, and how it was made.
     """
     if folder is not None and folder.is_file():
         raise ConfigError(
@@ -34,23 +35,42 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
             "labelled scan are shown by `toothgraph renumber`"
         )
     with Display("starting", every=None):
-        from toothgraph.data.prepared.folder import is_begun
-
-        prepared = folder is not None and is_begun(folder)
-        if out and (folder is None or prepared):
+        of_folder = describer(folder)
+        if out and of_folder is not describe:
             raise ConfigError(f"-o {out}: draws the curves of a run; name the run folder of pretrain or finetune")
-        of_folder = describe_prepared if prepared else describe
-        facts = dict(describe_machine() if folder is None else of_folder(folder))
-    if as_json:
-        print(json.dumps(facts, indent=1, ensure_ascii=False))
-    else:
+        facts = dict(of_folder(folder) if folder and of_folder else describe_machine())
+    with json_alone(as_json) as print_json:
+        print_json(facts)
         show = print if folder is None else say  # what hangs together in a table of versions is never broken
-        for name, value in facts.items():
+        for name, value in {} if as_json else facts.items():
             for number, line in enumerate(str(value).splitlines() or [""]):
                 show(f"{'' if number else name:<20} {line}")
-    if out and folder:
-        draw_curves(folder, out)
-        say(f"curves -> {out}", err=as_json)
+        if out and folder:
+            draw_curves(folder, out)
+            say(f"curves -> {out}")
+
+
+def describer(folder: Path | None) -> Callable[[Path], Iterator[tuple[str, Any]]] | None:
+    """What describes a folder, by what it is of; None without one."""
+    if folder is None:
+        return None
+    from toothgraph.data.prepared.folder import is_begun
+    from toothgraph.model.folder import is_export
+
+    return describe_prepared if is_begun(folder) else describe_model if is_export(folder) else describe
+
+
+def describe_model(folder: Path) -> Iterator[tuple[str, Any]]:
+    """What is worth knowing of a folder of ``toothgraph export``, by name."""
+    from toothgraph.model.file import read_model
+    from toothgraph.model.folder import how_made
+    from toothgraph.system import provenance
+
+    file = read_model(folder)
+    yield "folder of", "toothgraph export"
+    yield "kind", file.kind
+    yield "sha256", provenance.sha256(file.path)
+    yield from how_made(file).items()
 
 
 def draw_curves(run: Path, out: Path) -> None:

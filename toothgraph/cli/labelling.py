@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -67,6 +67,8 @@ class Outcome:
         said: one line for stdout; empty for a scan that failed.
         warnings: to review.
         kept: it was labelled by an earlier run, and nothing has changed since.
+        teeth: of the table of its teeth, see :func:`teeth_of`; None where they are not known.
+        files: that are there of it.
         entries: of the list of pages, one for each jaw, if a page was written.
     """
 
@@ -74,6 +76,8 @@ class Outcome:
     said: str = ""
     warnings: Sequence[str] = ()
     kept: bool = False
+    teeth: Sequence[Mapping[str, float | None]] | None = None
+    files: Sequence[str] = ()
     entries: Sequence[Entry] = ()
 
 
@@ -133,7 +137,8 @@ class Labeller:
             record = read_record(self._path(job))
             if changed := corrected_since(self.out, record):
                 said = f"{job.name}: kept, its labels were corrected since -> {changed}"
-                return Outcome(Row(job.name, CORRECTED), said)
+                there = [str(self.out / name) for name in record.files]
+                return Outcome(Row(job.name, CORRECTED), said, files=there)
             return None if job.again or not record.run else self._same(job, record)
         except ToothgraphError as error:
             return error
@@ -151,18 +156,27 @@ class Labeller:
 
     def _same(self, job: Job, record: Record) -> Outcome | None:
         """The outcome of an earlier run if it had the same scan, net and options, and all it wrote is there."""
-        labels = [f"{job.name}.{'teeth' if kind == 'stl' else kind}" for kind in self.formats]
-        views = [f"{job.name}.{kind}" for kind in (["html", "png", "csv"] if self.report else ["png"] * self.picture)]
-        there = all((self.out / name).exists() for name in (*labels, *views)) and set(labels) <= set(record.files)
+        labels, views = self._outputs(job)
+        there = all(path.exists() for path in (*labels, *views)) and {path.name for path in labels} <= set(record.files)
         if not there or (self.report and job.name not in self.listed):
             return None
         try:
             if record.run["inputs"] != self._inputs(job):
                 return None
-            row = row_of(record.run["row"])
+            row, teeth, warnings = row_of(record.run["row"]), list(record.run["teeth"]), list(record.run["doubts"])
         except (KeyError, TypeError, ValueError, AttributeError):  # of another version, or a damaged one
             return None
-        return Outcome(row, f"{job.name}: labelled before, unchanged -> {self.out / labels[0]}", kept=True)
+        return Outcome(
+            row, f"{job.name}: labelled before, unchanged -> {labels[0]}", warnings, kept=True, teeth=teeth,
+            files=[*map(str, (*labels, *views))],
+        )  # fmt: skip
+
+    def _outputs(self, job: Job) -> tuple[list[Path], list[Path]]:
+        """The files of the labels of a scan, and those to look at."""
+        labels = ["teeth" if kind == "stl" else kind for kind in self.formats]
+        views = ["html", "png", "csv"] if self.report else ["png"] * self.picture
+        of_scan = [[self.out / f"{job.name}.{kind}" for kind in kinds] for kinds in (labels, views)]
+        return of_scan[0], of_scan[1]
 
     def _inputs(self, job: Job) -> str:
         """A digest of all that the outputs depend on."""
@@ -201,11 +215,14 @@ class Labeller:
             stage("drawing the picture")
             shown = [(one.mesh, one.labels) for one in found.jaws]
             render_jaws(self.out / f"{job.name}.png", shown, title=job.name)
-        row = row_for(job.name, found, seconds)
+        row, teeth = row_for(job.name, found, seconds), teeth_of(found)
         record = read_record(self._path(job))
-        write_record(self._path(job), replace(record, run={"inputs": inputs, "row": asdict(row)}))  # last: all is there
+        run = {"inputs": inputs, "row": asdict(row), "teeth": teeth, "doubts": found.doubts}
+        write_record(self._path(job), replace(record, run=run))  # last: all is there
         entries = pages.entries[-len(found.jaws) :] if pages else []
-        return Outcome(row, line_for(job.name, found, written[0]), found.doubts, entries=entries)
+        files = [*map(str, (*written, *self._outputs(job)[1]))]
+        line = line_for(job.name, found, written[0])
+        return Outcome(row, line, found.doubts, teeth=teeth, files=files, entries=entries)
 
 
 def scan_digest(file: Path, name: str) -> str:
@@ -246,6 +263,19 @@ def line_for(name: str, found: Segmentation | JawPair, written: Path) -> str:
 def numbers_in(found: Segmentation | JawPair) -> list[str]:
     """FDI numbers of the teeth, from the patient's right to the left."""
     return [str(row.fdi) for row in found.teeth if row.fdi > 0]
+
+
+def teeth_of(found: Segmentation | JawPair) -> list[dict[str, float | None]]:
+    """The table of the teeth, without gingiva, by the names of its columns in ``<stem>.csv``."""
+    return [
+        {"fdi": row.fdi, "faces": row.faces, "area_mm2": round(row.area, 2), "width_mm": _rounded(row.width),
+         "confidence": _rounded(row.confidence)}
+        for row in found.teeth if row.fdi > 0
+    ]  # fmt: skip
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def failed(job: Job, error: object) -> Outcome:

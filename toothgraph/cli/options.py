@@ -96,7 +96,7 @@ model_option = click.option(
     "--model",
     type=Model(path_type=Path),
     default=DEFAULT,
-    help="Run folder of finetune, or its model.safetensors.  [default: the weights in the package]",
+    help="Run folder of finetune, its model.safetensors, or a folder of export.  [default: the weights in the package]",
 )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toothgraph.choices import FORMATS
+from toothgraph.cli.as_json import json_alone, json_option, of_labelling
 from toothgraph.cli.exit_codes import UNTRUSTED as UNTRUSTED_CODE
 from toothgraph.cli.options import (
     JAWS,
@@ -42,6 +43,7 @@ from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
     from toothgraph.cli.labelling import Job, Labeller, Outcome
+    from toothgraph.report.folder import PageFolder
 
 
 @click.command(short_help="Label scans.")
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also write a page to look at, a picture and a table of the teeth of each scan, and a list of all scans.",
 )
+@json_option
 @workers_option
 @shard_option
 @again_option
@@ -85,6 +88,7 @@ def predict(
     formats: tuple[str, ...],
     picture: bool,
     report: bool,
+    as_json: bool,
     workers: int,
     shard: tuple[int, int],
     again: bool,
@@ -103,7 +107,7 @@ def predict(
     Stopped and started again, it goes on: a scan that is unchanged, labelled with the same model and options, is not
     labelled twice, unless --again is given. A scan in --out whose labels were corrected since keeps them. A scan that
     cannot be read is reported and the others are labelled all the same; the exit code is then 1. It is 3 if all are
-    labelled, but the labels of a scan cannot be trusted as a whole.
+    labelled, but the labels of a scan cannot be trusted as a whole. With --json, stdout has what was found in each.
     """
     from toothgraph.cli.labelling import Labeller, jobs_of
     from toothgraph.inference.options import PredictOptions
@@ -127,10 +131,21 @@ def predict(
     files = without_outputs(find_scans(list(scans)), scans, out)
     refuse_overwriting(files, out)
     units = jobs_of(files, output_names(files), again)[shard[0] - 1 :: shard[1]]
+    files_of = {job.name: job.file for unit in units for job in unit}
+    with json_alone(as_json) as print_json:
+        try:
+            if units:
+                label_all(labeller, units, workers, told, pages)
+            else:
+                say(f"part {shard[0]} of {shard[1]} has no scans: there are {len(files)}")
+        finally:  # also after a stop
+            print_json(of_labelling(told.outcomes, files_of, net.source, out / SUMMARY))
+    told.finish(len(files_of))
+
+
+def label_all(labeller: Labeller, units: list[list[Job]], workers: int, told: Told, pages: PageFolder | None) -> None:
+    """Label scans, in this process or in several, and tell how it went with each."""
     total = sum(map(len, units))
-    if not total:
-        say(f"part {shard[0]} of {shard[1]} has no scans: there are {len(files)}")
-        return
     with listed(pages), told, Display("labelling", total, item=units[0][0].name, goes_on=True) as display:
 
         def tell(outcome: Outcome) -> None:
@@ -144,7 +159,6 @@ def predict(
             in_parallel(labeller, units, workers, tell, display)
         else:
             one_after_another(labeller, units, tell, display)
-    told.finish(total)
 
 
 def one_after_another(
@@ -214,7 +228,7 @@ class Told:
         if outcome.row.state == FAILED:
             say_error(outcome.row.error)
             return
-        for warning in outcome.warnings:
+        for warning in () if outcome.kept else outcome.warnings:
             say(f"Warning: {outcome.row.scan}: {warning}", err=True)
         say(outcome.said)
 

@@ -109,6 +109,13 @@ def save_png(figure: Figure, path: str | Path) -> None:
         FigureCanvasAgg(figure).print_png(temporary)
 
 
+def pixels(figure: Figure) -> np.ndarray:
+    """A figure as an image. [height, width, 3] uint8"""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
+
+
 def render(
     path: str | Path,
     mesh: Mesh,
@@ -176,6 +183,24 @@ def render_grid(
 
     Args:
         path: the PNG file.
+        arches, columns, size, sides: see :func:`draw_grid`.
+
+    Raises:
+        ConfigError: see :func:`draw_grid`.
+    """
+    save_png(draw_grid(arches, columns=columns, size=size, sides=sides), path)
+
+
+def draw_grid(
+    arches: Sequence[tuple[str, Mesh, np.ndarray | None]],
+    *,
+    columns: int | None = None,
+    size: float = 3.0,
+    sides: bool = True,
+) -> Figure:
+    """Draw many scans in occlusal view.
+
+    Args:
         arches: for each scan its title, the mesh, and labels [F], or colours [F, 3] from 0 to 1, or None for the
             mesh's own labels.
         columns: pictures per row; if None, the grid is about square.
@@ -201,7 +226,7 @@ def render_grid(
         if sides:
             _name_sides(axes, mesh, shown, "occlusal")
         axes.set_title(title, fontsize=8, pad=2)
-    save_png(figure, path)
+    return figure
 
 
 _SAMPLES = 10  # points on the surface per pixel of a thumbnail

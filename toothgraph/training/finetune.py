@@ -77,17 +77,19 @@ class FinetuneTask(Task):
         self.net.crowns = train_crowns(graphs, steps, self.config.seed, start=before, stop=stop)
         return self.net.crowns is not None
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Score one scan; for pictures, its confusion matrix [33, 34] and the FDI numbers found [N]."""
         jaw = int(batch.jaw)
         log_prob = self.net(batch, batch.jaw)
-        predicted = restrict_to_jaw(log_prob, jaw).argmax(dim=1).cpu().numpy()
-        table = confusion(class_to_fdi(batch.y.cpu().numpy()), class_to_fdi(predicted))
+        found = class_to_fdi(restrict_to_jaw(log_prob, jaw).argmax(dim=1).cpu().numpy())
+        table = confusion(class_to_fdi(batch.y.cpu().numpy()), found)
         scores = class_scores(table, jaw)
         self.log_dict({
             "val_miou": float(scores["miou"] or 0.0),
             "val_accuracy": float(scores["accuracy"] or 0.0),
             "val_loss": self._loss(log_prob, batch),
         }, batch_size=1)  # fmt: skip
+        return {"confusion": table, "found": found}
 
 
 def finetune(

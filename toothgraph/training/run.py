@@ -13,7 +13,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from toothgraph.errors import ConfigError
@@ -24,10 +23,11 @@ from toothgraph.system.files import write_text
 from toothgraph.system.processes import first_rank
 from toothgraph.system.progress import Display
 from toothgraph.system.quiet import errors_only
+from toothgraph.training.board import Board, board_of
 from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable, Shown, WeightAverage, scores_found
 from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint, read_metrics
 from toothgraph.training.run_state import Stopped, told
-from toothgraph.training.task import NotFinite, Task
+from toothgraph.training.task import NotFinite, Task, scans_per_step
 
 _log = logging.getLogger("toothgraph")
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
@@ -89,6 +89,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
             nothing = "nothing to resume: " if resume and not checkpoint else ""
             _log.info("%s%s of %d; writes to %s", nothing, begins, task.steps, out)
             display.start_at(step)
+            trainer.logger = board_of(out, step)
             with display:
                 fit(task, trainer, stop, out, checkpoint)
             if first_rank():
@@ -159,11 +160,13 @@ def make_trainer(task: Task, out: Path, display: Display) -> tuple[pl.Trainer, G
     stop = GentleStop(display)
     table = MetricsTable(out, list(task.val_columns), config.log_every)
     average = getattr(config, "average", 0.0)
+    shown = min((scan.scan_id for scan in task.sides.val), default="")
     callbacks = [
         stop,
         *([WeightAverage(task.net, average)] if average else []),
         table,
         Shown(display, table),
+        Board(config.log_every, scans_per_step(config), shown),
         Checkpoints(out, config.checkpoint_every, task.monitor),
     ]
     with quiet():
@@ -183,7 +186,7 @@ def make_trainer(task: Task, out: Path, display: Display) -> tuple[pl.Trainer, G
             limit_val_batches=1.0 if task.validates else 0,
             num_sanity_val_steps=0,
             gradient_clip_val=config.clip or None,
-            logger=TensorBoardLogger(str(out), name="", version="tensorboard"),
+            logger=False,  # comes when it is known where the run begins
             log_every_n_steps=config.log_every,
             callbacks=callbacks,
             enable_checkpointing=False,

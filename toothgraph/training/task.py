@@ -110,8 +110,12 @@ def count_steps(config: TrainingConfig, num_scans: int) -> int:
     """Steps of a run: as many as its epochs need, where epochs are given."""
     if config.epochs is None:
         return config.steps
-    together = config.batch * config.devices * config.nodes * config.accumulate
-    return max(1, math.ceil(config.epochs * num_scans / together))
+    return max(1, math.ceil(config.epochs * num_scans / scans_per_step(config)))
+
+
+def scans_per_step(config: TrainingConfig) -> int:
+    """The scans of one optimiser step, of all processes."""
+    return config.batch * config.devices * config.nodes * config.accumulate
 
 
 def check_finite(loss: torch.Tensor, scan_ids: list[str]) -> None:

@@ -1,0 +1,63 @@
+"""``--json``: what a command found, for programs. Stdout has one JSON text and nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from toothgraph.cli.labelling import Outcome
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs; all else to stderr.")
+
+
+@contextmanager
+def json_alone(as_json: bool) -> Iterator[Callable[[Any], None]]:
+    """What prints a value as JSON to stdout, where everything else that is said goes to stderr meanwhile.
+
+    Args:
+        as_json: else nothing is printed, and all that is said goes where it goes.
+    """
+    if not as_json:
+        yield lambda content: None
+        return
+    stdout = sys.stdout
+    with redirect_stdout(sys.stderr):
+        # ASCII alone: a file name may have letters that the terminal's encoding lacks.
+        yield lambda content: print(json.dumps(content, indent=1), file=stdout, flush=True)
+
+
+def of_labelling(outcomes: Sequence[Outcome], files: dict[str, Path], model: str, summary: Path) -> dict[str, Any]:
+    """What ``predict --json`` prints.
+
+    Args:
+        outcomes: of the scans that are done, in any order.
+        files: all scans by the name of their outputs, in the order in which they are told.
+        model: what found the labels.
+        summary: the table of the folder.
+    """
+    by_name = {outcome.row.scan: outcome for outcome in outcomes}
+    scans = [_of_scan(by_name[name], file) for name, file in files.items() if name in by_name]
+    return {"scans": scans, "given": len(files), "model": model, "summary": str(summary)}
+
+
+def _of_scan(outcome: Outcome, file: Path) -> dict[str, Any]:
+    row = outcome.row
+    return {
+        "scan": row.scan,
+        "file": str(file),
+        "state": row.state,
+        "jaw": row.jaw or None,
+        "teeth": outcome.teeth,
+        "doubts": list(outcome.warnings),
+        "files": list(outcome.files),
+        "seconds": float(row.seconds) if row.seconds else None,
+        "labelled_before": outcome.kept,
+        "error": row.error or None,
+    }
