@@ -30,12 +30,14 @@ def export(model: Path, out: Path) -> None:
     before and after, such as the frame of the scan, borders and numbers, is not in the file. The file is compared with
     the net before the command ends.
     """
-    from toothgraph.model.export import SUFFIXES, export_net
+    with Display("starting", every=None):
+        from toothgraph.model.export import OUTPUT, SUFFIXES, example_inputs, export_net
 
     if out.suffix not in SUFFIXES:
         raise ConfigError(f"{out}: expected a file that ends in {' or '.join(SUFFIXES)}")
     check_folder(out.parent)
     net, _ = load_net(model, "cpu")
-    with Display("exporting the net", every=None):
+    with Display("exporting", item=str(out)):
         difference = export_net(net, out)
     say(f"wrote {out}; its log-probabilities differ by {difference:.1g} at most from those of the net")
+    say(f"next: give it {', '.join(example_inputs(net))}, and it gives {OUTPUT}; how-to, \"export a net to ONNX\"", err=True)
