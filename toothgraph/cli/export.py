@@ -40,4 +40,5 @@ def export(model: Path, out: Path) -> None:
     with Display("exporting", item=str(out)):
         difference = export_net(net, out)
     say(f"wrote {out}; its log-probabilities differ by {difference:.1g} at most from those of the net")
-    say(f"next: give it {', '.join(example_inputs(net))}, and it gives {OUTPUT}; how-to, \"export a net to ONNX\"", err=True)
+    takes = ", ".join(example_inputs(net))
+    say(f"next: give it {takes}; it gives {OUTPUT}. How: docs/how-to.md, export a net to ONNX", err=True)

@@ -11,7 +11,7 @@ from typing import TextIO
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a line or several, a result to stdout or with ``err`` a message to stderr. Beside a display it goes above it, which
+    """Print lines, a result to stdout or with ``err`` a message to stderr. Beside a display they go above it, which
     click's own echo would not."""
     stream = sys.stderr if err else sys.stdout
     print(folded(text, columns(stream)), file=stream, flush=True)
