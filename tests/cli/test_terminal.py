@@ -188,7 +188,6 @@ def test_ctrl_c_clears_the_display(tmp_path: Path) -> None:
         ("predict", ["none.stl", "--out", "out"]),
         ("prepare", ["none.stl", "out"]),
         ("export", ["default", "--out", "net.pt2"]),
-        ("review", ["none.stl", "--labels", "out", "--no-browser"]),
         ("demo", ["out", "--no-open"]),
     ],
 )
