@@ -50,6 +50,13 @@ def test_brackets_stand_out(arch: Mesh) -> None:
     assert found.posts == found.stumps == ()
 
 
+@pytest.mark.parametrize("seed", [12, 19, 28])
+def test_cusps_of_premolars_are_no_brackets(seed: int) -> None:
+    """Those whose cusps lean outwards most."""
+    arch = synthetic_arch(seed, jaw=0, faces=24_000)
+    assert odd_crowns(arch, arch.labels) == NONE
+
+
 def test_a_part_of_a_tooth_that_is_not_the_last(arch: Mesh) -> None:
     quadrant = int(arch.labels.max()) // 10 * 10
     for tooth, told in ((3, True), (7, False)):  # the scan may end at a molar

@@ -109,6 +109,7 @@ def test_no_word_is_broken(width: int) -> None:
     assert " ".join(line.strip() for line in lines) == text
     assert all(len(line) <= width or " " not in line.strip() for line in lines)
     assert folded(text, None) == text and folded("a  b", 20) == "a  b"
+    assert folded(f"\n  {text}\n\n  next", width) == f"\n{folded(f'  {text}', width)}\n\n  next"  # lines stay apart
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "toothgraph" / "cli").glob("*.py")), ids=lambda file: file.name)
@@ -120,8 +121,8 @@ def test_a_command_can_be_copied(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     words = ["toothgraph", "finetune", "scans of the autumn", "--init", "runs/autumn", "--out", "runs/autumn-fine"]
     for width in (None, 30, 60, 200):
         monkeypatch.setattr(terminal, "columns", lambda stream, width=width: width)
-        terminal.say_command(words, before="next:")
-        said = capsys.readouterr().err
+        terminal.say_command(words, before="next:", err=width != 60)
+        said = getattr(capsys.readouterr(), "out" if width == 60 else "err")
         joined = said.replace("\\\n", "")  # as a shell does
         assert shlex.split(joined)[1:] == words and joined.count("\n") == 1
         assert width is None or max(map(len, said.splitlines())) <= width
@@ -181,8 +182,16 @@ def test_ctrl_c_clears_the_display(tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize(("name", "to"), [("predict", ["--out"]), ("prepare", [])])
-def test_something_is_said_within_a_second(name: str, to: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("predict", ["none.stl", "--out", "out"]),
+        ("prepare", ["none.stl", "out"]),
+        ("export", ["default", "--out", "net.pt2"]),
+        ("demo", ["out", "--no-open"]),
+    ],
+)
+def test_something_is_said_within_a_second(name: str, given: list[str], tmp_path: Path) -> None:
     """Before the libraries are loaded, which takes longer."""
     began = time.monotonic()
     shown: list[float] = []
@@ -192,7 +201,8 @@ def test_something_is_said_within_a_second(name: str, to: list[str], tmp_path: P
             shown.append(time.monotonic() - began)
         return bool(shown)
 
-    code, _, _ = in_terminal(80, name, tmp_path / "none.stl", *to, tmp_path / "out", ctrl_c=first)
+    paths = [tmp_path / word if word in ("none.stl", "out", "net.pt2") else word for word in given]
+    code, _, _ = in_terminal(80, name, *paths, ctrl_c=first)
     assert code == 130 and shown[0] < 3  # one second, and a machine that has other work
 
 

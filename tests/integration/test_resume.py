@@ -265,14 +265,14 @@ def test_a_validation_that_was_cut_off_is_not_lost(command, arches, tiny_toml, p
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
 
 
-def test_killed_at_any_moment(arches, tiny_toml, tmp_path):
+def test_killed_at_any_moment(command, arches, tiny_toml, tmp_path):
     """kill -9, twice, wherever it is; then it goes on, and the net is the one of a run that was never killed."""
-    command = [sys.executable, "-m", "toothgraph", "pretrain", str(arches), "--config", str(tiny_toml)]
-    command += ["--steps", "80", "--checkpoint-every", "1", "--out"]
+    given = ["pretrain", arches, "--config", tiny_toml, "--steps", 80, "--checkpoint-every", 1, "--resume", "--out"]
     run, whole = tmp_path / "run", tmp_path / "whole"
     rng = np.random.default_rng()  # another moment each time
     for _ in range(2):
-        with subprocess.Popen([*command, str(run), "--resume"], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        started = [sys.executable, "-m", "toothgraph", *map(str, given), str(run)]
+        with subprocess.Popen(started, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
             steps = step_of(run) + rng.integers(1, 8)
             while step_of(run) < steps and process.poll() is None:
                 time.sleep(0.01)
@@ -280,7 +280,8 @@ def test_killed_at_any_moment(arches, tiny_toml, tmp_path):
             process.kill()
     assert not (run / "model.safetensors").exists(), "the run was too fast to be killed"
     for out in (run, whole):
-        subprocess.run([*command, str(out), "--resume"], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+        done = command(*given, out)
+        assert done.code == 0, done.err
     found, wanted = (load_file(out / "model.safetensors") for out in (run, whole))
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
     assert table(run) == table(whole)

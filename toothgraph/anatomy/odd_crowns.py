@@ -29,8 +29,9 @@ STUB = 0.4  # of the hindmost, to be a stump
 DOUBLE_WIDTH, DOUBLE_AREA = 1.5, 1.15  # shares of what is usual, of two teeth in one
 WIDE, DEEP = 1.28, 1.05  # shares of the width and depth of a second premolar, that a milk molar in its place has
 # A bracket stands out from the outer face of a crown: mm from a smooth surface through that face, mm² on one tooth, and
-# how many teeth have that. Ordinary scans have it on up to 2.
-STANDS_OUT, BUMP, BRACKETS = 0.6, 3.0, 3
+# how many teeth have that. Ordinary scans have it on up to 1.
+STANDS_OUT, BUMP, BRACKETS = 0.6, 1.5, 3
+OUTWARDS = 0.3  # the outer face looks outwards; slopes of cusps do not, and would bend the smooth surface inwards
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _bump(mesh: Mesh, own: np.ndarray, along: np.ndarray, up: np.ndarray, middle
     low, high = np.quantile(height, [0.02, 0.98])
     height = (height - low) / max(high - low, 1e-6)
     across = across - np.quantile(across, [0.02, 0.98]).mean()
-    face = (out > np.quantile(out, 0.45)) & (height > 0.1) & (height < 0.9) & (mesh.normals[own] @ outwards > -0.3)
+    face = (out > np.quantile(out, 0.45)) & (height > 0.1) & (height < 0.9) & (mesh.normals[own] @ outwards > OUTWARDS)
     if face.sum() < LEAST_FACES:
         return 0.0
     x, z, y, weight = across[face], height[face], out[face], np.sqrt(mesh.areas[own[face]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import webbrowser
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from toothgraph.cli.exit_codes import UNTRUSTED
 from toothgraph.cli.predict import predict
-from toothgraph.cli.terminal import say
+from toothgraph.cli.terminal import say, say_command
 from toothgraph.fdi import JAW_NAMES, LOWER, UPPER
 from toothgraph.system.progress import Display
 
@@ -37,13 +36,12 @@ def demo(ctx: click.Context, out: Path, opens: bool | None) -> None:
     Writes into the folder OUT: scans (STL) as a scanner would, and what predict makes of them with --report: labels, a
     picture, a table of the teeth, and pages to look at. It takes less than a minute and needs no scan and no network.
     """
-    from toothgraph.report.index import pair_page
     from toothgraph.system.files import check_folder
 
     scans, labelled = out / "scans", out / "labelled"
     check_folder(scans)
     files = _write_scans(scans)
-    say(f"$ toothgraph predict {shlex.join(map(str, files))} --out {shlex.quote(str(labelled))} --report")
+    say_command(["toothgraph", "predict", *files, "--out", labelled, "--report"], before="$")
     code = 0
     try:
         ctx.invoke(predict, scans=tuple(files), out=labelled, report=True)
@@ -51,18 +49,18 @@ def demo(ctx: click.Context, out: Path, opens: bool | None) -> None:
         if end.code != UNTRUSTED:
             raise
         code = UNTRUSTED
-    _tell(files, labelled, labelled / pair_page(PATIENT), _screen() if opens is None else opens)
+    _tell(files, labelled, _screen() if opens is None else opens)
     sys.exit(code)
 
 
 def _write_scans(folder: Path) -> list[Path]:
     """The two jaws as binary STL, and the labels they were made with beside them."""
-    from toothgraph.io.formats.stl import write_stl
-    from toothgraph.synthetic import Variation, synthetic_arch
-    from toothgraph.system.files import write_text
-
     files = []
-    with Display("making", len(SEEDS), "arches", every=None) as display:
+    with Display("making", len(SEEDS), "arches", every=None) as display:  # first of all: what follows takes a while
+        from toothgraph.io.formats.stl import write_stl
+        from toothgraph.synthetic import Variation, synthetic_arch
+        from toothgraph.system.files import write_text
+
         for jaw, seed in SEEDS.items():
             display.begin(JAW_NAMES[jaw])
             mesh = synthetic_arch([seed, jaw], jaw=jaw, faces=FACES, variation=Variation(holes=0.0))
@@ -74,8 +72,11 @@ def _write_scans(folder: Path) -> list[Path]:
     return files
 
 
-def _tell(files: list[Path], labelled: Path, page: Path, opens: bool) -> None:
+def _tell(files: list[Path], labelled: Path, opens: bool) -> None:
     """Where to look, how good it is, and what to do next."""
+    from toothgraph.report.index import pair_page
+
+    page = labelled / pair_page(PATIENT)
     right = [_share_right(file, labelled / f"{file.stem}.txt") for file in files]
     say(f"\nright on {100 * sum(right) / len(right):.0f} % of the faces; the weights know real scans, not arches made "
         "by a program")  # fmt: skip

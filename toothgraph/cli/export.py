@@ -38,7 +38,8 @@ def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> 
     A folder has model.safetensors, the same as before, config.json, and README.md, a card, in the layout of the Hugging
     Face Hub. Wherever a model is asked for, such a folder is one.
     """
-    from toothgraph.model.export import SUFFIXES, export_net
+    with Display("starting", every=None):
+        from toothgraph.model.export import OUTPUT, SUFFIXES, example_inputs, export_net
 
     if out.suffix not in SUFFIXES:
         if out.suffix and not out.is_dir():
@@ -51,9 +52,11 @@ def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> 
         raise ConfigError(f"--licence and --scores are for the card of a folder; {out.name} is a file")
     check_folder(out.parent)
     net, _ = load_net(model, "cpu")
-    with Display("exporting the net", every=None):
+    with Display("exporting", item=str(out)):
         difference = export_net(net, out)
     say(f"wrote {out}; its log-probabilities differ by {difference:.1g} at most from those of the net")
+    takes = ", ".join(example_inputs(net))
+    say(f"next: give it {takes}; it gives {OUTPUT}. How: docs/how-to.md, export a net to ONNX", err=True)
 
 
 def export_as_folder(model: Path, out: Path, licence: str | None, scores: Path | None) -> None:

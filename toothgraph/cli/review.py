@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import webbrowser
 from collections.abc import Iterator
 from functools import cache
@@ -83,6 +84,7 @@ def review(
 
     The page is for this machine only: its address has a secret, and works until the command is stopped (Ctrl-C).
     """
+    from toothgraph.cli.training import free, next_command, same_scans
     from toothgraph.io.find import find_scans
     from toothgraph.model.file import load_segmentation
     from toothgraph.review.begin import begin, read_for_review
@@ -112,7 +114,18 @@ def review(
     say(f"labels -> {labels}; Ctrl-C ends the review", err=True)
     if not no_browser:
         webbrowser.open(server.address)
-    server.run()
+    try:
+        server.run()
+    except KeyboardInterrupt as stop:  # as a review ends
+        if sys.stderr.isatty():
+            say("", err=True)  # the terminal has written ^C
+        states = [scan.state for scan in found.known.values()]
+        if approved := states.count("approved"):
+            options = {"palette": palette, "unit": unit, "label_system": label_system}
+            learn = (*same_scans(scans, options, tuple(options)), "--labels", labels, "--init", "default")
+            next_command("finetune", *learn, "--out", free(Path("runs/reviewed")))
+        stop.args = (f"{approved} of {len(files)} scans approved; the same command goes on",)
+        raise
 
 
 def _apply(scans: Scans, steps: Path, labels: Path) -> None:

@@ -11,27 +11,29 @@ from typing import TextIO
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print one line, a result to stdout or with ``err`` a message to stderr. Beside a display it goes above it, which
+    """Print lines, a result to stdout or with ``err`` a message to stderr. Beside a display they go above it, which
     click's own echo would not."""
     stream = sys.stderr if err else sys.stdout
     print(folded(text, columns(stream)), file=stream, flush=True)
 
 
-def say_command(words: Iterable[object], *, before: str) -> None:
-    """Print a command to stderr that may be copied: where a line of the terminal is full, a backslash ends it.
+def say_command(words: Iterable[object], *, before: str, err: bool = False) -> None:
+    """Print a command that may be copied: where a line of the terminal is full, a backslash ends it.
 
     Args:
         words: of the command.
         before: what to say in front of it.
+        err: to stderr, not to stdout.
     """
-    width = columns(sys.stderr)
+    stream = sys.stderr if err else sys.stdout
+    width = columns(stream)
     lines = [before]
     for word in (shlex.quote(str(word)) for word in words):
         if width is not None and lines[-1].strip() and len(f"{lines[-1]} {word} \\") > width:
             lines[-1] += " \\"
             lines.append("   ")
         lines[-1] += f" {word}"
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    print("\n".join(lines), file=stream, flush=True)
 
 
 def say_error(error: object) -> None:
@@ -45,10 +47,16 @@ def one_line(error: object) -> str:
 
 
 def folded(text: str, width: int | None) -> str:
-    """A line cut between words into lines of at most ``width``; only a word that is longer stays whole."""
-    if width is None or len(text) <= width:
+    """Each line cut between words into lines of at most ``width``; only a word that is longer stays whole."""
+    if width is None:
         return text
-    return textwrap.fill(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(_fold(line, width) for line in text.split("\n"))
+
+
+def _fold(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    return textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def columns(stream: TextIO) -> int | None:

@@ -34,7 +34,7 @@ def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
 
 def next_command(*words: object) -> None:
     """Say what may be typed next."""
-    say_command(["toothgraph", *words], before="next:")
+    say_command(["toothgraph", *words], before="next:", err=True)
 
 
 def free(path: Path) -> Path:

@@ -26,6 +26,7 @@ from toothgraph.fdi import NUM_CLASSES, class_to_fdi
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.neighbors import dilated_tables
 from toothgraph.model.nets import SegmentationNet
+from toothgraph.stages import stage
 from toothgraph.system.files import atomic_path
 from toothgraph.system.quiet import errors_only
 
@@ -129,10 +130,12 @@ def export_net(net: SegmentationNet, path: str | Path) -> float:
         missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
         if missing:
             raise ConfigError(f"ONNX needs {' and '.join(missing)}: pip install toothgraph[export]")
+    stage("tracing the net")
     program, about = export_program(net), json.dumps(_about(net))
     inputs = example_inputs(net, nodes=700, seed=1)
     with torch.no_grad():
         expected = ForExport(net)(**inputs)
+    stage("writing, and comparing with the net")
     with atomic_path(path) as temporary:
         found = (_write_onnx if path.suffix == ".onnx" else _write_program)(program, temporary, about, inputs)
         difference = float((found - expected).abs().max())
