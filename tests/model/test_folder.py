@@ -124,3 +124,20 @@ def test_plain_safetensors_reads_a_model(segmenter, tmp_path):
     assert header["net"]["graph"]["faces"] == 300 and header["train"] == model.header["train"]
     keys = {key for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for key in re.findall(r"`(\w+)`", row)}
     assert set(header) <= keys, "a key of the header that the table lacks"
+
+
+def test_the_block_of_the_how_to_runs(command, arches, segmenter, tmp_path, monkeypatch):
+    text = (DOCS / "how-to.md").read_text(encoding="utf-8")
+    section = text[text.index("## … share a model") :]
+    lines = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[0].splitlines()
+    assert [line.split()[1] for line in lines] == ["evaluate", "export", "predict"]
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(segmenter, "runs/fine")
+    Path("test-scans").mkdir()
+    for suffix in ("stl", "txt"):
+        shutil.copy(arches / f"0000_lower.{suffix}", "test-scans")
+    shutil.copy(arches / "0000_upper.stl", "scan_upper.stl")
+    evaluated, exported, predicted = [command(*line.split()[1:]) for line in lines]
+    assert evaluated.code == exported.code == 0 and predicted.labelled
+    assert metadata(Path("my-model"))["license"] == "cc-by-4.0" and "my-model" in exported.out
+    assert "scan_upper: upper jaw" in predicted.out
