@@ -49,7 +49,7 @@ def rewritten(page: Path, places: dict[Path, str]) -> str:
         file = (page.parent / path).resolve()
         if file in places:
             return f"[{text}]({up}{places[file]}{hash_sign}{anchor})"
-        if file.suffix in (".png", ".svg"):
+        if file.suffix in (".png", ".svg", ".webp"):
             return f"[{text}]({up}{file.relative_to(DOCS)})"
         return f"`{file.relative_to(ROOT)}`" if text.startswith("`") else f"{text} (`{file.relative_to(ROOT)}`)"
 
