@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from toothgraph.anatomy.frame import ALONG
-from toothgraph.anatomy.row import Gaps, order_along_arch, tooth_frames
+from toothgraph.anatomy.row import CLOSEST, Gaps, gap_between, order_along_arch, tooth_frames
 from toothgraph.fdi import class_to_position, fdi_to_class
 from toothgraph.synthetic import synthetic_arch
 
@@ -60,3 +60,14 @@ def test_gaps() -> None:
     exchanged = gaps.along(order[[1, 0, *order[2:]]])
     assert exchanged[0] == pytest.approx(apart[0], abs=0.3) and (exchanged[2:] == apart[2:]).all()
     assert int(apart.argmax()) == there.index(4) - 1 and np.sort(apart)[-1] > 1.5 > np.sort(apart)[-2]
+
+
+@pytest.mark.parametrize("apart", [0.0, 3.0, 40.0])
+@pytest.mark.parametrize("count", [1, 3, 700])
+def test_a_gap_is_a_small_quantile_of_all_distances(count: int, apart: float) -> None:
+    rng = np.random.default_rng(count)
+    away = np.array([apart, 0, 0])
+    first, second = rng.normal(size=(300, 3)), rng.normal(size=(count, 3)) + away
+    second[: count // 2] = first[rng.integers(300, size=count // 2)] + away
+    nearest = np.linalg.norm(second[:, None] - first, axis=2).min(axis=1)
+    assert gap_between(first, second) == pytest.approx(np.quantile(nearest, CLOSEST), abs=1e-9)

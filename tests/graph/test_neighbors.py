@@ -38,6 +38,7 @@ def test_knn_among_candidates(size: int) -> None:
     pos = points(60)
     pool = np.random.default_rng(1).permutation(60)[:size]
     assert np.array_equal(knn_table(pos, 5, pool), brute_force(pos, 5, pool))
+    assert np.array_equal(knn_table(pos, 5, pool, workers=2), brute_force(pos, 5, pool))
 
 
 def test_knn_without_candidates_or_points() -> None:

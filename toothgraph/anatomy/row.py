@@ -87,7 +87,16 @@ def in_tooth_frames(points: Sequence[np.ndarray], middles: np.ndarray, up: np.nd
 
 def gap_between(first: np.ndarray, second: np.ndarray) -> float:
     """How far two surfaces, given as points [P, 3] and [Q, 3], are from each other, mm."""
-    distance, _ = cKDTree(first).query(second)
+    return _gap_to(cKDTree(first), second)
+
+
+def _gap_to(first: cKDTree, second: np.ndarray) -> float:
+    """The same from a tree. Only the few smallest distances count: the others are not searched beyond a bound on these,
+    which most points of a tooth are."""
+    few = min(int(CLOSEST * (len(second) - 1)) + 2, len(second))
+    towards = np.argpartition(((second - first.data.mean(axis=0)) ** 2).sum(axis=1), few - 1)[:few]
+    bound = first.query(second[towards])[0].max()
+    distance, _ = first.query(second, distance_upper_bound=bound * (1 + 1e-9) + 1e-12)
     return float(np.quantile(distance, CLOSEST))
 
 
@@ -100,6 +109,7 @@ class Gaps:
 
     def __init__(self, points: Sequence[np.ndarray]) -> None:
         self.points = points
+        self.trees = [cKDTree(each) for each in points]
         self.known: dict[tuple[int, int], float] = {}
 
     def along(self, order: Sequence[int] | np.ndarray, step: int = 1) -> np.ndarray:
@@ -107,5 +117,5 @@ class Gaps:
         pairs = [(int(first), int(second)) for first, second in zip(order[:-step], order[step:], strict=True)]
         for first, second in pairs:
             if (first, second) not in self.known:
-                self.known[first, second] = gap_between(self.points[first], self.points[second])
+                self.known[first, second] = _gap_to(self.trees[first], self.points[second])
         return np.array([self.known[pair] for pair in pairs])

@@ -25,13 +25,14 @@ def _check(pos: np.ndarray, k: int = 1, least: int = 1) -> None:
     check_number("k", k, least=least, whole=True)
 
 
-def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> np.ndarray:
+def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None, workers: int = 1) -> np.ndarray:
     """The ``k`` nearest other nodes in space.
 
     Args:
         pos: [N, 3] positions.
         k: neighbours per node.
         candidates: [M] indices of the nodes that may be neighbours; all nodes by default.
+        workers: threads that search.
 
     Returns:
         [k, N] int64.
@@ -46,7 +47,7 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None) -> 
     if len(pool) == 0 or len(pos) == 0:
         return np.broadcast_to(nodes, (k, len(pos))).copy()
     tree = cKDTree(pos[pool])
-    distance, found = tree.query(pos, k=range(1, min(k + 1, len(pool)) + 1), workers=1)  # [N, ≤ k+1]
+    distance, found = tree.query(pos, k=range(1, min(k + 1, len(pool)) + 1), workers=workers)  # [N, ≤ k+1]
     found = pool[found]
     # Move the node itself to the end (it is not always the first: faces may have the same centroid).
     distance = np.where(found == nodes[:, None], np.inf, distance)
@@ -123,7 +124,7 @@ def surface_table(pos: np.ndarray, edge_index: np.ndarray, k: int, candidates: n
 
 
 def dilated_tables(
-    pos: np.ndarray, k: int, spacings: Sequence[float], edge_index: np.ndarray | None = None
+    pos: np.ndarray, k: int, spacings: Sequence[float], edge_index: np.ndarray | None = None, workers: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
     """Neighbourhoods of growing size: at each level, the ``k`` nearest nodes of a coarser set of nodes.
 
@@ -135,6 +136,7 @@ def dilated_tables(
         k: neighbours per level.
         spacings: mm, one per level, increasing; 0 means all nodes.
         edge_index: [2, E], to measure along the edges (rings, at a level of all nodes) and not through space.
+        workers: threads that search through space.
 
     Returns:
         The table [len(spacings)·k, N] int64, level by level, and the last level of each node [N] int64: all
@@ -156,7 +158,7 @@ def dilated_tables(
             nodes = nodes[thin(pos[nodes], spacing)]
         level[nodes] = number
         if edge_index is None:
-            tables.append(knn_table(pos, k, nodes))
+            tables.append(knn_table(pos, k, nodes, workers))
         elif len(nodes) == len(pos):
             tables.append(ring_table(edge_index, len(pos), k, k))
         else:

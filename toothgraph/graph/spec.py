@@ -43,6 +43,7 @@ def scan_graph(
     origin: np.ndarray | None = None,
     spread: float = SIZE_SPREAD,
     jitter: float = TESSELLATION_JITTER,
+    workers: int = 1,
 ) -> tuple[Data, Decimated]:
     """Decimate a scan and build its graph with neighbour tables.
 
@@ -53,6 +54,7 @@ def scan_graph(
         origin: [3] mm, the new origin; by default the centre of the surface.
         spread: maximum relative difference of the size of a random tessellation from ``spec.faces``.
         jitter: mm, standard deviation of the vertex noise of a random tessellation.
+        workers: threads that search for neighbours.
 
     Returns:
         The graph, with ``neighbor_index`` [len(spacings)·k, N] int32 (half the memory of int64) and ``level``
@@ -70,15 +72,16 @@ def scan_graph(
     else:
         coarse = decimate(mesh, round(spec.faces * rng.uniform(1 - spread, 1 + spread)), rng=rng, jitter=jitter)
     graph = face_graph(coarse.mesh, origin=surface_centre(mesh) if origin is None else origin)
-    return add_tables(graph, spec), coarse
+    return add_tables(graph, spec, workers), coarse
 
 
-def add_tables(graph: Data, spec: GraphSpec) -> Data:
+def add_tables(graph: Data, spec: GraphSpec, workers: int = 1) -> Data:
     """Add ``neighbor_index`` and ``level`` to a graph, from its positions; nothing is added without spacings.
 
     Args:
         graph: with ``pos`` [N, 3] mm; with ``edge_index`` for neighbours along the surface.
         spec: of the tables. Its number of faces does not count here: :func:`scan_graph` decimates, too.
+        workers: threads that search for neighbours.
 
     Returns:
         The same graph.
@@ -91,7 +94,7 @@ def add_tables(graph: Data, spec: GraphSpec) -> Data:
     check_graph(graph, "pos", *(("edge_index",) if spec.along_surface else ()))
     if spec.spacings:
         edges = graph.edge_index.numpy() if spec.along_surface else None
-        table, level = dilated_tables(graph.pos.numpy(), spec.k, spec.spacings, edges)
+        table, level = dilated_tables(graph.pos.numpy(), spec.k, spec.spacings, edges, workers)
         graph.neighbor_index = torch.from_numpy(table.astype(np.int32))
         graph.level = torch.from_numpy(level)
     return graph

@@ -11,11 +11,10 @@ from torch_geometric.data import Batch, Data
 from toothgraph.fdi import LOWER, UPPER, classes_of_jaw
 from toothgraph.graph.spec import GraphSpec, scan_graph
 from toothgraph.inference.pose import Viewer
-from toothgraph.mesh.interpolate import Nearest, nearest
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.jaws import restrict_to_jaw
 from toothgraph.model.nets import SegmentationNet
-from toothgraph.rules import DEFAULT, InterpolationRules, PoseRules
+from toothgraph.rules import DEFAULT, PoseRules
 from toothgraph.seeding import sample_rng
 from toothgraph.stages import stage
 
@@ -27,21 +26,17 @@ class Tessellation:
     Attributes:
         graph: of the coarse faces.
         coarse: F' faces.
-        nearest: how values are carried to the mesh it was made of; None where that has the same faces.
     """
 
     graph: Data
     coarse: Mesh
-    nearest: Nearest | None
 
 
-def tessellate(
-    mesh: Mesh, spec: GraphSpec, number: int, rules: InterpolationRules = DEFAULT.interpolation
-) -> Tessellation:
+def tessellate(mesh: Mesh, spec: GraphSpec, number: int) -> Tessellation:
     """A mesh in its plain tessellation (``number`` 0) or a drawn one."""
     rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
-    graph, decimated = scan_graph(mesh, spec, rng)
-    return Tessellation(graph, decimated.mesh, nearest(decimated.mesh, mesh, rules))
+    graph, decimated = scan_graph(mesh, spec, rng, workers=torch.get_num_threads())
+    return Tessellation(graph, decimated.mesh)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +55,10 @@ class Look:
     frame: np.ndarray
     sure: float
 
-    def carried(self, jaw: int) -> np.ndarray:
-        """Probabilities of the places [F, 17] on the mesh that was tessellated, given the jaw."""
-        prob = restrict_to_jaw(self.log_prob, jaw).exp().numpy()[:, classes_of_jaw(jaw)]
-        return prob if self.seen.nearest is None else self.seen.nearest.carry(prob)
+    def places(self, jaw: int) -> np.ndarray:
+        """Probabilities of the places [F', 17] on the coarse faces, given the jaw."""
+        prob: np.ndarray = restrict_to_jaw(self.log_prob, jaw).exp().numpy()[:, classes_of_jaw(jaw)]
+        return prob
 
 
 def look(

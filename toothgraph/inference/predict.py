@@ -21,13 +21,13 @@ from toothgraph.fdi import (
     in_chart_order,
 )
 from toothgraph.inference.beside import second_thread
-from toothgraph.inference.look import Tessellation, decide_jaw, look, tessellate
+from toothgraph.inference.look import Look, Tessellation, decide_jaw, look, tessellate
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.pose import OWN_FRAME, candidate_frames
 from toothgraph.inference.sides import side_with_teeth
 from toothgraph.inference.tooth_region import arch_faces
 from toothgraph.mesh.decimate import decimate
-from toothgraph.mesh.interpolate import nearest
+from toothgraph.mesh.interpolate import Nearest, nearest
 from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.model.crowns import CrownNet
 from toothgraph.model.file import default_crowns
@@ -223,23 +223,26 @@ def see_scan(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions
     base = decimate(mesh, rules.base_share * spec.faces).mesh
     with second_thread() as begin:
         to_mesh = begin(nearest, base, mesh, carry)
-        first = look(net, tessellate(base, spec, 0, carry), jaw, frames(base), rules.pose)
+        seen = tessellate(base, spec, 0)
+        to_base = begin(nearest, seen.coarse, base, carry)
+        first = look(net, seen, jaw, frames(base), rules.pose)
         # 2. A closer one at the part with the teeth, and further tessellations of it, made while the net looks.
         gingiva = first.log_prob[:, 0].exp().numpy()
         near = arch_faces(first.seen.coarse, gingiva, base, rules.region) if options.crop_to_teeth else None
         arch = base if near is None else base.part(near)
-        looks = [first] if near is None else []
+        looks, to_arch = ([first], [to_base]) if near is None else ([], [])
         few = len(arch.faces) <= spec.faces  # of a scan that is small already the next would be the same
         numbers = range(len(looks), 1 if few else options.tessellations)
-        waiting: list[Callable[[], Tessellation]] = [partial(tessellate, arch, spec, each, carry) for each in numbers]
+        waiting: list[Callable[[], Tessellation]] = [partial(tessellate, arch, spec, each) for each in numbers]
         waiting[1:] = [begin(work) for work in waiting[1:]]  # the first is needed at once
         for made in waiting:
             seen = made()
+            to_arch.append(begin(nearest, seen.coarse, arch, carry))
             turned = looks[0].frame[None] if looks else frames(arch, first.frame)
             looks.append(look(net, seen, jaw, turned, rules.pose))
             if seen.coarse is arch:
                 break
-        whole = to_mesh()
+        whole, of_base, of_arch = to_mesh(), to_base(), [found() for found in to_arch]
     # 3. The jaw, by all of them.
     seen_jaw, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
     if jaw == UNKNOWN_JAW:
@@ -248,9 +251,14 @@ def see_scan(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions
         share = 1 - share
     stage("carrying labels to every face")
     # 4. Their mean on the scan's faces.
-    prob = np.mean([one.carried(jaw) for one in looks], axis=0)  # [F of arch, 17]
+    prob = np.mean([carried(one, to, jaw) for one, to in zip(looks, of_arch, strict=True)], axis=0)  # [F of arch, 17]
     if near is not None:
-        of_base = first.carried(jaw)
-        of_base[near] = prob
-        prob = of_base
+        everywhere = carried(first, of_base, jaw)
+        everywhere[near] = prob
+        prob = everywhere
     return Seen(prob if whole is None else whole.carry(prob), jaw, share, looks[0].frame[1])
+
+
+def carried(one: Look, to: Nearest | None, jaw: int) -> np.ndarray:
+    """What a look says of the places, given the jaw, on the mesh that was tessellated: [F, 17]."""
+    return one.places(jaw) if to is None else to.carry(one.places(jaw))

@@ -45,7 +45,7 @@ def side_with_teeth(net: SegmentationNet, mesh: Mesh, jaw: int, options: Predict
     sure = []
     for side in sides:
         part = decimate(mesh.part(side), rules.base_share * net.config.graph.faces).mesh
-        seen = tessellate(part, net.config.graph, 0, rules.interpolation)
+        seen = tessellate(part, net.config.graph, 0)
         sure.append(look(net, seen, jaw, candidate_frames(part, rules=rules.pose), rules.pose).sure)
     return sides[int(np.argmax(sure))]
 

@@ -18,6 +18,7 @@ _EACH_ROW = (*MONOTONE, nn.Linear, pyg.Linear, nn.LayerNorm, nn.Mish, nn.SiLU, n
              nn.Hardshrink, nn.Softshrink, nn.Tanhshrink)  # fmt: skip
 _NORMS = (nn.BatchNorm1d, nn.SyncBatchNorm)
 _BY_NAME = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+_NOTHING = nn.Identity()  # made once: a module takes longer to make than a look at all others
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
@@ -106,12 +107,12 @@ def factorised(parts: list[nn.Module], aggr: object, edge_dim: int = 0) -> EdgeF
         return None
     norm, after = (rest[0], rest[1:]) if rest and isinstance(rest[0], _NORMS) else (None, rest)
     plain_norm = norm is None or (is_plain(norm, _NORMS) and norm.weight is not None and norm.running_mean is not None)
-    act = after[0] if after else nn.Identity()
+    act = after[0] if after else _NOTHING
     linear_ones = ("mean", "sum", "add") if edge_dim else ("mean", "sum", "add", "std")
     keeps = is_monotone(act) if aggr in ("max", "min") else aggr in linear_ones and not after
     if plain_norm and keeps and len(after) <= 1:
         return EdgeFunction(linear, norm, act, None)  # type: ignore[arg-type]
-    return EdgeFunction(linear, None, nn.Identity(), rest)  # type: ignore[arg-type]
+    return EdgeFunction(linear, None, _NOTHING, rest)  # type: ignore[arg-type]
 
 
 def split_linear(linear: nn.Linear, edge_dim: int = 0) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,7 +14,7 @@ from torch_geometric.nn import global_max_pool, global_mean_pool
 
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.checks import check_count, check_device, check_index, check_nodes, check_rows, check_table, described
-from toothgraph.nn.cross_edge_conv import CrossEdgeConv
+from toothgraph.nn.cross_edge_conv import CrossEdgeConv, added
 from toothgraph.nn.distributed import world
 from toothgraph.nn.edge_conv import FastEdgeConv
 from toothgraph.nn.kernels.batch_norm import batch_norm
@@ -147,7 +147,7 @@ class ResidualEdgeConv(nn.Module):
         self.norm = node_norm(channels, norm)
 
     def forward(self, x: Tensor, neighbor_index: Tensor) -> Tensor:
-        return x + F.leaky_relu(self.norm(self.conv(x, neighbor_index=neighbor_index)), SLOPE)
+        return added(F.leaky_relu(self.norm(self.conv(x, neighbor_index=neighbor_index)), SLOPE, inplace=True), x)
 
 
 class Chain(nn.ModuleList):
@@ -168,7 +168,7 @@ class Step(nn.Module):
         self.norm = node_norm(out_channels, norm)
 
     def forward(self, source: Tensor, target: Tensor, neighbor_index: Tensor) -> Tensor:
-        return F.leaky_relu(self.norm(self.conv(source, target, neighbor_index)), SLOPE)
+        return F.leaky_relu(self.norm(self.conv(source, target, neighbor_index)), SLOPE, inplace=True)
 
 
 class Pyramid(nn.Module):
@@ -232,7 +232,7 @@ class Pyramid(nn.Module):
             pooled = torch.cat([global_max_pool(x, scan, size), global_mean_pool(x, scan, size)], dim=1)
             x = x + F.leaky_relu(self.context(pooled), SLOPE)[scan]
         for number in reversed(range(len(kept))):
-            x = kept[number] + self._call(self.up[number], x, kept[number], levels.up[number])
+            x = added(self._call(self.up[number], x, kept[number], levels.up[number]), kept[number])
             x = self._call(self.after[number], x, levels.within[number])
         return x
 
