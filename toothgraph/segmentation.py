@@ -147,7 +147,7 @@ class Segmentation:
             self.teeth, other=self._other, milk_teeth=self.milk_teeth, primary=self.primary,
             inside_out=found.inside_out,
             faults=number_faults(self.mesh.with_labels(found.labels)), crowns=self._crowns,
-            closed=open_direction(self.mesh) is None, **self._of_all,
+            closed=not self.joined and open_direction(self.mesh) is None, **self._of_all,
         )  # fmt: skip
 
     @property

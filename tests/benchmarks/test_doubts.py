@@ -95,5 +95,5 @@ def test_labels_are_right_if_the_teeth_are_those_of_the_scan(arch: Mesh, tmp_pat
     found = segment(scan)
     named = replace(found, prediction=replace(found.prediction, labels=arch.labels))
     assert is_right(named, scan, None)
-    wrong = np.where(arch.labels == 17, 18, arch.labels)
+    wrong = np.where(arch.labels == 14, 15, arch.labels)
     assert not is_right(replace(found, prediction=replace(found.prediction, labels=wrong)), scan, None)

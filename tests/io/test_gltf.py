@@ -50,6 +50,16 @@ def test_what_is_no_scene_is_refused(name: str, content: bytes, tmp_path: Path) 
         read_mesh(tmp_path / name)
 
 
+def test_a_chunk_that_is_longer_than_the_file_is_refused(arch: Mesh, tmp_path: Path) -> None:
+    file = write(tmp_path / "x_lower.glb", arch)
+    content = bytearray(file.read_bytes())
+    second = 20 + int.from_bytes(content[12:16], "little")  # behind the first chunk
+    content[second : second + 4] = (4_000_000_000).to_bytes(4, "little")
+    file.write_bytes(content)
+    with pytest.raises(MeshError, match=r"expected a chunk of 4000000000 bytes, found \d+; was the file cut off"):
+        read_mesh(file)
+
+
 def test_without_trimesh_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.glb").write_bytes(b"glTF")
     monkeypatch.setitem(sys.modules, "trimesh", None)

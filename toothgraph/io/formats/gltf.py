@@ -28,6 +28,7 @@ def read_scene(path: Path) -> Stored:
         ) from error
     try:
         _check_unpacked(path)
+        _check_chunks(path)
         scene = trimesh.load_scene(path, process=False)
         parts = [part for part in scene.dump() if isinstance(part, trimesh.Trimesh)]
     except (MeshError, MemoryError):
@@ -51,6 +52,24 @@ def _check_unpacked(path: Path) -> None:
         raise MeshError(
             f"{path}: unpacks to {size / 1e9:.3g} GB, more than the limit of {UNPACKED / 1e9:g} GB; export it as PLY"
         )
+
+
+def _check_chunks(path: Path) -> None:
+    """The chunks of a GLB file say how long they are, and that much memory is taken before they are read."""
+    if path.suffix.lower() != ".glb":
+        return
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        start = 12  # behind the header of the file
+        while start + 8 <= size:
+            file.seek(start)
+            length = int.from_bytes(file.read(4), "little")
+            start += 8 + length  # behind the header of the chunk
+            if start > size:
+                raise MeshError(
+                    f"{path}: expected a chunk of {length} bytes, found {size - start + length}; was the file cut off? "
+                    "Export it again"
+                )
 
 
 def _colours(parts: list[Any]) -> dict[str, np.ndarray]:
