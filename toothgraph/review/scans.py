@@ -15,7 +15,7 @@ import numpy as np
 from toothgraph.errors import ToothgraphError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.review.session import APPROVED, UNSEEN, Session, Step, take
+from toothgraph.review.session import APPROVED, Session, Step, replay, take
 from toothgraph.review.store import Stale, Start, Store, start_of
 from toothgraph.review.surface import Surface
 from toothgraph.scan_names import patient_of
@@ -33,7 +33,8 @@ class Known:
     Attributes:
         name, path: of the scan.
         state: of its review; empty while nothing is known of it.
-        start: what its review begins with, without labels; None until it is prepared.
+        start: what its review begins with; None until it is prepared.
+        teeth: how many there are now.
         error: why it cannot be reviewed.
     """
 
@@ -41,7 +42,12 @@ class Known:
     path: Path
     state: str = ""
     start: Start | None = None
+    teeth: int = 0
     error: str = ""
+
+    def stands(self, session: Session) -> None:
+        """Take over where its review stands."""
+        self.state, self.teeth = session.state, len(np.unique(session.labels[session.labels > 0]))
 
     @property
     def patient(self) -> str:
@@ -100,7 +106,7 @@ class Scans:
             lines = self.stores[name].lines()
             if lines:
                 known.start = start_of(lines[0])
-                known.state = _state_of(lines[1:])
+                known.stands(replay(Session(known.start.labels), lines[1:]))
         except (ToothgraphError, KeyError, TypeError, ValueError) as error:
             known.error = str(error)
 
@@ -145,7 +151,8 @@ class Scans:
         if not store.lines():
             store.begin(mesh, self._begin(mesh))
         start, session = store.load(mesh)
-        known.start, known.state, known.error = start, session.state, ""
+        known.start, known.error = start, ""
+        known.stands(session)
         store.catch_up(mesh, start, session)
         return Opened(mesh, Surface(mesh.inside_out() if start.inside_out else mesh), start, session)
 
@@ -172,7 +179,7 @@ class Scans:
                 opened.session = self.stores[name].load(opened.mesh)[1]
                 raise
             opened.session = step.after
-            self.known[name].state = step.after.state
+            self.known[name].stands(step.after)
             return step
 
     # ---- in the background
@@ -192,17 +199,11 @@ class Scans:
         self._ended.set()
 
 
-def _state_of(lines: list[dict[str, Any]]) -> str:
-    if not lines:
-        return UNSEEN
-    return "approved" if lines[-1]["kind"] == "approve" else "corrected"
-
-
 def _row(known: Known) -> dict[str, Any]:
     start = known.start
     return {
         "name": known.name, "patient": known.patient, "state": known.state, "error": known.error,
         "jaw": JAW_NAMES[start.jaw] if start else "", "doubts": start.doubts if start else [],
         "sure": start.sure if start else None, "picture": start.picture if start else "",
-        "teeth": len(np.unique(start.labels[start.labels > 0])) if start else 0,
+        "teeth": known.teeth,
     }  # fmt: skip
