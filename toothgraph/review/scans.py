@@ -15,6 +15,7 @@ import numpy as np
 from toothgraph.errors import ToothgraphError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.review.embedding import Embedded
 from toothgraph.review.session import APPROVED, Session, Step, replay, take
 from toothgraph.review.store import Stale, Start, Store, start_of
 from toothgraph.review.surface import Surface
@@ -24,6 +25,7 @@ _log = logging.getLogger("toothgraph")
 KEPT = 4  # scans that are held in memory
 Read = Callable[[Path, str], Mesh]
 Begin = Callable[[Mesh], Start]
+Embed = Callable[[Mesh], Embedded | None]
 
 
 @dataclass(eq=False)
@@ -83,14 +85,21 @@ class Scans:
         read: reads a scan.
         begin: what the review of a scan begins with.
         formats: in which approved labels are written, too.
+        embed: what a net knows of a scan, for the tools, see :func:`toothgraph.review.embedding.embed`.
     """
 
     def __init__(
-        self, files: Mapping[str, Path], folder: Path, read: Read, begin: Begin, formats: Sequence[str] = ()
+        self,
+        files: Mapping[str, Path],
+        folder: Path,
+        read: Read,
+        begin: Begin,
+        formats: Sequence[str] = (),
+        embed: Embed | None = None,
     ) -> None:
         self.known = {name: Known(name, path) for name, path in files.items()}
         self.stores = {name: Store(folder, name, formats) for name in files}
-        self._read, self._begin = read, begin
+        self._read, self._begin, self._embed = read, begin, embed
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._lock = threading.RLock()  # of what is in memory
         self._preparing = threading.Lock()  # one scan is read and labelled at a time
@@ -154,7 +163,8 @@ class Scans:
         known.start, known.error = start, ""
         known.stands(session)
         store.catch_up(mesh, start, session)
-        return Opened(mesh, Surface(mesh.inside_out() if start.inside_out else mesh), start, session)
+        seen = mesh.inside_out() if start.inside_out else mesh
+        return Opened(mesh, Surface(seen, self._embed), start, session)
 
     def step(self, name: str, version: int, content: Mapping[str, Any]) -> Step:
         """Do one step on a scan, and save it.
