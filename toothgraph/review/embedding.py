@@ -10,7 +10,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch.nn.functional import normalize
 
-from toothgraph.inference.look import tessellate
+from toothgraph.graph.spec import scan_graph
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.nets import SegmentationNet
 
@@ -42,7 +42,7 @@ def embed(net: SegmentationNet, mesh: Mesh) -> Embedded | None:
     """The embedding of a scan by the backbone of a net; None of a net for which it depends on how the scan lies."""
     if not net.backbone.pose_invariant:
         return None
-    seen = tessellate(mesh.with_labels(None), net.config.graph, 0)
+    graph, decimated = scan_graph(mesh.with_labels(None), net.config.graph)
     device = next(net.parameters()).device
-    values = normalize(net.backbone(seen.graph.to(device)), dim=1).cpu().numpy()
-    return Embedded(seen.coarse.centroids, values)
+    values = normalize(net.backbone(graph.to(device)), dim=1).cpu().numpy()
+    return Embedded(decimated.mesh.centroids, values)
