@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from toothgraph.metrics.classes import confusion, matched_iou
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.review.clicks import label_from_clicks
+from toothgraph.review.embedding import embed
 from toothgraph.review.surface import Surface
 from toothgraph.scan_names import patient_of
 from toothgraph.segmentation import segment
@@ -43,9 +45,10 @@ from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 
 PACKAGE = "in the package"
-NET, CLICKS, CLICKS_NET, OFF, PAINTING = STARTS = (
+NET, CLICKS, EMBEDDED, CLICKS_NET, OFF, PAINTING = STARTS = (
     "labels of the net",
     "one click a tooth",
+    "one click a tooth, and the embedding of the net",
     "one click a tooth, and the net",
     "clicks up to 2 mm off",
     "the brush alone",
@@ -73,7 +76,9 @@ def scored(file: Path, dataset: Dataset, nets: Mapping[str, SegmentationNet]) ->
     for name, net in nets.items():
         found = segment(mesh, net).prediction
         tooth = 1 - found.probabilities[:, 0]
+        seeing = Surface(mesh, partial(embed, net))
         rows += [row(NET, name, found.labels),
+                 row(EMBEDDED, name, label_from_clicks(seeing, clicks, teeth), each),
                  row(CLICKS_NET, name, label_from_clicks(surface, clicks, teeth, tooth), each)]  # fmt: skip
     rows += [row(CLICKS, "", label_from_clicks(surface, clicks, teeth), each),
              row(OFF, "", label_from_clicks(surface, off, teeth), each)]  # fmt: skip

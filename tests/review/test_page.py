@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 
 from toothgraph.mesh.mesh import Mesh
 
@@ -63,6 +64,8 @@ NUMBERS = (
   press("#numbering", "Universal"); out.universal = [where(21) !== undefined, text("teeth").includes("31")];
   key("2"); key("2"); await saved(); out.typed = [count(33) > 0, count(34)];
   press("#numbering", "Palmer"); out.palmer = where("┌3") !== undefined; press("#numbering", "FDI");
+  click(...where(47)); key("]"); await saved(); const behind = state.picked;
+  key("u"); await saved(); out.followed = [behind, state.picked];
   press("#steps", "Approve"); await saved(); out.approved = text("stands");
 """
 )
@@ -83,6 +86,7 @@ def test_numbers_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None
     assert out["merging"].startswith("Click the tooth that 45 is a part of") and out["merged"] == [0, 44]
     assert out["gum"] == [0, None, "lower jaw, 12 teeth"] and out["chosen"] == [0, True]
     assert all(out["universal"]) and out["typed"] == [True, 0] and out["palmer"]
+    assert out["followed"] == [48, 47]  # the same tooth
     assert out["approved"] == "Approved. All is saved."
     session = running.scans.open("one_L").session
     assert session.state == "approved"
@@ -116,8 +120,12 @@ SHAPES = (
   const whole = count(46), [x, y] = seen(of(46));
   click(...where(46)); key("Escape"); key("p"); out.brush = [said(), document.getElementById("brush").hidden];
   const radius = document.getElementById("radius"); radius.value = "2"; radius.dispatchEvent(new Event("input"));
+  const ring = document.getElementById("ring"); pointer("pointermove", x, y);
+  const [wide, left] = [ring.style.width, ring.style.left].map(parseFloat);
+  out.ring = [ring.hidden, wide / state.scale, left + wide / 2 - x];
   const view = state.turn; drag([x - 20, y], [x + 20, y]); out.at_once = count(46); await saved();
   out.painted = [whole, count(46), state.turn === view]; key("u"); await saved(); out.unpainted = count(46);
+  key("p"); out.ring.push(ring.hidden); key("p");
   key("p"); drag([x - 20, y], [x + 20, y]); await saved(); out.turned = [count(46), state.turn !== view];
   press("#views", "Bite");
   // a border around 47, drawn again
@@ -145,6 +153,7 @@ def test_shapes_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None:
     assert min(out["split"][:2]) > 0.9 and out["split"][2] == 37 and "type another number" in out["split"][3]
     assert out["added"][0] > 0.8 and out["added"][1] == 44
     assert "becomes gum" in out["brush"][0] and out["brush"][1] is False
+    assert out["ring"] == [False, pytest.approx(4.0), pytest.approx(0.0, abs=1.0), True]  # as wide as the brush
     whole, left, stayed = out["painted"]
     assert 0 < left < whole - 5 and out["at_once"] == left and stayed and out["unpainted"] == whole
     assert out["turned"] == [whole, True]  # without the brush, dragging turns the scan

@@ -11,6 +11,7 @@ import pytest
 from toothgraph.errors import MeshError
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.review import scans as scans_module
+from toothgraph.review.embedding import Embedded
 from toothgraph.review.scans import Scans
 from toothgraph.review.store import Start
 
@@ -38,6 +39,22 @@ def scans_of(crowns: Mesh, folder: Path, made: list[str]) -> Scans:
         return replace(start_of(mesh, crowns.labels, doubts), sure=sure)
 
     return Scans({name: folder / f"{name}.ply" for name in NAMES}, folder / "reviewed", read, begin)
+
+
+def test_what_a_net_knows_of_a_scan_is_asked_once_and_only_by_the_tools(crowns: Mesh, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def embed(mesh: Mesh) -> Embedded:
+        asked.append(mesh.scan_id)
+        return Embedded(mesh.centroids, np.ones((len(mesh.faces), 1)))
+
+    scans = Scans({"a_L": tmp_path / "a_L.ply"}, tmp_path / "reviewed",
+                  lambda path, name: replace(crowns, scan_id=name, labels=None),
+                  lambda mesh: start_of(mesh, crowns.labels), embed=embed)  # fmt: skip
+    surface = scans.open("a_L").surface
+    assert asked == []
+    surface.prepare()
+    assert surface.embedding(crowns) is not None and asked == ["a_L"]
 
 
 def test_those_in_doubt_come_first_and_what_is_approved_last(crowns: Mesh, tmp_path: Path, made: list[str]) -> None:

@@ -40,10 +40,14 @@ def test_a_scan_is_listed_shown_and_changed(crowns: Mesh, serve: Serve) -> None:
     np.testing.assert_array_equal(said["changed"], np.flatnonzero(np.isin(crowns.labels, [36, 37])))
     assert {row["fdi"]: row["confidence"] for row in said["teeth"]}[36] == 1.0  # a person has said so
     assert running.step(1, kind="approve")[1]["state"] == "approved"
-    assert running.ask("GET", "scans")[1]["scans"][0]["state"] == "approved"
-    assert json.loads((running.folder / "one_L.json").read_text())["review"]["version"] == 2
-    assert running.step(2, kind="gingiva", tooth=38) == (422, {"error": "no tooth has the number 38; the teeth are "
-        "47 46 45 44 43 42 41 31 32 33 34 35 36 37"})  # fmt: skip
+    assert running.step(2, kind="gingiva", tooth=37)[1]["state"] == "corrected"
+    assert running.step(3, kind="approve")[1]["state"] == "approved"
+    for listing in (running, serve()):  # a server that has not read the scan yet knows it, too
+        (row,) = listing.ask("GET", "scans")[1]["scans"]
+        assert row["state"] == "approved" and row["teeth"] == 13
+    assert json.loads((running.folder / "one_L.json").read_text())["review"]["version"] == 4
+    assert running.step(4, kind="gingiva", tooth=38) == (422, {"error": "no tooth has the number 38; the teeth are "
+        "47 46 45 44 43 42 41 31 32 33 34 35 36"})  # fmt: skip
 
 
 def test_a_scan_is_prepared_for_its_tools_once_its_page_is_sent(serve: Serve) -> None:

@@ -88,6 +88,7 @@ def review(
     from toothgraph.io.find import find_scans
     from toothgraph.model.file import load_segmentation
     from toothgraph.review.begin import begin, read_for_review
+    from toothgraph.review.embedding import embed
     from toothgraph.review.scans import Scans
     from toothgraph.review.server import ReviewServer
     from toothgraph.scan_names import scan_names
@@ -104,7 +105,7 @@ def review(
     net = cache(lambda: load_segmentation(model)[0].to(choose_device(device)))
     found = Scans(
         dict(zip(names, files, strict=True)), labels, lambda path, name: read_for_review(path, name, reading),
-        lambda mesh: begin(mesh, net, predicted), formats,
+        lambda mesh: begin(mesh, net, predicted), formats, lambda mesh: embed(net(), mesh),
     )  # fmt: skip
     if steps is not None:
         _apply(found, steps, labels)

@@ -48,8 +48,8 @@ def label_from_clicks(
     far, nearest = cKDTree(clicked).query(coarse.centroids)
     seed = np.where(far < NEAR, nearest + 1, np.where(far > FAR, 0, -1))
     seed[surface.coarse_face[np.asarray(faces)]] = np.arange(1, len(faces) + 1)
-    # 2. All between, by folds, and by the net.
-    prob = walk(coarse, seed, len(faces) + 1)
+    # 2. All between, by folds and embeddings, and by the net.
+    prob = walk(coarse, seed, len(faces) + 1, embedding=surface.embedding(coarse))
     if tooth is not None:
         said = interpolate(surface.mesh, coarse, np.asarray(tooth, dtype=np.float64)[:, None])[:, 0].clip(
             1e-3, 1 - 1e-3

@@ -32,7 +32,8 @@ def halves(surface: Surface, own: np.ndarray, first: int, second: int) -> np.nda
 
 
 def grown(surface: Surface, labels: np.ndarray, face: int) -> np.ndarray:
-    """The faces of the tooth that a click shows, among those that are not of any tooth: the folds around it bound it.
+    """The faces of the tooth that a click shows, among those that are not of any tooth: bounded by the folds around it,
+    and by what a net tells apart.
 
     Args:
         surface: of the scan, F faces.
@@ -51,7 +52,7 @@ def grown(surface: Surface, labels: np.ndarray, face: int) -> np.ndarray:
     away = np.linalg.norm(coarse.centroids - click, axis=1)
     seed = np.where((away > FAR) | (coarse.labels > 0), 0, np.where(away < NEAR, 1, -1))
     seed[away.argmin()] = 1
-    place = _placed(part, (coarse, seed), 2)
+    place = _placed(part, (coarse, seed), 2, surface.embedding(coarse))
     return near[(place == 1) & (labels[near] <= 0)]
 
 
@@ -66,10 +67,10 @@ def _seeds(coarse: Mesh, clicks: np.ndarray, sure: float) -> tuple[Mesh, np.ndar
     return coarse, seed
 
 
-def _placed(part: Mesh, seeds: tuple[Mesh, np.ndarray], count: int) -> np.ndarray:
+def _placed(part: Mesh, seeds: tuple[Mesh, np.ndarray], count: int, embedding: np.ndarray | None = None) -> np.ndarray:
     """The label of each face of a part [n], from seeds on its coarse surface."""
     coarse, seed = seeds
-    prob = walk(coarse, seed, count)
+    prob = walk(coarse, seed, count, embedding=embedding)
     share = np.eye(count, dtype=np.float32)[refine(coarse, prob, RULES)]
     placed: np.ndarray = interpolate(coarse, part, share).argmax(axis=1)
     return placed

@@ -15,7 +15,8 @@ import numpy as np
 from toothgraph.errors import ToothgraphError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.review.session import APPROVED, UNSEEN, Session, Step, take
+from toothgraph.review.embedding import Embedded
+from toothgraph.review.session import APPROVED, Session, Step, replay, take
 from toothgraph.review.store import Stale, Start, Store, start_of
 from toothgraph.review.surface import Surface
 from toothgraph.scan_names import patient_of
@@ -24,6 +25,7 @@ _log = logging.getLogger("toothgraph")
 KEPT = 4  # scans that are held in memory
 Read = Callable[[Path, str], Mesh]
 Begin = Callable[[Mesh], Start]
+Embed = Callable[[Mesh], Embedded | None]
 
 
 @dataclass(eq=False)
@@ -33,7 +35,8 @@ class Known:
     Attributes:
         name, path: of the scan.
         state: of its review; empty while nothing is known of it.
-        start: what its review begins with, without labels; None until it is prepared.
+        start: what its review begins with; None until it is prepared.
+        teeth: how many there are now.
         error: why it cannot be reviewed.
     """
 
@@ -41,7 +44,12 @@ class Known:
     path: Path
     state: str = ""
     start: Start | None = None
+    teeth: int = 0
     error: str = ""
+
+    def stands(self, session: Session) -> None:
+        """Take over where its review stands."""
+        self.state, self.teeth = session.state, len(np.unique(session.labels[session.labels > 0]))
 
     @property
     def patient(self) -> str:
@@ -77,14 +85,21 @@ class Scans:
         read: reads a scan.
         begin: what the review of a scan begins with.
         formats: in which approved labels are written, too.
+        embed: what a net knows of a scan, for the tools, see :func:`toothgraph.review.embedding.embed`.
     """
 
     def __init__(
-        self, files: Mapping[str, Path], folder: Path, read: Read, begin: Begin, formats: Sequence[str] = ()
+        self,
+        files: Mapping[str, Path],
+        folder: Path,
+        read: Read,
+        begin: Begin,
+        formats: Sequence[str] = (),
+        embed: Embed | None = None,
     ) -> None:
         self.known = {name: Known(name, path) for name, path in files.items()}
         self.stores = {name: Store(folder, name, formats) for name in files}
-        self._read, self._begin = read, begin
+        self._read, self._begin, self._embed = read, begin, embed
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._lock = threading.RLock()  # of what is in memory
         self._preparing = threading.Lock()  # one scan is read and labelled at a time
@@ -100,7 +115,7 @@ class Scans:
             lines = self.stores[name].lines()
             if lines:
                 known.start = start_of(lines[0])
-                known.state = _state_of(lines[1:])
+                known.stands(replay(Session(known.start.labels), lines[1:]))
         except (ToothgraphError, KeyError, TypeError, ValueError) as error:
             known.error = str(error)
 
@@ -145,9 +160,11 @@ class Scans:
         if not store.lines():
             store.begin(mesh, self._begin(mesh))
         start, session = store.load(mesh)
-        known.start, known.state, known.error = start, session.state, ""
+        known.start, known.error = start, ""
+        known.stands(session)
         store.catch_up(mesh, start, session)
-        return Opened(mesh, Surface(mesh.inside_out() if start.inside_out else mesh), start, session)
+        seen = mesh.inside_out() if start.inside_out else mesh
+        return Opened(mesh, Surface(seen, self._embed), start, session)
 
     def step(self, name: str, version: int, content: Mapping[str, Any]) -> Step:
         """Do one step on a scan, and save it.
@@ -172,7 +189,7 @@ class Scans:
                 opened.session = self.stores[name].load(opened.mesh)[1]
                 raise
             opened.session = step.after
-            self.known[name].state = step.after.state
+            self.known[name].stands(step.after)
             return step
 
     # ---- in the background
@@ -192,17 +209,11 @@ class Scans:
         self._ended.set()
 
 
-def _state_of(lines: list[dict[str, Any]]) -> str:
-    if not lines:
-        return UNSEEN
-    return "approved" if lines[-1]["kind"] == "approve" else "corrected"
-
-
 def _row(known: Known) -> dict[str, Any]:
     start = known.start
     return {
         "name": known.name, "patient": known.patient, "state": known.state, "error": known.error,
         "jaw": JAW_NAMES[start.jaw] if start else "", "doubts": start.doubts if start else [],
         "sure": start.sure if start else None, "picture": start.picture if start else "",
-        "teeth": len(np.unique(start.labels[start.labels > 0])) if start else 0,
+        "teeth": known.teeth,
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import numpy as np
 from toothgraph.mesh.decimate import Decimated, decimate
 from toothgraph.mesh.interpolate import Nearest, nearest
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.review.embedding import Embedded
 
 FACE = 0.3  # mm², of the coarse surface: about that of the scans on which the tools were tuned
 LEAST_FACES = 500
@@ -21,9 +23,11 @@ class Surface:
 
     Attributes:
         mesh: F faces.
+        embed: see :func:`toothgraph.review.embedding.embed`; None without a net.
     """
 
     mesh: Mesh
+    embed: Callable[[Mesh], Embedded | None] | None = None
 
     @cached_property
     def decimated(self) -> Decimated:
@@ -45,9 +49,17 @@ class Surface:
         """Values of the coarse faces [C, n] on those of the scan [F, n]."""
         return values if self._nearest is None else self._nearest.carry(values)
 
+    @cached_property
+    def _embedded(self) -> Embedded | None:
+        return None if self.embed is None else self.embed(self.mesh)
+
+    def embedding(self, part: Mesh) -> np.ndarray | None:
+        """What a net says of the faces of a part, or of a coarser surface of it [n, D]; None without a net."""
+        return None if self._embedded is None else self._embedded.of(part)
+
     def prepare(self) -> None:
         """Compute what is needed once, so that the first step need not wait for it."""
-        _ = self.mesh.adjacency, self.coarse.adjacency, self.coarse_face, self._nearest
+        _ = self.mesh.adjacency, self.coarse.adjacency, self.coarse_face, self._nearest, self._embedded
 
     @property
     def coarse_face(self) -> np.ndarray:

@@ -13,19 +13,26 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.postprocess.borders import borders, neighbours
 
 CREASE = 0.08  # radians; a concave bend of this size makes a step across it less likely by a factor e
+# Distance of two unit embeddings that makes a step less likely by a factor e. Of 0.03, 0.1, 0.3 and 1 the best on eight
+# validation scans of 3D-IOSSeg: a new tooth by one click has a mean IoU of 0.967 with it, 0.953 without embedding.
+UNLIKE = 0.3
 NO_STEP = 1e-9  # likelihood of a step where there is none, so that every walk ends
 
 
-def walk(mesh: Mesh, seed: np.ndarray, count: int, crease: float = CREASE) -> np.ndarray:
+def walk(
+    mesh: Mesh, seed: np.ndarray, count: int, crease: float = CREASE, embedding: np.ndarray | None = None
+) -> np.ndarray:
     """The probability that a walk from each face reaches the seeds of each label first.
 
-    A step to a neighbour is as likely as their common edge is long, less in a concave fold, and less for a long step.
+    A step to a neighbour is as likely as their common edge is long, less in a concave fold, less for a long step, and
+    less between faces that a net tells apart.
 
     Args:
         mesh: F faces.
         seed: [F] label of each face that is a seed, 0 to ``count - 1``; -1 for all others.
         count: number of labels.
         crease: see ``CREASE``.
+        embedding: [F, D] of a net, each of length 1, if there is one.
 
     Returns:
         [F, count]; the rows of a piece of the surface without seeds are equal everywhere.
@@ -35,6 +42,8 @@ def walk(mesh: Mesh, seed: np.ndarray, count: int, crease: float = CREASE) -> np
     i, j = pairs.T
     far = np.linalg.norm(mesh.centroids[i] - mesh.centroids[j], axis=1)
     weight = borders(mesh, crease, pairs).weight / np.maximum(far, 1e-3) + NO_STEP
+    if embedding is not None:
+        weight = weight * np.exp(-np.linalg.norm(embedding[i] - embedding[j], axis=1) / UNLIKE)
     n = len(mesh.faces)
     steps = csr_matrix((np.r_[weight, weight], (np.r_[i, j], np.r_[j, i])), shape=(n, n))
     laplacian = (diags(np.asarray(steps.sum(axis=1)).ravel() + NO_STEP) - steps).tocsr()

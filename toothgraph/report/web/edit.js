@@ -19,6 +19,7 @@ function chooseTool(name) {
   } else tell(now ? "Pick a tooth first: click it." : "");
   state.measuring = false;
   document.body.classList.toggle("tooling", Boolean(also.tool));
+  at("ring").hidden = !also.tool?.hover;
 }
 const done = () => { if (also.tool) chooseTool(also.tool.name); };
 const toothUnder = (found) => found && found.label > 0 && found.label !== UNKNOWN ? found.label : null;
@@ -103,6 +104,11 @@ const TOOLS = {
       review.stroke = { scan: found.scan, faces: new Map(), to: event.altKey || state.picked === null ? 0 : state.picked };
       also.tool.stroke(event);
       return true;
+    },
+    hover: (event) => {
+      const size = 2 * review.size * state.scale, ring = at("ring").style;
+      [ring.width, ring.height] = [`${size}px`, `${size}px`];
+      [ring.left, ring.top] = [`${event.offsetX - size / 2}px`, `${event.offsetY - size / 2}px`];
     },
     stroke: (event) => {
       const found = under(event.offsetX, event.offsetY), { scan, faces, to } = review.stroke;
@@ -193,8 +199,19 @@ function shift(step) {
   else take(current(), { kind: "shift", tooth, to: tooth + step }).then((good) => good && pick(tooth + step));
 }
 const noTooth = () => { if (state.picked !== null) take(current(), { kind: "gingiva", tooth: state.picked }); };
-const undo = () => take(current(), { kind: "undo" });
-const redo = () => take(current(), { kind: "redo" });
+// The tooth that was picked stays picked, whatever its number is then.
+function stepped(kind) {
+  const scan = current(), { labels } = resultOf(scan), own = [], count = new Map();
+  labels.forEach((label, face) => { if (label === state.picked) own.push(face); });
+  take(scan, { kind }).then((good) => {
+    if (!good || !own.length) return;
+    for (const face of own) count.set(labels[face], (count.get(labels[face]) || 0) + 1);
+    const [[most]] = [...count].sort((a, b) => b[1] - a[1]);
+    pick(most > 0 && most !== UNKNOWN ? most : null);
+  });
+}
+const undo = () => stepped("undo");
+const redo = () => stepped("redo");
 const approve = () => served && data.scans.forEach((scan) => take(scan, { kind: "approve" }));
 
 // Teeth by doubt: the least sure first, without those that are done.

@@ -21,6 +21,7 @@ canvas.addEventListener("pointerup", (event) => {
   if (alone && travelled <= still(event)) clicked(event.offsetX, event.offsetY);
 });
 canvas.addEventListener("pointermove", (event) => {
+  also.tool?.hover?.(event);
   const before = held.get(event.pointerId);
   if (!before) return;
   const spread = () => { const [a, b] = [...held.values()]; return Math.hypot(a[0] - b[0], a[1] - b[1]); };

@@ -1,0 +1,48 @@
+"""What a net knows of the faces of a scan before it names teeth: those of one tooth are alike, those beside it not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch.nn.functional import normalize
+
+from toothgraph.graph.spec import scan_graph
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.model.nets import SegmentationNet
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """The embedding of a scan.
+
+    Attributes:
+        places: [C, 3] mm, middles of the faces of the net's graph.
+        values: [C, D], each of length 1.
+    """
+
+    places: np.ndarray
+    values: np.ndarray
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return cKDTree(self.places)
+
+    def of(self, mesh: Mesh) -> np.ndarray:
+        """That of the nearest place, for the faces of another mesh of the same scan. [F, D]"""
+        found: np.ndarray = self.values[self._tree.query(mesh.centroids)[1]]
+        return found
+
+
+@torch.no_grad()
+def embed(net: SegmentationNet, mesh: Mesh) -> Embedded | None:
+    """The embedding of a scan by the backbone of a net; None of a net for which it depends on how the scan lies."""
+    if not net.backbone.pose_invariant:
+        return None
+    graph, decimated = scan_graph(mesh.with_labels(None), net.config.graph)
+    device = next(net.parameters()).device
+    values = normalize(net.backbone(graph.to(device)), dim=1).cpu().numpy()
+    return Embedded(decimated.mesh.centroids, values)
