@@ -48,9 +48,7 @@ def check_wheel(wheel: Path) -> None:
     missing = [wanted for wanted in WANTED if not any(name.endswith(wanted) for name in names)]
     strange = [name for name in names if name.endswith(SCANS) or not name.startswith("toothgraph")]
     if missing or strange:
-        raise SystemExit(
-            f"{wheel.name}: misses {missing or 'nothing'}, has {strange or 'nothing'} too much"
-        )
+        raise SystemExit(f"{wheel.name}: misses {missing or 'nothing'}, has {strange or 'nothing'} too much")
 
 
 def timed(*command: object, stdin: str | None = None, codes: tuple[int, ...] = (0,)) -> tuple[float, str]:
