@@ -15,7 +15,21 @@ import toothgraph
 from toothgraph import datasets, transforms
 
 ROOMS = (transforms, datasets)
-MODULES = [f"{room.__name__}.{info.name}" for room in ROOMS for info in pkgutil.iter_modules(room.__path__)]
+NAMES = [name for name in toothgraph.__all__ if not name.startswith("_")]  # what most programs need
+MODULES = sorted(
+    {f"{room.__name__}.{info.name}" for room in ROOMS for info in pkgutil.iter_modules(room.__path__)}
+    | {getattr(toothgraph, name).__module__ for name in NAMES}
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_toothgraph_gives_has_an_example_and_types(name: str) -> None:
+    thing = getattr(toothgraph, name)
+    assert "\nExample:\n    >>> " in inspect.getdoc(thing), f"toothgraph.{name} has no example"
+    call = thing.__init__ if inspect.isclass(thing) else thing
+    if not inspect.isclass(thing) or not issubclass(thing, Exception):
+        own = [each for each in inspect.signature(call).parameters.values() if each.name != "self"]
+        assert all(each.annotation is not inspect.Parameter.empty for each in own), f"toothgraph.{name} has no types"
 
 
 @pytest.mark.parametrize("name", MODULES)

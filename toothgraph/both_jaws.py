@@ -38,6 +38,17 @@ class JawPair:
         jaws: the upper and the lower jaw, as scans of their own.
         parts: the faces of ``mesh`` [F'] that each of them has, in their order.
         cut: mm, the length of the line along which they were parted; 0 for jaws that are not connected.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> upper = synthetic_arch(1, jaw=0, faces=2000)
+        >>> lower = synthetic_arch(2, jaw=1, faces=2000)
+        >>> apart = lower.vertices - [0, 40, 0]
+        >>> faces = np.concatenate([upper.faces, lower.faces + len(upper.vertices)])
+        >>> case = Mesh(np.concatenate([upper.vertices, apart]), faces)
+        >>> pair = segment_file(case)
+        >>> [len(part) for part in pair.parts] == [len(upper.faces), len(lower.faces)]
+        True
     """
 
     mesh: Mesh
@@ -139,6 +150,16 @@ def segment_file(
 
     Raises:
         MeshError, ShapeError: see :func:`toothgraph.segmentation.segment`.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> upper = synthetic_arch(1, jaw=0, faces=2000)
+        >>> lower = synthetic_arch(2, jaw=1, faces=2000)
+        >>> apart = lower.vertices - [0, 40, 0]
+        >>> faces = np.concatenate([upper.faces, lower.faces + len(upper.vertices)])
+        >>> case = Mesh(np.concatenate([upper.vertices, apart]), faces)
+        >>> type(segment_file(upper)).__name__, type(segment_file(case)).__name__
+        ('Segmentation', 'JawPair')
     """
     if isinstance(scan, str | Path):
         scan = read_mesh(scan)
@@ -170,6 +191,12 @@ def segment_jaws(
     Returns:
         One segmentation; or two, of the faces of the upper and of the lower jaw, with names ``<scan>_upper`` and
         ``<scan>_lower``.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> [jaw.prediction.jaw for jaw in segment_jaws(arch)]
+        [0]
     """
     return list(segment_file(scan, net, jaw, options).jaws)
 

@@ -9,13 +9,30 @@ from typing import Any
 
 
 class ToothgraphError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose.
+
+    Example:
+        >>> import toothgraph as tg
+        >>> try:
+        ...     tg.read_mesh("nothing.stl")
+        ... except tg.ToothgraphError as error:
+        ...     print(error)
+        nothing.stl: no such file; check the path
+    """
 
 
 class ShapeError(ValueError):
     """A tensor, graph or mesh is not what a function expects: an error in the calling code, not in a scan or an option.
 
     So it is not a :class:`ToothgraphError`, which the commands treat as a scan that cannot be used.
+
+    Example:
+        >>> import toothgraph as tg, torch
+        >>> try:
+        ...     tg.FastEdgeConv(3, 8)(torch.rand(4, 2), torch.zeros(2, 0, dtype=torch.long))
+        ... except tg.ShapeError as error:
+        ...     print("2" in str(error) and "3" in str(error))
+        True
     """
 
 

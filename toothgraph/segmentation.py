@@ -48,6 +48,15 @@ class Segmentation:
         joined: whether the surface looks like both jaws in a bite that could not be parted.
         primary: whether teeth that look like milk teeth have their own numbers, 51 to 85, in all that is asked of this
             segmentation; the ``prediction`` has those of their successors.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> found = segment(arch)
+        >>> found.face_labels.shape == (len(arch.faces),), len(found.teeth) > 0
+        (True, True)
+        >>> [file.name for file in found.write("labelled", "arch", formats=("ply", "json"))]
+        ['arch.ply', 'arch.json']
     """
 
     mesh: Mesh
@@ -222,6 +231,13 @@ def segment(
     Raises:
         MeshError: if the file cannot be read.
         ShapeError: for what is no mesh and no file, or no net, or another jaw.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> found = segment(arch)  # or the path of a scan
+        >>> found.face_labels.shape == arch.labels.shape, isinstance(found.doubts, list | tuple)
+        (True, True)
     """
     if isinstance(scan, str | Path):
         scan = read_mesh(scan)
@@ -250,6 +266,14 @@ def segment_all(
 
     Raises:
         MeshError: at the first file that cannot be read.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> from toothgraph import write_labelled
+        >>> files = [write_labelled(".", name, arch, arch.labels, ("ply",))[0] for name in ("007_U", "008_U")]
+        >>> [found.prediction.jaw for found in segment_all(files)]
+        [0, 0]
     """
     net = net or load_model()
     with ThreadPoolExecutor(max_workers=1) as pool:

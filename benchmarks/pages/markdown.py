@@ -14,7 +14,7 @@ from benchmarks.pages.figures import points as points
 from benchmarks.pages.figures import table as table
 
 WIDTH = 120
-AS_IT_IS = ("|", "#", "```", "!")  # tables, headings, code, pictures
+AS_IT_IS = ("|", "#", "```", "!", "<")  # tables, headings, code, pictures, folds
 TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     undefined=StrictUndefined,

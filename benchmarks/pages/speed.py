@@ -139,10 +139,19 @@ def archive_table(content: dict[str, Any]) -> str:
     return table(["processes", "scans", "per minute, running", "per minute, whole", "load"], rows)
 
 
+def install_table(content: dict[str, Any]) -> str:
+    """A row for each of the largest packages, and for all of them."""
+    installed = content["installed"]
+    rows = [[name, f"{size / 1e6:.0f} MB"] for name, size in installed["largest"].items()]
+    return table(
+        ["package", "installed"], [*rows, [f"all {installed['distributions']}", f"{installed['bytes'] / 1e6:.0f} MB"]]
+    )
+
+
 def speed_page(results: Path) -> str:
     """The whole page; what was not measured yet is named as such."""
-    names = ("threads", "beside", "archive", "cost")
-    threads, beside, archive, cost = (read(results / f"{name}.json") for name in names)
+    names = ("threads", "beside", "archive", "cost", "install")
+    threads, beside, archive, cost, install = (read(results / f"{name}.json") for name in names)
     return rendered(
         "speed",
         scripts=[script_part(script, results) for script in SCRIPTS],
@@ -150,4 +159,5 @@ def speed_page(results: Path) -> str:
         beside=beside and {**beside, "table": beside_table(beside)},
         cost=cost and {**cost, "table": cost_table(cost)},
         archive=archive and {**archive, "table": archive_table(archive)},
+        install=install and {**install, "table": install_table(install)},
     )

@@ -114,9 +114,16 @@ def main(argv: list[str] | None = None) -> None:
     options = parse(parser, argv, RESULTS / "install.json")
     wheel = options.wheel.resolve()
     check_wheel(wheel)
+    load = os.getloadavg()[1]  # of the five minutes before
     with tempfile.TemporaryDirectory() as folder:
         found = measure(wheel, Path(folder), options.torch)
-    content = {"facts": provenance.facts(), "torch": options.torch, "wheel_bytes": wheel.stat().st_size, **found}
+    content = {
+        "facts": provenance.facts(),
+        "torch": options.torch,
+        "load": load,
+        "wheel_bytes": wheel.stat().st_size,
+        **found,
+    }
     write_text(options.out, json.dumps(content, indent=1) + "\n")
     print(json.dumps(found, indent=1))
 

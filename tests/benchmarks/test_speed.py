@@ -57,7 +57,7 @@ def test_script_writes_its_measurements(script: str, results: Path, capsys: pyte
 
 def test_page_says_what_is_missing(tmp_path: Path) -> None:
     page = speed_page(tmp_path)
-    assert page.count("**CPU.** Not yet measured.") == 12 and page.count("**CUDA.** Not yet measured.") == 7
+    assert page.count("**CPU.** Not yet measured.") == 13 and page.count("**CUDA.** Not yet measured.") == 7
 
 
 def test_limit_is_the_slower_of_bytes_and_operations() -> None:

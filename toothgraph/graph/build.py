@@ -56,6 +56,13 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
 
     Raises:
         ShapeError: for what is no mesh.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> graph = face_graph(arch)
+        >>> graph.num_nodes == len(arch.faces), graph.x.shape[1], graph.is_undirected()
+        (True, 15, True)
     """
     check_mesh(mesh)
     features = face_features(mesh)
@@ -87,6 +94,13 @@ def to_networkx(data: Data) -> nx.Graph:
 
     Raises:
         ShapeError: for a graph without ``pos`` or ``edge_index``, or with edges to nodes that are not there.
+
+    Example:
+        >>> from toothgraph import Mesh
+        >>> corners = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0]])
+        >>> square = Mesh(corners, np.array([[0, 1, 2], [1, 3, 2]]))
+        >>> to_networkx(face_graph(square)).number_of_edges()  # two triangles that share one edge
+        1
     """
     check_graph(data, "pos", "edge_index")
     graph = nx.Graph()

@@ -28,6 +28,13 @@ class GraphSpec:
         k: neighbours per level of the table.
         spacings: mm between the candidate neighbours of each level, 0 for all nodes; empty for no table.
         along_surface: whether neighbours are the nearest along the face graph and not in space.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> graph, coarse = scan_graph(arch, GraphSpec(faces=500, k=6, spacings=(0.0, 3.0)))
+        >>> graph.neighbor_index.shape[0]  # two levels of 6 neighbours
+        12
     """
 
     faces: int = 6000
@@ -64,6 +71,13 @@ def scan_graph(
         MeshError: see :func:`toothgraph.mesh.decimate.decimate`.
         ConfigError: for levels that cannot be, see :func:`dilated_tables`.
         ShapeError: for what is no mesh.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> graph, coarse = scan_graph(arch, GraphSpec(faces=500, k=6))
+        >>> graph.num_nodes == len(coarse.mesh.faces), graph.neighbor_index.shape == (24, graph.num_nodes)
+        (True, True)
     """
     check_mesh(mesh)
     check_kind("spec", spec, GraphSpec)

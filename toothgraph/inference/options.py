@@ -21,6 +21,14 @@ class PredictOptions:
         primary: give teeth that look like milk teeth their own numbers, 51 to 85, in what is shown and written; else
             each has that of its successor.
         rules: the tuned constants.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> from toothgraph import segment
+        >>> quick = segment(arch, options=PredictOptions(tessellations=1, refine_borders=False))
+        >>> quick.face_labels.shape == arch.labels.shape
+        True
     """
 
     tessellations: int = 3

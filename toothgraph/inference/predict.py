@@ -109,6 +109,14 @@ def predict_mesh(
 
     Raises:
         ShapeError: for what is no mesh or no net, or another jaw.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> from toothgraph import load_model
+        >>> found = predict_mesh(load_model(), arch, jaw=0)
+        >>> found.labels.shape == arch.labels.shape, found.probabilities.shape[1]
+        (True, 17)
     """
     check_mesh(mesh)
     if not isinstance(net, SegmentationNet):

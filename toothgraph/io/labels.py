@@ -64,6 +64,15 @@ def read_scan(
     Raises:
         MeshError: if the surface cannot be read.
         LabelError: if labels exist but do not match the scan, or most of them are not numbers of the label system.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> from toothgraph import write_labelled
+        >>> files = write_labelled(".", "007_U", arch, arch.labels)
+        >>> scan = read_scan("007_U.ply")
+        >>> scan.jaw, (scan.labels == arch.labels).all().item()
+        (0, True)
     """
     path = one_scan(Path(path))
     stored = read_stored(path)

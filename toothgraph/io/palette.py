@@ -80,6 +80,12 @@ def load_palette(spec: str) -> Palette:
 
     Raises:
         ConfigError: if the file or the set is missing, or does not have this form.
+
+    Example:
+        >>> colours = {"background": [255, 255, 255], "upper": {"11": [255, 0, 0]}}
+        >>> _ = Path("palettes.json").write_text(json.dumps({"mine": colours}))
+        >>> load_palette("palettes.json:mine").labels(np.array([[255, 0, 0], [250, 255, 255]])).tolist()
+        [11, 0]
     """
     file, colon, name = spec.rpartition(":")
     if not colon or not file or not name:

@@ -40,6 +40,15 @@ def read_mesh(path: str | Path, *, unit: str = "mm") -> Mesh:
     Raises:
         MeshError: if the file cannot be read, has no usable surface, or does not have the size of a scan.
         ConfigError: if the unit is unknown.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> from toothgraph.io.formats.stl import write_stl
+        >>> write_stl(Path("007_U.stl"), arch.vertices, arch.faces)
+        >>> mesh = read_mesh("007_U.stl")
+        >>> mesh.scan_id, mesh.jaw, len(mesh.faces) == len(arch.faces), mesh.labels
+        ('007_U', 0, True, None)
     """
     path = one_scan(Path(path))
     return mesh_from_stored(path, read_stored(path), unit=unit)

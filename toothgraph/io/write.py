@@ -90,6 +90,12 @@ def write_labelled(
     Raises:
         LabelError: if there are not F labels.
         ConfigError: for an unknown format.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> [file.name for file in write_labelled("labelled", "007_U", arch, arch.labels, ("ply", "txt"))]
+        ['007_U.ply', '007_U.txt']
     """
     if unknown := [kind for kind in formats if kind not in FORMATS]:
         raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")

@@ -81,6 +81,12 @@ class Mesh:
 
     Raises:
         MeshError: if shapes do not match or an index is outside the vertices.
+
+    Example:
+        >>> corners = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0]])
+        >>> square = Mesh(corners, np.array([[0, 1, 2], [1, 3, 2]]))
+        >>> square.areas.tolist(), square.adjacency.tolist()
+        ([50.0, 50.0], [[0, 1], [1, 0]])
     """
 
     vertices: np.ndarray

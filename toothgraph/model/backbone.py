@@ -47,6 +47,16 @@ class GeometryBackbone(nn.Module):
         ConfigError: for options that do not fit each other, such as widths that are not one per spacing.
         ShapeError: in a call with a graph that lacks one of these fields, or with tables of another ``k`` or number of
             levels, and, on a CPU, with neighbours that are not there. The text says how to make the graph.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> from toothgraph import GraphSpec, scan_graph
+        >>> spec = GraphSpec(faces=500, k=6)
+        >>> graph, _ = scan_graph(arch, spec)
+        >>> backbone = GeometryBackbone(spec.k, spec.spacings, out_channels=32)
+        >>> backbone(graph).shape == (graph.num_nodes, 32)
+        True
     """
 
     def __init__(

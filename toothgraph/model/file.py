@@ -126,6 +126,11 @@ def load_model(path: str | Path = weights.DEFAULT) -> SegmentationNet:
 
     Raises:
         CheckpointError: see :func:`load_segmentation`.
+
+    Example:
+        >>> net = load_model()  # the one in the package
+        >>> net.config.graph.k
+        12
     """
     return load_segmentation(path)[0]
 
@@ -138,6 +143,12 @@ def load_segmentation(path: str | Path) -> tuple[SegmentationNet, ModelFile]:
 
     Raises:
         CheckpointError: see :func:`read_model`; also if the network is only pre-trained, or its tensors do not match.
+
+    Example:
+        >>> from toothgraph.weights import DEFAULT
+        >>> net, file = load_segmentation(DEFAULT)
+        >>> type(net).__name__, net.training
+        ('SegmentationNet', False)
     """
     file = read_model(path)
     if file.kind != "segmentation":

@@ -77,6 +77,17 @@ class SegmentationNet(nn.Module):
     ``jaw`` [B] is the jaw of each scan: 0 upper, 1 lower, -1 unknown; None if all are unknown. ``source`` says what its
     weights were loaded from, for the record of the labels it finds. Errors as in :class:`GeometryBackbone`; ShapeError
     also for another number of jaws.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> from toothgraph import GraphSpec, scan_graph
+        >>> from toothgraph.model import NetConfig
+        >>> spec = GraphSpec(faces=500, k=6)
+        >>> graph, _ = scan_graph(arch, spec)
+        >>> log_prob = SegmentationNet(NetConfig(graph=spec)).eval()(graph, graph.jaw)
+        >>> log_prob.shape == (graph.num_nodes, 33)
+        True
     """
 
     source = ""

@@ -92,6 +92,14 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
             aggregation; the text is the reason.
         ShapeError: in a call with both or neither of ``edge_index`` and ``neighbor_index``, with other things than
             these tensors, and, on a CPU, with neighbours that are not there.
+
+    Example:
+        >>> x, edge_index = torch.rand(4, 3), torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2]])
+        >>> FastEdgeConv(3, 8)(x, edge_index).shape
+        torch.Size([4, 8])
+        >>> neighbor_index = torch.tensor([[1, 0, 3, 2], [2, 3, 0, 1]])  # two neighbours of each node
+        >>> FastEdgeConv(3, 8)(x, neighbor_index=neighbor_index).shape
+        torch.Size([4, 8])
     """
 
     def __init__(

@@ -96,6 +96,11 @@ def info_nce(
     Raises:
         ShapeError: without pairs, or if shapes do not match.
         ConfigError: for an invalid option.
+
+    Example:
+        >>> views = torch.eye(4)  # four points, each of which finds itself
+        >>> info_nce(views, views).item() < info_nce(views, views.flip(0)).item()
+        True
     """
     _check_options(temperature, negatives, exclude_radius)
     _check_pairs(a, b, batch, pos, exclude_radius)

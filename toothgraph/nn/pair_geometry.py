@@ -90,6 +90,12 @@ class PairGeometryConv(nn.Module):
     Raises:
         ConfigError: if an option is not above 0, or there are no scales.
         ShapeError: in a call with other shapes, and, on a CPU, with neighbours that are not there.
+
+    Example:
+        >>> pos, normal = torch.rand(5, 3), torch.eye(3)[[0, 1, 2, 0, 1]]
+        >>> neighbor_index = torch.tensor([[1, 2, 3, 4, 0], [2, 3, 4, 0, 1]])
+        >>> PairGeometryConv(k=2, scales=(1.0,), channels=8)(pos, normal, neighbor_index).shape
+        torch.Size([5, 8])
     """
 
     def __init__(self, k: int, scales: Sequence[float], channels: int, hidden: int = 16) -> None:

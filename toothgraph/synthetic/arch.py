@@ -45,6 +45,11 @@ def synthetic_arch(
 
     Raises:
         ConfigError: if the number of faces is out of range, ``jaw`` is not 0 or 1, or fewer than two teeth remain.
+
+    Example:
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000, without=(12, 18))
+        >>> {12, 18}.isdisjoint(arch.labels.tolist()), {0, 11, 13} <= set(arch.labels.tolist())
+        (True, True)
     """
     if not MIN_FACES <= faces <= MAX_FACES:
         raise ConfigError(
