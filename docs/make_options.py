@@ -20,8 +20,7 @@ def attributes(cls: type) -> dict[str, str]:
     """What a dataclass's docstring says of its fields, its bases included."""
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        section = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")[2]
-        section = re.split(r"\n(?=\S)", section)[0]  # up to the next section, such as the example
+        section = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
         for entry in re.split(r"\n(?=    \w)", section):
             names, _, text = entry.strip().partition(": ")
             text = re.sub(r":\w+:`~?([\w.]+)`", r"\1", " ".join(text.split())).replace("``", '"').rstrip(".")
