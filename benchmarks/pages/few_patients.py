@@ -16,7 +16,8 @@ from benchmarks.studies.new_scanner import NEW
 from benchmarks.studies.readings import reasons
 from toothgraph.scan_names import patient_of
 
-TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "self-trained": "pre-trained and self-trained"}
+TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "self-trained": "pre-trained and self-trained",
+          "all-gingiva": "self-trained, all gingiva"}  # fmt: skip
 COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "self-trained": "#6b4c9a"}
 ARM_TITLES = {"alone": "unlabelled scans alone", "anchored": "with the labels the weights were trained on"}
 RECIPES = {
@@ -92,7 +93,7 @@ def mean_and_worst(rows: list[Row], score: str = "miou") -> str:
 
 def runs_table(rows: list[Row]) -> str:
     """Every run."""
-    order = sorted(rows, key=lambda row: (row["patients"], *run_of(row), ARMS.index(row["arm"])))
+    order = sorted(rows, key=lambda row: (row["patients"], *run_of(row), [*TITLES].index(row["arm"])))
     lines = [
         [", ".join(row["labelled"][:5]) + (", …" if row["patients"] > 5 else ""), TITLES[row["arm"]],
          *(number(row["scores"][score]) for score in SCORES), f"{row['minutes']:.0f}", row["facts"]["git"]]
@@ -106,11 +107,20 @@ def few_patients(rows: list[Row]) -> str:
     """The section."""
     studies = [
         {"title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own), "curve": curve_name(name),
-         "facts": own[-1]["facts"], "validate": len(per_patient(own[0], "miou"))}
+         "facts": own[-1]["facts"], "all_gingiva": all_gingiva(own), "validate": len(per_patient(own[0], "miou"))}
         for name, own in protocols(rows).items()
     ]  # fmt: skip
     unlike = {scan: why for scan, why in reasons().items() if patient_of(scan) in FIRST}
     return rendered("results/few_patients", studies=studies, one=one_patient(rows), draws=DRAWS, unlike=unlike)
+
+
+def all_gingiva(rows: list[Row]) -> dict[str, Any] | None:
+    """What it is worth that a student learns no gingiva that may be a tooth, with one labelled patient."""
+    found = cells(rows)
+    ours, base = found.get(("self-trained", 1), []), found.get(("all-gingiva", 1), [])
+    if gain(ours, base) is None:
+        return None
+    return {"base": mean_and_worst(base), "gain": said_gain(ours, base)}
 
 
 def one_patient(rows: list[Row]) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """What unlabelled scans are worth when one, two, three or five patients are labelled, whichever patients these are.
 
     python -m benchmarks.studies.few_patients DATA RUNS [--patients 1 2 3 5] [--draws 0 1 2 3 4] [--seeds 0]
-        [--arms scratch pretrained self-trained] [--protocol short | long | paper]
+        [--arms scratch pretrained self-trained all-gingiva] [--protocol short | long | paper]
 
 A draw is an order of the training patients; its first n are labelled, both jaws. So the five of a draw hold its three.
 Three arms get the same labels: a net from scratch (with its own learning rate); one whose backbone was pre-trained on
 the unlabelled scans of all training patients; and a student that learns, too, from what the second one finds on the
-scans of the other training patients. Crowns are learned from the labels of the arm alone. All are scored on the
-validation patients' original faces. Writes a row per run to benchmarks/results/few_patients.jsonl; a run that has its
-row is not run again, one that was stopped goes on.
+scans of the other training patients (``all-gingiva``: a student that learns all gingiva found there, sure or not).
+Crowns are learned from the labels of the arm alone. All are scored on the validation patients' original faces. Writes a
+row per run to benchmarks/results/few_patients.jsonl; a run that has its row is not run again, one that was stopped goes
+on.
 
 Three protocols: ``short`` (4,000 faces, 600 steps), ``long`` (the recipe of the presets), and ``paper``, the net of He
 et al. with its own losses, optimisers and rates (``--preset paper``), at a size that a CPU bears: 2,000 faces, 600
@@ -42,6 +43,7 @@ from toothgraph.training.self_training import self_train, teacher
 
 RESULT = RESULTS / "few_patients.jsonl"
 ARMS = ("scratch", "pretrained", "self-trained")
+ALSO = ("all-gingiva",)  # self-trained, too, but learning all gingiva that the teacher finds
 PATIENTS = (1, 2, 3, 5)
 FIRST = ("017", "041", "045", "075")  # who is labelled first in draws 0 to 3: 017 lacks premolars, 075 is complete
 PROTOCOLS = ("long", "short", "paper")
@@ -83,6 +85,8 @@ def of_protocol(presets: dict[str, Config], protocol: str, options: argparse.Nam
 def config_of(cell: Cell, options: argparse.Namespace) -> FinetuneConfig:
     """That of a run; the rates of a default net from scratch are those that were best for it with all labels."""
     config = replace(of_protocol(FINETUNE_PRESETS, cell.protocol, options), crowns="train", seed=cell.seed)
+    if cell.arm == "all-gingiva":
+        return replace(config, trust=replace(config.trust, gingiva=1.0))
     if cell.arm == "scratch" and cell.protocol != "paper":
         return replace(config, lr=RATE, backbone_rate=1.0)
     return config
@@ -104,7 +108,7 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
     if cell.arm == "pretrained":
         return finetune(scans, split, out, config, init=init, resume=True)
     same = cell.folder(options.runs, "pretrained")  # the first teacher is the run of the other arm
-    if same.is_dir() and not (out / teacher(1)).exists():
+    if cell.arm == "self-trained" and same.is_dir() and not (out / teacher(1)).exists():
         shutil.copytree(same, out / teacher(1))
     unlabelled = [
         one for one in find_unlabelled(dataset.places, dataset.unit) if one.source.patient in dataset.split.train
@@ -116,7 +120,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
     """Train and score a run."""
     model = train(cell, dataset, options)
     folder = cell.folder(options.runs)
-    runs = [folder, *(folder / teacher(1) for _ in "1" if cell.arm == "self-trained")]
+    runs = [folder, *(folder / teacher(1) for _ in "1" if cell.arm not in ARMS[:2])]
     return {
         **cell._asdict(),
         "labelled": drawn(dataset.split.train, cell.draw, cell.patients),
@@ -145,7 +149,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--patients", type=int, nargs="+", default=[*PATIENTS], help="how many are labelled")
     parser.add_argument("--draws", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="which orders of the patients")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of initialisation, order and augmentation")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=[*ARMS, *ALSO], default=list(ARMS))
     parser.add_argument("--protocol", choices=PROTOCOLS, default="short", help="recipe and net")
     parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
     options = parse(parser, argv, RESULT)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial import KDTree
 
 import toothgraph as tg
 from toothgraph.fdi import UNKNOWN
@@ -17,6 +18,7 @@ from toothgraph.synthetic import synthetic_arch
 def looks(monkeypatch, arch):
     """What two looks find, given one after another; begun with the truth in both."""
     place = np.zeros((len(arch.faces), 17), dtype=np.float32)
+    place[:, 0] = arch.labels == 0
     truth = Prediction(arch.labels, place, 0, 1.0, np.ones(len(arch.faces)))
     found = [truth, truth]
     given = iter(found)
@@ -68,6 +70,30 @@ def test_faces_that_differ_have_no_label_where_the_tooth_is_kept(looks, arch, ne
     found = trusted_labels(net, arch)
     assert found.teeth[number] == KEPT and found.labels[face] == UNKNOWN
     assert (found.labels == UNKNOWN).sum() == 1
+
+
+def test_gingiva_that_may_be_a_tooth_has_no_label_but_for_that_beside_a_tooth(looks, arch, net):
+    last = arch.labels == 17
+    labels = np.where(last, 0, arch.labels)  # both looks miss a tooth, and the second suspects it
+    place = looks[0][0].probabilities.copy()
+    place[last, 0] = 0.95
+    looks[0][0] = replace(looks[0][0], labels=labels, probabilities=place)
+    place = place.copy()
+    place[last, 0] = 0.8
+    looks[0][1] = replace(looks[0][1], labels=labels, probabilities=place)
+    found = trusted_labels(net, arch, Trust(gingiva=0.1))
+    apart, _ = KDTree(arch.centroids[labels > 0]).query(arch.centroids)
+    assert (found.labels[last & (apart > 0.7)] == UNKNOWN).all() and (last & (apart > 0.7)).sum() > 10
+    rest = ~last | (apart <= 0.7)
+    assert np.array_equal(found.labels[rest], labels[rest])
+
+
+def test_gingiva_is_kept_where_the_limit_allows_it(looks, arch, net):
+    last = arch.labels == 17
+    labels, place = np.where(last, 0, arch.labels), looks[0][0].probabilities.copy()
+    place[last, 0] = 0.8
+    looks[0][0] = looks[0][1] = replace(looks[0][0], labels=labels, probabilities=place)
+    assert np.array_equal(trusted_labels(net, arch, Trust(gingiva=0.25)).labels, labels)
 
 
 def test_milk_teeth_are_not_learned_as_their_successors(looks, arch, net):

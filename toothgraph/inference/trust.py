@@ -1,10 +1,12 @@
-"""What of a prediction may be learned from: teeth whose number is sure, and which a second look finds alike."""
+"""What of a prediction may be learned from: teeth whose number is sure, and which a second look finds alike; and
+gingiva where neither look suspects a tooth."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from toothgraph.anatomy.frame import TEETH_NEEDED, turned
 from toothgraph.fdi import UNKNOWN
@@ -17,21 +19,25 @@ from toothgraph.seeding import sample_rng
 from toothgraph.transforms.augment import random_rotation
 
 KEPT, UNSURE, UNLIKE, MILK = "kept", "its number is not sure", "two looks differ", "looks like a milk tooth"
+_BORDER = 0.7  # mm, from a tooth found, in which gingiva is never sure and yet says where the tooth ends
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What a found tooth must reach.
+    """What found labels must reach.
 
     Attributes:
         certainty: least probability of its number, over all readings of the row of teeth.
         agreement: least IoU of its surface between two looks that give it the same number.
         teeth: least share of the teeth found that reach both; with fewer, nothing of the scan is kept.
+        gingiva: highest probability of a tooth, by either look, where gingiva is found. A teacher that has seen no
+            third molar calls most of it gingiva, and a student would learn that it is.
     """
 
     certainty: float = 0.9
     agreement: float = 0.8
     teeth: float = 0.5
+    gingiva: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +63,8 @@ def trusted_labels(
     """Label a scan twice, the second time turned at random and with other tessellations, and keep what is sure.
 
     A wrong label that is learned comes back as a sure one. So a tooth is kept only if its number is sure by the whole
-    row of teeth and both looks agree on its surface; faces on which they differ have no label.
+    row of teeth and both looks agree on its surface; faces on which they differ have no label, nor has gingiva that may
+    be a tooth.
 
     Args:
         net: in evaluation mode.
@@ -79,6 +86,7 @@ def trusted_labels(
         teeth[number] = _verdict(number, first, second, mesh.areas, trust)
         if teeth[number] != KEPT:
             labels[(first.labels == number) | (second.labels == number)] = UNKNOWN
+    labels[_may_be_tooth(first, second, mesh, trust.gingiva)] = UNKNOWN
     kept, reason = list(teeth.values()).count(KEPT), ""
     if first.jaw != second.jaw:
         reason = "two looks differ on which jaw it is"
@@ -87,6 +95,14 @@ def trusted_labels(
     elif kept < max(TEETH_NEEDED, trust.teeth * len(teeth)):
         reason = f"only {kept} of the {len(teeth)} teeth found are sure"
     return Trusted(np.full_like(labels, UNKNOWN) if reason else labels, teeth, reason, first.jaw)
+
+
+def _may_be_tooth(first: Prediction, second: Prediction, mesh: Mesh, limit: float) -> np.ndarray:
+    """Faces [F] that are called gingiva, are away from the teeth, and may be part of one."""
+    unsure = (first.labels == 0) & (np.minimum(first.probabilities[:, 0], second.probabilities[:, 0]) < 1 - limit)
+    teeth = KDTree(mesh.centroids[first.labels > 0])
+    unsure[unsure] = teeth.query(mesh.centroids[unsure], distance_upper_bound=_BORDER)[0] > _BORDER
+    return unsure
 
 
 def _verdict(number: int, first: Prediction, second: Prediction, areas: np.ndarray, trust: Trust) -> str:
