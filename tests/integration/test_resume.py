@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import json
 import re
 import shutil
 import signal
@@ -219,6 +220,16 @@ def test_a_finished_run_without_checkpoints_stays_as_it_is(command, arches, tiny
     done = command("pretrain", arches, "--out", run, "--config", tiny_toml, "--resume")
     assert done.code == 0 and "finished already, at step 4" in done.err
     assert before == {file: file.read_bytes() for file in before}
+
+
+def test_an_option_that_a_run_did_not_know_of_had_its_default(command, arches, tiny_toml, pretrained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(pretrained, run)
+    content = json.loads((run / "config.json").read_text())
+    del content["options"]["views"]["radius"], content["options"]["net"]["graph"]["folds"]
+    (run / "config.json").write_text(json.dumps(content))
+    done = command("pretrain", arches, "--out", run, "--config", tiny_toml, "--resume")
+    assert done.code == 0 and "finished already, at step 4" in done.err
 
 
 def test_resume_with_other_options_or_scans_is_refused(command, arches, tiny_toml, pretrained, tmp_path):

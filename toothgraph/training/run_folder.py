@@ -147,7 +147,7 @@ def _check_same(out: Path, options: dict[str, Any], defaults: dict[str, Any], fa
     """Whether a run that is resumed has the options and scans it was started with; what it did not know of yet had its
     default."""
     said = read_config(out)
-    before = {**defaults, **said["options"]}
+    before = _completed(said["options"], defaults)
     free = {"workers", "device", "checkpoint_every", "log_every", "deterministic"}
     changed = [name for name in options if name not in free and before.get(name) != options[name]]
     # The path of --init may be another by now; its content may not.
@@ -156,6 +156,16 @@ def _check_same(out: Path, options: dict[str, Any], defaults: dict[str, Any], fa
         raise ConfigError(
             f"{out}: cannot resume with other options or scans than it was started with: {', '.join(changed)}"
         )
+
+
+def _completed(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Options with the defaults of those that they lack, also of parts within parts."""
+    both = {**defaults, **options}
+    for name, value in both.items():
+        default = defaults.get(name)
+        if isinstance(value, dict) and isinstance(default, dict):
+            both[name] = _completed(value, default)
+    return both
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
