@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import os
 import json
+import os
 import re
 import shutil
 import signal
@@ -226,7 +226,7 @@ def test_an_option_that_a_run_did_not_know_of_had_its_default(command, arches, t
     run = tmp_path / "run"
     shutil.copytree(pretrained, run)
     content = json.loads((run / "config.json").read_text())
-    del content["options"]["views"]["radius"], content["options"]["net"]["graph"]["folds"]
+    del content["options"]["views"]["radius"], content["options"]["net"]["graph"]["along_surface"]
     (run / "config.json").write_text(json.dumps(content))
     done = command("pretrain", arches, "--out", run, "--config", tiny_toml, "--resume")
     assert done.code == 0 and "finished already, at step 4" in done.err
