@@ -50,6 +50,16 @@ def test_numbers_of_faces_and_of_vertices(scan: Path, arch: Mesh) -> None:
     assert (read.faces != labels).mean() < 0.1  # a face takes the majority of its corners
 
 
+def test_labels_in_another_order_are_told(scan: Path, arch: Mesh, caplog: pytest.LogCaptureFixture) -> None:
+    found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
+    write_txt(found.folder / "scan_upper.txt", arch.labels)
+    read_predictions(mesh, scan, found)
+    assert not caplog.records
+    write_txt(found.folder / "scan_upper.txt", np.random.default_rng(0).permutation(arch.labels))
+    read_predictions(mesh, scan, Predictions(found.folder))
+    assert "are they in the order of the faces of the scan?" in caplog.text
+
+
 def test_a_mesh_with_labels(scan: Path, arch: Mesh) -> None:
     found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
     labelled_ply(found.folder, arch.vertices, arch.faces, shifted(arch.labels))

@@ -20,8 +20,11 @@ from toothgraph.io.palette import Palette
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.mesh.stored import Stored
+from toothgraph.mesh.topology import face_adjacency
 
 _FARTHEST = 1.0  # mm, median distance of the faces of one surface to those of another mesh of it
+
+_SCATTERED = 0.3  # share of the pairs of adjacent faces with different labels; of an arch it is below a tenth
 
 _NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
 
@@ -115,8 +118,19 @@ def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions) -> Labels
         raise LabelError(f"{first}: has no labels; if its colours are labels, give --predictions-palette")
     faces, of_vertices = as_fdi(mesh, found)
     faces = _teeth(faces)
+    _warn_of_other_order(mesh, faces, first)
     vertices = vertices_to_original(mesh, faces) if of_vertices is None else _teeth(of_vertices)
     return Labels(faces_to_original(mesh, faces), vertices)
+
+
+def _warn_of_other_order(mesh: Mesh, labels: np.ndarray, file: Path) -> None:
+    """Labels in another order than the faces lie scattered over the surface."""
+    one, other = face_adjacency(mesh.faces)
+    if (share := float((labels[one] != labels[other]).mean())) > _SCATTERED:
+        _log.warning(
+            "%s: the labels of %s differ across %.0f %% of the edges; are they in the order of the faces of the scan?",
+            mesh.scan_id, file, 100 * share,
+        )  # fmt: skip
 
 
 def _of_other_mesh(mesh: Mesh, file: Path, how: Predictions) -> Labels:
