@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,3 +40,8 @@ def test_with_labels_keeps_the_rest() -> None:
 def test_shapes_are_checked(vertices: list, faces: list, labels: list | None, cause: str) -> None:
     with pytest.raises(MeshError, match=f"^scan7: .*{cause}"):
         Mesh(vertices, faces, labels=labels, scan_id="scan7")
+
+
+def test_a_mesh_is_told_in_a_line(arch):
+    assert repr(arch) == f"Mesh({arch.scan_id}, {len(arch.faces):,} faces, jaw upper, labels given)"
+    assert repr(replace(arch, labels=None, jaw=-1)).endswith("faces, jaw unknown, no labels)")

@@ -20,7 +20,6 @@ from toothgraph.io.palette import Palette
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.mesh.stored import Stored
-from toothgraph.mesh.topology import face_adjacency
 
 _FARTHEST = 1.0  # mm, median distance of the faces of one surface to those of another mesh of it
 
@@ -125,7 +124,7 @@ def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions) -> Labels
 
 def _warn_of_other_order(mesh: Mesh, labels: np.ndarray, file: Path) -> None:
     """Labels in another order than the faces lie scattered over the surface."""
-    one, other = face_adjacency(mesh.faces)
+    one, other = mesh.adjacency
     if (share := float((labels[one] != labels[other]).mean())) > _SCATTERED:
         _log.warning(
             "%s: the labels of %s differ across %.0f %% of the edges; are they in the order of the faces of the scan?",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from toothgraph.errors import MeshError, ShapeError
-from toothgraph.fdi import UNKNOWN_JAW
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
 from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.topology import face_adjacency, label_pieces
 
@@ -64,7 +64,7 @@ class Topology:
 _OF_SHAPE = ("corners", "centroids", "_area_normals", "areas", "normals")  # computed once, whatever the labels are
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Mesh:
     """A triangle mesh.
 
@@ -95,8 +95,8 @@ class Mesh:
     jaw: int = UNKNOWN_JAW
     scan_id: str = "mesh"
     path: Path | None = None
-    original: Original | None = field(default=None, repr=False)
-    topology: Topology | None = field(default=None, repr=False)
+    original: Original | None = None
+    topology: Topology | None = None
     label_origin: LabelOrigin = field(default_factory=LabelOrigin)
 
     def __post_init__(self) -> None:
@@ -121,6 +121,10 @@ class Mesh:
                 raise MeshError(f"{self.scan_id}: expected {len(faces)} face labels, got {labels.shape}; labels per "
                                 "face of a file do not fit the mesh where cleaning dropped faces")  # fmt: skip
             object.__setattr__(self, "labels", labels)
+
+    def __repr__(self) -> str:
+        labels = "no labels" if self.labels is None else f"labels {self.label_origin}"
+        return f"Mesh({self.scan_id}, {len(self.faces):,} faces, jaw {JAW_NAMES[self.jaw]}, {labels})"
 
     @property
     def adjacency(self) -> np.ndarray:
