@@ -43,6 +43,7 @@ NOT_RUN = {
     "pre-commit install": "changes the checkout",
     "python -m benchmarks.": "hours; tests/benchmarks runs each quickly",
     "toothgraph demo": "tests/cli/test_demo.py",
+    "tensorboard ": "a server; tests/training/test_board.py reads what it shows",
     "torchrun ": "two machines",
     "srun ": "a cluster",
     "toothgraph pretrain prepared --out runs/pre --devices 4": "four GPUs; tests/integration/test_ranks.py",
@@ -60,6 +61,7 @@ ELSEWHERE = {  # blocks that other tests run, by a line of them
     "toothgraph renumber labelled/007_L.ply 35=36": "test_docs.py",
     "cat > steps.jsonl": "test_docs.py",
     "onnxruntime.InferenceSession": "model/test_export.py",
+    'with safe_open("model.safetensors"': "model/test_folder.py",
     "toothgraph synth SCANS": "the name of a folder stands for many; a record of what was run",
     "DATA/3d-iosseg": "the published scans; integration/test_real_scans.py",
 }

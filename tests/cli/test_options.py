@@ -216,3 +216,13 @@ def test_shells_complete(typed, last, offered):
     """By click, which the how-to tells how to switch on."""
     found = ShellComplete(main, {}, "toothgraph", "_TOOTHGRAPH_COMPLETE").get_completions(list(typed), last)
     assert {item.value for item in found} == offered
+
+
+@pytest.mark.parametrize("asked", [("predict", "--out"), ("review", "--labels")], ids=["predict", "review"])
+def test_a_format_that_cannot_be_written_is_refused_before_any_work(asked, command, arches, monkeypatch, tmp_path):
+    monkeypatch.setattr("toothgraph.io.formats.vtk.importlib.util.find_spec", lambda name: None)
+    name, where = asked
+    done = command(name, arches / "0000_upper.stl", where, tmp_path / "out", "--format", "vtp")
+    assert done.code == 1 and done.error == (
+        "Error: --format vtp and vtk need the extra vtk: pip install 'toothgraph[vtk]'"
+    )

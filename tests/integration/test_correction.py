@@ -175,13 +175,17 @@ def test_renumber_without_a_scan_beside(command, labelled, tmp_path):
     assert done.code == 0 and f"{number} -> 0" in done.out and "the order of its numbers cannot be checked" in done.err
 
 
-def test_joined_teeth_and_old_pages_are_told(command, labelled, tmp_path):
+def test_teeth_are_joined_only_where_asked_and_old_pages_are_told(command, labelled, tmp_path):
     for name in ("0000_lower.ply", "0000_lower.found.json"):
         shutil.copy(labelled / name, tmp_path)
     (tmp_path / "0000_lower.html").touch()
     first, second = np.unique(read_scan(tmp_path / "0000_lower.ply").labels)[-2:].tolist()
-    done = command("renumber", tmp_path / "0000_lower.ply", f"{first}={second}")
-    assert f"two teeth are {second} now" in done.err and "0000_lower.html: with the former numbers" in done.err
+    asked = ("renumber", tmp_path / "0000_lower.ply", f"{first}={second}")
+    before = (tmp_path / "0000_lower.ply").read_bytes()
+    assert f"two teeth would be {second}" in command(*asked).error
+    assert (tmp_path / "0000_lower.ply").read_bytes() == before
+    done = command(*asked, "--merge")
+    assert f"{second} is one tooth now" in done.out and "0000_lower.html: with the former numbers" in done.err
 
 
 def test_a_folder_of_scans_is_no_scan(command, labelled, tmp_path):

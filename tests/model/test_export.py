@@ -138,7 +138,7 @@ def test_what_cannot_be_exported_is_refused(
     )
     monkeypatch.setattr("toothgraph.model.export.find_spec", lambda name: None)
     done = command("export", model, "-o", tmp_path / "net.onnx")
-    assert done.error.endswith("ONNX needs onnx and onnxscript and onnxruntime: pip install toothgraph[export]")
+    assert done.error.endswith("ONNX needs onnx and onnxscript and onnxruntime: pip install 'toothgraph[export]'")
     assert not list(tmp_path.iterdir())
 
 

@@ -66,7 +66,7 @@ def export_as_folder(model: Path, out: Path, licence: str | None, scores: Path |
     file = export_folder(model, out, licence or "unknown", read_scores(scores) if scores else None)
     say(f"wrote {out}; look through {out / CARD_FILE} before you share it")
     if scans := len(file.header.get("train", ())):
-        say(f"Note: the header of {file.path.name} has the names of {scans} scans it was trained on", err=True)
+        say(f"Note: the header of {file.path.name} names the scans it was trained on ({scans})", err=True)
 
 
 def read_scores(path: Path) -> dict[str, Any]:

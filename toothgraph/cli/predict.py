@@ -112,11 +112,14 @@ def predict(
     from toothgraph.cli.labelling import Labeller, jobs_of
     from toothgraph.inference.options import PredictOptions
     from toothgraph.io.find import find_scans
+    from toothgraph.io.formats.vtk import check_vtk
     from toothgraph.io.write import DEFAULT_FORMATS
     from toothgraph.system.files import check_folder
 
     check_folder(out)
     check_workers(workers, device)
+    if {"vtp", "vtk"} & {*formats}:
+        check_vtk()
     pages, told = None, Told(out)
     if report:  # matplotlib takes a while to import
         from toothgraph.report.folder import PageFolder

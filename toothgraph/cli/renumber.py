@@ -36,8 +36,11 @@ class Change(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 tak
     show_default=True,
     help="Of the numbers that you give, and of label files that no model wrote.",
 )
+@click.option("--merge", is_flag=True, help="Two teeth that get one number are one tooth.")
 @unit_option
-def renumber(scan: Path, changes: tuple[tuple[int, int], ...], label_system: str, unit: str | None) -> None:
+def renumber(
+    scan: Path, changes: tuple[tuple[int, int], ...], label_system: str, merge: bool, unit: str | None
+) -> None:
     """Give teeth other numbers: `toothgraph renumber labelled/007_L.ply 36=35 37=36`.
 
     SCAN is any of the files that `predict` wrote for a scan, or a scan with a .txt or .json beside it. All changes
@@ -55,12 +58,12 @@ def renumber(scan: Path, changes: tuple[tuple[int, int], ...], label_system: str
     if twice := [number for number in asked if asked.count(number) > 1]:
         raise click.UsageError(f"{twice[0]} is to become two numbers; give it once")
     if changes:
-        done = renumber_files(scan, dict(changes), label_system)
+        done = renumber_files(scan, dict(changes), label_system, merge=merge)
         say(", ".join(f"{before} -> {now}" for before, now in done.numbers.items()))
         for file in done.written:
             say(f"wrote {file}")
         for number in done.joined:
-            say(f"Warning: two teeth are {number} now; was one of them to get another number?", err=True)
+            say(f"{number} is one tooth now")
         if done.views:
             shown = ", ".join(map(str, done.views))
             say(

@@ -86,6 +86,7 @@ def review(
     """
     from toothgraph.cli.training import free, next_command, same_scans
     from toothgraph.io.find import find_scans
+    from toothgraph.io.formats.vtk import check_vtk
     from toothgraph.model.file import load_segmentation
     from toothgraph.review.begin import begin, read_for_review
     from toothgraph.review.embedding import embed
@@ -95,6 +96,8 @@ def review(
     from toothgraph.system.files import check_folder
 
     check_folder(labels)
+    if formats:
+        check_vtk()
     files = find_scans(list(scans))
     names = scan_names(files)
     if labels.resolve() in {file.resolve().parent for file in files}:

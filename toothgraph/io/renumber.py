@@ -51,7 +51,7 @@ class Renumbered:
     Attributes:
         numbers: former to new, as they are in the files.
         written: the files.
-        joined: numbers that another tooth had already.
+        joined: numbers that two teeth had, which are one now.
         views: pages, pictures and tables beside them, which show the former numbers.
     """
 
@@ -61,7 +61,7 @@ class Renumbered:
     views: list[Path]
 
 
-def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi") -> Renumbered:
+def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi", *, merge: bool = False) -> Renumbered:
     """Give teeth other numbers, all at the same time, so that two can be exchanged.
 
     All label files that a model wrote for this scan are written again, and a ``.txt`` or ``.json`` beside it. What was
@@ -71,10 +71,11 @@ def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi") 
         path: any label file of the scan, or the scan itself.
         numbers: former to new; 0 for gingiva, -1 for unknown.
         label_system: of ``numbers``, and of labels that no model found; those that one found are FDI numbers.
+        merge: two teeth may get one number; nothing tells them apart afterwards.
 
     Raises:
-        LabelError: if there are no labels, no face has a number, a new number is not that of a tooth, or the files of
-            the scan do not agree.
+        LabelError: if there are no labels, no face has a number, a new number is not that of a tooth, two teeth would
+            have one number without ``merge``, or the files of the scan do not agree.
         MeshError: if a file cannot be read.
     """
     # 1. What is there, and what it is to become.
@@ -82,6 +83,13 @@ def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi") 
     files = label_files(path, record)
     there = np.unique(np.concatenate([file.labels for file in files]))
     numbers = _checked(numbers, there, label_system, path, found=bool(record.files))
+    taken = [*numbers.values(), *(number for number in there.tolist() if number not in numbers)]
+    joined = in_chart_order(now for now in numbers.values() if now > 0 and taken.count(now) > 1)
+    if joined and not merge:
+        raise LabelError(
+            f"{path}: two teeth would be {joined[0]}, and nothing could tell them apart again; give the other one a "
+            f"number, too (all changes happen at once: 36=37 37=38), or --merge if they are one tooth"
+        )
     # 2. Into the files.
     for file in files:
         file.write(lambda labels: _mapped(labels, numbers))
@@ -89,8 +97,6 @@ def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi") 
         again = {name: replace(found, colours=colours_in(path.parent / name)) for name, found in record.files.items()}
         write_record(path, Record(again, [*record.renumbered, numbers], jaws=record.jaws))
     # 3. What to say of it.
-    taken = [*numbers.values(), *(number for number in there.tolist() if number not in numbers)]
-    joined = in_chart_order(now for now in numbers.values() if now > 0 and taken.count(now) > 1)
     views = [view for suffix in _VIEWS if (view := path.with_suffix(suffix)).is_file()]
     return Renumbered(numbers, [file.path for file in files], joined, views)
 

@@ -129,7 +129,7 @@ def export_net(net: SegmentationNet, path: str | Path) -> float:
     if path.suffix == ".onnx":
         missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
         if missing:
-            raise ConfigError(f"ONNX needs {' and '.join(missing)}: pip install toothgraph[export]")
+            raise ConfigError(f"ONNX needs {' and '.join(missing)}: pip install 'toothgraph[export]'")
     stage("tracing the net")
     program, about = export_program(net), json.dumps(_about(net))
     inputs = example_inputs(net, nodes=700, seed=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toothgraph.errors import MeshError
+from toothgraph.errors import ConfigError, MeshError
 from toothgraph.io.formats import _vtk_process
 from toothgraph.mesh.stored import Stored
 from toothgraph.system.files import atomic_path
@@ -131,6 +131,16 @@ def write_polydata(
         writer.SetInputData(surface)
         if not writer.Write():
             raise MeshError(f"{path}: vtk could not write the file; is the disk full?")
+
+
+def check_vtk() -> None:
+    """Before any work: whether VTK files can be written.
+
+    Raises:
+        ConfigError: if vtk is not installed.
+    """
+    if importlib.util.find_spec("vtkmodules") is None:
+        raise ConfigError("--format vtp and vtk need the extra vtk: pip install 'toothgraph[vtk]'")
 
 
 def _needs_vtk(path: Path, doing: str) -> MeshError:

@@ -84,7 +84,7 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
             f"transformations of torch.func; got {described(x)} on {x.device}; use the backend native"
         )
     if backend == "scatter" and not _HAS_SCATTER:
-        raise ConfigError("the backend scatter needs torch-scatter: pip install toothgraph[scatter]")
+        raise ConfigError("the backend scatter needs torch-scatter: pip install 'toothgraph[scatter]'")
     if backend == "triton" and not _HAS_TRITON:
         raise ConfigError("the backend triton needs triton, which comes with torch for CUDA: pip install triton")
     if backend == "triton" and x.device.type != "cuda" and not _INTERPRETED:
