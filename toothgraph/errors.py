@@ -81,6 +81,12 @@ def check_number(
     raise ConfigError(f"expected {name} {wanted}{', a whole number' if whole else ''}, got {value!r}")
 
 
+def kind_of(found: Any) -> str:
+    """What something is, for a message: ``an ndarray``, ``a list``, ``none``."""
+    name = type(found).__name__
+    return "none" if found is None else f"{'an' if name[0] in 'aeioAEIO' or name == 'ndarray' else 'a'} {name}"
+
+
 def check_kind(name: str, value: Any, kind: type) -> None:
     """Refuse an argument of another class.
 
