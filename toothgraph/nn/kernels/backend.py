@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toothgraph.choices import did_you_mean
 from toothgraph.errors import ConfigError
 from toothgraph.nn.checks import described
 from toothgraph.nn.kernels.compiled import HAS_COMPILED, is_served
@@ -152,7 +151,4 @@ def _used(backend: str) -> Iterator[None]:
 
 def _check_name(backend: str) -> None:
     if backend != "auto" and backend not in BACKENDS:
-        raise ConfigError(
-            f"expected a backend of auto, {', '.join(BACKENDS)}, got {backend!r}"
-            + did_you_mean(str(backend), ("auto", *BACKENDS))
-        )
+        raise ConfigError(f"expected a backend of auto, {', '.join(BACKENDS)}, got {backend!r}")
