@@ -122,6 +122,7 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "labels": (lambda: segmentation_loss(LOG_PROB, ZEROS[:8]), r"target \[9\], one value per node, got \[8\]"),
     "float labels": (lambda: segmentation_loss(LOG_PROB, ZEROS.float()), r"target of int64.*\.long\(\)"),
     "FDI": (lambda: segmentation_loss(LOG_PROB, ZEROS + 47), "0 to 2, .* got 47 to 47; .*fdi_to_class"),
+    "mirrored labels": (lambda: segmentation_loss(LOG_PROB, ZEROS + 9), r"got 9 to 9; .* MirrorArch\(exchange=False\)"),
     "FDI of an upper jaw": (
         lambda: segmentation_loss(
             torch.zeros(17, 33).log_softmax(1), torch.tensor([0, *range(11, 19), *range(21, 29)])
