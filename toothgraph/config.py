@@ -46,7 +46,10 @@ def updated(config: Dataclass, values: dict[str, Any], source: str) -> Dataclass
             changes[name] = updated(old, value, f"{source}: {name}")
         else:
             changes[name] = _checked(value, types[name], f"{source}: {name}")
-    return replace(config, **changes)  # type: ignore[type-var]
+    try:
+        return replace(config, **changes)  # type: ignore[type-var]
+    except ConfigError as error:  # of values that do not go together
+        raise ConfigError(f"{source}: {error}") from error
 
 
 def _checked(value: Any, wanted: Any, where: str) -> Any:

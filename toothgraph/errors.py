@@ -81,6 +81,22 @@ def check_number(
     raise ConfigError(f"expected {name} {wanted}{', a whole number' if whole else ''}, got {value!r}")
 
 
+def check_names(name: str, value: Any) -> None:
+    """Refuse one string where a list of names is expected: it would be taken letter by letter.
+
+    Raises:
+        ConfigError: then.
+    """
+    if isinstance(value, str):
+        raise ConfigError(f"expected {name} as a list of names, got the text {value!r}; a list of one is [{value!r}]")
+
+
+def kind_of(found: Any) -> str:
+    """What something is, for a message: ``an ndarray``, ``a list``, ``none``."""
+    name = type(found).__name__
+    return "none" if found is None else f"{'an' if name[0] in 'aeioAEIO' or name == 'ndarray' else 'a'} {name}"
+
+
 def check_kind(name: str, value: Any, kind: type) -> None:
     """Refuse an argument of another class.
 

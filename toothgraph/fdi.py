@@ -24,7 +24,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from toothgraph.errors import ShapeError
+from toothgraph.errors import LabelError, ShapeError
 
 UPPER, LOWER, UNKNOWN_JAW = 0, 1, -1
 JAW_NAMES = {UPPER: "upper", LOWER: "lower", UNKNOWN_JAW: "unknown"}
@@ -108,6 +108,27 @@ def fdi_to_class(fdi: np.ndarray) -> np.ndarray:
     """FDI numbers to class indices, same shape. Anything but 0 and the permanent teeth becomes -1."""
     fdi = np.asarray(fdi)
     return np.where(is_permanent(fdi), _CLASS_OF_FDI[np.clip(fdi, 0, 99)], UNKNOWN)
+
+
+def check_fdi(numbers: np.ndarray, whose: str = "labels") -> None:
+    """Refuse what are no FDI numbers: anything but 0, -1 for unknown, and permanent and primary teeth.
+
+    Args:
+        numbers: any shape.
+        whose: what they are, for the message.
+
+    Raises:
+        LabelError: then.
+    """
+    numbers = np.asarray(numbers)
+    strange = numbers[~(is_permanent(numbers) | is_primary(numbers) | (numbers == UNKNOWN))]
+    if len(strange):
+        found = np.unique(strange).tolist()
+        shown = ", ".join(map(str, found[:5])) + (", …" if len(found) > 5 else "")
+        raise LabelError(
+            f"expected {whose} as FDI numbers, 11 to 48, 0 for gingiva or -1 for unknown, found {shown}; "
+            "toothgraph.fdi.class_to_fdi makes them of class indices"
+        )
 
 
 def check_classes(index: np.ndarray, whose: str = "classes") -> None:

@@ -143,3 +143,16 @@ def test_only_candidates_are_held_out() -> None:
     patients = [f"p{n}" for n in range(10)]
     assert set(make_split(patients, 0.5, 0, ["p3", "p7", "other"]).val) == {"p3", "p7"}
     assert make_split(patients, 0.5, 0, []).val == ()
+
+
+@pytest.mark.parametrize("share", [2, -1, 1.5, float("nan")])
+def test_a_share_out_of_range_is_refused(share: float) -> None:
+    with pytest.raises(ConfigError, match="val_fraction"):
+        make_split(["a", "b", "c"], share, seed=0)
+
+
+def test_one_name_is_no_list_of_patients() -> None:
+    with pytest.raises(ConfigError, match=r"patients as a list of names, got the text 'abc'; .*\['abc'\]"):
+        make_split("abc", 0.2, seed=0)
+    with pytest.raises(ConfigError, match="candidates as a list"):
+        make_split(["a", "abc"], 0.2, 0, "abc")

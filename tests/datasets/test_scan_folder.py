@@ -15,7 +15,7 @@ from torch_geometric.loader import DataLoader
 from toothgraph.data import load_training_set, make_split, read_scans
 from toothgraph.data.prepared.folder import is_prepared
 from toothgraph.datasets import ScanFolder, SyntheticArches
-from toothgraph.errors import ConfigError, DataError
+from toothgraph.errors import ConfigError, DataError, ShapeError
 from toothgraph.graph import GraphSpec
 from toothgraph.transforms import RandomRotate, TwoViews, ViewOptions
 
@@ -69,6 +69,18 @@ def test_patients_are_split_whole(dataset: ScanFolder) -> None:
     train, val = dataset.of_patients(split.train), dataset.of_patients(split.val)
     assert len(train) == len(val) == 2 and set(train.patients) == set(split.train)
     assert val[:1].of_patients(split.train).scans == []
+
+
+def test_a_patient_without_a_scan_is_named(dataset: ScanFolder) -> None:
+    with pytest.raises(ConfigError, match="such as 0000, 0001, found no scan of 00; did you mean"):
+        dataset.of_patients(["0000", "00"])
+    with pytest.raises(ConfigError, match="patients as a list of names, got the text '0000'"):
+        dataset.of_patients("0000")
+
+
+def test_a_number_is_no_specification(tmp_path: Path) -> None:
+    with pytest.raises(ShapeError, match="expected spec: a GraphSpec, got int"):
+        ScanFolder(tmp_path, spec=2000)
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_there(root: Path, caplog: pytest.LogCaptureFixture) -> None:

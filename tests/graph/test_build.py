@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch_geometric.data import Batch, Data
 
+from toothgraph.errors import ConfigError
 from toothgraph.fdi import fdi_to_class
 from toothgraph.graph import GraphSpec, face_features, face_graph, scan_graph, surface_centre, to_networkx
 from toothgraph.mesh.mesh import Mesh
@@ -171,3 +174,19 @@ def test_neighbours_along_the_surface_or_through_space(arch: Mesh) -> None:
     assert not torch.equal(along.neighbor_index, through.neighbor_index)
     adjacent = set(map(tuple, along.edge_index.t().tolist()))
     assert all((int(n), i) in adjacent for i, n in enumerate(along.neighbor_index[0]) if n != i)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"faces": -1}, "expected faces of at least 1, a whole number, got -1"),
+        ({"faces": 300.5}, "got 300.5"),
+        ({"k": 0}, "expected k of at least 1"),
+        ({"k": -1, "spacings": ()}, "expected k of at least 0"),
+        ({"spacings": 3.0}, r"expected spacings \(mm\) .* one per level, got 3.0"),
+        ({"spacings": (6.0, 3.0)}, "in increasing order"),
+    ],
+)
+def test_what_is_no_specification_is_refused_where_it_is_made(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        GraphSpec(**options)

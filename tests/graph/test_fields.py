@@ -38,7 +38,7 @@ EDGES = np.stack([np.arange(9), np.roll(np.arange(9), 1)])
         (Data(pos=torch.zeros(4, 3)), "neighbor_index", "toothgraph.graph.add_tables"),
         (Data(pos=torch.zeros(4, 2)), "pos", r"\(N = 4\), got \[4, 2\]"),
         (Data(pos=torch.zeros(4, 3), y=torch.zeros(5)), "y", r"y \[N\] class indices \(N = 4\), got \[5\]"),
-        (Data(pos=np.zeros((4, 3))), "pos", "as a tensor, got a ndarray"),
+        (Data(pos=np.zeros((4, 3))), "pos", "as a tensor, got an ndarray"),
         (torch.zeros(4, 3), "pos", r"a graph \(torch_geometric.data.Data\), got a Tensor; .* makes one"),
     ],
 )

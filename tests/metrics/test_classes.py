@@ -75,6 +75,14 @@ def test_confusion_rejects_unequal_lengths() -> None:
         confusion(np.zeros(3, dtype=int), np.zeros(4, dtype=int))
 
 
+def test_class_indices_are_no_fdi_numbers() -> None:
+    gingiva, classes = np.zeros(20, dtype=int), np.arange(20)
+    with pytest.raises(LabelError, match=r"true labels as FDI numbers.* found 1, 2, 3, 4, 5, …; .*class_to_fdi makes"):
+        confusion(classes, gingiva)
+    with pytest.raises(LabelError, match=r"predicted labels as FDI numbers.* found 9; "):
+        confusion(gingiva, gingiva + 9)
+
+
 def test_class_scores_by_hand() -> None:
     # gingiva: 4 true, 3 predicted, 3 right; 11: 4 true, 4 predicted, 3 right; 12: 0 true, 1 predicted
     truth = np.array([0, 0, 0, 0, 11, 11, 11, 11])

@@ -502,13 +502,20 @@ def test_the_choice() -> None:
     assert choose_backend(x.float()) == ("compiled" if HAS_COMPILED else "native")
     assert choose_backend(x) == "native"
     assert choose_backend(x, "native") == "native"
-    with use_backend("nothing"):
+    with use_backend("triton"):
         assert choose_backend(x, "native") == "native"  # an argument comes first
         with use_backend("auto"):
             assert choose_backend(x) == "native"
-        with pytest.raises(ConfigError, match="of auto, compiled, native, scatter, triton, got 'nothing'"):
-            choose_backend(x)
     assert choose_backend(x) == "native"
+
+
+def test_an_unknown_backend_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = "of auto, compiled, native, scatter, triton, got 'tritn'"
+    with pytest.raises(ConfigError, match=unknown):
+        use_backend("tritn")
+    monkeypatch.setattr(backend, "_process_wide", "tritn")  # of the environment
+    with pytest.raises(ConfigError, match=unknown):
+        choose_backend(torch.zeros(2, 1))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from toothgraph.io.find import find_scans
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import load_palette
 from toothgraph.nn import (
+    FastDynamicEdgeConv,
     FastEdgeConv,
     InfoNCE,
     MLPEdgeConv,
@@ -66,7 +67,19 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "columns": (lambda: FastEdgeConv(4, 4)(X, EDGES), r"x \[N, 4\], got \[9, 3\] of float32"),
     "a vector": (lambda: conv(X[0], EDGES), r"x \[N, 3\], got \[3\]"),
     "a graph": (lambda: conv(GRAPH), r"got a Data; a layer takes the tensors of a graph, such as data\.x"),
-    "an array": (lambda: conv(X.numpy(), EDGES), "got a ndarray"),
+    "an array": (lambda: conv(X.numpy(), EDGES), r"got an ndarray; torch\.from_numpy\(x\)"),
+    "array of edges": (lambda: conv(X, EDGES.numpy()), r"got an ndarray; torch\.from_numpy\(edge_index\)"),
+    "array as a table": (lambda: conv(X, neighbor_index=TABLE.numpy()), r"got an ndarray; torch\.from_numpy\(table\)"),
+    "no edges": (lambda: conv(X), r"edge_index \[2, E\] or neighbor_index= \[k, N\], got none; toothgraph\.scan_graph"),
+    "edge_attr by place": (lambda: conv(X, EDGES, X), "got both; the third argument is .* by name: edge_attr="),
+    "edge MLP": (
+        lambda: FastDynamicEdgeConv(torch.nn.Linear(4, 2), 3)(X),
+        "an edge MLP of 6 inputs, .* of 3 columns each, got one of 4 inputs for x with 3 columns, which takes x",
+    ),
+    "edge MLP with edge_dim": (
+        lambda: FastEdgeConv(nn=torch.nn.Linear(6, 2), edge_dim=2)(X, EDGES, edge_attr=X[:, :2]),
+        "an edge MLP of 8 inputs, .* and 2 of edge_attr, got one of 6",
+    ),
     "three ends": (lambda: conv((X, X, X), EDGES), "a pair of sources and targets, got 3"),
     "one end": (lambda: conv((X, None), EDGES), r"targets \[N, 3\], got none"),
     "adj_t": (lambda: conv((X[:5], X), sparse(EDGES)), r"sparse adjacency \[9, 5\], .* got \[9, 9\]"),
@@ -109,6 +122,7 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "labels": (lambda: segmentation_loss(LOG_PROB, ZEROS[:8]), r"target \[9\], one value per node, got \[8\]"),
     "float labels": (lambda: segmentation_loss(LOG_PROB, ZEROS.float()), r"target of int64.*\.long\(\)"),
     "FDI": (lambda: segmentation_loss(LOG_PROB, ZEROS + 47), "0 to 2, .* got 47 to 47; .*fdi_to_class"),
+    "mirrored labels": (lambda: segmentation_loss(LOG_PROB, ZEROS + 9), r"got 9 to 9; .* MirrorArch\(exchange=False\)"),
     "FDI of an upper jaw": (
         lambda: segmentation_loss(
             torch.zeros(17, 33).log_softmax(1), torch.tensor([0, *range(11, 19), *range(21, 29)])

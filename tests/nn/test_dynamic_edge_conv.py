@@ -81,7 +81,7 @@ def test_to_and_from_pyg(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (fast.k, fast.aggr, again.k, again.aggr) == (3, "mean", 3, "mean")
     assert not fast.nn[0].weight.requires_grad and not fast.nn[1].training and fast.nn is not slow.nn
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in slow.state_dict().items())
-    with pytest.raises(ConfigError, match="a DynamicEdgeConv of torch_geometric, got a EdgeConv"):
+    with pytest.raises(ConfigError, match="a DynamicEdgeConv of torch_geometric, got an EdgeConv"):
         FastDynamicEdgeConv.from_pyg(EdgeConv(nn.Linear(6, 4)))
 
 

@@ -194,8 +194,8 @@ def test_what_does_not_commute_is_refused(options: dict, reason: str) -> None:
 
 def test_one_kind_of_links() -> None:
     conv, x, table = FastEdgeConv(3, 4), torch.randn(9, 3), random_table(2, 9)
-    for links in ({}, {"edge_index": edges_of(table), "neighbor_index": table}):
-        with pytest.raises(ShapeError, match="either"):
+    for links, found in (({}, "none"), ({"edge_index": edges_of(table), "neighbor_index": table}, "both")):
+        with pytest.raises(ShapeError, match=f"edge_index .* or neighbor_index.*, got {found}; "):
             conv(x, **links)
 
 

@@ -47,6 +47,7 @@ def test_updated_leaves_the_original():
     ({"epochs": True}, "here: epochs: expected int | None, got True"),
     ({"net": {"widths": [1, "x"]}}, "here: net: widths: expected int, got 'x'"),
     ({"net": {"widths": 8}}, "here: net: widths: expected "),
+    ({"net": {"graph": {"k": 0}}}, "here: net: graph: expected k of at least 1"),
     ({"nothing": {}}, "here: unknown option 'nothing'; options: accumulate, bases, batch, "),
     ({"view": {}}, "here: unknown option 'view'; did you mean 'views'?"),
 ])  # fmt: skip
@@ -70,9 +71,8 @@ def test_values_out_of_range(change):
 
 @pytest.mark.parametrize("change", [
     {"widths": (8, 8)}, {"widths": (8, 8, 8, 0)}, {"head_widths": ()}, {"embedding": 0}, {"pair_channels": 0},
-    {"projection": -1}, {"dynamic_k": 0}, {"dropout": 1.0}, {"graph": replace(NetConfig().graph, k=0)},
+    {"projection": -1}, {"dynamic_k": 0}, {"dropout": 1.0}, {"graph": replace(NetConfig().graph, k=0, spacings=())},
     {"graph": replace(NetConfig().graph, spacings=())}, {"graph": replace(NetConfig().graph, faces=10)},
-    {"graph": replace(NetConfig().graph, spacings=(0.0, 6.0, 2.0, 12.0))},
     {"features": "colour"}, {"norm": "group"}, {"classes": "some"},
 ])  # fmt: skip
 def test_shapes_no_net_can_have(change):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from toothgraph.errors import ConfigError, DataError
+from toothgraph.errors import ConfigError, DataError, check_names, check_number
 from toothgraph.scan_names import patient_of
 
 Item = TypeVar("Item")
@@ -99,7 +99,11 @@ def make_split(
 
     Raises:
         DataError: if there are no patients.
+        ConfigError: for a share below 0 or above 1, or one name in place of a list.
     """
+    check_names("patients", patients)
+    check_names("candidates", candidates)
+    check_number("val_fraction", val_fraction, least=0, most=1)
     everybody = sorted(set(patients))
     if not everybody:
         raise DataError("expected scans of at least one patient to train on, found none")

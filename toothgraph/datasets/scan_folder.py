@@ -12,13 +12,14 @@ from typing import Any
 
 from torch_geometric.data import Data, Dataset
 
+from toothgraph.choices import did_you_mean
 from toothgraph.data.prepared.build import PrepareOptions, prepare
 from toothgraph.data.prepared.file import load_scan
 from toothgraph.data.prepared.folder import MANIFEST, QUARANTINE, bad_file, is_prepared, read_bad, read_prepared
 from toothgraph.data.prepared.folder import scan_file as file_of
 from toothgraph.data.prepared.sources import Source, find_sources
 from toothgraph.data.scan import Scan
-from toothgraph.errors import ConfigError, DataError, check_number
+from toothgraph.errors import ConfigError, DataError, check_kind, check_names, check_number
 from toothgraph.fdi import NUM_CLASSES
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.palette import Palette, load_palette
@@ -61,6 +62,7 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
     Raises:
         DataError: if there are no scans, or none of them can be used.
         ConfigError: for a palette that cannot be read, or another ``spec`` than that of a prepared folder.
+        ShapeError: for a ``spec`` that is no :class:`toothgraph.GraphSpec`.
 
     Example:
         >>> from toothgraph import GraphSpec
@@ -94,6 +96,8 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
     ) -> None:
         check_number("variants", variants, least=1, whole=True)
         check_number("workers", workers, least=0, whole=True)
+        if spec is not None:
+            check_kind("spec", spec, GraphSpec)
         root = Path(root).expanduser()
         given = [scans] if isinstance(scans, str | Path) else scans
         self._places = [root / "raw" if (root / "raw").is_dir() else root] if given is None else list(map(Path, given))
@@ -186,8 +190,21 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
         return [scan.patient for scan in self.scans]
 
     def of_patients(self, names: Collection[str]) -> ScanFolder:
-        """The scans of some patients, as of :func:`toothgraph.data.make_split`."""
-        wanted = set(names)
+        """The scans of some patients, as of :func:`toothgraph.data.make_split`.
+
+        Args:
+            names: patients of the data set; one whose scans are not in this part of it is no error.
+
+        Raises:
+            ConfigError: for a patient without a scan in the data set, or one name in place of a list.
+        """
+        check_names("patients", names)
+        wanted, there = set(names), sorted({scan.patient for scan in self._scans})
+        if strange := sorted(map(str, wanted - set(there))):
+            raise ConfigError(
+                f"expected patients of the data set, such as {', '.join(there[:3])}, found no scan of "
+                f"{', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}{did_you_mean(strange[0], there)}"
+            )
         return self.index_select([index for index, patient in enumerate(self.patients) if patient in wanted])
 
     def __repr__(self) -> str:

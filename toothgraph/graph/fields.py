@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from toothgraph.errors import ShapeError
+from toothgraph.errors import ShapeError, kind_of
 
 _GRAPH = "toothgraph.face_graph(mesh) or toothgraph.scan_graph(mesh, spec) makes it"
 _TABLES = "toothgraph.scan_graph(mesh, spec) makes it, toothgraph.graph.add_tables(graph, spec) adds it"
@@ -56,7 +56,7 @@ def check_fields(data: Any, *names: str) -> None:
     """
     if not isinstance(data, Data):
         raise ShapeError(
-            f"expected a graph (torch_geometric.data.Data), got a {type(data).__name__}; {_GRAPH.replace('it', 'one')}"
+            f"expected a graph (torch_geometric.data.Data), got {kind_of(data)}; {_GRAPH.replace('it', 'one')}"
         )
     for name in names:
         what, source = _OF_NODES[name][1:] if name in _OF_NODES else _OTHERS[name]
@@ -64,6 +64,6 @@ def check_fields(data: Any, *names: str) -> None:
         if found is None:
             raise ShapeError(f"expected a graph with {name} {what}, got one without; {source}")
         if not isinstance(found, Tensor):
-            raise ShapeError(f"expected {name} {what} as a tensor, got a {type(found).__name__}; {source}")
+            raise ShapeError(f"expected {name} {what} as a tensor, got {kind_of(found)}; {source}")
         if name in _OF_NODES and list(found.shape) != [data.num_nodes, *filter(None, _OF_NODES[name][:1])]:
             raise ShapeError(f"expected {name} {what} (N = {data.num_nodes}), got {list(found.shape)}; {source}")

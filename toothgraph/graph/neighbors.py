@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -25,11 +26,26 @@ def _check(pos: np.ndarray, k: int = 1, least: int = 1) -> None:
     check_number("k", k, least=least, whole=True)
 
 
+def check_spacings(spacings: Any) -> None:
+    """Refuse what are no spacings of levels.
+
+    Raises:
+        ConfigError: for anything but a sequence of numbers of at least 0, in increasing order.
+    """
+    numbers = isinstance(spacings, Sequence) and all(isinstance(each, Real) for each in spacings)
+    if not numbers or list(spacings) != sorted(spacings) or (spacings and not spacings[0] >= 0):
+        raise ConfigError(f"expected spacings (mm) of at least 0 in increasing order, one per level, got {spacings!r}")
+
+
 def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None, workers: int = 1) -> np.ndarray:
     """The ``k`` nearest other nodes in space.
 
+    The scans of a ``Batch`` lie in one place, and a table of all their positions links them. Make the table of each
+    graph before it is batched, as :func:`toothgraph.graph.add_tables` does, or take :func:`toothgraph.nn.knn_edges`,
+    which knows a ``batch``.
+
     Args:
-        pos: [N, 3] positions.
+        pos: [N, 3] positions of one scan.
         k: neighbours per node.
         candidates: [M] indices of the nodes that may be neighbours; all nodes by default.
         workers: threads that search.
@@ -147,9 +163,7 @@ def dilated_tables(
         ConfigError: for a ``k`` below 1, or spacings that are not increasing from 0 or more.
     """
     _check(pos, k)
-    numbers = isinstance(spacings, Sequence) and all(isinstance(each, Real) for each in spacings)
-    if not numbers or list(spacings) != sorted(spacings) or (spacings and not spacings[0] >= 0):
-        raise ConfigError(f"expected spacings (mm) of at least 0 in increasing order, one per level, got {spacings!r}")
+    check_spacings(spacings)
     level = np.zeros(len(pos), dtype=np.int64)
     nodes = np.arange(len(pos))
     tables = []

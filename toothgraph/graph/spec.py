@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from toothgraph.errors import check_kind
+from toothgraph.errors import check_kind, check_number
 from toothgraph.graph.build import face_graph, surface_centre
 from toothgraph.graph.fields import check_graph
-from toothgraph.graph.neighbors import dilated_tables
+from toothgraph.graph.neighbors import check_spacings, dilated_tables
 from toothgraph.mesh.decimate import Decimated, decimate
 from toothgraph.mesh.mesh import Mesh, check_mesh
 
@@ -29,6 +29,10 @@ class GraphSpec:
         spacings: mm between the candidate neighbours of each level, 0 for all nodes; empty for no table.
         along_surface: whether neighbours are the nearest along the face graph and not in space.
 
+    Raises:
+        ConfigError: for fewer than one face, for spacings that are no sequence of increasing numbers of at least 0, and
+            for a ``k`` below 1 where there are spacings.
+
     Example:
         >>> from toothgraph import synthetic_arch
         >>> arch = synthetic_arch(1, jaw=0, faces=2000)
@@ -41,6 +45,11 @@ class GraphSpec:
     k: int = 12
     spacings: tuple[float, ...] = (0.0, 2.2, 6.0, 12.0)
     along_surface: bool = False
+
+    def __post_init__(self) -> None:
+        check_number("faces", self.faces, least=1, whole=True)
+        check_spacings(self.spacings)
+        check_number("k", self.k, least=1 if self.spacings else 0, whole=True)
 
 
 def scan_graph(

@@ -18,6 +18,7 @@ from toothgraph.fdi import (
     JAW_NAMES,
     NUM_CLASSES,
     UNKNOWN_JAW,
+    check_fdi,
     classes_of_jaw,
     fdi_to_class,
     jaw_of_labels,
@@ -43,20 +44,22 @@ def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """The confusion matrix: number of faces per true and predicted class.
 
     Args:
-        truth: [F] FDI numbers; faces that are neither 0 nor a permanent tooth are ignored.
-        prediction: [F] FDI numbers; anything but 0 and the permanent teeth goes to the last column.
+        truth: [F] FDI numbers, 0 gingiva, -1 unknown; faces that are neither 0 nor a permanent tooth are ignored.
+        prediction: [F] FDI numbers; -1 and primary teeth go to the last column.
 
     Returns:
         [33, 34] int64: rows are true classes, columns predicted classes; the last column is "no class".
 
     Raises:
-        LabelError: if the shapes differ.
+        LabelError: if the shapes differ, or for numbers that are none of FDI, such as class indices.
     """
     truth, prediction = np.asarray(truth), np.asarray(prediction)
     if truth.ndim != 1 or truth.shape != prediction.shape:
         raise LabelError(
             f"expected one true and one predicted label per face, got {truth.shape} and {prediction.shape}"
         )
+    check_fdi(truth, "true labels")
+    check_fdi(prediction, "predicted labels")
     row, column = fdi_to_class(truth), fdi_to_class(prediction)
     column = np.where(column < 0, NUM_CLASSES, column)
     known = row >= 0
@@ -182,7 +185,7 @@ def surface_scores(
         ground truth.
 
     Raises:
-        LabelError: if shapes differ, or most true teeth belong to the other jaw.
+        LabelError: if shapes differ, most true teeth belong to the other jaw, or numbers are none of FDI.
     """
     truth, prediction = np.asarray(truth), np.asarray(prediction)
     if truth.shape != (len(faces),):

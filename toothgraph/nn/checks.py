@@ -9,12 +9,13 @@ import warnings
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.utils import to_edge_index
 
-from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.errors import ConfigError, ShapeError, kind_of
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 
 _STALE = (
@@ -33,7 +34,7 @@ FITS = 0.75  # median |cosine| of normal and surface; without fault at least 0.8
 def described(found: Any) -> str:
     """What was found, in words: a tensor by its shape and type, anything else by the name of its class."""
     if not isinstance(found, Tensor):
-        return "none" if found is None else f"{'an' if isinstance(found, int) else 'a'} {type(found).__name__}"
+        return kind_of(found)
     kind = "" if found.layout == torch.strided else "sparse "
     return f"{kind}{list(found.shape)} of {str(found.dtype).removeprefix('torch.')}"  # such as [9, 3] of float32
 
@@ -62,7 +63,44 @@ def check_nodes(x: Any, channels: int | None, name: str = "x") -> None:
     if isinstance(x, Tensor) and x.layout == torch.strided and x.dim() == 2 and _same(channels, x.shape[1]):
         return
     hint = "; a layer takes the tensors of a graph, such as data.x and data.edge_index" if hasattr(x, "keys") else ""
+    hint = f"; torch.from_numpy({name}) makes a tensor of it" if isinstance(x, np.ndarray) else hint
     raise ShapeError(f"expected {name} [N, {'C' if channels is None else channels}], got {described(x)}{hint}")
+
+
+def check_edge_mlp(x: Any, inputs: int, edge_dim: int) -> None:
+    """Refuse an edge MLP whose number of inputs is not twice the columns of ``x``, and ``edge_dim``.
+
+    Raises:
+        ShapeError: then.
+    """
+    ends = x if isinstance(x, tuple | list) else (x,)
+    if not ends or not all(isinstance(end, Tensor) and end.dim() == 2 for end in ends):
+        return  # what is no x at all is told by check_nodes
+    channels = ends[0].shape[1]
+    if any(end.shape[1] != channels for end in ends) or inputs == 2 * channels + edge_dim:
+        return
+    half, odd = divmod(inputs - edge_dim, 2)
+    other = "" if odd or half < 1 else f", which takes x [N, {half}]"
+    of_edges = f" and {edge_dim} of edge_attr" if edge_dim else ""
+    raise ShapeError(
+        f"expected an edge MLP of {2 * channels + edge_dim} inputs, x_i and x_j - x_i of {channels} columns each"
+        f"{of_edges}, got one of {inputs} inputs for x with {channels} columns{other}"
+    )
+
+
+def check_one_graph(edge_index: Any, neighbor_index: Any) -> None:
+    """Refuse neither or both of edges and a table.
+
+    Raises:
+        ShapeError: then.
+    """
+    if edge_index is None and neighbor_index is None:
+        raise ShapeError(f"expected edge_index [2, E] or neighbor_index= [k, N], got none; {TABLE_FROM}")
+    if edge_index is not None and neighbor_index is not None:
+        raise ShapeError(
+            "expected edge_index [2, E] or neighbor_index [k, N], got both; the third argument is neighbor_index; give "
+            "edge_attr by name: edge_attr="
+        )
 
 
 def check_index(name: str, index: Tensor, limit: int, hint: str = "", what: str = "nodes") -> None:
@@ -100,7 +138,10 @@ def check_table(
     is_table = isinstance(table, Tensor) and table.layout == torch.strided and table.dim() == 2
     if not is_table or not _same(rows, table.shape[0]) or not _same(nodes, table.shape[1]):
         wanted = f"[{'k' if rows is None else rows}, {'N' if nodes is None else nodes}]"
-        raise ShapeError(f"expected neighbor_index {wanted}, {why}, got {described(table)}; {TABLE_FROM}")
+        hint = f"; {TABLE_FROM}"
+        if isinstance(table, np.ndarray):
+            hint = "; torch.from_numpy(table) makes a tensor of it"
+        raise ShapeError(f"expected neighbor_index {wanted}, {why}, got {described(table)}{hint}")
     if table.dtype not in (torch.int64, torch.int32):
         raise ShapeError(f"expected neighbor_index of int64 or int32, got {described(table)}; call .long() on it")
     own = _STALE if limit is None else ""
@@ -194,6 +235,8 @@ def check_device(x: Tensor, name: str = "x", /, **others: Tensor | None) -> None
 
 
 def _edge_hint(found: Any, nodes: int) -> str:
+    if isinstance(found, np.ndarray):
+        return "; torch.from_numpy(edge_index) makes a tensor of it"
     if not isinstance(found, Tensor) or found.dim() != 2:
         return ""
     if found.shape[1] == 2:

@@ -15,7 +15,9 @@ from toothgraph.nn.checks import (
     check_count,
     check_device,
     check_edge_attr,
+    check_edge_mlp,
     check_nodes,
+    check_one_graph,
     check_table,
     checked_edges,
     described,
@@ -162,8 +164,7 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         parts = self._parts()
         function = None if self._watched() else factorised(parts, self.aggr, self.edge_dim)
         source, target = self._ends(x, parts[0] if parts else None)
-        if (edge_index is None) == (neighbor_index is None):
-            raise ShapeError("expected either edge_index [2, E] or neighbor_index [k, N], got both or none")
+        check_one_graph(edge_index, neighbor_index)
         if neighbor_index is not None:
             check_table(neighbor_index, target.shape[0], None if source is target else source.shape[0])
             check_edge_attr(edge_attr, self.edge_dim, neighbor_index, None)
@@ -219,6 +220,7 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
             and not isinstance(weight, nn.UninitializedParameter)
             and weight.dim() == 2
         ):
+            check_edge_mlp(x, weight.shape[1], self.edge_dim)
             channels = (weight.shape[1] - self.edge_dim) // 2
         if not isinstance(x, tuple | list):
             check_nodes(x, channels)

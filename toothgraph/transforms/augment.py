@@ -185,12 +185,13 @@ class MirrorArch(RandomTransform):
 
     Args:
         p: probability.
-        exchange: whether ``y`` are the classes of teeth, and change sides; False for labels that have no side, such as
-            tooth and gingiva.
+        exchange: whether ``y`` are the 33 classes of teeth (:mod:`toothgraph.fdi`), and change sides. Give False for
+            labels of your own, such as tooth and gingiva: small numbers look like classes, and 1 (tooth 11) would
+            become 9 (tooth 21).
         rng: see :class:`RandomTransform`.
 
     Shapes:
-        - input and output: a graph of :class:`FaceGraph`
+        - input and output: a graph of :class:`FaceGraph`; with ``exchange``, ``y`` [N] of 0 to 32, -1 for unknown
 
     Raises:
         ConfigError: for a probability below 0 or above 1.

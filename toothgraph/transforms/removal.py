@@ -135,7 +135,8 @@ class RemoveTeeth(RandomTransform):
         rng: see :class:`RandomTransform`.
 
     Shapes:
-        - input: ``edge_index`` and ``y`` [N] classes
+        - input: ``edge_index`` and ``y`` [N], classes of teeth (:mod:`toothgraph.fdi`): 0 gingiva, 1 to 32, -1 for
+          unknown. For labels of your own, such as tooth and gingiva, do it before you make them of the classes.
         - output: fewer nodes; every field is cut, tables, too
 
     Raises:

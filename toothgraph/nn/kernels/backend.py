@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
@@ -71,8 +71,7 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
         fast = _HAS_TRITON and x.device.type == "cuda" and not torch.are_deterministic_algorithms_enabled()
         fast = fast and not transformed()
         return "triton" if fast and (torch.compiler.is_compiling() or triton_runs(x)) else "native"
-    if backend not in BACKENDS:
-        raise ConfigError(f"expected a backend of auto, {', '.join(BACKENDS)}, got {backend!r}")
+    _check_name(backend)
     if backend == "compiled" and not HAS_COMPILED:
         raise ConfigError(
             "the backend compiled is built when the package is installed on Linux with a C++ compiler (g++), and was "
@@ -121,12 +120,35 @@ def triton_runs(x: Tensor) -> bool:
     return True
 
 
+def use_backend(backend: str) -> AbstractContextManager[None]:
+    """A context manager: within it, all layers of this process (all threads) use a backend; before and after, not.
+
+    Args:
+        backend: see :func:`choose_backend`; ``auto`` chooses as if none was set.
+
+    Raises:
+        ConfigError: for an unknown backend, at once. One that cannot be used here is refused by the layers.
+
+    Example:
+        >>> from toothgraph.nn import choose_backend
+        >>> with use_backend("native"):
+        ...     choose_backend(torch.rand(4, 3))
+        'native'
+    """
+    _check_name(backend)
+    return _used(backend)
+
+
 @contextmanager
-def use_backend(backend: str) -> Iterator[None]:
-    """A context in which all layers of this process (all threads) use a backend; see :func:`choose_backend`."""
+def _used(backend: str) -> Iterator[None]:
     global _process_wide
     before, _process_wide = _process_wide, backend
     try:
         yield
     finally:
         _process_wide = before
+
+
+def _check_name(backend: str) -> None:
+    if backend != "auto" and backend not in BACKENDS:
+        raise ConfigError(f"expected a backend of auto, {', '.join(BACKENDS)}, got {backend!r}")
