@@ -24,13 +24,23 @@ PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *s
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
-@pytest.fixture(scope="module")
-def make_options() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_options", ROOT / "docs" / "make_options.py")
+def script(name: str) -> ModuleType:
+    """A script in docs, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def make_options() -> ModuleType:
+    return script("make_options")
+
+
+@pytest.fixture(scope="module")
+def make_api() -> ModuleType:
+    return script("make_api")
 
 
 def code_blocks(text: str, *languages: str) -> list[str]:
@@ -69,22 +79,18 @@ def documented_modules() -> list[str]:
     return [name for page in pages for name in re.findall(r"^\.\. automodule:: (\S+)", page.read_text("utf-8"), re.M)]
 
 
-def public_names(module: ModuleType) -> list[str]:
-    """``__all__``, or the functions and classes that the module defines itself."""
-    return getattr(module, "__all__", None) or [
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_")
-        and (inspect.isfunction(value) or inspect.isclass(value))
-        and value.__module__ == module.__name__
-    ]
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "api").glob("*.md")), ids=lambda page: page.stem)
+def test_the_names_on_the_api_pages_are_up_to_date(page: Path, make_api: ModuleType) -> None:
+    stored = page.read_text(encoding="utf-8")
+    assert stored.count("| name | what it is |") == stored.count(".. automodule::")
+    assert stored == make_api.with_tables(stored), f"{page.name} is out of date: run `python docs/make_api.py`"
 
 
-def test_api_pages_show_what_can_be_imported_from_the_package() -> None:
+def test_api_pages_show_what_can_be_imported_from_the_package(make_api: ModuleType) -> None:
     shown = set()
     for name in documented_modules():
         module = importlib.import_module(name)
-        for own in public_names(module):
+        for own in make_api.public_names(module):
             thing = getattr(module, own)
             if callable(thing):
                 assert inspect.getdoc(thing), f"{name}.{own} has no docstring"

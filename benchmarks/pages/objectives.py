@@ -32,16 +32,17 @@ def objectives(rows: list[Row], few: list[Row], shot: list[Row]) -> str:
     shared = set.intersection(*({row["draw"] for row in own} for own in runs.values()))
     who = {row["draw"]: row["labelled"][0] for own in runs.values() for row in own}
     lines = [
-        [title, *(one_draw(own, draw) for draw in draws), mean(own, shared, "scores"), mean(own, shared, "nearest"),
+        [title, *(one_draw(own, draw) for draw in draws), mean_nearest(own, shared),
          "–" if title == ALONE else said_gain(own, runs[ALONE])]
         for title, own in runs.items()
     ]  # fmt: skip
-    head = ["pre-trained by", *(f"labelled: {who[draw]}" for draw in draws), "mean", "nearest face", "against InfoNCE"]
+    of_all = ", ".join(who[draw] for draw in sorted(shared)) or "none"
+    nearest = f"nearest face, labelled: {of_all}"
+    head = ["pre-trained by", *(f"labelled: {who[draw]}" for draw in draws), nearest, "against InfoNCE"]
     return rendered(
         "results/objectives",
         table=table(head, lines),
         verdict=verdict({title: own for title, own in runs.items() if title not in (NONE, ALONE)}, runs[ALONE]),
-        shared=[who[draw] for draw in sorted(shared)],
         facts=facts_of(rows),
         measured=sorted({row["objective"] for row in rows}),
         prototypes=Prototypes.COUNT,
@@ -71,9 +72,9 @@ def one_draw(rows: list[Row], draw: int) -> str:
     return number(float(np.mean(values))) if values else "–"
 
 
-def mean(rows: list[Row], draws: set[int], what: str) -> str:
-    """Mean `miou` over some draws."""
-    values = [row[what]["miou"] for row in rows if row["draw"] in draws]
+def mean_nearest(rows: list[Row], draws: set[int]) -> str:
+    """Mean `miou` of the nearest face over some draws."""
+    values = [row["nearest"]["miou"] for row in rows if row["draw"] in draws]
     return number(float(np.mean(values))) if values else "–"
 
 

@@ -119,12 +119,24 @@ def readme_figures(read: dict[str, Any], few: list[Row]) -> str:
     )
 
 
-def with_figures(page: str, figures: str) -> str:
-    """A page with its part that is rendered exchanged."""
+def with_figures(page: str, *figures: str) -> str:
+    """A page with its parts that are rendered exchanged, in their order."""
     begin, end = FIGURES
-    before, rest = page.split(begin)
-    _, after = rest.split(end)
-    return f"{before}{begin}\n\n{figures}\n\n{end}{after}"
+    before, *parts = page.split(begin)
+    afters = [part.split(end)[1] for part in parts]
+    return before + "".join(f"{begin}\n\n{own}\n\n{end}{after}" for own, after in zip(figures, afters, strict=True))
+
+
+def layers_figure(content: dict[str, Any]) -> str:
+    """The sentence of README.md on the layers: one EdgeConv beside that of torch_geometric, in training."""
+    sizes = {"N": 15985, "k": 20, "channels": 64, "pass": "forward + backward"}
+    case = next(case for section in content["sections"] for case in section["cases"] if case["sizes"] == sizes)
+    return rendered(
+        "readme_layers",
+        ratio=case["ways"]["PyG EdgeConv"]["ratio"]["median"],
+        sizes=sizes,
+        threads=content["facts"]["hardware"]["threads"],
+    )
 
 
 def measures_figures(content: dict[str, Any]) -> str:
@@ -151,11 +163,14 @@ def pages() -> dict[Path, str]:
         DOCS / "reliability.md": reliability_page(read_result("fuzz"), read_result("many_scans")),
     }
     parts = {
-        README: readme_figures({name: read_result(name) for name in READ}, read_rows(FEW)),
-        DOCS / "measures.md": measures_figures(read_result("arch_measures")),
+        README: (
+            layers_figure(read_result("edge_conv")),
+            readme_figures({name: read_result(name) for name in READ}, read_rows(FEW)),
+        ),
+        DOCS / "measures.md": (measures_figures(read_result("arch_measures")),),
     }
     return {
-        **{file: with_figures(file.read_text(encoding="utf-8"), part) for file, part in parts.items()},
+        **{file: with_figures(file.read_text(encoding="utf-8"), *own) for file, own in parts.items()},
         **{file: f"{page}\n" for file, page in made.items()},
     }
 

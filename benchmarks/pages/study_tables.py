@@ -131,6 +131,8 @@ def few_labels(rows: list[Row]) -> dict[str, Any]:
     ours, base = pairs[fewest]
     return {
         "patients": base[0]["patients"],
+        "faces": f"{base[0]['faces']:,}",
+        "steps": f"{base[0]['steps']:,}",
         "scratch": number(mean_miou(base)),
         "pretrained": number(mean_miou(ours)),
         "none": [f"{share} %" for share, (_, low, high) in found.items() if low <= 0 <= high],

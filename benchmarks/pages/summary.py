@@ -25,8 +25,8 @@ SCORES = ("miou", "miou_matched", "numbers_right", "accuracy")
 
 
 def weights_table(unseen: dict[str, Any], package: dict[str, Any], sets: str = "sound") -> str:
-    """Scores of the weights in the package: first on arches that nobody who works on it has seen, then on the scans in
-    view of which it was developed.
+    """Scores of the weights in the package: first on arches that nobody who works on it has seen, then on the scans
+    with which it was developed.
 
     Args:
         unseen: scores by others, with their revision.
@@ -42,7 +42,7 @@ def weights_table(unseen: dict[str, Any], package: dict[str, Any], sets: str = "
         if name.endswith(CONDITIONS[0]):  # as the unseen ones were scored
             which = name.split(",")[0]
             lines.append(
-                ["in view", ORIGINS[which], which, str(content[sets]["scans"]),
+                ["developed on", ORIGINS[which], which, str(content[sets]["scans"]),
                  *(number(content[sets].get(key)) for key in SCORES), package["facts"]["git"]]
             )  # fmt: skip
     return table(["scans were", "what they are", "set", "scans", *(f"`{key}`" for key in SCORES), "revision"], lines)
@@ -57,14 +57,23 @@ def unseen_facts(unseen: dict[str, Any], package: dict[str, Any]) -> dict[str, A
     return {
         "revision": unseen["revision"],
         "source": unseen["source"],
+        "command": unseen["command"],
+        "sha256": unseen["weights_sha256"],
+        "package": _beside_package(unseen, package),
         "note": unseen["note"],
         "scans": sum(row["scans"] for row in every),
         "first": first,
         "sound": sound,
         "contradict": first["scans"] - sound["scans"],
         "seen": own,
-        "now": package["facts"]["git"],
     }
+
+
+def _beside_package(unseen: dict[str, Any], package: dict[str, Any]) -> str:
+    """How the weights and the code that were scored on unseen arches differ from those of the package."""
+    if not package["sha256"].startswith(unseen["weights_sha256"]):
+        return "other weights"
+    return "same" if unseen["revision"] == package["facts"]["git"] else "other code"
 
 
 def peers_table(peers: dict[str, Any]) -> str:

@@ -19,9 +19,27 @@ def said(macro: str, data: Any) -> str:
     return " ".join(getattr(TEMPLATES.get_template("macros.md.jinja").module, macro)(data).split())
 
 
+def answer(unseen: dict[str, Any], package: dict[str, Any]) -> str:
+    return said("unseen_answer", summary.unseen_facts(unseen, package))
+
+
 def test_pages_are_up_to_date() -> None:
     for file, page in render.pages().items():
         assert file.read_text(encoding="utf-8") == page, f"{file} is out of date: python -m benchmarks.pages.render"
+
+
+def test_the_first_screen_of_the_readme_has_a_figure_of_the_layers() -> None:
+    case = {"sizes": {"N": 15985, "k": 20, "channels": 64, "pass": "forward + backward"},
+            "ways": {"PyG EdgeConv": {"ratio": {"median": 7.4}}}}  # fmt: skip
+    other = {"sizes": {**case["sizes"], "k": 12}, "ways": {"PyG EdgeConv": {"ratio": {"median": 3.0}}}}
+    content = {"sections": [{"cases": [other, case]}], "facts": {"hardware": {"threads": 1}}}
+    text = " ".join(render.layers_figure(content).split())
+    assert "was 7 times as fast in training (15,985 nodes with 20 neighbours" in text and "1 thread of a CPU" in text
+    begin, end = render.FIGURES
+    page = render.with_figures(f"a{begin}old{end}b{begin}{end}c", "one", "two")
+    assert page == f"a{begin}\n\none\n\n{end}b{begin}\n\ntwo\n\n{end}c"
+    with pytest.raises(ValueError, match="zip"):
+        render.with_figures(f"a{begin}old{end}b", "one", "two")
 
 
 def test_paragraphs_and_lists_are_wrapped() -> None:
@@ -128,12 +146,12 @@ def test_the_first_rows_are_the_unseen_ones() -> None:
     read = {name: render.read_result(name) for name in render.READ}
     rows = summary.weights_table(read["unseen"], read["default_weights"]).splitlines()[2:]
     kinds = [row.split(" | ")[0].strip("| ") for row in rows]
-    assert kinds == sorted(kinds, reverse=True) and set(kinds) == {"unseen", "in view"}
+    assert kinds == sorted(kinds, reverse=True) and set(kinds) == {"unseen", "developed on"}
     assert "| 59 | 0.894 | 0.955 |" in rows[0] and f"| {read['unseen']['revision']} |" in rows[0]
     said = summary.unseen_facts(read["unseen"], read["default_weights"])
     assert (said["scans"], said["contradict"]) == (92, 5)
     page = (DOCS / "results.md").read_text(encoding="utf-8")
-    assert len(page.splitlines()) < 170 and page.index("0.894") < page.index("| in view")
+    assert len(page.splitlines()) < 170 and page.index("0.894") < page.index("| developed on")
 
 
 def test_where_a_step_seems_to_harm_the_reason_stands_beside_it() -> None:
@@ -154,10 +172,15 @@ def test_sentences_count_what_the_rows_have() -> None:
     found = weights.what_numbering_changes(steps, scored)
     assert found == {"scans": 5, "counted": 3, "miou": -0.125, "miou_matched": 0.125}
     unseen, package = (render.read_result(name) for name in ("unseen", "default_weights"))
-    stale = "not yet measured"
-    assert stale in said("unseen_scans", summary.unseen_facts(unseen, package))
-    assert stale not in said(
-        "unseen_scans", summary.unseen_facts(unseen | {"revision": package["facts"]["git"]}, package)
+    stale = "The weights in the package have no figure on unseen arches"
+    others = f"{stale} yet; those of revision {unseen['revision']} (sha256 {unseen['weights_sha256']}…) had a `miou` of"
+    other = unseen | {"weights_sha256": "0" * 16}
+    assert others.replace(unseen["weights_sha256"], "0" * 16) in answer(other, package)
+    same = unseen | {"weights_sha256": package["sha256"][:16]}
+    assert f"{stale} with today's prediction yet; with that of revision 0" in answer(same | {"revision": "0"}, package)
+    text = answer(same | {"revision": package["facts"]["git"]}, package)
+    assert (
+        text.startswith("The weights in the package have a `miou` of 0.894 on") and "15 of 59 scans below 0.9" in text
     )
     page = (DOCS / "results" / "missing_teeth.md").read_text(encoding="utf-8")
     assert "3 pairs of scans (036_L and 045_L," in page and f"| {reasons()['022_L']} |" in page

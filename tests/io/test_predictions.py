@@ -109,3 +109,20 @@ def test_names(scan: Path, arch: Mesh) -> None:
     write_stl(found.folder / "bare.stl", arch.vertices, arch.faces)
     with pytest.raises(LabelError, match="--predictions-palette"):
         read_predictions(mesh, Path("bare.stl"), Predictions(found.folder))
+
+
+def test_errors_name_the_options_and_keys_of_predictions(scan: Path, arch: Mesh) -> None:
+    found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
+    list_of_labels = found.folder / "scan_upper.json"
+    list_of_labels.write_text(str([0] * len(arch.vertices)))
+    with pytest.raises(LabelError, match="expected a key `labels` with a number per vertex"):
+        read_predictions(mesh, scan, found)
+    list_of_labels.unlink()
+    strange = np.where(arch.labels > 0, 90, 0)
+    write_txt(found.folder / "scan_upper.txt", strange)
+    with pytest.raises(LabelError, match=r"another label system \(--predictions-label-system\)"):
+        read_predictions(mesh, scan, Predictions(found.folder))
+    (found.folder / "scan_upper.txt").unlink()
+    labelled_ply(found.folder, arch.vertices, arch.faces[:-10], strange[:-10])
+    with pytest.raises(LabelError, match=r"\(--predictions-label-system\)"):
+        read_predictions(mesh, scan, Predictions(found.folder))

@@ -186,8 +186,11 @@ def _find(
     return find_labels(path, mesh, palette, stored, label_system)
 
 
-def as_fdi(mesh: Mesh, found: FoundLabels, primary: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-    """FDI numbers of the clean faces [F], and of the stored vertices [V0] if the file has labels per vertex."""
+def as_fdi(
+    mesh: Mesh, found: FoundLabels, primary: bool = False, option: str = "--label-system"
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """FDI numbers of the clean faces [F], and of the stored vertices [V0] if the file has labels per vertex. An error
+    names the ``option`` that says how they are numbered."""
     column, source, label_system = found.column, found.source, found.label_system
     labels, of_vertices = column.on_faces, None
     try:
@@ -203,7 +206,7 @@ def as_fdi(mesh: Mesh, found: FoundLabels, primary: bool = False) -> tuple[np.nd
     if mostly_strange(none, int(tooth.sum())):
         raise LabelError(
             f"{source}: {none} of {len(labels)} faces have labels that are not {label_system} numbers; do "
-            "these scans use another label system (--label-system)?"
+            f"they use another label system ({option})?"
         )
     if strange:
         _log.warning(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,16 +15,17 @@ from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN
 from toothgraph.io.formats.registry import may_be_scan, read_stored
 from toothgraph.io.label_sources import find_labels
-from toothgraph.io.labels import as_fdi, read_scan
+from toothgraph.io.labels import as_fdi
 from toothgraph.io.palette import Palette
+from toothgraph.io.read import mesh_from_stored
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.mesh.stored import Stored
 
+_OPTION = "--predictions-label-system"
 _FARTHEST = 1.0  # mm, median distance of the faces of one surface to those of another mesh of it
 
 _SCATTERED = 0.3  # share of the pairs of adjacent faces with different labels; of an arch it is below a tenth
-
 _NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
 
 _log = logging.getLogger("toothgraph")
@@ -96,8 +97,8 @@ def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions) -> Labels
     """Labels of a scan from a folder: a list of numbers per face or per vertex, or a mesh that has labels.
 
     A mesh with as many faces as the scan is taken to have the same faces in the same order. From any other mesh of the
-    same surface each face and vertex of the scan takes the label of the nearest face. What is no label of a permanent
-    tooth counts as gingiva.
+    same surface each face and vertex of the scan takes the label of the nearest face. What is no number of a permanent
+    tooth is unknown, and unknown counts as gingiva: a program that gives no tooth there has found none.
 
     Args:
         mesh: the scan.
@@ -111,11 +112,11 @@ def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions) -> Labels
     first = predictions.files_of(scan)[0]
     stored = _NO_SURFACE if _is_list(first) else read_stored(first)
     if stored is not _NO_SURFACE and len(stored.polygons) != len(original_of(mesh).polygons):
-        return _of_other_mesh(mesh, first, predictions)
+        return _of_other_mesh(mesh, first, stored, predictions)
     found = find_labels(first, mesh, predictions.palette, stored, predictions.label_system)
     if found is None:
-        raise LabelError(f"{first}: has no labels; if its colours are labels, give --predictions-palette")
-    faces, of_vertices = as_fdi(mesh, found)
+        raise _no_labels(first)
+    faces, of_vertices = as_fdi(mesh, found, option=_OPTION)
     faces = _teeth(faces)
     _warn_of_other_order(mesh, faces, first)
     vertices = vertices_to_original(mesh, faces) if of_vertices is None else _teeth(of_vertices)
@@ -132,10 +133,18 @@ def _warn_of_other_order(mesh: Mesh, labels: np.ndarray, file: Path) -> None:
         )  # fmt: skip
 
 
-def _of_other_mesh(mesh: Mesh, file: Path, how: Predictions) -> Labels:
-    other = read_scan(file, unit=how.unit, palette=how.palette, label_system=how.label_system)
-    if other.labels is None:
-        raise LabelError(f"{file}: has no labels; if its colours are labels, give --predictions-palette")
+def _no_labels(file: Path) -> LabelError:
+    if file.suffix.lower() == ".json":
+        return LabelError(f"{file}: expected a key `labels` with a number per vertex, found none")
+    return LabelError(f"{file}: has no labels; if its colours are labels, give --predictions-palette")
+
+
+def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> Labels:
+    other = replace(mesh_from_stored(file, stored, unit=how.unit), jaw=mesh.jaw)
+    found = find_labels(file, other, how.palette, stored, how.label_system)
+    if found is None:
+        raise _no_labels(file)
+    labels, _ = as_fdi(other, found, option=_OPTION)
     distance, near = cKDTree(other.centroids).query(mesh.centroids)
     if (far := float(np.median(distance))) > _FARTHEST:
         raise LabelError(
@@ -143,7 +152,7 @@ def _of_other_mesh(mesh: Mesh, file: Path, how: Predictions) -> Labels:
             "unit or place?"
         )
     _log.warning("%s: %s is another mesh of it; labels are those of the nearest faces", mesh.scan_id, file)
-    faces = _teeth(other.labels)[near]
+    faces = _teeth(labels)[near]
     return Labels(faces_to_original(mesh, faces), vertices_to_original(mesh, faces))
 
 

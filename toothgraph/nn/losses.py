@@ -144,7 +144,16 @@ def _scans(a: Tensor, batch: Tensor | None, sizes: Sequence[int] | None) -> tupl
 
 
 class InfoNCE(nn.Module):
-    """:func:`info_nce` as a module with fixed options; shapes and errors as there."""
+    """:func:`info_nce` as a module with fixed options; shapes and errors as there.
+
+    Example, on two views of a scan, here with their positions in the place of a net's embeddings:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> from toothgraph.transforms import TwoViews
+        >>> a, b = TwoViews(rng=0)(face_graph(synthetic_arch(1, jaw=0, faces=2000)))
+        >>> loss = InfoNCE(exclude_radius=1.5)(a.x[a.match_index], b.x[b.match_index], pos=a.match_pos)
+        >>> loss.shape
+        torch.Size([])
+    """
 
     def __init__(
         self,
