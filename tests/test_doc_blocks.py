@@ -41,7 +41,6 @@ NOT_RUN = {
     "pip install": "needs the network; `make dist` installs the wheel",
     ".venv/bin/": "what `make test` runs",
     "pre-commit install": "changes the checkout",
-    "tensorboard ": "a server that runs until it is stopped",
     "python -m benchmarks.": "hours; tests/benchmarks runs each quickly",
     "toothgraph demo": "tests/cli/test_demo.py",
     "tensorboard ": "a server; tests/training/test_board.py reads what it shows",

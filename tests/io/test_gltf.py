@@ -72,3 +72,10 @@ def test_a_3mf_that_unpacks_to_too_much_is_refused(arch: Mesh, tmp_path: Path, m
     monkeypatch.setattr("toothgraph.io.formats.gltf.UNPACKED", 1000)
     with pytest.raises(MeshError, match=r"unpacks to .* GB, more than the limit"):
         read_mesh(file)
+
+
+def test_positions_that_are_no_points_are_refused(arch: Mesh, tmp_path: Path) -> None:
+    file = write(tmp_path / "x_lower.glb", arch)
+    file.write_bytes(file.read_bytes().replace(b"VEC3", b"VEC2"))
+    with pytest.raises(MeshError, match=r"expected positions \[n, 3\] and triangles \[m, 3\], found \(\d+, 2\)"):
+        read_mesh(file)

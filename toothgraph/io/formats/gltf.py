@@ -36,6 +36,12 @@ def read_scene(path: Path) -> Stored:
     except Exception as error:  # a parser of untrusted bytes may raise anything: report the cause
         cause = " ".join(f"{type(error).__name__}: {error}".split())
         raise MeshError(f"{path}: cannot be read as {path.suffix[1:].upper()}: {cause}") from error
+    for part in parts:
+        if np.shape(part.vertices)[1:] != (3,) or np.shape(part.faces)[1:] != (3,):
+            raise MeshError(
+                f"{path}: expected positions [n, 3] and triangles [m, 3], found {np.shape(part.vertices)} and "
+                f"{np.shape(part.faces)}; export it again"
+            )
     first = np.cumsum([0, *(len(part.vertices) for part in parts)])
     vertices = np.concatenate([np.zeros((0, 3)), *(np.asarray(part.vertices, dtype=float) for part in parts)])
     faces = [np.asarray(part.faces) + start for part, start in zip(parts, first, strict=False)]
