@@ -167,7 +167,7 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
         peers_source=read["peers"]["source"],
         few=few_labels(largest),
         one=one_patient(few),
-        patients=gains_table(next(iter(protocols(few).values()))),
+        patients=gains_table(protocols(few)[one_patient(few)["protocol"]]),
         missing=missing,
         kinds=numbers_table(read["missing_teeth"]),
         warned=warned(missing),
