@@ -134,6 +134,7 @@ ZEROS = bytes(3_000_000)
         ("a.zip", made(**{"a.stl": ZEROS[::2], "b.stl": ZEROS[::2]}), "unpacks to more than the limit"),
         ("a.zip", made(**{f"{number}.txt": b"" for number in range(10_001)}), "10001 files in it, too many"),
         ("a.zip", made(**{"a.txt": b"x"}), r"has no scans in it \(\.stl"),
+        ("a.zip", made(**{"a.txt": b"x"}).replace(b"a.txt", b"\0.txt"), "has no scans in it"),  # a name of no letter
         ("a.zip", made(**{"a.stl": b"x", "a.stl/b.stl": b"x"}), "cannot be unpacked"),
         ("a.zip", made(**{f"{'x' * 300}.stl": b"x"}), "cannot be unpacked"),
         ("a.zip", with_link(), r"has a link in it, 'a\.stl'"),

@@ -112,7 +112,7 @@ def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes] | gzip.Gz
         for member in archive.infolist():
             if stat.S_ISLNK(member.external_attr >> 16):
                 raise MeshError(f"{path}: has a link in it, {member.filename!r}; unpack it by hand")
-            if not member.is_dir():
+            if member.filename and not member.is_dir():
                 yield member.filename, partial(archive.open, member)
 
 
