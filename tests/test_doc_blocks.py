@@ -62,6 +62,7 @@ ELSEWHERE = {  # blocks that other tests run, by a line of them
     "cat > steps.jsonl": "test_docs.py",
     "onnxruntime.InferenceSession": "model/test_export.py",
     'with safe_open("model.safetensors"': "model/test_folder.py",
+    'words = ["toothgraph", "predict"': "cli/test_as_json.py",
     "toothgraph synth SCANS": "the name of a folder stands for many; a record of what was run",
     "DATA/3d-iosseg": "the published scans; integration/test_real_scans.py",
 }

@@ -97,7 +97,7 @@ def test_confidence_and_doubts_of_what_was_changed_are_gone(found):
 
 
 def test_a_tooth_becomes_gingiva_or_part_of_another(found):
-    done = renumber(found / "a_upper.ply", {15: 0, 16: 17, 14: -1})
+    done = renumber(found / "a_upper.ply", {15: 0, 16: 17, 14: -1}, merge=True)
     assert done.joined == [17]
     assert not (found / "a_upper.teeth" / "15.stl").exists() and (found / "a_upper.teeth" / "unknown.stl").exists()
     labels = np.loadtxt(found / "a_upper.txt", dtype=int)

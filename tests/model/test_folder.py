@@ -39,7 +39,7 @@ def test_a_folder_is_the_model(command, arches, segmenter, scores, tmp_path):
     folder = tmp_path / "tiny-teeth"
     done = command("export", segmenter, "-o", folder, "--licence", "cc-by-4.0", "--scores", scores)
     assert done.code == 0 and f"wrote {folder}" in done.out, done.err
-    assert "has the names of 4 scans it was trained on" in done.err
+    assert "names the scans it was trained on (4)" in done.err
     assert sorted(path.name for path in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     assert (folder / "model.safetensors").read_bytes() == (segmenter / "model.safetensors").read_bytes()
     one, same = (load_segmentation(path)[0].state_dict() for path in (segmenter, folder))
