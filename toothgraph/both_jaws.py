@@ -47,8 +47,8 @@ class JawPair:
         >>> faces = np.concatenate([upper.faces, lower.faces + len(upper.vertices)])
         >>> case = Mesh(np.concatenate([upper.vertices, apart]), faces)
         >>> pair = segment_file(case)
-        >>> [len(part) for part in pair.parts] == [len(upper.faces), len(lower.faces)]
-        True
+        >>> type(pair).__name__, [len(part) for part in pair.parts] == [len(upper.faces), len(lower.faces)]
+        ('JawPair', True)
     """
 
     mesh: Mesh
@@ -152,14 +152,9 @@ def segment_file(
         MeshError, ShapeError: see :func:`toothgraph.segmentation.segment`.
 
     Example:
-        >>> from toothgraph import synthetic_arch
-        >>> upper = synthetic_arch(1, jaw=0, faces=2000)
-        >>> lower = synthetic_arch(2, jaw=1, faces=2000)
-        >>> apart = lower.vertices - [0, 40, 0]
-        >>> faces = np.concatenate([upper.faces, lower.faces + len(upper.vertices)])
-        >>> case = Mesh(np.concatenate([upper.vertices, apart]), faces)
-        >>> type(segment_file(upper)).__name__, type(segment_file(case)).__name__
-        ('Segmentation', 'JawPair')
+        >>> from toothgraph import synthetic_arch  # of one jaw; JawPair has an example of both
+        >>> type(segment_file(synthetic_arch(1, jaw=0, faces=2000))).__name__
+        'Segmentation'
     """
     if isinstance(scan, str | Path):
         scan = read_mesh(scan)

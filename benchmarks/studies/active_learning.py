@@ -26,7 +26,7 @@ from benchmarks.options import parse, run
 from benchmarks.paths import RESULTS
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
 from benchmarks.studies.few_patients import scored
-from benchmarks.studies.rows import append_row, has_row, minutes_of, read_rows
+from benchmarks.studies.rows import minutes_of, new_rows, read_rows
 from benchmarks.studies.simulated_reviewer import review, wrong_teeth
 from toothgraph import weights
 from toothgraph.data.scan import Scan
@@ -162,11 +162,7 @@ def main(argv: list[str] | None = None) -> None:
         Cell(arm, number, seed, options.steps, options.pool)
         for seed, number, arm in product(options.seeds, range(1, options.rounds + 1), options.arms)
     ]
-    for cell in cells:
-        if has_row(options.out, cell._asdict()):
-            continue
-        row = row_of(cell, dataset, options)
-        append_row(options.out, row)
+    for cell, row in new_rows(options.out, cells, lambda cell: row_of(cell, dataset, options)):
         print(f"{cell.arm}, round {cell.round}, seed {cell.seed}: {row.get('scan', 'no scan')}, {row['operations']} "
               f"operations, miou {row['scores']['miou']:.4f}", flush=True)  # fmt: skip
 

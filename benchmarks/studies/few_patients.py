@@ -31,7 +31,7 @@ from benchmarks.options import parse, run
 from benchmarks.paths import RESULTS
 from benchmarks.studies.cross_validation import RATE, Config, short
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
-from benchmarks.studies.rows import append_row, has_row, minutes_of, score, training_reader
+from benchmarks.studies.rows import minutes_of, new_rows, score, training_reader
 from toothgraph.data.split import Split
 from toothgraph.model.file import load_segmentation
 from toothgraph.system import provenance
@@ -157,13 +157,12 @@ def main(argv: list[str] | None = None) -> None:
     if options.quick:
         dataset = dataset.few()
         options.patients, options.draws, options.arms = [1], [0], ["scratch", "pretrained"]
-    for count, seed, draw, arm in product(options.patients, options.seeds, options.draws, options.arms):
-        cell = Cell(arm, count, draw, seed, options.protocol)
-        if has_row(options.out, cell._asdict()):
-            continue
-        row = row_of(cell, dataset, options)
-        append_row(options.out, row)
-        print(f"{arm}, {count} of draw {draw}, seed {seed}: miou {row['scores']['miou']:.4f}, "
+    cells = [
+        Cell(arm, count, draw, seed, options.protocol)
+        for count, seed, draw, arm in product(options.patients, options.seeds, options.draws, options.arms)
+    ]
+    for cell, row in new_rows(options.out, cells, lambda cell: row_of(cell, dataset, options)):
+        print(f"{cell.arm}, {cell.patients} of draw {cell.draw}, seed {cell.seed}: miou {row['scores']['miou']:.4f}, "
               f"matched {row['scores']['miou_matched']:.4f}, {row['minutes']} minutes", flush=True)  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from benchmarks.studies.cross_validation import short
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
 from benchmarks.studies.few_patients import drawn
 from benchmarks.studies.pretraining_tasks import OBJECTIVES
-from benchmarks.studies.rows import append_row, has_row, minutes_of, training_reader
+from benchmarks.studies.rows import minutes_of, new_rows, training_reader
 from toothgraph.data.scan import Scan
 from toothgraph.data.split import Split
 from toothgraph.model.file import load_backbone, read_model
@@ -97,13 +97,12 @@ def main(argv: list[str] | None = None) -> None:
     if options.quick:
         dataset = dataset.few()
         options.draws = [0]
-    for seed, draw, objective in product(options.seeds, options.draws, options.objectives):
-        cell = Cell(objective, draw, seed)
-        if has_row(options.out, cell._asdict()):
-            continue
-        row = row_of(cell, dataset, options)
-        append_row(options.out, row)
-        print(f"{objective}, draw {draw}, seed {seed}: miou {row['scores']['miou']:.4f}, "
+    cells = [
+        Cell(objective, draw, seed)
+        for seed, draw, objective in product(options.seeds, options.draws, options.objectives)
+    ]
+    for cell, row in new_rows(options.out, cells, lambda cell: row_of(cell, dataset, options)):
+        print(f"{cell.objective}, draw {cell.draw}, seed {cell.seed}: miou {row['scores']['miou']:.4f}, "
               f"nearest {row['nearest']['miou']:.4f}, {row['minutes']} minutes", flush=True)  # fmt: skip
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from benchmarks.options import apply_threads, parser_of, quick_data, quick_folder
 from benchmarks.studies.datasets import DATASETS, Dataset, own_scans
@@ -21,7 +21,17 @@ from toothgraph.model import SegmentationNet
 from toothgraph.training.config import TrainingConfig
 
 TrainingReader = Callable[[TrainingConfig], list[Scan]]
+Row = dict[str, Any]
 SCORES = ("miou", "miou_matched", "accuracy", "boundary_iou")
+
+
+class Named(Protocol):
+    """What no two rows share, as a NamedTuple."""
+
+    def _asdict(self) -> Row: ...
+
+
+Cell = TypeVar("Cell", bound=Named)
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
@@ -98,6 +108,15 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
 def has_row(file: Path, known: dict[str, Any]) -> bool:
     """Whether a run has its row, given what no two rows share."""
     return any(known.items() <= row.items() for row in read_rows(file))
+
+
+def new_rows(file: Path, cells: Iterable[Cell], row_of: Callable[[Cell], Row]) -> Iterator[tuple[Cell, Row]]:
+    """Run each cell that has no row yet, and add its row to the file."""
+    for cell in cells:
+        if not has_row(file, cell._asdict()):
+            row = row_of(cell)
+            append_row(file, row)
+            yield cell, row
 
 
 def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingReader:
