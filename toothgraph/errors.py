@@ -93,8 +93,12 @@ def check_names(name: str, value: Any) -> None:
 
 def kind_of(found: Any) -> str:
     """What something is, for a message: ``an ndarray``, ``a list``, ``none``."""
-    name = type(found).__name__
-    return "none" if found is None else f"{'an' if name[0] in 'aeioAEIO' or name == 'ndarray' else 'a'} {name}"
+    return "none" if found is None else with_article(type(found).__name__)
+
+
+def with_article(name: str) -> str:
+    """The name of a class with its article: ``an EdgeConv``, ``a Tensor``."""
+    return f"{'an' if name[0] in 'aeioAEIO' or name == 'ndarray' else 'a'} {name}"
 
 
 def check_kind(name: str, value: Any, kind: type) -> None:

@@ -118,8 +118,7 @@ def predict(
 
     check_folder(out)
     check_workers(workers, device)
-    if {"vtp", "vtk"} & {*formats}:
-        check_vtk()
+    check_vtk(formats)
     pages, told = None, Told(out)
     if report:  # matplotlib takes a while to import
         from toothgraph.report.folder import PageFolder

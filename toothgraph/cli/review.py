@@ -92,12 +92,12 @@ def review(
     from toothgraph.review.embedding import embed
     from toothgraph.review.scans import Scans
     from toothgraph.review.server import ReviewServer
+    from toothgraph.review.session import APPROVED
     from toothgraph.scan_names import scan_names
     from toothgraph.system.files import check_folder
 
     check_folder(labels)
-    if formats:
-        check_vtk()
+    check_vtk(formats)
     files = find_scans(list(scans))
     names = scan_names(files)
     if labels.resolve() in {file.resolve().parent for file in files}:
@@ -124,7 +124,7 @@ def review(
         if sys.stderr.isatty():
             say("", err=True)  # the terminal has written ^C
         states = [scan.state for scan in found.known.values()]
-        if approved := states.count("approved"):
+        if approved := states.count(APPROVED):
             options = {"palette": palette, "unit": unit, "label_system": label_system}
             learn = (*same_scans(scans, options, tuple(options)), "--labels", labels, "--init", "default")
             next_command("finetune", *learn, "--out", free(Path("runs/reviewed")))

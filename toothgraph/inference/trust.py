@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial import KDTree
+from scipy.spatial import cKDTree
 
 from toothgraph.anatomy.frame import TEETH_NEEDED, turned
 from toothgraph.fdi import UNKNOWN
@@ -100,7 +100,7 @@ def trusted_labels(
 def _may_be_tooth(first: Prediction, second: Prediction, mesh: Mesh, limit: float) -> np.ndarray:
     """Faces [F] that are called gingiva, are away from the teeth, and may be part of one."""
     unsure = (first.labels == 0) & (np.minimum(first.probabilities[:, 0], second.probabilities[:, 0]) < 1 - limit)
-    teeth = KDTree(mesh.centroids[first.labels > 0])
+    teeth = cKDTree(mesh.centroids[first.labels > 0])
     unsure[unsure] = teeth.query(mesh.centroids[unsure], distance_upper_bound=_BORDER)[0] > _BORDER
     return unsure
 

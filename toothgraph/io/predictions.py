@@ -24,7 +24,6 @@ from toothgraph.mesh.stored import Stored
 
 _OPTION = "--predictions-label-system"
 _FARTHEST = 1.0  # mm, median distance of the faces of one surface to those of another mesh of it
-
 _SCATTERED = 0.3  # share of the pairs of adjacent faces with different labels; of an arch it is below a tenth
 _NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
 

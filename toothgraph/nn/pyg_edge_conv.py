@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 from torch_geometric.nn import EdgeConv, MessagePassing
 
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, with_article
 from toothgraph.nn.checks import described
 from toothgraph.nn.edge_mlp import factorised, flattened
 
@@ -30,10 +30,9 @@ def check_own_steps(conv: MessagePassing, kind: type[MessagePassing]) -> None:
     """
     for step in _MESSAGE_STEPS:
         if getattr(type(conv), step) is not getattr(kind, step):
-            name = kind.__name__
             raise ConfigError(
-                f"expected {'an' if name[0] in 'AEIOU' else 'a'} {name}, got {type(conv).__name__}, a subclass with "
-                f"its own {step}; keep it as it is"
+                f"expected {with_article(kind.__name__)}, got {type(conv).__name__}, a subclass with its own {step}; "
+                "keep it as it is"
             )
 
 

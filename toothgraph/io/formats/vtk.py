@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ def read_vtk(path: Path) -> Stored:
     Raises:
         MeshError: if vtk is not installed, or the file is damaged or contains no polydata.
     """
-    if importlib.util.find_spec("vtkmodules") is None:
+    if not _has_vtk():
         raise _needs_vtk(path, "reading")
     here = os.pathsep.join(place for place in sys.path if place)
     with tempfile.TemporaryDirectory() as folder:
@@ -133,14 +133,18 @@ def write_polydata(
             raise MeshError(f"{path}: vtk could not write the file; is the disk full?")
 
 
-def check_vtk() -> None:
-    """Before any work: whether VTK files can be written.
+def check_vtk(formats: Iterable[str]) -> None:
+    """Before any work: whether labels can be written in these formats.
 
     Raises:
-        ConfigError: if vtk is not installed.
+        ConfigError: if vtk is needed and not installed.
     """
-    if importlib.util.find_spec("vtkmodules") is None:
+    if {"vtp", "vtk"} & {*formats} and not _has_vtk():
         raise ConfigError("--format vtp and vtk need the extra vtk: pip install 'toothgraph[vtk]'")
+
+
+def _has_vtk() -> bool:
+    return importlib.util.find_spec("vtkmodules") is not None
 
 
 def _needs_vtk(path: Path, doing: str) -> MeshError:
