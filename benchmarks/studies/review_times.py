@@ -154,8 +154,9 @@ def frames(mesh: Mesh) -> dict[str, float]:
 
 def ahead() -> bool:
     """Whether the machine does this first, whatever else it has to do: by the priority of the session on Linux."""
-    group = Path("/proc/self/autogroup")
-    return group.is_file() and int(group.read_text(encoding="ascii").split()[-1]) < 0
+    group = Path("/proc/self/autogroup")  # "/autogroup-25 nice -15"; empty where the kernel forms no groups
+    nice = re.search(r"nice (-?\d+)", group.read_text(encoding="ascii")) if group.is_file() else None
+    return nice is not None and int(nice[1]) < 0
 
 
 def main(argv: list[str] | None = None) -> None:
