@@ -13,6 +13,7 @@ BY_HAND = "set by hand on scans of 3D-IOSSeg, while prediction was developed"
 TOOTH_CUTS = "labels of the training patients of 3D-IOSSeg, benchmarks/studies/tooth_cuts.py"
 MODELS = "set by hand on models and shells made from scans of 3D-IOSSeg, benchmarks/studies/shapes.py"
 PARTS = "quadrants, back teeth and front teeth cut out of the validation scans of 3D-IOSSeg"
+LARGE = "time and agreement with one level on full-resolution-lower of the odd scans, also subdivided"
 MILK = "the milk teeth of 072 against all other patients of 3D-IOSSeg, by nets that did not see them"
 
 
@@ -97,6 +98,9 @@ class BorderRules:
     plausible: float = rule(1e-3, "probability", "minimum probability of a class that a face may take")
     least: float = rule(1e-4, "probability", "lower limit of all probabilities")
     cycles: int = rule(2, "count", "passes over all classes")
+    large: int = rule(300_000, "faces", "borders of a scan with more are first placed on a coarser surface", LARGE)
+    coarse: int = rule(100_000, "faces", "of the coarser surface", LARGE)
+    narrow: float = rule(0.4, "mm", "only faces within this distance of a border there may change then", LARGE)
 
 
 @dataclass(frozen=True)

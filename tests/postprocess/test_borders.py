@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.postprocess.borders import Borders, _Clock, borders, cut, expand, near_border, refine
+from toothgraph.rules import DEFAULT
 from toothgraph.stages import clock
+from toothgraph.synthetic import Variation, synthetic_arch
 
 
 def sheet(height: np.ndarray, size: float = 1.0) -> Mesh:
@@ -86,6 +90,25 @@ def test_a_border_moves_into_the_fold() -> None:
     before, after = (prob.argmax(axis=1) == truth).mean(), (refine(mesh, prob) == truth).mean()
     assert before < 0.94 and after > 0.99
     assert energy(mesh, refine(mesh, prob), prob, 2.0, 0.5) < energy(mesh, prob.argmax(axis=1), prob, 2.0, 0.5)
+
+
+def test_borders_of_a_large_scan_come_from_a_coarser_one() -> None:
+    """Blurred probabilities of a fine arch: nearly the same labels as by one cut of all its faces, and no dearer."""
+    arch = synthetic_arch(3, jaw=0, faces=20_000, variation=Variation.none())
+    assert arch.labels is not None
+    classes = np.where(arch.labels > 0, arch.labels % 10 + arch.labels // 20 * 8, 0)
+    prob = np.full((len(arch.faces), 17), 0.01, dtype=np.float32)
+    near = cKDTree(arch.centroids).query(arch.centroids, k=30)[1]
+    for column in range(near.shape[1]):
+        np.add.at(prob, (np.arange(len(classes)), classes[near[:, column]]), 1.0)
+    prob /= prob.sum(axis=1, keepdims=True)
+    at_once = refine(arch, prob)
+    rules = replace(DEFAULT.borders, large=15_000, coarse=5000, narrow=0.8)
+    by_levels = refine(arch, prob, rules)
+    assert not np.array_equal(at_once, prob.argmax(axis=1))
+    assert (arch.areas * (at_once != by_levels)).sum() < 0.002 * arch.areas[at_once > 0].sum()
+    dear = [energy(arch, labels, prob, 2.0, 0.5) for labels in (at_once, by_levels, prob.argmax(axis=1))]
+    assert dear[1] < 1.01 * dear[0] and dear[1] < 0.9 * dear[2]
 
 
 def test_specks_go_and_far_faces_stay(arch: Mesh) -> None:
