@@ -114,13 +114,14 @@ def threads_table(content: dict[str, Any]) -> str:
 
 
 def beside_table(content: dict[str, Any]) -> str:
-    """A row for each task and file."""
+    """A row for each way to wait, task and file."""
     rows = [
-        [row["task"], row["file"], time_of(row["seconds"]["ours"]), time_of(row["seconds"]["theirs"]),
+        [*(row[name] for name in ("waiting threads", "task", "file")),
+         *(time_of(row["seconds"][whose]) for whose in ("ours", "theirs")),
          "{median:.2f} ({min:.2f} to {max:.2f})".format(**row["ratio"]), "yes" if row["same labels"] else "no"]
         for row in content["rows"]
     ]  # fmt: skip
-    return table(["task", "file", "this revision", "the other", "ratio", "same labels"], rows)
+    return table(["waiting threads", "task", "file", "this revision", "the other", "ratio", "same labels"], rows)
 
 
 def cost_table(content: dict[str, Any]) -> str:

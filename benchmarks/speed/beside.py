@@ -3,8 +3,9 @@
     python -m benchmarks.speed.beside OTHER_CHECKOUT SCAN [SCAN ...]
 
 Each checkout has a process of its own that waits for its turn, so that both see the same machine. Writes
-benchmarks/results/beside.json: seconds of either, and the ratio of each round. The training step is of the net in the
-package, on one scan: forward, backward and optimiser.
+benchmarks/results/beside.json: seconds of either, and the ratio of each round, with threads that spin while they wait
+for each other and with threads that sleep. The training step is of the net in the package, on one scan: forward,
+backward and optimiser.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 
 TASKS = ("predict", "predict and label all faces and vertices", "training step")
+WAITING = {"spin (torch's default)": {}, "sleep": {"OMP_WAIT_POLICY": "PASSIVE"}}
+OTHERS = ("OMP_WAIT_POLICY", "KMP_BLOCKTIME", "GOMP_SPINCOUNT")
 WORKER = """
 import sys, time, hashlib, json, torch
 import toothgraph as tg
@@ -63,8 +67,9 @@ for line in sys.stdin:
 class Worker:
     """A process with the package of one checkout."""
 
-    def __init__(self, checkout: Path, threads: int) -> None:
-        env = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads)}
+    def __init__(self, checkout: Path, threads: int, waiting: dict[str, str]) -> None:
+        env = {name: value for name, value in os.environ.items() if name not in OTHERS}
+        env |= {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads), **waiting}
         self.process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", WORKER, str(threads)],
             cwd=checkout, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -121,14 +126,15 @@ def main(argv: list[str] | None = None) -> None:
     options.other = options.other or ROOT
     options.scans = options.scans or write_synthetic(quick_folder(), 1, 3000, 0)
     threads = options.threads or 1
-    ours, theirs = Worker(ROOT, threads), Worker(options.other.resolve(), threads)
-    rows = []
-    for file in options.scans:
-        for task in TASKS:
-            rows.append(rounds(ours, theirs, task, file, 1 if options.quick else options.rounds))
+    rows: list[dict[str, Any]] = []
+    for waiting, how in WAITING.items():
+        ours, theirs = (Worker(checkout, threads, how) for checkout in (ROOT, options.other.resolve()))
+        for file, task in product(options.scans, TASKS):
+            row = rounds(ours, theirs, task, file, 1 if options.quick else options.rounds)
+            rows.append({"waiting threads": waiting, **row})
             print(rows[-1], flush=True)
-    ours.end()
-    theirs.end()
+        ours.end()
+        theirs.end()
     facts = provenance.facts()
     facts["hardware"]["threads"] = threads
     content = {"facts": facts, "other": revision(options.other), "quick": options.quick, "rows": rows}

@@ -110,6 +110,7 @@ def test_threads_and_another_checkout(results: Path, tmp_path: Path, capsys: pyt
     beside.main(["--quick", "--out", str(results / "beside.json"), str(root), str(scan)])
     rows = json.loads((results / "beside.json").read_text())["rows"]
     assert all(row["same labels"] and row["ratio"]["min"] > 0 for row in rows)
+    assert [row["waiting threads"] for row in rows[:: len(beside.TASKS)]] == list(beside.WAITING)
     page = speed_page(results)
     assert "| one thread | 1 |" in page and f"| {scan.name} |" in page
 
