@@ -1,12 +1,13 @@
 """What unlabelled scans are worth when one, two, three or five patients are labelled, whichever patients these are.
 
     python -m benchmarks.studies.few_patients DATA RUNS [--patients 1 2 3 5] [--draws 0 1 2 3 4] [--seeds 0]
-        [--arms scratch pretrained self-trained all-gingiva] [--protocol short | long | paper]
+        [--arms scratch pretrained self-trained one-round all-gingiva] [--protocol short | long | paper]
 
 A draw is an order of the training patients; its first n are labelled, both jaws. So the five of a draw hold its three.
 Three arms get the same labels: a net from scratch (with its own learning rate); one whose backbone was pre-trained on
 the unlabelled scans of all training patients; and a student that learns, too, from what the second one finds on the
-scans of the other training patients (``all-gingiva``: a student that learns all gingiva found there, sure or not).
+scans of the other training patients, and whose own student is the result (``one-round``: that first student;
+``all-gingiva``: one that learns all gingiva found there, sure or not).
 Crowns are learned from the labels of the arm alone. All are scored on the validation patients' original faces. Writes a
 row per run to benchmarks/results/few_patients.jsonl; a run that has its row is not run again, one that was stopped goes
 on.
@@ -43,7 +44,7 @@ from toothgraph.training.self_training import self_train, teacher
 
 RESULT = RESULTS / "few_patients.jsonl"
 ARMS = ("scratch", "pretrained", "self-trained")
-ALSO = ("all-gingiva",)  # self-trained, too, but learning all gingiva that the teacher finds
+ALSO = ("one-round", "all-gingiva")  # self-trained, too, but once; and learning all gingiva that the teacher finds
 PATIENTS = (1, 2, 3, 5)
 FIRST = ("017", "041", "045", "075")  # who is labelled first in draws 0 to 3: 017 lacks premolars, 075 is complete
 PROTOCOLS = ("long", "short", "paper")
@@ -85,8 +86,9 @@ def of_protocol(presets: dict[str, Config], protocol: str, options: argparse.Nam
 def config_of(cell: Cell, options: argparse.Namespace) -> FinetuneConfig:
     """That of a run; the rates of a default net from scratch are those that were best for it with all labels."""
     config = replace(of_protocol(FINETUNE_PRESETS, cell.protocol, options), crowns="train", seed=cell.seed)
-    if cell.arm == "all-gingiva":
-        return replace(config, trust=replace(config.trust, gingiva=1.0))
+    if cell.arm in ALSO:
+        config = replace(config, rounds=1)
+        return replace(config, trust=replace(config.trust, gingiva=1.0)) if cell.arm == "all-gingiva" else config
     if cell.arm == "scratch" and cell.protocol != "paper":
         return replace(config, lr=RATE, backbone_rate=1.0)
     return config
@@ -120,7 +122,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
     """Train and score a run."""
     model = train(cell, dataset, options)
     folder = cell.folder(options.runs)
-    runs = [folder, *(folder / teacher(1) for _ in "1" if cell.arm not in ARMS[:2])]
+    runs = [folder, *(place for number in (1, 2) if (place := folder / teacher(number)).is_dir())]
     return {
         **cell._asdict(),
         "labelled": drawn(dataset.split.train, cell.draw, cell.patients),

@@ -79,7 +79,7 @@ def train(
 ) -> Path:
     """The model of a run, trained or gone on with."""
     net, _ = load_segmentation(Path(weights.DEFAULT))
-    config = replace(FINETUNE_PRESETS["default"], net=net.config, steps=known["steps"], lr=known["lr"])
+    config = replace(FINETUNE_PRESETS["default"], net=net.config, steps=known["steps"], lr=known["lr"], rounds=1)
     config = replace(config, log_every=min(config.log_every, config.steps))
     out = options.runs / "-".join(map(str, known.values()))
     anchored = known["arm"] == "anchored"

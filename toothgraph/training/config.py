@@ -133,7 +133,7 @@ class FinetuneConfig(TrainingConfig):
     crowns: str = "adapt"
     crown_steps: int = 800
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=30.0, mirror=0.5))
-    rounds: int = 1
+    rounds: int = 2
     trust: Trust = field(default_factory=Trust)
 
 
