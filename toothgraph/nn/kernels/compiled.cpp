@@ -68,8 +68,8 @@ EACH_PROCESSOR static bool are_there(const Hood &hood, Int first, Int last) {
 
 // --- Maximum: NaN is larger than all numbers, and the first of equal values wins. A node without neighbours gets 0.
 
-// The maxima of one node in W channels, or in `width` of them where W is 0.
-template <class T, Int W>
+// The maxima of one node in W channels, or in `width` of them where W is 0; with LEARNS also which neighbours won.
+template <class T, bool LEARNS, Int W>
 static INLINE void max_tile(const T *x, const Hood &hood, Int node, Int channels, Int width, T *out, int32_t *winner) {
     const Int size = W ? W : width, count = hood.count(node), step = hood.step(), *near = hood.first(node);
     T best[W ? W : LINE];
@@ -77,7 +77,10 @@ static INLINE void max_tile(const T *x, const Hood &hood, Int node, Int channels
     Int j = 0;
     while (j < count && near[j * step] == hood.rows) ++j;
     const Int start = j < count ? near[j * step] : -1;
-    for (Int c = 0; c < size; ++c) best[c] = start < 0 ? T(0) : x[start * channels + c], won[c] = int32_t(start);
+    for (Int c = 0; c < size; ++c) {
+        best[c] = start < 0 ? T(0) : x[start * channels + c];
+        if (LEARNS) won[c] = int32_t(start);
+    }
     for (++j; j < count; ++j) {
         const Int other = near[j * step];
         if (other == hood.rows) continue;
@@ -85,11 +88,11 @@ static INLINE void max_tile(const T *x, const Hood &hood, Int node, Int channels
         for (Int c = 0; c < size; ++c) {
             const bool larger = (row[c] > best[c]) | (row[c] != row[c]);
             best[c] = larger ? row[c] : best[c];
-            won[c] = larger ? int32_t(other) : won[c];
+            if (LEARNS) won[c] = larger ? int32_t(other) : won[c];
         }
     }
     for (Int c = 0; c < size; ++c) out[c] = best[c];
-    if (winner)
+    if (LEARNS)
         for (Int c = 0; c < size; ++c) winner[c] = won[c];
 }
 
@@ -99,28 +102,30 @@ template <class T> static INLINE void fetch(const T *x, const Hood &hood, Int no
         for (Int c = 0; c < channels; c += 64 / sizeof(T)) __builtin_prefetch(x + near[j * hood.step()] * channels + c);
 }
 
-template <class T>
+template <class T, bool LEARNS>
 static INLINE void max_rows(const T *x, const Hood &hood, Int channels, T *out, int32_t *winner, Int first, Int last) {
     for (Int node = first; node < last; ++node) {
         if (node + AHEAD < last) fetch(x, hood, node + AHEAD, channels);
         for (Int c = 0; c < channels;) {
             const Int left = channels - c, at = node * channels + c;
-            int32_t *won = winner ? winner + at : nullptr;
-            if (left >= 64) max_tile<T, 64>(x + c, hood, node, channels, 64, out + at, won), c += 64;
-            else if (left >= 32) max_tile<T, 32>(x + c, hood, node, channels, 32, out + at, won), c += 32;
-            else max_tile<T, 0>(x + c, hood, node, channels, std::min(left, LINE), out + at, won), c += LINE;
+            int32_t *won = LEARNS ? winner + at : nullptr;
+            if (left >= 64) max_tile<T, LEARNS, 64>(x + c, hood, node, channels, 64, out + at, won), c += 64;
+            else if (left >= 32) max_tile<T, LEARNS, 32>(x + c, hood, node, channels, 32, out + at, won), c += 32;
+            else max_tile<T, LEARNS, 0>(x + c, hood, node, channels, std::min(left, LINE), out + at, won), c += LINE;
         }
     }
 }
 
 EACH_PROCESSOR static void max_of(const float *x, const Hood &hood, Int channels, float *out, int32_t *winner,
                                   Int first, Int last) {
-    max_rows(x, hood, channels, out, winner, first, last);
+    if (winner) max_rows<float, true>(x, hood, channels, out, winner, first, last);
+    else max_rows<float, false>(x, hood, channels, out, nullptr, first, last);
 }
 
 EACH_PROCESSOR static void max_of(const double *x, const Hood &hood, Int channels, double *out, int32_t *winner,
                                   Int first, Int last) {
-    max_rows(x, hood, channels, out, winner, first, last);
+    if (winner) max_rows<double, true>(x, hood, channels, out, winner, first, last);
+    else max_rows<double, false>(x, hood, channels, out, nullptr, first, last);
 }
 
 template <class T>
