@@ -12,6 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from docstrings import in_a_line
+
 PAGES = Path(__file__).resolve().parent / "api"
 MODULE = re.compile(
     r"(?:(?:^\|[^\n]*\n)+\n)?(?P<fence>^```\{eval-rst\}\n\.\. automodule:: (?P<name>\S+)\n)", re.MULTILINE
@@ -33,8 +35,7 @@ def first_sentence(thing: object) -> str:
     """What a docstring begins with, as Markdown in a cell of a table; nothing for a constant, whose type has one."""
     if not callable(thing):
         return "constant"
-    paragraph = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
-    text = re.sub(r":\w+:`~?([\w.]+)`", r"`\1`", paragraph).replace("``", "`")
+    text = in_a_line((inspect.getdoc(thing) or "").split("\n\n")[0], quote="`")
     return re.split(r"(?<=[a-z)`\]])\. (?=[A-Z])", text)[0].rstrip(".:").replace("|", "\\|")
 
 

@@ -13,6 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from docstrings import in_a_line
+
 HERE = Path(__file__).resolve().parent
 
 
@@ -23,7 +25,7 @@ def attributes(cls: type) -> dict[str, str]:
         section = inspect.cleandoc(base.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
         for entry in re.split(r"\n(?=    \w)", section):
             names, _, text = entry.strip().partition(": ")
-            text = re.sub(r":\w+:`~?([\w.]+)`", r"\1", " ".join(text.split())).replace("``", '"').rstrip(".")
+            text = in_a_line(text, quote='"').rstrip(".")
             found.update({name.strip(): text for name in names.split(",")} if text else {})
     return found
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
-import pkgutil
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import toothgraph
-from toothgraph import datasets, transforms
+from toothgraph import datasets, graph, metrics, nn, transforms
 
-ROOMS = (transforms, datasets)
+PACKAGE = Path(toothgraph.__file__).parent
+ROOMS = (nn, graph, transforms, datasets, metrics)  # for the programs of others
 NAMES = [name for name in toothgraph.__all__ if not name.startswith("_")]  # what most programs need
 MODULES = sorted(
-    {f"{room.__name__}.{info.name}" for room in ROOMS for info in pkgutil.iter_modules(room.__path__)}
-    | {getattr(toothgraph, name).__module__ for name in NAMES}
+    ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
+    for file in PACKAGE.rglob("*.py")
+    if "    >>> " in file.read_text(encoding="utf-8")
 )
 
 
@@ -42,16 +44,19 @@ def test_examples_run(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path_facto
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__)
-def test_every_class_to_be_used_has_an_example(room: Any) -> None:
-    classes = [value for value in map(room.__dict__.get, room.__all__) if isinstance(value, type)]
-    steps = [
-        each
-        for each in classes
-        if (hasattr(each, "forward") or hasattr(each, "process")) and not inspect.isabstract(each)
-    ]
-    assert len(steps) >= 4
-    for each in steps:
-        assert "Example" in (each.__doc__ or "") and "Raises" in (each.__doc__ or ""), each
+def test_what_a_room_gives_has_an_example(room: Any) -> None:
+    given = [getattr(room, name) for name in room.__all__]
+    used = [each for each in given if inspect.isfunction(each) or is_step(each)]
+    assert len(used) >= 4
+    for each in used:
+        assert "Example" in (each.__doc__ or ""), f"{room.__name__}.{each.__name__} has no example"
+        assert "Raises" in (each.__doc__ or "") or not is_step(each), f"{each.__name__} does not say what it refuses"
+
+
+def is_step(thing: object) -> bool:
+    """Whether it is a layer, a transform or a data set."""
+    called = isinstance(thing, type) and (hasattr(thing, "forward") or hasattr(thing, "process"))
+    return called and not inspect.isabstract(thing)
 
 
 _made = toothgraph.synthetic_arch

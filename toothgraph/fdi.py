@@ -57,6 +57,10 @@ def tooth_name(fdi: int) -> str:
 
     Raises:
         ValueError: for a number that is not a tooth.
+
+    Example:
+        >>> tooth_name(36)
+        'lower left first molar'
     """
     if not is_tooth(fdi):
         raise ValueError(
@@ -84,7 +88,12 @@ def successors_of(fdi: np.ndarray) -> np.ndarray:
 
 def in_chart_order(numbers: Iterable[int]) -> list[int]:
     """Numbers as a chart of teeth has them, each once; what is not a permanent tooth comes last, by size. See
-    :func:`in_row_order` for rows with primary teeth."""
+    :func:`in_row_order` for rows with primary teeth.
+
+    Example:
+        >>> in_chart_order([21, 11, 12, 22, 21])  # from the patient's right to the left
+        [12, 11, 21, 22]
+    """
     place = {fdi: index for index, fdi in enumerate(CHART)}
     return sorted({int(number) for number in numbers}, key=lambda number: (place.get(number, len(place)), number))
 
@@ -105,7 +114,12 @@ def is_permanent(fdi: np.ndarray) -> np.ndarray:
 
 
 def fdi_to_class(fdi: np.ndarray) -> np.ndarray:
-    """FDI numbers to class indices, same shape. Anything but 0 and the permanent teeth becomes -1."""
+    """FDI numbers to class indices, same shape. Anything but 0 and the permanent teeth becomes -1.
+
+    Example:
+        >>> fdi_to_class(np.array([0, 11, 21, 31, 48, 55, -1])).tolist()  # 55 is a primary tooth
+        [0, 1, 9, 17, 32, -1, -1]
+    """
     fdi = np.asarray(fdi)
     return np.where(is_permanent(fdi), _CLASS_OF_FDI[np.clip(fdi, 0, 99)], UNKNOWN)
 
@@ -157,6 +171,10 @@ def class_to_fdi(index: np.ndarray) -> np.ndarray:
 
     Raises:
         ShapeError: for numbers that are no classes.
+
+    Example:
+        >>> class_to_fdi(np.array([0, 1, 9, 17, 32, -1])).tolist()
+        [0, 11, 21, 31, 48, -1]
     """
     index = np.asarray(index)
     if index.size and index.max() >= NUM_CLASSES:
@@ -165,7 +183,12 @@ def class_to_fdi(index: np.ndarray) -> np.ndarray:
 
 
 def jaw_of_labels(fdi: np.ndarray) -> int:
-    """The jaw of most labelled faces, from FDI numbers [N]; ``UNKNOWN_JAW`` if no tooth is labelled."""
+    """The jaw of most labelled faces, from FDI numbers [N]; ``UNKNOWN_JAW`` if no tooth is labelled.
+
+    Example:
+        >>> jaw_of_labels(np.array([0, 31, 32, 11]))
+        1
+    """
     fdi = np.asarray(fdi)
     jaw = np.where(is_primary(fdi), UNKNOWN_JAW, jaw_of_each(fdi))
     upper, lower = (int((jaw == side).sum()) for side in (UPPER, LOWER))
@@ -190,13 +213,23 @@ def classes_of_jaw(jaw: int) -> np.ndarray:
 
 
 def class_to_position(index: np.ndarray) -> np.ndarray:
-    """Class indices to positions 1 … 16 within their jaw, same shape; 0 for gingiva and unknown."""
+    """Class indices to positions 1 … 16 within their jaw, same shape; 0 for gingiva and unknown.
+
+    Example:
+        >>> class_to_position(fdi_to_class(np.array([11, 21, 31, 41, 0]))).tolist()
+        [1, 9, 1, 9, 0]
+    """
     index = np.asarray(index)
     return np.where(index > 0, (index - 1) % 16 + 1, 0)
 
 
 def mirror_classes() -> np.ndarray:
-    """Class index of the same tooth on the other side (quadrants 1↔2, 3↔4). Shape [33]."""
+    """Class index of the same tooth on the other side (quadrants 1↔2, 3↔4). Shape [33].
+
+    Example:
+        >>> int(mirror_classes()[fdi_to_class(11)]) == int(fdi_to_class(21))
+        True
+    """
     quadrant, tooth = np.divmod(FDI_OF_CLASS, 10)
     swapped = np.array([0, 2, 1, 4, 3])[quadrant]
     return fdi_to_class(10 * swapped + tooth)

@@ -28,6 +28,10 @@ def jaw_from_name(path: str | Path) -> int:
     The words ``upper``, ``lower``, ``maxilla``, ``maxillary``, ``mandible`` and ``mandibular`` count, in any case, also
     inside a name like ``UpperJawScan``. Without such a word, a single capital ``U`` or ``L`` counts, or ``_u`` or
     ``_l`` at the end. So ``007_L.ply`` is lower; ``follower.stl`` is unknown. A name with both jaws is unknown, too.
+
+    Example:
+        >>> [jaw_from_name(name) for name in ("anna_upper.stl", "007_L.ply", "follower.stl")]
+        [0, 1, -1]
     """
     name = Path(path).stem
     tokens = list(_JAW_WORD.finditer(name)) or list(_JAW_LETTER.finditer(name))
@@ -51,6 +55,10 @@ def patient_of(scan_id: str) -> str:
 
     A name that is only a jaw (``upper``) belongs to the patient ``unnamed``. So two such scans are never on
     different sides of a split.
+
+    Example:
+        >>> patient_of("007_L"), patient_of("upper")
+        ('007', 'unnamed')
     """
     return without_jaw(scan_id) or "unnamed"
 

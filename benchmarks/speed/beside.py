@@ -32,7 +32,7 @@ import sys, time, hashlib, json, torch
 import toothgraph as tg
 from torch_geometric.data import Batch
 from toothgraph.graph.spec import scan_graph
-from toothgraph.nn.losses import segmentation_loss
+from toothgraph.nn.segmentation import segmentation_loss
 torch.set_num_threads(int(sys.argv[1]))
 net = tg.load_model()
 mesh, last, trained = None, None, None

@@ -20,7 +20,7 @@ from torch_geometric.utils import scatter
 
 from toothgraph.graph import thin
 from toothgraph.model.heads import ProjectionHead
-from toothgraph.nn.losses import info_nce
+from toothgraph.nn.contrastive import info_nce
 from toothgraph.nn.pyramid import find_levels
 from toothgraph.training.pretrain import PretrainTask
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,16 @@ def test_what_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
         steps.write_text(line)
         assert said in command("review", scans, "--labels", tmp_path / "reviewed", "--apply", steps).error
     assert "no such file" in command("review", tmp_path / "none").error
+
+
+def test_a_port_that_another_program_has(command, arch: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "scans", "one_U", arch, arch.labels, ("vtp",))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = command("review", tmp_path / "scans", "--labels", tmp_path / "labels", "--no-browser", "--port", port)
+    assert f"port {port}: the page cannot be served there (Address already in use); choose another" in done.error
 
 
 def test_finetune_says_what_is_missing(command, arch: Mesh, tmp_path: Path, tiny_toml: Path) -> None:

@@ -21,7 +21,7 @@ from toothgraph.nn import (
 )
 from toothgraph.nn.cross_edge_conv import CrossEdgeConv
 from toothgraph.nn.dgcnn import MLPEdgeConv, TransformNet
-from toothgraph.nn.losses import boundary_weights
+from toothgraph.nn.segmentation import boundary_weights
 
 N = 40
 torch.manual_seed(0)

@@ -110,6 +110,16 @@ def test_painting_a_ply_is_a_correction(where, keep_fdi, arch, tmp_path, caplog)
     assert read_scan(ply).label_origin == CORRECTED
 
 
+def test_gingiva_that_is_unknown_now_is_told(arch, tmp_path, caplog):
+    caplog.set_level("INFO", "toothgraph")
+    ply, txt = written(tmp_path, arch, "ply", "txt")
+    labels = txt.read_text().split()
+    labels[labels.index("0")] = "-1"
+    txt.write_text("\n".join(labels))
+    assert read_scan(ply).label_origin == CORRECTED
+    assert "then corrected: other gingiva" in caplog.text
+
+
 def test_a_tooth_painted_as_another_is_told_by_its_number(arch, tmp_path, caplog):
     caplog.set_level("INFO", "toothgraph")
     (ply,) = written(tmp_path, arch, "ply")
@@ -211,14 +221,17 @@ def test_labels_that_no_model_found_have_no_record(arch, tmp_path):
 @pytest.mark.parametrize("content", [
     "{", "[]", '{"files": {}}', '{"files": {"a": 1}, "renumbered": []}',
     '{"files": {"a_upper.ply": {"model": "", "content": "", "numbers": {}, "colours": {"11": "f"}}}, "renumbered": []}',
+    '{"files": {"a_upper.ply": {"model": "", "content": "", "numbers": {}, "colours": {"1": "ff"}}}, "renumbered": []}',
     '{"files": {"../a_upper.ply": {"model": "", "content": "", "numbers": {}}}, "renumbered": []}',
 ])  # fmt: skip
 def test_a_damaged_record_is_told(content, arch, tmp_path):
-    (ply,) = written(tmp_path, arch, "ply")
-    record_of(ply).write_text(content)
-    with pytest.raises(LabelError, match=r"a_upper\.found\.json: expected the record"):
-        read_scan(ply)
+    ply, teeth = written(tmp_path, arch, "ply", "stl")
     assert find_scans([tmp_path]) == [ply]
+    record_of(ply).write_text(content)
+    for scan in (ply, teeth):
+        with pytest.raises(LabelError, match=r"a_upper\.found\.json: expected the record"):
+            read_scan(scan)
+    assert find_scans([tmp_path]) == [ply, teeth]  # nothing says that they are one
 
 
 def test_other_labels_forget_where_they_came_from(arch, tmp_path):

@@ -87,6 +87,10 @@ def test_a_label_file_is_fdi_unless_told_otherwise(arch: Mesh, tmp_path: Path, c
     assert set(read_scan(scan, label_system="arch14").labels) == {21, 22}
     with pytest.raises(LabelError, match="expected a label system of auto, fdi"):
         read_scan(scan, label_system="palmer")
+    for file in (scan, scan.with_suffix(".txt")):
+        file.rename(tmp_path / f"x{file.suffix}")
+    with pytest.raises(LabelError, match=r"x\.txt: labels from 1 to 14 \(arch14\) need a known jaw"):
+        read_scan(tmp_path / "x.stl", label_system="arch14")
 
 
 def test_commands_take_the_numbering(command, segmenter: Path, arch: Mesh, tmp_path: Path) -> None:

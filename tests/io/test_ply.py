@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import MeshError
-from toothgraph.io.formats.ply import read_ply
+from toothgraph.io.formats.ply import read_ply, write_ply
 from toothgraph.io.read import read_mesh
 
 HEADER = """ply
@@ -205,6 +205,19 @@ def test_strips(order: str, kind: str, tmp_path: Path) -> None:
     path.write_bytes(ply(format_name, elements))
     stored = read_ply(path)
     assert stored.polygons.tolist() == [[5, 6, 7], *polygons] and stored.face_data == {}
+
+
+def test_a_face_of_more_corners_than_the_format_counts_is_refused(tmp_path: Path) -> None:
+    corners = np.random.default_rng(0).normal(size=(300, 3))
+    for count in (255, 256):
+        faces, path = np.arange(count)[None], tmp_path / f"{count}.ply"
+        if count == 255:
+            write_ply(path, corners, faces, np.zeros(300, dtype=int), np.array([11]))
+            assert read_ply(path).polygons.tolist() == faces.tolist()
+        else:
+            with pytest.raises(MeshError, match=r"at most 255 corners for PLY, found one of 256; write VTP instead"):
+                write_ply(path, corners, faces, np.zeros(300, dtype=int), np.array([11]))
+            assert not path.exists()
 
 
 def test_one_endless_polygon_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:

@@ -109,6 +109,9 @@ def test_names(scan: Path, arch: Mesh) -> None:
     write_stl(found.folder / "bare.stl", arch.vertices, arch.faces)
     with pytest.raises(LabelError, match="--predictions-palette"):
         read_predictions(mesh, Path("bare.stl"), Predictions(found.folder))
+    write_stl(found.folder / "other.stl", arch.vertices, arch.faces[:-9])  # another mesh, without labels
+    with pytest.raises(LabelError, match="--predictions-palette"):
+        read_predictions(mesh, Path("other.stl"), Predictions(found.folder))
 
 
 def test_errors_name_the_options_and_keys_of_predictions(scan: Path, arch: Mesh) -> None:

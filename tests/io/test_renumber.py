@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -171,9 +172,17 @@ def test_scans_without_label_files_are_refused(arch, tmp_path):
     (tmp_path / "a_upper.json").write_text('{"some": "other file"}')
     with pytest.raises(LabelError, match=r"txt or \.json beside it"):
         renumber(ply, {15: 16})
+    (tmp_path / "a_upper.json").write_text('{"labels": ["a"]}')
+    with pytest.raises(LabelError, match=r"a_upper\.json: expected a JSON label file"):
+        renumber(ply, {15: 16})
+    (tmp_path / "a_upper.json").unlink()
     ply.with_suffix(".txt").write_text("no numbers")
     with pytest.raises(LabelError, match="expected one whole number per face"):
         renumber(ply, {15: 16})
+    with zipfile.ZipFile(tmp_path / "a_upper.zip", "w") as archive:
+        archive.write(ply, ply.name)
+    with pytest.raises(LabelError, match="found an archive, which is only read; unpack it"):
+        renumber(tmp_path / "a_upper.zip", {15: 16})
 
 
 def test_a_file_that_another_program_wrote_without_its_numbers_is_refused(arch, tmp_path):

@@ -141,6 +141,15 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "no such partner": (lambda: match_top1(X, X, ZEROS + 9), "targets from 0 to 8, of 9 candidates, got 9 to 9"),
     "negative weights": (lambda: segmentation_loss(LOG_PROB, ZEROS, weight=-X[:, 0].abs()), "weight of finite numbers"),
     "no weights": (lambda: segmentation_loss(LOG_PROB, ZEROS, weight=X[:, 0] * torch.nan), "weight of finite numbers"),
+    "tables of another spec": (
+        lambda: find_levels(Data(pos=X, neighbor_index=TABLE, level=ZEROS), 12, 4),
+        r"12 neighbours at each of 4 levels, and level \[N\] \(N = 9\), got .*\[2, 9\].*GraphSpec with k=12",
+    ),
+    "levels of another net": (
+        lambda: Pyramid([3, 4, 5])(X, find_levels(Data(pos=X, neighbor_index=TABLE, level=ZEROS + 1), 1, 2), ZEROS, 1),
+        "expected 3 levels, one per width, got 2",
+    ),
+    "scans from -1": (lambda: knn_edges(X, 2, ZEROS - 1), "expected batch from 0, got -1"),
     "no tables": (lambda: find_levels(GRAPH, 12, 4), r"neighbor_index \[48, N\].*without neighbor_index and level;"),
 }
 OF_OPTIONS: dict[str, tuple[Callable[[], Any], str]] = {

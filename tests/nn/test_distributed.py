@@ -74,9 +74,14 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     command = [sys.executable, str(program)]
     both = [subprocess.Popen([*command, str(rank), str(tmp_path / "meet")], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True) for rank in range(2)]  # fmt: skip
-    for process in both:
-        out, err = process.communicate(timeout=120)
-        assert out.strip() == "the same", err
+    try:
+        for process in both:
+            out, err = process.communicate(timeout=300)
+            assert out.strip() == "the same", err
+    finally:  # one that waits for the other would stay, and other tests would be told of it
+        for process in both:
+            process.kill()
+            process.communicate()
 
 
 def test_alone_nothing_is_done() -> None:

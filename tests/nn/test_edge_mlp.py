@@ -133,8 +133,14 @@ def test_which_are_factorised() -> None:
     assert none == {"MLP, graph norm", "not linear first", "no linear layer"}
 
 
-def test_random_parts_draw_as_in_pyg() -> None:
-    slow = EdgeConv(nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 4))).double()
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("make", [
+    lambda: nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 4)),
+    lambda: MLP([6, 8, 8, 4], dropout=[0.5, 0.0, 0.3]),
+    lambda: MLP([6, 8, 4], act=torch.sin, norm=None),  # no module
+], ids=["dropout", "MLP with dropout", "MLP with a function"])  # fmt: skip
+def test_random_parts_draw_as_in_pyg(make: Callable[[], nn.Module], training: bool) -> None:
+    slow = EdgeConv(make()).double().train(training)
     fast = FastEdgeConv.from_pyg(slow)
     x, table = torch.randn(9, 3).double(), torch.randint(0, 9, (2, 9))
     links = torch.stack([table.t().flatten(), torch.arange(9).repeat_interleave(2)])

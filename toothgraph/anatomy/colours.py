@@ -48,7 +48,12 @@ for _fdi, _colour in COLOUR_OF_FDI.items():
 
 
 def colours(fdi: np.ndarray) -> np.ndarray:
-    """FDI numbers [n] to colours [n, 3] uint8. Anything but 0 and teeth is grey."""
+    """FDI numbers [n] to colours [n, 3] uint8. Anything but 0 and teeth is grey.
+
+    Example:
+        >>> colours(np.array([0, 11, 99])).tolist()  # 99 is no tooth
+        [[244, 194, 194], [85, 153, 255], [128, 128, 128]]
+    """
     fdi = np.asarray(fdi)
     inside = (fdi >= 0) & (fdi < 100)
     return np.where(inside[..., None], _TABLE[np.where(inside, fdi, 0)], np.uint8(UNKNOWN_COLOUR[0]))

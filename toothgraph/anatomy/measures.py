@@ -94,6 +94,12 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
 
     Raises:
         LabelError: if there are no labels.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> found = measure_arch(synthetic_arch(1, jaw=0, faces=4000))
+        >>> 5 < found.widths[11] < 12  # mm, of the upper right central incisor
+        True
     """
     labels = mesh.labels if labels is None else labels
     if labels is None:

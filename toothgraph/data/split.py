@@ -100,6 +100,11 @@ def make_split(
     Raises:
         DataError: if there are no patients.
         ConfigError: for a share below 0 or above 1, or one name in place of a list.
+
+    Example:
+        >>> split = make_split(map(patient_of, ["007_U", "007_L", "008_U", "009_U"]), 0.34, seed=0)
+        >>> len(split.train), len(split.val)  # patients, not scans
+        (2, 1)
     """
     check_names("patients", patients)
     check_names("candidates", candidates)

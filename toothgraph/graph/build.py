@@ -23,6 +23,13 @@ def face_features(mesh: Mesh) -> np.ndarray:
 
     Raises:
         ShapeError: for what is no mesh.
+
+    Example:
+        >>> from toothgraph import Mesh
+        >>> triangle = Mesh(np.array([[0.0, 0, 0], [3, 0, 0], [0, 3, 0]]), np.array([[0, 1, 2]]))
+        >>> features = face_features(triangle)[0]
+        >>> features[:3].tolist(), features[12:].tolist()  # the centre and the normal
+        ([1.0, 1.0, 0.0], [0.0, 0.0, 1.0])
     """
     check_mesh(mesh)
     offsets = mesh.corners - mesh.centroids[:, None]  # [F, 3, 3]
@@ -34,6 +41,12 @@ def surface_centre(mesh: Mesh) -> np.ndarray:
 
     Raises:
         ShapeError: for what is no mesh.
+
+    Example:
+        >>> from toothgraph import Mesh
+        >>> triangle = Mesh(np.array([[0.0, 0, 0], [3, 0, 0], [0, 3, 0]]), np.array([[0, 1, 2]]))
+        >>> surface_centre(triangle).tolist()
+        [1.0, 1.0, 0.0]
     """
     check_mesh(mesh)
     return np.average(mesh.centroids, axis=0, weights=np.maximum(mesh.areas, 1e-12))

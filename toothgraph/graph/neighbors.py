@@ -56,6 +56,12 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None, wor
     Raises:
         ShapeError: for positions of another shape, or candidates that are not there.
         ConfigError: for a ``k`` below 0.
+
+    Example:
+        >>> pos = np.array([[0.0, 0, 0], [1, 0, 0], [3, 0, 0]])
+        >>> knn_table(pos, 2)
+        array([[1, 0, 1],
+               [2, 2, 0]])
     """
     _check(pos, k, least=0)
     nodes = np.arange(len(pos))
@@ -81,6 +87,11 @@ def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
     Raises:
         ShapeError: for positions of another shape.
         ConfigError: for a spacing that is not above 0.
+
+    Example:
+        >>> pos = np.array([[0.5, 0.5, 0.5], [0.9, 0.5, 0.5], [1.5, 0.5, 0.5]])
+        >>> thin(pos, spacing=1.0).tolist()  # the second node is in the cube of the first
+        [0, 2]
     """
     _check(pos)
     check_number("a spacing (mm)", spacing, above=0)
@@ -161,6 +172,12 @@ def dilated_tables(
     Raises:
         ShapeError: for positions of another shape.
         ConfigError: for a ``k`` below 1, or spacings that are not increasing from 0 or more.
+
+    Example:
+        >>> pos = np.random.default_rng(0).uniform(0, 20, size=(300, 3))
+        >>> table, level = dilated_tables(pos, k=8, spacings=(0.0, 4.0))
+        >>> table.shape, bool((level[table[8:]] == 1).all())  # the second 8 neighbours are nodes of the second level
+        ((16, 300), True)
     """
     _check(pos, k)
     check_spacings(spacings)
@@ -196,6 +213,12 @@ def ring_table(edge_index: np.ndarray, num_nodes: int, rings: int, k: int | None
     Raises:
         ShapeError: for edges of another shape, or to nodes that are not there.
         ConfigError: for fewer than one ring.
+
+    Example:
+        >>> row = np.array([[0, 1, 1, 2], [1, 0, 2, 1]])  # three nodes, each beside the next
+        >>> ring_table(row, 3, rings=2)  # a node that has no more neighbours stands for itself
+        array([[1, 0, 1],
+               [2, 2, 0]])
     """
     check_number("num_nodes", num_nodes, least=0, whole=True)
     check_number("rings", rings, least=1, whole=True)
@@ -242,6 +265,11 @@ def crop_table(table: np.ndarray, keep: np.ndarray) -> np.ndarray:
 
     Raises:
         ShapeError: for nodes to keep, or neighbours in the table, that are not there, and for a node kept twice.
+
+    Example:
+        >>> crop_table(np.array([[1, 2, 0], [2, 0, 1]]), np.array([0, 2]))  # node 2 is the second now
+        array([[0, 0],
+               [1, 1]])
     """
     if np.ndim(table) != 2:
         raise ShapeError(f"expected a table [k, N], got {list(np.shape(table))}")

@@ -112,6 +112,13 @@ def add_tables(graph: Data, spec: GraphSpec, workers: int = 1) -> Data:
     Raises:
         ShapeError: for a graph without these fields.
         ConfigError: for levels that cannot be, see :func:`dilated_tables`.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> graph = add_tables(graph, GraphSpec(k=8, spacings=(0.0, 3.0)))
+        >>> graph.neighbor_index.shape == (16, graph.num_nodes), int(graph.level.max())
+        (True, 1)
     """
     check_kind("spec", spec, GraphSpec)
     check_graph(graph, "pos", *(("edge_index",) if spec.along_surface else ()))

@@ -22,7 +22,12 @@ _ARCH14 = {
 
 def to_universal(fdi: np.ndarray) -> np.ndarray:
     """FDI numbers [N] as Universal numbers 1 … 32, the letters of primary teeth as ``LETTER + 1`` … ``LETTER + 20``;
-    gingiva and unknown stay 0 and -1."""
+    gingiva and unknown stay 0 and -1.
+
+    Example:
+        >>> to_universal(np.array([18, 11, 38, 0, -1])).tolist()
+        [1, 8, 17, 0, -1]
+    """
     numbers = np.zeros(100, dtype=np.int64)
     numbers[_UNIVERSAL] = np.arange(1, len(_UNIVERSAL) + 1)
     numbers[_UNIVERSAL_PRIMARY] = LETTER + np.arange(1, len(_UNIVERSAL_PRIMARY) + 1)
@@ -39,6 +44,10 @@ def guess_system(numbers: np.ndarray, name: str = "") -> str:
     4. ``universal``, if no number is above 32
     5. ``none``, if a number is below 10: these are clusters, not teeth
     6. ``fdi``: numbers that are not teeth then count as unknown
+
+    Example:
+        >>> guess_system(np.array([0, 11, 12])), guess_system(np.array([0, 8, 17])), guess_system(np.array([0, 8, 9]))
+        ('fdi', 'universal', 'arch14')
     """
     for system in ("universal", "fdi"):
         if system in name.lower():
@@ -65,6 +74,12 @@ def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:
 
     Raises:
         LabelError: for another system, or for ``arch14`` if the jaw is unknown.
+
+    Example:
+        >>> to_fdi(np.array([0, 3, 19]), "universal", jaw=-1).tolist()
+        [0, 16, 36]
+        >>> to_fdi(np.array([0, 1, 14]), "arch14", jaw=1).tolist()  # of a lower jaw
+        [0, 37, 47]
     """
     if label_system == "fdi":
         return numbers
@@ -97,6 +112,10 @@ def universal_name(fdi: int) -> str:
 
     Raises:
         ValueError: for a number that is not a tooth.
+
+    Example:
+        >>> universal_name(16), universal_name(55)
+        ('3', 'A')
     """
     _check_tooth(fdi)
     if fdi in _UNIVERSAL_PRIMARY:
@@ -109,6 +128,10 @@ def palmer_name(fdi: int) -> str:
 
     Raises:
         ValueError: for a number that is not a tooth.
+
+    Example:
+        >>> palmer_name(16), palmer_name(55)
+        ('UR6', 'URE')
     """
     _check_tooth(fdi)
     tooth = fdi % 10

@@ -66,6 +66,13 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
     Raises:
         MeshError: if ``n_faces`` is below 4 or so small that no face remains, or if ``jitter`` is given without
             ``rng``.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> small = decimate(arch, 1000)
+        >>> abs(len(small.mesh.faces) - 1000) < 50, len(small.face_map) == len(arch.faces)
+        (True, True)
     """
     if n_faces < 4:
         raise MeshError(f"{mesh.scan_id}: expected a target of at least 4 faces, got {n_faces}")

@@ -62,6 +62,15 @@ def interpolate(
 
     Returns:
         [F, C], dtype of ``values``.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> from toothgraph.mesh.decimate import decimate
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> small = decimate(arch, 1000).mesh
+        >>> height = interpolate(small, arch, small.centroids[:, 2:])
+        >>> float(np.abs(height[:, 0] - arch.centroids[:, 2]).mean()) < 0.5
+        True
     """
     found = nearest(coarse, fine, rules)
     return values if found is None else found.carry(values)

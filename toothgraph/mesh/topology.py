@@ -34,6 +34,10 @@ def face_adjacency(faces: np.ndarray) -> np.ndarray:
 
     Raises:
         ShapeError: for another shape, or for vertex indices that are negative or not whole.
+
+    Example:
+        >>> face_adjacency(np.array([[0, 1, 2], [1, 3, 2], [4, 5, 6]])).tolist()  # the first two share an edge
+        [[0, 1], [1, 0]]
     """
     faces = _checked_faces(faces)
     num_faces = len(faces)
@@ -104,6 +108,11 @@ def label_pieces(label: np.ndarray, edge_index: np.ndarray) -> np.ndarray:
 
     Raises:
         ShapeError: for edges of another shape, or of faces that are not there.
+
+    Example:
+        >>> row = np.array([[0, 1, 1, 2], [1, 0, 2, 1]])  # three faces, each beside the next
+        >>> label_pieces(np.array([11, 0, 11]), row).tolist()
+        [0, 1, 2]
     """
     label = np.asarray(label)
     if label.ndim != 1:

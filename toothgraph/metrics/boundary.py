@@ -41,6 +41,12 @@ def label_change_edges(vertices: np.ndarray, faces: np.ndarray, labels: np.ndarr
 
     Returns:
         [E, 2 ends, 3] float64, mm: each edge once.
+
+    Example:
+        >>> vertices = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0]])
+        >>> faces = np.array([[0, 1, 2], [1, 3, 2]])  # two halves of a square
+        >>> label_change_edges(vertices, faces, np.array([0, 11])).tolist()
+        [[[10.0, 0.0, 0.0], [0.0, 10.0, 0.0]]]
     """
     # 1. Sides of the faces with a known label.
     label = fdi_to_class(labels)
@@ -108,6 +114,14 @@ def boundary_faces(
     """Faces with a centroid within ``radius`` mm of a true label-change edge (of the whole segment).
 
     Arguments as in :func:`label_change_edges`. Returns [F] bool; faces with unknown ground truth may be included.
+
+    Example:
+        >>> vertices = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0]])
+        >>> faces = np.array([[0, 1, 2], [1, 3, 2]])  # two halves of a square
+        >>> boundary_faces(vertices, faces, np.array([0, 11]), radius=3.0).tolist()
+        [True, True]
+        >>> boundary_faces(vertices, faces, np.array([0, 0]), radius=3.0).tolist()
+        [False, False]
     """
     faces = np.asarray(faces)
     corner = faces >= 0

@@ -48,7 +48,12 @@ class _Teeth:
 
 
 def one_instance_per_number(labels: np.ndarray) -> np.ndarray:
-    """Instances from labels [V], one per FDI number: the number itself, 0 for gingiva and unknown. [V]"""
+    """Instances from labels [V], one per FDI number: the number itself, 0 for gingiva and unknown. [V]
+
+    Example:
+        >>> one_instance_per_number(np.array([-1, 0, 11, 11, 12])).tolist()
+        [0, 0, 11, 11, 12]
+    """
     return np.maximum(np.asarray(labels), 0)
 
 
@@ -112,6 +117,13 @@ def challenge_scores(
 
     Raises:
         LabelError: if shapes differ, or a true instance has several labels.
+
+    Example:
+        >>> vertices, labels = np.random.default_rng(0).normal(size=(40, 3)), np.repeat([0, 11, 12, 13], 10)
+        >>> vertices[:, 0] += 10 * labels
+        >>> scores = challenge_scores(vertices, labels, labels, labels, labels)
+        >>> scores["challenge_code"]["score"], scores["challenge_documented"]["score"]
+        (1.0, 1.0)
     """
     vertices = np.asarray(vertices, dtype=np.float64)
     given = [np.asarray(a) for a in (truth_labels, truth_instances, pred_labels, pred_instances)]

@@ -39,6 +39,15 @@ def score_scan(
 
     Raises:
         LabelError: if shapes differ, or most true teeth belong to the other jaw.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> at_vertices = np.zeros(len(arch.vertices), dtype=int)
+        >>> at_vertices[arch.faces] = arch.labels[:, None]
+        >>> row = score_scan(arch.vertices, arch.faces, arch.labels, arch.labels, at_vertices, at_vertices, jaw=0)
+        >>> row["miou"], row["numbers_right"], row["challenge_code"]["score"]
+        (1.0, 1.0, 1.0)
     """
     row: dict[str, Any] = {
         **surface_scores(vertices, faces, truth_faces, pred_faces, jaw),
@@ -71,6 +80,11 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
     Raises:
         DataError: if there are no rows.
+
+    Example:
+        >>> summary = summarise([{"miou": 0.9}, {"miou": 0.7}, {"miou": None}])
+        >>> round(summary["miou"], 3), summary["dice"]
+        (0.8, None)
     """
     if not rows:
         raise DataError("expected at least one scored scan, got none: check the folder of scans and labels")

@@ -40,6 +40,12 @@ def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
 
     Raises:
         ShapeError: for another number of classes.
+
+    Example:
+        >>> log_prob = torch.zeros(5, 33).log_softmax(dim=1)
+        >>> prob = restrict_to_jaw(log_prob, jaw=1).exp()  # of the lower jaw
+        >>> int((prob[0] > 0).sum()), round(float(prob[0].sum()), 3)
+        (17, 1.0)
     """
     check_nodes(log_prob, NUM_CLASSES, "log_prob")
     if jaw < 0:

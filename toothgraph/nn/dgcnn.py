@@ -53,6 +53,12 @@ class MLPEdgeConv(nn.Module):
         ConfigError: for fewer than two widths, or a number below 1.
         ShapeError: in a call with other shapes, and, on a CPU, with neighbours that are not there or edges that are not
             sorted by node.
+
+    Example:
+        >>> from toothgraph.nn import knn_edges
+        >>> x, scan = torch.rand(10, 3), torch.zeros(10, dtype=torch.long)
+        >>> MLPEdgeConv(3, 16, 8, k=4)(x, knn_edges(x, 4, scan)).shape
+        torch.Size([10, 8])
     """
 
     def __init__(self, *channels: int, k: int, recompute: bool = False) -> None:
@@ -130,6 +136,13 @@ class TransformNet(nn.Module):
 
     Raises:
         ConfigError, ShapeError: see :class:`MLPEdgeConv`.
+
+    Example:
+        >>> from toothgraph.nn import knn_edges
+        >>> x, scan = torch.rand(10, 3), torch.tensor([0] * 6 + [1] * 4)
+        >>> maps = TransformNet(3, k=4)(x, knn_edges(x, 4, scan), scan, size=2)
+        >>> torch.equal(maps, torch.eye(3).expand(2, 3, 3))  # before it has learned
+        True
     """
 
     def __init__(self, channels: int, k: int, recompute: bool = False) -> None:

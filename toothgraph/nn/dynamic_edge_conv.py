@@ -36,6 +36,11 @@ class FastDynamicEdgeConv(FastEdgeConv):
     Raises:
         ConfigError: for what is no module, or a ``k`` below 1.
         ShapeError: in a call with other shapes, and, on a CPU, for scans that are not in ascending order.
+
+    Example:
+        >>> conv = FastDynamicEdgeConv(nn.Linear(2 * 3, 8), k=4)
+        >>> conv(torch.rand(10, 3), torch.tensor([0] * 6 + [1] * 4)).shape  # the nodes of two scans
+        torch.Size([10, 8])
     """
 
     def __init__(self, nn: nn.Module, k: int, aggr: object = "max") -> None:

@@ -43,6 +43,12 @@ def knn_edges(
     Raises:
         ConfigError: for a ``k`` below 0.
         ShapeError: for other shapes, and, on a CPU, for scans that are not in ascending order.
+
+    Example:
+        >>> pos, scan = torch.tensor([[0.0], [1.0], [5.0], [5.5]]), torch.tensor([0, 0, 0, 1])
+        >>> knn_edges(pos, 2, scan)  # the last node is alone in its scan
+        tensor([[0, 1, 1, 0, 2, 1, 3],
+                [0, 0, 1, 1, 2, 2, 3]])
     """
     check_nodes(x, None)
     _check_batch("batch", batch, x)

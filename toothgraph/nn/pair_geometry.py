@@ -45,6 +45,12 @@ def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: fl
     Raises:
         ShapeError: if these are not their shapes or, on a CPU, a neighbour is not there.
         ConfigError: for a scale that is not above 0.
+
+    Example:
+        >>> pos, up = torch.tensor([[0.0, 0, 0], [0, 0, 2]]), torch.tensor([[0.0, 0, 1], [0, 0, 1]])
+        >>> pair_features(pos, up, torch.tensor([[1, 0]]), scale=2.0)[0]  # one point straight above the other
+        tensor([[ 1.,  1.,  1.,  1.,  1.,  0.],
+                [ 1., -1., -1., -1.,  1.,  0.]])
     """
     check_points(pos, normal)
     check_table(neighbor_index, len(pos))

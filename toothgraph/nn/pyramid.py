@@ -190,6 +190,14 @@ class Pyramid(nn.Module):
     Raises:
         ConfigError: for widths or a norm that cannot be.
         ShapeError: in a call with features of another shape, or levels of another number.
+
+    Example:
+        >>> from toothgraph import GraphSpec, scan_graph, synthetic_arch
+        >>> from toothgraph.nn.pyramid import find_levels
+        >>> graph, _ = scan_graph(synthetic_arch(1, jaw=0, faces=2000), GraphSpec(faces=1000, k=8, spacings=(0.0, 3.0)))
+        >>> x, scan = torch.rand(graph.num_nodes, 16), torch.zeros(graph.num_nodes, dtype=torch.long)
+        >>> Pyramid([16, 32])(x, find_levels(graph, 8, 2), scan, 1).shape == x.shape
+        True
     """
 
     def __init__(

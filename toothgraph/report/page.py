@@ -104,6 +104,11 @@ def write_page(
 
     Raises:
         ConfigError: for a mesh without faces, or values of another length.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=2000)
+        >>> write_page("arch.html", arch, arch.labels)  # to be opened in a browser
     """
     scan = PageScan(mesh, labels, confidence=confidence, truth=truth, teeth=teeth, doubts=doubts,
                     other_numbers=other_numbers, measures=measures)  # fmt: skip

@@ -137,6 +137,10 @@ def render(
 
     Raises:
         ConfigError: for an unknown view, labels of another length, or a mesh without faces.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> render("arch.png", synthetic_arch(1, jaw=0, faces=2000), views=["occlusal"])
     """
     labels = _checked(mesh, labels)
     if not views:

@@ -41,6 +41,12 @@ def tooth_table(mesh: Mesh, labels: np.ndarray, confidence: np.ndarray | None = 
         mesh: F faces.
         labels: [F] FDI numbers.
         confidence: [F] probability of each label.
+
+    Example:
+        >>> from toothgraph import synthetic_arch
+        >>> arch = synthetic_arch(1, jaw=0, faces=4000, without=[11])
+        >>> [row.fdi for row in tooth_table(arch, arch.labels)]
+        [0, 17, 16, 15, 14, 13, 12, 21, 22, 23, 24, 25, 26, 27]
     """
     teeth = in_row_order(number for number in np.unique(labels[labels > 0]).tolist() if is_tooth(number))
     rotation = upright_rotation(mesh.with_labels(labels))

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from toothgraph.errors import ToothgraphError
+from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.review.page import labels_data, list_page, scan_page, teeth_of
 from toothgraph.review.scans import Opened, Scans
 from toothgraph.review.session import Session, Step
@@ -40,12 +40,21 @@ class ReviewServer(ThreadingHTTPServer):
     Args:
         scans: to review.
         port: 0 takes a free one.
+
+    Raises:
+        ConfigError: if there can be no server at this port.
     """
 
     daemon_threads = True
 
     def __init__(self, scans: Scans, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except OSError as error:
+            raise ConfigError(
+                f"port {port}: the page cannot be served there ({error.strerror}); choose another --port, or leave it "
+                "out for a free one"
+            ) from error
         self.scans, self.token = scans, secrets.token_urlsafe(24)
         own = self.server_address[1]
         self.hosts = {f"127.0.0.1:{own}", f"localhost:{own}"}

@@ -166,6 +166,12 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
 
     Raises:
         ConfigError: for an unknown preset or option, or a value of the wrong kind.
+
+    Example:
+        >>> own = {"steps": 100, "augmentation": {"mirror": 0.5}}
+        >>> config = make_config(FINETUNE_PRESETS, "default", [("my options", own)])
+        >>> config.steps, config.augmentation.mirror, config.batch
+        (100, 0.5, 2)
     """
     if preset not in presets:
         raise ConfigError(f"expected a preset of {', '.join(presets)}, got {preset!r}")

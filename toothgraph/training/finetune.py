@@ -21,7 +21,7 @@ from toothgraph.model.crowns import CrownNet
 from toothgraph.model.file import default_crowns, load_backbone, load_segmentation, make_net, read_model
 from toothgraph.model.jaws import restrict_to_jaw
 from toothgraph.model.nets import SegmentationNet
-from toothgraph.nn.losses import boundary_weights, segmentation_loss
+from toothgraph.nn.segmentation import boundary_weights, segmentation_loss
 from toothgraph.system import provenance
 from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.crowns import train_crowns

@@ -16,8 +16,8 @@ from toothgraph.data.split import Split
 from toothgraph.errors import DataError
 from toothgraph.model.file import make_net
 from toothgraph.model.nets import ContrastiveNet
+from toothgraph.nn.contrastive import info_nce, match_top1
 from toothgraph.nn.distributed import gathered, world
-from toothgraph.nn.losses import info_nce, match_top1
 from toothgraph.training.config import PretrainConfig
 from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free

@@ -107,6 +107,13 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
     Raises:
         ShapeError: for a graph without ``x`` [N, 15], or without a random generator; in a mirror image also for ``y``
             that are no classes.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> moved = augment(graph, np.random.default_rng(0), Augmentation(scale=0, jitter=0, normal_jitter=0))
+        >>> torch.allclose(moved.area, graph.area, rtol=1e-2), torch.allclose(moved.pos, graph.pos)
+        (True, False)
     """
     check_graph(data, "x")
     check_generator(rng)

@@ -101,6 +101,14 @@ def close_gap(graph: Data, rng: np.random.Generator, spec: GraphSpec) -> Data:
 
     Raises:
         ShapeError: for a graph without labels, or with FDI numbers as labels.
+
+    Example:
+        >>> from toothgraph import scan_graph, synthetic_arch
+        >>> spec = GraphSpec(faces=1000)
+        >>> graph, _ = scan_graph(synthetic_arch(1, jaw=0, faces=2000), spec)
+        >>> closed = close_gap(graph, np.random.default_rng(0), spec)
+        >>> len(graph.y.unique()) - len(closed.y.unique())  # the first premolar of both sides
+        2
     """
     check_graph(graph, "x", "pos", "normal", "edge_index", "y")
     check_generator(rng)

@@ -34,6 +34,13 @@ def cut_region(data: Data, centre: np.ndarray, size: int) -> np.ndarray:
     Raises:
         ShapeError: for a graph without ``pos`` or ``edge_index``.
         ConfigError: for a size below 1.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> near = cut_region(graph, graph.pos[0].numpy(), 100)
+        >>> len(near), 0 in near
+        (100, True)
     """
     check_graph(data, "pos", "edge_index")
     check_number("size of a region (nodes)", size, least=1, whole=True)
@@ -61,6 +68,13 @@ def crop(data: Data, keep: np.ndarray) -> Data:
     Raises:
         ShapeError: for nodes that are not there, a graph without ``edge_index``, one whose fields belong to another
             number of nodes, or one with a list of nodes (``match_index``), which cannot be cut.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> crowns = crop(graph, (graph.y > 0).numpy())
+        >>> crowns.num_nodes == int((graph.y > 0).sum()), bool((crowns.y > 0).all())
+        (True, True)
     """
     check_graph(data, "edge_index")
     keep = np.asarray(keep)

@@ -47,6 +47,14 @@ def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: Grap
 
     Raises:
         ShapeError: for a graph without labels.
+
+    Example:
+        >>> from toothgraph import scan_graph, synthetic_arch
+        >>> spec = GraphSpec(faces=1000)
+        >>> graph, _ = scan_graph(synthetic_arch(1, jaw=0, faces=2000), spec)
+        >>> part = remove_parts(graph, np.random.default_rng(0), Removal(region=0, trim=0, missing=1), spec)
+        >>> part.num_nodes < graph.num_nodes
+        True
     """
     check_graph(graph, "pos", "edge_index", "y")
     check_generator(rng)
@@ -65,7 +73,15 @@ def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: Grap
 
 
 def centred(graph: Data) -> Data:
-    """The graph with the centre of its surface as the origin, like a scan of only this region."""
+    """The graph with the centre of its surface as the origin, like a scan of only this region.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> moved = centred(face_graph(synthetic_arch(1, jaw=0, faces=2000), origin=[9.0, 0, 0]))
+        >>> torch.allclose(moved.pos, graph.pos, atol=1e-4)
+        True
+    """
     centre = (graph.pos * graph.area[:, None]).sum(dim=0) / graph.area.sum().clamp_min(1e-12)
     out = plain(graph)
     out.pos = graph.pos - centre
@@ -79,6 +95,12 @@ def trimmed(graph: Data, margin: float) -> Data:
     Raises:
         ShapeError: for a graph without labels.
         ConfigError: for a negative margin.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> trimmed(graph, margin=2.0).num_nodes < graph.num_nodes
+        True
     """
     check_graph(graph, "pos", "y")
     check_number("margin (mm)", margin, least=0)
@@ -96,6 +118,13 @@ def without_teeth(graph: Data, rng: np.random.Generator) -> Data:
 
     Raises:
         ShapeError: for a graph without labels.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> fewer = without_teeth(graph, np.random.default_rng(0))
+        >>> 1 <= len(graph.y.unique()) - len(fewer.y.unique()) <= 4
+        True
     """
     check_graph(graph, "y")
     check_generator(rng)
@@ -117,6 +146,12 @@ def without(graph: Data, teeth: Collection[int]) -> Data:
     Raises:
         ShapeError: for a graph without labels, or with FDI numbers as labels.
         ConfigError: for a number that is no permanent tooth.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> without(graph, [11, 21]).y.unique().tolist()  # classes 1 and 9 are gone
+        [0, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15]
     """
     check_graph(graph, "edge_index", "y")
     check_classes(graph.y.numpy(), "y")

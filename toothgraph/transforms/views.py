@@ -48,6 +48,13 @@ def match(a: Data, b: Data, radius: float) -> np.ndarray:
     Raises:
         ShapeError: for graphs without ``pos`` or ``normal``.
         ConfigError: for a radius that is not above 0.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> a, b = match(graph, graph, radius=0.3)  # each face with itself
+        >>> bool((a == b).all())
+        True
     """
     check_number("radius (mm)", radius, above=0)
     for graph in (a, b):
@@ -77,6 +84,13 @@ def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, opt
     Raises:
         ShapeError: without graphs, or for one that lacks a field of :func:`toothgraph.graph.face_graph`.
         ConfigError: for a seed or an epoch below 0.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> a, b = two_views([graph], seed=0, epoch=0, scan_id="007_U", options=ViewOptions())
+        >>> torch.equal(a.match_pos, b.match_pos), torch.equal(a.y[a.match_index], b.y[b.match_index])
+        (True, True)
     """
     if not isinstance(variants, Sequence) or not variants:
         raise ShapeError(
@@ -130,6 +144,13 @@ def spread_candidates(data: Data, spacing: float) -> np.ndarray:
     Raises:
         ShapeError: for a graph that is no view.
         ConfigError: for a spacing that is not above 0.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> a, _ = TwoViews(rng=0)(face_graph(synthetic_arch(1, jaw=0, faces=2000)))
+        >>> apart = a.pos[spread_candidates(a, spacing=2.0)]
+        >>> bool((torch.pdist(apart) >= 2.0).all())
+        True
     """
     check_graph(data, "pos", "match_index")
     check_number("a spacing (mm)", spacing, above=0)

@@ -63,6 +63,12 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
 
     Raises:
         ConfigError: for an unknown backend, or one that cannot be used here; the text is the reason.
+
+    Example:
+        >>> choose_backend(torch.rand(4, 8), "native")
+        'native'
+        >>> choose_backend(torch.rand(4, 8, dtype=torch.float16))  # the compiled one does not know this type
+        'native'
     """
     backend = _process_wide if backend == "auto" else backend
     if backend == "auto":

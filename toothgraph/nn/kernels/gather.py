@@ -35,6 +35,12 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
     Raises:
         ConfigError: for an unknown reduction or backend, or a backend that cannot be used here.
         ShapeError: for a table in place of neighbourhoods.
+
+    Example:
+        >>> from toothgraph.nn.kernels.neighborhoods import from_edges
+        >>> hood = from_edges(torch.tensor([[1, 2, 0], [0, 0, 1]]), num_nodes=3)  # of node 0: 1 and 2; of node 1: 0
+        >>> reduce_neighbors(torch.tensor([[1.0], [5.0], [3.0]]), hood, "mean").flatten()
+        tensor([4., 1., 0.])
     """
     if not isinstance(hood, Neighborhoods):
         raise ShapeError(f"expected Neighborhoods, got {described(hood)}; a table [k, N] goes to gather_max")
@@ -145,6 +151,11 @@ def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend:
     Raises:
         ConfigError: for an unknown backend, or one that cannot be used here.
         ShapeError: for other shapes and, on a CPU, neighbours that are not there.
+
+    Example:
+        >>> x = torch.tensor([[1.0], [5.0], [3.0]])
+        >>> gather_max(x, torch.tensor([[1, 2, 0], [2, 2, 1]])).flatten()  # node 0 has the neighbours 1 and 2
+        tensor([5., 3., 5.])
     """
     check_nodes(x, None)
     check_table(neighbor_index, None, limit=x.shape[0] + padded)

@@ -206,6 +206,19 @@ def test_what_does_not_fit_is_refused(a: Tensor, b: Tensor, options: dict[str, A
         info_nce(a, b, **options)
 
 
+def test_sizes_in_place_of_a_batch() -> None:
+    a, b = pairs()
+    batch = torch.tensor([0] * 5 + [2] * 4 + [3] * 8)  # the scan 1 has no pairs
+    for negatives in ("scan", "batch"):
+        expected = info_nce(a, b, batch=batch, negatives=negatives)
+        torch.testing.assert_close(info_nce(a, b, sizes=[5, 0, 4, 8], negatives=negatives), expected)
+    for sizes in ([5, 11], [18, -1]):
+        with pytest.raises(ConfigError, match="expected sizes, pairs per scan, of 17 pairs in all"):
+            info_nce(a, b, sizes=sizes)
+    with pytest.raises(ConfigError, match="and a batch"):
+        info_nce(a, b, sizes=[5, 12], batch=SCAN)
+
+
 def test_one_pair_costs_nothing() -> None:
     a, b = pairs(n=1)
     assert float(info_nce(a, b)) == 0
