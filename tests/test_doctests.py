@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 from functools import cache
+from inspect import ismodule
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ import toothgraph
 from toothgraph import datasets, transforms
 
 ROOMS = (transforms, datasets)
-NAMES = [name for name in toothgraph.__all__ if not name.startswith("_")]  # what most programs need
+# What most programs need, beside the packages.
+NAMES = [name for name in toothgraph.__all__ if not name.startswith("_") and not ismodule(getattr(toothgraph, name))]
 MODULES = sorted(
     {f"{room.__name__}.{info.name}" for room in ROOMS for info in pkgutil.iter_modules(room.__path__)}
     | {getattr(toothgraph, name).__module__ for name in NAMES}
