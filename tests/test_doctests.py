@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 from functools import cache
+from inspect import ismodule
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from toothgraph import datasets, graph, metrics, nn, transforms
 
 PACKAGE = Path(toothgraph.__file__).parent
 ROOMS = (nn, graph, transforms, datasets, metrics)  # for the programs of others
-NAMES = [name for name in toothgraph.__all__ if not name.startswith("_")]  # what most programs need
+# What most programs need, beside the packages.
+NAMES = [name for name in toothgraph.__all__ if not name.startswith("_") and not ismodule(getattr(toothgraph, name))]
 MODULES = sorted(
     ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts)
     for file in PACKAGE.rglob("*.py")

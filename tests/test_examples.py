@@ -164,6 +164,16 @@ def test_demo_stops_at_a_failing_command(capfd: pytest.CaptureFixture[str]) -> N
     assert "$ toothgraph synth /dev/null/x" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["nn.FastEdgeConv", "transforms.RandomRotate", "datasets.ScanFolder", "model.NetConfig", "data.make_split",
+     "graph.add_tables", "metrics.score_scan"],
+)  # fmt: skip
+def test_packages_are_there_without_an_import_of_their_own(name: str) -> None:
+    code = f"import toothgraph as tg; tg.{name}"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+
+
 def test_import_toothgraph_alone_is_light() -> None:
     code = (
         "import sys, toothgraph; assert 'torch' not in sys.modules; assert toothgraph.Mesh.__name__ == 'Mesh';"

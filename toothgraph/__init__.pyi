@@ -1,3 +1,10 @@
+from . import data as data
+from . import datasets as datasets
+from . import graph as graph
+from . import metrics as metrics
+from . import model as model
+from . import nn as nn
+from . import transforms as transforms
 from ._version import __version__ as __version__
 from .both_jaws import JawPair as JawPair
 from .both_jaws import segment_file as segment_file

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toothgraph.anatomy.frame import outside_out, upright_rotation
-from toothgraph.anatomy.jaw_parts import jaw_parts
-from toothgraph.anatomy.measures import Measure, measure_pair
+from toothgraph.anatomy.measures import Measure, measures_of_file
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction
@@ -94,9 +92,7 @@ class JawPair:
     @property
     def measures(self) -> list[Measure]:
         """The measures of both arches, their keys with the jaw in front; then those of both together."""
-        own = [replace(measure, key=f"{name}_{measure.key}", name=f"{measure.name}, {name} jaw")
-               for one in self.jaws for name in [one.jaw_name] for measure in one.measures.measures]  # fmt: skip
-        return own + measure_pair(*(one.measures.widths for one in self.jaws))
+        return measures_of_file([one.measures for one in self.jaws])
 
     @property
     def doubts(self) -> list[str]:
@@ -194,14 +190,6 @@ def segment_jaws(
         [0]
     """
     return list(segment_file(scan, net, jaw, options).jaws)
-
-
-def split_labelled(mesh: Mesh) -> list[Mesh]:
-    """A scan, or where its labels are of both jaws the upper and the lower one, with their faces wound outside out."""
-    parts = [] if mesh.labels is None else jaw_parts(mesh)
-    jaws = [replace(mesh.part(part), jaw=jaw, scan_id=f"{mesh.scan_id}_{JAW_NAMES[jaw]}")
-            for jaw, part in enumerate(parts)]  # fmt: skip
-    return [outside_out(jaw, upright_rotation(jaw)) for jaw in jaws or [mesh]]
 
 
 def _both_jaws(

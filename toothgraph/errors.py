@@ -4,6 +4,7 @@ Each message says what was expected, what was found, in which file, and what to 
 """
 
 import math
+from importlib.util import find_spec
 from numbers import Integral, Real
 from typing import Any
 
@@ -110,3 +111,22 @@ def check_kind(name: str, value: Any, kind: type) -> None:
     if not isinstance(value, kind):
         found = "none" if value is None else type(value).__name__
         raise ShapeError(f"expected {name}: a {kind.__name__}, got {found}")
+
+
+EXTRAS = {
+    "vtk": ("vtkmodules",),
+    "scene": ("trimesh",),
+    "dicom": ("pydicom",),
+    "export": ("onnx", "onnxscript", "onnxruntime"),
+    "scatter": ("torch_scatter",),
+}  # the packages of each optional part of the installation
+
+
+def has_extra(extra: str) -> bool:
+    """Whether all packages of an extra are installed; none of them is imported."""
+    return all(find_spec(package) is not None for package in EXTRAS[extra])
+
+
+def needs_extra(what: str, extra: str) -> str:
+    """What to do for something that needs an extra, as a message."""
+    return f"{what} needs the extra {extra}: pip install 'toothgraph[{extra}]'"

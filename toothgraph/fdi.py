@@ -45,6 +45,9 @@ _CLASS_OF_FDI[FDI_OF_CLASS] = np.arange(NUM_CLASSES)
 TO_PRIMARY = 40  # what the number of a primary tooth has more than that of its successor
 PRIMARY_TEETH = np.array([10 * quadrant + tooth for quadrant in (5, 6, 7, 8) for tooth in range(1, 6)])
 
+# Whether a number may be a label, from -2, which may not, and -1 on.
+_KNOWN = np.isin(np.arange(-2, 100), [UNKNOWN, *FDI_OF_CLASS, *PRIMARY_TEETH])
+
 _KINDS = ("central incisor", "lateral incisor", "canine", "first premolar", "second premolar", "first molar",
           "second molar", "third molar")  # fmt: skip
 _PRIMARY_KINDS = ("primary central incisor", "primary lateral incisor", "primary canine", "first primary molar",
@@ -135,9 +138,9 @@ def check_fdi(numbers: np.ndarray, whose: str = "labels") -> None:
         LabelError: then.
     """
     numbers = np.asarray(numbers)
-    strange = numbers[~(is_permanent(numbers) | is_primary(numbers) | (numbers == UNKNOWN))]
-    if len(strange):
-        found = np.unique(strange).tolist()
+    known = _KNOWN[np.clip(numbers, -2, len(_KNOWN) - 3).astype(np.int64) + 2]
+    if not known.all():
+        found = np.unique(numbers[~known]).tolist()
         shown = ", ".join(map(str, found[:5])) + (", …" if len(found) > 5 else "")
         raise LabelError(
             f"expected {whose} as FDI numbers, 11 to 48, 0 for gingiva or -1 for unknown, found {shown}; "

@@ -88,7 +88,8 @@ def test_corrected_labels_are_named_and_not_counted(command, mixed, tmp_path):
     assert command("renumber", out / "0000_lower.txt", f"{found[0]['fdi']}=-1").code == 0
     done = command(*given)
     (scan,) = json.loads(done.out)["scans"]
-    assert done.code == 0 and scan["state"] == "corrected" and scan["teeth"] is None
+    assert done.code == 0 and scan["state"] == "corrected"
+    assert [tooth["fdi"] for tooth in scan["teeth"]] == [tooth["fdi"] for tooth in found[1:]]
     assert str(out / "0000_lower.txt") in scan["files"]
 
 

@@ -220,9 +220,40 @@ def test_shells_complete(typed, last, offered):
 
 @pytest.mark.parametrize("asked", [("predict", "--out"), ("review", "--labels")], ids=["predict", "review"])
 def test_a_format_that_cannot_be_written_is_refused_before_any_work(asked, command, arches, monkeypatch, tmp_path):
-    monkeypatch.setattr("toothgraph.io.formats.vtk.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("toothgraph.errors.find_spec", lambda name: None)
     name, where = asked
     done = command(name, arches / "0000_upper.stl", where, tmp_path / "out", "--format", "vtp")
     assert done.code == 1 and done.error == (
-        "Error: --format vtp and vtk need the extra vtk: pip install 'toothgraph[vtk]'"
+        "Error: --format vtp or vtk needs the extra vtk: pip install 'toothgraph[vtk]'"
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("predict", "nothing.stl", "--out", "o"), "nothing.stl: no such file or folder"),
+        (("predict", ".", "--out", "o", "--model", "nothing"), "nothing: no such model file"),
+        (("predict", ".", "--out", "o", "--device", "gpu"), "expected a device of auto, cpu, cuda or mps, got 'gpu'"),
+        (("view", "nothing.stl", "--out", "o.html"), "nothing.stl: no such file or folder"),
+        (("evaluate", "nothing", "--out", "o.json"), "nothing: no such file or folder"),
+        (("pretrain", "nothing", "--out", "o"), "nothing: no such file or folder"),
+        (("finetune", "nothing", "--out", "o"), "nothing: no such file or folder"),
+        (("review", "nothing", "--labels", "o"), "nothing: no such file or folder"),
+        (("--help",), ""),
+        (("synth", "--help"), ""),
+    ],
+    ids=lambda value: "-".join(value[:1] + value[-1:]) if isinstance(value, tuple) else "",
+)
+def test_what_can_be_refused_is_refused_before_libraries_are_loaded(asked, said, tmp_path):
+    """Torch and scipy take seconds to import; what was typed wrong is told at once."""
+    script = (
+        "import sys; from toothgraph.cli import main\n"
+        "try: main(sys.argv[1:], prog_name='toothgraph')\n"
+        "except SystemExit as end: code = end.code\n"
+        "heavy = [name for name in ('torch', 'scipy', 'matplotlib') if name in sys.modules]\n"
+        "print('loaded', heavy, 'code', code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *asked], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert f"loaded [] code {1 if said else 0}" in done.stdout and said in done.stderr

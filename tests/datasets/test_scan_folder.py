@@ -17,7 +17,7 @@ from toothgraph.data.prepared.folder import is_prepared
 from toothgraph.datasets import ScanFolder, SyntheticArches
 from toothgraph.errors import ConfigError, DataError, ShapeError
 from toothgraph.graph import GraphSpec
-from toothgraph.transforms import RandomRotate, TwoViews, ViewOptions
+from toothgraph.transforms import MirrorArch, RandomRotate, RemoveTeeth, TwoViews, ViewOptions
 
 SPEC = GraphSpec(faces=300, k=4, spacings=(0.0, 3.0))
 
@@ -192,3 +192,26 @@ def test_arches_are_made_once_and_more_begin_with_the_same(tmp_path: Path) -> No
     assert (two[0].y > 0).any() and json.loads((Path(two.processed_dir) / "options.json").read_text())["seed"] == 3
     with pytest.raises(ConfigError, match="expected arches of at least 1"):
         SyntheticArches(tmp_path, 0)
+
+
+class ToothOrGum(T.BaseTransform):
+    def forward(self, data: Data) -> Data:
+        data.y = (data.y > 0).long()
+        return data
+
+
+class Named(T.BaseTransform):
+    def forward(self, data: Data) -> Data:
+        data.seen = True
+        return data
+
+
+def test_the_number_of_classes_is_that_of_the_items(root: Path, dataset: ScanFolder, tmp_path: Path) -> None:
+    def classes(**given: T.BaseTransform) -> int:
+        own = tmp_path if "pre_transform" in given else root
+        return ScanFolder(own, root / "raw", spec=SPEC, variants=2, log=False, **given).num_classes
+
+    assert classes(transform=ToothOrGum()) == 2 and classes(pre_transform=ToothOrGum()) == 2
+    assert classes(transform=T.Compose([RandomRotate(10), ToothOrGum()])) == 2
+    keep = (RandomRotate(10), MirrorArch(p=1.0), RemoveTeeth(), Named(), T.Compose([T.NormalizeFeatures(), Named()]))
+    assert {classes(transform=each) for each in keep} == {33}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import networkx as nx
@@ -9,10 +10,11 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch_geometric.data import Batch, Data
 
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, LabelError
 from toothgraph.fdi import fdi_to_class
 from toothgraph.graph import GraphSpec, face_features, face_graph, scan_graph, surface_centre, to_networkx
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.transforms import FaceGraph
 
 TRIANGLE = Mesh(np.array([[0.0, 0, 0], [3, 0, 0], [0, 6, 0]]), np.array([[0, 1, 2]]), labels=np.array([21]), jaw=0)
 
@@ -190,3 +192,14 @@ def test_neighbours_along_the_surface_or_through_space(arch: Mesh) -> None:
 def test_what_is_no_specification_is_refused_where_it_is_made(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         GraphSpec(**options)
+
+
+@pytest.mark.parametrize("own", ["classes", "tooth or gum"])
+def test_labels_that_are_no_fdi_numbers_are_refused(own: str, arch: Mesh) -> None:
+    labels = fdi_to_class(arch.labels) if own == "classes" else (arch.labels > 0).astype(int)
+    for make in (face_graph, lambda mesh: scan_graph(mesh, GraphSpec(faces=300, k=4)), FaceGraph(300)):
+        with pytest.raises(LabelError, match=r"labels as FDI numbers.* toothgraph\.fdi\.class_to_fdi makes them"):
+            make(replace(arch, labels=labels))
+    graph = face_graph(arch.with_labels(None))  # the way for classes of one's own
+    graph.y = torch.from_numpy(labels)
+    assert graph.validate()

@@ -106,7 +106,7 @@ def test_the_frame_is_corrected_by_the_teeth_found(trained: SegmentationNet) -> 
     off = Rotation.from_euler("y", 30, degrees=True).as_matrix()
     behind = Rotation.from_euler("y", 180, degrees=True).as_matrix()
     with torch.inference_mode():
-        viewer = Viewer(trained, batch, 0)
+        viewer = viewer_of(trained, batch)
         assert viewer.view(behind).off > 120 and 15 < viewer.view(off).off < 45
         settled = viewer.settled(off)
         assert settled.off < 10 and np.degrees(Rotation.from_matrix(settled.frame).magnitude()) < 15
@@ -116,7 +116,7 @@ def test_the_frame_is_corrected_by_the_teeth_found(trained: SegmentationNet) -> 
 
 
 def test_without_teeth_the_most_certain_frame_is_taken(net: SegmentationNet, arch: Mesh) -> None:
-    viewer = Viewer(net, Batch.from_data_list([scan_graph(arch, net.config.graph)[0]]), 0)
+    viewer = viewer_of(net, Batch.from_data_list([scan_graph(arch, net.config.graph)[0]]))
     frames = candidate_frames(arch)
     with torch.inference_mode():
         found, all_views = viewer.best(frames), [viewer.settled(frame) for frame in frames]
@@ -141,7 +141,7 @@ def test_a_part_of_an_arch_gets_its_own_numbers(data_dir: Path, teeth: list[int]
 
 def test_the_bite_of_few_teeth_is_where_their_crowns_face(net: SegmentationNet, arch: Mesh) -> None:
     graph = scan_graph(arch, net.config.graph)[0]
-    viewer = Viewer(net, Batch.from_data_list([graph]), 0)
+    viewer = viewer_of(net, Batch.from_data_list([graph]))
     with torch.inference_mode():
         view = viewer.view(np.eye(3))
         tooth = 1 - view.log_prob[:, 0].exp()
@@ -152,6 +152,10 @@ def test_the_bite_of_few_teeth_is_where_their_crowns_face(net: SegmentationNet, 
         few = viewer.best(candidate_frames(arch))
         assert few.teeth > 0
         np.testing.assert_allclose(few.frame[1], viewer.crowns_face(viewer_surest(viewer, arch)), atol=1e-5)
+
+
+def viewer_of(net: SegmentationNet, batch: Batch) -> Viewer:
+    return Viewer(net.in_any_frame(batch, torch.tensor([0])), batch)
 
 
 def viewer_surest(viewer: Viewer, mesh: Mesh) -> View:

@@ -3,7 +3,9 @@ every command that reads scans."""
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -175,17 +177,129 @@ def test_renumber_without_a_scan_beside(command, labelled, tmp_path):
     assert done.code == 0 and f"{number} -> 0" in done.out and "the order of its numbers cannot be checked" in done.err
 
 
-def test_teeth_are_joined_only_where_asked_and_old_pages_are_told(command, labelled, tmp_path):
-    for name in ("0000_lower.ply", "0000_lower.found.json"):
+def shown(page: Path) -> dict:
+    return json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)[1])
+
+
+def rows(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def reported(command, arches, tmp_path_factory) -> Path:
+    """Both jaws of a patient with all that `--report` writes. Shared: to be copied."""
+    out = tmp_path_factory.mktemp("reported") / "lab"
+    scans = (arches / "0000_upper.stl", arches / "0000_lower.stl")
+    done = command("predict", *scans, "--out", out, "--report")
+    assert done.labelled, done.err
+    return out
+
+
+def test_what_lies_beside_corrected_labels_has_their_numbers(command, arches, reported, tmp_path):
+    out = tmp_path / "lab"
+    shutil.copytree(reported, out)
+    views = ["html", "png", "csv"]
+    before = {kind: (out / f"0000_upper.{kind}").read_bytes() for kind in views}
+    untouched = {path.name: path.read_bytes() for path in out.glob("0000_lower.*")}
+    last = max(int(row["fdi"]) for row in rows(out / "0000_upper.csv"))
+    done = command("renumber", out / "0000_upper.ply", f"{last}=0")
+    assert done.code == 0, done.err
+    for name in (*(f"0000_upper.{kind}" for kind in views), "summary.csv"):
+        assert f"wrote {out / name}" in done.out
+    assert all((out / f"0000_upper.{kind}").read_bytes() != content for kind, content in before.items())
+    assert {path.name: path.read_bytes() for path in out.glob("0000_lower.*")} == untouched
+    teeth = sorted(np.unique(np.loadtxt(out / "0000_upper.txt", dtype=int)).tolist())
+    assert last not in teeth
+    assert sorted(int(row["fdi"]) for row in rows(out / "0000_upper.csv")) == teeth
+    own, both = shown(out / "0000_upper.html"), shown(out / "0000.both.html")
+    assert sorted(row["fdi"] for row in own["scans"][0]["results"][0]["teeth"]) == teeth
+    assert [scan["jaw"] for scan in both["scans"]] == ["upper", "lower"]
+    assert sorted(row["fdi"] for row in both["scans"][0]["results"][0]["teeth"]) == teeth
+    assert str(last) not in re.search(r'"name": "0000_upper".*?"teeth": (.*?)]', (out / "index.html").read_text())[1]
+    summary = {row["scan"]: row for row in rows(out / "summary.csv")}
+    assert sorted(map(int, summary["0000_upper"]["numbers"].split())) == teeth[1:]
+    assert summary["0000_upper"]["state"] == "corrected" and float(summary["0000_upper"]["seconds"]) > 0
+    assert summary["0000_lower"]["state"] != "corrected"
+    said = json.loads(command("predict", arches / "0000_upper.stl", "--out", out, "--report", "--json").out)["scans"][0]
+    assert said["state"] == "corrected" and said["jaw"] == "upper" and said["labelled_before"] is False
+    assert sorted(tooth["fdi"] for tooth in said["teeth"]) == teeth[1:]
+
+
+def test_measures_in_the_json_are_those_of_the_corrected_numbers(command, reported, tmp_path):
+    out = tmp_path / "lab"
+    shutil.copytree(reported, out)
+    ends = {"intercanine_width": 3, "intermolar_width": 6}  # the tooth of a quadrant that each is measured from
+    before = {name: json.loads((out / f"{name}.json").read_text())["measures"] for name in ("0000_lower", "0000_upper")}
+    name, key = next((name, key) for name in before for key in ends if before[name][key]["value"])
+    tooth = (30 if name == "0000_lower" else 10) + ends[key]
+    assert command("renumber", out / f"{name}.json", f"{tooth}=0").code == 0
+    now = json.loads((out / f"{name}.json").read_text())["measures"]
+    assert now[key]["value"] is None and str(tooth) in now[key]["reason"]
+
+
+def test_predict_renews_what_shows_labels_that_were_edited(command, arches, reported, tmp_path):
+    out = tmp_path / "lab"
+    shutil.copytree(reported, out)
+    numbers = np.loadtxt(out / "0000_upper.txt", dtype=int)
+    np.savetxt(out / "0000_upper.txt", np.where(numbers == 11, 0, numbers), fmt="%d")
+    done = command("predict", arches / "0000_upper.stl", "--out", out, "--report")
+    assert done.code == 0 and "kept, its labels were corrected" in done.out, done.err
+    assert "11" not in {row["fdi"] for row in rows(out / "0000_upper.csv")}
+    (row,) = [row for row in rows(out / "summary.csv") if row["scan"] == "0000_upper"]
+    assert row["state"] == "corrected" and "11" not in row["numbers"].split()
+    renewed = (out / "0000_upper.png").stat().st_mtime_ns
+    assert command("predict", arches / "0000_upper.stl", "--out", out, "--report").code == 0
+    assert (out / "0000_upper.png").stat().st_mtime_ns == renewed  # nothing to renew
+
+
+def test_one_jaw_labelled_again_keeps_the_page_of_both(command, arches, reported, tmp_path):
+    out = tmp_path / "lab"
+    shutil.copytree(reported, out)
+    before = shown(out / "0000.both.html")
+    given = ("predict", arches / "0000_upper.stl", "--out", out, "--report", "--again", "--no-refine")
+    assert command(*given).labelled
+    now = shown(out / "0000.both.html")
+    assert [scan["name"] for scan in now["scans"]] == [scan["name"] for scan in before["scans"]]
+    upper, lower = now["scans"]
+    assert upper["results"][0]["labels"] == shown(out / "0000_upper.html")["scans"][0]["results"][0]["labels"]
+    assert lower["results"][0]["labels"] == before["scans"][1]["results"][0]["labels"]
+    assert now["measures"] == before["measures"] or upper["results"] != before["scans"][0]["results"]
+    assert '"page": "0000.both.html"' in (out / "index.html").read_text()
+    for file in out.glob("0000_lower.*"):
+        file.unlink()
+    assert command(*given).labelled
+    assert not (out / "0000.both.html").exists()
+
+
+def test_a_label_file_without_a_surface_says_what_is_out_of_date(command, labelled, tmp_path):
+    for name in ("0000_lower.txt", "0000_lower.found.json"):
         shutil.copy(labelled / name, tmp_path)
     (tmp_path / "0000_lower.html").touch()
+    number = int(np.loadtxt(tmp_path / "0000_lower.txt").max())
+    done = command("renumber", tmp_path / "0000_lower.txt", f"{number}=0")
+    assert f"with the former numbers: {tmp_path / '0000_lower.html'}" in done.err
+
+
+def test_files_beside_given_labels_are_let_alone(command, arches, tmp_path):
+    for kind in ("stl", "txt"):
+        shutil.copy(arches / f"0000_lower.{kind}", tmp_path)
+    (tmp_path / "0000_lower.csv").write_text("my own table\n")
+    last = int(np.loadtxt(tmp_path / "0000_lower.txt").max())
+    done = command("renumber", tmp_path / "0000_lower.txt", f"{last}=-1")
+    assert done.code == 0 and (tmp_path / "0000_lower.csv").read_text() == "my own table\n"
+
+
+def test_teeth_are_joined_only_where_asked(command, labelled, tmp_path):
+    for name in ("0000_lower.ply", "0000_lower.found.json"):
+        shutil.copy(labelled / name, tmp_path)
     first, second = np.unique(read_scan(tmp_path / "0000_lower.ply").labels)[-2:].tolist()
     asked = ("renumber", tmp_path / "0000_lower.ply", f"{first}={second}")
     before = (tmp_path / "0000_lower.ply").read_bytes()
     assert f"two teeth would be {second}" in command(*asked).error
     assert (tmp_path / "0000_lower.ply").read_bytes() == before
     done = command(*asked, "--merge")
-    assert f"{second} is one tooth now" in done.out and "0000_lower.html: with the former numbers" in done.err
+    assert f"{second} is one tooth now" in done.out
 
 
 def test_a_folder_of_scans_is_no_scan(command, labelled, tmp_path):

@@ -125,7 +125,7 @@ def test_a_warning_of_vtk_is_no_refusal(tmp_path: Path) -> None:
 
 def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.vtp").write_text("x")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("toothgraph.errors.find_spec", lambda name: None)
     with pytest.raises(MeshError, match=r"pip install 'toothgraph\[vtk\]'"):
         read_mesh(tmp_path / "x.vtp")
 

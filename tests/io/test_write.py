@@ -10,6 +10,7 @@ import pytest
 from toothgraph.anatomy.colours import colours
 from toothgraph.anatomy.measures import measure_arch
 from toothgraph.errors import ConfigError, LabelError
+from toothgraph.fdi import fdi_to_class
 from toothgraph.io import write
 from toothgraph.io.formats.ply import read_ply, write_ply
 from toothgraph.io.formats.stl import write_stl
@@ -157,3 +158,13 @@ def test_labels_written_over_are_found_even_after_a_stop(
         record = read_record(tmp_path / name)
         assert not was_changed(tmp_path / name, record)
         assert origin_of(tmp_path / name, record, arch.labels) == LabelOrigin(FOUND, "second")
+
+
+def test_labels_that_are_no_fdi_numbers_are_refused(arch: Mesh, tmp_path: Path) -> None:
+    classes = fdi_to_class(arch.labels)
+    with pytest.raises(LabelError, match=r"a: labels as FDI numbers.* toothgraph\.fdi\.class_to_fdi makes them"):
+        write_labelled(tmp_path, "a", arch, classes)
+    with pytest.raises(LabelError, match="as FDI numbers"):
+        write.write_teeth3ds_json(tmp_path / "a.json", classes, jaw=0)
+    assert not list(tmp_path.iterdir())
+    write_labelled(tmp_path, "a", arch, np.where(arch.labels == 11, 51, np.where(arch.labels == 12, -1, arch.labels)))

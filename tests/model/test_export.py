@@ -9,13 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 from torch import nn
+from torch_geometric.data import Batch
 
 import toothgraph as tg
 from toothgraph.errors import CheckpointError, ConfigError, ShapeError
-from toothgraph.fdi import class_to_fdi
 from toothgraph.graph import GraphSpec, scan_graph
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.mesh.mesh import Mesh
@@ -90,19 +92,40 @@ def test_onnx_of_the_net_in_the_package(command: Callable[..., Any], tmp_path: P
     check_onnx(file, load_model(), synthetic_arch(2, jaw=1, faces=16_000))
 
 
-def test_the_how_to_runs(onnx_file: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_how_to(onnx_file: Path, mesh: Mesh, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The block of the how-to, on a scan of an upper jaw; its names."""
     section = HOW_TO.read_text(encoding="utf-8").partition("## … export a net to ONNX")[2]
     code = section.partition("```python\n")[2].partition("```")[0]
-    arch = synthetic_arch(1, jaw=0, faces=2000)
-    write_stl(tmp_path / "scan_upper.stl", arch.vertices, arch.faces)
-    (tmp_path / "net.onnx").symlink_to(onnx_file)
-    monkeypatch.chdir(tmp_path)
+    write_stl(folder / "scan_upper.stl", mesh.vertices, mesh.faces)
+    if not (folder / "net.onnx").exists():
+        (folder / "net.onnx").symlink_to(onnx_file)
+    monkeypatch.chdir(folder)
     names: dict[str, Any] = {}
     exec(code, names)
+    return names
+
+
+def test_the_how_to_runs(onnx_file: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arch = synthetic_arch(1, jaw=0, faces=2000)
+    names = run_how_to(onnx_file, arch, tmp_path, monkeypatch)
+    net, frame = load_model(model), torch.from_numpy(names["view"].frame).float()
     with torch.no_grad():
-        expected = load_model(model)(names["graph"], torch.tensor([0])).argmax(dim=1)
-    assert names["fdi"].tolist() == class_to_fdi(expected.numpy()).tolist()
+        expected = net.in_any_frame(Batch.from_data_list([names["graph"]]), torch.tensor([0]))(frame)
+    torch.testing.assert_close(names["view"].log_prob, expected, rtol=1e-4, atol=1e-4)
     assert len(names["fdi"]) == len(names["coarse"].mesh.faces)
+    written = np.loadtxt(tmp_path / "labelled" / "scan_upper.txt", dtype=int)
+    assert np.array_equal(written, names["fdi"][names["coarse"].face_map])
+
+
+@pytest.mark.slow
+def test_the_how_to_labels_a_scan_in_any_pose(
+    command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = export_as_onnx(command, "default", tmp_path / "net.onnx")
+    arch, turn = synthetic_arch(2, jaw=0, faces=16_000), Rotation.from_rotvec([1.9, -0.7, 2.2])
+    run_how_to(file, replace(arch, vertices=turn.apply(arch.vertices) + 40), tmp_path, monkeypatch)
+    written = np.loadtxt(tmp_path / "labelled" / "scan_upper.txt", dtype=int)
+    assert (written == arch.labels).mean() > 0.9
 
 
 @pytest.mark.parametrize("changed", [{}, OTHER], ids=["default", "other"])
@@ -136,9 +159,9 @@ def test_what_cannot_be_exported_is_refused(
         "expected a file that ends in .onnx or .pt2, or a folder"
         in command("export", model, "-o", tmp_path / "net.x").error
     )
-    monkeypatch.setattr("toothgraph.model.export.find_spec", lambda name: None)
+    monkeypatch.setattr("toothgraph.errors.find_spec", lambda name: None)
     done = command("export", model, "-o", tmp_path / "net.onnx")
-    assert done.error.endswith("ONNX needs onnx and onnxscript and onnxruntime: pip install 'toothgraph[export]'")
+    assert done.error.endswith("ONNX needs the extra export: pip install 'toothgraph[export]'")
     assert not list(tmp_path.iterdir())
 
 

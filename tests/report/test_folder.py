@@ -62,7 +62,7 @@ def test_a_page_of_both_jaws_does_not_outlive_their_labels(jaws: list[PageScan],
     pages.add("a_U", upper)
     pages.write_list()
     again = PageFolder(tmp_path)
-    assert [entry.name for entry in again.before] == ["a_U", "a_L"]
+    assert again.listed == {"a_U": "a", "a_L": "a"}
     again.add("a_U", replace(upper, doubts=["review 11"]))
     assert names(tmp_path) == {"a_L.html", "a_U.html", "index.html", "measures.csv"}
 
@@ -72,3 +72,14 @@ def test_a_scan_may_not_be_called_as_the_list(tmp_path: Path) -> None:
     pages.check("a")
     with pytest.raises(ConfigError, match=r"index: index\.html"):
         pages.check("index")
+
+
+def test_the_other_jaw_of_a_patient_is_loaded_where_its_labels_are_there(jaws: list[PageScan], tmp_path: Path) -> None:
+    upper, lower = jaws
+    stored = {"a_L": [lower], "b_L": [], "c_L": [lower], "c_L2": [lower]}
+    listed = {"a_L": "a", "b_L": "b", "c_L": "c", "c_L2": "c"}
+    pages = PageFolder(tmp_path, listed, stored.__getitem__)
+    for name in ("a_U", "b_U", "c_U", "d_U"):
+        pages.add(name, upper, patient=name[0])
+    assert {name for name in names(tmp_path) if "both" in name} == {"a.both.html"}  # of c, it could be either
+    assert [scan["jaw"] for scan in says(tmp_path / "a.both.html")["scans"]] == ["upper", "lower"]

@@ -15,13 +15,15 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from toothgraph.anatomy.frame import turned
-from toothgraph.anatomy.measures import ArchMeasures, Measure
-from toothgraph.errors import ConfigError
+from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_arch
+from toothgraph.errors import ConfigError, LabelError
+from toothgraph.fdi import fdi_to_class
 from toothgraph.inference.predict import OtherReading
 from toothgraph.io.label_systems import palmer_name, universal_name
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report import page as page_module
 from toothgraph.report.page import SCRIPT, PageScan, Second, page_data, page_template, write_page, write_scans
+from toothgraph.report.picture import render, thumbnail
 from toothgraph.synthetic import Variation, synthetic_arch
 
 Browse = Callable[..., dict[str, Any]]
@@ -517,3 +519,18 @@ def test_edges_are_smooth_only_where_a_graphics_card_makes_them(arch: Mesh, tmp_
     alone = browse(page, steps)
     assert aided["smooth"] and not alone["smooth"]
     assert abs(aided["drawn"] - alone["drawn"]) < 0.01 < alone["drawn"]
+
+
+@pytest.mark.parametrize("what", ["labels", "truth", "second labels"])
+def test_labels_that_are_no_fdi_numbers_are_refused(what: str, tmp_path: Path) -> None:
+    arch = synthetic_arch(1, jaw=0, faces=2000)
+    classes = fdi_to_class(arch.labels)
+    scan = PageScan(arch, classes if what == "labels" else arch.labels, truth=classes if what == "truth" else None,
+                    second=Second("b", classes) if what == "second labels" else None)  # fmt: skip
+    with pytest.raises(LabelError, match=rf"{what} as FDI numbers.*class_to_fdi"):
+        write_scans(tmp_path / "a.html", [scan])
+    for draw in (render, lambda path, *given: thumbnail(*given)):
+        with pytest.raises(LabelError, match=r"labels as FDI numbers.*class_to_fdi"):
+            draw(tmp_path / "a.png", arch, classes)
+    with pytest.raises(LabelError, match=r"labels as FDI numbers.*class_to_fdi"):
+        measure_arch(arch, classes)

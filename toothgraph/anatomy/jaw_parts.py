@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial import cKDTree
 
-from toothgraph.anatomy.frame import TEETH_NEEDED
-from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER, jaw_of_each
+from toothgraph.anatomy.frame import TEETH_NEEDED, outside_out, upright_rotation
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER, jaw_of_each
 from toothgraph.mesh.mesh import Mesh
 
 CLEAR = 0.9  # share of the labelled area of a surface; with a smaller one, it is of both jaws
@@ -43,3 +45,11 @@ def jaw_parts(mesh: Mesh) -> list[np.ndarray]:
     if len(left):
         own[left] = jaw[known][cKDTree(mesh.centroids[known]).query(mesh.centroids[left])[1]]
     return [np.flatnonzero(own == side) for side in (UPPER, LOWER)]
+
+
+def split_labelled(mesh: Mesh) -> list[Mesh]:
+    """A scan, or where its labels are of both jaws the upper and the lower one, with their faces wound outside out."""
+    parts = [] if mesh.labels is None else jaw_parts(mesh)
+    jaws = [replace(mesh.part(part), jaw=jaw, scan_id=f"{mesh.scan_id}_{JAW_NAMES[jaw]}")
+            for jaw, part in enumerate(parts)]  # fmt: skip
+    return [outside_out(jaw, upright_rotation(jaw)) for jaw in jaws or [mesh]]

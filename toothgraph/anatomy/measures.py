@@ -5,8 +5,8 @@ Definitions, sources and how exact they are: docs/measures.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,10 +16,12 @@ from toothgraph.anatomy.frame import TEETH_NEEDED, arch_rotation, turned
 from toothgraph.anatomy.sizes import END, WHOLE_TOOTH, Span, area_quantiles, mesiodistal_spans
 from toothgraph.errors import LabelError
 from toothgraph.fdi import (
+    JAW_NAMES,
     LOWER,
     TO_PRIMARY,
     UNKNOWN_JAW,
     UPPER,
+    check_fdi,
     class_to_position,
     fdi_to_class,
     is_primary,
@@ -93,7 +95,7 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
             follow them.
 
     Raises:
-        LabelError: if there are no labels.
+        LabelError: if there are no labels, or they are no FDI numbers.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -105,6 +107,7 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
     if labels is None:
         raise LabelError(f"{mesh.scan_id}: expected a labelled mesh, got none with labels; give `labels`, or a palette "
                          "to read_scan if its colours are the labels")  # fmt: skip
+    check_fdi(labels, f"{mesh.scan_id}: labels")
     primary = is_primary(labels)
     if primary.any():  # they tell how the arch runs, as the teeth in whose places they are
         milk_teeth = {*milk_teeth, *(np.unique(labels[primary]) - TO_PRIMARY).tolist()}
@@ -156,6 +159,16 @@ def measure_pair(upper: Mapping[int, float], lower: Mapping[int, float]) -> list
         value = None if reason else 100 * sum(widths[fdi] for fdi in below) / sum(widths[fdi] for fdi in above)
         measures.append(Measure(key, name, value, "%", definition, reason))
     return measures
+
+
+def measures_of_file(arches: Sequence[ArchMeasures]) -> list[Measure]:
+    """All measures of a file: those of its arch; or those of the upper and of the lower one, their keys with the jaw in
+    front, then those of both together."""
+    if len(arches) == 1:
+        return arches[0].measures
+    own = [replace(measure, key=f"{name}_{measure.key}", name=f"{measure.name}, {name} jaw")
+           for arch in arches for name in [JAW_NAMES[arch.jaw]] for measure in arch.measures]  # fmt: skip
+    return own + measure_pair(*(arch.widths for arch in arches))
 
 
 def unusable(widths: Mapping[int, float], teeth: Iterable[int]) -> str:

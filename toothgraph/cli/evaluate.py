@@ -134,12 +134,13 @@ def evaluate(
     with json_alone(as_json) as print_json:
         results = score_files(replace(scorer, known=frozenset(before)), ours, before, parts, workers)
         complete = parts.complete(files, results, scorer.inputs)
-        content = scores_of(results if complete is None else complete, scored_is)
-        print_json({"complete": complete is not None, **content})
+        if as_json or complete is not None:  # of a part, only --json shows them
+            content = scores_of(results if complete is None else complete, scored_is)
+            print_json({"complete": complete is not None, **content})
         if complete is not None:
             write_scores(out, content, parts)
             return
-        failed = len(content["failures"])
+        failed = sum(not result.scored for result in results)
         say(f"{len(results) - failed} of {len(files)} scans scored, of part {shard[0]} of {shard[1]} -> {parts.path}")
         if failed:
             raise ToothgraphError(f"{failed} of {len(ours)} scans could not be scored; see above")

@@ -16,13 +16,14 @@ from toothgraph.cli.options import (
     palette_option,
     read_training_set,
     split_options,
+    there,
     training_options,
 )
 from toothgraph.errors import ConfigError
 
 
 @click.command(short_help="Train a segmentation net on labelled scans.")
-@click.argument("scans", nargs=-1, type=PATH)
+@click.argument("scans", nargs=-1, type=PATH, callback=there)
 @training_options
 @click.option(
     "--init",

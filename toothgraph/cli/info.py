@@ -184,9 +184,9 @@ def describe(run: Path) -> Iterator[tuple[str, Any]]:
 def _state(run: Path, options: dict[str, Any], last_row: int) -> str:
     """How far a run is, and what ``--resume`` does: it goes on from the checkpoint, not from the last row."""
     from toothgraph.errors import CheckpointError
-    from toothgraph.model.file import MODEL_FILE
     from toothgraph.training.run_folder import is_finished, resumes_at
     from toothgraph.training.run_state import FINISHED, KILLED, RUNNING, read_state
+    from toothgraph.weights import MODEL_FILE
 
     wanted = "" if options.get("epochs") else f" of {options.get('steps', 'unknown')}"  # epochs set the steps
     if is_finished(run):

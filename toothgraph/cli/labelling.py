@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from toothgraph._version import __version__
 from toothgraph.both_jaws import JawPair, segment_file
+from toothgraph.cli.labelled import LabelledFolder, teeth_shown, write_views
 from toothgraph.cli.options import choose_device
 from toothgraph.cli.summary import CORRECTED, FAILED, LABELLED, REVIEW, UNTRUSTED, Row, row_of
 from toothgraph.cli.terminal import one_line
@@ -23,10 +24,9 @@ from toothgraph.io.label_record import Record, read_record, was_changed, write_r
 from toothgraph.io.read import read_mesh
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
-from toothgraph.report.tooth_table import write_table
+from toothgraph.report.tooth_table import ToothRow
 from toothgraph.scan_names import cases_of, patient_of, patients_of, told_jaw
 from toothgraph.segmentation import Segmentation
-from toothgraph.stages import stage
 from toothgraph.system import provenance
 from toothgraph.system.memory import named_shortage
 
@@ -93,7 +93,7 @@ class Labeller:
         formats: to write.
         picture: also a picture.
         report: also a page, a picture and a table.
-        listed: the names of the scans whose pages the list has.
+        listed: the patient of each page that the list has, by the name of the scan.
         net: that of ``model``; loaded when it is first needed.
     """
 
@@ -106,17 +106,17 @@ class Labeller:
     options: PredictOptions
     picture: bool = False
     report: bool = False
-    listed: frozenset[str] = field(default_factory=frozenset)
+    listed: Mapping[str, str] = field(default_factory=dict)
     net: SegmentationNet | None = None
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Label the scans of one patient, and tell of each how it went."""
-        pages = self._pages()
         known = [self._known(job) for job in jobs]
         # A page of both jaws needs both: if one is labelled, so is the other.
         anew = self.report and not all(known)
+        pages = self._pages([job.name for job, before in zip(jobs, known, strict=True) if _to_label(before, anew)])
         for job, before in zip(jobs, known, strict=True):
-            if isinstance(before, Outcome) and not (anew and before.kept):
+            if isinstance(before, Outcome) and not _to_label(before, anew):
                 yield before
                 continue
             try:
@@ -136,19 +136,33 @@ class Labeller:
                     raise ConfigError(f"{job.name}: {job.name}.csv is the summary; give the scan another name")
             record = read_record(self._path(job))
             if changed := corrected_since(self.out, record):
-                said = f"{job.name}: kept, its labels were corrected since -> {changed}"
-                there = [str(self.out / name) for name in record.files]
-                return Outcome(Row(job.name, CORRECTED), said, files=there)
+                return self._corrected(job, record, changed)
             return None if job.again or not record.run else self._same(job, record)
         except ToothgraphError as error:
             return error
 
-    def _pages(self) -> PageFolder | None:
+    def _corrected(self, job: Job, record: Record, changed: Path) -> Outcome:
+        """Labels that a person has corrected stay; what shows them is written anew."""
+        said = f"{job.name}: kept, its labels were corrected since -> {changed}"
+        folder, pages = LabelledFolder(self.out, self.unit), self._pages()
+        shown = folder.shown_or_none(job.name)
+        there = [str(self.out / name) for name in record.files]
+        if not shown:
+            return Outcome(Row(job.name, CORRECTED), said, files=there)
+        folder.renew(job.name, shown, pages)
+        there += [str(view) for view in self._outputs(job)[1] if view.exists()]
+        return Outcome(
+            folder.row(job.name, shown), said, [doubt for one in shown for doubt in one.doubts],
+            teeth=teeth_of(teeth_shown(shown)), files=there, entries=pages.entries if pages else [],
+        )  # fmt: skip
+
+    def _pages(self, to_come: Collection[str] = ()) -> PageFolder | None:
         if not self.report:
             return None
         from toothgraph.report.folder import PageFolder
 
-        return PageFolder(self.out, [])
+        listed = {name: patient for name, patient in self.listed.items() if name not in to_come}
+        return PageFolder(self.out, listed, LabelledFolder(self.out, self.unit).shown_or_none)
 
     def _path(self, job: Job) -> Path:
         """Any file whose record is that of the outputs."""
@@ -205,17 +219,10 @@ class Labeller:
         found = segment_file(read_mesh(job.file, unit=self.unit), self._net, self._jaw(job), self.options)
         written = found.write(self.out, job.name, self.formats)
         seconds = time.perf_counter() - begun
-        if pages:
-            stage("writing the page")
-            pages.add(job.name, *found.page_scans(), patient=job.patient * (job.patient != patient_of(job.name)))
-            write_table(self.out / f"{job.name}.csv", found.teeth)
-        if self.picture or self.report:
-            from toothgraph.report.picture import render_jaws
-
-            stage("drawing the picture")
-            shown = [(one.mesh, one.labels) for one in found.jaws]
-            render_jaws(self.out / f"{job.name}.png", shown, title=job.name)
-        row, teeth = row_for(job.name, found, seconds), teeth_of(found)
+        if views := self._outputs(job)[1]:
+            kinds, patient = {view.suffix[1:] for view in views}, job.patient * (job.patient != patient_of(job.name))
+            write_views(self.out, job.name, found.page_scans(), kinds, pages, patient)
+        row, teeth = row_for(job.name, found, seconds), teeth_of(found.teeth)
         record = read_record(self._path(job))
         run = {"inputs": inputs, "row": asdict(row), "teeth": teeth, "doubts": found.doubts}
         write_record(self._path(job), replace(record, run=run))  # last: all is there
@@ -265,17 +272,22 @@ def numbers_in(found: Segmentation | JawPair) -> list[str]:
     return [str(row.fdi) for row in found.teeth if row.fdi > 0]
 
 
-def teeth_of(found: Segmentation | JawPair) -> list[dict[str, float | None]]:
+def teeth_of(rows: Iterable[ToothRow]) -> list[dict[str, float | None]]:
     """The table of the teeth, without gingiva, by the names of its columns in ``<stem>.csv``."""
     return [
         {"fdi": row.fdi, "faces": row.faces, "area_mm2": round(row.area, 2), "width_mm": _rounded(row.width),
          "confidence": _rounded(row.confidence)}
-        for row in found.teeth if row.fdi > 0
+        for row in rows if row.fdi > 0
     ]  # fmt: skip
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
+
+
+def _to_label(known: Outcome | ToothgraphError | None, anew: bool) -> bool:
+    """Whether a scan is labelled, by what is known of it; ``anew``: even if nothing has changed."""
+    return known is None or (anew and isinstance(known, Outcome) and known.kept)
 
 
 def failed(job: Job, error: object) -> Outcome:

@@ -16,10 +16,11 @@ from click.shell_completion import CompletionItem
 from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT, did_you_mean
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
+from toothgraph.system.files import check_there
 from toothgraph.system.memory import bounded, check_bound, share
 from toothgraph.system.progress import Display
 from toothgraph.system.threads import limited
-from toothgraph.weights import DEFAULT
+from toothgraph.weights import DEFAULT, model_file
 
 if TYPE_CHECKING:
     from toothgraph.data.scan import Scan
@@ -70,7 +71,35 @@ GIGABYTES = click.FloatRange(min=0, min_open=True)
 PRESETS = ("default", "paper")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
-scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH)
+
+def there(ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Raises DataError for a path that is not there, before libraries are loaded, which takes seconds."""
+    del ctx, param
+    for path in paths:
+        check_there(path)
+    return paths
+
+
+def _model_there(ctx: click.Context, param: click.Parameter, path: Path) -> Path:
+    """Raises CheckpointError for a model that is not there, likewise."""
+    del ctx, param
+    model_file(path)
+    return path
+
+
+def _device_known(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Raises ConfigError for a device that is none, likewise."""
+    del ctx, param
+    if name is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
+        raise _no_device(name)
+    return name
+
+
+def _no_device(name: object) -> ConfigError:
+    return ConfigError(f"expected a device of auto, cpu, cuda or mps, got {name!r}")
+
+
+scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH, callback=there)
 shard_option = click.option(
     "--shard", type=Shard(), default=(1, 1), help="Only part i of n; each may run on another machine."
 )
@@ -96,6 +125,7 @@ model_option = click.option(
     "--model",
     type=Model(path_type=Path),
     default=DEFAULT,
+    callback=_model_there,
     help="Run folder of finetune, its model.safetensors, or a folder of export.  [default: the weights in the package]",
 )
 
@@ -188,7 +218,7 @@ threads_option = click.option(
     expose_value=False,
     help="Of the arithmetic on a CPU.  [default: by the cores that are free]",
 )
-device_option = click.option("--device", help="auto, cpu, cuda or mps.  [default: auto]")
+device_option = click.option("--device", callback=_device_known, help="auto, cpu, cuda or mps.  [default: auto]")
 
 # Options of a run that are no field of its configuration.
 RUN_KEYS = ("preset", "split", "palette", "label_system", "unit", "init", "labels")
@@ -334,7 +364,7 @@ def choose_device(name: str | None) -> Any:
     if name in (None, "auto"):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", str(name)):
-        raise ConfigError(f"expected a device of auto, cpu, cuda or mps, got {name!r}")
+        raise _no_device(name)
     try:
         device = torch.device(str(name))
         torch.zeros(1, device=device)

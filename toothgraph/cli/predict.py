@@ -125,10 +125,9 @@ def predict(
 
         pages = PageFolder(out)
     net, _ = load_net(model, device)
-    listed_before = frozenset(entry.page_name for entry in pages.before) if pages else frozenset()
     labeller = Labeller(
         out, model, device, JAWS[jaw], unit or "mm", formats or DEFAULT_FORMATS, PredictOptions(**steps), picture,
-        report, listed_before, net,
+        report, pages.listed if pages else {}, net,
     )  # fmt: skip
     files = without_outputs(find_scans(list(scans)), scans, out)
     refuse_overwriting(files, out)
@@ -222,7 +221,8 @@ class Told:
     def _row(self, outcome: Outcome) -> Row:
         before = self._before.get(outcome.row.scan)
         if outcome.row.state == CORRECTED and before is not None:
-            return replace(before, state=CORRECTED, error="")
+            row = outcome.row if outcome.row.jaw else before  # without a surface, nothing but the state is known anew
+            return replace(row, state=CORRECTED, error="", seconds=before.seconds)
         return outcome.row
 
     def say(self, outcome: Outcome) -> None:
@@ -230,7 +230,7 @@ class Told:
         if outcome.row.state == FAILED:
             say_error(outcome.row.error)
             return
-        for warning in () if outcome.kept else outcome.warnings:
+        for warning in () if outcome.kept or outcome.row.state == CORRECTED else outcome.warnings:
             say(f"Warning: {outcome.row.scan}: {warning}", err=True)
         say(outcome.said)
 

@@ -45,7 +45,8 @@ def renumber(
 
     SCAN is any of the files that `predict` wrote for a scan, or a scan with a .txt or .json beside it. All changes
     happen at once, so 36=37 37=36 exchanges two teeth. 0 is gingiva, -1 unknown. All label files of the scan are
-    written again, and `finetune` knows its labels as corrected.
+    written again, and so are its page, picture, table and row of summary.csv, where `predict` wrote them. `finetune`
+    knows its labels as corrected.
 
     Without changes, the numbers along the arch are printed, from the patient's right to the left, as `predict` does.
     """
@@ -64,13 +65,8 @@ def renumber(
             say(f"wrote {file}")
         for number in done.joined:
             say(f"{number} is one tooth now")
-        if done.views:
-            shown = ", ".join(map(str, done.views))
-            say(
-                f"Notice: {shown}: with the former numbers; `toothgraph view FOLDER -o FOLDER` makes pages and list "
-                "anew, picture and table stay as they are",
-                err=True,
-            )
+        if done.found:
+            renew_beside(done.written[0], unit or "mm")
     surface = surface_of(scan)
     if surface is None:
         say(f"Notice: no scan beside {scan}: the order of its numbers cannot be checked", err=True)
@@ -81,3 +77,25 @@ def renumber(
         raise LabelError(f"{scan}: expected a labelled scan, found no labels; colours are not read here")
     row = " ".join(map(str, numbers_along_arch(mesh))) or "too few teeth to tell"
     say(f"{mesh.scan_id}: {mesh.label_origin}, from the patient's right to the left: {row}")
+
+
+def renew_beside(file: Path, unit: str) -> None:
+    """Write anew what shows the labels of a scan: page, picture, table, summary, and the measures in its JSON.
+
+    Args:
+        file: a label file of the scan.
+        unit: of length in its files.
+    """
+    from toothgraph.cli.labelled import LabelledFolder, renew_measures
+
+    folder, name = LabelledFolder(file.parent, unit), file.stem
+    shown = folder.shown(name)
+    if not shown:
+        if old := folder.outdated(name):
+            say(f"Notice: no surface beside {file}; with the former numbers: {', '.join(map(str, old))}", err=True)
+        return
+    renew_measures(file.with_suffix(".json"), shown)
+    for view in folder.renew(name, shown):
+        say(f"wrote {view}")
+    if summary := folder.renew_row(name, shown):
+        say(f"wrote {summary}")

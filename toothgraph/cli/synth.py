@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from toothgraph.choices import MAX_FACES, MIN_FACES
 from toothgraph.cli.terminal import say
-from toothgraph.synthetic import MAX_FACES, MIN_FACES, write_synthetic
 from toothgraph.system.progress import Display
 
 
@@ -29,6 +29,8 @@ def synth(out: Path, scans: int, faces: int, seed: int) -> None:
     millimetres, each with a .txt beside it that holds one FDI number per face (0 is gingiva). They serve to
     try the other commands without a patient's scan; results on them say nothing about real scans.
     """
+    from toothgraph.synthetic import write_synthetic
+
     with Display("making", scans, "arches") as display:
         written = write_synthetic(
             out, scans, faces, seed, lambda file: display.advance(), lambda file: display.begin(file.stem)

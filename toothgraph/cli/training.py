@@ -9,10 +9,10 @@ from pathlib import Path
 
 from toothgraph.cli.exit_codes import STOPPED, TERMINATED
 from toothgraph.cli.terminal import say, say_command
-from toothgraph.model.file import MODEL_FILE
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.processes import first_rank
 from toothgraph.training.run_state import Stopped
+from toothgraph.weights import MODEL_FILE
 
 
 def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:

@@ -23,6 +23,7 @@ from toothgraph.cli.options import (
     model_option,
     named_palette,
     palette_option,
+    scans_argument,
     threads_option,
     unit_option,
 )
@@ -39,11 +40,9 @@ if TYPE_CHECKING:
     from toothgraph.model.nets import SegmentationNet
     from toothgraph.report.page import PageScan
 
-OWN = "labels"  # what a page calls the labels of the scan itself
-
 
 @click.command(short_help="Show scans, as pages or a picture.")
-@click.argument("scans", nargs=-1, required=True, type=PATH)
+@scans_argument
 @click.option(
     "--out", "-o", type=PATH, required=True, help="page.html or picture.png to write; of a folder of scans, a folder."
 )
@@ -172,27 +171,16 @@ def _labelled(
     scan: Path, reading: dict[str, Any], net: Callable[[], SegmentationNet], predicted: bool
 ) -> list[PageScan]:
     """A scan with its own labels, or with those of a model; of a file with both jaws, one for each."""
-    import numpy as np
-
-    from toothgraph.both_jaws import segment_file, split_labelled
+    from toothgraph.anatomy.jaw_parts import split_labelled
+    from toothgraph.both_jaws import segment_file
+    from toothgraph.cli.labelled import shown_of
     from toothgraph.io.labels import read_scan
-    from toothgraph.io.review import review_of
-    from toothgraph.report.doubts import doubts_of_jaw
-    from toothgraph.report.page import PageScan
 
     mesh = read_scan(scan, **reading, primary=True)
     jaws = split_labelled(mesh)
     if mesh.labels is None or predicted:
         return segment_file(mesh if len(jaws) == 2 else jaws[0], net()).page_scans(mesh.labels)
-    review, shown = review_of(scan), []
-    for jaw in jaws:
-        assert jaw.labels is not None
-        sure, doubts = None, review.doubts if len(jaws) == 1 else doubts_of_jaw(review.doubts, jaw.jaw)
-        if review.confidence:  # of what it does not name, a person has said the number
-            numbers, which = np.unique(jaw.labels, return_inverse=True)
-            sure = np.array([review.confidence.get(fdi, 1.0) for fdi in numbers.tolist()], dtype=np.float32)[which]
-        shown.append(PageScan(jaw, jaw.labels, name=OWN, confidence=sure, doubts=doubts))
-    return shown
+    return shown_of(jaws, scan)
 
 
 def _net(model: Path, device: str | None) -> SegmentationNet:
@@ -206,6 +194,7 @@ def _compared(
     shown: PageScan, scan: Path, compare: Path, reading: dict[str, Any], model: Path, device: str | None
 ) -> tuple[PageScan, str]:
     """The scan with a second result, of another model or from a file with the same surface; and what is compared."""
+    from toothgraph.cli.labelled import OWN
     from toothgraph.io.labels import read_scan
     from toothgraph.report.differences import find_differences, labels_from
     from toothgraph.report.page import Second

@@ -10,7 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch_geometric.data import Data, Dataset
+from torch_geometric.transforms import Compose
 
 from toothgraph.choices import did_you_mean
 from toothgraph.data.prepared.build import PrepareOptions, prepare
@@ -212,5 +214,22 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
 
     @property
     def num_classes(self) -> int:
-        """33: gingiva and the 32 teeth, whichever of them there are."""
+        """33: gingiva and the 32 teeth, whichever of them there are.
+
+        With a ``transform`` of your own that changes ``y``, and with a ``pre_transform`` of your own: one more than the
+        largest class, as torch_geometric counts.
+        """
+        if _is_own(self.pre_transform) or (_is_own(self.transform) and self._has_other_classes()):
+            return max(int(graph.y.max()) for graph in self if "y" in graph) + 1
         return NUM_CLASSES
+
+    def _has_other_classes(self) -> bool:
+        """Whether ``transform`` changes the classes."""
+        pairs = ((self.get(index), self[number]) for number, index in enumerate(self.indices()))
+        return any("y" in graph and not torch.equal(graph.y, stored.y) for stored, graph in pairs)
+
+
+def _is_own(transform: Any) -> bool:
+    """Whether a transform, or one of several, is neither of this package nor of torch_geometric."""
+    steps = transform.transforms if isinstance(transform, Compose) else [] if transform is None else [transform]
+    return any(type(step).__module__.split(".")[0] not in ("toothgraph", "torch_geometric") for step in steps)

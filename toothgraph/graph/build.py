@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from toothgraph.fdi import fdi_to_class
+from toothgraph.fdi import check_fdi, fdi_to_class
 from toothgraph.graph.fields import check_graph
 from toothgraph.mesh.checks import checked_edges
 from toothgraph.mesh.mesh import Mesh, check_mesh
@@ -69,6 +69,8 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
 
     Raises:
         ShapeError: for what is no mesh.
+        LabelError: for labels that are no FDI numbers. Classes of your own are given to the graph:
+            ``graph = face_graph(mesh.with_labels(None))``, then ``graph.y = ...``.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -91,8 +93,19 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
         scan_id=mesh.scan_id,
     )
     if mesh.labels is not None:
-        data.y = torch.from_numpy(fdi_to_class(mesh.labels))
+        data.y = classes_of(mesh)
     return data
+
+
+def classes_of(mesh: Mesh) -> torch.Tensor:
+    """The class indices of the labels of a mesh, [F].
+
+    Raises:
+        LabelError: for labels that are no FDI numbers.
+    """
+    assert mesh.labels is not None
+    check_fdi(mesh.labels, f"{mesh.scan_id}: labels")
+    return torch.from_numpy(fdi_to_class(mesh.labels))
 
 
 def face_corners(graph: Data) -> np.ndarray:

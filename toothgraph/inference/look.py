@@ -67,7 +67,7 @@ def look(
     """Let the net see a tessellation, in the best of some frames."""
     stage("looking for teeth")
     batch = Batch.from_data_list([seen.graph]).to(next(net.parameters()).device)
-    viewer = Viewer(net, batch, jaw, rules)
+    viewer = Viewer(net.in_any_frame(batch, torch.tensor([jaw], device=batch.pos.device)), batch, rules)
     view = viewer.best(frames) if len(frames) > 1 else viewer.view(frames[0])
     return Look(seen, view.log_prob.float().cpu(), view.frame, view.sure)
 

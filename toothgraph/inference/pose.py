@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch_geometric.data import Batch
+from torch_geometric.data import Data
 
 from toothgraph.anatomy.frame import bite_directions, frames_about, rotation_to_places
 from toothgraph.anatomy.sizes import LEAST
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.jaws import join_places
-from toothgraph.model.nets import SegmentationNet
 from toothgraph.rules import DEFAULT, PoseRules
 
 OWN_FRAME = np.eye(3)[None]  # as the scan lies
@@ -79,21 +79,20 @@ class Viewer:
     """Shows a scan to a net in any frame.
 
     Args:
-        net: in evaluation mode.
-        batch: a batch of one scan.
-        jaw: 0, 1 or -1.
+        say: what the net says of the scan turned by a rotation: [3, 3] to log-probabilities [N, 33]. See
+            :meth:`toothgraph.model.SegmentationNet.in_any_frame`; or a net of any other program.
+        graph: of the scan, or a batch of it alone: ``pos`` and ``normal`` [N, 3], ``area`` [N].
         rules: which frames are corrected, and which are right.
     """
 
-    def __init__(self, net: SegmentationNet, batch: Batch, jaw: int, rules: PoseRules = DEFAULT.pose) -> None:
-        self.batch, self.rules = batch, rules
-        self.pos, self.area = batch.pos.cpu().numpy(), batch.area.cpu().numpy()
-        self.normal = batch.normal.cpu().numpy()
-        self.say = net.in_any_frame(batch, torch.tensor([jaw], device=batch.pos.device))
+    def __init__(self, say: Callable[[Tensor], Tensor], graph: Data, rules: PoseRules = DEFAULT.pose) -> None:
+        self.say, self.graph, self.rules = say, graph, rules
+        self.pos, self.area = graph.pos.cpu().numpy(), graph.area.cpu().numpy()
+        self.normal = graph.normal.cpu().numpy()
 
     def view(self, frame: np.ndarray) -> View:
         """The scan turned by a rotation [3, 3]."""
-        log_prob = self.say(torch.from_numpy(frame).to(self.batch.pos))
+        log_prob = self.say(torch.from_numpy(frame).to(self.graph.pos))
         place = join_places(log_prob).argmax(dim=1).cpu().numpy()
         shown = np.bincount(place, weights=self.area, minlength=17) >= LEAST
         teeth = int(shown[1:].sum())
@@ -101,7 +100,7 @@ class Viewer:
             asked = rotation_to_places(self.pos, np.where(shown[place], place, 0), frame[1])
         else:
             asked = rotation_to_places(self.pos, place)
-        return View(frame, log_prob, certainty(log_prob, self.batch.area), asked, teeth)
+        return View(frame, log_prob, certainty(log_prob, self.graph.area), asked, teeth)
 
     def settled(self, frame: np.ndarray) -> View:
         """The scan turned by a rotation, then by what its teeth ask for, until they ask for no more."""

@@ -10,6 +10,7 @@ from toothgraph.io.archive import is_archive, opened
 from toothgraph.io.formats.registry import SUFFIXES, may_be_scan
 from toothgraph.io.formats.tooth_folder import is_tooth_folder
 from toothgraph.io.label_record import read_record, record_of, was_changed
+from toothgraph.system.files import check_there
 
 
 def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
@@ -31,10 +32,9 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
     for path in map(opened, map(Path, paths)):
         if path.is_dir():
             found.update(dict.fromkeys(_scans_inside(path)))
-        elif path.exists():
-            found[path] = None
         else:
-            raise DataError(f"{path}: no such file or folder; check the path")
+            check_there(path)
+            found[path] = None
     if not found:
         names = ", ".join(map(str, paths)) or "an empty list"
         prepared = any((Path(path) / "manifest.csv").is_file() for path in paths)

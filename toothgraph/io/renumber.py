@@ -26,8 +26,6 @@ from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.scan_names import jaw_from_name
 from toothgraph.system.files import write_text
 
-_VIEWS = (".html", ".png", ".csv")
-
 
 @dataclass(frozen=True)
 class LabelFile:
@@ -52,13 +50,13 @@ class Renumbered:
         numbers: former to new, as they are in the files.
         written: the files.
         joined: numbers that two teeth had, which are one now.
-        views: pages, pictures and tables beside them, which show the former numbers.
+        found: whether a model had found them.
     """
 
     numbers: dict[int, int]
     written: list[Path]
     joined: list[int]
-    views: list[Path]
+    found: bool
 
 
 def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi", *, merge: bool = False) -> Renumbered:
@@ -96,9 +94,7 @@ def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi", 
     if record.files:
         again = {name: replace(found, colours=colours_in(path.parent / name)) for name, found in record.files.items()}
         write_record(path, Record(again, [*record.renumbered, numbers], jaws=record.jaws))
-    # 3. What to say of it.
-    views = [view for suffix in _VIEWS if (view := path.with_suffix(suffix)).is_file()]
-    return Renumbered(numbers, [file.path for file in files], joined, views)
+    return Renumbered(numbers, [file.path for file in files], joined, bool(record.files))
 
 
 def _checked(

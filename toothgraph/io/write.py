@@ -12,7 +12,7 @@ import numpy as np
 from toothgraph.anatomy.measures import Measure
 from toothgraph.choices import FORMATS
 from toothgraph.errors import ConfigError
-from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, jaw_of_labels
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, check_fdi, jaw_of_labels
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
@@ -88,7 +88,7 @@ def write_labelled(
         The paths, in the order of ``formats``.
 
     Raises:
-        LabelError: if there are not F labels.
+        LabelError: if there are not F labels, or they are no FDI numbers.
         ConfigError: for an unknown format.
 
     Example:
@@ -99,6 +99,7 @@ def write_labelled(
     """
     if unknown := [kind for kind in formats if kind not in FORMATS]:
         raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")
+    check_fdi(face_fdi, f"{name}: labels")
     stage("writing")
     original = original_of(mesh)
     jaw = mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(face_fdi)
@@ -184,8 +185,12 @@ def write_teeth3ds_json(
         confidence: of each tooth, by FDI number; adds a key ``confidence``.
         doubts: what a person should review; adds a key ``doubts``.
         measures: of the arch; adds a key ``measures``: the value of each, its unit, and the reason if it has none.
+
+    Raises:
+        LabelError: for labels that are no FDI numbers.
     """
     vertex_fdi = np.asarray(vertex_fdi)
+    check_fdi(vertex_fdi, f"{path}: labels")
     content: dict[str, object] = {
         "id_patient": id_patient,
         "jaw": "both" if jaw is None else JAW_NAMES[jaw],
@@ -197,12 +202,17 @@ def write_teeth3ds_json(
     if doubts is not None:
         content["doubts"] = list(doubts)
     if measures:
-        content["measures"] = {
-            measure.key: {"value": None if measure.value is None else round(measure.value, 2), "unit": measure.unit}
-            | ({"reason": measure.reason} if measure.reason else {})
-            for measure in measures
-        }
+        content["measures"] = measures_content(measures)
     write_text(path, json.dumps(content))
+
+
+def measures_content(measures: Sequence[Measure]) -> dict[str, dict[str, str | float | None]]:
+    """Measures as the JSON has them: by key, with value and unit, and the reason where there is no value."""
+    return {
+        measure.key: {"value": None if measure.value is None else round(measure.value, 2), "unit": measure.unit}
+        | ({"reason": measure.reason} if measure.reason else {})
+        for measure in measures
+    }
 
 
 def count_instances(fdi: np.ndarray) -> np.ndarray:

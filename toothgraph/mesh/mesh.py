@@ -71,7 +71,8 @@ class Mesh:
     Attributes:
         vertices: [V, 3] float64, mm; every vertex is used by a face.
         faces: [F, 3] int64, without degenerate and duplicate faces.
-        labels: [F] int64 FDI numbers, 0 gingiva, -1 unknown; None without labels.
+        labels: [F] int64 FDI numbers, 0 gingiva, -1 unknown; None without labels. Other numbers are refused where a
+            graph, a file, a page, a picture or a measure is made of them.
         jaw: 0 upper, 1 lower, -1 unknown.
         scan_id: name for messages and tables.
         path: the file it was read from, if any.

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
-from toothgraph.errors import CheckpointError, ConfigError, ShapeError
+from toothgraph.errors import CheckpointError, ConfigError, ShapeError, has_extra, needs_extra
 from toothgraph.fdi import NUM_CLASSES, class_to_fdi
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.neighbors import dilated_tables
@@ -126,10 +125,8 @@ def export_net(net: SegmentationNet, path: str | Path) -> float:
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise ConfigError(f"expected a file that ends in {' or '.join(SUFFIXES)}, got {path.name}")
-    if path.suffix == ".onnx":
-        missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
-        if missing:
-            raise ConfigError(f"ONNX needs {' and '.join(missing)}: pip install 'toothgraph[export]'")
+    if path.suffix == ".onnx" and not has_extra("export"):
+        raise ConfigError(needs_extra("ONNX", "export"))
     stage("tracing the net")
     program, about = export_program(net), json.dumps(_about(net))
     inputs = example_inputs(net, nodes=700, seed=1)

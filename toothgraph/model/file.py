@@ -23,7 +23,6 @@ from toothgraph.model.nets import ContrastiveNet, SegmentationNet
 from toothgraph.system import provenance
 from toothgraph.system.files import atomic_path
 
-MODEL_FILE = "model.safetensors"
 CROWNS = "crowns."  # begins the names of the tensors of a CrownNet
 _FORMAT = "toothgraph-model-1"
 Net = TypeVar("Net", ContrastiveNet, SegmentationNet)
@@ -93,13 +92,11 @@ def read_model(path: str | Path) -> ModelFile:
     Raises:
         CheckpointError: if the file is missing or damaged, or is not a model file.
     """
-    path = weights.FILE if str(path) == weights.DEFAULT and not Path(path).exists() else Path(path)
-    file = path / MODEL_FILE if path.is_dir() else path
-    if not file.is_file():
-        hint = " (has its training finished?)" if path.is_dir() else "; check the path"
-        raise CheckpointError(f"{file}: no such model file{hint}")
+    file = weights.model_file(path)
     if file.suffix == ".ckpt":
-        raise CheckpointError(f"{file}: the state of a training, not a model; give {MODEL_FILE} or the run folder")
+        raise CheckpointError(
+            f"{file}: the state of a training, not a model; give {weights.MODEL_FILE} or the run folder"
+        )
     try:
         with safe_open(file, framework="pt", device="cpu") as content:
             metadata = content.metadata() or {}

@@ -20,9 +20,10 @@ from typing import Any
 from toothgraph import weights
 from toothgraph.errors import CheckpointError, ConfigError
 from toothgraph.fdi import FDI_OF_CLASS
-from toothgraph.model.file import MODEL_FILE, ModelFile, read_model
+from toothgraph.model.file import ModelFile, read_model
 from toothgraph.system import provenance
 from toothgraph.system.files import atomic_path, check_folder, write_text
+from toothgraph.weights import MODEL_FILE
 
 CONFIG_FILE, CARD_FILE = "config.json", "README.md"
 _TYPE = "toothgraph"

@@ -62,6 +62,9 @@ def reduced_edges(
             edges = module(edges)
         if fixed and count and aggr in ("max", "min"):  # one winner, and no scatter
             return getattr(edges.view(count, fixed, -1), str(aggr))(dim=1).values
+        if count and aggr in ("max", "min"):  # likewise; a maximum by scatter spreads NaN over a node's other edges
+            bags = Neighborhoods(near, F.pad(degree.cumsum(0), (1, 0)), 0).edges
+            return reduce_neighbors(edges, bags, "max") if aggr == "max" else -reduce_neighbors(-edges, bags, "max")
         if fixed:
             node = torch.arange(count, device=a.device)[:, None].expand(-1, fixed).flatten()
         return aggregation(edges, index=node, dim_size=count, dim=-2)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.anatomy.measures import measure_arch
-from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
+from toothgraph.fdi import JAW_NAMES, LOWER, UPPER
 from toothgraph.report.index import TABLE, Entry, check_name, entry_of, pair_page, read_index, write_index
 from toothgraph.report.page import PageScan, write_scans
 from toothgraph.report.tooth_table import tooth_table
@@ -19,19 +19,25 @@ from toothgraph.system.lock import one_at_a_time
 class PageFolder:
     """Writes the pages of scans into a folder, one after another.
 
-    The two jaws of a patient get a page together if one follows the other.
+    The two jaws of a patient get a page together if one follows the other, or the labels of the other one are there.
 
     Args:
         path: the folder. What an earlier run has written there stays in the list.
-        before: what the list has; None reads it.
+        listed: the patient of each page that the list has, by the name of the scan; None reads it.
+        load: what the page of a scan in the list shows, read again; empty if its labels are gone.
 
     Raises:
         ConfigError: if there is an ``index.html`` that is not a list of scans.
     """
 
-    def __init__(self, path: Path, before: Sequence[Entry] | None = None) -> None:
-        self.path = path
-        self.before = read_index(path) if before is None else before
+    def __init__(
+        self,
+        path: Path,
+        listed: Mapping[str, str] | None = None,
+        load: Callable[[str], Sequence[PageScan]] | None = None,
+    ) -> None:
+        self.path, self.load = path, load
+        self.listed = {entry.page_name: entry.whose for entry in read_index(path)} if listed is None else listed
         self.entries: list[Entry] = []  # those that were added
         self.last: tuple[str, PageScan] | None = None  # the scan before: its patient, and what its page shows
 
@@ -42,30 +48,44 @@ class PageFolder:
     def add(self, name: str, *jaws: PageScan, patient: str = "") -> None:
         """Write the page of a scan, or of both jaws that are in one file; and one of both jaws if the other scan of the
         patient came before it. ``patient`` is whose scan it is, if its name does not tell."""
-        complete = []
-        for jaw in jaws:
-            teeth = jaw.teeth or tooth_table(jaw.mesh, jaw.labels, jaw.confidence)
-            measures = jaw.measures or measure_arch(jaw.mesh, jaw.labels)
-            complete.append(replace(jaw, teeth=teeth, measures=measures))
-            own, scan = (name, "") if len(jaws) == 1 else (f"{name}_{JAW_NAMES[jaw_shown(jaw.mesh, jaw.labels)]}", name)
-            self.entries.append(entry_of(own, jaw.mesh, jaw.labels, teeth, measures, jaw.doubts, scan, patient))
+        complete = list(map(_measured, jaws))
+        for jaw in complete:
+            assert jaw.teeth is not None and jaw.measures is not None
+            own, scan = (name, "") if len(jaws) == 1 else (f"{name}_{JAW_NAMES[_jaw(jaw)]}", name)
+            self.entries.append(entry_of(own, jaw.mesh, jaw.labels, jaw.teeth, jaw.measures, jaw.doubts, scan,
+                                         patient))  # fmt: skip
         write_scans(self.path / f"{name}.html", complete, title=name)
-        self._pair(patient or patient_of(name), complete[0] if len(jaws) == 1 else None)
+        self._pair(name, patient or patient_of(name), complete[0] if len(jaws) == 1 else None)
 
-    def _pair(self, patient: str, scan: PageScan | None) -> None:
+    def _pair(self, name: str, patient: str, scan: PageScan | None) -> None:
         page = self.path / pair_page(patient)
         before = self.last[1] if self.last and self.last[0] == patient else None
         self.last = None if scan is None else (patient, scan)
-        if before is None or scan is None:
-            page.unlink(missing_ok=True)  # of an earlier run, with other labels
-            return
-        scans = sorted([before, scan], key=lambda one: jaw_shown(one.mesh, one.labels))
-        jaws = {jaw_shown(one.mesh, one.labels) for one in scans}
-        if len(jaws) == 2 and UNKNOWN_JAW not in jaws:
+        other = scan and (before or self._stored(name, patient))
+        scans = sorted([other, scan], key=_jaw) if scan and other else []
+        if [_jaw(one) for one in scans] == [UPPER, LOWER]:
             write_scans(page, scans, title=patient)
+        else:
+            page.unlink(missing_ok=True)  # of an earlier run, with other labels
+
+    def _stored(self, name: str, patient: str) -> PageScan | None:
+        """The other scan of a patient, as an earlier run has labelled it, if there is one."""
+        others = [other for other, whose in self.listed.items() if whose == patient and other != name]
+        jaws = self.load(others[0]) if self.load and len(others) == 1 else []
+        return _measured(jaws[0]) if len(jaws) == 1 else None
 
     def write_list(self) -> Path:
         """Write ``index.html`` and ``measures.csv``, with what others have written there meanwhile; returns the path of
         the list."""
         with one_at_a_time(self.path / TABLE):
             return write_index(self.path, [*read_index(self.path), *self.entries])
+
+
+def _jaw(scan: PageScan) -> int:
+    return jaw_shown(scan.mesh, scan.labels)
+
+
+def _measured(jaw: PageScan) -> PageScan:
+    """A scan with the table of its teeth and its measures."""
+    teeth = jaw.teeth or tooth_table(jaw.mesh, jaw.labels, jaw.confidence)
+    return replace(jaw, teeth=teeth, measures=jaw.measures or measure_arch(jaw.mesh, jaw.labels))

@@ -20,7 +20,7 @@ from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_arch, measure_pair
 from toothgraph.errors import ConfigError
-from toothgraph.fdi import FDI_OF_CLASS, JAW_NAMES, PRIMARY_TEETH, UNKNOWN_JAW, tooth_name
+from toothgraph.fdi import FDI_OF_CLASS, JAW_NAMES, PRIMARY_TEETH, UNKNOWN_JAW, check_fdi, tooth_name
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original
 from toothgraph.report.differences import find_differences
@@ -104,6 +104,7 @@ def write_page(
 
     Raises:
         ConfigError: for a mesh without faces, or values of another length.
+        LabelError: for labels that are no FDI numbers.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -126,6 +127,7 @@ def write_scans(path: str | Path, scans: Sequence[PageScan], *, title: str | Non
     Raises:
         ConfigError: for a mesh without faces, values of another length, or two scans that are not an upper and a lower
             jaw.
+        LabelError: for labels that are no FDI numbers.
     """
     content = json.dumps(page_data(scans, title))
     # A scan's name may contain any text: `</script>` in it must not end the script.
@@ -179,6 +181,8 @@ def _check(scans: Sequence[PageScan]) -> None:
         for what, values in given.items():
             if values is not None and np.shape(values) != (faces,):
                 raise ConfigError(f"{name}: expected {faces} {what}, one per face, got {np.shape(values)}")
+            if values is not None and "confidence" not in what:
+                check_fdi(values, f"{name}: {what}")
         if faces == 0:
             raise ConfigError(f"{name}: expected a mesh with faces, got none")
     jaws = sorted(jaw_shown(scan.mesh, scan.labels) for scan in scans)

@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from toothgraph.anatomy.colours import colours
 from toothgraph.anatomy.frame import CAMERAS, jaw_shown, patient_axes
 from toothgraph.errors import ConfigError
-from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, UPPER
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, UPPER, check_fdi
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.system.files import atomic_path
 
@@ -81,6 +81,8 @@ def _checked(mesh: Mesh, labels: np.ndarray | None) -> np.ndarray | None:
         raise ConfigError(f"{mesh.scan_id}: expected a mesh with faces to draw, found no faces")
     if chosen is not None and chosen.shape != (len(mesh.faces),):
         raise ConfigError(f"{mesh.scan_id}: expected {len(mesh.faces)} labels, one per face, got {chosen.shape}")
+    if chosen is not None:
+        check_fdi(chosen, f"{mesh.scan_id}: labels")
     return chosen
 
 
@@ -137,6 +139,7 @@ def render(
 
     Raises:
         ConfigError: for an unknown view, labels of another length, or a mesh without faces.
+        LabelError: for labels that are no FDI numbers.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -213,6 +216,7 @@ def draw_grid(
 
     Raises:
         ConfigError: for an empty list, labels or colours of another length or range, or a mesh without faces.
+        LabelError: for labels that are no FDI numbers.
     """
     if not arches:
         raise ConfigError("expected at least one scan to draw, got none")
@@ -249,6 +253,7 @@ def thumbnail(mesh: Mesh, labels: np.ndarray | None = None, *, size: int = 160) 
 
     Raises:
         ConfigError: for labels of another length, or a mesh without faces.
+        LabelError: for labels that are no FDI numbers.
     """
     labels = _checked(mesh, labels)
     right_up_eye = camera(mesh, labels, "occlusal")

@@ -1,6 +1,7 @@
 """Synthetic labelled dental arches for experiments, teaching and tests, without patient data."""
 
-from toothgraph.synthetic.arch import MAX_FACES, MIN_FACES, synthetic_arch
+from toothgraph.choices import MAX_FACES, MIN_FACES
+from toothgraph.synthetic.arch import synthetic_arch
 from toothgraph.synthetic.layout import Variation
 from toothgraph.synthetic.write import write_synthetic
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from toothgraph.choices import MAX_FACES, MIN_FACES
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, LOWER, UPPER
 from toothgraph.mesh.clean import drop_unused_vertices
@@ -16,7 +17,6 @@ from toothgraph.mesh.topology import face_adjacency, label_pieces
 from toothgraph.synthetic.layout import Variation, lay_out
 from toothgraph.synthetic.surface import Gum, SmoothNoise, arch_surface, label_points
 
-MIN_FACES, MAX_FACES = 2_000, 300_000
 _AREA = {UPPER: 5500.0, LOWER: 4300.0}  # mm², typical surface area of an arch
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, DataError
 
 
 @contextmanager
@@ -36,6 +36,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             error.filename = str(path)  # a full disk does not say where
         temporary.unlink(missing_ok=True)
         raise
+
+
+def check_there(path: Path) -> None:
+    """Raises DataError if there is no such file or folder."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; check the path")
 
 
 def check_folder(path: Path) -> None:

@@ -16,7 +16,7 @@ from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from toothgraph.errors import ConfigError
-from toothgraph.model.file import MODEL_FILE, save_model
+from toothgraph.model.file import save_model
 from toothgraph.stages import clock
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
@@ -28,6 +28,7 @@ from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable,
 from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint, read_metrics
 from toothgraph.training.run_state import Stopped, told
 from toothgraph.training.task import NotFinite, Task, scans_per_step
+from toothgraph.weights import MODEL_FILE
 
 _log = logging.getLogger("toothgraph")
 _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}

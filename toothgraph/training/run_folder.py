@@ -26,10 +26,10 @@ from typing import Any
 import torch
 
 from toothgraph.errors import CheckpointError, ConfigError
-from toothgraph.model.file import MODEL_FILE
 from toothgraph.system import provenance
 from toothgraph.system.files import check_folder, write_text
 from toothgraph.system.processes import first_rank
+from toothgraph.weights import MODEL_FILE
 
 _log = logging.getLogger("toothgraph")
 BAD_BATCH_FILE = "bad_batch.json"

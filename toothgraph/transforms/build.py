@@ -11,8 +11,8 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import BaseTransform
 
 from toothgraph.errors import ShapeError, check_kind, check_number
-from toothgraph.fdi import UNKNOWN_JAW, fdi_to_class
-from toothgraph.graph.build import face_graph, surface_centre
+from toothgraph.fdi import UNKNOWN_JAW
+from toothgraph.graph.build import classes_of, face_graph, surface_centre
 from toothgraph.graph.spec import GraphSpec, add_tables
 from toothgraph.mesh.clean import clean
 from toothgraph.mesh.decimate import decimate
@@ -43,6 +43,7 @@ class FaceGraph(BaseTransform):  # type: ignore[misc]  # torch_geometric has no 
     Raises:
         ConfigError: for a number of faces below 1.
         ShapeError: in a call with what is no mesh, or with ``y`` of another shape.
+        LabelError: in a call with a mesh whose labels are no FDI numbers; classes of your own go into ``y``.
         MeshError: in a call with faces that point outside of the vertices, or none with an area.
 
     Example:
@@ -65,7 +66,7 @@ class FaceGraph(BaseTransform):  # type: ignore[misc]  # torch_geometric has no 
         coarse = mesh if self.faces is None else decimate(mesh, self.faces).mesh
         graph = face_graph(coarse.with_labels(None), origin=surface_centre(mesh))
         if coarse.labels is not None:
-            graph.y = torch.from_numpy(fdi_to_class(coarse.labels) if own else coarse.labels)
+            graph.y = classes_of(coarse) if own else torch.from_numpy(coarse.labels)
         return graph
 
 

@@ -9,7 +9,7 @@ import io
 import re
 from pathlib import Path
 
-from toothgraph.errors import MeshError
+from toothgraph.errors import MeshError, needs_extra
 from toothgraph.io.formats.obj import obj_from_bytes
 from toothgraph.io.formats.stl import stl_from_bytes
 from toothgraph.mesh.stored import Stored
@@ -33,7 +33,7 @@ def read_dicom(path: Path) -> Stored:
     try:
         import pydicom
     except ImportError as error:
-        raise MeshError(f"{path}: reading DICOM needs the extra dicom: pip install 'toothgraph[dicom]'") from error
+        raise MeshError(needs_extra(f"{path}: reading DICOM", "dicom")) from error
     data = path.read_bytes()  # of bytes in memory, no more is read than there are, whatever the file promises
     try:
         content = pydicom.dcmread(io.BytesIO(data))

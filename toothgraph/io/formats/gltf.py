@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from toothgraph.errors import MeshError
+from toothgraph.errors import MeshError, needs_extra
 from toothgraph.mesh.stored import Stored, stack_polygons
 
 UNPACKED = 1_000_000_000  # bytes, limit of the unpacked size of a 3MF file
@@ -23,9 +23,7 @@ def read_scene(path: Path) -> Stored:
     try:
         import trimesh
     except ImportError as error:
-        raise MeshError(
-            f"{path}: reading {path.suffix[1:].upper()} needs the extra scene: pip install 'toothgraph[scene]'"
-        ) from error
+        raise MeshError(needs_extra(f"{path}: reading {path.suffix[1:].upper()}", "scene")) from error
     try:
         _check_unpacked(path)
         _check_chunks(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toothgraph.errors import ConfigError, MeshError
+from toothgraph.errors import ConfigError, MeshError, has_extra, needs_extra
 from toothgraph.io.formats import _vtk_process
 from toothgraph.mesh.stored import Stored
 from toothgraph.system.files import atomic_path
@@ -29,7 +28,7 @@ def read_vtk(path: Path) -> Stored:
     Raises:
         MeshError: if vtk is not installed, or the file is damaged or contains no polydata.
     """
-    if not _has_vtk():
+    if not has_extra("vtk"):
         raise _needs_vtk(path, "reading")
     here = os.pathsep.join(place for place in sys.path if place)
     with tempfile.TemporaryDirectory() as folder:
@@ -139,13 +138,9 @@ def check_vtk(formats: Iterable[str]) -> None:
     Raises:
         ConfigError: if vtk is needed and not installed.
     """
-    if {"vtp", "vtk"} & {*formats} and not _has_vtk():
-        raise ConfigError("--format vtp and vtk need the extra vtk: pip install 'toothgraph[vtk]'")
-
-
-def _has_vtk() -> bool:
-    return importlib.util.find_spec("vtkmodules") is not None
+    if {"vtp", "vtk"} & {*formats} and not has_extra("vtk"):
+        raise ConfigError(needs_extra("--format vtp or vtk", "vtk"))
 
 
 def _needs_vtk(path: Path, doing: str) -> MeshError:
-    return MeshError(f"{path}: {doing} VTK files needs the extra vtk: pip install 'toothgraph[vtk]'")
+    return MeshError(needs_extra(f"{path}: {doing} VTK files", "vtk"))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, has_extra, needs_extra
 from toothgraph.nn.checks import described
 from toothgraph.nn.kernels.compiled import HAS_COMPILED, is_served
 from toothgraph.nn.kernels.neighborhoods import exported, from_table, transformed
@@ -22,7 +22,7 @@ from toothgraph.nn.kernels.triton_ops import triton_reduce
 BACKENDS = ("compiled", "native", "scatter", "triton")
 
 
-_HAS_SCATTER = find_spec("torch_scatter") is not None
+_HAS_SCATTER = has_extra("scatter")
 
 
 _HAS_TRITON = find_spec("triton") is not None
@@ -89,7 +89,7 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
             f"transformations of torch.func; got {described(x)} on {x.device}; use the backend native"
         )
     if backend == "scatter" and not _HAS_SCATTER:
-        raise ConfigError("the backend scatter needs torch-scatter: pip install 'toothgraph[scatter]'")
+        raise ConfigError(needs_extra("the backend scatter", "scatter"))
     if backend == "triton" and not _HAS_TRITON:
         raise ConfigError("the backend triton needs triton, which comes with torch for CUDA: pip install triton")
     if backend == "triton" and x.device.type != "cuda" and not _INTERPRETED:

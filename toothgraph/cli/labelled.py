@@ -1,0 +1,191 @@
+"""A labelled scan, as its files have it: what is shown of it, and what ``predict`` writes beside its labels."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from toothgraph.anatomy.frame import jaw_shown
+from toothgraph.anatomy.jaw_parts import split_labelled
+from toothgraph.anatomy.measures import measure_arch, measures_of_file
+from toothgraph.cli.summary import CORRECTED, Row, merge_summary, read_summary
+from toothgraph.cli.terminal import one_line
+from toothgraph.errors import LabelError, ToothgraphError
+from toothgraph.fdi import JAW_NAMES
+from toothgraph.io.label_record import read_record
+from toothgraph.io.labels import read_scan
+from toothgraph.io.renumber import surface_of
+from toothgraph.io.review import review_of
+from toothgraph.io.write import measures_content
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.report.doubts import doubts_of_jaw
+from toothgraph.report.page import PageScan
+from toothgraph.report.tooth_table import ToothRow, tooth_table, write_table
+from toothgraph.stages import stage
+from toothgraph.system.files import write_text
+
+if TYPE_CHECKING:  # it imports matplotlib, which takes a while
+    from toothgraph.report.folder import PageFolder
+
+OWN = "labels"  # what a page calls the labels of the scan itself
+VIEWS = ("html", "png", "csv")  # page, picture and table of a scan
+
+_log = logging.getLogger("toothgraph")
+
+
+def shown_of(jaws: Sequence[Mesh], scan: Path) -> list[PageScan]:
+    """What a page shows of a labelled scan, with the warnings and the confidence that the JSON beside it has.
+
+    Args:
+        jaws: the scan, or its two jaws, see :func:`toothgraph.anatomy.jaw_parts.split_labelled`.
+        scan: its file.
+    """
+    review, shown = review_of(scan), []
+    for jaw in jaws:
+        assert jaw.labels is not None
+        sure, doubts = None, review.doubts if len(jaws) == 1 else doubts_of_jaw(review.doubts, jaw.jaw)
+        if review.confidence:  # of what it does not name, a person has said the number
+            numbers, which = np.unique(jaw.labels, return_inverse=True)
+            sure = np.array([review.confidence.get(fdi, 1.0) for fdi in numbers.tolist()], dtype=np.float32)[which]
+        teeth = tooth_table(jaw, jaw.labels, sure)
+        shown.append(PageScan(jaw, jaw.labels, name=OWN, confidence=sure, teeth=teeth, doubts=doubts))
+    return shown
+
+
+def teeth_shown(shown: Sequence[PageScan]) -> list[ToothRow]:
+    """The rows of gingiva and of each tooth, of one jaw after the other."""
+    return [row for one in shown for row in one.teeth or tooth_table(one.mesh, one.labels, one.confidence)]
+
+
+def write_views(
+    folder: Path, name: str, shown: Sequence[PageScan], kinds: Collection[str], pages: PageFolder | None, patient: str
+) -> None:
+    """Write page, picture and table of a scan, whichever are asked for.
+
+    Args:
+        folder: to write to.
+        name: of the files.
+        shown: the scan, or both of its jaws.
+        kinds: some of ``VIEWS``.
+        pages: of the folder; needed for a page.
+        patient: whose scan it is, if the name does not tell.
+    """
+    if pages and "html" in kinds:
+        stage("writing the page")
+        pages.add(name, *shown, patient=patient)
+    if "csv" in kinds:
+        write_table(folder / f"{name}.csv", teeth_shown(shown))
+    if "png" in kinds:
+        from toothgraph.report.picture import render_jaws
+
+        stage("drawing the picture")
+        render_jaws(folder / f"{name}.png", [(one.mesh, one.labels) for one in shown], title=name)
+
+
+@dataclass(frozen=True)
+class LabelledFolder:
+    """A folder that ``predict`` has written.
+
+    Attributes:
+        path: the folder.
+        unit: of length in its files.
+    """
+
+    path: Path
+    unit: str = "mm"
+
+    def labels_of(self, name: str) -> list[Path]:
+        """The label files of a scan that a model found, changed since or not."""
+        record = read_record(self.path / f"{name}.ply")
+        return [file for each in record.files if (file := self.path / each).exists()]
+
+    def shown(self, name: str) -> list[PageScan]:
+        """What is shown of a scan; nothing if no surface is beside its labels.
+
+        Raises:
+            ToothgraphError: if its files cannot be read, or do not agree.
+        """
+        files = self.labels_of(name)
+        surface = surface_of(files[0]) if files else None
+        if surface is None:
+            return []
+        mesh = read_scan(surface, unit=self.unit, primary=True)
+        return [] if mesh.labels is None else shown_of(split_labelled(mesh), surface)
+
+    def shown_or_none(self, name: str) -> list[PageScan]:
+        """The same; a fault of its files is told, and stops nothing."""
+        try:
+            return self.shown(name)
+        except ToothgraphError as error:
+            _log.warning("%s", error)
+            return []
+
+    def outdated(self, name: str) -> list[Path]:
+        """Page, picture and table of a scan that are older than its labels."""
+        newest = max((file.stat().st_mtime_ns for file in self.labels_of(name)), default=0)
+        views = [self.path / f"{name}.{kind}" for kind in VIEWS]
+        return [view for view in views if view.is_file() and view.stat().st_mtime_ns < newest]
+
+    def renew(self, name: str, shown: Sequence[PageScan], pages: PageFolder | None = None) -> list[Path]:
+        """Write anew the page, picture and table that are older than the labels of a scan.
+
+        Args:
+            name: of its files.
+            shown: see :meth:`shown`.
+            pages: of the folder, whose list another writes; by default this writes it.
+
+        Returns:
+            What was written, without the list.
+        """
+        views = self.outdated(name)
+        kinds = {view.suffix[1:] for view in views}
+        own = None
+        if "html" in kinds and pages is None:
+            from toothgraph.report.folder import PageFolder
+
+            own = pages = PageFolder(self.path, load=self.shown_or_none)
+        write_views(self.path, name, shown, kinds, pages, pages.listed.get(name, "") if pages else "")
+        if own and name in own.listed:
+            own.write_list()
+        return views
+
+    def row(self, name: str, shown: Sequence[PageScan], seconds: str = "") -> Row:
+        """The row of the summary of a scan whose labels were corrected."""
+        numbers = [str(row.fdi) for row in teeth_shown(shown) if row.fdi > 0]
+        jaw = "both" if len(shown) == 2 else JAW_NAMES[jaw_shown(shown[0].mesh, shown[0].labels)]
+        warnings = " | ".join(one_line(doubt) for one in shown for doubt in one.doubts)
+        return Row(name, CORRECTED, jaw, str(len(numbers)), " ".join(numbers), warnings, seconds)
+
+    def renew_row(self, name: str, shown: Sequence[PageScan]) -> Path | None:
+        """Write the row of a corrected scan anew, if the summary of the folder has it.
+
+        Raises:
+            ConfigError: if ``summary.csv`` is another table.
+        """
+        before = {row.scan: row for row in read_summary(self.path)}.get(name)
+        if before is None:
+            return None
+        return merge_summary(self.path, [self.row(name, shown, before.seconds)])
+
+
+def renew_measures(path: Path, shown: Sequence[PageScan]) -> None:
+    """Write the measures in a JSON label file anew, if it has some: they depend on the numbers.
+
+    Raises:
+        LabelError: if it is no JSON any more.
+    """
+    if not path.is_file():
+        return
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LabelError(f"{path}: expected a JSON label file: {error}") from error
+    if isinstance(content, dict) and "measures" in content:
+        content["measures"] = measures_content(measures_of_file([measure_arch(one.mesh, one.labels) for one in shown]))
+        write_text(path, json.dumps(content))
