@@ -33,7 +33,7 @@ from toothgraph.system.files import write_text
 UNKNOWN = 255  # the byte for FDI -1
 # The page's script, in the order in which it runs.
 SCRIPT = (
-    *("data", "numbering", "camera", "colours", "draw", "marks", "pick", "surface", "panel", "input"),
+    *("data", "numbering", "camera", "colours", "draw", "marks", "pick", "cross", "surface", "panel", "input"),
     *("steps", "edit", "print", "start"),
 )
 

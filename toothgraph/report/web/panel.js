@@ -213,8 +213,8 @@ function updateRuler() {
     rows.push(make("dt", "Straight"), make("dd", digits(measured.straight, 2, " mm")), make("dt", "Along the surface"),
               make("dd", measured.along === null ? "the surface has a gap between them" : digits(measured.along, 2, " mm")));
   }
-  const next = ["Click the first place on the surface.", "Click the second place.",
-                measured ? "Click again to measure anew." : "Measuring …"][ends.length];
+  const next = ["Click the first place on the surface. Or by keys: arrows move a cross, Space is a click.", "Click the second place, or Space.",
+                measured ? "Click again to measure anew, or Space." : "Measuring …"][ends.length];
   box.replaceChildren(make("h2", "Ruler"), make("dl", rows), make("p", next, { className: "note" }));
 }
 
@@ -233,6 +233,7 @@ function updatePanel() {
   updateLegend();
   updateCard();
   updateRuler();
+  updateCross();
   updateDifferences();
   updateTeeth();
   also.panel();
