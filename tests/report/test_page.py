@@ -376,12 +376,14 @@ def test_the_ruler_by_keys(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
       const turned = state.turn; press2("ArrowLeft"); out.turns = state.turn !== turned; setView("Bite");
       press("#tools", "Ruler"); out.focus = document.activeElement === canvas; out.before = crosses();
       out.hint = text("ruler");
-      const view = state.turn; press2("ArrowRight"); out.stays = state.turn === view; out.begun = [crosses(), text("cross")];
+      const view = state.turn; press2("ArrowRight"); out.stays = state.turn === view;
+      out.begun = [crosses(), text("cross")];
       press2("."); press2("."); const second = labelAt(state.cross); press2(","); const first = labelAt(state.cross);
       out.teeth = [first, second, state.picked];
       const start = [...state.cross.point]; press2(" "); out.one = [state.ends.length, text("ruler")];
       press2("ArrowDown"); const coarse = distance(start, state.cross.point);
-      const there = [...state.cross.point]; press2("ArrowDown", true); out.steps = [coarse, distance(there, state.cross.point)];
+      const there = [...state.cross.point]; press2("ArrowDown", true);
+      out.steps = [coarse, distance(there, state.cross.point)];
       for (let k = 0; k < 6; k++) press2("ArrowDown");
       press2(" "); await wait();
       out.measured = [state.measured.straight, state.measured.along]; out.text = text("ruler");
@@ -392,7 +394,9 @@ def test_the_ruler_by_keys(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
       press2("Escape"); press2("Escape"); out.ended = [state.measuring, crosses(), text("cross")];
       out.help = text("help");
     """)  # fmt: skip
-    assert out["turns"] and out["focus"] and out["before"] == 0 and "arrows move a cross, Space is a click" in out["hint"]
+    assert (
+        out["turns"] and out["focus"] and out["before"] == 0 and "arrows move a cross, Space is a click" in out["hint"]
+    )
     assert out["stays"] and out["begun"] == [1, "The cross is on 17, upper right second molar."]
     assert out["teeth"] == [16, 15, None]
     assert out["one"][0] == 1 and "second place" in out["one"][1]

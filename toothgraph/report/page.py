@@ -130,13 +130,13 @@ def write_scans(path: str | Path, scans: Sequence[PageScan], *, title: str | Non
 @lru_cache(maxsize=1)
 def page_template() -> str:
     """The page with its style and script, and ``__DATA__`` where the scans go."""
-    web = resources.files("toothgraph.report").joinpath("web")
+    script = "\n".join(web_text(f"{name}.js") for name in SCRIPT)
+    return sealed(web_text("page.html").replace("__STYLE__", web_text("page.css")).replace("__SCRIPT__", script))
 
-    def read(name: str) -> str:
-        return web.joinpath(name).read_text(encoding="utf-8")
 
-    script = "\n".join(read(f"{name}.js") for name in SCRIPT)
-    return sealed(read("page.html").replace("__STYLE__", read("page.css")).replace("__SCRIPT__", script))
+def web_text(name: str) -> str:
+    """A file of ``web/``."""
+    return resources.files("toothgraph.report").joinpath("web").joinpath(name).read_text(encoding="utf-8")
 
 
 def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, Any]:

@@ -306,6 +306,11 @@ function updateEdit() {
   const alone = own.some((one) => one.version) ? "Changed. Download the labels to keep them." : "What is changed here is kept only if you download it.";
   at("stands").textContent = !served ? alone
     : `${upperFirst(labelled)}. ${review.waiting ? "Saving …" : own.some((one) => one.version) ? "All is saved." : ""}`;
+  at("source").textContent = served ? `Labels at the start: ${[...new Set(own.map((one) => one.source || "not known"))].join("; ")}.` : "";
+  if (served) {
+    at("home").href = withNumbering(review.home);
+    at("onward").href = withNumbering(`${review.home}scan/${encodeURIComponent(review.onward)}`);
+  }
   const off = (made, when) => { made.disabled = when; return made; };
   const tool = (text, name, title) => {
     const made = button(text, () => chooseTool(name), title);
@@ -343,9 +348,5 @@ if (editable) also.panel = updateEdit;
 at("radius").addEventListener("input", (event) => { review.size = Number(event.target.value); updateEdit(); });
 at("edit").open = served;
 at("links").hidden = !served;
-if (served) {
-  at("home").href = review.home;
-  at("onward").href = `${review.home}scan/${encodeURIComponent(review.onward)}`;
-  at("onward").hidden = !review.onward;
-}
+at("onward").hidden = !review.onward;
 if (!editable) at("edit").remove();

@@ -66,7 +66,7 @@ function updateChoices() {
     pressed(button("Ruler", toggleRuler, "measure between two places that you click"), state.measuring),
     button("Show all", showAll), button("Hide gum", () => toggle(0)));
   at("tools").lastChild.textContent = state.shown[0] ? "Hide gum" : "Show gum";
-  choose("numbering", Object.keys(NUMBERINGS).map((name) => [name, name]), state.numbering, setNumbering);
+  chooseNumbering(at("numbering"), () => { updatePanel(); redraw(); });
 }
 
 function updateLegend() {
@@ -219,8 +219,7 @@ function updateRuler() {
 }
 
 function updateDoubts() { // each in parts, the numbers of teeth among them
-  const said = (doubt) => doubt.map((part) => typeof part === "number" ? numberOf(part) : part).join("");
-  at("doubts").replaceChildren(...data.scans.flatMap((scan) => scan.doubts.map(said).map((doubt) => make(
+  at("doubts").replaceChildren(...data.scans.flatMap((scan) => scan.doubts.map(saidWith).map((doubt) => make(
     // of both jaws in one file, what concerns both is said of neither
     "li", data.scans.length > 1 && !doubt.startsWith("both jaws") ? `${upperFirst(scan.jaw)} jaw: ${doubt}` : doubt))));
 }
