@@ -35,7 +35,7 @@ ROOMS = {
     "both_jaws": {"anatomy", "inference", "io", "mesh", "model", "postprocess", "report", "segmentation"},
     "evaluation": {"anatomy", "both_jaws", "inference", "io", "mesh", "metrics", "model", "segmentation"},
     "review": {"anatomy", "graph", "io", "mesh", "model", "postprocess", "report", "segmentation", "system"},
-    "cli": {"anatomy", "both_jaws", "data", "evaluation", "graph", "inference", "io", "metrics", "model", "nn",
+    "cli": {"anatomy", "both_jaws", "data", "evaluation", "graph", "inference", "io", "mesh", "metrics", "model", "nn",
             "report", "review", "segmentation", "synthetic", "system", "training"},
     "__main__": {"cli"},
 }  # fmt: skip

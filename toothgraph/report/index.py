@@ -21,7 +21,7 @@ from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.doubts import text_and_teeth
-from toothgraph.report.page import web_text
+from toothgraph.report.page import measure_data, web_text
 from toothgraph.report.picture import thumbnail
 from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow
@@ -186,7 +186,7 @@ def _patient(name: str, entries: Sequence[Entry], folder: Path) -> dict[str, Any
     return {
         "name": name,
         "page": quote(page) if (folder / page).is_file() else None,
-        "measures": [asdict(measure) for measure in both],
+        "measures": list(map(measure_data, both)),
         "scans": list(map(_shown, entries)),
     }
 
@@ -212,5 +212,6 @@ def _table(patients: Sequence[Mapping[str, Any]]) -> str:
             for measure in scan["measures"]:
                 value = "" if measure["value"] is None else f"{measure['value']:.2f}"
                 start = [patient["name"], scan["name"], scan["jaw"]]
-                writer.writerow([*start, measure["key"], value, measure["unit"], measure["reason"]])
+                reason = "".join(map(str, measure["reason"]))
+                writer.writerow([*start, measure["key"], value, measure["unit"], reason])
     return text.getvalue()

@@ -159,7 +159,7 @@ def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, 
         "placing": placing,
         "results": results,
         "comparisons": comparisons,
-        "measures": [asdict(measure) for measure in _of_both(scans)],
+        "measures": list(map(measure_data, _of_both(scans))),
         "review": None,  # the page alone changes labels, for a download
         "scans": [_scan_data(scan, own) for scan, own in zip(scans, points, strict=True)],
     }
@@ -203,13 +203,19 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
         "about": f"{kind}{count} {'tooth' if count == 1 else 'teeth'}",
         "doubts": [text_and_teeth(doubt) for doubt in scan.doubts],
         "other": None if other is None else {"changes": [list(pair) for pair in other.changes], "odds": other.odds},
-        "measures": [asdict(measure) for measure in _measured(scan).measures],
+        "measures": list(map(measure_data, _measured(scan).measures)),
         "points": _text(points.astype("<f4")),
         "faces": _text(mesh.faces.astype("<u4")),
         "stored": _stored(mesh),
         "results": results,
         "differences": {kind: [asdict(row) for row in rows] for kind, rows in differences.items()},
     }
+
+
+def measure_data(measure: Measure) -> dict[str, Any]:
+    """A measure as pages have it: its texts in parts, the numbers of teeth among them."""
+    texts = {"definition": text_and_teeth(measure.definition), "reason": text_and_teeth(measure.reason)}
+    return {**asdict(measure), **texts}
 
 
 def _stored(mesh: Mesh) -> str | None:

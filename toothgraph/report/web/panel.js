@@ -66,7 +66,7 @@ function updateChoices() {
     pressed(button("Ruler", toggleRuler, "measure between two places that you click"), state.measuring),
     button("Show all", showAll), button("Hide gum", () => toggle(0)));
   at("tools").lastChild.textContent = state.shown[0] ? "Hide gum" : "Show gum";
-  chooseNumbering(at("numbering"), () => { updatePanel(); redraw(); });
+  chooseNumbering(at("numbering"), () => { updateMeasures(); updatePanel(); redraw(); });
 }
 
 function updateLegend() {
@@ -192,13 +192,13 @@ function updateMeasures() {
   const tables = groups.filter(([, measures]) => measures.length).map(([name, measures]) => make("table", [
     make("caption", name || "Measures"),
     make("tbody", measures.map(({ name: what, value, unit, reason }) => make("tr", [
-      make("td", [what, ...(reason ? [make("span", `not measured: ${reason}`, { className: "note" })] : [])], { className: "text" }),
+      make("td", [what, ...(reason.length ? [make("span", `not measured: ${saidWith(reason)}`, { className: "note" })] : [])], { className: "text" }),
       make("td", value === null ? "–" : `${value.toFixed(1)} ${unit}`)])))]));
   const meanings = new Map(groups.flatMap(([, measures]) => measures.map(({ name, definition }) => [name, definition])));
   const folded = make("details", [
     make("summary", "What is measured"),
-    make("dl", [...meanings].flatMap(([name, definition]) => [make("dt", name), make("dd", definition)])),
-    make("p", "How exact: docs/measures.md of toothgraph.", { className: "note" })], { className: "meanings" });
+    make("dl", [...meanings].flatMap(([name, definition]) => [make("dt", name), make("dd", saidWith(definition))])),
+    make("p", "How exact: docs/measures.md of toothgraph.", { className: "note" })], { className: "meanings", open: Boolean(at("measures").querySelector("details")?.open) });
   at("measures").replaceChildren(...tables, folded);
   at("measures").hidden = !tables.length;
 }
