@@ -145,6 +145,10 @@ window.addEventListener("load", () => setTimeout(() => {
   out.broken = [...document.querySelectorAll("main img")].filter((i) => !i.naturalWidth).length;
   out.wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
   out.requests = performance.getEntriesByType("resource").filter((r) => !r.name.startsWith("data:")).length;
+  const button = (name) => [...document.querySelectorAll("#numbering button")].find((b) => b.textContent === name);
+  out.pressed = button("FDI").ariaPressed; button("Universal").click();
+  out.universal = [document.body.innerText, document.querySelector(".scan > a").hash, button("Universal").ariaPressed];
+  button("Palmer").click(); out.palmer = document.body.innerText; out.hash = location.hash;
   out.errors = errors;
   document.title = JSON.stringify(out);
 }, 300));
@@ -187,5 +191,9 @@ def test_in_a_browser(width: int, jaws: list[Entry], tmp_path: Path) -> None:
     assert out["review"] == [first]
     assert "upper jaw, 13 teeth (without 15)" in out["text"]
     assert "<b>review</b> 11" in out["text"] and "5 scans of 3 patients, 1 to review" in out["text"]
+    text, link, pressed = out["universal"]
+    assert "upper jaw, 13 teeth (without 4)" in text and "<b>review</b> 8" in text and link == "#Universal"
+    assert out["pressed"] == pressed == "true"
+    assert "(without 5┘)" in out["palmer"] and "<b>review</b> 1┘" in out["palmer"] and out["hash"] == "#Palmer"
     assert "upper jaw, 14 teeth, confidence 90 %" in out["text"]
     assert "not measured: no permanent 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26 found" in out["text"]

@@ -368,6 +368,46 @@ def test_the_way_over_a_surface_is_the_shortest(tmp_path: Path, browse: Browse) 
     assert out["ways"][3]["along"] is None and out["ways"][3]["straight"] == pytest.approx(30)
 
 
+def test_the_ruler_by_keys(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    page = tmp_path / "page.html"
+    write_page(page, arch, arch.labels)
+    out = browse(page, """
+      const press2 = (name, shiftKey = false) => (document.activeElement || document.body).dispatchEvent(
+        new KeyboardEvent("keydown", { key: name, shiftKey, bubbles: true }));
+      const crosses = () => { draw(); return document.querySelectorAll("#marks .cross").length; };
+      const turned = state.turn; press2("ArrowLeft"); out.turns = state.turn !== turned; setView("Bite");
+      press("#tools", "Ruler"); out.focus = document.activeElement === canvas; out.before = crosses();
+      out.hint = text("ruler");
+      const view = state.turn; press2("ArrowRight"); out.stays = state.turn === view;
+      out.begun = [crosses(), text("cross")];
+      press2("."); press2("."); const second = labelAt(state.cross); press2(","); const first = labelAt(state.cross);
+      out.teeth = [first, second, state.picked];
+      const start = [...state.cross.point]; press2(" "); out.one = [state.ends.length, text("ruler")];
+      press2("ArrowDown"); const coarse = distance(start, state.cross.point);
+      const there = [...state.cross.point]; press2("ArrowDown", true);
+      out.steps = [coarse, distance(there, state.cross.point)];
+      for (let k = 0; k < 6; k++) press2("ArrowDown");
+      press2(" "); await wait();
+      out.measured = [state.measured.straight, state.measured.along]; out.text = text("ruler");
+      // over a gap in the surface, and out of sight
+      zoomBy(6); for (let k = 0; k < 60; k++) press2("ArrowRight");
+      const [x, y] = flattened(panes()[0], state.cross.scan)(state.cross.point);
+      out.inSight = x > 0 && x < state.width && y > 0 && y < state.height;
+      press2("Escape"); press2("Escape"); out.ended = [state.measuring, crosses(), text("cross")];
+      out.help = text("help");
+    """)  # fmt: skip
+    assert (
+        out["turns"] and out["focus"] and out["before"] == 0 and "arrows move a cross, Space is a click" in out["hint"]
+    )
+    assert out["stays"] and out["begun"] == [1, "The cross is on 17, upper right second molar."]
+    assert out["teeth"] == [16, 15, None]
+    assert out["one"][0] == 1 and "second place" in out["one"][1]
+    assert 1 <= out["steps"][0] < 3 and 0.1 <= out["steps"][1] < 0.6
+    assert 4 < out["measured"][0] <= out["measured"][1] and "Along the surface" in out["text"]
+    assert out["inSight"] and out["ended"] == [False, 0, ""]
+    assert "move a cross by 1 mm" in out["help"] and "click at the cross" in out["help"]
+
+
 def test_dark_and_on_a_phone(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
     page = tmp_path / "page.html"
     write_page(page, arch, arch.labels, confidence=np.ones(len(arch.faces)), doubts=["look at 13 " * 20])

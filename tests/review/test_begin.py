@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toothgraph.io.renumber import renumber
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model import SegmentationNet
@@ -49,3 +50,23 @@ def test_labels_of_the_net(arch: Mesh, net: SegmentationNet, labelled: bool) -> 
 def test_a_scan_that_is_inside_out_is_shown_the_right_way(arch: Mesh) -> None:
     start = begin(arch.inside_out(), no_net, False)
     assert start.inside_out
+
+
+def test_labels_that_are_in_the_folder_of_the_review(arch: Mesh, tmp_path: Path) -> None:
+    """`predict` has written them there, and `renumber` has corrected them: the scan itself has others, or none."""
+    scan = write_labelled(tmp_path / "scans", "one_U", arch, np.zeros_like(arch.labels), ("vtp",))[0]
+    folder, sure = tmp_path / "labels", {16: 0.6, 11: 0.9}
+    write_labelled(folder, "one_U", arch, arch.labels, ("ply", "txt", "json"), sure, ["look at 16"], model="a model")
+    found = begin(read_for_review(scan, "one_U", READING), no_net, True, folder)
+    assert found.source == f"found by a model, in {folder}" and found.doubts == ["look at 16"]
+    np.testing.assert_array_equal(found.labels, arch.labels)
+    renumber(folder / "one_U.ply", {16: 15, 15: 16})
+    start = begin(read_for_review(scan, "one_U", READING), no_net, True, folder)
+    assert start.source == f"corrected, in {folder}" and start.model == "a model" and start.doubts == []
+    np.testing.assert_array_equal(start.labels == 15, arch.labels == 16)
+    assert 16 not in start.teeth and start.teeth[11] == 0.9
+    other = begin(read_for_review(scan, "two_U", READING), no_net, False, folder)
+    assert other.source == "given, in the folder of the scan" and not other.labels.any()
+    (folder / "one_U.ply").unlink()
+    np.testing.assert_array_equal(begin(read_for_review(scan, "one_U", READING), no_net, True, folder).labels,
+                                  start.labels)  # fmt: skip

@@ -202,6 +202,33 @@ def test_other_windows_doubts_and_a_server_that_is_gone(crowns: Mesh, serve: Ser
     np.testing.assert_array_equal(labels_of(running), np.where(np.isin(crowns.labels, [36, 37]), 0, crowns.labels))
 
 
+KEYS = (
+    HEAD
+    + """
+  const hit = (name) => canvas.dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
+  out.source = text("source");
+  pick(44); hit("w"); out.tool = [also.tool.name, document.activeElement === canvas]; hit("ArrowUp");
+  const on = text("cross"); hit("."); out.crosses = [on, text("cross"), state.picked];
+  const before = [count(44), count(43)]; hit(" "); await saved(); out.swapped = [before, [count(43), count(44)]];
+  pick(null); hit("p"); hit("ArrowUp"); out.brushOn = text("cross"); const whole = count(44);
+  hit(" "); await saved(); out.painted = [whole, count(44)]; hit("Escape"); out.gone = text("cross");
+"""
+)
+
+
+def test_tools_by_keys_alone(crowns: Mesh, serve: Serve, drive: Drive) -> None:
+    running = serve()
+    out = drive(running, KEYS)
+    assert out["source"] == "Labels at the start: not known."
+    assert out["tool"] == ["swap", True]
+    assert out["crosses"] == ["The cross is on 44, lower right first premolar.",
+                              "The cross is on 43, lower right canine.", 44]  # fmt: skip
+    assert out["swapped"][0] == out["swapped"][1]
+    whole, left = out["painted"]
+    assert "on 44" in out["brushOn"] and 0 < left < whole and out["gone"] == ""
+    assert [line["kind"] for line in running.scans.stores["one_L"].lines()] == ["start", "swap", "paint"]
+
+
 def test_the_list_names_scans_as_text(serve: Serve, dump: Callable[[str], str]) -> None:
     running = serve(names=("<b>a</b>_L", "b_L"), doubts=(EVIL,))
     running.scans.prepare_all()
@@ -212,6 +239,8 @@ def test_the_list_names_scans_as_text(serve: Serve, dump: Callable[[str], str]) 
     assert "&lt;b&gt;a&lt;/b&gt;_L" in shown and "<b>a</b>" not in shown and "<img src=x" not in shown
     assert shown.index("&lt;b&gt;a") < shown.index(">b_L<")  # what is approved comes last
     assert 'href="scan/%3Cb%3Ea%3C%2Fb%3E_L"' in shown
+    other = dump(running.server.address + "#Universal")
+    assert 'href="scan/%3Cb%3Ea%3C%2Fb%3E_L#Universal"' in other and ">Universal</button>" in other
 
 
 def test_the_page_may_talk_to_its_server_only(serve: Serve) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +13,14 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import MeshError
+from toothgraph.io.labels import read_scan
+from toothgraph.io.renumber import renumber
+from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.model import SegmentationNet
+from toothgraph.report.picture import thumbnail
 from toothgraph.review import scans as scans_module
+from toothgraph.review.begin import begin
 from toothgraph.review.embedding import Embedded
 from toothgraph.review.scans import Scans
 from toothgraph.review.store import Start
@@ -108,3 +118,94 @@ def test_the_background_ends_when_asked(crowns: Mesh, tmp_path: Path, made: list
     scans.end()
     scans.prepare_all()
     assert made == []
+
+
+def test_pictures_show_the_labels_as_they_are_now(crowns: Mesh, tmp_path: Path, made: list[str]) -> None:
+    scans = scans_of(crowns, tmp_path, made)
+    scans.prepare_all()
+
+    def picture(of: Scans, name: str) -> str:
+        return str(next(row["picture"] for row in of.listed() if row["name"] == name))
+
+    assert picture(scans, "a_L") == ""  # as it begins
+    scans.step("a_L", 0, {"kind": "gingiva", "tooth": 36})
+    scans.prepare_all()
+    now = picture(scans, "a_L")
+    labels = np.where(crowns.labels == 36, 0, crowns.labels)
+    bare = replace(crowns, labels=None)
+    assert base64.b64decode(now) == thumbnail(bare, labels)
+    scans.step("a_L", 1, {"kind": "undo"})
+    scans.step("a_L", 2, {"kind": "approve"})
+    scans.prepare_all()
+    assert base64.b64decode(picture(scans, "a_L")) == thumbnail(bare, crowns.labels) and picture(scans, "b_L") == ""
+    again = scans_of(crowns, tmp_path, made)  # after a restart, too
+    again.prepare_all()
+    assert picture(again, "a_L") == picture(scans, "a_L")
+
+
+def test_a_picture_is_drawn_while_the_server_runs(crowns: Mesh, tmp_path: Path, made: list[str]) -> None:
+    scans = scans_of(crowns, tmp_path, made)
+    worker = threading.Thread(target=scans.work, daemon=True)
+    worker.start()
+    scans.step("c_L", 0, {"kind": "gingiva", "tooth": 36})
+    until = time.monotonic() + 60
+    while not (picture := next(row["picture"] for row in scans.listed() if row["name"] == "c_L")):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    assert base64.b64decode(picture)[8:12] == b"WEBP"
+    scans.end()
+    worker.join(timeout=60)
+    assert not worker.is_alive()
+
+
+def test_labels_that_another_command_has_changed_are_taken_over(crowns: Mesh, tmp_path: Path, made: list[str]) -> None:
+    scans = scans_of(crowns, tmp_path, made)
+    scans.step("a_L", 0, {"kind": "gingiva", "tooth": 31})
+    scans.step("a_L", 1, {"kind": "approve"})
+    file = tmp_path / "reviewed" / "a_L.json"
+    renumber(file, {36: 37, 37: 36})
+    session = scans_of(crowns, tmp_path, made).open("a_L").session
+    expected = np.select([crowns.labels == 36, crowns.labels == 37, crowns.labels == 31], [37, 36, 0], crowns.labels)
+    np.testing.assert_array_equal(session.labels, expected)  # all faces, those at the borders, too
+    assert session.state == "approved" and session.version == 3
+    again = scans_of(crowns, tmp_path, made)
+    assert again.open("a_L").session.version == 3  # once
+    again.step("a_L", 3, {"kind": "undo"})
+    np.testing.assert_array_equal(again.open("a_L").session.labels == 36, crowns.labels == 36)
+    content = json.loads(file.read_text())
+    content["labels"] = [0 if label == 37 else label for label in content["labels"]]
+    content["labels"][:50] = [35] * 50  # painted in another program
+    file.write_text(json.dumps(content))
+    session = scans_of(crowns, tmp_path, made).open("a_L").session
+    assert 37 not in session.labels and session.state == "corrected"
+    assert set(session.labels[(crowns.faces < 50).all(axis=1)]) == {35}
+
+
+def test_what_predict_has_written_in_the_folder_says_the_same(crowns: Mesh, tmp_path: Path) -> None:
+    folder, scan = tmp_path / "labelled", replace(crowns, scan_id="a_L", labels=None)
+    write_labelled(folder, "a_L", crowns, crowns.labels, ("ply", "txt", "json", "stl"), model="a model")
+
+    def scans() -> Scans:
+        return Scans({"a_L": tmp_path / "a_L.ply"}, folder, lambda path, name: scan,
+                     lambda mesh: begin(mesh, no_net, False, folder))  # fmt: skip
+
+    one = scans()
+    assert one.open("a_L").start.source == f"found by a model, in {folder}"
+    renumber(folder / "a_L.ply", {36: 37, 37: 36})  # before anything is done in the review
+    one = scans()
+    start = one.open("a_L").start
+    assert start.source == f"corrected, in {folder}"
+    np.testing.assert_array_equal(start.labels == 37, crowns.labels == 36)
+    one.step("a_L", 0, {"kind": "gingiva", "tooth": 31})
+    one.step("a_L", 1, {"kind": "approve"})
+    now = one.open("a_L").session.labels
+    read = read_scan(folder / "a_L.ply")
+    np.testing.assert_array_equal(read.labels, now)
+    assert read.label_origin.kind == "corrected"
+    np.testing.assert_array_equal(np.loadtxt(folder / "a_L.txt", dtype=int), now)
+    assert not list((folder / "a_L.teeth").glob("*31*"))
+    np.testing.assert_array_equal(scans().open("a_L").session.labels, now)
+
+
+def no_net() -> SegmentationNet:
+    raise AssertionError("no net is needed")

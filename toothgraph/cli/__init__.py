@@ -21,8 +21,8 @@ from toothgraph.system.processes import first_rank
 from toothgraph.system.signals import Terminated, heeded
 
 COMMANDS = (
-    "prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "review", "export", "demo", "synth",
-    "info",
+    "prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "review", "convert", "export", "demo",
+    "synth", "info",
 )  # fmt: skip
 
 

@@ -79,8 +79,9 @@ def review(
     """Correct the labels of scans on a page in your browser, those in doubt first, and approve them.
 
     Scans without labels get those that a model finds. Each step is saved at once, in --labels: <name>.json has the
-    labels, <name>.log.jsonl every step since. No scan is changed. `finetune SCANS --labels DIR` learns from the scans
-    that were approved.
+    labels, <name>.log.jsonl every step since. No scan is changed. Labels of these scans that are in --labels already,
+    from `predict` or `renumber`, are where the review begins. `finetune SCANS --labels DIR` learns from the scans that
+    were approved; `convert SCANS --labels DIR` writes the labels as files of other formats, and as pages.
 
     The page is for this machine only: its address has a secret, and works until the command is stopped (Ctrl-C).
     """
@@ -92,7 +93,7 @@ def review(
     from toothgraph.review.embedding import embed
     from toothgraph.review.scans import Scans
     from toothgraph.review.server import ReviewServer
-    from toothgraph.review.session import APPROVED
+    from toothgraph.review.session import APPROVED, CORRECTED
     from toothgraph.scan_names import scan_names
     from toothgraph.system.files import check_folder
 
@@ -108,7 +109,7 @@ def review(
     net = cache(lambda: load_segmentation(model)[0].to(choose_device(device)))
     found = Scans(
         dict(zip(names, files, strict=True)), labels, lambda path, name: read_for_review(path, name, reading),
-        lambda mesh: begin(mesh, net, predicted), formats, lambda mesh: embed(net(), mesh),
+        lambda mesh: begin(mesh, net, predicted, labels), formats, lambda mesh: embed(net(), mesh),
     )  # fmt: skip
     if steps is not None:
         _apply(found, steps, labels)
@@ -124,9 +125,15 @@ def review(
         if sys.stderr.isatty():
             say("", err=True)  # the terminal has written ^C
         states = [scan.state for scan in found.known.values()]
+        if any(state in (APPROVED, CORRECTED) for state in states):
+            own = same_scans(scans, {"unit": unit}, ("unit",))
+            say("the labels as coloured scans, one STL per tooth, pages and tables:", err=True)
+            next_command("convert", *own, "--labels", labels, "--out", free(Path("corrected")), "--format", "ply",
+                         "--format", "stl", "--report")  # fmt: skip
         if approved := states.count(APPROVED):
             options = {"palette": palette, "unit": unit, "label_system": label_system}
             learn = (*same_scans(scans, options, tuple(options)), "--labels", labels, "--init", "default")
+            say("to learn from what is approved:", err=True)
             next_command("finetune", *learn, "--out", free(Path("runs/reviewed")))
         stop.args = (f"{approved} of {len(files)} scans approved; the same command goes on",)
         raise

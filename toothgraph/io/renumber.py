@@ -90,7 +90,7 @@ def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi", 
         )
     # 2. Into the files.
     for file in files:
-        file.write(lambda labels: _mapped(labels, numbers))
+        file.write(lambda labels: mapped(labels, numbers))
     if record.files:
         again = {name: replace(found, colours=colours_in(path.parent / name)) for name, found in record.files.items()}
         write_record(path, Record(again, [*record.renumbered, numbers], jaws=record.jaws))
@@ -225,7 +225,8 @@ def _renumbered_content(content: dict[str, Any], labels: np.ndarray, now: np.nda
     return content
 
 
-def _mapped(labels: np.ndarray, numbers: Mapping[int, int]) -> np.ndarray:
+def mapped(labels: np.ndarray, numbers: Mapping[int, int]) -> np.ndarray:
+    """Labels [n] with other numbers, all exchanged at the same time; a number that is not named stays."""
     out = labels.copy()
     for before, now in numbers.items():
         out[labels == before] = now

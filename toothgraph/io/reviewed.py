@@ -18,6 +18,25 @@ def review_entry(state: str, version: int, model: str) -> dict[str, Any]:
     return {"state": state, "version": version, "model": model}
 
 
+def review_state(file: Path) -> str:
+    """``unseen``, ``corrected`` or ``approved``; empty for a label file that is not of a review."""
+    return str(_review(file).get("state", ""))
+
+
+def reviewed_origin(file: Path) -> LabelOrigin | None:
+    """The origin of the labels in a file of a review; None for another file."""
+    review = _review(file)
+    return LabelOrigin(CORRECTED, str(review.get("model", ""))) if review else None
+
+
+def _review(file: Path) -> dict[str, Any]:
+    try:
+        review = json.loads(file.read_text(encoding="utf-8"))["review"] if file.suffix == LABELS else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return review if isinstance(review, dict) else {}
+
+
 def approved_labels(folder: Path, name: str) -> tuple[Path, LabelOrigin] | None:
     """The label file of a scan whose review was approved, and the origin of its labels.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -101,19 +101,9 @@ def write_labelled(
         raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")
     check_fdi(face_fdi, f"{name}: labels")
     stage("writing")
-    original = original_of(mesh)
-    jaw = mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(face_fdi)
-    labelled = Labelled(
-        without_jaw(mesh.scan_id) or (mesh.path.resolve().parent.name if mesh.path else ""),
-        None if jaw_of_face is not None else jaw,
-        original.vertices,
-        original.polygons,
-        vertices_to_original(mesh, face_fdi),
-        faces_to_original(mesh, face_fdi),
-        confidence or {},
-        doubts,
-        measures,
-    )
+    labelled = replace(_labelled(mesh, face_fdi), confidence=confidence or {}, doubts=doubts, measures=measures)
+    if jaw_of_face is not None:
+        labelled = replace(labelled, jaw=None)
     paths = [Path(out_dir) / f"{name}.{'teeth' if kind == 'stl' else kind}" for kind in formats]
     if not paths:
         return paths
@@ -128,6 +118,30 @@ def write_labelled(
     jaws = {} if jaw_of_face is None else jaw_runs(faces_to_original(mesh, jaw_of_face))
     _keep_record(paths, labelled, model, jaws)
     return paths
+
+
+def write_again(path: Path, mesh: Mesh, face_fdi: np.ndarray) -> None:
+    """Write one file of :func:`write_labelled` with other labels. The record beside it stays, and so tells that they
+    were changed.
+
+    Args:
+        path: the file.
+        mesh: the clean mesh.
+        face_fdi: [F] FDI numbers of its faces.
+    """
+    _WRITERS["stl" if path.suffix == ".teeth" else path.suffix.removeprefix(".")](path, _labelled(mesh, face_fdi))
+
+
+def _labelled(mesh: Mesh, face_fdi: np.ndarray) -> Labelled:
+    original = original_of(mesh)
+    return Labelled(
+        without_jaw(mesh.scan_id) or (mesh.path.resolve().parent.name if mesh.path else ""),
+        mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(face_fdi),
+        original.vertices,
+        original.polygons,
+        vertices_to_original(mesh, face_fdi),
+        faces_to_original(mesh, face_fdi),
+    )
 
 
 def _announce(paths: Sequence[Path], model: str | None) -> None:

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_pair
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.report.doubts import text_and_teeth
+from toothgraph.report.page import measure_data, web_text
 from toothgraph.report.picture import thumbnail
 from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow
@@ -142,6 +143,7 @@ def _read(scan: Mapping[str, Any]) -> Entry:
     fields = {name: scan[name] for name in ("name", "jaw", "teeth", "confidence", "doubts", "picture")}
     widths = {int(fdi): float(width) for fdi, width in scan["widths"].items()}
     measures = [Measure(**measure) for measure in scan["measures"]]
+    fields["doubts"] = ["".join(map(str, parts)) for parts in fields["doubts"]]
     return Entry(**fields, widths=widths, measures=measures, scan=scan.get("scan", ""),
                  patient=scan.get("patient", ""))  # fmt: skip
 
@@ -169,7 +171,7 @@ def write_index(folder: str | Path, entries: Iterable[Entry]) -> Path:
     patients = [_patient(name, list(own), folder) for name, own in groupby(scans, lambda entry: entry.whose)]
     patients.sort(key=lambda patient: min(map(_concern, patient["scans"])))
     content = json.dumps({"folder": folder.resolve().name, "patients": patients})
-    template = sealed(resources.files("toothgraph.report").joinpath("web/index.html").read_text(encoding="utf-8"))
+    template = sealed(web_text("index.html").replace("__NUMBERING__", web_text("numbering.js")))
     # A name may contain any text: `</script>` in it must not end the script.
     write_text(folder / PAGE, template.replace("__SCANS__", content.replace("<", "\\u003c")))
     write_text(folder / TABLE, _table(patients))
@@ -184,9 +186,14 @@ def _patient(name: str, entries: Sequence[Entry], folder: Path) -> dict[str, Any
     return {
         "name": name,
         "page": quote(page) if (folder / page).is_file() else None,
-        "measures": [asdict(measure) for measure in both],
-        "scans": [{**asdict(entry), "page": quote(f"{entry.page_name}.html")} for entry in entries],
+        "measures": list(map(measure_data, both)),
+        "scans": list(map(_shown, entries)),
     }
+
+
+def _shown(entry: Entry) -> dict[str, Any]:
+    doubts = list(map(text_and_teeth, entry.doubts))
+    return {**asdict(entry), "doubts": doubts, "page": quote(f"{entry.page_name}.html")}
 
 
 def _concern(scan: Mapping[str, Any]) -> tuple[bool, float, str]:
@@ -205,5 +212,6 @@ def _table(patients: Sequence[Mapping[str, Any]]) -> str:
             for measure in scan["measures"]:
                 value = "" if measure["value"] is None else f"{measure['value']:.2f}"
                 start = [patient["name"], scan["name"], scan["jaw"]]
-                writer.writerow([*start, measure["key"], value, measure["unit"], measure["reason"]])
+                reason = "".join(map(str, measure["reason"]))
+                writer.writerow([*start, measure["key"], value, measure["unit"], reason])
     return text.getvalue()

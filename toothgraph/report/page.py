@@ -33,7 +33,7 @@ from toothgraph.system.files import write_text
 UNKNOWN = 255  # the byte for FDI -1
 # The page's script, in the order in which it runs.
 SCRIPT = (
-    *("data", "numbering", "camera", "colours", "draw", "marks", "pick", "surface", "panel", "input"),
+    *("data", "numbering", "camera", "colours", "draw", "marks", "pick", "cross", "surface", "panel", "input"),
     *("steps", "edit", "print", "start"),
 )
 
@@ -137,13 +137,13 @@ def write_scans(path: str | Path, scans: Sequence[PageScan], *, title: str | Non
 @lru_cache(maxsize=1)
 def page_template() -> str:
     """The page with its style and script, and ``__DATA__`` where the scans go."""
-    web = resources.files("toothgraph.report").joinpath("web")
+    script = "\n".join(web_text(f"{name}.js") for name in SCRIPT)
+    return sealed(web_text("page.html").replace("__STYLE__", web_text("page.css")).replace("__SCRIPT__", script))
 
-    def read(name: str) -> str:
-        return web.joinpath(name).read_text(encoding="utf-8")
 
-    script = "\n".join(read(f"{name}.js") for name in SCRIPT)
-    return sealed(read("page.html").replace("__STYLE__", read("page.css")).replace("__SCRIPT__", script))
+def web_text(name: str) -> str:
+    """A file of ``web/``."""
+    return resources.files("toothgraph.report").joinpath("web").joinpath(name).read_text(encoding="utf-8")
 
 
 def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, Any]:
@@ -166,7 +166,7 @@ def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, 
         "placing": placing,
         "results": results,
         "comparisons": comparisons,
-        "measures": [asdict(measure) for measure in _of_both(scans)],
+        "measures": list(map(measure_data, _of_both(scans))),
         "review": None,  # the page alone changes labels, for a download
         "scans": [_scan_data(scan, own) for scan, own in zip(scans, points, strict=True)],
     }
@@ -212,13 +212,19 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
         "about": f"{kind}{count} {'tooth' if count == 1 else 'teeth'}",
         "doubts": [text_and_teeth(doubt) for doubt in scan.doubts],
         "other": None if other is None else {"changes": [list(pair) for pair in other.changes], "odds": other.odds},
-        "measures": [asdict(measure) for measure in _measured(scan).measures],
+        "measures": list(map(measure_data, _measured(scan).measures)),
         "points": _text(points.astype("<f4")),
         "faces": _text(mesh.faces.astype("<u4")),
         "stored": _stored(mesh),
         "results": results,
         "differences": {kind: [asdict(row) for row in rows] for kind, rows in differences.items()},
     }
+
+
+def measure_data(measure: Measure) -> dict[str, Any]:
+    """A measure as pages have it: its texts in parts, the numbers of teeth among them."""
+    texts = {"definition": text_and_teeth(measure.definition), "reason": text_and_teeth(measure.reason)}
+    return {**asdict(measure), **texts}
 
 
 def _stored(mesh: Mesh) -> str | None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from toothgraph.anatomy.frame import outside_out, upright_rotation
 from toothgraph.fdi import jaw_of_labels
+from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.labels import read_scan
 from toothgraph.io.review import review_of
 from toothgraph.mesh.mesh import Mesh
@@ -21,17 +22,25 @@ from toothgraph.review.store import Start
 from toothgraph.segmentation import segment
 
 
-def begin(mesh: Mesh, net: Callable[[], SegmentationNet], predict: bool) -> Start:
-    """Labels of a scan to review.
+def begin(mesh: Mesh, net: Callable[[], SegmentationNet], predict: bool, folder: Path | None = None) -> Start:
+    """Labels of a scan to review: those that are in the folder of the review already, as ``predict`` or ``renumber``
+    has left them; else those of the scan itself; else those that the net finds.
 
     Args:
         mesh: the scan as read, with its labels if it has any.
         net: gives the net; only asked where it is needed.
         predict: whether the net labels scans with labels of their own, too.
+        folder: of the review, where labels may be already.
+
+    Raises:
+        LabelError: if there are labels in the folder, and they do not fit the scan.
     """
+    held = with_labels_of(folder, mesh.scan_id, mesh) if folder else None
+    if folder and held:
+        return _own(held, folder / f"{mesh.scan_id}.json", f"in {folder}")
     if mesh.labels is None or predict:
         return _found(mesh, net())
-    return _own(mesh)
+    return _own(mesh, mesh.path, "in the folder of the scan")
 
 
 def read_for_review(path: Path, name: str, reading: dict[str, Any]) -> Mesh:
@@ -39,10 +48,10 @@ def read_for_review(path: Path, name: str, reading: dict[str, Any]) -> Mesh:
     return replace(read_scan(path, **reading), scan_id=name)
 
 
-def _own(mesh: Mesh) -> Start:
+def _own(mesh: Mesh, beside: Path | None, where: str) -> Start:
     assert mesh.labels is not None
     seen = outside_out(mesh, upright_rotation(mesh))
-    review = review_of(mesh.path) if mesh.path else None
+    review = review_of(beside) if beside else None
     confidence = None
     teeth: dict[int, float] = {}
     if review and review.confidence:
@@ -50,7 +59,7 @@ def _own(mesh: Mesh) -> Start:
         teeth = {fdi: review.confidence[fdi] for fdi in numbers.tolist() if fdi in review.confidence}
         confidence = np.array([review.confidence.get(fdi, 1.0) for fdi in numbers.tolist()])[which]
     return _start(seen, seen is not mesh, mesh.labels, confidence, teeth, mesh.label_origin.model,
-                  review.doubts if review else [])  # fmt: skip
+                  review.doubts if review else [], f"{mesh.label_origin}, {where}")  # fmt: skip
 
 
 def _found(mesh: Mesh, net: SegmentationNet) -> Start:
@@ -58,12 +67,12 @@ def _found(mesh: Mesh, net: SegmentationNet) -> Start:
     teeth = {row.fdi: row.confidence for row in found.teeth if row.fdi > 0 and row.confidence is not None}
     prediction = found.prediction
     return _start(found.mesh, prediction.inside_out, prediction.labels, prediction.confidence, teeth, found.model,
-                  found.doubts)  # fmt: skip
+                  found.doubts, f"found by {found.model}" if found.model else "found by a model")  # fmt: skip
 
 
 def _start(
     seen: Mesh, inside_out: bool, labels: np.ndarray, confidence: np.ndarray | None, teeth: dict[int, float],
-    model: str, doubts: list[str],
+    model: str, doubts: list[str], source: str,
 ) -> Start:  # fmt: skip
     tooth = labels > 0
     sure = None
@@ -71,4 +80,5 @@ def _start(
         sure = float(np.average(confidence[tooth], weights=np.maximum(seen.areas[tooth], 1e-12)))
     picture = base64.b64encode(thumbnail(seen, labels)).decode("ascii")
     jaw = jaw_of_labels(labels) if tooth.any() else seen.jaw
-    return Start(labels, confidence, model, jaw, inside_out, list(doubts), teeth, sure, picture)
+    return Start(labels, confidence, model, jaw, inside_out, list(doubts), teeth, sure, picture,
+                 source)  # fmt: skip

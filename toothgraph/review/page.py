@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from toothgraph.report.page import PageScan, page_data, page_template
+from toothgraph.report.page import PageScan, page_data, page_template, web_text
 from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.review.scans import Opened
@@ -23,8 +23,8 @@ UNKNOWN = 255
 @lru_cache(maxsize=1)
 def list_page() -> str:
     """The list of the scans; it asks the server for them."""
-    web = resources.files("toothgraph.review").joinpath("web")
-    return sealed(web.joinpath("list.html").read_text(encoding="utf-8"))
+    page = resources.files("toothgraph.review").joinpath("web").joinpath("list.html").read_text(encoding="utf-8")
+    return sealed(page.replace("__NUMBERING__", web_text("numbering.js")))
 
 
 def scan_page(scans: Sequence[tuple[str, Opened]], onward: str) -> str:
@@ -70,4 +70,4 @@ def _shown(opened: Opened) -> PageScan:
 def _stands(opened: Opened) -> dict[str, Any]:
     session = opened.session
     return {"version": session.version, "state": session.state, "undo": len(session.done),
-            "redo": len(session.undone)}  # fmt: skip
+            "redo": len(session.undone), "source": opened.start.source}  # fmt: skip

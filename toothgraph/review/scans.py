@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import threading
 from collections import OrderedDict
@@ -14,14 +15,18 @@ import numpy as np
 
 from toothgraph.errors import ToothgraphError
 from toothgraph.fdi import JAW_NAMES
+from toothgraph.io.label_folder import with_labels_of
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.report.doubts import text_and_teeth
+from toothgraph.report.picture import thumbnail
 from toothgraph.review.embedding import Embedded
-from toothgraph.review.session import APPROVED, Session, Step, replay, take
+from toothgraph.review.session import APPROVED, Session, Step, adopted, replay, take
 from toothgraph.review.store import Stale, Start, Store, start_of
 from toothgraph.review.surface import Surface
 from toothgraph.scan_names import patient_of
 
 _log = logging.getLogger("toothgraph")
+PAUSE = 1.0  # seconds
 KEPT = 4  # scans that are held in memory
 Read = Callable[[Path, str], Mesh]
 Begin = Callable[[Mesh], Start]
@@ -38,6 +43,9 @@ class Known:
         start: what its review begins with; None until it is prepared.
         teeth: how many there are now.
         error: why it cannot be reviewed.
+        version: of the labels.
+        picture: of the labels as they are now, WebP, base64.
+        drawn: the version of the labels that the picture shows.
     """
 
     name: str
@@ -46,9 +54,18 @@ class Known:
     start: Start | None = None
     teeth: int = 0
     error: str = ""
+    version: int = 0
+    picture: str = ""
+    drawn: int = 0
+
+    def begins(self, start: Start) -> None:
+        """Take over what its review begins with."""
+        self.start = start
+        self.picture = self.picture or start.picture
 
     def stands(self, session: Session) -> None:
         """Take over where its review stands."""
+        self.version = session.version
         self.state, self.teeth = session.state, len(np.unique(session.labels[session.labels > 0]))
 
     @property
@@ -103,7 +120,7 @@ class Scans:
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._lock = threading.RLock()  # of what is in memory
         self._preparing = threading.Lock()  # one scan is read and labelled at a time
-        self._ended = threading.Event()
+        self._ended, self._more = threading.Event(), threading.Event()
         for name in files:
             self._recall(name)
 
@@ -114,8 +131,8 @@ class Scans:
         try:
             lines = self.stores[name].lines()
             if lines:
-                known.start = start_of(lines[0])
-                known.stands(replay(Session(known.start.labels), lines[1:]))
+                known.begins(start_of(lines[0]))
+                known.stands(replay(Session(start_of(lines[0]).labels), lines[1:]))
         except (ToothgraphError, KeyError, TypeError, ValueError) as error:
             known.error = str(error)
 
@@ -157,14 +174,30 @@ class Scans:
     def _prepared(self, name: str) -> Opened:
         known, store = self.known[name], self.stores[name]
         mesh = self._read(known.path, name)
-        if not store.lines():
-            store.begin(mesh, self._begin(mesh))
+        if len(store.lines()) <= 1 and (begun := self._begun(store, mesh)) is not None:
+            store.begin(mesh, begun)
+            known.start, known.picture = begun, begun.picture
         start, session = store.load(mesh)
-        known.start, known.error = start, ""
+        if (labels := store.changed_elsewhere(mesh, session)) is not None:
+            step = adopted(session, labels)
+            store.save(mesh, start, step)
+            session = step.after
+        known.begins(start)
+        known.error = ""
         known.stands(session)
         store.catch_up(mesh, start, session)
         seen = mesh.inside_out() if start.inside_out else mesh
         return Opened(mesh, Surface(seen, self._embed), start, session)
+
+    def _begun(self, store: Store, mesh: Mesh) -> Start | None:
+        """What the review of a scan begins with; None where it has begun, and the label files are still the same."""
+        lines = store.lines()
+        if not lines:
+            return self._begin(mesh)
+        held = with_labels_of(store.labels.parent, mesh.scan_id, mesh)
+        if held is None or held.labels is None or np.array_equal(held.labels, start_of(lines[0]).labels):
+            return None
+        return self._begin(mesh)
 
     def step(self, name: str, version: int, content: Mapping[str, Any]) -> Step:
         """Do one step on a scan, and save it.
@@ -190,30 +223,57 @@ class Scans:
                 raise
             opened.session = step.after
             self.known[name].stands(step.after)
+            self._more.set()
             return step
 
     # ---- in the background
+    def work(self) -> None:
+        """Prepare all scans, and draw those again whose labels change, until :meth:`end` is called."""
+        while not self._ended.is_set():
+            self._more.clear()
+            self.prepare_all()
+            self._more.wait()
+            self._ended.wait(PAUSE)  # more steps may follow at once
+
     def prepare_all(self) -> None:
-        """Read and label one scan after another, until all are or :meth:`end` is called."""
-        for name, known in self.known.items():
-            if self._ended.is_set():
-                return
-            if known.start is None and not known.error:
-                try:
-                    self.open(name)
-                except ToothgraphError as error:
-                    _log.warning("%s", error)
+        """Read, label and draw one scan after another, until all are, with the labels they have now, or :meth:`end` is
+        called."""
+        while not self._ended.is_set() and (name := self._next()) is not None:
+            try:
+                opened, known = self.open(name), self.known[name]
+                version = known.version
+                if known.drawn != version:
+                    picture = thumbnail(opened.surface.mesh, opened.session.labels)
+                    known.picture, known.drawn = base64.b64encode(picture).decode("ascii"), version
+            except ToothgraphError as error:
+                _log.warning("%s", error)
+
+    def _next(self) -> str | None:
+        """The scan that the background takes next: one in memory whose picture is out of date, else one that is not
+        prepared, else one whose labels an earlier review has changed since its picture was drawn."""
+        known = [one for one in self.known.values() if not one.error]
+        old = [one for one in known if one.start is not None and one.drawn != one.version]
+        with self._lock:
+            at_hand = [one for one in old if one.name in self._opened]
+        waiting = [one for one in known if one.start is None]
+        return next((one.name for one in (*at_hand, *waiting, *old)), None)
 
     def end(self) -> None:
         """Let the background end after the scan at hand."""
         self._ended.set()
+        self._more.set()
+
+
+def doubts_of(known: Known) -> list[list[str | int]]:
+    """What is to be reviewed, each in parts, the numbers of teeth among them; nothing any more once it is approved."""
+    return [text_and_teeth(doubt) for doubt in known.start.doubts] if known.start and known.state != APPROVED else []
 
 
 def _row(known: Known) -> dict[str, Any]:
     start = known.start
     return {
         "name": known.name, "patient": known.patient, "state": known.state, "error": known.error,
-        "jaw": JAW_NAMES[start.jaw] if start else "", "doubts": start.doubts if start else [],
-        "sure": start.sure if start else None, "picture": start.picture if start else "",
-        "teeth": known.teeth,
+        "jaw": JAW_NAMES[start.jaw] if start else "", "doubts": doubts_of(known),
+        "sure": start.sure if start else None, "picture": known.picture,
+        "source": start.source if start else "", "teeth": known.teeth,
     }  # fmt: skip

@@ -66,7 +66,7 @@ class ReviewServer(ThreadingHTTPServer):
 
     def run(self) -> None:
         """Serve until :meth:`shutdown`, and prepare scans in the background."""
-        threading.Thread(target=self.scans.prepare_all, daemon=True).start()
+        threading.Thread(target=self.scans.work, daemon=True).start()
         try:
             self.serve_forever(poll_interval=0.2)
         finally:

@@ -14,6 +14,7 @@ from toothgraph.review.surface import Surface
 
 UNSEEN, CORRECTED, APPROVED = STATES = ("unseen", "corrected", "approved")
 UNDO, REDO, APPROVE = STEPS = ("undo", "redo", "approve")
+FILE = "file"  # the label file was changed by another command
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +97,12 @@ def take(surface: Surface, session: Session, content: Mapping[str, Any]) -> Step
     return Step(_changed(session, change), change, {**_said(done), "changed": _packed(change)})
 
 
+def adopted(session: Session, labels: np.ndarray) -> Step:
+    """Take over labels [F] that another command has written, such as ``renumber``. What was approved stays so."""
+    change = change_between(session.labels, labels)
+    return Step(_taken_over(session, change), change, {"kind": FILE, "changed": _packed(change)})
+
+
 def replay(session: Session, log: Sequence[Mapping[str, Any]]) -> Session:
     """The session after the steps of a log. It takes the changes as they were then, whatever the tools do today.
 
@@ -110,7 +117,8 @@ def replay(session: Session, log: Sequence[Mapping[str, Any]]) -> Session:
             faces, after = unpacked(entry["changed"]["faces"]), unpacked(entry["changed"]["to"])
             if len(faces) != len(after) or (len(faces) and faces.max() >= len(session.labels)):
                 raise OperationError("the log does not fit this scan")
-            session = _changed(session, Change(faces, session.labels[faces], after))
+            change = Change(faces, session.labels[faces], after)
+            session = _taken_over(session, change) if kind == FILE else _changed(session, change)
     return session
 
 
@@ -125,6 +133,11 @@ def _packed(change: Change) -> dict[str, str]:
 
 def _changed(session: Session, change: Change) -> Session:
     return Session(_with(session.labels, change), session.version + 1, CORRECTED, (*session.done, change))
+
+
+def _taken_over(session: Session, change: Change) -> Session:
+    after = _changed(session, change)
+    return replace(after, state=APPROVED) if session.state == APPROVED else after
 
 
 def _with(labels: np.ndarray, change: Change) -> np.ndarray:

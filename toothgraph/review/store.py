@@ -2,6 +2,7 @@
 
 DIR/<name>.json         labels in the layout of Teeth3DS, with instances, and ``review``: state, version, origin
 DIR/<name>.vtp, .vtk    the same in files of other programs, once they are approved, if asked for
+DIR/<name>.*            the same, where `predict` has written the scan here before
 DIR/<name>.log.jsonl    the labels that the review began with, then one line for each step, with the time
 
 A step is in the log before it counts, so a stop at any moment loses nothing that was said to be saved. A line that was
@@ -24,8 +25,12 @@ import numpy as np
 from toothgraph._version import __version__
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES
+from toothgraph.io.label_record import read_record
+from toothgraph.io.label_sources import labels_in
+from toothgraph.io.labels import as_fdi
+from toothgraph.io.renumber import mapped
 from toothgraph.io.reviewed import LABELS, review_entry
-from toothgraph.io.write import count_instances
+from toothgraph.io.write import count_instances, write_again
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
 from toothgraph.review.exchange import write_exchange
@@ -57,6 +62,7 @@ class Start:
         teeth: mean confidence by FDI number.
         sure: mean confidence over all teeth; None if unknown.
         picture: WebP of the scan, base64.
+        source: where the labels come from, in words.
     """
 
     labels: np.ndarray
@@ -68,6 +74,7 @@ class Start:
     teeth: dict[int, float]
     sure: float | None
     picture: str
+    source: str = ""
 
     @property
     def order(self) -> tuple[bool, bool, float]:
@@ -80,7 +87,8 @@ class Start:
         return {
             "kind": START, "surface": surface_digest(mesh), "labels": packed(self.labels), "confidence": sure,
             "model": self.model, "jaw": JAW_NAMES[self.jaw], "inside_out": self.inside_out, "doubts": self.doubts,
-            "teeth": self.teeth, "sure": self.sure, "picture": self.picture, "toothgraph": __version__,
+            "teeth": self.teeth, "sure": self.sure, "picture": self.picture, "source": self.source,
+            "toothgraph": __version__,
         }  # fmt: skip
 
 
@@ -91,7 +99,7 @@ def start_of(line: Mapping[str, Any]) -> Start:
         unpacked(line["labels"]), None if sure is None else unpacked(sure) / 255, str(line["model"]),
         {name: jaw for jaw, name in JAW_NAMES.items()}[line["jaw"]], bool(line["inside_out"]),
         [str(doubt) for doubt in line["doubts"]], {int(fdi): float(share) for fdi, share in line["teeth"].items()},
-        None if line["sure"] is None else float(line["sure"]), str(line["picture"]),
+        None if line["sure"] is None else float(line["sure"]), str(line["picture"]), str(line.get("source", "")),
     )  # fmt: skip
 
 
@@ -183,6 +191,11 @@ class Store:
             "instances": count_instances(labels).tolist(),
             "review": review_entry(session.state, session.version, start.model),
         }
+        record = read_record(self.labels)
+        others = [self.labels.with_name(name) for name in record.files if name != self.labels.name]
+        for file in others:  # that `predict` has written here: no other labels than these may stay
+            if file.exists():
+                write_again(file, mesh, session.labels)
         write_text(self.labels, json.dumps(content))
         if session.state == APPROVED:
             for kind in self.formats:
@@ -190,18 +203,44 @@ class Store:
 
     def catch_up(self, mesh: Mesh, start: Start, session: Session) -> None:
         """Write the label file again if a stop came between it and the log."""
-        if session.state == UNSEEN:
-            return
-        try:
-            there = json.loads(self.labels.read_text(encoding="utf-8"))["review"]["version"]
-        except (OSError, ValueError, KeyError, TypeError):
-            there = None
-        if there != session.version:
+        if session.state != UNSEEN and self._written() != session.version:
             self.write_labels(mesh, start, session)
+
+    def changed_elsewhere(self, mesh: Mesh, session: Session) -> np.ndarray | None:
+        """The labels [F] of the label file, if another command has changed it since the review wrote it.
+
+        Raises:
+            LabelError: if they do not fit the scan.
+        """
+        if session.state == UNSEEN or self._written() != session.version:
+            return None
+        before = vertices_to_original(mesh, session.labels)
+        try:
+            now = np.array(json.loads(self.labels.read_text(encoding="utf-8"))["labels"], dtype=np.int64)
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            raise LabelError(f"{self.labels}: expected a list of FDI numbers as `labels` ({error!r})") from error
+        if np.array_equal(before, now):
+            return None
+        if len(before) == len(now) and (numbers := _renumbered(before, now)) is not None:
+            return mapped(session.labels, numbers)
+        return as_fdi(mesh, labels_in(self.labels, mesh))[0]
+
+    def _written(self) -> int | None:
+        """The version of the labels in the label file; None if it is not there, or not of a review."""
+        try:
+            return int(json.loads(self.labels.read_text(encoding="utf-8"))["review"]["version"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     @property
     def _lock(self) -> Path:
         return self.log.with_name(f".{self.log.name}.lock")
+
+
+def _renumbered(before: np.ndarray, now: np.ndarray) -> dict[int, int] | None:
+    """Former to new numbers, if all that have a number have got the same other one."""
+    pairs = np.unique(np.stack([before, now]), axis=1)
+    return dict(pairs.T.tolist()) if len(np.unique(pairs[0])) == pairs.shape[1] else None
 
 
 def _append(path: Path, line: str) -> None:

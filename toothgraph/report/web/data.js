@@ -22,10 +22,11 @@ const state = {
   beside: true, // two panes stand beside each other, else one above the other
   fitted: true, // nobody has moved the view since it was fitted
   measuring: false, ends: [], measured: null,
+  cross: null, // what keys point at: { scan, face, point }
   frames: 0,
 };
 window.toothgraph = state;
-// What a page that changes labels adds: a tool that takes what is clicked, painted or drawn, and what else is to be
+// What a page that changes labels adds: a tool that takes what is clicked, painted, drawn or pressed by keys, and what else is to be
 // updated and written over the picture.
 const also = { tool: null, panel: () => {}, marks: () => {} };
 const place = (label) => label === UNKNOWN ? NO_TOOTH : label;

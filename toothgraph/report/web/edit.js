@@ -18,6 +18,7 @@ function chooseTool(name) {
     tell(now.help());
   } else tell(now ? "Pick a tooth first: click it." : "");
   state.measuring = false;
+  if (also.tool) canvas.focus({ preventScroll: true }); // arrows move the cross
   document.body.classList.toggle("tooling", Boolean(also.tool));
   at("ring").hidden = !also.tool?.hover;
 }
@@ -101,8 +102,7 @@ const TOOLS = {
     begin: (event) => {
       const found = under(event.offsetX, event.offsetY);
       if (!found || event.button === 2 || event.shiftKey) return false;
-      review.stroke = { scan: found.scan, faces: new Map(), to: event.altKey || state.picked === null ? 0 : state.picked };
-      also.tool.stroke(event);
+      beginStroke(found, event.altKey);
       return true;
     },
     hover: (event) => {
@@ -110,14 +110,8 @@ const TOOLS = {
       [ring.width, ring.height] = [`${size}px`, `${size}px`];
       [ring.left, ring.top] = [`${event.offsetX - size / 2}px`, `${event.offsetY - size / 2}px`];
     },
-    stroke: (event) => {
-      const found = under(event.offsetX, event.offsetY), { scan, faces, to } = review.stroke;
-      if (!found || found.scan !== scan) return;
-      const labels = resultOf(scan).labels, fresh = facesNear(scan, found, review.size).filter((face) => labels[face] !== to);
-      fresh.forEach((face) => { faces.set(face, labels[face]); labels[face] = to; });
-      relabelled(scan, fresh);
-      redraw();
-    },
+    stroke: (event) => brushAt(under(event.offsetX, event.offsetY)),
+    press: (found) => { beginStroke(found, false); also.tool.end(); },
     end: () => {
       const { scan, faces, to } = review.stroke;
       const sorted = [...faces.keys()].sort((a, b) => a - b);
@@ -144,6 +138,18 @@ const TOOLS = {
     },
   },
 };
+function beginStroke(found, gum) {
+  review.stroke = { scan: found.scan, faces: new Map(), to: gum || state.picked === null ? 0 : state.picked };
+  brushAt(found);
+}
+function brushAt(found) {
+  const { scan, faces, to } = review.stroke;
+  if (!found || found.scan !== scan) return;
+  const labels = resultOf(scan).labels, fresh = facesNear(scan, found, review.size).filter((face) => labels[face] !== to);
+  fresh.forEach((face) => { faces.set(face, labels[face]); labels[face] = to; });
+  relabelled(scan, fresh);
+  redraw();
+}
 function renumberable(fdi) {
   pick(fdi);
   tell(`It is ${numberOf(fdi)} now; type another number if that is wrong.`);
@@ -237,7 +243,7 @@ function unfinish() {
 const whenOpen = (keys) => {
   for (const key of Object.values(keys)) {
     const { act } = key;
-    if (act) key.act = () => { if (at("edit").open) act(); };
+    if (act) key.act = (event) => { if (at("edit").open) act(event); };
   }
   return keys;
 };
@@ -300,6 +306,11 @@ function updateEdit() {
   const alone = own.some((one) => one.version) ? "Changed. Download the labels to keep them." : "What is changed here is kept only if you download it.";
   at("stands").textContent = !served ? alone
     : `${upperFirst(labelled)}. ${review.waiting ? "Saving …" : own.some((one) => one.version) ? "All is saved." : ""}`;
+  at("source").textContent = served ? `Labels at the start: ${[...new Set(own.map((one) => one.source || "not known"))].join("; ")}.` : "";
+  if (served) {
+    at("home").href = withNumbering(review.home);
+    at("onward").href = withNumbering(`${review.home}scan/${encodeURIComponent(review.onward)}`);
+  }
   const off = (made, when) => { made.disabled = when; return made; };
   const tool = (text, name, title) => {
     const made = button(text, () => chooseTool(name), title);
@@ -337,9 +348,5 @@ if (editable) also.panel = updateEdit;
 at("radius").addEventListener("input", (event) => { review.size = Number(event.target.value); updateEdit(); });
 at("edit").open = served;
 at("links").hidden = !served;
-if (served) {
-  at("home").href = review.home;
-  at("onward").href = `${review.home}scan/${encodeURIComponent(review.onward)}`;
-  at("onward").hidden = !review.onward;
-}
+at("onward").hidden = !review.onward;
 if (!editable) at("edit").remove();

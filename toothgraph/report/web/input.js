@@ -61,8 +61,8 @@ function zoomBy(factor, x, y) {
   }
   redraw();
 }
-function clicked(x, y) {
-  const found = under(x, y);
+const clicked = (x, y) => actOn(under(x, y));
+function actOn(found) {
   if (state.measuring) {
     if (found) addEnd(found);
   } else if (also.tool?.click) also.tool.click(found);
@@ -72,6 +72,7 @@ function clicked(x, y) {
 function toggleRuler() {
   state.measuring = !state.measuring;
   [state.ends, state.measured] = [[], null];
+  if (state.measuring) canvas.focus({ preventScroll: true }); // arrows move the cross
 }
 function addEnd(found) {
   if (state.ends.length === 2 || (state.ends.length && state.ends[0].scan !== found.scan)) state.ends = [];
@@ -105,33 +106,38 @@ function turnBy(x, y) {
   state.turn = times(about(x, y), state.turn);
 }
 
+// Arrows turn the scan; with the ruler or a tool, they move the cross, with Shift a tenth as far.
+const arrow = (right, up) => ({
+  act: (event) => { if (pointing()) moveCross([right, up], event.shiftKey ? 0.1 : 1); else turnBy(-0.1 * up, 0.1 * right); },
+});
 const KEYS = {
-  arrows: { name: "← → ↑ ↓", help: "turn" },
-  ArrowLeft: { act: () => turnBy(0, -0.1) }, ArrowRight: { act: () => turnBy(0, 0.1) },
-  ArrowUp: { act: () => turnBy(-0.1, 0) }, ArrowDown: { act: () => turnBy(0.1, 0) },
+  arrows: { name: "← → ↑ ↓", help: "turn; with the ruler or a tool: move a cross by 1 mm" },
+  fine: { name: "Shift ← …", help: "move the cross by 0.1 mm" },
+  ArrowLeft: arrow(-1, 0), ArrowRight: arrow(1, 0), ArrowUp: arrow(0, 1), ArrowDown: arrow(0, -1),
+  " ": { name: "Space", help: "with the ruler or a tool: click at the cross", act: pressAtCross },
   zoom: { name: "+ −", help: "zoom" },
   "+": { act: () => zoomBy(1.15) }, "=": { act: () => zoomBy(1.15) }, "-": { act: () => zoomBy(1 / 1.15) },
   b: { name: "B", help: "bite, as in a chart of teeth", act: () => setView("Bite") },
   f: { name: "F", help: "front", act: () => setView("Front") },
   r: { name: "R", help: "the patient's right side", act: () => setView("Right") },
   l: { name: "L", help: "the patient's left side", act: () => setView("Left") },
-  ".": { name: ".", help: "next tooth", act: () => nextTooth(1) },
+  ".": { name: ".", help: "next tooth: pick it, or move the cross there", act: () => nextTooth(1) },
   ",": { name: ",", help: "tooth before", act: () => nextTooth(-1) },
   o: { name: "O", help: "only the picked tooth", act: onlyThis },
   h: { name: "H", help: "hide the picked tooth", act: hideThis },
   Escape: { name: "Esc", help: "show all, pick none; ends the ruler", act: escape },
   n: { name: "N", help: "numbers on and off", act: () => { state.numbers = !state.numbers; } },
   c: { name: "C", help: "next colouring", act: nextMode },
-  m: { name: "M", help: "ruler", act: toggleRuler },
+  m: { name: "M", help: "ruler", act: () => { toggleRuler(); if (state.measuring) startCross(); } },
   "?": { name: "?", help: "this list", act: () => { at("help").open = !at("help").open; } },
 };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const key = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!key || !key.act) return;
-  if (event.key.startsWith("Arrow") && event.target !== canvas && event.target !== document.body) return; // scrolls
+  if ((event.key.startsWith("Arrow") || event.key === " ") && event.target !== canvas && event.target !== document.body) return; // scrolls, presses
   event.preventDefault();
-  key.act();
+  key.act(event);
   updatePanel();
   redraw();
 });

@@ -38,6 +38,7 @@ function drawMarks() {
     }
     drawMeasured(pane);
     also.marks(pane);
+    drawCross(pane);
   });
   const long = [50, 20, 10, 5, 2, 1].find((mm) => mm * state.scale < state.width / 5) || 1;
   const [x, y] = [16, state.height - 14];

@@ -66,7 +66,7 @@ function updateChoices() {
     pressed(button("Ruler", toggleRuler, "measure between two places that you click"), state.measuring),
     button("Show all", showAll), button("Hide gum", () => toggle(0)));
   at("tools").lastChild.textContent = state.shown[0] ? "Hide gum" : "Show gum";
-  choose("numbering", Object.keys(NUMBERINGS).map((name) => [name, name]), state.numbering, setNumbering);
+  chooseNumbering(at("numbering"), () => { updateMeasures(); updatePanel(); redraw(); });
 }
 
 function updateLegend() {
@@ -192,13 +192,13 @@ function updateMeasures() {
   const tables = groups.filter(([, measures]) => measures.length).map(([name, measures]) => make("table", [
     make("caption", name || "Measures"),
     make("tbody", measures.map(({ name: what, value, unit, reason }) => make("tr", [
-      make("td", [what, ...(reason ? [make("span", `not measured: ${reason}`, { className: "note" })] : [])], { className: "text" }),
+      make("td", [what, ...(reason.length ? [make("span", `not measured: ${saidWith(reason)}`, { className: "note" })] : [])], { className: "text" }),
       make("td", value === null ? "–" : `${value.toFixed(1)} ${unit}`)])))]));
   const meanings = new Map(groups.flatMap(([, measures]) => measures.map(({ name, definition }) => [name, definition])));
   const folded = make("details", [
     make("summary", "What is measured"),
-    make("dl", [...meanings].flatMap(([name, definition]) => [make("dt", name), make("dd", definition)])),
-    make("p", "How exact: docs/measures.md of toothgraph.", { className: "note" })], { className: "meanings" });
+    make("dl", [...meanings].flatMap(([name, definition]) => [make("dt", name), make("dd", saidWith(definition))])),
+    make("p", "How exact: docs/measures.md of toothgraph.", { className: "note" })], { className: "meanings", open: Boolean(at("measures").querySelector("details")?.open) });
   at("measures").replaceChildren(...tables, folded);
   at("measures").hidden = !tables.length;
 }
@@ -213,14 +213,13 @@ function updateRuler() {
     rows.push(make("dt", "Straight"), make("dd", digits(measured.straight, 2, " mm")), make("dt", "Along the surface"),
               make("dd", measured.along === null ? "the surface has a gap between them" : digits(measured.along, 2, " mm")));
   }
-  const next = ["Click the first place on the surface.", "Click the second place.",
-                measured ? "Click again to measure anew." : "Measuring …"][ends.length];
+  const next = ["Click the first place on the surface. Or by keys: arrows move a cross, Space is a click.", "Click the second place, or Space.",
+                measured ? "Click again to measure anew, or Space." : "Measuring …"][ends.length];
   box.replaceChildren(make("h2", "Ruler"), make("dl", rows), make("p", next, { className: "note" }));
 }
 
 function updateDoubts() { // each in parts, the numbers of teeth among them
-  const said = (doubt) => doubt.map((part) => typeof part === "number" ? numberOf(part) : part).join("");
-  at("doubts").replaceChildren(...data.scans.flatMap((scan) => scan.doubts.map(said).map((doubt) => make(
+  at("doubts").replaceChildren(...data.scans.flatMap((scan) => scan.doubts.map(saidWith).map((doubt) => make(
     // of both jaws in one file, what concerns both is said of neither
     "li", data.scans.length > 1 && !doubt.startsWith("both jaws") ? `${upperFirst(scan.jaw)} jaw: ${doubt}` : doubt))));
 }
@@ -233,6 +232,7 @@ function updatePanel() {
   updateLegend();
   updateCard();
   updateRuler();
+  updateCross();
   updateDifferences();
   updateTeeth();
   also.panel();

@@ -3,8 +3,7 @@ const paneAt = (x, y) => panes().find(
   (pane) => x >= pane.left && x < pane.left + pane.width && y >= pane.top && y < pane.top + pane.height);
 
 // -> { scan, face, point (of the scan, mm), label } of the surface nearest to the eye, or null
-function under(x, y) {
-  const pane = paneAt(x, y);
+function under(x, y, pane = paneAt(x, y)) {
   if (!pane) return null;
   const px = (x - pane.left - pane.width / 2) / state.scale, py = (pane.top + pane.height / 2 - y) / state.scale;
   let best = null, nearest = -Infinity;
@@ -58,6 +57,7 @@ function showAll() {
   pick(null);
 }
 function nextTooth(step) {
+  if (pointing()) { crossToTooth(step); return; }
   const teeth = data.scans.filter(seenOf).flatMap((scan) => resultOf(scan).teeth.filter((tooth) => tooth.fdi > 0));
   const order = teeth.map((tooth) => tooth.fdi), at = order.indexOf(state.picked);
   if (order.length) pick(order[(at + step + order.length + (at < 0 && step < 0 ? 1 : 0)) % order.length]);

@@ -1,0 +1,62 @@
+"""``toothgraph convert``: labels of a review, of `predict`, or of the scans, as files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.io.labels import read_scan
+from toothgraph.io.write import write_labelled
+from toothgraph.mesh.mesh import Mesh
+
+
+def test_labels_of_a_review_as_files_and_pages(command, arch: Mesh, tmp_path: Path) -> None:
+    scans, reviewed, out = tmp_path / "scans", tmp_path / "reviewed", tmp_path / "out"
+    for name in ("one_U", "two_U"):
+        write_labelled(scans, name, arch, arch.labels, ("ply",))
+    steps = tmp_path / "steps.jsonl"
+    steps.write_text('{"scan": "one_U", "kind": "swap", "tooth": 16, "to": 15}\n')
+    assert command("review", scans, "--labels", reviewed, "--apply", steps).code == 0
+    formats = ("--format", "ply", "--format", "txt", "--format", "stl")
+    done = command("convert", scans, "--labels", reviewed, "--out", out, *formats, "--report")
+    assert done.code == 1  # of the second one
+    assert "one_U: corrected (review: corrected), 14 teeth: 17 16 15" in done.out
+    assert f"two_U.ply: has no labels in {reviewed}; `toothgraph review` writes" in done.err
+    expected = np.select([arch.labels == 16, arch.labels == 15], [15, 16], arch.labels)
+    np.testing.assert_array_equal(np.loadtxt(out / "one_U.txt", dtype=int), expected)
+    np.testing.assert_array_equal(read_scan(out / "one_U.ply").labels, expected)
+    assert read_scan(out / "one_U.ply").label_origin.kind == "given"  # by a person
+    assert len(list((out / "one_U.teeth").iterdir())) == 15  # 14 teeth and gingiva
+    written = {"index.html", "measures.csv", "one_U.html", "one_U.csv", "one_U.ply", "one_U.txt", "one_U.teeth"}
+    assert {file.name for file in out.iterdir()} == written
+
+
+def test_labels_of_scans_and_of_predict(command, arch: Mesh, tmp_path: Path) -> None:
+    bare, labelled = tmp_path / "bare", tmp_path / "labelled"
+    write_labelled(bare, "one_U", arch, np.zeros_like(arch.labels), ("ply",))
+    write_labelled(labelled, "one_U", arch, arch.labels, ("ply",), model="a model")
+    for k, given in enumerate(((labelled,), (bare, "--labels", labelled))):
+        out = tmp_path / f"out-{k}"
+        done = command("convert", *given, "--out", out)
+        assert done.code == 0 and "one_U: found by a model, 14 teeth: " in done.out, done.err
+        assert {file.name for file in out.iterdir()} == {"one_U.ply", "one_U.txt", "one_U.json", "one_U.found.json"}
+        assert read_scan(out / "one_U.ply").label_origin.model == "a model"
+        assert json.loads((out / "one_U.json").read_text())["jaw"] == "upper"
+
+
+def test_what_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
+    scans, other = tmp_path / "scans", tmp_path / "other"
+    (scan,) = write_labelled(scans, "one_U", arch, arch.labels, ("ply",))
+    assert "--out is the scan's own folder" in command("convert", scan, "--out", scans).error
+    assert "expected the folder of `toothgraph review --labels`" in command(
+        "convert", scan, "--labels", other, "--out", tmp_path / "out").error  # fmt: skip
+    other.mkdir()
+    assert "choose another" in command("convert", scan, "--labels", other, "--out", other).error
+    small = arch.part(np.arange(300))
+    write_labelled(other, "one_U", small, arch.labels[:300], ("ply",))
+    done = command("convert", scan, "--labels", other, "--out", tmp_path / "out")
+    assert done.code == 1 and "is it another scan of that name?" in done.err
+    (other / "one_U.ply").rename(other / "two_U.ply")
+    assert "one_U.ply: has no labels in" in command("convert", scan, "--labels", other, "--out", tmp_path / "out").err

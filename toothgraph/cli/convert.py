@@ -1,0 +1,169 @@
+"""``toothgraph convert``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from toothgraph.choices import FORMATS
+from toothgraph.cli.options import (
+    JAWS,
+    PATH,
+    Choice,
+    jaw_option,
+    label_system_option,
+    named_palette,
+    palette_option,
+    scans_argument,
+    unit_option,
+)
+from toothgraph.cli.pages import listed
+from toothgraph.cli.terminal import say, say_error
+from toothgraph.errors import ConfigError, LabelError, ToothgraphError
+from toothgraph.system.progress import Display
+
+if TYPE_CHECKING:
+    from toothgraph.mesh.mesh import Mesh
+    from toothgraph.report.folder import PageFolder
+
+
+@click.command(short_help="Write labelled scans in other formats.")
+@scans_argument
+@click.option("--labels", type=PATH, help="Folder of `review`, or of `predict --out`, that has the labels.")
+@click.option("--out", "-o", type=PATH, required=True, help="Folder to write to.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=Choice(FORMATS),
+    help="As of `predict`, may be given several times; stl is one file per tooth.  [default: ply, txt, json]",
+)
+@click.option("--report", is_flag=True, help="Also write a page and a table of the teeth of each scan, and a list.")
+@palette_option
+@label_system_option
+@jaw_option
+@unit_option
+def convert(
+    scans: tuple[Path, ...],
+    labels: Path | None,
+    out: Path,
+    formats: tuple[str, ...],
+    report: bool,
+    palette: str | None,
+    label_system: str | None,
+    jaw: str,
+    unit: str | None,
+) -> None:
+    """Write scans with the labels they have: `toothgraph convert my-scans --labels reviewed --out final --format stl`.
+
+    The labels are those in --labels, a folder of `review` or `predict`; else those of each scan itself: of a .txt or
+    .json beside it, of arrays in it, or of its colours with --palette. No net is used, and no scan is changed.
+
+    The files are those that `predict` writes: <stem>.ply (coloured, with FDI numbers on faces and vertices), .vtp,
+    .vtk, .txt, .json (Teeth3DS), a folder <stem>.teeth with one STL per tooth; with --report <stem>.html and
+    <stem>.csv, and index.html and measures.csv of all.
+    """
+    from toothgraph.cli.predict import refuse_overwriting
+    from toothgraph.io.find import find_scans
+    from toothgraph.io.formats.vtk import check_vtk
+    from toothgraph.io.write import DEFAULT_FORMATS
+    from toothgraph.scan_names import output_names, patients_of
+    from toothgraph.system.files import check_folder
+
+    check_folder(out)
+    check_vtk(formats)
+    if labels is not None and not labels.is_dir():
+        raise ConfigError(f"{labels}: expected the folder of `toothgraph review --labels`, found none")
+    if labels is not None and out.resolve() == labels.resolve():
+        raise ConfigError(f"{out}: --out has the labels that are read; choose another")
+    files = find_scans(list(scans))
+    refuse_overwriting(files, out)
+    reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
+               "label_system": label_system or "auto"}  # fmt: skip
+    pages, failed, names = None, 0, output_names(files)
+    if report:  # matplotlib takes a while to import
+        from toothgraph.report.folder import PageFolder
+
+        pages = PageFolder(out)
+    with listed(pages), Display("writing", len(files), item=names[0]) as display:
+        for file, name, patient in zip(files, names, patients_of(files, names), strict=True):
+            display.begin(name)
+            try:
+                mesh, state = _labelled(file, name, labels, reading)
+                say(_written(mesh, name, out, formats or DEFAULT_FORMATS, state))
+                if pages:
+                    _show(pages, mesh, name, patient)
+            except ToothgraphError as error:
+                failed += 1
+                say_error(error)
+            display.advance()
+    if failed:
+        raise ToothgraphError(f"{failed} of {len(files)} scans could not be written; see above")
+
+
+def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any]) -> tuple[Mesh, str]:
+    """A scan with its labels, and the state of their review."""
+    from toothgraph.io.label_folder import with_labels_of
+    from toothgraph.io.labels import read_scan
+    from toothgraph.io.read import read_mesh
+    from toothgraph.io.reviewed import LABELS, review_state
+    from toothgraph.review.store import Store
+
+    if labels is None:
+        mesh = read_scan(file, **reading, primary=True)
+        if mesh.labels is None:
+            raise LabelError(
+                f"{file}: has no labels; `toothgraph predict` finds some. If its colours are labels, give --palette; "
+                "if they lie in another folder, --labels"
+            )
+        return mesh, ""
+    mesh = read_mesh(file, unit=reading["unit"])
+    if reading["jaw"] is not None:
+        mesh = replace(mesh, jaw=reading["jaw"])
+    held = with_labels_of(labels, name, mesh, primary=True)
+    if held is None:
+        raise LabelError(
+            f"{file}: has no labels in {labels}; `toothgraph review` writes those of scans that are corrected or "
+            "approved"
+        )
+    state, store = review_state(labels / f"{name}{LABELS}"), Store(labels, name)
+    if state and store.log.is_file():  # it has the label of each face; the JSON has those of vertices
+        session = store.load(mesh)[1]
+        changed = store.changed_elsewhere(mesh, session)
+        held = replace(held, labels=session.labels if changed is None else changed)
+    return held, state
+
+
+def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: str) -> str:
+    """Write a scan; what is said of it."""
+    from toothgraph.fdi import in_chart_order
+    from toothgraph.io.reviewed import APPROVED
+    from toothgraph.io.write import write_labelled
+    from toothgraph.mesh.label_origin import FOUND
+
+    assert mesh.labels is not None
+    origin = mesh.label_origin
+    model = origin.model or "a model" if origin.kind == FOUND else None  # who trains on it is told so again
+    first = write_labelled(out, name, mesh, mesh.labels, formats, model=model)[0]
+    teeth = in_chart_order(mesh.labels[mesh.labels > 0])
+    review = f" (review: {state})" if state not in ("", APPROVED) else ""
+    return f"{name}: {origin}{review}, {len(teeth)} teeth: {' '.join(map(str, teeth)) or 'none'} -> {first}"
+
+
+def _show(pages: PageFolder, mesh: Mesh, name: str, patient: str) -> None:
+    """Write the page of a scan, and the table of its teeth."""
+    from toothgraph.both_jaws import split_labelled
+    from toothgraph.report.page import PageScan
+    from toothgraph.report.tooth_table import tooth_table, write_table
+    from toothgraph.scan_names import patient_of
+
+    pages.check(name)
+    shown = []
+    for jaw in split_labelled(mesh):
+        assert jaw.labels is not None
+        shown.append(PageScan(jaw, jaw.labels, name="labels", teeth=tooth_table(jaw, jaw.labels)))
+    pages.add(name, *shown, patient=patient * (patient != patient_of(name)))
+    write_table(pages.path / f"{name}.csv", [row for one in shown for row in one.teeth or ()])

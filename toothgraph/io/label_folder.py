@@ -1,0 +1,57 @@
+"""Labels of scans in a folder of their own, as `toothgraph predict` and `toothgraph review` write them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.errors import LabelError
+from toothgraph.fdi import UNKNOWN_JAW, jaw_of_labels
+from toothgraph.io.formats.registry import SUFFIXES, read_stored
+from toothgraph.io.label_sources import find_labels
+from toothgraph.io.labels import as_fdi
+from toothgraph.io.reviewed import reviewed_origin
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import original_of
+from toothgraph.mesh.stored import Stored
+
+_NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
+
+
+def with_labels_of(folder: Path, name: str, mesh: Mesh, *, primary: bool = False) -> Mesh | None:
+    """A scan with the labels that a folder has of it: of several files, one that was corrected goes first.
+
+    Args:
+        folder: with ``<name>.json``, ``<name>.txt``, or the labelled scan itself as ``<name>.ply`` or another format
+            that keeps the order of faces.
+        name: of the scan in the folder.
+        mesh: the scan as read, F faces.
+        primary: keep the numbers of primary teeth, see :func:`toothgraph.io.labels.read_scan`.
+
+    Returns:
+        The mesh with ``labels`` [F] and their origin; None if the folder has no labels of it.
+
+    Raises:
+        LabelError: if they cannot be read, or do not fit the scan.
+        MeshError: if a labelled scan cannot be read.
+    """
+    files = [file for suffix in (*SUFFIXES, ".txt", ".json") if (file := folder / f"{name}{suffix}").is_file()]
+    if not files:
+        return None
+    first = files[0]
+    stored = read_stored(first) if first.suffix in SUFFIXES else _NO_SURFACE
+    if stored is not _NO_SURFACE and len(stored.polygons) != len(original_of(mesh).polygons):
+        raise LabelError(
+            f"{first}: expected the {len(original_of(mesh).polygons)} faces of {mesh.path or mesh.scan_id}, found "
+            f"{len(stored.polygons)}; is it another scan of that name?"
+        )
+    found = find_labels(first, mesh, None, stored, "auto")
+    if found is None:
+        return None
+    labels, of_vertices = as_fdi(mesh, found, primary)
+    origin = reviewed_origin(found.source) or found.origin
+    jaw = jaw_of_labels(labels) if mesh.jaw == UNKNOWN_JAW else mesh.jaw
+    original = replace(original_of(mesh), vertex_labels=of_vertices)
+    return replace(mesh, labels=labels, jaw=jaw, label_origin=origin, original=original)

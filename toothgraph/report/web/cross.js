@@ -1,0 +1,66 @@
+// ---- a cross on the surface that keys move: the ruler and the tools without a pointer
+const ACROSS = [1, 2, 4, 8, 16, 32]; // steps in which the cross looks for the surface beyond a gap
+const pointing = () => state.measuring || Boolean(also.tool?.press || also.tool?.click);
+function crossShown() {
+  const cross = state.cross;
+  return pointing() && cross && seenOf(cross.scan) && state.shown[place(labelAt(cross))] ? cross : null;
+}
+const labelAt = ({ scan, face }) => resultOf(scan, panes()[0].result).labels[face];
+const crossPlace = (pane, { scan, point }) => flattened(pane, scan)(point);
+
+// By [right, up] times some mm, as the picture lies; where the surface ends, on to where it goes on.
+function moveCross([right, up], mm) {
+  const cross = crossShown(), pane = panes()[0];
+  if (!cross) { startCross(); return; }
+  const [x, y] = crossPlace(pane, cross);
+  for (const steps of ACROSS) {
+    const far = steps * mm * state.scale, found = under(x + right * far, y - up * far, pane);
+    if (found) { setCross(found); return; }
+  }
+}
+// The tooth that is nearest to the cross is left for the next one that is seen, or the one before.
+function crossToTooth(step) {
+  const pane = panes()[0], places = numberPlaces(pane, 0), order = IN_ROW.filter((fdi) => places.has(fdi));
+  if (!order.length) return;
+  const cross = crossShown();
+  let at = order.indexOf(state.picked) < 0 ? 0 : order.indexOf(state.picked);
+  if (cross) {
+    const [x, y] = crossPlace(pane, cross);
+    const off = order.map((fdi) => { const [px, py] = places.get(fdi); return Math.hypot(pane.left + px - x, pane.top + py - y); });
+    at = (off.indexOf(Math.min(...off)) + step + order.length) % order.length;
+  }
+  const [x, y] = places.get(order[at]);
+  setCross(under(pane.left + x, pane.top + y, pane));
+}
+function startCross() {
+  const last = state.ends.at(-1);
+  if (last && seenOf(last.scan)) setCross(last);
+  else crossToTooth(0);
+}
+function setCross(found) {
+  if (!found) return;
+  state.cross = found;
+  const pane = panes()[0], [x, y] = crossPlace(pane, found), edge = 20; // it stays in sight
+  const out = (value, low, size) => Math.min(value - low - edge, 0) + Math.max(value - low - size + edge, 0);
+  const [dx, dy] = [out(x, pane.left, pane.width), out(y, pane.top, pane.height)];
+  if (dx || dy) move(-dx, -dy);
+}
+// What a click there does.
+function pressAtCross() {
+  const cross = crossShown();
+  if (!cross) { if (pointing()) startCross(); return; }
+  const found = { ...cross, label: labelAt(cross) };
+  if (!state.measuring && also.tool.press) also.tool.press(found);
+  else actOn(found);
+}
+function drawCross(pane) {
+  const cross = crossShown();
+  if (!cross) return;
+  const [x, y] = crossPlace(pane, cross).map((value) => value.toFixed(1)), d = `M${x} ${y}m-11 0h8m6 0h8M${x} ${y}m0 -11v8m0 6v8`;
+  mark("path", { class: "halo", d });
+  mark("path", { class: "path cross", d });
+}
+function updateCross() {
+  const cross = crossShown(), label = cross && labelAt(cross);
+  at("cross").textContent = !cross ? "" : `The cross is on ${label === UNKNOWN ? "a place without a label" : label ? `${numberOf(label)}, ${nameOf(label)}` : "the gum"}.`;
+}
