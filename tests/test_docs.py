@@ -53,6 +53,13 @@ def command_lines(text: str) -> list[str]:
     return [line for line in lines if line.split(" ")[0] == "toothgraph"]
 
 
+@pytest.fixture
+def all_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever file or model a page names counts as there."""
+    for check in ("check_there", "model_file"):
+        monkeypatch.setattr(f"toothgraph.cli.options.{check}", lambda path: None)
+
+
 def parse(line: str) -> None:
     """Let click parse a command line, without running it; raises click.UsageError for a wrong one."""
     group = click.Context(main, info_name="toothgraph")
@@ -99,6 +106,7 @@ def test_api_pages_show_what_can_be_imported_from_the_package(make_api: ModuleTy
     }
 
 
+@pytest.mark.usefixtures("all_there")
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_command_lines_parse(page: Path) -> None:
     for line in command_lines(page.read_text(encoding="utf-8")):
@@ -108,6 +116,7 @@ def test_command_lines_parse(page: Path) -> None:
             pytest.fail(f"{page.name}: {line}: {error.format_message()}")
 
 
+@pytest.mark.usefixtures("all_there")
 def test_command_lines_are_found_and_wrong_ones_refused() -> None:
     lines = command_lines("```sh\n$ toothgraph info\ntoothgraph synth A \\\n  --scans 2\n```\n`toothgraph x`")
     assert [shlex.split(line) for line in lines] == [

@@ -155,15 +155,11 @@ def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: 
 
 def _show(pages: PageFolder, mesh: Mesh, name: str, patient: str) -> None:
     """Write the page of a scan, and the table of its teeth."""
-    from toothgraph.both_jaws import split_labelled
+    from toothgraph.anatomy.jaw_parts import split_labelled
+    from toothgraph.cli.labelled import OWN, write_views
     from toothgraph.report.page import PageScan
-    from toothgraph.report.tooth_table import tooth_table, write_table
     from toothgraph.scan_names import patient_of
 
     pages.check(name)
-    shown = []
-    for jaw in split_labelled(mesh):
-        assert jaw.labels is not None
-        shown.append(PageScan(jaw, jaw.labels, name="labels", teeth=tooth_table(jaw, jaw.labels)))
-    pages.add(name, *shown, patient=patient * (patient != patient_of(name)))
-    write_table(pages.path / f"{name}.csv", [row for one in shown for row in one.teeth or ()])
+    shown = [PageScan(jaw, jaw.labels, name=OWN) for jaw in split_labelled(mesh) if jaw.labels is not None]
+    write_views(pages.path, name, shown, ("html", "csv"), pages, patient * (patient != patient_of(name)))
