@@ -127,12 +127,13 @@ def fdi_to_class(fdi: np.ndarray) -> np.ndarray:
     return np.where(is_permanent(fdi), _CLASS_OF_FDI[np.clip(fdi, 0, 99)], UNKNOWN)
 
 
-def check_fdi(numbers: np.ndarray, whose: str = "labels") -> None:
+def check_fdi(numbers: np.ndarray, whose: str = "labels", where: str = "") -> None:
     """Refuse what are no FDI numbers: anything but 0, -1 for unknown, and permanent and primary teeth.
 
     Args:
         numbers: any shape.
         whose: what they are, for the message.
+        where: of which scan or file, for the message.
 
     Raises:
         LabelError: then.
@@ -143,7 +144,8 @@ def check_fdi(numbers: np.ndarray, whose: str = "labels") -> None:
         found = np.unique(numbers[~known]).tolist()
         shown = ", ".join(map(str, found[:5])) + (", …" if len(found) > 5 else "")
         raise LabelError(
-            f"expected {whose} as FDI numbers, 11 to 48, 0 for gingiva or -1 for unknown, found {shown}; "
+            f"{where}{': ' * bool(where)}expected {whose} as FDI numbers, 11 to 48, 0 for gingiva or -1 for unknown, "
+            f"found {shown}; "
             "toothgraph.fdi.class_to_fdi makes them of class indices"
         )
 

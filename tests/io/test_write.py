@@ -162,7 +162,9 @@ def test_labels_written_over_are_found_even_after_a_stop(
 
 def test_labels_that_are_no_fdi_numbers_are_refused(arch: Mesh, tmp_path: Path) -> None:
     classes = fdi_to_class(arch.labels)
-    with pytest.raises(LabelError, match=r"a: labels as FDI numbers.* toothgraph\.fdi\.class_to_fdi makes them"):
+    with pytest.raises(
+        LabelError, match=r"^a: expected labels as FDI numbers.* toothgraph\.fdi\.class_to_fdi makes them"
+    ):
         write_labelled(tmp_path, "a", arch, classes)
     with pytest.raises(LabelError, match="as FDI numbers"):
         write.write_teeth3ds_json(tmp_path / "a.json", classes, jaw=0)

@@ -107,7 +107,7 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
     if labels is None:
         raise LabelError(f"{mesh.scan_id}: expected a labelled mesh, got none with labels; give `labels`, or a palette "
                          "to read_scan if its colours are the labels")  # fmt: skip
-    check_fdi(labels, f"{mesh.scan_id}: labels")
+    check_fdi(labels, where=mesh.scan_id)
     primary = is_primary(labels)
     if primary.any():  # they tell how the arch runs, as the teeth in whose places they are
         milk_teeth = {*milk_teeth, *(np.unique(labels[primary]) - TO_PRIMARY).tolist()}

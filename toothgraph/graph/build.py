@@ -104,7 +104,7 @@ def classes_of(mesh: Mesh) -> torch.Tensor:
         LabelError: for labels that are no FDI numbers.
     """
     assert mesh.labels is not None
-    check_fdi(mesh.labels, f"{mesh.scan_id}: labels")
+    check_fdi(mesh.labels, where=mesh.scan_id)
     return torch.from_numpy(fdi_to_class(mesh.labels))
 
 

@@ -182,7 +182,7 @@ def _check(scans: Sequence[PageScan]) -> None:
             if values is not None and np.shape(values) != (faces,):
                 raise ConfigError(f"{name}: expected {faces} {what}, one per face, got {np.shape(values)}")
             if values is not None and "confidence" not in what:
-                check_fdi(values, f"{name}: {what}")
+                check_fdi(values, what, where=name)
         if faces == 0:
             raise ConfigError(f"{name}: expected a mesh with faces, got none")
     jaws = sorted(jaw_shown(scan.mesh, scan.labels) for scan in scans)
