@@ -27,6 +27,7 @@ from benchmarks.pages.few_patients import (
 from benchmarks.pages.field import field_section
 from benchmarks.pages.markdown import rendered
 from benchmarks.pages.objectives import objectives
+from benchmarks.pages.odd_teeth import odd_teeth
 from benchmarks.pages.reliability import reliability_page
 from benchmarks.pages.review import active_learning, review_times, reviewer
 from benchmarks.pages.speed import speed_page
@@ -40,6 +41,7 @@ from benchmarks.studies.few_patients import RESULT as FEW
 from benchmarks.studies.label_efficiency import RESULT as STUDY
 from benchmarks.studies.new_scanner import RESULT as NEW_SCANNER
 from benchmarks.studies.objectives import RESULT as OBJECTIVES
+from benchmarks.studies.odd_teeth import RESULT as ODD_TEETH
 from benchmarks.studies.rows import read_rows
 from toothgraph.system.files import write_text
 
@@ -57,6 +59,7 @@ PAGES = {
     "review": "correcting labels",
     "doubts": "warnings to review",
     "field": "models, shells and parts of arches",
+    "odd_teeth": "odd teeth, simulated in training",
 }
 READ = (
     "default_weights",
@@ -98,6 +101,7 @@ def results_pages() -> dict[str, str]:
         "synthetic": [weights.synthetic_weights(read_result("synthetic_weights"))],
         "doubts": [doubts_section(read_result("doubts"))],
         "field": [field_section(read_result("field"))],
+        "odd_teeth": [odd_teeth(read_rows(ODD_TEETH))],
     }
     return {name: rendered("results_page", title=PAGES[name], sections=own) for name, own in sections.items()}
 

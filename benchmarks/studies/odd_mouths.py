@@ -1,6 +1,8 @@
 """Scans with something wrong, made from labelled ones: what a person should be told of.
 
-Each kind is a function from a labelled scan, in the networks' frame, and a random generator to a scan.
+Each kind is a function from a labelled scan, in the networks' frame, and a random generator to a scan. Stumps, scan
+bodies, brackets and milk molars keep the labels of their teeth. The code that changes teeth in training
+(:mod:`toothgraph.transforms.warp_teeth`) is another on purpose: a net is not to be scored by what it learned.
 """
 
 from __future__ import annotations
@@ -114,7 +116,7 @@ def stump(mesh: Mesh, rng: np.random.Generator) -> Mesh:
     top = base + rng.uniform(2.5, 4.0)
     moved[:, 1] = np.minimum(points[:, 1], top)
     vertices[own[free]] = moved[free]
-    return Mesh(vertices, mesh.faces, scan_id=mesh.scan_id)
+    return Mesh(vertices, mesh.faces, labels=mesh.labels, scan_id=mesh.scan_id)
 
 
 def scan_body(mesh: Mesh, rng: np.random.Generator) -> Mesh:
@@ -139,7 +141,8 @@ def scan_body(mesh: Mesh, rng: np.random.Generator) -> Mesh:
         faces += [np.stack([a, a + steps, b], 1), np.stack([b, a + steps, b + steps], 1)]
     last = (len(rings) - 1) * steps
     faces.append(np.stack([last + step, np.full(steps, len(points) - 1), last + (step + 1) % steps], 1))
-    return joined([without, Mesh(points, np.concatenate(faces))])
+    post = Mesh(points, np.concatenate(faces))
+    return joined([without, post.with_labels(np.full(len(post.faces), fdi))])
 
 
 def flattened(mesh: Mesh, teeth: Sequence[int]) -> Mesh:
@@ -180,7 +183,8 @@ def mixed(mesh: Mesh, rng: np.random.Generator) -> Mesh:
             middle = crown.vertices.mean(axis=0)
             room = mesh.centroids[premolar].mean(axis=0) - middle
             room[[0, 2]] *= 1.12  # it is wider than the premolar
-            pieces.append(replace(crown, vertices=(crown.vertices - middle) * size + middle + room))
+            milk = replace(crown, vertices=(crown.vertices - middle) * size + middle + room)
+            pieces.append(milk.with_labels(np.full(len(milk.faces), 10 * q + 5)))
     return joined([jaw, *pieces])
 
 
@@ -204,7 +208,7 @@ def brackets(mesh: Mesh, rng: np.random.Generator) -> Mesh:
         flat = np.maximum(np.abs((points - middle) @ along) / 1.7, np.abs(points[:, 1] - high) / 1.5)
         bump = outer & (flat < 1.15)
         vertices[own[bump]] += rng.uniform(1.4, 2.2) * np.clip((1.15 - flat[bump]) / 0.3, 0, 1)[:, None] * out
-    return Mesh(vertices, mesh.faces, scan_id=mesh.scan_id)
+    return Mesh(vertices, mesh.faces, labels=mesh.labels, scan_id=mesh.scan_id)
 
 
 def mirrored(mesh: Mesh, rng: np.random.Generator) -> Mesh:
@@ -219,10 +223,16 @@ def wrong_unit(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 
 
 def joined(meshes: Sequence[Mesh]) -> Mesh:
-    """Surfaces in one file."""
+    """Surfaces in one file, with labels if all have some."""
     start = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
     faces = np.concatenate([mesh.faces + first for mesh, first in zip(meshes, start, strict=False)])
-    return Mesh(np.concatenate([mesh.vertices for mesh in meshes]), faces, scan_id=meshes[0].scan_id)
+    labels = [mesh.labels for mesh in meshes if mesh.labels is not None]
+    return Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        faces,
+        labels=np.concatenate(labels) if len(labels) == len(meshes) else None,
+        scan_id=meshes[0].scan_id,
+    )
 
 
 def both_jaws(upper: Mesh, lower: Mesh, rng: np.random.Generator) -> Mesh:

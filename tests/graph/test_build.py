@@ -13,6 +13,7 @@ from torch_geometric.data import Batch, Data
 from toothgraph.errors import ConfigError, LabelError
 from toothgraph.fdi import fdi_to_class
 from toothgraph.graph import GraphSpec, face_features, face_graph, scan_graph, surface_centre, to_networkx
+from toothgraph.graph.build import face_corners, with_corners
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.transforms import FaceGraph
 
@@ -79,6 +80,18 @@ def test_where_the_origin_lies_carries_no_meaning(arch: Mesh) -> None:
     assert torch.allclose(face_graph(far).x, face_graph(arch).x, atol=1e-4)
     shifted = face_graph(arch, origin=np.zeros(3))
     assert np.allclose(shifted.pos.numpy(), arch.centroids, atol=1e-4)
+
+
+def test_a_graph_with_other_corners_is_that_of_the_moved_mesh(arch: Mesh) -> None:
+    turn = Rotation.from_euler("xyz", [20, 30, 40], degrees=True)
+    mesh = moved(arch, turn, np.array([1.0, 2, 3]))
+    found = with_corners(face_graph(arch, origin=np.zeros(3)), mesh.corners)
+    wanted = face_graph(mesh, origin=np.zeros(3))
+    for name in ("x", "pos", "normal", "area"):
+        torch.testing.assert_close(found[name], wanted[name], atol=1e-4, rtol=1e-4)
+    assert np.allclose(face_corners(found), mesh.corners, atol=1e-4)
+    flat = with_corners(wanted, np.zeros((wanted.num_nodes, 3, 3)))
+    assert torch.equal(flat.normal, wanted.normal) and not flat.area.any()
 
 
 def test_permuting_faces_permutes_nodes(arch: Mesh) -> None:

@@ -10,6 +10,7 @@ from toothgraph.model.config import NetConfig, check_net
 from toothgraph.model.nets import ContrastiveNet, SegmentationNet
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig, make_config
 from toothgraph.transforms.removal import Removal
+from toothgraph.transforms.warp_teeth import Warps
 
 
 @pytest.mark.parametrize("presets", [PRETRAIN_PRESETS, FINETUNE_PRESETS])
@@ -61,8 +62,8 @@ def test_updated_refuses(values, said):
     {"steps": 0}, {"epochs": 0}, {"batch": 0}, {"variants": 0}, {"log_every": 0}, {"seed": -1}, {"workers": -1},
     {"lr": 0.0}, {"lr": float("inf")}, {"clip": -1.0}, {"clip": float("nan")}, {"val_fraction": 1.5},
     {"label_fraction": 0.0}, {"cuts": Removal(region=-0.1)}, {"cuts": Removal(missing=1.5)}, {"bases": -1},
-    {"average": 1.0}, {"backbone_rate": 0.0}, {"label_smoothing": 2.0}, {"device": "tpu"},
-    {"precision": "64"}, {"optimizer": "lion"}, {"schedule": "step"},
+    {"warps": Warps(prepared=1.5)}, {"average": 1.0}, {"backbone_rate": 0.0}, {"label_smoothing": 2.0},
+    {"device": "tpu"}, {"precision": "64"}, {"optimizer": "lion"}, {"schedule": "step"},
 ])  # fmt: skip
 def test_values_out_of_range(change):
     with pytest.raises(ConfigError, match=next(iter(change))):

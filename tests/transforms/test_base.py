@@ -33,12 +33,15 @@ from toothgraph.transforms import (
     Subgraph,
     TwoViews,
     ViewOptions,
+    Warps,
+    WarpTeeth,
     augment,
     centred,
     close_gap,
     crop,
     remove_parts,
     two_views,
+    warp_teeth,
     without,
     without_teeth,
 )
@@ -47,6 +50,7 @@ from toothgraph.transforms.base import RandomTransform
 
 HOW = Augmentation(rotation=15, elastic=0.5, mirror=0.5)
 CUTS = Removal(extraction=0.5, region=0.7, trim=0.7, missing=0.7)
+WARPS = Warps(prepared=0.7, scan_bodies=0.7, resized=0.7, brackets=0.7)
 
 
 def same(a: Data, b: Data) -> bool:
@@ -69,12 +73,13 @@ def pairs(spec: GraphSpec) -> list[tuple[Any, Callable[[Data, np.random.Generato
         (lambda rng: RemoveTeeth((11, 21)), lambda graph, rng: without(graph, [11, 21])),
         (lambda rng: RemoveParts(CUTS, spec, rng=rng), lambda graph, rng: remove_parts(graph, rng, CUTS, spec)),
         (lambda rng: CloseGap(spec, rng=rng), lambda graph, rng: close_gap(graph, rng, spec)),
+        (lambda rng: WarpTeeth(WARPS, spec, rng=rng), lambda graph, rng: warp_teeth(graph, rng, WARPS, spec)),
         (lambda rng: CentreSurface(), lambda graph, rng: centred(graph)),
         (lambda rng: Subgraph(teeth), lambda graph, rng: crop(graph, teeth(graph).numpy())),
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("which", range(8))
+@pytest.mark.parametrize("which", range(9))
 def test_each_is_the_function_that_training_calls(scans: list[Scan], small_spec: GraphSpec, which: int) -> None:
     transform, function = pairs(small_spec)[which]
     graph = scans[0].variants[0]
@@ -172,6 +177,7 @@ def test_repr_tells_all_parameters_and_they_can_be_sent_to_a_worker(small_spec: 
         (RemoveTeeth((11, 12), rng=3), "RemoveTeeth(rng=3, teeth=(11, 12))"),
         (MirrorArch(), "MirrorArch(rng=None, p=0.5, exchange=True)"),
         (CloseGap(), "CloseGap(rng=None, spec=None)"),
+        (WarpTeeth(WARPS), f"WarpTeeth(rng=None, how={WARPS}, spec=None)"),
         (CentreSurface(), "CentreSurface()"),
         (NeighborTables(small_spec), f"NeighborTables(spec={small_spec})"),
         (TwoViews(), f"TwoViews(rng=None, options={ViewOptions()})"),
@@ -196,6 +202,8 @@ def test_a_mirror_image_exchanges_quadrants_where_labels_are_teeth(arch_graph: D
 def test_what_needs_tables_or_teeth_says_so(arch_graph: Data) -> None:
     with pytest.raises(ConfigError, match=r"computed again; give their specification, CloseGap\(spec\)"):
         CloseGap()(arch_graph)
+    with pytest.raises(ConfigError, match=r"computed again; give their specification, WarpTeeth\(spec=spec\)"):
+        WarpTeeth()(arch_graph)
     with pytest.raises(ConfigError, match="permanent teeth, 11 to 48, got 19, 51"):
         RemoveTeeth((11, 51, 19))(arch_graph)
     for wrong in (-0.1, 1.1):

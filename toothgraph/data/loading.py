@@ -19,6 +19,7 @@ from toothgraph.transforms.augment import STILL, Augmentation, augment
 from toothgraph.transforms.crop import plain
 from toothgraph.transforms.removal import NOTHING_REMOVED, Removal, centred, remove_parts
 from toothgraph.transforms.views import ViewOptions, two_views
+from toothgraph.transforms.warp_teeth import NO_WARPS, Warps, warp_teeth
 
 Draw = tuple[int, int]  # epoch, index of the scan
 
@@ -91,6 +92,7 @@ class LabelledGraphs(Dataset[Data]):
         augmentation: strength of the augmentation.
         cuts: probabilities of removals before the augmentation.
         jaw_dropout: probability that the jaw is set to unknown, so that the network also learns without it.
+        warps: probabilities that teeth are changed before the removals.
     """
 
     def __init__(
@@ -101,9 +103,10 @@ class LabelledGraphs(Dataset[Data]):
         augmentation: Augmentation = STILL,
         cuts: Removal = NOTHING_REMOVED,
         jaw_dropout: float = 0.0,
+        warps: Warps = NO_WARPS,
     ) -> None:
         self.scans, self.spec, self.seed = scans, spec, seed
-        self.augmentation, self.cuts, self.jaw_dropout = augmentation, cuts, jaw_dropout
+        self.augmentation, self.cuts, self.jaw_dropout, self.warps = augmentation, cuts, jaw_dropout, warps
 
     def __len__(self) -> int:
         return len(self.scans)
@@ -113,6 +116,7 @@ class LabelledGraphs(Dataset[Data]):
         scan = self.scans[index]
         rng = sample_rng(self.seed, epoch, scan.scan_id)
         graph = plain(scan.variants[int(rng.integers(len(scan.variants)))])
+        graph = warp_teeth(graph, rng, self.warps, self.spec)
         graph = augment(centred(remove_parts(graph, rng, self.cuts, self.spec)), rng, self.augmentation)
         if rng.uniform() < self.jaw_dropout:
             graph.jaw = torch.tensor([-1])

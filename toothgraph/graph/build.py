@@ -115,6 +115,25 @@ def face_corners(graph: Data) -> np.ndarray:
     return corners
 
 
+def with_corners(graph: Data, corners: np.ndarray) -> Data:
+    """The graph with the corners of its faces elsewhere; tables are not computed again, see ``add_tables``.
+
+    Args:
+        graph: of :func:`face_graph`, N nodes.
+        corners: [N, 3 corners, 3] mm, as :func:`face_corners` gives them. A face without area keeps its normal.
+    """
+    pos = corners.mean(axis=1)
+    doubled = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    length = np.linalg.norm(doubled, axis=1, keepdims=True)
+    normal = np.where(length > 1e-9, doubled / np.maximum(length, 1e-9), graph.normal.numpy())
+    out = Data(**dict(graph.items()))
+    x = np.concatenate([pos, (corners - pos[:, None]).reshape(-1, 9), normal], axis=1)
+    out.x = torch.from_numpy(x.astype(np.float32))
+    out.pos, out.normal = out.x[:, :3].clone(), out.x[:, 12:].clone()
+    out.area = torch.from_numpy(length[:, 0].astype(np.float32) / 2)
+    return out
+
+
 def to_networkx(data: Data) -> nx.Graph:
     """The face graph as an undirected networkx graph; nodes have the attributes ``pos`` and, if present, ``y``.
 

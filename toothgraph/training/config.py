@@ -15,6 +15,7 @@ from toothgraph.model.config import NetConfig, check_net
 from toothgraph.transforms.augment import STILL, Augmentation
 from toothgraph.transforms.removal import NOTHING_REMOVED, Removal
 from toothgraph.transforms.views import ViewOptions
+from toothgraph.transforms.warp_teeth import Warps
 
 Config = TypeVar("Config", bound="TrainingConfig")
 
@@ -110,6 +111,7 @@ class FinetuneConfig(TrainingConfig):
         average: decay of the moving average of the weights, which then is what is validated and saved; 0 for none.
         jaw_dropout: how often the jaw is withheld, so that the net also learns to do without.
         cuts: how often something is taken away from a scan.
+        warps: how often teeth of a scan are changed: prepared, scan bodies, other sizes, brackets.
         crowns: what tells teeth by their shape, see :class:`toothgraph.model.crowns.CrownNet`: ``adapt`` adapts that of
             ``init``, or else that of the weights in the package, to the labels; ``keep`` takes it as it is; ``train``
             starts from nothing.
@@ -130,6 +132,7 @@ class FinetuneConfig(TrainingConfig):
     average: float = 0.0
     jaw_dropout: float = 0.5
     cuts: Removal = field(default_factory=Removal)
+    warps: Warps = field(default_factory=Warps)
     crowns: str = "adapt"
     crown_steps: int = 800
     augmentation: Augmentation = field(default_factory=lambda: Augmentation(rotation=30.0, mirror=0.5))
@@ -218,7 +221,8 @@ def _check_range(config: TrainingConfig) -> None:
         raise ConfigError(f"expected average of at least 0 and below 1, got {values['average']}")
     if values.get("label_fraction") == 0:
         raise ConfigError("expected label_fraction above 0 and up to 1, got 0")
-    if "cuts" in values and not all(0 <= chance <= 1 for chance in vars(values["cuts"]).values()):
-        raise ConfigError(f"cuts: expected probabilities of 0 to 1, got {vars(values['cuts'])}")
+    for name in ("cuts", "warps"):
+        if name in values and not all(0 <= chance <= 1 for chance in vars(values[name]).values()):
+            raise ConfigError(f"{name}: expected probabilities of 0 to 1, got {vars(values[name])}")
     check_net(config.net)
     check_choices(values, _CHOICES, "")

@@ -141,7 +141,9 @@ def finetune(
     task = FinetuneTask(
         net,
         config,
-        LabelledGraphs(train, config.net.graph, config.seed, config.augmentation, config.cuts, config.jaw_dropout),
+        LabelledGraphs(
+            train, config.net.graph, config.seed, config.augmentation, config.cuts, config.jaw_dropout, config.warps
+        ),
         LabelledGraphs(plain_only(val), config.net.graph, config.seed + 1),
         collate,
     )

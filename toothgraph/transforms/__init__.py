@@ -18,6 +18,7 @@ from toothgraph.transforms.removal import (
 )
 from toothgraph.transforms.rotate import RandomRotate
 from toothgraph.transforms.views import TwoViews, ViewOptions, match, spread_candidates, two_views
+from toothgraph.transforms.warp_teeth import Warps, WarpTeeth, warp_teeth
 
 __all__ = [
     "Augment",
@@ -36,6 +37,8 @@ __all__ = [
     "Subgraph",
     "TwoViews",
     "ViewOptions",
+    "WarpTeeth",
+    "Warps",
     "augment",
     "centred",
     "close_gap",
@@ -46,6 +49,7 @@ __all__ = [
     "spread_candidates",
     "trimmed",
     "two_views",
+    "warp_teeth",
     "without",
     "without_teeth",
 ]

@@ -1,0 +1,273 @@
+"""Change teeth of a labelled scan into what data sets seldom show: prepared for a crown, replaced by a scan body of an
+implant, larger or smaller, with brackets or attachments.
+
+Corners of faces are moved, faces are not added. The margin of a tooth stays where it is; where two teeth are joined,
+the faces of both follow, so that the surface stays whole. Labels stay, but around a scan body is gingiva.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch_geometric.data import Data
+
+from toothgraph.errors import ConfigError, check_kind
+from toothgraph.fdi import check_classes, class_to_position
+from toothgraph.graph.build import face_corners, with_corners
+from toothgraph.graph.fields import check_graph
+from toothgraph.graph.spec import GraphSpec, add_tables
+from toothgraph.transforms.augment import check_generator
+from toothgraph.transforms.base import RandomTransform
+from toothgraph.transforms.close_gap import from_midline
+
+# [M, 3 corners, 3] mm in the frame of a crown, see Crown.axes, to the same after the change.
+Warp = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+MARGIN = 1.0  # mm from the gingiva over which a change grows to its full size
+SAME = 1e-3  # mm between two copies of a corner, at most
+FRONT, MOST = 6, 4  # of a side, teeth that may have brackets; teeth of a jaw, that are resized
+
+
+@dataclass(frozen=True)
+class Warps:
+    """Probabilities that teeth of a scan are changed, independent of each other.
+
+    Attributes:
+        prepared: one to three neighbours are ground down for crowns.
+        scan_bodies: one or two neighbours become cylinders, the scan bodies of implants.
+        resized: one to four teeth become wider or narrower, and mostly lower, as milk teeth are.
+        brackets: all teeth up to the first molars, or some of them, get a bracket or an attachment.
+    """
+
+    prepared: float = 0.0
+    scan_bodies: float = 0.0
+    resized: float = 0.0
+    brackets: float = 0.0
+
+
+NO_WARPS = Warps()
+
+
+@dataclass(frozen=True, eq=False)
+class Crown:
+    """Where a tooth is, and how it stands.
+
+    Attributes:
+        rows: [M] its faces.
+        foot: [3] mm, the middle of its margin.
+        axes: [3, 3] rows: outwards (to lips and cheeks), towards the bite, along the arch.
+    """
+
+    rows: np.ndarray
+    foot: np.ndarray
+    axes: np.ndarray
+
+
+def prepared(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A stump: narrower, tapered and lower, its top more or less flat."""
+    height = max(float(np.quantile(points[..., 1], 0.98)), 1e-6)
+    share = points[..., 1] / height
+    inside = share.clip(0, 1)
+    flat, level = rng.uniform(0, 1), rng.uniform(0.6, 0.85)
+    share = (1 - flat) * share + flat * np.minimum(share, level)
+    narrow = rng.uniform(0.65, 0.9) * (1 - rng.uniform(0.05, 0.3) * inside)
+    out = points * narrow[..., None]
+    out[..., 1] = height * share * rng.uniform(0.45, 0.85)
+    return out
+
+
+def scan_body(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A cylinder with a flat top: each point goes along its ray from the middle of the margin to the cylinder."""
+    radius, tall = rng.uniform(1.6, 3.0), rng.uniform(5.0, 11.0)
+    away = np.hypot(points[..., 0], points[..., 2]).clip(1e-6)
+    up = points[..., 1].clip(1e-6)
+    moved: np.ndarray = points * np.minimum(radius / away, tall / up)[..., None]
+    return moved
+
+
+def resized(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A tooth of the same shape, narrower or wider, and lower as a rule."""
+    across, tall = rng.uniform(0.75, 1.25), rng.uniform(0.6, 1.1)
+    return points * np.array([across, tall, across])
+
+
+def bracket(points: np.ndarray, rng: np.random.Generator, size: np.ndarray) -> np.ndarray:
+    """A block on the outer face, its edges rounded by what the faces resolve.
+
+    Args:
+        points: see ``Warp``.
+        rng: for the place and the tilt.
+        size: [3] mm, thickness, height and width.
+    """
+    out, up, along = np.moveaxis(points, -1, 0)
+    outer = out > np.median(out)
+    if not outer.any():
+        return points
+    high, middle = rng.uniform(0.35, 0.65) * np.quantile(up, 0.95), rng.normal(0, 0.3)
+    tilt = rng.uniform(-0.2, 0.2)
+    along, up = along - middle - tilt * (up - high), up - high + tilt * (along - middle)
+    beyond = np.hypot(2 * up / size[1], 2 * along / size[2])  # an ellipse; 1 at its edge
+    moved = points.copy()
+    moved[..., 0] += np.where(outer, size[0] * ((1.4 - beyond) / 0.4).clip(0, 1), 0.0)
+    return moved
+
+
+def warp_teeth(graph: Data, rng: np.random.Generator, how: Warps, spec: GraphSpec) -> Data:
+    """The graph after random changes of teeth, possibly none.
+
+    Args:
+        graph: a labelled scan, mm, in any pose.
+        rng: for what is changed, and how.
+        how: probabilities; nothing is drawn where all are 0.
+        spec: of its neighbour tables, which are computed again.
+
+    Returns:
+        A new graph with the same nodes, or ``graph`` itself.
+
+    Raises:
+        ShapeError: for a graph without labels, or with FDI numbers as labels.
+    """
+    check_graph(graph, "x", "pos", "normal", "area", "edge_index", "y")
+    check_generator(rng)
+    check_kind("how", how, Warps)
+    check_kind("spec", spec, GraphSpec)
+    check_classes(graph.y.numpy(), "y")
+    place = from_midline(class_to_position(graph.y.numpy()))
+    teeth = np.unique(place[place != 0])
+    if how == NO_WARPS or len(teeth) < 2:
+        return graph
+    drawn: list[tuple[np.ndarray, Warp]] = []
+    if rng.uniform() < how.resized:
+        count = min(int(rng.integers(1, MOST + 1)), len(teeth))
+        drawn.append((rng.choice(teeth, size=count, replace=False), resized))
+    if rng.uniform() < how.brackets:
+        size = rng.uniform([0.8, 2.0, 2.5], [2.5, 4.0, 4.5])
+        front = teeth[np.abs(teeth) <= FRONT]
+        drawn.append((front[rng.uniform(size=len(front)) < rng.choice([0.4, 1.0])], partial(bracket, size=size)))
+    if rng.uniform() < how.prepared:
+        drawn.append((_neighbours(teeth, 3, rng), prepared))
+    if rng.uniform() < how.scan_bodies:
+        drawn.append((_neighbours(teeth, 2, rng), scan_body))
+    if not any(len(chosen) for chosen, _ in drawn):
+        return graph
+    corners, y = face_corners(graph), graph.y.clone()
+    for chosen, warp in drawn:
+        corners, stretched = warped(corners, place, chosen, warp, rng)
+        if warp is scan_body:
+            y[torch.from_numpy(stretched)] = 0
+    out = with_corners(graph, corners)
+    out.y = y
+    return add_tables(out, spec)
+
+
+def _neighbours(teeth: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """One to ``most`` of the teeth, side by side."""
+    first = int(rng.integers(len(teeth)))
+    return teeth[first : first + int(rng.integers(1, most + 1))]
+
+
+def warped(
+    corners: np.ndarray, place: np.ndarray, chosen: Sequence[int] | np.ndarray, warp: Warp, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Corners after a change of some teeth, and the faces of these that reach into the margin. [N, 3, 3], [N] bool
+
+    Args:
+        corners: [N, 3 corners, 3] mm.
+        place: [N] tooth of each face, see :func:`toothgraph.transforms.close_gap.from_midline`.
+        chosen: places of the teeth to change.
+        warp: the change.
+        rng: for its draws.
+    """
+    out, stretched = corners.copy(), np.zeros(len(corners), dtype=bool)
+    gum = corners[place == 0].reshape(-1, 3)
+    tree = cKDTree(gum) if len(gum) else None
+    for tooth in chosen:
+        crown = find_crown(corners, place, int(tooth))
+        own = corners[crown.rows]
+        local = (own - crown.foot) @ crown.axes.T
+        moved = warp(local, rng) - local
+        if tree is not None:
+            grown = (tree.query(own)[0] / MARGIN).clip(0, 1)
+            moved *= grown[..., None]
+            stretched[crown.rows] = (grown < 1).any(axis=1)
+        moved = moved @ crown.axes
+        # The same corner of other faces goes with it.
+        distance, same = cKDTree(own.reshape(-1, 3)).query(corners, distance_upper_bound=SAME)
+        joined = np.isfinite(distance)
+        out[joined] += moved.reshape(-1, 3)[same[joined]]
+    return out, stretched
+
+
+def find_crown(corners: np.ndarray, place: np.ndarray, tooth: int) -> Crown:
+    """How a tooth stands: its axis from its surface, the direction of the arch from its neighbours.
+
+    Args:
+        corners, place: see :func:`warped`.
+        tooth: its place; at least one more tooth is there.
+    """
+    rows = np.flatnonzero(place == tooth)
+    own = corners[rows]
+    middles = {int(each): corners[place == each].mean(axis=(0, 1)) for each in np.unique(place[place != 0])}
+    # 1. The faces of an open surface add up to what closes it: their sum points from the margin to the bite.
+    up = np.cross(own[:, 1] - own[:, 0], own[:, 2] - own[:, 0]).sum(axis=0)
+    up /= max(float(np.linalg.norm(up)), 1e-12)
+    # 2. Along the arch, from one neighbour to the other; the last tooth has one.
+    order = sorted(middles)
+    at = order.index(tooth)
+    along = middles[order[min(at + 1, len(order) - 1)]] - middles[order[max(at - 1, 0)]]
+    along -= (along @ up) * up
+    along /= max(float(np.linalg.norm(along)), 1e-12)
+    # 3. Outwards: across both, away from the middle of the arch.
+    out = np.cross(up, along)
+    middle = np.mean(list(middles.values()), axis=0)
+    out *= np.sign(out @ (middles[tooth] - middle)) or 1.0
+    # 4. The foot: the middle of the crown, as low as its margin.
+    points = own.reshape(-1, 3)
+    foot = middles[tooth] + (np.quantile(points @ up, 0.1) - middles[tooth] @ up) * up
+    return Crown(rows, foot, np.stack([out, up, along]))
+
+
+@dataclass(eq=False)
+class WarpTeeth(RandomTransform):
+    """Grind teeth down, make them scan bodies, resize them, add brackets: see :func:`warp_teeth`.
+
+    Args:
+        how: probability of each.
+        spec: of the neighbour tables of the graph, which are computed again; None for a graph without tables.
+        rng: see :class:`RandomTransform`.
+
+    Shapes:
+        - input: a graph of :class:`FaceGraph` with ``y`` [N] classes, mm, in any pose
+        - output: the same nodes and edges; labels, see :mod:`toothgraph.transforms.warp_teeth`
+
+    Raises:
+        ConfigError: in a call with a graph that has tables, without their specification.
+        ShapeError: in a call with a graph without labels.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> ground = WarpTeeth(Warps(prepared=1), rng=0)(graph)
+        >>> bool(ground.area.sum() < graph.area.sum()), ground.num_nodes == graph.num_nodes
+        (True, True)
+    """
+
+    how: Warps = Warps(0.25, 0.25, 0.25, 0.25)
+    spec: GraphSpec | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_kind("how", self.how, Warps)
+
+    def _of_graph(self, graph: Data) -> Data:
+        if self.spec is None and "neighbor_index" in graph:
+            raise ConfigError(
+                "WarpTeeth moves the nodes, so that the tables of the graph have to be computed again; give their "
+                "specification, WarpTeeth(spec=spec), or take it before NeighborTables"
+            )
+        return warp_teeth(graph, self.generator(), self.how, self.spec or GraphSpec(spacings=()))
