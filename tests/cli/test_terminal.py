@@ -185,8 +185,8 @@ def test_ctrl_c_clears_the_display(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("predict", ["none.stl", "--out", "out"]),
-        ("prepare", ["none.stl", "out"]),
+        ("predict", [".", "--out", "out"]),
+        ("prepare", [".", "out"]),
         ("export", ["default", "--out", "net.pt2"]),
         ("demo", ["out", "--no-open"]),
     ],
@@ -201,7 +201,7 @@ def test_something_is_said_within_a_second(name: str, given: list[str], tmp_path
             shown.append(time.monotonic() - began)
         return bool(shown)
 
-    paths = [tmp_path / word if word in ("none.stl", "out", "net.pt2") else word for word in given]
+    paths = [tmp_path / word if word in (".", "out", "net.pt2") else word for word in given]
     code, _, _ = in_terminal(80, name, *paths, ctrl_c=first)
     assert code == 130 and shown[0] < 3  # one second, and a machine that has other work
 

@@ -108,7 +108,7 @@ def test_finetune_leaves_out_a_bad_scan_among_good_ones(command, arches, bad, ti
     (("--workers", -1), "workers of at least 0"),
     (("--faces", 3), "at least 50 faces"),
     (("--checkpoint-every", 0), "checkpoint_every of at least 1"),
-    (("--device", "abacus"), "device to be one of auto, cpu, cuda, mps, got 'abacus'"),
+    (("--device", "abacus"), "a device of auto, cpu, cuda or mps, got 'abacus'"),
     (("--config", "missing.toml"), "missing.toml: cannot read the configuration"),
     (("--split", "missing.json"), "missing.json: cannot read the split file"),
 ])  # fmt: skip
@@ -335,8 +335,8 @@ def test_bad_checkpoint(kind, command, arches, tiny_toml, pretrained, tmp_path, 
 
 
 @pytest.mark.parametrize("args", [
-    ("pretrain",), ("finetune", "x.stl"), ("predict", "x.stl"), ("evaluate", "x.stl"), ("synth",),
-    ("predict", "x.stl", "--model", "m", "--out", "y", "--jaw", "both"),
+    ("pretrain",), ("finetune", "."), ("predict", "."), ("evaluate", "."), ("synth",),
+    ("predict", ".", "--out", "y", "--jaw", "both"),
     ("pretrain", "x", "--out", "y", "--steps", "z"),
     ("segment",), ("info", "--fast"),
 ])  # fmt: skip

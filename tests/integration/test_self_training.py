@@ -167,7 +167,7 @@ def test_a_new_scanner_without_any_labels(command, folders, tmp_path):
                    tmp_path / "fine.toml", "--out", tmp_path / "run")  # fmt: skip
     assert done.code == 0, done.err
     labels = json.loads((tmp_path / "run" / "config.json").read_text())["labels"]
-    assert labels and set(labels.values()) == {"found by default"}
+    assert labels and set(labels.values()) == {"found by teacher-2"}
     assert "a model found all the labels to train on" in done.err
 
 

@@ -499,7 +499,7 @@ def test_no_name_runs_as_script_and_nothing_is_loaded(arch: Mesh, lower: Mesh, t
     page = tmp_path / "page.html"
     evil = EVIL + "<!--<script>\u2028__DATA__"
     first = PageScan(replace(arch, scan_id=evil), arch.labels, name=evil, doubts=[evil],
-                     second=Second(evil + "2", np.where(arch.labels == 16, 99, arch.labels)))  # fmt: skip
+                     second=Second(evil + "2", np.where(arch.labels == 16, 17, arch.labels)))  # fmt: skip
     write_scans(page, [first, PageScan(replace(lower, scan_id=evil), lower.labels, truth=lower.labels)])
     assert "<img" not in page.read_text()
     out = browse(page, """

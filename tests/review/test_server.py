@@ -31,7 +31,7 @@ def test_a_scan_is_listed_shown_and_changed(crowns: Mesh, serve: Serve) -> None:
     status, listed = running.ask("GET", "scans")
     (row,) = listed["scans"]
     assert status == 200 and row["name"] == "one_L" and row["state"] == "unseen" and row["teeth"] == 14
-    assert row["jaw"] == "lower" and row["doubts"] == ["look at 36"]
+    assert row["jaw"] == "lower" and row["doubts"] == [["look at ", 36]]
     assert "Review" in running.ask("GET", "")[1]
     status, page = running.ask("GET", "scan/one_L")
     assert status == 200 and '"onward": ""' in page and "connect-src 'self'" in page

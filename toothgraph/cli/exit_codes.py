@@ -1,7 +1,6 @@
 """How a command ends; docs/how-to.md says the same to users."""
 
 FAILED = 1  # an error, told in one line
-USAGE = 2  # given by click: an unknown command or option, or a value that cannot be
 UNTRUSTED = 3  # all scans are labelled, but the labels of some cannot be trusted as a whole
 STOPPED = 130  # Ctrl-C, as shells expect
 TERMINATED = 143  # SIGTERM, which batch systems send
