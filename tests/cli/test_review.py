@@ -37,7 +37,7 @@ def test_what_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
     assert "has scans in it; choose a folder of its own" in command("review", scans, "--labels", scans).error
     assert "found a file" in command("review", scans, "--labels", scans / "one_U.vtp").error
     for line, said in (
-        ("{", "line 1: expected a step"), ("[]", "no scan is named"), ('{"kind": "approve"}', "no scan is named"),
+        ("{", '"tooth": 38}: '), ("[]", "no scan is named"), ('{"kind": "approve"}', "no scan is named"),
         ('{"scan": "two_U", "kind": "approve"}', "no scan has the name two_U; expected one of one_U"),
         ('{"scan": "one_U", "kind": "dance"}', "expected an operation of renumber, shift"),
     ):  # fmt: skip

@@ -22,7 +22,7 @@ def prepared(command, arches, tmp_path_factory):
     said = done.out.splitlines()[-1]
     assert said.startswith("7 of 7 scans: 6 prepared (") and said.endswith(f"1 in quarantine -> {out}")
     assert "quarantine.csv" in done.err
-    assert done.err.splitlines()[-1] == f"next: toothgraph finetune {out} --out runs/finetune"
+    assert done.err.splitlines()[-1] == f"next: toothgraph finetune {out} --out runs/finetune --faces 300"
     return out
 
 
@@ -42,7 +42,7 @@ def test_info_says_what_it_is_and_what_comes_next(command, prepared, arches, tmp
     assert found["graphs"].startswith("2 of each scan, 300 faces") and found["palette"] == "none"
     assert found["scans"] == "6 of 3 patients (3 lower, 3 upper)" and found["in quarantine"].startswith("1, see ")
     assert found["labels"] == "6 of 6 scans have labels: 6 given"
-    assert found["next"] == f"toothgraph finetune {prepared} --out runs/finetune"
+    assert found["next"] == f"toothgraph finetune {prepared} --out runs/finetune --faces 300"
     (tmp_path / "bare").mkdir()
     shutil.copy(arches / "0000_upper.stl", tmp_path / "bare")
     assert command("prepare", tmp_path / "bare", tmp_path / "out", "--faces", 300, "--tessellations", 1).code == 0
@@ -64,14 +64,15 @@ def test_colours_that_may_be_labels_are_told(colours, told, command, tmp_path):
         (tmp_path / name).write_text("OFF\n" + "\n".join(rows))
     done = command("prepare", tmp_path, tmp_path / "out", "--faces", 300, "--tessellations", 1, "--workers", 1)
     assert done.code == 0, done.err
-    assert done.err.count(f"2 scans have no labels that could be read; 1_upper.off has {colours} colours") == told
+    assert done.err.count(f"no labels could be read of 2 scans; 1_upper.off has {colours} colours") == told
+    assert "runs/pretrain --faces 300" in " ".join(done.err.split())  # the next command takes these graphs
     assert ("--palette FILE:SET" in done.err) == told
 
 
 def test_nothing_usable(command, tmp_path):
     (tmp_path / "bad.stl").write_bytes(b"solid nothing")
     done = command("prepare", tmp_path / "bad.stl", tmp_path / "out")
-    assert done.code == 1 and "none of 1 scans can be used" in done.err
+    assert done.code == 1 and "none of 1 scan can be used" in done.err
 
 
 def test_training_on_it_is_training_on_the_scans(command, prepared, arches, tiny_toml, segmenter, pretrained, tmp_path):
@@ -83,4 +84,5 @@ def test_training_on_it_is_training_on_the_scans(command, prepared, arches, tiny
     done = command("pretrain", prepared, "--out", tmp_path / "pre", "--config", tiny_toml, "--workers", 2)
     assert done.code == 0, done.err
     done = command("finetune", prepared, "--out", tmp_path / "other", "--config", tiny_toml, "--faces", 301)
-    assert "was prepared with the graphs" in done.error
+    said = "its graphs have faces 300, the run needs faces 301; give the run --faces 300, or prepare the scans again"
+    assert said in done.error

@@ -81,7 +81,7 @@ def test_what_is_thrown_away_is_counted(run):
     rows = list(csv.DictReader((out / "found-1" / "teeth.csv").read_text().splitlines()))
     kept = [row for row in rows if row["state"] == "kept"]
     assert f"{len(kept)} teeth kept" in said and kept
-    assert "4 unlabelled scans validate, or have labels that are used" in said
+    assert "their patients validate or their labels are used: 4" in said
 
 
 def test_info_tells_of_it(command, run, tmp_path):
@@ -133,7 +133,7 @@ def test_nothing_is_left_to_label(command, folders, tiny_toml, tmp_path):
     labelled, _ = folders
     done = command("finetune", labelled, "--unlabelled", labelled, "--split", labelled / "split.json",
                    "--config", tiny_toml, "--out", tmp_path / "run")  # fmt: skip
-    assert done.code == 1 and "none of the 4 unlabelled scans can be used" in done.error
+    assert done.code == 1 and "no unlabelled scan can be used, of 4 given" in done.error
 
 
 def test_a_net_that_is_sure_of_nothing_says_so(command, folders, tiny_toml, tmp_path):

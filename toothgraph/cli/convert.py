@@ -21,7 +21,7 @@ from toothgraph.cli.options import (
     unit_option,
 )
 from toothgraph.cli.pages import listed
-from toothgraph.cli.terminal import say, say_error
+from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, LabelError, ToothgraphError
 from toothgraph.system.progress import Display
 
@@ -76,14 +76,14 @@ def convert(
     check_folder(out)
     check_vtk(formats)
     if labels is not None and not labels.is_dir():
-        raise ConfigError(f"{labels}: expected the folder of `toothgraph review --labels`, found none")
+        raise ConfigError(f"{labels}: expected a folder of `review` or `predict`, found none")
     if labels is not None and out.resolve() == labels.resolve():
         raise ConfigError(f"{out}: --out has the labels that are read; choose another")
     files = find_scans(list(scans))
     refuse_overwriting(files, out)
     reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
                "label_system": label_system or "auto"}  # fmt: skip
-    pages, failed, names = None, 0, output_names(files)
+    pages, failed, written, names = None, 0, 0, output_names(files)
     if report:  # matplotlib takes a while to import
         from toothgraph.report.folder import PageFolder
 
@@ -92,20 +92,30 @@ def convert(
         for file, name, patient in zip(files, names, patients_of(files, names), strict=True):
             display.begin(name)
             try:
-                mesh, state = _labelled(file, name, labels, reading)
-                say(_written(mesh, name, out, formats or DEFAULT_FORMATS, state))
-                if pages:
-                    _show(pages, mesh, name, patient)
+                found = _labelled(file, name, labels, reading)
+                if found is None:
+                    say(f"left out: {name} has no labels in {labels}", err=True)
+                else:
+                    mesh, state = found
+                    say(_written(mesh, name, out, formats or DEFAULT_FORMATS, state))
+                    written += 1
+                    if pages:
+                        _show(pages, mesh, name, patient)
             except ToothgraphError as error:
                 failed += 1
                 say_error(error)
             display.advance()
     if failed:
-        raise ToothgraphError(f"{failed} of {len(files)} scans could not be written; see above")
+        raise ToothgraphError(f"{failed} of {scans_of(len(files))} could not be written; see above")
+    if not written:
+        raise LabelError(
+            f"{labels}: has labels of none of {scans_of(len(files))}; `toothgraph review` writes those of scans that "
+            "are corrected or approved"
+        )
 
 
-def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any]) -> tuple[Mesh, str]:
-    """A scan with its labels, and the state of their review."""
+def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any]) -> tuple[Mesh, str] | None:
+    """A scan with its labels, and the state of their review; None if the folder has no labels of it."""
     from toothgraph.io.label_folder import with_labels_of
     from toothgraph.io.labels import read_scan
     from toothgraph.io.read import read_mesh
@@ -125,10 +135,7 @@ def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any
         mesh = replace(mesh, jaw=reading["jaw"])
     held = with_labels_of(labels, name, mesh, primary=True)
     if held is None:
-        raise LabelError(
-            f"{file}: has no labels in {labels}; `toothgraph review` writes those of scans that are corrected or "
-            "approved"
-        )
+        return None
     state, store = review_state(labels / f"{name}{LABELS}"), Store(labels, name)
     if state and store.log.is_file():  # it has the label of each face; the JSON has those of vertices
         session = store.load(mesh)[1]

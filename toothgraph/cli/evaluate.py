@@ -39,7 +39,7 @@ from toothgraph.cli.options import (
     unit_option,
     workers_option,
 )
-from toothgraph.cli.terminal import say, say_error
+from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.scan_names import cases_of, told_jaw
 from toothgraph.system.progress import Display
@@ -141,9 +141,10 @@ def evaluate(
             write_scores(out, content, parts)
             return
         failed = sum(not result.scored for result in results)
-        say(f"{len(results) - failed} of {len(files)} scans scored, of part {shard[0]} of {shard[1]} -> {parts.path}")
+        part = f"part {shard[0]} of {shard[1]}"
+        say(f"{len(results) - failed} of {scans_of(len(files))} scored, of {part} -> {parts.path}")
         if failed:
-            raise ToothgraphError(f"{failed} of {len(ours)} scans could not be scored; see above")
+            raise ToothgraphError(f"{failed} of {scans_of(len(ours))} could not be scored; see above")
 
 
 def scores_of(results: list[Result], scored_is: dict[str, Any]) -> dict[str, Any]:
@@ -189,14 +190,16 @@ def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
     for key, value in content["scores"].items():
         if not isinstance(value, dict) and value is not None:
             say(f"{key:>15} {value:.4f}")
-    say(f"{len(rows)} scans scored -> {out}")
+    say(f"{scans_of(len(rows))} scored -> {out}")
     if found := sum(row["labels"].startswith("found") for row in rows):
         say(
             f"Warning: a model found the labels of {found} of them: their scores tell how well this model agrees with "
             "it, not how good it is", err=True,
         )  # fmt: skip
     if failures:
-        raise ToothgraphError(f"{len(failures)} of {len(rows) + len(failures)} scans could not be scored; see above")
+        raise ToothgraphError(
+            f"{len(failures)} of {scans_of(len(rows) + len(failures))} could not be scored; see above"
+        )
 
 
 def score_files(

@@ -31,7 +31,11 @@ from toothgraph.errors import ConfigError
     help="What to start from: a run folder, a model file, a folder of export, or `default`, the package's weights.",
 )
 @click.option(
-    "--unlabelled", type=PATH, multiple=True, help="More scans to learn from, without labels: files, folders, prepared."
+    "--unlabelled",
+    type=PATH,
+    multiple=True,
+    callback=there,
+    help="More scans to learn from, without labels: files, folders, prepared.",
 )
 @click.option("--rounds", type=int, help="Of learning from what the net finds on them.")
 @click.option("--label-fraction", type=float, help="Share of the training patients whose labels are used.")

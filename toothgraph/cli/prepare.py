@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from toothgraph.cli.options import (
     shard_option,
     unit_option,
 )
-from toothgraph.cli.terminal import say
+from toothgraph.cli.terminal import say, scans_of
 from toothgraph.errors import DataError
 from toothgraph.system.progress import Display
 
@@ -101,13 +103,13 @@ def prepare(
             display.advance(said())
 
         prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, add)
-    say(f"{sum(count.values())} of {total} scans: {said()} -> {out}")
+    say(f"{sum(count.values())} of {scans_of(total)}: {said()} -> {out}")
     if palette is None:
         tell_of_colours(out)
     if count["bad"]:
         say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
     if not count["made"] + count["kept"]:
-        raise DataError(f"none of {total} scans can be used; see {out / 'quarantine.csv'}")
+        raise DataError(f"none of {scans_of(total)} can be used; see {out / 'quarantine.csv'}")
     if then := training_on(out):
         next_command(*then)
 
@@ -126,11 +128,27 @@ def _check_given(scans: tuple[Path, ...], out: Path | None) -> None:
 
 def training_on(prepared: Path) -> list[str]:
     """The words of the command that takes a folder of prepared scans; none while a part of them is missing."""
-    from toothgraph.data.prepared.folder import is_prepared, read_manifest
+    from toothgraph.cli.training import free
+    from toothgraph.data.prepared.folder import is_prepared, read_manifest, read_options
 
     headers = read_manifest(prepared) if is_prepared(prepared) else []
+    if not headers:
+        return []
     command = "finetune" if any(header.labelled for header in headers) else "pretrain"
-    return [command, str(prepared), "--out", f"runs/{command}"] if headers else []
+    words = [command, str(prepared), "--out", str(free(Path("runs") / command))]
+    return [*words, *_options_of_graphs(read_options(prepared)["graph"])]
+
+
+def _options_of_graphs(graph: dict[str, Any]) -> list[str]:
+    """The options with which a training takes graphs of this kind; none for those of the default preset."""
+    from toothgraph.training.config import FINETUNE_PRESETS
+
+    for preset, config in FINETUNE_PRESETS.items():
+        usual = json.loads(json.dumps(asdict(config.net.graph)))
+        if {**usual, "faces": graph["faces"]} == graph:
+            options = [] if preset == "default" else ["--preset", preset]
+            return options if usual == graph else [*options, "--faces", str(graph["faces"])]
+    return []
 
 
 def tell_of_colours(out: Path) -> None:
@@ -142,7 +160,7 @@ def tell_of_colours(out: Path) -> None:
     for file in unlabelled[:_TRIED]:
         if file.exists() and (colours := colours_like_labels(file)):
             say(
-                f"Warning: {len(unlabelled)} scans have no labels that could be read; {file.name} has {colours} "
+                f"Warning: no labels could be read of {scans_of(len(unlabelled))}; {file.name} has {colours} "
                 "colours, which may be labels: prepare the scans into another folder with --palette FILE:SET, which "
                 "says what colours mean",
                 err=True,

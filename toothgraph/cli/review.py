@@ -29,7 +29,7 @@ from toothgraph.cli.options import (
     threads_option,
     unit_option,
 )
-from toothgraph.cli.terminal import say
+from toothgraph.cli.terminal import say, scans_of
 from toothgraph.errors import ConfigError
 from toothgraph.system.progress import Display
 
@@ -88,12 +88,13 @@ def review(
     from toothgraph.cli.training import free, next_command, same_scans
     from toothgraph.io.find import find_scans
     from toothgraph.io.formats.vtk import check_vtk
+    from toothgraph.io.reviewed import LABELS
     from toothgraph.model.file import load_segmentation
     from toothgraph.review.begin import begin, read_for_review
     from toothgraph.review.embedding import embed
     from toothgraph.review.scans import Scans
     from toothgraph.review.server import ReviewServer
-    from toothgraph.review.session import APPROVED, CORRECTED
+    from toothgraph.review.session import APPROVED
     from toothgraph.scan_names import scan_names
     from toothgraph.system.files import check_folder
 
@@ -115,7 +116,7 @@ def review(
         _apply(found, steps, labels)
         return
     server = ReviewServer(found, port)
-    say(f"{len(files)} {'scan' if len(files) == 1 else 'scans'} at {server.address}")
+    say(f"{scans_of(len(files))} at {server.address}")
     say(f"labels -> {labels}; Ctrl-C ends the review", err=True)
     if not no_browser:
         webbrowser.open(server.address)
@@ -125,7 +126,7 @@ def review(
         if sys.stderr.isatty():
             say("", err=True)  # the terminal has written ^C
         states = [scan.state for scan in found.known.values()]
-        if any(state in (APPROVED, CORRECTED) for state in states):
+        if any((labels / f"{name}{LABELS}").is_file() for name in names):
             own = same_scans(scans, {"unit": unit}, ("unit",))
             say("the labels as coloured scans, one STL per tooth, pages and tables:", err=True)
             next_command("convert", *own, "--labels", labels, "--out", free(Path("corrected")), "--format", "ply",
@@ -168,6 +169,6 @@ def _lines(steps: Path) -> Iterator[dict[str, Any]]:
         except ValueError as error:
             raise ConfigError(
                 f'{steps}: line {number}: expected a step as {{"scan": "007_L", "kind": "gingiva", '
-                f'"tooth": 38}}}}: {error}'
+                f'"tooth": 38}}: {error}'
             ) from error
         yield line

@@ -69,3 +69,8 @@ def columns(stream: TextIO) -> int | None:
         return os.get_terminal_size(stream.fileno()).columns or None
     except (OSError, ValueError):  # a terminal that does not tell
         return None
+
+
+def scans_of(count: int) -> str:
+    """``1 scan``, ``2 scans``."""
+    return f"{count} scan{'' if count == 1 else 's'}"

@@ -28,7 +28,7 @@ from toothgraph.cli.options import (
     unit_option,
 )
 from toothgraph.cli.pages import listed
-from toothgraph.cli.terminal import say, say_error
+from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names, patients_of
 from toothgraph.stages import stage
@@ -164,7 +164,7 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], list[PageS
                 say(f"{name}{' (to review)' if any(one.doubts for one in shown) else ''} -> {out / name}.html")
             display.advance()
     if failed:
-        raise ToothgraphError(f"{failed} of {len(files)} scans could not be shown; see above")
+        raise ToothgraphError(f"{failed} of {scans_of(len(files))} could not be shown; see above")
 
 
 def _labelled(

@@ -84,11 +84,12 @@ def _usable(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> lis
     free = left_over(unlabelled, [*sides.train, *sides.val], split.val)
     if not free:
         raise DataError(
-            f"none of the {len(unlabelled)} unlabelled scans can be used: each is of a patient who validates, or has "
+            f"no unlabelled scan can be used, of {len(unlabelled)} given: each is of a patient who validates, or has "
             "labels that are used already"
         )
     if len(free) < len(unlabelled):
-        _log.info("%d unlabelled scans validate, or have labels that are used", len(unlabelled) - len(free))
+        left = len(unlabelled) - len(free)
+        _log.info("unlabelled scans left out, since their patients validate or their labels are used: %d", left)
     return free
 
 

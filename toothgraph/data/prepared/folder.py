@@ -90,11 +90,13 @@ def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
         ConfigError: if the graphs were built with another specification.
         DataError: if its manifest cannot be read, or a scan name in it is not a valid file name.
     """
-    built = read_options(folder).get("graph")
-    if graph is not None and built != json.loads(json.dumps(asdict(graph))):
-        raise ConfigError(
-            f"{folder}: was prepared with the graphs {built}, the run needs {asdict(graph)}; prepare the scans again"
-        )
+    built = read_options(folder).get("graph", {})
+    needed = built if graph is None else json.loads(json.dumps(asdict(graph)))
+    if built != needed:
+        unlike = [name for name in needed if built.get(name) != needed[name]]
+        has, wants = (", ".join(f"{name} {one.get(name)}" for name in unlike) for one in (built, needed))
+        way = f"give the run --faces {built['faces']}, or prepare" if unlike == ["faces"] else "prepare"
+        raise ConfigError(f"{folder}: its graphs have {has}, the run needs {wants}; {way} the scans again")
     return [scan_of(scan_file(folder, header.scan_id), header) for header in read_manifest(folder)]
 
 
