@@ -343,3 +343,11 @@ def test_bad_checkpoint(kind, command, arches, tiny_toml, pretrained, tmp_path, 
 def test_usage_errors(args, command):
     done = command(*args)
     assert done.code == 2 and done.err.startswith("Usage: toothgraph") and "Error: " in done.err
+
+
+@pytest.mark.parametrize("name", ["pretrain", "finetune"])
+def test_a_run_gets_a_folder_of_its_own(name, command, arches):
+    before = sorted(arches.iterdir())
+    for scans in (arches, arches / "0000_upper.stl"):
+        assert "--out has the scans in it" in command(name, scans, "--out", arches).error
+    assert sorted(arches.iterdir()) == before

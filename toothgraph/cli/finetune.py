@@ -52,7 +52,8 @@ def finetune(
     `evaluate`, and RUN/metrics.csv.
 
     With --unlabelled, a first net labels these scans, and a second one learns from the labels and from the teeth that
-    the first was sure of. Without SCANS, the net of --init is the first one.
+    the first was sure of; then the second one labels them, and a third one learns. Without SCANS, the net of --init is
+    the first one.
     """
     from toothgraph.cli.training import free, same_scans, train
     from toothgraph.data.scan import Scan
@@ -73,7 +74,7 @@ def finetune(
             raise ConfigError(f"{run['init']}: holds a net of kind {net.kind!r}, preset {preset!r} wants {kind!r}")
         presets = {preset: replace(presets[preset], net=net)}
     options = make_config(presets, preset, layers)
-    check_training(out, resume, options.device)
+    check_training([*scans, *unlabelled], out, resume, options.device)
     if scans:
         found, split = read_training_set(scans, run, options, fraction=options.label_fraction, labels=True)
     else:

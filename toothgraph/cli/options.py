@@ -331,11 +331,14 @@ def read_training_set(
         )  # fmt: skip
 
 
-def check_training(out: Path, resume: bool, device: str) -> None:
+def check_training(scans: Sequence[Path], out: Path, resume: bool, device: str) -> None:
     """What can be refused before scans are read, which may take minutes. A resumed run takes the threads it had, unless
     others are asked for: their number changes the order of sums, and so the last digits."""
     from toothgraph.training.run_folder import check_free, threads_of
 
+    for folder in (path if path.is_dir() else path.parent for path in scans):
+        if not resume and out.exists() and out.samefile(folder):
+            raise ConfigError(f"{out}: --out has the scans in it; choose a folder for the run alone")
     check_free(out, resume)
     if resume and click.get_current_context().meta.get("threads") is None and (before := threads_of(out)):
         import torch

@@ -257,7 +257,7 @@ class Told:
             verb = "is" if doubtful == 1 else "are"
             whose = "its labels" if doubtful == 1 else f"the labels of {count[UNTRUSTED]}"
             trust = f"; {whose} cannot be trusted" if count[UNTRUSTED] else ""
-            where = f"{SUMMARY}" if kept else "the warnings above"
+            where = f"{self.out / SUMMARY}" if kept else "the warnings above"
             say(f"{doubtful} of {total} scans {verb} to review, see {where}{trust}", err=True)
         if count[FAILED]:
             raise ToothgraphError(f"{count[FAILED]} of {total} scans could not be labelled; see above")

@@ -25,7 +25,7 @@ def pretrain(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
 
     run, layers = split_options(config, given)
     options = make_config(PRETRAIN_PRESETS, run["preset"] or "default", layers)
-    check_training(out, resume, options.device)
+    check_training(scans, out, resume, options.device)
     found, split = read_training_set(scans, run, options, labels=False)
     again = same_scans(scans, run, ("preset", "split", "unit"))
     then = ("finetune", *again, "--init", out, "--out", free(out.with_name(f"{out.name}-fine")))

@@ -29,7 +29,8 @@ def synth(out: Path, scans: int, faces: int, seed: int) -> None:
     millimetres, each with a .txt beside it that holds one FDI number per face (0 is gingiva). They serve to
     try the other commands without a patient's scan; results on them say nothing about real scans.
     """
-    from toothgraph.synthetic import write_synthetic
+    with Display("starting", every=None):
+        from toothgraph.synthetic import write_synthetic
 
     with Display("making", scans, "arches") as display:
         written = write_synthetic(

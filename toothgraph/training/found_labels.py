@@ -168,7 +168,7 @@ def _say(scans: Sequence[Scan], looked_at: int, out: Path) -> None:
         count.update(teeth.values())
     write_text(out / TEETH, text.getvalue())
     kept = count.pop(KEPT, 0)
-    why = ", ".join(f"{number} {reason}" for reason, number in count.most_common())
+    why = ", ".join(f"{reason}: {number}" for reason, number in count.most_common())
     _log.info(
         "labels found on %d of %d unlabelled scans: %d teeth kept%s; see %s",
         len(scans), looked_at, kept, f", {count.total()} not ({why})" if why else "", out,
