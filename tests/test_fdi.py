@@ -8,7 +8,20 @@ from torch_geometric.data import Data
 from toothgraph import fdi as nb
 from toothgraph.errors import ShapeError
 from toothgraph.graph import GraphSpec
-from toothgraph.transforms import Augmentation, augment, close_gap
+from toothgraph.transforms import (
+    Augmentation,
+    MirrorArch,
+    Removal,
+    RemoveParts,
+    RemoveTeeth,
+    TwoViews,
+    ViewOptions,
+    WarpTeeth,
+    augment,
+    close_gap,
+    remove_parts,
+)
+from toothgraph.transforms.crowns import crowns_of
 
 
 def test_classes_and_fdi_are_inverse() -> None:
@@ -87,9 +100,21 @@ def test_fdi_numbers_do_not_pass_as_classes(arch_graph: Data) -> None:
         nb.class_to_fdi(lower)
     graph = arch_graph.clone()
     graph.y = torch.from_numpy(nb.class_to_fdi(graph.y.numpy()))
+    rng, spec = np.random.default_rng(0), GraphSpec(k=6)
+    rarely, gaps = Augmentation(mirror=1e-9), Removal(0.0, 0.0, 0.0, 1e-9)  # nothing is drawn, and still it is refused
     for call in (
-        lambda: augment(graph, np.random.default_rng(0), Augmentation(mirror=1.0)),
-        lambda: close_gap(graph, np.random.default_rng(0), GraphSpec(k=6)),
+        lambda: augment(graph, rng, Augmentation(mirror=1.0)),
+        lambda: augment(graph, rng, rarely),
+        lambda: close_gap(graph, rng, spec),
+        lambda: remove_parts(graph, rng, gaps, spec),
+        lambda: RemoveTeeth()(graph),
+        lambda: RemoveTeeth((11, 31))(graph),
+        lambda: MirrorArch(p=1e-9)(graph),
+        lambda: TwoViews(ViewOptions(augmentation=rarely))(graph),
+        lambda: WarpTeeth(spec=spec)(graph),
+        lambda: crowns_of([graph], rng),
     ):
         with pytest.raises(ShapeError, match="expected y as class indices"):
             call()
+    for call in (RemoveParts(Removal(0.0, 1.0, 1.0, 0.0), spec), MirrorArch(exchange=False), TwoViews()):
+        call(graph)  # these read no classes

@@ -146,7 +146,8 @@ def check_fdi(numbers: np.ndarray, whose: str = "labels", where: str = "") -> No
         raise LabelError(
             f"{where}{': ' * bool(where)}expected {whose} as FDI numbers, 11 to 48, 0 for gingiva or -1 for unknown, "
             f"found {shown}; "
-            "toothgraph.fdi.class_to_fdi makes them of class indices"
+            "toothgraph.fdi.class_to_fdi makes them of class indices, 1 to 32; labels of your own, such as 0 and 1, go "
+            "into a graph: graph = face_graph(mesh.with_labels(None)), then graph.y"
         )
 
 

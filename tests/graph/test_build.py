@@ -10,7 +10,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch_geometric.data import Batch, Data
 
-from toothgraph.errors import ConfigError, LabelError
+from toothgraph.errors import ConfigError, LabelError, ShapeError
 from toothgraph.fdi import fdi_to_class
 from toothgraph.graph import GraphSpec, face_features, face_graph, scan_graph, surface_centre, to_networkx
 from toothgraph.graph.build import face_corners, with_corners
@@ -211,8 +211,16 @@ def test_what_is_no_specification_is_refused_where_it_is_made(options: dict[str,
 def test_labels_that_are_no_fdi_numbers_are_refused(own: str, arch: Mesh) -> None:
     labels = fdi_to_class(arch.labels) if own == "classes" else (arch.labels > 0).astype(int)
     for make in (face_graph, lambda mesh: scan_graph(mesh, GraphSpec(faces=300, k=4)), FaceGraph(300)):
-        with pytest.raises(LabelError, match=r"labels as FDI numbers.* toothgraph\.fdi\.class_to_fdi makes them"):
+        with pytest.raises(LabelError, match=r"FDI numbers.*class_to_fdi makes .* your own.*with_labels\(None"):
             make(replace(arch, labels=labels))
     graph = face_graph(arch.with_labels(None))  # the way for classes of one's own
     graph.y = torch.from_numpy(labels)
     assert graph.validate()
+
+
+@pytest.mark.parametrize("origin", [3000, [1.0, 2.0], "centre", [0.0, np.nan, 0.0], np.zeros((1, 3))])
+def test_an_origin_is_three_numbers(origin: Any, arch: Mesh) -> None:
+    advice = "decimate" if isinstance(origin, int) else ""
+    with pytest.raises(ShapeError, match=rf"expected origin \[3\] mm, three finite numbers, got .*{advice}"):
+        face_graph(arch, origin)
+    assert torch.equal(face_graph(arch, [1, 2, 3]).x, face_graph(arch, torch.tensor([1.0, 2.0, 3.0])).x)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from toothgraph.anatomy.frame import TEETH_NEEDED
+from toothgraph.errors import ShapeError
 from toothgraph.evaluation import report, score_prediction
 from toothgraph.inference.look import decide_jaw
 from toothgraph.inference.options import PredictOptions
@@ -35,6 +36,18 @@ def test_interpolate_keeps_what_it_carries(arch):
 def test_interpolate_from_a_single_face(arch):
     one = Mesh(arch.vertices[arch.faces[0]], np.array([[0, 1, 2]]))
     assert (interpolate(one, arch, np.array([[3.0]])) == 3).all()
+
+
+@pytest.mark.parametrize("wrong", ["tensor", "one value each", "whole numbers", "too few", "a list"])
+def test_interpolate_says_what_it_takes(arch, wrong):
+    values = np.zeros((len(arch.faces), 2))
+    given = {
+        "tensor": torch.from_numpy(values), "one value each": values[:, 0], "whole numbers": values.astype(int),
+        "too few": values[1:], "a list": values.tolist(),
+    }[wrong]  # fmt: skip
+    advice = r"values\.detach\(\)\.cpu\(\)\.numpy\(\)" if wrong == "tensor" else ""
+    with pytest.raises(ShapeError, match=rf"expected values as an array \[{len(arch.faces)}, C\].*{advice}"):
+        interpolate(arch, arch, given)
 
 
 def test_interpolate_tells_the_walls_of_a_gap_apart():

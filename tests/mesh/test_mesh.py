@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from toothgraph.errors import MeshError
+from toothgraph.errors import LabelError, MeshError
 from toothgraph.mesh.mesh import Mesh
 
 VERTICES = [[0, 0, 0], [3, 0, 0], [0, 4, 0], [0, 0, 5]]
@@ -34,12 +35,32 @@ def test_with_labels_keeps_the_rest() -> None:
         ([[0, 0]], [[0, 0, 0]], None, "expected vertices"),
         (VERTICES, [[0, 1, 4]], None, "indices from 0 to 3, found 0 to 4"),
         (VERTICES, [[0, 1, -1]], None, "indices from 0 to 3, found -1 to 1"),
-        (VERTICES, [[0, 1, 2]], [1, 2], "expected 1 face labels"),
+        (np.zeros((9, 3)), np.zeros((3, 7), int), None, "transpose the faces: faces.T"),
     ],
 )
 def test_shapes_are_checked(vertices: list, faces: list, labels: list | None, cause: str) -> None:
     with pytest.raises(MeshError, match=f"^scan7: .*{cause}"):
         Mesh(vertices, faces, labels=labels, scan_id="scan7")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([1, 2, 3], r"expected 2 face labels, integers \[F\], got \[3\]; labels per face of a file"),
+        ([1, 2, 3, 4], r"got \[4\]; they are per vertex: toothgraph.transforms.FaceGraph"),
+        ([[1], [2]], r"got \[2, 1\]; take the column"),
+        (np.eye(33)[:2], r"got \[2, 33\]; .*argmax"),
+        ([11, np.nan], "integers .*found nan; -1 stands for unknown"),
+        ([11, 0.5], "integers .*found 0.5"),
+        (["11", "gum"], "integers .*got <U"),
+    ],
+)
+def test_labels_are_one_whole_number_per_face(labels: Any, message: str) -> None:
+    square = Mesh(np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]]), np.array([[0, 1, 2], [1, 3, 2]]))
+    for make in (square.with_labels, lambda labels: replace(square, labels=labels)):
+        with pytest.raises(LabelError, match=message):
+            make(labels)
+    assert square.with_labels(np.array([11.0, -1.0])).labels.tolist() == [11, -1]
 
 
 def test_a_mesh_is_told_in_a_line(arch):

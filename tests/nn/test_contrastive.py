@@ -198,6 +198,7 @@ def test_memory_grows_with_pairs_not_with_their_square() -> None:
             ShapeError,
             "pos.*5 for 3",
         ),
+        (torch.ones(3, 2), torch.ones(4, 2), {}, ShapeError, r"ea\[a.match_index\], eb\[b.match_index\]"),
         (torch.ones(3, 2), torch.ones(3, 2), {"temperature": 0.0}, ConfigError, "temperature above 0"),
     ],
 )

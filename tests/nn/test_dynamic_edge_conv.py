@@ -104,6 +104,7 @@ def test_what_does_not_fit() -> None:
         (lambda: conv(None), r"x \[N, C\], got none"),
         (lambda: conv(x, zeros[:8]), r"batch \[9\]"),
         (lambda: conv(x, (zeros, zeros)), "got a pair"),
+        (lambda: conv(x, torch.zeros(2, 5, dtype=torch.long)), "finds its own edges, and takes no edge_index"),
         (lambda: conv((x, x, x)), "as pairs"),
         (lambda: conv((x, x), zeros), "as pairs"),
         (lambda: conv((x, x[:, :2])), r"targets \[N, 3\]"),

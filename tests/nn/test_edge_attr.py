@@ -317,7 +317,9 @@ def test_what_does_not_fit() -> None:
     table, there, edges, values = table_and_edges(4, 9)
     adjacency = torch.eye(9).to_sparse()
     for call, message in (
-        (lambda: plain(x, edges, edge_attr=values), r"no edge_attr, because .* edge_dim 0, got \[36, 2\].*give the la"),
+        (lambda: plain(x, edges, edge_attr=values), r"no edge_attr, because .* edge_dim 0, got \[36, 2\].*edge_dim=2"),
+        (lambda: FastEdgeConv(nn=linear())(x, edges, edge_attr=values), r"edge_dim 0, got \[36, 2\].*edge_dim=2"),
+        (lambda: FastEdgeConv(nn=linear())(x, edges), r"edge MLP of 6 inputs.*of 2 columns, give the layer edge_dim=2"),
         (lambda: conv(x, edges), r"edge_attr \[36, 2\] \(\[E, D\], a row for each edge, edge_dim is 2\), got none"),
         (lambda: conv(x, edges, edge_attr=values[:9]), r"edge_attr \[36, 2\] .* got \[9, 2\]"),
         (lambda: conv(x, edges, edge_attr=values[:, :1]), r"edge_attr \[36, 2\] .* got \[36, 1\]"),

@@ -169,6 +169,9 @@ def test_what_is_no_module() -> None:
     for aggr in ("mdian", 3):
         with pytest.raises(ConfigError, match="expected an aggr of torch_geometric, got"):
             FastEdgeConv(nn=nn.Linear(6, 4), aggr=aggr)
+    for mlp in (nn.Linear(6, 4), nn.Sequential(nn.Linear(6, 4))):
+        with pytest.raises(ConfigError, match=r"in_channels.*FastEdgeConv\(nn=mlp\).*from_pyg\(EdgeConv\(mlp\)\)"):
+            FastEdgeConv(mlp)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="nn, a module for"):
         FastEdgeConv(nn=torch.relu)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"of a module, got one of a"):

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 import torch_geometric.transforms as T
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 from toothgraph.errors import ConfigError, MeshError, ShapeError
 from toothgraph.fdi import fdi_to_class
 from toothgraph.graph import GraphSpec, face_graph, scan_graph
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.transforms import FaceGraph, NeighborTables
+from toothgraph.transforms import FaceGraph, NeighborTables, RemoveTeeth
 
 
 def data_of(mesh: Mesh, **fields: object) -> Data:
@@ -68,3 +68,25 @@ def test_what_is_no_mesh_is_refused(arch: Mesh, arch_graph: Data) -> None:
         FaceGraph(0)
     with pytest.raises(ShapeError, match="expected spec: a GraphSpec"):
         NeighborTables(6)
+
+
+def test_what_can_be_put_right_is_said(arch: Mesh) -> None:
+    data = data_of(arch)
+    with pytest.raises(ShapeError, match=r"transpose face: face\.t\(\)"):
+        FaceGraph()(Data(pos=data.pos, face=data.face.t()))
+    with pytest.raises(ShapeError, match=r"expected y as integers.*torch\.from_numpy\(y\)"):
+        FaceGraph()(data_of(arch, y=arch.labels))
+    graph = face_graph(arch)
+    graph.y = arch.labels
+    with pytest.raises(ShapeError, match=r"y .* as a tensor, got an ndarray; torch\.from_numpy\(y\)"):
+        RemoveTeeth()(graph)
+
+
+def test_each_mesh_of_a_batch_is_taken_alone(arch: Mesh) -> None:
+    data = data_of(arch, y=torch.from_numpy(arch.labels), jaw=0)
+    batch = FaceGraph(500)(Batch.from_data_list([data, data]))
+    alone = FaceGraph(500)(data)
+    assert batch.num_graphs == 2 and batch.num_nodes == 2 * alone.num_nodes
+    assert all(
+        torch.equal(each[name], alone[name]) for each in batch.to_data_list() for name in ("x", "y", "edge_index")
+    )

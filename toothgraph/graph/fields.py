@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
@@ -64,6 +65,7 @@ def check_fields(data: Any, *names: str) -> None:
         if found is None:
             raise ShapeError(f"expected a graph with {name} {what}, got one without; {source}")
         if not isinstance(found, Tensor):
-            raise ShapeError(f"expected {name} {what} as a tensor, got {kind_of(found)}; {source}")
+            todo = f"torch.from_numpy({name}) makes a tensor of it" if isinstance(found, np.ndarray) else source
+            raise ShapeError(f"expected {name} {what} as a tensor, got {kind_of(found)}; {todo}")
         if name in _OF_NODES and list(found.shape) != [data.num_nodes, *filter(None, _OF_NODES[name][:1])]:
             raise ShapeError(f"expected {name} {what} (N = {data.num_nodes}), got {list(found.shape)}; {source}")

@@ -187,7 +187,7 @@ def _find(
 
 
 def as_fdi(
-    mesh: Mesh, found: FoundLabels, primary: bool = False, option: str = "--label-system"
+    mesh: Mesh, found: FoundLabels, primary: bool = False, option: str = "--label-system; in Python label_system="
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """FDI numbers of the clean faces [F], and of the stored vertices [V0] if the file has labels per vertex. An error
     names the ``option`` that says how they are numbered."""

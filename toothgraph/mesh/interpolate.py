@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
+from toothgraph.errors import ShapeError, kind_of
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.rules import DEFAULT, InterpolationRules
 
@@ -63,6 +64,9 @@ def interpolate(
     Returns:
         [F, C], dtype of ``values``.
 
+    Raises:
+        ShapeError: for values that are no array of floating-point numbers with a row per coarse face.
+
     Example:
         >>> from toothgraph import synthetic_arch
         >>> from toothgraph.mesh.decimate import decimate
@@ -72,5 +76,14 @@ def interpolate(
         >>> float(np.abs(height[:, 0] - arch.centroids[:, 2]).mean()) < 0.5
         True
     """
+    fits = isinstance(values, np.ndarray) and values.ndim == 2 and values.dtype.kind == "f"
+    if not fits or len(values) != len(coarse.faces):
+        hint = "; values.detach().cpu().numpy() makes one of a tensor" if hasattr(values, "detach") else ""
+        shape, dtype = getattr(values, "shape", None), getattr(values, "dtype", "")
+        what = kind_of(values) + (f" {list(shape)} of {dtype}" if shape is not None else "")
+        raise ShapeError(
+            f"expected values as an array [{len(coarse.faces)}, C] of floating-point numbers, a row per coarse face, "
+            f"got {what}{hint}"
+        )
     found = nearest(coarse, fine, rules)
     return values if found is None else found.carry(values)

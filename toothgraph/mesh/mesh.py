@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from toothgraph.errors import MeshError, ShapeError
+from toothgraph.errors import LabelError, MeshError, ShapeError
 from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
 from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.topology import face_adjacency, label_pieces
@@ -82,6 +83,7 @@ class Mesh:
 
     Raises:
         MeshError: if shapes do not match or an index is outside the vertices.
+        LabelError: if labels are not one whole number per face.
 
     Example:
         >>> corners = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0]])
@@ -106,6 +108,7 @@ class Mesh:
         if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
             raise MeshError(
                 f"{self.scan_id}: expected vertices [V, 3] and faces [F, 3], got {vertices.shape} and {faces.shape}"
+                + ("; transpose the faces: faces.T" if faces.ndim == 2 and len(faces) == 3 else "")
             )
         if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
             raise MeshError(
@@ -117,10 +120,7 @@ class Mesh:
         if self.topology is None or self.topology.faces is not faces:
             object.__setattr__(self, "topology", Topology(faces))
         if self.labels is not None:
-            labels = np.ascontiguousarray(self.labels, dtype=np.int64)
-            if labels.shape != (len(faces),):
-                raise MeshError(f"{self.scan_id}: expected {len(faces)} face labels, got {labels.shape}; labels per "
-                                "face of a file do not fit the mesh where cleaning dropped faces")  # fmt: skip
+            labels = _checked_labels(self.labels, vertices, faces, self.scan_id)
             object.__setattr__(self, "labels", labels)
 
     def __repr__(self) -> str:
@@ -177,11 +177,39 @@ class Mesh:
         return replace(self, faces=self.faces[:, ::-1])
 
     def with_labels(self, labels: np.ndarray | None) -> Mesh:
-        """The same mesh with other face labels [F]; ``original.vertex_labels`` is removed, since it may differ."""
+        """The same mesh with other face labels [F]; ``original.vertex_labels`` is removed, since it may differ.
+
+        Raises:
+            LabelError: for labels that are not one whole number per face.
+        """
         original = self.original and replace(self.original, vertex_labels=None)
         same = replace(self, labels=labels, original=original, label_origin=LabelOrigin())
         same.__dict__.update({name: self.__dict__[name] for name in _OF_SHAPE if name in self.__dict__})
         return same
+
+
+def _checked_labels(labels: Any, vertices: np.ndarray, faces: np.ndarray, name: str) -> np.ndarray:
+    """Face labels as int64 [F]; raises LabelError for what are none."""
+    given = np.asarray(labels)
+    if given.shape != (len(faces),):
+        todo = "labels per face of a file do not fit the mesh where cleaning dropped faces"
+        if given.shape == (len(faces), 1):
+            todo = "take the column: labels[:, 0]"
+        elif given.ndim == 2 and len(given) == len(faces):
+            todo = "of one column per class, take the largest: labels.argmax(axis=1), and make FDI numbers of it"
+        elif given.shape == (len(vertices),):
+            todo = (
+                "they are per vertex: toothgraph.transforms.FaceGraph takes these as y, and a face takes what most of "
+                "its corners have"
+            )
+        raise LabelError(f"{name}: expected {len(faces)} face labels, integers [F], got {list(given.shape)}; {todo}")
+    if given.dtype.kind not in "biuf":
+        raise LabelError(f"{name}: expected face labels as integers [F], got {given.dtype}; convert them to int")
+    if given.dtype.kind == "f" and not (whole := np.isfinite(given) & (given == np.rint(given))).all():
+        raise LabelError(
+            f"{name}: expected face labels as integers [F], found {given[~whole][0]:g}; -1 stands for unknown"
+        )
+    return np.ascontiguousarray(given, dtype=np.int64)
 
 
 def check_mesh(mesh: object) -> None:

@@ -81,6 +81,8 @@ def check_edge_mlp(x: Any, inputs: int, edge_dim: int) -> None:
         return
     half, odd = divmod(inputs - edge_dim, 2)
     other = "" if odd or half < 1 else f", which takes x [N, {half}]"
+    if inputs > 2 * channels + edge_dim:
+        other += f"; for edge_attr of {inputs - 2 * channels} columns, give the layer edge_dim={inputs - 2 * channels}"
     of_edges = f" and {edge_dim} of edge_attr" if edge_dim else ""
     raise ShapeError(
         f"expected an edge MLP of {2 * channels + edge_dim} inputs, x_i and x_j - x_i of {channels} columns each"
@@ -191,7 +193,8 @@ def check_edge_attr(edge_attr: Any, edge_dim: int, table: Tensor | None, edge_in
         if edge_attr is not None:
             raise ShapeError(
                 f"expected no edge_attr, because this layer has edge_dim 0, got {described(edge_attr)}; give the layer "
-                "edge_dim, the number of its columns"
+                f"edge_dim={edge_attr.shape[-1] if isinstance(edge_attr, Tensor) and edge_attr.dim() > 1 else 1}, the "
+                "number of its columns"
             )
         return
     if table is None and _is_sparse(edge_index):
@@ -253,7 +256,8 @@ def check_rows(name: str, given: Any, rows: int, of: str, whole: bool = False) -
         ShapeError: then; the text says what a row is (``of``).
     """
     if not isinstance(given, Tensor) or given.dim() != 1 or given.shape[0] != rows:
-        raise ShapeError(f"expected {name} [{rows}], one value per {of}, got {described(given)}")
+        hint = f"; torch.from_numpy({name}) makes a tensor of it" if isinstance(given, np.ndarray) else ""
+        raise ShapeError(f"expected {name} [{rows}], one value per {of}, got {described(given)}{hint}")
     if whole and given.dtype != torch.int64:
         raise ShapeError(f"expected {name} of int64, got {described(given)}; call .long() on it")
 

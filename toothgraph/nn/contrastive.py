@@ -31,7 +31,8 @@ def _check_pairs(a: Tensor, b: Tensor, batch: Tensor | None, pos: Tensor | None,
             raise ShapeError(f"info_nce needs {name} [P, D] of floating-point numbers, got {described(view)}")
     if a.shape != b.shape or a.dim() != 2 or len(a) == 0:
         raise ShapeError(
-            f"info_nce needs two non-empty [P, D] tensors of equal shape, got {tuple(a.shape)}, {tuple(b.shape)}"
+            f"info_nce needs two non-empty [P, D] tensors of equal shape, got {tuple(a.shape)}, {tuple(b.shape)}; "
+            "of the embeddings of two views, take the rows that match: ea[a.match_index], eb[b.match_index]"
         )
     if exclude_radius > 0 and pos is None:
         raise ConfigError("exclude_radius needs pos, the surface point of each pair, got none")

@@ -53,6 +53,11 @@ class FastDynamicEdgeConv(FastEdgeConv):
         x: Tensor | tuple[Tensor, Tensor],
         batch: Tensor | tuple[Tensor | None, Tensor | None] | None = None,
     ) -> Tensor:
+        if isinstance(batch, Tensor) and batch.dim() == 2:
+            raise ShapeError(
+                f"expected batch [N], the scan of each node, got {described(batch)}; this layer finds its own edges, "
+                "and takes no edge_index: FastEdgeConv does"
+            )
         if not isinstance(x, tuple | list):
             check_nodes(x, None)
             scans = torch.zeros(len(x), dtype=torch.long, device=x.device) if batch is None else batch

@@ -66,7 +66,8 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
     edges is built in blocks, too; mean, sum and the statistics of the norm take the values as they are given.
 
     Products, statistics and gathers are float32 under autocast, because ``a_i + b_j`` computes ``x_j - x_i`` with
-    cancellation; half precision would be too coarse.
+    cancellation; half precision would be too coarse. ``x`` of another type is taken in the type of the weights: of
+    ``x.double()`` or ``x.half()`` the output is float32, unless the layer is of that type, too (``layer.double()``).
 
     It is a ``MessagePassing`` layer of torch_geometric. Edges are built, as in PyG, where somebody looks at or changes
     what happens on them: masks of explainers, hooks, a wrapped or pruned ``lin``, a subclass with its own ``message``.
@@ -120,6 +121,11 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         check_count("edge_dim", edge_dim, least=0)
         if flow not in ("source_to_target", "target_to_source"):
             raise ConfigError(f"expected flow source_to_target or target_to_source, got {flow!r}")
+        if isinstance(in_channels, torch.nn.Module):
+            raise ConfigError(
+                f"expected in_channels, the number of columns of x, got {described(in_channels)}; an edge MLP is given "
+                "by name, FastEdgeConv(nn=mlp), or within a layer, FastEdgeConv.from_pyg(EdgeConv(mlp))"
+            )
         if nn is None:
             check_count("in_channels", in_channels)
             check_count("out_channels", out_channels)
@@ -161,6 +167,8 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         neighbor_index: Tensor | None = None,
         edge_attr: Tensor | None = None,
     ) -> Tensor:
+        if not self.edge_dim:  # before the number of inputs is compared, in which edge_attr would be missing
+            check_edge_attr(edge_attr, 0, None, edge_index)
         parts = self._parts()
         function = None if self._watched() else factorised(parts, self.aggr, self.edge_dim)
         source, target = self._ends(x, parts[0] if parts else None)

@@ -105,8 +105,8 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
     the winding still gives outward normals. Shapes as in :func:`toothgraph.graph.face_graph`.
 
     Raises:
-        ShapeError: for a graph without ``x`` [N, 15], or without a random generator; in a mirror image also for ``y``
-            that are no classes.
+        ShapeError: for a graph without ``x`` [N, 15], or without a random generator; where a mirror image may come,
+            also for ``y`` that are no classes.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch
@@ -118,6 +118,8 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
     check_graph(data, "x")
     check_generator(rng)
     check_kind("how", how, Augmentation)
+    if how.mirror > 0 and "y" in data:  # in each call, not only where a mirror image is drawn
+        check_classes(data.y.numpy(), "y")
     # 1. Rotate, scale, mirror: linear maps of position and corners.
     matrix = random_rotation(rng, how.rotation)
     matrix = matrix * (1 + rng.uniform(-how.scale, how.scale)) * (1 + rng.uniform(-1, 1, size=3) * how.stretch)
@@ -144,7 +146,6 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
     out.x = torch.cat([pos, offsets.flatten(1), normal], dim=1)
     out.pos, out.normal, out.area = pos, normal, doubled.norm(dim=1) / 2
     if mirrored and "y" in data:
-        check_classes(data.y.numpy(), "y")
         out.y = torch.where(data.y >= 0, _MIRROR_CLASS[data.y.clamp_min(0)], data.y)
     return out
 
@@ -162,7 +163,8 @@ class Augment(RandomTransform):
           change sides)
 
     Raises:
-        ShapeError: in a call with a graph without ``x`` [N, 15].
+        ShapeError: in a call with a graph without ``x`` [N, 15]; where a mirror image may come, also with ``y`` that
+            are no classes.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.transforms import BaseTransform
 
 from toothgraph.errors import ShapeError, check_kind, check_number
 from toothgraph.fdi import UNKNOWN_JAW
@@ -23,7 +22,7 @@ from toothgraph.transforms.base import GraphTransform
 
 
 @dataclass(eq=False)
-class FaceGraph(BaseTransform):  # type: ignore[misc]  # torch_geometric has no types
+class FaceGraph(GraphTransform):
     """A mesh as a graph whose nodes are its faces, see :func:`toothgraph.graph.face_graph`.
 
     ``torch_geometric.transforms.FaceToEdge`` makes a graph whose nodes are the vertices. Here equal vertices are one,
@@ -60,7 +59,7 @@ class FaceGraph(BaseTransform):  # type: ignore[misc]  # torch_geometric has no 
         if self.faces is not None:
             check_number("faces", self.faces, least=1, whole=True)
 
-    def forward(self, data: Mesh | Data) -> Data:
+    def _of_graph(self, data: Mesh | Data) -> Data:
         own = isinstance(data, Mesh)
         mesh = data if own else _mesh_of(data)
         coarse = mesh if self.faces is None else decimate(mesh, self.faces).mesh
@@ -74,9 +73,10 @@ def _mesh_of(data: Data) -> Mesh:
     """The mesh of torch_geometric's ``Data``; its labels are ``y``, whatever they mean."""
     pos, face = (data.get(name) for name in ("pos", "face")) if isinstance(data, Data) else (None, None)
     if not isinstance(pos, Tensor) or not isinstance(face, Tensor) or pos.shape[1:] != (3,) or face.shape[:1] != (3,):
+        turned = isinstance(face, Tensor) and face.dim() == 2 and face.shape[1] == 3
+        todo = "transpose face: face.t()" if turned else "toothgraph.read_scan(file) reads one"
         raise ShapeError(
-            f"expected a mesh: a toothgraph.Mesh, or Data with pos [V, 3] and face [3, F], got {data!r}; "
-            "toothgraph.read_scan(file) reads one"
+            f"expected a mesh: a toothgraph.Mesh, or Data with pos [V, 3] and face [3, F], got {data!r}; {todo}"
         )
     name = str(data.get("scan_id", "mesh"))
     stored = Stored(pos.numpy().astype(np.float64), face.t().numpy().astype(np.int64))
@@ -93,7 +93,8 @@ def _labels_of(data: Data, kept: np.ndarray) -> np.ndarray | None:
         return None
     if not isinstance(y, Tensor) or y.is_floating_point() or y.shape not in [(len(corners),), (len(data.pos),)]:
         found = f"{list(y.shape)} of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
-        raise ShapeError(f"expected y as integers, [F = {len(corners)}] or [V = {len(data.pos)}], got {found}")
+        todo = "; torch.from_numpy(y) makes a tensor of it" if isinstance(y, np.ndarray) else ""
+        raise ShapeError(f"expected y as integers, [F = {len(corners)}] or [V = {len(data.pos)}], got {found}{todo}")
     labels = y.numpy().astype(np.int64)
     if len(labels) != len(corners):
         labels = majority(np.repeat(np.arange(len(corners)), 3), labels[corners].ravel(), None, len(corners))

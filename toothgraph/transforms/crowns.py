@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from toothgraph.anatomy.frame import ALONG
 from toothgraph.anatomy.row import POINTS, in_tooth_frames
 from toothgraph.anatomy.sizes import LEAST
-from toothgraph.fdi import class_to_position
+from toothgraph.fdi import check_classes, class_to_position
 from toothgraph.graph.build import face_corners
 from toothgraph.mesh.sampling import sample_surface
 
@@ -45,9 +45,13 @@ def crowns_of(graphs: Iterable[Data], rng: np.random.Generator) -> Crowns:
     Args:
         graphs: with ``x`` [N, 15], ``area`` [N] and ``y`` [N].
         rng: draws the points.
+
+    Raises:
+        ShapeError: for FDI numbers as labels.
     """
     points, places, jaws = [], [], []
     for graph in graphs:
+        check_classes(graph.y.numpy(), "y")
         classes, area = graph.y.numpy(), graph.area.numpy().astype(float)
         centroids, corners = graph.x[:, :3].numpy().astype(float), face_corners(graph)
         for jaw in (0, 1):

@@ -46,7 +46,7 @@ def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: Grap
     """The graph after random removals (possibly none); ``spec`` is the specification of its neighbour tables.
 
     Raises:
-        ShapeError: for a graph without labels.
+        ShapeError: for a graph without labels, or, where teeth may go, with FDI numbers as labels.
 
     Example:
         >>> from toothgraph import scan_graph, synthetic_arch
@@ -60,6 +60,8 @@ def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: Grap
     check_generator(rng)
     check_kind("how", how, Removal)
     check_kind("spec", spec, GraphSpec)
+    if how.extraction > 0 or how.missing > 0:  # in each call, not only where a tooth is drawn
+        check_classes(graph.y.numpy(), "y")
     if rng.uniform() < how.extraction:
         graph = close_gap(graph, rng, spec)
     if rng.uniform() < how.region:
@@ -117,7 +119,7 @@ def without_teeth(graph: Data, rng: np.random.Generator) -> Data:
     At least four teeth are kept.
 
     Raises:
-        ShapeError: for a graph without labels.
+        ShapeError: for a graph without labels, or with FDI numbers as labels.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch
@@ -128,6 +130,7 @@ def without_teeth(graph: Data, rng: np.random.Generator) -> Data:
     """
     check_graph(graph, "y")
     check_generator(rng)
+    check_classes(graph.y.numpy(), "y")
     teeth = torch.unique(graph.y[graph.y > 0]).numpy()
     count = min(int(rng.integers(1, 5)), len(teeth) - 4)
     if count < 1:
@@ -176,7 +179,7 @@ class RemoveTeeth(RandomTransform):
 
     Raises:
         ConfigError: in a call, for a number that is no permanent tooth.
-        ShapeError: in a call with a graph without labels.
+        ShapeError: in a call with a graph without labels, or with FDI numbers as labels.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch
@@ -208,7 +211,7 @@ class RemoveParts(RandomTransform):
         - output: fewer nodes, or the same; every field is cut, tables, too
 
     Raises:
-        ShapeError: in a call with a graph without labels.
+        ShapeError: in a call with a graph without labels, or, where teeth may go, with FDI numbers as labels.
 
     Example:
         >>> from toothgraph import GraphSpec, scan_graph, synthetic_arch

@@ -82,7 +82,8 @@ def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, opt
         the surface points in the frame of the scan (mm).
 
     Raises:
-        ShapeError: without graphs, or for one that lacks a field of :func:`toothgraph.graph.face_graph`.
+        ShapeError: without graphs, or for one that lacks a field of :func:`toothgraph.graph.face_graph`; where a mirror
+            image may come, also for ``y`` that are no classes.
         ConfigError: for a seed or an epoch below 0.
 
     Example:
