@@ -212,6 +212,7 @@ def test_what_lies_beside_corrected_labels_has_their_numbers(command, arches, re
     teeth = sorted(np.unique(np.loadtxt(out / "0000_upper.txt", dtype=int)).tolist())
     assert last not in teeth
     assert sorted(int(row["fdi"]) for row in rows(out / "0000_upper.csv")) == teeth
+    assert rows(out / "0000_upper.csv")[0]["confidence"] == ""  # of gingiva nothing is known
     own, both = shown(out / "0000_upper.html"), shown(out / "0000.both.html")
     assert sorted(row["fdi"] for row in own["scans"][0]["results"][0]["teeth"]) == teeth
     assert [scan["jaw"] for scan in both["scans"]] == ["upper", "lower"]
@@ -251,6 +252,25 @@ def test_predict_renews_what_shows_labels_that_were_edited(command, arches, repo
     renewed = (out / "0000_upper.png").stat().st_mtime_ns
     assert command("predict", arches / "0000_upper.stl", "--out", out, "--report").code == 0
     assert (out / "0000_upper.png").stat().st_mtime_ns == renewed  # nothing to renew
+
+
+def test_predict_shows_corrected_labels_of_which_there_is_no_page(command, arches, tmp_path):
+    scans = arches / "0000_upper.stl", arches / "0000_lower.stl"
+    given = ("predict", *scans, "--out", tmp_path)
+    assert command(*given).labelled
+    for scan in scans:
+        last = int(np.loadtxt(tmp_path / f"{scan.stem}.txt").max())
+        assert command("renumber", tmp_path / f"{scan.stem}.txt", f"{last}=0").code == 0
+    assert command(*given, "--picture").code == 0
+    assert (tmp_path / "0000_upper.png").is_file() and not list(tmp_path.glob("*.html"))
+    assert command(*given, "--report").code == 0
+    for scan in scans:
+        teeth = np.unique(np.loadtxt(tmp_path / f"{scan.stem}.txt", dtype=int)).tolist()
+        assert sorted(int(row["fdi"]) for row in rows(tmp_path / f"{scan.stem}.csv")) == teeth
+        assert (tmp_path / f"{scan.stem}.html").is_file() and (tmp_path / f"{scan.stem}.png").is_file()
+        assert f'"name": "{scan.stem}"' in (tmp_path / "index.html").read_text()
+        assert scan.stem in (tmp_path / "measures.csv").read_text()
+    assert [scan["jaw"] for scan in shown(tmp_path / "0000.both.html")["scans"]] == ["upper", "lower"]
 
 
 def test_one_jaw_labelled_again_keeps_the_page_of_both(command, arches, reported, tmp_path):
