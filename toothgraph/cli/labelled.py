@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # it imports matplotlib, which takes a while
     from toothgraph.report.folder import PageFolder
 
 OWN = "labels"  # what a page calls the labels of the scan itself
+MEASURES = "measures.csv"  # of all scans, beside the list of pages
 VIEWS = ("html", "png", "csv")  # page, picture and table of a scan
 
 _log = logging.getLogger("toothgraph")
@@ -151,7 +152,7 @@ class LabelledFolder:
             patient: whose scan it is, if neither its name nor the list tells.
 
         Returns:
-            What was written, without the list.
+            What was written: also the page of both jaws, and the list if this wrote it.
         """
         views = list(dict.fromkeys([*self.outdated(name), *asked]))
         kinds = {view.suffix[1:] for view in views}
@@ -162,9 +163,8 @@ class LabelledFolder:
             own = pages = PageFolder(self.path, load=self.shown_or_none)
         patient = patient or (pages.listed.get(name, "") if pages else "")
         write_views(self.path, name, shown, kinds, pages, patient)
-        if own and name in own.listed:
-            own.write_list()
-        return views
+        listed = [own.write_list(), self.path / MEASURES] if own and name in own.listed else []
+        return [*views, *(pages.pairs if pages else []), *listed]
 
     def row(self, name: str, shown: Sequence[PageScan], seconds: str = "") -> Row:
         """The row of the summary of a scan whose labels were corrected."""

@@ -145,7 +145,7 @@ class Labeller:
             return error
 
     def _corrected(self, job: Job, record: Record, changed: Path, pages: PageFolder | None) -> Outcome:
-        """Labels that a person has corrected stay; what shows them is written anew, and what is asked for and missing."""
+        """Labels that a person has corrected stay; what shows them is written anew, or where asked for at first."""
         said = f"{job.name}: kept, its labels were corrected since -> {changed}"
         folder, views = LabelledFolder(self.out, self.unit), self._outputs(job)[1]
         shown = folder.shown_or_none(job.name)
