@@ -7,6 +7,8 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +163,7 @@ def test_an_impossible_order_is_told_with_scan_and_place(command, arches, tiny_t
 @pytest.mark.parametrize(("given", "code", "said"), [
     (("36",), 2, "expected old and new number as 36=35, got '36'"),
     (("36=x",), 2, "expected old and new number"),
+    (("36=99",), 2, "99: expected the FDI number of a tooth"),
     (("36=35", "36=34"), 2, "36 is to become two numbers"),
     (("99=35",), 1, "no tooth has the number 99"),
 ])  # fmt: skip
@@ -168,6 +171,17 @@ def test_renumber_refuses(given, code, said, command, labelled, tmp_path):
     shutil.copy(labelled / "0000_lower.txt", tmp_path)
     done = command("renumber", tmp_path / "0000_lower.txt", *given)
     assert done.code == code and said in done.err
+
+
+def test_renumber_refuses_a_wrong_path_before_it_loads_libraries(tmp_path):
+    script = (
+        "import sys\nfrom toothgraph.cli import main\n"
+        "try: main(sys.argv[1:])\nfinally: print(sorted({'scipy', 'toothgraph.io.renumber'} & set(sys.modules)))"
+    )
+    for path, change, code in ((tmp_path / "nope.ply", "42=43", 1), (tmp_path, "42=99", 2)):
+        words = [sys.executable, "-c", script, "renumber", str(path), change]
+        done = subprocess.run(words, capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (code, "[]\n"), done.stderr
 
 
 def test_renumber_without_a_scan_beside(command, labelled, tmp_path):
@@ -205,13 +219,16 @@ def test_what_lies_beside_corrected_labels_has_their_numbers(command, arches, re
     last = max(int(row["fdi"]) for row in rows(out / "0000_upper.csv"))
     done = command("renumber", out / "0000_upper.ply", f"{last}=0")
     assert done.code == 0, done.err
-    for name in (*(f"0000_upper.{kind}" for kind in views), "summary.csv"):
-        assert f"wrote {out / name}" in done.out
+    others = ("summary.csv", "0000.both.html", "index.html", "measures.csv")
+    for name in (*(f"0000_upper.{kind}" for kind in views), *others):
+        assert done.out.count(f"wrote {out / name}\n") == 1
+    assert done.err.count("then corrected: ") == 1 and "renumbering 0000_upper" in done.err
     assert all((out / f"0000_upper.{kind}").read_bytes() != content for kind, content in before.items())
     assert {path.name: path.read_bytes() for path in out.glob("0000_lower.*")} == untouched
     teeth = sorted(np.unique(np.loadtxt(out / "0000_upper.txt", dtype=int)).tolist())
     assert last not in teeth
     assert sorted(int(row["fdi"]) for row in rows(out / "0000_upper.csv")) == teeth
+    assert rows(out / "0000_upper.csv")[0]["confidence"] == ""  # of gingiva nothing is known
     own, both = shown(out / "0000_upper.html"), shown(out / "0000.both.html")
     assert sorted(row["fdi"] for row in own["scans"][0]["results"][0]["teeth"]) == teeth
     assert [scan["jaw"] for scan in both["scans"]] == ["upper", "lower"]
@@ -251,6 +268,25 @@ def test_predict_renews_what_shows_labels_that_were_edited(command, arches, repo
     renewed = (out / "0000_upper.png").stat().st_mtime_ns
     assert command("predict", arches / "0000_upper.stl", "--out", out, "--report").code == 0
     assert (out / "0000_upper.png").stat().st_mtime_ns == renewed  # nothing to renew
+
+
+def test_predict_shows_corrected_labels_of_which_there_is_no_page(command, arches, tmp_path):
+    scans = arches / "0000_upper.stl", arches / "0000_lower.stl"
+    given = ("predict", *scans, "--out", tmp_path)
+    assert command(*given).labelled
+    for scan in scans:
+        last = int(np.loadtxt(tmp_path / f"{scan.stem}.txt").max())
+        assert command("renumber", tmp_path / f"{scan.stem}.txt", f"{last}=0").code == 0
+    assert command(*given, "--picture").code == 0
+    assert (tmp_path / "0000_upper.png").is_file() and not list(tmp_path.glob("*.html"))
+    assert command(*given, "--report").code == 0
+    for scan in scans:
+        teeth = np.unique(np.loadtxt(tmp_path / f"{scan.stem}.txt", dtype=int)).tolist()
+        assert sorted(int(row["fdi"]) for row in rows(tmp_path / f"{scan.stem}.csv")) == teeth
+        assert (tmp_path / f"{scan.stem}.html").is_file() and (tmp_path / f"{scan.stem}.png").is_file()
+        assert f'"name": "{scan.stem}"' in (tmp_path / "index.html").read_text()
+        assert scan.stem in (tmp_path / "measures.csv").read_text()
+    assert [scan["jaw"] for scan in shown(tmp_path / "0000.both.html")["scans"]] == ["upper", "lower"]
 
 
 def test_one_jaw_labelled_again_keeps_the_page_of_both(command, arches, reported, tmp_path):

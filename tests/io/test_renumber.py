@@ -87,11 +87,16 @@ def test_back_again_is_as_found(found):
     assert len(read_record(found / "a_upper.ply").renumbered) == 2
 
 
-def test_confidence_and_doubts_of_what_was_changed_are_gone(found):
+def test_confidence_of_what_was_changed_is_gone_and_doubts_go_along(found):
     before = json.loads((found / "a_upper.json").read_text())
+    said = "{} is 2.2 times as wide as usual: are these two teeth?".format
+    (found / "a_upper.json").write_text(
+        json.dumps({**before, "doubts": ["x", said(15), "review the numbers: 15 may be 14"]})
+    )
     renumber(found / "a_upper.ply", {15: 16, 16: 15})
     content = json.loads((found / "a_upper.json").read_text())
-    assert content["confidence"] == {"17": 0.7} and "doubts" not in content
+    assert content["confidence"] == {"17": 0.7}
+    assert content["doubts"] == ["x", "16 is wider than usual: are these two teeth?"]
     assert (content["jaw"], content["id_patient"]) == ("upper", before["id_patient"])
     where = np.array(content["labels"]) > 0
     assert (np.array(content["instances"])[where] > 0).all() and not np.array(content["instances"])[~where].any()

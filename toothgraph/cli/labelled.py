@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # it imports matplotlib, which takes a while
     from toothgraph.report.folder import PageFolder
 
 OWN = "labels"  # what a page calls the labels of the scan itself
+MEASURES = "measures.csv"  # of all scans, beside the list of pages
 VIEWS = ("html", "png", "csv")  # page, picture and table of a scan
 
 _log = logging.getLogger("toothgraph")
@@ -53,7 +54,8 @@ def shown_of(jaws: Sequence[Mesh], scan: Path) -> list[PageScan]:
         if review.confidence:  # of what it does not name, a person has said the number
             numbers, which = np.unique(jaw.labels, return_inverse=True)
             sure = np.array([review.confidence.get(fdi, 1.0) for fdi in numbers.tolist()], dtype=np.float32)[which]
-        teeth = tooth_table(jaw, jaw.labels, sure)
+        rows = tooth_table(jaw, jaw.labels, sure)
+        teeth = [row if row.fdi > 0 else replace(row, confidence=None) for row in rows]  # the JSON has none of gingiva
         shown.append(PageScan(jaw, jaw.labels, name=OWN, confidence=sure, teeth=teeth, doubts=doubts))
     return shown
 
@@ -132,28 +134,37 @@ class LabelledFolder:
         views = [self.path / f"{name}.{kind}" for kind in VIEWS]
         return [view for view in views if view.is_file() and view.stat().st_mtime_ns < newest]
 
-    def renew(self, name: str, shown: Sequence[PageScan], pages: PageFolder | None = None) -> list[Path]:
+    def renew(
+        self,
+        name: str,
+        shown: Sequence[PageScan],
+        pages: PageFolder | None = None,
+        asked: Sequence[Path] = (),
+        patient: str = "",
+    ) -> list[Path]:
         """Write anew the page, picture and table that are older than the labels of a scan.
 
         Args:
             name: of its files.
             shown: see :meth:`shown`.
             pages: of the folder, whose list another writes; by default this writes it.
+            asked: those to write whatever is there.
+            patient: whose scan it is, if neither its name nor the list tells.
 
         Returns:
-            What was written, without the list.
+            What was written: also the page of both jaws, and the list if this wrote it.
         """
-        views = self.outdated(name)
+        views = list(dict.fromkeys([*self.outdated(name), *asked]))
         kinds = {view.suffix[1:] for view in views}
         own = None
         if "html" in kinds and pages is None:
             from toothgraph.report.folder import PageFolder
 
             own = pages = PageFolder(self.path, load=self.shown_or_none)
-        write_views(self.path, name, shown, kinds, pages, pages.listed.get(name, "") if pages else "")
-        if own and name in own.listed:
-            own.write_list()
-        return views
+        patient = patient or (pages.listed.get(name, "") if pages else "")
+        write_views(self.path, name, shown, kinds, pages, patient)
+        listed = [own.write_list(), self.path / MEASURES] if own and name in own.listed else []
+        return [*views, *(pages.pairs if pages else []), *listed]
 
     def row(self, name: str, shown: Sequence[PageScan], seconds: str = "") -> Row:
         """The row of the summary of a scan whose labels were corrected."""

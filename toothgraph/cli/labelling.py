@@ -111,10 +111,13 @@ class Labeller:
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Label the scans of one patient, and tell of each how it went."""
-        known = [self._known(job) for job in jobs]
+        kept = self._pages()  # of labels that were corrected
+        known = [self._known(job, kept) for job in jobs]
         # A page of both jaws needs both: if one is labelled, so is the other.
         anew = self.report and not all(known)
         pages = self._pages([job.name for job, before in zip(jobs, known, strict=True) if _to_label(before, anew)])
+        if pages and kept:
+            pages.listed |= {entry.page_name: entry.whose for entry in kept.entries}
         for job, before in zip(jobs, known, strict=True):
             if isinstance(before, Outcome) and not _to_label(before, anew):
                 yield before
@@ -127,33 +130,37 @@ class Labeller:
             except ToothgraphError as error:
                 yield failed(job, error)
 
-    def _known(self, job: Job) -> Outcome | ToothgraphError | None:
+    def _known(self, job: Job, pages: PageFolder | None) -> Outcome | ToothgraphError | None:
         """What is there of an earlier run and stays; an error of the scan; None for a scan that is to be labelled."""
         try:
-            if pages := self._pages():
+            if pages:
                 pages.check(job.name)
                 if job.name.lower() in OWN_NAMES:
                     raise ConfigError(f"{job.name}: {job.name}.csv is the summary; give the scan another name")
             record = read_record(self._path(job))
             if changed := corrected_since(self.out, record):
-                return self._corrected(job, record, changed)
+                return self._corrected(job, record, changed, pages)
             return None if job.again or not record.run else self._same(job, record)
         except ToothgraphError as error:
             return error
 
-    def _corrected(self, job: Job, record: Record, changed: Path) -> Outcome:
-        """Labels that a person has corrected stay; what shows them is written anew."""
+    def _corrected(self, job: Job, record: Record, changed: Path, pages: PageFolder | None) -> Outcome:
+        """Labels that a person has corrected stay; what shows them is written anew, or where asked for at first."""
         said = f"{job.name}: kept, its labels were corrected since -> {changed}"
-        folder, pages = LabelledFolder(self.out, self.unit), self._pages()
+        folder, views = LabelledFolder(self.out, self.unit), self._outputs(job)[1]
         shown = folder.shown_or_none(job.name)
         there = [str(self.out / name) for name in record.files]
         if not shown:
-            return Outcome(Row(job.name, CORRECTED), said, files=there)
-        folder.renew(job.name, shown, pages)
-        there += [str(view) for view in self._outputs(job)[1] if view.exists()]
+            missing = "; no surface beside them, so nothing shows them" * any(not view.exists() for view in views)
+            return Outcome(Row(job.name, CORRECTED), said + missing, files=there)
+        unlisted = job.name not in self.listed
+        asked = [view for view in views if not view.exists() or (unlisted and view.suffix == ".html")]
+        before = len(pages.entries) if pages else 0
+        folder.renew(job.name, shown, pages, asked, job.patient * (job.patient != patient_of(job.name)))
+        there += [str(view) for view in views if view.exists()]
         return Outcome(
             folder.row(job.name, shown), said, [doubt for one in shown for doubt in one.doubts],
-            teeth=teeth_of(teeth_shown(shown)), files=there, entries=pages.entries if pages else [],
+            teeth=teeth_of(teeth_shown(shown)), files=there, entries=pages.entries[before:] if pages else [],
         )  # fmt: skip
 
     def _pages(self, to_come: Collection[str] = ()) -> PageFolder | None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from toothgraph.choices import LABEL_SYSTEMS
-from toothgraph.cli.options import PATH, unit_option
+from toothgraph.cli.options import PATH, there, unit_option
 from toothgraph.cli.terminal import say
 from toothgraph.errors import LabelError
+from toothgraph.system.progress import Display
+
+if TYPE_CHECKING:
+    from toothgraph.mesh.mesh import Mesh
 
 
 class Change(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 takes no type here
@@ -27,7 +32,7 @@ class Change(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 tak
 
 
 @click.command(short_help="Give teeth of a labelled scan other numbers.")
-@click.argument("scan", type=PATH)
+@click.argument("scan", type=PATH, callback=lambda ctx, param, path: there(ctx, param, (path,))[0])
 @click.argument("changes", nargs=-1, type=Change(), metavar="[OLD=NEW]...")
 @click.option(
     "--label-system",
@@ -50,50 +55,66 @@ def renumber(
 
     Without changes, the numbers along the arch are printed, from the patient's right to the left, as `predict` does.
     """
-    from toothgraph.anatomy.number_order import numbers_along_arch
-    from toothgraph.io.labels import read_scan
-    from toothgraph.io.renumber import renumber as renumber_files
-    from toothgraph.io.renumber import surface_of
+    _check(changes, label_system)
+    with Display("starting", every=None):
+        from toothgraph.anatomy.number_order import numbers_along_arch
+        from toothgraph.io.labels import read_scan
+        from toothgraph.io.renumber import renumber as renumber_files
+        from toothgraph.io.renumber import surface_of
+
+    with Display("renumbering" if changes else "reading", item=scan.stem):
+        done = renumber_files(scan, dict(changes), label_system, merge=merge) if changes else None
+        if done:
+            say(", ".join(f"{before} -> {now}" for before, now in done.numbers.items()))
+            for file in done.written:
+                say(f"wrote {file}")
+            for number in done.joined:
+                say(f"{number} is one tooth now")
+        surface, mesh = surface_of(scan), None
+        if surface is not None:
+            auto = label_system == "fdi" or bool(done and done.found)  # what a model found are FDI numbers
+            mesh = read_scan(surface, unit=unit or "mm", label_system="auto" if auto else label_system, primary=True)
+        if done and done.found:
+            renew_beside(done.written[0], unit or "mm", mesh, surface)
+        if mesh is None:
+            say(f"Notice: no scan beside {scan}: the order of its numbers cannot be checked", err=True)
+            return
+        if mesh.labels is None:
+            raise LabelError(f"{scan}: expected a labelled scan, found no labels; colours are not read here")
+        row = " ".join(map(str, numbers_along_arch(mesh))) or "too few teeth to tell"
+        say(f"{mesh.scan_id}: {mesh.label_origin}, from the patient's right to the left: {row}")
+
+
+def _check(changes: Sequence[tuple[int, int]], label_system: str) -> None:
+    """Raises UsageError for changes that cannot be, before the libraries are loaded that read scans."""
+    from toothgraph.fdi import is_tooth
 
     asked = [before for before, _ in changes]
     if twice := [number for number in asked if asked.count(number) > 1]:
         raise click.UsageError(f"{twice[0]} is to become two numbers; give it once")
-    if changes:
-        done = renumber_files(scan, dict(changes), label_system, merge=merge)
-        say(", ".join(f"{before} -> {now}" for before, now in done.numbers.items()))
-        for file in done.written:
-            say(f"wrote {file}")
-        for number in done.joined:
-            say(f"{number} is one tooth now")
-        if done.found:
-            renew_beside(done.written[0], unit or "mm")
-    surface = surface_of(scan)
-    if surface is None:
-        say(f"Notice: no scan beside {scan}: the order of its numbers cannot be checked", err=True)
-        return
-    mesh = read_scan(surface, unit=unit or "mm", label_system="auto" if label_system == "fdi" else label_system,
-                     primary=True)  # fmt: skip
-    if mesh.labels is None:
-        raise LabelError(f"{scan}: expected a labelled scan, found no labels; colours are not read here")
-    row = " ".join(map(str, numbers_along_arch(mesh))) or "too few teeth to tell"
-    say(f"{mesh.scan_id}: {mesh.label_origin}, from the patient's right to the left: {row}")
+    for _, now in changes:
+        if label_system == "fdi" and now > 0 and not is_tooth(now):
+            raise click.UsageError(f"{now}: expected the FDI number of a tooth, 0 for gingiva or -1 for unknown")
 
 
-def renew_beside(file: Path, unit: str) -> None:
+def renew_beside(file: Path, unit: str, mesh: Mesh | None, surface: Path | None) -> None:
     """Write anew what shows the labels of a scan: page, picture, table, summary, and the measures in its JSON.
 
     Args:
         file: a label file of the scan.
         unit: of length in its files.
+        mesh: the scan as it is now; None if no surface is beside its labels.
+        surface: its file.
     """
-    from toothgraph.cli.labelled import LabelledFolder, renew_measures
+    from toothgraph.anatomy.jaw_parts import split_labelled
+    from toothgraph.cli.labelled import LabelledFolder, renew_measures, shown_of
 
     folder, name = LabelledFolder(file.parent, unit), file.stem
-    shown = folder.shown(name)
-    if not shown:
+    if mesh is None or mesh.labels is None or surface is None:
         if old := folder.outdated(name):
             say(f"Notice: no surface beside {file}; with the former numbers: {', '.join(map(str, old))}", err=True)
         return
+    shown = shown_of(split_labelled(mesh), surface)
     renew_measures(file.with_suffix(".json"), shown)
     for view in folder.renew(name, shown):
         say(f"wrote {view}")

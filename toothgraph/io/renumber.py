@@ -21,6 +21,7 @@ from toothgraph.io.label_record import Record, changes_in, colours_in, read_reco
 from toothgraph.io.label_sources import changed_repeat
 from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.read import mesh_from_stored
+from toothgraph.io.review import renumbered_doubts
 from toothgraph.io.write import count_instances, write_txt
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.scan_names import jaw_from_name
@@ -214,14 +215,17 @@ def _json(path: Path) -> LabelFile | None:
 
 
 def _renumbered_content(content: dict[str, Any], labels: np.ndarray, now: np.ndarray) -> dict[str, Any]:
-    """A JSON label file with other numbers. Confidence and doubts of what a person has changed are gone."""
+    """A JSON label file with other numbers. The confidence of what a person has changed is gone."""
     same = {str(number) for number in np.unique(labels) if np.array_equal(labels == number, now == number)}
     content = {**content, "labels": now.tolist()}
     if "instances" in content:
         content["instances"] = count_instances(now).tolist()
     if "confidence" in content:
         content["confidence"] = {number: sure for number, sure in content["confidence"].items() if number in same}
-    content.pop("doubts", None)
+    if "doubts" in content:
+        former, first = np.unique(labels, return_index=True)
+        numbers = dict(zip(former.tolist(), now[first].tolist(), strict=True))
+        content["doubts"] = renumbered_doubts(map(str, content["doubts"]), numbers)
     return content
 
 

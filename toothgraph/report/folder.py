@@ -39,6 +39,7 @@ class PageFolder:
         self.path, self.load = path, load
         self.listed = {entry.page_name: entry.whose for entry in read_index(path)} if listed is None else listed
         self.entries: list[Entry] = []  # those that were added
+        self.pairs: list[Path] = []  # pages of both jaws that were written
         self.last: tuple[str, PageScan] | None = None  # the scan before: its patient, and what its page shows
 
     def check(self, name: str) -> None:
@@ -65,6 +66,7 @@ class PageFolder:
         scans = sorted([other, scan], key=_jaw) if scan and other else []
         if [_jaw(one) for one in scans] == [UPPER, LOWER]:
             write_scans(page, scans, title=patient)
+            self.pairs.append(page)
         else:
             page.unlink(missing_ok=True)  # of an earlier run, with other labels
 
