@@ -68,7 +68,7 @@ def test_what_predict_writes_every_command_reads(folder, command, labelled, segm
     done = command("pretrain", folder, "--out", tmp_path / "pre", "--config", tiny_toml, "--steps", 1)
     assert done.code == 0 and "validates on nobody" in done.err, done.err
     done = command("prepare", folder, tmp_path / "prepared", "--faces", 300, "--tessellations", 1, "--workers", 1)
-    assert done.code == 0 and "1 of 1 scans: 1 prepared" in done.out, done.err
+    assert done.code == 0 and "1 of 1 scan: 1 prepared" in done.out, done.err
     done = command("predict", tmp_path / "prepared", "--out", tmp_path / "out")
     assert "a folder of `toothgraph prepare` is only for pretrain and finetune" in done.error
     (prepared,) = read_prepared(tmp_path / "prepared")
