@@ -82,7 +82,7 @@ def test_a_label_file_is_fdi_unless_told_otherwise(arch: Mesh, tmp_path: Path, c
     universal = np.where(np.arange(len(arch.faces)) % 2, 8, 9)
     scan.with_suffix(".txt").write_text(" ".join(map(str, universal)))
     with pytest.raises(
-        LabelError, match="that are not fdi numbers; do they use another label system .*in Python label_system="
+        LabelError, match=r"that are not fdi numbers; do they use another label system .*in Python label_system="
     ):
         read_scan(scan)
     assert set(read_scan(scan, label_system="universal").labels) == {11, 21}
