@@ -46,6 +46,22 @@ def test_labels_of_scans_and_of_predict(command, arch: Mesh, tmp_path: Path) -> 
         assert json.loads((out / "one_U.json").read_text())["jaw"] == "upper"
 
 
+def test_what_predict_said_goes_along(command, arch: Mesh, tmp_path: Path) -> None:
+    bare, labelled = tmp_path / "bare", tmp_path / "labelled"
+    write_labelled(bare, "one_U", arch, np.zeros_like(arch.labels), ("ply",))
+    said = {"confidence": {16: 0.5, 15: 0.75}, "doubts": ["review 16: the model is less than 70% sure"]}
+    write_labelled(labelled, "one_U", arch, arch.labels, ("ply", "json"), model="a model", **said)
+    for k, given in enumerate(((labelled,), (bare, "--labels", labelled))):
+        out = tmp_path / f"out-{k}"
+        done = command("convert", *given, "--out", out, "--report")
+        assert done.code == 0 and "one_U: found by a model (to review), 14 teeth: " in done.out, done.err
+        content = json.loads((out / "one_U.json").read_text())
+        assert content["confidence"] == {"16": 0.5, "15": 0.75} and content["doubts"] == said["doubts"]
+        assert "\n16," in (table := (out / "one_U.csv").read_text()) and ",0.500\n" in table
+        for page in ("one_U.html", "index.html"):
+            assert ": the model is less than 70% sure" in (out / page).read_text()
+
+
 def test_what_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
     scans, other = tmp_path / "scans", tmp_path / "other"
     (scan,) = write_labelled(scans, "one_U", arch, arch.labels, ("ply",))

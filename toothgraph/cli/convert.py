@@ -97,10 +97,11 @@ def convert(
                     say(f"left out: {name} has no labels in {labels}", err=True)
                 else:
                     mesh, state = found
-                    say(_written(mesh, name, out, formats or DEFAULT_FORMATS, state))
+                    beside = file if labels is None else labels / f"{name}.json"
+                    say(_written(mesh, name, out, formats or DEFAULT_FORMATS, state, beside))
                     written += 1
                     if pages:
-                        _show(pages, mesh, name, patient)
+                        _show(pages, mesh, name, patient, beside)
             except ToothgraphError as error:
                 failed += 1
                 say_error(error)
@@ -144,9 +145,10 @@ def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any
     return held, state
 
 
-def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: str) -> str:
-    """Write a scan; what is said of it."""
+def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: str, beside: Path) -> str:
+    """Write a scan, with the warnings and the confidence in the JSON ``beside`` its labels; what is said of it."""
     from toothgraph.fdi import in_chart_order
+    from toothgraph.io.review import review_of
     from toothgraph.io.reviewed import APPROVED
     from toothgraph.io.write import write_labelled
     from toothgraph.mesh.label_origin import FOUND
@@ -154,19 +156,21 @@ def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: 
     assert mesh.labels is not None
     origin = mesh.label_origin
     model = origin.model or "a model" if origin.kind == FOUND else None  # who trains on it is told so again
-    first = write_labelled(out, name, mesh, mesh.labels, formats, model=model)[0]
-    teeth = in_chart_order(mesh.labels[mesh.labels > 0])
-    review = f" (review: {state})" if state not in ("", APPROVED) else ""
+    teeth, said = in_chart_order(mesh.labels[mesh.labels > 0]), review_of(beside)
+    sure = {fdi: said.confidence[fdi] for fdi in teeth if fdi in said.confidence}
+    first = write_labelled(
+        out, name, mesh, mesh.labels, formats, confidence=sure, doubts=said.doubts or None, model=model
+    )[0]
+    review = f" (review: {state})" if state not in ("", APPROVED) else " (to review)" if said.doubts else ""
     return f"{name}: {origin}{review}, {len(teeth)} teeth: {' '.join(map(str, teeth)) or 'none'} -> {first}"
 
 
-def _show(pages: PageFolder, mesh: Mesh, name: str, patient: str) -> None:
-    """Write the page of a scan, and the table of its teeth."""
+def _show(pages: PageFolder, mesh: Mesh, name: str, patient: str, beside: Path) -> None:
+    """Write the page of a scan, and the table of its teeth; ``beside``: see :func:`_written`."""
     from toothgraph.anatomy.jaw_parts import split_labelled
-    from toothgraph.cli.labelled import OWN, write_views
-    from toothgraph.report.page import PageScan
+    from toothgraph.cli.labelled import shown_of, write_views
     from toothgraph.scan_names import patient_of
 
     pages.check(name)
-    shown = [PageScan(jaw, jaw.labels, name=OWN) for jaw in split_labelled(mesh) if jaw.labels is not None]
+    shown = shown_of(split_labelled(mesh), beside)
     write_views(pages.path, name, shown, ("html", "csv"), pages, patient * (patient != patient_of(name)))
