@@ -117,7 +117,7 @@ class Labeller:
         anew = self.report and not all(known)
         pages = self._pages([job.name for job, before in zip(jobs, known, strict=True) if _to_label(before, anew)])
         if pages and kept:
-            pages.listed |= {entry.page_name: entry.whose for entry in kept.entries}
+            pages.listed = {**pages.listed, **{entry.page_name: entry.whose for entry in kept.entries}}
         for job, before in zip(jobs, known, strict=True):
             if isinstance(before, Outcome) and not _to_label(before, anew):
                 yield before
