@@ -159,7 +159,7 @@ def test_the_stored_folder_is_one_of_prepare(dataset: ScanFolder) -> None:
     assert [scan.scan_id for scan in scans] == [graph.scan_id for graph in dataset]
     again = ScanFolder(folder)
     assert len(again) == 4 and torch.equal(again[1].x, dataset[1].x) and again.processed_dir == str(folder)
-    with pytest.raises(ConfigError, match="prepared with the graphs"):
+    with pytest.raises(ConfigError, match="its graphs have faces 300"):
         ScanFolder(folder, spec=GraphSpec(faces=7))
     with pytest.raises(ConfigError, match="not read again here; give transform"):
         ScanFolder(folder, pre_transform=T.Center())

@@ -56,9 +56,18 @@ def test_labels_that_are_in_the_folder_of_the_review(arch: Mesh, tmp_path: Path)
     """`predict` has written them there, and `renumber` has corrected them: the scan itself has others, or none."""
     scan = write_labelled(tmp_path / "scans", "one_U", arch, np.zeros_like(arch.labels), ("vtp",))[0]
     folder, sure = tmp_path / "labels", {16: 0.6, 11: 0.9}
-    write_labelled(folder, "one_U", arch, arch.labels, ("ply", "txt", "json"), sure, ["look at 16"], model="a model")
+    write_labelled(
+        folder,
+        "one_U",
+        arch,
+        arch.labels,
+        ("ply", "txt", "json"),
+        sure,
+        ["review 16: below 70% confidence"],
+        model="a model",
+    )
     found = begin(read_for_review(scan, "one_U", READING), no_net, True, folder)
-    assert found.source == f"found by a model, in {folder}" and found.doubts == ["look at 16"]
+    assert found.source == f"found by a model, in {folder}" and found.doubts == ["review 16: below 70% confidence"]
     np.testing.assert_array_equal(found.labels, arch.labels)
     renumber(folder / "one_U.ply", {16: 15, 15: 16})
     start = begin(read_for_review(scan, "one_U", READING), no_net, True, folder)

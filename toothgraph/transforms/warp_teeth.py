@@ -131,6 +131,13 @@ def warp_teeth(graph: Data, rng: np.random.Generator, how: Warps, spec: GraphSpe
 
     Raises:
         ShapeError: for a graph without labels, or with FDI numbers as labels.
+
+    Example:
+        >>> from toothgraph import face_graph, synthetic_arch
+        >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
+        >>> low = warp_teeth(graph, np.random.default_rng(0), Warps(prepared=1), GraphSpec(spacings=()))
+        >>> bool(low.area.sum() < graph.area.sum())
+        True
     """
     check_graph(graph, "x", "pos", "normal", "area", "edge_index", "y")
     check_generator(rng)
