@@ -200,7 +200,7 @@ def test_a_mirror_image_exchanges_quadrants_where_labels_are_teeth(arch_graph: D
 
 
 def test_what_needs_tables_or_teeth_says_so(arch_graph: Data) -> None:
-    with pytest.raises(ConfigError, match=r"computed again; give their specification, CloseGap\(spec\)"):
+    with pytest.raises(ConfigError, match=r"computed again; give their specification, CloseGap\(spec=spec\)"):
         CloseGap()(arch_graph)
     with pytest.raises(ConfigError, match=r"computed again; give their specification, WarpTeeth\(spec=spec\)"):
         WarpTeeth()(arch_graph)

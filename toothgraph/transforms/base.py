@@ -13,6 +13,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.transforms import BaseTransform
 
 from toothgraph.errors import ConfigError, ShapeError
+from toothgraph.graph.spec import GraphSpec
 
 
 class GraphTransform(BaseTransform):  # type: ignore[misc]  # torch_geometric has no types
@@ -68,3 +69,18 @@ class RandomTransform(GraphTransform):
                 "from it; leave rng out (torch.manual_seed makes the draws repeatable), or take num_workers=0"
             )
         return self._own
+
+
+def spec_after_move(transform: GraphTransform, graph: Data, spec: GraphSpec | None) -> GraphSpec:
+    """How the tables of a graph are computed again whose nodes a transform moves; no tables where it has none.
+
+    Raises:
+        ConfigError: for a graph that has tables, without their specification.
+    """
+    if spec is None and "neighbor_index" in graph:
+        name = type(transform).__name__
+        raise ConfigError(
+            f"{name} moves the nodes, so that the tables of the graph have to be computed again; give their "
+            f"specification, {name}(spec=spec), or take it before NeighborTables"
+        )
+    return spec or GraphSpec(spacings=())

@@ -15,12 +15,12 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from torch_geometric.data import Data
 
-from toothgraph.errors import ConfigError, check_kind
+from toothgraph.errors import check_kind
 from toothgraph.fdi import check_classes, class_to_position
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec, add_tables
 from toothgraph.transforms.augment import check_generator
-from toothgraph.transforms.base import RandomTransform
+from toothgraph.transforms.base import RandomTransform, spec_after_move
 from toothgraph.transforms.crop import crop
 
 # Tooth of a side, counted from the midline, and its probability: most are first premolars, for orthodontic treatment.
@@ -236,9 +236,4 @@ class CloseGap(RandomTransform):
     spec: GraphSpec | None = None
 
     def _of_graph(self, graph: Data) -> Data:
-        if self.spec is None and "neighbor_index" in graph:
-            raise ConfigError(
-                "CloseGap moves the nodes, so that the tables of the graph have to be computed again; give their "
-                "specification, CloseGap(spec), or take it before NeighborTables"
-            )
-        return close_gap(graph, self.generator(), self.spec or GraphSpec(spacings=()))
+        return close_gap(graph, self.generator(), spec_after_move(self, graph, self.spec))

@@ -16,13 +16,13 @@ import torch
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
-from toothgraph.errors import ConfigError, check_kind
+from toothgraph.errors import check_kind
 from toothgraph.fdi import check_classes, class_to_position
 from toothgraph.graph.build import face_corners, with_corners
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec, add_tables
 from toothgraph.transforms.augment import check_generator
-from toothgraph.transforms.base import RandomTransform
+from toothgraph.transforms.base import RandomTransform, spec_after_move
 from toothgraph.transforms.close_gap import from_midline
 
 # [M, 3 corners, 3] mm in the frame of a crown, see Crown.axes, to the same after the change.
@@ -272,9 +272,4 @@ class WarpTeeth(RandomTransform):
         check_kind("how", self.how, Warps)
 
     def _of_graph(self, graph: Data) -> Data:
-        if self.spec is None and "neighbor_index" in graph:
-            raise ConfigError(
-                "WarpTeeth moves the nodes, so that the tables of the graph have to be computed again; give their "
-                "specification, WarpTeeth(spec=spec), or take it before NeighborTables"
-            )
-        return warp_teeth(graph, self.generator(), self.how, self.spec or GraphSpec(spacings=()))
+        return warp_teeth(graph, self.generator(), self.how, spec_after_move(self, graph, self.spec))
