@@ -92,6 +92,13 @@ def check_names(name: str, value: Any) -> None:
         raise ConfigError(f"expected {name} as a list of names, got the text {value!r}; a list of one is [{value!r}]")
 
 
+def from_numpy_hint(name: str, found: Any) -> str:
+    """What to do with an array of NumPy where a tensor is expected, as the end of a message; else empty."""
+    import numpy as np  # not to be waited for where no message is made
+
+    return f"; torch.from_numpy({name}) makes a tensor of it" if isinstance(found, np.ndarray) else ""
+
+
 def kind_of(found: Any) -> str:
     """What something is, for a message: ``an ndarray``, ``a list``, ``none``."""
     return "none" if found is None else with_article(type(found).__name__)

@@ -63,6 +63,11 @@ def patient_of(scan_id: str) -> str:
     return without_jaw(scan_id) or "unnamed"
 
 
+def untold(patient: str, scan_id: str) -> str:
+    """The patient of a scan where its name does not tell it; else empty."""
+    return "" if patient == patient_of(scan_id) else patient
+
+
 # Words that say what a file is, and not whose.
 _KIND = {"scan", "scans", "jaw", "arch", "model", "mesh", "surface", "export", "final", "antagonist", "opposing",
          "opposite", "other", "prep", "preparation", "prepared", "stl", "ply", "obj"}  # fmt: skip

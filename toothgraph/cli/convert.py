@@ -169,8 +169,8 @@ def _show(pages: PageFolder, mesh: Mesh, name: str, patient: str, beside: Path) 
     """Write the page of a scan, and the table of its teeth; ``beside``: see :func:`_written`."""
     from toothgraph.anatomy.jaw_parts import split_labelled
     from toothgraph.cli.labelled import shown_of, write_views
-    from toothgraph.scan_names import patient_of
+    from toothgraph.scan_names import untold
 
     pages.check(name)
     shown = shown_of(split_labelled(mesh), beside)
-    write_views(pages.path, name, shown, ("html", "csv"), pages, patient * (patient != patient_of(name)))
+    write_views(pages.path, name, shown, ("html", "csv"), pages, untold(patient, name))

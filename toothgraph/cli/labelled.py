@@ -34,7 +34,6 @@ if TYPE_CHECKING:  # it imports matplotlib, which takes a while
     from toothgraph.report.folder import PageFolder
 
 OWN = "labels"  # what a page calls the labels of the scan itself
-MEASURES = "measures.csv"  # of all scans, beside the list of pages
 VIEWS = ("html", "png", "csv")  # page, picture and table of a scan
 
 _log = logging.getLogger("toothgraph")
@@ -50,10 +49,9 @@ def shown_of(jaws: Sequence[Mesh], scan: Path) -> list[PageScan]:
     review, shown = review_of(scan), []
     for jaw in jaws:
         assert jaw.labels is not None
-        sure, doubts = None, review.doubts if len(jaws) == 1 else doubts_of_jaw(review.doubts, jaw.jaw)
-        if review.confidence:  # of what it does not name, a person has said the number
-            numbers, which = np.unique(jaw.labels, return_inverse=True)
-            sure = np.array([review.confidence.get(fdi, 1.0) for fdi in numbers.tolist()], dtype=np.float32)[which]
+        doubts = review.doubts if len(jaws) == 1 else doubts_of_jaw(review.doubts, jaw.jaw)
+        found = review.on_faces(jaw.labels)
+        sure = None if found is None else found.astype(np.float32)
         rows = tooth_table(jaw, jaw.labels, sure)
         teeth = [row if row.fdi > 0 else replace(row, confidence=None) for row in rows]  # the JSON has none of gingiva
         shown.append(PageScan(jaw, jaw.labels, name=OWN, confidence=sure, teeth=teeth, doubts=doubts))
@@ -159,11 +157,12 @@ class LabelledFolder:
         own = None
         if "html" in kinds and pages is None:
             from toothgraph.report.folder import PageFolder
+            from toothgraph.report.index import TABLE
 
             own = pages = PageFolder(self.path, load=self.shown_or_none)
         patient = patient or (pages.listed.get(name, "") if pages else "")
         write_views(self.path, name, shown, kinds, pages, patient)
-        listed = [own.write_list(), self.path / MEASURES] if own and name in own.listed else []
+        listed = [own.write_list(), self.path / TABLE] if own and name in own.listed else []
         return [*views, *(pages.pairs if pages else []), *listed]
 
     def row(self, name: str, shown: Sequence[PageScan], seconds: str = "") -> Row:

@@ -25,7 +25,7 @@ from toothgraph.io.read import read_mesh
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.report.tooth_table import ToothRow
-from toothgraph.scan_names import cases_of, patient_of, patients_of, told_jaw
+from toothgraph.scan_names import cases_of, patient_of, patients_of, told_jaw, untold
 from toothgraph.segmentation import Segmentation
 from toothgraph.system import provenance
 from toothgraph.system.memory import named_shortage
@@ -156,7 +156,7 @@ class Labeller:
         unlisted = job.name not in self.listed
         asked = [view for view in views if not view.exists() or (unlisted and view.suffix == ".html")]
         before = len(pages.entries) if pages else 0
-        folder.renew(job.name, shown, pages, asked, job.patient * (job.patient != patient_of(job.name)))
+        folder.renew(job.name, shown, pages, asked, untold(job.patient, job.name))
         there += [str(view) for view in views if view.exists()]
         return Outcome(
             folder.row(job.name, shown), said, [doubt for one in shown for doubt in one.doubts],
@@ -227,8 +227,8 @@ class Labeller:
         written = found.write(self.out, job.name, self.formats)
         seconds = time.perf_counter() - begun
         if views := self._outputs(job)[1]:
-            kinds, patient = {view.suffix[1:] for view in views}, job.patient * (job.patient != patient_of(job.name))
-            write_views(self.out, job.name, found.page_scans(), kinds, pages, patient)
+            kinds = {view.suffix[1:] for view in views}
+            write_views(self.out, job.name, found.page_scans(), kinds, pages, untold(job.patient, job.name))
         row, teeth = row_for(job.name, found, seconds), teeth_of(found.teeth)
         record = read_record(self._path(job))
         run = {"inputs": inputs, "row": asdict(row), "teeth": teeth, "doubts": found.doubts}

@@ -90,13 +90,13 @@ def _model_there(ctx: click.Context, param: click.Parameter, path: Path) -> Path
 def _device_known(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
     """Raises ConfigError for a device that is none, likewise."""
     del ctx, param
-    if name is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
-        raise _no_device(name)
+    _check_device(name)
     return name
 
 
-def _no_device(name: object) -> ConfigError:
-    return ConfigError(f"expected a device of auto, cpu, cuda or mps, got {name!r}")
+def _check_device(name: str | None) -> None:
+    if name is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", str(name)):
+        raise ConfigError(f"expected a device of auto, cpu, cuda or mps, got {name!r}")
 
 
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH, callback=there)
@@ -366,8 +366,7 @@ def choose_device(name: str | None) -> Any:
 
     if name in (None, "auto"):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", str(name)):
-        raise _no_device(name)
+    _check_device(name)
     try:
         device = torch.device(str(name))
         torch.zeros(1, device=device)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -141,10 +139,11 @@ def training_on(prepared: Path) -> list[str]:
 
 def _options_of_graphs(graph: dict[str, Any]) -> list[str]:
     """The options with which a training takes graphs of this kind; none for those of the default preset."""
+    from toothgraph.data.prepared.folder import stored_graph
     from toothgraph.training.config import FINETUNE_PRESETS
 
     for preset, config in FINETUNE_PRESETS.items():
-        usual = json.loads(json.dumps(asdict(config.net.graph)))
+        usual = stored_graph(config.net.graph)
         if {**usual, "faces": graph["faces"]} == graph:
             options = [] if preset == "default" else ["--preset", preset]
             return options if usual == graph else [*options, "--faces", str(graph["faces"])]

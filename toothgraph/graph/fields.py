@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from toothgraph.errors import ShapeError, kind_of
+from toothgraph.errors import ShapeError, from_numpy_hint, kind_of
 
 _GRAPH = "toothgraph.face_graph(mesh) or toothgraph.scan_graph(mesh, spec) makes it"
 _TABLES = "toothgraph.scan_graph(mesh, spec) makes it, toothgraph.graph.add_tables(graph, spec) adds it"
@@ -65,7 +64,7 @@ def check_fields(data: Any, *names: str) -> None:
         if found is None:
             raise ShapeError(f"expected a graph with {name} {what}, got one without; {source}")
         if not isinstance(found, Tensor):
-            todo = f"torch.from_numpy({name}) makes a tensor of it" if isinstance(found, np.ndarray) else source
-            raise ShapeError(f"expected {name} {what} as a tensor, got {kind_of(found)}; {todo}")
+            todo = from_numpy_hint(name, found) or f"; {source}"
+            raise ShapeError(f"expected {name} {what} as a tensor, got {kind_of(found)}{todo}")
         if name in _OF_NODES and list(found.shape) != [data.num_nodes, *filter(None, _OF_NODES[name][:1])]:
             raise ShapeError(f"expected {name} {what} (N = {data.num_nodes}), got {list(found.shape)}; {source}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN_JAW, jaw_of_labels
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
@@ -15,9 +13,7 @@ from toothgraph.io.labels import as_fdi
 from toothgraph.io.reviewed import reviewed_origin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of
-from toothgraph.mesh.stored import Stored
-
-_NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
+from toothgraph.mesh.stored import NO_SURFACE
 
 
 def with_labels_of(folder: Path, name: str, mesh: Mesh, *, primary: bool = False) -> Mesh | None:
@@ -41,8 +37,8 @@ def with_labels_of(folder: Path, name: str, mesh: Mesh, *, primary: bool = False
     if not files:
         return None
     first = files[0]
-    stored = read_stored(first) if first.suffix in SUFFIXES else _NO_SURFACE
-    if stored is not _NO_SURFACE and len(stored.polygons) != len(original_of(mesh).polygons):
+    stored = read_stored(first) if first.suffix in SUFFIXES else NO_SURFACE
+    if stored is not NO_SURFACE and len(stored.polygons) != len(original_of(mesh).polygons):
         raise LabelError(
             f"{first}: expected the {len(original_of(mesh).polygons)} faces of {mesh.path or mesh.scan_id}, found "
             f"{len(stored.polygons)}; is it another scan of that name?"

@@ -20,12 +20,11 @@ from toothgraph.io.palette import Palette
 from toothgraph.io.read import mesh_from_stored
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
-from toothgraph.mesh.stored import Stored
+from toothgraph.mesh.stored import NO_SURFACE, Stored
 
 _OPTION = "--predictions-label-system"
 _FARTHEST = 1.0  # mm, median distance of the faces of one surface to those of another mesh of it
 _SCATTERED = 0.3  # share of the pairs of adjacent faces with different labels; of an arch it is below a tenth
-_NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
 
 _log = logging.getLogger("toothgraph")
 
@@ -109,8 +108,8 @@ def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions) -> Labels
         MeshError: if a mesh cannot be read.
     """
     first = predictions.files_of(scan)[0]
-    stored = _NO_SURFACE if _is_list(first) else read_stored(first)
-    if stored is not _NO_SURFACE and len(stored.polygons) != len(original_of(mesh).polygons):
+    stored = NO_SURFACE if _is_list(first) else read_stored(first)
+    if stored is not NO_SURFACE and len(stored.polygons) != len(original_of(mesh).polygons):
         return _of_other_mesh(mesh, first, stored, predictions)
     found = find_labels(first, mesh, predictions.palette, stored, predictions.label_system)
     if found is None:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 # A warning of single teeth: what is before their numbers, the numbers, and what is said of them.
 _OF_TEETH = re.compile(
     r"((?:(?:upper|lower) jaw: )?(?:review |brackets or attachments on )?)"
@@ -29,6 +31,15 @@ class Review:
 
     doubts: list[str] = field(default_factory=list)
     confidence: dict[int, float] = field(default_factory=dict)
+
+    def on_faces(self, labels: np.ndarray) -> np.ndarray | None:
+        """The confidence [F] of faces with these labels [F], None where nothing is said. Of what it does not name, a
+        person has said the number: 1."""
+        if not self.confidence:
+            return None
+        numbers, which = np.unique(labels, return_inverse=True)
+        sure: np.ndarray = np.array([self.confidence.get(fdi, 1.0) for fdi in numbers.tolist()])[which]
+        return sure
 
 
 def review_of(scan: Path) -> Review:

@@ -52,6 +52,9 @@ def polygons_from(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
     return polygons
 
 
+NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))  # beside labels that lie in a list
+
+
 def triangles_of_strips(sizes: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The triangles [T, 3] of triangle strips, and the strip of each [T]. Every second triangle is wound the other way
     in a strip; this is corrected.

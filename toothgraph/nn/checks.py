@@ -9,13 +9,12 @@ import warnings
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.utils import to_edge_index
 
-from toothgraph.errors import ConfigError, ShapeError, kind_of
+from toothgraph.errors import ConfigError, ShapeError, from_numpy_hint, kind_of
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 
 _STALE = (
@@ -63,7 +62,7 @@ def check_nodes(x: Any, channels: int | None, name: str = "x") -> None:
     if isinstance(x, Tensor) and x.layout == torch.strided and x.dim() == 2 and _same(channels, x.shape[1]):
         return
     hint = "; a layer takes the tensors of a graph, such as data.x and data.edge_index" if hasattr(x, "keys") else ""
-    hint = f"; torch.from_numpy({name}) makes a tensor of it" if isinstance(x, np.ndarray) else hint
+    hint = from_numpy_hint(name, x) or hint
     raise ShapeError(f"expected {name} [N, {'C' if channels is None else channels}], got {described(x)}{hint}")
 
 
@@ -140,9 +139,7 @@ def check_table(
     is_table = isinstance(table, Tensor) and table.layout == torch.strided and table.dim() == 2
     if not is_table or not _same(rows, table.shape[0]) or not _same(nodes, table.shape[1]):
         wanted = f"[{'k' if rows is None else rows}, {'N' if nodes is None else nodes}]"
-        hint = f"; {TABLE_FROM}"
-        if isinstance(table, np.ndarray):
-            hint = "; torch.from_numpy(table) makes a tensor of it"
+        hint = from_numpy_hint("table", table) or f"; {TABLE_FROM}"
         raise ShapeError(f"expected neighbor_index {wanted}, {why}, got {described(table)}{hint}")
     if table.dtype not in (torch.int64, torch.int32):
         raise ShapeError(f"expected neighbor_index of int64 or int32, got {described(table)}; call .long() on it")
@@ -238,10 +235,8 @@ def check_device(x: Tensor, name: str = "x", /, **others: Tensor | None) -> None
 
 
 def _edge_hint(found: Any, nodes: int) -> str:
-    if isinstance(found, np.ndarray):
-        return "; torch.from_numpy(edge_index) makes a tensor of it"
     if not isinstance(found, Tensor) or found.dim() != 2:
-        return ""
+        return from_numpy_hint("edge_index", found)
     if found.shape[1] == 2:
         return "; transpose it: edge_index.t()"
     if list(found.shape) == [nodes, nodes]:
@@ -256,8 +251,8 @@ def check_rows(name: str, given: Any, rows: int, of: str, whole: bool = False) -
         ShapeError: then; the text says what a row is (``of``).
     """
     if not isinstance(given, Tensor) or given.dim() != 1 or given.shape[0] != rows:
-        hint = f"; torch.from_numpy({name}) makes a tensor of it" if isinstance(given, np.ndarray) else ""
-        raise ShapeError(f"expected {name} [{rows}], one value per {of}, got {described(given)}{hint}")
+        found = f"{described(given)}{from_numpy_hint(name, given)}"
+        raise ShapeError(f"expected {name} [{rows}], one value per {of}, got {found}")
     if whole and given.dtype != torch.int64:
         raise ShapeError(f"expected {name} of int64, got {described(given)}; call .long() on it")
 

@@ -14,7 +14,7 @@ from toothgraph.anatomy.frame import outside_out, upright_rotation
 from toothgraph.fdi import jaw_of_labels
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.labels import read_scan
-from toothgraph.io.review import review_of
+from toothgraph.io.review import Review, review_of
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.report.picture import thumbnail
@@ -51,15 +51,11 @@ def read_for_review(path: Path, name: str, reading: dict[str, Any]) -> Mesh:
 def _own(mesh: Mesh, beside: Path | None, where: str) -> Start:
     assert mesh.labels is not None
     seen = outside_out(mesh, upright_rotation(mesh))
-    review = review_of(beside) if beside else None
-    confidence = None
-    teeth: dict[int, float] = {}
-    if review and review.confidence:
-        numbers, which = np.unique(mesh.labels, return_inverse=True)
-        teeth = {fdi: review.confidence[fdi] for fdi in numbers.tolist() if fdi in review.confidence}
-        confidence = np.array([review.confidence.get(fdi, 1.0) for fdi in numbers.tolist()])[which]
-    return _start(seen, seen is not mesh, mesh.labels, confidence, teeth, mesh.label_origin.model,
-                  review.doubts if review else [], f"{mesh.label_origin}, {where}")  # fmt: skip
+    review = review_of(beside) if beside else Review()
+    there = np.unique(mesh.labels).tolist()
+    teeth = {fdi: review.confidence[fdi] for fdi in there if fdi in review.confidence}
+    return _start(seen, seen is not mesh, mesh.labels, review.on_faces(mesh.labels), teeth, mesh.label_origin.model,
+                  review.doubts, f"{mesh.label_origin}, {where}")  # fmt: skip
 
 
 def _found(mesh: Mesh, net: SegmentationNet) -> Start:

@@ -131,8 +131,9 @@ class Scans:
         try:
             lines = self.stores[name].lines()
             if lines:
-                known.begins(start_of(lines[0]))
-                known.stands(replay(Session(start_of(lines[0]).labels), lines[1:]))
+                start = start_of(lines[0])
+                known.begins(start)
+                known.stands(replay(Session(start.labels), lines[1:]))
         except (ToothgraphError, KeyError, TypeError, ValueError) as error:
             known.error = str(error)
 
@@ -174,7 +175,7 @@ class Scans:
     def _prepared(self, name: str) -> Opened:
         known, store = self.known[name], self.stores[name]
         mesh = self._read(known.path, name)
-        if len(store.lines()) <= 1 and (begun := self._begun(store, mesh)) is not None:
+        if (begun := self._begun(store, mesh)) is not None:
             store.begin(mesh, begun)
             known.start, known.picture = begun, begun.picture
         start, session = store.load(mesh)
@@ -190,8 +191,10 @@ class Scans:
         return Opened(mesh, Surface(seen, self._embed), start, session)
 
     def _begun(self, store: Store, mesh: Mesh) -> Start | None:
-        """What the review of a scan begins with; None where it has begun, and the label files are still the same."""
+        """What the review of a scan begins with; None where a step was taken, or the label files are still the same."""
         lines = store.lines()
+        if len(lines) > 1:
+            return None
         if not lines:
             return self._begin(mesh)
         held = with_labels_of(store.labels.parent, mesh.scan_id, mesh)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-from toothgraph.errors import ShapeError, check_kind, check_number
+from toothgraph.errors import ShapeError, check_kind, check_number, from_numpy_hint
 from toothgraph.fdi import UNKNOWN_JAW
 from toothgraph.graph.build import classes_of, face_graph, surface_centre
 from toothgraph.graph.spec import GraphSpec, add_tables
@@ -93,8 +93,8 @@ def _labels_of(data: Data, kept: np.ndarray) -> np.ndarray | None:
         return None
     if not isinstance(y, Tensor) or y.is_floating_point() or y.shape not in [(len(corners),), (len(data.pos),)]:
         found = f"{list(y.shape)} of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
-        todo = "; torch.from_numpy(y) makes a tensor of it" if isinstance(y, np.ndarray) else ""
-        raise ShapeError(f"expected y as integers, [F = {len(corners)}] or [V = {len(data.pos)}], got {found}{todo}")
+        found += from_numpy_hint("y", y)
+        raise ShapeError(f"expected y as integers, [F = {len(corners)}] or [V = {len(data.pos)}], got {found}")
     labels = y.numpy().astype(np.int64)
     if len(labels) != len(corners):
         labels = majority(np.repeat(np.arange(len(corners)), 3), labels[corners].ravel(), None, len(corners))

@@ -144,9 +144,11 @@ def warp_teeth(graph: Data, rng: np.random.Generator, how: Warps, spec: GraphSpe
     check_kind("how", how, Warps)
     check_kind("spec", spec, GraphSpec)
     check_classes(graph.y.numpy(), "y")
+    if how == NO_WARPS:
+        return graph
     place = from_midline(class_to_position(graph.y.numpy()))
     teeth = np.unique(place[place != 0])
-    if how == NO_WARPS or len(teeth) < 2:
+    if len(teeth) < 2:
         return graph
     drawn: list[tuple[np.ndarray, Warp]] = []
     if rng.uniform() < how.resized:

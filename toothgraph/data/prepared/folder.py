@@ -91,13 +91,19 @@ def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
         DataError: if its manifest cannot be read, or a scan name in it is not a valid file name.
     """
     built = read_options(folder).get("graph", {})
-    needed = built if graph is None else json.loads(json.dumps(asdict(graph)))
+    needed = built if graph is None else stored_graph(graph)
     if built != needed:
         unlike = [name for name in needed if built.get(name) != needed[name]]
         has, wants = (", ".join(f"{name} {one.get(name)}" for name in unlike) for one in (built, needed))
         way = f"give the run --faces {built['faces']}, or prepare" if unlike == ["faces"] else "prepare"
         raise ConfigError(f"{folder}: its graphs have {has}, the run needs {wants}; {way} the scans again")
     return [scan_of(scan_file(folder, header.scan_id), header) for header in read_manifest(folder)]
+
+
+def stored_graph(graph: GraphSpec) -> dict[str, Any]:
+    """A specification of graphs as the options of a prepared folder have it."""
+    content: dict[str, Any] = json.loads(json.dumps(asdict(graph)))
+    return content
 
 
 def read_manifest(folder: Path) -> list[Header]:
