@@ -194,6 +194,7 @@ def everything(there: Path) -> Path:
     assert arch.labels is not None
     for name in ("before", "after"):
         write_labelled(there / name, "scan_upper", arch, arch.labels, ("ply",))
+    write_labelled(there / "reviewed", "007_U", arch, arch.labels, ("json",))  # as a review leaves it
     for name, source in {
         "scan_upper.stl": "scan.stl child_upper.stl", "007_U.ply": "anna/antagonist.ply", "007_L.ply": "anna/lower.ply"
     }.items():  # fmt: skip
