@@ -39,7 +39,8 @@ def test_a_file_in_another_unit_is_refused(arch: Mesh) -> None:
     def case(make: Any) -> Case:
         return Case("set-unit-1", COUNTED, "unit", False, make)
 
-    assert "try --unit" in refusal(case(lambda: odd_mouths.wrong_unit(arch, np.random.default_rng(0))))
+    refused = refusal(case(lambda: odd_mouths.wrong_unit(arch, np.random.default_rng(0))))
+    assert refused.startswith("scan.stl: ") and "try --unit" in refused
     assert refusal(case(lambda: arch)) == ""
     row = flagged(case(lambda: odd_mouths.wrong_unit(arch, np.random.default_rng(0))), None)
     assert row["kind"] == "unit" and len(row["doubts"]) == 1
