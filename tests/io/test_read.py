@@ -57,7 +57,7 @@ def test_stl_refusals(patch: Mesh, tmp_path: Path) -> None:
     path.write_bytes(b"")
     refused(path, "empty")
     path.write_text("<!DOCTYPE html><html>" + "not found " * 50)
-    refused(path, "expected an STL file", "<!DOCTYPE html>")
+    refused(path, "a web page and no scan; download it again")
     path.write_text("short")
     refused(path, "expected an STL file")
     path.write_bytes(bytes(80) + struct.pack("<I", 4_000_000_000) + bytes(500))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from toothgraph.errors import MeshError
+from toothgraph.io.formats.content import suffix_by_content
 from toothgraph.io.formats.dicom import has_surface, read_dicom
 from toothgraph.io.formats.finite_elements import read_with_meshio
 from toothgraph.io.formats.gltf import read_scene
@@ -35,6 +37,7 @@ _READERS = {
     ".mesh": read_with_meshio,
 }
 SUFFIXES = tuple(_READERS)
+_RENAMED = (".stl", ".ply", ".obj", ".off")  # read whatever their names say
 
 
 def read_stored(path: Path) -> Stored:
@@ -45,7 +48,7 @@ def read_stored(path: Path) -> Stored:
     """
     stage("reading")
     try:
-        stored = read_tooth_folder(path) if is_tooth_folder(path) else _READERS[_checked_suffix(path)](path)
+        stored = read_tooth_folder(path) if is_tooth_folder(path) else _read_file(path)
     except OSError as error:
         raise MeshError(f"{path}: cannot be read: {error.strerror or error}") from error
     if stored.mended:
@@ -58,6 +61,22 @@ def read_stored(path: Path) -> Stored:
             "export the scan as a mesh, not as a point cloud"
         )
     return stored
+
+
+def _read_file(path: Path) -> Stored:
+    """Read a file as what its content shows, which wins over its name."""
+    named = _checked_suffix(path)
+    shown = suffix_by_content(path) or named
+    if shown == named:
+        return _READERS[named](path)
+    if shown not in _RENAMED:
+        raise MeshError(f"{path}: by its content it is {_kind(shown)}; give it a name that ends in {shown}")
+    stored = _READERS[shown](path)
+    return replace(stored, mended=(f"{_kind(shown)} under a name that ends in {named}", *stored.mended))
+
+
+def _kind(suffix: str) -> str:
+    return suffix[1:].upper()
 
 
 def may_be_scan(path: Path) -> bool:
@@ -75,7 +94,9 @@ def _checked_suffix(path: Path) -> str:
             "gingiva.stl and one file per tooth)"
         )
     if suffix not in SUFFIXES:
-        raise MeshError(f"{path}: expected a file named {' '.join(SUFFIXES)}, found `{suffix or path.name}`")
+        shown = suffix_by_content(path) if path.is_file() else ""
+        hint = f"; by its content it is {_kind(shown)}: give it a name that ends in {shown}" if shown else ""
+        raise MeshError(f"{path}: expected a file named {' '.join(SUFFIXES)}, found `{suffix or path.name}`{hint}")
     if not path.exists():
         raise MeshError(f"{path}: no such file; check the path")
     if path.stat().st_size == 0:
