@@ -32,7 +32,7 @@ import sys, time, hashlib, json, torch
 import toothgraph as tg
 from torch_geometric.data import Batch
 from toothgraph.graph.spec import scan_graph
-from toothgraph.nn.segmentation import segmentation_loss
+from toothgraph.nn import segmentation_loss
 torch.set_num_threads(int(sys.argv[1]))
 net = tg.load_model()
 mesh, last, trained = None, None, None
@@ -68,6 +68,7 @@ class Worker:
     """A process with the package of one checkout."""
 
     def __init__(self, checkout: Path, threads: int, waiting: dict[str, str]) -> None:
+        self.checkout = checkout
         env = {name: value for name, value in os.environ.items() if name not in OTHERS}
         env |= {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads), **waiting}
         self.process = subprocess.Popen(
@@ -80,7 +81,10 @@ class Worker:
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(f"{task}\t{file.resolve()}\n")
         self.process.stdin.flush()
-        seconds, digest = json.loads(self.process.stdout.readline())
+        said = self.process.stdout.readline()
+        if not said:  # it has printed why
+            raise SystemExit(f"{self.checkout}: its package cannot do the task {task!r}")
+        seconds, digest = json.loads(said)
         return seconds, digest
 
     def end(self) -> None:
