@@ -147,6 +147,19 @@ def test_the_display_leaves_only_results(arches: Path, segmenter: Path) -> None:
 
 
 @posix
+def test_errors_of_usage_break_no_word(tmp_path: Path) -> None:
+    """Also those of click, which a terminal would break at its edge."""
+    for given in (["--jaw", "sideways"], ["--nothing-of-the-kind"], ["--format", "plyy"]):
+        code, screen, _ = in_terminal(50, "predict", tmp_path, "--out", tmp_path / "out", *given)
+        said = [line for line in screen.lines if line.startswith(("Error: ", "    "))]
+        words = " ".join(line.strip() for line in said)
+        assert code == 2 and len(said) > 1 and given[-1] in words, screen.lines
+        assert all(len(line) <= 50 for line in said) and "  " not in words
+    code, screen, _ = in_terminal(30, "labell")
+    assert code == 2 and " ".join(screen.lines[-2:]).split()[-1] in ("info", "'--help'."), screen.lines
+
+
+@posix
 def test_results_stay_on_stdout_where_that_is_a_file(tmp_path: Path) -> None:
     result = tmp_path / "result.txt"
     _, screen, sent = in_terminal(80, "synth", tmp_path / "out", "--scans", 2, "--faces", 2000, stdout=result)

@@ -13,6 +13,8 @@ from toothgraph.cli.options import (
     JAWS,
     PATH,
     Choice,
+    at_once,
+    check_labels,
     jaw_option,
     label_system_option,
     named_palette,
@@ -32,7 +34,12 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Write labelled scans in other formats.")
 @scans_argument
-@click.option("--labels", type=PATH, help="Folder of `review`, or of `predict --out`, that has the labels.")
+@click.option(
+    "--labels",
+    type=PATH,
+    callback=at_once(check_labels),
+    help="Folder of `review`, or of `predict --out`, that has the labels.",
+)
 @click.option("--out", "-o", type=PATH, required=True, help="Folder to write to.")
 @click.option(
     "--format",
@@ -75,8 +82,6 @@ def convert(
 
     check_folder(out)
     check_vtk(formats)
-    if labels is not None and not labels.is_dir():
-        raise ConfigError(f"{labels}: expected a folder of `review` or `predict`, found none")
     if labels is not None and out.resolve() == labels.resolve():
         raise ConfigError(f"{out}: --out has the labels that are read; choose another")
     files = find_scans(list(scans))

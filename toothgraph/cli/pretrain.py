@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from toothgraph.cli.options import check_training, read_training_set, scans_argument, split_options, training_options
+from toothgraph.cli.options import begin_training, read_training_set, scans_argument, split_options, training_options
 
 
 @click.command(short_help="Pre-train a backbone on unlabelled scans.")
@@ -25,7 +25,7 @@ def pretrain(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
 
     run, layers = split_options(config, given)
     options = make_config(PRETRAIN_PRESETS, run["preset"] or "default", layers)
-    check_training(scans, out, resume, options.device)
+    begin_training(out, resume, options.device)
     found, split = read_training_set(scans, run, options, labels=False)
     again = same_scans(scans, run, ("preset", "split", "unit"))
     then = ("finetune", *again, "--init", out, "--out", free(out.with_name(f"{out.name}-fine")))

@@ -63,7 +63,7 @@ def renumber(
         from toothgraph.io.renumber import surface_of
 
     with Display("renumbering" if changes else "reading", item=scan.stem):
-        done = renumber_files(scan, dict(changes), label_system, merge=merge) if changes else None
+        done = renumber_files(scan, dict(changes), label_system, merge=merge, unit=unit or "mm") if changes else None
         if done:
             say(", ".join(f"{before} -> {now}" for before, now in done.numbers.items()))
             for file in done.written:

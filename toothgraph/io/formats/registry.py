@@ -17,6 +17,7 @@ from toothgraph.io.formats.tooth_folder import is_tooth_folder, read_tooth_folde
 from toothgraph.io.formats.vtk import read_vtk
 from toothgraph.mesh.stored import Stored
 from toothgraph.stages import stage
+from toothgraph.system.files import check_there
 
 _log = logging.getLogger("toothgraph")
 _READERS = {
@@ -76,8 +77,7 @@ def _checked_suffix(path: Path) -> str:
         )
     if suffix not in SUFFIXES:
         raise MeshError(f"{path}: expected a file named {' '.join(SUFFIXES)}, found `{suffix or path.name}`")
-    if not path.exists():
-        raise MeshError(f"{path}: no such file; check the path")
+    check_there(path, MeshError)
     if path.stat().st_size == 0:
         raise MeshError(f"{path}: the file is empty (0 bytes); export the scan again")
     return suffix
