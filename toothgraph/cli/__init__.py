@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import logging
 import os
@@ -54,6 +56,7 @@ class Commands(click.Group):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        atexit.register(gc.freeze)  # else Python looks for cycles among all that torch has made, which takes seconds
         _log_to_stderr()
         # Huge pages for large tensors on Linux, as NumPy takes them; torch reads it before its first tensor.
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

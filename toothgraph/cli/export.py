@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from toothgraph.choices import NET_SUFFIXES
-from toothgraph.cli.options import FILE, PATH, Model, at_once, check_file, check_model, load_net
+from toothgraph.cli.options import FILE, PATH, Model, at_once, check_file, check_model, load_net, starting
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError, has_extra, needs_extra
 from toothgraph.system.files import check_folder
@@ -54,7 +54,7 @@ def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> 
     check_folder(out.parent if as_file else out)
     if out.suffix == ".onnx" and not has_extra("export"):
         raise ConfigError(needs_extra("ONNX", "export"))
-    with Display("starting", every=None):
+    with starting():
         from toothgraph.model.export import OUTPUT, example_inputs, export_net
 
     if not as_file:

@@ -19,6 +19,7 @@ from toothgraph.cli.options import (
     palette_option,
     read_training_set,
     split_options,
+    starting,
     there,
     training_options,
 )
@@ -64,14 +65,15 @@ def finetune(
     the first was sure of; then the second one labels them, and a third one learns. Without SCANS, the net of --init is
     the first one.
     """
-    from toothgraph.cli.training import free, same_scans, train
-    from toothgraph.data.scan import Scan
-    from toothgraph.data.split import Split
-    from toothgraph.model.file import read_model
-    from toothgraph.training.config import FINETUNE_PRESETS, make_config
-    from toothgraph.training.finetune import finetune as run_finetuning
-    from toothgraph.training.found_labels import find_unlabelled
-    from toothgraph.training.self_training import self_train
+    with starting():
+        from toothgraph.cli.training import free, same_scans, train
+        from toothgraph.data.scan import Scan
+        from toothgraph.data.split import Split
+        from toothgraph.model.file import read_model
+        from toothgraph.training.config import FINETUNE_PRESETS, make_config
+        from toothgraph.training.finetune import finetune as run_finetuning
+        from toothgraph.training.found_labels import find_unlabelled
+        from toothgraph.training.self_training import self_train
 
     run, layers = split_options(config, given)
     presets, preset = FINETUNE_PRESETS, run["preset"] or "default"

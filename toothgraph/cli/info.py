@@ -11,12 +11,11 @@ from typing import Any
 import click
 
 from toothgraph.cli.as_json import json_alone, json_option
-from toothgraph.cli.options import FILE, at_once, check_file
+from toothgraph.cli.options import FILE, at_once, check_file, starting
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
 from toothgraph.system.files import check_folder
-from toothgraph.system.progress import Display
 
 
 @click.command(short_help="Versions and devices; the state of a run or a folder.")
@@ -37,7 +36,7 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
         )
     if out is not None:
         check_folder(out.parent)
-    with Display("starting", every=None):
+    with starting():
         of_folder = describer(folder)
         if out and of_folder is not describe:
             raise ConfigError(f"-o {out}: draws the curves of a run; name the run folder of pretrain or finetune")
@@ -49,7 +48,8 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
             for number, line in enumerate(str(value).splitlines() or [""]):
                 show(f"{'' if number else name:<20} {line}")
         if out and folder:
-            draw_curves(folder, out)
+            with starting():  # matplotlib takes a while
+                draw_curves(folder, out)
             say(f"curves -> {out}")
 
 

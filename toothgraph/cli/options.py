@@ -166,6 +166,11 @@ model_option = click.option(
 )
 
 
+def starting() -> Display:
+    """To be entered while libraries are loaded, which may take seconds."""
+    return Display("starting", every=None)
+
+
 def memory_option(
     needs: str, refuse: Callable[..., None] = lambda **given: None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -180,7 +185,7 @@ def memory_option(
         @wraps(command)
         def within(*args: Any, memory: float | None, **kwargs: Any) -> Any:
             refuse(**kwargs)
-            with Display("starting", every=None):
+            with starting():
                 importlib.import_module(needs)
             check_bound(memory)
             click.get_current_context().meta["memory"] = memory

@@ -30,6 +30,7 @@ from toothgraph.cli.options import (
     process_ended,
     scans_argument,
     shard_option,
+    starting,
     threads_option,
     unit_option,
     workers_option,
@@ -125,8 +126,8 @@ def predict(
 
     check_workers(workers, device)
     pages, told = None, Told(out)
-    if report:  # matplotlib takes a while to import
-        with Display("starting", every=None):
+    if report:
+        with starting():  # matplotlib takes a while
             from toothgraph.report.folder import PageFolder
 
         pages = PageFolder(out)

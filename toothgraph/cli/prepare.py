@@ -19,6 +19,7 @@ from toothgraph.cli.options import (
     named_palette,
     palette_option,
     shard_option,
+    starting,
     unit_option,
 )
 from toothgraph.cli.terminal import say, scans_of
@@ -70,7 +71,7 @@ def prepare(
 
     _check_given(scans, out)
     check_folder(out)
-    with Display("starting", every=None):
+    with starting():
         from toothgraph.cli.training import next_command
         from toothgraph.data.prepared.build import Done, PrepareOptions
         from toothgraph.data.prepared.build import prepare as prepare_all

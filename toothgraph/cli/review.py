@@ -28,6 +28,7 @@ from toothgraph.cli.options import (
     named_palette,
     palette_option,
     scans_argument,
+    starting,
     threads_option,
     unit_option,
 )
@@ -98,16 +99,17 @@ def review(
 
     The page is for this machine only: its address has a secret, and works until the command is stopped (Ctrl-C).
     """
-    from toothgraph.cli.training import free, next_command, same_scans
-    from toothgraph.io.find import find_scans
-    from toothgraph.io.reviewed import LABELS
-    from toothgraph.model.file import load_segmentation
-    from toothgraph.review.begin import begin, read_for_review
-    from toothgraph.review.embedding import embed
-    from toothgraph.review.scans import Scans
-    from toothgraph.review.server import ReviewServer
-    from toothgraph.review.session import APPROVED
-    from toothgraph.scan_names import scan_names
+    with starting():
+        from toothgraph.cli.training import free, next_command, same_scans
+        from toothgraph.io.find import find_scans
+        from toothgraph.io.reviewed import LABELS
+        from toothgraph.model.file import load_segmentation
+        from toothgraph.review.begin import begin, read_for_review
+        from toothgraph.review.embedding import embed
+        from toothgraph.review.scans import Scans
+        from toothgraph.review.server import ReviewServer
+        from toothgraph.review.session import APPROVED
+        from toothgraph.scan_names import scan_names
 
     files = find_scans(list(scans))
     names = scan_names(files)

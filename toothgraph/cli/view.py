@@ -26,6 +26,7 @@ from toothgraph.cli.options import (
     named_palette,
     palette_option,
     scans_argument,
+    starting,
     threads_option,
     unit_option,
 )
@@ -91,10 +92,11 @@ def view(
     three views of one scan. Of a folder of scans, --out is a folder: one page of each, one of both jaws of each
     patient, and index.html, a list with pictures, those to review first.
     """
-    from toothgraph.io.archive import opened
-    from toothgraph.io.find import find_scans
-    from toothgraph.report.page import write_scans
-    from toothgraph.report.picture import render_jaws
+    with starting():  # matplotlib takes a while
+        from toothgraph.io.archive import opened
+        from toothgraph.io.find import find_scans
+        from toothgraph.report.page import write_scans
+        from toothgraph.report.picture import render_jaws
 
     scans = tuple(map(opened, scans))
     files = find_scans(list(scans))
