@@ -56,8 +56,13 @@ def command_lines(text: str) -> list[str]:
 @pytest.fixture
 def all_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever file or model a page names counts as there."""
-    for check in ("check_there", "model_file"):
-        monkeypatch.setattr(f"toothgraph.cli.options.{check}", lambda path: None)
+    for check in (
+        "cli.options.check_there",
+        "cli.options.model_file",
+        "data.split.load_split",
+        "io.palette.load_palette",
+    ):
+        monkeypatch.setattr(f"toothgraph.{check}", lambda *given: None)
 
 
 def parse(line: str) -> None:

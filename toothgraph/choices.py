@@ -8,6 +8,7 @@ from difflib import get_close_matches
 MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "inch": 25.4}
 LABEL_SYSTEMS = ("auto", "fdi", "universal", "arch14")
 MIN_FACES, MAX_FACES = 2_000, 300_000  # of a synthetic arch
+NET_SUFFIXES = (".onnx", ".pt2")  # of a net exported as a file
 FORMATS = ("ply", "txt", "json", "vtp", "vtk", "stl")  # for labelled scans
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from toothgraph.choices import did_you_mean
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, not_there
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,6 +25,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: if it cannot be read.
     """
+    if not path.exists():
+        raise ConfigError(not_there(path))
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -18,7 +18,7 @@ class ToothgraphError(Exception):
         ...     tg.read_mesh("nothing.stl")
         ... except tg.ToothgraphError as error:
         ...     print(error)
-        nothing.stl: no such file; check the path
+        nothing.stl: no such file or folder; check the path
     """
 
 
@@ -59,6 +59,11 @@ class MemoryShortage(ToothgraphError):
 
 class CheckpointError(ToothgraphError):
     """A model or checkpoint file is missing, damaged or of the wrong kind."""
+
+
+def not_there(path: object) -> str:
+    """What is said of a path where nothing is."""
+    return f"{path}: no such file or folder; check the path"
 
 
 def check_number(

@@ -112,7 +112,7 @@ def test_a_stop_prints_what_is_done(command, mixed, segmenter, tmp_path, monkeyp
 
 def test_nothing_on_stdout_where_nothing_was_done(command, mixed, tmp_path):
     done = command("predict", mixed, "--model", tmp_path / "none", "--out", tmp_path / "out", "--json")
-    assert done.out == "" and "no such model file" in done.error
+    assert done.out == "" and "no such file or folder" in done.error
 
 
 def test_evaluate_prints_what_it_writes(command, mixed, segmenter, tmp_path):

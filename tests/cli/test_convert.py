@@ -66,7 +66,7 @@ def test_what_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
     scans, other = tmp_path / "scans", tmp_path / "other"
     (scan,) = write_labelled(scans, "one_U", arch, arch.labels, ("ply",))
     assert "--out is the scan's own folder" in command("convert", scan, "--out", scans).error
-    assert "expected a folder of `review` or `predict`, found none" in command(
+    assert f"{other}: no such file or folder" in command(
         "convert", scan, "--labels", other, "--out", tmp_path / "out").error  # fmt: skip
     other.mkdir()
     assert "choose another" in command("convert", scan, "--labels", other, "--out", other).error

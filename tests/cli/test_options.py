@@ -232,20 +232,58 @@ def test_a_format_that_cannot_be_written_is_refused_before_any_work(asked, comma
     ("asked", "said"),
     [
         (("predict", "nothing.stl", "--out", "o"), "nothing.stl: no such file or folder"),
-        (("predict", ".", "--out", "o", "--model", "nothing"), "nothing: no such model file"),
+        (("predict", ".", "--out", "o", "--model", "nothing"), "nothing: no such file or folder"),
+        (("predict", ".", "--out", "wrong.json"), "wrong.json: expected a folder to write to, found a file"),
         (("predict", ".", "--out", "o", "--device", "gpu"), "expected a device of auto, cpu, cuda or mps, got 'gpu'"),
         (("view", "nothing.stl", "--out", "o.html"), "nothing.stl: no such file or folder"),
         (("evaluate", "nothing", "--out", "o.json"), "nothing: no such file or folder"),
         (("pretrain", "nothing", "--out", "o"), "nothing: no such file or folder"),
         (("finetune", "nothing", "--out", "o"), "nothing: no such file or folder"),
         (("review", "nothing", "--labels", "o"), "nothing: no such file or folder"),
+        (("review", ".", "--apply", "nothing"), "nothing: no such file or folder"),
+        (("review", ".", "--labels", "wrong.json"), "wrong.json: expected a folder to write to, found a file"),
+        (("prepare", "nothing", "o"), "nothing: no such file or folder"),
+        (("prepare", ".", "wrong.json/o"), "wrong.json: expected a folder to write to, found a file"),
+        (("prepare", ".", "o", "--palette", "nothing:a"), "nothing: no such file or folder"),
+        (("finetune", ".", "--out", "o", "--init", "nothing"), "nothing: no such file or folder"),
+        (("finetune", ".", "--out", "o", "--init", "."), ".: expected model.safetensors in this folder, found none"),
+        (("finetune", ".", "--out", "o", "--split", "nothing"), "nothing: no such file or folder"),
+        (("finetune", ".", "--out", "o", "--split", "wrong.json"), "wrong.json: expected a JSON split"),
+        (("finetune", ".", "--out", "o", "--palette", "wrong.json:a"), "wrong.json: expected a JSON file of palettes"),
+        (("finetune", ".", "--out", "o", "--labels", "nothing"), "nothing: no such file or folder"),
+        (("finetune", ".", "--out", "o", "--labels", "wrong.json"), "wrong.json: expected the folder that has the"),
+        (("finetune", ".", "--out", "o", "--config", "nothing"), "nothing: no such file or folder"),
+        (("finetune", ".", "--out", "o", "--config", "wrong.json"), "wrong.json: not a TOML file"),
+        (("finetune", ".", "--out", "o", "--config", "split.toml"), "nothing: no such file or folder"),
+        (("finetune", ".", "--out", "."), ".: --out has the scans in it"),
+        (("pretrain", ".", "--out", "run"), "run: holds a run already"),
+        (("evaluate", ".", "--out", "o.json", "--split", "wrong.json"), "wrong.json: expected a JSON split"),
+        (("evaluate", ".", "--out", "o.json", "--subset", "val"), "--subset needs --split"),
+        (("evaluate", ".", "--out", "o.json", "--predictions", "nothing"), "nothing: no such file or folder"),
+        (("evaluate", ".", "--out", "wrong.json/o"), "wrong.json: expected a folder to write to, found a file"),
+        (("view", "scan.stl", "--out", "o.pdf"), "o.pdf: expected a name that ends in .html or .png"),
+        (("view", "scan.stl", "--out", "o.html", "--compare", "nothing"), "nothing: no such file or folder"),
+        (("view", ".", "--out", "o", "--palette", "a"), "expected a palette as FILE:SET"),
+        (("export", "nothing", "--out", "o"), "nothing: no such file or folder"),
+        (("export", "--out", "o.pdf"), "o.pdf: expected a file that ends in .onnx or .pt2, or a folder"),
+        (("export", "--out", "o", "--scores", "nothing"), "nothing: no such file or folder"),
+        (("convert", "nothing", "--out", "o"), "nothing: no such file or folder"),
+        (("convert", ".", "--out", "o", "--labels", "nothing"), "nothing: no such file or folder"),
+        (("renumber", "nothing"), "nothing: no such file or folder"),
+        (("info", "nothing"), "nothing: no such file or folder"),
         (("--help",), ""),
         (("synth", "--help"), ""),
     ],
     ids=lambda value: "-".join(value[:1] + value[-1:]) if isinstance(value, tuple) else "",
 )
 def test_what_can_be_refused_is_refused_before_libraries_are_loaded(asked, said, tmp_path):
-    """Torch and scipy take seconds to import; what was typed wrong is told at once."""
+    """Torch and scipy take seconds to import; what was typed wrong is told at once, and what is not there in the same
+    words everywhere."""
+    (tmp_path / "wrong.json").write_text("{")
+    (tmp_path / "split.toml").write_text("split = 'nothing'\n")
+    (tmp_path / "scan.stl").touch()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").touch()
     script = (
         "import sys; from toothgraph.cli import main\n"
         "try: main(sys.argv[1:], prog_name='toothgraph')\n"

@@ -9,6 +9,7 @@ import select
 import shlex
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
@@ -144,6 +145,28 @@ def test_the_display_leaves_only_results(arches: Path, segmenter: Path) -> None:
         assert f"    {out}/{name}.ply" in screen.lines  # whole, to be copied
     assert "labelling" not in words and "━" not in words
     assert words.endswith("2 of 2 scans are to review, see the warnings above; the labels of 2 cannot be trusted")
+
+
+def test_a_command_does_not_live_on_after_its_last_line(tmp_path: Path) -> None:
+    """Python looks through all objects before it ends, which after torch takes a second; they are not to be found."""
+    script = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 10_000)); " + (
+        "from toothgraph.cli import main; main(['info', 'nothing'])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "True\n" and "nothing: no such file or folder" in done.stderr
+
+
+@posix
+def test_errors_of_usage_break_no_word(tmp_path: Path) -> None:
+    """Also those of click, which a terminal would break at its edge."""
+    for given in (["--jaw", "sideways"], ["--nothing-of-the-kind"], ["--format", "plyy"]):
+        code, screen, _ = in_terminal(50, "predict", tmp_path, "--out", tmp_path / "out", *given)
+        said = [line for line in screen.lines if line.startswith(("Error: ", "    "))]
+        words = " ".join(line.strip() for line in said)
+        assert code == 2 and len(said) > 1 and given[-1] in words, screen.lines
+        assert all(len(line) <= 50 for line in said) and "  " not in words
+    code, screen, _ = in_terminal(30, "labell")
+    assert code == 2 and " ".join(screen.lines[-2:]).split()[-1] in ("info", "'--help'."), screen.lines
 
 
 @posix

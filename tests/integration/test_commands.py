@@ -709,7 +709,7 @@ def test_info_of_a_run(command, segmenter, tmp_path):
     assert "name the run folder" in command("info", "-o", tmp_path / "x.png").error
     assert "backend native" in json.loads(command("info", "--json").out)
     assert f"{tmp_path}: no run folder" in command("info", tmp_path).error
-    assert "nowhere: no such folder" in command("info", tmp_path / "nowhere").error
+    assert "nowhere: no such file or folder" in command("info", tmp_path / "nowhere").error
     (tmp_path / "config.json").write_text("{}")
     assert "config.json: cannot read the options" in command("info", tmp_path).error
     assert "found a file; the numbers of a labelled scan" in command("info", tmp_path / "config.json").error

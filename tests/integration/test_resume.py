@@ -126,6 +126,20 @@ def test_second_ctrl_c_stops_at_once(command, arches, tiny_toml, monkeypatch, tm
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+def test_ctrl_c_before_the_first_step_says_how_to_go_on(command, arches, tiny_toml, monkeypatch, tmp_path):
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    given = ("pretrain", arches, "--out", tmp_path / "run", "--config", tiny_toml)
+    with monkeypatch.context() as patch:
+        patch.setattr("toothgraph.training.run.fit", stopped)
+        done = command(*given)
+    assert done.code == 130
+    assert done.err.splitlines()[-1] == "stopped at step 0 of 4; go on with the same command and --resume"
+    assert "val_match_top1: share of the faces that are found again" in done.err
+    assert command(*given, "--resume").code == 0
+
+
 def test_dropout_and_order_depend_on_the_seed(command, arches, tiny_toml, segmenter, pretrained, tmp_path):
     """Else the test above could not fail."""
     done = command(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from toothgraph.stages import stage
 from toothgraph.system import progress
@@ -126,3 +127,21 @@ def test_a_stage_is_on_the_terminal_before_what_follows_can_block_it(monkeypatch
     with Display("labelling") as display:
         display.stage("cutting")
         assert "cutting" in sys.stderr.getvalue()  # at once, without the thread that draws now and then
+
+
+def test_ctrl_c_while_it_is_drawn_first_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its lines would stay on the terminal, below what is said of the stop."""
+
+    def pressed(live: Live) -> None:
+        if live.is_started and not stopped:
+            stopped.append(True)
+            raise KeyboardInterrupt
+
+    stopped: list[bool] = []
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(Live, "refresh", pressed)
+    with pytest.raises(KeyboardInterrupt), Display("labelling", 2):
+        pass
+    assert stopped and sys.stderr is terminal  # rich has given it back

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -47,12 +51,17 @@ class Commands(click.Group):
             ctx.fail(f"No such command {name!r}{near}")
         return super().resolve_command(ctx, args)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _usage_folded():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
+        atexit.register(gc.freeze)  # else Python looks for cycles among all that torch has made, which takes seconds
         _log_to_stderr()
         # Huge pages for large tensors on Linux, as NumPy takes them; torch reads it before its first tensor.
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         try:
-            with heeded():
+            with heeded(), _usage_folded():
                 return super().invoke(ctx)
         except ToothgraphError as error:
             _fail(str(error))
@@ -68,6 +77,19 @@ class Commands(click.Group):
                 raise
             place = f"{error.filename}: " if error.filename else ""  # a full disk, a folder not to be written to
             _fail(f"{place}{error.strerror or error}")
+
+
+@contextmanager
+def _usage_folded() -> Iterator[None]:
+    """Errors of usage, which click prints, keep their words whole as all other messages do."""
+    try:
+        yield
+    except click.UsageError as error:
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # it is the help
+            raise
+        start = "Error: "  # by click
+        said = folded(start + error.format_message(), columns(sys.stderr)).removeprefix(start)
+        raise click.UsageError(said, error.ctx) from error
 
 
 def _present_flag(arg: str) -> str:

@@ -13,16 +13,21 @@ from toothgraph.cli.options import (
     JAWS,
     PATH,
     Choice,
+    at_once,
+    check_labels,
     jaw_option,
     label_system_option,
     named_palette,
     palette_option,
     scans_argument,
+    starting,
     unit_option,
 )
 from toothgraph.cli.pages import listed
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, LabelError, ToothgraphError
+from toothgraph.scan_names import output_names, patients_of
+from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
@@ -32,7 +37,12 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Write labelled scans in other formats.")
 @scans_argument
-@click.option("--labels", type=PATH, help="Folder of `review`, or of `predict --out`, that has the labels.")
+@click.option(
+    "--labels",
+    type=PATH,
+    callback=at_once(check_labels),
+    help="Folder of `review`, or of `predict --out`, that has the labels.",
+)
 @click.option("--out", "-o", type=PATH, required=True, help="Folder to write to.")
 @click.option(
     "--format",
@@ -66,27 +76,25 @@ def convert(
     .vtk, .txt, .json (Teeth3DS), a folder <stem>.teeth with one STL per tooth; with --report <stem>.html and
     <stem>.csv, and index.html and measures.csv of all.
     """
-    from toothgraph.cli.predict import refuse_overwriting
-    from toothgraph.io.find import find_scans
     from toothgraph.io.formats.vtk import check_vtk
-    from toothgraph.io.write import DEFAULT_FORMATS
-    from toothgraph.scan_names import output_names, patients_of
-    from toothgraph.system.files import check_folder
 
     check_folder(out)
     check_vtk(formats)
-    if labels is not None and not labels.is_dir():
-        raise ConfigError(f"{labels}: expected a folder of `review` or `predict`, found none")
     if labels is not None and out.resolve() == labels.resolve():
         raise ConfigError(f"{out}: --out has the labels that are read; choose another")
+    with starting():
+        from toothgraph.cli.predict import refuse_overwriting
+        from toothgraph.io.find import find_scans
+        from toothgraph.io.write import DEFAULT_FORMATS
+
+        if report:  # it imports matplotlib
+            from toothgraph.report.folder import PageFolder
     files = find_scans(list(scans))
     refuse_overwriting(files, out)
     reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
                "label_system": label_system or "auto"}  # fmt: skip
     pages, failed, written, names = None, 0, 0, output_names(files)
-    if report:  # matplotlib takes a while to import
-        from toothgraph.report.folder import PageFolder
-
+    if report:
         pages = PageFolder(out)
     with listed(pages), Display("writing", len(files), item=names[0]) as display:
         for file, name, patient in zip(files, names, patients_of(files, names), strict=True):

@@ -20,6 +20,8 @@ from toothgraph.cli.options import (
     PATH,
     Choice,
     again_option,
+    at_once,
+    check_labels,
     check_workers,
     device_option,
     in_workers,
@@ -42,10 +44,36 @@ from toothgraph.cli.options import (
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.scan_names import cases_of, told_jaw
+from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
     from toothgraph.cli.scoring import Parts, Result, Scorer
+
+
+def _refuse(
+    out: Path,
+    split: Path | None,
+    subset: str | None,
+    predictions: Path | None,
+    predictions_palette: str | None,
+    predictions_label_system: str | None,
+    **given: Any,
+) -> None:
+    """What is refused before libraries are loaded."""
+    check_folder(out.parent)
+    if subset and split is None:
+        raise ConfigError("--subset needs --split, the file that says who belongs to it")
+    if predictions is None:
+        if predictions_palette or predictions_label_system:
+            raise ConfigError("--predictions-palette and --predictions-label-system need --predictions")
+        return
+    context = click.get_current_context()
+    typed = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if needless := typed & {"model", "find_pose", "refine_borders", "assign_numbers", "device"}:
+        flags = [param.opts[0] for param in context.command.params if param.name in needless]
+        raise ConfigError(f"{' and '.join(flags)}: with --predictions no model runs; leave out one or the other")
+    check_labels(predictions)
 
 
 @click.command(short_help="Score a model, or other labels, on labelled scans.")
@@ -55,7 +83,9 @@ if TYPE_CHECKING:
 @click.option(
     "--predictions", type=PATH, help="Score the labels in this folder, of any program, in place of a model's."
 )
-@click.option("--predictions-palette", metavar="FILE:SET", help="What their colours mean.")
+@click.option(
+    "--predictions-palette", metavar="FILE:SET", callback=at_once(named_palette), help="What their colours mean."
+)
 @click.option("--predictions-label-system", type=Choice(LABEL_SYSTEMS), help="How they number teeth.  [default: auto]")
 @split_option
 @click.option("--subset", type=Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
@@ -70,7 +100,7 @@ if TYPE_CHECKING:
 @again_option
 @device_option
 @threads_option
-@memory_option("toothgraph.cli.scoring")
+@memory_option("toothgraph.cli.scoring", _refuse)
 def evaluate(
     scans: tuple[Path, ...],
     model: Path,
@@ -107,16 +137,17 @@ def evaluate(
     from toothgraph.cli.scoring import Parts, Scorer
     from toothgraph.inference.options import PredictOptions
     from toothgraph.system import provenance
-    from toothgraph.system.files import check_folder
 
     files = choose_scans(scans, split, subset)
-    check_folder(out.parent)
     refuse_overwriting(files, out)
     check_workers(workers, device)
     colours, predict = named_palette(palette), PredictOptions(**steps)
     truth = (JAWS[jaw], colours, unit or "mm", label_system or "auto")
-    other = other_labels(predictions, predictions_palette, predictions_label_system, unit)
-    if other:
+    if predictions:
+        from toothgraph.io.predictions import Predictions
+
+        other = Predictions(predictions, named_palette(predictions_palette), predictions_label_system or "auto",
+                            unit or "mm")  # fmt: skip
         scorer = Scorer(model, device, *truth, predict, other)
         scored_is: dict[str, Any] = {"predictions": {"folder": str(other.folder), "palette": predictions_palette}}
     else:
@@ -254,29 +285,6 @@ def score_files(
     return results
 
 
-def other_labels(folder: Path | None, palette: str | None, label_system: str | None, unit: str | None) -> Any:
-    """The labels of another program, if a folder of them is given.
-
-    Raises:
-        ConfigError: for options that need one, or the model or the steps of prediction beside one.
-        DataError: if it is no folder.
-    """
-    from toothgraph.io.predictions import Predictions
-
-    context = click.get_current_context()
-    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    if folder is None:
-        if palette or label_system:
-            raise ConfigError("--predictions-palette and --predictions-label-system need --predictions")
-        return None
-    if needless := given & {"model", "find_pose", "refine_borders", "assign_numbers", "device"}:
-        flags = [param.opts[0] for param in context.command.params if param.name in needless]
-        raise ConfigError(f"{' and '.join(flags)}: with --predictions no model runs; leave out one or the other")
-    if not folder.is_dir():
-        raise DataError(f"{folder}: expected the folder of --predictions, there is none")
-    return Predictions(folder, named_palette(palette), label_system or "auto", unit or "mm")
-
-
 def refuse_overwriting(files: list[Path], out: Path) -> None:
     """Raises ConfigError where --out is a scan or its label file."""
     own = out.resolve()
@@ -293,8 +301,6 @@ def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None
 
     files = find_scans(list(scans))
     if split is None:
-        if subset:
-            raise ConfigError("--subset needs --split, the file that says who belongs to it")
         return files
     named, names = load_split(split), scan_names(files)
     wanted = named.train if subset == "train" else named.val

@@ -8,22 +8,28 @@ from typing import Any
 
 import click
 
-from toothgraph.cli.options import FILE, PATH, Model, load_net
+from toothgraph.choices import NET_SUFFIXES
+from toothgraph.cli.options import FILE, PATH, Model, at_once, check_file, check_model, load_net, starting
 from toothgraph.cli.terminal import say
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, has_extra, needs_extra
 from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 from toothgraph.weights import DEFAULT
 
 
 @click.command(short_help="Write a net as ONNX, or as a folder to share.")
-@click.argument("model", type=Model(path_type=Path), default=DEFAULT)
+@click.argument("model", type=Model(path_type=Path), default=DEFAULT, callback=at_once(check_model))
 @click.option(
     "-o", "--out", type=PATH, required=True,
     help="A file .onnx (needs toothgraph[export]) or .pt2, for torch.export.load; or a folder to share.",
 )  # fmt: skip
 @click.option("--licence", help="Of the weights, for the card of a folder, such as mit.  [default: unknown]")
-@click.option("--scores", type=FILE, help="What `evaluate` wrote of this model, for the card of a folder.")
+@click.option(
+    "--scores",
+    type=FILE,
+    callback=at_once(check_file),
+    help="What `evaluate` wrote of this model, for the card of a folder.",
+)
 def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> None:
     """Write a net for other programs, as ONNX (`-o net.onnx`), or a model as a folder to share (`-o my-model`).
 
@@ -38,19 +44,22 @@ def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> 
     A folder has model.safetensors, the same as before, config.json, and README.md, a card, in the layout of the Hugging
     Face Hub. Wherever a model is asked for, such a folder is one.
     """
-    with Display("starting", every=None):
-        from toothgraph.model.export import OUTPUT, SUFFIXES, example_inputs, export_net
+    as_file = out.suffix in NET_SUFFIXES
+    if out.suffix and not as_file and not out.is_dir():
+        raise ConfigError(
+            f"{out}: expected a file that ends in {' or '.join(NET_SUFFIXES)}, or a folder, whose name has no full stop"
+        )
+    if as_file and (licence or scores):
+        raise ConfigError(f"--licence and --scores are for the card of a folder; {out.name} is a file")
+    check_folder(out.parent if as_file else out)
+    if out.suffix == ".onnx" and not has_extra("export"):
+        raise ConfigError(needs_extra("ONNX", "export"))
+    with starting():
+        from toothgraph.model.export import OUTPUT, example_inputs, export_net
 
-    if out.suffix not in SUFFIXES:
-        if out.suffix and not out.is_dir():
-            raise ConfigError(
-                f"{out}: expected a file that ends in {' or '.join(SUFFIXES)}, or a folder, whose name has no full stop"
-            )
+    if not as_file:
         export_as_folder(model, out, licence, scores)
         return
-    if licence or scores:
-        raise ConfigError(f"--licence and --scores are for the card of a folder; {out.name} is a file")
-    check_folder(out.parent)
     net, _ = load_net(model, "cpu")
     with Display("exporting", item=str(out)):
         difference = export_net(net, out)

@@ -11,11 +11,15 @@ import click
 from toothgraph.cli.options import (
     PATH,
     Model,
-    check_training,
+    at_once,
+    begin_training,
+    check_labels,
+    check_model,
     label_system_option,
     palette_option,
     read_training_set,
     split_options,
+    starting,
     there,
     training_options,
 )
@@ -28,6 +32,7 @@ from toothgraph.errors import ConfigError
 @click.option(
     "--init",
     type=Model(path_type=Path),
+    callback=at_once(check_model),
     help="What to start from: a run folder, a model file, a folder of export, or `default`, the package's weights.",
 )
 @click.option(
@@ -39,7 +44,12 @@ from toothgraph.errors import ConfigError
 )
 @click.option("--rounds", type=int, help="Of learning from what the net finds on them.")
 @click.option("--label-fraction", type=float, help="Share of the training patients whose labels are used.")
-@click.option("--labels", type=PATH, help="Folder of `review`: its approved scans are those that are learned from.")
+@click.option(
+    "--labels",
+    type=PATH,
+    callback=at_once(check_labels),
+    help="Folder of `review`: its approved scans are those that are learned from.",
+)
 @palette_option
 @label_system_option
 def finetune(
@@ -55,17 +65,16 @@ def finetune(
     the first was sure of; then the second one labels them, and a third one learns. Without SCANS, the net of --init is
     the first one.
     """
-    from toothgraph.cli.training import free, same_scans, train
-    from toothgraph.data.scan import Scan
-    from toothgraph.data.split import Split
-    from toothgraph.model.file import read_model
-    from toothgraph.training.config import FINETUNE_PRESETS, make_config
-    from toothgraph.training.finetune import finetune as run_finetuning
-    from toothgraph.training.found_labels import find_unlabelled
-    from toothgraph.training.self_training import self_train
+    with starting():
+        from toothgraph.cli.training import free, same_scans, train
+        from toothgraph.data.scan import Scan
+        from toothgraph.data.split import Split
+        from toothgraph.model.file import read_model
+        from toothgraph.training.config import FINETUNE_PRESETS, make_config
+        from toothgraph.training.finetune import finetune as run_finetuning
+        from toothgraph.training.found_labels import find_unlabelled
+        from toothgraph.training.self_training import self_train
 
-    if not scans and not unlabelled:
-        raise click.UsageError("expected SCANS with labels, or --unlabelled scans and --init with a net to label them")
     run, layers = split_options(config, given)
     presets, preset = FINETUNE_PRESETS, run["preset"] or "default"
     if run["init"]:
@@ -74,7 +83,7 @@ def finetune(
             raise ConfigError(f"{run['init']}: holds a net of kind {net.kind!r}, preset {preset!r} wants {kind!r}")
         presets = {preset: replace(presets[preset], net=net)}
     options = make_config(presets, preset, layers)
-    check_training([*scans, *unlabelled], out, resume, options.device)
+    begin_training(out, resume, options.device)
     if scans:
         found, split = read_training_set(scans, run, options, fraction=options.label_fraction, labels=True)
     else:

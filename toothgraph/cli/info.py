@@ -11,15 +11,15 @@ from typing import Any
 import click
 
 from toothgraph.cli.as_json import json_alone, json_option
-from toothgraph.cli.options import FILE
+from toothgraph.cli.options import FILE, at_once, check_file, starting
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
-from toothgraph.system.progress import Display
+from toothgraph.system.files import check_folder
 
 
 @click.command(short_help="Versions and devices; the state of a run or a folder.")
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.argument("folder", required=False, type=click.Path(path_type=Path), callback=at_once(check_file))
 @click.option("-o", "--out", type=FILE, help="Draw the curves of a run into this PNG file.")
 @json_option
 def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
@@ -34,7 +34,9 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
             f"{folder}: expected the folder of a run or of `toothgraph prepare`, found a file; the numbers of a "
             "labelled scan are shown by `toothgraph renumber`"
         )
-    with Display("starting", every=None):
+    if out is not None:
+        check_folder(out.parent)
+    with starting():
         of_folder = describer(folder)
         if out and of_folder is not describe:
             raise ConfigError(f"-o {out}: draws the curves of a run; name the run folder of pretrain or finetune")
@@ -46,7 +48,8 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
             for number, line in enumerate(str(value).splitlines() or [""]):
                 show(f"{'' if number else name:<20} {line}")
         if out and folder:
-            draw_curves(folder, out)
+            with starting():  # matplotlib takes a while
+                draw_curves(folder, out)
             say(f"curves -> {out}")
 
 
@@ -76,11 +79,9 @@ def describe_model(folder: Path) -> Iterator[tuple[str, Any]]:
 def draw_curves(run: Path, out: Path) -> None:
     """The curves of a run, or of the teacher that is at work in it, as a picture."""
     from toothgraph.report.curves import draw_run
-    from toothgraph.system.files import check_folder
     from toothgraph.training.run_folder import read_metrics
     from toothgraph.training.self_training import at_work
 
-    check_folder(out.parent)
     run = at_work(run) or run
     draw_run(out, read_metrics(run), str(run))
 

@@ -72,33 +72,64 @@ PRESETS = ("default", "paper")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
 
-def there(ctx: click.Context, param: click.Parameter, paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """Raises DataError for a path that is not there, before libraries are loaded, which takes seconds."""
-    del ctx, param
-    for path in paths:
-        check_there(path)
-    return paths
+def at_once(check: Callable[[Any], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """What refuses a value of an option before libraries are loaded, which takes seconds.
+
+    Args:
+        check: raises a ToothgraphError for a wrong value. It imports no torch.
+    """
+
+    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+        del ctx, param
+        for one in value if isinstance(value, tuple) else (value,):
+            if one is not None:
+                check(one)
+        return value
+
+    return callback
 
 
-def _model_there(ctx: click.Context, param: click.Parameter, path: Path) -> Path:
-    """Raises CheckpointError for a model that is not there, likewise."""
-    del ctx, param
+def check_path(path: Path) -> None:
+    """Raises DataError for a path that is not there."""
+    check_there(path)
+
+
+def check_file(path: Path) -> None:
+    """Raises ConfigError for a file that an option names and that is not there."""
+    check_there(path, ConfigError)
+
+
+def check_labels(folder: Path) -> None:
+    """Raises ConfigError for a folder of labels that is not there, or is a file."""
+    check_there(folder, ConfigError)
+    if folder.is_file():
+        raise ConfigError(f"{folder}: expected the folder that has the labels, found a file")
+
+
+def check_model(path: Path | str) -> None:
+    """Raises CheckpointError for a model that is not there."""
     model_file(path)
-    return path
 
 
-def _device_known(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
-    """Raises ConfigError for a device that is none, likewise."""
-    del ctx, param
-    _check_device(name)
-    return name
+def _check_split(path: Path | str) -> None:
+    from toothgraph.data.split import load_split
+
+    load_split(path)
 
 
-def _check_device(name: str | None) -> None:
-    if name is not None and not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", str(name)):
+def _check_device(name: str) -> None:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
         raise ConfigError(f"expected a device of auto, cpu, cuda or mps, got {name!r}")
 
 
+def named_palette(spec: str | None) -> Palette | None:
+    """The palette of ``FILE:SET``."""
+    from toothgraph.io.palette import load_palette
+
+    return load_palette(spec) if spec else None
+
+
+there = at_once(check_path)
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH, callback=there)
 shard_option = click.option(
     "--shard", type=Shard(), default=(1, 1), help="Only part i of n; each may run on another machine."
@@ -106,14 +137,19 @@ shard_option = click.option(
 again_option = click.option("--again", is_flag=True, help="Do again what an earlier run has done.")
 unit_option = click.option("--unit", type=Choice(list(MM_PER_UNIT)), help="Unit of length in the files.  [default: mm]")
 palette_option = click.option(
-    "--palette", metavar="FILE:SET", help="What face or vertex colours mean: a set of a palette file."
+    "--palette",
+    metavar="FILE:SET",
+    callback=at_once(named_palette),
+    help="What face or vertex colours mean: a set of a palette file.",
 )
 label_system_option = click.option(
     "--label-system",
     type=Choice(LABEL_SYSTEMS),
     help="How the labels number teeth.  [default: auto: of arrays guessed, of label files FDI]",
 )
-split_option = click.option("--split", type=FILE, help="JSON file that names the train and val patients.")
+split_option = click.option(
+    "--split", type=FILE, callback=at_once(_check_split), help="JSON file that names the train and val patients."
+)
 jaw_option = click.option(
     "--jaw",
     type=Choice(list(JAWS)),
@@ -125,22 +161,31 @@ model_option = click.option(
     "--model",
     type=Model(path_type=Path),
     default=DEFAULT,
-    callback=_model_there,
+    callback=at_once(check_model),
     help="Run folder of finetune, its model.safetensors, or a folder of export.  [default: the weights in the package]",
 )
 
 
-def memory_option(needs: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def starting() -> Display:
+    """To be entered while libraries are loaded, which may take seconds."""
+    return Display("starting", every=None)
+
+
+def memory_option(
+    needs: str, refuse: Callable[..., None] = lambda **given: None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """``--memory`` of a command, which then runs within the bound.
 
     Args:
         needs: module whose import brings the libraries of the command, before the bound is checked and set.
+        refuse: raises for arguments of the command that do not go together; called before that import.
     """
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(command)
         def within(*args: Any, memory: float | None, **kwargs: Any) -> Any:
-            with Display("starting", every=None):
+            refuse(**kwargs)
+            with starting():
                 importlib.import_module(needs)
             check_bound(memory)
             click.get_current_context().meta["memory"] = memory
@@ -218,7 +263,9 @@ threads_option = click.option(
     expose_value=False,
     help="Of the arithmetic on a CPU.  [default: by the cores that are free]",
 )
-device_option = click.option("--device", callback=_device_known, help="auto, cpu, cuda or mps.  [default: auto]")
+device_option = click.option(
+    "--device", callback=at_once(_check_device), help="auto, cpu, cuda or mps.  [default: auto]"
+)
 
 # Options of a run that are no field of its configuration.
 RUN_KEYS = ("preset", "split", "palette", "label_system", "unit", "init", "labels")
@@ -239,12 +286,37 @@ def prediction_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def refuse_training(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | None, **given: Any) -> None:
+    """What is refused of a training before libraries are loaded: also paths that only its configuration file names."""
+    from toothgraph.config import read_toml
+    from toothgraph.training.run_folder import check_free
+
+    more = given.get("unlabelled", ())
+    if not scans and not more:
+        raise click.UsageError("expected SCANS with labels, or --unlabelled scans and --init with a net to label them")
+    checks: dict[str, Callable[[Any], object]] = {
+        "split": _check_split, "palette": named_palette, "init": check_model, "labels": check_labels,
+    }  # fmt: skip
+    for name, value in (read_toml(config) if config else {}).items():
+        if name in checks and isinstance(value, str) and given.get(name) is None:
+            checks[name](value if name == "palette" else Path(value))
+    for folder in (path if path.is_dir() else path.parent for path in (*scans, *more)):
+        if not resume and out.exists() and out.samefile(folder):
+            raise ConfigError(f"{out}: --out has the scans in it; choose a folder for the run alone")
+    check_free(out, resume)
+
+
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of both training commands."""
     options: list[Callable[..., Any]] = [
         click.option("--out", type=PATH, required=True, help="Run folder to write."),
         click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one."),
-        click.option("--config", type=FILE, help="TOML file of options, all but --out, --resume and --memory."),
+        click.option(
+            "--config",
+            type=FILE,
+            callback=at_once(check_file),
+            help="TOML file of options, all but --out, --resume and --memory.",
+        ),
         click.option("--preset", type=Choice(PRESETS), help="Where options start from."),
         split_option,
         click.option("--steps", type=int, help="Optimiser steps."),
@@ -263,7 +335,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--precision", type=Choice(["32", "bf16", "16"]), help="Of the arithmetic."),
         click.option("--checkpoint-every", type=int, metavar="STEPS", help="Steps between checkpoints."),
         click.option("--validate-every", type=int, metavar="STEPS", help="Steps between validations."),
-        memory_option("toothgraph.training.run"),
+        memory_option("toothgraph.training.run", refuse_training),
         unit_option,
     ]
     for option in reversed(options):
@@ -309,13 +381,6 @@ def _set_faces(layer: dict[str, Any], faces: Any, source: str) -> None:
     layer["net"] = {**net, "graph": {**graph, "faces": faces}}
 
 
-def named_palette(spec: str | None) -> Palette | None:
-    """The palette of ``FILE:SET``."""
-    from toothgraph.io.palette import load_palette
-
-    return load_palette(spec) if spec else None
-
-
 def read_training_set(
     paths: tuple[Path, ...], run: dict[str, Any], config: TrainingConfig, *, fraction: float = 1.0, labels: bool
 ) -> tuple[list[Scan], Split]:
@@ -331,15 +396,11 @@ def read_training_set(
         )  # fmt: skip
 
 
-def check_training(scans: Sequence[Path], out: Path, resume: bool, device: str) -> None:
-    """What can be refused before scans are read, which may take minutes. A resumed run takes the threads it had, unless
-    others are asked for: their number changes the order of sums, and so the last digits."""
-    from toothgraph.training.run_folder import check_free, threads_of
+def begin_training(out: Path, resume: bool, device: str) -> None:
+    """Before scans are read, which may take minutes: a device that cannot be used is refused. A resumed run takes the
+    threads it had, unless others are asked for: their number changes the order of sums, and so the last digits."""
+    from toothgraph.training.run_folder import threads_of
 
-    for folder in (path if path.is_dir() else path.parent for path in scans):
-        if not resume and out.exists() and out.samefile(folder):
-            raise ConfigError(f"{out}: --out has the scans in it; choose a folder for the run alone")
-    check_free(out, resume)
     if resume and click.get_current_context().meta.get("threads") is None and (before := threads_of(out)):
         import torch
 
@@ -364,7 +425,7 @@ def choose_device(name: str | None) -> Any:
     """
     import torch
 
-    if name in (None, "auto"):
+    if name is None or name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     _check_device(name)
     try:

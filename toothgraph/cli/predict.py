@@ -30,6 +30,7 @@ from toothgraph.cli.options import (
     process_ended,
     scans_argument,
     shard_option,
+    starting,
     threads_option,
     unit_option,
     workers_option,
@@ -39,11 +40,20 @@ from toothgraph.cli.summary import CORRECTED, FAILED, REVIEW, SUMMARY, UNTRUSTED
 from toothgraph.cli.terminal import say, say_error
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
+from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
     from toothgraph.cli.labelling import Job, Labeller, Outcome
     from toothgraph.report.folder import PageFolder
+
+
+def _refuse(out: Path, formats: tuple[str, ...], **given: Any) -> None:
+    """What is refused before libraries are loaded."""
+    from toothgraph.io.formats.vtk import check_vtk
+
+    check_folder(out)
+    check_vtk(formats)
 
 
 @click.command(short_help="Label scans.")
@@ -78,7 +88,7 @@ if TYPE_CHECKING:
 @again_option
 @device_option
 @threads_option
-@memory_option("toothgraph.cli.labelling")
+@memory_option("toothgraph.cli.labelling", _refuse)
 def predict(
     scans: tuple[Path, ...],
     model: Path,
@@ -112,16 +122,13 @@ def predict(
     from toothgraph.cli.labelling import Labeller, jobs_of
     from toothgraph.inference.options import PredictOptions
     from toothgraph.io.find import find_scans
-    from toothgraph.io.formats.vtk import check_vtk
     from toothgraph.io.write import DEFAULT_FORMATS
-    from toothgraph.system.files import check_folder
 
-    check_folder(out)
     check_workers(workers, device)
-    check_vtk(formats)
     pages, told = None, Told(out)
-    if report:  # matplotlib takes a while to import
-        from toothgraph.report.folder import PageFolder
+    if report:
+        with starting():  # matplotlib takes a while
+            from toothgraph.report.folder import PageFolder
 
         pages = PageFolder(out)
     net, _ = load_net(model, device)

@@ -14,14 +14,17 @@ from toothgraph.cli.options import (
     PATH,
     PRESETS,
     Choice,
+    check_path,
     label_system_option,
     named_palette,
     palette_option,
     shard_option,
+    starting,
     unit_option,
 )
 from toothgraph.cli.terminal import say, scans_of
 from toothgraph.errors import DataError
+from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
 _TRIED = 5  # scans without labels whose colours are looked at
@@ -67,17 +70,16 @@ def prepare(
     from dataclasses import replace
 
     _check_given(scans, out)
-    with Display("starting", every=None):
+    check_folder(out)
+    with starting():
         from toothgraph.cli.training import next_command
         from toothgraph.data.prepared.build import Done, PrepareOptions
         from toothgraph.data.prepared.build import prepare as prepare_all
         from toothgraph.data.prepared.sources import find_sources
         from toothgraph.model.config import check_net
-        from toothgraph.system.files import check_folder
         from toothgraph.system.memory import check_bound
         from toothgraph.training.config import FINETUNE_PRESETS
 
-    check_folder(out)
     check_bound(limits["memory"])
     config = FINETUNE_PRESETS[preset]
     graph = replace(config.net.graph, faces=faces or config.net.graph.faces)
@@ -91,8 +93,8 @@ def prepare(
     total, count, begun = len(sources[shard[0] - 1 :: shard[1]]), Counter[str](), time.monotonic()
 
     def said() -> str:
-        rate = count["made"] / max(time.monotonic() - begun, 1e-9)
-        return f"{count['made']} prepared ({rate:.1f} per second), {count['kept']} kept, {count['bad']} in quarantine"
+        speed = speed_of(count["made"], time.monotonic() - begun)
+        return f"{count['made']} prepared{speed}, {count['kept']} kept, {count['bad']} in quarantine"
 
     with Display("preparing", total, goes_on=True) as display:
 
@@ -112,16 +114,28 @@ def prepare(
         next_command(*then)
 
 
+def speed_of(made: int, seconds: float) -> str:
+    """How fast it goes, in the unit in which it is a number; nothing where nothing was made."""
+    if not made:
+        return ""
+    rate = made / max(seconds, 1e-9)
+    return f" ({rate:.1f} per second)" if rate >= 1 else f" ({1 / rate:.1f} seconds each)"
+
+
 def _check_given(scans: tuple[Path, ...], out: Path | None) -> None:
-    """Refuse a call without scans or without a folder; click, which takes one path alone for OUT, would miss SCANS.
+    """Refuse a call without scans or without a folder, or whose scans are not there; click, which takes one path alone
+    for OUT, would miss SCANS.
 
     Raises:
-        UsageError: then; it names what is missing.
+        UsageError: for a missing argument; it names what is missing.
+        DataError: for a path that is not there.
     """
     if out is None:
         raise click.UsageError("Missing arguments 'SCANS...' and 'OUT'.")
     if not scans:
         raise click.UsageError(f"Missing argument 'OUT', the folder to write to; only {str(out)!r} is given.")
+    for path in scans:
+        check_path(path)
 
 
 def training_on(prepared: Path) -> list[str]:

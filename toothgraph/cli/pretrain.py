@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from toothgraph.cli.options import check_training, read_training_set, scans_argument, split_options, training_options
+from toothgraph.cli.options import (
+    begin_training,
+    read_training_set,
+    scans_argument,
+    split_options,
+    starting,
+    training_options,
+)
 
 
 @click.command(short_help="Pre-train a backbone on unlabelled scans.")
@@ -19,13 +26,14 @@ def pretrain(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
     Two views of each scan, cut and turned at random, must agree on the faces that show the same point of
     the surface. Writes RUN/model.safetensors for `finetune --init RUN`, and RUN/metrics.csv.
     """
-    from toothgraph.cli.training import free, same_scans, train
-    from toothgraph.training.config import PRETRAIN_PRESETS, make_config
-    from toothgraph.training.pretrain import pretrain as run_pretraining
+    with starting():
+        from toothgraph.cli.training import free, same_scans, train
+        from toothgraph.training.config import PRETRAIN_PRESETS, make_config
+        from toothgraph.training.pretrain import pretrain as run_pretraining
 
     run, layers = split_options(config, given)
     options = make_config(PRETRAIN_PRESETS, run["preset"] or "default", layers)
-    check_training(scans, out, resume, options.device)
+    begin_training(out, resume, options.device)
     found, split = read_training_set(scans, run, options, labels=False)
     again = same_scans(scans, run, ("preset", "split", "unit"))
     then = ("finetune", *again, "--init", out, "--out", free(out.with_name(f"{out.name}-fine")))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toothgraph.choices import LABEL_SYSTEMS
-from toothgraph.cli.options import PATH, there, unit_option
+from toothgraph.cli.options import PATH, starting, there, unit_option
 from toothgraph.cli.terminal import say
 from toothgraph.errors import LabelError
 from toothgraph.system.progress import Display
@@ -56,14 +56,14 @@ def renumber(
     Without changes, the numbers along the arch are printed, from the patient's right to the left, as `predict` does.
     """
     _check(changes, label_system)
-    with Display("starting", every=None):
+    with starting():
         from toothgraph.anatomy.number_order import numbers_along_arch
         from toothgraph.io.labels import read_scan
         from toothgraph.io.renumber import renumber as renumber_files
         from toothgraph.io.renumber import surface_of
 
     with Display("renumbering" if changes else "reading", item=scan.stem):
-        done = renumber_files(scan, dict(changes), label_system, merge=merge) if changes else None
+        done = renumber_files(scan, dict(changes), label_system, merge=merge, unit=unit or "mm") if changes else None
         if done:
             say(", ".join(f"{before} -> {now}" for before, now in done.numbers.items()))
             for file in done.written:

@@ -17,6 +17,8 @@ from toothgraph.cli.options import (
     JAWS,
     PATH,
     Choice,
+    at_once,
+    check_file,
     choose_device,
     device_option,
     jaw_option,
@@ -26,15 +28,25 @@ from toothgraph.cli.options import (
     named_palette,
     palette_option,
     scans_argument,
+    starting,
     threads_option,
     unit_option,
 )
 from toothgraph.cli.terminal import say, scans_of
 from toothgraph.errors import ConfigError
+from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
     from toothgraph.review.scans import Scans
+
+
+def _refuse(labels: Path, formats: tuple[str, ...], **given: Any) -> None:
+    """What is refused before libraries are loaded."""
+    from toothgraph.io.formats.vtk import check_vtk
+
+    check_folder(labels)
+    check_vtk(formats)
 
 
 @click.command(short_help="Correct labels on a page, scan by scan.")
@@ -43,7 +55,9 @@ if TYPE_CHECKING:
     "--labels", type=PATH, default=Path("reviewed"), show_default=True, help="Folder for the labels and their history."
 )
 @click.option("--predict", "predicted", is_flag=True, help="Begin with a model's labels, also of labelled scans.")
-@click.option("--apply", "steps", type=FILE, help="JSON lines of steps to do, in place of the page.")
+@click.option(
+    "--apply", "steps", type=FILE, callback=at_once(check_file), help="JSON lines of steps to do, in place of the page."
+)
 @click.option(
     "--format",
     "formats",
@@ -60,7 +74,7 @@ if TYPE_CHECKING:
 @unit_option
 @device_option
 @threads_option
-@memory_option("toothgraph.segmentation")
+@memory_option("toothgraph.segmentation", _refuse)
 def review(
     scans: tuple[Path, ...],
     labels: Path,
@@ -85,21 +99,18 @@ def review(
 
     The page is for this machine only: its address has a secret, and works until the command is stopped (Ctrl-C).
     """
-    from toothgraph.cli.training import free, next_command, same_scans
-    from toothgraph.io.find import find_scans
-    from toothgraph.io.formats.vtk import check_vtk
-    from toothgraph.io.reviewed import LABELS
-    from toothgraph.model.file import load_segmentation
-    from toothgraph.review.begin import begin, read_for_review
-    from toothgraph.review.embedding import embed
-    from toothgraph.review.scans import Scans
-    from toothgraph.review.server import ReviewServer
-    from toothgraph.review.session import APPROVED
-    from toothgraph.scan_names import scan_names
-    from toothgraph.system.files import check_folder
+    with starting():
+        from toothgraph.cli.training import free, next_command, same_scans
+        from toothgraph.io.find import find_scans
+        from toothgraph.io.reviewed import LABELS
+        from toothgraph.model.file import load_segmentation
+        from toothgraph.review.begin import begin, read_for_review
+        from toothgraph.review.embedding import embed
+        from toothgraph.review.scans import Scans
+        from toothgraph.review.server import ReviewServer
+        from toothgraph.review.session import APPROVED
+        from toothgraph.scan_names import scan_names
 
-    check_folder(labels)
-    check_vtk(formats)
     files = find_scans(list(scans))
     names = scan_names(files)
     if labels.resolve() in {file.resolve().parent for file in files}:

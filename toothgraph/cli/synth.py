@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from toothgraph.choices import MAX_FACES, MIN_FACES
+from toothgraph.cli.options import starting
 from toothgraph.cli.terminal import say
 from toothgraph.system.progress import Display
 
@@ -29,7 +30,7 @@ def synth(out: Path, scans: int, faces: int, seed: int) -> None:
     millimetres, each with a .txt beside it that holds one FDI number per face (0 is gingiva). They serve to
     try the other commands without a patient's scan; results on them say nothing about real scans.
     """
-    with Display("starting", every=None):
+    with starting():
         from toothgraph.synthetic import write_synthetic
 
     with Display("making", scans, "arches") as display:

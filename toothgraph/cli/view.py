@@ -15,6 +15,8 @@ from toothgraph.cli.options import (
     JAWS,
     PATH,
     Model,
+    check_file,
+    check_model,
     choose_device,
     device_option,
     jaw_option,
@@ -24,6 +26,7 @@ from toothgraph.cli.options import (
     named_palette,
     palette_option,
     scans_argument,
+    starting,
     threads_option,
     unit_option,
 )
@@ -39,6 +42,15 @@ from toothgraph.weights import DEFAULT
 if TYPE_CHECKING:
     from toothgraph.model.nets import SegmentationNet
     from toothgraph.report.page import PageScan
+
+
+def _refuse(scans: tuple[Path, ...], out: Path, compare: Path | None, **given: Any) -> None:
+    """What is refused before libraries are loaded; of folders and archives it is known later how many scans they
+    have."""
+    if compare is not None:
+        check_file(compare) if str(compare) != DEFAULT else check_model(compare)
+    if all(scan.is_file() and scan.suffix.lower() not in (".zip", ".gz") for scan in scans):
+        _check(scans, out, compare)
 
 
 @click.command(short_help="Show scans, as pages or a picture.")
@@ -59,7 +71,7 @@ if TYPE_CHECKING:
 @unit_option
 @device_option
 @threads_option
-@memory_option("toothgraph.segmentation")
+@memory_option("toothgraph.segmentation", _refuse)
 def view(
     scans: tuple[Path, ...],
     out: Path,
@@ -80,10 +92,11 @@ def view(
     three views of one scan. Of a folder of scans, --out is a folder: one page of each, one of both jaws of each
     patient, and index.html, a list with pictures, those to review first.
     """
-    from toothgraph.io.archive import opened
-    from toothgraph.io.find import find_scans
-    from toothgraph.report.page import write_scans
-    from toothgraph.report.picture import render_jaws
+    with starting():  # matplotlib takes a while
+        from toothgraph.io.archive import opened
+        from toothgraph.io.find import find_scans
+        from toothgraph.report.page import write_scans
+        from toothgraph.report.picture import render_jaws
 
     scans = tuple(map(opened, scans))
     files = find_scans(list(scans))
@@ -127,7 +140,7 @@ def _check(scans: tuple[Path, ...], out: Path, compare: Path | None) -> None:
     """Raises ConfigError for what cannot be shown together."""
     picture = out.suffix.lower() == ".png"
     if not picture and out.suffix.lower() != ".html":
-        raise ConfigError(f"{out}: expected a name that ends in .html or .png")
+        raise ConfigError(f"{out}: expected a name that ends in .html or .png; of a folder of scans, --out is a folder")
     if len(scans) > 2:
         raise ConfigError(f"expected one scan, or an upper and a lower jaw, got {len(scans)} scans")
     if picture and (len(scans) > 1 or compare):

@@ -1,22 +1,9 @@
-"""Scans as training data: reading, split by patient, samples and batches."""
+"""Scans as training data: reading, split by patient, samples and batches.
 
-from toothgraph.data.loading import LabelledGraphs, StepLoader, StepSampler, ViewPairs, collate, collate_pairs
-from toothgraph.data.scan import Scan, prepare_scan
-from toothgraph.data.split import Split, load_split, make_split
-from toothgraph.data.training_set import load_training_set, read_scans
+The public names and their modules are said once, in ``__init__.pyi``. Each is imported when it is first asked for: a
+command that checks a split does not wait for torch.
+"""
 
-__all__ = [
-    "LabelledGraphs",
-    "Scan",
-    "Split",
-    "StepLoader",
-    "StepSampler",
-    "ViewPairs",
-    "collate",
-    "collate_pairs",
-    "load_split",
-    "load_training_set",
-    "make_split",
-    "prepare_scan",
-    "read_scans",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from toothgraph.errors import ConfigError, DataError, check_names, check_number
 from toothgraph.scan_names import patient_of
+from toothgraph.system.files import check_there
 
 Item = TypeVar("Item")
 _log = logging.getLogger("toothgraph")
@@ -64,6 +65,7 @@ def load_split(path: str | Path) -> Split:
             patient who is not in ``train``.
     """
     path = Path(path)
+    check_there(path, ConfigError)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         train, val = _patients(content["train"]), _patients(content["val"])

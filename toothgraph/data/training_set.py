@@ -19,6 +19,7 @@ from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, ORIGINS
 from toothgraph.scan_names import patient_of, scan_names
+from toothgraph.system.files import check_there
 from toothgraph.system.memory import named_shortage
 
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
@@ -91,7 +92,8 @@ def load_training_set(
 def _check_reviewed(reviewed: Path, paths: Sequence[str | Path]) -> None:
     """Raises ConfigError if there is no such folder, or scans are prepared, with the labels that they had then."""
     if not reviewed.is_dir():
-        raise ConfigError(f"{reviewed}: expected the folder of `toothgraph review --labels`, found none")
+        check_there(reviewed, ConfigError)
+        raise ConfigError(f"{reviewed}: expected the folder of `toothgraph review --labels`, found a file")
     if prepared := [path for path in paths if is_prepared(Path(path))]:
         raise ConfigError(f"{prepared[0]}: prepared scans have labels already; give the scans themselves with --labels")
 

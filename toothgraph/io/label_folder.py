@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from toothgraph.errors import LabelError
-from toothgraph.fdi import UNKNOWN_JAW, jaw_of_labels
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
 from toothgraph.io.label_sources import find_labels
-from toothgraph.io.labels import as_fdi
+from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw
 from toothgraph.io.reviewed import reviewed_origin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of
@@ -47,7 +45,5 @@ def with_labels_of(folder: Path, name: str, mesh: Mesh, *, primary: bool = False
     if found is None:
         return None
     labels, of_vertices = as_fdi(mesh, found, primary)
-    origin = reviewed_origin(found.source) or found.origin
-    jaw = jaw_of_labels(labels) if mesh.jaw == UNKNOWN_JAW else mesh.jaw
-    original = replace(original_of(mesh), vertex_labels=of_vertices)
-    return replace(mesh, labels=labels, jaw=jaw, label_origin=origin, original=original)
+    warn_of_other_jaw(mesh, labels, found)
+    return labelled(mesh, labels, of_vertices, reviewed_origin(found.source) or found.origin)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER
 from toothgraph.io.formats.registry import read_stored
+from toothgraph.io.label_agreement import numbers_that_differ
 from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of, read_record
 from toothgraph.io.label_systems import guess_system, number_of_word
 from toothgraph.io.palette import Palette
@@ -25,6 +27,7 @@ from toothgraph.mesh.stored import Stored
 
 _log = logging.getLogger("toothgraph")
 _STRANGE = 0.6  # share of non-gingiva; if more of it is not a tooth, the palette or the label system is wrong
+_SHOWN = 6  # teeth that are told one by one
 _MOST_COLOURS = 40  # 33 classes, and some that an editing tool has mixed
 _ARRAY_NAMES = ("fdi", "label", "labels", "universalid", "universal_id")
 _CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
@@ -87,9 +90,10 @@ def find_labels(
     has FDI numbers, whatever ``label_system`` says of the others.
 
     Raises:
-        LabelError: if labels exist but cannot be read, or their number does not match the scan.
+        LabelError: if labels exist but cannot be read, their number does not match the scan, or two files contradict
+            each other: label files that no model wrote, or two that were changed since.
     """
-    record, first = read_record(path), None
+    record, first, corrected = read_record(path), None, list[FoundLabels]()
     for found in _sources(path, mesh, palette, stored, label_system, record):
         numbers, per_vertex = found.column.numbers, found.column.per_vertex
         origin = origin_of(found.source, record, numbers, per_vertex=per_vertex)
@@ -98,10 +102,24 @@ def find_labels(
             found = replace(found, label_system="fdi", origin=origin, changes=changes)
         first = first or found
         if origin.kind == CORRECTED:
-            return found
-        if first.origin.kind == GIVEN:
-            return first
-    return first
+            corrected.append(found)
+        elif first.origin.kind == GIVEN:
+            break
+    _check_agree(mesh, corrected)
+    return corrected[0] if corrected else first
+
+
+def _check_agree(mesh: Mesh, several: Sequence[FoundLabels]) -> None:
+    """Raises LabelError if two files do not say the same of a scan: nobody knows which of them is right."""
+    for one, other in combinations(several, 2):
+        if one.source == other.source:  # colours that were painted over numbers: the first counts
+            continue
+        if differ := numbers_that_differ(mesh.faces, one.column.on_faces, other.column.on_faces):
+            teeth = ", ".join(map(str, differ[:_SHOWN])) + ", …" * (len(differ) > _SHOWN)
+            raise LabelError(
+                f"{one.source} and {other.source}: both have labels of {mesh.scan_id}, and they contradict each other "
+                f"(teeth {teeth}); remove the one that is wrong"
+            )
 
 
 def labels_in(file: Path, mesh: Mesh) -> FoundLabels:
@@ -121,10 +139,13 @@ def _sources(
 ) -> Iterator[FoundLabels]:
     """All labels of a scan, one after another; each is read when it is asked for. ``auto`` is resolved."""
     # 1. A label file beside the scan. One STL per tooth: label files beside it have another face order.
+    files = []
     for suffix, read in ((".txt", partial(_from_txt, label_system=label_system)), (".json", _from_json)):
         beside = path.with_suffix(suffix)
         if not path.is_dir() and beside.is_file() and (column := read(beside, mesh)) is not None:
-            yield FoundLabels(column, beside, "fdi" if label_system == "auto" else label_system)
+            files.append(FoundLabels(column, beside, "fdi" if label_system == "auto" else label_system))
+    _check_agree(mesh, [file for file in files if file.source.name not in record.files])
+    yield from files
     # 2. An array in the file itself.
     stored = stored or read_stored(path)
     column, name = _from_arrays(path, mesh, stored)

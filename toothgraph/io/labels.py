@@ -31,6 +31,7 @@ from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import mesh_from_stored, read_mesh
 from toothgraph.io.reviewed import approved_labels
+from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of
 from toothgraph.mesh.stored import Stored
@@ -63,7 +64,8 @@ def read_scan(
 
     Raises:
         MeshError: if the surface cannot be read.
-        LabelError: if labels exist but do not match the scan, or most of them are not numbers of the label system.
+        LabelError: if labels exist but do not match the scan, contradict each other, or most of them are not numbers of
+            the label system.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -83,16 +85,10 @@ def read_scan(
     if found is None:
         return replace(mesh, labels=None, original=original_of(mesh))
     labels, of_vertices = as_fdi(mesh, found, primary)
-    of_labels = jaw_of_labels(labels)
-    if mesh.jaw == UNKNOWN_JAW:
-        mesh = replace(mesh, jaw=of_labels)
-    elif palette is None and of_labels not in (UNKNOWN_JAW, mesh.jaw):  # colours are told of where they are read
-        _log.warning(
-            "%s: %s jaw by its name, but its labels, read as %s numbers, are those of the %s jaw; the labels are used",
-            *(mesh.scan_id, JAW_NAMES[mesh.jaw], found.label_system, JAW_NAMES[of_labels]),
-        )
-    original = replace(original_of(mesh), vertex_labels=of_vertices)
-    mesh = replace(mesh, labels=labels, label_origin=found.origin, original=original)
+    told = "by its name" if jaw is None else "as was asked for"
+    if palette is None:  # colours are told of where they are read
+        warn_of_other_jaw(mesh, labels, found, told)
+    mesh = labelled(mesh, labels, of_vertices, found.origin)
     if found.changes:
         by = f" by {found.origin.model}" if found.origin.model else ""
         _log.info("%s: labels found%s, then corrected: %s", mesh.scan_id, by, ", ".join(found.changes))
@@ -100,6 +96,23 @@ def read_scan(
     for fault in number_faults(mesh):
         _log.warning("%s: %s", mesh.scan_id, fault)
     return mesh
+
+
+def labelled(mesh: Mesh, labels: np.ndarray, of_vertices: np.ndarray | None, origin: LabelOrigin) -> Mesh:
+    """The scan with its labels, see :func:`as_fdi`; they tell the jaw if its name does not."""
+    jaw = jaw_of_labels(labels) if mesh.jaw == UNKNOWN_JAW else mesh.jaw
+    original = replace(original_of(mesh), vertex_labels=of_vertices)
+    return replace(mesh, labels=labels, jaw=jaw, label_origin=origin, original=original)
+
+
+def warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels, told: str = "by its name") -> None:
+    """Warn if the labels are those of the other jaw than a scan is ``told`` to be of."""
+    of_labels = jaw_of_labels(labels)
+    if UNKNOWN_JAW not in (mesh.jaw, of_labels) and of_labels != mesh.jaw:
+        _log.warning(
+            "%s: %s jaw %s, but the labels in %s, read as %s numbers, are those of the %s jaw; the labels are used",
+            *(mesh.scan_id, JAW_NAMES[mesh.jaw], told, found.source, found.label_system, JAW_NAMES[of_labels]),
+        )
 
 
 def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm") -> Mesh:
@@ -121,10 +134,10 @@ def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm"
         raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that")
     file, origin = approved
     mesh = read_mesh(path, unit=unit)
-    labels, of_vertices = as_fdi(mesh, labels_in(file, mesh))
-    jaw = jaw_of_labels(labels) if mesh.jaw == UNKNOWN_JAW else mesh.jaw
-    original = replace(original_of(mesh), vertex_labels=of_vertices)
-    return replace(mesh, labels=labels, jaw=jaw, label_origin=origin, original=original)
+    found = labels_in(file, mesh)
+    labels, of_vertices = as_fdi(mesh, found)
+    warn_of_other_jaw(mesh, labels, found)
+    return labelled(mesh, labels, of_vertices, origin)
 
 
 def _warn_of_counting(mesh: Mesh) -> None:
@@ -159,8 +172,9 @@ def read_labels(
        The jaw is the one with more matching colours, even if the file name says another.
 
     Of labels that a model found (:mod:`toothgraph.io.label_record`), the first that were changed since go before those
-    that were not. From vertex labels, a face takes the majority of its corners; with three different labels, it takes
-    the smallest tooth number. Anything but 0 and the permanent teeth becomes -1, with one warning in the log.
+    that were not. Two files that contradict each other are an error. From vertex labels, a face takes the majority of
+    its corners; with three different labels, it takes the smallest tooth number. Anything but 0 and the permanent teeth
+    becomes -1, with one warning in the log.
 
     Args:
         path: the mesh file.
@@ -172,7 +186,8 @@ def read_labels(
         [F] int64 FDI numbers, 0 gingiva, -1 unknown; None if there are no labels.
 
     Raises:
-        LabelError: if labels exist but cannot be read, or their number does not match the scan.
+        LabelError: if labels exist but cannot be read, their number does not match the scan, or two files contradict
+            each other.
     """
     found = _find(Path(path), mesh, palette, None, label_system)
     return None if found is None else as_fdi(mesh, found)[0]

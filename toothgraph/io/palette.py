@@ -12,6 +12,7 @@ import numpy as np
 from toothgraph.choices import did_you_mean
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent
+from toothgraph.system.files import check_there
 
 # Editing tools change colours by up to 24 units per channel. A colour is still clear if it is nearer than half the
 # distance to every other colour.
@@ -90,6 +91,7 @@ def load_palette(spec: str) -> Palette:
     file, colon, name = spec.rpartition(":")
     if not colon or not file or not name:
         raise ConfigError(f"expected a palette as FILE:SET, got {spec!r}")
+    check_there(Path(file), ConfigError)
     try:
         sets = json.loads(Path(file).read_text(encoding="utf-8"))
     except OSError as error:

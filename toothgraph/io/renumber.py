@@ -18,14 +18,14 @@ from toothgraph.io.formats.registry import SUFFIXES, read_stored
 from toothgraph.io.formats.tooth_folder import is_tooth_folder, write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
 from toothgraph.io.label_record import Record, changes_in, colours_in, read_record, write_record
-from toothgraph.io.label_sources import changed_repeat
+from toothgraph.io.label_sources import changed_repeat, find_labels
 from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.read import mesh_from_stored
 from toothgraph.io.review import renumbered_doubts
 from toothgraph.io.write import count_instances, write_txt
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.scan_names import jaw_from_name
-from toothgraph.system.files import write_text
+from toothgraph.system.files import check_there, write_text
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,9 @@ class Renumbered:
     found: bool
 
 
-def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi", *, merge: bool = False) -> Renumbered:
+def renumber(
+    path: Path, numbers: Mapping[int, int], label_system: str = "fdi", *, merge: bool = False, unit: str = "mm"
+) -> Renumbered:
     """Give teeth other numbers, all at the same time, so that two can be exchanged.
 
     All label files that a model wrote for this scan are written again, and a ``.txt`` or ``.json`` beside it. What was
@@ -71,15 +73,17 @@ def renumber(path: Path, numbers: Mapping[int, int], label_system: str = "fdi", 
         numbers: former to new; 0 for gingiva, -1 for unknown.
         label_system: of ``numbers``, and of labels that no model found; those that one found are FDI numbers.
         merge: two teeth may get one number; nothing tells them apart afterwards.
+        unit: of length in the scan.
 
     Raises:
         LabelError: if there are no labels, no face has a number, a new number is not that of a tooth, two teeth would
-            have one number without ``merge``, or the files of the scan do not agree.
+            have one number without ``merge``, or the files of the scan do not agree, or do not fit it.
         MeshError: if a file cannot be read.
     """
     # 1. What is there, and what it is to become.
     record = read_record(path)
     files = label_files(path, record)
+    _check_surface(path, unit, label_system)
     there = np.unique(np.concatenate([file.labels for file in files]))
     numbers = _checked(numbers, there, label_system, path, found=bool(record.files))
     taken = [*numbers.values(), *(number for number in there.tolist() if number not in numbers)]
@@ -157,9 +161,16 @@ def surface_of(path: Path) -> Path | None:
     )
 
 
+def _check_surface(path: Path, unit: str, label_system: str) -> None:
+    """Raises LabelError if label files do not fit the scan beside them, or contradict each other."""
+    surface = surface_of(path)
+    if surface is not None:
+        stored = read_stored(surface)
+        find_labels(surface, mesh_from_stored(surface, stored, unit=unit), None, stored, label_system)
+
+
 def _check_there(path: Path) -> None:
-    if not path.exists():
-        raise LabelError(f"{path}: no such file; check the path")
+    check_there(path, LabelError)
     if is_archive(path):
         raise LabelError(f"{path}: expected a label file or a scan, found an archive, which is only read; unpack it")
     if path.is_dir() and not is_tooth_folder(path):

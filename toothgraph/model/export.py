@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
 
+from toothgraph.choices import NET_SUFFIXES
 from toothgraph.errors import CheckpointError, ConfigError, ShapeError, has_extra, needs_extra
 from toothgraph.fdi import NUM_CLASSES, class_to_fdi
 from toothgraph.graph.fields import check_graph
@@ -30,7 +31,6 @@ from toothgraph.system.files import atomic_path
 from toothgraph.system.quiet import errors_only
 
 OUTPUT = "log_prob"
-SUFFIXES = (".onnx", ".pt2")
 TOLERANCE = 1e-3  # of log-probabilities, which rounding alone does not reach
 _LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
@@ -123,8 +123,8 @@ def export_net(net: SegmentationNet, path: str | Path) -> float:
         CheckpointError: if the file does not say what the net says; nothing is written then.
     """
     path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise ConfigError(f"expected a file that ends in {' or '.join(SUFFIXES)}, got {path.name}")
+    if path.suffix not in NET_SUFFIXES:
+        raise ConfigError(f"expected a file that ends in {' or '.join(NET_SUFFIXES)}, got {path.name}")
     if path.suffix == ".onnx" and not has_extra("export"):
         raise ConfigError(needs_extra("ONNX", "export"))
     stage("tracing the net")

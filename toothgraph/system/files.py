@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from toothgraph.errors import ConfigError, DataError
+from toothgraph.errors import ConfigError, DataError, ToothgraphError, not_there
 
 
 @contextmanager
@@ -38,10 +38,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise
 
 
-def check_there(path: Path) -> None:
-    """Raises DataError if there is no such file or folder."""
+def check_there(path: Path, error: type[ToothgraphError] = DataError) -> None:
+    """Raises ``error`` if there is no such file or folder."""
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder; check the path")
+        raise error(not_there(path))
 
 
 def check_folder(path: Path) -> None:

@@ -206,7 +206,11 @@ class _Live:
                           redirect_stdout=sys.stdout.isatty(), vertical_overflow="crop")  # fmt: skip
 
     def __enter__(self) -> _Live:
-        self._live.start(refresh=True)
+        try:
+            self._live.start(refresh=True)
+        except BaseException:  # Ctrl-C while it is drawn first: it would stay
+            self._live.stop()
+            raise
         return self
 
     def draw(self) -> None:

@@ -11,8 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from toothgraph._version import __version__
 
 _PACKAGES = (
@@ -47,6 +45,8 @@ def versions() -> dict[str, str]:
 
 def hardware() -> dict[str, Any]:
     """Processor, cores, threads in use, and GPUs."""
+    import torch  # which takes a second to load
+
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),

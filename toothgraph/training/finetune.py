@@ -42,6 +42,7 @@ class FinetuneTask(Task):
 
     work = "fine-tuning"
     monitor = "val_miou"
+    monitor_is = "how far found teeth and labels overlap (mean IoU), 1 at best"
     val_columns = ("val_miou", "val_accuracy", "val_loss")
     config: FinetuneConfig
     net: SegmentationNet

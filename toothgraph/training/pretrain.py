@@ -40,6 +40,7 @@ class PretrainTask(Task):
 
     work = "pre-training"
     monitor = "val_match_top1"
+    monitor_is = "share of the faces that are found again in another view, 1 at best"
     val_columns = ("val_match_top1", "val_candidates", "val_loss", "val_ln_candidates")
     config: PretrainConfig
 

@@ -23,6 +23,7 @@ from toothgraph.system.files import write_text
 from toothgraph.system.processes import first_rank
 from toothgraph.system.progress import Display
 from toothgraph.system.quiet import errors_only
+from toothgraph.system.signals import Terminated
 from toothgraph.training.board import Board, board_of
 from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable, Shown, WeightAverage, scores_found
 from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint, read_metrics
@@ -86,15 +87,21 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
             return out / MODEL_FILE
         with told(out, lambda: max(trainer.global_step, step)):
             task.sides.say()
+            if task.validates:
+                _log.info("%s: %s", task.monitor, task.monitor_is)
             begins = f"resumed at step {step}" if checkpoint else "begins at step 0"
             nothing = "nothing to resume: " if resume and not checkpoint else ""
             _log.info("%s%s of %d; writes to %s", nothing, begins, task.steps, out)
             display.start_at(step)
             trainer.logger = board_of(out, step)
-            with display:
-                fit(task, trainer, stop, out, checkpoint)
-            if first_rank():
-                save(task, trainer, stop, out, header)
+            try:
+                with display:
+                    fit(task, trainer, stop, out, checkpoint)
+                if first_rank():
+                    save(task, trainer, stop, out, header)
+            except KeyboardInterrupt as error:  # before the first step, or after the last
+                at = f"stopped at step {max(trainer.global_step, step)} of {task.steps}"
+                raise Stopped(at, isinstance(error, Terminated)) from error
         return out / MODEL_FILE
     finally:
         logging.getLogger("toothgraph").removeHandler(handler)

@@ -23,11 +23,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from toothgraph.errors import CheckpointError, ConfigError
 from toothgraph.system import provenance
-from toothgraph.system.files import check_folder, write_text
+from toothgraph.system.files import check_folder, check_there, write_text
 from toothgraph.system.processes import first_rank
 from toothgraph.weights import MODEL_FILE
 
@@ -126,8 +124,8 @@ def read_config(out: Path) -> dict[str, Any]:
     """
     file = out / CONFIG_FILE
     if not file.is_file():
-        what = "no run folder of pretrain or finetune" if out.is_dir() else "no such folder"
-        raise ConfigError(f"{out}: {what} (expected {CONFIG_FILE} in it)")
+        check_there(out, ConfigError)
+        raise ConfigError(f"{out}: no run folder of pretrain or finetune (expected {CONFIG_FILE} in it)")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         return {**content, "options": dict(content["options"])}
@@ -174,6 +172,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: if it is damaged or holds anything else.
     """
+    import torch  # which takes a second to load: a folder that cannot be written to is refused before
+
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         int(content["global_step"])

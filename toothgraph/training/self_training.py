@@ -7,7 +7,8 @@ on the labels that its teacher is sure of). Here the teacher's labels are those 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.finetune import finetune
 from toothgraph.training.found_labels import Unlabelled, find_labels, left_over
 from toothgraph.training.run_folder import CONFIG_FILE, check_free
+from toothgraph.training.run_state import Stopped
 from toothgraph.training.sides import Sides, labelled_sides
 
 _log = logging.getLogger("toothgraph")
@@ -62,21 +64,37 @@ def self_train(
     free = _usable(unlabelled, sides, split)
     if scans:
         _log.info("the first teacher learns from the labels")
-        model, name = finetune(scans, split, out / teacher(1), config, init=init, resume=resume), teacher(1)
+        with _told_of(f"the first teacher, {teacher(1)}"):
+            model, name = finetune(scans, split, out / teacher(1), config, init=init, resume=resume), teacher(1)
     else:
         model, name = _segmentation(init), str(init)
     for number in range(1, config.rounds + 1):
-        found = find_labels(free, model, name, out / f"found-{number}", config)
+        with _told_of(f"the labels found by {name}"):
+            found = find_labels(free, model, name, out / f"found-{number}", config)
         last, name = number == config.rounds, teacher(number + 1)
         _log.info(
             "student %d of %d learns from the labels%s", number, config.rounds, " and from those found" * bool(scans)
         )
-        model = finetune(
-            [*sides.train, *found, *sides.val],
-            Split(tuple(sorted({scan.patient for scan in (*sides.train, *found)})), split.val if scans else (), {}),
-            out if last else out / name, replace(config, label_fraction=1.0), init=init, resume=resume,
-        )  # fmt: skip
+        patients = tuple(sorted({scan.patient for scan in (*sides.train, *found)}))
+        with _told_of(f"student {number} of {config.rounds}" + f", {name}" * (not last)):
+            model = finetune(
+                [*sides.train, *found, *sides.val], Split(patients, split.val if scans else (), {}),
+                out if last else out / name, replace(config, label_fraction=1.0), init=init, resume=resume,
+            )  # fmt: skip
     return model
+
+
+@contextmanager
+def _told_of(stage: str) -> Iterator[None]:
+    """Who stops the work within it is told in which stage that was."""
+    try:
+        yield
+    except Stopped as stopped:
+        raise Stopped(f"{stage}: {stopped}", stopped.by_sigterm) from stopped
+    except KeyboardInterrupt as stop:
+        how = ", ".join([stage, *map(str, stop.args)])
+        stop.args = (f"{how}; go on with the same command and --resume",)
+        raise
 
 
 def _usable(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> list[Unlabelled]:

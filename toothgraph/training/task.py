@@ -42,6 +42,7 @@ class Task(pl.LightningModule):
 
     work = ""  # what a display calls it
     monitor = ""
+    monitor_is = ""  # in plain words
     val_columns: tuple[str, ...] = ()
     sides: Sides
 

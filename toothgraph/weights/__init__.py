@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toothgraph.errors import CheckpointError
+from toothgraph.errors import CheckpointError, not_there
 
 DEFAULT = "default"  # stands for them wherever a model is asked for
 FILE = Path(__file__).resolve().parent / "default.safetensors"
@@ -22,9 +22,10 @@ def model_file(path: str | Path) -> Path:
     """
     path = FILE if str(path) == DEFAULT and not Path(path).exists() else Path(path)
     file = path / MODEL_FILE if path.is_dir() else path
+    if not path.exists():
+        raise CheckpointError(not_there(path))
     if not file.is_file():
-        hint = " (has its training finished?)" if path.is_dir() else "; check the path"
-        raise CheckpointError(f"{file}: no such model file{hint}")
+        raise CheckpointError(f"{path}: expected {MODEL_FILE} in this folder, found none; has its training finished?")
     return file
 
 

@@ -19,6 +19,7 @@ from toothgraph.io.formats.tooth_folder import is_tooth_folder, read_tooth_folde
 from toothgraph.io.formats.vtk import read_vtk
 from toothgraph.mesh.stored import Stored
 from toothgraph.stages import stage
+from toothgraph.system.files import check_there
 
 _log = logging.getLogger("toothgraph")
 _READERS = {
@@ -97,8 +98,7 @@ def _checked_suffix(path: Path) -> str:
         shown = suffix_by_content(path) if path.is_file() else ""
         hint = f"; by its content it is {_kind(shown)}: give it a name that ends in {shown}" if shown else ""
         raise MeshError(f"{path}: expected a file named {' '.join(SUFFIXES)}, found `{suffix or path.name}`{hint}")
-    if not path.exists():
-        raise MeshError(f"{path}: no such file; check the path")
+    check_there(path, MeshError)
     if path.stat().st_size == 0:
         raise MeshError(f"{path}: the file is empty (0 bytes); export the scan again")
     return suffix

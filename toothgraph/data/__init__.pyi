@@ -1,0 +1,13 @@
+from .loading import LabelledGraphs as LabelledGraphs
+from .loading import StepLoader as StepLoader
+from .loading import StepSampler as StepSampler
+from .loading import ViewPairs as ViewPairs
+from .loading import collate as collate
+from .loading import collate_pairs as collate_pairs
+from .scan import Scan as Scan
+from .scan import prepare_scan as prepare_scan
+from .split import Split as Split
+from .split import load_split as load_split
+from .split import make_split as make_split
+from .training_set import load_training_set as load_training_set
+from .training_set import read_scans as read_scans
