@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -223,6 +224,18 @@ def test_labels_of_ones_own_stay_as_they_are_where_nothing_is_exchanged(arch_gra
         for call in (MirrorArch(), Augment(mirror), TwoViews(options)):
             with pytest.raises(ShapeError, match=r"y as classes of teeth \[N = \d+\].* give exchange=False"):
                 call(graph)
+
+
+def test_labels_of_ones_own_that_contradict_the_jaw_are_told(arch_graph: Data) -> None:
+    """Warnings are errors here, so that labels of teeth give none."""
+    own = arch_graph.clone()
+    own.y, own.jaw = (own.y > 0).long(), torch.tensor([1])
+    options = ViewOptions(radius=1.5, augmentation=Augmentation(mirror=0.5))
+    for made in (MirrorArch, partial(Augment, options.augmentation), partial(TwoViews, options)):
+        made()(arch_graph)
+        with pytest.warns(UserWarning, match="of lower teeth, .* found those of upper teeth; .* give exchange=False"):
+            made()(own)
+        made(exchange=False)(own)
 
 
 def test_what_needs_tables_or_teeth_says_so(arch_graph: Data) -> None:

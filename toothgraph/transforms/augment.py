@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,14 @@ from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
 from toothgraph.errors import ShapeError, check_kind, check_number
-from toothgraph.fdi import check_classes, mirror_classes
+from toothgraph.fdi import (
+    JAW_NAMES,
+    UNKNOWN_JAW,
+    check_classes,
+    class_to_fdi,
+    jaw_of_labels,
+    mirror_classes,
+)
 from toothgraph.graph.fields import check_graph
 from toothgraph.transforms.base import RandomTransform
 
@@ -170,6 +178,22 @@ def _check_teeth(data: Data) -> None:
     check_classes(y.numpy(), "y")
 
 
+def warn_of_own_classes(graph: Data) -> None:
+    """Warn if ``y``, exchanged in a mirror image, are classes of teeth of the other jaw than the scan's: then they are
+    probably no teeth, but labels of somebody's own, which small numbers look like."""
+    y, jaw = graph.get("y"), graph.get("jaw")
+    if y is None or not isinstance(jaw, Tensor) or jaw.numel() != 1:
+        return
+    found = jaw_of_labels(class_to_fdi(y.numpy()))
+    if UNKNOWN_JAW not in (found, int(jaw)) and found != int(jaw):
+        warnings.warn(
+            f"expected y of classes of {JAW_NAMES[int(jaw)]} teeth, as the jaw of the scan is, found those of "
+            f"{JAW_NAMES[found]} teeth; a mirror image exchanges left and right: for labels of your own, give "
+            "exchange=False",
+            stacklevel=5,
+        )
+
+
 @dataclass(eq=False)
 class Augment(RandomTransform):
     """The augmentation of training, see :func:`augment`.
@@ -203,7 +227,10 @@ class Augment(RandomTransform):
         check_kind("how", self.how, Augmentation)
 
     def _of_graph(self, graph: Data) -> Data:
-        return augment(graph, self.generator(), self.how, exchange=self.exchange)
+        out = augment(graph, self.generator(), self.how, exchange=self.exchange)
+        if self.exchange and self.how.mirror > 0:
+            warn_of_own_classes(out)
+        return out
 
 
 @dataclass(eq=False)
@@ -244,4 +271,7 @@ class MirrorArch(RandomTransform):
         check_number("p", self.p, least=0, most=1)
 
     def _of_graph(self, graph: Data) -> Data:
-        return augment(graph, self.generator(), replace(STILL, mirror=self.p), exchange=self.exchange)
+        out = augment(graph, self.generator(), replace(STILL, mirror=self.p), exchange=self.exchange)
+        if self.exchange and self.p > 0:
+            warn_of_own_classes(out)
+        return out

@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from toothgraph.errors import ShapeError, check_kind, check_number
 from toothgraph.graph.fields import check_graph
 from toothgraph.seeding import sample_rng
-from toothgraph.transforms.augment import Augmentation, augment
+from toothgraph.transforms.augment import Augmentation, augment, warn_of_own_classes
 from toothgraph.transforms.base import RandomTransform
 from toothgraph.transforms.crop import crop, cut_region
 
@@ -215,7 +215,10 @@ class TwoViews(RandomTransform):
         check_graph(graphs[0] if graphs else None)
         name = str(graphs[0].get("scan_id", ""))
         seed = int(self.generator().integers(2**31))
-        return two_views(graphs, seed, 0, name, self.options, exchange=self.exchange)
+        views = two_views(graphs, seed, 0, name, self.options, exchange=self.exchange)
+        if self.exchange and self.options.augmentation.mirror > 0:
+            warn_of_own_classes(views[0])
+        return views
 
     def _of_graph(self, graph: Data) -> tuple[Data, Data]:
         return self.forward(graph)
