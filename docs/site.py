@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from make_api import for_sphinx
 from sphinx.cmd.build import main as sphinx
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +54,9 @@ def rewritten(page: Path, places: dict[Path, str]) -> str:
             return f"[{text}]({up}{file.relative_to(DOCS)})"
         return f"`{file.relative_to(ROOT)}`" if text.startswith("`") else f"{text} (`{file.relative_to(ROOT)}`)"
 
-    parts = re.split(r"(^```.*?^```)", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    content = page.read_text(encoding="utf-8")
+    content = for_sphinx(content) if page.parent == DOCS / "api" else content
+    parts = re.split(r"(^```.*?^```)", content, flags=re.MULTILINE | re.DOTALL)
     return "".join(
         part if part.startswith("```") else re.sub(r"\[([^]]*)\]\(([^)\s]+)\)", link, part) for part in parts
     )

@@ -95,6 +95,26 @@ def test_the_names_on_the_api_pages_are_up_to_date(page: Path, make_api: ModuleT
     assert stored == make_api.with_tables(stored), f"{page.name} is out of date: run `python docs/make_api.py`"
 
 
+def test_signatures_are_those_of_the_code(make_api: ModuleType) -> None:
+    shown = make_api.signatures("toothgraph.nn")
+    assert "\nInfoNCE(\n    temperature: float = 0.07, normalize: bool = True" in shown
+    assert "\n    .forward(x: Tensor, edge_index: Tensor, batch: Tensor, size: int) -> Tensor\n" in shown
+    assert "\n    .from_pyg(conv: EdgeConv) -> FastEdgeConv\n" in shown
+    assert "\n    .face_labels: np.ndarray\n" in make_api.signatures("toothgraph.segmentation")
+
+    def one(a: int, *rest: str, b=print, **c) -> str: ...
+    def two(a, *, b: int = 1): ...
+
+    assert make_api.signature("one", one) == "one(a: int, *rest: str, b=..., **c) -> str"
+    assert make_api.signature("two", two) == "two(a, *, b: int = 1)"
+    page = (ROOT / "docs" / "api" / "nn.md").read_text(encoding="utf-8")
+    assert "| [`info_nce`](../../toothgraph/nn/contrastive.py) |" in page and "```py\n" in page
+    site = make_api.for_sphinx(page)
+    assert "| {py:obj}`info_nce <toothgraph.nn.info_nce>` |" in site and "```py\n" not in site and "](../" not in site
+    pages = "\n".join(page.read_text("utf-8") for page in (ROOT / "docs" / "api").glob("*.md"))
+    assert " at 0x" not in pages  # of an object that a default is
+
+
 def test_api_pages_show_what_can_be_imported_from_the_package(make_api: ModuleType) -> None:
     shown = set()
     for name in documented_modules():

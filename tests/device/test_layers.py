@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
+from toothgraph.errors import ShapeError
 from toothgraph.nn import (
     FastDynamicEdgeConv,
     FastEdgeConv,
@@ -164,8 +165,14 @@ def test_matching(pretended: Any) -> None:
 
 
 def test_a_graph_on_another_device_is_refused_in_words(pretended: Any) -> None:
-    from toothgraph.errors import ShapeError
-
     graph = Data(pos=X).to(pretended.device)
     with pytest.raises(ShapeError, match=r"neighbor_index on pretended:0.*got one on cpu"):
         FastEdgeConv(3, 5).to(pretended.device)(graph.pos, neighbor_index=TABLE)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_left_on_the_cpu_is_told(pretended: Any, name: str) -> None:
+    make, given = LAYERS[name]
+    words = r"expected \w+ on cpu, where the weights are, got one on pretended:0; .* on the layer or the net"
+    with pytest.raises(ShapeError, match=words):
+        make()(*(moved(one, pretended.device) for one in given))

@@ -21,6 +21,14 @@ from toothgraph.mesh.mesh import Mesh
         ([0], "Label", "fdi"),
         ([], "Label", "fdi"),
         (range(15), "Label", "arch14"),
+        ([0, 4, 5, 6, 7], "Label", "arch14"),
+        (range(1, 10), "Label", "arch14"),  # more teeth than a quadrant has
+        (range(9), "Label", "unsure"),  # a quadrant, or kinds of teeth
+        ([0, 1], "Label", "unsure"),
+        ([0, 1, 2], "Label", "unsure"),
+        ([-1, 2, 5, 9], "Label", "unsure"),
+        ([0, 1, 2, 3], "UniversalID", "universal"),
+        ([0, 20, 22], "Label", "universal"),
         ([0, 2, 3, 14, 15], "Label", "universal"),
         (range(17, 33), "Label", "universal"),
         (range(40), "Label", "none"),  # no system counts that far: clusters, not teeth
@@ -32,6 +40,51 @@ from toothgraph.mesh.mesh import Mesh
 )
 def test_guess(numbers, name: str, expected: str) -> None:
     assert guess_system(np.array(numbers, dtype=int), name) == expected
+
+
+def strip(path: Path, labels: list[int], name: str = "label") -> Path:
+    """A PLY of triangles in a row, each with a number in an array and the colour red."""
+    places = [f"{9 * i} {9 * (i % 2)} 0" for i in range(len(labels) + 2)]
+    rows = [f"3 {i} {i + 1} {i + 2} 255 0 0 {label}" for i, label in enumerate(labels)]
+    colours = "".join(f"property uchar {channel}\n" for channel in ("red", "green", "blue"))
+    path.write_text(
+        f"ply\nformat ascii 1.0\nelement vertex {len(places)}\nproperty float x\nproperty float y\nproperty float z\n"
+        f"element face {len(rows)}\nproperty list uchar int vertex_indices\n{colours}property int {name}\nend_header\n"
+        + "\n".join([*places, *rows])
+        + "\n"
+    )
+    return path
+
+
+def test_two_or_three_classes_are_no_teeth_until_somebody_says_so(tmp_path: Path) -> None:
+    scan = strip(tmp_path / "x_upper.ply", [0, 1, 2, 3, 3, 0])
+    with pytest.raises(
+        LabelError,
+        match=r"x_upper\.ply: expected numbers of teeth, found the labels 1, 2, 3, .*"
+        r"arch14 or universal \(--label-system; in Python label_system=\); if not, .* another name",
+    ):
+        read_scan(scan)
+    assert read_scan(scan, label_system="arch14").labels.tolist() == [0, 17, 16, 15, 15, 0]  # a true quadrant
+    assert read_scan(scan, label_system="universal").labels.tolist() == [0, 18, 17, 16, 16, 0]
+    assert read_scan(strip(tmp_path / "y_upper.ply", [0, 1, 2], name="margin")).labels is None
+    assert read_scan(strip(tmp_path / "z_upper.ply", [0, 1, 2], name="universal_id")).labels.tolist() == [0, 18, 17]
+
+
+def test_a_palette_goes_before_an_array_that_may_be_no_teeth(tmp_path: Path, caplog) -> None:
+    scan, palette = strip(tmp_path / "x_upper.ply", [0, 1, 2]), tmp_path / "p.json"
+    palette.write_text('{"p": {"background": [9, 9, 9], "upper": {"11": [255, 0, 0]}, "lower": {}}}')
+    assert read_scan(scan, palette=load_palette(f"{palette}:p")).labels.tolist() == [11, 11, 11]
+    assert "the array `label` may be no numbers of teeth; the palette is used" in caplog.text
+
+
+def test_other_programs_with_classes_are_told_their_own_option(command, tmp_path: Path) -> None:
+    truth, found = tmp_path / "truth", tmp_path / "found"
+    for folder in (truth, found):
+        folder.mkdir()
+    strip(truth / "x_upper.ply", [0, 11, 12, 13], name="fdi")
+    strip(found / "x_upper.ply", [0, 1, 2, 3])
+    done = command("evaluate", truth, "--predictions", found, "--out", tmp_path / "scores.json")
+    assert done.code == 1 and "arch14 or universal (--predictions-label-system)" in done.err, done.err
 
 
 def test_names_in_other_systems() -> None:

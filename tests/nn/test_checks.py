@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,8 @@ from toothgraph.graph import GraphSpec, knn_table, scan_graph
 from toothgraph.io.find import find_scans
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import load_palette
+from toothgraph.model.backbone import as_batch
+from toothgraph.model.nets import check_jaw
 from toothgraph.nn import (
     FastDynamicEdgeConv,
     FastEdgeConv,
@@ -39,6 +42,7 @@ from toothgraph.nn import (
     segmentation_loss,
 )
 from toothgraph.nn.checks import warn_of_other_normals
+from toothgraph.nn.cross_edge_conv import CrossEdgeConv
 from toothgraph.nn.kernels.neighborhoods import from_table
 from toothgraph.nn.pyramid import find_levels
 from toothgraph.synthetic import synthetic_arch
@@ -190,7 +194,14 @@ def test_options_that_cannot_be(case: str) -> None:
         call()
 
 
+GRAPH_OF_LEVELS = Data(pos=X, neighbor_index=TABLE, level=ZEROS)
 META = {name: tensor.to("meta") for name, tensor in {"x": X, "table": TABLE, "edges": EDGES, "zeros": ZEROS}.items()}
+
+
+def on_meta(graph: Data) -> Data:
+    return graph.clone().to("meta")
+
+
 ELSEWHERE: dict[str, Callable[[], Any]] = {
     "a table": lambda: conv(X, neighbor_index=META["table"]),
     "edges": lambda: conv(X, META["edges"]),
@@ -207,13 +218,57 @@ ELSEWHERE: dict[str, Callable[[], Any]] = {
     "labels": lambda: segmentation_loss(LOG_PROB, META["zeros"]),
     "border": lambda: boundary_weights(ZEROS, META["edges"], 1.0),
     "transform": lambda: TransformNet(3, 2)(X, EDGES, META["zeros"], 1),
+    "ends": lambda: reduce_neighbors(X, from_table(TABLE)._replace(ends=META["zeros"]), "max"),
+    "targets": lambda: knn_edges(X, 2, ZEROS, targets=META["x"], target_batch=META["zeros"]),
+    "of targets": lambda: knn_edges(X, 2, ZEROS, targets=X, target_batch=META["zeros"]),
+    "dynamic": lambda: FastDynamicEdgeConv(torch.nn.Linear(6, 4), 2)(X, META["zeros"]),
+    "edge values": lambda: FastEdgeConv(3, 4, edge_dim=3)(X, EDGES, edge_attr=META["x"]),
+    "levels": lambda: Pyramid([3])(X, find_levels(on_meta(GRAPH_OF_LEVELS), 2, 1), ZEROS, 1),
+    "scans of levels": lambda: Pyramid([3])(X, find_levels(GRAPH_OF_LEVELS, 2, 1), META["zeros"], 1),
+    "next level": lambda: CrossEdgeConv(3, 3, 4)(X, META["x"], TABLE),
+    "jaw": lambda: check_jaw(META["zeros"][:1], as_batch(GRAPH)),
 }
 
 
 @pytest.mark.parametrize("case", ELSEWHERE)
 def test_tensors_on_different_devices(case: str) -> None:
-    with pytest.raises(ShapeError, match=r"on (cpu|meta), where \w+ is, got one on (cpu|meta); call \.to\("):
+    with pytest.raises(ShapeError, match=r"on (cpu|meta), where [\w ]+ is, got one on (cpu|meta); call \.to\("):
         ELSEWHERE[case]()
+
+
+edge_mlp = torch.nn.Sequential(torch.nn.BatchNorm1d(6), torch.nn.Linear(6, 4))
+LAYERS: dict[str, tuple[torch.nn.Module, tuple[torch.Tensor | None, ...], str]] = {
+    "conv": (conv, (X, EDGES), "x"),
+    "conv of a table": (conv, (X, None, TABLE), "x"),
+    "edge MLP": (FastEdgeConv(nn=torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.GELU())), (X, EDGES), "x"),
+    "edge MLP on edges": (FastEdgeConv(nn=edge_mlp), (X, EDGES), "x"),
+    "mlp": (mlp, (X, EDGES), "x"),
+    "pair": (pair, (X, X, TABLE), "pos"),
+    "next level": (CrossEdgeConv(3, 3, 4), (X, X, TABLE), "source"),
+}
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_layer_on_another_device_than_its_graph(case: str) -> None:
+    layer, given, name = LAYERS[case]
+    there = [None if each is None else each.to("meta") for each in given]
+    with pytest.raises(ShapeError, match=rf"expected {name} on cpu, where the weights are, got one on meta; call \.to"):
+        layer(*there)
+    with pytest.raises(ShapeError, match=rf"{name} on meta, .* got one on cpu; .*layer\.to_empty\(device='cpu'\)"):
+        copy.deepcopy(layer).to("meta")(*given)
+
+
+def test_weights_that_hooks_fetch_may_lie_elsewhere() -> None:
+    """As where a part is kept on another device, and its hook fetches the weights in each call."""
+    layer, wanted = copy.deepcopy(conv), conv(X, EDGES)
+    held = {name: weight.detach().clone() for name, weight in layer.lin.named_parameters()}
+    layer.lin.to("meta")
+
+    def fetch(lin: torch.nn.Module, _: Any) -> None:
+        lin.to_empty(device="cpu").load_state_dict(held)
+
+    layer.lin.register_forward_pre_hook(fetch)
+    torch.testing.assert_close(layer(X, EDGES), wanted)
 
 
 def test_shapes_without_values() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -180,7 +181,7 @@ def test_repr_tells_all_parameters_and_they_can_be_sent_to_a_worker(small_spec: 
         (WarpTeeth(WARPS), f"WarpTeeth(rng=None, how={WARPS}, spec=None)"),
         (CentreSurface(), "CentreSurface()"),
         (NeighborTables(small_spec), f"NeighborTables(spec={small_spec})"),
-        (TwoViews(), f"TwoViews(rng=None, options={ViewOptions()})"),
+        (TwoViews(), f"TwoViews(rng=None, options={ViewOptions()}, exchange=True)"),
     ):
         assert repr(transform) == repr(pickle.loads(pickle.dumps(transform))) == text
     assert issubclass(TwoViews, RandomTransform) and issubclass(TwoViews, T.BaseTransform)
@@ -197,6 +198,44 @@ def test_a_mirror_image_exchanges_quadrants_where_labels_are_teeth(arch_graph: D
     assert torch.equal(MirrorArch(p=1, exchange=False)(gum).y, gum.y)
     assert "y" in gum and MirrorArch(p=1)(gum).y.max() == 9  # a tooth of the other side
     assert same(MirrorArch(p=0)(arch_graph), augment(arch_graph, np.random.default_rng(0), STILL))
+
+
+@pytest.mark.parametrize("own", ["classes", "of the scan", "heat", "names"])
+def test_labels_of_ones_own_stay_as_they_are_where_nothing_is_exchanged(arch_graph: Data, own: str) -> None:
+    graph = arch_graph.clone()
+    graph.y = {
+        "classes": (graph.y > 0).long() + (graph.y == 3).long(),  # gum, tooth and one more
+        "of the scan": torch.tensor([2]),
+        "heat": graph.pos.norm(dim=1),
+        "names": ["a face"] * graph.num_nodes,
+    }[own]
+    mirror = Augmentation(mirror=1.0)
+    options = ViewOptions(min_share=1.0, max_share=1.0, radius=1.5, augmentation=mirror)
+
+    def kept(out: Data) -> bool:
+        return torch.equal(out.y, graph.y) if isinstance(graph.y, torch.Tensor) else out.y == graph.y
+
+    assert kept(Augment(mirror, exchange=False)(graph)) and kept(MirrorArch(p=1, exchange=False)(graph))
+    assert all(map(kept, TwoViews(options, exchange=False)(graph)))
+    assert all(map(kept, TwoViews(replace(options, augmentation=Augmentation()))(graph)))  # no mirror image by default
+    if own == "classes":  # they look like classes of teeth, and become those of the other side
+        assert Augment(mirror)(graph).y.max() == TwoViews(options)(graph)[0].y.max() > 2
+    else:
+        for call in (MirrorArch(), Augment(mirror), TwoViews(options)):
+            with pytest.raises(ShapeError, match=r"y as classes of teeth \[N = \d+\].* give exchange=False"):
+                call(graph)
+
+
+def test_labels_of_ones_own_that_contradict_the_jaw_are_told(arch_graph: Data) -> None:
+    """Warnings are errors here, so that labels of teeth give none."""
+    own = arch_graph.clone()
+    own.y, own.jaw = (own.y > 0).long(), torch.tensor([1])
+    options = ViewOptions(radius=1.5, augmentation=Augmentation(mirror=0.5))
+    for made in (MirrorArch, partial(Augment, options.augmentation), partial(TwoViews, options)):
+        made()(arch_graph)
+        with pytest.warns(UserWarning, match="of lower teeth, .* found those of upper teeth; .* give exchange=False"):
+            made()(own)
+        made(exchange=False)(own)
 
 
 def test_what_needs_tables_or_teeth_says_so(arch_graph: Data) -> None:

@@ -74,6 +74,8 @@ def test_what_can_be_put_right_is_said(arch: Mesh) -> None:
     data = data_of(arch)
     with pytest.raises(ShapeError, match=r"transpose face: face\.t\(\)"):
         FaceGraph()(Data(pos=data.pos, face=data.face.t()))
+    with pytest.raises(ShapeError, match=r"read_scan\(file\) reads one, and toothgraph\.Mesh\(vertices, faces\) makes"):
+        FaceGraph()("scan.stl")
     with pytest.raises(ShapeError, match=r"expected y as integers.*torch\.from_numpy\(y\)"):
         FaceGraph()(data_of(arch, y=arch.labels))
     graph = face_graph(arch)

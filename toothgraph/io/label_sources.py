@@ -71,7 +71,7 @@ class FoundLabels:
     Attributes:
         column: the numbers.
         source: the file that contains them.
-        label_system: ``fdi``, ``universal`` or ``arch14``.
+        label_system: ``fdi``, ``universal`` or ``arch14``; ``unsure`` if a guess would be none.
         origin: where they come from.
         changes: what was changed since a model found them, in words.
     """
@@ -155,7 +155,10 @@ def _sources(
         if system == "none":
             _log.warning("%s: the array `%s` counts clusters, not teeth; it is ignored", mesh.scan_id, name)
             column = None
-        elif system != "fdi":
+        elif system == "unsure" and palette is not None:
+            _log.warning("%s: the array `%s` may be no numbers of teeth; the palette is used", mesh.scan_id, name)
+            column = None
+        elif system not in ("fdi", "unsure"):
             _log.info("%s: the labels in `%s` are read as %s numbers", mesh.scan_id, name, system)
     if column is not None:
         yield FoundLabels(column, path, system)

@@ -19,6 +19,9 @@ _ARCH14 = {
     False: np.array([*range(37, 30, -1), *range(41, 48)]),  # lower: from the patient's left
 }
 
+_FEW = 3  # labels of a scan: as many classes of another kind are common, as few teeth are rare
+_QUADRANT = 8  # teeth; labels that count from 1 to there may be kinds of teeth
+
 
 def to_universal(fdi: np.ndarray) -> np.ndarray:
     """FDI numbers [N] as Universal numbers 1 … 32, the letters of primary teeth as ``LETTER + 1`` … ``LETTER + 20``;
@@ -40,14 +43,18 @@ def guess_system(numbers: np.ndarray, name: str = "") -> str:
 
     1. ``universal`` or ``fdi``, if it is part of the array's name
     2. ``fdi``, if every number is 0, -1 or a permanent tooth in FDI, or if the smallest tooth number is 11 to 16
-    3. ``arch14``, if no number is above 14
-    4. ``universal``, if no number is above 32
-    5. ``none``, if a number is below 10: these are clusters, not teeth
-    6. ``fdi``: numbers that are not teeth then count as unknown
+    3. ``unsure``, if no number is above 14, and there are three or fewer, or they are 1, 2 … 8 at most: that may be a
+       quadrant in ``arch14``, or classes of another kind, such as tooth and margin
+    4. ``arch14``, if no number is above 14
+    5. ``universal``, if no number is above 32
+    6. ``none``, if a number is below 10: these are clusters, not teeth
+    7. ``fdi``: numbers that are not teeth then count as unknown
 
     Example:
-        >>> guess_system(np.array([0, 11, 12])), guess_system(np.array([0, 8, 17])), guess_system(np.array([0, 8, 9]))
+        >>> guess_system(np.array([0, 11, 12])), guess_system(np.array([0, 8, 17])), guess_system(np.arange(15))
         ('fdi', 'universal', 'arch14')
+        >>> guess_system(np.array([0, 1, 2]))
+        'unsure'
     """
     for system in ("universal", "fdi"):
         if system in name.lower():
@@ -55,6 +62,8 @@ def guess_system(numbers: np.ndarray, name: str = "") -> str:
     there = np.unique(numbers[numbers > 0])
     if is_permanent(there).all() or 11 <= there.min() <= 16:
         return "fdi"
+    if there.max() <= 14 and (len(there) <= _FEW or there.max() == len(there) <= _QUADRANT):
+        return "unsure"
     if there.max() <= 32:
         return "arch14" if there.max() <= 14 else "universal"
     return "none" if there.min() < 10 else "fdi"

@@ -208,6 +208,13 @@ def as_fdi(
     names the ``option`` that says how they are numbered."""
     column, source, label_system = found.column, found.source, found.label_system
     labels, of_vertices = column.on_faces, None
+    if label_system == "unsure":
+        numbers = ", ".join(map(str, np.unique(labels[labels > 0])))
+        raise LabelError(
+            f"{source}: expected numbers of teeth, found the labels {numbers}, which may be teeth of a quadrant or "
+            f"classes of another kind; if they are teeth, name the label system, arch14 or universal ({option}); if "
+            "not, give the array another name, so that it is not read"
+        )
     try:
         fdi = to_fdi(labels, label_system, mesh.jaw)
         if column.per_vertex:

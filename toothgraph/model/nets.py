@@ -14,7 +14,7 @@ from toothgraph.model.config import NetConfig, check_net
 from toothgraph.model.crowns import CrownNet
 from toothgraph.model.heads import ProjectionHead, SegmentationHead
 from toothgraph.model.paper import PaperBackbone, PaperHead
-from toothgraph.nn.checks import check_rows, described
+from toothgraph.nn.checks import check_device, check_rows, described
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.pyramid import Levels, find_levels
 
@@ -49,6 +49,7 @@ def check_jaw(jaw: Tensor | None, data: Data) -> Tensor:
     if jaw is None:
         return data.batch.new_full((size,), -1)
     check_rows("jaw", jaw, size, "graph (0 upper, 1 lower, -1 unknown)", whole=True)
+    check_device(data.batch, "the graph", jaw=jaw)
     if _on_cpu(jaw) and not bool(((jaw >= -1) & (jaw <= 1)).all()):
         raise ShapeError(f"expected a jaw of 0 upper, 1 lower or -1 unknown, got {jaw.tolist()}")
     return jaw

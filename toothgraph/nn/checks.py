@@ -234,6 +234,19 @@ def check_device(x: Tensor, name: str = "x", /, **others: Tensor | None) -> None
             )
 
 
+def check_weights(weight: Tensor, x: Tensor, name: str = "x") -> None:
+    """Refuse ``x`` on another device than the weights of the layer that is to take it.
+
+    Raises:
+        ShapeError: then.
+    """
+    if weight.device != x.device:
+        todo = f"call .to({str(x.device)!r}) on the layer or the net, or .to({str(weight.device)!r}) on the graph"
+        if weight.device.type == "meta":
+            todo = f"a layer on meta has no values: layer.to_empty(device={str(x.device)!r}), then reset_parameters()"
+        raise ShapeError(f"expected {name} on {weight.device}, where the weights are, got one on {x.device}; {todo}")
+
+
 def _edge_hint(found: Any, nodes: int) -> str:
     if not isinstance(found, Tensor) or found.dim() != 2:
         return from_numpy_hint("edge_index", found)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn.inits import reset
 
+from toothgraph.nn.checks import check_device, check_weights
 from toothgraph.nn.kernels.gather import gather_max
 from toothgraph.nn.kernels.precision import full_precision
 
@@ -37,6 +38,8 @@ class CrossEdgeConv(nn.Module):
         reset(self.target)
 
     def forward(self, source: Tensor, target: Tensor, neighbor_index: Tensor) -> Tensor:
+        check_device(target, "target", source=source, neighbor_index=neighbor_index)
+        check_weights(self.source.weight, source, "source")
         with full_precision(source):
             dtype = self.source.weight.dtype
             gathered = gather_max(self.source(source.to(dtype)), neighbor_index, padded=True)

@@ -15,7 +15,7 @@ from torch_geometric.nn.inits import reset
 from torch_geometric.utils import scatter
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import check_count, check_device, check_nodes, check_rows, checked_edges
+from toothgraph.nn.checks import check_count, check_device, check_nodes, check_rows, check_weights, checked_edges
 from toothgraph.nn.edge_mlp import are_plain, flattened
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.kernels.norm_mish import norm_mish_linear
@@ -91,6 +91,7 @@ class MLPEdgeConv(nn.Module):
             return scatter(edges, node, dim=0, dim_size=len(x), reduce="max")
         linear, *after = parts
         assert isinstance(linear, nn.Linear)
+        check_weights(linear.weight, x)
         with full_precision(x):
             own, difference = linear.weight.split(self.in_channels, dim=1)
             x = x.to(linear.weight.dtype)

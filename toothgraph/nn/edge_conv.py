@@ -19,12 +19,13 @@ from toothgraph.nn.checks import (
     check_nodes,
     check_one_graph,
     check_table,
+    check_weights,
     checked_edges,
     described,
 )
 from toothgraph.nn.distributed import combined
 from toothgraph.nn.edge_blocks import largest_edges, reduced_edges
-from toothgraph.nn.edge_mlp import EdgeFunction, checked_act, factorised, flattened, split_linear
+from toothgraph.nn.edge_mlp import EdgeFunction, checked_act, factorised, flattened, is_plain, split_linear
 from toothgraph.nn.edge_statistics import affine, deviation, edge_statistics
 from toothgraph.nn.kernels.batch_norm import running, track
 from toothgraph.nn.kernels.gather import reduce_neighbors
@@ -173,6 +174,8 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         function = None if self._watched() else factorised(parts, self.aggr, self.edge_dim)
         source, target = self._ends(x, parts[0] if parts else None)
         check_one_graph(edge_index, neighbor_index)
+        if (weight := function.linear.weight if function else _own_weight(parts)) is not None:
+            check_weights(weight, target)
         if neighbor_index is not None:
             check_table(neighbor_index, target.shape[0], None if source is target else source.shape[0])
             check_edge_attr(edge_attr, self.edge_dim, neighbor_index, None)
@@ -355,6 +358,12 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         parts = [part for part in parts if part != "act=Identity()"]
         parts = [str(self.in_channels), str(self.out_channels), *parts, edges + aggr]
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _own_weight(parts: list[nn.Module]) -> Tensor | None:
+    """A weight of an edge MLP; None where hooks may fetch them from another device when they are needed."""
+    plain = (part for part in parts if is_plain(part, (type(part),)))
+    return next((weight for part in plain for weight in part.parameters(recurse=False)), None)
 
 
 def _largest(b: Tensor, hood: Neighborhoods, edge_attr: Tensor | None, along: Tensor) -> Tensor:

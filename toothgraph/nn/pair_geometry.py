@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from torch_geometric.nn.inits import reset
 
 from toothgraph.errors import ConfigError, check_number
-from toothgraph.nn.checks import check_count, check_device, check_points, check_table, described, warn_of_other_normals
+from toothgraph.nn.checks import (
+    check_count,
+    check_device,
+    check_points,
+    check_table,
+    check_weights,
+    described,
+    warn_of_other_normals,
+)
 from toothgraph.nn.edge_mlp import are_plain, flattened
 from toothgraph.nn.kernels.pair_geometry import pair_maximum
 
@@ -135,7 +143,10 @@ class PairGeometryConv(nn.Module):
         moving = torch.is_grad_enabled() and (pos.requires_grad or normal.requires_grad)
         outs = []
         for mlp, level, scale in zip(self.mlps, levels, self.scales, strict=True):
-            plain = are_plain(flattened(mlp), (nn.Linear, nn.ReLU, nn.Linear))
+            parts = flattened(mlp)
+            plain = are_plain(parts, (nn.Linear, nn.ReLU, nn.Linear))
+            if plain:
+                check_weights(next(mlp.parameters()), pos, "pos")
             if moving or not plain or torch.compiler.is_compiling() or level.numel() == 0:
                 features = _features(pos, normal, level, scale)
                 outs.append(mlp(features.to(next(mlp.parameters()).dtype)).amax(dim=0))

@@ -229,6 +229,7 @@ class Pyramid(nn.Module):
         if len(levels.nodes) != len(self.down) + 1:
             raise ShapeError(f"expected {len(self.down) + 1} levels, one per width, got {len(levels.nodes)}")
         check_rows("batch", batch, x.shape[0], "node", whole=True)
+        check_device(x, batch=batch, levels=levels.nodes[0])
         x = self._call(self.entry, x, levels.within[0])
         kept = []
         for number, (down, deep) in enumerate(zip(self.down, self.deep, strict=True)):

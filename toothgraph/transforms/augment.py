@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,14 @@ from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
 from toothgraph.errors import ShapeError, check_kind, check_number
-from toothgraph.fdi import check_classes, mirror_classes
+from toothgraph.fdi import (
+    JAW_NAMES,
+    UNKNOWN_JAW,
+    check_classes,
+    class_to_fdi,
+    jaw_of_labels,
+    mirror_classes,
+)
 from toothgraph.graph.fields import check_graph
 from toothgraph.transforms.base import RandomTransform
 
@@ -98,15 +106,22 @@ def _noise(rng: np.random.Generator, size: int, sigma: float) -> Tensor:
     return torch.from_numpy((sigma * rng.standard_normal((size, 3)).clip(-3, 3)).astype(np.float32))
 
 
-def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
+def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange: bool = True) -> Data:
     """An augmented copy. ``x``, ``pos``, ``normal``, ``area`` stay consistent; tables and edges are shared.
 
     Corners are moved, then normals and areas are computed from them. In a mirror image two corners are swapped, so that
     the winding still gives outward normals. Shapes as in :func:`toothgraph.graph.face_graph`.
 
+    Args:
+        data: the graph.
+        rng: random generator.
+        how: strength of each part.
+        exchange: whether ``y`` are the 33 classes of teeth, which change sides in a mirror image; see
+            :class:`MirrorArch`. If not, they stay as they are, whatever they are.
+
     Raises:
-        ShapeError: for a graph without ``x`` [N, 15], or without a random generator; where a mirror image may come,
-            also for ``y`` that are no classes.
+        ShapeError: for a graph without ``x`` [N, 15], or without a random generator; where a mirror image may come and
+            ``exchange`` is wanted, also for ``y`` that are no classes of the nodes.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch
@@ -118,8 +133,9 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
     check_graph(data, "x")
     check_generator(rng)
     check_kind("how", how, Augmentation)
-    if how.mirror > 0 and "y" in data:  # in each call, not only where a mirror image is drawn
-        check_classes(data.y.numpy(), "y")
+    exchange = exchange and how.mirror > 0 and data.get("y") is not None
+    if exchange:  # in each call, not only where a mirror image is drawn
+        _check_teeth(data)
     # 1. Rotate, scale, mirror: linear maps of position and corners.
     matrix = random_rotation(rng, how.rotation)
     matrix = matrix * (1 + rng.uniform(-how.scale, how.scale)) * (1 + rng.uniform(-1, 1, size=3) * how.stretch)
@@ -145,9 +161,37 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation) -> Data:
     out = Data(**dict(data.items()))
     out.x = torch.cat([pos, offsets.flatten(1), normal], dim=1)
     out.pos, out.normal, out.area = pos, normal, doubled.norm(dim=1) / 2
-    if mirrored and "y" in data:
+    if mirrored and exchange:
         out.y = torch.where(data.y >= 0, _MIRROR_CLASS[data.y.clamp_min(0)], data.y)
     return out
+
+
+def _check_teeth(data: Data) -> None:
+    """Refuse ``y`` that are no classes of teeth [N], by which a mirror image could not exchange left and right."""
+    y = data.y
+    if not isinstance(y, Tensor) or y.shape != (data.num_nodes,) or y.is_floating_point():
+        found = f"{list(y.shape)} of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
+        raise ShapeError(
+            f"expected y as classes of teeth [N = {data.num_nodes}], which change sides in a mirror image, got "
+            f"{found}; give exchange=False for y of another kind, which then stay as they are"
+        )
+    check_classes(y.numpy(), "y")
+
+
+def warn_of_own_classes(graph: Data) -> None:
+    """Warn if ``y``, exchanged in a mirror image, are classes of teeth of the other jaw than the scan's: then they are
+    probably no teeth, but labels of somebody's own, which small numbers look like."""
+    y, jaw = graph.get("y"), graph.get("jaw")
+    if y is None or not isinstance(jaw, Tensor) or jaw.numel() != 1:
+        return
+    found = jaw_of_labels(class_to_fdi(y.numpy()))
+    if UNKNOWN_JAW not in (found, int(jaw)) and found != int(jaw):
+        warnings.warn(
+            f"expected y of classes of {JAW_NAMES[int(jaw)]} teeth, as the jaw of the scan is, found those of "
+            f"{JAW_NAMES[found]} teeth; a mirror image exchanges left and right: for labels of your own, give "
+            "exchange=False",
+            stacklevel=5,
+        )
 
 
 @dataclass(eq=False)
@@ -156,15 +200,16 @@ class Augment(RandomTransform):
 
     Args:
         how: strength of each part.
+        exchange: whether ``y`` are the 33 classes of teeth, which change sides in a mirror image; give False for labels
+            of your own, see :class:`MirrorArch`.
         rng: see :class:`RandomTransform`.
 
     Shapes:
-        - input and output: a graph of :class:`FaceGraph`; edges, tables and labels stay (in a mirror image the labels
-          change sides)
+        - input and output: a graph of :class:`FaceGraph`; edges, tables and labels stay (with ``exchange``, labels
+          change sides in a mirror image)
 
     Raises:
-        ShapeError: in a call with a graph without ``x`` [N, 15]; where a mirror image may come, also with ``y`` that
-            are no classes.
+        ShapeError: see :func:`augment`.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch
@@ -175,13 +220,17 @@ class Augment(RandomTransform):
     """
 
     how: Augmentation = Augmentation()
+    exchange: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kind("how", self.how, Augmentation)
 
     def _of_graph(self, graph: Data) -> Data:
-        return augment(graph, self.generator(), self.how)
+        out = augment(graph, self.generator(), self.how, exchange=self.exchange)
+        if self.exchange and self.how.mirror > 0:
+            warn_of_own_classes(out)
+        return out
 
 
 @dataclass(eq=False)
@@ -222,10 +271,7 @@ class MirrorArch(RandomTransform):
         check_number("p", self.p, least=0, most=1)
 
     def _of_graph(self, graph: Data) -> Data:
-        y = graph.get("y")
-        if not self.exchange and y is not None:
-            del graph.y
-        out = augment(graph, self.generator(), replace(STILL, mirror=self.p))
-        if not self.exchange and y is not None:
-            out.y = y
+        out = augment(graph, self.generator(), replace(STILL, mirror=self.p), exchange=self.exchange)
+        if self.exchange and self.p > 0:
+            warn_of_own_classes(out)
         return out

@@ -74,7 +74,8 @@ def _mesh_of(data: Data) -> Mesh:
     pos, face = (data.get(name) for name in ("pos", "face")) if isinstance(data, Data) else (None, None)
     if not isinstance(pos, Tensor) or not isinstance(face, Tensor) or pos.shape[1:] != (3,) or face.shape[:1] != (3,):
         turned = isinstance(face, Tensor) and face.dim() == 2 and face.shape[1] == 3
-        todo = "transpose face: face.t()" if turned else "toothgraph.read_scan(file) reads one"
+        todo = "toothgraph.read_scan(file) reads one, and toothgraph.Mesh(vertices, faces) makes one of arrays"
+        todo = "transpose face: face.t()" if turned else todo
         raise ShapeError(
             f"expected a mesh: a toothgraph.Mesh, or Data with pos [V, 3] and face [3, F], got {data!r}; {todo}"
         )

@@ -13,7 +13,7 @@ from torch_geometric.data import Data
 from toothgraph.errors import ShapeError, check_kind, check_number
 from toothgraph.graph.fields import check_graph
 from toothgraph.seeding import sample_rng
-from toothgraph.transforms.augment import Augmentation, augment
+from toothgraph.transforms.augment import Augmentation, augment, warn_of_own_classes
 from toothgraph.transforms.base import RandomTransform
 from toothgraph.transforms.crop import crop, cut_region
 
@@ -69,21 +69,24 @@ def match(a: Data, b: Data, radius: float) -> np.ndarray:
     return np.stack([mutual[alike], partner[alike]])
 
 
-def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, options: ViewOptions) -> tuple[Data, Data]:
+def two_views(
+    variants: Sequence[Data], seed: int, epoch: int, scan_id: str, options: ViewOptions, *, exchange: bool = True
+) -> tuple[Data, Data]:
     """Two augmented, overlapping regions of one scan, each from another tessellation.
 
     Args:
         variants: the graphs of the scan, each of another decimation, all in the frame of the scan.
         seed, epoch, scan_id: seed of the random values.
         options: sizes, matching radius and augmentation.
+        exchange: see :func:`augment`.
 
     Returns:
         Two graphs. Both have ``match_index`` [P] (row p of one matches row p of the other) and ``match_pos`` [P, 3],
         the surface points in the frame of the scan (mm).
 
     Raises:
-        ShapeError: without graphs, or for one that lacks a field of :func:`toothgraph.graph.face_graph`; where a mirror
-            image may come, also for ``y`` that are no classes.
+        ShapeError: without graphs, or for one that lacks a field of :func:`toothgraph.graph.face_graph`; also for ``y``
+            that are no classes of teeth, where these would be exchanged (see :func:`augment`).
         ConfigError: for a seed or an epoch below 0.
 
     Example:
@@ -121,7 +124,7 @@ def two_views(variants: Sequence[Data], seed: int, epoch: int, scan_id: str, opt
     # 3. Match, then augment.
     pairs = match(views[0], views[1], options.radius)
     point = views[0].pos[pairs[0]].clone()
-    moved = [augment(view, rng, options.augmentation) for view, rng in zip(views, rngs, strict=True)]
+    moved = [augment(view, rng, options.augmentation, exchange=exchange) for view, rng in zip(views, rngs, strict=True)]
     for view, index in zip(moved, pairs, strict=True):
         view.match_index = torch.from_numpy(index)
         view.match_pos = point
@@ -175,8 +178,14 @@ class TwoViews(RandomTransform):
 
     Pairs batch as torch_geometric batches tuples: its ``DataLoader`` gives a batch of first and one of second views.
 
+    ``y`` and other fields with one value per node are cut, and nothing else happens to them: they may be classes of
+    your own. Only with a mirror image in the augmentation, which there is none by default, classes of teeth change
+    sides.
+
     Args:
         options: sizes, matching radius and augmentation.
+        exchange: whether ``y`` are the 33 classes of teeth; with a mirror image, give False for labels of your own, see
+            :class:`MirrorArch`.
         rng: see :class:`RandomTransform`.
 
     Shapes:
@@ -195,6 +204,7 @@ class TwoViews(RandomTransform):
     """
 
     options: ViewOptions = field(default_factory=ViewOptions)
+    exchange: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -204,7 +214,11 @@ class TwoViews(RandomTransform):
         graphs = data if isinstance(data, Sequence) else [data]
         check_graph(graphs[0] if graphs else None)
         name = str(graphs[0].get("scan_id", ""))
-        return two_views(graphs, int(self.generator().integers(2**31)), 0, name, self.options)
+        seed = int(self.generator().integers(2**31))
+        views = two_views(graphs, seed, 0, name, self.options, exchange=self.exchange)
+        if self.exchange and self.options.augmentation.mirror > 0:
+            warn_of_own_classes(views[0])
+        return views
 
     def _of_graph(self, graph: Data) -> tuple[Data, Data]:
         return self.forward(graph)

@@ -47,7 +47,7 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
     if reduce not in ("max", "sum", "mean"):
         raise ConfigError(f"expected a reduction of max, sum or mean, got {reduce!r}")
     check_nodes(x, None)
-    check_device(x, "x", neighbours=hood.source)
+    check_device(x, "x", neighbours=hood.source, ends=hood.ends)
     backend = choose_backend(x, backend)
     if backend == "triton":
         return triton_reduce(x, *hood, reduce)
