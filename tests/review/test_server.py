@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.page import UNKNOWN
@@ -26,7 +27,7 @@ EVIL = "</script><img src=x onerror='document.title = 1'>"
 
 
 def test_a_scan_is_listed_shown_and_changed(crowns: Mesh, serve: Serve) -> None:
-    running = serve(doubts=("look at 36",))
+    running = serve(doubts=(Doubt.of("", "look at ", [36]),))
     running.scans.prepare_all()
     status, listed = running.ask("GET", "scans")
     (row,) = listed["scans"]

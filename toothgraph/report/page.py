@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import resources
@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
+from toothgraph.anatomy.doubt import Doubt, as_doubt
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_arch, measure_pair
+from toothgraph.anatomy.tooth_text import from_flat
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import FDI_OF_CLASS, JAW_NAMES, PRIMARY_TEETH, UNKNOWN_JAW, check_fdi, tooth_name
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original
 from toothgraph.report.differences import find_differences
-from toothgraph.report.doubts import OtherNumbers, text_and_teeth
+from toothgraph.report.doubts import OtherNumbers
 from toothgraph.report.placing import place_jaws
 from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow, tooth_table
@@ -65,7 +67,7 @@ class PageScan:
         truth: [F] FDI numbers that are right: the page shows the errors beside them.
         second: other labels of this scan: the page shows what differs.
         teeth: the table of ``labels``, if already computed.
-        doubts: what a person should review.
+        doubts: what a person should review; a plain sentence is shown as it is, whatever numbers teeth are shown with.
         other_numbers: the next best numbers and how much likelier those given are.
         measures: of this jaw, if already computed.
     """
@@ -77,7 +79,7 @@ class PageScan:
     truth: np.ndarray | None = None
     second: Second | None = None
     teeth: list[ToothRow] | None = None
-    doubts: Sequence[str] = ()
+    doubts: Sequence[Doubt | str] = ()
     other_numbers: OtherNumbers | None = None
     measures: ArchMeasures | None = None
 
@@ -91,7 +93,7 @@ def write_page(
     confidence: np.ndarray | None = None,
     truth: np.ndarray | None = None,
     teeth: list[ToothRow] | None = None,
-    doubts: Sequence[str] = (),
+    doubts: Sequence[Doubt | str] = (),
     other_numbers: OtherNumbers | None = None,
     measures: ArchMeasures | None = None,
 ) -> None:
@@ -210,7 +212,7 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
         "name": mesh.scan_id,
         "jaw": JAW_NAMES[jaw],
         "about": f"{kind}{count} {'tooth' if count == 1 else 'teeth'}",
-        "doubts": [text_and_teeth(doubt) for doubt in scan.doubts],
+        "doubts": [as_doubt(doubt).flat for doubt in scan.doubts],
         "other": None if other is None else {"changes": [list(pair) for pair in other.changes], "odds": other.odds},
         "measures": list(map(measure_data, _measured(scan).measures)),
         "points": _text(points.astype("<f4")),
@@ -223,8 +225,16 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
 
 def measure_data(measure: Measure) -> dict[str, Any]:
     """A measure as pages have it: its texts in parts, the numbers of teeth among them."""
-    texts = {"definition": text_and_teeth(measure.definition), "reason": text_and_teeth(measure.reason)}
-    return {**asdict(measure), **texts}
+    lack = [] if measure.lack is None else measure.lack.flat
+    return {"key": measure.key, "name": measure.name, "value": measure.value, "unit": measure.unit,
+            "definition": measure.meaning.flat, "reason": lack}  # fmt: skip
+
+
+def measure_from(data: Mapping[str, Any]) -> Measure:
+    """The measure of which :func:`measure_data` this is. Its texts may be plain, as lists of pages had them once."""
+    meaning, lack = (from_flat([said] if isinstance(said, str) else said)
+                     for said in (data["definition"], data["reason"]))  # fmt: skip
+    return Measure(data["key"], data["name"], data["value"], data["unit"], meaning, lack if str(lack) else None)
 
 
 def _stored(mesh: Mesh) -> str | None:

@@ -17,7 +17,6 @@ from toothgraph.errors import ToothgraphError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.report.doubts import text_and_teeth
 from toothgraph.report.picture import thumbnail
 from toothgraph.review.embedding import Embedded
 from toothgraph.review.session import APPROVED, Session, Step, adopted, replay, take
@@ -269,7 +268,7 @@ class Scans:
 
 def doubts_of(known: Known) -> list[list[str | int]]:
     """What is to be reviewed, each in parts, the numbers of teeth among them; nothing any more once it is approved."""
-    return [text_and_teeth(doubt) for doubt in known.start.doubts] if known.start and known.state != APPROVED else []
+    return [doubt.flat for doubt in known.start.doubts] if known.start and known.state != APPROVED else []
 
 
 def _row(known: Known) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from toothgraph._version import __version__
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.label_record import read_record
@@ -30,6 +31,7 @@ from toothgraph.io.label_sources import labels_in
 from toothgraph.io.labels import as_fdi
 from toothgraph.io.renumber import mapped
 from toothgraph.io.reviewed import LABELS, review_entry
+from toothgraph.io.said import doubts_content, doubts_in
 from toothgraph.io.write import count_instances, write_again
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
@@ -70,7 +72,7 @@ class Start:
     model: str
     jaw: int
     inside_out: bool
-    doubts: list[str]
+    doubts: list[Doubt]
     teeth: dict[int, float]
     sure: float | None
     picture: str
@@ -86,9 +88,9 @@ class Start:
         sure = None if self.confidence is None else packed(np.rint(255 * np.clip(self.confidence, 0, 1)))
         return {
             "kind": START, "surface": surface_digest(mesh), "labels": packed(self.labels), "confidence": sure,
-            "model": self.model, "jaw": JAW_NAMES[self.jaw], "inside_out": self.inside_out, "doubts": self.doubts,
-            "teeth": self.teeth, "sure": self.sure, "picture": self.picture, "source": self.source,
-            "toothgraph": __version__,
+            "model": self.model, "jaw": JAW_NAMES[self.jaw], "inside_out": self.inside_out,
+            **doubts_content(self.doubts), "teeth": self.teeth, "sure": self.sure, "picture": self.picture,
+            "source": self.source, "toothgraph": __version__,
         }  # fmt: skip
 
 
@@ -98,7 +100,7 @@ def start_of(line: Mapping[str, Any]) -> Start:
     return Start(
         unpacked(line["labels"]), None if sure is None else unpacked(sure) / 255, str(line["model"]),
         {name: jaw for jaw, name in JAW_NAMES.items()}[line["jaw"]], bool(line["inside_out"]),
-        [str(doubt) for doubt in line["doubts"]], {int(fdi): float(share) for fdi, share in line["teeth"].items()},
+        doubts_in(line), {int(fdi): float(share) for fdi, share in line["teeth"].items()},
         None if line["sure"] is None else float(line["sure"]), str(line["picture"]), str(line.get("source", "")),
     )  # fmt: skip
 
