@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -22,7 +21,7 @@ from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.page import measure_data, measure_from, web_text
-from toothgraph.report.picture import thumbnail
+from toothgraph.report.picture import thumbnail_text
 from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.scan_names import patient_of
@@ -105,7 +104,7 @@ def entry_of(
         [as_doubt(doubt).flat for doubt in doubts],
         {fdi: round(width, 3) for fdi, width in measures.widths.items()},
         measures.measures,
-        base64.b64encode(thumbnail(mesh, labels)).decode("ascii"),
+        thumbnail_text(mesh, labels),
         scan,
         patient,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from toothgraph.io.labels import read_scan
 from toothgraph.io.said import Said, said_of
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.nets import SegmentationNet
-from toothgraph.report.picture import thumbnail
+from toothgraph.report.picture import thumbnail_text
 from toothgraph.review.store import Start
 from toothgraph.segmentation import segment
 
@@ -75,7 +74,6 @@ def _start(
     sure = None
     if confidence is not None and tooth.any():
         sure = float(np.average(confidence[tooth], weights=np.maximum(seen.areas[tooth], 1e-12)))
-    picture = base64.b64encode(thumbnail(seen, labels)).decode("ascii")
     jaw = jaw_of_labels(labels) if tooth.any() else seen.jaw
-    return Start(labels, confidence, model, jaw, inside_out, list(doubts), teeth, sure, picture,
+    return Start(labels, confidence, model, jaw, inside_out, list(doubts), teeth, sure, thumbnail_text(seen, labels),
                  source)  # fmt: skip

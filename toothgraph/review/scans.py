@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import threading
 from collections import OrderedDict
@@ -17,7 +16,7 @@ from toothgraph.errors import ToothgraphError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.report.picture import thumbnail
+from toothgraph.report.picture import thumbnail_text
 from toothgraph.review.embedding import Embedded
 from toothgraph.review.session import APPROVED, Session, Step, adopted, replay, take
 from toothgraph.review.store import Stale, Start, Store, start_of
@@ -245,8 +244,8 @@ class Scans:
                 opened, known = self.open(name), self.known[name]
                 version = known.version
                 if known.drawn != version:
-                    picture = thumbnail(opened.surface.mesh, opened.session.labels)
-                    known.picture, known.drawn = base64.b64encode(picture).decode("ascii"), version
+                    known.picture = thumbnail_text(opened.surface.mesh, opened.session.labels)
+                    known.drawn = version
             except ToothgraphError as error:
                 _log.warning("%s", error)
 
