@@ -13,7 +13,7 @@ import numpy as np
 
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.anatomy.jaw_parts import split_labelled
-from toothgraph.anatomy.measures import measure_arch, measures_of_file
+from toothgraph.anatomy.measures import measures_of_file
 from toothgraph.cli.summary import CORRECTED, Row, merge_summary, read_summary
 from toothgraph.cli.terminal import one_line
 from toothgraph.errors import LabelError, ToothgraphError
@@ -197,5 +197,5 @@ def renew_measures(path: Path, shown: Sequence[PageScan]) -> None:
     except ValueError as error:
         raise LabelError(f"{path}: expected a JSON label file: {error}") from error
     if isinstance(content, dict) and "measures" in content:
-        content["measures"] = measures_content(measures_of_file([measure_arch(one.mesh, one.labels) for one in shown]))
+        content["measures"] = measures_content(measures_of_file([one.measured for one in shown]))
         write_text(path, json.dumps(content))

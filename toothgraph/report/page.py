@@ -9,7 +9,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,11 @@ class PageScan:
     doubts: Sequence[Doubt | str] = ()
     other_numbers: OtherNumbers | None = None
     measures: ArchMeasures | None = None
+
+    @cached_property
+    def measured(self) -> ArchMeasures:
+        """The measures of this jaw, taken when they are first asked for."""
+        return measure_arch(self.mesh, self.labels) if self.measures is None else self.measures
 
 
 def write_page(
@@ -214,7 +219,7 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
         "about": f"{kind}{count} {'tooth' if count == 1 else 'teeth'}",
         "doubts": [as_doubt(doubt).flat for doubt in scan.doubts],
         "other": None if other is None else {"changes": [list(pair) for pair in other.changes], "odds": other.odds},
-        "measures": list(map(measure_data, _measured(scan).measures)),
+        "measures": list(map(measure_data, scan.measured.measures)),
         "points": _text(points.astype("<f4")),
         "faces": _text(mesh.faces.astype("<u4")),
         "stored": _stored(mesh),
@@ -244,16 +249,12 @@ def _stored(mesh: Mesh) -> str | None:
     return None if np.array_equal(face, faces) else _text(face.astype("<u4"))
 
 
-def _measured(scan: PageScan) -> ArchMeasures:
-    return measure_arch(scan.mesh, scan.labels) if scan.measures is None else scan.measures
-
-
 def _of_both(scans: Sequence[PageScan]) -> list[Measure]:
     """What is measured on an upper and a lower jaw together."""
     if len(scans) == 1:
         return []
     upper, lower = sorted(scans, key=lambda scan: jaw_shown(scan.mesh, scan.labels))
-    return measure_pair(_measured(upper).widths, _measured(lower).widths)
+    return measure_pair(upper.measured.widths, lower.measured.widths)
 
 
 def _result(labels: np.ndarray, confidence: np.ndarray | None, teeth: Sequence[ToothRow]) -> dict[str, Any]:
