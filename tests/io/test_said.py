@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from toothgraph.anatomy.doubt import CLOSED, UNSURE, Doubt, as_doubt
@@ -16,6 +17,13 @@ def test_what_was_said_of_a_scan_is_read_beside_it(tmp_path: Path) -> None:
     said = {"labels": [], "confidence": {"17": 0.5, "16": 1}, **doubts_content([REVIEW])}
     (tmp_path / "a.json").write_text(json.dumps(said))
     assert said_of(tmp_path / "a.ply") == Said([REVIEW], {17: 0.5, 16: 1.0})
+
+
+def test_the_confidence_of_faces() -> None:
+    """A tooth that is not named has its number from a person; of gingiva nothing is known."""
+    assert Said().on_faces(np.array([0, 16])) is None
+    sure = Said(confidence={16: 0.5}).on_faces(np.array([0, 16, 15, -1]))
+    np.testing.assert_array_equal(sure, [np.nan, 0.5, 1.0, np.nan])
 
 
 def test_warnings_have_the_documented_shape_and_come_back() -> None:

@@ -265,6 +265,25 @@ def test_numbers_are_written_as_the_reader_is_used_to(arch: Mesh, tmp_path: Path
     assert out["gone"] == [fdi for fdi in out["order"] if fdi != 55]
 
 
+NOT_KNOWN = """
+  press("#modes", "Confidence");
+  const [scan] = data.scans, { labels } = scan.results[0], colour = faceColour(scan, { result: 0 });
+  out.colours = [0, 16, 15].map((fdi) => colour(labels.indexOf(fdi)));
+  out.rows = teethOf(scan).filter((row) => [0, 16].includes(row.fdi)).map((row) => [row.fdi, row.confidence]);
+"""
+
+
+def test_a_confidence_that_is_not_known_is_not_shown_as_one(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    """JSON files have that of teeth, not of gingiva."""
+    sure = np.select([arch.labels == 16, arch.labels == 15, arch.labels > 0], [0.5, 0.0, 0.9], np.nan)
+    write_page(tmp_path / "page.html", arch, arch.labels, confidence=sure)
+    (result,) = data_of(tmp_path / "page.html")["scans"][0]["results"]
+    assert result["teeth"][0]["fdi"] == 0 and result["teeth"][0]["confidence"] is None
+    out = browse(tmp_path / "page.html", NOT_KNOWN)
+    assert out["colours"][0] == [140, 140, 140] and out["colours"][1] == out["colours"][2] == [110, 16, 62]
+    assert out["rows"][0] == [0, None] and out["rows"][1][1] == pytest.approx(0.5, abs=0.01)
+
+
 TWO_JAWS = """
   const ends = (a, b) => { const [l, r] = [where(a), where(b)]; return l[0] < r[0]; };
   const mean = (scan, wanted) => { const at = project(scan); let sum = 0, n = 0; const labels = scan.results[0].labels;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,8 +52,7 @@ def shown_of(jaws: Sequence[Mesh], scan: Path) -> list[PageScan]:
         doubts = said.doubts if len(jaws) == 1 else doubts_of_jaw(said.doubts, jaw.jaw)
         found = said.on_faces(jaw.labels)
         sure = None if found is None else found.astype(np.float32)
-        rows = tooth_table(jaw, jaw.labels, sure)
-        teeth = [row if row.fdi > 0 else replace(row, confidence=None) for row in rows]  # the JSON has none of gingiva
+        teeth = tooth_table(jaw, jaw.labels, sure)
         shown.append(PageScan(jaw, jaw.labels, name=OWN, confidence=sure, teeth=teeth, doubts=doubts))
     return shown
 

@@ -36,12 +36,13 @@ class Said:
     confidence: dict[int, float] = field(default_factory=dict)
 
     def on_faces(self, labels: np.ndarray) -> np.ndarray | None:
-        """The confidence [F] of faces with these labels [F], None where nothing is said. Of what it does not name, a
-        person has said the number: 1."""
+        """The confidence [F] of faces with these labels [F], None where nothing is said. Of a tooth that it does not
+        name, a person has said the number: 1. That of gingiva is not known: NaN."""
         if not self.confidence:
             return None
         numbers, which = np.unique(labels, return_inverse=True)
-        sure: np.ndarray = np.array([self.confidence.get(fdi, 1.0) for fdi in numbers.tolist()])[which]
+        of_number = [self.confidence.get(fdi, 1.0 if fdi > 0 else np.nan) for fdi in numbers.tolist()]
+        sure: np.ndarray = np.array(of_number)[which]
         return sure
 
 

@@ -63,7 +63,7 @@ class PageScan:
         mesh: F faces.
         labels: [F] FDI numbers.
         name: what the page calls these labels, if there are others.
-        confidence: [F] probabilities of the labels, as a second colouring.
+        confidence: [F] probabilities of the labels, as a second colouring; NaN where it is not known.
         truth: [F] FDI numbers that are right: the page shows the errors beside them.
         second: other labels of this scan: the page shows what differs.
         teeth: the table of ``labels``, if already computed.
@@ -260,13 +260,18 @@ def _of_both(scans: Sequence[PageScan]) -> list[Measure]:
 def _result(labels: np.ndarray, confidence: np.ndarray | None, teeth: Sequence[ToothRow]) -> dict[str, Any]:
     return {
         "labels": _text(_bytes(labels)),
-        "confidence": None if confidence is None else _text(np.rint(255 * np.clip(confidence, 0, 1)).astype("u1")),
+        "confidence": None if confidence is None else _text(_shares(confidence)),
         "teeth": [asdict(row) for row in teeth],
     }
 
 
 def _bytes(fdi: np.ndarray) -> np.ndarray:
     return np.where((fdi >= 0) & (fdi < UNKNOWN), fdi, UNKNOWN).astype("u1")
+
+
+def _shares(confidence: np.ndarray) -> np.ndarray:
+    """Probabilities [F] as bytes, 1 to 255; 0 where it is not known."""
+    return np.where(np.isnan(confidence), 0, np.clip(np.rint(255 * np.nan_to_num(confidence)), 1, 255)).astype("u1")
 
 
 def _text(values: np.ndarray) -> str:

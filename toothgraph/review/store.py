@@ -44,6 +44,7 @@ from toothgraph.system.lock import one_at_a_time
 
 LOG = ".log.jsonl"
 START = "start"
+NOT_KNOWN = -1  # in a log, a confidence that is NaN; others are 0 to 255
 
 
 class Stale(LabelError):
@@ -56,7 +57,7 @@ class Start:
 
     Attributes:
         labels: [F] FDI numbers.
-        confidence: [F] 0 to 1; None for labels that are not a model's.
+        confidence: [F] 0 to 1, NaN where it is not known; None for labels that are not a model's.
         model: what found the labels; empty for labels of a file.
         jaw: 0 upper, 1 lower, -1 unknown.
         inside_out: whether the faces are shown with the opposite winding of the file.
@@ -85,7 +86,7 @@ class Start:
 
     def line(self, mesh: Mesh) -> dict[str, Any]:
         """As the first line of a log."""
-        sure = None if self.confidence is None else packed(np.rint(255 * np.clip(self.confidence, 0, 1)))
+        sure = None if self.confidence is None else packed(_stored(self.confidence))
         return {
             "kind": START, "surface": surface_digest(mesh), "labels": packed(self.labels), "confidence": sure,
             "model": self.model, "jaw": JAW_NAMES[self.jaw], "inside_out": self.inside_out,
@@ -98,11 +99,19 @@ def start_of(line: Mapping[str, Any]) -> Start:
     """The start of a review from the first line of its log."""
     sure = line["confidence"]
     return Start(
-        unpacked(line["labels"]), None if sure is None else unpacked(sure) / 255, str(line["model"]),
+        unpacked(line["labels"]), None if sure is None else _confidence(unpacked(sure)), str(line["model"]),
         {name: jaw for jaw, name in JAW_NAMES.items()}[line["jaw"]], bool(line["inside_out"]),
         doubts_in(line), {int(fdi): float(share) for fdi, share in line["teeth"].items()},
         None if line["sure"] is None else float(line["sure"]), str(line["picture"]), str(line.get("source", "")),
     )  # fmt: skip
+
+
+def _stored(confidence: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(confidence), NOT_KNOWN, np.rint(255 * np.clip(confidence, 0, 1)))
+
+
+def _confidence(stored: np.ndarray) -> np.ndarray:
+    return np.where(stored == NOT_KNOWN, np.nan, stored / 255)
 
 
 def surface_digest(mesh: Mesh) -> str:
