@@ -19,8 +19,8 @@ from toothgraph.anatomy.doubt import Doubt, as_doubt
 from toothgraph.anatomy.tooth_text import tooth_text
 from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
 
-_JAWS = {None: UNKNOWN_JAW, **{name: jaw for jaw, name in JAW_NAMES.items() if jaw != UNKNOWN_JAW}}
-_NAMES = {jaw: name for name, jaw in _JAWS.items()}
+_NAMES: dict[int, str | None] = {**JAW_NAMES, UNKNOWN_JAW: None}
+_JAWS = {name: jaw for jaw, name in _NAMES.items()}
 
 
 @dataclass(frozen=True)

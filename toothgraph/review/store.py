@@ -26,6 +26,8 @@ from toothgraph._version import __version__
 from toothgraph.anatomy.doubt import Doubt
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES
+from toothgraph.io.formats.registry import SUFFIXES
+from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.label_record import read_record
 from toothgraph.io.label_sources import labels_in
 from toothgraph.io.labels import as_fdi
@@ -133,6 +135,7 @@ class Store:
     def __init__(self, folder: Path, name: str, formats: Sequence[str] = ()) -> None:
         self.formats = formats
         self.labels, self.log = folder / f"{name}{LABELS}", folder / f"{name}{LOG}"
+        self._seen: dict[str, tuple[int, int]] | None = None  # the label files when they had the labels of the session
 
     def lines(self) -> list[dict[str, Any]]:
         """The lines of the log; empty if there is none yet.
@@ -211,6 +214,7 @@ class Store:
         if session.state == APPROVED:
             for kind in self.formats:
                 write_exchange(self.labels.with_name(f"{self.labels.stem}.{kind}"), mesh, session.labels)
+        self._seen = self._stamps()
 
     def catch_up(self, mesh: Mesh, start: Start, session: Session) -> None:
         """Write the label file again if a stop came between it and the log."""
@@ -218,12 +222,28 @@ class Store:
             self.write_labels(mesh, start, session)
 
     def changed_elsewhere(self, mesh: Mesh, session: Session) -> np.ndarray | None:
-        """The labels [F] of the label file, if another command has changed it since the review wrote it.
+        """The labels [F] of the label files, if another command has changed them since the review wrote or read them.
 
         Raises:
             LabelError: if they do not fit the scan.
         """
-        if session.state == UNSEEN or self._written() != session.version:
+        before, stamps = self._seen, self._stamps()
+        if stamps == before:
+            return None
+        labels = None
+        if session.state != UNSEEN:
+            labels = self._changed_file(mesh, session)
+        elif before is not None:  # a review that is opened begins with what is there
+            held = with_labels_of(self.labels.parent, mesh.scan_id, mesh)
+            if held is not None and held.labels is not None and not np.array_equal(held.labels, session.labels):
+                labels = held.labels
+        if labels is None:
+            self._seen = stamps
+        return labels
+
+    def _changed_file(self, mesh: Mesh, session: Session) -> np.ndarray | None:
+        """The labels [F] of the label file that the review has written, if they are others now."""
+        if self._written() != session.version:
             return None
         before = vertices_to_original(mesh, session.labels)
         try:
@@ -242,6 +262,11 @@ class Store:
             return int(json.loads(self.labels.read_text(encoding="utf-8"))["review"]["version"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def _stamps(self) -> dict[str, tuple[int, int]]:
+        """Time and size of each label file of the scan: they tell whether another command has written one."""
+        files = (self.labels.with_suffix(suffix) for suffix in (*SUFFIXES, ".txt", LABELS))
+        return {file.name: (file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file()}
 
     @property
     def _lock(self) -> Path:
