@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.review import server
 from toothgraph.review.scans import Scans
@@ -55,7 +56,8 @@ def main() -> None:
     labels = np.where(mesh.labels == SPLIT[1], SPLIT[0], mesh.labels)
     labels = np.where(labels == MISSING, 0, labels)
     teeth = {int(fdi): 0.95 for fdi in np.unique(labels[labels > 0])}
-    doubts = ["36 is very large: are these two teeth?", "44 is missing, and there is no gap"]
+    doubts = [Doubt.of("", [36], " is very large: are these two teeth?"),
+              Doubt.of("", [44], " is missing, and there is no gap")]  # fmt: skip
     start = Start(labels, np.full(len(labels), 0.95), "", 1, False, doubts, teeth, 0.95, "")
     with TemporaryDirectory() as folder:
         scans = Scans({"arch_lower": Path("arch_lower.stl")}, Path(folder) / "reviewed",

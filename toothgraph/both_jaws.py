@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.measures import Measure, measures_of_file
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class
 from toothgraph.inference.options import PredictOptions
@@ -21,7 +22,7 @@ from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.joined_jaws import joined_jaws
 from toothgraph.postprocess.two_arches import are_both_jaws, same_teeth, two_surfaces
-from toothgraph.report.doubts import of_jaw, pair_doubts
+from toothgraph.report.doubts import pair_doubts
 from toothgraph.report.page import PageScan
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.segmentation import Segmentation, segment
@@ -95,14 +96,20 @@ class JawPair:
         return measures_of_file([one.measures for one in self.jaws])
 
     @property
+    def warnings(self) -> list[Doubt]:
+        """What to review: that there are two jaws, and what is said of each."""
+        of_jaws = [replace(doubt, jaw=one.mesh.jaw) for one in self.jaws for doubt in one.warnings]
+        return pair_doubts(self.cut) + of_jaws
+
+    @property
     def doubts(self) -> list[str]:
-        """Warnings to review: that there are two jaws, and those of each."""
-        return pair_doubts(self.cut) + [of_jaw(one.mesh.jaw, doubt) for one in self.jaws for doubt in one.doubts]
+        """The sentences of the ``warnings``."""
+        return list(map(str, self.warnings))
 
     @property
     def strong_doubts(self) -> list[str]:
         """Those of them that concern all labels of a jaw."""
-        return [of_jaw(one.mesh.jaw, doubt) for one in self.jaws for doubt in one.strong_doubts]
+        return [str(doubt) for doubt in self.warnings if doubt.strong]
 
     def page_scans(self, truth: np.ndarray | None = None) -> list[PageScan]:
         """What a page shows of each jaw; ``truth`` [F] as in :meth:`toothgraph.segmentation.Segmentation.page_scan`."""
@@ -116,8 +123,8 @@ class JawPair:
         """Write the labelled file as it was, both jaws in it; see :func:`toothgraph.io.write.write_labelled`."""
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
-            folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=sure, doubts=self.doubts,
-            measures=self.measures, model=self.jaws[0].model, jaw_of_face=self.jaw_of_face,
+            folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=sure,
+            doubts=self.warnings, measures=self.measures, model=self.jaws[0].model, jaw_of_face=self.jaw_of_face,
         )  # fmt: skip
 
     def _joined(self, of_jaws: Sequence[np.ndarray]) -> np.ndarray:

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.frame import open_direction
 from toothgraph.anatomy.measures import ArchMeasures, measure_arch
 from toothgraph.anatomy.number_order import number_faults
@@ -25,7 +25,7 @@ from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.two_arches import shows_two_arches
-from toothgraph.report.doubts import find_doubts, find_strong_doubts
+from toothgraph.report.doubts import find_doubts
 from toothgraph.report.page import PageScan
 from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.rules import Rules
@@ -149,15 +149,30 @@ class Segmentation:
         return count_instances(self.face_labels)
 
     @cached_property
-    def doubts(self) -> list[str]:
-        """Warnings to review; see :func:`toothgraph.report.doubts.find_doubts`."""
+    def warnings(self) -> list[Doubt]:
+        """What to review, each with its kind and the teeth that it names; see
+        :func:`toothgraph.report.doubts.find_doubts`."""
         found = self.prediction
+        two = self.two_arches
+        if two is None:
+            two = shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches)
         return find_doubts(
             self.teeth, other=self._other, milk_teeth=self.milk_teeth, primary=self.primary,
             inside_out=found.inside_out,
             faults=number_faults(self.mesh.with_labels(found.labels)), crowns=self._crowns,
-            closed=not self.joined and open_direction(self.mesh) is None, **self._of_all,
+            closed=not self.joined and open_direction(self.mesh) is None, two_arches=two, joined=self.joined,
+            jaw=found.jaw, jaw_probability=found.jaw_probability, rules=self.rules.review,
         )  # fmt: skip
+
+    @property
+    def doubts(self) -> list[str]:
+        """The sentences of the ``warnings``."""
+        return list(map(str, self.warnings))
+
+    @property
+    def strong_doubts(self) -> list[str]:
+        """Those of them that concern all labels, see :attr:`toothgraph.anatomy.doubt.Doubt.strong`."""
+        return [str(doubt) for doubt in self.warnings if doubt.strong]
 
     @property
     def _crowns(self) -> OddCrowns:
@@ -182,26 +197,12 @@ class Segmentation:
         """
         return PageScan(
             self.mesh, self.labels, confidence=self.confidence, truth=truth, teeth=self.teeth,
-            doubts=self.doubts, other_numbers=self._other, measures=self.measures,
+            doubts=self.warnings, other_numbers=self._other, measures=self.measures,
         )  # fmt: skip
 
     def page_scans(self, truth: np.ndarray | None = None) -> list[PageScan]:
         """:meth:`page_scan` in a list: of a file with both jaws, there are two."""
         return [self.page_scan(truth)]
-
-    @cached_property
-    def strong_doubts(self) -> list[str]:
-        """Those of them that concern all labels; see :func:`toothgraph.report.doubts.find_strong_doubts`."""
-        return find_strong_doubts(self.teeth, **self._of_all)
-
-    @cached_property
-    def _of_all(self) -> dict[str, Any]:
-        found = self.prediction
-        two = self.two_arches
-        if two is None:
-            two = shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches)
-        return {"two_arches": two, "joined": self.joined, "jaw": found.jaw, "jaw_probability": found.jaw_probability,
-                "rules": self.rules.review}  # fmt: skip
 
     def write(
         self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS
@@ -210,7 +211,7 @@ class Segmentation:
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
             folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=sure,
-            doubts=self.doubts, measures=self.measures.measures, model=self.model,
+            doubts=self.warnings, measures=self.measures.measures, model=self.model,
         )  # fmt: skip
 
 

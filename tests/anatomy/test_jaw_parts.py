@@ -50,4 +50,4 @@ def test_the_order_of_numbers_is_that_of_each_jaw() -> None:
     labels = mesh.labels.copy()
     labels[mesh.labels == 34], labels[mesh.labels == 35] = 35, 34
     assert any("34 and 35 are in the wrong order" in fault or "35 and 34 are in the wrong order" in fault
-               for fault in number_faults(mesh.with_labels(labels)))  # fmt: skip
+               for fault in map(str, number_faults(mesh.with_labels(labels))))  # fmt: skip

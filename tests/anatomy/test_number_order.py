@@ -39,15 +39,15 @@ def test_two_neighbours_that_are_exchanged_are_named_with_their_place(mesh):
     row = numbers_along_arch(mesh)
     for place, (first, second) in enumerate(pairwise(row)):
         (fault,) = number_faults(exchanged(mesh, first, second))
-        assert fault.startswith(f"{second} and {first} are in the wrong order"), (first, second, fault)
+        assert str(fault).startswith(f"{second} and {first} are in the wrong order"), (first, second, fault)
         shown = [*row[max(place - 2, 0) : place], second, first, *row[place + 2 : place + 4]]
-        assert f"… {' '.join(map(str, shown))} …" in fault
+        assert f"… {' '.join(map(str, shown))} …" in str(fault) and fault.teeth == (second, first, *shown)
 
 
 def test_one_number_on_two_teeth(mesh):
     row = numbers_along_arch(mesh)
     (fault, *_) = number_faults(moved(mesh, row[2], row[6]))
-    assert fault.startswith(f"{row[6]} is on two teeth, ") and " mm apart" in fault
+    assert str(fault).startswith(f"{row[6]} is on two teeth, ") and " mm apart" in str(fault)
 
 
 def test_a_number_that_is_missing_is_no_fault(mesh):
@@ -58,7 +58,7 @@ def test_a_number_that_is_missing_is_no_fault(mesh):
 def test_left_and_right_exchanged(mesh):
     labels = class_to_fdi(mirror_classes()[fdi_to_class(mesh.labels)])
     (fault,) = number_faults(mesh.with_labels(labels))
-    assert "the wrong way along the arch" in fault
+    assert "the wrong way along the arch" in str(fault)
 
 
 def test_the_pose_and_missing_front_teeth_change_nothing(mesh):

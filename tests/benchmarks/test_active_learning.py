@@ -10,6 +10,7 @@ import pytest
 from benchmarks.pages.review import active_learning as section
 from benchmarks.studies import active_learning
 from benchmarks.studies.rows import read_rows
+from toothgraph.anatomy.doubt import as_doubt
 from toothgraph.data.split import Split
 from toothgraph.model import SegmentationNet
 from toothgraph.review.store import Start
@@ -34,7 +35,7 @@ def test_it_runs_goes_on_and_is_rendered(tmp_path: Path, capsys: pytest.CaptureF
 
 def start(doubts: list[str], sure: float | None) -> Start:
     labels = np.zeros(1, dtype=np.int64)
-    return Start(labels, None, "", 0, False, doubts, {}, sure, "")
+    return Start(labels, None, "", 0, False, list(map(as_doubt, doubts)), {}, sure, "")
 
 
 def test_the_doubtful_scan_is_the_one_that_a_review_shows_first(

@@ -18,10 +18,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from toothgraph.anatomy.doubt import UNSURE, Doubt
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.formats.ply import read_ply
 from toothgraph.io.labels import read_scan
 from toothgraph.io.read import read_mesh
+from toothgraph.io.said import doubts_content
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -457,14 +459,14 @@ def test_view_of_a_labelled_folder_keeps_what_predict_said(command, arches, tmp_
     lab = tmp_path / "lab"
     assert command("predict", arches / "0000_upper.stl", "--out", lab).labelled
     written = json.loads((lab / "0000_upper.json").read_text())
-    written["doubts"] = ["review 11: below 50% confidence"]
+    written |= doubts_content([Doubt.of(UNSURE, "review ", [11], ": below 50% confidence"), "look at 12"])
     (lab / "0000_upper.json").write_text(json.dumps(written))
     assert command("view", lab, "-o", tmp_path / "pages").code == 0
     content = json.loads(
         re.search(r'id="scans">(.*?)</script>', (tmp_path / "pages" / "index.html").read_text(), re.DOTALL)[1]
     )
     (scan,) = content["patients"][0]["scans"]
-    assert scan["doubts"] == [["review ", 11, ": below 50% confidence"]] and 0 < scan["confidence"] < 1
+    assert scan["doubts"] == [["review ", 11, ": below 50% confidence"], ["look at 12"]] and 0 < scan["confidence"] < 1
 
 
 def test_a_model_that_is_named_is_used_where_a_scan_has_labels(command, arches, segmenter, tmp_path):
@@ -579,8 +581,8 @@ def test_a_tooth_to_review_is_no_failure(command, arches, tmp_path, monkeypatch)
     """Nor is a row of teeth that may be numbered otherwise: most scripts go on."""
     from toothgraph import segmentation
 
-    monkeypatch.setattr(segmentation, "find_strong_doubts", lambda *args, **given: [])
-    monkeypatch.setattr(segmentation, "find_doubts", lambda *args, **given: ["review 25: below 50% confidence"])
+    doubt = Doubt.of(UNSURE, "review ", [25], ": below 50% confidence")
+    monkeypatch.setattr(segmentation, "find_doubts", lambda *args, **given: [doubt])
     done = command("predict", arches / "0000_upper.stl", "--out", tmp_path)
     assert done.code == 0 and "Warning: 0000_upper: review 25" in done.err and " jaw (to review), " in done.out
 

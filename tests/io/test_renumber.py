@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toothgraph.anatomy.doubt import OTHER_NUMBERS, Doubt, two_in_one
 from toothgraph.errors import LabelError
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_record import read_record
 from toothgraph.io.labels import read_scan
 from toothgraph.io.renumber import renumber, surface_of
+from toothgraph.io.said import doubts_content
 from toothgraph.io.write import write_labelled, write_txt
 from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.mesh import Mesh
@@ -89,14 +91,14 @@ def test_back_again_is_as_found(found):
 
 def test_confidence_of_what_was_changed_is_gone_and_doubts_go_along(found):
     before = json.loads((found / "a_upper.json").read_text())
-    said = "{} is 2.2 times as wide as usual: are these two teeth?".format
-    (found / "a_upper.json").write_text(
-        json.dumps({**before, "doubts": ["x", said(15), "review the numbers: 15 may be 14"]})
-    )
+    other = Doubt.of(OTHER_NUMBERS, "review the numbers: ", [15], " may be ", [14])
+    (found / "a_upper.json").write_text(json.dumps({**before, **doubts_content(["x", two_in_one(15, 2.2), other])}))
     renumber(found / "a_upper.ply", {15: 16, 16: 15})
     content = json.loads((found / "a_upper.json").read_text())
     assert content["confidence"] == {"17": 0.7}
-    assert content["doubts"] == ["x", "16 is wider than usual: are these two teeth?"]
+    wide = "16 is wider than usual: are these two teeth?"
+    assert content["doubts"] == ["before teeth got other numbers: x", wide]
+    assert content["doubt_parts"][1] == {"kind": "double", "jaw": None, "parts": [[16], wide.removeprefix("16")]}
     assert (content["jaw"], content["id_patient"]) == ("upper", before["id_patient"])
     where = np.array(content["labels"]) > 0
     assert (np.array(content["instances"])[where] > 0).all() and not np.array(content["instances"])[~where].any()

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.measures import measure_arch
 from toothgraph.errors import ConfigError
 from toothgraph.mesh.mesh import Mesh
@@ -44,10 +45,10 @@ def data_of(folder: Path) -> dict:
 def test_what_is_known_of_a_scan(arch: Mesh) -> None:
     confidence = np.where(arch.labels == 11, 0.5, np.where(arch.labels > 0, 0.9, 0.1))
     rows = tooth_table(arch, arch.labels, confidence)
-    entry = entry_of("a", arch, arch.labels, rows, measure_arch(arch), ["look at 11"])
+    entry = entry_of("a", arch, arch.labels, rows, measure_arch(arch), [Doubt.of("", "look at ", [11]), "look at 12"])
     teeth = arch.labels > 0
     assert entry.confidence == pytest.approx(np.average(confidence[teeth], weights=arch.areas[teeth]))
-    assert entry.jaw == "upper" and entry.doubts == ["look at 11"]
+    assert entry.jaw == "upper" and entry.doubts == [["look at ", 11], ["look at 12"]]
     assert set(entry.teeth) == set(arch.labels[teeth].tolist()) == set(entry.widths)
     assert base64.b64decode(entry.picture)[8:12] == b"WEBP"
     none = np.zeros_like(arch.labels)
@@ -61,9 +62,9 @@ def test_patients_are_together_and_those_to_review_first(jaws: list[Entry], tmp_
         lower,
         upper,
         replace(upper, name="b_U", confidence=0.95),
-        replace(lower, name="b_L", confidence=0.85, doubts=["review 33"]),
-        replace(upper, name="c_U", confidence=0.97, doubts=["review 11"]),
-        replace(upper, name="d_U", confidence=None, doubts=["0 teeth found"]),
+        replace(lower, name="b_L", confidence=0.85, doubts=[["review ", 33]]),
+        replace(upper, name="c_U", confidence=0.97, doubts=[["review ", 11]]),
+        replace(upper, name="d_U", confidence=None, doubts=[["0 teeth found"]]),
         replace(upper, name="e_U", confidence=0.8),
         replace(upper, name="f_U", confidence=None),
     ]
@@ -86,7 +87,7 @@ def test_a_later_run_adds_to_the_list(jaws: list[Entry], tmp_path: Path) -> None
         (tmp_path / f"{entry.name}.html").touch()
         write_index(tmp_path, [*read_index(tmp_path), entry])
     assert sorted(read_index(tmp_path), key=lambda entry: entry.name) == [lower, upper]
-    again = replace(upper, doubts=["review 11"])
+    again = replace(upper, doubts=[["review ", 11]])
     write_index(tmp_path, [*read_index(tmp_path), again])
     assert read_index(tmp_path) == [again, lower]
     (tmp_path / "a_L.html").unlink()
@@ -162,7 +163,7 @@ def test_in_a_browser(width: int, jaws: list[Entry], tmp_path: Path) -> None:
     upper, lower = jaws
     some = replace(upper, name="b_U", widths={}, teeth=[fdi for fdi in upper.teeth if fdi != 15])
     evil = "</script><img src=x onerror=alert(1)>#1? 100%_U"
-    odd = replace(upper, name=evil, doubts=["<b>review</b> 11"])
+    odd = replace(upper, name=evil, doubts=[["<b>review</b> ", 11]])
     (tmp_path / pair_page("a")).touch()
     write_index(tmp_path, [upper, lower, some, replace(lower, name="b_L"), odd])
     page = tmp_path / "index.html"

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.frame import turned
 from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_arch
+from toothgraph.anatomy.tooth_text import tooth_text
 from toothgraph.errors import ConfigError, LabelError
 from toothgraph.fdi import fdi_to_class
 from toothgraph.inference.predict import OtherReading
@@ -92,8 +94,10 @@ def test_points_lie_in_the_patient_however_the_scan_lies(arch: Mesh, lower: Mesh
 
 def test_what_had_better_be_looked_at_stands_on_the_page(arch: Mesh, tmp_path: Path) -> None:
     assert page_data([PageScan(arch, arch.labels)])["scans"][0]["doubts"] == []
-    write_page(tmp_path / "page.html", arch, arch.labels, doubts=["look at 13"])
-    assert data_of(tmp_path / "page.html")["scans"][0]["doubts"] == [["look at ", 13]]
+    doubts = ["look at 13", Doubt("unsure", tooth_text("review ", [13, 14]), jaw=0)]
+    write_page(tmp_path / "page.html", arch, arch.labels, doubts=doubts)
+    shown = data_of(tmp_path / "page.html")["scans"][0]["doubts"]
+    assert shown == [["look at 13"], ["upper jaw: ", "review ", 13, ", ", 14]]
 
 
 def test_values_that_do_not_fit_are_refused(arch: Mesh, tmp_path: Path) -> None:
@@ -171,8 +175,8 @@ def test_one_jaw_in_a_browser(arch: Mesh, tmp_path: Path, browse: Browse) -> Non
     write_page(
         page, arch, found, title=EVIL, confidence=np.linspace(0.4, 1, len(arch.faces)), truth=arch.labels,
         doubts=[EVIL], other_numbers=OtherReading(((16, 17),), 2.34),
-        measures=ArchMeasures(0, {}, [Measure("a", EVIL, 34.125, "mm", "from here to there"),
-                                      Measure("b", "Depth", None, "mm", "from where?", EVIL)]),
+        measures=ArchMeasures(0, {}, [Measure("a", EVIL, 34.125, "mm", tooth_text("from here to there")),
+                                      Measure("b", "Depth", None, "mm", tooth_text("from where?"), tooth_text(EVIL))]),
     )  # fmt: skip
     out = browse(page, ONE_JAW)
     assert out["problem"] == ""
@@ -242,7 +246,7 @@ def test_numbers_are_written_as_the_reader_is_used_to(arch: Mesh, tmp_path: Path
     """In all that the page says: the picture, the table, the card, the warnings; primary teeth too."""
     page = tmp_path / "page.html"
     labels = np.where(np.isin(arch.labels, [15, 13]), arch.labels + 40, arch.labels)
-    write_page(page, arch, labels, doubts=["55 shows 16% of the usual area; review 21"])
+    write_page(page, arch, labels, doubts=[Doubt.of("", [55], " shows 16% of the usual area; review ", [21])])
     out = browse(page, NUMBERINGS)
     assert out["fdi"]["head"] == "FDI" and out["fdi"]["doubts"] == "55 shows 16% of the usual area; review 21"
     assert out["fdi"]["card"] == "55" and out["fdi"]["rows"] == ["16", "55", "53"]
@@ -259,6 +263,25 @@ def test_numbers_are_written_as_the_reader_is_used_to(arch: Mesh, tmp_path: Path
     # labels that are changed keep the primary teeth where they were
     assert out["order"][:6] == [0, 17, 16, 55, 14, 53] and out["offered"] == ["55", 17]
     assert out["gone"] == [fdi for fdi in out["order"] if fdi != 55]
+
+
+NOT_KNOWN = """
+  press("#modes", "Confidence");
+  const [scan] = data.scans, { labels } = scan.results[0], colour = faceColour(scan, { result: 0 });
+  out.colours = [0, 16, 15].map((fdi) => colour(labels.indexOf(fdi)));
+  out.rows = teethOf(scan).filter((row) => [0, 16].includes(row.fdi)).map((row) => [row.fdi, row.confidence]);
+"""
+
+
+def test_a_confidence_that_is_not_known_is_not_shown_as_one(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    """JSON files have that of teeth, not of gingiva."""
+    sure = np.select([arch.labels == 16, arch.labels == 15, arch.labels > 0], [0.5, 0.0, 0.9], np.nan)
+    write_page(tmp_path / "page.html", arch, arch.labels, confidence=sure)
+    (result,) = data_of(tmp_path / "page.html")["scans"][0]["results"]
+    assert result["teeth"][0]["fdi"] == 0 and result["teeth"][0]["confidence"] is None
+    out = browse(tmp_path / "page.html", NOT_KNOWN)
+    assert out["colours"][0] == [140, 140, 140] and out["colours"][1] == out["colours"][2] == [110, 16, 62]
+    assert out["rows"][0] == [0, None] and out["rows"][1][1] == pytest.approx(0.5, abs=0.01)
 
 
 TWO_JAWS = """

@@ -35,3 +35,11 @@ def test_table_of_one_tooth_and_of_none(arch: Mesh) -> None:
     one = np.where(arch.labels == 11, 11, 0)
     assert [(row.fdi, row.width) for row in tooth_table(arch, one)] == [(0, None), (11, None)]
     assert [row.fdi for row in tooth_table(arch, np.zeros_like(one))] == [0]
+
+
+def test_a_confidence_that_is_not_known_everywhere_is_none(arch):
+    sure = np.where(arch.labels > 0, 0.5, np.nan)
+    sure[np.flatnonzero(arch.labels == 0)[:5]] = 1.0  # a person has said so
+    assert {row.fdi: row.confidence for row in tooth_table(arch, arch.labels, sure) if row.fdi in (0, 16)} == {
+        0: None, 16: pytest.approx(0.5),
+    }  # fmt: skip

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from toothgraph.anatomy.doubt import Doubt, as_doubt
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.review import server as server_module
 from toothgraph.review.scans import Scans
@@ -56,10 +57,12 @@ def middle(crowns: Mesh) -> Callable[[int], int]:
     return face
 
 
-def start_of(mesh: Mesh, labels: np.ndarray, doubts: tuple[str, ...] = ()) -> Start:
+def start_of(mesh: Mesh, labels: np.ndarray, doubts: tuple[Doubt | str, ...] = ()) -> Start:
     """What a review begins with, as a model would say it."""
     teeth = {int(fdi): 0.9 for fdi in np.unique(labels[labels > 0])}
-    return Start(labels, np.full(len(labels), 0.9), "test", mesh.jaw, False, list(doubts), teeth, 0.9, "")
+    return Start(
+        labels, np.full(len(labels), 0.9), "test", mesh.jaw, False, list(map(as_doubt, doubts)), teeth, 0.9, ""
+    )
 
 
 @dataclass

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toothgraph.anatomy.doubt import UNSURE, Doubt
 from toothgraph.io.renumber import renumber
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model import SegmentationNet
 from toothgraph.review.begin import begin, read_for_review
 
+REVIEW = Doubt.of(UNSURE, "review ", [16], ": below 70% confidence")
 READING = {"unit": "mm", "palette": None, "jaw": None, "label_system": "auto"}
 
 
@@ -33,9 +35,9 @@ def test_labels_of_the_scan_itself(arch: Mesh, tmp_path: Path) -> None:
 
 def test_labels_that_predict_has_written(arch: Mesh, tmp_path: Path) -> None:
     sure = {16: 0.6, 11: 0.9}
-    write_labelled(tmp_path, "one_U", arch, arch.labels, ("ply", "json"), sure, ["look at 16"], model="a model")
+    write_labelled(tmp_path, "one_U", arch, arch.labels, ("ply", "json"), sure, [REVIEW], model="a model")
     start = begin(read_for_review(tmp_path / "one_U.ply", "one_U", READING), no_net, False)
-    assert start.doubts == ["look at 16"] and start.model == "a model" and start.teeth == sure
+    assert start.doubts == [REVIEW] and start.model == "a model" and start.teeth == sure
     assert start.confidence is not None and start.sure is not None and 0.6 < start.sure < 1
     assert set(start.confidence[start.labels == 16]) == {0.6}
 
@@ -63,11 +65,11 @@ def test_labels_that_are_in_the_folder_of_the_review(arch: Mesh, tmp_path: Path)
         arch.labels,
         ("ply", "txt", "json"),
         sure,
-        ["review 16: below 70% confidence"],
+        [REVIEW],
         model="a model",
     )
     found = begin(read_for_review(scan, "one_U", READING), no_net, True, folder)
-    assert found.source == f"found by a model, in {folder}" and found.doubts == ["review 16: below 70% confidence"]
+    assert found.source == f"found by a model, in {folder}" and found.doubts == [REVIEW]
     np.testing.assert_array_equal(found.labels, arch.labels)
     renumber(folder / "one_U.ply", {16: 15, 15: 16})
     start = begin(read_for_review(scan, "one_U", READING), no_net, True, folder)

@@ -17,13 +17,14 @@ from toothgraph.io.labels import read_scan
 from toothgraph.io.renumber import renumber
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import vertices_to_original
 from toothgraph.model import SegmentationNet
 from toothgraph.report.picture import thumbnail
 from toothgraph.review import scans as scans_module
 from toothgraph.review.begin import begin
 from toothgraph.review.embedding import Embedded
 from toothgraph.review.scans import Scans
-from toothgraph.review.store import Start
+from toothgraph.review.store import Stale, Start
 
 from .conftest import start_of
 
@@ -205,6 +206,34 @@ def test_what_predict_has_written_in_the_folder_says_the_same(crowns: Mesh, tmp_
     np.testing.assert_array_equal(np.loadtxt(folder / "a_L.txt", dtype=int), now)
     assert not list((folder / "a_L.teeth").glob("*31*"))
     np.testing.assert_array_equal(scans().open("a_L").session.labels, now)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_what_another_command_changes_while_a_scan_is_open_is_not_overwritten(
+    seen: bool, crowns: Mesh, tmp_path: Path
+) -> None:
+    """Whether the review has written the files (it was seen), or `predict` has."""
+    folder, scan = tmp_path / "labelled", replace(crowns, scan_id="a_L", labels=None)
+    write_labelled(folder, "a_L", crowns, crowns.labels, ("json",), model="a model")
+    scans = Scans({"a_L": tmp_path / "a_L.ply"}, folder, lambda path, name: scan,
+                  lambda mesh: begin(mesh, no_net, False, folder))  # fmt: skip
+    session = scans.open("a_L").session
+    if seen:
+        session = scans.step("a_L", 0, {"kind": "gingiva", "tooth": 31}).after
+    version, before = session.version, session.labels
+    renumber(folder / "a_L.json", {36: 37, 37: 36})
+    with pytest.raises(Stale, match=r"another command has changed .* your last step was not done"):
+        scans.step("a_L", version, {"kind": "gingiva", "tooth": 45})
+    session = scans.open("a_L").session
+    swapped = np.select([before == 36, before == 37], [37, 36], before)
+    different = np.flatnonzero(session.labels != swapped)  # a file has vertices: a face between three teeth may differ
+    assert len(different) <= (0 if seen else 5)
+    assert session.version == version + 1 and session.state == "corrected"
+    scans.step("a_L", version + 1, {"kind": "gingiva", "tooth": 45})  # and goes on, once
+    labels = vertices_to_original(scan, np.where(session.labels == 45, 0, session.labels))
+    assert json.loads((folder / "a_L.json").read_text())["labels"] == labels.tolist()
+    (folder / "a_L.json").touch()  # as it was
+    scans.step("a_L", version + 2, {"kind": "approve"})
 
 
 def no_net() -> SegmentationNet:

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from toothgraph.anatomy.doubt import Doubt
+from toothgraph.io.renumber import renumber
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.page import UNKNOWN
@@ -26,7 +28,7 @@ EVIL = "</script><img src=x onerror='document.title = 1'>"
 
 
 def test_a_scan_is_listed_shown_and_changed(crowns: Mesh, serve: Serve) -> None:
-    running = serve(doubts=("look at 36",))
+    running = serve(doubts=(Doubt.of("", "look at ", [36]),))
     running.scans.prepare_all()
     status, listed = running.ask("GET", "scans")
     (row,) = listed["scans"]
@@ -74,6 +76,16 @@ def test_two_windows_do_not_lose_each_others_work(crowns: Mesh, serve: Serve) ->
     status, said = running.step(2, kind="gingiva", tooth=34)
     assert status == 409 and said["version"] == 3
     assert running.step(3, kind="gingiva", tooth=34)[1]["version"] == 4
+
+
+def test_another_command_does_not_lose_its_work(crowns: Mesh, serve: Serve) -> None:
+    running = serve()
+    assert running.step(0, kind="gingiva", tooth=37)[0] == 200
+    renumber(running.folder / "one_L.json", {36: 37})
+    status, said = running.step(1, kind="gingiva", tooth=35)
+    assert status == 409 and "another command has changed the label files" in said["error"] and said["version"] == 2
+    assert said["labels"] == labels_data(np.select([crowns.labels == 36, crowns.labels == 37], [37, 0], crowns.labels))
+    assert running.step(2, kind="gingiva", tooth=35)[0] == 200
 
 
 def test_unknown_labels_travel(crowns: Mesh, serve: Serve) -> None:

@@ -62,6 +62,13 @@ def test_each_step_is_saved_with_labels_and_log(store: Store, crowns: Mesh) -> N
     }
 
 
+def test_a_confidence_that_is_not_known_stays_so(tmp_path: Path, crowns: Mesh) -> None:
+    sure = np.where(crowns.labels > 0, 0.6, np.nan)
+    Store(tmp_path, "one_L").begin(crowns, replace(start_of(crowns, crowns.labels), confidence=sure))
+    start, _ = Store(tmp_path, "one_L").load(crowns)
+    np.testing.assert_allclose(start.confidence, sure, atol=0.002)
+
+
 def test_what_builds_on_older_labels_is_refused(store: Store, crowns: Mesh) -> None:
     start, session = store.load(crowns)
     surface = Surface(crowns)

@@ -14,6 +14,7 @@ import numpy as np
 from toothgraph.anatomy.dentition import CROWN_WIDTH
 from toothgraph.anatomy.frame import TEETH_NEEDED, arch_rotation, turned
 from toothgraph.anatomy.sizes import END, WHOLE_TOOTH, Span, area_quantiles, mesiodistal_spans
+from toothgraph.anatomy.tooth_text import ToothText, tooth_text
 from toothgraph.errors import LabelError
 from toothgraph.fdi import (
     JAW_NAMES,
@@ -37,12 +38,22 @@ TIP = 0.02  # share of the area of a crown whose middle is the tip of a cusp
 # number: a molar that is called a premolar has 1.5 times the width.
 FITS = (0.6, 1.4)
 
-ARCH_LENGTH = "From first molar to first molar, in straight lines over the contacts of canines and incisors."
-ARCH_DEPTH = "From between the central incisors to the line that joins the first molars."
-INTERCANINE_WIDTH = "Between the cusp tips of the canines."
-INTERMOLAR_WIDTH = "Between the mesiobuccal cusp tips of the first molars."
-BOLTON_OVERALL = "The widths of the lower teeth 36 … 46 in percent of the upper 16 … 26. Bolton's mean: 91.3 ± 1.9."
-BOLTON_ANTERIOR = "The widths of the lower teeth 33 … 43 in percent of the upper 13 … 23. Bolton's mean: 77.2 ± 1.65."
+ARCH_LENGTH = tooth_text(
+    "From first molar to first molar, in straight lines over the contacts of canines and incisors."
+)
+ARCH_DEPTH = tooth_text("From between the central incisors to the line that joins the first molars.")
+INTERCANINE_WIDTH = tooth_text("Between the cusp tips of the canines.")
+INTERMOLAR_WIDTH = tooth_text("Between the mesiobuccal cusp tips of the first molars.")
+
+
+def _bolton(number: int, mean: str) -> ToothText:
+    """What a ratio is of, from the tooth of this number in a quadrant to that of the other quadrant."""
+    below, above = (([10 * first + number], " … ", [10 * second + number]) for first, second in ((3, 4), (1, 2)))
+    mean = f". Bolton's mean: {mean}."
+    return tooth_text("The widths of the lower teeth ", *below, " in percent of the upper ", *above, mean)
+
+
+BOLTON_OVERALL, BOLTON_ANTERIOR = _bolton(6, "91.3 ± 1.9"), _bolton(3, "77.2 ± 1.65")
 
 
 @dataclass(frozen=True)
@@ -54,16 +65,26 @@ class Measure:
         name: for people.
         value: in ``unit``; None if it cannot be measured.
         unit: ``mm`` or ``%``.
-        definition: what is measured, in one line; more in docs/measures.md.
-        reason: why there is no value; empty if there is one.
+        meaning: what is measured, in one line, with the teeth that it names; more in docs/measures.md.
+        lack: why there is no value; None if there is one.
     """
 
     key: str
     name: str
     value: float | None
     unit: str
-    definition: str
-    reason: str = ""
+    meaning: ToothText
+    lack: ToothText | None = None
+
+    @property
+    def definition(self) -> str:
+        """What is measured, as a sentence."""
+        return str(self.meaning)
+
+    @property
+    def reason(self) -> str:
+        """Why there is no value, in words; empty if there is one."""
+        return "" if self.lack is None else str(self.lack)
 
 
 @dataclass(frozen=True)
@@ -119,10 +140,10 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
     widths = {} if arch is None else {fdi: span.width for fdi, span in arch.spans.items() if fdi not in milk_teeth}
 
     def measure(
-        key: str, name: str, definition: str, needed: Iterable[int], value: Callable[[_Arch], float]
+        key: str, name: str, meaning: ToothText, needed: Iterable[int], value: Callable[[_Arch], float]
     ) -> Measure:
-        reason = f"fewer than {TEETH_NEEDED} teeth found" if arch is None else unusable(widths, needed)
-        return Measure(key, name, None if arch is None or reason else value(arch), "mm", definition, reason)
+        lack = tooth_text(f"fewer than {TEETH_NEEDED} teeth found") if arch is None else unusable(widths, needed)
+        return Measure(key, name, None if arch is None or lack else value(arch), "mm", meaning, lack)
 
     return ArchMeasures(
         jaw,
@@ -149,15 +170,15 @@ def measure_pair(upper: Mapping[int, float], lower: Mapping[int, float]) -> list
     """
     widths = {**upper, **lower}
     measures = []
-    for key, name, definition, count in (
+    for key, name, meaning, count in (
         ("bolton_overall", "Bolton ratio, overall", BOLTON_OVERALL, 6),
         ("bolton_anterior", "Bolton ratio, anterior", BOLTON_ANTERIOR, 3),
     ):
         above, below = ([10 * quadrant + number for quadrant in QUADRANTS[jaw] for number in range(1, count + 1)]
                         for jaw in (UPPER, LOWER))  # fmt: skip
-        reason = unusable(widths, [*above, *below])
-        value = None if reason else 100 * sum(widths[fdi] for fdi in below) / sum(widths[fdi] for fdi in above)
-        measures.append(Measure(key, name, value, "%", definition, reason))
+        lack = unusable(widths, [*above, *below])
+        value = None if lack else 100 * sum(widths[fdi] for fdi in below) / sum(widths[fdi] for fdi in above)
+        measures.append(Measure(key, name, value, "%", meaning, lack))
     return measures
 
 
@@ -171,24 +192,22 @@ def measures_of_file(arches: Sequence[ArchMeasures]) -> list[Measure]:
     return own + measure_pair(*(arch.widths for arch in arches))
 
 
-def unusable(widths: Mapping[int, float], teeth: Iterable[int]) -> str:
-    """Why some of the teeth cannot be measured, in words; empty if all can.
+def unusable(widths: Mapping[int, float], teeth: Iterable[int]) -> ToothText | None:
+    """Why some of the teeth cannot be measured, in words; None if all can.
 
     Args:
         widths: of the teeth that are there, by FDI number, mm.
         teeth: FDI numbers that are needed.
     """
     if missing := sorted(fdi for fdi in teeth if fdi not in widths):
-        return f"no permanent {', '.join(map(str, missing))} found"
+        return tooth_text("no permanent ", missing, " found")
     for fdi in teeth:
         for before in range(fdi // 10 * 10 + 1, fdi + 1):  # a wrong number is counted on to the teeth behind it
             share = widths.get(before, usual_width(before)) / usual_width(before)
             if not FITS[0] <= share <= FITS[1]:
-                return (
-                    f"{before} is {widths[before]:.1f} mm wide, {usual_width(before):.1f} mm is usual: a milk tooth, a "
-                    "wrong border, or wrong numbers from there on"
-                )
-    return ""
+                wide = f" is {widths[before]:.1f} mm wide, {usual_width(before):.1f} mm is usual: a milk tooth, a "
+                return tooth_text([before], wide, "wrong border, or wrong numbers from there on")
+    return None
 
 
 def usual_width(fdi: int) -> float:

@@ -11,6 +11,7 @@ from toothgraph.anatomy.frame import ALONG, TEETH_NEEDED, arch_rotation, bite_of
 from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.row import gap_between, order_along_arch
 from toothgraph.anatomy.sizes import LEAST, WHOLE_TOOTH
+from toothgraph.anatomy.tooth_text import ToothText, tooth_text
 from toothgraph.fdi import LOWER, class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import label_pieces
@@ -38,7 +39,7 @@ class Crown:
     area: float
 
 
-def number_faults(mesh: Mesh) -> list[str]:
+def number_faults(mesh: Mesh) -> list[ToothText]:
     """What is impossible in the numbers of a labelled scan, one sentence each, with the place; most scans have none.
 
     * a number on two teeth that are apart;
@@ -55,7 +56,7 @@ def number_faults(mesh: Mesh) -> list[str]:
     crowns = labelled_crowns(mesh)
     largest = _largest(crowns)
     faults = [
-        f"{crown.fdi} is on two teeth, {gap:.0f} mm apart; one of them has another number"
+        tooth_text([crown.fdi], f" is on two teeth, {gap:.0f} mm apart; one of them has another number")
         for crown in crowns
         if crown is not (main := largest[crown.fdi]) and crown.area >= WHOLE_TOOTH
         if (gap := gap_between(mesh.centroids[crown.faces], mesh.centroids[main.faces])) > APART
@@ -63,7 +64,7 @@ def number_faults(mesh: Mesh) -> list[str]:
     row = _row(mesh, list(largest.values()))
     wrong = _out_of_order(row)
     if len(_out_of_order(row[::-1])) < len(wrong):
-        return [*faults, "the numbers run the wrong way along the arch; are left and right exchanged?"]
+        return [*faults, tooth_text("the numbers run the wrong way along the arch; are left and right exchanged?")]
     return faults + [_said(row, pair) for pair in wrong]
 
 
@@ -137,7 +138,10 @@ def _out_of_order(row: list[Crown]) -> list[int]:
     return wrong
 
 
-def _said(row: list[Crown], place: int) -> str:
+def _said(row: list[Crown], place: int) -> ToothText:
     first, second = _as_read(row[place : place + 2])
-    shown = " ".join(map(str, _as_read(row[max(place - 2, 0) : place + 4])))
-    return f"{first} and {second} are in the wrong order; from the patient's right to the left there are … {shown} …"
+    shown: list[str | list[int]] = []
+    for fdi in _as_read(row[max(place - 2, 0) : place + 4]):
+        shown += [[fdi], " "]
+    order = " are in the wrong order; from the patient's right to the left there are … "
+    return tooth_text([first], " and ", [second], order, *shown, "…")

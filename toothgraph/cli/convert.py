@@ -156,15 +156,15 @@ def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any
 def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: str, beside: Path) -> str:
     """Write a scan, with the warnings and the confidence in the JSON ``beside`` its labels; what is said of it."""
     from toothgraph.fdi import in_chart_order
-    from toothgraph.io.review import review_of
     from toothgraph.io.reviewed import APPROVED
+    from toothgraph.io.said import said_of
     from toothgraph.io.write import write_labelled
     from toothgraph.mesh.label_origin import FOUND
 
     assert mesh.labels is not None
     origin = mesh.label_origin
     model = origin.model or "a model" if origin.kind == FOUND else None  # who trains on it is told so again
-    teeth, said = in_chart_order(mesh.labels[mesh.labels > 0]), review_of(beside)
+    teeth, said = in_chart_order(mesh.labels[mesh.labels > 0]), said_of(beside)
     sure = {fdi: said.confidence[fdi] for fdi in teeth if fdi in said.confidence}
     first = write_labelled(
         out, name, mesh, mesh.labels, formats, confidence=sure, doubts=said.doubts or None, model=model

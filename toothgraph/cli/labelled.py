@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.anatomy.jaw_parts import split_labelled
-from toothgraph.anatomy.measures import measure_arch, measures_of_file
+from toothgraph.anatomy.measures import measures_of_file
 from toothgraph.cli.summary import CORRECTED, Row, merge_summary, read_summary
 from toothgraph.cli.terminal import one_line
 from toothgraph.errors import LabelError, ToothgraphError
@@ -21,7 +21,7 @@ from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.label_record import read_record
 from toothgraph.io.labels import read_scan
 from toothgraph.io.renumber import surface_of
-from toothgraph.io.review import review_of
+from toothgraph.io.said import said_of
 from toothgraph.io.write import measures_content
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.doubts import doubts_of_jaw
@@ -46,14 +46,13 @@ def shown_of(jaws: Sequence[Mesh], scan: Path) -> list[PageScan]:
         jaws: the scan, or its two jaws, see :func:`toothgraph.anatomy.jaw_parts.split_labelled`.
         scan: its file.
     """
-    review, shown = review_of(scan), []
+    said, shown = said_of(scan), []
     for jaw in jaws:
         assert jaw.labels is not None
-        doubts = review.doubts if len(jaws) == 1 else doubts_of_jaw(review.doubts, jaw.jaw)
-        found = review.on_faces(jaw.labels)
+        doubts = said.doubts if len(jaws) == 1 else doubts_of_jaw(said.doubts, jaw.jaw)
+        found = said.on_faces(jaw.labels)
         sure = None if found is None else found.astype(np.float32)
-        rows = tooth_table(jaw, jaw.labels, sure)
-        teeth = [row if row.fdi > 0 else replace(row, confidence=None) for row in rows]  # the JSON has none of gingiva
+        teeth = tooth_table(jaw, jaw.labels, sure)
         shown.append(PageScan(jaw, jaw.labels, name=OWN, confidence=sure, teeth=teeth, doubts=doubts))
     return shown
 
@@ -169,7 +168,7 @@ class LabelledFolder:
         """The row of the summary of a scan whose labels were corrected."""
         numbers = [str(row.fdi) for row in teeth_shown(shown) if row.fdi > 0]
         jaw = "both" if len(shown) == 2 else JAW_NAMES[jaw_shown(shown[0].mesh, shown[0].labels)]
-        warnings = " | ".join(one_line(doubt) for one in shown for doubt in one.doubts)
+        warnings = " | ".join(one_line(str(doubt)) for one in shown for doubt in one.doubts)
         return Row(name, CORRECTED, jaw, str(len(numbers)), " ".join(numbers), warnings, seconds)
 
     def renew_row(self, name: str, shown: Sequence[PageScan]) -> Path | None:
@@ -197,5 +196,5 @@ def renew_measures(path: Path, shown: Sequence[PageScan]) -> None:
     except ValueError as error:
         raise LabelError(f"{path}: expected a JSON label file: {error}") from error
     if isinstance(content, dict) and "measures" in content:
-        content["measures"] = measures_content(measures_of_file([measure_arch(one.mesh, one.labels) for one in shown]))
+        content["measures"] = measures_content(measures_of_file([one.measured for one in shown]))
         write_text(path, json.dumps(content))

@@ -159,7 +159,7 @@ class Labeller:
         folder.renew(job.name, shown, pages, asked, untold(job.patient, job.name))
         there += [str(view) for view in views if view.exists()]
         return Outcome(
-            folder.row(job.name, shown), said, [doubt for one in shown for doubt in one.doubts],
+            folder.row(job.name, shown), said, [str(doubt) for one in shown for doubt in one.doubts],
             teeth=teeth_of(teeth_shown(shown)), files=there, entries=pages.entries[before:] if pages else [],
         )  # fmt: skip
 

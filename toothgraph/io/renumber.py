@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.anatomy.doubt import Doubt, renumbered
 from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, in_chart_order, is_tooth, jaw_of_labels
 from toothgraph.io.archive import is_archive
@@ -21,7 +22,7 @@ from toothgraph.io.label_record import Record, changes_in, colours_in, read_reco
 from toothgraph.io.label_sources import changed_repeat, find_labels
 from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.read import mesh_from_stored
-from toothgraph.io.review import renumbered_doubts
+from toothgraph.io.said import doubts_content, doubts_in
 from toothgraph.io.write import count_instances, write_txt
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.scan_names import jaw_from_name
@@ -215,17 +216,19 @@ def _json(path: Path) -> LabelFile | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or "labels" not in content:
             return None
-        labels = np.array(content["labels"], dtype=np.int64)
-    except (ValueError, TypeError) as error:
+        labels, doubts = np.array(content["labels"], dtype=np.int64), doubts_in(content)
+    except (ValueError, KeyError, TypeError) as error:
         raise LabelError(f"{path}: expected a JSON label file: {error}") from error
 
     def write(new: Callable[[np.ndarray], np.ndarray]) -> None:
-        write_text(path, json.dumps(_renumbered_content(content, labels, new(labels))))
+        write_text(path, json.dumps(_renumbered_content(content, doubts, labels, new(labels))))
 
     return LabelFile(path, labels, write)
 
 
-def _renumbered_content(content: dict[str, Any], labels: np.ndarray, now: np.ndarray) -> dict[str, Any]:
+def _renumbered_content(
+    content: dict[str, Any], doubts: list[Doubt], labels: np.ndarray, now: np.ndarray
+) -> dict[str, Any]:
     """A JSON label file with other numbers. The confidence of what a person has changed is gone."""
     same = {str(number) for number in np.unique(labels) if np.array_equal(labels == number, now == number)}
     content = {**content, "labels": now.tolist()}
@@ -236,7 +239,7 @@ def _renumbered_content(content: dict[str, Any], labels: np.ndarray, now: np.nda
     if "doubts" in content:
         former, first = np.unique(labels, return_index=True)
         numbers = dict(zip(former.tolist(), now[first].tolist(), strict=True))
-        content["doubts"] = renumbered_doubts(map(str, content["doubts"]), numbers)
+        content |= doubts_content(renumbered(doubts, numbers))
     return content
 
 

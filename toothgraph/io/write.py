@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.measures import Measure
 from toothgraph.choices import FORMATS
 from toothgraph.errors import ConfigError
@@ -17,6 +18,7 @@ from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
 from toothgraph.io.label_record import FoundFile, Record, jaw_runs, read_record, record_of, recorded, write_record
+from toothgraph.io.said import doubts_content
 from toothgraph.mesh.clean import triangulate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
@@ -50,7 +52,7 @@ class Labelled:
     vertex_fdi: np.ndarray
     face_fdi: np.ndarray
     confidence: Mapping[int, float] = field(default_factory=dict)
-    doubts: Sequence[str] | None = None
+    doubts: Sequence[Doubt | str] | None = None
     measures: Sequence[Measure] = ()
 
 
@@ -61,7 +63,7 @@ def write_labelled(
     face_fdi: np.ndarray,
     formats: Sequence[str] = DEFAULT_FORMATS,
     confidence: Mapping[int, float] | None = None,
-    doubts: Sequence[str] | None = None,
+    doubts: Sequence[Doubt | str] | None = None,
     measures: Sequence[Measure] = (),
     model: str | None = None,
     jaw_of_face: np.ndarray | None = None,
@@ -78,7 +80,7 @@ def write_labelled(
         face_fdi: [F] FDI numbers of its faces, 0 gingiva, -1 unknown.
         formats: any of ``FORMATS``.
         confidence: of each tooth, by FDI number; written to the JSON.
-        doubts: what a person should review; written to the JSON.
+        doubts: what a person should review, see :mod:`toothgraph.io.said`; written to the JSON.
         measures: of the arch; written to the JSON.
         model: what found the labels; this is kept in ``name.found.json`` beside them
             (:mod:`toothgraph.io.label_record`). None if no model did: then they count as given.
@@ -184,7 +186,7 @@ def write_teeth3ds_json(
     jaw: int | None,
     id_patient: str = "",
     confidence: Mapping[int, float] | None = None,
-    doubts: Sequence[str] | None = None,
+    doubts: Sequence[Doubt | str] | None = None,
     measures: Sequence[Measure] = (),
 ) -> None:
     """Write labels per vertex in the layout of Teeth3DS: ``id_patient``, ``jaw``, ``labels``, ``instances``.
@@ -197,7 +199,8 @@ def write_teeth3ds_json(
         jaw: 0 upper, 1 lower, -1 unknown; None for both.
         id_patient: the patient's name.
         confidence: of each tooth, by FDI number; adds a key ``confidence``.
-        doubts: what a person should review; adds a key ``doubts``.
+        doubts: what a person should review; adds the keys ``doubts`` and ``doubt_parts``, see
+            :mod:`toothgraph.io.said`.
         measures: of the arch; adds a key ``measures``: the value of each, its unit, and the reason if it has none.
 
     Raises:
@@ -214,7 +217,7 @@ def write_teeth3ds_json(
     if confidence:
         content["confidence"] = {str(fdi): round(float(share), 4) for fdi, share in confidence.items()}
     if doubts is not None:
-        content["doubts"] = list(doubts)
+        content |= doubts_content(doubts)
     if measures:
         content["measures"] = measures_content(measures)
     write_text(path, json.dumps(content))

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from toothgraph.anatomy.frame import jaw_shown
-from toothgraph.anatomy.measures import measure_arch
 from toothgraph.fdi import JAW_NAMES, LOWER, UPPER
 from toothgraph.report.index import TABLE, Entry, check_name, entry_of, pair_page, read_index, write_index
 from toothgraph.report.page import PageScan, write_scans
@@ -90,4 +89,4 @@ def _jaw(scan: PageScan) -> int:
 def _measured(jaw: PageScan) -> PageScan:
     """A scan with the table of its teeth and its measures."""
     teeth = jaw.teeth or tooth_table(jaw.mesh, jaw.labels, jaw.confidence)
-    return replace(jaw, teeth=teeth, measures=jaw.measures or measure_arch(jaw.mesh, jaw.labels))
+    return replace(jaw, teeth=teeth, measures=jaw.measured)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -16,13 +15,13 @@ from urllib.parse import quote
 
 import numpy as np
 
+from toothgraph.anatomy.doubt import Doubt, as_doubt
 from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_pair
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.report.doubts import text_and_teeth
-from toothgraph.report.page import measure_data, web_text
-from toothgraph.report.picture import thumbnail
+from toothgraph.report.page import measure_data, measure_from, web_text
+from toothgraph.report.picture import thumbnail_text
 from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.scan_names import patient_of
@@ -42,7 +41,7 @@ class Entry:
         jaw: ``upper``, ``lower`` or ``unknown``.
         teeth: FDI numbers, from the patient's right to the left.
         confidence: mean over the area of the teeth; None for labels that are not a model's.
-        doubts: what a person should review.
+        doubts: what a person should review, each in pieces of text and FDI numbers.
         widths: of the teeth by FDI number, mm.
         measures: of the arch.
         picture: WebP, as base64.
@@ -54,7 +53,7 @@ class Entry:
     jaw: str
     teeth: list[int]
     confidence: float | None
-    doubts: list[str]
+    doubts: list[list[str | int]]
     widths: dict[int, float]
     measures: list[Measure]
     picture: str
@@ -78,7 +77,7 @@ def entry_of(
     labels: np.ndarray,
     teeth: Sequence[ToothRow],
     measures: ArchMeasures,
-    doubts: Sequence[str] = (),
+    doubts: Sequence[Doubt | str] = (),
     scan: str = "",
     patient: str = "",
 ) -> Entry:
@@ -102,10 +101,10 @@ def entry_of(
         JAW_NAMES[measures.jaw if mesh.jaw == UNKNOWN_JAW else mesh.jaw],
         [row.fdi for row in rows],
         sum(area * confidence for area, confidence in sure) / area if area else None,
-        list(doubts),
+        [as_doubt(doubt).flat for doubt in doubts],
         {fdi: round(width, 3) for fdi, width in measures.widths.items()},
         measures.measures,
-        base64.b64encode(thumbnail(mesh, labels)).decode("ascii"),
+        thumbnail_text(mesh, labels),
         scan,
         patient,
     )
@@ -142,8 +141,7 @@ def read_index(folder: str | Path) -> list[Entry]:
 def _read(scan: Mapping[str, Any]) -> Entry:
     fields = {name: scan[name] for name in ("name", "jaw", "teeth", "confidence", "doubts", "picture")}
     widths = {int(fdi): float(width) for fdi, width in scan["widths"].items()}
-    measures = [Measure(**measure) for measure in scan["measures"]]
-    fields["doubts"] = ["".join(map(str, parts)) for parts in fields["doubts"]]
+    measures = list(map(measure_from, scan["measures"]))
     return Entry(**fields, widths=widths, measures=measures, scan=scan.get("scan", ""),
                  patient=scan.get("patient", ""))  # fmt: skip
 
@@ -192,8 +190,8 @@ def _patient(name: str, entries: Sequence[Entry], folder: Path) -> dict[str, Any
 
 
 def _shown(entry: Entry) -> dict[str, Any]:
-    doubts = list(map(text_and_teeth, entry.doubts))
-    return {**asdict(entry), "doubts": doubts, "page": quote(f"{entry.page_name}.html")}
+    measures = list(map(measure_data, entry.measures))
+    return {**asdict(entry), "measures": measures, "page": quote(f"{entry.page_name}.html")}
 
 
 def _concern(scan: Mapping[str, Any]) -> tuple[bool, float, str]:

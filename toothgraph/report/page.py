@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
+from toothgraph.anatomy.doubt import Doubt, as_doubt
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.anatomy.measures import ArchMeasures, Measure, measure_arch, measure_pair
+from toothgraph.anatomy.tooth_text import from_flat
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import FDI_OF_CLASS, JAW_NAMES, PRIMARY_TEETH, UNKNOWN_JAW, check_fdi, tooth_name
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original
 from toothgraph.report.differences import find_differences
-from toothgraph.report.doubts import OtherNumbers, text_and_teeth
+from toothgraph.report.doubts import OtherNumbers
 from toothgraph.report.placing import place_jaws
 from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow, tooth_table
@@ -61,11 +63,11 @@ class PageScan:
         mesh: F faces.
         labels: [F] FDI numbers.
         name: what the page calls these labels, if there are others.
-        confidence: [F] probabilities of the labels, as a second colouring.
+        confidence: [F] probabilities of the labels, as a second colouring; NaN where it is not known.
         truth: [F] FDI numbers that are right: the page shows the errors beside them.
         second: other labels of this scan: the page shows what differs.
         teeth: the table of ``labels``, if already computed.
-        doubts: what a person should review.
+        doubts: what a person should review; a plain sentence is shown as it is, whatever numbers teeth are shown with.
         other_numbers: the next best numbers and how much likelier those given are.
         measures: of this jaw, if already computed.
     """
@@ -77,9 +79,14 @@ class PageScan:
     truth: np.ndarray | None = None
     second: Second | None = None
     teeth: list[ToothRow] | None = None
-    doubts: Sequence[str] = ()
+    doubts: Sequence[Doubt | str] = ()
     other_numbers: OtherNumbers | None = None
     measures: ArchMeasures | None = None
+
+    @cached_property
+    def measured(self) -> ArchMeasures:
+        """The measures of this jaw, taken when they are first asked for."""
+        return measure_arch(self.mesh, self.labels) if self.measures is None else self.measures
 
 
 def write_page(
@@ -91,7 +98,7 @@ def write_page(
     confidence: np.ndarray | None = None,
     truth: np.ndarray | None = None,
     teeth: list[ToothRow] | None = None,
-    doubts: Sequence[str] = (),
+    doubts: Sequence[Doubt | str] = (),
     other_numbers: OtherNumbers | None = None,
     measures: ArchMeasures | None = None,
 ) -> None:
@@ -210,9 +217,9 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
         "name": mesh.scan_id,
         "jaw": JAW_NAMES[jaw],
         "about": f"{kind}{count} {'tooth' if count == 1 else 'teeth'}",
-        "doubts": [text_and_teeth(doubt) for doubt in scan.doubts],
+        "doubts": [as_doubt(doubt).flat for doubt in scan.doubts],
         "other": None if other is None else {"changes": [list(pair) for pair in other.changes], "odds": other.odds},
-        "measures": list(map(measure_data, _measured(scan).measures)),
+        "measures": list(map(measure_data, scan.measured.measures)),
         "points": _text(points.astype("<f4")),
         "faces": _text(mesh.faces.astype("<u4")),
         "stored": _stored(mesh),
@@ -223,8 +230,16 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
 
 def measure_data(measure: Measure) -> dict[str, Any]:
     """A measure as pages have it: its texts in parts, the numbers of teeth among them."""
-    texts = {"definition": text_and_teeth(measure.definition), "reason": text_and_teeth(measure.reason)}
-    return {**asdict(measure), **texts}
+    lack = [] if measure.lack is None else measure.lack.flat
+    return {"key": measure.key, "name": measure.name, "value": measure.value, "unit": measure.unit,
+            "definition": measure.meaning.flat, "reason": lack}  # fmt: skip
+
+
+def measure_from(data: Mapping[str, Any]) -> Measure:
+    """The measure of which :func:`measure_data` this is. Its texts may be plain, as lists of pages had them once."""
+    meaning, lack = (from_flat([said] if isinstance(said, str) else said)
+                     for said in (data["definition"], data["reason"]))  # fmt: skip
+    return Measure(data["key"], data["name"], data["value"], data["unit"], meaning, lack if str(lack) else None)
 
 
 def _stored(mesh: Mesh) -> str | None:
@@ -234,28 +249,29 @@ def _stored(mesh: Mesh) -> str | None:
     return None if np.array_equal(face, faces) else _text(face.astype("<u4"))
 
 
-def _measured(scan: PageScan) -> ArchMeasures:
-    return measure_arch(scan.mesh, scan.labels) if scan.measures is None else scan.measures
-
-
 def _of_both(scans: Sequence[PageScan]) -> list[Measure]:
     """What is measured on an upper and a lower jaw together."""
     if len(scans) == 1:
         return []
     upper, lower = sorted(scans, key=lambda scan: jaw_shown(scan.mesh, scan.labels))
-    return measure_pair(_measured(upper).widths, _measured(lower).widths)
+    return measure_pair(upper.measured.widths, lower.measured.widths)
 
 
 def _result(labels: np.ndarray, confidence: np.ndarray | None, teeth: Sequence[ToothRow]) -> dict[str, Any]:
     return {
         "labels": _text(_bytes(labels)),
-        "confidence": None if confidence is None else _text(np.rint(255 * np.clip(confidence, 0, 1)).astype("u1")),
+        "confidence": None if confidence is None else _text(_shares(confidence)),
         "teeth": [asdict(row) for row in teeth],
     }
 
 
 def _bytes(fdi: np.ndarray) -> np.ndarray:
     return np.where((fdi >= 0) & (fdi < UNKNOWN), fdi, UNKNOWN).astype("u1")
+
+
+def _shares(confidence: np.ndarray) -> np.ndarray:
+    """Probabilities [F] as bytes, 1 to 255; 0 where it is not known."""
+    return np.where(np.isnan(confidence), 0, np.clip(np.rint(255 * np.nan_to_num(confidence)), 1, 255)).astype("u1")
 
 
 def _text(values: np.ndarray) -> str:

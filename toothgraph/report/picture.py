@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
 from math import ceil, sqrt
@@ -239,6 +240,11 @@ def draw_grid(
 
 _SAMPLES = 10  # points on the surface per pixel of a thumbnail
 _DEPTH = 0.6  # mm below the highest point of a pixel, that still colour it
+
+
+def thumbnail_text(mesh: Mesh, labels: np.ndarray | None = None) -> str:
+    """The :func:`thumbnail` as pages and logs keep it: in base64."""
+    return base64.b64encode(thumbnail(mesh, labels)).decode("ascii")
 
 
 def thumbnail(mesh: Mesh, labels: np.ndarray | None = None, *, size: int = 160) -> bytes:

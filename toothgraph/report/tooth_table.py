@@ -24,7 +24,7 @@ class ToothRow:
         area: mm².
         width: mm, mesiodistal, see :func:`toothgraph.anatomy.sizes.mesiodistal_spans`; None for gingiva, or without
             a neighbour that gives the direction of the arch.
-        confidence: mean over its area; None if unknown.
+        confidence: mean over its area; None if it is not known of all of it.
     """
 
     fdi: int
@@ -40,7 +40,7 @@ def tooth_table(mesh: Mesh, labels: np.ndarray, confidence: np.ndarray | None = 
     Args:
         mesh: F faces.
         labels: [F] FDI numbers.
-        confidence: [F] probability of each label.
+        confidence: [F] probability of each label; NaN where it is not known.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -58,8 +58,9 @@ def tooth_table(mesh: Mesh, labels: np.ndarray, confidence: np.ndarray | None = 
         if len(own) == 0:
             continue
         weight = np.maximum(mesh.areas[own], 1e-12)
-        sure = None if confidence is None else float(np.average(confidence[own], weights=weight))
-        rows.append(ToothRow(fdi, len(own), float(mesh.areas[own].sum()), widths.get(fdi), sure))
+        sure = np.nan if confidence is None else float(np.average(confidence[own], weights=weight))
+        known = None if np.isnan(sure) else sure
+        rows.append(ToothRow(fdi, len(own), float(mesh.areas[own].sum()), widths.get(fdi), known))
     return rows
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.frame import outside_out, upright_rotation
 from toothgraph.fdi import jaw_of_labels
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.labels import read_scan
-from toothgraph.io.review import Review, review_of
+from toothgraph.io.said import Said, said_of
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.nets import SegmentationNet
-from toothgraph.report.picture import thumbnail
+from toothgraph.report.picture import thumbnail_text
 from toothgraph.review.store import Start
 from toothgraph.segmentation import segment
 
@@ -51,11 +51,11 @@ def read_for_review(path: Path, name: str, reading: dict[str, Any]) -> Mesh:
 def _own(mesh: Mesh, beside: Path | None, where: str) -> Start:
     assert mesh.labels is not None
     seen = outside_out(mesh, upright_rotation(mesh))
-    review = review_of(beside) if beside else Review()
+    said = said_of(beside) if beside else Said()
     there = np.unique(mesh.labels).tolist()
-    teeth = {fdi: review.confidence[fdi] for fdi in there if fdi in review.confidence}
-    return _start(seen, seen is not mesh, mesh.labels, review.on_faces(mesh.labels), teeth, mesh.label_origin.model,
-                  review.doubts, f"{mesh.label_origin}, {where}")  # fmt: skip
+    teeth = {fdi: said.confidence[fdi] for fdi in there if fdi in said.confidence}
+    return _start(seen, seen is not mesh, mesh.labels, said.on_faces(mesh.labels), teeth, mesh.label_origin.model,
+                  said.doubts, f"{mesh.label_origin}, {where}")  # fmt: skip
 
 
 def _found(mesh: Mesh, net: SegmentationNet) -> Start:
@@ -63,18 +63,17 @@ def _found(mesh: Mesh, net: SegmentationNet) -> Start:
     teeth = {row.fdi: row.confidence for row in found.teeth if row.fdi > 0 and row.confidence is not None}
     prediction = found.prediction
     return _start(found.mesh, prediction.inside_out, prediction.labels, prediction.confidence, teeth, found.model,
-                  found.doubts, f"found by {found.model}" if found.model else "found by a model")  # fmt: skip
+                  found.warnings, f"found by {found.model}" if found.model else "found by a model")  # fmt: skip
 
 
 def _start(
     seen: Mesh, inside_out: bool, labels: np.ndarray, confidence: np.ndarray | None, teeth: dict[int, float],
-    model: str, doubts: list[str], source: str,
+    model: str, doubts: list[Doubt], source: str,
 ) -> Start:  # fmt: skip
     tooth = labels > 0
     sure = None
     if confidence is not None and tooth.any():
         sure = float(np.average(confidence[tooth], weights=np.maximum(seen.areas[tooth], 1e-12)))
-    picture = base64.b64encode(thumbnail(seen, labels)).decode("ascii")
     jaw = jaw_of_labels(labels) if tooth.any() else seen.jaw
-    return Start(labels, confidence, model, jaw, inside_out, list(doubts), teeth, sure, picture,
+    return Start(labels, confidence, model, jaw, inside_out, list(doubts), teeth, sure, thumbnail_text(seen, labels),
                  source)  # fmt: skip

@@ -45,7 +45,8 @@ def scan_page(scans: Sequence[tuple[str, Opened]], onward: str) -> str:
 
 
 def confidence_of(opened: Opened, labels: np.ndarray) -> np.ndarray | None:
-    """How sure each face is [F]: as the model said, and where a person has said something else, quite sure."""
+    """How sure each face is [F]: as the model said (NaN where that is not known), and where a person has said something
+    else, quite sure."""
     start = opened.start
     return None if start.confidence is None else np.where(labels == start.labels, start.confidence, 1.0)
 

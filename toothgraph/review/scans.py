@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import threading
 from collections import OrderedDict
@@ -17,8 +16,7 @@ from toothgraph.errors import ToothgraphError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.report.doubts import text_and_teeth
-from toothgraph.report.picture import thumbnail
+from toothgraph.report.picture import thumbnail_text
 from toothgraph.review.embedding import Embedded
 from toothgraph.review.session import APPROVED, Session, Step, adopted, replay, take
 from toothgraph.review.store import Stale, Start, Store, start_of
@@ -179,10 +177,7 @@ class Scans:
             store.begin(mesh, begun)
             known.start, known.picture = begun, begun.picture
         start, session = store.load(mesh)
-        if (labels := store.changed_elsewhere(mesh, session)) is not None:
-            step = adopted(session, labels)
-            store.save(mesh, start, step)
-            session = step.after
+        session = _up_to_date(store, mesh, start, session)
         known.begins(start)
         known.error = ""
         known.stands(session)
@@ -211,23 +206,32 @@ class Scans:
             content: see :func:`toothgraph.review.session.take`.
 
         Raises:
-            Stale: if the labels have another version by now.
+            Stale: if the labels have another version by now, or another command has changed their files.
             OperationError: if it cannot be done.
         """
         opened = self.open(name)
         with opened.lock:
             if version != opened.session.version:
                 raise Stale("another window has changed this scan; its labels are loaded again")
-            step = take(opened.surface, opened.session, content)
+            store = self.stores[name]
             try:
-                self.stores[name].save(opened.mesh, opened.start, step)
+                now = _up_to_date(store, opened.mesh, opened.start, opened.session)
+                if now is not opened.session:
+                    raise Stale("another command has changed the label files of this scan; they are loaded again, and "
+                                "your last step was not done")  # fmt: skip
+                step = take(opened.surface, opened.session, content)
+                store.save(opened.mesh, opened.start, step)
             except Stale:
-                opened.session = self.stores[name].load(opened.mesh)[1]
+                self._stands(opened, name, store.load(opened.mesh)[1])
                 raise
-            opened.session = step.after
-            self.known[name].stands(step.after)
-            self._more.set()
+            self._stands(opened, name, step.after)
             return step
+
+    def _stands(self, opened: Opened, name: str, session: Session) -> None:
+        """Take over where the review of a scan stands now."""
+        opened.session = session
+        self.known[name].stands(session)
+        self._more.set()
 
     # ---- in the background
     def work(self) -> None:
@@ -246,8 +250,8 @@ class Scans:
                 opened, known = self.open(name), self.known[name]
                 version = known.version
                 if known.drawn != version:
-                    picture = thumbnail(opened.surface.mesh, opened.session.labels)
-                    known.picture, known.drawn = base64.b64encode(picture).decode("ascii"), version
+                    known.picture = thumbnail_text(opened.surface.mesh, opened.session.labels)
+                    known.drawn = version
             except ToothgraphError as error:
                 _log.warning("%s", error)
 
@@ -267,9 +271,19 @@ class Scans:
         self._more.set()
 
 
+def _up_to_date(store: Store, mesh: Mesh, start: Start, session: Session) -> Session:
+    """Where a review stands, with what another command has written into its label files."""
+    labels = store.changed_elsewhere(mesh, session)
+    if labels is None:
+        return session
+    step = adopted(session, labels)
+    store.save(mesh, start, step)
+    return step.after
+
+
 def doubts_of(known: Known) -> list[list[str | int]]:
     """What is to be reviewed, each in parts, the numbers of teeth among them; nothing any more once it is approved."""
-    return [text_and_teeth(doubt) for doubt in known.start.doubts] if known.start and known.state != APPROVED else []
+    return [doubt.flat for doubt in known.start.doubts] if known.start and known.state != APPROVED else []
 
 
 def _row(known: Known) -> dict[str, Any]:

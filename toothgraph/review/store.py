@@ -23,13 +23,17 @@ from typing import Any
 import numpy as np
 
 from toothgraph._version import __version__
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES
+from toothgraph.io.formats.registry import SUFFIXES
+from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.label_record import read_record
 from toothgraph.io.label_sources import labels_in
 from toothgraph.io.labels import as_fdi
 from toothgraph.io.renumber import mapped
 from toothgraph.io.reviewed import LABELS, review_entry
+from toothgraph.io.said import doubts_content, doubts_in
 from toothgraph.io.write import count_instances, write_again
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
@@ -42,6 +46,7 @@ from toothgraph.system.lock import one_at_a_time
 
 LOG = ".log.jsonl"
 START = "start"
+NOT_KNOWN = -1  # in a log, a confidence that is NaN; others are 0 to 255
 
 
 class Stale(LabelError):
@@ -54,7 +59,7 @@ class Start:
 
     Attributes:
         labels: [F] FDI numbers.
-        confidence: [F] 0 to 1; None for labels that are not a model's.
+        confidence: [F] 0 to 1, NaN where it is not known; None for labels that are not a model's.
         model: what found the labels; empty for labels of a file.
         jaw: 0 upper, 1 lower, -1 unknown.
         inside_out: whether the faces are shown with the opposite winding of the file.
@@ -70,7 +75,7 @@ class Start:
     model: str
     jaw: int
     inside_out: bool
-    doubts: list[str]
+    doubts: list[Doubt]
     teeth: dict[int, float]
     sure: float | None
     picture: str
@@ -83,12 +88,12 @@ class Start:
 
     def line(self, mesh: Mesh) -> dict[str, Any]:
         """As the first line of a log."""
-        sure = None if self.confidence is None else packed(np.rint(255 * np.clip(self.confidence, 0, 1)))
+        sure = None if self.confidence is None else packed(_stored(self.confidence))
         return {
             "kind": START, "surface": surface_digest(mesh), "labels": packed(self.labels), "confidence": sure,
-            "model": self.model, "jaw": JAW_NAMES[self.jaw], "inside_out": self.inside_out, "doubts": self.doubts,
-            "teeth": self.teeth, "sure": self.sure, "picture": self.picture, "source": self.source,
-            "toothgraph": __version__,
+            "model": self.model, "jaw": JAW_NAMES[self.jaw], "inside_out": self.inside_out,
+            **doubts_content(self.doubts), "teeth": self.teeth, "sure": self.sure, "picture": self.picture,
+            "source": self.source, "toothgraph": __version__,
         }  # fmt: skip
 
 
@@ -96,11 +101,19 @@ def start_of(line: Mapping[str, Any]) -> Start:
     """The start of a review from the first line of its log."""
     sure = line["confidence"]
     return Start(
-        unpacked(line["labels"]), None if sure is None else unpacked(sure) / 255, str(line["model"]),
+        unpacked(line["labels"]), None if sure is None else _confidence(unpacked(sure)), str(line["model"]),
         {name: jaw for jaw, name in JAW_NAMES.items()}[line["jaw"]], bool(line["inside_out"]),
-        [str(doubt) for doubt in line["doubts"]], {int(fdi): float(share) for fdi, share in line["teeth"].items()},
+        doubts_in(line), {int(fdi): float(share) for fdi, share in line["teeth"].items()},
         None if line["sure"] is None else float(line["sure"]), str(line["picture"]), str(line.get("source", "")),
     )  # fmt: skip
+
+
+def _stored(confidence: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(confidence), NOT_KNOWN, np.rint(255 * np.clip(confidence, 0, 1)))
+
+
+def _confidence(stored: np.ndarray) -> np.ndarray:
+    return np.where(stored == NOT_KNOWN, np.nan, stored / 255)
 
 
 def surface_digest(mesh: Mesh) -> str:
@@ -122,6 +135,7 @@ class Store:
     def __init__(self, folder: Path, name: str, formats: Sequence[str] = ()) -> None:
         self.formats = formats
         self.labels, self.log = folder / f"{name}{LABELS}", folder / f"{name}{LOG}"
+        self._seen: dict[str, tuple[int, int]] | None = None  # the label files when they had the labels of the session
 
     def lines(self) -> list[dict[str, Any]]:
         """The lines of the log; empty if there is none yet.
@@ -200,6 +214,7 @@ class Store:
         if session.state == APPROVED:
             for kind in self.formats:
                 write_exchange(self.labels.with_name(f"{self.labels.stem}.{kind}"), mesh, session.labels)
+        self._seen = self._stamps()
 
     def catch_up(self, mesh: Mesh, start: Start, session: Session) -> None:
         """Write the label file again if a stop came between it and the log."""
@@ -207,12 +222,28 @@ class Store:
             self.write_labels(mesh, start, session)
 
     def changed_elsewhere(self, mesh: Mesh, session: Session) -> np.ndarray | None:
-        """The labels [F] of the label file, if another command has changed it since the review wrote it.
+        """The labels [F] of the label files, if another command has changed them since the review wrote or read them.
 
         Raises:
             LabelError: if they do not fit the scan.
         """
-        if session.state == UNSEEN or self._written() != session.version:
+        before, stamps = self._seen, self._stamps()
+        if stamps == before:
+            return None
+        labels = None
+        if session.state != UNSEEN:
+            labels = self._changed_file(mesh, session)
+        elif before is not None:  # a review that is opened begins with what is there
+            held = with_labels_of(self.labels.parent, mesh.scan_id, mesh)
+            if held is not None and held.labels is not None and not np.array_equal(held.labels, session.labels):
+                labels = held.labels
+        if labels is None:
+            self._seen = stamps
+        return labels
+
+    def _changed_file(self, mesh: Mesh, session: Session) -> np.ndarray | None:
+        """The labels [F] of the label file that the review has written, if they are others now."""
+        if self._written() != session.version:
             return None
         before = vertices_to_original(mesh, session.labels)
         try:
@@ -231,6 +262,11 @@ class Store:
             return int(json.loads(self.labels.read_text(encoding="utf-8"))["review"]["version"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def _stamps(self) -> dict[str, tuple[int, int]]:
+        """Time and size of each label file of the scan: they tell whether another command has written one."""
+        files = (self.labels.with_suffix(suffix) for suffix in (*SUFFIXES, ".txt", LABELS))
+        return {file.name: (file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.is_file()}
 
     @property
     def _lock(self) -> Path:

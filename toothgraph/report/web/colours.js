@@ -11,7 +11,7 @@ function ofConfidence(sure) {
   }
   return UNSURE[UNSURE.length - 1][1];
 }
-const RAMP = Array.from({ length: 256 }, (_, value) => ofConfidence(value / 255));
+const RAMP = Array.from({ length: 256 }, (_, value) => value ? ofConfidence(value / 255) : OPEN_QUESTION); // 0: not known
 
 // The picture, or in a comparison two beside each other: what is compared, marked where it differs, and with what.
 function panes() {

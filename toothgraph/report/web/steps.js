@@ -123,12 +123,12 @@ function teethOf(scan) {
     const area = length(...normalOf(scan, f)) / 2;
     row.faces += 1;
     row.area += area;
-    if (confidence) row.confidence += area * confidence[f] / 255;
+    if (confidence) row.confidence += confidence[f] ? area * confidence[f] / 255 : NaN; // 0: not known
     rows.set(labels[f], row);
   }
   const known = new Map(resultOf(scan).teeth.map((tooth) => [tooth.fdi, tooth]));
   for (const row of rows.values()) {
-    if (confidence) row.confidence /= Math.max(row.area, 1e-12);
+    if (confidence) row.confidence = Number.isNaN(row.confidence) ? null : row.confidence / Math.max(row.area, 1e-12);
     const before = known.get(row.fdi);
     if (before && before.faces === row.faces) row.width = before.width;
   }

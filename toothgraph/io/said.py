@@ -1,0 +1,82 @@
+"""What is said of a scan in the JSON beside its labels: warnings to review, and how sure each number is.
+
+Under ``doubts``, the JSON has the warnings as sentences. Under ``doubt_parts`` it has, for those of which it is known,
+``kind``, ``jaw`` (``upper`` or ``lower`` where the warning is of one of two jaws, else null) and ``parts``: pieces of
+text, and lists of the FDI numbers of teeth. A sentence that is not there has no known teeth, as in files of before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toothgraph.anatomy.doubt import Doubt, as_doubt
+from toothgraph.anatomy.tooth_text import tooth_text
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
+
+_NAMES: dict[int, str | None] = {**JAW_NAMES, UNKNOWN_JAW: None}
+_JAWS = {name: jaw for jaw, name in _NAMES.items()}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the JSON beside a labelled scan says of it.
+
+    Attributes:
+        doubts: warnings to review.
+        confidence: of teeth, by FDI number; a tooth that a person has renumbered has none.
+    """
+
+    doubts: list[Doubt] = field(default_factory=list)
+    confidence: dict[int, float] = field(default_factory=dict)
+
+    def on_faces(self, labels: np.ndarray) -> np.ndarray | None:
+        """The confidence [F] of faces with these labels [F], None where nothing is said. Of a tooth that it does not
+        name, a person has said the number: 1. That of gingiva is not known: NaN."""
+        if not self.confidence:
+            return None
+        numbers, which = np.unique(labels, return_inverse=True)
+        of_number = [self.confidence.get(fdi, 1.0 if fdi > 0 else np.nan) for fdi in numbers.tolist()]
+        sure: np.ndarray = np.array(of_number)[which]
+        return sure
+
+
+def said_of(scan: Path) -> Said:
+    """What is said beside a labelled scan, in ``<stem>.json``; nothing if there is none that can be read."""
+    try:
+        content = json.loads(scan.with_suffix(".json").read_text(encoding="utf-8"))
+        sure = {int(fdi): float(share) for fdi, share in content.get("confidence", {}).items()}
+        return Said(doubts_in(content), sure)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no JSON, or one of another program
+        return Said()
+
+
+def doubts_content(doubts: Iterable[Doubt | str]) -> dict[str, list[Any]]:
+    """Warnings as a JSON has them: the keys ``doubts`` and ``doubt_parts``."""
+    told = list(map(as_doubt, doubts))
+    parts = [{"kind": doubt.kind, "jaw": _NAMES[doubt.jaw], "parts": list(map(_stored, doubt.text.parts))}
+             for doubt in told if doubt != as_doubt(str(doubt))]  # fmt: skip
+    return {"doubts": list(map(str, told)), "doubt_parts": parts}
+
+
+def doubts_in(content: Mapping[str, Any]) -> list[Doubt]:
+    """The warnings in the content of a JSON.
+
+    Raises:
+        ValueError, KeyError, TypeError: if these keys have something else.
+    """
+    known = {str(doubt): doubt for doubt in map(_doubt, content.get("doubt_parts", []))}
+    return [known.get(said, as_doubt(said)) for said in map(str, content.get("doubts", []))]
+
+
+def _doubt(stored: Mapping[str, Any]) -> Doubt:
+    return Doubt(str(stored["kind"]), tooth_text(*stored["parts"]), _JAWS[stored["jaw"]])
+
+
+def _stored(part: str | tuple[int, ...]) -> str | list[int]:
+    return part if isinstance(part, str) else list(part)
