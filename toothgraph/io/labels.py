@@ -26,11 +26,10 @@ from toothgraph.fdi import (
 )
 from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import read_stored
-from toothgraph.io.label_sources import FoundLabels, find_labels, labels_in, mostly_strange
+from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
 from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.palette import Palette
-from toothgraph.io.read import mesh_from_stored, read_mesh
-from toothgraph.io.reviewed import approved_labels
+from toothgraph.io.read import mesh_from_stored
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of
 from toothgraph.mesh.stored import Stored
@@ -100,31 +99,6 @@ def read_scan(
     for fault in number_faults(mesh):
         _log.warning("%s: %s", mesh.scan_id, fault)
     return mesh
-
-
-def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm") -> Mesh:
-    """Read a scan with the labels that a review has approved.
-
-    Args:
-        path: the mesh file.
-        folder: of ``toothgraph review --labels``.
-        name: of the scan in the review.
-        unit: the unit of length in the file.
-
-    Raises:
-        MeshError: if the surface cannot be read.
-        LabelError: if the scan was not approved, or its labels do not fit it.
-    """
-    path = one_scan(Path(path))
-    approved = approved_labels(folder, name)
-    if approved is None:
-        raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that")
-    file, origin = approved
-    mesh = read_mesh(path, unit=unit)
-    labels, of_vertices = as_fdi(mesh, labels_in(file, mesh))
-    jaw = jaw_of_labels(labels) if mesh.jaw == UNKNOWN_JAW else mesh.jaw
-    original = replace(original_of(mesh), vertex_labels=of_vertices)
-    return replace(mesh, labels=labels, jaw=jaw, label_origin=origin, original=original)
 
 
 def _warn_of_counting(mesh: Mesh) -> None:
