@@ -101,7 +101,7 @@ def test_jaws_that_are_joined_where_they_touch_are_parted(jaws: tuple[Mesh, Mesh
     found = tg.segment_file(bridged(both, len(lower.faces), 3), options=ONCE)
     assert isinstance(found, tg.JawPair) and right_share(found.labels[: len(both.faces)], both.labels) > 0.6
     assert found.doubts[1].startswith("both jaws were one surface; they were parted where they touch, along")
-    assert found.strong_doubts == [] and found.page_scans()[0].doubts[1] == found.doubts[1]
+    assert found.strong_doubts == [] and str(found.page_scans()[0].doubts[1]) == found.doubts[1]
 
 
 def test_jaws_that_are_joined_all_over_are_told(jaws: tuple[Mesh, Mesh]) -> None:

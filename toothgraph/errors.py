@@ -57,6 +57,10 @@ class MemoryShortage(ToothgraphError):
     """A scan, or all data of a run together, does not fit into memory."""
 
 
+class OperationError(ToothgraphError):
+    """A step of a review that cannot be done on its labels."""
+
+
 class CheckpointError(ToothgraphError):
     """A model or checkpoint file is missing, damaged or of the wrong kind."""
 

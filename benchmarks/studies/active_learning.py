@@ -33,11 +33,11 @@ from toothgraph.data.scan import Scan
 from toothgraph.data.split import Split
 from toothgraph.data.training_set import read_scans
 from toothgraph.io.labels import read_scan
+from toothgraph.io.review_log import APPROVED, Session
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.review.begin import begin
-from toothgraph.review.session import APPROVED, Session
 from toothgraph.review.store import Start, Store
 from toothgraph.review.surface import Surface
 from toothgraph.scan_names import patient_of

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toothgraph.errors import OperationError
 from toothgraph.fdi import CHART
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import label_pieces
 from toothgraph.postprocess.borders import neighbours
-from toothgraph.review.operations import Operation, OperationError, apply
+from toothgraph.review.operations import Operation, apply
 from toothgraph.review.surface import Surface
 
 GOOD = 0.9  # IoU of a tooth that is right

@@ -9,11 +9,17 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import LabelError
-from toothgraph.io.labels import read_approved
-from toothgraph.io.reviewed import approved_labels, review_entry
+from toothgraph.io.label_sources import labels_in
+from toothgraph.io.labels import as_fdi
+from toothgraph.io.read import read_mesh
+from toothgraph.io.renumber import renumber
+from toothgraph.io.reviewed import approved_labels, face_labels, read_approved, review_entry
 from toothgraph.io.write import write_labelled, write_teeth3ds_json
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
+from toothgraph.review.session import take
+from toothgraph.review.store import Start, Store
+from toothgraph.review.surface import Surface
 
 
 def write_review(folder: Path, arch: Mesh, state: str) -> None:
@@ -34,6 +40,26 @@ def test_only_what_was_approved_is_read(arch: Mesh, tmp_path: Path) -> None:
     mesh = read_approved(scan, tmp_path, "one")
     assert mesh.labels is not None and (mesh.labels == arch.labels).mean() > 0.9  # by vertices, so borders may move
     assert (mesh.label_origin.kind, mesh.label_origin.model, mesh.jaw) == ("corrected", "a model", 0)
+
+
+def test_the_log_of_a_review_tells_the_label_of_each_face(arch: Mesh, tmp_path: Path) -> None:
+    (scan,) = write_labelled(tmp_path / "scans", "one", arch, np.zeros(len(arch.faces), dtype=int), ("vtp",))
+    mesh = read_mesh(scan)
+    assert face_labels(tmp_path, "one", mesh) is None
+    store = Store(tmp_path, "one")
+    store.begin(mesh, Start(arch.labels, None, "a model", 0, False, [], {}, None, ""))
+    start, session = store.load(mesh)
+    store.save(mesh, start, take(Surface(mesh), session, {"kind": "approve"}))
+    by_vertices = as_fdi(mesh, labels_in(tmp_path / "one.json", mesh))[0]
+    assert not np.array_equal(by_vertices, arch.labels)  # else this test would not tell
+    np.testing.assert_array_equal(read_approved(scan, tmp_path, "one").labels, arch.labels)
+    renumber(tmp_path / "one.json", {16: 15, 15: 16})
+    swapped = np.select([arch.labels == 16, arch.labels == 15], [15, 16], arch.labels)
+    np.testing.assert_array_equal(read_approved(scan, tmp_path, "one").labels, swapped)
+    np.testing.assert_array_equal(face_labels(tmp_path, "one", mesh), swapped)
+    store.log.write_text("nonsense\n")
+    with pytest.raises(LabelError, match="expected the log of a review"):
+        read_approved(scan, tmp_path, "one")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"review": 3}', '{"labels": []}'])

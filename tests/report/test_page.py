@@ -275,13 +275,13 @@ NOT_KNOWN = """
 
 def test_a_confidence_that_is_not_known_is_not_shown_as_one(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
     """JSON files have that of teeth, not of gingiva."""
-    sure = np.select([arch.labels == 16, arch.labels == 15, arch.labels > 0], [0.5, 0.0, 0.9], np.nan)
+    sure = np.select([arch.labels == 16, arch.labels == 15, arch.labels > 0], [0.4, 0.0, 0.9], np.nan)
     write_page(tmp_path / "page.html", arch, arch.labels, confidence=sure)
     (result,) = data_of(tmp_path / "page.html")["scans"][0]["results"]
     assert result["teeth"][0]["fdi"] == 0 and result["teeth"][0]["confidence"] is None
     out = browse(tmp_path / "page.html", NOT_KNOWN)
     assert out["colours"][0] == [140, 140, 140] and out["colours"][1] == out["colours"][2] == [110, 16, 62]
-    assert out["rows"][0] == [0, None] and out["rows"][1][1] == pytest.approx(0.5, abs=0.01)
+    assert out["rows"][0] == [0, None] and out["rows"][1][1] == pytest.approx(0.4, abs=0.01)
 
 
 TWO_JAWS = """

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from toothgraph.errors import OperationError
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.postprocess.borders import neighbours
-from toothgraph.review.operations import KINDS, Operation, OperationError, apply, operation_from
+from toothgraph.review.operations import KINDS, Operation, apply, operation_from
 from toothgraph.review.surface import Surface
 
 Middle = Callable[[int], int]

@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from toothgraph.errors import OperationError
+from toothgraph.io.review_log import Session, replay
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.review.operations import OperationError
-from toothgraph.review.session import Session, replay, take
+from toothgraph.review.session import take
 from toothgraph.review.surface import Surface
 
 

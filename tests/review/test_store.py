@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import LabelError
+from toothgraph.io.review_log import Session
 from toothgraph.io.write import count_instances
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
-from toothgraph.review.session import Session, take
+from toothgraph.review.session import take
 from toothgraph.review.store import Stale, Store
 from toothgraph.review.surface import Surface
 

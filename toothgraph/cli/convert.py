@@ -128,8 +128,7 @@ def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any
     from toothgraph.io.label_folder import with_labels_of
     from toothgraph.io.labels import read_scan
     from toothgraph.io.read import read_mesh
-    from toothgraph.io.reviewed import LABELS, review_state
-    from toothgraph.review.store import Store
+    from toothgraph.io.reviewed import LABELS, face_labels, review_state
 
     if labels is None:
         mesh = read_scan(file, **reading, primary=True)
@@ -145,18 +144,15 @@ def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any
     held = with_labels_of(labels, name, mesh, primary=True)
     if held is None:
         return None
-    state, store = review_state(labels / f"{name}{LABELS}"), Store(labels, name)
-    if state and store.log.is_file():  # it has the label of each face; the JSON has those of vertices
-        session = store.load(mesh)[1]
-        changed = store.changed_elsewhere(mesh, session)
-        held = replace(held, labels=session.labels if changed is None else changed)
-    return held, state
+    state = review_state(labels / f"{name}{LABELS}")
+    of_faces = face_labels(labels, name, mesh) if state else None
+    return held if of_faces is None else replace(held, labels=of_faces), state
 
 
 def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: str, beside: Path) -> str:
     """Write a scan, with the warnings and the confidence in the JSON ``beside`` its labels; what is said of it."""
     from toothgraph.fdi import in_chart_order
-    from toothgraph.io.reviewed import APPROVED
+    from toothgraph.io.review_log import APPROVED
     from toothgraph.io.said import said_of
     from toothgraph.io.write import write_labelled
     from toothgraph.mesh.label_origin import FOUND

@@ -102,13 +102,13 @@ def review(
     with starting():
         from toothgraph.cli.training import free, next_command, same_scans
         from toothgraph.io.find import find_scans
+        from toothgraph.io.review_log import APPROVED
         from toothgraph.io.reviewed import LABELS
         from toothgraph.model.file import load_segmentation
         from toothgraph.review.begin import begin, read_for_review
         from toothgraph.review.embedding import embed
         from toothgraph.review.scans import Scans
         from toothgraph.review.server import ReviewServer
-        from toothgraph.review.session import APPROVED
         from toothgraph.scan_names import scan_names
 
     files = find_scans(list(scans))

@@ -14,9 +14,10 @@ from toothgraph.errors import ConfigError, DataError, MemoryShortage, Toothgraph
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
 from toothgraph.io.label_record import record_of
-from toothgraph.io.labels import read_approved, read_scan
+from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
+from toothgraph.io.reviewed import read_approved
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, ORIGINS
 from toothgraph.scan_names import patient_of, scan_names
 from toothgraph.system.files import check_there

@@ -26,11 +26,10 @@ from toothgraph.fdi import (
 )
 from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import read_stored
-from toothgraph.io.label_sources import FoundLabels, find_labels, labels_in, mostly_strange
+from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
 from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.palette import Palette
-from toothgraph.io.read import mesh_from_stored, read_mesh
-from toothgraph.io.reviewed import approved_labels
+from toothgraph.io.read import mesh_from_stored
 from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of
@@ -113,31 +112,6 @@ def warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels, told: 
             "%s: %s jaw %s, but the labels in %s, read as %s numbers, are those of the %s jaw; the labels are used",
             *(mesh.scan_id, JAW_NAMES[mesh.jaw], told, found.source, found.label_system, JAW_NAMES[of_labels]),
         )
-
-
-def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm") -> Mesh:
-    """Read a scan with the labels that a review has approved.
-
-    Args:
-        path: the mesh file.
-        folder: of ``toothgraph review --labels``.
-        name: of the scan in the review.
-        unit: the unit of length in the file.
-
-    Raises:
-        MeshError: if the surface cannot be read.
-        LabelError: if the scan was not approved, or its labels do not fit it.
-    """
-    path = one_scan(Path(path))
-    approved = approved_labels(folder, name)
-    if approved is None:
-        raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that")
-    file, origin = approved
-    mesh = read_mesh(path, unit=unit)
-    found = labels_in(file, mesh)
-    labels, of_vertices = as_fdi(mesh, found)
-    warn_of_other_jaw(mesh, labels, found)
-    return labelled(mesh, labels, of_vertices, origin)
 
 
 def _warn_of_counting(mesh: Mesh) -> None:

@@ -1,16 +1,26 @@
-"""Label files of a review: which of them may be learned from."""
+"""Labels of a review: which of them may be learned from, and what they are, of each face."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from toothgraph.errors import LabelError
+from toothgraph.io.archive import one_scan
+from toothgraph.io.label_sources import labels_in
+from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw
+from toothgraph.io.read import read_mesh
+from toothgraph.io.renumber import mapped
+from toothgraph.io.review_log import APPROVED, LOG, Session, read_log, session_of
 from toothgraph.mesh.label_origin import CORRECTED, LabelOrigin
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import vertices_to_original
 
 LABELS = ".json"
-APPROVED = "approved"
 
 
 def review_entry(state: str, version: int, model: str) -> dict[str, Any]:
@@ -21,6 +31,12 @@ def review_entry(state: str, version: int, model: str) -> dict[str, Any]:
 def review_state(file: Path) -> str:
     """``unseen``, ``corrected`` or ``approved``; empty for a label file that is not of a review."""
     return str(_review(file).get("state", ""))
+
+
+def review_version(file: Path) -> int | None:
+    """The number of steps after which a label file was written; None if it is not there, or not of a review."""
+    version = _review(file).get("version")
+    return version if isinstance(version, int) else None
 
 
 def reviewed_origin(file: Path) -> LabelOrigin | None:
@@ -58,3 +74,77 @@ def approved_labels(folder: Path, name: str) -> tuple[Path, LabelOrigin] | None:
         return (path, LabelOrigin(CORRECTED, str(review["model"]))) if review["state"] == APPROVED else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabelError(f"{path}: expected a label file of `toothgraph review`, cannot read it ({error!r})") from error
+
+
+def face_labels(folder: Path, name: str, mesh: Mesh) -> np.ndarray | None:
+    """The label of each face [F] of a scan in a review, as its log has them, with what another command has changed in
+    the label file since. The label file itself has those of vertices. None without a log.
+
+    Args:
+        folder: of ``toothgraph review --labels``.
+        name: of the scan.
+        mesh: the scan, F faces.
+
+    Raises:
+        LabelError: if the log cannot be read, is of another surface, or its label file does not fit the scan.
+    """
+    log = folder / f"{name}{LOG}"
+    if not log.is_file():
+        return None
+    session = session_of(log, read_log(log), mesh)
+    changed = changed_since(folder / f"{name}{LABELS}", mesh, session)
+    return session.labels if changed is None else changed
+
+
+def changed_since(file: Path, mesh: Mesh, session: Session) -> np.ndarray | None:
+    """The labels [F] of a label file that a review has written; None if they are still those of the review, or the file
+    is of another step of it.
+
+    Raises:
+        LabelError: if they do not fit the scan.
+    """
+    if review_version(file) != session.version:
+        return None
+    before = vertices_to_original(mesh, session.labels)
+    try:
+        now = np.array(json.loads(file.read_text(encoding="utf-8"))["labels"], dtype=np.int64)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise LabelError(f"{file}: expected a list of FDI numbers as `labels` ({error!r})") from error
+    if np.array_equal(before, now):
+        return None
+    if len(before) == len(now) and (numbers := _renumbered(before, now)) is not None:
+        return mapped(session.labels, numbers)
+    return as_fdi(mesh, labels_in(file, mesh))[0]
+
+
+def _renumbered(before: np.ndarray, now: np.ndarray) -> dict[int, int] | None:
+    """Former to new numbers, if all that have a number have got the same other one."""
+    pairs = np.unique(np.stack([before, now]), axis=1)
+    return dict(pairs.T.tolist()) if len(np.unique(pairs[0])) == pairs.shape[1] else None
+
+
+def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm") -> Mesh:
+    """Read a scan with the labels that a review has approved: of each face, where its log is there.
+
+    Args:
+        path: the mesh file.
+        folder: of ``toothgraph review --labels``.
+        name: of the scan in the review.
+        unit: the unit of length in the file.
+
+    Raises:
+        MeshError: if the surface cannot be read.
+        LabelError: if the scan was not approved, or its labels do not fit it.
+    """
+    path = one_scan(Path(path))
+    approved = approved_labels(folder, name)
+    if approved is None:
+        raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that")
+    file, origin = approved
+    mesh = read_mesh(path, unit=unit)
+    found, of_faces = labels_in(file, mesh), face_labels(folder, name, mesh)
+    if of_faces is not None:
+        found = replace(found, column=replace(found.column, on_faces=of_faces))
+    labels, of_vertices = as_fdi(mesh, found)
+    warn_of_other_jaw(mesh, labels, found)
+    return labelled(mesh, labels, of_vertices, origin)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from toothgraph.errors import ToothgraphError
+from toothgraph.errors import OperationError
 from toothgraph.fdi import CHART, UNKNOWN, in_chart_order
 from toothgraph.review.border import inside_border
 from toothgraph.review.clicks import label_from_clicks
@@ -16,10 +16,6 @@ from toothgraph.review.regions import grown, halves
 from toothgraph.review.surface import Surface
 
 MOST_FACES = 5_000_000  # in one operation; more is no work of a hand
-
-
-class OperationError(ToothgraphError):
-    """An operation that cannot be done on these labels."""
 
 
 @dataclass(frozen=True)

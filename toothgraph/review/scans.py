@@ -15,10 +15,11 @@ import numpy as np
 from toothgraph.errors import ToothgraphError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.label_folder import with_labels_of
+from toothgraph.io.review_log import APPROVED, Session, replay
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.picture import thumbnail_text
 from toothgraph.review.embedding import Embedded
-from toothgraph.review.session import APPROVED, Session, Step, adopted, replay, take
+from toothgraph.review.session import Step, adopted, take
 from toothgraph.review.store import Stale, Start, Store, start_of
 from toothgraph.review.surface import Surface
 from toothgraph.scan_names import patient_of

@@ -17,9 +17,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from toothgraph.errors import ConfigError, ToothgraphError
+from toothgraph.io.review_log import Session
 from toothgraph.review.page import labels_data, list_page, scan_page, teeth_of
 from toothgraph.review.scans import Opened, Scans
-from toothgraph.review.session import Session, Step
+from toothgraph.review.session import Step
 from toothgraph.review.store import Stale
 
 _log = logging.getLogger("toothgraph")

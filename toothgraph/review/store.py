@@ -11,7 +11,6 @@ cut off by a stop is removed before the next one. The labels follow from the log
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -29,23 +28,19 @@ from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.formats.registry import SUFFIXES
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.label_record import read_record
-from toothgraph.io.label_sources import labels_in
-from toothgraph.io.labels import as_fdi
-from toothgraph.io.renumber import mapped
-from toothgraph.io.reviewed import LABELS, review_entry
+from toothgraph.io.packed import packed, unpacked
+from toothgraph.io.review_log import APPROVED, LOG, START, UNSEEN, Session, read_log, session_of, surface_digest
+from toothgraph.io.reviewed import LABELS, changed_since, review_entry, review_version
 from toothgraph.io.said import doubts_content, doubts_in
 from toothgraph.io.write import count_instances, write_again
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
 from toothgraph.review.exchange import write_exchange
-from toothgraph.review.packed import packed, unpacked
-from toothgraph.review.session import APPROVED, UNSEEN, Session, Step, replay
+from toothgraph.review.session import Step
 from toothgraph.scan_names import without_jaw
 from toothgraph.system.files import write_text
 from toothgraph.system.lock import one_at_a_time
 
-LOG = ".log.jsonl"
-START = "start"
 NOT_KNOWN = -1  # in a log, a confidence that is NaN; others are 0 to 255
 
 
@@ -116,13 +111,6 @@ def _confidence(stored: np.ndarray) -> np.ndarray:
     return np.where(stored == NOT_KNOWN, np.nan, stored / 255)
 
 
-def surface_digest(mesh: Mesh) -> str:
-    """Tells whether a log is of this surface."""
-    total = hashlib.sha256(np.ascontiguousarray(mesh.faces, dtype="<i8").tobytes())
-    total.update(np.ascontiguousarray(mesh.vertices, dtype="<f8").tobytes())
-    return total.hexdigest()[:32]
-
-
 class Store:
     """The review of one scan on disk.
 
@@ -143,17 +131,7 @@ class Store:
         Raises:
             LabelError: if one cannot be read.
         """
-        if not self.log.is_file():
-            return []
-        whole = self.log.read_bytes()
-        whole = whole[: whole.rfind(b"\n") + 1]  # what a stop has cut off was never said to be saved
-        try:
-            found = [json.loads(line) for line in whole.splitlines()]
-            if found and found[0]["kind"] != START:
-                raise ValueError(f"its first line is {found[0]['kind']!r}")
-        except (ValueError, KeyError, TypeError) as error:
-            raise LabelError(f"{self.log}: expected the log of a review, cannot read it ({error!r})") from error
-        return found
+        return read_log(self.log)
 
     def begin(self, mesh: Mesh, start: Start) -> None:
         """Begin the log of a scan; in place of one without steps."""
@@ -168,16 +146,9 @@ class Store:
             LabelError: without a log, or if it is of another surface.
         """
         lines = self.lines()
-        if not lines:
-            raise LabelError(f"{self.log}: expected the log of a review, found none")
+        session = session_of(self.log, lines, mesh)
         try:
-            start = start_of(lines[0])
-            if lines[0]["surface"] != surface_digest(mesh) or len(start.labels) != len(mesh.faces):
-                raise LabelError(
-                    f"{self.log}: this review is of another surface than {mesh.path or mesh.scan_id} has now; put the "
-                    "former scan back, or move the files of the review away to begin anew"
-                )
-            return start, replay(Session(start.labels), lines[1:])
+            return start_of(lines[0]), session
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise LabelError(f"{self.log}: expected the log of a review, cannot read it ({error!r})") from error
 
@@ -218,7 +189,7 @@ class Store:
 
     def catch_up(self, mesh: Mesh, start: Start, session: Session) -> None:
         """Write the label file again if a stop came between it and the log."""
-        if session.state != UNSEEN and self._written() != session.version:
+        if session.state != UNSEEN and review_version(self.labels) != session.version:
             self.write_labels(mesh, start, session)
 
     def changed_elsewhere(self, mesh: Mesh, session: Session) -> np.ndarray | None:
@@ -232,7 +203,7 @@ class Store:
             return None
         labels = None
         if session.state != UNSEEN:
-            labels = self._changed_file(mesh, session)
+            labels = changed_since(self.labels, mesh, session)
         elif before is not None:  # a review that is opened begins with what is there
             held = with_labels_of(self.labels.parent, mesh.scan_id, mesh)
             if held is not None and held.labels is not None and not np.array_equal(held.labels, session.labels):
@@ -240,28 +211,6 @@ class Store:
         if labels is None:
             self._seen = stamps
         return labels
-
-    def _changed_file(self, mesh: Mesh, session: Session) -> np.ndarray | None:
-        """The labels [F] of the label file that the review has written, if they are others now."""
-        if self._written() != session.version:
-            return None
-        before = vertices_to_original(mesh, session.labels)
-        try:
-            now = np.array(json.loads(self.labels.read_text(encoding="utf-8"))["labels"], dtype=np.int64)
-        except (ValueError, TypeError, KeyError, OverflowError) as error:
-            raise LabelError(f"{self.labels}: expected a list of FDI numbers as `labels` ({error!r})") from error
-        if np.array_equal(before, now):
-            return None
-        if len(before) == len(now) and (numbers := _renumbered(before, now)) is not None:
-            return mapped(session.labels, numbers)
-        return as_fdi(mesh, labels_in(self.labels, mesh))[0]
-
-    def _written(self) -> int | None:
-        """The version of the labels in the label file; None if it is not there, or not of a review."""
-        try:
-            return int(json.loads(self.labels.read_text(encoding="utf-8"))["review"]["version"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
 
     def _stamps(self) -> dict[str, tuple[int, int]]:
         """Time and size of each label file of the scan: they tell whether another command has written one."""
@@ -271,12 +220,6 @@ class Store:
     @property
     def _lock(self) -> Path:
         return self.log.with_name(f".{self.log.name}.lock")
-
-
-def _renumbered(before: np.ndarray, now: np.ndarray) -> dict[int, int] | None:
-    """Former to new numbers, if all that have a number have got the same other one."""
-    pairs = np.unique(np.stack([before, now]), axis=1)
-    return dict(pairs.T.tolist()) if len(np.unique(pairs[0])) == pairs.shape[1] else None
 
 
 def _append(path: Path, line: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import LabelError
-from toothgraph.review.packed import packed, unpacked
+from toothgraph.io.packed import packed, unpacked
 
 
 @pytest.mark.parametrize("values", [[], [5], [0, -1, 48, 11, 2**31 - 1, 0], list(range(100_000))])

@@ -1,0 +1,170 @@
+"""The log of a review: the labels of each face that it began with, and what was done since, one line for each step.
+
+The labels, as they are now, follow from it. Who takes steps: :mod:`toothgraph.review.session`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toothgraph.errors import LabelError, OperationError
+from toothgraph.io.packed import unpacked
+from toothgraph.mesh.mesh import Mesh
+
+LOG = ".log.jsonl"
+START = "start"
+UNSEEN, CORRECTED, APPROVED = STATES = ("unseen", "corrected", "approved")
+UNDO, REDO, APPROVE = STEPS = ("undo", "redo", "approve")
+FILE = "file"  # the label file was changed by another command
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """Faces that get other labels.
+
+    Attributes:
+        faces: [n] in ascending order.
+        before: [n] FDI numbers.
+        after: [n] FDI numbers.
+    """
+
+    faces: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+
+    def reversed(self) -> Change:
+        """What takes it back."""
+        return Change(self.faces, self.after, self.before)
+
+
+def change_between(before: np.ndarray, after: np.ndarray) -> Change:
+    """The faces in which two labellings [F] differ."""
+    faces = np.flatnonzero(before != after)
+    return Change(faces, before[faces], after[faces])
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """Where the review of a scan stands. It does not change: each step gives a new one.
+
+    Attributes:
+        labels: [F] FDI numbers.
+        version: number of steps in the log.
+        state: ``unseen``, ``corrected`` or ``approved``.
+        done: changes that can be undone, the last one last.
+        undone: changes that can be done again, the next one last.
+    """
+
+    labels: np.ndarray
+    version: int = 0
+    state: str = UNSEEN
+    done: tuple[Change, ...] = field(default=(), repr=False)
+    undone: tuple[Change, ...] = field(default=(), repr=False)
+
+
+def read_log(log: Path) -> list[dict[str, Any]]:
+    """The lines of a log; empty if there is none.
+
+    Raises:
+        LabelError: if one cannot be read.
+    """
+    if not log.is_file():
+        return []
+    whole = log.read_bytes()
+    whole = whole[: whole.rfind(b"\n") + 1]  # what a stop has cut off was never said to be saved
+    try:
+        found = [json.loads(line) for line in whole.splitlines()]
+        if found and found[0]["kind"] != START:
+            raise ValueError(f"its first line is {found[0]['kind']!r}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise LabelError(f"{log}: expected the log of a review, cannot read it ({error!r})") from error
+    return found
+
+
+def session_of(log: Path, lines: Sequence[Mapping[str, Any]], mesh: Mesh) -> Session:
+    """Where a review stands after the lines of its log.
+
+    Raises:
+        LabelError: if there are none, they cannot be read, or they are of another surface.
+    """
+    if not lines:
+        raise LabelError(f"{log}: expected the log of a review, found none")
+    try:
+        labels = unpacked(lines[0]["labels"])
+        if lines[0]["surface"] != surface_digest(mesh) or len(labels) != len(mesh.faces):
+            raise LabelError(
+                f"{log}: this review is of another surface than {mesh.path or mesh.scan_id} has now; put the "
+                "former scan back, or move the files of the review away to begin anew"
+            )
+        return replay(Session(labels), lines[1:])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise LabelError(f"{log}: expected the log of a review, cannot read it ({error!r})") from error
+
+
+def surface_digest(mesh: Mesh) -> str:
+    """Tells whether a log is of this surface."""
+    total = hashlib.sha256(np.ascontiguousarray(mesh.faces, dtype="<i8").tobytes())
+    total.update(np.ascontiguousarray(mesh.vertices, dtype="<f8").tobytes())
+    return total.hexdigest()[:32]
+
+
+def replay(session: Session, log: Sequence[Mapping[str, Any]]) -> Session:
+    """The session after the steps of a log. It takes the changes as they were then, whatever the tools do today.
+
+    Raises:
+        OperationError: if the log is not of this scan.
+    """
+    for entry in log:
+        kind = str(entry.get("kind"))
+        if kind in STEPS:
+            session = stepped(session, kind)[0]
+        else:
+            faces, after = unpacked(entry["changed"]["faces"]), unpacked(entry["changed"]["to"])
+            if len(faces) != len(after) or (len(faces) and faces.max() >= len(session.labels)):
+                raise OperationError("the log does not fit this scan")
+            change = Change(faces, session.labels[faces], after)
+            session = taken_over(session, change) if kind == FILE else changed(session, change)
+    return session
+
+
+def changed(session: Session, change: Change) -> Session:
+    """The session after a change of the labels."""
+    return Session(_with(session.labels, change), session.version + 1, CORRECTED, (*session.done, change))
+
+
+def taken_over(session: Session, change: Change) -> Session:
+    """The session after a change by another command. What was approved stays so."""
+    after = changed(session, change)
+    return replace(after, state=APPROVED) if session.state == APPROVED else after
+
+
+def _with(labels: np.ndarray, change: Change) -> np.ndarray:
+    after = labels.copy()
+    after[change.faces] = change.after
+    return after
+
+
+def stepped(session: Session, kind: str) -> tuple[Session, Change]:
+    """The session after ``undo``, ``redo`` or ``approve``, and what it has changed.
+
+    Raises:
+        OperationError: if there is nothing to undo, or to do again.
+    """
+    nothing = change_between(session.labels, session.labels)
+    version = session.version + 1
+    if kind == APPROVE:
+        return replace(session, version=version, state=APPROVED), nothing
+    stack = session.done if kind == UNDO else session.undone
+    if not stack:
+        raise OperationError(f"nothing to {kind}")
+    change = stack[-1].reversed() if kind == UNDO else stack[-1]
+    done = session.done[:-1] if kind == UNDO else (*session.done, stack[-1])
+    undone = (*session.undone, stack[-1]) if kind == UNDO else session.undone[:-1]
+    return Session(_with(session.labels, change), version, CORRECTED, done, undone), change
