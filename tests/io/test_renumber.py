@@ -162,6 +162,31 @@ def test_files_that_do_not_agree_are_refused(found):
     assert renumber(found / "a_upper.txt", {17: 18}).written == [found / "a_upper.txt"]
 
 
+def test_a_border_of_faces_that_no_vertex_shows_is_no_disagreement(found, arch):
+    """A review writes numbers of faces and, into the JSON, of vertices, where a border may stay as it was."""
+    border = np.flatnonzero((arch.labels == 16) & _touches(arch, 0))[:1]
+    moved = arch.labels.copy()
+    moved[border] = 0
+    record = (found / "a_upper.found.json").read_text()
+    write_labelled(found, "a_upper", arch, moved, ("ply", "txt", "json", "vtp", "vtk", "stl"))
+    (found / "a_upper.found.json").write_text(record)  # of what the model found
+    assert renumber(found / "a_upper.ply", {17: 18}).numbers == {17: 18}
+
+
+def test_vertices_that_contradict_faces_are_refused(found):
+    content = json.loads((found / "a_upper.json").read_text())
+    content["labels"] = [{16: 15, 15: 16}.get(label, label) for label in content["labels"]]
+    (found / "a_upper.json").write_text(json.dumps(content))
+    with pytest.raises(LabelError, match=r"contradict each other \(teeth 16, 15\)"):
+        renumber(found / "a_upper.ply", {17: 18})
+
+
+def _touches(arch: Mesh, number: int) -> np.ndarray:
+    """Which faces have a corner in common with a face of that label [F]."""
+    corners = np.unique(arch.faces[arch.labels == number])
+    return np.isin(arch.faces, corners).any(axis=1)
+
+
 def test_scans_without_label_files_are_refused(arch, tmp_path):
     ply, teeth = write_labelled(tmp_path, "a_upper", arch, arch.labels, ["ply", "stl"])
     with pytest.raises(LabelError, match=r"txt or \.json beside it"):

@@ -109,6 +109,14 @@ def find_labels(
     return corrected[0] if corrected else first
 
 
+def check_labels(path: Path, mesh: Mesh, stored: Stored, label_system: str) -> None:
+    """Raises LabelError as :func:`find_labels` does, and if two files that a model wrote contradict each other."""
+    find_labels(path, mesh, None, stored, label_system)
+    record = read_record(path)
+    sources = _sources(path, mesh, None, stored, label_system, record)
+    _check_agree(mesh, [found for found in sources if found.source.name in record.files])
+
+
 def _check_agree(mesh: Mesh, several: Sequence[FoundLabels]) -> None:
     """Raises LabelError if two files do not say the same of a scan: nobody knows which of them is right."""
     for one, other in combinations(several, 2):

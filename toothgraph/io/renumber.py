@@ -19,7 +19,7 @@ from toothgraph.io.formats.registry import SUFFIXES, read_stored
 from toothgraph.io.formats.tooth_folder import is_tooth_folder, write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
 from toothgraph.io.label_record import Record, changes_in, colours_in, read_record, write_record
-from toothgraph.io.label_sources import changed_repeat, find_labels
+from toothgraph.io.label_sources import changed_repeat, check_labels
 from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.read import mesh_from_stored
 from toothgraph.io.said import doubts_content, doubts_in
@@ -138,9 +138,12 @@ def label_files(path: Path, record: Record) -> list[LabelFile]:
     if not found:
         where = "rename the files in it" if is_tooth_folder(path) else "expected a .txt or .json beside it"
         raise LabelError(f"{path}: has no label files that can be written again; {where}")
-    changed = {file.path.name: changes_in(file.path, record, file.labels) for file in found}
-    said = {name: ", ".join(changes) or "not changed" for name, changes in changed.items() if name in record.files}
-    if len(set(said.values())) > 1:
+    ours = [file for file in found if file.path.name in record.files]
+    said = {file.path.name: ", ".join(changes_in(file.path, record, file.labels)) or "not changed" for file in ours}
+    # Borders of vertices, in a .json, are not those of faces: only their teeth are compared; see also _check_surface.
+    of_faces = {what for name, what in said.items() if not name.endswith(".json")}
+    teeth = {frozenset(file.labels.tolist()) for file in ours}
+    if len(of_faces) > 1 or (len(set(said.values())) > 1 and len(teeth) > 1):
         listed = "; ".join(f"{name}: {what}" for name, what in said.items())
         raise LabelError(
             f"{path}: the files of this scan do not agree since it was labelled ({listed}); remove those that are out "
@@ -167,7 +170,7 @@ def _check_surface(path: Path, unit: str, label_system: str) -> None:
     surface = surface_of(path)
     if surface is not None:
         stored = read_stored(surface)
-        find_labels(surface, mesh_from_stored(surface, stored, unit=unit), None, stored, label_system)
+        check_labels(surface, mesh_from_stored(surface, stored, unit=unit), stored, label_system)
 
 
 def _check_there(path: Path) -> None:
