@@ -639,7 +639,7 @@ def test_evaluate_labels_of_another_program(command, arches, segmenter, tmp_path
     assert other["predictions"]["folder"] == str(found)
     assert truth["scores"]["miou"] == truth["scores"]["accuracy"] == 1.0
     for flags, said in (
-        (("--predictions", tmp_path / "none"), "expected the folder"),
+        (("--predictions", tmp_path / "none"), "no such file or folder"),
         (("--predictions", found, "--model", segmenter), "no model runs"),
         (("--predictions-label-system", "fdi"), "need --predictions"),
     ):
