@@ -59,7 +59,7 @@ def test_a_port_that_another_program_has(command, arch: Mesh, tmp_path: Path) ->
 def test_finetune_says_what_is_missing(command, arch: Mesh, tmp_path: Path, tiny_toml: Path) -> None:
     (scan,) = write_labelled(tmp_path / "scans", "one_U", arch, arch.labels, ("vtp",))
     given = ("finetune", scan, "--out", tmp_path / "run", "--config", tiny_toml, "--labels")
-    assert "expected the folder of `toothgraph review --labels`" in command(*given, tmp_path / "none").error
+    assert "no such file or folder" in command(*given, tmp_path / "none").error
     (tmp_path / "reviewed").mkdir()
     done = command(*given, tmp_path / "reviewed")
     assert done.code == 1 and "one_U.vtp: not approved in" in done.err

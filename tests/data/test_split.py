@@ -106,7 +106,7 @@ def test_a_malformed_split_is_refused_with_its_path(tmp_path: Path, content: str
 
 
 def test_a_missing_split_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"nowhere\.json: cannot read"):
+    with pytest.raises(ConfigError, match=r"nowhere\.json: no such file or folder"):
         load_split(tmp_path / "nowhere.json")
 
 

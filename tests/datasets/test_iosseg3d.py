@@ -50,7 +50,7 @@ def test_sides_of_the_split_with_numbers_from_colours(root: Path, arch: Mesh) ->
 def test_all_of_it_needs_no_split(root: Path) -> None:
     (root / "raw" / "split.json").unlink()
     assert len(IOSSeg3D(root / "elsewhere", "all", scans=root / "raw", spec=SPEC, log=False)) == 3
-    with pytest.raises(ConfigError, match=r"split\.json: cannot read the split file"):
+    with pytest.raises(ConfigError, match=r"split\.json: no such file or folder"):
         IOSSeg3D(root, "val", spec=SPEC, log=False)
     with pytest.raises(ConfigError, match=r"train, val, all, got 'vall'; did you mean 'val'\?"):
         IOSSeg3D(root, "vall")

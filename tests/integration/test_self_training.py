@@ -116,7 +116,7 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(where, go,
     stopped = go(tmp_path / "run")
     assert stopped.code == 130 and not (tmp_path / "run" / "model.safetensors").exists()
     stage = {
-        "labelling": "stopped: the labels found by teacher-1, 1 of 6 scans done",
+        "labelling": "stopped: the labels found by teacher-1, 2 of 4 scans done",
         "teacher": "the first teacher, teacher-1: stopped at once",
         "student": "student 2 of 2: stopped at once",
     }[where]

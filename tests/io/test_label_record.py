@@ -144,6 +144,12 @@ def test_numbers_changed_on_vertices_only_are_a_correction(kind, arch, tmp_path)
     assert mesh.label_origin == CORRECTED and not (mesh.labels == 16).any()
 
 
+def test_a_scan_without_a_tooth_is_as_it_was_written(arch, tmp_path, caplog):
+    """It has one colour for all, which nobody has changed."""
+    write_labelled(tmp_path, "a_upper", arch, np.zeros(len(arch.faces), dtype=int), ("ply",), model="net")
+    assert read_scan(tmp_path / "a_upper.ply").label_origin.kind == "found" and not caplog.text
+
+
 def test_the_same_file_from_another_program_is_no_correction(arch, tmp_path, caplog):
     (ply,) = written(tmp_path, arch, "ply")
     stored = read_stored(ply)

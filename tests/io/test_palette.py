@@ -64,7 +64,7 @@ def test_specifications_that_name_nothing(file: Path) -> None:
             load_palette(spec)
     with pytest.raises(ConfigError, match="available: mine, other"):
         load_palette(f"{file}:yours")
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="no such file or folder"):
         load_palette(f"{file}x:mine")
     with pytest.raises(ConfigError, match="background"):
         load_palette(f"{file}:other")

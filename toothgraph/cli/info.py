@@ -190,9 +190,9 @@ def _state(run: Path, options: dict[str, Any], last_row: int) -> str:
     from toothgraph.weights import MODEL_FILE
 
     wanted = "" if options.get("epochs") else f" of {options.get('steps', 'unknown')}"  # epochs set the steps
-    if is_finished(run):
-        return f"finished, at step {last_row}{wanted}"
     known = read_state(run)
+    if is_finished(run):  # a short run may have no row
+        return f"finished, at step {max(last_row, known.step if known else 0)}{wanted}"
     if known and known.state == RUNNING:
         return f"running, after step {last_row}{wanted}"
     if known is None:

@@ -37,7 +37,8 @@ from toothgraph.cli.options import (
 )
 from toothgraph.cli.pages import listed
 from toothgraph.cli.summary import CORRECTED, FAILED, REVIEW, SUMMARY, UNTRUSTED, Row, merge_summary, read_summary
-from toothgraph.cli.terminal import say, say_error
+from toothgraph.cli.terminal import say, say_command, say_error
+from toothgraph.cli.training import same_scans
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
 from toothgraph.system.files import check_folder
@@ -46,6 +47,9 @@ from toothgraph.system.progress import Display
 if TYPE_CHECKING:
     from toothgraph.cli.labelling import Job, Labeller, Outcome
     from toothgraph.report.folder import PageFolder
+
+
+_NAMED = 5  # words: a command that is longer nobody reads
 
 
 def _refuse(out: Path, formats: tuple[str, ...], **given: Any) -> None:
@@ -148,7 +152,7 @@ def predict(
                 say(f"part {shard[0]} of {shard[1]} has no scans: there are {len(files)}")
         finally:  # also after a stop
             print_json(of_labelling(told.outcomes, files_of, net.source, out / SUMMARY))
-    told.finish(len(files_of))
+    told.finish(len(files_of), same_scans(scans, {"unit": unit}, ("unit",)))
 
 
 def label_all(labeller: Labeller, units: list[list[Job]], workers: int, told: Told, pages: PageFolder | None) -> None:
@@ -241,8 +245,12 @@ class Told:
             say(f"Warning: {outcome.row.scan}: {warning}", err=True)
         say(outcome.said)
 
-    def finish(self, total: int) -> None:
+    def finish(self, total: int, scans: Sequence[object]) -> None:
         """Say at the end what a person has to know, and end as the scans went.
+
+        Args:
+            total: scans that were to be labelled.
+            scans: the words of the command that name them.
 
         Raises:
             ToothgraphError: if scans could not be labelled.
@@ -266,6 +274,9 @@ class Told:
             trust = f"; {whose} cannot be trusted" if count[UNTRUSTED] else ""
             where = f"{self.out / SUMMARY}" if kept else "the warnings above"
             say(f"{doubtful} of {total} scans {verb} to review, see {where}{trust}", err=True)
+            if len(scans) <= _NAMED:
+                words = ("toothgraph", "review", *scans, "--labels", self.out)
+                say_command(words, before=f"to correct {'it' if doubtful == 1 else 'them'}:", err=True)
         if count[FAILED]:
             raise ToothgraphError(f"{count[FAILED]} of {total} scans could not be labelled; see above")
         if count[UNTRUSTED]:

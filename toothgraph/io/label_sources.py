@@ -204,6 +204,8 @@ def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterat
             continue
         labels = palette.labels(rgb)
         plain = len(rgb) > 0 and bool((rgb == rgb[0]).all())  # one colour for all, be it that of a tooth
+        if plain and len(found.numbers) == 1:  # as it was written, where no tooth was found
+            continue
         if plain or mostly_strange(int((labels == UNKNOWN).sum()), int((labels > 0).sum())):
             _log.warning(
                 "%s: its %s colours are not those of its teeth any more; they are ignored", mesh.scan_id, where

@@ -81,7 +81,9 @@ def labelled_sides(scans: Sequence[Scan], split: Split, fraction: float) -> Side
     if not labelled:
         raise DataError(
             f"none of {len(scans)} scans has labels; expected a .txt or .json beside each, an array in the file, "
-            "or colours with --palette (for prepared scans: with `toothgraph prepare --palette`)"
+            "or colours with --palette (for prepared scans: with `toothgraph prepare --palette`); to make some, find "
+            "them with `toothgraph predict SCANS --out labelled`, correct them with `toothgraph review SCANS --labels "
+            "labelled`, and learn from `labelled`"
         )
     return _sides(labelled, split.labelled(fraction), split.val, labels=True)
 
