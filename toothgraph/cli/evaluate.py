@@ -79,7 +79,7 @@ def _refuse(
 @click.command(short_help="Score a model, or other labels, on labelled scans.")
 @scans_argument
 @model_option
-@click.option("--out", type=FILE, required=True, help="JSON file to write.")
+@click.option("--out", "-o", type=FILE, required=True, help="JSON file to write.")
 @click.option(
     "--predictions", type=PATH, help="Score the labels in this folder, of any program, in place of a model's."
 )

@@ -20,7 +20,7 @@ from toothgraph.weights import DEFAULT
 @click.command(short_help="Write a net as ONNX, or as a folder to share.")
 @click.argument("model", type=Model(path_type=Path), default=DEFAULT, callback=at_once(check_model))
 @click.option(
-    "-o", "--out", type=PATH, required=True,
+    "--out", "-o", type=PATH, required=True,
     help="A file .onnx (needs toothgraph[export]) or .pt2, for torch.export.load; or a folder to share.",
 )  # fmt: skip
 @click.option("--licence", help="Of the weights, for the card of a folder, such as mit.  [default: unknown]")

@@ -20,7 +20,7 @@ from toothgraph.system.files import check_folder
 
 @click.command(short_help="Versions and devices; the state of a run or a folder.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path), callback=at_once(check_file))
-@click.option("-o", "--out", type=FILE, help="Draw the curves of a run into this PNG file.")
+@click.option("--out", "-o", type=FILE, help="Draw the curves of a run into this PNG file.")
 @json_option
 def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
     """Print versions, devices, which optional backends are installed, and the terms of the default weights.

@@ -309,7 +309,7 @@ def refuse_training(scans: tuple[Path, ...], out: Path, resume: bool, config: Pa
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of both training commands."""
     options: list[Callable[..., Any]] = [
-        click.option("--out", type=PATH, required=True, help="Run folder to write."),
+        click.option("--out", "-o", type=PATH, required=True, help="Run folder to write."),
         click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one."),
         click.option(
             "--config",

@@ -63,7 +63,7 @@ def _refuse(out: Path, formats: tuple[str, ...], **given: Any) -> None:
 @click.command(short_help="Label scans.")
 @scans_argument
 @model_option
-@click.option("--out", type=PATH, required=True, help="Folder to write to.")
+@click.option("--out", "-o", type=PATH, required=True, help="Folder to write to.")
 @jaw_option
 @prediction_options
 @click.option(
