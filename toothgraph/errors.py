@@ -3,10 +3,14 @@
 Each message says what was expected, what was found, in which file, and what to do.
 """
 
+import glob
 import math
 from importlib.util import find_spec
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
+
+_SHOWN = 3  # files that are named
 
 
 class ToothgraphError(Exception):
@@ -66,8 +70,11 @@ class CheckpointError(ToothgraphError):
 
 
 def not_there(path: object) -> str:
-    """What is said of a path where nothing is."""
-    return f"{path}: no such file or folder; check the path"
+    """What is said of a path where nothing is; with the files that have its name, and end in another way."""
+    wanted = Path(str(path))
+    named = sorted(wanted.parent.glob(f"{glob.escape(wanted.stem)}.*")) if wanted.stem else []
+    there = f" (there is {', '.join(file.name for file in named[:_SHOWN])})" if named else ""
+    return f"{path}: no such file or folder; check the path{there}"
 
 
 def check_number(

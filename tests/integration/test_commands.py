@@ -593,6 +593,9 @@ def test_evaluate(command, arches, segmenter, tmp_path):
     done = command("evaluate", arches, "--model", segmenter, "--out", out)
     assert done.code == 0, done.err
     content = json.loads(out.read_text())
+    learned = {name[:4] for name in content["model"]["train"]}
+    count = sum(row["scan_id"][:4] in learned for row in content["per_scan"])
+    assert f"learned from the patients of {count} of {len(content['per_scan'])} scans" in " ".join(done.err.split())
     assert {"scores", "per_scan", "per_tooth", "failures", "model", "evaluated"} <= content.keys()
     assert [row["scan_id"] for row in content["per_scan"]] == [path.stem for path in sorted(arches.glob("*.stl"))]
     assert content["scores"]["miou"] == pytest.approx(np.mean([row["miou"] for row in content["per_scan"]]))
@@ -673,6 +676,14 @@ def test_evaluate_subset(command, arches, segmenter, tmp_path):
         assert command("evaluate", arches, "--model", segmenter, "--out", out, "--split", split, *given).code == 0
         found = {row["scan_id"][:4] for row in json.loads(out.read_text())["per_scan"]}
         assert found == patients
+
+
+def test_evaluate_on_other_patients_says_nothing_of_training(command, arches, segmenter, tmp_path):
+    for suffix in (".stl", ".txt"):
+        shutil.copy(arches / f"0001_lower{suffix}", tmp_path / f"another_lower{suffix}")
+    scan = tmp_path / "another_lower.stl"
+    done = command("evaluate", scan, "--model", segmenter, "--out", tmp_path / "scores.json")
+    assert done.code == 0 and "has learned from" not in done.err
 
 
 def test_synth_and_info(command, tmp_path):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from toothgraph.system.files import atomic_path, write_text
+from toothgraph.errors import DataError
+from toothgraph.system.files import atomic_path, check_there, write_text
 
 
 def test_the_file_appears_whole_and_alone(tmp_path: Path) -> None:
@@ -43,3 +44,12 @@ def test_text_is_utf8_and_long_names_work(tmp_path: Path) -> None:
     path = tmp_path / ("ß" * 100 + ".txt")
     write_text(path, "mm²")
     assert path.read_bytes() == "mm²".encode()
+
+
+def test_what_is_not_there_names_files_that_end_in_another_way(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.stl: no such file or folder; check the path$"):
+        check_there(tmp_path / "a.stl")
+    for suffix in (".ply", ".txt"):
+        (tmp_path / f"a{suffix}").touch()
+    with pytest.raises(DataError, match=r"check the path \(there is a\.ply, a\.txt\)$"):
+        check_there(tmp_path / "a.stl")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ from toothgraph.cli.options import (
 )
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
-from toothgraph.scan_names import cases_of, told_jaw
+from toothgraph.scan_names import cases_of, patient_of, patients_of, scan_names, told_jaw
 from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
@@ -152,6 +152,7 @@ def evaluate(
         scored_is: dict[str, Any] = {"predictions": {"folder": str(other.folder), "palette": predictions_palette}}
     else:
         net, source = load_net(model, device)
+        say_what_was_learned(files, source.header)
         cases = cases_of(files)
         told = {file: which for file in cases if (which := told_jaw(file, cases)) is not None}
         scorer = Scorer(model, device, *truth, predict, told=told, net=net)
@@ -176,6 +177,23 @@ def evaluate(
         say(f"{len(results) - failed} of {scans_of(len(files))} scored, of {part} -> {parts.path}")
         if failed:
             raise ToothgraphError(f"{failed} of {scans_of(len(ours))} could not be scored; see above")
+
+
+def say_what_was_learned(files: list[Path], header: Mapping[str, Any]) -> None:
+    """Say how many scans are of patients that a model has learned from, by their names: such scores are too good.
+
+    Args:
+        files: the scans.
+        header: of the model file.
+    """
+    learned = {*map(str, header.get("patients", ())), *(patient_of(str(name)) for name in header.get("train", ()))}
+    known = sum(patient in learned for patient in patients_of(files, scan_names(files)))
+    if known:
+        say(
+            f"note: by their names, the model has learned from the patients of {known} of {scans_of(len(files))}; "
+            "scores of such scans do not tell how good it is on others",
+            err=True,
+        )
 
 
 def scores_of(results: list[Result], scored_is: dict[str, Any]) -> dict[str, Any]:
@@ -297,7 +315,6 @@ def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None
     """The files to score: all, or those of the split's patients."""
     from toothgraph.data.split import load_split, of_patients, warn_of_missing
     from toothgraph.io.find import find_scans
-    from toothgraph.scan_names import patient_of, scan_names
 
     files = find_scans(list(scans))
     if split is None:
