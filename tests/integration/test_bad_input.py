@@ -47,7 +47,7 @@ def bad(tmp_path_factory, arches) -> Path:
 SURFACES = [
     ("missing.stl", "no such file"),
     ("empty.stl", "the file is empty"),
-    ("page.stl", "expected an STL file, found content that begins with `<!DOCTYPE html>"),
+    ("page.stl", "by its content it is a web page and no scan"),
     ("cut.stl", "cut short"),
     ("text.txt", "expected a file named"),
     ("words.ply", "words.ply"),

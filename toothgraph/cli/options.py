@@ -298,7 +298,7 @@ def refuse_training(scans: tuple[Path, ...], out: Path, resume: bool, config: Pa
         "split": _check_split, "palette": named_palette, "init": check_model, "labels": check_labels,
     }  # fmt: skip
     for name, value in (read_toml(config) if config else {}).items():
-        if name in checks and isinstance(value, str) and given.get(name) is None:
+        if name in checks and given.get(name, value) is None and isinstance(value, str):
             checks[name](value if name == "palette" else Path(value))
     for folder in (path if path.is_dir() else path.parent for path in (*scans, *more)):
         if not resume and out.exists() and out.samefile(folder):
