@@ -21,7 +21,7 @@ lint: $(VENV)/dev
 # Lines and branches that the tests reach, other processes included; see [tool.coverage] in pyproject.toml.
 coverage: $(VENV)/dev
 	$(BIN)/python -m coverage erase
-	-$(BIN)/python -m coverage run -m pytest -n 0
+	-$(BIN)/python -m coverage run -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
