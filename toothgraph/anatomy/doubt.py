@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from toothgraph.anatomy.tooth_text import ToothText, tooth_text
-from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, jaw_of_each
 
 # The kinds: of all labels, which cannot be trusted then; …
 STRONG = JOINED, FEW_TEETH, TWO_ARCHES, JAW, UNSURE_SCAN = "joined", "few_teeth", "two_arches", "jaw", "unsure_scan"
@@ -96,7 +98,8 @@ def renumbered(doubts: Iterable[Doubt], numbers: Mapping[int, int]) -> list[Doub
         ['31 is 2.2 times as wide as usual: are these two teeth?']
     """
     joined = {now for now, times in Counter(numbers.values()).items() if times > 1}
-    other_jaw = any(before > 0 and now > 0 and _lower(before) != _lower(now) for before, now in numbers.items())
+    former, given = (jaw_of_each(np.array([*each], dtype=np.int64)) for each in (numbers, numbers.values()))
+    other_jaw = bool(((np.minimum(former, given) != UNKNOWN_JAW) & (former != given)).any())
     kept = []
     for doubt in doubts:
         if doubt.kind in OF_NUMBERS or (other_jaw and doubt.kind == JAW):
@@ -125,7 +128,3 @@ def _of_teeth(doubt: Doubt, numbers: Mapping[int, int], joined: set[int]) -> lis
     if doubt.kind in (PART, DOUBLE) and doubt.text.teeth[0] % 10 != after.teeth[0] % 10:  # of another usual size
         after = (part_of_tooth if doubt.kind == PART else two_in_one)(after.teeth[0]).text
     return [replace(doubt, text=after)]
-
-
-def _lower(fdi: int) -> bool:
-    return fdi // 10 in (3, 4, 7, 8)

@@ -110,8 +110,8 @@ def find_labels(
 
 
 def check_labels(path: Path, mesh: Mesh, stored: Stored, label_system: str) -> None:
-    """Raises LabelError as :func:`find_labels` does, and if two files that a model wrote contradict each other."""
-    find_labels(path, mesh, None, stored, label_system)
+    """Raises LabelError as :func:`find_labels` does, and if two files that a model wrote contradict each other, whether
+    they were changed since or not."""
     record = read_record(path)
     sources = _sources(path, mesh, None, stored, label_system, record)
     _check_agree(mesh, [found for found in sources if found.source.name in record.files])
