@@ -20,7 +20,7 @@ from toothgraph.mesh.mesh import Mesh
 
 LOG = ".log.jsonl"
 START = "start"
-UNSEEN, CORRECTED, APPROVED = STATES = ("unseen", "corrected", "approved")
+UNSEEN, CORRECTED, APPROVED = "unseen", "corrected", "approved"
 UNDO, REDO, APPROVE = STEPS = ("undo", "redo", "approve")
 FILE = "file"  # the label file was changed by another command
 
