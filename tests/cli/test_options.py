@@ -264,6 +264,10 @@ def test_a_format_that_cannot_be_written_is_refused_before_any_work(asked, comma
         (("view", "scan.stl", "--out", "o.pdf"), "o.pdf: expected a name that ends in .html or .png"),
         (("view", "scan.stl", "--out", "o.html", "--compare", "nothing"), "nothing: no such file or folder"),
         (("view", ".", "--out", "o", "--palette", "a"), "expected a palette as FILE:SET"),
+        (("pretrain", ".", "--out", "o", "--steps", "0"), "expected steps of at least 1, got 0"),
+        (("finetune", ".", "--out", "o", "--label-fraction", "2"), "expected label_fraction of 0 to 1, got 2.0"),
+        (("pretrain", ".", "--out", "o", "--config", "range.toml"), "expected lr of above 0, got -1"),
+        (("finetune", ".", "--out", "o", "--config", "word.toml"), "'sdg'; did you mean 'sgd'?"),
         (("export", "nothing", "--out", "o"), "nothing: no such file or folder"),
         (("export", "--out", "o.pdf"), "o.pdf: expected a file that ends in .onnx or .pt2, or a folder"),
         (("export", "--out", "o", "--scores", "nothing"), "nothing: no such file or folder"),
@@ -281,6 +285,8 @@ def test_what_can_be_refused_is_refused_before_libraries_are_loaded(asked, said,
     words everywhere."""
     (tmp_path / "wrong.json").write_text("{")
     (tmp_path / "split.toml").write_text("split = 'nothing'\n")
+    (tmp_path / "range.toml").write_text("lr = -1\n")
+    (tmp_path / "word.toml").write_text("optimizer = 'sdg'\n")
     (tmp_path / "scan.stl").touch()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").touch()

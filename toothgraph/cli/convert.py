@@ -13,17 +13,15 @@ from toothgraph.cli.options import (
     JAWS,
     PATH,
     Choice,
-    at_once,
-    check_labels,
     jaw_option,
     label_system_option,
-    named_palette,
     palette_option,
     scans_argument,
     starting,
     unit_option,
 )
 from toothgraph.cli.pages import listed
+from toothgraph.cli.refusals import at_once, check_labels, named_palette
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, LabelError, ToothgraphError
 from toothgraph.scan_names import output_names, patients_of

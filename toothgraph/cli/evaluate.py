@@ -20,8 +20,6 @@ from toothgraph.cli.options import (
     PATH,
     Choice,
     again_option,
-    at_once,
-    check_labels,
     check_workers,
     device_option,
     in_workers,
@@ -30,7 +28,6 @@ from toothgraph.cli.options import (
     load_net,
     memory_option,
     model_option,
-    named_palette,
     palette_option,
     prediction_options,
     process_ended,
@@ -41,6 +38,7 @@ from toothgraph.cli.options import (
     unit_option,
     workers_option,
 )
+from toothgraph.cli.refusals import at_once, check_labels, named_palette
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.scan_names import cases_of, patient_of, patients_of, scan_names, told_jaw

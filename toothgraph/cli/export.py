@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from toothgraph.choices import NET_SUFFIXES
-from toothgraph.cli.options import FILE, PATH, Model, at_once, check_file, check_model, load_net, starting
+from toothgraph.cli.options import FILE, PATH, Model, load_net, starting
+from toothgraph.cli.refusals import at_once, check_file, check_model
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError, has_extra, needs_extra
 from toothgraph.system.files import check_folder

@@ -11,10 +11,7 @@ import click
 from toothgraph.cli.options import (
     PATH,
     Model,
-    at_once,
     begin_training,
-    check_labels,
-    check_model,
     label_system_option,
     palette_option,
     read_training_set,
@@ -23,6 +20,7 @@ from toothgraph.cli.options import (
     there,
     training_options,
 )
+from toothgraph.cli.refusals import at_once, check_labels, check_model
 from toothgraph.errors import ConfigError
 
 

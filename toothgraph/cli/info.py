@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from toothgraph.cli.as_json import json_alone, json_option
-from toothgraph.cli.options import FILE, at_once, check_file, starting
+from toothgraph.cli.options import FILE, starting
 from toothgraph.cli.prepare import training_on
+from toothgraph.cli.refusals import at_once, check_file
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
 from toothgraph.system.files import check_folder

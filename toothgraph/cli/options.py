@@ -14,18 +14,26 @@ import click
 from click.shell_completion import CompletionItem
 
 from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT, did_you_mean
+from toothgraph.cli.refusals import (
+    at_once,
+    check_device,
+    check_file,
+    check_model,
+    check_path,
+    check_split,
+    named_palette,
+    refuse_training,
+)
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
-from toothgraph.system.files import check_there
 from toothgraph.system.memory import bounded, check_bound, share
 from toothgraph.system.progress import Display
 from toothgraph.system.threads import limited
-from toothgraph.weights import DEFAULT, model_file
+from toothgraph.weights import DEFAULT
 
 if TYPE_CHECKING:
     from toothgraph.data.scan import Scan
     from toothgraph.data.split import Split
-    from toothgraph.io.palette import Palette
     from toothgraph.model import SegmentationNet
     from toothgraph.model.file import ModelFile
     from toothgraph.training.config import TrainingConfig
@@ -72,63 +80,6 @@ PRESETS = ("default", "paper")
 JAWS = {"upper": 0, "lower": 1, "auto": None}
 
 
-def at_once(check: Callable[[Any], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """What refuses a value of an option before libraries are loaded, which takes seconds.
-
-    Args:
-        check: raises a ToothgraphError for a wrong value. It imports no torch.
-    """
-
-    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-        del ctx, param
-        for one in value if isinstance(value, tuple) else (value,):
-            if one is not None:
-                check(one)
-        return value
-
-    return callback
-
-
-def check_path(path: Path) -> None:
-    """Raises DataError for a path that is not there."""
-    check_there(path)
-
-
-def check_file(path: Path) -> None:
-    """Raises ConfigError for a file that an option names and that is not there."""
-    check_there(path, ConfigError)
-
-
-def check_labels(folder: Path) -> None:
-    """Raises ConfigError for a folder of labels that is not there, or is a file."""
-    check_there(folder, ConfigError)
-    if folder.is_file():
-        raise ConfigError(f"{folder}: expected the folder that has the labels, found a file")
-
-
-def check_model(path: Path | str) -> None:
-    """Raises CheckpointError for a model that is not there."""
-    model_file(path)
-
-
-def _check_split(path: Path | str) -> None:
-    from toothgraph.data.split import load_split
-
-    load_split(path)
-
-
-def _check_device(name: str) -> None:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name):
-        raise ConfigError(f"expected a device of auto, cpu, cuda or mps, got {name!r}")
-
-
-def named_palette(spec: str | None) -> Palette | None:
-    """The palette of ``FILE:SET``."""
-    from toothgraph.io.palette import load_palette
-
-    return load_palette(spec) if spec else None
-
-
 there = at_once(check_path)
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH, callback=there)
 shard_option = click.option(
@@ -148,7 +99,7 @@ label_system_option = click.option(
     help="How the labels number teeth.  [default: auto: of arrays guessed, of label files FDI]",
 )
 split_option = click.option(
-    "--split", type=FILE, callback=at_once(_check_split), help="JSON file that names the train and val patients."
+    "--split", type=FILE, callback=at_once(check_split), help="JSON file that names the train and val patients."
 )
 jaw_option = click.option(
     "--jaw",
@@ -264,7 +215,7 @@ threads_option = click.option(
     help="Of the arithmetic on a CPU.  [default: by the cores that are free]",
 )
 device_option = click.option(
-    "--device", callback=at_once(_check_device), help="auto, cpu, cuda or mps.  [default: auto]"
+    "--device", callback=at_once(check_device), help="auto, cpu, cuda or mps.  [default: auto]"
 )
 
 # Options of a run that are no field of its configuration.
@@ -284,26 +235,6 @@ def prediction_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for name, (flag, text) in reversed(left_out.items()):
         command = click.option(flag, name, is_flag=True, flag_value=False, default=True, help=text)(command)
     return command
-
-
-def refuse_training(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | None, **given: Any) -> None:
-    """What is refused of a training before libraries are loaded: also paths that only its configuration file names."""
-    from toothgraph.config import read_toml
-    from toothgraph.training.run_folder import check_free
-
-    more = given.get("unlabelled", ())
-    if not scans and not more:
-        raise click.UsageError("expected SCANS with labels, or --unlabelled scans and --init with a net to label them")
-    checks: dict[str, Callable[[Any], object]] = {
-        "split": _check_split, "palette": named_palette, "init": check_model, "labels": check_labels,
-    }  # fmt: skip
-    for name, value in (read_toml(config) if config else {}).items():
-        if name in checks and given.get(name, value) is None and isinstance(value, str):
-            checks[name](value if name == "palette" else Path(value))
-    for folder in (path if path.is_dir() else path.parent for path in (*scans, *more)):
-        if not resume and out.exists() and out.samefile(folder):
-            raise ConfigError(f"{out}: --out has the scans in it; choose a folder for the run alone")
-    check_free(out, resume)
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -427,7 +358,7 @@ def choose_device(name: str | None) -> Any:
 
     if name is None or name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    _check_device(name)
+    check_device(name)
     try:
         device = torch.device(str(name))
         torch.zeros(1, device=device)

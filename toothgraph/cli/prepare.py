@@ -14,14 +14,13 @@ from toothgraph.cli.options import (
     PATH,
     PRESETS,
     Choice,
-    check_path,
     label_system_option,
-    named_palette,
     palette_option,
     shard_option,
     starting,
     unit_option,
 )
+from toothgraph.cli.refusals import check_path, named_palette
 from toothgraph.cli.terminal import say, scans_of
 from toothgraph.errors import DataError
 from toothgraph.system.files import check_folder

@@ -17,21 +17,19 @@ from toothgraph.cli.options import (
     JAWS,
     PATH,
     Choice,
-    at_once,
-    check_file,
     choose_device,
     device_option,
     jaw_option,
     label_system_option,
     memory_option,
     model_option,
-    named_palette,
     palette_option,
     scans_argument,
     starting,
     threads_option,
     unit_option,
 )
+from toothgraph.cli.refusals import at_once, check_file, named_palette
 from toothgraph.cli.terminal import say, scans_of
 from toothgraph.errors import ConfigError
 from toothgraph.system.files import check_folder

@@ -15,15 +15,12 @@ from toothgraph.cli.options import (
     JAWS,
     PATH,
     Model,
-    check_file,
-    check_model,
     choose_device,
     device_option,
     jaw_option,
     label_system_option,
     memory_option,
     model_option,
-    named_palette,
     palette_option,
     scans_argument,
     starting,
@@ -31,6 +28,7 @@ from toothgraph.cli.options import (
     unit_option,
 )
 from toothgraph.cli.pages import listed
+from toothgraph.cli.refusals import check_file, check_model, named_palette
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names, patients_of

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from toothgraph.config import check_choices, updated
+from toothgraph.config import updated
 from toothgraph.errors import ConfigError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.inference.trust import Trust
 from toothgraph.model.config import NetConfig, check_net
+from toothgraph.training.ranges import check_values
 from toothgraph.transforms.augment import STILL, Augmentation
 from toothgraph.transforms.removal import NOTHING_REMOVED, Removal
 from toothgraph.transforms.views import ViewOptions
@@ -183,46 +183,15 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
         if "steps" in values and "epochs" not in values:
             config = replace(config, epochs=None)
         config = updated(config, values, source)
-    _check_range(config)
+    _check(config)
     return config
 
 
-_AT_LEAST_1 = (
-    *("steps", "epochs", "batch", "variants", "devices", "nodes", "accumulate"),
-    *("checkpoint_every", "validate_every", "log_every", "crown_steps", "rounds"),
-)
-_AT_LEAST_0 = ("seed", "workers", "bases", "weight_decay", "clip", "dice_weight", "exclude_radius", "boundary_weight")
-_ABOVE_0 = ("lr", "temperature", "backbone_rate")
-_SHARES = ("val_fraction", "label_fraction", "label_smoothing", "jaw_dropout")
-_CHOICES = {
-    "optimizer": ("adamw", "adam", "sgd"),
-    "schedule": ("warmup", "cosine", "decay"),
-    "device": ("auto", "cpu", "cuda", "mps"),
-    "precision": ("32", "bf16", "16"),
-    "negatives": ("scan", "batch"),
-    "crowns": ("adapt", "keep", "train"),
-}
-
-
-def _check_range(config: TrainingConfig) -> None:
-    """Refuse values that training would trip over only later, when scans are read and the run has begun."""
-    values = {name: value for name, value in vars(config).items() if value is not None}
-    ranges: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
-        (_AT_LEAST_1, lambda value: value >= 1, "at least 1"),
-        (_AT_LEAST_0, lambda value: 0 <= value < math.inf, "at least 0"),
-        (_ABOVE_0, lambda value: 0 < value < math.inf, "above 0"),
-        (_SHARES, lambda value: 0 <= value <= 1, "0 to 1"),
-    )
-    for names, fits, wanted in ranges:
-        for name in names:
-            if name in values and not fits(values[name]):
-                raise ConfigError(f"expected {name} of {wanted}, got {values[name]}")
-    if not 0 <= values.get("average", 0.0) < 1:
-        raise ConfigError(f"expected average of at least 0 and below 1, got {values['average']}")
-    if values.get("label_fraction") == 0:
-        raise ConfigError("expected label_fraction above 0 and up to 1, got 0")
+def _check(config: TrainingConfig) -> None:
+    """Refuse what training would trip over only later, when scans are read and the run has begun."""
+    values = vars(config)
+    check_values(values)
     for name in ("cuts", "warps"):
         if name in values and not all(0 <= chance <= 1 for chance in vars(values[name]).values()):
             raise ConfigError(f"{name}: expected probabilities of 0 to 1, got {vars(values[name])}")
     check_net(config.net)
-    check_choices(values, _CHOICES, "")
