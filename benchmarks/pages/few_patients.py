@@ -17,7 +17,8 @@ from benchmarks.studies.readings import reasons
 from toothgraph.scan_names import patient_of
 
 TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "self-trained": "pre-trained and self-trained",
-          "one-round": "self-trained, one round", "all-gingiva": "self-trained, one round, all gingiva"}  # fmt: skip
+          "one-round": "self-trained, one round", "all-gingiva": "self-trained, one round, all gingiva",
+          "mean-teacher": "pre-trained, then mean teacher"}  # fmt: skip
 COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "self-trained": "#6b4c9a"}
 ARM_TITLES = {"alone": "unlabelled scans alone", "anchored": "with the labels the weights were trained on"}
 RECIPES = {
@@ -116,9 +117,13 @@ def few_patients(rows: list[Row]) -> str:
 
 def parts_of_self_training(rows: list[Row]) -> dict[str, dict[str, str]]:
     """What it is worth, with one labelled patient, that a student learns no gingiva that may be a tooth, and that it
-    teaches another one; what was not run is left out."""
+    teaches another one, and what it is worth against a mean teacher; what was not run is left out."""
     found, parts = cells(rows), {}
-    for part, arm, without in (("gingiva", "one-round", "all-gingiva"), ("round", "self-trained", "one-round")):
+    for part, arm, without in (
+        ("gingiva", "one-round", "all-gingiva"),
+        ("round", "self-trained", "one-round"),
+        ("mean", "self-trained", "mean-teacher"),
+    ):
         ours, base = found.get((arm, 1), []), found.get((without, 1), [])
         if gain(ours, base) is not None:
             parts[part] = {"base": mean_and_worst(base), "gain": said_gain(ours, base)}

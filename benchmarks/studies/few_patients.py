@@ -1,13 +1,14 @@
 """What unlabelled scans are worth when one, two, three or five patients are labelled, whichever patients these are.
 
     python -m benchmarks.studies.few_patients DATA RUNS [--patients 1 2 3 5] [--draws 0 1 2 3 4] [--seeds 0]
-        [--arms scratch pretrained self-trained one-round all-gingiva] [--protocol short | long | paper]
+        [--arms scratch pretrained self-trained one-round all-gingiva mean-teacher] [--protocol short | long | paper]
 
 A draw is an order of the training patients; its first n are labelled, both jaws. So the five of a draw hold its three.
 Three arms get the same labels: a net from scratch (with its own learning rate); one whose backbone was pre-trained on
 the unlabelled scans of all training patients; and a student that learns, too, from what the second one finds on the
 scans of the other training patients, and whose own student is the result (``one-round``: that first student;
-``all-gingiva``: one that learns all gingiva found there, sure or not).
+``all-gingiva``: one that learns all gingiva found there, sure or not; ``mean-teacher``: the second net goes on, and
+what it learns from, on the unlabelled scans, is what the moving average of its own weights says on the way).
 Crowns are learned from the labels of the arm alone. All are scored on the validation patients' original faces. Writes a
 row per run to benchmarks/results/few_patients.jsonl; a run that has its row is not run again, one that was stopped goes
 on.
@@ -32,19 +33,21 @@ from benchmarks.options import parse, run
 from benchmarks.paths import RESULTS
 from benchmarks.studies.cross_validation import RATE, Config, short
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
+from benchmarks.studies.mean_teacher import MeanTeacher, mixed
 from benchmarks.studies.rows import minutes_of, new_rows, score, training_reader
 from toothgraph.data.split import Split
 from toothgraph.model.file import load_segmentation
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig
-from toothgraph.training.finetune import finetune
+from toothgraph.training.finetune import finetune, learn
 from toothgraph.training.found_labels import find_unlabelled
 from toothgraph.training.pretrain import pretrain
 from toothgraph.training.self_training import self_train, teacher
 
 RESULT = RESULTS / "few_patients.jsonl"
 ARMS = ("scratch", "pretrained", "self-trained")
-ALSO = ("one-round", "all-gingiva")  # self-trained, too, but once; and learning all gingiva that the teacher finds
+ONE_ROUND = ("one-round", "all-gingiva")  # self-trained, too, but once; and learning all gingiva that the teacher finds
+ALSO = (*ONE_ROUND, "mean-teacher")
 PATIENTS = (1, 2, 3, 5)
 FIRST = ("017", "041", "045", "075")  # who is labelled first in draws 0 to 3: 017 lacks premolars, 075 is complete
 PROTOCOLS = ("long", "short", "paper")
@@ -86,7 +89,7 @@ def of_protocol(presets: dict[str, Config], protocol: str, options: argparse.Nam
 def config_of(cell: Cell, options: argparse.Namespace) -> FinetuneConfig:
     """That of a run; the rates of a default net from scratch are those that were best for it with all labels."""
     config = replace(of_protocol(FINETUNE_PRESETS, cell.protocol, options), crowns="train", seed=cell.seed)
-    if cell.arm in ALSO:
+    if cell.arm in ONE_ROUND:
         config = replace(config, rounds=1)
         return replace(config, trust=replace(config.trust, gingiva=1.0)) if cell.arm == "all-gingiva" else config
     if cell.arm == "scratch" and cell.protocol != "paper":
@@ -98,7 +101,8 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
     """The model of a run, trained or gone on with."""
     config = config_of(cell, options)
     labelled = drawn(dataset.split.train, cell.draw, cell.patients)
-    scans = [scan for scan in training_reader(dataset, options)(replace(config, seed=0)) if scan.patient in labelled]
+    known = training_reader(dataset, options)(replace(config, seed=0))
+    scans = [scan for scan in known if scan.patient in labelled]
     split, out = Split(labelled, (), {}), cell.folder(options.runs)
     if cell.arm == "scratch":
         return finetune(scans, split, out, config, resume=True)
@@ -110,6 +114,10 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
     if cell.arm == "pretrained":
         return finetune(scans, split, out, config, init=init, resume=True)
     same = cell.folder(options.runs, "pretrained")  # the first teacher is the run of the other arm
+    if cell.arm == "mean-teacher":
+        others = [scan for scan in known if scan.patient in dataset.split.train and scan.patient not in labelled]
+        first = finetune(scans, split, same, config, init=init, resume=True)
+        return learn(mixed(scans, others), out, config, init=first, resume=True, objective=MeanTeacher)
     if cell.arm == "self-trained" and same.is_dir() and not (out / teacher(1)).exists():
         shutil.copytree(same, out / teacher(1))
     unlabelled = [

@@ -27,7 +27,7 @@ from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.crowns import train_crowns
 from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
-from toothgraph.training.sides import labelled_sides
+from toothgraph.training.sides import Sides, labelled_sides
 from toothgraph.training.task import Task, check_finite
 
 _log = logging.getLogger("toothgraph")
@@ -60,8 +60,12 @@ class FinetuneTask(Task):
             num_scans=batch.num_graphs,
         )
 
+    def loss(self, batch: Batch) -> Tensor:
+        """The loss of a batch of labelled graphs."""
+        return self._loss(self.net(batch, batch.jaw), batch)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = self._loss(self.net(batch, batch.jaw), batch)
+        loss = self.loss(batch)
         check_finite(loss, batch.scan_id)
         self.log("train_loss", loss, batch_size=len(batch.scan_id))
         return loss
@@ -120,7 +124,27 @@ def finetune(
             of the backbone, or training fails.
     """
     check_free(Path(out), resume)
-    sides = labelled_sides(scans, split, config.label_fraction)
+    return learn(labelled_sides(scans, split, config.label_fraction), out, config, init=init, resume=resume)
+
+
+def learn(
+    sides: Sides,
+    out: str | Path,
+    config: FinetuneConfig,
+    *,
+    init: str | Path | None = None,
+    resume: bool = False,
+    objective: type[FinetuneTask] = FinetuneTask,
+) -> Path:
+    """The same with given sides.
+
+    Args:
+        sides: the scans to train and to validate on.
+        objective: what is learned; a subclass has another ``loss``.
+
+    Returns:
+        The model file.
+    """
     train, val = list(sides.train), list(sides.val)
     facts: dict[str, Any] = {
         "command": "finetune",
@@ -139,7 +163,7 @@ def finetune(
         crowns = load_segmentation(init)[0].crowns if file.kind == "segmentation" else None
         new = f", {len(missing)} new: {_shorten(missing)}" if missing else ""
         _log.info("net: %d tensors from %s%s", count, init, new)
-    task = FinetuneTask(
+    task = objective(
         net,
         config,
         LabelledGraphs(
