@@ -57,8 +57,8 @@ def command_lines(text: str) -> list[str]:
 def all_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever file or model a page names counts as there."""
     for check in (
-        "cli.options.check_there",
-        "cli.options.model_file",
+        "cli.refusals.check_there",
+        "cli.refusals.model_file",
         "data.split.load_split",
         "io.palette.load_palette",
     ):
