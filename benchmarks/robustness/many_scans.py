@@ -29,7 +29,8 @@ from benchmarks.options import parse, parser_of, quick_folder, run
 from benchmarks.paths import RESULTS
 from benchmarks.robustness.damage import DAMAGES, write_tree
 from toothgraph.data import ViewPairs
-from toothgraph.data.prepared.folder import MANIFEST, read_prepared
+from toothgraph.data.prepared.folder import read_prepared
+from toothgraph.data.prepared.layout import MANIFEST
 from toothgraph.data.scan import without_labels
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text

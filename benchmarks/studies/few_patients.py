@@ -42,7 +42,8 @@ from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, Finet
 from toothgraph.training.finetune import finetune, learn
 from toothgraph.training.found_labels import find_unlabelled
 from toothgraph.training.pretrain import pretrain
-from toothgraph.training.self_training import self_train, teacher
+from toothgraph.training.run_folder import teacher
+from toothgraph.training.self_training import self_train
 
 RESULT = RESULTS / "few_patients.jsonl"
 ARMS = ("scratch", "pretrained", "self-trained")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from toothgraph.cli.info import describe
@@ -11,3 +13,16 @@ def test_a_run_too_short_for_a_row_of_metrics_ended_at_its_last_step(tmp_path: P
     (tmp_path / "state.json").write_text(json.dumps({"state": "finished", "step": 2, "reason": ""}))
     (tmp_path / "model.safetensors").touch()
     assert dict(describe(tmp_path))["state"] == "finished, at step 2 of 2"
+
+
+def test_a_run_that_ended_is_described_without_torch(tmp_path: Path) -> None:
+    """Loading torch takes seconds, which who watches a training would wait each time."""
+    (tmp_path / "config.json").write_text(json.dumps({"options": {"steps": 2}}))
+    (tmp_path / "metrics.csv").write_text("step,seconds,train_loss\n2,3.0,0.5\n")
+    (tmp_path / "model.safetensors").touch()
+    script = (
+        "import sys; from pathlib import Path; from toothgraph.cli.info import describer; run = Path(sys.argv[1])\n"
+        "print(dict(describer(run)(run))['train_loss'], [name for name in ('torch', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout == "0.5 (step 2) []\n"

@@ -15,7 +15,8 @@ import torch
 from toothgraph.data import Scan, ViewPairs
 from toothgraph.data.prepared.build import Done, PrepareOptions, prepare
 from toothgraph.data.prepared.file import Header, StoredGraphs, load_scan, read_header, save_scan
-from toothgraph.data.prepared.folder import is_prepared, read_options, read_prepared, remove_leftovers, scan_file
+from toothgraph.data.prepared.folder import read_options, read_prepared, remove_leftovers, scan_file
+from toothgraph.data.prepared.layout import is_prepared
 from toothgraph.data.prepared.sources import Source, find_sources
 from toothgraph.data.scan import without_labels
 from toothgraph.data.training_set import read_scans

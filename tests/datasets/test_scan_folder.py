@@ -13,7 +13,7 @@ from torch_geometric.data import Dataset as PyGDataset
 from torch_geometric.loader import DataLoader
 
 from toothgraph.data import load_training_set, make_split, read_scans
-from toothgraph.data.prepared.folder import is_prepared
+from toothgraph.data.prepared.layout import is_prepared
 from toothgraph.datasets import ScanFolder, SyntheticArches
 from toothgraph.errors import ConfigError, DataError, ShapeError
 from toothgraph.graph import GraphSpec

@@ -58,8 +58,8 @@ def describer(folder: Path | None) -> Callable[[Path], Iterator[tuple[str, Any]]
     """What describes a folder, by what it is of; None without one."""
     if folder is None:
         return None
-    from toothgraph.data.prepared.folder import is_begun
-    from toothgraph.model.folder import is_export
+    from toothgraph.data.prepared.layout import is_begun
+    from toothgraph.weights import is_export
 
     return describe_prepared if is_begun(folder) else describe_model if is_export(folder) else describe
 
@@ -80,8 +80,7 @@ def describe_model(folder: Path) -> Iterator[tuple[str, Any]]:
 def draw_curves(run: Path, out: Path) -> None:
     """The curves of a run, or of the teacher that is at work in it, as a picture."""
     from toothgraph.report.curves import draw_run
-    from toothgraph.training.run_folder import read_metrics
-    from toothgraph.training.self_training import at_work
+    from toothgraph.training.run_folder import at_work, read_metrics
 
     run = at_work(run) or run
     draw_run(out, read_metrics(run), str(run))
@@ -126,7 +125,8 @@ def _chosen(device: str) -> str:
 
 def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
     """What is worth knowing of a folder of prepared scans, by name."""
-    from toothgraph.data.prepared.folder import QUARANTINE, count_bad, is_prepared, read_manifest, read_options
+    from toothgraph.data.prepared.folder import count_bad, read_manifest, read_options
+    from toothgraph.data.prepared.layout import QUARANTINE, is_prepared
     from toothgraph.fdi import JAW_NAMES
 
     options = read_options(folder)
@@ -155,8 +155,7 @@ def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
 
 def describe(run: Path) -> Iterator[tuple[str, Any]]:
     """What is worth knowing of a run folder, by name."""
-    from toothgraph.training.run_folder import CHECKPOINTS, read_config, read_metrics
-    from toothgraph.training.self_training import at_work
+    from toothgraph.training.run_folder import CHECKPOINTS, at_work, read_config, read_metrics
 
     if (before := at_work(run)) is not None:
         yield "self-training", f"not finished: the student has not begun; what follows is of {before}"

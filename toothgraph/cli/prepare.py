@@ -140,7 +140,8 @@ def _check_given(scans: tuple[Path, ...], out: Path | None) -> None:
 def training_on(prepared: Path) -> list[str]:
     """The words of the command that takes a folder of prepared scans; none while a part of them is missing."""
     from toothgraph.cli.training import free
-    from toothgraph.data.prepared.folder import is_prepared, read_manifest, read_options
+    from toothgraph.data.prepared.folder import read_manifest, read_options
+    from toothgraph.data.prepared.layout import is_prepared
 
     headers = read_manifest(prepared) if is_prepared(prepared) else []
     if not headers:

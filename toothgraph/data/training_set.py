@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from toothgraph.data.prepared.folder import is_prepared, read_prepared
+from toothgraph.data.prepared.folder import read_prepared
+from toothgraph.data.prepared.layout import is_prepared
 from toothgraph.data.scan import Scan, prepare_scan
 from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
 from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError

@@ -17,8 +17,9 @@ from torch_geometric.transforms import Compose
 from toothgraph.choices import did_you_mean
 from toothgraph.data.prepared.build import PrepareOptions, prepare
 from toothgraph.data.prepared.file import load_scan
-from toothgraph.data.prepared.folder import MANIFEST, QUARANTINE, bad_file, is_prepared, read_bad, read_prepared
+from toothgraph.data.prepared.folder import bad_file, read_bad, read_prepared
 from toothgraph.data.prepared.folder import scan_file as file_of
+from toothgraph.data.prepared.layout import MANIFEST, QUARANTINE, is_prepared
 from toothgraph.data.prepared.sources import Source, find_sources
 from toothgraph.data.scan import Scan
 from toothgraph.errors import ConfigError, DataError, check_kind, check_names, check_number

@@ -23,10 +23,9 @@ from toothgraph.fdi import FDI_OF_CLASS
 from toothgraph.model.file import ModelFile, read_model
 from toothgraph.system import provenance
 from toothgraph.system.files import atomic_path, check_folder, write_text
-from toothgraph.weights import MODEL_FILE
+from toothgraph.weights import CONFIG_FILE, MODEL_FILE, MODEL_TYPE, is_export
 
-CONFIG_FILE, CARD_FILE = "config.json", "README.md"
-_TYPE = "toothgraph"
+CARD_FILE = "README.md"
 _CLASSES = {"segmentation": "SegmentationNet", "pretrained": "ContrastiveNet"}
 _WHAT = {
     "segmentation": """\
@@ -85,18 +84,9 @@ def export_folder(
     return file
 
 
-def is_export(folder: Path) -> bool:
-    """Whether a folder is what :func:`export_folder` writes."""
-    try:
-        content = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(content, dict) and content.get("model_type") == _TYPE
-
-
 def _config(file: ModelFile) -> dict[str, Any]:
     content: dict[str, Any] = {
-        "model_type": _TYPE,
+        "model_type": MODEL_TYPE,
         "architectures": [_CLASSES[file.kind]],
         "toothgraph": file.header.get("toothgraph"),
         "kind": file.kind,
@@ -127,7 +117,7 @@ def card(file: ModelFile, name: str, licence: str, scores: Mapping[str, Any] | N
         name: of the model.
         licence, scores: see :func:`export_folder`.
     """
-    metadata: dict[str, Any] = {"license": licence, "library_name": _TYPE, "tags": list(_TAGS)}
+    metadata: dict[str, Any] = {"license": licence, "library_name": MODEL_TYPE, "tags": list(_TAGS)}
     if scores is not None:
         metadata["metrics"] = list(_single(scores))
         metadata["model-index"] = [{"name": name, "results": [_result(scores)]}]

@@ -20,7 +20,6 @@ from toothgraph.data.prepared.build import PrepareOptions, digest_of, done_befor
 from toothgraph.data.prepared.file import Header, save_scan
 from toothgraph.data.prepared.folder import (
     bad_file,
-    is_prepared,
     open_folder,
     quarantine,
     read_options,
@@ -29,6 +28,7 @@ from toothgraph.data.prepared.folder import (
     scan_file,
     write_lists,
 )
+from toothgraph.data.prepared.layout import is_prepared
 from toothgraph.data.prepared.sources import Source, find_sources
 from toothgraph.data.scan import Scan, prepare_scan
 from toothgraph.errors import DataError, MemoryShortage, ToothgraphError

@@ -213,3 +213,16 @@ def log_to(out: Path) -> logging.Handler:
 def is_finished(out: Path) -> bool:
     """Whether the run's model was written."""
     return (out / MODEL_FILE).exists()
+
+
+def teacher(number: int) -> str:
+    """The folder of the teacher of a round, within the run folder."""
+    return f"teacher-{number}"
+
+
+def at_work(out: Path) -> Path | None:
+    """The last teacher's run, where the student's own run has not begun; None for a run of another kind."""
+    if (out / CONFIG_FILE).exists():
+        return None
+    teachers = [out / teacher(number) for number in range(1, 100) if (out / teacher(number)).is_dir()]
+    return teachers[-1] if teachers else None

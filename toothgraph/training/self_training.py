@@ -19,7 +19,7 @@ from toothgraph.model.file import read_model
 from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.finetune import finetune
 from toothgraph.training.found_labels import Unlabelled, find_labels, left_over
-from toothgraph.training.run_folder import CONFIG_FILE, check_free
+from toothgraph.training.run_folder import check_free, teacher
 from toothgraph.training.run_state import Stopped
 from toothgraph.training.sides import Sides, labelled_sides
 
@@ -119,16 +119,3 @@ def _segmentation(init: str | Path | None) -> Path:
             "expected labelled scans, or --init with a net of finetune (as `default`) that labels the unlabelled ones"
         )
     return file.path
-
-
-def teacher(number: int) -> str:
-    """The folder of the teacher of a round, within the run folder."""
-    return f"teacher-{number}"
-
-
-def at_work(out: Path) -> Path | None:
-    """The last teacher's run, where the student's own run has not begun; None for a run of another kind."""
-    if (out / CONFIG_FILE).exists():
-        return None
-    teachers = [out / teacher(number) for number in range(1, 100) if (out / teacher(number)).is_dir()]
-    return teachers[-1] if teachers else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from toothgraph.errors import CheckpointError, not_there
@@ -9,6 +10,7 @@ from toothgraph.errors import CheckpointError, not_there
 DEFAULT = "default"  # stands for them wherever a model is asked for
 FILE = Path(__file__).resolve().parent / "default.safetensors"
 MODEL_FILE = "model.safetensors"  # of a run folder, and of an exported one
+CONFIG_FILE, MODEL_TYPE = "config.json", "toothgraph"  # of an exported one
 
 
 def model_file(path: str | Path) -> Path:
@@ -27,6 +29,15 @@ def model_file(path: str | Path) -> Path:
     if not file.is_file():
         raise CheckpointError(f"{path}: expected {MODEL_FILE} in this folder, found none; has its training finished?")
     return file
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder is what :func:`toothgraph.model.folder.export_folder` writes."""
+    try:
+        content = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("model_type") == MODEL_TYPE
 
 
 def notice() -> str:

@@ -1,13 +1,4 @@
-"""A folder of prepared scans:
-
-===================  ====================================================================
-options.json         the options of all scans
-scans/               one file per scan, see :mod:`toothgraph.data.prepared.file`
-quarantine/          one file per scan that cannot be used, with the reason
-manifest.csv         list of the scans with their headers
-quarantine.csv       list of the scans that cannot be used
-===================  ====================================================================
-"""
+"""What is read from a folder of prepared scans, and written to it. What is where: layout.py."""
 
 from __future__ import annotations
 
@@ -22,14 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from toothgraph.data.prepared.file import SUFFIX, Header, read_header, scan_of
+from toothgraph.data.prepared.layout import BAD, MANIFEST, OPTIONS, QUARANTINE, SCANS
 from toothgraph.data.prepared.sources import Source
 from toothgraph.data.scan import Scan
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.system.files import write_text
 
-MANIFEST, QUARANTINE, OPTIONS = "manifest.csv", "quarantine.csv", "options.json"
-_SCANS, _BAD = "scans", "quarantine"
 _COLUMNS = [field.name for field in fields(Header)]
 _LATER = {field.name for field in fields(Header) if field.default is not MISSING}  # not in folders made before
 
@@ -41,8 +31,8 @@ def open_folder(out: Path, options: dict[str, Any]) -> None:
         ConfigError: if it was begun with other options.
     """
     file, content = out / OPTIONS, json.dumps(options, indent=1) + "\n"
-    (out / _SCANS).mkdir(parents=True, exist_ok=True)
-    (out / _BAD).mkdir(exist_ok=True)
+    (out / SCANS).mkdir(parents=True, exist_ok=True)
+    (out / BAD).mkdir(exist_ok=True)
     if file.exists():
         before = read_options(out)
         changed = [name for name, value in json.loads(content).items() if before.get(name) != value]
@@ -67,16 +57,6 @@ def read_options(folder: Path) -> dict[str, Any]:
             f"{folder / OPTIONS}: cannot be read; is it a folder of `toothgraph prepare`? ({error})"
         ) from error
     return content
-
-
-def is_prepared(path: Path) -> bool:
-    """Whether a path is a prepared folder: :func:`prepare` has finished at least once."""
-    return (path / MANIFEST).is_file() and (path / OPTIONS).is_file()
-
-
-def is_begun(path: Path) -> bool:
-    """Whether a path is a folder that :func:`prepare` has begun, finished or not."""
-    return (path / OPTIONS).is_file() and (path / _SCANS).is_dir()
 
 
 def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
@@ -142,8 +122,8 @@ def scan_file(folder: Path, scan_id: str) -> Path:
     Raises:
         DataError: if the name would be a path outside of the folder.
     """
-    file = folder / _SCANS / f"{scan_id}{SUFFIX}"
-    if file.parent != folder / _SCANS or scan_id in ("", ".", ".."):
+    file = folder / SCANS / f"{scan_id}{SUFFIX}"
+    if file.parent != folder / SCANS or scan_id in ("", ".", ".."):
         raise DataError(f"{folder}: {scan_id!r} is not valid as a name of a scan; rename it")
     return file
 
@@ -160,14 +140,14 @@ def read_sources(folder: Path) -> list[Source]:
 def remove_leftovers(folder: Path, seconds: float) -> None:
     """Remove temporary files of killed processes: files that were not written to for ``seconds``."""
     before = time.time() - seconds
-    for file in (folder / _SCANS).glob(f".*{SUFFIX}"):
+    for file in (folder / SCANS).glob(f".*{SUFFIX}"):
         if file.stat().st_mtime < before:
             file.unlink(missing_ok=True)
 
 
 def bad_file(folder: Path, scan_id: str) -> Path:
     """The file with the reason why a scan cannot be used."""
-    return folder / _BAD / f"{scan_id}.json"
+    return folder / BAD / f"{scan_id}.json"
 
 
 def read_bad(file: Path) -> dict[str, str]:
