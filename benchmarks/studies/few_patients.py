@@ -112,19 +112,30 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
         training_reader(dataset, options)(before), dataset.split, options.runs / f"{cell.protocol}-pretrained", before,
         resume=True,
     )  # fmt: skip
+    # The run of one arm is the first teacher of the other: it is trained once.
+    same, first_teacher = (
+        cell.folder(options.runs, "pretrained"),
+        cell.folder(options.runs, "self-trained") / teacher(1),
+    )
     if cell.arm == "pretrained":
+        _take_over(first_teacher, out)
         return finetune(scans, split, out, config, init=init, resume=True)
-    same = cell.folder(options.runs, "pretrained")  # the first teacher is the run of the other arm
     if cell.arm == "mean-teacher":
         others = [scan for scan in known if scan.patient in dataset.split.train and scan.patient not in labelled]
         first = finetune(scans, split, same, config, init=init, resume=True)
         return learn(mixed(scans, others), out, config, init=first, resume=True, objective=MeanTeacher)
-    if cell.arm == "self-trained" and same.is_dir() and not (out / teacher(1)).exists():
-        shutil.copytree(same, out / teacher(1))
+    if cell.arm == "self-trained":
+        _take_over(same, first_teacher)
     unlabelled = [
         one for one in find_unlabelled(dataset.places, dataset.unit) if one.source.patient in dataset.split.train
     ]
     return self_train(scans, split, unlabelled, out, config, init=init, resume=True)
+
+
+def _take_over(run: Path, out: Path) -> None:
+    """Begin with a run of another arm, if it is there and this one is not."""
+    if run.is_dir() and not out.exists():
+        shutil.copytree(run, out)
 
 
 def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:

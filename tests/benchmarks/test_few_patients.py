@@ -19,7 +19,7 @@ from benchmarks.pages.few_patients import (
     one_shot,
     values_of,
 )
-from benchmarks.studies.few_patients import ARMS, FIRST, PROTOCOLS, Cell, config_of, drawn
+from benchmarks.studies.few_patients import ARMS, FIRST, PROTOCOLS, Cell, _take_over, config_of, drawn
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS
 
@@ -56,6 +56,19 @@ def test_runs_of_two_arms_have_folders_of_their_own() -> None:
     cell = Cell("self-trained", 1, 2, 0, "short")
     assert cell.folder(Path("runs")).name == "short-self-trained-1-2-0"
     assert cell.folder(Path("runs"), "pretrained").name == "short-pretrained-1-2-0"
+
+
+def test_a_run_that_another_arm_has_is_not_trained_again(tmp_path: Path) -> None:
+    teacher, out = tmp_path / "short-self-trained-1-0-0" / "teacher-1", tmp_path / "short-pretrained-1-0-0"
+    _take_over(teacher, out)
+    assert not out.exists()
+    teacher.mkdir(parents=True)
+    (teacher / "model.safetensors").write_text("first")
+    _take_over(teacher, out)
+    assert (out / "model.safetensors").read_text() == "first"
+    (teacher / "model.safetensors").write_text("later")
+    _take_over(teacher, out)
+    assert (out / "model.safetensors").read_text() == "first"
 
 
 def test_a_gain_counts_the_runs_with_the_same_labels() -> None:
