@@ -113,10 +113,8 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
         resume=True,
     )  # fmt: skip
     # The run of one arm is the first teacher of the other: it is trained once.
-    same, first_teacher = (
-        cell.folder(options.runs, "pretrained"),
-        cell.folder(options.runs, "self-trained") / teacher(1),
-    )
+    same = cell.folder(options.runs, "pretrained")
+    first_teacher = cell.folder(options.runs, "self-trained") / teacher(1)
     if cell.arm == "pretrained":
         _take_over(first_teacher, out)
         return finetune(scans, split, out, config, init=init, resume=True)
