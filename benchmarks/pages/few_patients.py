@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pages.markdown import number, points, rendered, table
+from benchmarks.pages.markdown import facts_of, number, points, rendered, table
 from benchmarks.pages.statistics import DRAWS, Row, per_patient
 from benchmarks.studies.few_patients import ARMS, FIRST, PATIENTS, PROTOCOLS
 from benchmarks.studies.new_scanner import NEW
@@ -108,7 +108,7 @@ def few_patients(rows: list[Row]) -> str:
     """The section."""
     studies = [
         {"title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own), "curve": curve_name(name),
-         "facts": own[-1]["facts"], "parts": parts_of_self_training(own), "validate": len(per_patient(own[0], "miou"))}
+         "facts": facts_of(own), "parts": parts_of_self_training(own), "validate": len(per_patient(own[0], "miou"))}
         for name, own in protocols(rows).items()
     ]  # fmt: skip
     unlike = {scan: why for scan, why in reasons().items() if patient_of(scan) in FIRST}
@@ -254,7 +254,7 @@ def new_scanner(rows: list[Row]) -> str:
     head = ["net", "highest learning rate", *(f"{name}: `miou` (`miou_matched`)" for name in sets)]
     return rendered(
         "results/new_scanner", table=table(head, lines), before=before["sets"][NEW]["miou"], found=found,
-        facts=rows[-1]["facts"], scans=len(before["sets"][NEW]["per_scan"]), name=NEW,
+        facts=facts_of(rows), scans=len(before["sets"][NEW]["per_scan"]), name=NEW,
     )  # fmt: skip
 
 

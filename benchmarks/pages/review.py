@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.pages.figures import number, table
-from benchmarks.pages.markdown import rendered
+from benchmarks.pages.markdown import facts_of, rendered
 from benchmarks.studies.active_learning import START
 from benchmarks.studies.review_times import ROUNDS
 from benchmarks.studies.reviewer import NET, PACKAGE, STARTS
@@ -74,7 +74,7 @@ def active_learning(rows: list[dict[str, Any]]) -> str:
             ["chosen", "round", "corrected in it", "operations so far", "seconds so far", "`miou`", "`miou_matched`"],
             lines,
         ),
-        facts=rows[-1]["facts"], rounds=max(row["round"] for row in rows), seeds=len({row["seed"] for row in rows}),
+        facts=facts_of(rows), rounds=max(row["round"] for row in rows), seeds=len({row["seed"] for row in rows}),
         steps=rows[-1]["steps"], pool=rows[-1]["pool"], scored=len(start["per_scan"]),
     )  # fmt: skip
 
