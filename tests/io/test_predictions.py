@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from toothgraph.io.write import write_teeth3ds_json, write_txt
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of, vertices_to_original
+from toothgraph.synthetic import synthetic_arch
 
 
 @pytest.fixture
@@ -129,3 +131,24 @@ def test_errors_name_the_options_and_keys_of_predictions(scan: Path, arch: Mesh)
     labelled_ply(found.folder, arch.vertices, arch.faces[:-10], strange[:-10])
     with pytest.raises(LabelError, match=r"\(--predictions-label-system\)"):
         read_predictions(mesh, scan, Predictions(found.folder))
+
+
+@pytest.mark.parametrize("layout", ["patient_{0}_lower.txt", "patient_{0}/lower.txt"])
+def test_patients_as_folders(tmp_path: Path, command, layout: str) -> None:
+    """Files of one name in folders of patients: each has the labels of its own patient, and a name of its own."""
+    for number in (1, 2):
+        jaw = synthetic_arch(number, jaw=1, faces=2000)
+        scan = tmp_path / "scans" / f"patient_{number}" / "lower.stl"
+        scan.parent.mkdir(parents=True)
+        write_stl(scan, jaw.vertices, jaw.faces)
+        write_txt(scan.with_suffix(".txt"), jaw.labels)
+        found = tmp_path / "found" / layout.format(number)
+        found.parent.mkdir(parents=True, exist_ok=True)
+        write_txt(found, jaw.labels)
+    out = tmp_path / "scores.json"
+    done = command("evaluate", tmp_path / "scans", "--predictions", tmp_path / "found", "--out", out)
+    assert done.code == 0, done.err
+    rows = json.loads(out.read_text())["per_scan"]
+    assert [row["scan_id"] for row in rows] == ["patient_1_lower", "patient_2_lower"]
+    assert [row["miou"] for row in rows] == [1.0, 1.0]
+    assert "patient_2_lower: miou" in done.out

@@ -142,20 +142,21 @@ def evaluate(
     refuse_overwriting(files, out)
     check_workers(workers, device)
     colours, predict = named_palette(palette), PredictOptions(**steps)
+    names = dict(zip(files, scan_names(files), strict=True))
     truth = (JAWS[jaw], colours, unit or "mm", label_system or "auto")
     if predictions:
         from toothgraph.io.predictions import Predictions
 
         other = Predictions(predictions, named_palette(predictions_palette), predictions_label_system or "auto",
                             unit or "mm")  # fmt: skip
-        scorer = Scorer(model, device, *truth, predict, other)
+        scorer = Scorer(model, device, *truth, predict, other, names=names)
         scored_is: dict[str, Any] = {"predictions": {"folder": str(other.folder), "palette": predictions_palette}}
     else:
         net, source = load_net(model, device)
         say_what_was_learned(files, source.header)
         cases = cases_of(files)
         told = {file: which for file in cases if (which := told_jaw(file, cases)) is not None}
-        scorer = Scorer(model, device, *truth, predict, told=told, net=net)
+        scorer = Scorer(model, device, *truth, predict, names=names, told=told, net=net)
         scored_is = {
             "predict": asdict(predict),
             "model": {"file": str(source.path), "sha256": provenance.sha256(source.path), **source.header},
@@ -284,17 +285,17 @@ def score_files(
         return [Result(str(file), scorer.inputs(file), error=process_ended(file, how))]
 
     try:
-        with Display("scoring", len(files), item=files[0].stem if files else "") as display:
+        with Display("scoring", len(files), item=scorer.names[files[0]] if files else "") as display:
             if workers > 1:
 
                 def show(at_work: Sequence[Path]) -> None:
-                    display.begin(", ".join(file.stem for file in at_work))
+                    display.begin(", ".join(scorer.names[file] for file in at_work))
 
                 display.item = f"starting {workers} processes"
                 in_workers(replace(scorer, net=None), deque(files), workers, add, lost, show)
             else:
                 for file in files:
-                    display.begin(file.stem)
+                    display.begin(scorer.names[file])
                     add(*scorer(file))
     except KeyboardInterrupt as stop:
         kept = f": {len(results)} are kept in {parts.path}, and the same command goes on" if results else ""

@@ -55,6 +55,7 @@ class Scorer:
         jaw, palette, unit, label_system, options: see :func:`toothgraph.evaluation.score_file`.
         predictions: labels that another program found, which are scored in place of the net's.
         known: digests of the scans that are scored already.
+        names: of the scans, by file.
         told: the jaw of scans whose name does not say it, but that of the other scan of their case, by file.
         net: that of ``model``; loaded when it is first needed.
     """
@@ -68,6 +69,7 @@ class Scorer:
     options: PredictOptions
     predictions: Predictions | None = None
     known: frozenset[str] = field(default_factory=frozenset)
+    names: Mapping[Path, str] = field(default_factory=dict)
     told: Mapping[Path, int] = field(default_factory=dict)
     net: SegmentationNet | None = None
 
@@ -86,7 +88,8 @@ class Scorer:
 
     def _scored(self, file: Path) -> Scored:
         truth: dict[str, Any] = {
-            "jaw": self._jaw(file), "palette": self.palette, "unit": self.unit, "label_system": self.label_system
+            "jaw": self._jaw(file), "palette": self.palette, "unit": self.unit, "label_system": self.label_system,
+            "scan_id": self.names.get(file),
         }  # fmt: skip
         if self.predictions is not None:
             return score_other(self.predictions, file, **truth)
@@ -104,7 +107,7 @@ class Scorer:
     def inputs(self, file: Path) -> str:
         """A digest of all that the scores of a scan depend on."""
         content = {
-            "scan": scan_digest(file, file.stem),
+            "scan": scan_digest(file, self.names.get(file, file.stem)),
             "file": str(file),
             "found": self._source(file),
             "options": [self._jaw(file), _colours(self.palette), self.unit, self.label_system, asdict(self.options)],
@@ -116,7 +119,7 @@ class Scorer:
         """What the labels that are scored come from."""
         if self.predictions is None:
             return self._net.source
-        files = self.predictions.files_of(file)
+        files = self.predictions.files_of(file, self.names.get(file))
         digests = [provenance.sha256(one) for one in files if one.is_file()]
         return [*digests, _colours(self.predictions.palette), self.predictions.label_system, self.predictions.unit]
 

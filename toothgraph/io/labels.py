@@ -46,6 +46,7 @@ def read_scan(
     jaw: int | None = None,
     label_system: str = "auto",
     primary: bool = False,
+    scan_id: str | None = None,
 ) -> Mesh:
     """Read a scan with its labels, if it has any. Labels per vertex are also kept in ``original.vertex_labels``.
 
@@ -57,6 +58,7 @@ def read_scan(
         label_system: numbering of the teeth: ``fdi``, ``universal`` or ``arch14``. ``auto`` reads label files as FDI
             and guesses the system of arrays, see :func:`toothgraph.io.label_systems.guess_system`.
         primary: keep the numbers of primary teeth, 51 to 85, which are else unknown: the nets have no classes for them.
+        scan_id: the name of the scan in messages and tables; by default the stem of the file.
 
     Returns:
         The mesh, mm, with ``labels`` [F], or without labels if the file has none.
@@ -78,8 +80,7 @@ def read_scan(
     path = one_scan(Path(path))
     stored = read_stored(path)
     mesh = mesh_from_stored(path, stored, unit=unit)
-    if jaw is not None:
-        mesh = replace(mesh, jaw=jaw)
+    mesh = replace(mesh, jaw=mesh.jaw if jaw is None else jaw, scan_id=scan_id or mesh.scan_id)
     found = _find(path, mesh, palette, stored, label_system)
     if found is None:
         return replace(mesh, labels=None, original=original_of(mesh))
