@@ -20,6 +20,7 @@ from toothgraph.inference.predict import Prediction
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.predictions import Labels, Predictions, read_predictions
+from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import (
     faces_from_original,
@@ -137,7 +138,7 @@ def _labelled(
 ) -> Mesh:
     mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, label_system=label_system, scan_id=scan_id)
     if mesh.labels is None or not (mesh.labels >= 0).any():
-        raise LabelError(f"{file}: has no labels to score against; if its colours are labels, give --palette")
+        raise LabelError(f"{file}: has no labels to score against; {unread_labels(file)}")
     return mesh
 
 

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from toothgraph.choices import LABEL_SYSTEMS
 from toothgraph.cli.as_json import json_alone, json_option
 from toothgraph.cli.options import (
     FILE,
     JAWS,
     PATH,
     Choice,
+    LabelSystem,
     again_option,
     at_once,
+    check_label_system,
     check_labels,
     check_workers,
     device_option,
@@ -86,9 +87,12 @@ def _refuse(
 @click.option(
     "--predictions-palette", metavar="FILE:SET", callback=at_once(named_palette), help="What their colours mean."
 )
-@click.option("--predictions-label-system", type=Choice(LABEL_SYSTEMS), help="How they number teeth.  [default: auto]")
+@click.option(
+    "--predictions-label-system", type=LabelSystem(), callback=at_once(check_label_system),
+    help="How they number teeth.  [default: auto]",
+)  # fmt: skip
 @split_option
-@click.option("--subset", type=Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
+@click.option("--subset", type=Choice(["train", "val", "test"]), help="Which patients of --split.  [default: val]")
 @palette_option
 @label_system_option
 @jaw_option
@@ -314,16 +318,20 @@ def refuse_overwriting(files: list[Path], out: Path) -> None:
 
 def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None) -> list[Path]:
     """The files to score: all, or those of the split's patients."""
-    from toothgraph.data.split import load_split, of_patients, warn_of_missing
+    from toothgraph.data.split import load_split, of_patients, some_of, warn_of_missing
     from toothgraph.io.find import find_scans
 
     files = find_scans(list(scans))
     if split is None:
         return files
     named, names = load_split(split), scan_names(files)
-    wanted = named.train if subset == "train" else named.val
+    wanted: tuple[str, ...] = getattr(named, subset or "val")
     chosen = of_patients(files, names, wanted)
     if not chosen:
-        raise DataError(f"none of {len(files)} scans belongs to a {subset or 'val'} patient of {split}")
+        raise DataError(
+            f"none of {len(files)} scans belongs to a {subset or 'val'} patient of {split}, "
+            f"{f'which names {some_of(wanted)}' if wanted else 'which names none'}; the patients of the scans are "
+            f"{some_of(map(patient_of, names))}"
+        )
     warn_of_missing(split, wanted, map(patient_of, names))
     return chosen

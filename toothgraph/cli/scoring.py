@@ -18,6 +18,7 @@ from toothgraph.cli.terminal import one_line
 from toothgraph.errors import ToothgraphError
 from toothgraph.evaluation import Scored, score_file, score_other
 from toothgraph.inference.options import PredictOptions
+from toothgraph.io.numbering import content_of
 from toothgraph.io.palette import Palette
 from toothgraph.io.predictions import Predictions
 from toothgraph.model.file import load_segmentation
@@ -110,7 +111,13 @@ class Scorer:
             "scan": scan_digest(file, self.names.get(file, file.stem)),
             "file": str(file),
             "found": self._source(file),
-            "options": [self._jaw(file), _colours(self.palette), self.unit, self.label_system, asdict(self.options)],
+            "options": [
+                self._jaw(file),
+                _colours(self.palette),
+                self.unit,
+                content_of(self.label_system),
+                asdict(self.options),
+            ],
             "version": [__version__, provenance.REVISION],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -121,7 +128,12 @@ class Scorer:
             return self._net.source
         files = self.predictions.files_of(file, self.names.get(file))
         digests = [provenance.sha256(one) for one in files if one.is_file()]
-        return [*digests, _colours(self.predictions.palette), self.predictions.label_system, self.predictions.unit]
+        return [
+            *digests,
+            _colours(self.predictions.palette),
+            content_of(self.predictions.label_system),
+            self.predictions.unit,
+        ]
 
 
 def _colours(palette: Palette | None) -> Any:

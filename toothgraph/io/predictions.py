@@ -18,6 +18,7 @@ from toothgraph.io.label_sources import find_labels
 from toothgraph.io.labels import as_fdi
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import mesh_from_stored
+from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.mesh.stored import NO_SURFACE, Stored
@@ -64,6 +65,8 @@ class Predictions:
             found = [file for file in self._by_name.get(own, []) if file.parent.name == folder] or found
         if not found:
             also = "" if name == own else f", or {folder}/{own}.txt"
+            if arrays := [file.name for file in self.folder.rglob("*.npy") if file.stem in (name, own)]:
+                also += f", found {arrays[0]}, which is not read: write it as text with np.savetxt(…, fmt='%d')"
             raise LabelError(
                 f"{self.folder}: has no labels of {name}; expected {name}.txt, {name}.json or a mesh with labels{also}"
                 + did_you_mean(name, self._by_name)
@@ -145,7 +148,7 @@ def _warn_of_other_order(mesh: Mesh, labels: np.ndarray, file: Path) -> None:
 def _no_labels(file: Path) -> LabelError:
     if file.suffix.lower() == ".json":
         return LabelError(f"{file}: expected a key `labels` with a number per vertex, found none")
-    return LabelError(f"{file}: has no labels; if its colours are labels, give --predictions-palette")
+    return LabelError(f"{file}: has no labels; {unread_labels(file, '--predictions-palette', _OPTION)}")
 
 
 def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> Labels:
