@@ -152,3 +152,27 @@ def test_patients_as_folders(tmp_path: Path, command, layout: str) -> None:
     assert [row["scan_id"] for row in rows] == ["patient_1_lower", "patient_2_lower"]
     assert [row["miou"] for row in rows] == [1.0, 1.0]
     assert "patient_2_lower: miou" in done.out
+
+
+def test_two_results_of_the_same_scans(arches: Path, tmp_path: Path, command) -> None:
+    """The interval is over patients, and the difference is paired: the labels as they are against worse ones."""
+    for folder in ("truth", "worse"):
+        (tmp_path / folder).mkdir()
+    for file in arches.glob("*.txt"):
+        labels = np.loadtxt(file, dtype=np.int64)
+        write_txt(tmp_path / "truth" / file.name, labels)
+        write_txt(tmp_path / "worse" / file.name, np.where(labels == labels.max(), 0, labels))
+    worse, out = tmp_path / "worse.json", tmp_path / "out.json"
+    done = command("evaluate", arches, "--predictions", tmp_path / "worse", "--out", worse)
+    assert done.code == 0 and "its 95 % interval over 3 patients" in done.out, done.err
+    given = ("evaluate", arches, "--predictions", tmp_path / "truth", "--out", out)
+    done = command(*given, "--against", worse)
+    assert done.code == 0 and "on 6 scans that both have:" in done.out, done.err
+    content = json.loads(out.read_text())
+    miou = content["against"]["scores"]["miou"]
+    assert miou["this"] == 1 and miou["interval"][0] > 0 and f"{miou['difference']:+.4f}" in done.out
+    assert content["intervals"]["miou"] == [1, 1] and content["per_scan"][0]["patient"] == "0000"
+    assert "expected what `toothgraph evaluate` writes" in command(*given, "--against", arches / "0000_lower.txt").error
+    rows = json.loads(worse.read_text())
+    worse.write_text(json.dumps({"per_scan": [{**row, "scan_id": "x"} for row in rows["per_scan"]]}))
+    assert "has none of the scans that are scored" in command(*given, "--against", worse).error

@@ -21,6 +21,7 @@ from toothgraph.cli.options import (
     LabelSystem,
     again_option,
     at_once,
+    check_file,
     check_label_system,
     check_labels,
     check_workers,
@@ -59,12 +60,15 @@ def _refuse(
     predictions: Path | None,
     predictions_palette: str | None,
     predictions_label_system: str | None,
+    against: Path | None,
     **given: Any,
 ) -> None:
     """What is refused before libraries are loaded."""
     check_folder(out.parent)
     if subset and split is None:
         raise ConfigError("--subset needs --split, the file that says who belongs to it")
+    if against is not None:
+        read_scores(against)
     if predictions is None:
         if predictions_palette or predictions_label_system:
             raise ConfigError("--predictions-palette and --predictions-label-system need --predictions")
@@ -75,6 +79,21 @@ def _refuse(
         flags = [param.opts[0] for param in context.command.params if param.name in needless]
         raise ConfigError(f"{' and '.join(flags)}: with --predictions no model runs; leave out one or the other")
     check_labels(predictions)
+
+
+def read_scores(file: Path) -> list[dict[str, Any]]:
+    """The rows of scans in what an earlier ``evaluate`` has written.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))["per_scan"]
+        return [{**row, "scan_id": str(row["scan_id"])} for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{file}: expected what `toothgraph evaluate` writes to --out, found no `per_scan`"
+        ) from error
 
 
 @click.command(short_help="Score a model, or other labels, on labelled scans.")
@@ -90,6 +109,10 @@ def _refuse(
 @click.option(
     "--predictions-label-system", type=LabelSystem(), callback=at_once(check_label_system),
     help="How they number teeth.  [default: auto]",
+)  # fmt: skip
+@click.option(
+    "--against", type=FILE, callback=at_once(check_file),
+    help="Scores of another model or program, as --out of an earlier evaluate: also say by how much they differ.",
 )  # fmt: skip
 @split_option
 @click.option("--subset", type=Choice(["train", "val", "test"]), help="Which patients of --split.  [default: val]")
@@ -112,6 +135,7 @@ def evaluate(
     predictions: Path | None,
     predictions_palette: str | None,
     predictions_label_system: str | None,
+    against: Path | None,
     split: Path | None,
     subset: str | None,
     palette: str | None,
@@ -136,10 +160,14 @@ def evaluate(
     With --predictions, no model runs: the labels of a scan are read from <name>.txt, <name>.json or a mesh of that
     name, per face or per vertex, and scored by the same definitions.
 
+    With --against, the scans that both have are compared one by one: for a fair comparison of two nets, score both on
+    the same scans.
+
     With --json, stdout has the content of --out.
     """
     from toothgraph.cli.scoring import Parts, Scorer
     from toothgraph.inference.options import PredictOptions
+    from toothgraph.metrics.intervals import compared
     from toothgraph.system import provenance
 
     files = choose_scans(scans, split, subset)
@@ -147,6 +175,10 @@ def evaluate(
     check_workers(workers, device)
     colours, predict = named_palette(palette), PredictOptions(**steps)
     names = dict(zip(files, scan_names(files), strict=True))
+    patients = dict(zip(map(str, files), patients_of(files, [*names.values()]), strict=True))
+    others = read_scores(against) if against else None
+    if others is not None and not {row["scan_id"] for row in others} & {*names.values()}:
+        raise ConfigError(f"{against}: has none of the scans that are scored; compare results of the same scans")
     truth = (JAWS[jaw], colours, unit or "mm", label_system or "auto")
     if predictions:
         from toothgraph.io.predictions import Predictions
@@ -172,7 +204,9 @@ def evaluate(
         results = score_files(replace(scorer, known=frozenset(before)), ours, before, parts, workers)
         complete = parts.complete(files, results, scorer.inputs)
         if as_json or complete is not None:  # of a part, only --json shows them
-            content = scores_of(results if complete is None else complete, scored_is)
+            content = scores_of(results if complete is None else complete, patients, scored_is)
+            if others is not None:
+                content["against"] = {"file": str(against), **compared(content["per_scan"], others)}
             print_json({"complete": complete is not None, **content})
         if complete is not None:
             write_scores(out, content, parts)
@@ -201,19 +235,26 @@ def say_what_was_learned(files: list[Path], header: Mapping[str, Any]) -> None:
         )
 
 
-def scores_of(results: list[Result], scored_is: dict[str, Any]) -> dict[str, Any]:
+def scores_of(results: list[Result], patients: Mapping[str, str], scored_is: dict[str, Any]) -> dict[str, Any]:
     """What there is to say of scored scans.
 
     Args:
         results: of the scans.
+        patients: whose they are, by file.
         scored_is: what the scores are of, by key.
     """
     from toothgraph.evaluation import report
     from toothgraph.metrics.definitions import METRICS
+    from toothgraph.metrics.intervals import intervals
     from toothgraph.system import provenance
 
+    found = report([result.scored for result in results if result.scored])
+    of_scored = [patients[result.file] for result in results if result.scored]
+    found["per_scan"] = [{**row, "patient": patient} for row, patient in zip(found["per_scan"], of_scored, strict=True)]
     return {
-        **report([result.scored for result in results if result.scored]),
+        "scores": found["scores"],
+        "intervals": intervals(found["per_scan"]),
+        **found,
         "failures": [{"file": result.file, "error": result.error} for result in results if not result.scored],
         "definitions": METRICS,
         **scored_is,
@@ -241,9 +282,7 @@ def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
         raise DataError(f"none of {len(failures)} scans could be scored; see above")
     write_text(out, json.dumps(content, indent=1) + "\n")
     parts.remove()
-    for key, value in content["scores"].items():
-        if not isinstance(value, dict) and value is not None:
-            say(f"{key:>15} {value:.4f}")
+    _say_means(content)
     say(f"{scans_of(len(rows))} scored -> {out}")
     if found := sum(row["labels"].startswith("found") for row in rows):
         say(
@@ -254,6 +293,26 @@ def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
         raise ToothgraphError(
             f"{len(failures)} of {scans_of(len(rows) + len(failures))} could not be scored; see above"
         )
+
+
+def _say_means(content: dict[str, Any]) -> None:
+    """Means with their intervals, and beside them those of the other result, if one is given."""
+    patients = len({row["patient"] for row in content["per_scan"]})
+    between = content["intervals"]
+    for key, value in content["scores"].items():
+        if not isinstance(value, dict) and value is not None:
+            limits = f"  {between[key][0]:.4f} to {between[key][1]:.4f}" if between[key] else ""
+            say(f"{key:>15} {value:.4f}{limits}")
+    if patients > 1:
+        say(f"{'':>15} mean over scans, and its 95 % interval over {patients} patients")
+    if (other := content.get("against")) is None:
+        return
+    say(f"against {other['file']}, on {scans_of(other['scans'])} that both have:")
+    say(f"{'':>15}   this  other  difference")
+    for key, each in other["scores"].items():
+        limits = each["interval"]
+        sure = f"  {limits[0]:+.4f} to {limits[1]:+.4f}" if limits else ""
+        say(f"{key:>15} {each['this']:.4f} {each['other']:.4f}  {each['difference']:+.4f}{sure}")
 
 
 def score_files(

@@ -40,7 +40,7 @@ def unread_labels(path: Path, palette_option: str = "--palette", system_option: 
                 )
     if count := colours_like_labels(path):
         return f"it has {count} colours: if they are labels, say with {palette_option} FILE:SET what they mean"
-    return "expected a .txt or .json beside it, an array `fdi` or `label` in it, or colours and a palette"
+    return f"expected a .txt or .json beside it, an array `fdi` or `label` in it, or colours and {palette_option}"
 
 
 def _like_labels(column: np.ndarray) -> bool:
