@@ -24,6 +24,7 @@ from toothgraph.anatomy.colours import colours
 from toothgraph.data.split import load_split
 from toothgraph.fdi import LOWER, UPPER
 from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.numbering import load_numbering
 from toothgraph.io.palette import load_palette
 from toothgraph.io.write import write_labelled
 from toothgraph.scan_names import jaw_from_name, patient_of
@@ -167,11 +168,18 @@ def test_a_split_is_read(tmp_path: Path) -> None:
 
 
 def test_the_palette_is_read(tmp_path: Path) -> None:
-    (text,) = (block.text for block in blocks("json") if "background" in block.text)
+    (text,) = (block.text for block in blocks("json") if '"background": [' in block.text)
     (tmp_path / "palettes.json").write_text(text)
     palette = load_palette(f"{tmp_path / 'palettes.json'}:my-set")
     found = palette.labels(np.array([[255, 255, 255], [255, 0, 0], [0, 191, 255]]))
     assert found.tolist() == [0, 11, 32]
+
+
+def test_numbers_of_ones_own_are_read(tmp_path: Path) -> None:
+    (text,) = (block.text for block in blocks("json") if '"array"' in block.text)
+    (tmp_path / "numbers.json").write_text(text)
+    numbers = load_numbering(f"{tmp_path / 'numbers.json'}:my-set")
+    assert numbers.array == "my_label" and numbers.to_fdi(np.array([0, 1, 16]), LOWER).tolist() == [0, 48, 38]
 
 
 def test_names_mean_what_the_page_says() -> None:

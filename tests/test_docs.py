@@ -60,6 +60,7 @@ def all_there(monkeypatch: pytest.MonkeyPatch) -> None:
         "cli.refusals.check_there",
         "cli.refusals.model_file",
         "data.split.load_split",
+        "io.numbering.content_of",
         "io.palette.load_palette",
     ):
         monkeypatch.setattr(f"toothgraph.{check}", lambda *given: None)

@@ -20,6 +20,7 @@ from toothgraph.inference.predict import Prediction
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.predictions import Labels, Predictions, read_predictions
+from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import (
     faces_from_original,
@@ -51,6 +52,7 @@ def score_file(
     palette: Palette | None = None,
     unit: str = "mm",
     label_system: str = "auto",
+    scan_id: str | None = None,
     options: PredictOptions | None = None,
 ) -> Scored:
     """Read, predict and score one scan; its labels tell the net nothing, not even the jaw.
@@ -59,7 +61,7 @@ def score_file(
         net: in evaluation mode.
         file: the scan.
         jaw: 0 upper, 1 lower; None takes it from the file's name, or if that says nothing lets the net decide.
-        palette, unit, label_system: see :func:`toothgraph.io.labels.read_scan`.
+        palette, unit, label_system, scan_id: see :func:`toothgraph.io.labels.read_scan`.
         options: which steps of prediction are taken; by default all of them.
 
     Raises:
@@ -67,7 +69,7 @@ def score_file(
         LabelError: if it has no labels, or they do not fit.
     """
     start = time.perf_counter()
-    mesh = _labelled(file, jaw, palette, unit, label_system)
+    mesh = _labelled(file, jaw, palette, unit, label_system, scan_id)
     # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
     found = segment_file(mesh, net, jaw_from_name(file) if jaw is None else jaw, options)
     seconds = time.perf_counter() - start
@@ -106,19 +108,20 @@ def score_other(
     palette: Palette | None = None,
     unit: str = "mm",
     label_system: str = "auto",
+    scan_id: str | None = None,
 ) -> Scored:
     """Score the labels that another program found for a scan, by the same definitions as those of a net.
 
     Args:
         predictions: where they are.
-        file, jaw, palette, unit, label_system: of the scan and its true labels, see :func:`score_file`.
+        file, jaw, palette, unit, label_system, scan_id: of the scan and its true labels, see :func:`score_file`.
 
     Raises:
         MeshError: if a surface cannot be read.
         LabelError: if either has no labels, or they do not fit.
     """
-    mesh = _labelled(file, jaw, palette, unit, label_system)
-    labels = read_predictions(mesh, file, predictions)
+    mesh = _labelled(file, jaw, palette, unit, label_system, scan_id)
+    labels = read_predictions(mesh, file, predictions, scan_id)
     return _score(mesh, labels, _jaw_name(labels.faces), None)
 
 
@@ -130,10 +133,12 @@ def _jaw_name(labels: np.ndarray) -> str | None:
     return None if jaw == UNKNOWN_JAW else JAW_NAMES[jaw]
 
 
-def _labelled(file: Path, jaw: int | None, palette: Palette | None, unit: str, label_system: str) -> Mesh:
-    mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, label_system=label_system)
+def _labelled(
+    file: Path, jaw: int | None, palette: Palette | None, unit: str, label_system: str, scan_id: str | None
+) -> Mesh:
+    mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, label_system=label_system, scan_id=scan_id)
     if mesh.labels is None or not (mesh.labels >= 0).any():
-        raise LabelError(f"{file}: has no labels to score against; if its colours are labels, give --palette")
+        raise LabelError(f"{file}: has no labels to score against; {unread_labels(file)}")
     return mesh
 
 

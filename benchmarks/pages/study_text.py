@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 
 from benchmarks.pages.curves import draw_curve
 from benchmarks.pages.figures import points
 from benchmarks.pages.statistics import Row, common_seeds, compared, paired_interval
 from benchmarks.pages.study_tables import TITLES, study_table
 from benchmarks.studies.datasets import Dataset
+from toothgraph.cli.terminal import columns, folded
 
 
 def told(rows: list[Row], dataset: Dataset, options: argparse.Namespace) -> str:
     """What the rows say, as text: the table, what it tells, and what to run next. Draws the curve."""
     names = [TITLES[name] for name in dict.fromkeys(row["init"] for row in rows)]
-    lines = [
+    width = columns(sys.stdout)
+    said = (
         f"mIoU on {len(dataset.split.val)} validation patients: mean over seeds, with the smallest and the largest; "
-        "gains in points, with 95 % intervals over patients and seeds",
+        "gains in points, with 95 % intervals over patients and seeds"
+    )
+    lines = [
+        folded(said, width),
         "",
         aligned(study_table(rows)),
         "",
@@ -26,7 +32,9 @@ def told(rows: list[Row], dataset: Dataset, options: argparse.Namespace) -> str:
         return "\n".join([*lines, f"Not compared yet: {' and '.join(names)} alone, or without a common seed."])
     curve = options.out.with_suffix(".png")
     draw_curve(rows, f"{dataset.name}, {rows[0]['faces']} faces", [curve])
-    return "\n".join([*lines, answer(rows), f"curve: {curve}", "", *next_command(rows, dataset, options)])
+    return "\n".join(
+        [*lines, folded(answer(rows), width), f"curve: {curve}", "", *next_command(rows, dataset, options)]
+    )
 
 
 def answer(rows: list[Row]) -> str:

@@ -1,9 +1,12 @@
 """What each part of the recipe is worth: one change at a time, against the default, on the validation patients.
 
-    python -m benchmarks.studies.ablation DATA RUNS [--seeds 0 1 2] [--only NAME ...]
+    python -m benchmarks.studies.ablation SCANS [SCANS ...] RUNS [--split FILE] [--config OWN.toml ...] [--only NAME]
 
+SCANS are labelled scans of your own, as in the study of label efficiency. Each --config is a change of your own: a TOML
+file with options under [finetune], [pretrain] or both, named as in docs/config.md; it is compared with the default.
 Every variant is pre-trained (where the change concerns it) and fine-tuned with all labels, and scored with the weights
-of its last step; each run becomes a row of benchmarks/results/ablation.jsonl. A run that has its row is not done
+of its last step; each run becomes a row of RUNS/ablation.jsonl (of a published set: benchmarks/results/ablation.jsonl),
+and at the end there is a table. A run that has its row is not done
 again, and one that was stopped goes on.
 """
 
@@ -11,9 +14,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from benchmarks.options import run
+from benchmarks.pages.ablation_tables import ablation_table
+from benchmarks.pages.study_text import aligned
 from benchmarks.paths import RESULTS
 from benchmarks.studies.datasets import Dataset
 from benchmarks.studies.rows import (
@@ -23,11 +29,13 @@ from benchmarks.studies.rows import (
     dataset_of,
     has_row,
     minutes_of,
+    read_rows,
     score,
     start,
     training_reader,
 )
-from toothgraph.config import updated
+from toothgraph.config import read_toml, updated
+from toothgraph.errors import ConfigError
 from toothgraph.model.file import load_segmentation
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig
@@ -133,7 +141,7 @@ def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[Pretrain
     given = {"seed": seed, "device": options.device}
     if options.faces:
         given["net"] = {"graph": {"faces": options.faces}}
-    change = VARIANTS[name]
+    change = options.changes[name]
     pre_config = updated(updated(PRETRAIN_PRESETS["default"], given, name), change.get("pretrain", {}), name)
     fine = replace(FINETUNE_PRESETS["default"], crowns="train")  # not from those of the package's weights
     config = updated(updated(fine, given, name), change.get("finetune", {}), name)
@@ -148,6 +156,8 @@ def identity(name: str, seed: int, dataset: Dataset, options: argparse.Namespace
     """What no two rows share. Steps and faces are those of the default, whatever the variant changes."""
     _, config = configs("default", seed, options)
     own = {"variant": name, "dataset": dataset.name, "seed": seed}
+    if name not in VARIANTS:  # a file of this name may have had another content
+        own["change"] = options.changes[name]
     return {**own, "steps": config.steps, "faces": config.net.graph.faces}
 
 
@@ -157,21 +167,37 @@ def run_variant(
     """Train (or go on with) a variant, and score it."""
     pre_config, config = configs(name, seed, options)
     init = None
-    if not VARIANTS[name].get("scratch"):
-        shared = "default" if "pretrain" not in VARIANTS[name] else name  # one pre-training serves many variants
+    change = options.changes[name]
+    if not change.get("scratch"):
+        shared = "default" if "pretrain" not in change else name  # one pre-training serves many variants
         folder = options.runs / f"backbone-{slug(shared)}-{seed}"
         init = pretrain(read(pre_config), dataset.split, folder, pre_config, resume=True)
     out = options.runs / f"{slug(name)}-{seed}"
     model = finetune(read(config), dataset.split, out, config, init=init, resume=True)
     trained, file = load_segmentation(model)
     return {
-        "change": VARIANTS[name],
+        "change": change,
         "parameters": sum(p.numel() for p in trained.parameters()),
         **score(trained, dataset),
         "minutes": minutes_of(out),
         "facts": file.header["trained"],
         "scored": provenance.facts()["git"],
     }
+
+
+def own_change(file: Path) -> Options:
+    """What a TOML file changes.
+
+    Raises:
+        ConfigError: if it cannot be read, or has something else than the two trainings.
+    """
+    change = read_toml(file)
+    if not change or not change.keys() <= {"pretrain", "finetune"}:
+        raise ConfigError(
+            f"{file}: expected options under [finetune] or [pretrain], found {', '.join(change) or 'nothing'}; a "
+            "change of the net, [finetune.net], is to be under [pretrain.net], too"
+        )
+    return change
 
 
 def slug(name: str) -> str:
@@ -184,9 +210,16 @@ def main(argv: list[str] | None = None) -> None:
     parser = arguments(__doc__)
     names = list(VARIANTS)
     parser.add_argument(
-        "--only", nargs="+", choices=names, default=names, metavar="VARIANT", help=f"one of: {'; '.join(names)}"
-    )
+        "--config", type=Path, nargs="+", default=[], metavar="OWN.toml",
+        help="changes of your own: options under [finetune] and [pretrain]; compared with the default alone",
+    )  # fmt: skip
+    parser.add_argument("--only", nargs="+", choices=names, metavar="VARIANT", help=f"one of: {'; '.join(names)}")
     options = start(parser, argv, RESULT)
+    own = {f"own: {file.stem}": own_change(file) for file in options.config}
+    options.changes = VARIANTS | own
+    options.only = [*(options.only or (["default"] if own else names)), *own]
+    for name in options.only:  # what is no option is told before anything is read
+        configs(name, 0, options)
     if options.quick:
         options.only = options.only[:2]
     dataset = dataset_of(options)
@@ -199,6 +232,10 @@ def main(argv: list[str] | None = None) -> None:
             row = {**known, **run_variant(name, seed, dataset, read, options)}
             append_row(options.out, row)
             print(f"{name}, seed {seed}: miou {row['scores']['miou']:.4f}", flush=True)
+    known = identity("default", 0, dataset, options)
+    alike = {name: known[name] for name in ("dataset", "steps", "faces")}
+    rows = [row for row in read_rows(options.out) if alike.items() <= row.items() and row["variant"] in options.only]
+    print(f"rows: {options.out}\n\n{aligned(ablation_table(rows))}", flush=True)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.options import parser_of
-from toothgraph.data.split import Split, load_split, make_split, of_patients, warn_of_missing
+from toothgraph.cli.terminal import say
+from toothgraph.data.split import Split, load_split, make_split, of_patients, some_of, warn_of_missing
 from toothgraph.datasets import official_split
 from toothgraph.errors import DataError, LabelError, ToothgraphError
 from toothgraph.io.find import find_scans
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette, load_palette
+from toothgraph.io.unread_labels import unread_labels
 from toothgraph.scan_names import patient_of, scan_names
 
 
@@ -27,6 +29,7 @@ class Dataset:
         palette: what face or vertex colours mean; None where labels are in files beside the scans.
         split: patients to train and to validate on.
         also: further files and folders of scans.
+        left_out: scans that cannot be used.
         unit, label_system: of the scans, see :func:`toothgraph.io.labels.read_scan`.
     """
 
@@ -35,6 +38,7 @@ class Dataset:
     palette: Palette | None
     split: Split
     also: tuple[Path, ...] = ()
+    left_out: frozenset[Path] = frozenset()
     unit: str = "mm"
     label_system: str = "auto"
 
@@ -45,19 +49,22 @@ class Dataset:
 
     def training(self) -> list[Path]:
         """The files of the training patients."""
-        return self._of(self.split.train)
+        return list(self.names(self.split.train))
 
     def validation(self) -> list[Path]:
         """The files of the validation patients."""
-        return self._of(self.split.val)
+        return list(self.names(self.split.val))
 
     def few(self) -> Dataset:
         """The same with two patients to train on and one to validate on, to try a script."""
         return replace(self, split=Split(self.split.train[:2], self.split.val[:1], {}))
 
-    def _of(self, patients: tuple[str, ...]) -> list[Path]:
+    def names(self, patients: tuple[str, ...]) -> dict[Path, str]:
+        """The names of the scans of some patients, by file."""
         files = find_scans(self.places)
-        return of_patients(files, scan_names(files), patients)
+        names = dict(zip(files, scan_names(files), strict=True))
+        chosen = of_patients(files, list(names.values()), patients)
+        return {file: names[file] for file in chosen if file not in self.left_out}
 
 
 def data_arguments(doc: str | None) -> argparse.ArgumentParser:
@@ -101,11 +108,12 @@ def own_scans(
 ) -> Dataset:
     """Scans of anybody's, as the commands take them; without a split file, a fifth of the patients validates.
 
-    Those who validate are looked at here, so that a study does not find out after hours that they have no labels.
+    Those who validate are looked at here, so that a study does not find out after hours that they have no labels. As in
+    the commands, a scan that cannot be used is told and left out.
 
     Raises:
         DataError: without scans, or with too few patients with labels.
-        LabelError: if a scan to validate on has no labels.
+        LabelError: if no scan to validate on has labels.
     """
     files = find_scans(list(paths))
     names = scan_names(files)
@@ -115,36 +123,37 @@ def own_scans(
     if not files:
         raise DataError(f"{where}: expected labelled scans, found none")
 
-    def labelled(file: Path) -> bool:
-        mesh = read_scan(file, palette=given, unit=unit, label_system=label_system)
-        return mesh.labels is not None and bool((mesh.labels >= 0).any())
-
-    def usable(file: Path) -> bool:
+    def why_not(file: Path) -> str:
         try:
-            return labelled(file)
-        except ToothgraphError:  # those who train are told of it
-            return False
+            mesh = read_scan(file, palette=given, unit=unit, label_system=label_system)
+        except ToothgraphError as error:
+            return str(error)
+        known = mesh.labels is not None and bool((mesh.labels >= 0).any())
+        return "" if known else f"{file}: has no labels; {unread_labels(file)}"
 
-    if split is None:
-        able = [who for who, file in zip(patients, files, strict=True) if usable(file)]
-        if not able:
-            raise LabelError(
-                f"{where}: none of {len(files)} scans has labels; are they colours? Give --palette FILE:SET"
-            )
-        chosen = make_split(able, 0.2, 0)
+    chosen = None if split is None else load_split(split)
+    looked_at = files if chosen is None else of_patients(files, names, chosen.val)
+    faults = {file: fault for file in looked_at if (fault := why_not(file))}
+    if looked_at and len(faults) == len(looked_at):
+        to_validate = "" if chosen is None else f" of the patients that {split} validates on"
+        raise LabelError(
+            f"{where}: none of {len(looked_at)} scans{to_validate} can be used: {next(iter(faults.values()))}"
+        )
+    for fault in faults.values():
+        say(f"left out: {fault}")
+    if split is None or chosen is None:
+        chosen = make_split((who for who, file in zip(patients, files, strict=True) if file not in faults), 0.2, 0)
     else:
-        chosen = load_split(split)
         warn_of_missing(split, (*chosen.train, *chosen.val), patients)
-        validating = of_patients(files, names, chosen.val)
-        bare = [file for file in validating if not labelled(file)]
-        if bare:
-            raise LabelError(
-                f"{bare[0]}: has no labels to validate on; are they colours (--palette)? Else leave it out of {split}"
+        if not looked_at or not of_patients(files, names, chosen.train):
+            raise DataError(
+                f"{where}: no scan of a patient that {split} names for training, or none for validation; the patients "
+                f"of the scans are {some_of(patients)}"
             )
-        if not validating or not of_patients(files, names, chosen.train):
-            raise DataError(f"{where}: no scan of a patient that {split} names for training, or none for validation")
+        able = {who for who, file in zip(patients, files, strict=True) if file not in faults}
+        chosen = replace(chosen, val=tuple(who for who in chosen.val if who in able))
     first, *others = paths
-    return Dataset(first.stem, first, given, chosen, tuple(others), unit, label_system)
+    return Dataset(first.stem, first, given, chosen, tuple(others), frozenset(faults), unit, label_system)
 
 
 DATASETS = {"3d-iosseg": iosseg, "teeth3ds": teeth3ds}

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from benchmarks.options import apply_threads, parser_of, quick_data, quick_folder
 from benchmarks.studies.datasets import DATASETS, Dataset, own_scans
 from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT
+from toothgraph.cli.terminal import say
 from toothgraph.data.prepared.build import PrepareOptions, prepare
 from toothgraph.data.prepared.folder import read_prepared
 from toothgraph.data.prepared.sources import find_sources
@@ -22,6 +23,7 @@ from toothgraph.training.config import TrainingConfig
 
 TrainingReader = Callable[[TrainingConfig], list[Scan]]
 Row = dict[str, Any]
+QUICK_FACES = 1000  # of a graph; of 300, two views of a real scan often share no face
 SCORES = ("miou", "miou_matched", "accuracy", "boundary_iou")
 
 
@@ -44,7 +46,8 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--split", type=Path, help="JSON file that names the train and val patients")
     parser.add_argument("--palette", metavar="FILE:SET", help="what the colours of the scans mean")
-    parser.add_argument("--label-system", choices=LABEL_SYSTEMS, default="auto", help="how the labels number teeth")
+    systems = f"how the labels number teeth: {', '.join(LABEL_SYSTEMS)} or FILE:SET"
+    parser.add_argument("--label-system", default="auto", metavar="SYSTEM", help=systems)
     parser.add_argument("--unit", choices=list(MM_PER_UNIT), default="mm", help="of length in the scans")
     parser.add_argument(
         "--dataset", choices=list(DATASETS),
@@ -79,7 +82,7 @@ def start(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path)
         parser.error("--quick tries a script; say with --out where its figures are to go")
     options.out = options.out or (result if options.dataset else options.runs / result.name)
     if options.quick:
-        options.seeds, options.steps, options.faces = options.seeds[:1], 2, 300
+        options.seeds, options.steps, options.faces = options.seeds[:1], 2, QUICK_FACES
     return options
 
 
@@ -123,7 +126,12 @@ def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingRe
     """What makes the graphs of all patients, labelled, as a training wants them. They are kept beside the runs, where
     every process and every later start finds them."""
     wanted = {*dataset.split.train, *dataset.split.val}
-    sources = [source for source in find_sources(dataset.places) if source.patient in wanted]
+    sources = [
+        source
+        for source in find_sources(dataset.places)
+        if source.patient in wanted and source.path not in dataset.left_out
+    ]
+    told = set[str]()
 
     def read(config: TrainingConfig) -> list[Scan]:
         given = PrepareOptions(
@@ -132,8 +140,9 @@ def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingRe
         )  # fmt: skip
         folder = options.runs / "prepared" / given.digest()
         for done in prepare(sources, folder, given, options.workers):
-            if done.state == "bad":
-                print(f"left out: {done.reason}", flush=True)
+            if done.state == "bad" and done.reason not in told:
+                told.add(done.reason)
+                say(f"left out: {done.reason}")
         return read_prepared(folder)
 
     return read
@@ -143,8 +152,10 @@ def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
     """Scores on the validation patients, as `toothgraph evaluate` takes them."""
     found = report(
         [
-            score_file(net, file, palette=dataset.palette, unit=dataset.unit, label_system=dataset.label_system)
-            for file in dataset.validation()
+            score_file(
+                net, file, palette=dataset.palette, unit=dataset.unit, label_system=dataset.label_system, scan_id=name
+            )
+            for file, name in dataset.names(dataset.split.val).items()
         ]
     )
     per_scan = [{name: row[name] for name in ("scan_id", *SCORES)} for row in found["per_scan"]]

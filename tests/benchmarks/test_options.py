@@ -104,14 +104,35 @@ def test_own_scans_that_cannot_be_studied(arches: Path, tmp_path: Path) -> None:
     bare.mkdir()
     for file in arches.glob("*.stl"):
         (bare / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(LabelError, match="none of 6 scans has labels; are they colours"):
+    with pytest.raises(LabelError, match=r"none of 6 scans can be used: .*has no labels; expected a"):
         own_scans([bare])
     split = tmp_path / "split.json"
     split.write_text(json.dumps({"train": ["0000"], "val": ["0002"]}))
-    with pytest.raises(LabelError, match=r"0002_\w+\.stl: has no labels to validate on"):
+    with pytest.raises(LabelError, match=r"validates on can be used: .*0002_\w+\.stl: has no labels; expected a"):
         own_scans([bare], split)
     split.write_text(json.dumps({"train": ["someone"], "val": ["0002"]}))
-    with pytest.raises(DataError, match=r"no scan of a patient that .*split\.json names for training"):
+    with pytest.raises(DataError, match=r"no scan of a patient that .*split\.json names for training.* 0000, 0001, 0"):
         own_scans([arches], split)
     chosen = own_scans([arches]).split
     assert len(chosen.train) == 2 and len(chosen.val) == 1
+
+
+def test_a_study_leaves_out_what_cannot_be_used(
+    arches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged scan and labels of the wrong length; patients are folders, all files of one name."""
+    for file in arches.iterdir():
+        folder = tmp_path / "scans" / file.stem.split("_")[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{file.stem.split('_')[1]}{file.suffix}").write_bytes(file.read_bytes())
+    (tmp_path / "scans" / "0000" / "upper.txt").write_text("0 11")
+    (tmp_path / "scans" / "0002" / "lower.stl").write_bytes(b"no mesh")
+    split, out = tmp_path / "split.json", tmp_path / "rows.jsonl"
+    split.write_text(json.dumps({"train": ["0000", "0001"], "val": ["0002"]}))
+    given = [str(tmp_path / "scans"), str(tmp_path / "runs"), "--split", str(split), "--quick", "--out", str(out)]
+    label_efficiency.main(given)
+    said = capsys.readouterr().out
+    assert said.count("0002/lower.stl: ") == 1 and said.count("0000/upper.txt: ") == 1 and said.count("left out: ") == 2
+    assert "2 of 2: pre-trained, 10 %" in said
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [[scan["scan_id"] for scan in row["per_scan"]] for row in rows] == [["0002_upper"]] * 2

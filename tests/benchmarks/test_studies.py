@@ -14,7 +14,7 @@ import pytest
 from benchmarks.pages import ablation_tables, results, weights
 from benchmarks.studies import ablation, datasets, default_weights, label_efficiency, prediction_steps, tooth_sizes
 from toothgraph import load_model
-from toothgraph.errors import DataError
+from toothgraph.errors import ConfigError, DataError
 from toothgraph.inference import PredictOptions
 from toothgraph.io.write import write_teeth3ds_json
 from toothgraph.model.config import check_net
@@ -88,6 +88,25 @@ def test_label_efficiency_on_a_downloaded_folder(
         label_efficiency.main([*given, "--rescore"])
 
 
+def test_an_ablation_of_ones_own(teeth3ds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, own = tmp_path / "rows.jsonl", tmp_path / "warm.toml"
+    own.write_text("[finetune]\nlr = 1e-3\n")
+    given = [str(teeth3ds), str(tmp_path / "runs"), "--dataset", "teeth3ds", "--seeds", "0", "--steps", "1",
+             "--faces", "300", "--out", str(out), "--config", str(own)]  # fmt: skip
+    ablation.main(given)
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["variant"] for row in rows] == ["default", "own: warm"]
+    assert rows[1]["change"] == {"finetune": {"lr": 1e-3}}
+    said = capsys.readouterr().out
+    assert "own: warm, seed 0: miou" in said and "change     `miou`" in said
+    own.write_text("lr = 1e-3\n")
+    with pytest.raises(ConfigError, match=r"warm\.toml: expected options under \[finetune\] or \[pretrain\], found lr"):
+        ablation.main(given)
+    own.write_text("[finetune]\nlearning = 1e-3\n")
+    with pytest.raises(ConfigError, match="own: warm: unknown option 'learning'"):
+        ablation.main(given)
+
+
 def test_ablation_runs_its_variants(teeth3ds: Path, tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
     names = ["default", "from scratch", "pre-training: one direction"]
@@ -110,7 +129,7 @@ def test_ablation_runs_its_variants(teeth3ds: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("faces", [None, 4000])
 def test_every_variant_is_a_configuration(faces: int | None) -> None:
-    options = Namespace(steps=None, faces=faces, device="cpu")
+    options = Namespace(steps=None, faces=faces, device="cpu", changes=ablation.VARIANTS)
     default = ablation.configs("default", 0, options)
     slugs = set()
     for name in ablation.VARIANTS:

@@ -81,6 +81,8 @@ def test_a_split_file_is_read(tmp_path: Path) -> None:
     assert load_split(path) == Split(("1", "2"), ("3",), {50: ("2",)})
     path.write_text(json.dumps({"train": ["1"], "val": []}))
     assert load_split(str(path)).fractions == {}
+    path.write_text('{"train": ["1"], "val": [], "test": ["4"]}')
+    assert load_split(path).test == ("4",)
 
 
 @pytest.mark.parametrize(
@@ -88,12 +90,14 @@ def test_a_split_file_is_read(tmp_path: Path) -> None:
     [
         ("{", "expected a JSON split"),
         ("[]", "expected a JSON split"),
-        ('{"train": ["1"]}', "'val'"),
+        ('{"train": ["1"]}', "found the keys 'train'"),
         ('{"train": 5, "val": []}', "expected a JSON split"),
         ('{"train": "abc", "val": ["d"]}', "expected a JSON split"),
         ('{"train": ["1"], "val": ["2"], "label_fraction_percent": [1]}', "expected a JSON split"),
         ('{"train": ["1"], "val": ["2"], "label_fraction_percent": {"few": ["1"]}}', "few"),
         ('{"train": ["1", "2"], "val": ["2"]}', "both sides of the split: 2"),
+        ('{"train": ["1"], "val": ["2"], "test": ["1"]}', "both sides of the split: 1"),
+        ('{"training": ["1"], "test": ["2"]}', "found the keys 'training', 'test'"),
         ('{"train": ["1"], "val": ["2"], "label_fraction_percent": {"10": ["2"]}}', "not in train: 2"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from toothgraph.io.write import write_teeth3ds_json, write_txt
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of, vertices_to_original
+from toothgraph.synthetic import synthetic_arch
 
 
 @pytest.fixture
@@ -129,3 +131,48 @@ def test_errors_name_the_options_and_keys_of_predictions(scan: Path, arch: Mesh)
     labelled_ply(found.folder, arch.vertices, arch.faces[:-10], strange[:-10])
     with pytest.raises(LabelError, match=r"\(--predictions-label-system\)"):
         read_predictions(mesh, scan, Predictions(found.folder))
+
+
+@pytest.mark.parametrize("layout", ["patient_{0}_lower.txt", "patient_{0}/lower.txt"])
+def test_patients_as_folders(tmp_path: Path, command, layout: str) -> None:
+    """Files of one name in folders of patients: each has the labels of its own patient, and a name of its own."""
+    for number in (1, 2):
+        jaw = synthetic_arch(number, jaw=1, faces=2000)
+        scan = tmp_path / "scans" / f"patient_{number}" / "lower.stl"
+        scan.parent.mkdir(parents=True)
+        write_stl(scan, jaw.vertices, jaw.faces)
+        write_txt(scan.with_suffix(".txt"), jaw.labels)
+        found = tmp_path / "found" / layout.format(number)
+        found.parent.mkdir(parents=True, exist_ok=True)
+        write_txt(found, jaw.labels)
+    out = tmp_path / "scores.json"
+    done = command("evaluate", tmp_path / "scans", "--predictions", tmp_path / "found", "--out", out)
+    assert done.code == 0, done.err
+    rows = json.loads(out.read_text())["per_scan"]
+    assert [row["scan_id"] for row in rows] == ["patient_1_lower", "patient_2_lower"]
+    assert [row["miou"] for row in rows] == [1.0, 1.0]
+    assert "patient_2_lower: miou" in done.out
+
+
+def test_two_results_of_the_same_scans(arches: Path, tmp_path: Path, command) -> None:
+    """The interval is over patients, and the difference is paired: the labels as they are against worse ones."""
+    for folder in ("truth", "worse"):
+        (tmp_path / folder).mkdir()
+    for file in arches.glob("*.txt"):
+        labels = np.loadtxt(file, dtype=np.int64)
+        write_txt(tmp_path / "truth" / file.name, labels)
+        write_txt(tmp_path / "worse" / file.name, np.where(labels == labels.max(), 0, labels))
+    worse, out = tmp_path / "worse.json", tmp_path / "out.json"
+    done = command("evaluate", arches, "--predictions", tmp_path / "worse", "--out", worse)
+    assert done.code == 0 and "its 95 % interval over 3 patients" in done.out, done.err
+    given = ("evaluate", arches, "--predictions", tmp_path / "truth", "--out", out)
+    done = command(*given, "--against", worse)
+    assert done.code == 0 and "on 6 scans that both have:" in done.out, done.err
+    content = json.loads(out.read_text())
+    miou = content["against"]["scores"]["miou"]
+    assert miou["this"] == 1 and miou["interval"][0] > 0 and f"{miou['difference']:+.4f}" in done.out
+    assert content["intervals"]["miou"] == [1, 1] and content["per_scan"][0]["patient"] == "0000"
+    assert "expected what `toothgraph evaluate` writes" in command(*given, "--against", arches / "0000_lower.txt").error
+    rows = json.loads(worse.read_text())
+    worse.write_text(json.dumps({"per_scan": [{**row, "scan_id": "x"} for row in rows["per_scan"]]}))
+    assert "has none of the scans that are scored" in command(*given, "--against", worse).error

@@ -127,13 +127,14 @@ def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any
     from toothgraph.io.labels import read_scan
     from toothgraph.io.read import read_mesh
     from toothgraph.io.reviewed import LABELS, face_labels, review_state
+    from toothgraph.io.unread_labels import unread_labels
 
     if labels is None:
         mesh = read_scan(file, **reading, primary=True)
         if mesh.labels is None:
             raise LabelError(
-                f"{file}: has no labels; `toothgraph predict` finds some. If its colours are labels, give --palette; "
-                "if they lie in another folder, --labels"
+                f"{file}: has no labels; {unread_labels(file)}. If they lie in another folder, give --labels; "
+                "`toothgraph predict` finds some"
             )
         return mesh, ""
     mesh = read_mesh(file, unit=reading["unit"])

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from toothgraph.choices import LABEL_SYSTEMS
 from toothgraph.cli.as_json import json_alone, json_option
 from toothgraph.cli.options import (
     FILE,
     JAWS,
     PATH,
     Choice,
+    LabelSystem,
     again_option,
     check_workers,
     device_option,
@@ -38,7 +38,7 @@ from toothgraph.cli.options import (
     unit_option,
     workers_option,
 )
-from toothgraph.cli.refusals import at_once, check_labels, named_palette
+from toothgraph.cli.refusals import at_once, check_file, check_label_system, check_labels, named_palette
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.scan_names import cases_of, patient_of, patients_of, scan_names, told_jaw
@@ -56,12 +56,15 @@ def _refuse(
     predictions: Path | None,
     predictions_palette: str | None,
     predictions_label_system: str | None,
+    against: Path | None,
     **given: Any,
 ) -> None:
     """What is refused before libraries are loaded."""
     check_folder(out.parent)
     if subset and split is None:
         raise ConfigError("--subset needs --split, the file that says who belongs to it")
+    if against is not None:
+        read_scores(against)
     if predictions is None:
         if predictions_palette or predictions_label_system:
             raise ConfigError("--predictions-palette and --predictions-label-system need --predictions")
@@ -74,6 +77,21 @@ def _refuse(
     check_labels(predictions)
 
 
+def read_scores(file: Path) -> list[dict[str, Any]]:
+    """The rows of scans in what an earlier ``evaluate`` has written.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))["per_scan"]
+        return [{**row, "scan_id": str(row["scan_id"])} for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{file}: expected what `toothgraph evaluate` writes to --out, found no `per_scan`"
+        ) from error
+
+
 @click.command(short_help="Score a model, or other labels, on labelled scans.")
 @scans_argument
 @model_option
@@ -84,9 +102,16 @@ def _refuse(
 @click.option(
     "--predictions-palette", metavar="FILE:SET", callback=at_once(named_palette), help="What their colours mean."
 )
-@click.option("--predictions-label-system", type=Choice(LABEL_SYSTEMS), help="How they number teeth.  [default: auto]")
+@click.option(
+    "--predictions-label-system", type=LabelSystem(), callback=at_once(check_label_system),
+    help="How they number teeth.  [default: auto]",
+)  # fmt: skip
+@click.option(
+    "--against", type=FILE, callback=at_once(check_file),
+    help="Scores of another model or program, as --out of an earlier evaluate: also say by how much they differ.",
+)  # fmt: skip
 @split_option
-@click.option("--subset", type=Choice(["train", "val"]), help="Which patients of --split.  [default: val]")
+@click.option("--subset", type=Choice(["train", "val", "test"]), help="Which patients of --split.  [default: val]")
 @palette_option
 @label_system_option
 @jaw_option
@@ -106,6 +131,7 @@ def evaluate(
     predictions: Path | None,
     predictions_palette: str | None,
     predictions_label_system: str | None,
+    against: Path | None,
     split: Path | None,
     subset: str | None,
     palette: str | None,
@@ -130,30 +156,39 @@ def evaluate(
     With --predictions, no model runs: the labels of a scan are read from <name>.txt, <name>.json or a mesh of that
     name, per face or per vertex, and scored by the same definitions.
 
+    With --against, the scans that both have are compared one by one: for a fair comparison of two nets, score both on
+    the same scans.
+
     With --json, stdout has the content of --out.
     """
     from toothgraph.cli.scoring import Parts, Scorer
     from toothgraph.inference.options import PredictOptions
+    from toothgraph.metrics.intervals import compared
     from toothgraph.system import provenance
 
     files = choose_scans(scans, split, subset)
     refuse_overwriting(files, out)
     check_workers(workers, device)
     colours, predict = named_palette(palette), PredictOptions(**steps)
+    names = dict(zip(files, scan_names(files), strict=True))
+    patients = dict(zip(map(str, files), patients_of(files, [*names.values()]), strict=True))
+    others = read_scores(against) if against else None
+    if others is not None and not {row["scan_id"] for row in others} & {*names.values()}:
+        raise ConfigError(f"{against}: has none of the scans that are scored; compare results of the same scans")
     truth = (JAWS[jaw], colours, unit or "mm", label_system or "auto")
     if predictions:
         from toothgraph.io.predictions import Predictions
 
         other = Predictions(predictions, named_palette(predictions_palette), predictions_label_system or "auto",
                             unit or "mm")  # fmt: skip
-        scorer = Scorer(model, device, *truth, predict, other)
+        scorer = Scorer(model, device, *truth, predict, other, names=names)
         scored_is: dict[str, Any] = {"predictions": {"folder": str(other.folder), "palette": predictions_palette}}
     else:
         net, source = load_net(model, device)
         say_what_was_learned(files, source.header)
         cases = cases_of(files)
         told = {file: which for file in cases if (which := told_jaw(file, cases)) is not None}
-        scorer = Scorer(model, device, *truth, predict, told=told, net=net)
+        scorer = Scorer(model, device, *truth, predict, names=names, told=told, net=net)
         scored_is = {
             "predict": asdict(predict),
             "model": {"file": str(source.path), "sha256": provenance.sha256(source.path), **source.header},
@@ -165,7 +200,9 @@ def evaluate(
         results = score_files(replace(scorer, known=frozenset(before)), ours, before, parts, workers)
         complete = parts.complete(files, results, scorer.inputs)
         if as_json or complete is not None:  # of a part, only --json shows them
-            content = scores_of(results if complete is None else complete, scored_is)
+            content = scores_of(results if complete is None else complete, patients, scored_is)
+            if others is not None:
+                content["against"] = {"file": str(against), **compared(content["per_scan"], others)}
             print_json({"complete": complete is not None, **content})
         if complete is not None:
             write_scores(out, content, parts)
@@ -194,19 +231,26 @@ def say_what_was_learned(files: list[Path], header: Mapping[str, Any]) -> None:
         )
 
 
-def scores_of(results: list[Result], scored_is: dict[str, Any]) -> dict[str, Any]:
+def scores_of(results: list[Result], patients: Mapping[str, str], scored_is: dict[str, Any]) -> dict[str, Any]:
     """What there is to say of scored scans.
 
     Args:
         results: of the scans.
+        patients: whose they are, by file.
         scored_is: what the scores are of, by key.
     """
     from toothgraph.evaluation import report
     from toothgraph.metrics.definitions import METRICS
+    from toothgraph.metrics.intervals import intervals
     from toothgraph.system import provenance
 
+    found = report([result.scored for result in results if result.scored])
+    of_scored = [patients[result.file] for result in results if result.scored]
+    found["per_scan"] = [{**row, "patient": patient} for row, patient in zip(found["per_scan"], of_scored, strict=True)]
     return {
-        **report([result.scored for result in results if result.scored]),
+        "scores": found["scores"],
+        "intervals": intervals(found["per_scan"]),
+        **found,
         "failures": [{"file": result.file, "error": result.error} for result in results if not result.scored],
         "definitions": METRICS,
         **scored_is,
@@ -234,9 +278,7 @@ def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
         raise DataError(f"none of {len(failures)} scans could be scored; see above")
     write_text(out, json.dumps(content, indent=1) + "\n")
     parts.remove()
-    for key, value in content["scores"].items():
-        if not isinstance(value, dict) and value is not None:
-            say(f"{key:>15} {value:.4f}")
+    _say_means(content)
     say(f"{scans_of(len(rows))} scored -> {out}")
     if found := sum(row["labels"].startswith("found") for row in rows):
         say(
@@ -247,6 +289,26 @@ def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
         raise ToothgraphError(
             f"{len(failures)} of {scans_of(len(rows) + len(failures))} could not be scored; see above"
         )
+
+
+def _say_means(content: dict[str, Any]) -> None:
+    """Means with their intervals, and beside them those of the other result, if one is given."""
+    patients = len({row["patient"] for row in content["per_scan"]})
+    between = content["intervals"]
+    for key, value in content["scores"].items():
+        if not isinstance(value, dict) and value is not None:
+            limits = f"  {between[key][0]:.4f} to {between[key][1]:.4f}" if between[key] else ""
+            say(f"{key:>15} {value:.4f}{limits}")
+    if patients > 1:
+        say(f"{'':>15} mean over scans, and its 95 % interval over {patients} patients")
+    if (other := content.get("against")) is None:
+        return
+    say(f"against {other['file']}, on {scans_of(other['scans'])} that both have:")
+    say(f"{'':>15}   this  other  difference")
+    for key, each in other["scores"].items():
+        limits = each["interval"]
+        sure = f"  {limits[0]:+.4f} to {limits[1]:+.4f}" if limits else ""
+        say(f"{key:>15} {each['this']:.4f} {each['other']:.4f}  {each['difference']:+.4f}{sure}")
 
 
 def score_files(
@@ -282,17 +344,17 @@ def score_files(
         return [Result(str(file), scorer.inputs(file), error=process_ended(file, how))]
 
     try:
-        with Display("scoring", len(files), item=files[0].stem if files else "") as display:
+        with Display("scoring", len(files), item=scorer.names[files[0]] if files else "") as display:
             if workers > 1:
 
                 def show(at_work: Sequence[Path]) -> None:
-                    display.begin(", ".join(file.stem for file in at_work))
+                    display.begin(", ".join(scorer.names[file] for file in at_work))
 
                 display.item = f"starting {workers} processes"
                 in_workers(replace(scorer, net=None), deque(files), workers, add, lost, show)
             else:
                 for file in files:
-                    display.begin(file.stem)
+                    display.begin(scorer.names[file])
                     add(*scorer(file))
     except KeyboardInterrupt as stop:
         kept = f": {len(results)} are kept in {parts.path}, and the same command goes on" if results else ""
@@ -311,16 +373,20 @@ def refuse_overwriting(files: list[Path], out: Path) -> None:
 
 def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None) -> list[Path]:
     """The files to score: all, or those of the split's patients."""
-    from toothgraph.data.split import load_split, of_patients, warn_of_missing
+    from toothgraph.data.split import load_split, of_patients, some_of, warn_of_missing
     from toothgraph.io.find import find_scans
 
     files = find_scans(list(scans))
     if split is None:
         return files
     named, names = load_split(split), scan_names(files)
-    wanted = named.train if subset == "train" else named.val
+    wanted: tuple[str, ...] = getattr(named, subset or "val")
     chosen = of_patients(files, names, wanted)
     if not chosen:
-        raise DataError(f"none of {len(files)} scans belongs to a {subset or 'val'} patient of {split}")
+        raise DataError(
+            f"none of {len(files)} scans belongs to a {subset or 'val'} patient of {split}, "
+            f"{f'which names {some_of(wanted)}' if wanted else 'which names none'}; the patients of the scans are "
+            f"{some_of(map(patient_of, names))}"
+        )
     warn_of_missing(split, wanted, map(patient_of, names))
     return chosen

@@ -18,6 +18,7 @@ from toothgraph.cli.refusals import (
     at_once,
     check_device,
     check_file,
+    check_label_system,
     check_model,
     check_path,
     check_split,
@@ -47,6 +48,16 @@ class Choice(click.Choice):  # type: ignore[type-arg]  # click before 8.2 takes 
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
             self.fail(error.message.rstrip(".") + did_you_mean(str(value), self.choices), param, ctx)
+
+
+class LabelSystem(Choice):
+    """One of the label systems, or ``FILE:SET``, one of anybody's own."""
+
+    def __init__(self) -> None:
+        super().__init__([*LABEL_SYSTEMS, "FILE:SET"])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if ":" in str(value) else super().convert(value, param, ctx)
 
 
 class Model(click.Path):
@@ -95,8 +106,10 @@ palette_option = click.option(
 )
 label_system_option = click.option(
     "--label-system",
-    type=Choice(LABEL_SYSTEMS),
-    help="How the labels number teeth.  [default: auto: of arrays guessed, of label files FDI]",
+    type=LabelSystem(),
+    callback=at_once(check_label_system),
+    help="How the labels number teeth; FILE:SET is a system of your own.  [default: auto: of arrays guessed, of label "
+    "files FDI]",
 )
 split_option = click.option(
     "--split", type=FILE, callback=at_once(check_split), help="JSON file that names the train and val patients."
@@ -293,6 +306,9 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
         raise ConfigError(f"{config_file}: {strange[0]}: expected a text in quotes, got {own[strange[0]]!r}")
     run = {name: stated.pop(name, own.get(name)) for name in RUN_KEYS}
     for name, choices in (("preset", PRESETS), ("unit", tuple(MM_PER_UNIT)), ("label_system", LABEL_SYSTEMS)):
+        if name == "label_system" and ":" in (run[name] or ""):
+            check_label_system(run[name])
+            continue
         if run[name] is not None and run[name] not in choices:
             near = did_you_mean(str(run[name]), choices)
             raise ConfigError(f"{config_file}: {name}: expected one of {', '.join(choices)}, got {run[name]!r}{near}")

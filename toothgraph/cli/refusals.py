@@ -51,6 +51,13 @@ def check_labels(folder: Path) -> None:
         raise ConfigError(f"{folder}: expected the folder that has the labels, found a file")
 
 
+def check_label_system(name: str) -> None:
+    """Raises ConfigError for one of anybody's own that is not there or cannot be read."""
+    from toothgraph.io.numbering import content_of
+
+    content_of(name)
+
+
 def check_model(path: Path | str) -> None:
     """Raises CheckpointError for a model that is not there."""
     model_file(path)
@@ -85,11 +92,12 @@ def refuse_training(scans: tuple[Path, ...], out: Path, resume: bool, config: Pa
         raise click.UsageError("expected SCANS with labels, or --unlabelled scans and --init with a net to label them")
     checks: dict[str, Callable[[Any], object]] = {
         "split": check_split, "palette": named_palette, "init": check_model, "labels": check_labels,
+        "label_system": check_label_system,
     }  # fmt: skip
     values = read_toml(config) if config else {}
     for name, value in values.items():
         if name in checks and given.get(name, value) is None and isinstance(value, str):
-            checks[name](value if name == "palette" else Path(value))
+            checks[name](value if name in ("palette", "label_system") else Path(value))
     check_values(values | {name: value for name, value in given.items() if value is not None})
     for folder in (path if path.is_dir() else path.parent for path in (*scans, *more)):
         if not resume and out.exists() and out.samefile(folder):

@@ -18,6 +18,7 @@ from toothgraph.cli.terminal import one_line
 from toothgraph.errors import ToothgraphError
 from toothgraph.evaluation import Scored, score_file, score_other
 from toothgraph.inference.options import PredictOptions
+from toothgraph.io.numbering import content_of
 from toothgraph.io.palette import Palette
 from toothgraph.io.predictions import Predictions
 from toothgraph.model.file import load_segmentation
@@ -55,6 +56,7 @@ class Scorer:
         jaw, palette, unit, label_system, options: see :func:`toothgraph.evaluation.score_file`.
         predictions: labels that another program found, which are scored in place of the net's.
         known: digests of the scans that are scored already.
+        names: of the scans, by file.
         told: the jaw of scans whose name does not say it, but that of the other scan of their case, by file.
         net: that of ``model``; loaded when it is first needed.
     """
@@ -68,6 +70,7 @@ class Scorer:
     options: PredictOptions
     predictions: Predictions | None = None
     known: frozenset[str] = field(default_factory=frozenset)
+    names: Mapping[Path, str] = field(default_factory=dict)
     told: Mapping[Path, int] = field(default_factory=dict)
     net: SegmentationNet | None = None
 
@@ -86,7 +89,8 @@ class Scorer:
 
     def _scored(self, file: Path) -> Scored:
         truth: dict[str, Any] = {
-            "jaw": self._jaw(file), "palette": self.palette, "unit": self.unit, "label_system": self.label_system
+            "jaw": self._jaw(file), "palette": self.palette, "unit": self.unit, "label_system": self.label_system,
+            "scan_id": self.names.get(file),
         }  # fmt: skip
         if self.predictions is not None:
             return score_other(self.predictions, file, **truth)
@@ -104,10 +108,16 @@ class Scorer:
     def inputs(self, file: Path) -> str:
         """A digest of all that the scores of a scan depend on."""
         content = {
-            "scan": scan_digest(file, file.stem),
+            "scan": scan_digest(file, self.names.get(file, file.stem)),
             "file": str(file),
             "found": self._source(file),
-            "options": [self._jaw(file), _colours(self.palette), self.unit, self.label_system, asdict(self.options)],
+            "options": [
+                self._jaw(file),
+                _colours(self.palette),
+                self.unit,
+                content_of(self.label_system),
+                asdict(self.options),
+            ],
             "version": [__version__, provenance.REVISION],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -116,9 +126,14 @@ class Scorer:
         """What the labels that are scored come from."""
         if self.predictions is None:
             return self._net.source
-        files = self.predictions.files_of(file)
+        files = self.predictions.files_of(file, self.names.get(file))
         digests = [provenance.sha256(one) for one in files if one.is_file()]
-        return [*digests, _colours(self.predictions.palette), self.predictions.label_system, self.predictions.unit]
+        return [
+            *digests,
+            _colours(self.predictions.palette),
+            content_of(self.predictions.label_system),
+            self.predictions.unit,
+        ]
 
 
 def _colours(palette: Palette | None) -> Any:

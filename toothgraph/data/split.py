@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from toothgraph.system.files import check_there
 
 Item = TypeVar("Item")
 _log = logging.getLogger("toothgraph")
+_SHOWN = 5  # patients in a message
+_EXPECTED = 'expected a JSON split {"train": [patients], "val": [patients]}, of which "val" may be empty'
 
 
 @dataclass(frozen=True)
@@ -24,12 +27,14 @@ class Split:
 
     Attributes:
         train, val: patient ids.
+        test: those that neither trains nor validates, kept for the last word; no training reads them.
         fractions: per cent of labels → the training patients with labels; nested, may be empty.
     """
 
     train: tuple[str, ...]
     val: tuple[str, ...]
     fractions: dict[int, tuple[str, ...]]
+    test: tuple[str, ...] = ()
 
     def labelled(self, fraction: float) -> tuple[str, ...]:
         """The training patients with usable labels at this fraction (0 … 1].
@@ -58,32 +63,33 @@ def _patients(ids: object) -> tuple[str, ...]:
 
 
 def load_split(path: str | Path) -> Split:
-    """Read a split: JSON with ``train`` and ``val``, and optionally ``label_fraction_percent``.
+    """Read a split: JSON with ``train`` and ``val``, and optionally ``test`` and ``label_fraction_percent``.
 
     Raises:
-        ConfigError: if the file is missing or malformed, a patient is on both sides, or a label fraction contains a
+        ConfigError: if the file is missing or malformed, a patient is on two sides, or a label fraction contains a
             patient who is not in ``train``.
     """
     path = Path(path)
     check_there(path, ConfigError)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        train, val = _patients(content["train"]), _patients(content["val"])
+        if not isinstance(content, dict) or not content.keys() >= {"train", "val"}:
+            keys = ", ".join(map(repr, content)) if isinstance(content, dict) else ""
+            raise ConfigError(f"{path}: {_EXPECTED}, found {f'the keys {keys}' if keys else 'no such keys'}")
+        train, val, test = (_patients(content.get(side, [])) for side in ("train", "val", "test"))
         listed = content.get("label_fraction_percent", {})
         fractions = {int(key): _patients(ids) for key, ids in listed.items()}
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the split file ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            f'{path}: expected a JSON split {{"train": [patients], "val": [patients]}}, found none ({error!r})'
-        ) from error
-    both = sorted(set(train) & set(val))
+        raise ConfigError(f"{path}: {_EXPECTED}, found something else: {error}") from error
+    both = sorted(who for who, sides in Counter([*{*train}, *{*val}, *{*test}]).items() if sides > 1)
     if both:
         raise ConfigError(f"{path}: patients on both sides of the split: {', '.join(both[:5])}; remove them from one")
     strange = sorted({patient for ids in fractions.values() for patient in ids} - set(train))
     if strange:
         raise ConfigError(f"{path}: label_fraction_percent names patients not in train: {', '.join(strange[:5])}")
-    return Split(train, val, fractions)
+    return Split(train, val, fractions, test)
 
 
 def make_split(
@@ -132,6 +138,11 @@ def warn_of_missing(path: Path, wanted: Iterable[str], found: Iterable[str]) -> 
     patients = set(wanted)
     missing = sorted(patients - set(found))
     if missing:
-        shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
         count = f"{len(missing)} of the {len(patients)} patients"
-        _log.warning("%s: no scan was found of %s it names: %s", path, count, shown)
+        _log.warning("%s: no scan was found of %s it names: %s", path, count, some_of(missing))
+
+
+def some_of(patients: Iterable[str]) -> str:
+    """The first patients, to be shown in a message."""
+    names = sorted(set(patients))
+    return ", ".join(names[:_SHOWN]) + ", …" * (len(names) > _SHOWN)

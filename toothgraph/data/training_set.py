@@ -161,7 +161,7 @@ def read_scans(
                 if reviewed is not None:
                     mesh = read_approved(path, reviewed, wanted[path], unit=unit)
                 elif labels:
-                    mesh = read_scan(path, unit=unit, palette=palette, label_system=label_system)
+                    mesh = read_scan(path, unit=unit, palette=palette, label_system=label_system, scan_id=wanted[path])
                 else:
                     mesh = read_mesh(path, unit=unit)
                 mesh = replace(mesh, scan_id=wanted[path])

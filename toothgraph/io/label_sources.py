@@ -18,6 +18,7 @@ from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_agreement import numbers_that_differ
 from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of, read_record
 from toothgraph.io.label_systems import guess_system, number_of_word
+from toothgraph.io.numbering import is_own, load_numbering
 from toothgraph.io.palette import Palette
 from toothgraph.mesh.label_origin import CORRECTED, GIVEN, LabelOrigin
 from toothgraph.mesh.majority import majority
@@ -71,7 +72,7 @@ class FoundLabels:
     Attributes:
         column: the numbers.
         source: the file that contains them.
-        label_system: ``fdi``, ``universal`` or ``arch14``; ``unsure`` if a guess would be none.
+        label_system: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``; ``unsure`` if a guess would be none.
         origin: where they come from.
         changes: what was changed since a model found them, in words.
     """
@@ -156,7 +157,8 @@ def _sources(
     yield from files
     # 2. An array in the file itself.
     stored = stored or read_stored(path)
-    column, name = _from_arrays(path, mesh, stored)
+    own = load_numbering(label_system).array if is_own(label_system) else ""
+    column, name = _from_arrays(path, mesh, stored, own)
     system = label_system
     if column is not None and system == "auto":
         system = guess_system(column.on_faces, name)
@@ -250,11 +252,12 @@ def _from_json(path: Path, mesh: Mesh) -> LabelColumn | None:
     return _column(mesh, _integers(numbers, path), per_vertex=True)
 
 
-def _from_arrays(path: Path, mesh: Mesh, stored: Stored) -> tuple[LabelColumn | None, str]:
-    """Labels from an array in the file, and the name of the array."""
+def _from_arrays(path: Path, mesh: Mesh, stored: Stored, own: str) -> tuple[LabelColumn | None, str]:
+    """Labels from an array in the file, and the name of the array: ``own``, or if that is empty a usual one."""
+    names = (own.lower(),) if own else _ARRAY_NAMES
     for per_vertex, data in ((False, stored.face_data), (True, stored.vertex_data)):
         by_name = {key.lower(): column for key, column in data.items()}
-        name = next((name for name in _ARRAY_NAMES if name in by_name), None)
+        name = next((name for name in names if name in by_name), None)
         if name is not None:
             numbers = _integers(np.asarray(by_name[name], dtype=np.float64), path)
             return _column(mesh, numbers, per_vertex), name
@@ -282,16 +285,24 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> LabelColumn |
     none, teeth = int((of_any == UNKNOWN).sum()), int((of_any > 0).sum())
     if mostly_strange(none, teeth):
         _log.warning(
-            "%s: %d of %d %s colours are not in palette %s, and %d are its teeth: the scan counts as not labelled; is "
-            "it the palette of these scans?", mesh.scan_id, none, len(rgb), where, palette.name, teeth,
+            "%s: %d of %d %s colours are not in palette %s, most often %s, and %d are its teeth: the scan counts as "
+            "not labelled; is it the palette of these scans?",
+            *(mesh.scan_id, none, len(rgb), where, palette.name, _most_often(rgb[of_any == UNKNOWN]), teeth),
         )  # fmt: skip
         return None
     if strange:
         _log.warning(
-            "%s: %d of %d %s colours are not in palette %s; they count as unknown",
-            *(mesh.scan_id, strange, len(labels), where, palette.name),
+            "%s: %d of %d %s colours are not in palette %s, most often %s; they count as unknown",
+            *(mesh.scan_id, strange, len(labels), where, palette.name, _most_often(rgb[labels == UNKNOWN])),
         )
     return _column(mesh, labels, per_vertex=where == "vertex")
+
+
+def _most_often(rgb: np.ndarray) -> list[int]:
+    """The colour [3] that occurs most often among [n, 3]."""
+    colours, count = np.unique(rgb, axis=0, return_counts=True)
+    most: list[int] = colours[count.argmax()].tolist()
+    return most
 
 
 def colours_like_labels(path: Path) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent, is_tooth
+from toothgraph.io.numbering import is_own, load_numbering
 
 # Universal numbers 1 … 32 in order: upper jaw from the patient's right, then back along the lower jaw.
 _UNIVERSAL = np.array([*range(18, 10, -1), *range(21, 29), *range(38, 30, -1), *range(41, 49)])
@@ -75,14 +76,16 @@ def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:
 
     Args:
         numbers: [N] int64.
-        label_system: ``fdi``, ``universal`` or ``arch14``.
-        jaw: 0 upper, 1 lower; needed for ``arch14``.
+        label_system: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``, see
+            :func:`toothgraph.io.numbering.load_numbering`.
+        jaw: 0 upper, 1 lower; needed for ``arch14``, and for a file where a number is a tooth in each jaw.
 
     Returns:
         [N] int64.
 
     Raises:
-        LabelError: for another system, or for ``arch14`` if the jaw is unknown.
+        LabelError: for another system, or if the jaw is needed and unknown.
+        ConfigError: if a file cannot be read.
 
     Example:
         >>> to_fdi(np.array([0, 3, 19]), "universal", jaw=-1).tolist()
@@ -92,6 +95,8 @@ def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:
     """
     if label_system == "fdi":
         return numbers
+    if is_own(label_system):
+        return load_numbering(label_system).to_fdi(numbers, jaw)
     if label_system not in ("universal", "arch14"):
         raise LabelError(f"expected a label system of fdi, universal or arch14, got {label_system!r}")
     if label_system == "arch14" and jaw == UNKNOWN_JAW:

@@ -28,6 +28,7 @@ from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
 from toothgraph.io.label_systems import to_fdi
+from toothgraph.io.numbering import is_own
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import mesh_from_stored
 from toothgraph.mesh.label_origin import LabelOrigin
@@ -46,6 +47,7 @@ def read_scan(
     jaw: int | None = None,
     label_system: str = "auto",
     primary: bool = False,
+    scan_id: str | None = None,
 ) -> Mesh:
     """Read a scan with its labels, if it has any. Labels per vertex are also kept in ``original.vertex_labels``.
 
@@ -54,9 +56,11 @@ def read_scan(
         unit: the unit of length in the file.
         palette: the meaning of its colours, if they are labels; see ``load_palette``.
         jaw: 0 upper, 1 lower; None takes it from the file name, else from the labels.
-        label_system: numbering of the teeth: ``fdi``, ``universal`` or ``arch14``. ``auto`` reads label files as FDI
-            and guesses the system of arrays, see :func:`toothgraph.io.label_systems.guess_system`.
+        label_system: numbering of the teeth: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``, see
+            :func:`toothgraph.io.numbering.load_numbering`. ``auto`` reads label files as FDI and guesses the system of
+            arrays, see :func:`toothgraph.io.label_systems.guess_system`.
         primary: keep the numbers of primary teeth, 51 to 85, which are else unknown: the nets have no classes for them.
+        scan_id: the name of the scan in messages and tables; by default the stem of the file.
 
     Returns:
         The mesh, mm, with ``labels`` [F], or without labels if the file has none.
@@ -78,8 +82,7 @@ def read_scan(
     path = one_scan(Path(path))
     stored = read_stored(path)
     mesh = mesh_from_stored(path, stored, unit=unit)
-    if jaw is not None:
-        mesh = replace(mesh, jaw=jaw)
+    mesh = replace(mesh, jaw=mesh.jaw if jaw is None else jaw, scan_id=scan_id or mesh.scan_id)
     found = _find(path, mesh, palette, stored, label_system)
     if found is None:
         return replace(mesh, labels=None, original=original_of(mesh))
@@ -170,8 +173,8 @@ def read_labels(
 def _find(
     path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str
 ) -> FoundLabels | None:
-    if label_system not in LABEL_SYSTEMS:
-        raise LabelError(f"expected a label system of {', '.join(LABEL_SYSTEMS)}, got {label_system!r}")
+    if label_system not in LABEL_SYSTEMS and not is_own(label_system):
+        raise LabelError(f"expected a label system of {', '.join(LABEL_SYSTEMS)} or FILE:SET, got {label_system!r}")
     return find_labels(path, mesh, palette, stored, label_system)
 
 
@@ -198,11 +201,11 @@ def as_fdi(
         raise LabelError(f"{source}: {error}") from error
     strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())
     tooth = (is_permanent(fdi) & (fdi > 0)) | is_primary(fdi)
-    none = int((~tooth & (labels != 0) & (labels != UNKNOWN)).sum())
+    none = int((~tooth & (fdi != 0) & (labels != UNKNOWN)).sum())
     if mostly_strange(none, int(tooth.sum())):
         raise LabelError(
             f"{source}: {none} of {len(labels)} faces have labels that are not {label_system} numbers; do "
-            f"they use another label system ({option})?"
+            f"they use another label system ({option})? One of your own is a file, FILE:SET"
         )
     if strange:
         _log.warning(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from toothgraph.choices import did_you_mean
 from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent
-from toothgraph.system.files import check_there
+from toothgraph.io.named_set import load_set
 
 # Editing tools change colours by up to 24 units per channel. A colour is still clear if it is nearer than half the
 # distance to every other colour.
@@ -83,27 +80,16 @@ def load_palette(spec: str) -> Palette:
         ConfigError: if the file or the set is missing, or does not have this form.
 
     Example:
+        >>> import json
+        >>> from pathlib import Path
         >>> colours = {"background": [255, 255, 255], "upper": {"11": [255, 0, 0]}}
         >>> _ = Path("palettes.json").write_text(json.dumps({"mine": colours}))
         >>> load_palette("palettes.json:mine").labels(np.array([[255, 0, 0], [250, 255, 255]])).tolist()
         [11, 0]
     """
-    file, colon, name = spec.rpartition(":")
-    if not colon or not file or not name:
-        raise ConfigError(f"expected a palette as FILE:SET, got {spec!r}")
-    check_there(Path(file), ConfigError)
+    content = load_set(spec, "palette")
     try:
-        sets = json.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: the palette file cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(f"{file}: expected a JSON file of palettes: {error}") from error
-    if not isinstance(sets, dict) or name not in sets:
-        available = ", ".join(sorted(sets)) if isinstance(sets, dict) else "none"
-        near = did_you_mean(name, sets) if isinstance(sets, dict) else ""
-        raise ConfigError(f"{file}: contains no palette {name!r}; available: {available}{near}")
-    try:
-        return _parse(spec, sets[name])
+        return _parse(spec, content)
     except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(
             f"{spec}: expected `background` and per jaw FDI numbers with [red, green, blue]: {error!r}"

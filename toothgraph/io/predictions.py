@@ -18,6 +18,7 @@ from toothgraph.io.label_sources import find_labels
 from toothgraph.io.labels import as_fdi
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import mesh_from_stored
+from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.mesh.stored import NO_SURFACE, Stored
@@ -34,7 +35,9 @@ class Predictions:
     """A folder of labels that another program found.
 
     Attributes:
-        folder: its files; that of a scan has the scan's name, in this folder or in one inside it.
+        folder: its files; that of a scan has the scan's name, in this folder or in one inside it. Of scans whose files
+            have one name, as ``patient_1/lower.ply`` and ``patient_2/lower.ply``, it has the name that
+            :func:`toothgraph.scan_names.scan_names` gives, ``patient_1_lower``, or lies in a folder of the same name.
         palette: what colours in them mean.
         label_system: how they number teeth, see :func:`toothgraph.io.labels.read_scan`.
         unit: unit of length of the meshes in it.
@@ -45,17 +48,27 @@ class Predictions:
     label_system: str = "auto"
     unit: str = "mm"
 
-    def files_of(self, scan: Path) -> list[Path]:
+    def files_of(self, scan: Path, scan_id: str | None = None) -> list[Path]:
         """The files of a scan, meshes first: a list of numbers beside a mesh counts the faces of that mesh.
+
+        Args:
+            scan: its file.
+            scan_id: its name; by default that of the file.
 
         Raises:
             LabelError: if there are none, or the same in several folders.
         """
-        name = scan.name if scan.is_dir() else scan.stem
+        own = scan.name if scan.is_dir() else scan.stem
+        name, folder = scan_id or own, scan.absolute().parent.name
         found = self._by_name.get(name, [])
+        if len({file.parent for file in found}) != 1:
+            found = [file for file in self._by_name.get(own, []) if file.parent.name == folder] or found
         if not found:
+            also = "" if name == own else f", or {folder}/{own}.txt"
+            if arrays := [file.name for file in self.folder.rglob("*.npy") if file.stem in (name, own)]:
+                also += f", found {arrays[0]}, which is not read: write it as text with np.savetxt(…, fmt='%d')"
             raise LabelError(
-                f"{self.folder}: has no labels of {name}; expected {name}.txt, {name}.json or a mesh with labels"
+                f"{self.folder}: has no labels of {name}; expected {name}.txt, {name}.json or a mesh with labels{also}"
                 + did_you_mean(name, self._by_name)
             )
         places = {file.parent for file in found}
@@ -91,7 +104,7 @@ class Labels:
     vertices: np.ndarray
 
 
-def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions) -> Labels:
+def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions, scan_id: str | None = None) -> Labels:
     """Labels of a scan from a folder: a list of numbers per face or per vertex, or a mesh that has labels.
 
     A mesh with as many faces as the scan is taken to have the same faces in the same order. From any other mesh of the
@@ -100,14 +113,15 @@ def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions) -> Labels
 
     Args:
         mesh: the scan.
-        scan: its file, whose name those in the folder have.
+        scan: its file.
         predictions: the folder.
+        scan_id: the name that files in the folder have; by default that of ``scan``.
 
     Raises:
         LabelError: if there are no labels, or they do not fit the scan.
         MeshError: if a mesh cannot be read.
     """
-    first = predictions.files_of(scan)[0]
+    first = predictions.files_of(scan, scan_id)[0]
     stored = NO_SURFACE if _is_list(first) else read_stored(first)
     if stored is not NO_SURFACE and len(stored.polygons) != len(original_of(mesh).polygons):
         return _of_other_mesh(mesh, first, stored, predictions)
@@ -134,7 +148,7 @@ def _warn_of_other_order(mesh: Mesh, labels: np.ndarray, file: Path) -> None:
 def _no_labels(file: Path) -> LabelError:
     if file.suffix.lower() == ".json":
         return LabelError(f"{file}: expected a key `labels` with a number per vertex, found none")
-    return LabelError(f"{file}: has no labels; if its colours are labels, give --predictions-palette")
+    return LabelError(f"{file}: has no labels; {unread_labels(file, '--predictions-palette', _OPTION)}")
 
 
 def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> Labels:

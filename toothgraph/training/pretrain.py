@@ -48,7 +48,10 @@ class PretrainTask(Task):
         """Of the projections [N, D], those of the matched nodes of both views [P, D], and each pair's scan [P]."""
         first, second = batch.match_index.chunk(2)
         if len(first) == 0:
-            raise DataError(f"the two views of {', '.join(batch.scan_id)} share no surface point")
+            raise DataError(
+                f"the two views of {', '.join(dict.fromkeys(batch.scan_id))} share no surface point: with so few "
+                "faces, those of two tessellations seldom lie within `views.radius`; take more (--faces)"
+            )
         return out[first], out[second], batch.batch[first]
 
     def _loss(self, a: Tensor, b: Tensor, scan: Tensor, batch: Batch) -> Tensor:

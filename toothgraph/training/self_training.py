@@ -99,7 +99,7 @@ def _told_of(stage: str) -> Iterator[None]:
 
 def _usable(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> list[Unlabelled]:
     """The unlabelled scans that are neither of a patient who validates nor labelled."""
-    free = left_over(unlabelled, [*sides.train, *sides.val], split.val)
+    free = left_over(unlabelled, [*sides.train, *sides.val], (*split.val, *split.test))
     if not free:
         raise DataError(
             f"no unlabelled scan can be used, of {len(unlabelled)} given: each is of a patient who validates, or has "

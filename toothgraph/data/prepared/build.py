@@ -32,6 +32,7 @@ from toothgraph.data.scan import NOISE, SPREAD, Scan, prepare_scan
 from toothgraph.errors import DataError, ToothgraphError
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.labels import read_scan
+from toothgraph.io.numbering import content_of
 from toothgraph.io.palette import Palette
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.pool import in_processes
@@ -71,7 +72,7 @@ class PrepareOptions:
             "format": FORMAT,
             "graph": asdict(self.graph),
             **{name: getattr(self, name) for name in ("variants", "bases", "seed", "unit")},
-            "numbering": self.label_system,  # the key in folders of version 0.1.0
+            "numbering": content_of(self.label_system),  # the key in folders of version 0.1.0
             "noise": NOISE,
             "spread": SPREAD,
             "palette": palette,

@@ -1,0 +1,51 @@
+"""What may be the labels of a scan and is not read as such, and what to do, for messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from toothgraph.io.formats.registry import read_stored
+from toothgraph.io.label_sources import colours_like_labels
+
+_OF_COLOURS = {"red", "green", "blue", "alpha", "r", "g", "b", "a"}
+_MOST = 40  # different numbers in an array: 33 classes, and some more
+
+
+def unread_labels(path: Path, palette_option: str = "--palette", system_option: str = "--label-system") -> str:
+    """In words, what lies beside a scan or in it that may be its labels, and what to do.
+
+    Args:
+        path: a scan without labels that were read.
+        palette_option, system_option: what says the meaning of colours, and of numbers.
+
+    Raises:
+        MeshError: if the file cannot be read.
+    """
+    beside = path.with_suffix(".npy")
+    if not path.is_dir() and beside.is_file():
+        return (
+            f"{beside.name} is not read: write it as text, for example "
+            f"np.savetxt('{path.stem}.txt', np.load('{beside.name}').ravel(), fmt='%d')"
+        )
+    stored = read_stored(path)
+    for where, data in (("face", stored.face_data), ("vertex", stored.vertex_data)):
+        for name, column in data.items():
+            if name.lower() not in _OF_COLOURS and _like_labels(np.asarray(column)):
+                numbers = f"{np.min(column):g} to {np.max(column):g}"
+                return (
+                    f"the {where} array `{name}` ({numbers}) is not read: say with {system_option} FILE:SET which "
+                    "teeth its numbers are"
+                )
+    if count := colours_like_labels(path):
+        return f"it has {count} colours: if they are labels, say with {palette_option} FILE:SET what they mean"
+    return f"expected a .txt or .json beside it, an array `fdi` or `label` in it, or colours and {palette_option}"
+
+
+def _like_labels(column: np.ndarray) -> bool:
+    """Whether an array [n] has few different numbers, all of them whole."""
+    if column.ndim != 1 or column.dtype.kind not in "iuf" or not np.isfinite(column).all():
+        return False
+    there = np.unique(column)
+    return 1 < len(there) <= _MOST and bool((there == np.rint(there)).all())

@@ -1,0 +1,80 @@
+"""How sure a mean score is: intervals over patients, and the difference of two results of the same scans."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from toothgraph.metrics.definitions import CHALLENGE_CODE, CHALLENGE_DOCUMENTED, METRICS
+
+_DRAWS = 10_000  # of the bootstrap
+_FLAT = [key for key in METRICS if key not in (CHALLENGE_CODE, CHALLENGE_DOCUMENTED)]
+Row = Mapping[str, Any]
+
+
+def mean_interval(values: Sequence[float], patients: Sequence[str]) -> tuple[float, float] | None:
+    """The 95 % interval of the mean of values [n], by a bootstrap over patients: both jaws of one are drawn together.
+
+    Args:
+        values: one per scan.
+        patients: whose scan it is.
+
+    Returns:
+        The lower and the upper limit; None for fewer than two patients.
+
+    Example:
+        >>> low, high = mean_interval([0.8, 0.9, 1.0], ["a", "b", "b"])
+        >>> round(low, 2), round(high, 2)
+        (0.8, 0.95)
+    """
+    own: dict[str, list[float]] = defaultdict(list)
+    for value, patient in zip(values, patients, strict=True):
+        own[patient].append(value)
+    if len(own) < 2:
+        return None
+    total, count = np.array([(sum(each), len(each)) for each in own.values()]).T
+    drawn = np.random.default_rng(0).integers(len(own), size=(_DRAWS, len(own)))
+    low, high = np.quantile(total[drawn].sum(axis=1) / count[drawn].sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def intervals(rows: Sequence[Row]) -> dict[str, tuple[float, float] | None]:
+    """The interval of the mean of each score, without those of the challenge; None where it is not defined.
+
+    Args:
+        rows: of scans, with ``patient`` and every score.
+    """
+    found = {}
+    for key in _FLAT:
+        known = [row for row in rows if row.get(key) is not None]
+        found[key] = mean_interval([row[key] for row in known], [row["patient"] for row in known])
+    return found
+
+
+def compared(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
+    """Two results of the same scans, scan by scan.
+
+    Args:
+        rows: of scans, with ``scan_id``, ``patient`` and every score.
+        others: the same of the other result; ``patient`` is not needed.
+
+    Returns:
+        ``scans`` and ``patients``, how many both have, and ``scores``: for each score the means ``this`` and ``other``
+        over these scans, their ``difference``, and its ``interval``.
+    """
+    other = {row["scan_id"]: row for row in others}
+    both = [row for row in rows if row["scan_id"] in other]
+    scores = {}
+    for key in _FLAT:
+        known = [row for row in both if row.get(key) is not None and other[row["scan_id"]].get(key) is not None]
+        if known:
+            ours = np.array([row[key] for row in known])
+            theirs = np.array([other[row["scan_id"]][key] for row in known])
+            scores[key] = {
+                "this": float(ours.mean()), "other": float(theirs.mean()), "difference": float((ours - theirs).mean()),
+                "interval": mean_interval((ours - theirs).tolist(), [row["patient"] for row in known]),
+            }  # fmt: skip
+    return {"scans": len(both), "patients": len({row["patient"] for row in both}), "scores": scores}
