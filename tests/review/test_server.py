@@ -194,6 +194,6 @@ def test_the_command_is_killed_and_goes_on(crowns: Mesh, tmp_path: Path) -> None
     assert step(address, 1, kind="approve")["state"] == "approved"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and err.endswith("stopped: 1 of 1 scans approved; the same command goes on\n")
+    assert process.returncode == 130 and err.endswith("stopped: 1 of 1 scan approved; the same command goes on\n")
     assert f"next: toothgraph finetune {tmp_path / 'scans'} --labels {labels} --init default --out runs/" in err
     assert json.loads((labels / "one_L.json").read_text())["review"]["version"] == 2

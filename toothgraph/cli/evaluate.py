@@ -233,7 +233,7 @@ def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
     rows, failures = content["per_scan"], content["failures"]
     if not rows:
         parts.remove()
-        raise DataError(f"none of {len(failures)} scans could be scored; see above")
+        raise DataError(f"none of {scans_of(len(failures))} could be scored; see above")
     write_text(out, json.dumps(content, indent=1) + "\n")
     parts.remove()
     for key, value in content["scores"].items():
@@ -323,6 +323,6 @@ def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None
     wanted = named.train if subset == "train" else named.val
     chosen = of_patients(files, names, wanted)
     if not chosen:
-        raise DataError(f"none of {len(files)} scans belongs to a {subset or 'val'} patient of {split}")
+        raise DataError(f"none of {scans_of(len(files))} belongs to a {subset or 'val'} patient of {split}")
     warn_of_missing(split, wanted, map(patient_of, names))
     return chosen
