@@ -15,7 +15,8 @@ from toothgraph.nn.kernels.precision import full_precision
 _ROUNDINGS = 64  # a distance² below so many roundings of the largest |row|² is not trusted
 
 
-@torch.compiler.disable  # loops over scans and blocks, whose numbers a compiler would take for constants
+# A compiler would take the numbers of scans and blocks, over which this loops, for constants.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 @torch.no_grad()
 def knn_edges(
     x: Tensor,
