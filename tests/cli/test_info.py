@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from toothgraph.cli.info import describe
+import pytest
+from click.testing import CliRunner
+
+from toothgraph.cli.info import describe, info
+from toothgraph.errors import ConfigError
 
 
 def test_a_run_too_short_for_a_row_of_metrics_ended_at_its_last_step(tmp_path: Path) -> None:
@@ -26,3 +30,12 @@ def test_a_run_that_ended_is_described_without_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=True)
     assert done.stdout == "0.5 (step 2) []\n"
+
+
+def test_a_folder_of_predict_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "summary.csv").write_text("scan\n")
+    monkeypatch.setattr("toothgraph.cli.info.starting", None)  # before libraries are loaded
+    done = CliRunner().invoke(info, [str(tmp_path)])
+    assert isinstance(done.exception, ConfigError)
+    assert "found labels of `toothgraph predict`" in str(done.exception)
+    assert f"{tmp_path / 'summary.csv'}" in str(done.exception)

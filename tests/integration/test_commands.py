@@ -532,7 +532,7 @@ def test_labels_that_cannot_be_trusted_have_an_exit_code_of_their_own(command, t
     done = command("predict", two_of_a_kind, "--out", tmp_path)
     assert done.code == 3
     assert "Warning: both: the same teeth are found on two surfaces; are both jaws in one file?" in done.err
-    said = "1 of 1 scans is to review, see the warnings above; its labels cannot be trusted"
+    said = "1 of 1 scan is to review, see the warnings above; its labels cannot be trusted"
     assert done.err.splitlines()[-2:] == [said, f"to correct it: toothgraph review {two_of_a_kind} --labels {tmp_path}"]
     assert " jaw (to review), " in done.out and (tmp_path / "both.ply").exists()
     bad = tmp_path / "bad.stl"

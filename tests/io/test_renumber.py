@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from toothgraph.anatomy.doubt import OTHER_NUMBERS, Doubt, two_in_one
-from toothgraph.errors import LabelError
+from toothgraph.errors import LabelError, MeshError
 from toothgraph.io.formats.registry import read_stored
+from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.label_record import read_record
 from toothgraph.io.labels import read_scan
+from toothgraph.io.read import read_mesh
 from toothgraph.io.renumber import renumber, surface_of
 from toothgraph.io.said import doubts_content
 from toothgraph.io.write import write_labelled, write_txt
@@ -60,6 +62,22 @@ def numbers_of(folder: Path) -> dict[str, np.ndarray]:
         else:
             own[name] = read_stored(path).face_data["fdi"]
     return own
+
+
+def test_a_scan_in_metres_is_renumbered_in_metres(arch: Mesh, tmp_path: Path) -> None:
+    write_stl(tmp_path / "a_upper.stl", arch.vertices / 1000, arch.faces)
+    mesh = read_mesh(tmp_path / "a_upper.stl", unit="m").with_labels(arch.labels)
+    pytest.importorskip("vtkmodules")
+    write_labelled(tmp_path, "a_upper", mesh, mesh.labels, ("ply", "vtp", "stl", "txt"), model=MODEL)
+    stored = read_stored(tmp_path / "a_upper.ply")
+    done = renumber(tmp_path / "a_upper.ply", {15: 16, 16: 15}, unit="m")
+    assert len(done.written) == 4
+    again = read_stored(tmp_path / "a_upper.ply")
+    np.testing.assert_array_equal(again.vertices, stored.vertices)
+    before, now = stored.face_data["fdi"], again.face_data["fdi"]
+    np.testing.assert_array_equal(now, np.select([before == 15, before == 16], [16, 15], before))
+    with pytest.raises(MeshError, match="try --unit m"):
+        renumber(tmp_path / "a_upper.ply", {15: 16, 16: 15})
 
 
 @pytest.mark.parametrize("name", NAMES)

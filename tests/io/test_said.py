@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toothgraph.anatomy.doubt import CLOSED, UNSURE, Doubt, as_doubt
-from toothgraph.io.said import Said, doubts_content, doubts_in, said_of
+from toothgraph.anatomy.doubt import CLOSED, DOUBLE, OTHER_NUMBERS, UNSURE, Doubt, as_doubt
+from toothgraph.io.said import Said, doubts_content, doubts_in, said_of, said_of_labels
+from toothgraph.mesh.label_origin import LabelOrigin
 
 REVIEW = Doubt.of(UNSURE, "review ", [36, 37], ": below 70%")
 
@@ -20,10 +21,10 @@ def test_what_was_said_of_a_scan_is_read_beside_it(tmp_path: Path) -> None:
 
 
 def test_the_confidence_of_faces() -> None:
-    """A tooth that is not named has its number from a person; of gingiva nothing is known."""
+    """Of a tooth that is not named, whose number is from a person, and of gingiva nothing is known."""
     assert Said().on_faces(np.array([0, 16])) is None
     sure = Said(confidence={16: 0.5}).on_faces(np.array([0, 16, 15, -1]))
-    np.testing.assert_array_equal(sure, [np.nan, 0.5, 1.0, np.nan])
+    np.testing.assert_array_equal(sure, [np.nan, 0.5, np.nan, np.nan])
 
 
 def test_warnings_have_the_documented_shape_and_come_back() -> None:
@@ -55,3 +56,16 @@ def test_nothing_is_said_by_a_file_of_another_program(content: str, tmp_path: Pa
     assert said_of(tmp_path / "b.ply") == Said()
     (tmp_path / "b.json").write_text(content)
     assert said_of(tmp_path / "b.ply") == Said()
+
+
+def test_nothing_is_said_of_numbers_that_a_person_has_changed(tmp_path: Path) -> None:
+    other = Doubt.of(OTHER_NUMBERS, "review the numbers: ", [46], " may be ", [47])
+    wide = Doubt.of(DOUBLE, [37], " is 1.8 times as wide as usual")
+    said = {"labels": [], "confidence": {"37": 0.5, "46": 0.6}, **doubts_content([REVIEW, other, wide])}
+    (tmp_path / "a.json").write_text(json.dumps(said))
+    scan, changed = tmp_path / "a.ply", LabelOrigin("corrected", "net", frozenset([0, 37]))
+    now = said_of_labels(scan, changed)
+    assert now.confidence == {46: 0.6}
+    assert list(map(str, now.doubts)) == ["review 36: below 70%", str(other), str(wide)]
+    assert said_of_labels(scan, LabelOrigin("corrected", "net", frozenset([46]))).doubts == [REVIEW, wide]
+    assert said_of_labels(scan, LabelOrigin("found", "net")) == said_of(scan)

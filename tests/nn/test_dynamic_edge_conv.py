@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch_geometric.typing
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
 from torch_geometric.nn import MLP, DynamicEdgeConv, EdgeConv, MessagePassing
 
 from toothgraph.errors import ConfigError, ShapeError
@@ -111,9 +112,42 @@ def test_what_does_not_fit() -> None:
         (lambda: conv(x, torch.arange(9).flip(0)), "ascending order"),
         (lambda: conv((x, x), (zeros, torch.arange(9).flip(0))), "target_batch in ascending order"),
         (lambda: conv(torch.randn(9, 4)), r"x \[N, 3\]"),
+        (lambda: conv(x, [0] * 9), r"batch \[9\].* got a list"),
+        (lambda: conv(x.to("meta")), r"x on cpu, where the weights are, got one on meta"),
+        (lambda: conv((x, x.to("meta"))), r"targets on cpu, where the weights are"),
+        (lambda: FastDynamicEdgeConv(nn.Linear(6, 4), 3).to("meta")(x.to("meta")), "x with values"),
     ):
         with pytest.raises(ShapeError, match=message):
             call()
     for k in (0, 2.5):
         with pytest.raises(ConfigError, match="k of at least 1"):
             FastDynamicEdgeConv(nn.Linear(6, 4), k)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "found"),
+    [
+        ((3, 8), {"k": 10}, "multiple values for argument 'k'"),
+        ((3, 8, 10), {}, "got an int"),
+        ((), {"in_channels": 3, "out_channels": 8, "k": 10}, "missing a required argument: 'nn'"),
+        ((nn.Linear(6, 4),), {}, "missing a required argument: 'k'"),
+        ((nn.Linear(6, 4), 3), {"norm": "batch"}, "unexpected keyword argument 'norm'"),
+    ],
+)
+def test_who_calls_it_as_its_sibling_is_told_how(given: tuple, options: dict, found: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"FastDynamicEdgeConv\(torch.nn.Linear\(2 \* C_in, C_out\), k=10\)"
+    ) as caught:
+        FastDynamicEdgeConv(*given, **options)
+    assert found in str(caught.value)
+
+
+def test_a_compiler_leaves_the_search_out() -> None:
+    """It would compile a graph for each number of nodes of each scan."""
+    torch._dynamo.reset()
+    conv, counter = FastDynamicEdgeConv(nn.Sequential(nn.Linear(20, 4), nn.ReLU()), 5), CompileCounter()
+    compiled = torch.compile(conv, backend=counter)
+    for first, second in ((20, 30), (21, 28), (18, 40), (33, 17), (25, 26), (30, 31)):
+        x, scan = torch.randn(first + second, 10), torch.tensor([0] * first + [1] * second)
+        torch.testing.assert_close(compiled(x, scan), conv(x, scan))
+    assert counter.frame_count <= 4  # before and after the search, once with the numbers as constants, once without

@@ -28,7 +28,11 @@ STEPS = """
   out.hint = text("stands");
   click(...where(17)); key("1"); key("8"); await last; out.renumbered = [count(17), count(18), state.picked];
   click(...where(16)); press("#own", "Swap"); click(...where(15)); await last; out.swapped = [count(16), count(15)];
-  key("u"); await last; out.undone = [count(16), count(15)];
+  const sure = (fdi) => document.querySelector(`#teeth tr[data-fdi="${fdi}"]`).cells[4].textContent;
+  const faces = (fdi) => [...resultOf(data.scans[0]).confidence].filter((_, face) => own()[face] === fdi);
+  out.sure = [sure(18), sure(16), sure(13), sure(0)]; out.grey = new Set(faces(16)).size === 1 && faces(16)[0] === 0;
+  press("#modes", "Confidence"); out.legend = text("legend"); press("#modes", "Teeth");
+  key("u"); await last; out.undone = [count(16), count(15)]; out.again = [sure(16), faces(16)[0] > 0];
   click(...where(14)); key("]"); await last; out.shifted = [count(14), count(15), count(16), count(17), text("said")];
   click(...where(18)); press("#own", "+1"); await last; out.refused = text("said");
   key("u"); await last; out.back = [14, 15, 16].map(count);
@@ -54,6 +58,8 @@ def test_labels_are_changed_and_downloaded(arch: Mesh, tmp_path: Path, browse: B
     assert out["offered"] == ["Brush"] and out["closed"] and "only if you download" in out["hint"]
     assert out["renumbered"] == [0, size[17], 18]
     assert out["swapped"] == [size[15], size[16]] and out["undone"] == [size[16], size[15]]
+    assert out["sure"] == ["corrected", "corrected", "90 %", "90 %"] and out["grey"]  # no model is sure of these
+    assert "corrected, or not known" in out["legend"] and out["again"] == ["90 %", True]
     assert out["shifted"] == [0, size[14], size[15], size[16], ""]  # into the place that 17 has left
     assert out["refused"] == "18 is the last of its row." and out["back"] == [size[14], size[15], size[16]]
     assert out["merged"] == [0, size[15] + size[16]]

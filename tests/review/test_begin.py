@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toothgraph.anatomy.doubt import UNSURE, Doubt
+from toothgraph.anatomy.doubt import IMPOSSIBLE, UNSURE, Doubt
 from toothgraph.io.renumber import renumber
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
@@ -73,7 +73,8 @@ def test_labels_that_are_in_the_folder_of_the_review(arch: Mesh, tmp_path: Path)
     np.testing.assert_array_equal(found.labels, arch.labels)
     renumber(folder / "one_U.ply", {16: 15, 15: 16})
     start = begin(read_for_review(scan, "one_U", READING), no_net, True, folder)
-    assert start.source == f"corrected, in {folder}" and start.model == "a model" and start.doubts == []
+    assert start.source == f"corrected, in {folder}" and start.model == "a model"
+    assert [doubt.kind for doubt in start.doubts] == [IMPOSSIBLE]  # of the two that were exchanged
     np.testing.assert_array_equal(start.labels == 15, arch.labels == 16)
     assert 16 not in start.teeth and start.teeth[11] == 0.9
     other = begin(read_for_review(scan, "two_U", READING), no_net, False, folder)

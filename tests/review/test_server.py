@@ -40,7 +40,7 @@ def test_a_scan_is_listed_shown_and_changed(crowns: Mesh, serve: Serve) -> None:
     status, said = running.step(0, kind="swap", tooth=36, to=37)
     assert status == 200 and (said["version"], said["state"], said["undo"], said["redo"]) == (1, "corrected", 1, 0)
     np.testing.assert_array_equal(said["changed"], np.flatnonzero(np.isin(crowns.labels, [36, 37])))
-    assert {row["fdi"]: row["confidence"] for row in said["teeth"]}[36] == 1.0  # a person has said so
+    assert {row["fdi"]: row["confidence"] for row in said["teeth"]}[36] is None  # a person has said so
     assert running.step(1, kind="approve")[1]["state"] == "approved"
     assert running.step(2, kind="gingiva", tooth=37)[1]["state"] == "corrected"
     assert running.step(3, kind="approve")[1]["state"] == "approved"
@@ -194,6 +194,6 @@ def test_the_command_is_killed_and_goes_on(crowns: Mesh, tmp_path: Path) -> None
     assert step(address, 1, kind="approve")["state"] == "approved"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and err.endswith("stopped: 1 of 1 scans approved; the same command goes on\n")
+    assert process.returncode == 130 and err.endswith("stopped: 1 of 1 scan approved; the same command goes on\n")
     assert f"next: toothgraph finetune {tmp_path / 'scans'} --labels {labels} --init default --out runs/" in err
     assert json.loads((labels / "one_L.json").read_text())["review"]["version"] == 2

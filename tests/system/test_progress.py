@@ -88,6 +88,13 @@ def test_plain_lines_elsewhere_are_few(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().err == ""
 
 
+def test_the_line_of_one_scan_reads_as_a_sentence() -> None:
+    display = Display("labelling", 1, item="ann lower")
+    display.stage("drawing the picture")
+    assert display.line() == "labelling ann lower: drawing the picture"
+    assert Display("starting").line() == "starting"
+
+
 def test_short_work_says_one_line_and_a_quiet_one_none(capsys: pytest.CaptureFixture[str]) -> None:
     with Display("showing", item="a_U"):
         pass

@@ -236,6 +236,13 @@ def test_labels_of_ones_own_that_contradict_the_jaw_are_told(arch_graph: Data) -
         with pytest.warns(UserWarning, match="of lower teeth, .* found those of upper teeth; .* give exchange=False"):
             made()(own)
         made(exchange=False)(own)
+    spec = GraphSpec()
+    for made in (RemoveTeeth, partial(RemoveTeeth, (11,)), partial(RemoveParts, Removal(missing=0.5)),
+                 partial(CloseGap, spec), partial(WarpTeeth, spec=spec)):  # fmt: skip
+        made()(arch_graph)
+        with pytest.warns(UserWarning, match="found those of upper teeth; .* before you put labels of your own into y"):
+            made()(own)
+    RemoveParts(Removal(missing=0.0))(own)  # takes no teeth out
 
 
 def test_what_needs_tables_or_teeth_says_so(arch_graph: Data) -> None:

@@ -152,19 +152,21 @@ def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: 
     """Write a scan, with the warnings and the confidence in the JSON ``beside`` its labels; what is said of it."""
     from toothgraph.fdi import in_chart_order
     from toothgraph.io.review_log import APPROVED
-    from toothgraph.io.said import said_of
+    from toothgraph.io.said import said_of_labels
     from toothgraph.io.write import write_labelled
     from toothgraph.mesh.label_origin import FOUND
+    from toothgraph.report.doubts import doubts_now
 
     assert mesh.labels is not None
     origin = mesh.label_origin
     model = origin.model or "a model" if origin.kind == FOUND else None  # who trains on it is told so again
-    teeth, said = in_chart_order(mesh.labels[mesh.labels > 0]), said_of(beside)
+    teeth, said = in_chart_order(mesh.labels[mesh.labels > 0]), said_of_labels(beside, origin)
+    doubts = doubts_now(mesh, said.doubts)
     sure = {fdi: said.confidence[fdi] for fdi in teeth if fdi in said.confidence}
-    first = write_labelled(
-        out, name, mesh, mesh.labels, formats, confidence=sure, doubts=said.doubts or None, model=model
-    )[0]
-    review = f" (review: {state})" if state not in ("", APPROVED) else " (to review)" if said.doubts else ""
+    first = write_labelled(out, name, mesh, mesh.labels, formats, confidence=sure, doubts=doubts or None, model=model)[
+        0
+    ]
+    review = f" (review: {state})" if state not in ("", APPROVED) else " (to review)" if doubts else ""
     return f"{name}: {origin}{review}, {len(teeth)} teeth: {' '.join(map(str, teeth)) or 'none'} -> {first}"
 
 

@@ -275,7 +275,7 @@ def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
     rows, failures = content["per_scan"], content["failures"]
     if not rows:
         parts.remove()
-        raise DataError(f"none of {len(failures)} scans could be scored; see above")
+        raise DataError(f"none of {scans_of(len(failures))} could be scored; see above")
     write_text(out, json.dumps(content, indent=1) + "\n")
     parts.remove()
     _say_means(content)
@@ -384,7 +384,7 @@ def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None
     chosen = of_patients(files, names, wanted)
     if not chosen:
         raise DataError(
-            f"none of {len(files)} scans belongs to a {subset or 'val'} patient of {split}, "
+            f"none of {scans_of(len(files))} belongs to a {subset or 'val'} patient of {split}, "
             f"{f'which names {some_of(wanted)}' if wanted else 'which names none'}; the patients of the scans are "
             f"{some_of(map(patient_of, names))}"
         )

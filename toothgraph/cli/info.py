@@ -14,6 +14,7 @@ from toothgraph.cli.as_json import json_alone, json_option
 from toothgraph.cli.options import FILE, starting
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.refusals import at_once, check_file
+from toothgraph.cli.summary import SUMMARY
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError
 from toothgraph.system.files import check_folder
@@ -34,6 +35,11 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
         raise ConfigError(
             f"{folder}: expected the folder of a run or of `toothgraph prepare`, found a file; the numbers of a "
             "labelled scan are shown by `toothgraph renumber`"
+        )
+    if folder is not None and (folder / SUMMARY).is_file():
+        raise ConfigError(
+            f"{folder}: expected the folder of a run, of `toothgraph prepare` or of `toothgraph export`, found labels "
+            f"of `toothgraph predict`; the table of its scans is {folder / SUMMARY}"
         )
     if out is not None:
         check_folder(out.parent)

@@ -21,10 +21,10 @@ from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.label_record import read_record
 from toothgraph.io.labels import read_scan
 from toothgraph.io.renumber import surface_of
-from toothgraph.io.said import said_of
+from toothgraph.io.said import said_of_labels
 from toothgraph.io.write import measures_content
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.report.doubts import doubts_of_jaw
+from toothgraph.report.doubts import doubts_now, doubts_of_jaw
 from toothgraph.report.page import PageScan
 from toothgraph.report.tooth_table import ToothRow, tooth_table, write_table
 from toothgraph.stages import stage
@@ -40,16 +40,17 @@ _log = logging.getLogger("toothgraph")
 
 
 def shown_of(jaws: Sequence[Mesh], scan: Path) -> list[PageScan]:
-    """What a page shows of a labelled scan, with the warnings and the confidence that the JSON beside it has.
+    """What a page shows of a labelled scan: with the warnings and the confidence that the JSON beside it has, as far as
+    they are true of its labels now, and with what is impossible in their numbers.
 
     Args:
         jaws: the scan, or its two jaws, see :func:`toothgraph.anatomy.jaw_parts.split_labelled`.
         scan: its file.
     """
-    said, shown = said_of(scan), []
+    said, shown = said_of_labels(scan, jaws[0].label_origin), []
     for jaw in jaws:
         assert jaw.labels is not None
-        doubts = said.doubts if len(jaws) == 1 else doubts_of_jaw(said.doubts, jaw.jaw)
+        doubts = doubts_now(jaw, said.doubts if len(jaws) == 1 else doubts_of_jaw(said.doubts, jaw.jaw))
         found = said.on_faces(jaw.labels)
         sure = None if found is None else found.astype(np.float32)
         teeth = tooth_table(jaw, jaw.labels, sure)

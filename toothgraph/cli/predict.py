@@ -37,7 +37,7 @@ from toothgraph.cli.options import (
 )
 from toothgraph.cli.pages import listed
 from toothgraph.cli.summary import CORRECTED, FAILED, REVIEW, SUMMARY, UNTRUSTED, Row, merge_summary, read_summary
-from toothgraph.cli.terminal import say, say_command, say_error
+from toothgraph.cli.terminal import say, say_command, say_error, scans_of
 from toothgraph.cli.training import same_scans
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
@@ -258,14 +258,14 @@ class Told:
         count = Counter(outcome.row.state for outcome in self.outcomes)
         if kept := sum(outcome.kept for outcome in self.outcomes):
             say(
-                f"{kept} of {total} scans were labelled before with this model and these options, and are unchanged; "
-                "--again labels them again",
+                f"{kept} of {scans_of(total)} were labelled before with this model and these options, and are "
+                "unchanged; --again labels them again",
                 err=True,
             )
         if count[CORRECTED]:
             say(
-                f"{count[CORRECTED]} of {total} scans had labels that were corrected, and kept them; to label such a "
-                "scan again, choose another --out, or remove its files",
+                f"{count[CORRECTED]} of {scans_of(total)} had labels that were corrected, and kept them; to label "
+                "such a scan again, choose another --out, or remove its files",
                 err=True,
             )
         if doubtful := count[REVIEW] + count[UNTRUSTED]:
@@ -273,12 +273,12 @@ class Told:
             whose = "its labels" if doubtful == 1 else f"the labels of {count[UNTRUSTED]}"
             trust = f"; {whose} cannot be trusted" if count[UNTRUSTED] else ""
             where = f"{self.out / SUMMARY}" if kept else "the warnings above"
-            say(f"{doubtful} of {total} scans {verb} to review, see {where}{trust}", err=True)
+            say(f"{doubtful} of {scans_of(total)} {verb} to review, see {where}{trust}", err=True)
             if len(scans) <= _NAMED:
                 words = ("toothgraph", "review", *scans, "--labels", self.out)
                 say_command(words, before=f"to correct {'it' if doubtful == 1 else 'them'}:", err=True)
         if count[FAILED]:
-            raise ToothgraphError(f"{count[FAILED]} of {total} scans could not be labelled; see above")
+            raise ToothgraphError(f"{count[FAILED]} of {scans_of(total)} could not be labelled; see above")
         if count[UNTRUSTED]:
             sys.exit(UNTRUSTED_CODE)
 

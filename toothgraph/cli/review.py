@@ -145,7 +145,7 @@ def review(
             learn = (*same_scans(scans, options, tuple(options)), "--labels", labels, "--init", "default")
             say("to learn from what is approved:", err=True)
             next_command("finetune", *learn, "--out", free(Path("runs/reviewed")))
-        stop.args = (f"{approved} of {len(files)} scans approved; the same command goes on",)
+        stop.args = (f"{approved} of {scans_of(len(files))} approved; the same command goes on",)
         raise
 
 

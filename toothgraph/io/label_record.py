@@ -153,8 +153,11 @@ def origin_of(path: Path, record: Record, labels: np.ndarray, *, per_vertex: boo
     found = record.files.get(path.name)
     if found is None:
         return LabelOrigin()
-    changed = changes_in(path, record, labels, per_vertex=per_vertex)
-    return LabelOrigin(CORRECTED if changed else FOUND, found.model)
+    if not found.content:
+        return LabelOrigin(FOUND, found.model)
+    before, now = _digests(path, found, labels, per_vertex)
+    changed = frozenset(number for number in {*before, *now} if before.get(number) != now.get(number))
+    return LabelOrigin(CORRECTED if _changes(before, now) else FOUND, found.model, changed)
 
 
 def changes_in(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bool = False) -> list[str]:
@@ -163,8 +166,13 @@ def changes_in(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bo
     found = record.files.get(path.name)
     if found is None or not found.content:
         return []
+    return _changes(*_digests(path, found, labels, per_vertex))
+
+
+def _digests(path: Path, found: FoundFile, labels: np.ndarray, per_vertex: bool) -> tuple[Digests, Digests]:
+    """Of each number, as it was found and as it is now."""
     before = found.of_vertices if per_vertex and found.of_vertices else found.numbers
-    return _changes(before, number_digests(path, labels))
+    return before, number_digests(path, labels)
 
 
 def was_changed(path: Path, record: Record) -> bool:

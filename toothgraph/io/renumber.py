@@ -83,7 +83,7 @@ def renumber(
     """
     # 1. What is there, and what it is to become.
     record = read_record(path)
-    files = label_files(path, record)
+    files = label_files(path, record, unit)
     _check_surface(path, unit, label_system)
     there = np.unique(np.concatenate([file.labels for file in files]))
     numbers = _checked(numbers, there, label_system, path, found=bool(record.files))
@@ -124,8 +124,13 @@ def _checked(
     return own
 
 
-def label_files(path: Path, record: Record) -> list[LabelFile]:
+def label_files(path: Path, record: Record, unit: str = "mm") -> list[LabelFile]:
     """The label files of a scan that can be written again: those in its record, and a ``.txt`` or ``.json`` beside it.
+
+    Args:
+        path: any of them, or the scan itself.
+        record: of the scan.
+        unit: of length in its files.
 
     Raises:
         LabelError: if there are none, or some were changed since they were found and others were not.
@@ -133,7 +138,7 @@ def label_files(path: Path, record: Record) -> list[LabelFile]:
     _check_there(path)
     beside = [] if path.is_dir() else [path.with_suffix(suffix).name for suffix in (".txt", ".json")]
     names = dict.fromkeys([*record.files, *beside])
-    files = [_opened(file, record) for name in names if (file := path.parent / name).exists()]
+    files = [_opened(file, record, unit) for name in names if (file := path.parent / name).exists()]
     found = [file for file in files if file is not None]
     if not found:
         where = "rename the files in it" if is_tooth_folder(path) else "expected a .txt or .json beside it"
@@ -181,7 +186,7 @@ def _check_there(path: Path) -> None:
         raise LabelError(f"{path}: expected a label file or a scan, found a folder; give one of the files in it")
 
 
-def _opened(path: Path, record: Record) -> LabelFile | None:
+def _opened(path: Path, record: Record, unit: str) -> LabelFile | None:
     """A label file; None for a JSON without labels."""
     if path.suffix == ".txt":
         return _txt(path)
@@ -192,7 +197,7 @@ def _opened(path: Path, record: Record) -> LabelFile | None:
         labels = stored.face_data["fdi"].astype(np.int64)
         return LabelFile(path, labels, lambda new: write_tooth_folder(
             path, stored.vertices, stored.polygons, new(labels)))  # fmt: skip
-    mesh = mesh_from_stored(path, stored)
+    mesh = mesh_from_stored(path, stored, unit=unit)
     painted = changed_repeat(path, mesh, stored, record)
     if painted is not None:  # the numbers on faces are out of date
         of_faces, of_vertices = faces_to_original(mesh, painted.on_faces), vertices_to_original(mesh, painted.on_faces)

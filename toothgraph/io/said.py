@@ -8,16 +8,17 @@ text, and lists of the FDI numbers of teeth. A sentence that is not there has no
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from toothgraph.anatomy.doubt import Doubt, as_doubt
+from toothgraph.anatomy.doubt import OF_NUMBER, OF_NUMBERS, Doubt, as_doubt
 from toothgraph.anatomy.tooth_text import tooth_text
 from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
+from toothgraph.mesh.label_origin import LabelOrigin
 
 _NAMES: dict[int, str | None] = {**JAW_NAMES, UNKNOWN_JAW: None}
 _JAWS = {name: jaw for jaw, name in _NAMES.items()}
@@ -36,14 +37,30 @@ class Said:
     confidence: dict[int, float] = field(default_factory=dict)
 
     def on_faces(self, labels: np.ndarray) -> np.ndarray | None:
-        """The confidence [F] of faces with these labels [F], None where nothing is said. Of a tooth that it does not
-        name, a person has said the number: 1. That of gingiva is not known: NaN."""
+        """The confidence [F] of faces with these labels [F], None where nothing is said; NaN where it is not known: of
+        gingiva, and of a tooth that it does not name, since a person has said its number."""
         if not self.confidence:
             return None
         numbers, which = np.unique(labels, return_inverse=True)
-        of_number = [self.confidence.get(fdi, 1.0 if fdi > 0 else np.nan) for fdi in numbers.tolist()]
+        of_number = [self.confidence.get(fdi, np.nan) for fdi in numbers.tolist()]
         sure: np.ndarray = np.array(of_number)[which]
         return sure
+
+
+def said_of_labels(scan: Path, origin: LabelOrigin) -> Said:
+    """What is said beside a labelled scan, and is still true of its labels: how sure the model was of a number, and
+    what is said of numbers, are not, where a person has changed that number since."""
+    said, changed = said_of(scan), origin.changed
+    sure = {fdi: share for fdi, share in said.confidence.items() if fdi not in changed}
+    return Said([now for doubt in said.doubts if (now := _of_others(doubt, changed))], sure)
+
+
+def _of_others(doubt: Doubt, changed: Collection[int]) -> Doubt | None:
+    """A warning without what it says of changed numbers; None if nothing is left."""
+    if doubt.kind not in (*OF_NUMBER, *OF_NUMBERS) or not (touched := set(changed).intersection(doubt.text.teeth)):
+        return doubt
+    left = doubt.text.with_teeth(lambda fdi: None if fdi in touched else fdi)
+    return replace(doubt, text=left) if left.teeth and doubt.kind in OF_NUMBER else None
 
 
 def said_of(scan: Path) -> Said:

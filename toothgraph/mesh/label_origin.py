@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 GIVEN, FOUND, CORRECTED = ORIGINS = ("given", "found", "corrected")
 
@@ -14,10 +14,12 @@ class LabelOrigin:
     Attributes:
         kind: ``found`` by a model and not changed since, ``corrected`` since, or ``given`` otherwise.
         model: what found them; empty if that is not known, or for ``given``.
+        changed: for ``corrected``, the numbers whose faces are others than the model said, and those that are gone.
     """
 
     kind: str = GIVEN
     model: str = ""
+    changed: frozenset[int] = field(default=frozenset(), compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.kind} by {self.model}" if self.kind == FOUND and self.model else self.kind

@@ -5,9 +5,12 @@ Values are read on a CPU only. Elsewhere a look at them would stop the program u
 
 from __future__ import annotations
 
+import inspect
 import warnings
+from collections.abc import Callable
+from functools import wraps
 from numbers import Integral
-from typing import Any
+from typing import Any, ParamSpec
 
 import torch
 from torch import Tensor
@@ -36,6 +39,28 @@ def described(found: Any) -> str:
         return kind_of(found)
     kind = "" if found.layout == torch.strided else "sparse "
     return f"{kind}{list(found.shape)} of {str(found.dtype).removeprefix('torch.')}"  # such as [9, 3] of float32
+
+
+P = ParamSpec("P")
+
+
+def called_as(example: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """For a constructor: of arguments that do not fit it, ConfigError with an ``example`` of a call, not TypeError."""
+
+    def around(init: Callable[P, None]) -> Callable[P, None]:
+        signature = inspect.signature(init)
+
+        @wraps(init)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise ConfigError(f"expected a call such as {example}, got another: {error}") from None
+            init(*args, **kwargs)
+
+        return checked
+
+    return around
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from torch_geometric.nn import DynamicEdgeConv
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.nn.checks import check_count, check_nodes, described
-from toothgraph.nn.edge_conv import FastEdgeConv
+from toothgraph.nn.checks import called_as, check_count, check_nodes, check_weights, described
+from toothgraph.nn.edge_conv import FastEdgeConv, _own_weight
 from toothgraph.nn.knn import knn_edges
 from toothgraph.nn.pyg_edge_conv import copied_aggr
+
+CALL = "FastDynamicEdgeConv(torch.nn.Linear(2 * C_in, C_out), k=10)"
 
 
 class FastDynamicEdgeConv(FastEdgeConv):
@@ -20,6 +22,9 @@ class FastDynamicEdgeConv(FastEdgeConv):
 
     Values, parameters, their names and gradients as in PyG's ``DynamicEdgeConv``, without its compiled package; the
     edge MLP is computed as in :class:`FastEdgeConv`.
+
+    ``torch.compile`` leaves the search for neighbours out, and compiles what comes after it: how many neighbours there
+    are is known only when they are found. So ``fullgraph=True`` is not possible, nor is an export.
 
     Source: Wang et al., ACM TOG 2019, https://doi.org/10.1145/3326362
 
@@ -34,7 +39,7 @@ class FastDynamicEdgeConv(FastEdgeConv):
         - output: [N, C_out]
 
     Raises:
-        ConfigError: for what is no module, or a ``k`` below 1.
+        ConfigError: for what is no module, a ``k`` below 1, or other arguments, such as numbers of channels.
         ShapeError: in a call with other shapes, and, on a CPU, for scans that are not in ascending order.
 
     Example:
@@ -43,7 +48,10 @@ class FastDynamicEdgeConv(FastEdgeConv):
         torch.Size([10, 8])
     """
 
-    def __init__(self, nn: nn.Module, k: int, aggr: object = "max") -> None:
+    @called_as(CALL)
+    def __init__(self, nn: torch.nn.Module, k: int, aggr: object = "max") -> None:
+        if not isinstance(nn, torch.nn.Module):
+            raise ConfigError(f"expected nn, an edge MLP, as in {CALL}, got {described(nn)}")
         check_count("k", k)
         super().__init__(nn=nn, aggr=aggr)
         self.k = k
@@ -60,8 +68,9 @@ class FastDynamicEdgeConv(FastEdgeConv):
             )
         if not isinstance(x, tuple | list):
             check_nodes(x, None)
+            self._check_weights(x)
             scans = torch.zeros(len(x), dtype=torch.long, device=x.device) if batch is None else batch
-            if isinstance(scans, tuple | list):
+            if isinstance(scans, tuple) and len(scans) == 2:
                 raise ShapeError("expected batch [N] of x [N, C], got a pair")
             edges, nodes = knn_edges(x, self.k, scans), len(x)
         else:
@@ -70,6 +79,7 @@ class FastDynamicEdgeConv(FastEdgeConv):
                 raise ShapeError("expected x and batch as pairs of sources and targets, got another number of them")
             for name, end in zip(("sources", "targets"), x, strict=True):
                 check_nodes(end, None, name)
+                self._check_weights(end, name)
             own = [
                 torch.zeros(len(end), dtype=torch.long, device=end.device) if scan is None else scan
                 for end, scan in zip(x, pair, strict=True)
@@ -78,6 +88,11 @@ class FastDynamicEdgeConv(FastEdgeConv):
         if nodes and edges.shape[1] == self.k * nodes:
             return super().forward(x, neighbor_index=edges[0].view(nodes, self.k).t())
         return super().forward(x, edges)
+
+    def _check_weights(self, x: Tensor, name: str = "x") -> None:
+        """Refuse nodes on another device than the weights, before neighbours are searched."""
+        if (weight := _own_weight(self._parts())) is not None:
+            check_weights(weight, x, name)
 
     @classmethod
     def from_pyg(cls, conv: DynamicEdgeConv) -> FastDynamicEdgeConv:

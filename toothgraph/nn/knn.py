@@ -15,6 +15,8 @@ from toothgraph.nn.kernels.precision import full_precision
 _ROUNDINGS = 64  # a distance² below so many roundings of the largest |row|² is not trusted
 
 
+# A compiler would take the numbers of scans and blocks, over which this loops, for constants.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 @torch.no_grad()
 def knn_edges(
     x: Tensor,
@@ -51,6 +53,8 @@ def knn_edges(
                 [0, 0, 1, 1, 2, 2, 3]])
     """
     check_nodes(x, None)
+    if x.is_meta:
+        raise ShapeError("expected x with values, whose nearest are searched, got one on meta, which has none")
     _check_batch("batch", batch, x)
     check_count("block", block)
     check_count("k", k, least=0)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from toothgraph.anatomy import doubt as kinds
 from toothgraph.anatomy.doubt import Doubt, part_of_tooth, two_in_one
 from toothgraph.anatomy.frame import TEETH_NEEDED
+from toothgraph.anatomy.number_order import number_faults
 from toothgraph.anatomy.odd_crowns import NONE, OddCrowns
 from toothgraph.anatomy.tooth_text import ToothText
 from toothgraph.fdi import JAW_NAMES, TO_PRIMARY, UNKNOWN_JAW, UPPER
+from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.rules import DEFAULT, ReviewRules
 
@@ -103,7 +105,24 @@ def find_doubts(
                 " look like milk teeth; each has the number of the permanent tooth that replaces it",
             )
         )
-    return doubts + [Doubt.of(kinds.IMPOSSIBLE, "review the numbers: ", *fault.parts) for fault in faults]
+    return doubts + _impossible(faults)
+
+
+def doubts_now(mesh: Mesh, doubts: Iterable[Doubt]) -> list[Doubt]:
+    """Warnings of labels that a person may have changed since: what was impossible in the numbers may be right now, and
+    the other way round.
+
+    Args:
+        mesh: with the labels as they are now.
+        doubts: what was said of them.
+    """
+    impossible = _impossible(number_faults(mesh))
+    said = set(map(str, impossible))
+    return [*(doubt for doubt in doubts if doubt.kind != kinds.IMPOSSIBLE and str(doubt) not in said), *impossible]
+
+
+def _impossible(faults: Sequence[ToothText]) -> list[Doubt]:
+    return [Doubt.of(kinds.IMPOSSIBLE, "review the numbers: ", *fault.parts) for fault in faults]
 
 
 def _of_all_labels(

@@ -14,9 +14,10 @@ from toothgraph.anatomy.frame import outside_out, upright_rotation
 from toothgraph.fdi import jaw_of_labels
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.labels import read_scan
-from toothgraph.io.said import Said, said_of
+from toothgraph.io.said import Said, said_of_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.nets import SegmentationNet
+from toothgraph.report.doubts import doubts_now
 from toothgraph.report.picture import thumbnail_text
 from toothgraph.review.store import Start
 from toothgraph.segmentation import segment
@@ -51,11 +52,11 @@ def read_for_review(path: Path, name: str, reading: dict[str, Any]) -> Mesh:
 def _own(mesh: Mesh, beside: Path | None, where: str) -> Start:
     assert mesh.labels is not None
     seen = outside_out(mesh, upright_rotation(mesh))
-    said = said_of(beside) if beside else Said()
+    said = said_of_labels(beside, mesh.label_origin) if beside else Said()
     there = np.unique(mesh.labels).tolist()
     teeth = {fdi: said.confidence[fdi] for fdi in there if fdi in said.confidence}
     return _start(seen, seen is not mesh, mesh.labels, said.on_faces(mesh.labels), teeth, mesh.label_origin.model,
-                  said.doubts, f"{mesh.label_origin}, {where}")  # fmt: skip
+                  doubts_now(mesh, said.doubts), f"{mesh.label_origin}, {where}")  # fmt: skip
 
 
 def _found(mesh: Mesh, net: SegmentationNet) -> Start:
@@ -70,10 +71,9 @@ def _start(
     seen: Mesh, inside_out: bool, labels: np.ndarray, confidence: np.ndarray | None, teeth: dict[int, float],
     model: str, doubts: list[Doubt], source: str,
 ) -> Start:  # fmt: skip
-    tooth = labels > 0
-    sure = None
-    if confidence is not None and tooth.any():
-        sure = float(np.average(confidence[tooth], weights=np.maximum(seen.areas[tooth], 1e-12)))
+    tooth, sure = labels > 0, None
+    if confidence is not None and (known := tooth & ~np.isnan(confidence)).any():
+        sure = float(np.average(confidence[known], weights=np.maximum(seen.areas[known], 1e-12)))
     jaw = jaw_of_labels(labels) if tooth.any() else seen.jaw
     return Start(labels, confidence, model, jaw, inside_out, list(doubts), teeth, sure, thumbnail_text(seen, labels),
                  source)  # fmt: skip

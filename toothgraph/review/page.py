@@ -45,10 +45,10 @@ def scan_page(scans: Sequence[tuple[str, Opened]], onward: str) -> str:
 
 
 def confidence_of(opened: Opened, labels: np.ndarray) -> np.ndarray | None:
-    """How sure each face is [F]: as the model said (NaN where that is not known), and where a person has said something
-    else, quite sure."""
+    """How sure the model is of each face [F]; NaN where that is not known, and where a person has said something else:
+    no model is sure of that."""
     start = opened.start
-    return None if start.confidence is None else np.where(labels == start.labels, start.confidence, 1.0)
+    return None if start.confidence is None else np.where(labels == start.labels, start.confidence, np.nan)
 
 
 def teeth_of(opened: Opened, labels: np.ndarray) -> list[dict[str, Any]]:

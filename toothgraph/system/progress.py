@@ -145,9 +145,11 @@ class Display:
 
     def line(self) -> str:
         """The state in one plain line."""
-        count = self._count() if self.total > 1 else ""
-        return ", ".join(part for part in (f"{self.work} {count}".strip(), self._at_work(), self.facts, self._left(),
-                                           self.note) if part)  # fmt: skip
+        if self.total > 1:
+            what = [f"{self.work} {self._count()}", self._at_work()]
+        else:
+            what = [f"{self.work} {self._at_work()}".strip()]
+        return ", ".join(part for part in (*what, self.facts, self._left(), self.note) if part)
 
     def first_line(self) -> str:
         """What begins, in one plain line."""

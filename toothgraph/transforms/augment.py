@@ -178,18 +178,21 @@ def _check_teeth(data: Data) -> None:
     check_classes(y.numpy(), "y")
 
 
-def warn_of_own_classes(graph: Data) -> None:
-    """Warn if ``y``, exchanged in a mirror image, are classes of teeth of the other jaw than the scan's: then they are
-    probably no teeth, but labels of somebody's own, which small numbers look like."""
+MIRROR = "a mirror image exchanges left and right: for labels of your own, give exchange=False"
+
+
+def warn_of_own_classes(graph: Data, what: str = MIRROR) -> None:
+    """Warn if ``y``, which a transform reads, are classes of teeth of the other jaw than the scan's: then they are
+    probably no teeth, but labels of somebody's own, which small numbers look like. ``what`` says what it does with
+    them, and what to do."""
     y, jaw = graph.get("y"), graph.get("jaw")
-    if y is None or not isinstance(jaw, Tensor) or jaw.numel() != 1:
+    if not isinstance(y, Tensor) or y.is_floating_point() or not isinstance(jaw, Tensor) or jaw.numel() != 1:
         return
     found = jaw_of_labels(class_to_fdi(y.numpy()))
     if UNKNOWN_JAW not in (found, int(jaw)) and found != int(jaw):
         warnings.warn(
             f"expected y of classes of {JAW_NAMES[int(jaw)]} teeth, as the jaw of the scan is, found those of "
-            f"{JAW_NAMES[found]} teeth; a mirror image exchanges left and right: for labels of your own, give "
-            "exchange=False",
+            f"{JAW_NAMES[found]} teeth; {what}",
             stacklevel=5,
         )
 

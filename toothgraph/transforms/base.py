@@ -71,6 +71,12 @@ class RandomTransform(GraphTransform):
         return self._own
 
 
+def before_own_classes(transform: GraphTransform) -> str:
+    """What a transform of teeth does with labels of somebody's own, for a warning."""
+    name = type(transform).__name__
+    return f"{name} takes y as classes of teeth: take it before you put labels of your own into y, or leave it out"
+
+
 def spec_after_move(transform: GraphTransform, graph: Data, spec: GraphSpec | None) -> GraphSpec:
     """How the tables of a graph are computed again whose nodes a transform moves; no tables where it has none.
 

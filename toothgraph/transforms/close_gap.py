@@ -19,8 +19,8 @@ from toothgraph.errors import check_kind
 from toothgraph.fdi import check_classes, class_to_position
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec, add_tables
-from toothgraph.transforms.augment import check_generator
-from toothgraph.transforms.base import RandomTransform, spec_after_move
+from toothgraph.transforms.augment import check_generator, warn_of_own_classes
+from toothgraph.transforms.base import RandomTransform, before_own_classes, spec_after_move
 from toothgraph.transforms.crop import crop
 
 # Tooth of a side, counted from the midline, and its probability: most are first premolars, for orthodontic treatment.
@@ -236,4 +236,5 @@ class CloseGap(RandomTransform):
     spec: GraphSpec | None = None
 
     def _of_graph(self, graph: Data) -> Data:
+        warn_of_own_classes(graph, before_own_classes(self))
         return close_gap(graph, self.generator(), spec_after_move(self, graph, self.spec))

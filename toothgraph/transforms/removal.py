@@ -14,8 +14,8 @@ from toothgraph.errors import ConfigError, check_kind, check_number
 from toothgraph.fdi import FDI_OF_CLASS, check_classes, fdi_to_class
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec
-from toothgraph.transforms.augment import check_generator
-from toothgraph.transforms.base import GraphTransform, RandomTransform
+from toothgraph.transforms.augment import check_generator, warn_of_own_classes
+from toothgraph.transforms.base import GraphTransform, RandomTransform, before_own_classes
 from toothgraph.transforms.close_gap import close_gap
 from toothgraph.transforms.crop import crop, cut_region, plain
 
@@ -192,6 +192,8 @@ class RemoveTeeth(RandomTransform):
     teeth: Collection[int] | None = None
 
     def _of_graph(self, graph: Data) -> Data:
+        check_graph(graph, "y")
+        warn_of_own_classes(graph, before_own_classes(self))
         if self.teeth is None:
             return without_teeth(graph, self.generator())
         return without(graph, self.teeth)
@@ -231,6 +233,8 @@ class RemoveParts(RandomTransform):
         check_kind("spec", self.spec, GraphSpec)
 
     def _of_graph(self, graph: Data) -> Data:
+        if self.how.extraction > 0 or self.how.missing > 0:
+            warn_of_own_classes(graph, before_own_classes(self))
         return remove_parts(graph, self.generator(), self.how, self.spec)
 
 

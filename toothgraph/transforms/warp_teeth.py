@@ -21,8 +21,8 @@ from toothgraph.fdi import check_classes, class_to_position
 from toothgraph.graph.build import face_corners, with_corners
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec, add_tables
-from toothgraph.transforms.augment import check_generator
-from toothgraph.transforms.base import RandomTransform, spec_after_move
+from toothgraph.transforms.augment import check_generator, warn_of_own_classes
+from toothgraph.transforms.base import RandomTransform, before_own_classes, spec_after_move
 from toothgraph.transforms.close_gap import from_midline
 
 # [M, 3 corners, 3] mm in the frame of a crown, see Crown.axes, to the same after the change.
@@ -274,4 +274,5 @@ class WarpTeeth(RandomTransform):
         check_kind("how", self.how, Warps)
 
     def _of_graph(self, graph: Data) -> Data:
+        warn_of_own_classes(graph, before_own_classes(self))
         return warp_teeth(graph, self.generator(), self.how, spec_after_move(self, graph, self.spec))

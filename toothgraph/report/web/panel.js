@@ -13,6 +13,9 @@ const swatch = (fdi) => {
   return made;
 };
 const digits = (value, places, unit = "") => value === null || value === undefined ? "" : value.toFixed(places) + unit;
+// Of a tooth with a number or a border from a person, no model is sure.
+const sureText = (tooth, teeth) =>
+  tooth.confidence === null && tooth.fdi && teeth.some((one) => one.confidence !== null) ? "corrected" : percent(tooth.confidence);
 const percent = (value) => value === null ? "" : `${Math.round(100 * value)} %`;
 const labelOf = (fdi) => fdi ? numberOf(fdi) : "gum";
 const upperFirst = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -71,18 +74,21 @@ function updateChoices() {
 
 function updateLegend() {
   const compared = comparison(), parts = [];
+  const key = (rgb, text) => {
+    const box = make("span", [], { className: "swatch" });
+    box.style.background = css(rgb);
+    return make("div", [box, make("span", text)], { className: "key" });
+  };
   if (state.mode === "confidence") {
     const bar = make("div", [], { className: "scale", title: "how sure the model is of the number of each face" });
     const stops = UNSURE.map(([sure, rgb]) => `${css(rgb)} ${200 * (sure - 0.5)}%`);
     bar.style.background = `linear-gradient(to right, ${stops})`;
     parts.push(bar, make("div", ["50 % or less", "75 %", "100 % sure"].map((text) => make("span", text)), { className: "ticks" }));
+    if (data.scans.some((scan) => resultOf(scan).confidence?.includes(0))) {
+      parts.push(key(OPEN_QUESTION, "corrected, or not known"));
+    }
   }
   if (compared) {
-    const key = (rgb, text) => {
-      const box = make("span", [], { className: "swatch" });
-      box.style.background = css(rgb);
-      return make("div", [box, make("span", text)], { className: "key" });
-    };
     const [first, second] = [data.results[compared.first], data.results[compared.second]];
     parts.push(key(WRONG, `${first}: differs from ${second}`), key(SAME, "pale: the same in both"));
     if (compared.unknown) parts.push(key(OPEN_QUESTION, `no label in ${second}`));
@@ -117,7 +123,7 @@ function updateCard() {
   if (result !== shown) say("Only in", data.results[scan.results.indexOf(result)]);
   say("Width, mesiodistal", digits(tooth.width, 1, " mm"));
   say("Surface", digits(tooth.area, 0, " mm²"));
-  say("Confidence", percent(tooth.confidence));
+  say("Confidence", sureText(tooth, result.teeth));
   const changed = scan.other && scan.other.changes.find(([given]) => given === fdi);
   if (changed && result === scan.results[0]) {
     const other = changed[1] ? `it is ${numberOf(changed[1])}` : "no tooth";
@@ -158,7 +164,7 @@ function updateTeeth() {
   const tables = data.scans.filter(seenOf).map((scan) => {
     const { teeth } = resultOf(scan), sure = teeth.some((tooth) => tooth.confidence !== null);
     const rows = teeth.map((tooth) => toothRow(tooth.fdi, [
-      digits(tooth.width, 1), digits(tooth.area, 0), ...(sure ? [percent(tooth.confidence)] : []), shownBox(tooth.fdi)]));
+      digits(tooth.width, 1), digits(tooth.area, 0), ...(sure ? [make("span", sureText(tooth, teeth), { className: tooth.confidence === null ? "corrected" : "" })] : []), shownBox(tooth.fdi)]));
     const table = make("table", [head([state.numbering, "width, mm", "area, mm²", ...(sure ? ["confidence"] : []), "shown"]), make("tbody", rows)]);
     if (data.scans.length > 1) table.prepend(make("caption", `${upperFirst(scan.jaw)} jaw: ${scan.name}`));
     return table;

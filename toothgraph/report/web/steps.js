@@ -40,9 +40,15 @@ async function sent(scan, step) {
   }
   return false;
 }
+for (const scan of data.scans) for (const result of scan.results) {
+  result.found = { labels: result.labels.slice(), confidence: result.confidence && result.confidence.slice() };
+}
 function changed(scan, faces, labels) {
-  const own = resultOf(scan).labels;
-  faces.forEach((face, k) => { own[face] = labels[k]; });
+  const { labels: own, confidence, found } = resultOf(scan);
+  faces.forEach((face, k) => {
+    own[face] = labels[k];
+    if (confidence) confidence[face] = labels[k] === found.labels[face] ? found.confidence[face] : 0; // not known
+  });
   relabelled(scan, faces);
 }
 function arrived(scan, said) {
