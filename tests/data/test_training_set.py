@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import meshio
+import numpy as np
 import pytest
 
 from toothgraph.data import Scan, load_training_set, read_scans, training_set
@@ -54,6 +56,16 @@ def test_given_labels_beside_found_ones_do_both(held_out):
 def test_without_found_labels_all_may_be_held_out(held_out):
     assert len(held_out("gggg", val_fraction=0.5)) == 2
     assert held_out("gggg", val_fraction=0.0) == set()
+
+
+def test_of_scans_without_labels_one_says_what_may_be_some(arch: Mesh, tmp_path: Path, caplog) -> None:
+    meshio.Mesh(arch.vertices, [("triangle", arch.faces)]).write(tmp_path / "mine.stl")
+    np.save(tmp_path / "mine.npy", arch.labels)
+    assert not read_scans([tmp_path], GraphSpec(faces=300), variants=1, seed=0)[0].labelled
+    assert "no scan has labels that are read; " in caplog.text and "mine.npy is not read" in caplog.text
+    caplog.clear()
+    read_scans([tmp_path], GraphSpec(faces=300), variants=1, seed=0, labels=False)
+    assert not caplog.text
 
 
 def test_pre_training_looks_at_no_labels(held_out):

@@ -170,7 +170,7 @@ def test_without_a_scan_that_can_be_used_it_says_why(root: Path, tmp_path: Path)
         ScanFolder(tmp_path / "none")
     with pytest.raises(DataError, match="found no scans"):
         ScanFolder(tmp_path)
-    with pytest.raises(DataError, match=r"none of 1 scans can be used; the first: .*0009_upper"):
+    with pytest.raises(DataError, match=r"no scan can be used, of 1; the first: .*0009_upper"):
         ScanFolder(tmp_path, root / "raw" / "0009_upper.stl", log=False)
     with pytest.raises(DataError, match="expected area of its graph as a tensor, got NoneType"):
         ScanFolder(tmp_path, root / "raw" / "0000_upper.stl", spec=SPEC, pre_transform=without_area, log=False)

@@ -41,13 +41,13 @@ def test_info_says_what_it_is_and_what_comes_next(command, prepared, arches, tmp
     found = {line[:20].strip(): line[21:] for line in done.out.splitlines()}
     assert found["graphs"].startswith("2 of each scan, 300 faces") and found["palette"] == "none"
     assert found["scans"] == "6 of 3 patients (3 lower, 3 upper)" and found["in quarantine"].startswith("1, see ")
-    assert found["labels"] == "6 of 6 scans have labels: 6 given"
+    assert found["labels"] == "on 6 of 6 scans: 6 given"
     assert found["next"] == f"toothgraph finetune {prepared} --out runs/finetune --faces 300"
     (tmp_path / "bare").mkdir()
     shutil.copy(arches / "0000_upper.stl", tmp_path / "bare")
     assert command("prepare", tmp_path / "bare", tmp_path / "out", "--faces", 300, "--tessellations", 1).code == 0
     said = command("info", tmp_path / "out").out
-    assert "0 of 1 scans have labels\n" in said and "toothgraph pretrain " in said
+    assert "on 0 of 1 scan\n" in said and "toothgraph pretrain " in said
     (tmp_path / "out" / "manifest.csv").unlink()
     assert "not finished: the same `toothgraph prepare` command goes on" in command("info", tmp_path / "out").out
 

@@ -66,7 +66,7 @@ def test_a_side_that_is_named_has_scans(four):
         labelled_sides(four, Split(("a",), ("d",), {}), 1.0)
     with pytest.raises(DataError, match="scans of the patients to validate on, found none"):
         unlabelled_sides(four, Split(("a",), ("e",), {}))
-    with pytest.raises(DataError, match="none of 1 scans has labels"):
+    with pytest.raises(DataError, match="none of 1 scan has labels"):
         labelled_sides(four[3:], Split(("d",), (), {}), 1.0)
 
 

@@ -87,8 +87,9 @@ def finetune(
     else:
         found, split = list[Scan](), Split((), (), {})
     again = same_scans(scans, run, ("split", "palette", "label_system", "unit"))
+    of_unit = same_scans((), run, ("unit",))
     then = ("evaluate", *again, "--model", out, "--out", free(out / "scores.json")) if run["split"] else (
-        "predict", "NEW_SCANS", "--model", out, "--out", free(Path("labelled")), "--report")  # fmt: skip
+        "predict", "NEW_SCANS", *of_unit, "--model", out, "--out", free(Path("labelled")), "--report")  # fmt: skip
     more = find_unlabelled(unlabelled, run["unit"] or "mm")
 
     def go() -> Path:

@@ -15,7 +15,7 @@ from toothgraph.cli.options import FILE, starting
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.refusals import at_once, check_file
 from toothgraph.cli.summary import SUMMARY
-from toothgraph.cli.terminal import say
+from toothgraph.cli.terminal import say, scans_of
 from toothgraph.errors import ConfigError
 from toothgraph.system.files import check_folder
 
@@ -152,7 +152,7 @@ def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
     patients = len({header.patient for header in headers})
     yield "scans", f"{len(headers)} of {patients} patients ({', '.join(f'{n} {jaw}' for jaw, n in jaws.items())})"
     said = ", ".join(f"{count} {origin}" for origin, count in labels.items())
-    yield "labels", f"{labels.total()} of {len(headers)} scans have labels" + (f": {said}" if said else "")
+    yield "labels", f"on {labels.total()} of {scans_of(len(headers))}" + (f": {said}" if said else "")
     if bad := count_bad(folder):
         yield "in quarantine", f"{bad}, see {folder / QUARANTINE}"
     if then := training_on(folder):

@@ -19,6 +19,7 @@ from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
 from toothgraph.io.reviewed import read_approved
+from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, ORIGINS
 from toothgraph.scan_names import patient_of, scan_names
 from toothgraph.system.files import check_there
@@ -172,6 +173,9 @@ def read_scans(
             _log.warning("left out: %s", error)
     if not scans:
         raise DataError(f"none of the {len(files)} scans found can be used here ({len(wanted)} were wanted)")
+    if labels and reviewed is None and not any(scan.labelled for scan in scans):
+        bare = next(path for path, name in wanted.items() if name == scans[0].scan_id)
+        _log.warning("no scan has labels that are read; %s: %s", bare, unread_labels(bare))
     return scans
 
 

@@ -171,7 +171,7 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
         bad = [source for source, file in files if not file.exists()]
         if len(bad) == len(files):
             reason = read_bad(bad_file(folder, bad[0].scan_id)).get("reason", "")
-            raise DataError(f"{self.raw_dir}: none of {len(bad)} scans can be used; the first: {reason}")
+            raise DataError(f"{self.raw_dir}: no scan can be used, of {len(bad)}; the first: {reason}")
         if bad:
             _log.warning("%d of %d scans are left out; why: %s", len(bad), len(files), folder / QUARANTINE)
         return [load_scan(file) for _, file in files if file.exists()]

@@ -80,10 +80,10 @@ def labelled_sides(scans: Sequence[Scan], split: Split, fraction: float) -> Side
     labelled = [scan for scan in scans if scan.labelled]
     if not labelled:
         raise DataError(
-            f"none of {len(scans)} scans has labels; expected a .txt or .json beside each, an array in the file, "
-            "or colours with --palette (for prepared scans: with `toothgraph prepare --palette`); to make some, find "
-            "them with `toothgraph predict SCANS --out labelled`, correct them with `toothgraph review SCANS --labels "
-            "labelled`, and learn from `labelled`"
+            f"none of {_count(len(scans), 'scan')} has labels; expected a .txt or .json beside each, an array in the "
+            "file, or colours with --palette (for prepared scans: with `toothgraph prepare --palette`); to make some, "
+            "find them with `toothgraph predict SCANS --out labelled`, correct them with `toothgraph review SCANS "
+            "--labels labelled`, and learn from `labelled`"
         )
     return _sides(labelled, split.labelled(fraction), split.val, labels=True)
 

@@ -184,10 +184,15 @@ MIRROR = "a mirror image exchanges left and right: for labels of your own, give 
 def warn_of_own_classes(graph: Data, what: str = MIRROR) -> None:
     """Warn if ``y``, which a transform reads, are classes of teeth of the other jaw than the scan's: then they are
     probably no teeth, but labels of somebody's own, which small numbers look like. ``what`` says what it does with
-    them, and what to do."""
+    them, and what to do.
+
+    Raises:
+        ShapeError: if ``y`` are no classes.
+    """
     y, jaw = graph.get("y"), graph.get("jaw")
     if not isinstance(y, Tensor) or y.is_floating_point() or not isinstance(jaw, Tensor) or jaw.numel() != 1:
         return
+    check_classes(y.numpy(), "y")
     found = jaw_of_labels(class_to_fdi(y.numpy()))
     if UNKNOWN_JAW not in (found, int(jaw)) and found != int(jaw):
         warnings.warn(
