@@ -24,6 +24,7 @@ from toothgraph.io.formats.ply import read_ply
 from toothgraph.io.labels import read_scan
 from toothgraph.io.read import read_mesh
 from toothgraph.io.said import doubts_content
+from toothgraph.system import provenance
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,7 +63,7 @@ def test_run_folder(name, monitor, request):
     config = json.loads((run / "config.json").read_text())
     assert config["options"]["net"]["widths"] == [8, 16, 16, 16]
     assert not set(config["train"]) & set(config["val"])
-    assert config["started"]["versions"]["torch"] == torch.__version__
+    assert config["started"]["versions"]["torch"] == provenance.versions()["torch"]
     for file in ("last.ckpt", "best.ckpt"):
         content = torch.load(run / file, weights_only=True)
         assert plain(content)
