@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.pages.ablation_tables import ablation_verdict, budgets
-from benchmarks.pages.few_patients import gains_table, one_patient, protocols
+from benchmarks.pages.few_patients import RECIPES, gains_table, one_patient, protocols
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.pages.results import scans_section
 from benchmarks.pages.statistics import Row, studies
@@ -167,7 +167,7 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
         peers_source=read["peers"]["source"],
         few=few_labels(largest),
         one=one_patient(few),
-        patients=gains_table(protocols(few)[one_patient(few)["protocol"]]),
+        patients={RECIPES[name]: gains_table(own) for name, own in protocols(few).items() if name != "paper"},
         missing=missing,
         kinds=numbers_table(read["missing_teeth"]),
         warned=warned(missing),
