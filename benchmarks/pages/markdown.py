@@ -26,8 +26,18 @@ TEMPLATES = Environment(
 def rendered(template: str, **data: Any) -> str:
     """A template with its data, its paragraphs wrapped."""
     text = TEMPLATES.get_template(f"{template}.md.jinja").render(**data)
-    blocks = re.split(r"\n{2,}", text.strip())  # a part that is left out leaves more empty lines behind
-    return "\n\n".join(block if block.startswith(AS_IT_IS) else wrapped(block) for block in blocks)
+    return "\n\n".join(block if block.startswith(AS_IT_IS) else wrapped(block) for block in blocks_of(text.strip()))
+
+
+def blocks_of(text: str) -> list[str]:
+    """What empty lines part; code between fences is one block, with the empty lines in it."""
+    blocks: list[str] = []
+    for part in re.split(r"\n{2,}", text):  # a part that is left out leaves more empty lines behind
+        if blocks and blocks[-1].startswith("```") and blocks[-1].count("```") == 1:
+            blocks[-1] += f"\n\n{part}"
+        else:
+            blocks.append(part)
+    return blocks
 
 
 def wrapped(paragraph: str) -> str:

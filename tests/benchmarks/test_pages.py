@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.pages import ablation_tables, curves, render, statistics, study_tables, summary, weights
-from benchmarks.pages.markdown import TEMPLATES, wrapped
+from benchmarks.pages.markdown import TEMPLATES, blocks_of, wrapped
 from benchmarks.paths import DOCS
 from benchmarks.studies.readings import reasons
 
@@ -62,6 +62,11 @@ def study_rows() -> list[dict]:
                 "per_scan": [{"scan_id": name, "miou": value, "miou_matched": value} for name, value in values.items()],
             })  # fmt: skip
     return rows
+
+
+def test_code_keeps_its_empty_lines() -> None:
+    code = "```toml\n[finetune]\nlr = 1\n\n[pretrain]\nlr = 2\n```"
+    assert blocks_of(f"before\n\n\n{code}\n\nbehind\n\n```sh\nx\n```") == ["before", code, "behind", "```sh\nx\n```"]
 
 
 def test_study_compares_tuned_rates_patient_by_patient() -> None:
