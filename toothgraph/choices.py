@@ -12,6 +12,11 @@ NET_SUFFIXES = (".onnx", ".pt2")  # of a net exported as a file
 FORMATS = ("ply", "txt", "json", "vtp", "vtk", "stl")  # for labelled scans
 
 
+def is_own(label_system: str) -> bool:
+    """Whether a label system is none of ``LABEL_SYSTEMS`` but one of a file, ``FILE:SET``."""
+    return ":" in label_system
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """A question for the choice that is nearest to a word, to be put behind an error; empty if none is near."""
     own = {choice.lower(): choice for choice in choices}

@@ -132,8 +132,7 @@ def parts_of_self_training(rows: list[Row]) -> dict[str, dict[str, str]]:
 
 def one_patient(rows: list[Row]) -> dict[str, Any]:
     """What the sentences on one labelled patient say: for each arm mean and worst over the draws that all have, by the
-    recipe with most of these (of two with as many, the longer one); and if that is the short one, the self-trained net
-    by the long one, if it had as many draws."""
+    recipe with most of these (of two with as many, the longer one)."""
     by_protocol = {name: shared_draws(own) for name, own in protocols(rows).items() if name != "paper"}
     protocol = max(by_protocol, key=lambda name: len(by_protocol[name]))
     shared, found = by_protocol[protocol], cells(protocols(rows)[protocol])
@@ -141,13 +140,7 @@ def one_patient(rows: list[Row]) -> dict[str, Any]:
     for arm in ARMS if shared else ():
         values = [row["scores"]["miou"] for row in found[arm, 1] if run_of(row) in shared]
         arms.append({"title": TITLES[arm], "mean": float(np.mean(values)), "worst": min(values)})
-    long = [row["scores"]["miou"] for row in cells(protocols(rows).get("long", [])).get(("self-trained", 1), [])]
-    longer = (
-        {"mean": float(np.mean(long)), "worst": min(long), "draws": len(long)}
-        if long and len(long) >= len(shared)
-        else None
-    )
-    return {"protocol": protocol, "draws": len(shared), "arms": arms, "long": longer if protocol == "short" else None}
+    return {"protocol": protocol, "draws": len(shared), "arms": arms}
 
 
 def shared_draws(rows: list[Row]) -> set[tuple[int, int]]:

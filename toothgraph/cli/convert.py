@@ -163,11 +163,9 @@ def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: 
     teeth, said = in_chart_order(mesh.labels[mesh.labels > 0]), said_of_labels(beside, origin)
     doubts = doubts_now(mesh, said.doubts)
     sure = {fdi: said.confidence[fdi] for fdi in teeth if fdi in said.confidence}
-    first = write_labelled(out, name, mesh, mesh.labels, formats, confidence=sure, doubts=doubts or None, model=model)[
-        0
-    ]
+    written = write_labelled(out, name, mesh, mesh.labels, formats, confidence=sure, doubts=doubts or None, model=model)
     review = f" (review: {state})" if state not in ("", APPROVED) else " (to review)" if doubts else ""
-    return f"{name}: {origin}{review}, {len(teeth)} teeth: {' '.join(map(str, teeth)) or 'none'} -> {first}"
+    return f"{name}: {origin}{review}, {len(teeth)} teeth: {' '.join(map(str, teeth)) or 'none'} -> {written[0]}"
 
 
 def _show(pages: PageFolder, mesh: Mesh, name: str, patient: str, beside: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -39,6 +38,7 @@ from toothgraph.cli.options import (
     workers_option,
 )
 from toothgraph.cli.refusals import at_once, check_file, check_label_system, check_labels, named_palette
+from toothgraph.cli.score_file import read_rows, scores_of, write_scores
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.scan_names import cases_of, patient_of, patients_of, scan_names, told_jaw
@@ -64,7 +64,7 @@ def _refuse(
     if subset and split is None:
         raise ConfigError("--subset needs --split, the file that says who belongs to it")
     if against is not None:
-        read_scores(against)
+        read_rows(against)
     if predictions is None:
         if predictions_palette or predictions_label_system:
             raise ConfigError("--predictions-palette and --predictions-label-system need --predictions")
@@ -75,21 +75,6 @@ def _refuse(
         flags = [param.opts[0] for param in context.command.params if param.name in needless]
         raise ConfigError(f"{' and '.join(flags)}: with --predictions no model runs; leave out one or the other")
     check_labels(predictions)
-
-
-def read_scores(file: Path) -> list[dict[str, Any]]:
-    """The rows of scans in what an earlier ``evaluate`` has written.
-
-    Raises:
-        ConfigError: if it is something else.
-    """
-    try:
-        rows = json.loads(file.read_text(encoding="utf-8"))["per_scan"]
-        return [{**row, "scan_id": str(row["scan_id"])} for row in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigError(
-            f"{file}: expected what `toothgraph evaluate` writes to --out, found no `per_scan`"
-        ) from error
 
 
 @click.command(short_help="Score a model, or other labels, on labelled scans.")
@@ -172,7 +157,7 @@ def evaluate(
     colours, predict = named_palette(palette), PredictOptions(**steps)
     names = dict(zip(files, scan_names(files), strict=True))
     patients = dict(zip(map(str, files), patients_of(files, [*names.values()]), strict=True))
-    others = read_scores(against) if against else None
+    others = read_rows(against) if against else None
     if others is not None and not {row["scan_id"] for row in others} & {*names.values()}:
         raise ConfigError(f"{against}: has none of the scans that are scored; compare results of the same scans")
     truth = (JAWS[jaw], colours, unit or "mm", label_system or "auto")
@@ -229,86 +214,6 @@ def say_what_was_learned(files: list[Path], header: Mapping[str, Any]) -> None:
             "scores of such scans do not tell how good it is on others",
             err=True,
         )
-
-
-def scores_of(results: list[Result], patients: Mapping[str, str], scored_is: dict[str, Any]) -> dict[str, Any]:
-    """What there is to say of scored scans.
-
-    Args:
-        results: of the scans.
-        patients: whose they are, by file.
-        scored_is: what the scores are of, by key.
-    """
-    from toothgraph.evaluation import report
-    from toothgraph.metrics.definitions import METRICS
-    from toothgraph.metrics.intervals import intervals
-    from toothgraph.system import provenance
-
-    found = report([result.scored for result in results if result.scored])
-    of_scored = [patients[result.file] for result in results if result.scored]
-    found["per_scan"] = [{**row, "patient": patient} for row, patient in zip(found["per_scan"], of_scored, strict=True)]
-    return {
-        "scores": found["scores"],
-        "intervals": intervals(found["per_scan"]),
-        **found,
-        "failures": [{"file": result.file, "error": result.error} for result in results if not result.scored],
-        "definitions": METRICS,
-        **scored_is,
-        "evaluated": provenance.facts(),
-    }
-
-
-def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
-    """Write the scores of all scans, and say the means.
-
-    Args:
-        out: JSON file.
-        content: of it.
-        parts: where they were kept; removed once they are written.
-
-    Raises:
-        DataError: if no scan could be scored.
-        ToothgraphError: if some could not, after the others were written.
-    """
-    from toothgraph.system.files import write_text
-
-    rows, failures = content["per_scan"], content["failures"]
-    if not rows:
-        parts.remove()
-        raise DataError(f"none of {scans_of(len(failures))} could be scored; see above")
-    write_text(out, json.dumps(content, indent=1) + "\n")
-    parts.remove()
-    _say_means(content)
-    say(f"{scans_of(len(rows))} scored -> {out}")
-    if found := sum(row["labels"].startswith("found") for row in rows):
-        say(
-            f"Warning: a model found the labels of {found} of them: their scores tell how well this model agrees with "
-            "it, not how good it is", err=True,
-        )  # fmt: skip
-    if failures:
-        raise ToothgraphError(
-            f"{len(failures)} of {scans_of(len(rows) + len(failures))} could not be scored; see above"
-        )
-
-
-def _say_means(content: dict[str, Any]) -> None:
-    """Means with their intervals, and beside them those of the other result, if one is given."""
-    patients = len({row["patient"] for row in content["per_scan"]})
-    between = content["intervals"]
-    for key, value in content["scores"].items():
-        if not isinstance(value, dict) and value is not None:
-            limits = f"  {between[key][0]:.4f} to {between[key][1]:.4f}" if between[key] else ""
-            say(f"{key:>15} {value:.4f}{limits}")
-    if patients > 1:
-        say(f"{'':>15} mean over scans, and its 95 % interval over {patients} patients")
-    if (other := content.get("against")) is None:
-        return
-    say(f"against {other['file']}, on {scans_of(other['scans'])} that both have:")
-    say(f"{'':>15}   this  other  difference")
-    for key, each in other["scores"].items():
-        limits = each["interval"]
-        sure = f"  {limits[0]:+.4f} to {limits[1]:+.4f}" if limits else ""
-        say(f"{key:>15} {each['this']:.4f} {each['other']:.4f}  {each['difference']:+.4f}{sure}")
 
 
 def score_files(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT, did_you_mean
+from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT, did_you_mean, is_own
 from toothgraph.cli.refusals import (
     at_once,
     check_device,
@@ -57,7 +57,7 @@ class LabelSystem(Choice):
         super().__init__([*LABEL_SYSTEMS, "FILE:SET"])
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return value if ":" in str(value) else super().convert(value, param, ctx)
+        return value if is_own(str(value)) else super().convert(value, param, ctx)
 
 
 class Model(click.Path):
@@ -306,7 +306,7 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
         raise ConfigError(f"{config_file}: {strange[0]}: expected a text in quotes, got {own[strange[0]]!r}")
     run = {name: stated.pop(name, own.get(name)) for name in RUN_KEYS}
     for name, choices in (("preset", PRESETS), ("unit", tuple(MM_PER_UNIT)), ("label_system", LABEL_SYSTEMS)):
-        if name == "label_system" and ":" in (run[name] or ""):
+        if name == "label_system" and is_own(run[name] or ""):
             check_label_system(run[name])
             continue
         if run[name] is not None and run[name] not in choices:

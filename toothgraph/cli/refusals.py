@@ -91,13 +91,13 @@ def refuse_training(scans: tuple[Path, ...], out: Path, resume: bool, config: Pa
     if not scans and not more:
         raise click.UsageError("expected SCANS with labels, or --unlabelled scans and --init with a net to label them")
     checks: dict[str, Callable[[Any], object]] = {
-        "split": check_split, "palette": named_palette, "init": check_model, "labels": check_labels,
-        "label_system": check_label_system,
+        "split": check_split, "palette": named_palette, "init": check_model, "label_system": check_label_system,
+        "labels": lambda folder: check_labels(Path(folder)),
     }  # fmt: skip
     values = read_toml(config) if config else {}
     for name, value in values.items():
         if name in checks and given.get(name, value) is None and isinstance(value, str):
-            checks[name](value if name in ("palette", "label_system") else Path(value))
+            checks[name](value)
     check_values(values | {name: value for name, value in given.items() if value is not None})
     for folder in (path if path.is_dir() else path.parent for path in (*scans, *more)):
         if not resume and out.exists() and out.samefile(folder):

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.choices import is_own
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_agreement import numbers_that_differ
 from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of, read_record
 from toothgraph.io.label_systems import guess_system, number_of_word
-from toothgraph.io.numbering import is_own, load_numbering
+from toothgraph.io.numbering import load_numbering
 from toothgraph.io.palette import Palette
 from toothgraph.mesh.label_origin import CORRECTED, GIVEN, LabelOrigin
 from toothgraph.mesh.majority import majority
@@ -29,9 +30,9 @@ from toothgraph.mesh.stored import Stored
 _log = logging.getLogger("toothgraph")
 _STRANGE = 0.6  # share of non-gingiva; if more of it is not a tooth, the palette or the label system is wrong
 _SHOWN = 6  # teeth that are told one by one
-_MOST_COLOURS = 40  # 33 classes, and some that an editing tool has mixed
+MOST_CLASSES = 40  # 33 classes, and some that an editing tool has mixed
 _ARRAY_NAMES = ("fdi", "label", "labels", "universalid", "universal_id")
-_CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
+CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,12 +316,12 @@ def colours_like_labels(path: Path) -> int:
     stored = read_stored(path)
     columns = (_rgb(data) for data in (stored.face_data, stored.vertex_data))
     counts = [len(np.unique(rgb, axis=0)) for rgb in columns if rgb is not None]
-    return next((count for count in counts if 1 < count <= _MOST_COLOURS), 0)
+    return next((count for count in counts if 1 < count <= MOST_CLASSES), 0)
 
 
 def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:
     """Colours [n, 3] int64, 0 … 255, or None; floats are from 0 to 1."""
-    for names in _CHANNELS:
+    for names in CHANNELS:
         if all(name in data for name in names):
             rgb = np.stack([data[name] for name in names], axis=1)
             if rgb.dtype.kind == "f" and len(rgb) and rgb.max() <= 1.0:

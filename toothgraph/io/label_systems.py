@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from toothgraph.choices import is_own
 from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent, is_tooth
-from toothgraph.io.numbering import is_own, load_numbering
+from toothgraph.io.numbering import load_numbering
 
 # Universal numbers 1 … 32 in order: upper jaw from the patient's right, then back along the lower jaw.
 _UNIVERSAL = np.array([*range(18, 10, -1), *range(21, 29), *range(38, 30, -1), *range(41, 49)])

@@ -11,7 +11,7 @@ import numpy as np
 from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.molars import molars_as_premolars
 from toothgraph.anatomy.number_order import number_faults
-from toothgraph.choices import LABEL_SYSTEMS
+from toothgraph.choices import LABEL_SYSTEMS, is_own
 from toothgraph.errors import LabelError
 from toothgraph.fdi import (
     JAW_NAMES,
@@ -28,7 +28,6 @@ from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
 from toothgraph.io.label_systems import to_fdi
-from toothgraph.io.numbering import is_own
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import mesh_from_stored
 from toothgraph.mesh.label_origin import LabelOrigin

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.choices import is_own
 from toothgraph.errors import ConfigError, LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent
 from toothgraph.io.named_set import load_set
@@ -46,11 +47,6 @@ class Numbering:
     def content(self) -> dict[str, Any]:
         """All that labels depend on, for JSON."""
         return {"array": self.array, **{JAW_NAMES[jaw]: sorted(self.teeth[jaw].items()) for jaw in (UPPER, LOWER)}}
-
-
-def is_own(label_system: str) -> bool:
-    """Whether a label system is of a file, ``FILE:SET``."""
-    return ":" in label_system
 
 
 def content_of(label_system: str) -> Any:

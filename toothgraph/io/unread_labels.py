@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from toothgraph.io.formats.registry import read_stored
-from toothgraph.io.label_sources import colours_like_labels
+from toothgraph.io.label_sources import CHANNELS, MOST_CLASSES, colours_like_labels
 
-_OF_COLOURS = {"red", "green", "blue", "alpha", "r", "g", "b", "a"}
-_MOST = 40  # different numbers in an array: 33 classes, and some more
+_OF_COLOURS = {"alpha", "a", *chain(*CHANNELS)}
 
 
 def unread_labels(path: Path, palette_option: str = "--palette", system_option: str = "--label-system") -> str:
@@ -48,4 +48,4 @@ def _like_labels(column: np.ndarray) -> bool:
     if column.ndim != 1 or column.dtype.kind not in "iuf" or not np.isfinite(column).all():
         return False
     there = np.unique(column)
-    return 1 < len(there) <= _MOST and bool((there == np.rint(there)).all())
+    return 1 < len(there) <= MOST_CLASSES and bool((there == np.rint(there)).all())

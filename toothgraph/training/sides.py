@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from toothgraph.data.scan import Scan
-from toothgraph.data.split import Split
+from toothgraph.data.split import Split, some_of
 from toothgraph.errors import DataError
 from toothgraph.mesh.label_origin import FOUND
 
 _log = logging.getLogger("toothgraph")
-_SHOWN = 5  # patients that are named
 
 
 @dataclass(frozen=True)
@@ -62,9 +61,8 @@ class Sides:
             )  # fmt: skip
 
     def _said(self, scans: Sequence[Scan]) -> str:
-        patients = sorted({scan.patient for scan in scans})
-        named = ", ".join(patients[:_SHOWN]) + (", …" if len(patients) > _SHOWN else "")
-        said = f"{_count(len(scans), 'scan')} of {_count(len(patients), 'patient')} ({named})"
+        patients = {scan.patient for scan in scans}
+        said = f"{_count(len(scans), 'scan')} of {_count(len(patients), 'patient')} ({some_of(patients)})"
         if self.labels:
             origins = Counter(str(scan.label_origin) for scan in scans)
             said += "; labels: " + ", ".join(f"{count} {origin}" for origin, count in sorted(origins.items()))

@@ -1,0 +1,109 @@
+"""What ``toothgraph evaluate`` writes and says of scored scans, and reads of an earlier result."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toothgraph.cli.terminal import say, scans_of
+from toothgraph.errors import ConfigError, DataError, ToothgraphError
+
+if TYPE_CHECKING:
+    from toothgraph.cli.scoring import Parts, Result
+
+
+def read_rows(file: Path) -> list[dict[str, Any]]:
+    """The rows of scans in what an earlier ``evaluate`` has written.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))["per_scan"]
+        return [{**row, "scan_id": str(row["scan_id"])} for row in rows]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{file}: expected what `toothgraph evaluate` writes to --out, found no `per_scan`"
+        ) from error
+
+
+def scores_of(results: list[Result], patients: Mapping[str, str], scored_is: dict[str, Any]) -> dict[str, Any]:
+    """What there is to say of scored scans.
+
+    Args:
+        results: of the scans.
+        patients: whose they are, by file.
+        scored_is: what the scores are of, by key.
+    """
+    from toothgraph.evaluation import report
+    from toothgraph.metrics.definitions import METRICS
+    from toothgraph.metrics.intervals import intervals
+    from toothgraph.system import provenance
+
+    found = report([result.scored for result in results if result.scored])
+    of_scored = [patients[result.file] for result in results if result.scored]
+    found["per_scan"] = [{**row, "patient": patient} for row, patient in zip(found["per_scan"], of_scored, strict=True)]
+    return {
+        "scores": found["scores"],
+        "intervals": intervals(found["per_scan"]),
+        **found,
+        "failures": [{"file": result.file, "error": result.error} for result in results if not result.scored],
+        "definitions": METRICS,
+        **scored_is,
+        "evaluated": provenance.facts(),
+    }
+
+
+def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
+    """Write the scores of all scans, and say the means.
+
+    Args:
+        out: JSON file.
+        content: of it.
+        parts: where they were kept; removed once they are written.
+
+    Raises:
+        DataError: if no scan could be scored.
+        ToothgraphError: if some could not, after the others were written.
+    """
+    from toothgraph.system.files import write_text
+
+    rows, failures = content["per_scan"], content["failures"]
+    if not rows:
+        parts.remove()
+        raise DataError(f"none of {scans_of(len(failures))} could be scored; see above")
+    write_text(out, json.dumps(content, indent=1) + "\n")
+    parts.remove()
+    _say_means(content)
+    say(f"{scans_of(len(rows))} scored -> {out}")
+    if found := sum(row["labels"].startswith("found") for row in rows):
+        say(
+            f"Warning: a model found the labels of {found} of them: their scores tell how well this model agrees with "
+            "it, not how good it is", err=True,
+        )  # fmt: skip
+    if failures:
+        raise ToothgraphError(
+            f"{len(failures)} of {scans_of(len(rows) + len(failures))} could not be scored; see above"
+        )
+
+
+def _say_means(content: dict[str, Any]) -> None:
+    """Means with their intervals, and beside them those of the other result, if one is given."""
+    patients = len({row["patient"] for row in content["per_scan"]})
+    between = content["intervals"]
+    for key, value in content["scores"].items():
+        if not isinstance(value, dict) and value is not None:
+            limits = f"  {between[key][0]:.4f} to {between[key][1]:.4f}" if between[key] else ""
+            say(f"{key:>15} {value:.4f}{limits}")
+    if patients > 1:
+        say(f"{'':>15} mean over scans, and its 95 % interval over {patients} patients")
+    if (other := content.get("against")) is None:
+        return
+    say(f"against {other['file']}, on {scans_of(other['scans'])} that both have:")
+    say(f"{'':>15}   this  other  difference")
+    for key, each in other["scores"].items():
+        limits = each["interval"]
+        sure = f"  {limits[0]:+.4f} to {limits[1]:+.4f}" if limits else ""
+        say(f"{key:>15} {each['this']:.4f} {each['other']:.4f}  {each['difference']:+.4f}{sure}")
