@@ -3,10 +3,12 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,8 @@ import numpy as np
 
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.synthetic import synthetic_arch
+
+ROOT = Path(__file__).resolve().parents[1]
 
 if TYPE_CHECKING:  # PyG takes seconds to import; tests of meshes do without
     from torch import nn
@@ -128,6 +132,39 @@ def command() -> Callable[..., Outcome]:
         return Outcome(code, out.getvalue(), err.getvalue())
 
     return run
+
+
+# What a process of `apart` begins with: it writes where it is told, in the folder of the repository.
+BEGIN = """
+import os, sys
+os.chdir(root)
+for number, place in ((1, out), (2, err)):
+    os.dup2(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+sys.stdout, sys.stderr = open(1, "w", buffering=1, closefd=False), open(2, "w", buffering=1, closefd=False)
+"""
+COMMAND = "from toothgraph.cli import main; main(given, prog_name='toothgraph')"
+
+
+@pytest.fixture
+def apart() -> Iterator[Callable[..., BaseProcess]]:
+    """Starts a command, or the ``code`` given, in a process of its own, which can be killed. It is forked from a
+    server that has imported torch: a new interpreter would take seconds to do so."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "torch_geometric.data", "lightning.pytorch", "toothgraph.training.run"])
+    started: list[BaseProcess] = []
+
+    def start(
+        *args: object, out: Path | str = os.devnull, err: Path | str = os.devnull, before: str = "", code: str = COMMAND
+    ) -> BaseProcess:
+        names = {"given": list(map(str, args)), "out": str(out), "err": str(err), "root": str(ROOT)}
+        started.append(context.Process(target=exec, args=(BEGIN + before + code, names)))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.join()
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -164,14 +165,26 @@ def test_demo_stops_at_a_failing_command(capfd: pytest.CaptureFixture[str]) -> N
     assert "$ toothgraph synth /dev/null/x" in capfd.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["nn.FastEdgeConv", "transforms.RandomRotate", "datasets.ScanFolder", "model.NetConfig", "data.make_split",
-     "graph.add_tables", "metrics.score_scan"],
-)  # fmt: skip
-def test_packages_are_there_without_an_import_of_their_own(name: str) -> None:
-    code = f"import toothgraph as tg; tg.{name}"
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+FORKS = """
+import os, sys, torch_geometric.data, lightning.pytorch
+for code in sys.argv[1:]:
+    if os.fork() == 0:
+        exec("import toothgraph as tg; " + code)
+        os._exit(0)
+    if os.wait()[1] != 0:
+        sys.exit(code)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks")
+def test_what_is_asked_for_first_does_not_matter() -> None:
+    """Packages are there without an import of their own, and a name is the function, not the module of that name.
+    Each is asked for in a process of its own; what the package imports is loaded once for all."""
+    names = ["nn.FastEdgeConv", "transforms.RandomRotate", "datasets.ScanFolder", "model.NetConfig", "data.make_split",
+             "graph.add_tables", "metrics.score_scan"]  # fmt: skip
+    function = "tg.Segmentation; assert callable(tg.segment) and callable(tg.segment_all)"
+    code = [*(f"tg.{name}" for name in names), function]
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS, *code], check=True)
 
 
 def test_import_toothgraph_alone_is_light() -> None:

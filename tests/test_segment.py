@@ -113,14 +113,6 @@ def test_segment_all_in_order(net: SegmentationNet, arches: Path, tmp_path: Path
         next(several)
 
 
-def test_the_name_is_the_function_whatever_is_asked_for_first() -> None:
-    import subprocess
-    import sys
-
-    code = "import toothgraph as tg; tg.Segmentation; assert callable(tg.segment) and callable(tg.segment_all)"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_what_is_no_scan_no_net_or_no_jaw(net: SegmentationNet, arch: Mesh) -> None:
     for wrong in (np.zeros((3, 3)), None):
         with pytest.raises(tg.ShapeError, match=r"expected a Mesh, got \w+; toothgraph.read_scan\(file\)"):

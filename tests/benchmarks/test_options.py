@@ -76,6 +76,7 @@ def test_what_the_user_can_mend_is_one_line(tmp_path: Path, monkeypatch: pytest.
     assert str(stop.value) == f"Error: {tmp_path / 'none'}: no such file or folder; check the path"
 
 
+@pytest.mark.usefixtures("one_look")
 def test_label_efficiency_of_own_scans(arches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs, split = tmp_path / "runs", tmp_path / "split.json"
     files = sorted(arches.glob("*.stl"))
@@ -117,6 +118,7 @@ def test_own_scans_that_cannot_be_studied(arches: Path, tmp_path: Path) -> None:
     assert len(chosen.train) == 2 and len(chosen.val) == 1
 
 
+@pytest.mark.usefixtures("one_look")
 def test_a_study_leaves_out_what_cannot_be_used(
     arches: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

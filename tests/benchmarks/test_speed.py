@@ -97,22 +97,28 @@ def test_subdivided_surface_is_the_same_surface() -> None:
     assert len(fine.vertices) == len(coarse.vertices) + edges
 
 
-def test_threads_and_another_checkout(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from benchmarks.pages.speed import speed_page
-    from benchmarks.speed import beside, threads
+def test_threads(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.speed import threads
+
+    monkeypatch.setattr(threads, "SETTINGS", {"one thread": threads.SETTINGS["one thread"]})
+    threads.main(["--quick", "--out", str(results / "threads.json")])
+    (row,) = json.loads((results / "threads.json").read_text())["rows"]
+    assert [found["threads"] for found in row["found"]] == [1]
+    assert "| one thread | 1 |" in speed_page(results)
+
+
+def test_another_checkout(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.speed import beside
     from toothgraph.synthetic import write_synthetic
 
-    threads.main(["--quick", "--out", str(results / "threads.json")])
-    rows = json.loads((results / "threads.json").read_text())["rows"]
-    assert [row["found"][0]["threads"] for row in rows][1] == 1
+    monkeypatch.setattr(beside, "WAITING", {"sleep": beside.WAITING["sleep"]})
     (scan, *_) = write_synthetic(tmp_path, 1, 3000, 0)
     root = Path(__file__).resolve().parents[2]
     beside.main(["--quick", "--out", str(results / "beside.json"), str(root), str(scan)])
     rows = json.loads((results / "beside.json").read_text())["rows"]
     assert all(row["same labels"] and row["ratio"]["min"] > 0 for row in rows)
-    assert [row["waiting threads"] for row in rows[:: len(beside.TASKS)]] == list(beside.WAITING)
-    page = speed_page(results)
-    assert "| one thread | 1 |" in page and f"| {scan.name} |" in page
+    assert [(row["waiting threads"], row["task"]) for row in rows] == [("sleep", task) for task in beside.TASKS]
+    assert f"| {scan.name} |" in speed_page(results)
 
 
 def test_cost(results: Path) -> None:

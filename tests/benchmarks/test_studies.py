@@ -54,6 +54,7 @@ def test_official_lists_split_by_patient(teeth3ds: Path) -> None:
         datasets.teeth3ds(teeth3ds / "data_part_1")
 
 
+@pytest.mark.usefixtures("one_look")
 def test_label_efficiency_on_a_downloaded_folder(
     teeth3ds: Path, arches: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -88,6 +89,7 @@ def test_label_efficiency_on_a_downloaded_folder(
         label_efficiency.main([*given, "--rescore"])
 
 
+@pytest.mark.usefixtures("one_look")
 def test_an_ablation_of_ones_own(teeth3ds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, own = tmp_path / "rows.jsonl", tmp_path / "warm.toml"
     own.write_text("[finetune]\nlr = 1e-3\n")
@@ -107,6 +109,7 @@ def test_an_ablation_of_ones_own(teeth3ds: Path, tmp_path: Path, capsys: pytest.
         ablation.main(given)
 
 
+@pytest.mark.usefixtures("one_look")
 def test_ablation_runs_its_variants(teeth3ds: Path, tmp_path: Path) -> None:
     out = tmp_path / "rows.jsonl"
     names = ["default", "from scratch", "pre-training: one direction"]

@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 
 from toothgraph.cli import terminal
-from toothgraph.cli.terminal import folded
+from toothgraph.cli.terminal import folded, say_fact
 
 ROOT = Path(__file__).resolve().parents[2]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -66,13 +67,25 @@ class Screen:
         return [row.rstrip() for row in self.rows if row.strip()]
 
 
-def in_terminal(
-    width: int, *args: object, stdout: Path | None = None, ctrl_c: Callable[[Screen], bool] = lambda screen: False
-) -> tuple[int, Screen, str]:
+Pressed = Callable[[Screen], bool]
+Outcome = tuple[int, Screen, str]
+OWN_TERMINAL = """
+import fcntl, termios
+os.setsid()
+fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+os.environ |= {"TERM": "xterm", "LANG": "C.UTF-8"}
+"""
+
+
+def never(screen: Screen) -> bool:
+    return False
+
+
+def in_terminal(width: int, *args: object, stdout: Path | None = None, ctrl_c: Pressed = never) -> Outcome:
     """Run a command in a terminal: its exit code, what the terminal shows at the end, and all it was sent."""
-    import fcntl
     import pty
-    import termios
 
     pid, terminal = pty.fork()
     if pid == 0:  # the command
@@ -82,21 +95,52 @@ def in_terminal(
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         environment |= {"TERM": "xterm", "LANG": "C.UTF-8"}
         os.execvpe(sys.executable, [sys.executable, "-m", "toothgraph", *map(str, args)], environment)
+    screen, sent = watched(terminal, width, ctrl_c, lambda: os.kill(pid, 0) is None)
+    with contextlib.suppress(ProcessLookupError):  # it may be late
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), screen, sent
+
+
+@pytest.fixture
+def in_quick_terminal(apart: Callable[..., BaseProcess]) -> Callable[..., Outcome]:
+    """The same, for commands that load torch: in a process that has done so."""
+    import pty
+
+    def run(width: int, *args: object, ctrl_c: Pressed = never) -> Outcome:
+        terminal, other = pty.openpty()
+        process = apart(*args, out=os.ttyname(other), err=os.ttyname(other), before=OWN_TERMINAL)
+        screen, sent = watched(terminal, width, ctrl_c, process.is_alive)
+        os.close(other)
+        process.kill()  # it may be late
+        process.join()
+        assert process.exitcode is not None
+        return process.exitcode, screen, sent
+
+    return run
+
+
+def watched(terminal: int, width: int, ctrl_c: Pressed, alive: Callable[[], bool]) -> tuple[Screen, str]:
+    """What a terminal of this width shows once its command has ended, and all it was sent."""
+    import fcntl
+    import termios
+
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, width, 0, 0))
     screen, sent, pressed, deadline = Screen(width), b"", False, time.monotonic() + 300
     with contextlib.suppress(OSError):  # the command has closed the terminal
         while time.monotonic() < deadline:
+            lives = alive()
             if select.select([terminal], [], [], 0.05)[0]:
                 part = os.read(terminal, 65536)
                 sent += part
                 screen.feed(part.decode())
+            elif not lives:
+                break
             if not pressed and ctrl_c(screen):
                 pressed = True
                 os.write(terminal, b"\x03")
-        os.kill(pid, signal.SIGKILL)  # it is late
-    _, status = os.waitpid(pid, 0)
     os.close(terminal)
-    return os.waitstatus_to_exitcode(status), screen, sent.decode()
+    return screen, sent.decode()
 
 
 def shows(text: str) -> Callable[[Screen], bool]:
@@ -111,6 +155,23 @@ def test_no_word_is_broken(width: int) -> None:
     assert all(len(line) <= width or " " not in line.strip() for line in lines)
     assert folded(text, None) == text and folded("a  b", 20) == "a  b"
     assert folded(f"\n  {text}\n\n  next", width) == f"\n{folded(f'  {text}', width)}\n\n  next"  # lines stay apart
+
+
+def test_the_values_of_a_table_stay_in_their_column(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("toothgraph.cli.terminal.columns", lambda stream: 40)
+    say_fact("weights", "a long licence that needs its lines\nand " + "b" * 30)
+    say_fact("gpu", "")
+    column = " " * 21
+    assert capsys.readouterr().out.split("\n") == [
+        f"{'weights':<21}a long licence that",
+        f"{column}needs its lines",
+        f"{column}and",
+        f"{column}{'b' * 30}",
+        f"{'gpu':<21}",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "toothgraph" / "cli").glob("*.py")), ids=lambda file: file.name)
@@ -131,11 +192,13 @@ def test_a_command_can_be_copied(monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 @posix
-def test_the_display_leaves_only_results(arches: Path, segmenter: Path) -> None:
+def test_the_display_leaves_only_results(
+    arches: Path, segmenter: Path, in_quick_terminal: Callable[..., Outcome]
+) -> None:
     """On a narrow terminal, where most lines wrap; with names so short that no path does."""
     scans = [arches / "0000_upper.stl", arches / "0001_lower.stl"]
     with tempfile.TemporaryDirectory(dir="/tmp") as out:
-        code, screen, sent = in_terminal(40, "predict", *scans, "--model", segmenter, "--out", out)
+        code, screen, sent = in_quick_terminal(40, "predict", *scans, "--model", segmenter, "--out", out)
     assert code == 3
     assert "0 of 2 scans" in sent and "0000_upper: " in sent
     assert sent.rfind("\x1b[?25h") > sent.rfind("\x1b[?25l")  # the cursor is shown again
@@ -179,14 +242,16 @@ def test_results_stay_on_stdout_where_that_is_a_file(tmp_path: Path) -> None:
 
 
 @posix
-def test_a_training_from_ctrl_c_to_its_end(arches: Path, tiny_toml: Path, tmp_path: Path) -> None:
+def test_a_training_from_ctrl_c_to_its_end(
+    arches: Path, tiny_toml: Path, tmp_path: Path, in_quick_terminal: Callable[..., Outcome]
+) -> None:
     run = ("pretrain", arches, "--out", tmp_path / "run", "--config", tiny_toml, "--steps", 30, "--validate-every", 10)
-    code, screen, sent = in_terminal(80, *run, ctrl_c=shows(r"pre-training .*[4-9] of 30 steps"))
+    code, screen, sent = in_quick_terminal(80, *run, ctrl_c=shows(r"pre-training .*[4-9] of 30 steps"))
     assert code == 130 and "press Ctrl-C again" in sent
     assert screen.lines[0].startswith("trains on 4 scans") and "begins at step 0 of 30; writes to" in screen.lines
     stopped = re.fullmatch(r"stopped at step (\d+) of 30; go on with the same command and --resume", screen.lines[-1])
     assert stopped and not any("━" in line or "^C" in line for line in screen.lines)
-    code, screen, sent = in_terminal(80, *run, "--resume")
+    code, screen, sent = in_quick_terminal(80, *run, "--resume")
     assert code == 0
     assert f"resumed at step {stopped[1]} of 30; writes to" in screen.lines
     at_start = re.search(r"(\d+) of 30 steps", sent)

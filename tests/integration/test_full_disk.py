@@ -6,23 +6,20 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="bounds the size of files")
 
 
 COMMANDS = """
-import json, resource, sys
+import json, resource
 from toothgraph.cli import main
-size, commands = json.loads(sys.argv[1])
+size, commands = json.loads(given[0])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 for command in commands:
     try:
@@ -32,14 +29,19 @@ for command in commands:
 """
 
 
-def with_room_for(size: int, *commands: Sequence[object]) -> list[str]:
+@pytest.fixture
+def with_room_for(apart, tmp_path) -> Callable[..., list[str]]:
     """Commands, one after another in a process of their own, whose files may not grow beyond so many bytes: writing
     more fails, as on a full disk. What each said, with ``exit`` and its exit code as the last line."""
-    given = json.dumps([size, [[str(word) for word in command] for command in commands]])
-    done = subprocess.run(
-        [sys.executable, "-c", COMMANDS, given], cwd=ROOT, capture_output=True, text=True, timeout=300, check=True
-    )
-    return re.findall(r".*?^exit \S+$", done.stderr, re.DOTALL | re.MULTILINE)
+
+    def run(size: int, *commands: Sequence[object]) -> list[str]:
+        given = json.dumps([size, [[str(word) for word in command] for command in commands]])
+        process = apart(given, code=COMMANDS, err=tmp_path / "said")
+        process.join(300)
+        assert process.exitcode == 0
+        return re.findall(r".*?^exit \S+$", (tmp_path / "said").read_text(), re.DOTALL | re.MULTILINE)
+
+    return run
 
 
 def assert_says_where(said: str, file: Path) -> None:
@@ -47,7 +49,7 @@ def assert_says_where(said: str, file: Path) -> None:
     assert "Traceback" not in said and error.startswith(f"Error: {file}: ") and end == "exit 1", said
 
 
-def test_training(command, arches, tiny_toml, pretrained, tmp_path):
+def test_training(command, with_room_for, arches, tiny_toml, pretrained, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(pretrained, run)
     (run / "previous.ckpt").replace(run / "last.ckpt")  # as if it had been stopped at step 2
@@ -65,7 +67,7 @@ def test_training(command, arches, tiny_toml, pretrained, tmp_path):
     assert all(torch.equal(found[key], whole[key]) for key in whole)
 
 
-def test_predict_and_prepare(arches, segmenter, tmp_path):
+def test_predict_and_prepare(with_room_for, arches, segmenter, tmp_path):
     scan, out, prepared = arches / "0000_upper.stl", tmp_path / "out", tmp_path / "prepared"
     labelled, made = with_room_for(
         20_000,

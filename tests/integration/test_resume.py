@@ -290,19 +290,19 @@ def test_a_validation_that_was_cut_off_is_not_lost(command, arches, tiny_toml, p
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
 
 
-def test_killed_at_any_moment(command, arches, tiny_toml, tmp_path):
+def test_killed_at_any_moment(command, apart, arches, tiny_toml, tmp_path):
     """kill -9, twice, wherever it is; then it goes on, and the net is the one of a run that was never killed."""
-    given = ["pretrain", arches, "--config", tiny_toml, "--steps", 80, "--checkpoint-every", 1, "--resume", "--out"]
+    given = ["pretrain", arches, "--config", tiny_toml, "--steps", 40, "--checkpoint-every", 1, "--resume", "--out"]
     run, whole = tmp_path / "run", tmp_path / "whole"
     rng = np.random.default_rng()  # another moment each time
     for _ in range(2):
-        started = [sys.executable, "-m", "toothgraph", *map(str, given), str(run)]
-        with subprocess.Popen(started, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
-            steps = step_of(run) + rng.integers(1, 8)
-            while step_of(run) < steps and process.poll() is None:
-                time.sleep(0.01)
-            time.sleep(rng.uniform(0, 0.1))
-            process.kill()
+        process = apart(*given, run)
+        steps = step_of(run) + rng.integers(1, 8)
+        while step_of(run) < steps and process.is_alive():
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.1))
+        process.kill()
+        process.join()
     assert not (run / "model.safetensors").exists(), "the run was too fast to be killed"
     for out in (run, whole):
         done = command(*given, out)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -11,8 +11,6 @@ import torch
 from toothgraph.nn.distributed import combined, gathered, summed, world
 
 PROGRAM = '''
-import sys
-
 import torch
 from torch import nn
 
@@ -21,7 +19,7 @@ from toothgraph.nn.kernels.norm_mish import norm_mish_linear
 from toothgraph.nn.pyramid import NodeNorm
 from toothgraph.nn.distributed import gathered, world
 
-rank, file = int(sys.argv[1]), sys.argv[2]
+rank, file = int(given[0]), given[1]
 torch.manual_seed(0)
 x = torch.randn(30, 6, dtype=torch.float64)
 tables = [torch.randint(0, n, (4, n)) for n in (10, 20)]
@@ -68,20 +66,12 @@ print("the same")
 '''
 
 
-def test_two_processes_are_one(tmp_path: Path) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(PROGRAM)
-    command = [sys.executable, str(program)]
-    both = [subprocess.Popen([*command, str(rank), str(tmp_path / "meet")], stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True) for rank in range(2)]  # fmt: skip
-    try:
-        for process in both:
-            out, err = process.communicate(timeout=300)
-            assert out.strip() == "the same", err
-    finally:  # one that waits for the other would stay, and other tests would be told of it
-        for process in both:
-            process.kill()
-            process.communicate()
+def test_two_processes_are_one(tmp_path: Path, apart: Callable[..., BaseProcess]) -> None:
+    said = [tmp_path / f"said-{rank}" for rank in range(2)]
+    both = [apart(rank, tmp_path / "meet", code=PROGRAM, out=said[rank], err=f"{said[rank]}.err") for rank in range(2)]
+    for rank, process in enumerate(both):
+        process.join(300)
+        assert said[rank].read_text().strip() == "the same", Path(f"{said[rank]}.err").read_text()
 
 
 def test_alone_nothing_is_done() -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -165,17 +164,17 @@ def test_names_and_doubts_are_text(serve: Serve) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
-def test_the_command_is_killed_and_goes_on(crowns: Mesh, tmp_path: Path) -> None:
+def test_the_command_is_killed_and_goes_on(crowns: Mesh, tmp_path: Path, apart: Callable[..., BaseProcess]) -> None:
     write_labelled(tmp_path / "scans", "one_L", crowns, crowns.labels, ("vtp",))
     labels = tmp_path / "reviewed"
 
-    def started() -> tuple[subprocess.Popen[str], str]:
-        command = [sys.executable, "-m", "toothgraph", "review", str(tmp_path / "scans"), "--labels", str(labels)]
-        process = subprocess.Popen(
-            [*command, "--no-browser"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        line = process.stdout.readline()
+    said, told = tmp_path / "said", tmp_path / "told"
+    os.mkfifo(said)
+
+    def started() -> tuple[BaseProcess, str]:
+        process = apart("review", tmp_path / "scans", "--labels", labels, "--no-browser", out=said, err=told)
+        with said.open() as lines:
+            line = lines.readline()
         assert "1 scan at http://127.0.0.1:" in line
         return process, line.split()[-1]
 
@@ -188,12 +187,14 @@ def test_the_command_is_killed_and_goes_on(crowns: Mesh, tmp_path: Path) -> None
 
     process, address = started()
     assert step(address, 0, kind="swap", tooth=36, to=37)["version"] == 1
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.kill()
+    process.join()
     process, address = started()
     assert step(address, 1, kind="approve")["state"] == "approved"
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and err.endswith("stopped: 1 of 1 scan approved; the same command goes on\n")
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    process.join(30)
+    err = told.read_text()
+    assert process.exitcode == 130 and err.endswith("stopped: 1 of 1 scan approved; the same command goes on\n")
     assert f"next: toothgraph finetune {tmp_path / 'scans'} --labels {labels} --init default --out runs/" in err
     assert json.loads((labels / "one_L.json").read_text())["review"]["version"] == 2

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -114,14 +113,13 @@ def test_a_log_of_another_surface_is_kept_and_refused(store: Store, crowns: Mesh
 
 
 WORKER = """
-import sys
 from pathlib import Path
 from toothgraph.review.session import take
 from toothgraph.review.store import Store
 from toothgraph.review.surface import Surface
 from toothgraph.synthetic import Variation, synthetic_arch
 mesh = synthetic_arch(3, jaw=1, faces=6000, variation=Variation.none())
-store, surface = Store(Path(sys.argv[1]), "one_L"), Surface(mesh)
+store, surface = Store(Path(given[0]), "one_L"), Surface(mesh)
 start, session = store.load(mesh)
 while True:
     done = take(surface, session, {"kind": "swap", "tooth": 36, "to": 37})
@@ -132,18 +130,19 @@ while True:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
-def test_killed_at_any_moment_nothing_that_was_saved_is_lost(store: Store, crowns: Mesh) -> None:
+def test_killed_at_any_moment_nothing_that_was_saved_is_lost(
+    store: Store, crowns: Mesh, tmp_path: Path, apart: Callable[..., BaseProcess]
+) -> None:
+    said = tmp_path / "said"
+    os.mkfifo(said)
     for wait in (0.0, 0.013, 0.031):
-        worker = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(store.log.parent)], stdout=subprocess.PIPE, text=True
-        )
-        assert worker.stdout is not None
-        told = [worker.stdout.readline() for _ in range(5)]
-        time.sleep(wait)
-        worker.send_signal(signal.SIGKILL)
-        told += worker.stdout.readlines()
-        worker.wait()
-        worker.stdout.close()
+        worker = apart(store.log.parent, code=WORKER, out=said)
+        with said.open() as lines:
+            told = [lines.readline() for _ in range(5)]
+            time.sleep(wait)
+            worker.kill()
+            told += lines.readlines()
+        worker.join()
         saved = int([line for line in told if line.endswith("\n")][-1])
         start, session = store.load(crowns)
         assert saved <= session.version <= saved + 1

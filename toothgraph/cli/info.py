@@ -15,7 +15,7 @@ from toothgraph.cli.options import FILE, starting
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.refusals import at_once, check_file
 from toothgraph.cli.summary import SUMMARY
-from toothgraph.cli.terminal import say, scans_of
+from toothgraph.cli.terminal import say, say_fact, scans_of
 from toothgraph.errors import ConfigError
 from toothgraph.system.files import check_folder
 
@@ -50,10 +50,8 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
         facts = dict(of_folder(folder) if folder and of_folder else describe_machine())
     with json_alone(as_json) as print_json:
         print_json(facts)
-        show = print if folder is None else say  # what hangs together in a table of versions is never broken
         for name, value in {} if as_json else facts.items():
-            for number, line in enumerate(str(value).splitlines() or [""]):
-                show(f"{'' if number else name:<20} {line}")
+            say_fact(name, str(value))
         if out and folder:
             with starting():  # matplotlib takes a while
                 draw_curves(folder, out)

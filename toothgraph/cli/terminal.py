@@ -9,12 +9,26 @@ import textwrap
 from collections.abc import Iterable
 from typing import TextIO
 
+FACT = 21  # the column in which the values of a table begin
 
 def say(text: str, *, err: bool = False) -> None:
     """Print lines, a result to stdout or with ``err`` a message to stderr. Beside a display they go above it, which
     click's own echo would not."""
     stream = sys.stderr if err else sys.stdout
     print(folded(text, columns(stream)), file=stream, flush=True)
+
+
+def say_fact(name: str, value: str) -> None:
+    """Print a row of a table to stdout: a name, and beside it a value, whose further lines stay in its column.
+
+    Args:
+        name: what it is, of at most 20 characters.
+        value: may have several lines.
+    """
+    width = columns(sys.stdout)
+    wrapped = folded(value, width and max(width - FACT, FACT), indent="")
+    for number, line in enumerate(wrapped.splitlines() or [""]):
+        print(f"{'' if number else name:<{FACT - 1}} {line}", flush=True)
 
 
 def say_command(words: Iterable[object], *, before: str, err: bool = False) -> None:
@@ -46,17 +60,23 @@ def one_line(error: object) -> str:
     return " ".join(str(error).split())
 
 
-def folded(text: str, width: int | None) -> str:
-    """Each line cut between words into lines of at most ``width``; only a word that is longer stays whole."""
+def folded(text: str, width: int | None, indent: str = "    ") -> str:
+    """Each line cut between words into lines of at most ``width``; only a word that is longer stays whole.
+
+    Args:
+        text: any text.
+        width: columns; None cuts nothing.
+        indent: of all lines that were cut off.
+    """
     if width is None:
         return text
-    return "\n".join(_fold(line, width) for line in text.split("\n"))
+    return "\n".join(_fold(line, width, indent) for line in text.split("\n"))
 
 
-def _fold(line: str, width: int) -> str:
+def _fold(line: str, width: int, indent: str) -> str:
     if len(line) <= width:
         return line
-    return textwrap.fill(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def columns(stream: TextIO) -> int | None:
