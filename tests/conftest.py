@@ -112,7 +112,21 @@ class Outcome:
 
 
 @pytest.fixture(scope="session")
-def command() -> Callable[..., Outcome]:
+def light_runs() -> Iterator[Callable[..., None]]:
+    """TensorBoard gets no pictures, and the shapes of teeth are learned from few crowns a step: both would take longer
+    than the few steps of the tests' runs. Gives what collects the pictures."""
+    from toothgraph.training import crowns
+    from toothgraph.training.board import Board
+
+    collect = Board.on_validation_batch_end
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Board, "on_validation_batch_end", lambda *given: None)
+        patch.setattr(crowns, "BATCH", 16)
+        yield collect
+
+
+@pytest.fixture(scope="session")
+def command(light_runs: Callable[..., None]) -> Callable[..., Outcome]:
     """Runs ``toothgraph`` in this process; an exception that the command line lets through fails the test."""
     from toothgraph.cli import main
 

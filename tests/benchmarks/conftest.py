@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +9,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # benchmarks/ is no part of what is installed
+
+
+@pytest.fixture(autouse=True, scope="session")
+def studies(light_runs: Callable[..., None]) -> None:
+    """Their runs are light, too."""
 
 
 @pytest.fixture

@@ -135,23 +135,22 @@ def test_cost(results: Path) -> None:
 def test_archive(results: Path) -> None:
     from benchmarks.speed import archive
 
-    archive.main(["--quick", "--workers", "1", "2", "--out", str(results / "archive.json")])
-    rows = json.loads((results / "archive.json").read_text())["rows"]
-    assert [(row["workers"], row["scans"]) for row in rows] == [(1, 3), (2, 3)]
-    assert all(row["per minute"]["running"] > 0 and row["per minute"]["whole"] > 0 for row in rows)
+    archive.main(["--quick", "--workers", "2", "--out", str(results / "archive.json")])
+    (row,) = json.loads((results / "archive.json").read_text())["rows"]
+    assert (row["workers"], row["scans"]) == (2, 3)
+    assert row["per minute"]["running"] > 0 and row["per minute"]["whole"] > 0
     assert "| 2 | 3 |" in speed_page(results)
 
 
 def test_gpu_writes_rows_as_they_are_found(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """On a machine without a GPU on its CPU, to try it."""
     rows_file = tmp_path / "rows.jsonl"
-    gpu.main(["--quick", "--out", str(rows_file), "--only", "edge_conv", "--only", "info_nce"])
+    gpu.main(["--quick", "--out", str(rows_file), "--only", "edge_conv"])
     first, *rows = map(json.loads, rows_file.read_text().splitlines())
     assert first["quick"] and first["facts"]["versions"]
-    edge_conv, info_nce = ([row for row in rows if row["script"] == name] for name in ("edge_conv", "info_nce"))
-    assert rows == [*edge_conv, *info_nce] and len(edge_conv) > 3 and len(info_nce) == 2
-    assert all(own[-1]["ended"].startswith("finished") for own in (edge_conv, info_nce))
-    assert any({"PyG EdgeConv, compiled", "three lines, compiled"} < set(row.get("ways", ())) for row in edge_conv)
+    assert len(rows) > 3 and {row["script"] for row in rows} == {"edge_conv"}
+    assert rows[-1]["ended"].startswith("finished")
+    assert any({"PyG EdgeConv, compiled", "three lines, compiled"} < set(row.get("ways", ())) for row in rows)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     assert json.loads((tmp_path / f"edge_conv-{device}.json").read_text())["question"]
     assert "edge_conv: finished" in capfd.readouterr().out

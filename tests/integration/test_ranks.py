@@ -26,16 +26,23 @@ def in_two(*given: object, torchrun: bool = False) -> subprocess.CompletedProces
     return done
 
 
-@pytest.mark.parametrize("name", [pytest.param("pretrain", marks=pytest.mark.slow), "finetune"])
-def test_two_processes_are_one_with_the_doubled_batch(name, arches, tiny_toml, command, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "torchrun"),
+    [
+        pytest.param("pretrain", False, marks=pytest.mark.slow),
+        ("finetune", False),
+        pytest.param("finetune", True, marks=pytest.mark.slow),
+    ],
+)
+def test_two_processes_are_one_with_the_doubled_batch(name, torchrun, arches, tiny_toml, command, tmp_path):
     options = tmp_path / "options.toml"
-    extra = {"pretrain": 'negatives = "batch"\n', "finetune": ""}[name]
+    extra = {"pretrain": 'negatives = "batch"\n', "finetune": 'crowns = "keep"\n'}[name]
     extra += 'optimizer = "sgd"\n'  # the others divide by the size of the gradient, be it nothing but rounding
     options.write_text(extra + tiny_toml.read_text() + "dropout = 0.0\n")  # whose masks are drawn in each process
     given = [name, str(arches), "--config", str(options), "--steps", "3", "--lr", "0.01", "--device", "cpu"]
     done = command(*given, "--batch", 2, "--out", tmp_path / "one")
     assert done.code == 0, done.err
-    both = in_two(*given, "--batch", 1, "--out", tmp_path / "two", torchrun=name == "finetune")
+    both = in_two(*given, "--batch", 1, "--out", tmp_path / "two", torchrun=torchrun)
     one, two = (load_file(tmp_path / run / "model.safetensors") for run in ("one", "two"))
     for key, value in one.items():  # a maximum that is nearly a draw may go the other way
         torch.testing.assert_close(two[key], value, rtol=1e-3, atol=1e-4, msg=lambda text, key=key: f"{key}: {text}")

@@ -13,10 +13,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.fdi import class_to_fdi
 from toothgraph.report.picture import pixels
-from toothgraph.training.board import draw_found
+from toothgraph.training.board import Board, draw_found
 from toothgraph.training.callbacks import Shown
 
 PICTURES = ["validation/arch", "validation/confusion"]
+
+
+@pytest.fixture
+def pictures(light_runs, monkeypatch) -> None:
+    """Runs draw what other tests do without."""
+    monkeypatch.setattr(Board, "on_validation_batch_end", light_runs)
 
 
 def events(run: Path) -> EventAccumulator:
@@ -29,8 +35,10 @@ def steps(found: EventAccumulator, name: str) -> list[int]:
     return [event.step for event in found.Scalars(name)]
 
 
-def test_a_run_shows_its_pace_and_what_it_finds(segmenter: Path) -> None:
-    found = events(segmenter)
+def test_a_run_shows_its_pace_and_what_it_finds(pictures, command, arches, tiny_toml, tmp_path) -> None:
+    done = command("finetune", arches, "--config", tiny_toml, "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    found = events(tmp_path / "run")
     assert steps(found, "lr") == steps(found, "scans_per_second") == [1, 2, 3, 4]
     assert all(0 < event.value < 1000 for event in found.Scalars("scans_per_second"))
     assert {"train_loss", "val_miou", "val_loss"} <= set(found.Tags()["scalars"])
@@ -48,7 +56,7 @@ def test_pretraining_has_no_labels_to_show(pretrained: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*does not have many workers")
-def test_what_was_done_twice_is_shown_once(command, arches, tiny_toml, monkeypatch, tmp_path) -> None:
+def test_what_was_done_twice_is_shown_once(pictures, command, arches, tiny_toml, monkeypatch, tmp_path) -> None:
     """Killed after step 3, with the checkpoint of step 2: steps 3 and 4 are those of the second process."""
     real = Shown.on_train_batch_end
 
@@ -60,9 +68,9 @@ def test_what_was_done_twice_is_shown_once(command, arches, tiny_toml, monkeypat
             raise OSError("the machine goes down")
 
     run = ("finetune", arches, "--config", tiny_toml, "--out", tmp_path / "run")
-    monkeypatch.setattr(Shown, "on_train_batch_end", dies)
-    assert command(*run).code == 1
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Shown, "on_train_batch_end", dies)
+        assert command(*run).code == 1
     before = events(tmp_path / "run")
     assert steps(before, "of_the_first") == [3] and [one.step for one in before.Images(PICTURES[0])] == [2]
     assert command(*run, "--resume").code == 0

@@ -8,8 +8,17 @@ from torch_geometric.data import Data
 from toothgraph.graph import face_graph
 from toothgraph.model.crowns import CrownNet
 from toothgraph.synthetic import synthetic_arch
+from toothgraph.training import crowns
 from toothgraph.training.crowns import counts_past_gap, occurring, smoothing_for, train_crowns
 from toothgraph.transforms.crowns import crowns_of
+
+BATCH = crowns.BATCH
+
+
+@pytest.fixture(autouse=True)
+def whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the small ones that runs of other tests take."""
+    monkeypatch.setattr(crowns, "BATCH", BATCH)
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +28,8 @@ def graphs() -> list[Data]:
 
 def right(net: CrownNet, graphs: list[Data], jaw: int) -> float:
     """The share of crowns that a net tells right."""
-    crowns = crowns_of([graph for graph in graphs if int(graph.jaw) == jaw], np.random.default_rng(1))
-    return (net.positions(crowns.points, jaw).argmax(dim=1) + 1 == crowns.place).float().mean().item()
+    found = crowns_of([graph for graph in graphs if int(graph.jaw) == jaw], np.random.default_rng(1))
+    return (net.positions(found.points, jaw).argmax(dim=1) + 1 == found.place).float().mean().item()
 
 
 def test_a_net_learns_and_is_the_same_every_time(graphs: list[Data]) -> None:
@@ -41,8 +50,8 @@ def test_a_net_that_is_adapted_unlearns_no_tooth(graphs: list[Data]) -> None:
     without = [face_graph(synthetic_arch(9, jaw=0, faces=4000, without=[14, 24, 18, 28]))]
     net = train_crowns(without, 20, 0, start=start)
     assert net is not None and all(torch.equal(start.state_dict()[name], old) for name, old in before.items())
-    crowns = crowns_of(graphs[:1], np.random.default_rng(1))
-    first = crowns.points[(crowns.place == 4) | (crowns.place == 12)]
+    found = crowns_of(graphs[:1], np.random.default_rng(1))
+    first = found.points[(found.place == 4) | (found.place == 12)]
     kept, scratch = net.positions(first, 0), train_crowns(without, 20, 0)
     assert scratch is not None
     assert kept[:, [3, 11]].amax(dim=1).min() > scratch.positions(first, 0)[:, [3, 11]].amax(dim=1).max()
