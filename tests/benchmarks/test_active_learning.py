@@ -16,6 +16,7 @@ from toothgraph.model import SegmentationNet
 from toothgraph.review.store import Start
 
 
+@pytest.mark.slow
 def test_it_runs_goes_on_and_is_rendered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--quick", "--out", str(tmp_path / "rows.jsonl")]
     active_learning.main(given)

@@ -68,6 +68,7 @@ def test_gum_that_is_labelled_and_ragged_borders(mesh: Mesh) -> None:
     assert len(painting(mesh, mesh.labels)) == 14
 
 
+@pytest.mark.slow
 def test_the_study_runs_and_is_rendered(tmp_path: Path) -> None:
     reviewer.main(["--quick", "--out", str(tmp_path / "reviewer.json")])
     content = json.loads((tmp_path / "reviewer.json").read_text())

@@ -107,6 +107,7 @@ def test_threads(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "| one thread | 1 |" in speed_page(results)
 
 
+@pytest.mark.slow
 def test_another_checkout(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.speed import beside
     from toothgraph.synthetic import write_synthetic

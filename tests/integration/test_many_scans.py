@@ -23,6 +23,7 @@ from toothgraph.io.label_record import read_record
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [f"{n:04d}_{jaw}" for n in range(3) for jaw in ("lower", "upper")]
+OPTIONS = ("--no-orient", "--model")  # a net of few steps recognises no arch, and would look for one in every pose
 TIMES = re.compile(rb'"seconds": "[0-9.]*"')
 
 
@@ -59,7 +60,7 @@ def written(folder):
 def lab(command, arches, segmenter, tmp_path_factory):
     """Six scans, labelled by one process, with pages. Shared: to be copied."""
     out = tmp_path_factory.mktemp("many") / "lab"
-    done = command("predict", arches, "--model", segmenter, "--out", out, "--report")
+    done = command("predict", arches, *OPTIONS, segmenter, "--out", out, "--report")
     assert done.labelled, done.err
     return out, done
 
@@ -73,7 +74,7 @@ def copied(lab, tmp_path):
 def test_processes_do_what_one_does(command, arches, segmenter, lab, tmp_path):
     one, alone = lab
     out = tmp_path / "lab"  # the same name, which the list shows
-    done = command("predict", arches, "--model", segmenter, "--out", out, "--report", "--workers", 2)
+    done = command("predict", arches, *OPTIONS, segmenter, "--out", out, "--report", "--workers", 2)
     assert done.code == alone.code
     assert content(out) == content(one)
     assert lines(done.out.replace(str(out), "")) == lines(alone.out.replace(str(one), ""))
@@ -89,7 +90,7 @@ def test_processes_do_what_one_does(command, arches, segmenter, lab, tmp_path):
 
 def test_a_scan_that_is_done_is_not_labelled_again(command, arches, segmenter, lab, copied):
     before = written(copied)
-    given = ("predict", arches, "--model", segmenter, "--out", copied)
+    given = ("predict", arches, *OPTIONS, segmenter, "--out", copied)
     (copied / "summary.csv").unlink()  # as after kill -9
     done = command(*given, "--report", "--workers", 2)
     assert written(copied) == before and content(copied) == content(lab[0])
@@ -109,7 +110,7 @@ def test_what_is_not_the_same_is_labelled_again(what, command, arches, segmenter
     shutil.copytree(segmenter, model)
     for name in NAMES[:2]:
         shutil.copy(arches / f"{name}.stl", scans)
-    given = ["predict", scans, "--model", model, "--out", out]
+    given = ["predict", scans, *OPTIONS, model, "--out", out]
     assert command(*given).labelled
     first = scans / f"{NAMES[0]}.stl"
     if what == "scan":
@@ -142,14 +143,14 @@ def test_what_is_not_the_same_is_labelled_again(what, command, arches, segmenter
 def test_corrected_labels_are_kept_whatever_is_asked_for(command, arches, segmenter, copied):
     assert command("renumber", copied / f"{NAMES[0]}.txt", "0=-1").code == 0
     before = written(copied)
-    done = command("predict", arches / f"{NAMES[0]}.stl", "--model", segmenter, "--out", copied, "--again")
+    done = command("predict", arches / f"{NAMES[0]}.stl", *OPTIONS, segmenter, "--out", copied, "--again")
     assert done.code == 0 and "kept, its labels were corrected since" in done.out
     assert written(copied) == before and states(copied)[NAMES[0]] == "corrected"
     assert table(copied)[NAMES[0]]["teeth"] and len(table(copied)) == 6
 
 
 def test_parts_come_to_the_whole(command, arches, segmenter, lab, tmp_path):
-    out, given = tmp_path / "lab", ("predict", arches, "--model", segmenter, "--report", "--out", tmp_path / "lab")
+    out, given = tmp_path / "lab", ("predict", arches, *OPTIONS, segmenter, "--report", "--out", tmp_path / "lab")
     part = command(*given, "--shard", "2/2")
     assert part.labelled and list(states(out)) == NAMES[2:4]  # both jaws of a patient, who have a page together
     assert command(*given, "--shard", "1/2").labelled
@@ -161,7 +162,7 @@ def test_parts_come_to_the_whole(command, arches, segmenter, lab, tmp_path):
 def test_a_page_of_both_jaws_needs_both(command, arches, segmenter, copied):
     """One jaw is labelled again because it changed, the other one for their page."""
     (copied / f"{NAMES[0]}.html").unlink()
-    done = command("predict", arches, "--model", segmenter, "--report", "--out", copied)
+    done = command("predict", arches, *OPTIONS, segmenter, "--report", "--out", copied)
     assert done.labelled and done.out.count("labelled before") == 4
     assert (copied / "0000.both.html").exists() and listed(copied) == NAMES
 
@@ -174,7 +175,7 @@ class Deadly(Labeller):
 
 
 def test_a_process_that_dies_costs_one_scan(command, arches, segmenter, lab, tmp_path, monkeypatch):
-    given = ("predict", arches, "--model", segmenter, "--report", "--workers", 2, "--out", tmp_path / "lab")
+    given = ("predict", arches, *OPTIONS, segmenter, "--report", "--workers", 2, "--out", tmp_path / "lab")
     monkeypatch.setattr(labelling, "Labeller", Deadly)
     done = command(*given)
     first, last = [line for line in done.err.splitlines() if line.startswith("Error: ")]
@@ -193,18 +194,18 @@ def test_a_process_that_dies_costs_one_scan(command, arches, segmenter, lab, tmp
 
 def test_a_summary_of_somebody_else_is_not_replaced(command, arches, segmenter, tmp_path):
     (tmp_path / "summary.csv").write_text("mine")
-    given = ("predict", arches / f"{NAMES[0]}.stl", "--model", segmenter)
+    given = ("predict", arches / f"{NAMES[0]}.stl", *OPTIONS, segmenter)
     assert "expected the table of an earlier run" in command(*given, "--out", tmp_path).error
     assert [path.name for path in tmp_path.iterdir()] == ["summary.csv"]
     shutil.copy(arches / f"{NAMES[0]}.stl", tmp_path / "summary.stl")
-    done = command("predict", tmp_path / "summary.stl", "--model", segmenter, "--out", tmp_path / "out", "--report")
+    done = command("predict", tmp_path / "summary.stl", *OPTIONS, segmenter, "--out", tmp_path / "out", "--report")
     assert done.code == 1 and "summary.csv is the summary; give the scan another name" in done.err
 
 
 def test_several_processes_beside_a_gpu_are_refused(command, arches, segmenter, tmp_path, monkeypatch):
     monkeypatch.setattr(options, "choose_device", lambda name: torch.device("cuda"))
     for name, out in (("predict", tmp_path / "out"), ("evaluate", tmp_path / "out.json")):
-        done = command(name, arches, "--model", segmenter, "--out", out, "--workers", 2)
+        done = command(name, arches, *OPTIONS, segmenter, "--out", out, "--workers", 2)
         assert "--workers 2: one process keeps the device cuda busy; expected --workers 1 or --device cpu" in done.error
 
 
@@ -266,7 +267,7 @@ def test_evaluate_in_processes_and_in_parts(command, arches, segmenter, tmp_path
     scans = tmp_path / "scans"
     shutil.copytree(arches, scans)
     (scans / "bare_upper.stl").write_bytes((arches / f"{NAMES[1]}.stl").read_bytes())
-    given = ("evaluate", scans, "--model", segmenter, "--out")
+    given = ("evaluate", scans, *OPTIONS, segmenter, "--out")
     one, two, parts = (tmp_path / name for name in ("one.json", "two.json", "parts.json"))
     assert "1 of 7 scans could not be scored" in command(*given, one).err
     assert "1 of 7 scans could not be scored" in command(*given, two, "--workers", 2).err
@@ -284,7 +285,7 @@ def test_evaluate_in_processes_and_in_parts(command, arches, segmenter, tmp_path
 def test_evaluate_keeps_what_is_the_same(command, arches, segmenter, tmp_path):
     scans, out = tmp_path / "scans", tmp_path / "out.json"
     shutil.copytree(arches, scans)
-    given = ["evaluate", scans, "--model", segmenter, "--out", out]
+    given = ["evaluate", scans, *OPTIONS, segmenter, "--out", out]
     assert command(*given, "--shard", "1/2").code == 0
     parts = Path(f"{out}.parts")
     lines = parts.read_bytes()
@@ -309,7 +310,7 @@ class DeadlyScorer(Scorer):
 
 def test_a_process_that_dies_costs_one_score(command, arches, segmenter, tmp_path, monkeypatch):
     monkeypatch.setattr(scoring, "Scorer", DeadlyScorer)
-    done = command("evaluate", arches, "--model", segmenter, "--out", tmp_path / "out.json", "--workers", 2)
+    done = command("evaluate", arches, *OPTIONS, segmenter, "--out", tmp_path / "out.json", "--workers", 2)
     assert done.code == 1 and "killed by SIGKILL" in done.err
     found = json.loads((tmp_path / "out.json").read_text())
     assert [Path(row["file"]).stem for row in found["failures"]] == [NAMES[3]] and len(found["per_scan"]) == 5
