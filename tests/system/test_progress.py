@@ -75,15 +75,17 @@ def test_time_left_is_that_of_those_still_to_do(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_plain_lines_elsewhere_are_few(capsys: pytest.CaptureFixture[str]) -> None:
-    with Display("labelling", every=0.05) as display:
+    began, every = time.monotonic(), 0.05
+    with Display("labelling", every=every) as display:
         for _ in display.over([Path("a_U.stl"), Path("b_L.stl")]):
             stage("reading")
             time.sleep(0.12)
+    most = (time.monotonic() - began) / every
     out, err = capsys.readouterr()
     first, *others = err.splitlines()
     assert out == "" and first == "labelling 2 scans"
     assert others[0] == "labelling 0 of 2 scans, a_U: reading"
-    assert 2 <= len(others) <= 4 and others[-1].startswith("labelling 1 of 2 scans, b_L: reading, ")
+    assert 2 <= len(others) <= most and any("1 of 2 scans, b_L: reading, 0:0" in line for line in others[1:])
     stage("writing")  # nobody listens any more
     assert capsys.readouterr().err == ""
 
