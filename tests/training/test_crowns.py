@@ -12,13 +12,11 @@ from toothgraph.training import crowns
 from toothgraph.training.crowns import counts_past_gap, occurring, smoothing_for, train_crowns
 from toothgraph.transforms.crowns import crowns_of
 
-BATCH = crowns.BATCH
-
 
 @pytest.fixture(autouse=True)
-def whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the small ones that runs of other tests take."""
-    monkeypatch.setattr(crowns, "BATCH", BATCH)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of the crowns of a step, which is enough to learn from; runs of other tests take still fewer."""
+    monkeypatch.setattr(crowns, "BATCH", 48)
 
 
 @pytest.fixture(scope="module")
