@@ -163,6 +163,8 @@ COMMAND = "from toothgraph.cli import main; main(given, prog_name='toothgraph')"
 def apart() -> Iterator[Callable[..., BaseProcess]]:
     """Starts a command, or the ``code`` given, in a process of its own, which can be killed. It is forked from a
     server that has imported torch: a new interpreter would take seconds to do so."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        pytest.skip("processes are forked from a server")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "torch_geometric.data", "lightning.pytorch", "toothgraph.training.run"])
     started: list[BaseProcess] = []

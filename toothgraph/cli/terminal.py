@@ -11,6 +11,7 @@ from typing import TextIO
 
 FACT = 21  # the column in which the values of a table begin
 
+
 def say(text: str, *, err: bool = False) -> None:
     """Print lines, a result to stdout or with ``err`` a message to stderr. Beside a display they go above it, which
     click's own echo would not."""
