@@ -26,7 +26,15 @@ from toothgraph.system.quiet import errors_only
 from toothgraph.system.signals import Terminated
 from toothgraph.training.board import Board, board_of
 from toothgraph.training.callbacks import Checkpoints, GentleStop, MetricsTable, Shown, WeightAverage, scores_found
-from toothgraph.training.run_folder import BAD_BATCH_FILE, is_finished, log_to, open_run, read_checkpoint, read_metrics
+from toothgraph.training.run_folder import (
+    BAD_BATCH_FILE,
+    CONFIG_FILE,
+    is_finished,
+    log_to,
+    open_run,
+    read_checkpoint,
+    read_metrics,
+)
 from toothgraph.training.run_state import Stopped, told
 from toothgraph.training.task import NotFinite, Task, scans_per_step
 from toothgraph.weights import MODEL_FILE
@@ -78,6 +86,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
     """
     display = Display(task.work, task.steps, "steps", every=30, announce=False)
     trainer, stop = make_trainer(task, out, display)
+    begun = (out / CONFIG_FILE).exists()
     checkpoint = open_run(out, task.config, resume, facts)
     step = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0
     handler = log_to(out)
@@ -90,7 +99,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
             if task.validates:
                 _log.info("%s: %s", task.monitor, task.monitor_is)
             begins = f"resumed at step {step}" if checkpoint else "begins at step 0"
-            nothing = "nothing to resume: " if resume and not checkpoint else ""
+            nothing = "nothing to resume: " if resume and not begun else ""
             _log.info("%s%s of %d; writes to %s", nothing, begins, task.steps, out)
             display.start_at(step)
             trainer.logger = board_of(out, step)
