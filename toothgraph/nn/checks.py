@@ -26,7 +26,7 @@ _STALE = (
 )
 TABLE_FROM = "toothgraph.scan_graph or toothgraph.graph.knn_table makes one"
 SURFACE = 1500  # nodes from which a graph shows enough of the surface to compare normals with it
-LOOKED_AT = 64  # nodes whose normals are compared with the surface around them
+LOOKED_AT = 256  # nodes whose normals are compared with the surface around them; the median of 64 is by chance off
 NEIGHBOURS = 6  # other nodes around a node, at least: through fewer, nearly any plane goes
 LOCAL = 0.2  # reach of the neighbours, at most this share of the size of the scan: else they may lie on no surface
 FLAT = 0.05  # variance of the neighbours across the surface, at most this share of that along it
