@@ -97,6 +97,7 @@ def test_subdivided_surface_is_the_same_surface() -> None:
     assert len(fine.vertices) == len(coarse.vertices) + edges
 
 
+@pytest.mark.slow
 def test_threads(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from benchmarks.speed import threads
 
@@ -133,6 +134,7 @@ def test_cost(results: Path) -> None:
     assert f"{found['parameters']:,} parameters" in speed_page(results) and f"{once:.2f}" in speed_page(results)
 
 
+@pytest.mark.slow
 def test_archive(results: Path) -> None:
     from benchmarks.speed import archive
 
