@@ -95,9 +95,7 @@ def in_terminal(width: int, *args: object, stdout: Path | None = None, ctrl_c: P
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         environment |= {"TERM": "xterm", "LANG": "C.UTF-8"}
         os.execvpe(sys.executable, [sys.executable, "-m", "toothgraph", *map(str, args)], environment)
-    screen, sent = watched(terminal, width, ctrl_c, lambda: os.kill(pid, 0) is None)
-    with contextlib.suppress(ProcessLookupError):  # it may be late
-        os.kill(pid, signal.SIGKILL)
+    screen, sent = watched(terminal, width, ctrl_c, lambda: True, lambda: os.kill(pid, signal.SIGKILL))
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status), screen, sent
 
@@ -110,9 +108,8 @@ def in_quick_terminal(apart: Callable[..., BaseProcess]) -> Callable[..., Outcom
     def run(width: int, *args: object, ctrl_c: Pressed = never) -> Outcome:
         terminal, other = pty.openpty()
         process = apart(*args, out=os.ttyname(other), err=os.ttyname(other), before=OWN_TERMINAL)
-        screen, sent = watched(terminal, width, ctrl_c, process.is_alive)
+        screen, sent = watched(terminal, width, ctrl_c, process.is_alive, process.kill)
         os.close(other)
-        process.kill()  # it may be late
         process.join()
         assert process.exitcode is not None
         return process.exitcode, screen, sent
@@ -120,7 +117,9 @@ def in_quick_terminal(apart: Callable[..., BaseProcess]) -> Callable[..., Outcom
     return run
 
 
-def watched(terminal: int, width: int, ctrl_c: Pressed, alive: Callable[[], bool]) -> tuple[Screen, str]:
+def watched(
+    terminal: int, width: int, ctrl_c: Pressed, alive: Callable[[], bool], kill: Callable[[], None]
+) -> tuple[Screen, str]:
     """What a terminal of this width shows once its command has ended, and all it was sent."""
     import fcntl
     import termios
@@ -139,6 +138,8 @@ def watched(terminal: int, width: int, ctrl_c: Pressed, alive: Callable[[], bool
             if not pressed and ctrl_c(screen):
                 pressed = True
                 os.write(terminal, b"\x03")
+        else:
+            kill()  # it is late
     os.close(terminal)
     return screen, sent.decode()
 

@@ -168,12 +168,12 @@ def test_one_device_only(command, folders, tiny_toml, tmp_path):
 
 def test_a_new_scanner_without_any_labels(command, folders, tmp_path):
     _, bare = folders
-    (tmp_path / "fine.toml").write_text("variants = 1\nbases = 0\nbatch = 1\ncrowns = 'keep'\nrounds = 1\n")
+    (tmp_path / "fine.toml").write_text("variants = 1\nbases = 0\nbatch = 1\ncrowns = 'keep'\n")
     done = command("finetune", "--unlabelled", bare, "--init", "default", "--steps", 1, "--config",
                    tmp_path / "fine.toml", "--out", tmp_path / "run")  # fmt: skip
     assert done.code == 0, done.err
     labels = json.loads((tmp_path / "run" / "config.json").read_text())["labels"]
-    assert labels and set(labels.values()) == {"found by default"}
+    assert labels and set(labels.values()) == {"found by teacher-2"}
     assert "a model found all the labels to train on" in done.err
 
 
