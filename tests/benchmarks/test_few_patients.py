@@ -112,7 +112,7 @@ def test_a_protocol_says_net_faces_and_steps() -> None:
     configs = {name: config_of(Cell("scratch", 1, 0, 0, name), options) for name in PROTOCOLS}
     assert {name: (one.net.kind, one.net.graph.faces, one.steps, one.epochs) for name, one in configs.items()} == {
         "long": ("geometry", 6000, 2400, None), "short": ("geometry", 4000, 600, None),
-        "paper": ("paper", 2000, 600, None),
+        "paper": ("paper", 1000, 300, None),
     }  # fmt: skip
     assert configs["paper"].optimizer == "sgd" and configs["paper"].lr == FINETUNE_PRESETS["paper"].lr
 
