@@ -584,6 +584,22 @@ def test_edges_are_smooth_only_where_a_graphics_card_makes_them(arch: Mesh, tmp_
     assert abs(aided["drawn"] - alone["drawn"]) < 0.01 < alone["drawn"]
 
 
+def test_a_drawing_that_the_browser_took_away_comes_back(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    steps = """
+      const until = (name) => new Promise((then) => canvas.addEventListener(name, () => then(wait()), { once: true }));
+      click(...where(16)); const before = pixels(), card = gl.getExtension("WEBGL_lose_context");
+      const lost = until("webglcontextlost"); card.loseContext(); await lost; out.lost = text("problem");
+      const back = until("webglcontextrestored"); card.restoreContext(); await back;
+      out.problem = text("problem"); out.differs = differ(before, pixels()); out.written = where(16) !== undefined;
+      out.drawn = differ(before, new Uint8Array(before.length));
+    """
+    page = tmp_path / "page.html"
+    write_page(page, arch, arch.labels)
+    out = browse(page, steps)
+    assert "load the page again" in out["lost"] and out["problem"] == ""
+    assert out["drawn"] > 0.1 and out["differs"] == 0 and out["written"]
+
+
 @pytest.mark.parametrize("what", ["labels", "truth", "second labels"])
 def test_labels_that_are_no_fdi_numbers_are_refused(what: str, tmp_path: Path) -> None:
     arch = synthetic_arch(1, jaw=0, faces=2000)
