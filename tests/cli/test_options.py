@@ -63,6 +63,19 @@ def test_former_flags_are_accepted_with_a_notice(command, arches, segmenter, tmp
     assert "Notice" not in command(*given, "--label-system", "fdi", "--keep-numbers").err
 
 
+@pytest.mark.parametrize("arguments, said", [
+    (("evaluate", "."), "'-o': JSON file to write."),
+    (("finetune", "."), "'-o': Run folder to write."),
+    (("prepare", ".", "--out", "there"), "No such option '--out': OUT is given without it"),
+    (("synth", "-o", "there"), "No such option '-o': OUT is given without it"),
+    (("finetune", ".", "--crown-steps", "3"), "may be a key of the file --config"),
+    (("view", ".", "--pallete", "a"), "No such option '--pallete'. Did you mean '--palette'?\n"),
+])  # fmt: skip
+def test_a_wrong_call_says_what_is_missing_and_where_a_word_belongs(command, arguments, said):
+    done = command(*arguments)
+    assert done.code == 2 and said in done.err
+
+
 def test_nested_tables(tmp_path):
     _, config = options(
         tmp_path,

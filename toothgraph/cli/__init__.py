@@ -88,8 +88,23 @@ def _usage_folded() -> Iterator[None]:
         if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # it is the help
             raise
         start = "Error: "  # by click
-        said = folded(start + error.format_message(), columns(sys.stderr)).removeprefix(start)
+        said = folded(start + _taught(error), columns(sys.stderr)).removeprefix(start)
         raise click.UsageError(said, error.ctx) from error
+
+
+def _taught(error: click.UsageError) -> str:
+    """click's message, and what it leaves out: what a missing option is for, and where else a word may belong."""
+    said = error.format_message()
+    if isinstance(error, click.MissingParameter) and isinstance(error.param, click.Option) and error.param.help:
+        return f"{said.rstrip('.')}: {error.param.help}"
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        name, params = error.option_name.lstrip("-"), error.ctx.command.params
+        for param in params:
+            if isinstance(param, click.Argument) and name and str(param.name).startswith(name):
+                return f"No such option {error.option_name!r}: {str(param.name).upper()} is given without it, as above"
+        if any(param.name == "config" for param in params):
+            return f"{said} What has no option of its own may be a key of the file --config."
+    return said
 
 
 def _present_flag(arg: str) -> str:
