@@ -39,3 +39,17 @@ def test_a_folder_of_predict_is_told_at_once(tmp_path: Path, monkeypatch: pytest
     assert isinstance(done.exception, ConfigError)
     assert "found labels of `toothgraph predict`" in str(done.exception)
     assert f"{tmp_path / 'summary.csv'}" in str(done.exception)
+
+
+def test_a_model_is_described_wherever_it_stands(command, segmenter: Path, tmp_path: Path) -> None:
+    done, whole = command("info", "default"), command("info", "default", "--json")
+    digest = json.loads(whole.out)["sha256"]
+    assert done.code == whole.code == 0 and "Not a medical device" in done.out and "trained on" in done.out
+    assert len(digest) == 64 and digest not in done.out and digest[:12] in done.out  # 64 digits do not fit a line
+    file = segmenter / "model.safetensors"
+    done = command("info", file)
+    assert done.code == 0 and f"{file}\n" in done.out and "segmentation" in done.out
+    (tmp_path / "default").mkdir()
+    done = command("info", tmp_path / "default")
+    assert done.code == 1 and "config.json" in done.err
+    assert "found another file" in command("info", Path(__file__)).err

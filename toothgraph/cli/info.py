@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,17 +12,30 @@ from typing import Any
 import click
 
 from toothgraph.cli.as_json import json_alone, json_option
-from toothgraph.cli.options import FILE, starting
+from toothgraph.cli.options import FILE, Model, starting
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.refusals import at_once, check_file
 from toothgraph.cli.summary import SUMMARY
 from toothgraph.cli.terminal import say, say_fact, scans_of
 from toothgraph.errors import ConfigError
 from toothgraph.system.files import check_folder
+from toothgraph.weights import DEFAULT, MODEL_FILE
+
+SUFFIX = Path(MODEL_FILE).suffix
+
+
+def _is_default(path: Path) -> bool:
+    """Whether this is the word for the weights in the package."""
+    return str(path) == DEFAULT and not path.exists()
+
+
+def _check(path: Path) -> None:
+    if not _is_default(path):
+        check_file(path)
 
 
 @click.command(short_help="Versions and devices; the state of a run or a folder.")
-@click.argument("folder", required=False, type=click.Path(path_type=Path), callback=at_once(check_file))
+@click.argument("folder", required=False, type=Model(path_type=Path), callback=at_once(_check))
 @click.option("--out", "-o", type=FILE, help="Draw the curves of a run into this PNG file.")
 @json_option
 def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
@@ -29,12 +43,12 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
 
     With a run folder of pretrain or finetune: how far it is, its last metrics, time per step, and what to resume from.
     With a folder of prepare: which scans it has, with labels or without, by which recipe, and what to run next. With a
-    folder of export: what model it has, and how it was made.
+    folder of export, a model.safetensors, or the word default: what model it is, and how it was made.
     """
-    if folder is not None and folder.is_file():
+    if folder is not None and folder.is_file() and folder.suffix != SUFFIX:
         raise ConfigError(
-            f"{folder}: expected the folder of a run or of `toothgraph prepare`, found a file; the numbers of a "
-            "labelled scan are shown by `toothgraph renumber`"
+            f"{folder}: expected the folder of a run or of `toothgraph prepare`, or a model.safetensors, found another "
+            "file; the numbers of a labelled scan are shown by `toothgraph renumber`"
         )
     if folder is not None and (folder / SUMMARY).is_file():
         raise ConfigError(
@@ -51,7 +65,7 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
     with json_alone(as_json) as print_json:
         print_json(facts)
         for name, value in {} if as_json else facts.items():
-            say_fact(name, str(value))
+            say_fact(name, re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", str(value)))  # --json has the whole digest
         if out and folder:
             with starting():  # matplotlib takes a while
                 draw_curves(folder, out)
@@ -65,17 +79,24 @@ def describer(folder: Path | None) -> Callable[[Path], Iterator[tuple[str, Any]]
     from toothgraph.data.prepared.layout import is_begun
     from toothgraph.weights import is_export
 
-    return describe_prepared if is_begun(folder) else describe_model if is_export(folder) else describe
+    if _is_default(folder) or folder.is_file() or is_export(folder):
+        return describe_model
+    return describe_prepared if is_begun(folder) else describe
 
 
-def describe_model(folder: Path) -> Iterator[tuple[str, Any]]:
-    """What is worth knowing of a folder of ``toothgraph export``, by name."""
+def describe_model(path: Path) -> Iterator[tuple[str, Any]]:
+    """What is worth knowing of a model file, a folder of ``toothgraph export`` or the default weights, by name."""
+    from toothgraph import weights
     from toothgraph.model.file import read_model
     from toothgraph.model.folder import how_made
     from toothgraph.system import provenance
 
-    file = read_model(folder)
-    yield "folder of", "toothgraph export"
+    file = read_model(path)
+    if path.is_dir():
+        yield "folder of", "toothgraph export"
+    if _is_default(path):
+        yield "default weights", weights.notice()
+    yield "file", str(file.path)
     yield "kind", file.kind
     yield "sha256", provenance.sha256(file.path)
     yield from how_made(file).items()
