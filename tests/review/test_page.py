@@ -66,7 +66,7 @@ NUMBERS = (
   press("#numbering", "Palmer"); out.palmer = where("┌3") !== undefined; press("#numbering", "FDI");
   click(...where(47)); key("]"); await saved(); const behind = state.picked;
   key("u"); await saved(); out.followed = [behind, state.picked];
-  press("#steps", "Approve"); await saved(); out.approved = text("stands");
+  press("#steps", "Approve"); await saved(); key("a"); await saved(); out.approved = text("stands");
 """
 )
 
@@ -91,7 +91,8 @@ def test_numbers_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None
     session = running.scans.open("one_L").session
     assert session.state == "approved"
     lines = [line["kind"] for line in running.scans.stores["one_L"].lines()]
-    assert lines[:5] == ["start", "renumber", "undo", "redo", "swap"] and lines[-1] == "approve"
+    assert lines[:5] == ["start", "renumber", "undo", "redo", "swap"]
+    assert lines[-1] == "approve" and lines.count("approve") == 1
     # it is all there when the page is opened again
     again = drive(
         running,

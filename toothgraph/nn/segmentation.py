@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from toothgraph.errors import ConfigError, ShapeError, check_number
-from toothgraph.nn.checks import LOOKED_AT, check_device, check_nodes, check_rows, checked_edges, described
+from toothgraph.nn.checks import check_device, check_nodes, check_rows, checked_edges, described
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 
 NUM_CLASSES = 33  # of tooth segmentation: gingiva and 32 teeth
+SUMMED = 256  # nodes whose probabilities are looked at
 NOT_ONE = 0.1  # |log of the sum| of probabilities that no rounding explains, in half precision either
 
 
@@ -130,7 +131,7 @@ def _check_labels(log_prob: Tensor, target: Tensor, batch: Tensor | None, weight
             "expected target of classes, of which 1 to 16 are the upper and 17 to 32 the lower jaw, got only 11 to 18 "
             "and 21 to 28, as FDI numbers of an upper jaw; toothgraph.fdi.fdi_to_class makes classes of them"
         )
-    some = log_prob.detach()[:LOOKED_AT][target[:LOOKED_AT] >= 0].float().logsumexp(dim=1)
+    some = log_prob.detach()[:SUMMED][target[:SUMMED] >= 0].float().logsumexp(dim=1)
     if bool((some.abs() > NOT_ONE).any()):
         raise ShapeError(
             "expected log-probabilities, whose exponentials sum to 1, got other numbers; for logits, call "

@@ -218,7 +218,8 @@ function stepped(kind) {
 }
 const undo = () => stepped("undo");
 const redo = () => stepped("redo");
-const approve = () => served && data.scans.forEach((scan) => take(scan, { kind: "approve" }));
+const approve = () => served && data.scans.filter((scan) => scan.review.state !== "approved")
+  .forEach((scan) => take(scan, { kind: "approve" }));
 
 // Teeth by doubt: the least sure first, without those that are done.
 function nextDoubt() {
