@@ -95,7 +95,7 @@ def test_scores_of_another_model_are_refused(command, segmenter, scores, tmp_pat
     with pytest.raises(CheckpointError, match="the scores are of another model"):
         export_folder("default", tmp_path / "a", scores=json.loads(scores.read_text()))
     (tmp_path / "list.json").write_text("[1]")
-    assert "expected the scores" in command("export", segmenter, "-o", tmp_path / "a", "--scores",
+    assert "expected what `toothgraph evaluate` writes" in command("export", segmenter, "-o", tmp_path / "a", "--scores",
                                             tmp_path / "list.json").error  # fmt: skip
     with pytest.raises(ConfigError, match="expected the file that `toothgraph evaluate` writes of a model"):
         export_folder(segmenter, tmp_path / "a", scores={"scores": {}})

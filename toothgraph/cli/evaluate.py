@@ -38,7 +38,7 @@ from toothgraph.cli.options import (
     workers_option,
 )
 from toothgraph.cli.refusals import at_once, check_file, check_label_system, check_labels, named_palette
-from toothgraph.cli.score_file import read_rows, scores_of, write_scores
+from toothgraph.cli.score_file import read_scores, scores_of, write_scores
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
 from toothgraph.scan_names import cases_of, patient_of, patients_of, scan_names, told_jaw
@@ -64,7 +64,7 @@ def _refuse(
     if subset and split is None:
         raise ConfigError("--subset needs --split, the file that says who belongs to it")
     if against is not None:
-        read_rows(against)
+        read_scores(against)
     if predictions is None:
         if predictions_palette or predictions_label_system:
             raise ConfigError("--predictions-palette and --predictions-label-system need --predictions")
@@ -157,7 +157,7 @@ def evaluate(
     colours, predict = named_palette(palette), PredictOptions(**steps)
     names = dict(zip(files, scan_names(files), strict=True))
     patients = dict(zip(map(str, files), patients_of(files, [*names.values()]), strict=True))
-    others = read_rows(against) if against else None
+    others = read_scores(against)["per_scan"] if against else None
     if others is not None and not {row["scan_id"] for row in others} & {*names.values()}:
         raise ConfigError(f"{against}: has none of the scans that are scored; compare results of the same scans")
     truth = (JAWS[jaw], colours, unit or "mm", label_system or "auto")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from toothgraph.choices import NET_SUFFIXES
 from toothgraph.cli.options import FILE, PATH, Model, load_net, starting
 from toothgraph.cli.refusals import at_once, check_file, check_model
+from toothgraph.cli.score_file import read_scores
 from toothgraph.cli.terminal import say
 from toothgraph.errors import ConfigError, has_extra, needs_extra
 from toothgraph.system.files import check_folder
@@ -77,15 +76,3 @@ def export_as_folder(model: Path, out: Path, licence: str | None, scores: Path |
     say(f"wrote {out}; look through {out / CARD_FILE} before you share it")
     if scans := len(file.header.get("train", ())):
         say(f"Note: the header of {file.path.name} names the scans it was trained on ({scans})", err=True)
-
-
-def read_scores(path: Path) -> dict[str, Any]:
-    """The content of a file of scores.
-
-    Raises:
-        ConfigError: if it is no JSON.
-    """
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigError(f"{path}: expected the scores that `toothgraph evaluate` writes ({error})") from error

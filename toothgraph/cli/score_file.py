@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from toothgraph.cli.scoring import Parts, Result
 
 
-def read_rows(file: Path) -> list[dict[str, Any]]:
-    """The rows of scans in what an earlier ``evaluate`` has written.
+def read_scores(file: Path) -> dict[str, Any]:
+    """What an earlier ``evaluate`` has written.
 
     Raises:
         ConfigError: if it is something else.
     """
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))["per_scan"]
-        return [{**row, "scan_id": str(row["scan_id"])} for row in rows]
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return {**content, "per_scan": [{**row, "scan_id": str(row["scan_id"])} for row in content["per_scan"]]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{file}: expected what `toothgraph evaluate` writes to --out, found no `per_scan`"
