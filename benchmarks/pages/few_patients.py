@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.pages.markdown import facts_of, number, points, rendered, table
 from benchmarks.pages.statistics import DRAWS, Row, per_patient
-from benchmarks.studies.few_patients import ARMS, FIRST, PATIENTS, PROTOCOLS
+from benchmarks.studies.few_patients import ARMS, FIRST, PAPER_FACES, PAPER_STEPS, PATIENTS, PROTOCOLS
 from benchmarks.studies.new_scanner import NEW
 from benchmarks.studies.readings import reasons
 from toothgraph.scan_names import patient_of
@@ -107,12 +107,13 @@ def runs_table(rows: list[Row]) -> str:
 def few_patients(rows: list[Row]) -> str:
     """The section."""
     studies = [
-        {"title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own), "curve": curve_name(name),
+        {"name": name, "title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own), "curve": curve_name(name),
          "facts": facts_of(own), "parts": parts_of_self_training(own), "validate": len(per_patient(own[0], "miou"))}
         for name, own in protocols(rows).items()
     ]  # fmt: skip
     unlike = {scan: why for scan, why in reasons().items() if patient_of(scan) in FIRST}
-    return rendered("results/few_patients", studies=studies, one=one_patient(rows), draws=DRAWS, unlike=unlike)
+    return rendered("results/few_patients", studies=studies, one=one_patient(rows), draws=DRAWS, unlike=unlike,
+                    faces=PAPER_FACES, steps=PAPER_STEPS)  # fmt: skip
 
 
 def parts_of_self_training(rows: list[Row]) -> dict[str, dict[str, str]]:
