@@ -107,8 +107,9 @@ def runs_table(rows: list[Row]) -> str:
 def few_patients(rows: list[Row]) -> str:
     """The section."""
     studies = [
-        {"name": name, "title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own), "curve": curve_name(name),
-         "facts": facts_of(own), "parts": parts_of_self_training(own), "validate": len(per_patient(own[0], "miou"))}
+        {"name": name, "title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own),
+         "curve": curve_name(name), "facts": facts_of(own), "parts": parts_of_self_training(own),
+         "validate": len(per_patient(own[0], "miou"))}
         for name, own in protocols(rows).items()
     ]  # fmt: skip
     unlike = {scan: why for scan, why in reasons().items() if patient_of(scan) in FIRST}

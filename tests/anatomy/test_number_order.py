@@ -69,6 +69,23 @@ def test_the_pose_and_missing_front_teeth_change_nothing(mesh):
     assert numbers_along_arch(back) == [number for number in numbers_along_arch(mesh) if number % 10 > 3]
 
 
+def test_a_number_of_the_other_jaw(mesh):
+    own, other = (16, 46) if mesh.jaw == 0 else (46, 16)
+    (fault,) = number_faults(moved(mesh, own, other))
+    names = ("lower", "upper") if mesh.jaw == 0 else ("upper", "lower")
+    assert str(fault) == f"{other} is a number of the {names[0]} jaw; most teeth here are of the {names[1]} jaw"
+    assert fault.teeth == (other,)
+    # some teeth of the other jaw on a surface of their own, as at the edge of a scan of the bite, are no fault
+    opposite = synthetic_arch(4, jaw=1 - mesh.jaw, faces=4000)
+    few = opposite.part(np.flatnonzero(np.isin(opposite.labels, [36, 37, 26, 27])))
+    away = few.vertices + np.array([0.0, 0.0, 60.0])
+    both = Mesh(
+        np.concatenate([mesh.vertices, away]), np.concatenate([mesh.faces, few.faces + len(mesh.vertices)]),
+        labels=np.concatenate([mesh.labels, few.labels]),
+    )  # fmt: skip
+    assert number_faults(both) == []
+
+
 def test_too_few_teeth_have_no_order(mesh):
     few = mesh.with_labels(np.where(mesh.labels % 10 == 6, mesh.labels, 0))
     assert numbers_along_arch(few) == [] and number_faults(few) == []

@@ -69,6 +69,7 @@ def test_former_flags_are_accepted_with_a_notice(command, arches, segmenter, tmp
     (("prepare", ".", "--out", "there"), "No such option '--out': OUT is given without it"),
     (("synth", "-o", "there"), "No such option '-o': OUT is given without it"),
     (("finetune", ".", "--crown-steps", "3"), "may be a key of the file --config"),
+    (("finetune", ".", "--report"), "No such option '--report'; predict, convert have it\n"),
     (("view", ".", "--pallete", "a"), "No such option '--pallete'. Did you mean '--palette'?\n"),
 ])  # fmt: skip
 def test_a_wrong_call_says_what_is_missing_and_where_a_word_belongs(command, arguments, said):

@@ -95,8 +95,8 @@ def test_scores_of_another_model_are_refused(command, segmenter, scores, tmp_pat
     with pytest.raises(CheckpointError, match="the scores are of another model"):
         export_folder("default", tmp_path / "a", scores=json.loads(scores.read_text()))
     (tmp_path / "list.json").write_text("[1]")
-    assert "expected what `toothgraph evaluate` writes" in command("export", segmenter, "-o", tmp_path / "a", "--scores",
-                                            tmp_path / "list.json").error  # fmt: skip
+    done = command("export", segmenter, "-o", tmp_path / "a", "--scores", tmp_path / "list.json")
+    assert "expected what `toothgraph evaluate` writes" in done.error
     with pytest.raises(ConfigError, match="expected the file that `toothgraph evaluate` writes of a model"):
         export_folder(segmenter, tmp_path / "a", scores={"scores": {}})
     assert "are for the card of a folder" in command("export", segmenter, "-o", tmp_path / "a.onnx", "--licence",

@@ -39,6 +39,14 @@ def test_too_few_teeth_are_said_before_all_else() -> None:
     assert few[0].startswith("3 teeth found") and "36 may be 46, 37 may be 47" in few[1]
 
 
+def test_few_teeth_of_a_jaw_that_is_another_are_no_matter_of_millimetres() -> None:
+    (told,) = said([], jaw=1, jaw_probability=0.002)
+    assert told == (
+        "0 teeth found; the model is 100% sure that this is the upper jaw, but the lower jaw was asked for; check the "
+        "name of the file"
+    )
+
+
 def test_unsure_teeth_are_named() -> None:
     assert said(rows(0.9, 0.95, 0.3, 0.98)) == [f"review 13: {NOT_SURE}"]
     low = said(rows(0.4, 0.5, 0.6, 0.7))

@@ -12,7 +12,7 @@ from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.row import gap_between, order_along_arch
 from toothgraph.anatomy.sizes import LEAST, WHOLE_TOOTH
 from toothgraph.anatomy.tooth_text import ToothText, tooth_text
-from toothgraph.fdi import LOWER, class_to_position, fdi_to_class, jaw_of_labels
+from toothgraph.fdi import JAW_NAMES, LOWER, class_to_position, fdi_to_class, jaw_of_each, jaw_of_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import label_pieces
 
@@ -44,7 +44,8 @@ def number_faults(mesh: Mesh) -> list[ToothText]:
 
     * a number on two teeth that are apart;
     * two teeth next to each other whose numbers are in the wrong order;
-    * all numbers in the wrong direction: left and right are exchanged.
+    * all numbers in the wrong direction: left and right are exchanged;
+    * a number of the other jaw, on the surface that has the other teeth.
 
     Of a surface with labels of both jaws, each is looked at for itself.
 
@@ -61,7 +62,9 @@ def number_faults(mesh: Mesh) -> list[ToothText]:
         if crown is not (main := largest[crown.fdi]) and crown.area >= WHOLE_TOOTH
         if (gap := gap_between(mesh.centroids[crown.faces], mesh.centroids[main.faces])) > APART
     ]
-    row = _row(mesh, list(largest.values()))
+    own, others = _by_jaw(list(largest.values()))
+    faults += [_of_other_jaw(crown, own) for crown in others if _on_one_surface(mesh, crown, own)]
+    row = _row(mesh, own)
     wrong = _out_of_order(row)
     if len(_out_of_order(row[::-1])) < len(wrong):
         return [*faults, tooth_text("the numbers run the wrong way along the arch; are left and right exchanged?")]
@@ -80,6 +83,26 @@ def _as_read(row: list[Crown]) -> list[int]:
     """The numbers of a row of crowns from the patient's right to the left; in a lower jaw a row runs the other way."""
     numbers = [crown.fdi for crown in row]
     return numbers[::-1] if jaw_of_labels(np.array(numbers)) == LOWER else numbers
+
+
+def _by_jaw(crowns: list[Crown]) -> tuple[list[Crown], list[Crown]]:
+    """Those with a number of the jaw that most have, and the others."""
+    jaw = jaw_of_each(np.array([crown.fdi for crown in crowns], dtype=int))
+    most = np.bincount(jaw, minlength=2).argmax()
+    parts: tuple[list[Crown], list[Crown]] = ([], [])
+    for crown, side in zip(crowns, jaw, strict=True):
+        parts[int(side != most)].append(crown)
+    return parts
+
+
+def _on_one_surface(mesh: Mesh, crown: Crown, others: list[Crown]) -> bool:
+    """Whether a crown is connected with others; a file may show some teeth of the other jaw beside them."""
+    return mesh.pieces[crown.faces[0]] in {mesh.pieces[other.faces[0]] for other in others}
+
+
+def _of_other_jaw(crown: Crown, own: list[Crown]) -> ToothText:
+    here, there = (JAW_NAMES[int(jaw_of_each(np.array(one.fdi)))] for one in (own[0], crown))
+    return tooth_text([crown.fdi], f" is a number of the {there} jaw; most teeth here are of the {here} jaw")
 
 
 def _largest(crowns: list[Crown]) -> dict[int, Crown]:

@@ -102,9 +102,19 @@ def _taught(error: click.UsageError) -> str:
         for param in params:
             if isinstance(param, click.Argument) and name and str(param.name).startswith(name):
                 return f"No such option {error.option_name!r}: {str(param.name).upper()} is given without it, as above"
+        if others := [other for other in COMMANDS if error.option_name in _flags(other)]:
+            return f"No such option {error.option_name!r}; {', '.join(others)} {'have' if others[1:] else 'has'} it"
         if any(param.name == "config" for param in params):
             return f"{said} What has no option of its own may be a key of the file --config."
     return said
+
+
+def _flags(command: str) -> list[str]:
+    """The options of a command, as they are typed."""
+    params = getattr(importlib.import_module(f"toothgraph.cli.{command}"), command).params
+    return [
+        flag for param in params if isinstance(param, click.Option) for flag in (*param.opts, *param.secondary_opts)
+    ]
 
 
 def _present_flag(arg: str) -> str:
