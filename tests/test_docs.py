@@ -221,7 +221,7 @@ def test_the_review_loop_runs(command, tmp_path: Path, monkeypatch: pytest.Monke
     done = [command(*shlex.split(re.sub(r"--steps \d+", "--steps 2", line))[1:]) for line in lines]
     assert [each.code for each in done] == [0] * 4, [each.err for each in done]
     _, reviewed, trained, _ = done
-    assert "007_L: 3 steps, approved -> reviewed/007_L.json" in reviewed.out
+    assert "007_L: 3 steps, approved: 47 46 45 44 43 42 41 32 34 35 37 38 -> reviewed/007_L.json" in reviewed.out
     assert "trains on 1 scan of 1 patient (007); labels: 1 corrected" in trained.err
     assert "008_L.stl: not approved in reviewed" in trained.err
     assert {file.name for file in (tmp_path / "my-scans").iterdir()} == {"007_L.stl", "008_L.stl"}

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
@@ -119,6 +120,11 @@ def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
 def told_jaw(file: Path, cases: Mapping[Path, Case]) -> int | None:
     """The jaw of a scan whose name does not say it, if that of the other scan of its case does: 0 or 1; else None."""
     return cases[file].jaws[file] if file in cases and jaw_from_name(file) == UNKNOWN_JAW else None
+
+
+def learned_from(header: Mapping[str, Any]) -> set[str]:
+    """The patients that a model has learned from, by the names in the header of its file."""
+    return {*map(str, header.get("patients", ())), *(patient_of(str(name)) for name in header.get("train", ()))}
 
 
 def patients_of(files: Sequence[Path], names: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ from toothgraph.cli.refusals import at_once, check_file, check_label_system, che
 from toothgraph.cli.score_file import read_scores, scores_of, write_scores
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
-from toothgraph.scan_names import cases_of, patient_of, patients_of, scan_names, told_jaw
+from toothgraph.scan_names import cases_of, learned_from, patient_of, patients_of, scan_names, told_jaw
 from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
@@ -206,7 +206,7 @@ def say_what_was_learned(files: list[Path], header: Mapping[str, Any]) -> None:
         files: the scans.
         header: of the model file.
     """
-    learned = {*map(str, header.get("patients", ())), *(patient_of(str(name)) for name in header.get("train", ()))}
+    learned = learned_from(header)
     known = sum(patient in learned for patient in patients_of(files, scan_names(files)))
     if known:
         say(

@@ -65,7 +65,10 @@ def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> 
         difference = export_net(net, out)
     say(f"wrote {out}; its log-probabilities differ by {difference:.1g} at most from those of the net")
     takes = ", ".join(example_inputs(net))
-    say(f"next: give it {takes}; it gives {OUTPUT}. How: docs/how-to.md of the source code", err=True)
+    say(
+        f'next: give it {takes}; it gives {OUTPUT}. How: "export a net to ONNX" in docs/how-to.md, in the source code',
+        err=True,
+    )
 
 
 def export_as_folder(model: Path, out: Path, licence: str | None, scores: Path | None) -> None:

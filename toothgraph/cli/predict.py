@@ -258,8 +258,8 @@ class Told:
         count = Counter(outcome.row.state for outcome in self.outcomes)
         if kept := sum(outcome.kept for outcome in self.outcomes):
             say(
-                f"{kept} of {scans_of(total)} were labelled before with this model and these options, and are "
-                "unchanged; --again labels them again",
+                f"{kept} of {scans_of(total)} {'was' if kept == 1 else 'were'} labelled before with this model and "
+                "these options, unchanged since; --again labels anew",
                 err=True,
             )
         if count[CORRECTED]:

@@ -31,7 +31,7 @@ from toothgraph.cli.options import (
 )
 from toothgraph.cli.refusals import at_once, check_file, named_palette
 from toothgraph.cli.terminal import say, scans_of
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, OperationError
 from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
@@ -151,23 +151,34 @@ def review(
 
 def _apply(scans: Scans, steps: Path, labels: Path) -> None:
     """Do the steps of a file, one after another; a line that cannot be done stops it."""
+    from toothgraph.anatomy.number_order import number_faults, numbers_along_arch
+
     lines = list(_lines(steps))
-    names = list(dict.fromkeys(str(line["scan"]) for line in lines))
+    names = list(dict.fromkeys(str(line["scan"]) for _, line in lines))
     if strange := [name for name in names if name not in scans.known]:
         raise ConfigError(f"{steps}: no scan has the name {strange[0]}; expected one of {', '.join(scans.known)}")
     with Display("reviewing", len(names), item=names[0] if names else "") as display:
         for name in names:
             display.begin(name)
-            own = [line for line in lines if line["scan"] == name]
-            for line in own:
+            own = [(number, line) for number, line in lines if line["scan"] == name]
+            for number, line in own:
                 step = {key: value for key, value in line.items() if key != "scan"}
-                scans.step(name, scans.open(name).session.version, step)
-            state = scans.open(name).session.state
-            say(f"{name}: {len(own)} {'step' if len(own) == 1 else 'steps'}, {state} -> {labels / name}.json")
+                try:
+                    scans.step(name, scans.open(name).session.version, step)
+                except OperationError as error:
+                    raise ConfigError(f"{steps}: line {number}: {error}") from error
+            opened = scans.open(name)
+            now = opened.surface.mesh.with_labels(opened.session.labels)
+            row = " ".join(map(str, numbers_along_arch(now))) or "too few teeth to tell their order"
+            count = f"{len(own)} {'step' if len(own) == 1 else 'steps'}"
+            say(f"{name}: {count}, {opened.session.state}: {row} -> {labels / name}.json")
+            for fault in number_faults(now):
+                say(f"Warning: {name}: {fault}", err=True)
             display.advance()
 
 
-def _lines(steps: Path) -> Iterator[dict[str, Any]]:
+def _lines(steps: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The steps of a file, each with the number of its line."""
     for number, text in enumerate(steps.read_text(encoding="utf-8").splitlines(), start=1):
         if not text.strip():
             continue
@@ -180,4 +191,4 @@ def _lines(steps: Path) -> Iterator[dict[str, Any]]:
                 f'{steps}: line {number}: expected a step as {{"scan": "007_L", "kind": "gingiva", '
                 f'"tooth": 38}}: {error}'
             ) from error
-        yield line
+        yield number, line

@@ -97,8 +97,8 @@ def _say_means(content: dict[str, Any]) -> None:
         if not isinstance(value, dict) and value is not None:
             limits = f"  {between[key][0]:.4f} to {between[key][1]:.4f}" if between[key] else ""
             say(f"{key:>15} {value:.4f}{limits}")
-    if patients > 1:
-        say(f"{'':>15} mean over scans, and its 95 % interval over {patients} patients")
+    mean = f"mean over scans, and its 95 % interval over {patients} patients"
+    say(f"{'':>15} {mean if patients > 1 else 'of one patient, so without 95 % intervals over patients'}")
     if (other := content.get("against")) is None:
         return
     say(f"against {other['file']}, on {scans_of(other['scans'])} that both have:")

@@ -21,6 +21,7 @@ from toothgraph import weights
 from toothgraph.errors import CheckpointError, ConfigError
 from toothgraph.fdi import FDI_OF_CLASS
 from toothgraph.model.file import ModelFile, read_model
+from toothgraph.scan_names import learned_from, patient_of
 from toothgraph.system import provenance
 from toothgraph.system.files import atomic_path, check_folder, write_text
 from toothgraph.weights import CONFIG_FILE, MODEL_FILE, MODEL_TYPE, is_export
@@ -99,13 +100,22 @@ def _config(file: ModelFile) -> dict[str, Any]:
     return content
 
 
+def _of_known_patients(file: ModelFile, scores: Mapping[str, Any]) -> int:
+    """How many of the scored scans are of patients that the model has learned from, by their names."""
+    learned = learned_from(file.header)
+    return sum(
+        str(row.get("patient") or patient_of(str(row.get("scan_id", "")))) in learned for row in scores["per_scan"]
+    )
+
+
 def _check_scores(scores: Mapping[str, Any], file: ModelFile) -> None:
     model = scores.get("model")
     if not isinstance(model, dict) or not isinstance(scores.get("scores"), dict) or "per_scan" not in scores:
         raise ConfigError("the scores: expected the file that `toothgraph evaluate` writes of a model, found another")
     if model.get("sha256") != (digest := provenance.sha256(file.path)):
         raise CheckpointError(
-            f"the scores are of another model, sha256 {str(model.get('sha256'))[:12]}; {file.path} has {digest[:12]}"
+            f"the scores are of another model: of {model.get('file')} (sha256 {str(model.get('sha256'))[:12]}); "
+            f"{file.path} has {digest[:12]}"
         )
 
 
@@ -118,7 +128,8 @@ def card(file: ModelFile, name: str, licence: str, scores: Mapping[str, Any] | N
         licence, scores: see :func:`export_folder`.
     """
     metadata: dict[str, Any] = {"license": licence, "library_name": MODEL_TYPE, "tags": list(_TAGS)}
-    if scores is not None:
+    known = _of_known_patients(file, scores) if scores is not None else 0
+    if scores is not None and not known:  # what the Hub compares nets by
         metadata["metrics"] = list(_single(scores))
         metadata["model-index"] = [{"name": name, "results": [_result(scores)]}]
     parts = [
@@ -133,6 +144,9 @@ def card(file: ModelFile, name: str, licence: str, scores: Mapping[str, Any] | N
         rows = [(f"`{key}`", f"{value:.4f}", scores.get("definitions", {}).get(key, ""))
                 for key, value in _single(scores).items()]  # fmt: skip
         parts += [f"## Scores\n\nOn {_scans(scores)}, by `toothgraph evaluate`:\n"]
+        if known:
+            parts.append(f"By their names, the model has learned from the patients of {known} of these scans. So the "
+                         "scores do not tell how good it is on others.\n")  # fmt: skip
         parts += [_table(("score", "mean over scans", "what it is"), rows)]
     parts += [f"## Terms\n\nLicence of these weights: {licence}. For research. Not a medical device.\n"]
     parts += [] if file.path == weights.FILE else [_FROM_DEFAULT]

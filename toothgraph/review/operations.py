@@ -10,6 +10,7 @@ import numpy as np
 
 from toothgraph.errors import OperationError
 from toothgraph.fdi import CHART, UNKNOWN, in_chart_order
+from toothgraph.io.review_log import STEPS
 from toothgraph.review.border import inside_border
 from toothgraph.review.clicks import label_from_clicks
 from toothgraph.review.regions import grown, halves
@@ -54,7 +55,7 @@ def operation_from(content: Mapping[str, Any], faces: int) -> Operation:
     """
     kind = content.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
-        raise OperationError(f"expected an operation of {', '.join(KINDS)}, got {str(kind)[:40]!r}")
+        raise OperationError(f"expected a step of {', '.join((*KINDS, *STEPS))}, got {str(kind)[:40]!r}")
     if strange := set(content) - set(Operation.__dataclass_fields__):
         raise OperationError(f"{kind}: expected {', '.join(Operation.__dataclass_fields__)}, got {min(strange)[:40]!r}")
     numbers = {name: content.get(name) for name in ("tooth", "to")}

@@ -77,7 +77,7 @@ class FinetuneTask(Task):
             return True
         steps = min(self.config.crown_steps, self.steps)
         source = "nothing" if before is None else "those of --init" if self.crowns else "those of the package's weights"
-        _log.info("learning the shapes of teeth: %d steps, from %s", steps, source)
+        _log.info("learning the shapes of teeth: %d step%s, from %s", steps, "s" * (steps != 1), source)
         graphs = (graph for scan in self.sides.train for graph in scan.variants)
         self.net.crowns = train_crowns(graphs, steps, self.config.seed, start=before, stop=stop)
         return self.net.crowns is not None
