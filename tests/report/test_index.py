@@ -18,7 +18,8 @@ from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.measures import measure_arch
 from toothgraph.errors import ConfigError
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.report.index import Entry, check_name, entry_of, pair_page, read_index, write_index
+from toothgraph.report.folder import PageFolder
+from toothgraph.report.index import Entry, check_name, entry_of, pair_page, read_failed, read_index, write_index
 from toothgraph.report.tooth_table import tooth_table
 from toothgraph.synthetic import Variation, synthetic_arch
 
@@ -94,6 +95,18 @@ def test_a_later_run_adds_to_the_list(jaws: list[Entry], tmp_path: Path) -> None
     assert read_index(tmp_path) == [again]
 
 
+def test_scans_without_a_page_are_listed_until_they_have_one(jaws: list[Entry], tmp_path: Path) -> None:
+    assert read_failed(tmp_path) == {}
+    first = PageFolder(tmp_path)
+    first.entries, first.failed = [jaws[0]], {"b_L": "b_L.stl: </script> is torn", "c_U": "c_U.stl: is empty"}
+    first.write_list()
+    assert read_failed(tmp_path) == first.failed
+    second = PageFolder(tmp_path)
+    second.entries = [replace(jaws[1], name="b_L")]
+    second.write_list()
+    assert read_failed(tmp_path) == {"c_U": "c_U.stl: is empty"}
+
+
 @pytest.mark.parametrize(
     "content", ["<h1>My pages</h1>", '<script type="application/json" id="scans">{"patients": [{}]}</script>']
 )
@@ -165,7 +178,7 @@ def test_in_a_browser(width: int, jaws: list[Entry], tmp_path: Path) -> None:
     evil = "</script><img src=x onerror=alert(1)>#1? 100%_U"
     odd = replace(upper, name=evil, doubts=[["<b>review</b> ", 11]])
     (tmp_path / pair_page("a")).touch()
-    write_index(tmp_path, [upper, lower, some, replace(lower, name="b_L"), odd])
+    write_index(tmp_path, [upper, lower, some, replace(lower, name="b_L"), odd], {"c_U": "<b>torn</b> file"})
     page = tmp_path / "index.html"
     content = page.read_text()
     assert "<img src=x" not in content and "http:" not in content and "https:" not in content
@@ -192,6 +205,7 @@ def test_in_a_browser(width: int, jaws: list[Entry], tmp_path: Path) -> None:
     assert out["review"] == [first]
     assert "upper jaw, 13 teeth (without 15)" in out["text"]
     assert "<b>review</b> 11" in out["text"] and "5 scans of 3 patients, 1 to review" in out["text"]
+    assert "they come first; 1 failed, see below" in out["text"] and "<b>torn</b> file" in out["text"]
     text, link, pressed = out["universal"]
     assert "upper jaw, 13 teeth (without 4)" in text and "<b>review</b> 8" in text and link == "#Universal"
     assert out["pressed"] == pressed == "true"

@@ -110,6 +110,8 @@ def convert(
                         _show(pages, mesh, name, patient, beside)
             except ToothgraphError as error:
                 failed += 1
+                if pages:
+                    pages.failed[name] = str(error)
                 say_error(error)
             display.advance()
     if failed:

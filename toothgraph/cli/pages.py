@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def listed(pages: PageFolder | None) -> Iterator[None]:
-    """Write the list at the end if pages were added, also after a stop: else no list would ever have them."""
+    """Write the list at the end if pages were added or scans failed, also after a stop: else no list has them."""
     try:
         yield
     finally:
-        if pages and pages.entries:
+        if pages and (pages.entries or pages.failed):
             say(f"list of the scans -> {pages.write_list()}")

@@ -164,6 +164,8 @@ def label_all(labeller: Labeller, units: list[list[Job]], workers: int, told: To
             told.outcomes.append(outcome)
             if pages:
                 pages.entries.extend(outcome.entries)
+                if outcome.row.state == FAILED:
+                    pages.failed[outcome.row.scan] = outcome.row.error
             display.advance()
             told.say(outcome)
 

@@ -158,7 +158,7 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], list[PageS
     if out.suffix.lower() in (".html", ".png"):
         raise ConfigError(f"{out}: expected a folder to write to, since {len(files)} scans are to be shown")
     check_folder(out)
-    pages, failed, names = PageFolder(out), 0, output_names(files)
+    pages, names = PageFolder(out), output_names(files)
     patients = patients_of(files, names)
     with listed(pages), Display("showing", len(files), item=names[0]) as display:
         for file, name, patient in zip(files, names, patients, strict=True):
@@ -169,13 +169,13 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], list[PageS
                     shown = load(file)
                     pages.add(name, *shown, patient=patient)
             except ToothgraphError as error:
-                failed += 1
+                pages.failed[name] = str(error)
                 say_error(error)
             else:
                 say(f"{name}{' (to review)' if any(one.doubts for one in shown) else ''} -> {out / name}.html")
             display.advance()
-    if failed:
-        raise ToothgraphError(f"{failed} of {scans_of(len(files))} could not be shown; see above")
+    if pages.failed:
+        raise ToothgraphError(f"{len(pages.failed)} of {scans_of(len(files))} could not be shown; see above")
 
 
 def _labelled(

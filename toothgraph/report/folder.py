@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.fdi import JAW_NAMES, LOWER, UPPER
-from toothgraph.report.index import TABLE, Entry, check_name, entry_of, pair_page, read_index, write_index
+from toothgraph.report.index import TABLE, Entry, check_name, entry_of, pair_page, read_failed, read_index, write_index
 from toothgraph.report.page import PageScan, write_scans
 from toothgraph.report.tooth_table import tooth_table
 from toothgraph.scan_names import patient_of
@@ -38,6 +38,7 @@ class PageFolder:
         self.path, self.load = path, load
         self.listed = {entry.page_name: entry.whose for entry in read_index(path)} if listed is None else listed
         self.entries: list[Entry] = []  # those that were added
+        self.failed: dict[str, str] = {}  # scans that could not be labelled or shown, and why
         self.pairs: list[Path] = []  # pages of both jaws that were written
         self.last: tuple[str, PageScan] | None = None  # the scan before: its patient, and what its page shows
 
@@ -79,7 +80,9 @@ class PageFolder:
         """Write ``index.html`` and ``measures.csv``, with what others have written there meanwhile; returns the path of
         the list."""
         with one_at_a_time(self.path / TABLE):
-            return write_index(self.path, [*read_index(self.path), *self.entries])
+            added = {entry.page_name for entry in self.entries}
+            before = {name: why for name, why in read_failed(self.path).items() if name not in added}
+            return write_index(self.path, [*read_index(self.path), *self.entries], before | self.failed)
 
 
 def _jaw(scan: PageScan) -> int:

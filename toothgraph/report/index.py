@@ -122,20 +122,34 @@ def read_index(folder: str | Path) -> list[Entry]:
     Raises:
         ConfigError: if there is an ``index.html`` that is not such a list, or of another version.
     """
-    path = Path(folder) / PAGE
+    return _read_list(Path(folder) / PAGE)[0]
+
+
+def read_failed(folder: str | Path) -> dict[str, str]:
+    """The scans that the list in a folder has without a page, each with the reason.
+
+    Raises:
+        ConfigError: see :func:`read_index`.
+    """
+    return _read_list(Path(folder) / PAGE)[1]
+
+
+def _read_list(path: Path) -> tuple[list[Entry], dict[str, str]]:
     if not path.exists():
-        return []
+        return [], {}
     found = _DATA.search(path.read_text(encoding="utf-8", errors="replace"))
     try:
         if found is None:
             raise ValueError("no scans")
-        entries = [_read(scan) for patient in json.loads(found[1])["patients"] for scan in patient["scans"]]
+        content = json.loads(found[1])
+        entries = [_read(scan) for patient in content["patients"] for scan in patient["scans"]]
+        failed = {str(name): str(why) for name, why in dict(content.get("failed", {})).items()}
     except (ValueError, TypeError, KeyError):
         raise ConfigError(
             f"{path}: expected the list of scans of an earlier run, found another page; delete it, or choose another "
             "folder"
         ) from None
-    return [entry for entry in entries if (path.parent / f"{entry.page_name}.html").is_file()]
+    return [entry for entry in entries if (path.parent / f"{entry.page_name}.html").is_file()], failed
 
 
 def _read(scan: Mapping[str, Any]) -> Entry:
@@ -151,7 +165,7 @@ def pair_page(patient: str) -> str:
     return f"{patient}.both.html"
 
 
-def write_index(folder: str | Path, entries: Iterable[Entry]) -> Path:
+def write_index(folder: str | Path, entries: Iterable[Entry], failed: Mapping[str, str] | None = None) -> Path:
     """Write ``index.html``, the scans grouped by patient and those to review first, and ``measures.csv``.
 
     The page needs no network and no files but the pages of the scans.
@@ -159,6 +173,7 @@ def write_index(folder: str | Path, entries: Iterable[Entry]) -> Path:
     Args:
         folder: the folder of the pages.
         entries: the scans; of two with one name, the last.
+        failed: scans that have no page, each with the reason; they are listed below the others.
 
     Returns:
         The path of ``index.html``.
@@ -168,7 +183,7 @@ def write_index(folder: str | Path, entries: Iterable[Entry]) -> Path:
     folder = Path(folder)
     patients = [_patient(name, list(own), folder) for name, own in groupby(scans, lambda entry: entry.whose)]
     patients.sort(key=lambda patient: min(map(_concern, patient["scans"])))
-    content = json.dumps({"folder": folder.resolve().name, "patients": patients})
+    content = json.dumps({"folder": folder.resolve().name, "patients": patients, "failed": dict(failed or {})})
     template = sealed(web_text("index.html").replace("__NUMBERING__", web_text("numbering.js")))
     # A name may contain any text: `</script>` in it must not end the script.
     write_text(folder / PAGE, template.replace("__SCANS__", content.replace("<", "\\u003c")))
