@@ -27,8 +27,8 @@ def scan_of(path: Path, columns: str, values: tuple[str, str, str, str]) -> Path
         ("property float height\n", ("0.5", "3", "3", "16"), "expected a .txt or .json beside it"),
         ("property int shade\n", ("5", "5", "5", "5"), "expected a .txt or .json beside it"),
         (
-            "property uchar red\nproperty uchar green\nproperty uchar blue\n", ("9 9 9", "1 2 3", "9 9 9", "1 2 3"),
-            "it has 2 colours: if they are labels, say with --palette",
+            "property uchar red\nproperty uchar green\nproperty uchar blue\n", ("9 9 9", "1 2 3", "9 9 9", "9 9 9"),
+            "it has 2 colours (9 9 9, 1 2 3): if they are labels, say with --palette",
         ),
     ],
 )  # fmt: skip

@@ -171,7 +171,7 @@ def tell_of_colours(out: Path) -> None:
 
     unlabelled = [Path(header.source) for header in read_manifest(out) if not header.labelled]
     for file in unlabelled[:_TRIED]:
-        if file.exists() and (colours := colours_like_labels(file)):
+        if file.exists() and (colours := len(colours_like_labels(file))):
             say(
                 f"Warning: no labels could be read of {scans_of(len(unlabelled))}; {file.name} has {colours} "
                 "colours, which may be labels: prepare the scans into another folder with --palette FILE:SET, which "

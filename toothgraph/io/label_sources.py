@@ -306,17 +306,21 @@ def _most_often(rgb: np.ndarray) -> list[int]:
     return most
 
 
-def colours_like_labels(path: Path) -> int:
-    """How many different face or vertex colours a scan has, if so few that they may be labels; else 0. Photographs of
-    teeth have thousands.
+def colours_like_labels(path: Path) -> list[tuple[int, ...]]:
+    """The different face or vertex colours of a scan, 0 … 255, the most frequent first, if so few that they may be
+    labels; else none. Photographs of teeth have thousands.
 
     Raises:
         MeshError: if the file cannot be read.
     """
     stored = read_stored(path)
     columns = (_rgb(data) for data in (stored.face_data, stored.vertex_data))
-    counts = [len(np.unique(rgb, axis=0)) for rgb in columns if rgb is not None]
-    return next((count for count in counts if 1 < count <= MOST_CLASSES), 0)
+    for rgb in columns:
+        if rgb is not None:
+            colours, count = np.unique(rgb, axis=0, return_counts=True)
+            if 1 < len(colours) <= MOST_CLASSES:
+                return list(map(tuple, colours[np.argsort(-count, kind="stable")].tolist()))
+    return []
 
 
 def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:

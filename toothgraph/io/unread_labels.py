@@ -10,6 +10,7 @@ import numpy as np
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_sources import CHANNELS, MOST_CLASSES, colours_like_labels
 
+SHOWN = 20  # colours that are named: gingiva and the teeth of a jaw
 _OF_COLOURS = {"alpha", "a", *chain(*CHANNELS)}
 
 
@@ -38,8 +39,10 @@ def unread_labels(path: Path, palette_option: str = "--palette", system_option: 
                     f"the {where} array `{name}` ({numbers}) is not read: say with {system_option} FILE:SET which "
                     "teeth its numbers are"
                 )
-    if count := colours_like_labels(path):
-        return f"it has {count} colours: if they are labels, say with {palette_option} FILE:SET what they mean"
+    if colours := colours_like_labels(path):
+        shown = ", ".join(" ".join(map(str, rgb)) for rgb in colours[:SHOWN]) + ", …" * (len(colours) > SHOWN)
+        said = f"it has {len(colours)} colours ({shown})"
+        return f"{said}: if they are labels, say with {palette_option} FILE:SET what they mean"
     return f"expected a .txt or .json beside it, an array `fdi` or `label` in it, or colours and {palette_option}"
 
 
