@@ -729,7 +729,7 @@ def test_info_of_a_run(command, segmenter, tmp_path):
     assert "nowhere: no such file or folder" in command("info", tmp_path / "nowhere").error
     (tmp_path / "config.json").write_text("{}")
     assert "config.json: cannot read the options" in command("info", tmp_path).error
-    assert "found a file; the numbers of a labelled scan" in command("info", tmp_path / "config.json").error
+    assert "found another file; the numbers of a labelled scan" in command("info", tmp_path / "config.json").error
 
 
 def test_module_can_be_run():
