@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,12 +17,17 @@ from toothgraph.cli.options import FILE, Model, starting
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.refusals import at_once, check_file
 from toothgraph.cli.summary import SUMMARY
-from toothgraph.cli.terminal import say, say_fact, scans_of
+from toothgraph.cli.terminal import FACT, columns, say, say_fact, scans_of
 from toothgraph.errors import ConfigError
 from toothgraph.system.files import check_folder
 from toothgraph.weights import DEFAULT, MODEL_FILE
 
 SUFFIX = Path(MODEL_FILE).suffix
+
+
+def shown(value: str, width: int | None) -> str:
+    """A value on a terminal of so many columns (None: a file or pipe); a digest that it would break has 12 digits."""
+    return value if not width or width >= FACT + 64 else re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", value)
 
 
 def _is_default(path: Path) -> bool:
@@ -65,7 +71,7 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
     with json_alone(as_json) as print_json:
         print_json(facts)
         for name, value in {} if as_json else facts.items():
-            say_fact(name, re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", str(value)))  # --json has the whole digest
+            say_fact(name, shown(str(value), columns(sys.stdout)))
         if out and folder:
             with starting():  # matplotlib takes a while
                 draw_curves(folder, out)
