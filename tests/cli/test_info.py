@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from toothgraph.cli.info import describe, info, shown
+from toothgraph.cli.info import describe, info
+from toothgraph.cli.terminal import fitting
 from toothgraph.errors import ConfigError
 
 
@@ -46,8 +47,8 @@ def test_a_model_is_described_wherever_it_stands(command, segmenter: Path, tmp_p
     digest = json.loads(whole.out)["sha256"]
     assert done.code == whole.code == 0 and "Not a medical device" in done.out and "trained on" in done.out
     assert len(digest) == 64 and digest in done.out
-    assert shown(f"sha256 {digest}", 80) == f"sha256 {digest[:12]}"  # 64 digits do not fit a line
-    assert shown(f"sha256 {digest}", 120) == shown(f"sha256 {digest}", None) == f"sha256 {digest}"
+    assert fitting(f"sha256 {digest}", 80) == f"sha256 {digest[:12]}"  # 64 digits do not fit a line
+    assert fitting(f"sha256 {digest}", 120) == fitting(f"sha256 {digest}", None) == f"sha256 {digest}"
     file = segmenter / "model.safetensors"
     done = command("info", file)
     assert done.code == 0 and f"{file}\n" in done.out and "segmentation" in done.out

@@ -24,7 +24,7 @@ from toothgraph.io.formats.ply import read_ply
 from toothgraph.io.labels import read_scan
 from toothgraph.io.read import read_mesh
 from toothgraph.io.said import doubts_content
-from toothgraph.report.index import read_failed
+from toothgraph.report.index import read_list
 from toothgraph.system import provenance
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -501,7 +501,7 @@ def test_view_of_a_folder(command, arches, tmp_path):
     done = command("view", mixed, "-o", tmp_path / "some")
     assert done.code == 1 and "2 of 3 scans could not be shown" in done.err and "index: index.html and" in done.err
     assert names_of(tmp_path / "some" / "index.html") == ["0000_upper"]
-    assert len(read_failed(tmp_path / "some")) == 2
+    assert len(read_list(tmp_path / "some")[1]) == 2
 
 
 def test_what_shows_no_arch_is_said_to(command, tmp_path):

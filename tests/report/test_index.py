@@ -19,7 +19,7 @@ from toothgraph.anatomy.measures import measure_arch
 from toothgraph.errors import ConfigError
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.folder import PageFolder
-from toothgraph.report.index import Entry, check_name, entry_of, pair_page, read_failed, read_index, write_index
+from toothgraph.report.index import Entry, check_name, entry_of, pair_page, read_index, read_list, write_index
 from toothgraph.report.tooth_table import tooth_table
 from toothgraph.synthetic import Variation, synthetic_arch
 
@@ -96,15 +96,15 @@ def test_a_later_run_adds_to_the_list(jaws: list[Entry], tmp_path: Path) -> None
 
 
 def test_scans_without_a_page_are_listed_until_they_have_one(jaws: list[Entry], tmp_path: Path) -> None:
-    assert read_failed(tmp_path) == {}
+    assert read_list(tmp_path)[1] == {}
     first = PageFolder(tmp_path)
     first.entries, first.failed = [jaws[0]], {"b_L": "b_L.stl: </script> is torn", "c_U": "c_U.stl: is empty"}
     first.write_list()
-    assert read_failed(tmp_path) == first.failed
+    assert read_list(tmp_path)[1] == first.failed
     second = PageFolder(tmp_path)
     second.entries = [replace(jaws[1], name="b_L")]
     second.write_list()
-    assert read_failed(tmp_path) == {"c_U": "c_U.stl: is empty"}
+    assert read_list(tmp_path)[1] == {"c_U": "c_U.stl: is empty"}
 
 
 @pytest.mark.parametrize(

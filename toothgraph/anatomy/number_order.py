@@ -12,7 +12,7 @@ from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.row import gap_between, order_along_arch
 from toothgraph.anatomy.sizes import LEAST, WHOLE_TOOTH
 from toothgraph.anatomy.tooth_text import ToothText, tooth_text
-from toothgraph.fdi import JAW_NAMES, LOWER, class_to_position, fdi_to_class, jaw_of_each, jaw_of_labels
+from toothgraph.fdi import JAW_NAMES, LOWER, class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import label_pieces
 
@@ -38,6 +38,11 @@ class Crown:
     faces: np.ndarray
     area: float
 
+    @property
+    def jaw(self) -> int:
+        """That of its number."""
+        return jaw_of_labels(np.array([self.fdi]))
+
 
 def number_faults(mesh: Mesh) -> list[ToothText]:
     """What is impossible in the numbers of a labelled scan, one sentence each, with the place; most scans have none.
@@ -62,8 +67,14 @@ def number_faults(mesh: Mesh) -> list[ToothText]:
         if crown is not (main := largest[crown.fdi]) and crown.area >= WHOLE_TOOTH
         if (gap := gap_between(mesh.centroids[crown.faces], mesh.centroids[main.faces])) > APART
     ]
-    own, others = _by_jaw(list(largest.values()))
-    faults += [_of_other_jaw(crown, own) for crown in others if _on_one_surface(mesh, crown, own)]
+    most = jaw_of_labels(np.array([*largest], dtype=int))
+    own = [crown for crown in largest.values() if crown.jaw == most]
+    faults += [
+        tooth_text([crown.fdi], f" is a number of the {JAW_NAMES[crown.jaw]} jaw; most teeth here are of the "
+                                f"{JAW_NAMES[most]} jaw")
+        for crown in largest.values()
+        if crown.jaw != most and _on_one_surface(mesh, crown, own)
+    ]  # fmt: skip
     row = _row(mesh, own)
     wrong = _out_of_order(row)
     if len(_out_of_order(row[::-1])) < len(wrong):
@@ -79,30 +90,20 @@ def numbers_along_arch(mesh: Mesh) -> list[int]:
     return _as_read(_row(mesh, list(_largest(labelled_crowns(mesh)).values())))
 
 
+def said_along_arch(mesh: Mesh) -> str:
+    """The numbers of :func:`numbers_along_arch` in words."""
+    return " ".join(map(str, numbers_along_arch(mesh))) or "too few teeth to tell"
+
+
 def _as_read(row: list[Crown]) -> list[int]:
     """The numbers of a row of crowns from the patient's right to the left; in a lower jaw a row runs the other way."""
     numbers = [crown.fdi for crown in row]
     return numbers[::-1] if jaw_of_labels(np.array(numbers)) == LOWER else numbers
 
 
-def _by_jaw(crowns: list[Crown]) -> tuple[list[Crown], list[Crown]]:
-    """Those with a number of the jaw that most have, and the others."""
-    jaw = jaw_of_each(np.array([crown.fdi for crown in crowns], dtype=int))
-    most = np.bincount(jaw, minlength=2).argmax()
-    parts: tuple[list[Crown], list[Crown]] = ([], [])
-    for crown, side in zip(crowns, jaw, strict=True):
-        parts[int(side != most)].append(crown)
-    return parts
-
-
 def _on_one_surface(mesh: Mesh, crown: Crown, others: list[Crown]) -> bool:
     """Whether a crown is connected with others; a file may show some teeth of the other jaw beside them."""
     return mesh.pieces[crown.faces[0]] in {mesh.pieces[other.faces[0]] for other in others}
-
-
-def _of_other_jaw(crown: Crown, own: list[Crown]) -> ToothText:
-    here, there = (JAW_NAMES[int(jaw_of_each(np.array(one.fdi)))] for one in (own[0], crown))
-    return tooth_text([crown.fdi], f" is a number of the {there} jaw; most teeth here are of the {here} jaw")
 
 
 def _largest(crowns: list[Crown]) -> dict[int, Crown]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,26 +15,16 @@ from toothgraph.cli.options import FILE, Model, starting
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.refusals import at_once, check_file
 from toothgraph.cli.summary import SUMMARY
-from toothgraph.cli.terminal import FACT, columns, say, say_fact, scans_of
+from toothgraph.cli.terminal import say, say_fact, scans_of
 from toothgraph.errors import ConfigError
 from toothgraph.system.files import check_folder
-from toothgraph.weights import DEFAULT, MODEL_FILE
+from toothgraph.weights import MODEL_FILE, is_default
 
 SUFFIX = Path(MODEL_FILE).suffix
 
 
-def shown(value: str, width: int | None) -> str:
-    """A value on a terminal of so many columns (None: a file or pipe); a digest that it would break has 12 digits."""
-    return value if not width or width >= FACT + 64 else re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", value)
-
-
-def _is_default(path: Path) -> bool:
-    """Whether this is the word for the weights in the package."""
-    return str(path) == DEFAULT and not path.exists()
-
-
 def _check(path: Path) -> None:
-    if not _is_default(path):
+    if not is_default(path):
         check_file(path)
 
 
@@ -71,7 +59,7 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
     with json_alone(as_json) as print_json:
         print_json(facts)
         for name, value in {} if as_json else facts.items():
-            say_fact(name, shown(str(value), columns(sys.stdout)))
+            say_fact(name, str(value))
         if out and folder:
             with starting():  # matplotlib takes a while
                 draw_curves(folder, out)
@@ -85,7 +73,7 @@ def describer(folder: Path | None) -> Callable[[Path], Iterator[tuple[str, Any]]
     from toothgraph.data.prepared.layout import is_begun
     from toothgraph.weights import is_export
 
-    if _is_default(folder) or folder.is_file() or is_export(folder):
+    if is_default(folder) or folder.is_file() or is_export(folder):
         return describe_model
     return describe_prepared if is_begun(folder) else describe
 
@@ -100,7 +88,7 @@ def describe_model(path: Path) -> Iterator[tuple[str, Any]]:
     file = read_model(path)
     if path.is_dir():
         yield "folder of", "toothgraph export"
-    if _is_default(path):
+    if is_default(path):
         yield "default weights", weights.notice()
     yield "file", str(file.path)
     yield "kind", file.kind

@@ -167,11 +167,12 @@ def _options_of_graphs(graph: dict[str, Any]) -> list[str]:
 def tell_of_colours(out: Path) -> None:
     """Warn in one line where scans count as unlabelled, and the first of them have colours that may be labels."""
     from toothgraph.data.prepared.folder import read_manifest
+    from toothgraph.io.formats.registry import read_stored
     from toothgraph.io.label_sources import colours_like_labels
 
     unlabelled = [Path(header.source) for header in read_manifest(out) if not header.labelled]
     for file in unlabelled[:_TRIED]:
-        if file.exists() and (colours := len(colours_like_labels(file))):
+        if file.exists() and (colours := len(colours_like_labels(read_stored(file)))):
             say(
                 f"Warning: no labels could be read of {scans_of(len(unlabelled))}; {file.name} has {colours} "
                 "colours, which may be labels: prepare the scans into another folder with --palette FILE:SET, which "

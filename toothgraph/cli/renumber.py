@@ -57,7 +57,7 @@ def renumber(
     """
     _check(changes, label_system)
     with starting():
-        from toothgraph.anatomy.number_order import numbers_along_arch
+        from toothgraph.anatomy.number_order import said_along_arch
         from toothgraph.io.labels import read_scan
         from toothgraph.io.renumber import renumber as renumber_files
         from toothgraph.io.renumber import surface_of
@@ -81,8 +81,7 @@ def renumber(
             return
         if mesh.labels is None:
             raise LabelError(f"{scan}: expected a labelled scan, found no labels; colours are not read here")
-        row = " ".join(map(str, numbers_along_arch(mesh))) or "too few teeth to tell"
-        say(f"{mesh.scan_id}: {mesh.label_origin}, from the patient's right to the left: {row}")
+        say(f"{mesh.scan_id}: {mesh.label_origin}, from the patient's right to the left: {said_along_arch(mesh)}")
 
 
 def _check(changes: Sequence[tuple[int, int]], label_system: str) -> None:

@@ -36,7 +36,7 @@ from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
-    from toothgraph.review.scans import Scans
+    from toothgraph.review.scans import Opened, Scans
 
 
 def _refuse(labels: Path, formats: tuple[str, ...], **given: Any) -> None:
@@ -151,8 +151,6 @@ def review(
 
 def _apply(scans: Scans, steps: Path, labels: Path) -> None:
     """Do the steps of a file, one after another; a line that cannot be done stops it."""
-    from toothgraph.anatomy.number_order import number_faults, numbers_along_arch
-
     lines = list(_lines(steps))
     names = list(dict.fromkeys(str(line["scan"]) for _, line in lines))
     if strange := [name for name in names if name not in scans.known]:
@@ -167,14 +165,19 @@ def _apply(scans: Scans, steps: Path, labels: Path) -> None:
                     scans.step(name, scans.open(name).session.version, step)
                 except OperationError as error:
                     raise ConfigError(f"{steps}: line {number}: {error}") from error
-            opened = scans.open(name)
-            now = opened.surface.mesh.with_labels(opened.session.labels)
-            row = " ".join(map(str, numbers_along_arch(now))) or "too few teeth to tell their order"
-            count = f"{len(own)} {'step' if len(own) == 1 else 'steps'}"
-            say(f"{name}: {count}, {opened.session.state}: {row} -> {labels / name}.json")
-            for fault in number_faults(now):
-                say(f"Warning: {name}: {fault}", err=True)
+            _say_numbers(name, len(own), scans.open(name), labels)
             display.advance()
+
+
+def _say_numbers(name: str, steps: int, opened: Opened, labels: Path) -> None:
+    """What a scan is now, after some steps, and what cannot be right in it."""
+    from toothgraph.anatomy.number_order import number_faults, said_along_arch
+
+    mesh = opened.surface.mesh.with_labels(opened.session.labels)
+    count = f"{steps} {'step' if steps == 1 else 'steps'}"
+    say(f"{name}: {count}, {opened.session.state}: {said_along_arch(mesh)} -> {labels / name}.json")
+    for fault in number_faults(mesh):
+        say(f"Warning: {name}: {fault}", err=True)
 
 
 def _lines(steps: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 import textwrap
@@ -27,9 +28,15 @@ def say_fact(name: str, value: str) -> None:
         value: may have several lines.
     """
     width = columns(sys.stdout)
-    wrapped = folded(value, width and max(width - FACT, FACT), indent="")
+    wrapped = folded(fitting(value, width), width and max(width - FACT, FACT), indent="")
     for number, line in enumerate(wrapped.splitlines() or [""]):
         print(f"{'' if number else name:<{FACT - 1}} {line}", flush=True)
+
+
+def fitting(value: str, width: int | None) -> str:
+    """The value of a row on a terminal of so many columns (None: a file or pipe); a digest that it would break has 12
+    digits."""
+    return value if not width or width >= FACT + 64 else re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", value)
 
 
 def say_command(words: Iterable[object], *, before: str, err: bool = False) -> None:

@@ -301,26 +301,22 @@ def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> LabelColumn |
 
 def _most_often(rgb: np.ndarray) -> list[int]:
     """The colour [3] that occurs most often among [n, 3]."""
+    return _by_frequency(rgb)[0]
+
+
+def _by_frequency(rgb: np.ndarray) -> list[list[int]]:
+    """The different colours among [n, 3], the most frequent first."""
     colours, count = np.unique(rgb, axis=0, return_counts=True)
-    most: list[int] = colours[count.argmax()].tolist()
-    return most
+    ordered: list[list[int]] = colours[np.argsort(-count, kind="stable")].tolist()
+    return ordered
 
 
-def colours_like_labels(path: Path) -> list[tuple[int, ...]]:
+def colours_like_labels(stored: Stored) -> list[list[int]]:
     """The different face or vertex colours of a scan, 0 … 255, the most frequent first, if so few that they may be
-    labels; else none. Photographs of teeth have thousands.
-
-    Raises:
-        MeshError: if the file cannot be read.
-    """
-    stored = read_stored(path)
+    labels; else none. Photographs of teeth have thousands."""
     columns = (_rgb(data) for data in (stored.face_data, stored.vertex_data))
-    for rgb in columns:
-        if rgb is not None:
-            colours, count = np.unique(rgb, axis=0, return_counts=True)
-            if 1 < len(colours) <= MOST_CLASSES:
-                return list(map(tuple, colours[np.argsort(-count, kind="stable")].tolist()))
-    return []
+    found = (_by_frequency(rgb) for rgb in columns if rgb is not None)
+    return next((colours for colours in found if 1 < len(colours) <= MOST_CLASSES), [])
 
 
 def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:

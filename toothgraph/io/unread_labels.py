@@ -39,7 +39,7 @@ def unread_labels(path: Path, palette_option: str = "--palette", system_option: 
                     f"the {where} array `{name}` ({numbers}) is not read: say with {system_option} FILE:SET which "
                     "teeth its numbers are"
                 )
-    if colours := colours_like_labels(path):
+    if colours := colours_like_labels(stored):
         shown = ", ".join(" ".join(map(str, rgb)) for rgb in colours[:SHOWN]) + ", …" * (len(colours) > SHOWN)
         said = f"it has {len(colours)} colours ({shown})"
         return f"{said}: if they are labels, say with {palette_option} FILE:SET what they mean"

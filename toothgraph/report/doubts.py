@@ -146,8 +146,10 @@ def _of_all_labels(
     if len(found) < TEETH_NEEDED:
         why = "does the file show one arch, and is it in millimetres?"
         if jaw_probability < rules.jaw:
-            why = f"the model is {1 - jaw_probability:.0%} sure that this is the {JAW_NAMES[1 - jaw]} jaw, but the " \
-                  f"{JAW_NAMES[jaw]} jaw was asked for; check the name of the file"  # fmt: skip
+            why = (
+                f"the model is {1 - jaw_probability:.0%} sure that this is the {JAW_NAMES[1 - jaw]} jaw, but the "
+                f"{JAW_NAMES[jaw]} jaw was asked for; check the name of the file"
+            )
         return [*doubts, Doubt.of(kinds.FEW_TEETH, f"{len(found)} teeth found; {why}")]
     if two_arches:
         doubts.append(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.fdi import JAW_NAMES, LOWER, UPPER
-from toothgraph.report.index import TABLE, Entry, check_name, entry_of, pair_page, read_failed, read_index, write_index
+from toothgraph.report.index import TABLE, Entry, check_name, entry_of, pair_page, read_index, read_list, write_index
 from toothgraph.report.page import PageScan, write_scans
 from toothgraph.report.tooth_table import tooth_table
 from toothgraph.scan_names import patient_of
@@ -81,8 +81,9 @@ class PageFolder:
         the list."""
         with one_at_a_time(self.path / TABLE):
             added = {entry.page_name for entry in self.entries}
-            before = {name: why for name, why in read_failed(self.path).items() if name not in added}
-            return write_index(self.path, [*read_index(self.path), *self.entries], before | self.failed)
+            entries, failed = read_list(self.path)
+            failed = {name: why for name, why in failed.items() if name not in added} | self.failed
+            return write_index(self.path, [*entries, *self.entries], failed)
 
 
 def _jaw(scan: PageScan) -> int:

@@ -122,19 +122,16 @@ def read_index(folder: str | Path) -> list[Entry]:
     Raises:
         ConfigError: if there is an ``index.html`` that is not such a list, or of another version.
     """
-    return _read_list(Path(folder) / PAGE)[0]
+    return read_list(folder)[0]
 
 
-def read_failed(folder: str | Path) -> dict[str, str]:
-    """The scans that the list in a folder has without a page, each with the reason.
+def read_list(folder: str | Path) -> tuple[list[Entry], dict[str, str]]:
+    """The scans of :func:`read_index`, and those that the list has without a page, each with the reason.
 
     Raises:
         ConfigError: see :func:`read_index`.
     """
-    return _read_list(Path(folder) / PAGE)[1]
-
-
-def _read_list(path: Path) -> tuple[list[Entry], dict[str, str]]:
+    path = Path(folder) / PAGE
     if not path.exists():
         return [], {}
     found = _DATA.search(path.read_text(encoding="utf-8", errors="replace"))

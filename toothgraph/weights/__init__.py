@@ -13,6 +13,11 @@ MODEL_FILE = "model.safetensors"  # of a run folder, and of an exported one
 CONFIG_FILE, MODEL_TYPE = "config.json", "toothgraph"  # of an exported one
 
 
+def is_default(path: str | Path) -> bool:
+    """Whether this is the word for the weights in the package, and no file of that name."""
+    return str(path) == DEFAULT and not Path(path).exists()
+
+
 def model_file(path: str | Path) -> Path:
     """The file of a model.
 
@@ -22,7 +27,7 @@ def model_file(path: str | Path) -> Path:
     Raises:
         CheckpointError: if there is none.
     """
-    path = FILE if str(path) == DEFAULT and not Path(path).exists() else Path(path)
+    path = FILE if is_default(path) else Path(path)
     file = path / MODEL_FILE if path.is_dir() else path
     if not path.exists():
         raise CheckpointError(not_there(path))
