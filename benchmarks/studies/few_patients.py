@@ -2,8 +2,10 @@
 
     python -m benchmarks.studies.few_patients DATA RUNS [--patients 1 2 3 5] [--draws 0 1 2 3 4] [--seeds 0]
         [--arms scratch pretrained self-trained one-round all-gingiva mean-teacher] [--protocol short | long | paper]
+        [--jaws both | lower | upper]
 
 A draw is an order of the training patients; its first n are labelled, both jaws. So the five of a draw hold its three.
+With ``--jaws lower`` only their lower jaws are, and the upper ones are among the unlabelled scans.
 Three arms get the same labels: a net from scratch (with its own learning rate); one whose backbone was pre-trained on
 the unlabelled scans of all training patients; and a student that learns, too, from what the second one finds on the
 scans of the other training patients, and whose own student is the result (``one-round``: that first student;
@@ -36,7 +38,9 @@ from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_ar
 from benchmarks.studies.mean_teacher import MeanTeacher, mixed
 from benchmarks.studies.rows import minutes_of, new_rows, score, training_reader
 from toothgraph.data.split import Split
+from toothgraph.fdi import LOWER, UPPER
 from toothgraph.model.file import load_segmentation
+from toothgraph.scan_names import jaw_from_name
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig
 from toothgraph.training.finetune import finetune, learn
@@ -52,6 +56,8 @@ ALSO = (*ONE_ROUND, "mean-teacher")
 PATIENTS = (1, 2, 3, 5)
 FIRST = ("017", "041", "045", "075")  # who is labelled first in draws 0 to 3: 017 lacks premolars, 075 is complete
 PROTOCOLS = ("long", "short", "paper")
+BOTH = "both"
+JAWS = {BOTH: (UPPER, LOWER), "lower": (LOWER,), "upper": (UPPER,)}  # of which the labels are known
 PAPER_FACES, PAPER_STEPS = 1000, 300
 KEYS = ("miou", "miou_matched", "accuracy", "boundary_iou", "teeth_found", "numbers_right", "scans_right")
 
@@ -64,10 +70,12 @@ class Cell(NamedTuple):
     draw: int
     seed: int
     protocol: str
+    jaws: str = BOTH
 
     def folder(self, runs: Path, arm: str = "") -> Path:
         """Where it is trained, or where another arm with the same labels is."""
-        return runs / f"{self.protocol}-{arm or self.arm}-{self.patients}-{self.draw}-{self.seed}"
+        name = f"{self.protocol}-{arm or self.arm}-{self.patients}-{self.draw}-{self.seed}"
+        return runs / (name if self.jaws == BOTH else f"{name}-{self.jaws}")
 
 
 def drawn(patients: Sequence[str], draw: int, count: int) -> tuple[str, ...]:
@@ -104,7 +112,7 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
     config = config_of(cell, options)
     labelled = drawn(dataset.split.train, cell.draw, cell.patients)
     known = training_reader(dataset, options)(replace(config, seed=0))
-    scans = [scan for scan in known if scan.patient in labelled]
+    scans = [scan for scan in known if scan.patient in labelled and jaw_from_name(scan.scan_id) in JAWS[cell.jaws]]
     split, out = Split(labelled, (), {}), cell.folder(options.runs)
     if cell.arm == "scratch":
         return finetune(scans, split, out, config, resume=True)
@@ -120,7 +128,8 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
         _take_over(first_teacher, out)
         return finetune(scans, split, out, config, init=init, resume=True)
     if cell.arm == "mean-teacher":
-        others = [scan for scan in known if scan.patient in dataset.split.train and scan.patient not in labelled]
+        names = {scan.scan_id for scan in scans}
+        others = [scan for scan in known if scan.patient in dataset.split.train and scan.scan_id not in names]
         first = finetune(scans, split, same, config, init=init, resume=True)
         return learn(mixed(scans, others), out, config, init=first, resume=True, objective=MeanTeacher)
     if cell.arm == "self-trained":
@@ -172,6 +181,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of initialisation, order and augmentation")
     parser.add_argument("--arms", nargs="+", choices=[*ARMS, *ALSO], default=list(ARMS))
     parser.add_argument("--protocol", choices=PROTOCOLS, default="short", help="recipe and net")
+    parser.add_argument("--jaws", choices=list(JAWS), default=BOTH, help="of the labelled patients that are labelled")
     parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
     options = parse(parser, argv, RESULT)
     dataset = iosseg(options.data)
@@ -179,7 +189,7 @@ def main(argv: list[str] | None = None) -> None:
         dataset = dataset.few()
         options.patients, options.draws, options.arms = [1], [0], ["scratch", "pretrained"]
     cells = [
-        Cell(arm, count, draw, seed, options.protocol)
+        Cell(arm, count, draw, seed, options.protocol, options.jaws)
         for count, seed, draw, arm in product(options.patients, options.seeds, options.draws, options.arms)
     ]
     for cell, row in new_rows(options.out, cells, lambda cell: row_of(cell, dataset, options)):

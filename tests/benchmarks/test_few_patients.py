@@ -32,8 +32,9 @@ def row(arm: str, patients: int, draw: int, mious: tuple[float, float]) -> dict[
     ]
     scores = {"miou": sum(mious) / 2, "miou_matched": sum(mious) / 2, "numbers_right": 1.0}
     return {
-        "arm": arm, "patients": patients, "draw": draw, "seed": 0, "protocol": "short", "labelled": ["017"] * patients,
-        "scores": scores, "per_scan": per_scan, "minutes": 3.4, "facts": provenance.facts(), "scored": "x",
+        "arm": arm, "patients": patients, "draw": draw, "seed": 0, "protocol": "short", "jaws": "both",
+        "labelled": ["017"] * patients, "scores": scores, "per_scan": per_scan, "minutes": 3.4,
+        "facts": provenance.facts(), "scored": "x",
     }  # fmt: skip
 
 
@@ -56,6 +57,7 @@ def test_runs_of_two_arms_have_folders_of_their_own() -> None:
     cell = Cell("self-trained", 1, 2, 0, "short")
     assert cell.folder(Path("runs")).name == "short-self-trained-1-2-0"
     assert cell.folder(Path("runs"), "pretrained").name == "short-pretrained-1-2-0"
+    assert cell._replace(jaws="lower").folder(Path("runs")).name == "short-self-trained-1-2-0-lower"
 
 
 def test_a_run_that_another_arm_has_is_not_trained_again(tmp_path: Path) -> None:
