@@ -11,10 +11,10 @@ import numpy as np
 
 from benchmarks.pages.markdown import facts_of, number, points, rendered, table
 from benchmarks.pages.statistics import DRAWS, Row, per_patient
-from benchmarks.studies.few_patients import ARMS, FIRST, PAPER_FACES, PAPER_STEPS, PATIENTS, PROTOCOLS
+from benchmarks.studies.few_patients import ARMS, BOTH, FIRST, JAWS, PAPER_FACES, PAPER_STEPS, PATIENTS, PROTOCOLS
 from benchmarks.studies.new_scanner import NEW
 from benchmarks.studies.readings import reasons
-from toothgraph.scan_names import patient_of
+from toothgraph.scan_names import jaw_from_name, patient_of
 
 TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "self-trained": "pre-trained and self-trained",
           "one-round": "self-trained, one round", "all-gingiva": "self-trained, one round, all gingiva",
@@ -39,8 +39,9 @@ def cells(rows: list[Row]) -> Cells:
 
 
 def protocols(rows: list[Row]) -> dict[str, list[Row]]:
-    """The rows of each protocol; those of two are not compared."""
-    return {name: own for name in PROTOCOLS if (own := [row for row in rows if row["protocol"] == name])}
+    """The rows of each protocol, both jaws labelled; those of two are not compared."""
+    both = [row for row in rows if row["jaws"] == BOTH]
+    return {name: own for name in PROTOCOLS if (own := [row for row in both if row["protocol"] == name])}
 
 
 def run_of(row: Row) -> tuple[int, int]:
@@ -48,14 +49,27 @@ def run_of(row: Row) -> tuple[int, int]:
     return row["draw"], row["seed"]
 
 
+def by_draw(rows: list[Row], score: str = "miou") -> dict[int, float]:
+    """A score of each draw, the mean of its seeds."""
+    found: dict[int, list[float]] = defaultdict(list)
+    for row in rows:
+        found[row["draw"]].append(row["scores"][score])
+    return {draw: float(np.mean(own)) for draw, own in sorted(found.items())}
+
+
 def gain(rows: list[Row], base: list[Row], score: str = "miou") -> tuple[float, float, float] | None:
-    """Mean difference of the runs with the same labels, and its 95 % interval by a bootstrap over the draws (both arms
-    the same) and over the patients scored. None where no run has a partner."""
+    """Mean difference of the runs with the same labels and seed, and its 95 % interval by a bootstrap over the draws
+    (both arms the same; a draw is the mean of its seeds) and over the patients scored. None where no run has a
+    partner."""
     theirs = {run_of(row): per_patient(row, score) for row in base}
-    pairs = [(per_patient(row, score), theirs[run_of(row)]) for row in rows if run_of(row) in theirs]
+    pairs: dict[int, list[list[float]]] = defaultdict(list)  # by draw: a list for each seed, over the patients
+    for row in rows:
+        if run_of(row) in theirs:
+            ours, other = per_patient(row, score), theirs[run_of(row)]
+            pairs[row["draw"]].append([ours[name] - other[name] for name in sorted(ours)])
     if not pairs:
         return None
-    differences = np.array([[ours[name] - other[name] for name in sorted(ours)] for ours, other in pairs])
+    differences = np.array([np.mean(seeds, axis=0) for seeds in pairs.values()])
     rng = np.random.default_rng(0)
     draws = rng.integers(len(differences), size=(DRAWS, len(differences), 1))
     patients = rng.integers(differences.shape[1], size=(DRAWS, 1, differences.shape[1]))
@@ -69,7 +83,7 @@ def said_gain(rows: list[Row], base: list[Row]) -> str:
     if found is None:
         return "–"
     mean, low, high = map(points, found)
-    together = {run_of(row) for row in rows} & {run_of(row) for row in base}
+    together = {draw for draw, _ in {*map(run_of, rows)} & {*map(run_of, base)}}
     return f"{mean} ({low} to {high})" if len(together) > 1 else f"{mean} (one draw)"
 
 
@@ -79,14 +93,19 @@ def gains_table(rows: list[Row]) -> str:
     for count in sorted({row["patients"] for row in rows}):
         own = [found.get((arm, count), []) for arm in ARMS]
         added = [said_gain(ours, base) for base, ours in itertools.pairwise(own)]
-        lines.append([str(count), *map(mean_and_worst, own), *added, ", ".join(str(len(each)) for each in own)])
+        lines.append([str(count), *map(mean_and_worst, own), *added, _draws_of(own)])
     head = ["labelled patients", *(TITLES[arm] for arm in ARMS), "pre-training adds", "self-training adds", "draws"]
     return table(head, lines)
 
 
+def _draws_of(arms: list[list[Row]]) -> str:
+    """How many draws each arm was run with."""
+    return ", ".join(str(len(by_draw(rows))) for rows in arms)
+
+
 def mean_and_worst(rows: list[Row], score: str = "miou") -> str:
     """Mean over the draws, and the worst."""
-    values = [row["scores"][score] for row in rows]
+    values = [*by_draw(rows, score).values()]
     if not values:
         return "–"
     return number(float(np.mean(values))) + (f" (worst {number(min(values))})" if len(values) > 1 else "")
@@ -94,27 +113,62 @@ def mean_and_worst(rows: list[Row], score: str = "miou") -> str:
 
 def runs_table(rows: list[Row]) -> str:
     """Every run."""
-    order = sorted(rows, key=lambda row: (row["patients"], *run_of(row), [*TITLES].index(row["arm"])))
+    order = sorted(rows, key=lambda row: (row["patients"], row["jaws"], *run_of(row), [*TITLES].index(row["arm"])))
     lines = [
-        [", ".join(row["labelled"][:5]) + (", …" if row["patients"] > 5 else ""), TITLES[row["arm"]],
-         *(number(row["scores"][score]) for score in SCORES), f"{row['minutes']:.0f}", row["facts"]["git"]]
+        [", ".join(row["labelled"][:5]) + (", …" if row["patients"] > 5 else "") + _of_jaw(row), TITLES[row["arm"]],
+         str(row["seed"]), *(number(row["scores"][score]) for score in SCORES), f"{row['minutes']:.0f}",
+         row["facts"]["git"]]
         for row in order
     ]  # fmt: skip
-    head = ["labelled patients", "net", *(f"`{score}`" for score in SCORES), "minutes", "revision"]
+    head = ["labelled patients", "net", "seed", *(f"`{score}`" for score in SCORES), "minutes", "revision"]
     return table(head, lines)
+
+
+def _of_jaw(row: Row) -> str:
+    return "" if row["jaws"] == BOTH else f", {row['jaws']} jaw"
 
 
 def few_patients(rows: list[Row]) -> str:
     """The section."""
     studies = [
         {"name": name, "title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own),
-         "curve": curve_name(name), "facts": facts_of(own), "parts": parts_of_self_training(own),
+         "curve": curve_name(name), "facts": facts_of(own), "parts": parts_of_self_training(own), "spread": spread(own),
          "validate": len(per_patient(own[0], "miou"))}
         for name, own in protocols(rows).items()
     ]  # fmt: skip
     unlike = {scan: why for scan, why in reasons().items() if patient_of(scan) in FIRST}
     return rendered("results/few_patients", studies=studies, one=one_patient(rows), draws=DRAWS, unlike=unlike,
-                    faces=PAPER_FACES, steps=PAPER_STEPS)  # fmt: skip
+                    faces=PAPER_FACES, steps=PAPER_STEPS, jaws=single_jaws(rows))  # fmt: skip
+
+
+def single_jaws(rows: list[Row]) -> list[dict[str, Any]]:
+    """For each protocol with runs of one labelled jaw, its tables."""
+    found = []
+    for name, both in protocols(rows).items():
+        own = [row for row in rows if row["protocol"] == name and row["jaws"] != BOTH]
+        if own:
+            found.append({"title": RECIPES[name], "gains": jaws_table(own, both), "runs": runs_table(own),
+                          "facts": facts_of(own)})  # fmt: skip
+    return found
+
+
+def jaws_table(rows: list[Row], both: list[Row]) -> str:
+    """A line per jaw labelled and jaw scored: `miou` of each arm, and what the labels of the other jaw of the same
+    patient add to the last arm."""
+    lines = []
+    for labelled, scored in itertools.product(sorted({row["jaws"] for row in rows}), sorted({*JAWS} - {BOTH})):
+        single = [row for row in rows if row["jaws"] == labelled]
+        found, more = (cells([on_jaw(row, scored) for row in each]) for each in (single, both))
+        own = [found.get((arm, 1), []) for arm in ARMS]
+        added = said_gain(more.get((ARMS[-1], 1), []), own[-1])
+        lines.append([labelled, scored, *map(mean_and_worst, own), added, _draws_of(own)])
+    return table(["jaw labelled", "jaw scored", *(TITLES[arm] for arm in ARMS), "the other jaw adds", "draws"], lines)
+
+
+def on_jaw(row: Row, jaw: str) -> Row:
+    """The same run with `miou` of the scans of one jaw alone."""
+    scans = [scan for scan in row["per_scan"] if jaw_from_name(scan["scan_id"]) in JAWS[jaw]]
+    return {**row, "per_scan": scans, "scores": {"miou": float(np.mean([scan["miou"] for scan in scans]))}}
 
 
 def parts_of_self_training(rows: list[Row]) -> dict[str, dict[str, str]]:
@@ -132,6 +186,22 @@ def parts_of_self_training(rows: list[Row]) -> dict[str, dict[str, str]]:
     return parts
 
 
+def spread(rows: list[Row]) -> list[dict[str, Any]]:
+    """By how much two runs with one labelled patient differ in `miou`, in the mean: of two seeds with the same labels,
+    and of two draws with the same seed. Only arms that were run with several seeds."""
+    found, spreads = cells(rows), []
+    for arm in ARMS:
+        values = {run_of(row): row["scores"]["miou"] for row in found.get((arm, 1), [])}
+        seeded = {draw for draw, _ in values if sum(own == draw for own, _ in values) > 1}
+        pairs = [pair for pair in itertools.combinations(sorted(values), 2) if {pair[0][0], pair[1][0]} <= seeded]
+        seeds = [abs(values[a] - values[b]) for a, b in pairs if a[0] == b[0]]
+        draws = [abs(values[a] - values[b]) for a, b in pairs if a[0] != b[0] and a[1] == b[1]]
+        if seeds and draws:
+            spreads.append({"title": TITLES[arm], "seeds": float(np.mean(seeds)), "draws": float(np.mean(draws)),
+                            "patients": len(seeded)})  # fmt: skip
+    return spreads
+
+
 def one_patient(rows: list[Row]) -> dict[str, Any]:
     """What the sentences on one labelled patient say: for each arm mean and worst over the draws that all have, by the
     recipe with most of these (of two with as many, the longer one)."""
@@ -140,15 +210,15 @@ def one_patient(rows: list[Row]) -> dict[str, Any]:
     shared, found = by_protocol[protocol], cells(protocols(rows)[protocol])
     arms = []
     for arm in ARMS if shared else ():
-        values = [row["scores"]["miou"] for row in found[arm, 1] if run_of(row) in shared]
+        values = [value for draw, value in by_draw(found[arm, 1]).items() if draw in shared]
         arms.append({"title": TITLES[arm], "mean": float(np.mean(values)), "worst": min(values)})
     return {"protocol": protocol, "draws": len(shared), "arms": arms}
 
 
-def shared_draws(rows: list[Row]) -> set[tuple[int, int]]:
+def shared_draws(rows: list[Row]) -> set[int]:
     """The draws of one patient that every arm was run with."""
     found = cells(rows)
-    return set.intersection(*({run_of(row) for row in found.get((arm, 1), [])} for arm in ARMS))
+    return set.intersection(*({*by_draw(found.get((arm, 1), []))} for arm in ARMS))
 
 
 def curve_name(protocol: str) -> str:
@@ -157,8 +227,8 @@ def curve_name(protocol: str) -> str:
 
 
 def draw_curve(rows: list[Row], files: list[Path]) -> None:
-    """`miou` over the number of labelled patients. Each run is a point, and a thin line joins those of one draw; means
-    are joined where the same draws were run. Nothing is joined across numbers of patients that were not run. The nets
+    """`miou` over the number of labelled patients. Each draw is a point, and a thin line joins those of one; means are
+    joined where the same draws were run. Nothing is joined across numbers of patients that were not run. The nets
     that learn from all patients are a band."""
     import matplotlib
 
@@ -193,16 +263,15 @@ def draw_curve(rows: list[Row], files: list[Path]) -> None:
     plt.close(figure)
 
 
-Values = dict[int, dict[tuple[int, int], float]]  # by number of patients, then by draw and seed
+Values = dict[int, dict[int, float]]  # by number of patients, then by draw
 
 
 def values_of(rows: list[Row], arm: str, score: str) -> Values:
     """The scores of an arm where few patients are labelled."""
-    found: Values = defaultdict(dict)
-    for row in sorted(rows, key=lambda row: row["patients"]):
-        if row["arm"] == arm and row["patients"] in PATIENTS:
-            found[row["patients"]][run_of(row)] = row["scores"][score]
-    return dict(found)
+    return {
+        count: by_draw(own, score) for (kind, count), own in sorted(cells(rows).items())
+        if kind == arm and count in PATIENTS
+    }  # fmt: skip
 
 
 def joined(found: Values) -> list[tuple[tuple[int, int], tuple[float, float], float]]:

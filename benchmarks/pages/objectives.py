@@ -24,7 +24,8 @@ def objectives(rows: list[Row], few: list[Row], shot: list[Row]) -> str:
 
     Args:
         rows: of the study of objectives.
-        few: of the study of few labelled patients, whose runs from scratch and from InfoNCE are compared with.
+        few: of the study of few labelled patients by the short recipe, whose runs from scratch and from InfoNCE are
+            compared with.
         shot: of the study without training, which has the nearest labels of an untrained net and of InfoNCE.
     """
     runs = runs_by_title(rows, few, shot)
@@ -57,7 +58,7 @@ def runs_by_title(rows: list[Row], few: list[Row], shot: list[Row]) -> dict[str,
     found: dict[str, list[Row]] = defaultdict(list)
     for arm, title in (("scratch", NONE), ("pretrained", ALONE)):
         for row in few:
-            if (row["arm"], row["patients"], row["protocol"]) == (arm, 1, "short") and run_of(row) in draws:
+            if (row["arm"], row["patients"]) == (arm, 1) and run_of(row) in draws:
                 known = nearest[arm == "pretrained", row["labelled"][0]]
                 found[title].append({**row, "nearest": {"miou": known["miou"]}})
     for name, title in TITLES.items():

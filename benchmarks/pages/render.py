@@ -86,7 +86,7 @@ def results_pages() -> dict[str, str]:
             few_patients(read_rows(FEW)),
             new_scanner(read_rows(NEW_SCANNER)),
             one_shot(read_result("one_shot")),
-            objectives(read_rows(OBJECTIVES), read_rows(FEW), read_result("one_shot")["rows"]),
+            objectives(read_rows(OBJECTIVES), protocols(read_rows(FEW))["short"], read_result("one_shot")["rows"]),
         ],
         "label_efficiency": [results.label_efficiency(study)],
         "missing_teeth": [weights.missing_teeth(read_result("missing_teeth"))],
