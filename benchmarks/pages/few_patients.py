@@ -18,7 +18,10 @@ from toothgraph.scan_names import jaw_from_name, patient_of
 
 TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "self-trained": "pre-trained and self-trained",
           "one-round": "self-trained, one round", "all-gingiva": "self-trained, one round, all gingiva",
-          "mean-teacher": "pre-trained, then mean teacher"}  # fmt: skip
+          "mean-teacher": "pre-trained, then mean teacher",
+          "scratch-slow": "from scratch, half the rate", "scratch-fast": "from scratch, twice the rate",
+          "scratch-brief": "from scratch, half the steps", "scratch-moved": "from scratch, stronger augmentation",
+          "scratch-averaged": "from scratch, averaged weights"}  # fmt: skip
 COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "self-trained": "#6b4c9a"}
 ARM_TITLES = {"alone": "unlabelled scans alone", "anchored": "with the labels the weights were trained on"}
 RECIPES = {

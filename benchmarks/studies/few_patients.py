@@ -1,8 +1,8 @@
 """What unlabelled scans are worth when one, two, three or five patients are labelled, whichever patients these are.
 
     python -m benchmarks.studies.few_patients DATA RUNS [--patients 1 2 3 5] [--draws 0 1 2 3 4] [--seeds 0]
-        [--arms scratch pretrained self-trained one-round all-gingiva mean-teacher] [--protocol short | long | paper]
-        [--jaws both | lower | upper]
+        [--arms scratch pretrained self-trained one-round all-gingiva mean-teacher scratch-slow scratch-fast
+        scratch-brief scratch-moved scratch-averaged] [--protocol short | long | paper] [--jaws both | lower | upper]
 
 A draw is an order of the training patients; its first n are labelled, both jaws. So the five of a draw hold its three.
 With ``--jaws lower`` only their lower jaws are, and the upper ones are among the unlabelled scans.
@@ -11,6 +11,7 @@ the unlabelled scans of all training patients; and a student that learns, too, f
 scans of the other training patients, and whose own student is the result (``one-round``: that first student;
 ``all-gingiva``: one that learns all gingiva found there, sure or not; ``mean-teacher``: the second net goes on, and
 what it learns from, on the unlabelled scans, is what the moving average of its own weights says on the way).
+``scratch-…``: from scratch by another recipe, see :data:`TRICKS`, for the best that so few labels give alone.
 Crowns are learned from the labels of the arm alone. All are scored on the validation patients' original faces. Writes a
 row per run to benchmarks/results/few_patients.jsonl; a run that has its row is not run again, one that was stopped goes
 on.
@@ -48,11 +49,21 @@ from toothgraph.training.found_labels import find_unlabelled
 from toothgraph.training.pretrain import pretrain
 from toothgraph.training.run_folder import teacher
 from toothgraph.training.self_training import self_train
+from toothgraph.transforms import Augmentation, Warps
 
 RESULT = RESULTS / "few_patients.jsonl"
 ARMS = ("scratch", "pretrained", "self-trained")
 ONE_ROUND = ("one-round", "all-gingiva")  # self-trained, too, but once; and learning all gingiva that the teacher finds
-ALSO = (*ONE_ROUND, "mean-teacher")
+SCRATCH = {"lr": RATE, "backbone_rate": 1.0}  # the rate that was best for a net from scratch with all labels
+TRICKS: dict[str, dict[str, Any]] = {
+    "scratch-slow": {"lr": RATE / 2},
+    "scratch-fast": {"lr": 2 * RATE},
+    "scratch-brief": {},  # half of the steps
+    "scratch-moved": {"augmentation": Augmentation(rotation=60, scale=0.2, stretch=0.1, elastic=1.0, mirror=0.5),
+                      "warps": Warps(resized=0.2)},
+    "scratch-averaged": {"average": 0.99},
+}  # fmt: skip
+ALSO = (*ONE_ROUND, "mean-teacher", *TRICKS)
 PATIENTS = (1, 2, 3, 5)
 FIRST = ("017", "041", "045", "075")  # who is labelled first in draws 0 to 3: 017 lacks premolars, 075 is complete
 PROTOCOLS = ("long", "short", "paper")
@@ -71,6 +82,11 @@ class Cell(NamedTuple):
     seed: int
     protocol: str
     jaws: str = BOTH
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether nothing is learned before the labels."""
+        return self.arm == "scratch" or self.arm in TRICKS
 
     def folder(self, runs: Path, arm: str = "") -> Path:
         """Where it is trained, or where another arm with the same labels is."""
@@ -97,13 +113,14 @@ def of_protocol(presets: dict[str, Config], protocol: str, options: argparse.Nam
 
 
 def config_of(cell: Cell, options: argparse.Namespace) -> FinetuneConfig:
-    """That of a run; the rates of a default net from scratch are those that were best for it with all labels."""
+    """That of a run."""
     config = replace(of_protocol(FINETUNE_PRESETS, cell.protocol, options), crowns="train", seed=cell.seed)
     if cell.arm in ONE_ROUND:
         config = replace(config, rounds=1)
         return replace(config, trust=replace(config.trust, gingiva=1.0)) if cell.arm == "all-gingiva" else config
-    if cell.arm == "scratch" and cell.protocol != "paper":
-        return replace(config, lr=RATE, backbone_rate=1.0)
+    if cell.from_scratch and cell.protocol != "paper":
+        config = replace(config, **{**SCRATCH, **TRICKS.get(cell.arm, {})})
+        return replace(config, steps=(config.steps or 2) // 2) if cell.arm == "scratch-brief" else config
     return config
 
 
@@ -114,7 +131,7 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
     known = training_reader(dataset, options)(replace(config, seed=0))
     scans = [scan for scan in known if scan.patient in labelled and jaw_from_name(scan.scan_id) in JAWS[cell.jaws]]
     split, out = Split(labelled, (), {}), cell.folder(options.runs)
-    if cell.arm == "scratch":
+    if cell.from_scratch:
         return finetune(scans, split, out, config, resume=True)
     before = of_protocol(PRETRAIN_PRESETS, cell.protocol, options)
     init = pretrain(

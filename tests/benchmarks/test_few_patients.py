@@ -23,7 +23,7 @@ from benchmarks.pages.few_patients import (
     spread,
     values_of,
 )
-from benchmarks.studies.few_patients import ARMS, FIRST, PROTOCOLS, Cell, _take_over, config_of, drawn
+from benchmarks.studies.few_patients import ARMS, FIRST, PROTOCOLS, TRICKS, Cell, _take_over, config_of, drawn
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS
 
@@ -151,6 +151,16 @@ def test_a_protocol_says_net_faces_and_steps() -> None:
         "paper": ("paper", 1000, 300, None),
     }  # fmt: skip
     assert configs["paper"].optimizer == "sgd" and configs["paper"].lr == FINETUNE_PRESETS["paper"].lr
+
+
+def test_each_trick_is_a_recipe_of_its_own_from_scratch() -> None:
+    options = argparse.Namespace(quick=False)
+    cells = [Cell(arm, 1, 0, 0, "short") for arm in ("scratch", *TRICKS)]
+    assert all(cell.from_scratch for cell in cells) and not Cell("pretrained", 1, 0, 0, "short").from_scratch
+    plain, *others = (config_of(cell, options) for cell in cells)
+    assert len({repr(config) for config in (plain, *others)}) == 1 + len(TRICKS)
+    changed = [{key for key, value in vars(plain).items() if getattr(one, key) != value} for one in others]
+    assert changed == [{"lr"}, {"lr"}, {"steps"}, {"augmentation", "warps"}, {"average"}]
 
 
 def test_lines_join_only_what_was_run_with_neighbouring_numbers_of_patients() -> None:
