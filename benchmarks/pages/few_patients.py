@@ -11,7 +11,17 @@ import numpy as np
 
 from benchmarks.pages.markdown import facts_of, number, points, rendered, table
 from benchmarks.pages.statistics import DRAWS, Row, per_patient
-from benchmarks.studies.few_patients import ARMS, BOTH, FIRST, JAWS, PAPER_FACES, PAPER_STEPS, PATIENTS, PROTOCOLS
+from benchmarks.studies.few_patients import (
+    ARMS,
+    BOTH,
+    FIRST,
+    JAWS,
+    PAPER_FACES,
+    PAPER_STEPS,
+    PATIENTS,
+    PROTOCOLS,
+    TRICKS,
+)
 from benchmarks.studies.new_scanner import NEW
 from benchmarks.studies.readings import reasons
 from toothgraph.scan_names import jaw_from_name, patient_of
@@ -136,7 +146,7 @@ def few_patients(rows: list[Row]) -> str:
     studies = [
         {"name": name, "title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own),
          "curve": curve_name(name), "facts": facts_of(own), "parts": parts_of_self_training(own), "spread": spread(own),
-         "validate": len(per_patient(own[0], "miou"))}
+         "tricks": tricks(own), "validate": len(per_patient(own[0], "miou"))}
         for name, own in protocols(rows).items()
     ]  # fmt: skip
     unlike = {scan: why for scan, why in reasons().items() if patient_of(scan) in FIRST}
@@ -187,6 +197,33 @@ def parts_of_self_training(rows: list[Row]) -> dict[str, dict[str, str]]:
         if gain(ours, base) is not None:
             parts[part] = {"base": mean_and_worst(base), "gain": said_gain(ours, base)}
     return parts
+
+
+def tricks(rows: list[Row]) -> dict[str, Any]:
+    """What other recipes from scratch reach with one labelled patient, and which is the best: chosen by the draws that
+    all were run with, judged by its others. Empty where none was run."""
+    found = cells(rows)
+    own = {arm: found[arm, 1] for arm in ("scratch", *TRICKS) if (arm, 1) in found}
+    if not {*own} & {*TRICKS}:
+        return {}
+    plain, pretrained = own.get("scratch", []), found.get(("pretrained", 1), [])
+    shared = set.intersection(*({*by_draw(each)} for each in own.values()))
+    lines = [
+        [TITLES[arm], mean_and_worst(_in(each, shared)), mean_and_worst(_in(each, shared, others=True)),
+         "–" if arm == "scratch" else said_gain(each, plain), said_gain(pretrained, each), str(len(by_draw(each)))]
+        for arm, each in own.items()
+    ]  # fmt: skip
+    chosen_by = [row["labelled"][0] for row in sorted(plain, key=run_of) if row["draw"] in shared and row["seed"] == 0]
+    head = ["net", f"labelled: {' or '.join(chosen_by)}", "other draws", "against the first line",
+            "pre-training adds", "draws"]  # fmt: skip
+    best = max(own, key=lambda arm: np.mean([*by_draw(_in(own[arm], shared)).values()]))
+    return {"table": table(head, lines), "best": TITLES[best], "plain": best == "scratch",
+            "adds": said_gain(_in(pretrained, shared, others=True), _in(own[best], shared, others=True))}  # fmt: skip
+
+
+def _in(rows: list[Row], draws: set[int], others: bool = False) -> list[Row]:
+    """The rows of some draws, or those of all others."""
+    return [row for row in rows if (row["draw"] in draws) != others]
 
 
 def spread(rows: list[Row]) -> list[dict[str, Any]]:

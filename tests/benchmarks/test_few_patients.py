@@ -21,6 +21,7 @@ from benchmarks.pages.few_patients import (
     protocols,
     single_jaws,
     spread,
+    tricks,
     values_of,
 )
 from benchmarks.studies.few_patients import ARMS, FIRST, PROTOCOLS, TRICKS, Cell, _take_over, config_of, drawn
@@ -161,6 +162,20 @@ def test_each_trick_is_a_recipe_of_its_own_from_scratch() -> None:
     assert len({repr(config) for config in (plain, *others)}) == 1 + len(TRICKS)
     changed = [{key for key, value in vars(plain).items() if getattr(one, key) != value} for one in others]
     assert changed == [{"lr"}, {"lr"}, {"steps"}, {"augmentation", "warps"}, {"average"}]
+
+
+def test_the_best_trick_is_chosen_on_some_draws_and_judged_on_the_others() -> None:
+    def of(arm: str, *mious: float) -> list[dict[str, Any]]:
+        return [row(arm, 1, draw, (miou, miou)) for draw, miou in enumerate(mious)]
+
+    rows = [*of("scratch", 0.5, 0.5, 0.5), *of("pretrained", 0.9, 0.9, 0.8), *of("scratch-slow", 0.7, 0.7, 0.4),
+            *of("scratch-fast", 0.6, 0.6)]  # fmt: skip
+    found = tricks(rows)
+    assert found["best"] == "from scratch, half the rate" and not found["plain"]
+    assert found["adds"] == "+40.0 (one draw)"  # of the third draw alone
+    assert "| from scratch, twice the rate | 0.600 (worst 0.600) | – | +10.0 (+10.0 to +10.0) |" in found["table"]
+    assert "the best is from scratch, half the rate; in the other draws" in " ".join(few_patients(rows).split())
+    assert tricks(of("scratch", 0.5)) == {}
 
 
 def test_lines_join_only_what_was_run_with_neighbouring_numbers_of_patients() -> None:
