@@ -42,8 +42,8 @@ def test_too_few_teeth_are_said_before_all_else() -> None:
 def test_few_teeth_of_a_jaw_that_is_another_are_no_matter_of_millimetres() -> None:
     (told,) = said([], jaw=1, jaw_probability=0.002)
     assert told == (
-        "0 teeth found; the model is 100% sure that this is the upper jaw, but the lower jaw was asked for; check the "
-        "name of the file"
+        "0 teeth found; labelled as lower jaw, but looks like the upper jaw (the model is 100% sure); check the name "
+        "of the file"
     )
 
 

@@ -134,7 +134,12 @@ def _of_all_labels(
     rules: ReviewRules,
 ) -> list[Doubt]:
     """What concerns all labels."""
-    doubts = []
+    doubts, other_jaw = [], ""
+    if jaw_probability < rules.jaw:
+        other_jaw = (
+            f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {JAW_NAMES[1 - jaw]} jaw "
+            f"(the model is {1 - jaw_probability:.0%} sure); check the name of the file"
+        )
     if joined:
         doubts.append(
             Doubt.of(
@@ -144,12 +149,7 @@ def _of_all_labels(
             )
         )
     if len(found) < TEETH_NEEDED:
-        why = "does the file show one arch, and is it in millimetres?"
-        if jaw_probability < rules.jaw:
-            why = (
-                f"the model is {1 - jaw_probability:.0%} sure that this is the {JAW_NAMES[1 - jaw]} jaw, but the "
-                f"{JAW_NAMES[jaw]} jaw was asked for; check the name of the file"
-            )
+        why = other_jaw or "does the file show one arch, and is it in millimetres?"
         return [*doubts, Doubt.of(kinds.FEW_TEETH, f"{len(found)} teeth found; {why}")]
     if two_arches:
         doubts.append(
@@ -158,15 +158,8 @@ def _of_all_labels(
                 "the same teeth are found on two surfaces; are both jaws in one file? Use one file per jaw",
             )
         )
-    if jaw_probability < rules.jaw:
-        opposite = JAW_NAMES[1 - jaw]
-        doubts.append(
-            Doubt.of(
-                kinds.JAW,
-                f"labelled as {JAW_NAMES[jaw]} jaw, but looks like the {opposite} jaw "
-                f"(the model is {1 - jaw_probability:.0%} sure); check the name of the file",
-            )
-        )
+    if other_jaw:
+        doubts.append(Doubt.of(kinds.JAW, other_jaw))
     if (sure := _sure(found)) < rules.scan:
         doubts.append(
             Doubt.of(
