@@ -37,7 +37,7 @@ ARM_TITLES = {"alone": "unlabelled scans alone", "anchored": "with the labels th
 RECIPES = {
     "long": "Long recipe",
     "short": "Short recipe",
-    "paper": "The net of He et al., at a size that a CPU bears",
+    "paper": "The net of He et al., at a size that fits a CPU",
 }
 SCORES = ("miou", "miou_matched", "numbers_right")
 Cells = dict[tuple[str, int], list[Row]]  # the runs of an arm with so many patients
@@ -146,7 +146,7 @@ def few_patients(rows: list[Row]) -> str:
     studies = [
         {"name": name, "title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own),
          "curve": curve_name(name), "facts": facts_of(own), "parts": parts_of_self_training(own), "spread": spread(own),
-         "tricks": tricks(own), "validate": len(per_patient(own[0], "miou"))}
+         "tricks": tricks(own), "band": has_band(own), "validate": len(per_patient(own[0], "miou"))}
         for name, own in protocols(rows).items()
     ]  # fmt: skip
     unlike = {scan: why for scan, why in reasons().items() if patient_of(scan) in FIRST}
@@ -266,6 +266,11 @@ def curve_name(protocol: str) -> str:
     return f"few_patients-{protocol}"
 
 
+def has_band(rows: list[Row]) -> bool:
+    """Whether any net learned from all patients."""
+    return max(row["patients"] for row in rows) not in PATIENTS
+
+
 def draw_curve(rows: list[Row], files: list[Path]) -> None:
     """`miou` over the number of labelled patients. Each draw is a point, and a thin line joins those of one; means are
     joined where the same draws were run. Nothing is joined across numbers of patients that were not run. The nets
@@ -289,7 +294,7 @@ def draw_curve(rows: list[Row], files: list[Path]) -> None:
                           markeredgewidth=2.5, label=TITLES[arm] if count == min(by_count) else None)  # fmt: skip
             for x, y, width in joined(by_count):
                 plot.plot([count * shift for count in x], y, color=COLOURS[arm], linewidth=width, alpha=0.3 * width)
-        if everyone not in PATIENTS:
+        if has_band(rows):
             full = [row["scores"][score] for row in rows if row["patients"] == everyone]
             plot.axhspan(min(full), max(full), color="0.5", alpha=0.35, label=f"all {everyone} patients", linewidth=1)
         plot.set(title=title, xlabel="labelled patients", xscale="log", xlim=(0.8 * counts[0], 1.25 * counts[-1]))

@@ -113,7 +113,7 @@ def test_the_sentence_compares_the_draws_that_all_arms_have() -> None:
     page = few_patients(ROWS)
     words = " ".join(page.split())
     assert "reaches a `miou` of 0.600 from scratch, 0.800 pre-trained and 0.900 pre-trained and self-trained;" in words
-    assert "the worst of 1 draws of the patient 0.600, 0.800 and 0.900." in words
+    assert "for the worst of 1 choices of this patient, it is 0.600, 0.800 and 0.900." in words
 
 
 def test_the_sentence_is_of_the_recipe_with_most_draws_and_never_of_the_paper() -> None:
