@@ -83,6 +83,9 @@ def test_both_jaws_in_one_file_are_labelled_each_for_itself(
     both, found = bite
     assert isinstance(found, tg.JawPair) and found.jaw_name == "both"
     assert right_share(found.labels, both.labels) > 0.6
+    assert found.confidence.shape == found.labels.shape and set(found.face_instances) == set(
+        range(len(set(found.labels) - {0}) + 1)
+    )
     np.testing.assert_array_equal(found.jaw_of_face, np.repeat([1, 0], [len(lower.faces), len(upper.faces)]))
     assert found.doubts[0].startswith("both jaws are in this file") and found.strong_doubts == []
     assert not any("two surfaces" in doubt for doubt in found.doubts)

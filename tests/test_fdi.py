@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from torch_geometric.data import Data
 
 from toothgraph import fdi as nb
-from toothgraph.errors import ShapeError
+from toothgraph.errors import LabelError, ShapeError
 from toothgraph.graph import GraphSpec
 from toothgraph.transforms import (
     Augmentation,
@@ -118,3 +120,26 @@ def test_fdi_numbers_do_not_pass_as_classes(arch_graph: Data) -> None:
             call()
     for call in (RemoveParts(Removal(0.0, 1.0, 1.0, 0.0), spec), MirrorArch(exchange=False), TwoViews()):
         call(graph)  # these read no classes
+
+
+@pytest.mark.parametrize("jaw", [2, 1.0, True, "lower", None, torch.tensor([1])])
+def test_what_is_no_jaw_is_told(jaw: object) -> None:
+    with pytest.raises(ShapeError, match="a jaw of 0 upper, 1 lower or -1 unknown, got"):
+        nb.check_jaw(jaw)
+    with pytest.raises(ShapeError, match="a jaw of 0 upper"):
+        nb.classes_of_jaw(jaw)  # type: ignore[arg-type]
+    nb.check_jaw(np.int64(1))
+
+
+def test_numbers_that_numpy_has_read_are_whole_floats() -> None:
+    read = np.loadtxt(io.StringIO("11\n0\n-1\n48\n"))
+    assert read.dtype == np.float64
+    assert nb.fdi_to_class(read).tolist() == [1, 0, -1, 32] and nb.class_to_fdi(read[:3]).tolist() == [23, 0, -1]
+    assert nb.check_fdi(read).dtype == np.int64
+
+
+@pytest.mark.parametrize("wrong", [11.9, np.nan, np.inf, "11"])
+def test_numbers_that_are_not_whole_are_told(wrong: object) -> None:
+    for reader in (nb.check_fdi, nb.fdi_to_class, nb.class_to_fdi, nb.is_permanent):
+        with pytest.raises(LabelError, match="as whole numbers, found"):
+            reader(np.array([wrong]))

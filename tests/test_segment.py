@@ -9,7 +9,7 @@ import pytest
 
 import toothgraph as tg
 from toothgraph.anatomy.frame import area_vector
-from toothgraph.errors import MeshError
+from toothgraph.errors import ConfigError, MeshError
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import OtherReading
 from toothgraph.io.formats.stl import write_stl
@@ -121,3 +121,8 @@ def test_what_is_no_scan_no_net_or_no_jaw(net: SegmentationNet, arch: Mesh) -> N
         tg.segment(arch, "runs/fine")
     with pytest.raises(tg.ShapeError, match="jaw of 0 upper, 1 lower or -1 unknown, got 'upper'"):
         tg.segment(arch, net, jaw="upper")
+
+
+def test_one_file_is_no_list(net: SegmentationNet) -> None:
+    with pytest.raises(ConfigError, match=r"a list of one is \['scan.stl'\]"):
+        next(tg.segment_all("scan.stl", net))

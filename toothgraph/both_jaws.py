@@ -15,7 +15,7 @@ from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER, class_to_positi
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction
 from toothgraph.io.read import read_mesh
-from toothgraph.io.write import DEFAULT_FORMATS, write_labelled
+from toothgraph.io.write import DEFAULT_FORMATS, count_instances, write_labelled
 from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.mesh.original import faces_to_original, scan_of_part, vertices_to_original
 from toothgraph.model.file import load_model
@@ -70,6 +70,11 @@ class JawPair:
         """[F] 0 upper, 1 lower."""
         return self._joined([np.full(len(part), jaw) for jaw, part in enumerate(self.parts)])
 
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """[F] probability of each face's label."""
+        return self._joined([one.confidence for one in self.jaws])
+
     @property
     def face_labels(self) -> np.ndarray:
         """[F0] FDI numbers of the file's own faces, in their order."""
@@ -83,7 +88,12 @@ class JawPair:
     @property
     def face_confidence(self) -> np.ndarray:
         """[F0] probability of each face's label."""
-        return faces_to_original(self.mesh, self._joined([one.confidence for one in self.jaws]))
+        return faces_to_original(self.mesh, self.confidence)
+
+    @property
+    def face_instances(self) -> np.ndarray:
+        """[F0] 1, 2, … for each tooth that was found, by its number; 0 for gingiva."""
+        return count_instances(self.face_labels)
 
     @property
     def teeth(self) -> list[ToothRow]:

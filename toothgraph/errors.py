@@ -99,13 +99,15 @@ def check_number(
 
 
 def check_names(name: str, value: Any) -> None:
-    """Refuse one string where a list of names is expected: it would be taken letter by letter.
+    """Refuse one string or path where a list is expected: a string would be taken letter by letter.
 
     Raises:
         ConfigError: then.
     """
     if isinstance(value, str):
         raise ConfigError(f"expected {name} as a list of names, got the text {value!r}; a list of one is [{value!r}]")
+    if isinstance(value, Path):
+        raise ConfigError(f"expected {name} as a list of paths, got one; a list of one is [{str(value)!r}]")
 
 
 def from_numpy_hint(name: str, found: Any) -> str:

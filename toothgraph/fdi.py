@@ -21,6 +21,7 @@ share position 9. Seen from the occlusal side, the positions run in the same dir
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral
 
 import numpy as np
 
@@ -67,10 +68,20 @@ def tooth_name(fdi: int) -> str:
     """
     if not is_tooth(fdi):
         raise ValueError(
-            f"expected the FDI number of a permanent tooth, 11 to 48, or of a primary one, 51 to 85, got {fdi}"
+            f"expected the FDI number of a permanent tooth, 11 to 48, or of a primary one, 51 to 85, got {fdi!r}"
         )
     kinds = _PRIMARY_KINDS if fdi > 50 else _KINDS
     return f"{_QUADRANTS[fdi // 10 % 4 - 1]} {kinds[fdi % 10 - 1]}"
+
+
+def check_jaw(jaw: object) -> None:
+    """Refuse what is no jaw: 0 upper, 1 lower, -1 unknown.
+
+    Raises:
+        ShapeError: then.
+    """
+    if not isinstance(jaw, Integral) or isinstance(jaw, bool) or jaw not in JAW_NAMES:
+        raise ShapeError(f"expected a jaw of 0 upper, 1 lower or -1 unknown, got {jaw!r}")
 
 
 def is_tooth(fdi: int) -> bool:
@@ -109,9 +120,33 @@ def in_row_order(numbers: Iterable[int]) -> list[int]:
     )
 
 
+def whole_numbers(numbers: object, whose: str = "labels", where: str = "") -> np.ndarray:
+    """Numbers as an array of integers, same shape: files that NumPy reads give floats.
+
+    Args:
+        numbers: FDI numbers or class indices.
+        whose: what they are, for the message.
+        where: of which scan or file, for the message.
+
+    Raises:
+        LabelError: for what is not whole, or no number.
+    """
+    given = np.asarray(numbers)
+    if given.dtype.kind in "iu":
+        return given
+    if given.dtype.kind in "bf" and (whole := np.isfinite(given) & (given == np.rint(given))).all():
+        return given.astype(np.int64)
+    found = f"{given[~whole][0]:g}" if given.dtype.kind == "f" else f"{given.dtype}"
+    raise LabelError(f"{where}{': ' * bool(where)}expected {whose} as whole numbers, found {found}; -1 is unknown")
+
+
 def is_permanent(fdi: np.ndarray) -> np.ndarray:
-    """Whether each number is 0 (gingiva) or a permanent tooth. Shape of ``fdi``, bool."""
-    fdi = np.asarray(fdi)
+    """Whether each number is 0 (gingiva) or a permanent tooth. Shape of ``fdi``, bool.
+
+    Raises:
+        LabelError: for what is not whole, or no number.
+    """
+    fdi = whole_numbers(fdi)
     inside = (fdi >= 0) & (fdi < 100)
     return inside & (_CLASS_OF_FDI[np.where(inside, fdi, 1)] != UNKNOWN)
 
@@ -119,26 +154,32 @@ def is_permanent(fdi: np.ndarray) -> np.ndarray:
 def fdi_to_class(fdi: np.ndarray) -> np.ndarray:
     """FDI numbers to class indices, same shape. Anything but 0 and the permanent teeth becomes -1.
 
+    Raises:
+        LabelError: for what is not whole, or no number.
+
     Example:
         >>> fdi_to_class(np.array([0, 11, 21, 31, 48, 55, -1])).tolist()  # 55 is a primary tooth
         [0, 1, 9, 17, 32, -1, -1]
     """
-    fdi = np.asarray(fdi)
+    fdi = whole_numbers(fdi)
     return np.where(is_permanent(fdi), _CLASS_OF_FDI[np.clip(fdi, 0, 99)], UNKNOWN)
 
 
-def check_fdi(numbers: np.ndarray, whose: str = "labels", where: str = "") -> None:
+def check_fdi(numbers: np.ndarray, whose: str = "labels", where: str = "") -> np.ndarray:
     """Refuse what are no FDI numbers: anything but 0, -1 for unknown, and permanent and primary teeth.
 
     Args:
-        numbers: any shape.
+        numbers: any shape; whole floats are taken.
         whose: what they are, for the message.
         where: of which scan or file, for the message.
+
+    Returns:
+        The same numbers as integers.
 
     Raises:
         LabelError: then.
     """
-    numbers = np.asarray(numbers)
+    numbers = whole_numbers(numbers, whose, where)
     known = _KNOWN[np.clip(numbers, -2, len(_KNOWN) - 3).astype(np.int64) + 2]
     if not known.all():
         found = np.unique(numbers[~known]).tolist()
@@ -149,6 +190,7 @@ def check_fdi(numbers: np.ndarray, whose: str = "labels", where: str = "") -> No
             "toothgraph.fdi.class_to_fdi makes them of class indices, 1 to 32; labels of your own, such as 0 and 1, go "
             "into a graph: graph = face_graph(mesh.with_labels(None)), then graph.y"
         )
+    return numbers
 
 
 def check_classes(index: np.ndarray, whose: str = "classes") -> None:
@@ -177,12 +219,13 @@ def class_to_fdi(index: np.ndarray) -> np.ndarray:
 
     Raises:
         ShapeError: for numbers that are no classes.
+        LabelError: for what is not whole, or no number.
 
     Example:
         >>> class_to_fdi(np.array([0, 1, 9, 17, 32, -1])).tolist()
         [0, 11, 21, 31, 48, -1]
     """
-    index = np.asarray(index)
+    index = whole_numbers(index, "classes")
     if index.size and index.max() >= NUM_CLASSES:
         check_classes(index)
     return np.where(index >= 0, FDI_OF_CLASS[np.clip(index, 0, NUM_CLASSES - 1)], UNKNOWN)
@@ -212,7 +255,12 @@ def jaw_of_each(fdi: np.ndarray) -> np.ndarray:
 
 
 def classes_of_jaw(jaw: int) -> np.ndarray:
-    """The 17 class indices of one jaw, gingiva first; all 33 when the jaw is unknown."""
+    """The 17 class indices of one jaw, gingiva first; all 33 when the jaw is unknown.
+
+    Raises:
+        ShapeError: for another jaw than 0 upper, 1 lower, -1 unknown.
+    """
+    check_jaw(jaw)
     if jaw == UNKNOWN_JAW:
         return np.arange(NUM_CLASSES)
     return np.concatenate([[0], np.arange(1, 17) + (16 if jaw == LOWER else 0)])

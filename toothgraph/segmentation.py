@@ -15,6 +15,7 @@ from toothgraph.anatomy.frame import open_direction
 from toothgraph.anatomy.measures import ArchMeasures, measure_arch
 from toothgraph.anatomy.number_order import number_faults
 from toothgraph.anatomy.odd_crowns import OddCrowns, odd_crowns
+from toothgraph.errors import check_names
 from toothgraph.fdi import JAW_NAMES, TO_PRIMARY, class_to_fdi, classes_of_jaw, in_chart_order
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import OtherReading, Prediction, predict_mesh
@@ -231,7 +232,7 @@ def segment(
 
     Raises:
         MeshError: if the file cannot be read.
-        ShapeError: for what is no mesh and no file, or no net, or another jaw.
+        ShapeError: for what is no mesh with faces and no file, no net in evaluation mode, or another jaw.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -267,6 +268,7 @@ def segment_all(
 
     Raises:
         MeshError: at the first file that cannot be read.
+        ConfigError: for one path in place of a list.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -276,6 +278,7 @@ def segment_all(
         >>> [found.prediction.jaw for found in segment_all(files)]
         [0, 0]
     """
+    check_names("files", files)
     net = net or load_model()
     with ThreadPoolExecutor(max_workers=1) as pool:
         coming = None

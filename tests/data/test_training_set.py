@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from toothgraph.data import Scan, load_training_set, read_scans, training_set
+from toothgraph.errors import ConfigError
 from toothgraph.graph import GraphSpec
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, LabelOrigin
@@ -81,3 +82,10 @@ def test_a_scan_beside_what_predict_wrote_for_it_is_told(arch: Mesh, tmp_path: P
     assert "the same name" not in caplog.text
     read_scans(ours[:2], GraphSpec(faces=200, k=4), **options)
     assert f"{ours[0]}/a_upper.ply, {ours[1]}/a_upper.ply: the same name, and a model labelled one" in caplog.text
+
+
+def test_one_path_is_no_list(tmp_path):
+    for load in (load_training_set, read_scans):
+        for path in ("my-scans", Path("my-scans")):
+            with pytest.raises(ConfigError, match=r"paths as a list .*a list of one is \['my-scans'\]"):
+                load(path, GraphSpec(), variants=1, seed=0)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
+import torch
 from torch_geometric.data import Data
 
 from toothgraph.graph import crop_table, dilated_tables, knn_table, ring_table, thin, to_networkx
@@ -171,3 +172,10 @@ def test_tables_along_the_surface_keep_to_their_levels(arch_graph: Data) -> None
     own = table[3:] == np.arange(len(pos))
     assert (level[table[3:]] >= np.where(own, 0, 1)).all()
     assert not np.array_equal(table[3:], plain[3:])
+
+
+def test_the_positions_of_a_graph_are_taken_as_they_are() -> None:
+    pos = torch.rand(60, 3, generator=torch.Generator().manual_seed(0)) * 20
+    of_tensor, of_array = (dilated_tables(each, 4, (0.0, 4.0)) for each in (pos, pos.numpy()))  # type: ignore[arg-type]
+    assert all(np.array_equal(*pair) for pair in zip(of_tensor, of_array, strict=True))
+    assert np.array_equal(thin(pos, 4.0), thin(pos.numpy(), 4.0))  # type: ignore[arg-type]

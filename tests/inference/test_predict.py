@@ -163,3 +163,17 @@ def test_scores_of_the_truth_are_perfect(arch):
     assert content["scores"]["miou"] == pytest.approx((1 + worst["miou"]) / 2)
     teeth = {row["fdi"] for row in content["per_tooth"]}
     assert set(np.unique(arch.labels[arch.labels > 0])) <= teeth
+
+
+def test_a_net_that_is_left_in_training_is_refused(arch):
+    net = load_model()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    net.train()
+    with pytest.raises(ShapeError, match=r"in evaluation mode, got one in training mode.*net.eval\(\)"):
+        predict_mesh(net, arch)
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+
+
+def test_options_are_no_dictionary(arch, net):
+    with pytest.raises(ShapeError, match="options: a PredictOptions, got dict"):
+        predict_mesh(net, arch, options={"tessellations": 1})

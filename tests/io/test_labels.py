@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toothgraph.errors import DataError, LabelError
+from toothgraph.errors import ConfigError, DataError, LabelError, ShapeError
 from toothgraph.fdi import jaw_of_labels
 from toothgraph.io.find import find_scans
 from toothgraph.io.formats.ply import write_ply
@@ -283,3 +283,16 @@ def test_labels_of_the_other_jaw_than_the_name_are_told(
         f"lower jaw by its name, but the labels in {tmp_path / '7_lower.txt'}, read as universal numbers, are those of"
     )
     assert (said in caplog.text) == told
+
+
+def test_a_palette_may_be_named_and_a_jaw_may_not(tmp_path: Path) -> None:
+    file = tmp_path / "palettes.json"
+    content = {"mine": {"jaws": ["upper"], "colours": {"11": [250, 0, 0], "0": [255, 255, 255]}}}
+    file.write_text(json.dumps(content))
+    arch = synthetic_arch(1, jaw=0, faces=2000)
+    scan = tmp_path / "007_U.stl"
+    write_stl(scan, arch.vertices, arch.faces)
+    with pytest.raises(ConfigError, match=r"palettes\.json"):
+        read_scan(scan, palette=f"{file}:other")
+    with pytest.raises(ShapeError, match="a jaw of 0 upper"):
+        read_scan(scan, jaw="upper")  # type: ignore[arg-type]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from toothgraph.errors import MeshError
+from toothgraph.errors import MeshError, ShapeError
+from toothgraph.graph.spec import GraphSpec, scan_graph
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import load_palette
 from toothgraph.mesh.decimate import decimate
@@ -112,3 +113,10 @@ def test_threads_do_not_disturb_each_other() -> None:
         sys.setswitchinterval(before)
     for number, vertices in enumerate(together):
         np.testing.assert_array_equal(vertices, alone[number % 4])
+
+
+def test_a_seed_is_no_generator(patch: Mesh) -> None:
+    with pytest.raises(ShapeError, match=r"a random generator, got 0; numpy.random.default_rng\(seed\) makes one"):
+        decimate(patch, 1200, rng=0, jitter=0.1)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="a random generator"):
+        scan_graph(patch, GraphSpec(faces=1000), rng=0)  # type: ignore[arg-type]

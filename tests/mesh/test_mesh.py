@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from toothgraph.errors import LabelError, MeshError
+from toothgraph.anatomy.measures import measure_arch
+from toothgraph.errors import LabelError, MeshError, ShapeError
+from toothgraph.graph.build import face_graph, surface_centre
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.segmentation import segment
 
 VERTICES = [[0, 0, 0], [3, 0, 0], [0, 4, 0], [0, 0, 5]]
 
@@ -66,3 +69,22 @@ def test_labels_are_one_whole_number_per_face(labels: Any, message: str) -> None
 def test_a_mesh_is_told_in_a_line(arch):
     assert repr(arch) == f"Mesh({arch.scan_id}, {len(arch.faces):,} faces, jaw upper, labels given)"
     assert repr(replace(arch, labels=None, jaw=-1)).endswith("faces, jaw unknown, no labels)")
+
+
+def test_what_no_surface_can_be_made_of_is_refused() -> None:
+    triangle = [[0, 1, 2]]
+    with pytest.raises(MeshError, match=r"finite vertices, found .*nan.* as vertex 1"):
+        Mesh(np.where(np.arange(12).reshape(4, 3) == 4, np.nan, VERTICES), triangle)
+    for faces in ([[0, 1.5, 2]], [[0, np.nan, 2]]):
+        with pytest.raises(MeshError, match="whole numbers"):
+            Mesh(VERTICES, faces)
+    assert Mesh(VERTICES, np.array(triangle, dtype=float)).faces.tolist() == triangle
+    with pytest.raises(ShapeError, match="a jaw of 0 upper"):
+        Mesh(VERTICES, triangle, jaw="upper")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("use", [surface_centre, face_graph, segment, measure_arch])
+def test_a_mesh_without_faces_is_told(use: Any) -> None:
+    empty = Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=int), scan_id="007_L")
+    with pytest.raises(ShapeError, match="007_L: expected a mesh with faces, got one without"):
+        use(empty)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from toothgraph.errors import LabelError
+from toothgraph.errors import LabelError, ShapeError
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.metrics import (
@@ -312,3 +312,17 @@ def test_teeth_found_and_their_numbers() -> None:
     assert number_scores(confusion(truth, nothing)) == {"teeth_found": 0, "numbers_right": None, "scans_right": None}
     assert set(number_scores(confusion(nothing, truth)).values()) == {None}
     assert number_scores(confusion(truth, truth + 30 * (truth > 0)))["numbers_right"] == 0  # of the other jaw
+
+
+def test_labels_as_numpy_reads_them_score_alike() -> None:
+    vertices, faces = strip(4)
+    truth, found = np.repeat([0, 11], 4), np.repeat([0, 11, 12], [4, 3, 1])
+    scores = surface_scores(vertices, faces, truth, found, UPPER)
+    assert surface_scores(vertices, faces, truth.astype(float), found.astype(float), UPPER) == scores
+    assert boundary_faces(vertices, faces, truth.astype(float)).any()
+    with pytest.raises(LabelError, match="predicted labels as whole numbers, found nan"):
+        confusion(truth, np.full(8, np.nan))
+    with pytest.raises(ShapeError, match="a jaw of 0 upper"):
+        surface_scores(vertices, faces, truth, found, "upper")  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="a jaw of 0 upper"):
+        class_scores(confusion(truth, found), None)  # type: ignore[arg-type]

@@ -69,3 +69,9 @@ def test_summarise_is_the_mean_over_scans_without_none() -> None:
 def test_summarise_nothing_is_an_error() -> None:
     with pytest.raises(DataError, match="at least one scored scan"):
         summarise([])
+
+
+def test_rows_may_come_one_by_one() -> None:
+    assert summarise(row for row in [{"miou": 0.9}, {"miou": 0.7}])["miou"] == pytest.approx(0.8)
+    with pytest.raises(DataError, match="at least one scored scan"):
+        summarise(iter([]))

@@ -10,7 +10,7 @@ from torch import nn
 from torch_geometric.data import Batch, Data
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.graph import GraphSpec, face_graph
+from toothgraph.graph import GraphSpec, face_graph, scan_graph
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model import ContrastiveNet, GeometryBackbone, NetConfig, SegmentationHead, SegmentationNet
 from toothgraph.model.backbone import face_shape
@@ -265,3 +265,11 @@ def test_a_backbone_takes_one_graph(arch_graph: Data, backbone: nn.Module) -> No
     assert torch.equal(backbone(arch_graph), backbone(single(arch_graph)))
     by_hand = Data(**dict(arch_graph.items()), batch=torch.zeros(arch_graph.num_nodes, dtype=torch.long))
     assert torch.equal(backbone(by_hand), backbone(arch_graph))
+
+
+def test_a_table_of_other_levels_with_as_many_rows_is_told(arch: Mesh, tiny: NetConfig, settle: Settle) -> None:
+    k, spacings = tiny.graph.k, tiny.graph.spacings
+    other = GraphSpec(faces=tiny.graph.faces, k=k * len(spacings), spacings=spacings[:1])
+    graph, _ = scan_graph(arch, other)
+    with pytest.raises(ShapeError, match="a table of another k or number of levels, with as many rows"):
+        settle(build_backbone(tiny))(single(graph))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from toothgraph.errors import CheckpointError, ConfigError
+from toothgraph.errors import CheckpointError, ConfigError, ShapeError
 from toothgraph.model.file import load_backbone, load_segmentation, make_net, read_model, save_model
 from toothgraph.model.nets import ContrastiveNet, SegmentationNet
 
@@ -63,3 +63,13 @@ def test_no_model_yet(tmp_path):
 def test_make_net(small_net):
     with pytest.raises(ConfigError, match="kind"):
         make_net(SegmentationNet, replace(small_net, kind="other"))
+
+
+def test_what_has_no_file_is_told(small_net, tmp_path):
+    class Own(SegmentationNet):
+        pass
+
+    for other in (Own(small_net), torch.nn.Linear(2, 2), torch.compile(SegmentationNet(small_net), backend="eager")):
+        with pytest.raises(ShapeError, match=r"a ContrastiveNet or a SegmentationNet, got .*_orig_mod"):
+            save_model(tmp_path / "model.safetensors", other, {})
+    assert not list(tmp_path.iterdir())

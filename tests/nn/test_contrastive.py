@@ -271,3 +271,12 @@ def test_no_radius_reaches_another_scan(radius: float) -> None:
     far = info_nce(a, b, batch=batch, negatives="batch", pos=torch.zeros(8, 3), exclude_radius=radius)
     near = info_nce(a, b, batch=batch, negatives="batch", pos=torch.zeros(8, 3), exclude_radius=2.0)
     assert far > 0.1 and torch.equal(far, near)
+
+
+@pytest.mark.parametrize("block", [0, -1, 2.5])
+def test_a_block_is_a_number_of_rows(block: Any) -> None:
+    a, b = pairs()
+    with pytest.raises(ConfigError, match="block of at least 1"):
+        info_nce(a, b, block=block)
+    with pytest.raises(ConfigError, match="block of at least 1"):
+        match_top1(a, b, torch.arange(len(a)), block=block)

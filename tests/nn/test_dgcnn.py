@@ -96,3 +96,15 @@ def test_weights_drawn_anew(make: Callable[[], nn.Module]) -> None:
         assert not (tensor == 7).any(), name
         if (expected == expected.flatten()[0]).all() or name == "out.bias":
             assert torch.equal(tensor, expected), name
+
+
+@pytest.mark.parametrize("nodes", [10, 0])
+def test_a_graph_without_edges_leaves_no_trace(nodes: int) -> None:
+    layer, x = MLPEdgeConv(3, 8, 8, k=4), torch.randn(nodes, 3, requires_grad=True)
+    out = layer(x, torch.zeros(2, 0, dtype=torch.long))
+    assert out.shape == (nodes, 8) and not out.any()
+    out.sum().backward()
+    given = [parameter.grad for parameter in layer.parameters() if parameter.grad is not None]
+    assert all(grad.isfinite().all() for grad in given)
+    statistics = [value for name, value in layer.state_dict().items() if "running" in name]
+    assert statistics and all(value.isfinite().all() for value in statistics)

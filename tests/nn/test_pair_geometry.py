@@ -177,3 +177,12 @@ def test_second_derivatives(backend: str, dtype: torch.dtype, bound: float) -> N
         results.append(torch.autograd.grad(sum(g.square().sum() for g in grads), list(conv.parameters())))
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=bound, atol=bound)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_missing_neighbour_is_no_fault_in_half_precision(dtype: torch.dtype) -> None:
+    pos, normal = torch.randn(10, 3).to(dtype), torch.eye(3)[[0] * 10].to(dtype)
+    table = torch.arange(10).expand(3, 10)
+    assert pair_features(pos, normal, table, 1.0)[0, 0].tolist() == [0, 0, 0, 0, 1, 0]
+    for layer in (PairGeometryConv(3, (1.0,), 8), PairGeometryConv(3, (1.0,), 8).to(dtype)):
+        assert layer(pos, normal, table).isfinite().all()

@@ -145,3 +145,11 @@ def test_weights_of_zero_are_no_nan() -> None:
     assert nothing == 0 and log_prob.grad is not None and (log_prob.grad == 0).all()
     half = segmentation_loss(log_prob, target, batch, weight=torch.tensor([0.0] * 4 + [2.0] * 4), dice_weight=0.0)
     torch.testing.assert_close(2 * half, segmentation_loss(log_prob[4:], target[4:], dice_weight=0.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int64, torch.bool])
+def test_weights_of_any_type_weigh_alike(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    log_prob, target = torch.randn(3000, CLASSES).log_softmax(dim=1), torch.randint(CLASSES, (3000,))
+    equal = segmentation_loss(log_prob, target)
+    assert torch.allclose(segmentation_loss(log_prob, target, weight=torch.ones(3000, dtype=dtype)), equal)

@@ -8,6 +8,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch_geometric.data import Data
 
+from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.fdi import class_to_fdi
 from toothgraph.transforms import Augmentation, augment
 from toothgraph.transforms.augment import random_rotation
@@ -164,3 +165,20 @@ def test_bending_is_smooth_and_of_the_asked_size(arch_graph: Data) -> None:
     assert torch.allclose(moved, mean[same], atol=2e-3)
     # and it stays a bent copy, not a scaled one
     assert not torch.allclose(steps[0], steps[1], atol=0.1)
+
+
+def test_labels_of_yes_and_no_are_no_teeth(arch_graph: Data) -> None:
+    graph = arch_graph.clone()
+    graph.y = graph.y > 0
+    with pytest.raises(ShapeError, match=r"classes of teeth .*bool; give exchange=False"):
+        draw(graph, Augmentation(mirror=1.0))
+    assert torch.equal(augment(graph, np.random.default_rng(0), Augmentation(mirror=1.0), exchange=False).y, graph.y)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"scale": -0.1}, {"scale": 1.9}, {"stretch": 1.0}, {"mirror": 1.5}, {"jitter": None}]
+)
+def test_a_strength_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+    (name,) = wrong
+    with pytest.raises(ConfigError, match=f"{name} of an augmentation"):
+        Augmentation(**wrong)

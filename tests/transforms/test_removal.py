@@ -10,9 +10,9 @@ from toothgraph.data import Scan
 from toothgraph.errors import ShapeError
 from toothgraph.fdi import class_to_position
 from toothgraph.graph.spec import GraphSpec, add_tables
-from toothgraph.transforms import Augmentation, augment
+from toothgraph.transforms import Augmentation, CentreSurface, augment
 from toothgraph.transforms.close_gap import close_gap, from_midline
-from toothgraph.transforms.removal import Removal, remove_parts, trimmed, without_teeth
+from toothgraph.transforms.removal import Removal, centred, remove_parts, trimmed, without_teeth
 
 
 def test_teeth_are_taken_out_whole(scans: list[Scan]) -> None:
@@ -124,3 +124,19 @@ def test_labels_and_a_generator_are_needed(arch_graph: Data, small_spec: GraphSp
             wrong()
     with pytest.raises(ShapeError, match=r"x \[N, 15\]"):
         augment(Data(x=arch_graph.pos, pos=arch_graph.pos), rng, Augmentation())
+
+
+def test_teeth_stay_without_any_margin(scans: list[Scan]) -> None:
+    graph = scans[0].variants[0]
+    assert torch.equal(trimmed(graph, 0).pos, graph.pos[graph.y > 0])
+
+
+@pytest.mark.parametrize("lacks", ["x", "pos", "area"])
+def test_what_a_centred_graph_needs_is_told(scans: list[Scan], lacks: str) -> None:
+    graph = scans[0].variants[0].clone()
+    nodes = graph.num_nodes
+    del graph[lacks]
+    graph.num_nodes = nodes
+    for centre in (centred, CentreSurface()):
+        with pytest.raises(ShapeError, match=f"a graph with {lacks} "):
+            centre(graph)

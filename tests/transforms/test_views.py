@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from torch_geometric.data import Data
 
 from toothgraph.data import Scan, collate_pairs
-from toothgraph.errors import ShapeError
+from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.graph import face_graph, to_networkx
 from toothgraph.graph.neighbors import surface_distance
 from toothgraph.mesh.mesh import Mesh
@@ -242,3 +243,13 @@ def test_graphs_that_are_no_variants(arch_graph: Data) -> None:
         match(arch_graph, bare, 1.0)
     with pytest.raises(ShapeError, match=r"match_index .*two_views"):
         spread_candidates(arch_graph, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"min_share": 0.9, "max_share": 0.1}, "max_share of a view, whose min_share is 0.9"),
+     ({"max_share": 1.5}, "max_share of a view"), ({"quota": 0}, "quota of a view"), ({"radius": 0.0}, "radius")],
+)  # fmt: skip
+def test_views_that_cannot_be_are_refused(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        ViewOptions(**wrong)

@@ -29,7 +29,7 @@ from toothgraph.fdi import (
     jaw_of_labels,
     successors_of,
 )
-from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.mesh import Mesh, check_mesh
 
 QUADRANTS = {UPPER: (1, 2), LOWER: (3, 4)}  # in order along the arch, as its positions run
 Pair = tuple[int, int]  # the same tooth of both quadrants
@@ -116,7 +116,8 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
             follow them.
 
     Raises:
-        LabelError: if there are no labels, or they are no FDI numbers.
+        LabelError: if there are no labels, not one per face, or they are no FDI numbers.
+        ShapeError: for what is no mesh, or one without faces.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -124,11 +125,12 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
         >>> 5 < found.widths[11] < 12  # mm, of the upper right central incisor
         True
     """
-    labels = mesh.labels if labels is None else labels
+    check_mesh(mesh)
+    labels = mesh.labels if labels is None else mesh.with_labels(labels).labels
     if labels is None:
         raise LabelError(f"{mesh.scan_id}: expected a labelled mesh, got none with labels; give `labels`, or a palette "
                          "to read_scan if its colours are the labels")  # fmt: skip
-    check_fdi(labels, where=mesh.scan_id)
+    labels = check_fdi(labels, where=mesh.scan_id)
     primary = is_primary(labels)
     if primary.any():  # they tell how the arch runs, as the teeth in whose places they are
         milk_teeth = {*milk_teeth, *(np.unique(labels[primary]) - TO_PRIMARY).tolist()}

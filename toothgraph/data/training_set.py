@@ -11,7 +11,7 @@ from toothgraph.data.prepared.folder import read_prepared
 from toothgraph.data.prepared.layout import is_prepared
 from toothgraph.data.scan import Scan, prepare_scan
 from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
-from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError
+from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError, check_names
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
 from toothgraph.io.label_record import record_of
@@ -60,9 +60,11 @@ def load_training_set(
 
     Raises:
         DataError: if no scan can be used, or two scans have the same name.
-        ConfigError: if the split file is wrong, or a prepared folder contains other graphs.
+        ConfigError: if the split file is wrong, a prepared folder contains other graphs, or for one path in place of a
+            list.
         MemoryShortage: if the scans do not fit into memory.
     """
+    check_names("paths", paths)
     if reviewed is not None:
         _check_reviewed(reviewed, paths)
     named = load_split(split) if split else None
@@ -149,8 +151,10 @@ def read_scans(
 
     Raises:
         DataError: if no scan can be used, or two scans have the same name.
+        ConfigError: for one path in place of a list.
         MemoryShortage: if the scans do not fit into memory.
     """
+    check_names("paths", paths)
     files = find_scans(list(paths))
     names = scan_names(files)
     wanted = {path: name for path, name in zip(files, names, strict=True) if keep(name)}

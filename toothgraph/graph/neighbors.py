@@ -93,6 +93,7 @@ def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
         >>> thin(pos, spacing=1.0).tolist()  # the second node is in the cube of the first
         [0, 2]
     """
+    pos = np.asarray(pos)
     _check(pos)
     check_number("a spacing (mm)", spacing, above=0)
     cell = np.floor(pos / spacing).astype(np.int64)
@@ -179,6 +180,7 @@ def dilated_tables(
         >>> table.shape, bool((level[table[8:]] == 1).all())  # the second 8 neighbours are nodes of the second level
         ((16, 300), True)
     """
+    pos = np.asarray(pos)
     _check(pos, k)
     check_spacings(spacings)
     level = np.zeros(len(pos), dtype=np.int64)

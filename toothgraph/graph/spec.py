@@ -12,6 +12,7 @@ from toothgraph.errors import check_kind, check_number
 from toothgraph.graph.build import face_graph, surface_centre
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.neighbors import check_spacings, dilated_tables
+from toothgraph.mesh.checks import check_generator
 from toothgraph.mesh.decimate import Decimated, decimate
 from toothgraph.mesh.mesh import Mesh, check_mesh
 
@@ -79,7 +80,7 @@ def scan_graph(
     Raises:
         MeshError: see :func:`toothgraph.mesh.decimate.decimate`.
         ConfigError: for levels that cannot be, see :func:`dilated_tables`.
-        ShapeError: for what is no mesh.
+        ShapeError: for what is no mesh, or no random generator.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -93,6 +94,7 @@ def scan_graph(
     if rng is None:
         coarse = decimate(mesh, spec.faces)
     else:
+        check_generator(rng)
         coarse = decimate(mesh, round(spec.faces * rng.uniform(1 - spread, 1 + spread)), rng=rng, jitter=jitter)
     graph = face_graph(coarse.mesh, origin=surface_centre(mesh) if origin is None else origin)
     return add_tables(graph, spec, workers), coarse

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from toothgraph.anatomy.frame import TEETH_NEEDED
-from toothgraph.errors import ShapeError
+from toothgraph.errors import ShapeError, check_kind
 from toothgraph.fdi import (
     LOWER,
     UNKNOWN_JAW,
+    check_jaw,
     class_to_fdi,
     class_to_position,
     classes_of_jaw,
@@ -108,7 +109,7 @@ def predict_mesh(
         options: which steps are taken, and by which rules; by default all of them.
 
     Raises:
-        ShapeError: for what is no mesh or no net, or another jaw.
+        ShapeError: for what is no mesh, has no faces or is no net in evaluation mode, or for another jaw.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -121,9 +122,12 @@ def predict_mesh(
     check_mesh(mesh)
     if not isinstance(net, SegmentationNet):
         raise ShapeError(f"expected a SegmentationNet, got {net!r}; toothgraph.load_model(path) loads one")
-    if jaw not in (0, 1, UNKNOWN_JAW):
-        raise ShapeError(f"expected a jaw of 0 upper, 1 lower or -1 unknown, got {jaw!r}")
+    if any(part.training for part in net.modules()):
+        raise ShapeError("expected a net in evaluation mode, got one in training mode, which labels otherwise and "
+                         "changes as it does; call net.eval() first")  # fmt: skip
+    check_jaw(jaw)
     options = options or PredictOptions()
+    check_kind("options", options, PredictOptions)
     mesh = mesh.with_labels(None)
     found = _predict(net, mesh, jaw, options)
     if _shows_an_arch(found):

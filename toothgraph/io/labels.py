@@ -28,7 +28,7 @@ from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
 from toothgraph.io.label_systems import to_fdi
-from toothgraph.io.palette import Palette
+from toothgraph.io.palette import Palette, load_palette
 from toothgraph.io.read import mesh_from_stored
 from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.mesh import Mesh
@@ -42,7 +42,7 @@ def read_scan(
     path: str | Path,
     *,
     unit: str = "mm",
-    palette: Palette | None = None,
+    palette: Palette | str | None = None,
     jaw: int | None = None,
     label_system: str = "auto",
     primary: bool = False,
@@ -53,7 +53,7 @@ def read_scan(
     Args:
         path: the mesh file; see ``read_mesh`` for formats and cleaning.
         unit: the unit of length in the file.
-        palette: the meaning of its colours, if they are labels; see ``load_palette``.
+        palette: the meaning of its colours, if they are labels; a text, as ``FILE:SET``, is given to ``load_palette``.
         jaw: 0 upper, 1 lower; None takes it from the file name, else from the labels.
         label_system: numbering of the teeth: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``, see
             :func:`toothgraph.io.numbering.load_numbering`. ``auto`` reads label files as FDI and guesses the system of
@@ -68,6 +68,8 @@ def read_scan(
         MeshError: if the surface cannot be read.
         LabelError: if labels exist but do not match the scan, contradict each other, or most of them are not numbers of
             the label system.
+        ConfigError: for a palette that cannot be read.
+        ShapeError: for another jaw.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -79,6 +81,7 @@ def read_scan(
         (0, True)
     """
     path = one_scan(Path(path))
+    palette = load_palette(palette) if isinstance(palette, str) else palette
     stored = read_stored(path)
     mesh = mesh_from_stored(path, stored, unit=unit)
     mesh = replace(mesh, jaw=mesh.jaw if jaw is None else jaw, scan_id=scan_id or mesh.scan_id)

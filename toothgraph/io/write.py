@@ -101,7 +101,7 @@ def write_labelled(
     """
     if unknown := [kind for kind in formats if kind not in FORMATS]:
         raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")
-    check_fdi(face_fdi, where=name)
+    face_fdi = check_fdi(face_fdi, where=name)
     stage("writing")
     labelled = replace(_labelled(mesh, face_fdi), confidence=confidence or {}, doubts=doubts, measures=measures)
     if jaw_of_face is not None:
@@ -207,7 +207,7 @@ def write_teeth3ds_json(
         LabelError: for labels that are no FDI numbers.
     """
     vertex_fdi = np.asarray(vertex_fdi)
-    check_fdi(vertex_fdi, where=str(path))
+    vertex_fdi = check_fdi(vertex_fdi, where=str(path))
     content: dict[str, object] = {
         "id_patient": id_patient,
         "jaw": "both" if jaw is None else JAW_NAMES[jaw],

@@ -1,4 +1,5 @@
-"""What numbers vertices, faces and nodes: whole numbers in range, or an error before compiled code reads them."""
+"""What functions are given beside meshes: whole numbers in range that number vertices, faces and nodes, or an error
+before compiled code reads them; and random generators."""
 
 from __future__ import annotations
 
@@ -34,6 +35,16 @@ def checked_indices(name: str, index: Any, count: int | None, of: str) -> np.nda
         wanted = "of at least 0" if count is None else f"from 0 to {count - 1}, of {count} {of}"
         raise ShapeError(f"expected {name} {wanted}, got {low} to {high}")
     return index
+
+
+def check_generator(rng: object) -> None:
+    """Refuse what is no random generator.
+
+    Raises:
+        ShapeError: then.
+    """
+    if not isinstance(rng, np.random.Generator):
+        raise ShapeError(f"expected a random generator, got {rng!r}; numpy.random.default_rng(seed) makes one")
 
 
 def checked_edges(edge_index: Any, count: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from toothgraph.errors import MeshError
+from toothgraph.mesh.checks import check_generator
 from toothgraph.mesh.clean import drop_unused_vertices, flat_faces, unique_rows
 from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
@@ -66,6 +67,7 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
     Raises:
         MeshError: if ``n_faces`` is below 4 or so small that no face remains, or if ``jitter`` is given without
             ``rng``.
+        ShapeError: for what is no random generator.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -78,6 +80,8 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
         raise MeshError(f"{mesh.scan_id}: expected a target of at least 4 faces, got {n_faces}")
     if jitter > 0 and rng is None:
         raise MeshError(f"{mesh.scan_id}: decimation with jitter needs a random generator, got none; give `rng`")
+    if rng is not None:
+        check_generator(rng)
     if len(mesh.faces) <= n_faces:
         every_face = np.arange(len(mesh.faces))
         return Decimated(mesh, mesh, every_face, every_face)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from toothgraph.errors import LabelError, MeshError, ShapeError
-from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, check_jaw
 from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.topology import face_adjacency, label_pieces
 
@@ -82,8 +82,9 @@ class Mesh:
         label_origin: where the labels come from, as far as the files tell.
 
     Raises:
-        MeshError: if shapes do not match or an index is outside the vertices.
+        MeshError: if shapes do not match, an index is not whole or outside the vertices, or a vertex is not finite.
         LabelError: if labels are not one whole number per face.
+        ShapeError: for another jaw.
 
     Example:
         >>> corners = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0]])
@@ -103,8 +104,12 @@ class Mesh:
     label_origin: LabelOrigin = field(default_factory=LabelOrigin)
 
     def __post_init__(self) -> None:
+        check_jaw(self.jaw)
         vertices = np.ascontiguousarray(self.vertices, dtype=np.float64)
-        faces = np.ascontiguousarray(self.faces, dtype=np.int64)
+        given = np.asarray(self.faces)
+        if given.dtype.kind == "f" and not (np.isfinite(given) & (given == np.rint(given))).all():
+            raise MeshError(f"{self.scan_id}: expected faces [F, 3] of whole numbers, of vertices, got {given.dtype}")
+        faces = np.ascontiguousarray(given, dtype=np.int64)
         if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
             raise MeshError(
                 f"{self.scan_id}: expected vertices [V, 3] and faces [F, 3], got {vertices.shape} and {faces.shape}"
@@ -115,6 +120,9 @@ class Mesh:
                 f"{self.scan_id}: expected vertex indices from 0 to {len(vertices) - 1}, found {faces.min()} to "
                 f"{faces.max()} in the faces"
             )
+        if not np.isfinite(vertices).all():
+            row = int(np.argmin(np.isfinite(vertices).all(axis=1)))
+            raise MeshError(f"{self.scan_id}: expected finite vertices, found {vertices[row].tolist()} as vertex {row}")
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", faces)
         if self.topology is None or self.topology.faces is not faces:
@@ -213,7 +221,7 @@ def _checked_labels(labels: Any, vertices: np.ndarray, faces: np.ndarray, name: 
 
 
 def check_mesh(mesh: object) -> None:
-    """Refuse what is no mesh.
+    """Refuse what is no mesh, or one without faces.
 
     Raises:
         ShapeError: then; the text says how to get one.
@@ -223,3 +231,5 @@ def check_mesh(mesh: object) -> None:
             f"expected a Mesh, got {type(mesh).__name__}; toothgraph.read_scan(file) reads one, and "
             "toothgraph.Mesh(vertices, faces) makes one of arrays"
         )
+    if len(mesh.faces) == 0:
+        raise ShapeError(f"{mesh.scan_id}: expected a mesh with faces, got one without")

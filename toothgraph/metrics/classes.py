@@ -19,9 +19,11 @@ from toothgraph.fdi import (
     NUM_CLASSES,
     UNKNOWN_JAW,
     check_fdi,
+    check_jaw,
     classes_of_jaw,
     fdi_to_class,
     jaw_of_labels,
+    whole_numbers,
 )
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.metrics.boundary import boundary_faces
@@ -63,8 +65,7 @@ def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         raise LabelError(
             f"expected one true and one predicted label per face, got {truth.shape} and {prediction.shape}"
         )
-    check_fdi(truth, "true labels")
-    check_fdi(prediction, "predicted labels")
+    truth, prediction = check_fdi(truth, "true labels"), check_fdi(prediction, "predicted labels")
     row, column = fdi_to_class(truth), fdi_to_class(prediction)
     column = np.where(column < 0, NUM_CLASSES, column)
     known = row >= 0
@@ -94,16 +95,19 @@ def class_scores(table: np.ndarray, jaw: int) -> dict[str, float | None]:
     Returns:
         The five keys; every value is None if no face has a known ground truth.
 
+    Raises:
+        ShapeError: for another jaw.
+
     Example:
         >>> table = confusion(np.array([0, 11, 11, 12]), np.array([0, 11, 12, 12]))
         >>> scores = class_scores(table, jaw=0)
         >>> scores["accuracy"], round(scores["miou"], 3)  # of gingiva 1, of both teeth 1/2
         (0.75, 0.667)
     """
+    own = classes_of_jaw(jaw)
     right, true, predicted = _counts(table)
     if true.sum() == 0:
         return dict.fromkeys((ACCURACY, DICE, MIOU, MIOU_PAPER, MIOU_MATCHED))
-    own = classes_of_jaw(jaw)
     right[np.setdiff1d(np.arange(NUM_CLASSES), own)] = 0
     present = true + predicted > 0
     iou = np.where(present, right / np.maximum(true + predicted - right, 1), 1.0)
@@ -208,6 +212,7 @@ def surface_scores(
 
     Raises:
         LabelError: if shapes differ, most true teeth belong to the other jaw, or numbers are none of FDI.
+        ShapeError: for another jaw.
 
     Example:
         >>> vertices = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0]])
@@ -216,7 +221,8 @@ def surface_scores(
         >>> scores["accuracy"], scores["miou"], scores["boundary_iou"]  # no centroid is near the border
         (0.5, 0.25, None)
     """
-    truth, prediction = np.asarray(truth), np.asarray(prediction)
+    check_jaw(jaw)
+    truth, prediction = whole_numbers(truth, "true labels"), whole_numbers(prediction, "predicted labels")
     if truth.shape != (len(faces),):
         raise LabelError(f"expected {len(faces)} true face labels, got {truth.shape}")
     true_jaw = jaw_of_labels(truth)

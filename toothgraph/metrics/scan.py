@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The mean of each score over scans; values of None are ignored.
 
     Args:
@@ -86,6 +86,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         >>> round(summary["miou"], 3), summary["dice"]
         (0.8, None)
     """
+    rows = list(rows)
     if not rows:
         raise DataError("expected at least one scored scan, got none: check the folder of scans and labels")
     summary: dict[str, Any] = {}

@@ -16,7 +16,7 @@ from torch import Tensor
 from toothgraph import weights
 from toothgraph._version import __version__
 from toothgraph.config import updated
-from toothgraph.errors import CheckpointError, ConfigError
+from toothgraph.errors import CheckpointError, ConfigError, ShapeError, kind_of, with_article
 from toothgraph.model.config import NetConfig, check_net
 from toothgraph.model.crowns import CrownNet
 from toothgraph.model.nets import ContrastiveNet, SegmentationNet
@@ -68,8 +68,16 @@ def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[s
         path: the file.
         net: the network; its class gives the kind of the file.
         header: further information (seed, steps, scans, versions), stored as JSON.
+
+    Raises:
+        ShapeError: for another net, also a compiled one: a file has the nets of this package.
     """
-    kind = next(name for name, cls in _NETS.items() if type(net) is cls)
+    kind = next((name for name, cls in _NETS.items() if type(net) is cls), None)
+    if kind is None:
+        raise ShapeError(
+            f"expected {' or '.join(with_article(cls.__name__) for cls in _NETS.values())}, got {kind_of(net)}; of "
+            "what torch.compile makes, give the net itself, net._orig_mod"
+        )
     content = {
         "format": _FORMAT,
         "kind": kind,

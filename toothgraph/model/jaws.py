@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from toothgraph.fdi import NUM_CLASSES
+from toothgraph.fdi import NUM_CLASSES, check_jaw
 from toothgraph.nn.checks import check_nodes
 
 
@@ -38,8 +38,12 @@ def join_places(log_prob: Tensor) -> Tensor:
 def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
     """Log-probabilities [N, 33] given the jaw: teeth of the other jaw get -inf, the rest is normalised to sum 1.
 
+    Args:
+        log_prob: [N, 33].
+        jaw: 0 upper, 1 lower, -1 unknown: then they stay as they are.
+
     Raises:
-        ShapeError: for another number of classes.
+        ShapeError: for another number of classes, or another jaw.
 
     Example:
         >>> log_prob = torch.zeros(5, 33).log_softmax(dim=1)
@@ -48,6 +52,7 @@ def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
         (17, 1.0)
     """
     check_nodes(log_prob, NUM_CLASSES, "log_prob")
+    check_jaw(jaw)
     if jaw < 0:
         return log_prob
     other = torch.arange(NUM_CLASSES, device=log_prob.device)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from toothgraph.errors import ConfigError, ShapeError, check_number
-from toothgraph.nn.checks import check_device, check_index, check_nodes, check_rows, described
+from toothgraph.nn.checks import check_count, check_device, check_index, check_nodes, check_rows, described
 from toothgraph.nn.kernels.info_nce import pair_losses
 from toothgraph.nn.kernels.precision import full_precision
 
@@ -100,6 +100,8 @@ def info_nce(
         True
     """
     _check_options(temperature, negatives, exclude_radius)
+    if block is not None:
+        check_count("block", block)
     _check_pairs(a, b, batch, pos, exclude_radius)
     if sizes is not None and (batch is not None or sum(sizes) != len(a) or min(sizes) < 0):
         raise ConfigError(
@@ -201,11 +203,13 @@ def match_top1(a: Tensor, b: Tensor, targets: Tensor, block: int = 1024) -> Tens
 
     Raises:
         ShapeError: without anchors or candidates, for other shapes, and, on a CPU, for partners that are not there.
+        ConfigError: for a block below 1.
 
     Example:
         >>> round(match_top1(torch.eye(3), torch.eye(3), torch.tensor([0, 1, -1])).item(), 3)
         0.667
     """
+    check_count("block", block)
     check_nodes(a, None, "a")
     check_nodes(b, a.shape[1], "b")
     check_rows("targets", targets, len(a), "anchor", whole=True)

@@ -108,13 +108,15 @@ class MLPEdgeConv(nn.Module):
             edges = F.embedding(source, b).add_(a.index_select(0, node))
         edges = self.after_first(edges, after)
         if fixed:
-            return edges.view(len(x), self.k, -1).max(dim=1).values  # amax keeps its input and has a slow backward pass
+            edges = edges.view(len(x), self.k, edges.shape[1])
+            return edges.max(dim=1).values  # amax keeps its input and has a slow backward pass
         return scatter(edges, node, dim=0, dim_size=len(x), reduce="max")
 
     def after_first(self, edges: Tensor, parts: list[nn.Module]) -> Tensor:
         """Apply the MLP after its first linear layer: batch norm, Mish, linear, batch norm, Mish, …"""
         kind = edges.device.type
-        if kind != "meta" and torch.is_autocast_enabled(kind):  # autocast chooses the precision of each part
+        # Autocast chooses the precision of each part; without edges there is nothing to be done at once.
+        if (kind != "meta" and torch.is_autocast_enabled(kind)) or edges.shape[0] == 0:
             for part in parts:
                 edges = part(edges)
             return edges

@@ -20,7 +20,7 @@ from toothgraph.nn.checks import (
     warn_of_other_normals,
 )
 from toothgraph.nn.edge_mlp import are_plain, flattened
-from toothgraph.nn.kernels.pair_geometry import pair_maximum
+from toothgraph.nn.kernels.pair_geometry import pair_maximum, shortest
 
 PAIR_CHANNELS = 6
 
@@ -72,7 +72,7 @@ def _features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float)
     far = normal[neighbor_index]  # [k, N, 3]
     near = normal.expand_as(far)
     length = d.norm(dim=-1, keepdim=True)
-    u = d / length.clamp_min(1e-9)
+    u = d / length.clamp_min(shortest(length))
     return torch.stack(
         [
             length.squeeze(-1) / scale,

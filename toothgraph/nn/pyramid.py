@@ -136,6 +136,17 @@ def check_levels(data: Data, k: int, num_levels: int) -> None:
     check_table(table, nodes)
     check_device(table, "neighbor_index", level=level)
     check_index("level", level, num_levels)
+    if _on_cpu(table) and not _of_levels(table, level, k):
+        raise ShapeError(
+            f"expected a graph with {wanted}, got a table of another k or number of levels, with as many rows; {make}"
+        )
+
+
+def _of_levels(table: Tensor, level: Tensor, k: int) -> bool:
+    """Whether the neighbours of each level are nodes of it; a missing one is the node itself."""
+    own = torch.arange(table.shape[1])
+    above = list(enumerate(table.split(k)))[1:]  # the finest level has all nodes
+    return all(bool(((level[rows.long()] >= number) | (rows == own)).all()) for number, rows in above)
 
 
 class ResidualEdgeConv(nn.Module):

@@ -62,7 +62,7 @@ def segmentation_loss(
     batch = torch.zeros_like(target) if batch is None else batch
     known = target >= 0
     log_prob = log_prob.to(torch.promote_types(log_prob.dtype, torch.float32))  # half precision is too coarse for sums
-    weight = torch.ones_like(target, dtype=log_prob.dtype) if weight is None else weight
+    weight = torch.ones_like(target, dtype=log_prob.dtype) if weight is None else weight.to(log_prob.dtype)
     if _on_cpu(log_prob):  # fewer rows are less work
         log_prob, target, batch, weight, known = (part[known] for part in (log_prob, target, batch, weight, known))
     else:  # to count them would be to wait for the device

@@ -83,7 +83,7 @@ def _checked(mesh: Mesh, labels: np.ndarray | None) -> np.ndarray | None:
     if chosen is not None and chosen.shape != (len(mesh.faces),):
         raise ConfigError(f"{mesh.scan_id}: expected {len(mesh.faces)} labels, one per face, got {chosen.shape}")
     if chosen is not None:
-        check_fdi(chosen, where=mesh.scan_id)
+        chosen = check_fdi(chosen, where=mesh.scan_id)
     return chosen
 
 

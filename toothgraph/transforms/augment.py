@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 from torch_geometric.data import Data
 
-from toothgraph.errors import ShapeError, check_kind, check_number
+from toothgraph.errors import ConfigError, ShapeError, check_kind, check_number
 from toothgraph.fdi import (
     JAW_NAMES,
     UNKNOWN_JAW,
@@ -22,6 +22,7 @@ from toothgraph.fdi import (
     mirror_classes,
 )
 from toothgraph.graph.fields import check_graph
+from toothgraph.mesh.checks import check_generator
 from toothgraph.transforms.base import RandomTransform
 
 _MIRROR_CLASS = torch.from_numpy(mirror_classes())
@@ -40,6 +41,9 @@ class Augmentation:
         jitter: mm, standard deviation of noise on node positions, clipped at three standard deviations.
         normal_jitter: standard deviation of noise on each component of a normal, before normalisation.
         mirror: probability of a left-right mirror image; labels change sides, too.
+
+    Raises:
+        ConfigError: for a strength below 0, a relative change of 1 and above, or a probability above 1.
     """
 
     rotation: float = 180.0
@@ -50,6 +54,13 @@ class Augmentation:
     jitter: float = 0.05
     normal_jitter: float = 0.03
     mirror: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            check_number(f"{name} of an augmentation", value, least=0, most=1 if name == "mirror" else None)
+        for name in ("scale", "stretch"):  # of 1 and above, something would be turned inside out
+            if getattr(self, name) >= 1:
+                raise ConfigError(f"expected {name} of an augmentation below 1, got {getattr(self, name)!r}")
 
 
 STILL = Augmentation(rotation=0.0, scale=0.0, translation=0.0, jitter=0.0, normal_jitter=0.0)
@@ -62,16 +73,6 @@ def random_rotation(rng: np.random.Generator, degrees: float) -> np.ndarray:
     axis = rng.normal(size=3)
     angle = np.deg2rad(rng.uniform(-degrees, degrees))
     return Rotation.from_rotvec(axis / np.linalg.norm(axis) * angle).as_matrix()
-
-
-def check_generator(rng: object) -> None:
-    """Refuse what is no random generator.
-
-    Raises:
-        ShapeError: then.
-    """
-    if not isinstance(rng, np.random.Generator):
-        raise ShapeError(f"expected a random generator, got {rng!r}; numpy.random.default_rng(seed) makes one")
 
 
 class ElasticField:
@@ -169,7 +170,8 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange
 def _check_teeth(data: Data) -> None:
     """Refuse ``y`` that are no classes of teeth [N], by which a mirror image could not exchange left and right."""
     y = data.y
-    if not isinstance(y, Tensor) or y.shape != (data.num_nodes,) or y.is_floating_point():
+    whole = isinstance(y, Tensor) and not y.is_floating_point() and y.dtype != torch.bool
+    if not whole or y.shape != (data.num_nodes,):
         found = f"{list(y.shape)} of {y.dtype}" if isinstance(y, Tensor) else type(y).__name__
         raise ShapeError(
             f"expected y as classes of teeth [N = {data.num_nodes}], which change sides in a mirror image, got "

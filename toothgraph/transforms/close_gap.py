@@ -19,7 +19,8 @@ from toothgraph.errors import check_kind
 from toothgraph.fdi import check_classes, class_to_position
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec, add_tables
-from toothgraph.transforms.augment import check_generator, warn_of_own_classes
+from toothgraph.mesh.checks import check_generator
+from toothgraph.transforms.augment import warn_of_own_classes
 from toothgraph.transforms.base import RandomTransform, before_own_classes, spec_after_move
 from toothgraph.transforms.crop import crop
 

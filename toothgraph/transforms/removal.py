@@ -14,7 +14,8 @@ from toothgraph.errors import ConfigError, check_kind, check_number
 from toothgraph.fdi import FDI_OF_CLASS, check_classes, fdi_to_class
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec
-from toothgraph.transforms.augment import check_generator, warn_of_own_classes
+from toothgraph.mesh.checks import check_generator
+from toothgraph.transforms.augment import warn_of_own_classes
 from toothgraph.transforms.base import GraphTransform, RandomTransform, before_own_classes
 from toothgraph.transforms.close_gap import close_gap
 from toothgraph.transforms.crop import crop, cut_region, plain
@@ -77,6 +78,9 @@ def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: Grap
 def centred(graph: Data) -> Data:
     """The graph with the centre of its surface as the origin, like a scan of only this region.
 
+    Raises:
+        ShapeError: for a graph without ``x``, ``pos`` and ``area``.
+
     Example:
         >>> from toothgraph import face_graph, synthetic_arch
         >>> graph = face_graph(synthetic_arch(1, jaw=0, faces=2000))
@@ -84,6 +88,7 @@ def centred(graph: Data) -> Data:
         >>> torch.allclose(moved.pos, graph.pos, atol=1e-4)
         True
     """
+    check_graph(graph, "x", "pos", "area")
     centre = (graph.pos * graph.area[:, None]).sum(dim=0) / graph.area.sum().clamp_min(1e-12)
     out = plain(graph)
     out.pos = graph.pos - centre
@@ -109,8 +114,8 @@ def trimmed(graph: Data, margin: float) -> Data:
     pos, tooth = graph.pos.numpy(), (graph.y > 0).numpy()
     if not tooth.any():
         return graph
-    distance, _ = cKDTree(pos[tooth]).query(pos, distance_upper_bound=margin)
-    return crop(graph, np.flatnonzero(np.isfinite(distance)))
+    distance, _ = cKDTree(pos[tooth]).query(pos)
+    return crop(graph, np.flatnonzero(distance <= margin))
 
 
 def without_teeth(graph: Data, rng: np.random.Generator) -> Data:

@@ -28,6 +28,9 @@ class ViewOptions:
         quota: maximum number of faces in a view.
         radius: mm, maximum distance of two nodes at the same surface point.
         augmentation: augmentation of each view after cropping.
+
+    Raises:
+        ConfigError: for a share outside of 0 to 1, a maximum below the minimum, or a radius that is not above 0.
     """
 
     min_share: float = 0.5
@@ -35,6 +38,13 @@ class ViewOptions:
     quota: int = 10_000
     radius: float = 0.45
     augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        check_number("min_share of a view", self.min_share, least=0, most=1)
+        check_number(f"max_share of a view, whose min_share is {self.min_share:g},", self.max_share,
+                     least=self.min_share, most=1)  # fmt: skip
+        check_number("quota of a view", self.quota, least=1, whole=True)
+        check_number("radius of a match (mm)", self.radius, above=0)
 
 
 def match(a: Data, b: Data, radius: float) -> np.ndarray:

@@ -16,9 +16,11 @@ def running(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def track(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor, count: int) -> None:
-    """Update the running statistics with the mean and (biased) variance [C] of ``count`` rows."""
+    """Update the running statistics with the mean and (biased) variance [C] of ``count`` rows; no row tells nothing."""
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
+    if count == 0:
+        return
     share = 1.0 / norm.num_batches_tracked if norm.momentum is None else norm.momentum
     for tracked, new in zip(running(norm), (mean, var * count / max(count - 1, 1)), strict=True):
         tracked.lerp_(new.to(tracked.dtype), share)

@@ -18,7 +18,11 @@ from toothgraph.nn.kernels.compiled import compiled_pairs, compiled_pairs_back, 
 from toothgraph.nn.kernels.precision import full_precision
 
 _CPU_BLOCK, _GPU_BLOCK = 1 << 19, 1 << 25  # edge values per block: fits the CPU cache; uses a GPU fully
-_SHORTEST = 1e-9  # mm
+
+
+def shortest(length: Tensor) -> float:
+    """mm, above 0 in the precision of the lengths: what a length of 0 is divided by in its place."""
+    return max(1e-9, torch.finfo(length.dtype).tiny)
 
 
 def pair_maximum(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float, mlp: nn.Module) -> Tensor:
@@ -136,7 +140,7 @@ def _features(points: Tensor, near: Tensor, block: slice, scale: float) -> Tenso
     n, m = own[3:], far[3:]
     d = far[:3] - own[:3]
     length = d.square().sum(dim=0).sqrt_()
-    u = d.div_(length.clamp_min(_SHORTEST))
+    u = d.div_(length.clamp_min(shortest(length)))
     out = far.new_empty(7, *near.shape)
     torch.div(length, scale, out=out[0])
     torch.sum(n * u, dim=0, out=out[2])
