@@ -31,7 +31,9 @@ TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "self-trained"
           "mean-teacher": "pre-trained, then mean teacher",
           "scratch-slow": "from scratch, half the rate", "scratch-fast": "from scratch, twice the rate",
           "scratch-brief": "from scratch, half the steps", "scratch-moved": "from scratch, stronger augmentation",
-          "scratch-averaged": "from scratch, averaged weights"}  # fmt: skip
+          "scratch-averaged": "from scratch, averaged weights",
+          "pretrained-moved": "pre-trained, stronger augmentation",
+          "self-trained-moved": "pre-trained and self-trained, stronger augmentation"}  # fmt: skip
 COLOURS = {"scratch": "#b3532a", "pretrained": "#1f6fa8", "self-trained": "#6b4c9a"}
 ARM_TITLES = {"alone": "unlabelled scans alone", "anchored": "with the labels the weights were trained on"}
 RECIPES = {

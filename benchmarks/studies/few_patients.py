@@ -2,7 +2,8 @@
 
     python -m benchmarks.studies.few_patients DATA RUNS [--patients 1 2 3 5] [--draws 0 1 2 3 4] [--seeds 0]
         [--arms scratch pretrained self-trained one-round all-gingiva mean-teacher scratch-slow scratch-fast
-        scratch-brief scratch-moved scratch-averaged] [--protocol short | long | paper] [--jaws both | lower | upper]
+        scratch-brief scratch-moved scratch-averaged pretrained-moved self-trained-moved]
+        [--protocol short | long | paper] [--jaws both | lower | upper]
 
 A draw is an order of the training patients; its first n are labelled, both jaws. So the five of a draw hold its three.
 With ``--jaws lower`` only their lower jaws are, and the upper ones are among the unlabelled scans.
@@ -11,7 +12,8 @@ the unlabelled scans of all training patients; and a student that learns, too, f
 scans of the other training patients, and whose own student is the result (``one-round``: that first student;
 ``all-gingiva``: one that learns all gingiva found there, sure or not; ``mean-teacher``: the second net goes on, and
 what it learns from, on the unlabelled scans, is what the moving average of its own weights says on the way).
-``scratch-…``: from scratch by another recipe, see :data:`TRICKS`, for the best that so few labels give alone.
+``scratch-…``: from scratch by another recipe, see :data:`TRICKS`, for the best that so few labels give alone;
+``pretrained-moved`` and ``self-trained-moved``: these two with the augmentation of ``scratch-moved``.
 Crowns are learned from the labels of the arm alone. All are scored on the validation patients' original faces. Writes a
 row per run to benchmarks/results/few_patients.jsonl; a run that has its row is not run again, one that was stopped goes
 on.
@@ -55,15 +57,16 @@ RESULT = RESULTS / "few_patients.jsonl"
 ARMS = ("scratch", "pretrained", "self-trained")
 ONE_ROUND = ("one-round", "all-gingiva")  # self-trained, too, but once; and learning all gingiva that the teacher finds
 SCRATCH = {"lr": RATE, "backbone_rate": 1.0}  # the rate that was best for a net from scratch with all labels
+MOVED: dict[str, Any] = {"augmentation": Augmentation(rotation=60, scale=0.2, stretch=0.1, elastic=1.0, mirror=0.5),
+         "warps": Warps(resized=0.2)}  # fmt: skip
 TRICKS: dict[str, dict[str, Any]] = {
     "scratch-slow": {"lr": RATE / 2},
     "scratch-fast": {"lr": 2 * RATE},
     "scratch-brief": {},  # half of the steps
-    "scratch-moved": {"augmentation": Augmentation(rotation=60, scale=0.2, stretch=0.1, elastic=1.0, mirror=0.5),
-                      "warps": Warps(resized=0.2)},
+    "scratch-moved": MOVED,
     "scratch-averaged": {"average": 0.99},
 }  # fmt: skip
-ALSO = (*ONE_ROUND, "mean-teacher", *TRICKS)
+ALSO = (*ONE_ROUND, "mean-teacher", *TRICKS, "pretrained-moved", "self-trained-moved")
 PATIENTS = (1, 2, 3, 5)
 FIRST = ("017", "041", "045", "075")  # who is labelled first in draws 0 to 3: 017 lacks premolars, 075 is complete
 PROTOCOLS = ("long", "short", "paper")
@@ -121,7 +124,7 @@ def config_of(cell: Cell, options: argparse.Namespace) -> FinetuneConfig:
     if cell.from_scratch and cell.protocol != "paper":
         config = replace(config, **{**SCRATCH, **TRICKS.get(cell.arm, {})})
         return replace(config, steps=(config.steps or 2) // 2) if cell.arm == "scratch-brief" else config
-    return config
+    return replace(config, **MOVED) if cell.arm.endswith("-moved") else config
 
 
 def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
@@ -139,9 +142,10 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
         resume=True,
     )  # fmt: skip
     # The run of one arm is the first teacher of the other: it is trained once.
-    same = cell.folder(options.runs, "pretrained")
-    first_teacher = cell.folder(options.runs, "self-trained") / teacher(1)
-    if cell.arm == "pretrained":
+    moved = "-moved" * cell.arm.endswith("-moved")
+    same = cell.folder(options.runs, f"pretrained{moved}")
+    first_teacher = cell.folder(options.runs, f"self-trained{moved}") / teacher(1)
+    if cell.arm.startswith("pretrained"):
         _take_over(first_teacher, out)
         return finetune(scans, split, out, config, init=init, resume=True)
     if cell.arm == "mean-teacher":
@@ -149,7 +153,7 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
         others = [scan for scan in known if scan.patient in dataset.split.train and scan.scan_id not in names]
         first = finetune(scans, split, same, config, init=init, resume=True)
         return learn(mixed(scans, others), out, config, init=first, resume=True, objective=MeanTeacher)
-    if cell.arm == "self-trained":
+    if cell.arm.startswith("self-trained"):
         _take_over(same, first_teacher)
     unlabelled = [
         one for one in find_unlabelled(dataset.places, dataset.unit) if one.source.patient in dataset.split.train

@@ -162,6 +162,8 @@ def test_each_trick_is_a_recipe_of_its_own_from_scratch() -> None:
     assert len({repr(config) for config in (plain, *others)}) == 1 + len(TRICKS)
     changed = [{key for key, value in vars(plain).items() if getattr(one, key) != value} for one in others]
     assert changed == [{"lr"}, {"lr"}, {"steps"}, {"augmentation", "warps"}, {"average"}]
+    plain, moved = (config_of(Cell(f"pretrained{kind}", 1, 0, 0, "short"), options) for kind in ("", "-moved"))
+    assert {key for key, value in vars(plain).items() if getattr(moved, key) != value} == {"augmentation", "warps"}
 
 
 def test_the_best_trick_is_chosen_on_some_draws_and_judged_on_the_others() -> None:
