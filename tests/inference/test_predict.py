@@ -177,3 +177,14 @@ def test_a_net_that_is_left_in_training_is_refused(arch):
 def test_options_are_no_dictionary(arch, net):
     with pytest.raises(ShapeError, match="options: a PredictOptions, got dict"):
         predict_mesh(net, arch, options={"tessellations": 1})
+
+
+@pytest.mark.parametrize("sure", [-50.0, 50.0])
+def test_what_a_net_says_of_the_jaw_takes_no_tooth_away(arch, sure):
+    """A net of one labelled jaw knows no other, and finds teeth on it all the same."""
+    net, once = load_model(), PredictOptions(tessellations=1)
+    before = predict_mesh(net, arch, arch.jaw, once)
+    with torch.no_grad():
+        net.head.jaw[-1].bias += torch.tensor([sure, -sure])
+    after = predict_mesh(net, arch, arch.jaw, once)
+    assert np.array_equal(after.labels, before.labels) and (before.labels > 0).any()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from toothgraph.fdi import NUM_CLASSES, check_jaw
+from toothgraph.fdi import NUM_CLASSES, UPPER, check_jaw
 from toothgraph.nn.checks import check_nodes
 
 
@@ -36,7 +36,9 @@ def join_places(log_prob: Tensor) -> Tensor:
 
 
 def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
-    """Log-probabilities [N, 33] given the jaw: teeth of the other jaw get -inf, the rest is normalised to sum 1.
+    """Log-probabilities [N, 33] given the jaw: its teeth get all that their places have, those of the other jaw -inf.
+
+    So gingiva keeps its probability: what a net says of the jaw of a node tells nothing of whether a tooth is there.
 
     Args:
         log_prob: [N, 33].
@@ -55,6 +57,7 @@ def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
     check_jaw(jaw)
     if jaw < 0:
         return log_prob
-    other = torch.arange(NUM_CLASSES, device=log_prob.device)
-    other = (other >= 17) if jaw == 0 else (other >= 1) & (other <= 16)
-    return log_prob.masked_fill(other, float("-inf")).log_softmax(dim=1)
+    places = join_places(log_prob)
+    none = torch.full_like(places[:, 1:], float("-inf"))
+    teeth = (places[:, 1:], none) if jaw == UPPER else (none, places[:, 1:])
+    return torch.cat([places[:, :1], *teeth], dim=1)
