@@ -243,13 +243,13 @@ def test_what_lies_beside_corrected_labels_has_their_numbers(command, arches, re
     assert sorted(tooth["fdi"] for tooth in said["teeth"]) == teeth[1:]
 
 
-def test_measures_in_the_json_are_those_of_the_corrected_numbers(command, reported, tmp_path):
-    out = tmp_path / "lab"
-    shutil.copytree(reported, out)
-    ends = {"intercanine_width": 3, "intermolar_width": 6}  # the tooth of a quadrant that each is measured from
-    before = {name: json.loads((out / f"{name}.json").read_text())["measures"] for name in ("0000_lower", "0000_upper")}
+def test_measures_in_the_json_are_those_of_the_corrected_numbers(command, arches, tmp_path):
+    out, names = tmp_path / "lab", ("0001_lower", "0002_lower")
+    assert command("predict", *(arches / f"{name}.stl" for name in names), "--out", out).labelled
+    ends = {"intercanine_width": 33, "intermolar_width": 36}  # a tooth that each is measured from
+    before = {name: json.loads((out / f"{name}.json").read_text())["measures"] for name in names}
     name, key = next((name, key) for name in before for key in ends if before[name][key]["value"])
-    tooth = (30 if name == "0000_lower" else 10) + ends[key]
+    tooth = ends[key]
     assert command("renumber", out / f"{name}.json", f"{tooth}=0").code == 0
     now = json.loads((out / f"{name}.json").read_text())["measures"]
     assert now[key]["value"] is None and str(tooth) in now[key]["reason"]
