@@ -219,7 +219,9 @@ def tricks(rows: list[Row]) -> dict[str, Any]:
     head = ["net", f"labelled: {' or '.join(chosen_by)}", "other draws", "against the first line",
             "pre-training adds", "draws"]  # fmt: skip
     best = max(own, key=lambda arm: np.mean([*by_draw(_in(own[arm], shared)).values()]))
+    moved = found.get(("pretrained-moved", 1), [])
     return {"table": table(head, lines), "best": TITLES[best], "plain": best == "scratch",
+            "moved": said_gain(moved, pretrained) if moved else "",
             "adds": said_gain(_in(pretrained, shared, others=True), _in(own[best], shared, others=True))}  # fmt: skip
 
 
@@ -246,7 +248,8 @@ def spread(rows: list[Row]) -> list[dict[str, Any]]:
 
 def one_patient(rows: list[Row]) -> dict[str, Any]:
     """What the sentences on one labelled patient say: for each arm mean and worst over the draws that all have, by the
-    recipe with most of these (of two with as many, the longer one)."""
+    recipe with most of these (of two with as many, the longer one); and what stronger augmentation adds from scratch,
+    by the short recipe."""
     by_protocol = {name: shared_draws(own) for name, own in protocols(rows).items() if name != "paper"}
     protocol = max(by_protocol, key=lambda name: len(by_protocol[name]))
     shared, found = by_protocol[protocol], cells(protocols(rows)[protocol])
@@ -254,7 +257,9 @@ def one_patient(rows: list[Row]) -> dict[str, Any]:
     for arm in ARMS if shared else ():
         values = [value for draw, value in by_draw(found[arm, 1]).items() if draw in shared]
         arms.append({"title": TITLES[arm], "mean": float(np.mean(values)), "worst": min(values)})
-    return {"protocol": protocol, "draws": len(shared), "arms": arms}
+    short = cells(protocols(rows).get("short", []))
+    ours, base = (short.get((arm, 1), []) for arm in ("scratch-moved", "scratch"))
+    return {"protocol": protocol, "draws": len(shared), "arms": arms, "moved": said_gain(ours, base) if ours else ""}
 
 
 def shared_draws(rows: list[Row]) -> set[int]:

@@ -177,6 +177,7 @@ def test_the_best_trick_is_chosen_on_some_draws_and_judged_on_the_others() -> No
     assert found["adds"] == "+40.0 (one draw)"  # of the third draw alone
     assert "| from scratch, twice the rate | 0.600 (worst 0.600) | – | +10.0 (+10.0 to +10.0) |" in found["table"]
     assert "the best is from scratch, half the rate; in the other draws" in " ".join(few_patients(rows).split())
+    assert one_patient([*rows, *of("scratch-moved", 0.8, 0.6, 0.4)])["moved"].startswith("+10.0 (")
     assert tricks(of("scratch", 0.5)) == {}
 
 
