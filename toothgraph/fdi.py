@@ -120,6 +120,12 @@ def in_row_order(numbers: Iterable[int]) -> list[int]:
     )
 
 
+def are_whole(numbers: np.ndarray) -> np.ndarray:
+    """Which numbers are finite and whole. Same shape, bool."""
+    whole: np.ndarray = np.isfinite(numbers) & (numbers == np.rint(numbers))
+    return whole
+
+
 def whole_numbers(numbers: object, whose: str = "labels", where: str = "") -> np.ndarray:
     """Numbers as an array of integers, same shape: files that NumPy reads give floats.
 
@@ -134,7 +140,7 @@ def whole_numbers(numbers: object, whose: str = "labels", where: str = "") -> np
     given = np.asarray(numbers)
     if given.dtype.kind in "iu":
         return given
-    if given.dtype.kind in "bf" and (whole := np.isfinite(given) & (given == np.rint(given))).all():
+    if given.dtype.kind in "bf" and (whole := are_whole(given)).all():
         return given.astype(np.int64)
     found = f"{given[~whole][0]:g}" if given.dtype.kind == "f" else f"{given.dtype}"
     raise LabelError(f"{where}{': ' * bool(where)}expected {whose} as whole numbers, found {found}; -1 is unknown")

@@ -14,7 +14,7 @@ import numpy as np
 
 from toothgraph.choices import is_own
 from toothgraph.errors import LabelError
-from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER, are_whole
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_agreement import numbers_that_differ
 from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of, read_record
@@ -331,7 +331,7 @@ def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:
 
 
 def _integers(numbers: np.ndarray, path: Path) -> np.ndarray:
-    whole = np.isfinite(numbers) & (numbers == np.rint(numbers)) & (np.abs(numbers) < 2**31)
+    whole = are_whole(numbers) & (np.abs(numbers) < 2**31)
     if not whole.all():
         raise LabelError(f"{path}: expected whole FDI numbers as labels, found {numbers[~whole][0]:g}")
     return numbers.astype(np.int64)

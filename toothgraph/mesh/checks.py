@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from toothgraph.errors import ShapeError
+from toothgraph.fdi import are_whole
 
 
 def checked_indices(name: str, index: Any, count: int | None, of: str) -> np.ndarray:
@@ -26,8 +27,7 @@ def checked_indices(name: str, index: Any, count: int | None, of: str) -> np.nda
     if index.size == 0:
         return index if index.dtype.kind in "iu" else index.astype(np.int64)
     if index.dtype.kind not in "iu":
-        whole = index.dtype.kind == "f" and bool((np.isfinite(index) & (index == np.floor(index))).all())
-        if not whole:
+        if index.dtype.kind != "f" or not are_whole(index).all():
             raise ShapeError(f"expected {name} as whole numbers of {of}, got {index.dtype}")
         index = index.astype(np.int64)
     low, high = int(index.min()), int(index.max())

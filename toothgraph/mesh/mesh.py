@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from toothgraph.errors import LabelError, MeshError, ShapeError
-from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, check_jaw
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, are_whole, check_jaw
 from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.topology import face_adjacency, label_pieces
 
@@ -107,7 +107,7 @@ class Mesh:
         check_jaw(self.jaw)
         vertices = np.ascontiguousarray(self.vertices, dtype=np.float64)
         given = np.asarray(self.faces)
-        if given.dtype.kind == "f" and not (np.isfinite(given) & (given == np.rint(given))).all():
+        if given.dtype.kind == "f" and not are_whole(given).all():
             raise MeshError(f"{self.scan_id}: expected faces [F, 3] of whole numbers, of vertices, got {given.dtype}")
         faces = np.ascontiguousarray(given, dtype=np.int64)
         if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
@@ -213,7 +213,7 @@ def _checked_labels(labels: Any, vertices: np.ndarray, faces: np.ndarray, name: 
         raise LabelError(f"{name}: expected {len(faces)} face labels, integers [F], got {list(given.shape)}; {todo}")
     if given.dtype.kind not in "biuf":
         raise LabelError(f"{name}: expected face labels as integers [F], got {given.dtype}; convert them to int")
-    if given.dtype.kind == "f" and not (whole := np.isfinite(given) & (given == np.rint(given))).all():
+    if given.dtype.kind == "f" and not (whole := are_whole(given)).all():
         raise LabelError(
             f"{name}: expected face labels as integers [F], found {given[~whole][0]:g}; -1 stands for unknown"
         )
