@@ -200,7 +200,8 @@ def check_fdi(numbers: np.ndarray, whose: str = "labels", where: str = "") -> np
 
 
 def check_classes(index: np.ndarray, whose: str = "classes") -> None:
-    """Refuse what are no class indices: numbers above 32, or the FDI numbers of an upper jaw, which are below.
+    """Refuse what are no class indices: numbers above 32, the FDI numbers of an upper jaw, which are below, or yes and
+    no.
 
     Args:
         index: class indices of one scan, any shape.
@@ -210,13 +211,15 @@ def check_classes(index: np.ndarray, whose: str = "classes") -> None:
         ShapeError: then.
     """
     index = np.asarray(index)
+    wanted = f"expected {whose} as class indices, 0 to {NUM_CLASSES - 1}, or -1 for unknown"
+    if index.dtype == bool:
+        raise ShapeError(f"{wanted}, got yes and no")
     found = np.unique(index[index > 0])
     right, left = found[found < 17], found[found >= 17]  # of an upper jaw; no scan has classes of both jaws
     of_fdi = min(len(right), len(left)) >= 2 and bool(np.isin(found, FDI_OF_CLASS[1:17]).all())
     if of_fdi or (len(found) and found[-1] >= NUM_CLASSES):
         raise ShapeError(
-            f"expected {whose} as class indices, 0 to {NUM_CLASSES - 1}, or -1 for unknown, got {found.tolist()}, as "
-            "of FDI numbers; toothgraph.fdi.fdi_to_class makes classes of them"
+            f"{wanted}, got {found.tolist()}, as of FDI numbers; toothgraph.fdi.fdi_to_class makes classes of them"
         )
 
 

@@ -47,11 +47,22 @@ def test_autocast_does_not_coarsen_distances() -> None:
     assert torch.equal(found, knn_edges(x, 8, batch))
 
 
-def test_positions_that_are_not_finite_do_not_stop_the_search() -> None:
-    x = torch.randn(6, 3)
-    x[2] = torch.nan
-    assert knn_edges(x, 2, torch.zeros(6, dtype=torch.long)).shape == (2, 12)
-    assert knn_edges(x, 0, torch.zeros(6, dtype=torch.long)).shape == (2, 0)
+@pytest.mark.parametrize("wrong", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("channels", [3, 6])
+def test_a_row_that_is_not_finite_leaves_the_others_their_neighbours(channels: int, wrong: float) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(40, channels)
+    x[17, 1] = wrong
+    others = torch.arange(40) != 17
+    found = neighbours(knn_edges(x, 5, torch.zeros(40, dtype=torch.long), block=16), 40)
+    nearest = torch.cdist(x[others], x[others]).topk(5, largest=False).indices
+    assert [found[node] for node in others.nonzero().flatten()] == [
+        set(others.nonzero().flatten()[row].tolist()) for row in nearest
+    ]
+    assert len(found[17]) == 5
+    assert knn_edges(x, 0, torch.zeros(40, dtype=torch.long)).shape == (2, 0)
+    asked = knn_edges(x[others], 3, torch.zeros(39, dtype=torch.long), 16, x, torch.zeros(40, dtype=torch.long))
+    assert asked.shape == (2, 120) and int(asked[0].max()) < 39
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

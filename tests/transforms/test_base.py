@@ -92,6 +92,31 @@ def test_each_is_the_function_that_training_calls(scans: list[Scan], small_spec:
     assert changed and same(graph, before)  # something was done, to a copy
 
 
+FLOATS = ("x", "pos", "normal", "area")
+
+
+@pytest.mark.parametrize("which", range(10))
+def test_a_graph_of_doubles_stays_one(arch_graph: Data, small_spec: GraphSpec, which: int) -> None:
+    transform = [*(one for one, _ in pairs(small_spec)), lambda rng: TwoViews(rng=rng)][which]
+    double = arch_graph.clone().apply(torch.Tensor.double, *FLOATS)
+    for seed in range(2):
+        single, ours = (transform(np.random.default_rng(seed))(graph) for graph in (arch_graph, double))
+        graphs = [each if isinstance(each, tuple) else (each,) for each in (single, ours)]
+        for one, other in zip(*graphs, strict=True):
+            for name in FLOATS:
+                assert other[name].dtype == torch.float64
+                torch.testing.assert_close(one[name].double(), other[name], atol=1e-4, rtol=1e-4)
+
+
+def test_yes_and_no_are_no_classes(arch_graph: Data, small_spec: GraphSpec) -> None:
+    graph = arch_graph.clone()
+    graph.y = graph.y > 0
+    for transform in (RemoveTeeth(), RemoveParts(CUTS, small_spec), CloseGap(small_spec), WarpTeeth(WARPS, small_spec)):
+        with pytest.raises(ShapeError, match=r"expected y as class indices, .* got yes and no"):
+            transform(graph)
+    assert RandomRotate(20)(graph).y.dtype == torch.bool  # it does not read them
+
+
 def test_two_views_are_those_of_pre_training(scan: Scan) -> None:
     options = ViewOptions(quota=300)
     seed = int(np.random.default_rng(3).integers(2**31))

@@ -141,9 +141,9 @@ def with_corners(graph: Data, corners: np.ndarray) -> Data:
     normal = np.where(length > 1e-9, doubled / np.maximum(length, 1e-9), graph.normal.numpy())
     out = Data(**dict(graph.items()))
     x = np.concatenate([pos, (corners - pos[:, None]).reshape(-1, 9), normal], axis=1)
-    out.x = torch.from_numpy(x.astype(np.float32))
+    out.x = torch.from_numpy(x).to(graph.x.dtype)
     out.pos, out.normal = out.x[:, :3].clone(), out.x[:, 12:].clone()
-    out.area = torch.from_numpy(length[:, 0].astype(np.float32) / 2)
+    out.area = torch.from_numpy(length[:, 0] / 2).to(graph.x.dtype)
     return out
 
 

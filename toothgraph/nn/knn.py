@@ -29,7 +29,8 @@ def knn_edges(
     """Edges to each node from its ``k`` nearest nodes of the same scan, including itself or a node at its position.
 
     On a CPU, up to three channels are searched with a k-d tree. Otherwise distances are computed for ``block`` rows at
-    a time, with N·block memory, in float32 (float64 for float64 where float32 is too coarse).
+    a time, with N·block memory, in float32 (float64 for float64 where float32 is too coarse). A row that is not finite
+    is no neighbour of others, where there are enough of them.
 
     Args:
         x: [N, C] features or positions.
@@ -112,10 +113,11 @@ def _by_products(x: Tensor, to: Tensor, k: int, block: int) -> Tensor:
     """Distances come from products, block by block. Where rows are much nearer to each other than to the middle of all,
     nothing is left of such a distance but rounding: these rows are compared with all others by differences."""
     x, to = (each if each.dtype == torch.float64 else each.float() for each in (x, to))
-    middle = x.mean(dim=0)
-    points = (x - middle).float()  # less cancellation near the origin
-    asked = points if to is x else (to - middle).float()
-    square = points.square().sum(dim=1)
+    sound, asks = x.isfinite().all(dim=1, keepdim=True), to.isfinite().all(dim=1, keepdim=True)
+    middle = torch.where(sound, x, 0).sum(dim=0) / sound.sum().clamp_min(1)
+    points = torch.where(sound, x - middle, 0).float()  # less cancellation near the origin
+    asked = points if to is x else torch.where(asks, to - middle, 0).float()
+    square = torch.where(sound[:, 0], points.square().sum(dim=1), torch.inf)
     products = points.new_empty(min(block, len(to)), len(x))
     near, far = points.new_empty(len(to), k, dtype=torch.long), points.new_empty(len(to))
     for start in range(0, len(to), block):
@@ -126,7 +128,7 @@ def _by_products(x: Tensor, to: Tensor, k: int, block: int) -> Tensor:
             closeness = torch.addmm(square, asked[rows], points.t(), beta=-1, alpha=2, out=out)
         values, near[rows] = closeness.topk(k, dim=1)
         far[rows] = asked[rows].square().sum(dim=1) - values[:, -1]  # distance² of the farthest neighbour
-    largest = torch.maximum(square.amax(), asked.square().sum(dim=1).amax())
+    largest = torch.maximum(points.square().sum(dim=1).amax(), asked.square().sum(dim=1).amax())
     unsure = torch.nonzero((far < _ROUNDINGS * torch.finfo(far.dtype).eps * largest) & (largest > 0)).squeeze(1)
     for some in unsure.split(block):
         apart = torch.cdist(to[some], x.to(to.dtype), compute_mode="donot_use_mm_for_euclid_dist")

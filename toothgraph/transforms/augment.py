@@ -99,12 +99,14 @@ class ElasticField:
         self.shifts = torch.from_numpy(shifts.astype(np.float32))  # [W, 3], mm
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Displacements [..., 3] of points [..., 3], mm."""
-        return torch.sin(points @ self.vectors.T + self.phases) @ self.shifts
+        """Displacements [..., 3] of points [..., 3], mm, in their precision."""
+        vectors, phases, shifts = (part.to(points.dtype) for part in (self.vectors, self.phases, self.shifts))
+        return torch.sin(points @ vectors.T + phases) @ shifts
 
 
-def _noise(rng: np.random.Generator, size: int, sigma: float) -> Tensor:
-    return torch.from_numpy((sigma * rng.standard_normal((size, 3)).clip(-3, 3)).astype(np.float32))
+def _noise(rng: np.random.Generator, like: Tensor, sigma: float) -> Tensor:
+    drawn = (sigma * rng.standard_normal(like.shape).clip(-3, 3)).astype(np.float32)
+    return torch.from_numpy(drawn).to(like.dtype)
 
 
 def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange: bool = True) -> Data:
@@ -140,13 +142,13 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange
     # 1. Rotate, scale, mirror: linear maps of position and corners.
     matrix = random_rotation(rng, how.rotation)
     matrix = matrix * (1 + rng.uniform(-how.scale, how.scale)) * (1 + rng.uniform(-1, 1, size=3) * how.stretch)
-    shift = torch.from_numpy((rng.normal(size=3) * how.translation).astype(np.float32))
+    shift = torch.from_numpy((rng.normal(size=3) * how.translation).astype(np.float32)).to(data.x.dtype)
     mirrored = bool(rng.uniform() < how.mirror)
     vectors = data.x[:, :12].view(-1, 4, 3)  # position, three corner offsets
     if mirrored:
         matrix = matrix * np.array([1.0, 1.0, -1.0])  # the reflection of z is applied first
         vectors = vectors[:, [0, 1, 3, 2]]
-    vectors = vectors @ torch.from_numpy(matrix.T.astype(np.float32))
+    vectors = vectors @ torch.from_numpy(matrix.T.astype(np.float32)).to(data.x.dtype)
     pos, offsets = vectors[:, 0], vectors[:, 1:]
     # 2. Elastic displacement of the corners.
     if how.elastic > 0:
@@ -156,9 +158,8 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange
     doubled = torch.linalg.cross(offsets[:, 1] - offsets[:, 0], offsets[:, 2] - offsets[:, 0])
 
     # 3. Translation and noise; normals and areas from the corners.
-    n = data.num_nodes
-    pos = pos + shift + _noise(rng, n, how.jitter)
-    normal = normalize(normalize(doubled, dim=1) + _noise(rng, n, how.normal_jitter), dim=1)
+    pos = pos + shift + _noise(rng, pos, how.jitter)
+    normal = normalize(normalize(doubled, dim=1) + _noise(rng, doubled, how.normal_jitter), dim=1)
     out = Data(**dict(data.items()))
     out.x = torch.cat([pos, offsets.flatten(1), normal], dim=1)
     out.pos, out.normal, out.area = pos, normal, doubled.norm(dim=1) / 2

@@ -197,12 +197,12 @@ def _with_motion(graph: Data, flat: np.ndarray, turn: np.ndarray) -> Data:
 
     def turned(vectors: Tensor) -> Tensor:  # [N, 3]
         vectors = vectors.clone()
-        vectors[:, [0, 2]] = torch.from_numpy(rotated(vectors[:, [0, 2]].numpy(), turn)).float()
+        vectors[:, [0, 2]] = torch.from_numpy(rotated(vectors[:, [0, 2]].numpy(), turn)).to(vectors.dtype)
         return vectors
 
     out = Data(**dict(graph.items()))
     out.pos = graph.pos.clone()
-    out.pos[:, [0, 2]] = torch.from_numpy(flat).float()
+    out.pos[:, [0, 2]] = torch.from_numpy(flat).to(out.pos.dtype)
     out.normal = turned(graph.normal)
     offsets = [turned(graph.x[:, first : first + 3]) for first in (3, 6, 9)]
     out.x = torch.cat([out.pos, *offsets, out.normal], dim=1)
