@@ -31,10 +31,22 @@ def test_restricting_to_a_jaw(jaw: int, others: range) -> None:
     kept = [index for index in range(33) if index not in others]
     assert (out[:, list(others)] == float("-inf")).all()
     torch.testing.assert_close(out.exp().sum(dim=1), torch.ones(9))
-    torch.testing.assert_close(out[:, 0], log_prob[:, 0])  # the jaw tells nothing of gingiva
-    teeth = log_prob.exp()[:, 1:17] + log_prob.exp()[:, 17:]
-    torch.testing.assert_close(out.exp()[:, kept[1:]], teeth)
+    own, other = log_prob.exp()[:, kept[1:]], log_prob.exp()[:, list(others)]
+    weights = own + other * other.sum() / (own.sum() + other.sum())
+    torch.testing.assert_close((out[:, kept[1:]] - out[:, :1]).exp(), weights / log_prob.exp()[:, :1])
     assert not set(out.argmax(dim=1).tolist()) & set(others)
+
+
+def test_the_other_jaw_counts_as_far_as_a_scan_is_mistaken_for_it() -> None:
+    prob = torch.full((1000, 33), 1e-9)
+    prob[:, 0], prob[:, 1] = 0.1, 0.9  # tooth 11
+    prob[0, 0], prob[0, 1], prob[0, 17] = 0.4, 0.1, 0.5  # one node looks like tooth 31
+    as_upper, as_lower = (restrict_to_jaw(prob.log(), jaw).argmax(dim=1) for jaw in (0, 1))
+    assert as_upper.tolist() == [0] + 999 * [1]  # where the net sees another jaw than on the scan, no tooth
+    assert as_lower.tolist() == 1000 * [17]  # a net that knows the upper jaw alone
+    none = torch.zeros(5, 33).log_softmax(dim=1)
+    none[:, 1:] = float("-inf")
+    assert restrict_to_jaw(none, 1).argmax(dim=1).tolist() == 5 * [0] and restrict_to_jaw(none[:0], 1).shape == (0, 33)
 
 
 def test_an_unknown_jaw_restricts_nothing() -> None:

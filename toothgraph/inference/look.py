@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch_geometric.data import Batch, Data
 
-from toothgraph.fdi import LOWER, UPPER
+from toothgraph.fdi import LOWER, UPPER, classes_of_jaw
 from toothgraph.graph.spec import GraphSpec, scan_graph
 from toothgraph.inference.pose import Viewer
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.model.jaws import join_places
+from toothgraph.model.jaws import restrict_to_jaw
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.rules import DEFAULT, PoseRules
 from toothgraph.seeding import sample_rng
@@ -55,11 +55,9 @@ class Look:
     frame: np.ndarray
     sure: float
 
-    @property
-    def places(self) -> np.ndarray:
-        """Probabilities of gingiva and the 16 places of a jaw [F', 17] on the coarse faces, whichever jaw it is: what a
-        net says of the jaw tells nothing of whether a tooth is there."""
-        prob: np.ndarray = join_places(self.log_prob).exp().numpy()
+    def places(self, jaw: int) -> np.ndarray:
+        """Probabilities of gingiva and the 16 places of a jaw [F', 17] on the coarse faces, given the jaw."""
+        prob: np.ndarray = restrict_to_jaw(self.log_prob, jaw).exp().numpy()[:, classes_of_jaw(jaw)]
         return prob
 
 

@@ -263,14 +263,14 @@ def see_scan(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions
         share = 1 - share
     stage("carrying labels to every face")
     # 4. Their mean on the scan's faces.
-    prob = np.mean([carried(one, to) for one, to in zip(looks, of_arch, strict=True)], axis=0)  # [F of arch, 17]
+    prob = np.mean([carried(one, to, jaw) for one, to in zip(looks, of_arch, strict=True)], axis=0)  # [F of arch, 17]
     if near is not None:
-        everywhere = carried(first, of_base)
+        everywhere = carried(first, of_base, jaw)
         everywhere[near] = prob
         prob = everywhere
     return Seen(prob if whole is None else whole.carry(prob), jaw, share, looks[0].frame[1])
 
 
-def carried(one: Look, to: Nearest | None) -> np.ndarray:
-    """What a look says of the places on the mesh that was tessellated: [F, 17]."""
-    return one.places if to is None else to.carry(one.places)
+def carried(one: Look, to: Nearest | None, jaw: int) -> np.ndarray:
+    """What a look says of the places, given the jaw, on the mesh that was tessellated: [F, 17]."""
+    return one.places(jaw) if to is None else to.carry(one.places(jaw))

@@ -36,9 +36,11 @@ def join_places(log_prob: Tensor) -> Tensor:
 
 
 def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
-    """Log-probabilities [N, 33] given the jaw: its teeth get all that their places have, those of the other jaw -inf.
+    """Log-probabilities [N, 33] of the nodes of one scan given its jaw: teeth of the other jaw get -inf, the sum is 1.
 
-    So gingiva keeps its probability: what a net says of the jaw of a node tells nothing of whether a tooth is there.
+    A tooth of the other jaw counts as its own counterpart, by the share of tooth probability on the scan that is of the
+    other jaw. So a net that sees the jaw is believed where it sees the other jaw in some places, which are no teeth of
+    this one; and a net that mistakes the whole scan for the other jaw, of which alone it has learned, finds teeth.
 
     Args:
         log_prob: [N, 33].
@@ -57,7 +59,10 @@ def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
     check_jaw(jaw)
     if jaw < 0:
         return log_prob
-    places = join_places(log_prob)
-    none = torch.full_like(places[:, 1:], float("-inf"))
-    teeth = (places[:, 1:], none) if jaw == UPPER else (none, places[:, 1:])
-    return torch.cat([places[:, :1], *teeth], dim=1)
+    upper, lower = log_prob[:, 1:17], log_prob[:, 17:]
+    own, other = (upper, lower) if jaw == UPPER else (lower, upper)
+    own_sum, other_sum = (teeth.detach().exp().sum(dtype=torch.float32) for teeth in (own, other))
+    mistaken = other_sum / (own_sum + other_sum).clamp_min(1e-12)  # the share
+    teeth = torch.logaddexp(own, other + mistaken.log())
+    none = torch.full_like(teeth, float("-inf"))
+    return torch.cat([log_prob[:, :1], *((teeth, none) if jaw == UPPER else (none, teeth))], dim=1).log_softmax(dim=1)
