@@ -19,10 +19,12 @@ from benchmarks.pages.few_patients import (
     curve_name,
     draw_curve,
     few_patients,
+    latest,
     new_scanner,
     one_patient,
     one_shot,
     protocols,
+    scored_before,
 )
 from benchmarks.pages.field import field_section
 from benchmarks.pages.markdown import rendered
@@ -76,6 +78,8 @@ FIGURES = ("<!-- rendered by benchmarks.pages.render -->", "<!-- end of what is 
 def results_pages() -> dict[str, str]:
     """The pages in docs/results, by name: the long tables that docs/results.md links."""
     study, ablations, package = read_rows(STUDY), read_rows(ABLATION), read_result("default_weights")
+    few = read_rows(FEW)
+    before = [row for row in few if scored_before(row)]
     sections = {
         "weights": [
             weights.default_weights(package),
@@ -83,10 +87,10 @@ def results_pages() -> dict[str, str]:
         ],
         "constants": [weights.rules_sweep(read_result("rules_sweep"))],
         "few_patients": [
-            few_patients(read_rows(FEW)),
+            few_patients(latest(few)),
             new_scanner(read_rows(NEW_SCANNER)),
             one_shot(read_result("one_shot")),
-            objectives(read_rows(OBJECTIVES), protocols(read_rows(FEW))["short"], read_result("one_shot")["rows"]),
+            objectives(read_rows(OBJECTIVES), protocols(before)["short"], read_result("one_shot")["rows"]),
         ],
         "label_efficiency": [results.label_efficiency(study)],
         "missing_teeth": [weights.missing_teeth(read_result("missing_teeth"))],
@@ -160,7 +164,7 @@ def pages() -> dict[Path, str]:
     made = {
         RESULTS.parent / "README.md": speed_page(RESULTS),
         DOCS / "results.md": results_page(
-            {name: read_result(name) for name in READ}, read_rows(STUDY), read_rows(FEW), read_rows(ABLATION)
+            {name: read_result(name) for name in READ}, read_rows(STUDY), latest(read_rows(FEW)), read_rows(ABLATION)
         ),
         **{DOCS / "results" / f"{name}.md": page for name, page in results_pages().items()},
         DOCS / "model_card.md": model_card(read_result("default_weights"), read_result("unseen")),
@@ -169,7 +173,7 @@ def pages() -> dict[Path, str]:
     parts = {
         README: (
             layers_figure(read_result("edge_conv")),
-            readme_figures({name: read_result(name) for name in READ}, read_rows(FEW)),
+            readme_figures({name: read_result(name) for name in READ}, latest(read_rows(FEW))),
         ),
         DOCS / "measures.md": (measures_figures(read_result("arch_measures")),),
     }
@@ -182,7 +186,7 @@ def pages() -> dict[Path, str]:
 def main() -> None:
     """Write the pages and the curves."""
     draw_curves(read_rows(STUDY))
-    for protocol, rows in protocols(read_rows(FEW)).items():
+    for protocol, rows in protocols(latest(read_rows(FEW))).items():
         draw_curve(rows, [IMAGES / f"{curve_name(protocol)}.{ending}" for ending in ("png", "svg")])
     for file, page in pages().items():
         write_text(file, page)

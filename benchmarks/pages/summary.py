@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.pages.ablation_tables import ablation_verdict, budgets
-from benchmarks.pages.few_patients import RECIPES, gains_table, one_patient, protocols
+from benchmarks.pages.few_patients import RECIPES, gains_table, mark, one_patient, protocols
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.pages.results import scans_section
 from benchmarks.pages.statistics import Row, studies
 from benchmarks.pages.study_tables import few_labels
 from benchmarks.pages.weights import WHOLE, flat_scores
 from benchmarks.studies.default_weights import CONDITIONS
+from benchmarks.studies.few_patients import BOTH
 from benchmarks.studies.missing_teeth import KINDS
 from toothgraph import weights
 from toothgraph.anatomy.frame import TEETH_NEEDED
@@ -167,6 +168,7 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
         peers_source=read["peers"]["source"],
         few=few_labels(largest),
         one=one_patient(few),
+        older=bool(mark([row for row in few if row["protocol"] != "paper" and row["jaws"] == BOTH])),
         patients={RECIPES[name]: gains_table(own) for name, own in protocols(few).items() if name != "paper"},
         missing=missing,
         kinds=numbers_table(read["missing_teeth"]),

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from benchmarks.pages.few_patients import (
+    OLDER_PREDICTION,
     cells,
     draw_curve,
     few_patients,
     gain,
     gains_table,
     joined,
+    latest,
     new_scanner,
     one_patient,
     one_shot,
@@ -98,6 +100,17 @@ def test_seeds_of_a_draw_count_as_one_draw() -> None:
     more = [{**row("scratch", 1, 1, (0.5, 0.5)), "seed": 1}]
     (one,) = spread([*rows, *more])
     assert one == {"title": "from scratch", "patients": 2, "seeds": pytest.approx(0.15), "draws": pytest.approx(0.25)}
+
+
+def test_runs_that_two_predictions_scored_are_marked_and_not_compared() -> None:
+    older = [{**one, "scored": OLDER_PREDICTION[0]} for one in ROWS[:2]]
+    assert gain(ROWS[3:5], older) is None and gain(ROWS[3:5], [*older, *ROWS[:2]]) == gain(ROWS[3:5], ROWS[:2])
+    page = gains_table([*older, *ROWS[2:]])
+    assert "| 1 | 0.500 (worst 0.400) ¹ | 0.700 (worst 0.600) | 0.500 (worst 0.100) | – | +10.0 (one draw) |" in page
+    words = " ".join(few_patients([*older, *ROWS[2:]]).split())
+    assert "it is 0.600, 0.800 and 0.900. Scored by an earlier prediction: from scratch." in words
+    assert "¹ Scored, in part at least, by an earlier prediction" in words and "¹" not in few_patients(ROWS)
+    assert latest([*older, *ROWS]) == ROWS and len(latest([*older, *ROWS[2:]])) == len(ROWS)
 
 
 def test_the_tables_say_mean_worst_and_gains() -> None:
