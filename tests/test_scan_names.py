@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
-from toothgraph.scan_names import cases_of, jaw_from_name, patient_of, patients_of, told_jaw
+from toothgraph.scan_names import UNPACKED, cases_of, jaw_from_name, long_names, patient_of, patients_of, told_jaw
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,9 @@ def test_only_a_name_that_does_not_tell_is_told() -> None:
     files = [Path("anna/upper.stl"), Path("anna/other.stl"), Path("ben/scan.stl")]
     cases = cases_of(files)
     assert [told_jaw(file, cases) for file in files] == [None, 1, None]
+
+
+def test_names_of_archives_do_not_tell_where_they_were_unpacked(tmp_path: Path) -> None:
+    """Another process unpacks them elsewhere, and finds the same names."""
+    places = [tmp_path / f"{UNPACKED}{draw}" / case / "x" / "upper.stl" for draw, case in (("k3", "cb"), ("p9", "ca"))]
+    assert long_names(places) == ["cb_x_upper", "ca_x_upper"]

@@ -12,6 +12,8 @@ from typing import Any
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
 
+UNPACKED = "toothgraph-unpacked-"  # how temporary folders begin in which archives are unpacked
+
 # A separate word or a part of a camel-case name (`UpperJawScan`); `jaw` or `arch` may follow.
 _JAW_WORD = re.compile(
     r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))(?:(?P<upper>(?i:upper|maxilla(?:ry)?))|(?i:lower|mandib(?:le|ular)))"
@@ -178,8 +180,11 @@ def long_names(files: list[Path]) -> list[str]:
 
 
 def _full_name(file: Path) -> str:
-    """All its folders and the stem. It never begins with a dot: such names are kept for unfinished files."""
-    return "_".join(part for part in file.with_suffix("").parts if part not in (file.anchor, ".", ".."))
+    """All its folders and the stem; of an archive, those from its own name on, since another process unpacks it
+    elsewhere. It never begins with a dot: such names are kept for unfinished files."""
+    parts = file.with_suffix("").parts
+    begin = next((number for number, part in enumerate(parts, 1) if part.startswith(UNPACKED)), 0)
+    return "_".join(part for part in parts[begin:] if part not in (file.anchor, ".", ".."))
 
 
 def output_names(files: list[Path]) -> list[str]:

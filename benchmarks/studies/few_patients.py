@@ -47,10 +47,10 @@ from toothgraph.scan_names import jaw_from_name
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig
 from toothgraph.training.finetune import finetune, learn
-from toothgraph.training.found_labels import find_unlabelled
 from toothgraph.training.pretrain import pretrain
 from toothgraph.training.run_folder import teacher
 from toothgraph.training.self_training import self_train
+from toothgraph.training.unlabelled import find_unlabelled
 from toothgraph.transforms import Augmentation, Warps
 
 RESULT = RESULTS / "few_patients.jsonl"

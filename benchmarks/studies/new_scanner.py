@@ -33,8 +33,8 @@ from toothgraph.model import SegmentationNet
 from toothgraph.model.file import load_segmentation
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS
-from toothgraph.training.found_labels import Unlabelled, find_unlabelled
 from toothgraph.training.self_training import self_train
+from toothgraph.training.unlabelled import Unlabelled, find_unlabelled
 
 RESULT = RESULTS / "new_scanner.jsonl"
 ARMS = ("alone", "anchored")

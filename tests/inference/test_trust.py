@@ -117,6 +117,23 @@ def test_a_scan_of_which_too_little_is_sure_is_left_out(looks, arch, net, case):
     assert found.reason == expected[case] and (found.labels == UNKNOWN).all()
 
 
+@pytest.mark.parametrize(
+    ("given", "sure", "jaws", "reason"),
+    [
+        (0, 0.3, (0, 1), "named upper jaw, but looks like the lower jaw"),
+        (0, 0.5, (0, 1), ""),  # not sure, as nets of few labels are
+        (0, 0.0, (1,), ""),  # every scan is a lower jaw to this net
+        (-1, 0.8, (0, 1), "it is not sure which jaw it is; say upper or lower in its name"),
+        (-1, 0.95, (0, 1), ""),
+        (-1, 1.0, (0,), "its jaw is not told, and the labels learned from are of one jaw; say upper or lower in its "
+                        "name"),
+    ],
+)  # fmt: skip
+def test_a_scan_that_may_be_of_the_other_jaw_is_left_out(looks, arch, net, given, sure, jaws, reason):
+    looks[0][1] = replace(looks[0][1], jaw_probability=sure)
+    assert trusted_labels(net, replace(arch, jaw=given), jaws=jaws).reason == reason
+
+
 def test_the_package_s_net_is_sure_of_most_teeth():
     arch = synthetic_arch(7, jaw=1, faces=6000)
     found = trusted_labels(tg.load_model(), arch)

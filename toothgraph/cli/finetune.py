@@ -66,12 +66,12 @@ def finetune(
     with starting():
         from toothgraph.cli.training import free, same_scans, train
         from toothgraph.data.scan import Scan
-        from toothgraph.data.split import Split
+        from toothgraph.data.split import Split, load_split
         from toothgraph.model.file import read_model
         from toothgraph.training.config import FINETUNE_PRESETS, make_config
         from toothgraph.training.finetune import finetune as run_finetuning
-        from toothgraph.training.found_labels import find_unlabelled
-        from toothgraph.training.self_training import self_train
+        from toothgraph.training.self_training import check_one_device, self_train
+        from toothgraph.training.unlabelled import find_unlabelled
 
     run, layers = split_options(config, given)
     presets, preset = FINETUNE_PRESETS, run["preset"] or "default"
@@ -82,15 +82,17 @@ def finetune(
         presets = {preset: replace(presets[preset], net=net)}
     options = make_config(presets, preset, layers)
     begin_training(out, resume, options.device)
+    if unlabelled:
+        check_one_device(options)
+    more = find_unlabelled(unlabelled, run["unit"] or "mm")
     if scans:
         found, split = read_training_set(scans, run, options, fraction=options.label_fraction, labels=True)
     else:
-        found, split = list[Scan](), Split((), (), {})
+        found, split = list[Scan](), load_split(run["split"]) if run["split"] else Split((), (), {})
     again = same_scans(scans, run, ("split", "palette", "label_system", "unit"))
     of_unit = same_scans((), run, ("unit",))
-    then = ("evaluate", *again, "--model", out, "--out", free(out / "scores.json")) if run["split"] else (
+    then = ("evaluate", *again, "--model", out, "--out", free(out / "scores.json")) if scans and run["split"] else (
         "predict", "NEW_SCANS", *of_unit, "--model", out, "--out", free(Path("labelled")), "--report")  # fmt: skip
-    more = find_unlabelled(unlabelled, run["unit"] or "mm")
 
     def go() -> Path:
         if unlabelled:

@@ -144,20 +144,23 @@ def _chosen(device: str) -> str:
 
 def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
     """What is worth knowing of a folder of prepared scans, by name."""
-    from toothgraph.data.prepared.folder import count_bad, read_manifest, read_options
-    from toothgraph.data.prepared.layout import QUARANTINE, is_prepared
+    from toothgraph.data.prepared.folder import read_manifest, read_options, read_quarantine
+    from toothgraph.data.prepared.layout import FOUND_BY_TEACHER, QUARANTINE, is_prepared
     from toothgraph.fdi import JAW_NAMES
 
     options = read_options(folder)
     graph = options.get("graph", {})
-    yield "folder of", "toothgraph prepare"
+    of_teacher = FOUND_BY_TEACHER.items() <= options.items()
+    yield "folder of", "a teacher of toothgraph finetune --unlabelled" if of_teacher else "toothgraph prepare"
     yield "graphs", f"{options.get('variants')} of each scan, {graph.get('faces')} faces, {graph.get('k')} neighbours"
     yield "seed", options.get("seed")
-    yield "unit", options.get("unit")
+    if not of_teacher:
+        yield "unit", options.get("unit")
     yield "label system", options.get("numbering")
     yield "palette", f"{len(options['palette']['fdi'])} colours" if options.get("palette") else "none"
     if not is_prepared(folder):
-        yield "state", "not finished: the same `toothgraph prepare` command goes on"
+        command = "finetune` command with --resume" if of_teacher else "prepare` command"
+        yield "state", f"not finished: the same `toothgraph {command} goes on"
         return
     headers = read_manifest(folder)
     jaws = Counter(JAW_NAMES[header.jaw] for header in headers)
@@ -166,19 +169,26 @@ def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
     yield "scans", f"{len(headers)} of {patients} patients ({', '.join(f'{n} {jaw}' for jaw, n in jaws.items())})"
     said = ", ".join(f"{count} {origin}" for origin, count in labels.items())
     yield "labels", f"on {labels.total()} of {scans_of(len(headers))}" + (f": {said}" if said else "")
-    if bad := count_bad(folder):
-        yield "in quarantine", f"{bad}, see {folder / QUARANTINE}"
-    if then := training_on(folder):
+    if bad := read_quarantine(folder):
+        yield "in quarantine", f"{len(bad)}, see {folder / QUARANTINE}"
+    if not of_teacher and (then := training_on(folder)):
         yield "next", shlex.join(["toothgraph", *then])
 
 
 def describe(run: Path) -> Iterator[tuple[str, Any]]:
     """What is worth knowing of a run folder, by name."""
-    from toothgraph.training.run_folder import CHECKPOINTS, at_work, read_config, read_metrics
+    from toothgraph.data.prepared.layout import SCANS
+    from toothgraph.training.run_folder import CHECKPOINTS, at_work, last_labels, read_config, read_metrics
 
-    if (before := at_work(run)) is not None:
+    before, labels = at_work(run), last_labels(run)
+    if labels is not None:
+        yield "labels found", f"on {len([*(labels / SCANS).glob('*')])} scans so far: toothgraph info {labels}"
+    if before is not None:
         yield "self-training", f"not finished: the student has not begun; what follows is of {before}"
         run = before
+    elif labels is not None:
+        yield "self-training", "not finished: the net of --init labels scans, the student has not begun"
+        return
     config = read_config(run)
     rows = read_metrics(run)
     steps = [int(row["step"]) for row in rows]

@@ -259,7 +259,7 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--config",
             type=FILE,
             callback=at_once(check_file),
-            help="TOML file of options, all but --out, --resume and --memory.",
+            help="TOML file of options, all but --out, --resume, --memory and --unlabelled.",
         ),
         click.option("--preset", type=Choice(PRESETS), help="Where options start from."),
         split_option,

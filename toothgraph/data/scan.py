@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -35,12 +36,14 @@ class Scan:
         variants: its graphs, each of another tessellation, all in the frame of the scan.
         patient: by default from its name, see :func:`toothgraph.scan_names.patient_of`.
         label_origin: where its labels come from.
+        source: its file, as it was given; None if that is not known.
     """
 
     scan_id: str
     variants: Sequence[Data]
     patient: str = ""
     label_origin: LabelOrigin = field(default_factory=LabelOrigin)
+    source: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.patient:

@@ -170,7 +170,7 @@ def read_scans(
                 else:
                     mesh = read_mesh(path, unit=unit)
                 mesh = replace(mesh, scan_id=wanted[path])
-                scans.append(prepare_scan(mesh, spec, variants, seed, bases))
+                scans.append(replace(prepare_scan(mesh, spec, variants, seed, bases), source=path))
         except MemoryShortage:  # not only an error of this scan: all following scans would fail, too
             raise
         except ToothgraphError as error:

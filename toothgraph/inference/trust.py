@@ -3,18 +3,20 @@ gingiva where neither look suspects a tooth."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from toothgraph.anatomy.frame import TEETH_NEEDED, turned
-from toothgraph.fdi import UNKNOWN
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction, predict_mesh
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.two_arches import shows_two_arches
+from toothgraph.rules import DEFAULT
 from toothgraph.seeding import sample_rng
 from toothgraph.transforms.augment import random_rotation
 
@@ -32,12 +34,14 @@ class Trust:
         teeth: least share of the teeth found that reach both; with fewer, nothing of the scan is kept.
         gingiva: highest probability of a tooth, by either look, where gingiva is found. A teacher that has seen no
             third molar calls most of it gingiva, and a student would learn that it is.
+        jaw: least probability of the jaw, by both looks, where it is not told.
     """
 
     certainty: float = 0.9
     agreement: float = 0.8
     teeth: float = 0.5
     gingiva: float = 0.1
+    jaw: float = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,12 @@ class Trusted:
 
 
 def trusted_labels(
-    net: SegmentationNet, mesh: Mesh, trust: Trust = Trust(), options: PredictOptions | None = None, seed: int = 0
+    net: SegmentationNet,
+    mesh: Mesh,
+    trust: Trust = Trust(),
+    options: PredictOptions | None = None,
+    seed: int = 0,
+    jaws: Collection[int] = (UPPER, LOWER),
 ) -> Trusted:
     """Label a scan twice, the second time turned at random and with other tessellations, and keep what is sure.
 
@@ -72,6 +81,8 @@ def trusted_labels(
         trust: what a tooth must reach.
         options: which steps of prediction are taken; by default all of them.
         seed: of the random turn.
+        jaws: of which the net has learned labels. A net that knows both tells which jaw it sees; to one that knows one
+            alone, every scan looks like that one.
 
     Raises:
         ShapeError: for what is no mesh or no net.
@@ -88,13 +99,27 @@ def trusted_labels(
             labels[(first.labels == number) | (second.labels == number)] = UNKNOWN
     labels[_may_be_tooth(first, second, mesh, trust.gingiva)] = UNKNOWN
     kept, reason = list(teeth.values()).count(KEPT), ""
-    if first.jaw != second.jaw:
-        reason = "two looks differ on which jaw it is"
+    if wrong := _wrong_jaw(first, second, mesh.jaw, trust, jaws):
+        reason = wrong
     elif shows_two_arches(mesh, first.probabilities):
-        reason = "shows both jaws"
+        reason = "shows both jaws; give each as a file of its own"
     elif kept < max(TEETH_NEEDED, trust.teeth * len(teeth)):
         reason = f"only {kept} of the {len(teeth)} teeth found are sure"
     return Trusted(np.full_like(labels, UNKNOWN) if reason else labels, teeth, reason, first.jaw)
+
+
+def _wrong_jaw(first: Prediction, second: Prediction, given: int, trust: Trust, jaws: Collection[int]) -> str:
+    """Why the jaw may be the other one; empty if nothing says so. All numbers would be those of the other jaw."""
+    if first.jaw != second.jaw:
+        return "two looks differ on which jaw it is"
+    sure, knows_both = min(first.jaw_probability, second.jaw_probability), {UPPER, LOWER} <= {*jaws}
+    if given == UNKNOWN_JAW and not knows_both:
+        return "its jaw is not told, and the labels learned from are of one jaw; say upper or lower in its name"
+    if given == UNKNOWN_JAW and sure < trust.jaw:
+        return "it is not sure which jaw it is; say upper or lower in its name"
+    if given != UNKNOWN_JAW and knows_both and sure < DEFAULT.review.jaw:
+        return f"named {JAW_NAMES[given]} jaw, but looks like the {JAW_NAMES[UPPER + LOWER - given]} jaw"
+    return ""
 
 
 def _may_be_tooth(first: Prediction, second: Prediction, mesh: Mesh, limit: float) -> np.ndarray:

@@ -17,6 +17,7 @@ from toothgraph.errors import MeshError
 from toothgraph.io.formats import gltf
 from toothgraph.io.formats.registry import SUFFIXES, may_be_scan
 from toothgraph.io.formats.tooth_folder import is_tooth_folder
+from toothgraph.scan_names import UNPACKED
 from toothgraph.stages import stage
 
 ARCHIVES = (".zip", ".gz")
@@ -64,7 +65,7 @@ def one_scan(path: Path) -> Path:
 @cache
 def _unpacked(path: Path, changed: int, size: int) -> Path:
     """A folder with the content of an archive; made once of each archive as it is."""
-    temporary = tempfile.TemporaryDirectory(prefix="toothgraph-")
+    temporary = tempfile.TemporaryDirectory(prefix=UNPACKED)
     folder = Path(temporary.name) / path.stem  # scans of one name in several archives are told apart by their folders
     try:
         folder.mkdir()

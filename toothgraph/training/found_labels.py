@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from toothgraph._version import __version__
 from toothgraph.data.prepared.build import PrepareOptions, digest_of, done_before, reason_of
@@ -22,19 +23,21 @@ from toothgraph.data.prepared.folder import (
     bad_file,
     open_folder,
     quarantine,
-    read_options,
+    read_manifest,
     read_prepared,
-    read_sources,
+    read_quarantine,
     scan_file,
     write_lists,
 )
-from toothgraph.data.prepared.layout import is_prepared
-from toothgraph.data.prepared.sources import Source, find_sources
+from toothgraph.data.prepared.layout import FOUND_BY_TEACHER, MANIFEST, QUARANTINE
 from toothgraph.data.scan import Scan, prepare_scan
-from toothgraph.errors import DataError, MemoryShortage, ToothgraphError
-from toothgraph.inference.trust import KEPT, trusted_labels
+from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError
+from toothgraph.fdi import LOWER, UPPER
+from toothgraph.inference.options import PredictOptions
+from toothgraph.inference.trust import KEPT, Trusted, trusted_labels
 from toothgraph.io.read import read_mesh
 from toothgraph.mesh.label_origin import FOUND, LabelOrigin
+from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.stages import stage
@@ -44,46 +47,28 @@ from toothgraph.system.memory import named_shortage
 from toothgraph.system.progress import Display
 from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.run import device_of
+from toothgraph.training.run_folder import has_begun
+from toothgraph.training.unlabelled import Unlabelled
+from toothgraph.weights import FILE as DEFAULT_WEIGHTS
 
 _log = logging.getLogger("toothgraph")
 TEETH = "teeth.csv"
 
 
-@dataclass(frozen=True)
-class Unlabelled:
-    """A scan to be labelled: where it is, and the unit of length in its file."""
-
-    source: Source
-    unit: str = "mm"
-
-
-def find_unlabelled(paths: Sequence[Path], unit: str = "mm") -> list[Unlabelled]:
-    """The scans in files, folders and lists; of a prepared folder, the files that it was made from.
-
-    Prepared graphs themselves are too coarse: the whole of prediction looks at a scan's teeth from near.
-
-    Raises:
-        DataError: if a path does not exist.
-    """
-    raw = [path for path in paths if not is_prepared(path)]
-    found = [Unlabelled(source, unit) for source in (find_sources(raw) if raw else [])]
-    for path in filter(is_prepared, paths):
-        found += [Unlabelled(source, str(read_options(path)["unit"])) for source in read_sources(path)]
-    return list({one.source.scan_id: one for one in found}.values())
-
-
-def left_over(unlabelled: Sequence[Unlabelled], labelled: Collection[Scan], val: Collection[str]) -> list[Unlabelled]:
-    """Those without a scan of the same name that has labels, and of no patient who validates."""
-    names = {scan.scan_id for scan in labelled}
-    return [one for one in unlabelled if one.source.patient not in val and one.source.scan_id not in names]
-
-
 def find_labels(
-    unlabelled: Sequence[Unlabelled], teacher: Path, name: str, out: Path, config: FinetuneConfig
+    unlabelled: Sequence[Unlabelled],
+    teacher: Path,
+    name: str,
+    out: Path,
+    config: FinetuneConfig,
+    *,
+    jaws: Collection[int] = (UPPER, LOWER),
+    student: Path | None = None,
 ) -> list[Scan]:
     """Label scans by a teacher, and prepare those with teeth that may be learned from.
 
-    What was labelled before the work was stopped is not labelled again. A scan that cannot be read stops nothing.
+    What was labelled before the work was stopped is not labelled again, where scan, teacher, options and version are
+    the same. A scan that cannot be read stops nothing.
 
     Args:
         unlabelled: the scans.
@@ -91,66 +76,127 @@ def find_labels(
         name: what the origin of the labels calls it.
         out: the prepared folder.
         config: what the graphs are to be like, and what a tooth must reach (``trust``).
+        jaws: those of which the teacher has learned labels.
+        student: the run folder of who learns from what is found; once that has begun, nothing is labelled anew.
 
     Returns:
         The prepared scans.
 
     Raises:
         DataError: if nothing can be learned from any scan.
-        ConfigError: if the folder was begun with another teacher or other options.
+        ConfigError: if the folder was begun with other graphs, or the student has begun with other labels.
         MemoryShortage: if a scan needs more memory than there is.
     """
     net, file = load_segmentation(teacher)
     net = net.to(device_of(config.device))
-    options = PrepareOptions(config.net.graph, config.variants, config.bases, config.seed)
-    content = {**options.content(), "teacher": provenance.sha256(file.path), "trust": asdict(config.trust)}
-    digest = digest_of(content)
-    open_folder(out, content)
+    content = PrepareOptions(config.net.graph, config.variants, config.bases, config.seed).content()
+    del content["unit"]  # each scan has its own
+    labeller = _Labeller(net, LabelOrigin(FOUND, name), out, config, jaws, {
+        **content, "teacher": provenance.sha256(file.path), "trust": asdict(config.trust), "jaws": sorted(jaws),
+        "version": __version__, "rules": digest_of(asdict(PredictOptions().rules)),
+        "crowns": None if net.crowns is not None else provenance.sha256(DEFAULT_WEIGHTS),
+    })  # fmt: skip
+    names = [one.source.scan_id for one in unlabelled]
+    todo = [one for one in unlabelled if not labeller.has(one)]
+    if student is not None and has_begun(student) and (todo or {*names} != _listed(out)):
+        changed = todo[0].source.path if todo else out / MANIFEST
+        raise ConfigError(
+            f"{student}: cannot resume: it has begun to learn from {out}, and other labels would be found there by now "
+            f"({changed}); give the scans, options and version that it began with, or another --out"
+        )
+    open_folder(out, {**content, **FOUND_BY_TEACHER})
     with Display("labelling", len(unlabelled)) as display:
-        for one in unlabelled:
+        display.start_at(len(unlabelled) - len(todo))
+        for one in todo:
             display.begin(one.source.scan_id)
-            if done_before(out, one.source, digest) is None:
-                _label(one, net, LabelOrigin(FOUND, name), out, config, digest)
+            labeller.label(one)
             display.advance()
-    write_lists(out, [one.source.scan_id for one in unlabelled])
+    write_lists(out, names)
     scans = read_prepared(out)
     _say(scans, len(unlabelled), out)
     if not scans:
-        raise DataError(f"none of the {len(unlabelled)} unlabelled scans has labels to learn from; see {out}")
+        raise DataError(
+            f"none of the {len(unlabelled)} unlabelled scans has labels to learn from; {out / QUARANTINE} says why. "
+            "Label more scans, or lower the limits of `trust` in --config, and go on with --resume"
+        )
     return scans
 
 
-def _label(
-    one: Unlabelled, net: SegmentationNet, origin: LabelOrigin, out: Path, config: FinetuneConfig, options: str
-) -> None:
-    """Label a scan, and keep its graphs, or the reason why not."""
-    source = one.source
-    try:
-        with named_shortage(source.path):
-            mesh = read_mesh(source.path, unit=one.unit)
-            jaw = mesh.jaw if source.jaw is None else source.jaw
-            mesh = replace(mesh, scan_id=source.scan_id, jaw=jaw)
-            found = trusted_labels(net, mesh, config.trust, seed=config.seed)
-            if found.reason:
-                quarantine(out, source, options, found.reason)
-                return
-            stage("preparing graphs")
-            mesh = replace(mesh.with_labels(found.labels), jaw=found.jaw)
-            scan = prepare_scan(mesh, config.net.graph, config.variants, config.seed, config.bases)
-    except MemoryShortage:  # all following scans would fail, too
-        raise
-    except (ToothgraphError, OSError) as error:
-        reason = reason_of(source, error)
+@dataclass(frozen=True)
+class _Labeller:
+    """Labels scans one by one into a folder.
+
+    Attributes:
+        net: the teacher.
+        origin: where the labels come from.
+        out: the prepared folder.
+        config: of the run.
+        jaws: of which the teacher has learned labels.
+        content: all else on which the labels of a scan depend, for JSON.
+    """
+
+    net: SegmentationNet
+    origin: LabelOrigin
+    out: Path
+    config: FinetuneConfig
+    jaws: Collection[int]
+    content: dict[str, Any]
+
+    def digest(self, one: Unlabelled) -> str:
+        """Of what the labels of a scan depend on, but for the scan."""
+        return digest_of({**self.content, "unit": one.unit})
+
+    def has(self, one: Unlabelled) -> bool:
+        """Whether a scan was labelled so before."""
+        done = done_before(self.out, one.source, self.digest(one))
+        return done is not None and (done.state == "bad" or _teeth_file(self.out, one.source.scan_id).is_file())
+
+    def label(self, one: Unlabelled) -> None:
+        """Label a scan, and keep its graphs, or the reason why not."""
+        source = one.source
+        try:
+            with named_shortage(source.path):
+                found, mesh, scan = self._found(one)
+        except MemoryShortage:  # all following scans would fail, too
+            raise
+        except (ToothgraphError, OSError) as error:
+            self._leave_out(one, reason_of(source, error))
+            return
+        except Exception as error:  # an error in this package: say so, and go on with the other scans
+            self._leave_out(one, f"{source.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}")
+            return
+        if scan is None:
+            quarantine(self.out, source, self.digest(one), found.reason)
+            return
+        write_text(_teeth_file(self.out, source.scan_id), json.dumps(found.teeth) + "\n")
+        header = Header(
+            source.scan_id, source.patient, str(source.path), source.digest(), self.digest(one), mesh.jaw,
+            len(mesh.faces), True, len(scan.variants), __version__, self.origin.kind, self.origin.model,
+        )  # fmt: skip
+        save_scan(scan_file(self.out, source.scan_id), replace(scan, patient=source.patient), header)
+        bad_file(self.out, source.scan_id).unlink(missing_ok=True)
+
+    def _leave_out(self, one: Unlabelled, reason: str) -> None:
+        """Tell of a scan that cannot be used."""
         _log.warning("left out: %s", reason)
-        quarantine(out, source, options, reason)
-        return
-    write_text(_teeth_file(out, source.scan_id), json.dumps(found.teeth) + "\n")
-    header = Header(
-        source.scan_id, source.patient, str(source.path), source.digest(), options, mesh.jaw, len(mesh.faces),
-        True, len(scan.variants), __version__, origin.kind, origin.model,
-    )  # fmt: skip
-    save_scan(scan_file(out, source.scan_id), replace(scan, patient=source.patient), header)
-    bad_file(out, source.scan_id).unlink(missing_ok=True)
+        quarantine(self.out, one.source, self.digest(one), reason)
+
+    def _found(self, one: Unlabelled) -> tuple[Trusted, Mesh, Scan | None]:
+        """What may be learned from a scan, the scan with these labels, and its graphs, if there is something."""
+        config, source = self.config, one.source
+        mesh = read_mesh(source.path, unit=one.unit)
+        mesh = replace(mesh, scan_id=source.scan_id, jaw=mesh.jaw if source.jaw is None else source.jaw)
+        found = trusted_labels(self.net, mesh, config.trust, seed=config.seed, jaws=self.jaws)
+        if found.reason:
+            return found, mesh, None
+        stage("preparing graphs")
+        mesh = replace(mesh.with_labels(found.labels), jaw=found.jaw)
+        return found, mesh, prepare_scan(mesh, config.net.graph, config.variants, config.seed, config.bases)
+
+
+def _listed(out: Path) -> set[str]:
+    """The names of the scans that were looked at."""
+    return {header.scan_id for header in read_manifest(out)} | {*read_quarantine(out)}
 
 
 def _teeth_file(out: Path, scan_id: str) -> Path:

@@ -30,7 +30,7 @@ from toothgraph.training.run_folder import (
     BAD_BATCH_FILE,
     CONFIG_FILE,
     is_finished,
-    log_to,
+    logged,
     open_run,
     read_checkpoint,
     read_metrics,
@@ -89,8 +89,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
     begun = (out / CONFIG_FILE).exists()
     checkpoint = open_run(out, task.config, resume, facts)
     step = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0
-    handler = log_to(out)
-    try:
+    with logged(out):
         if resume and is_finished(out) and (step >= task.steps or not checkpoint):
             _log.info("%s: finished already, at step %d", out, task.steps)
             return out / MODEL_FILE
@@ -111,10 +110,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
             except KeyboardInterrupt as error:  # before the first step, or after the last
                 at = f"stopped at step {max(trainer.global_step, step)} of {task.steps}"
                 raise Stopped(at, isinstance(error, Terminated)) from error
-        return out / MODEL_FILE
-    finally:
-        logging.getLogger("toothgraph").removeHandler(handler)
-        handler.close()
+    return out / MODEL_FILE
 
 
 def fit(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, checkpoint: Path | None) -> None:

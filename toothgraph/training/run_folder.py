@@ -20,6 +20,8 @@ import dataclasses
 import io
 import json
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +58,14 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
         return usable_checkpoint(out) if resume else None
     check_free(out, resume)
     file = out / CONFIG_FILE
-    options = json.loads(json.dumps(dataclasses.asdict(config)))
     checkpoint = usable_checkpoint(out) if resume else None
     if checkpoint or (resume and file.exists() and is_finished(out)):
-        _check_same(out, options, json.loads(json.dumps(dataclasses.asdict(type(config)()))), facts)
+        _check_same(out, config, facts)
         if checkpoint and checkpoint.name == PREVIOUS:  # the damaged one must not take the place of the good one
             (out / LAST).unlink(missing_ok=True)
         return checkpoint
     content = {
-        "options": options,
+        "options": _plain(config),
         "started": provenance.facts(),
         **facts,
     }
@@ -134,17 +135,30 @@ def read_config(out: Path) -> dict[str, Any]:
 
 
 def threads_of(out: Path) -> int | None:
-    """The threads of torch that a run was started with; None where there is no run, or it does not say."""
-    if not (out / CONFIG_FILE).is_file():
+    """The threads of torch that a run, or the teacher that is at work in it, was started with; None where there is no
+    run, or it does not say."""
+    run = at_work(out) or out
+    if not (run / CONFIG_FILE).is_file():
         return None
-    threads = read_config(out).get("started", {}).get("hardware", {}).get("threads")
+    threads = read_config(run).get("started", {}).get("hardware", {}).get("threads")
     return threads if isinstance(threads, int) and threads > 0 else None
 
 
-def _check_same(out: Path, options: dict[str, Any], defaults: dict[str, Any], facts: dict[str, Any]) -> None:
+def check_options(out: Path, config: Any) -> None:
+    """Whether the run in a folder, if it has begun, has these options: worth asking before there is other work.
+
+    Raises:
+        ConfigError: if it has others.
+    """
+    if has_begun(out) and first_rank():
+        _check_same(out, config, {})
+
+
+def _check_same(out: Path, config: Any, facts: dict[str, Any]) -> None:
     """Whether a run that is resumed has the options and scans it was started with; what it did not know of yet had its
     default."""
     said = read_config(out)
+    options, defaults = (_plain(one) for one in (config, type(config)()))
     before = _completed(said["options"], defaults)
     free = {"workers", "device", "checkpoint_every", "log_every", "deterministic"}
     changed = [name for name in options if name not in free and before.get(name) != options[name]]
@@ -154,6 +168,12 @@ def _check_same(out: Path, options: dict[str, Any], defaults: dict[str, Any], fa
         raise ConfigError(
             f"{out}: cannot resume with other options or scans than it was started with: {', '.join(changed)}"
         )
+
+
+def _plain(config: Any) -> dict[str, Any]:
+    """Options as JSON has them."""
+    content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return content
 
 
 def _completed(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
@@ -202,12 +222,26 @@ def write_metrics(out: Path, columns: list[str], rows: list[dict[str, Any]]) -> 
     write_text(out / METRICS_FILE, text.getvalue())
 
 
-def log_to(out: Path) -> logging.Handler:
-    """Copy the package's messages to ``log.txt``; the caller removes the handler."""
-    handler = logging.FileHandler(out / LOG_FILE, encoding="utf-8") if first_rank() else logging.NullHandler()
+@contextmanager
+def logged(out: Path) -> Iterator[None]:
+    """Within it, the package's messages go to ``log.txt``, too."""
+    if not first_rank():
+        yield
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(out / LOG_FILE, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logging.getLogger("toothgraph").addHandler(handler)
-    return handler
+    _log.addHandler(handler)
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
+        handler.close()
+
+
+def has_begun(out: Path) -> bool:
+    """Whether there is a run that goes on with ``--resume``, or is finished: it has learned something."""
+    return (out / CONFIG_FILE).exists() and any((out / name).exists() for name in CHECKPOINTS)
 
 
 def is_finished(out: Path) -> bool:
@@ -220,9 +254,23 @@ def teacher(number: int) -> str:
     return f"teacher-{number}"
 
 
+def labels_of(number: int) -> str:
+    """The folder of the labels that the teacher of a round found, within the run folder."""
+    return f"found-{number}"
+
+
 def at_work(out: Path) -> Path | None:
     """The last teacher's run, where the student's own run has not begun; None for a run of another kind."""
     if (out / CONFIG_FILE).exists():
         return None
-    teachers = [out / teacher(number) for number in range(1, 100) if (out / teacher(number)).is_dir()]
-    return teachers[-1] if teachers else None
+    return _last(out, teacher)
+
+
+def last_labels(out: Path) -> Path | None:
+    """The labels that were found last, where the student's own run has not begun; None if there are none."""
+    return None if (out / CONFIG_FILE).exists() else _last(out, labels_of)
+
+
+def _last(out: Path, name: Callable[[int], str]) -> Path | None:
+    there = [folder for number in range(1, 100) if (folder := out / name(number)).is_dir()]
+    return there[-1] if there else None

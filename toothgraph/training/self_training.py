@@ -15,13 +15,16 @@ from pathlib import Path
 from toothgraph.data.scan import Scan
 from toothgraph.data.split import Split
 from toothgraph.errors import ConfigError, DataError
+from toothgraph.fdi import LOWER, UPPER
+from toothgraph.inference.trust import Trust
 from toothgraph.model.file import read_model
 from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.finetune import finetune
-from toothgraph.training.found_labels import Unlabelled, find_labels, left_over
-from toothgraph.training.run_folder import check_free, teacher
+from toothgraph.training.found_labels import find_labels
+from toothgraph.training.run_folder import check_free, check_options, labels_of, logged, teacher
 from toothgraph.training.run_state import Stopped
 from toothgraph.training.sides import Sides, labelled_sides
+from toothgraph.training.unlabelled import Unlabelled, left_over
 
 _log = logging.getLogger("toothgraph")
 
@@ -44,7 +47,7 @@ def self_train(
 
     Args:
         scans, split, init, resume: as for :func:`toothgraph.training.finetune.finetune`; there may be no scans.
-        unlabelled: scans to learn from without labels, see :func:`toothgraph.training.found_labels.find_unlabelled`.
+        unlabelled: scans to learn from without labels, see :func:`toothgraph.training.unlabelled.find_unlabelled`.
         out: run folder.
         config: options; ``label_fraction`` is of the patients of ``scans``.
 
@@ -57,31 +60,52 @@ def self_train(
             unlabelled scan is left.
     """
     out = Path(out)
-    if config.devices * config.nodes > 1:
-        raise ConfigError("self-training runs on one device: expected devices and nodes of 1")
+    check_one_device(config)
     check_free(out, resume)
+    student = replace(config, label_fraction=1.0)  # learns from all that it is given
+    check_options(out, student if init else replace(student, backbone_rate=1.0))
     sides = labelled_sides(scans, split, config.label_fraction) if scans else Sides([], [], labels=True)
     free = _usable(unlabelled, sides, split)
     if scans:
         _log.info("the first teacher learns from the labels")
         with _told_of(f"the first teacher, {teacher(1)}"):
-            model, name = finetune(scans, split, out / teacher(1), config, init=init, resume=resume), teacher(1)
+            model = finetune(scans, split, out / teacher(1), _of_teacher(config), init=init, resume=resume)
+        name, jaws = teacher(1), _jaws(sides.train)
     else:
-        model, name = _segmentation(init), str(init)
+        model, name, jaws = _segmentation(init), str(init), {UPPER, LOWER}
     for number in range(1, config.rounds + 1):
-        with _told_of(f"the labels found by {name}"):
-            found = find_labels(free, model, name, out / f"found-{number}", config)
-        last, name = number == config.rounds, teacher(number + 1)
+        last = number == config.rounds
+        folder = out if last else out / teacher(number + 1)
+        with _told_of(f"the labels found by {name}"), logged(out):
+            found = find_labels(free, model, name, out / labels_of(number), config, jaws=jaws, student=folder)
         _log.info(
             "student %d of %d learns from the labels%s", number, config.rounds, " and from those found" * bool(scans)
         )
-        patients = tuple(sorted({scan.patient for scan in (*sides.train, *found)}))
+        learned, name = [*sides.train, *found], teacher(number + 1)
+        jaws = _jaws(learned)
+        patients = tuple(sorted({scan.patient for scan in learned}))
         with _told_of(f"student {number} of {config.rounds}" + f", {name}" * (not last)):
             model = finetune(
-                [*sides.train, *found, *sides.val], Split(patients, split.val if scans else (), {}),
-                out if last else out / name, replace(config, label_fraction=1.0), init=init, resume=resume,
+                [*learned, *sides.val], Split(patients, split.val if scans else (), {}), folder,
+                student if last else _of_teacher(student), init=init, resume=resume,
             )  # fmt: skip
     return model
+
+
+def check_one_device(config: FinetuneConfig) -> None:
+    """Refuse self-training on several devices; raises ConfigError."""
+    if config.devices * config.nodes > 1:
+        raise ConfigError("self-training runs on one device: expected devices and nodes of 1")
+
+
+def _of_teacher(config: FinetuneConfig) -> FinetuneConfig:
+    """Without the options that change nothing of how a teacher learns, so that they may change when a run goes on."""
+    return replace(config, rounds=1, trust=Trust())
+
+
+def _jaws(scans: Sequence[Scan]) -> set[int]:
+    """The jaws of labelled scans."""
+    return {int(scan.variants[0].jaw) for scan in scans}
 
 
 @contextmanager
@@ -98,16 +122,18 @@ def _told_of(stage: str) -> Iterator[None]:
 
 
 def _usable(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> list[Unlabelled]:
-    """The unlabelled scans that are neither of a patient who validates nor labelled."""
-    free = left_over(unlabelled, [*sides.train, *sides.val], (*split.val, *split.test))
+    """The unlabelled scans that are neither of a patient who validates or tests nor labelled."""
+    free = left_over(unlabelled, sides, split)
     if not free:
         raise DataError(
-            f"no unlabelled scan can be used, of {len(unlabelled)} given: each is of a patient who validates, or has "
-            "labels that are used already"
+            f"no unlabelled scan can be used, of {len(unlabelled)} given: each is of a patient who validates or tests, "
+            "or has labels that are used already"
         )
     if len(free) < len(unlabelled):
         left = len(unlabelled) - len(free)
-        _log.info("unlabelled scans left out, since their patients validate or their labels are used: %d", left)
+        _log.info(
+            "unlabelled scans left out, since their patients validate or test, or their labels are used: %d", left
+        )
     return free
 
 

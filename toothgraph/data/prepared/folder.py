@@ -17,6 +17,7 @@ from toothgraph.data.prepared.layout import BAD, MANIFEST, OPTIONS, QUARANTINE, 
 from toothgraph.data.prepared.sources import Source
 from toothgraph.data.scan import Scan
 from toothgraph.errors import ConfigError, DataError
+from toothgraph.fdi import UNKNOWN_JAW
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.system.files import write_text
 
@@ -99,13 +100,13 @@ def read_manifest(folder: Path) -> list[Header]:
         raise DataError(f"{folder / MANIFEST}: cannot be read ({error}); run `toothgraph prepare` again") from error
 
 
-def count_bad(folder: Path) -> int:
-    """How many scans are in quarantine."""
+def read_quarantine(folder: Path) -> list[str]:
+    """The names of the scans in quarantine."""
     try:
         with (folder / QUARANTINE).open(newline="", encoding="utf-8") as stream:
-            return len(list(csv.DictReader(stream)))
+            return [row["scan_id"] for row in csv.DictReader(stream)]
     except OSError:
-        return 0
+        return []
 
 
 def _header_of(row: dict[str, str]) -> Header:
@@ -134,7 +135,10 @@ def read_sources(folder: Path) -> list[Source]:
     Raises:
         DataError: if its manifest cannot be read.
     """
-    return [Source(Path(header.source), header.scan_id, header.patient) for header in read_manifest(folder)]
+    return [
+        Source(Path(header.source), header.scan_id, header.patient, None if header.jaw == UNKNOWN_JAW else header.jaw)
+        for header in read_manifest(folder)
+    ]
 
 
 def remove_leftovers(folder: Path, seconds: float) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 MANIFEST, QUARANTINE, OPTIONS = "manifest.csv", "quarantine.csv", "options.json"
 SCANS, BAD = "scans", "quarantine"
+FOUND_BY_TEACHER = {"labels": "found by a teacher"}  # among the options of a folder that self-training wrote
 
 
 def is_prepared(path: Path) -> bool:

@@ -1,0 +1,107 @@
+"""Unlabelled scans to learn from: where they are, and which of them are labelled already or validate."""
+
+from __future__ import annotations
+
+import filecmp
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from toothgraph.data.prepared.folder import read_options, read_sources
+from toothgraph.data.prepared.layout import FOUND_BY_TEACHER, is_prepared
+from toothgraph.data.prepared.sources import Source, find_sources
+from toothgraph.data.split import Split
+from toothgraph.errors import DataError
+from toothgraph.scan_names import patient_of
+from toothgraph.training.sides import Sides
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """A scan to be labelled: where it is, and the unit of length in its file."""
+
+    source: Source
+    unit: str = "mm"
+
+
+def find_unlabelled(paths: Sequence[Path], unit: str = "mm") -> list[Unlabelled]:
+    """The scans in files, folders and lists; of a prepared folder, the files that it was made from.
+
+    Prepared graphs themselves are too coarse: the whole of prediction looks at a scan's teeth from near.
+
+    Raises:
+        DataError: if a path does not exist, two scans have one name, or the files that a folder was prepared from are
+            gone.
+    """
+    raw = [path for path in paths if not is_prepared(path)]
+    found = [Unlabelled(source, unit) for source in (find_sources(raw) if raw else [])]
+    for path in filter(is_prepared, paths):
+        found += _behind(path)
+    by_name: dict[str, Unlabelled] = {}
+    for one in found:
+        known = by_name.setdefault(one.source.scan_id, one)
+        if not _same_file(known.source.path, one.source.path):
+            raise DataError(
+                f"{one.source.path}: has the same name as {known.source.path} ({one.source.scan_id}), and is another "
+                "scan; rename one"
+            )
+    return list(by_name.values())
+
+
+def _behind(folder: Path) -> list[Unlabelled]:
+    """The scans that a prepared folder was made from."""
+    options, sources = read_options(folder), read_sources(folder)
+    if FOUND_BY_TEACHER.items() <= options.items():
+        raise DataError(
+            f"{folder}: has the labels that a teacher found; give the scans themselves, which are to be labelled again"
+        )
+    if sources and not any(source.path.exists() for source in sources):
+        raise DataError(
+            f"{folder}: was made from {sources[0].path} and others, which are not there; give the scans themselves, or "
+            "go to the folder where `toothgraph prepare` was run (an archive has to be unpacked)"
+        )
+    return [Unlabelled(source, str(options["unit"])) for source in sources]
+
+
+def left_over(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> list[Unlabelled]:
+    """Those whose labels are not used already, and that are of no patient who validates or tests.
+
+    A scan is known by its name or by what is in its file, and a patient by any name that its files may have, since
+    names depend on what else was given: ``ben/upper.stl`` is of ``ben`` or of nobody.
+    """
+    names = {scan.scan_id for scan in (*sides.train, *sides.val)}
+    labelled = _Files(scan.source for scan in (*sides.train, *sides.val))
+    validating = _Files(scan.source for scan in sides.val)
+    away = {*split.val, *split.test}
+    away |= {one.source.patient for one in unlabelled if one.source.path in validating}
+    return [
+        one for one in unlabelled
+        if not (one.source.scan_id in names or _whose(one.source) & away or one.source.path in labelled)
+    ]  # fmt: skip
+
+
+def _whose(source: Source) -> set[str]:
+    """All names that the patient of a scan may have."""
+    short = source.path.stem
+    return {source.patient, patient_of(short), patient_of(f"{source.path.parent.name}_{short}")}
+
+
+class _Files:
+    """Files, in which another one is found by its content; those of one size alone are read."""
+
+    def __init__(self, paths: Iterable[Path | None]) -> None:
+        self.by_size: dict[int, list[Path]] = defaultdict(list)
+        for path in paths:
+            if path is not None and path.is_file():
+                self.by_size[path.stat().st_size].append(path)
+
+    def __contains__(self, path: Path) -> bool:
+        return path.is_file() and any(_same_file(path, other) for other in self.by_size[path.stat().st_size])
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether two paths mean one scan: the same path, or files with the same content."""
+    if one == other or one.resolve() == other.resolve():
+        return True
+    return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)
