@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from toothgraph.data import Scan, ViewPairs
-from toothgraph.data.prepared.build import Done, PrepareOptions, prepare
+from toothgraph.data.prepared.build import Done, PrepareOptions, done_before, prepare
 from toothgraph.data.prepared.file import Header, StoredGraphs, load_scan, read_header, save_scan
-from toothgraph.data.prepared.folder import read_options, read_prepared, remove_leftovers, scan_file
+from toothgraph.data.prepared.folder import quarantine, read_options, read_prepared, remove_leftovers, scan_file
 from toothgraph.data.prepared.layout import is_prepared
 from toothgraph.data.prepared.sources import Source, find_sources
 from toothgraph.data.scan import without_labels
@@ -285,3 +285,21 @@ def test_indices_take_the_room_they_need(scans: list[Scan], tmp_path: Path) -> N
         if isinstance(value, torch.Tensor)
     )
     assert size < 0.6 * in_memory
+
+
+def test_a_file_that_may_not_be_read_is_known_until_it_may(tmp_path, monkeypatch):
+    source = Source(tmp_path / "a.stl", "a", "a")
+    source.path.write_bytes(b"solid")
+    digest = Source.digest
+
+    def refused(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Source, "digest", refused)
+    (tmp_path / "out" / "quarantine").mkdir(parents=True)
+    quarantine(tmp_path / "out", source, "options", "may not be read")
+    before = done_before(tmp_path / "out", source, "options")
+    assert before is not None and (before.state, before.reason) == ("bad", "may not be read")
+    assert done_before(tmp_path / "out", source, "others") is None
+    monkeypatch.setattr(Source, "digest", digest)
+    assert done_before(tmp_path / "out", source, "options") is None

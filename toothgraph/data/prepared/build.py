@@ -182,7 +182,7 @@ def done_before(out: Path, source: Source, options: str) -> Done | None:
     try:
         digest = source.digest()
     except OSError:
-        return None
+        digest = ""  # as in quarantine: it could not be read then, and cannot now
     if file.exists():
         try:
             header = read_header(file)
