@@ -66,6 +66,19 @@ def patient_of(scan_id: str) -> str:
     return without_jaw(scan_id) or "unnamed"
 
 
+def may_be_of(file: Path) -> set[str]:
+    """The names that the patient of a scan may have: that of its file alone; that of its file with its folder, which
+    names have in front where stems are not unique; and that of its folder, where its file has none.
+
+    Example:
+        >>> sorted(may_be_of(Path("ben/antagonist.stl")))
+        ['antagonist', 'ben', 'ben_antagonist']
+    """
+    folder = file.resolve().parent.name
+    found = {patient_of(file.stem), patient_of(f"{folder}_{file.stem}")}
+    return found if _words(file.stem) else found | {folder}
+
+
 def untold(patient: str, scan_id: str) -> str:
     """The patient of a scan where its name does not tell it; else empty."""
     return "" if patient == patient_of(scan_id) else patient
@@ -125,8 +138,8 @@ def told_jaw(file: Path, cases: Mapping[Path, Case]) -> int | None:
 
 
 def learned_from(header: Mapping[str, Any]) -> set[str]:
-    """The patients that a model has learned from, by the names in the header of its file."""
-    return {*map(str, header.get("patients", ())), *(patient_of(str(name)) for name in header.get("train", ()))}
+    """The patients that a model has learned from, by the header of its file; of an older one, by the names of scans."""
+    return {*map(str, header.get("patients") or map(patient_of, map(str, header.get("train", ()))))}
 
 
 def patients_of(files: Sequence[Path], names: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from toothgraph.io.find import find_scans
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette, load_palette
 from toothgraph.io.unread_labels import unread_labels
-from toothgraph.scan_names import patient_of, scan_names
+from toothgraph.scan_names import patient_of, patients_of, scan_names
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Dataset:
         """The names of the scans of some patients, by file."""
         files = find_scans(self.places)
         names = dict(zip(files, scan_names(files), strict=True))
-        chosen = of_patients(files, list(names.values()), patients)
+        chosen = of_patients(files, patients_of(files, list(names.values())), patients)
         return {file: names[file] for file in chosen if file not in self.left_out}
 
 
@@ -118,7 +118,7 @@ def own_scans(
     files = find_scans(list(paths))
     names = scan_names(files)
     given = load_palette(palette) if palette else None
-    patients = [patient_of(name) for name in names]
+    patients = patients_of(files, names)
     where = ", ".join(map(str, paths))
     if not files:
         raise DataError(f"{where}: expected labelled scans, found none")
@@ -132,7 +132,7 @@ def own_scans(
         return "" if known else f"{file}: has no labels; {unread_labels(file)}"
 
     chosen = None if split is None else load_split(split)
-    looked_at = files if chosen is None else of_patients(files, names, chosen.val)
+    looked_at = files if chosen is None else of_patients(files, patients, chosen.val)
     faults = {file: fault for file in looked_at if (fault := why_not(file))}
     if looked_at and len(faults) == len(looked_at):
         to_validate = "" if chosen is None else f" of the patients that {split} validates on"
@@ -145,7 +145,7 @@ def own_scans(
         chosen = make_split((who for who, file in zip(patients, files, strict=True) if file not in faults), 0.2, 0)
     else:
         warn_of_missing(split, (*chosen.train, *chosen.val), patients)
-        if not looked_at or not of_patients(files, names, chosen.train):
+        if not looked_at or not of_patients(files, patients, chosen.train):
             raise DataError(
                 f"{where}: no scan of a patient that {split} names for training, or none for validation; the patients "
                 f"of the scans are {some_of(patients)}"

@@ -215,7 +215,7 @@ def test_parts_and_interruptions_come_to_the_same(
     (out / "scans" / ".0001_lower-abc.safetensors").write_bytes(b"left by a killed process")
     (out / "quarantine" / "cut.json").write_text('{"scan_')
     prepare(sources, out, options, shard=(2, 2))
-    assert 3 <= len(rows(out / "manifest.csv")) < 6 or len(rows(out / "quarantine.csv")) < 3
+    assert 0 < len(rows(out / "manifest.csv")) + len(rows(out / "quarantine.csv")) < 9  # as yet
     prepare(sources, out, options, shard=(1, 2))
     assert content(out) == content(prepared)
 

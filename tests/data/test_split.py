@@ -123,7 +123,7 @@ def test_make_split_keeps_both_jaws_on_one_side() -> None:
     assert not set(split.train) & set(split.val)
     assert split == make_split(patients[::-1], 0.2, seed=0)
     assert split != make_split(patients, 0.2, seed=1)
-    assert len(of_patients(names, names, split.val)) == 8
+    assert len(of_patients(names, patients, split.val)) == 8
 
 
 @pytest.mark.parametrize("fraction, held", [(0.0, 0), (0.01, 1), (0.5, 2), (1.0, 2)])

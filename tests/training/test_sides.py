@@ -36,6 +36,7 @@ def test_how_many_of_each_kind_is_said(four, caplog):
     ]
     assert sides.facts() == {
         "train": ["b_upper", "c_upper"], "val": ["a_upper"],
+        "content": {"b_upper": "", "c_upper": "", "a_upper": ""},  # made by hand: nothing is known of their files
         "labels": {"b_upper": "corrected", "c_upper": "found by net", "a_upper": "given"},
     }  # fmt: skip
 

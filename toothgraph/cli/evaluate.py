@@ -41,7 +41,7 @@ from toothgraph.cli.refusals import at_once, check_file, check_label_system, che
 from toothgraph.cli.score_file import read_scores, scores_of, write_scores
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
-from toothgraph.scan_names import cases_of, learned_from, patient_of, patients_of, scan_names, told_jaw
+from toothgraph.scan_names import cases_of, learned_from, may_be_of, patients_of, scan_names, told_jaw
 from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
@@ -207,7 +207,8 @@ def say_what_was_learned(files: list[Path], header: Mapping[str, Any]) -> None:
         header: of the model file.
     """
     learned = learned_from(header)
-    known = sum(patient in learned for patient in patients_of(files, scan_names(files)))
+    by_case = zip(files, patients_of(files, scan_names(files)), strict=True)
+    known = sum(bool(learned & {patient, *may_be_of(file)}) for file, patient in by_case)
     if known:
         say(
             f"note: by their names, the model has learned from the patients of {known} of {scans_of(len(files))}; "
@@ -284,14 +285,14 @@ def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None
     files = find_scans(list(scans))
     if split is None:
         return files
-    named, names = load_split(split), scan_names(files)
+    named, whose = load_split(split), patients_of(files, scan_names(files))
     wanted: tuple[str, ...] = getattr(named, subset or "val")
-    chosen = of_patients(files, names, wanted)
+    chosen = of_patients(files, whose, wanted)
     if not chosen:
         raise DataError(
             f"none of {scans_of(len(files))} belongs to a {subset or 'val'} patient of {split}, "
             f"{f'which names {some_of(wanted)}' if wanted else 'which names none'}; the patients of the scans are "
-            f"{some_of(map(patient_of, names))}"
+            f"{some_of(whose)}"
         )
-    warn_of_missing(split, wanted, map(patient_of, names))
+    warn_of_missing(split, wanted, whose)
     return chosen

@@ -72,8 +72,9 @@ def prepare(
     check_folder(out)
     with starting():
         from toothgraph.cli.training import next_command
-        from toothgraph.data.prepared.build import Done, PrepareOptions
+        from toothgraph.data.prepared.build import Done, PrepareOptions, part_of
         from toothgraph.data.prepared.build import prepare as prepare_all
+        from toothgraph.data.prepared.folder import read_manifest, read_quarantine
         from toothgraph.data.prepared.sources import find_sources
         from toothgraph.model.config import check_net
         from toothgraph.system.memory import check_bound
@@ -89,7 +90,8 @@ def prepare(
         palette=named_palette(palette), label_system=label_system or "auto", **limits,
     )  # fmt: skip
     sources = find_sources(scans)
-    total, count, begun = len(sources[shard[0] - 1 :: shard[1]]), Counter[str](), time.monotonic()
+    total = sum(part_of(source.patient, shard[1]) == shard[0] for source in sources)
+    count, begun = Counter[str](), time.monotonic()
 
     def said() -> str:
         speed = speed_of(count["made"], time.monotonic() - begun)
@@ -107,9 +109,11 @@ def prepare(
         tell_of_colours(out)
     if count["bad"]:
         say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
-    if not count["made"] + count["kept"]:
+    if total and not count["made"] + count["kept"]:
         raise DataError(f"none of {scans_of(total)} can be used; see {out / 'quarantine.csv'}")
-    if then := training_on(out):
+    if missing := len(sources) - len(read_manifest(out)) - len(read_quarantine(out)):
+        say(f"{missing} of {scans_of(len(sources))} are not prepared yet: run the other parts (--shard)", err=True)
+    elif then := training_on(out):
         next_command(*then)
 
 

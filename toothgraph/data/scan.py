@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,7 @@ class Scan:
         patient: by default from its name, see :func:`toothgraph.scan_names.patient_of`.
         label_origin: where its labels come from.
         source: its file, as it was given; None if that is not known.
+        digest: of what its graphs depend on: its surface, its labels and how they were made.
     """
 
     scan_id: str
@@ -44,6 +46,7 @@ class Scan:
     patient: str = ""
     label_origin: LabelOrigin = field(default_factory=LabelOrigin)
     source: Path | None = None
+    digest: str = ""
 
     def __post_init__(self) -> None:
         if not self.patient:
@@ -79,7 +82,17 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
         based = mesh if rng is None or number < variants - bases else with_base(mesh, rng)
         noise = rng.uniform(*NOISE) if rng else 0.0
         graphs.append(scan_graph(based, spec, rng, origin, SPREAD, noise)[0])
-    return Scan(mesh.scan_id, graphs, label_origin=mesh.label_origin)
+    return Scan(mesh.scan_id, graphs, label_origin=mesh.label_origin, digest=_digest(graphs))
+
+
+def _digest(graphs: Sequence[Data]) -> str:
+    """Of faces and labels of graphs, 16 hexadecimal digits."""
+    total = hashlib.sha256()
+    for graph in graphs:
+        for name in ("x", "y"):
+            if name in graph:
+                total.update(graph[name].contiguous().numpy().tobytes())
+    return total.hexdigest()[:16]
 
 
 class Unlabelled(Sequence[Data]):

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from toothgraph.errors import ConfigError, DataError, check_names, check_number
-from toothgraph.scan_names import patient_of
 from toothgraph.system.files import check_there
 
 Item = TypeVar("Item")
@@ -127,10 +126,10 @@ def make_split(
     return Split(tuple(sorted(set(everybody) - set(held))), tuple(sorted(held)), {})
 
 
-def of_patients(items: Sequence[Item], names: Sequence[str], patients: Sequence[str]) -> list[Item]:
-    """The items of some patients; ``names`` are the scan names of the items."""
+def of_patients(items: Sequence[Item], whose: Sequence[str], patients: Sequence[str]) -> list[Item]:
+    """The items of some patients; ``whose`` is the patient of each item."""
     wanted = set(patients)
-    return [item for item, name in zip(items, names, strict=True) if patient_of(name) in wanted]
+    return [item for item, patient in zip(items, whose, strict=True) if patient in wanted]
 
 
 def warn_of_missing(path: Path, wanted: Iterable[str], found: Iterable[str]) -> None:

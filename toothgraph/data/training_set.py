@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from toothgraph.data.prepared.folder import read_prepared
 from toothgraph.data.prepared.layout import is_prepared
+from toothgraph.data.prepared.sources import warn_of_copies
 from toothgraph.data.scan import Scan, prepare_scan
 from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
 from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError, check_names
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
-from toothgraph.io.label_record import record_of
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
 from toothgraph.io.reviewed import read_approved
 from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, ORIGINS
-from toothgraph.scan_names import patient_of, scan_names
+from toothgraph.scan_names import patients_of, scan_names
 from toothgraph.system.files import check_there
 from toothgraph.system.memory import named_shortage
 
 Progress = Callable[[Sequence[Path]], Iterable[Path]]
 _log = logging.getLogger("toothgraph")
-_SHOWN = 3  # scans that are there twice, told one by one
 
 
 def load_training_set(
@@ -77,12 +78,16 @@ def load_training_set(
         if wanted is None or scan.patient in wanted
     ]
     raw = [path for path in map(Path, paths) if not is_prepared(path)]
-    if raw and (wanted is None or wanted & {patient_of(name) for name in scan_names(find_scans(raw))}):
+    files = find_scans(raw) if raw else []
+    names = scan_names(files)
+    whose = dict(zip(names, patients_of(files, names), strict=True))
+    if raw and (wanted is None or wanted & {*whose.values()}):
         scans += read_scans(
             raw, spec, variants=variants, seed=seed, bases=bases, unit=unit, palette=palette,
             label_system=label_system, labels=labels, reviewed=reviewed, progress=progress,
-            keep=lambda name: wanted is None or patient_of(name) in wanted,
+            keep=lambda name: wanted is None or whose[name] in wanted,
         )  # fmt: skip
+    _check_once(scans)
     if not scans:
         which = f"belongs to a patient of {split}" if split else "can be used"
         raise DataError(f"none of the scans found {which}")
@@ -92,6 +97,14 @@ def load_training_set(
         usable = [scan for scan in scans if not labels or scan.labelled]
         named = _own_split(usable, val_fraction, seed, labels) if usable else Split((), (), {})
     return scans, named
+
+
+def _check_once(scans: Sequence[Scan]) -> None:
+    """Raises DataError if a scan is there twice, as one that is prepared may be among others."""
+    keys = [[scan.scan_id for scan in scans], [os.path.abspath(scan.source) for scan in scans if scan.source]]
+    for twice in (next((key for key, count in Counter(each).items() if count > 1), "") for each in keys):
+        if twice:
+            raise DataError(f"{twice}: is there twice, prepared or not, by one name or by two; give it once")
 
 
 def _check_reviewed(reviewed: Path, paths: Sequence[str | Path]) -> None:
@@ -157,8 +170,9 @@ def read_scans(
     check_names("paths", paths)
     files = find_scans(list(paths))
     names = scan_names(files)
+    patients = dict(zip(files, patients_of(files, names), strict=True))
     wanted = {path: name for path, name in zip(files, names, strict=True) if keep(name)}
-    _warn_of_copies(list(wanted))
+    warn_of_copies(list(wanted))
     scans = []
     for path in progress(list(wanted)):
         try:
@@ -170,7 +184,8 @@ def read_scans(
                 else:
                     mesh = read_mesh(path, unit=unit)
                 mesh = replace(mesh, scan_id=wanted[path])
-                scans.append(replace(prepare_scan(mesh, spec, variants, seed, bases), source=path))
+                scan = prepare_scan(mesh, spec, variants, seed, bases)
+                scans.append(replace(scan, source=path, patient=patients[path]))
         except MemoryShortage:  # not only an error of this scan: all following scans would fail, too
             raise
         except ToothgraphError as error:
@@ -181,18 +196,3 @@ def read_scans(
         bare = next(path for path, name in wanted.items() if name == scans[0].scan_id)
         _log.warning("no scan has labels that are read; %s: %s", bare, unread_labels(bare))
     return scans
-
-
-def _warn_of_copies(files: Sequence[Path]) -> None:
-    """Warn if a scan is there beside what ``predict`` wrote for it: as two patients, it may train and validate."""
-    same: dict[str, list[Path]] = {}
-    for file in files:
-        same.setdefault(file.stem, []).append(file)
-    copies = [paths for paths in same.values() if len(paths) > 1 and any(record_of(path).exists() for path in paths)]
-    for paths in copies[:_SHOWN]:
-        _log.warning(
-            "%s: the same name, and a model labelled one of them; if they are one scan, give only one: as two it may "
-            "train and validate", ", ".join(map(str, paths)),
-        )  # fmt: skip
-    if len(copies) > _SHOWN:
-        _log.warning("%d more names are there twice", len(copies) - _SHOWN)

@@ -22,6 +22,7 @@ from toothgraph.model.file import default_crowns, load_backbone, load_segmentati
 from toothgraph.model.jaws import restrict_to_jaw
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.nn.segmentation import boundary_weights, segmentation_loss
+from toothgraph.scan_names import learned_from
 from toothgraph.system import provenance
 from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.crowns import train_crowns
@@ -156,8 +157,10 @@ def learn(
         config = replace(config, backbone_rate=1.0)
     torch.manual_seed(config.seed)
     net, crowns = make_net(SegmentationNet, config.net), None
+    patients = {scan.patient for scan in train}
     if init:
         file = read_model(init)
+        patients |= learned_from(file.header)
         facts["init_sha256"] = provenance.sha256(file.path)
         count, missing = load_backbone(net, file)
         crowns = load_segmentation(init)[0].crowns if file.kind == "segmentation" else None
@@ -173,7 +176,9 @@ def learn(
         collate,
     )
     task.sides, task.crowns = sides, crowns
-    return run(task, Path(out), resume, facts, {"seed": config.seed, "train": facts["train"], "init": facts["init"]})
+    return run(task, Path(out), resume, facts, {
+        "seed": config.seed, "train": facts["train"], "patients": sorted(patients), "init": facts["init"],
+    })  # fmt: skip
 
 
 def plain_only(scans: list[Scan]) -> list[Scan]:

@@ -140,4 +140,6 @@ def pretrain(
         collate_pairs,
     )
     task.sides = sides
-    return run(task, Path(out), resume, facts, {"seed": config.seed, "train": facts["train"]})
+    return run(task, Path(out), resume, facts, {
+        "seed": config.seed, "train": facts["train"], "patients": sorted({scan.patient for scan in train}),
+    })  # fmt: skip

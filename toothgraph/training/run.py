@@ -35,7 +35,7 @@ from toothgraph.training.run_folder import (
     read_checkpoint,
     read_metrics,
 )
-from toothgraph.training.run_state import Stopped, told
+from toothgraph.training.run_state import Stopped, check_idle, told
 from toothgraph.training.task import NotFinite, Task, scans_per_step
 from toothgraph.weights import MODEL_FILE
 
@@ -86,6 +86,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
     """
     display = Display(task.work, task.steps, "steps", every=30, announce=False)
     trainer, stop = make_trainer(task, out, display)
+    check_idle(out)
     begun = (out / CONFIG_FILE).exists()
     checkpoint = open_run(out, task.config, resume, facts)
     step = read_checkpoint(checkpoint)["global_step"] if checkpoint else 0

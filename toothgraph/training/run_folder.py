@@ -164,6 +164,11 @@ def _check_same(out: Path, config: Any, facts: dict[str, Any]) -> None:
     changed = [name for name in options if name not in free and before.get(name) != options[name]]
     # The path of --init may be another by now; its content may not.
     changed += [name for name in facts if name != "init" and said.get(name, facts[name]) != facts[name]]
+    if "content" in changed:
+        scans = [name for name, digest in facts["content"].items() if said["content"].get(name) != digest]
+        changed.remove("content")
+        if not changed:  # the same scans by name
+            changed = [f"the surface or labels of {', '.join(scans[:3])}" + ", …" * (len(scans) > 3)]
     if changed:
         raise ConfigError(
             f"{out}: cannot resume with other options or scans than it was started with: {', '.join(changed)}"

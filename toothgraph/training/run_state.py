@@ -67,8 +67,7 @@ def told(out: Path, step: Callable[[], int]) -> Iterator[None]:
         yield
         return
     with (out / STATE_FILE).open("a+", encoding="utf-8") as file:
-        if not _locked(file):
-            raise ConfigError(f"{out}: another process is at work on this run; wait until it ends, or stop it")
+        _lock(out, file)
         _write(file, RunState(RUNNING))
         try:
             yield
@@ -79,6 +78,22 @@ def told(out: Path, step: Callable[[], int]) -> Iterator[None]:
             _write(file, RunState(FAILED, step(), " ".join(str(error).split()) or type(error).__name__))
             raise
         _write(file, RunState(FINISHED, step()))
+
+
+def check_idle(out: Path) -> None:
+    """Whether nobody is at work on a run, asked before anything of it is written.
+
+    Raises:
+        ConfigError: if another process is.
+    """
+    if first_rank() and (out / STATE_FILE).exists():
+        with (out / STATE_FILE).open("a+", encoding="utf-8") as file:
+            _lock(out, file)
+
+
+def _lock(out: Path, file: TextIO) -> None:
+    if not _locked(file):
+        raise ConfigError(f"{out}: another process is at work on this run; wait until it ends, or stop it")
 
 
 def read_state(out: Path) -> RunState | None:

@@ -31,10 +31,13 @@ class Sides:
 
     def facts(self) -> dict[str, Any]:
         """What ``config.json`` says of them."""
-        names = {"train": [scan.scan_id for scan in self.train], "val": [scan.scan_id for scan in self.val]}
-        if not self.labels:
-            return names
-        return {**names, "labels": {scan.scan_id: str(scan.label_origin) for scan in (*self.train, *self.val)}}
+        facts: dict[str, Any] = {
+            "train": [scan.scan_id for scan in self.train], "val": [scan.scan_id for scan in self.val],
+            "content": {scan.scan_id: scan.digest for scan in (*self.train, *self.val)},
+        }  # fmt: skip
+        if self.labels:
+            facts["labels"] = {scan.scan_id: str(scan.label_origin) for scan in (*self.train, *self.val)}
+        return facts
 
     def say(self) -> None:
         """Say who trains and who validates, and warn if a model's own labels are all there is."""

@@ -13,7 +13,7 @@ from toothgraph.data.prepared.layout import FOUND_BY_TEACHER, is_prepared
 from toothgraph.data.prepared.sources import Source, find_sources
 from toothgraph.data.split import Split
 from toothgraph.errors import DataError
-from toothgraph.scan_names import patient_of
+from toothgraph.scan_names import may_be_of
 from toothgraph.training.sides import Sides
 
 
@@ -75,16 +75,12 @@ def left_over(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> l
     validating = _Files(scan.source for scan in sides.val)
     away = {*split.val, *split.test}
     away |= {one.source.patient for one in unlabelled if one.source.path in validating}
-    return [
-        one for one in unlabelled
-        if not (one.source.scan_id in names or _whose(one.source) & away or one.source.path in labelled)
-    ]  # fmt: skip
 
+    def used(source: Source) -> bool:
+        whose = {source.patient, *may_be_of(source.path)}
+        return source.scan_id in names or bool(whose & away) or source.path in labelled
 
-def _whose(source: Source) -> set[str]:
-    """All names that the patient of a scan may have."""
-    short = source.path.stem
-    return {source.patient, patient_of(short), patient_of(f"{source.path.parent.name}_{short}")}
+    return [one for one in unlabelled if not used(one.source)]
 
 
 class _Files:

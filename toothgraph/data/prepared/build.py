@@ -83,6 +83,11 @@ class PrepareOptions:
         """A hash of :meth:`content`, 16 hexadecimal digits."""
         return digest_of(self.content())
 
+    def digest_of_failures(self) -> str:
+        """The same with all on which it depends that a scan cannot be used: the limits, and the version."""
+        limits = {name: getattr(self, name) for name in ("megabytes", "memory", "seconds")}
+        return digest_of({**self.content(), **limits, "version": __version__})
+
 
 def digest_of(content: dict[str, Any]) -> str:
     """A hash of values for JSON, 16 hexadecimal digits."""
@@ -127,11 +132,11 @@ def prepare(
     remove_leftovers(out, 2 * options.seconds)
     unique, doubled = _first_of_each_name(sources)
     for bad in doubled:
-        quarantine(out, bad.source, options.digest(), bad.reason)
+        quarantine(out, bad.source, options.digest_of_failures(), bad.reason)
     # 2. Scans of this shard that are finished already.
     done, todo = list(doubled), []
-    for source in unique[shard[0] - 1 :: shard[1]]:
-        before = done_before(out, source, options.digest())
+    for source in (one for one in unique if part_of(one.patient, shard[1]) == shard[0]):
+        before = done_before(out, source, options.digest(), options.digest_of_failures())
         if before is None:
             todo.append(source)
         else:
@@ -142,7 +147,7 @@ def prepare(
     # 3. All other scans.
     def add(one: Done) -> None:
         if one.state == "bad":
-            quarantine(out, one.source, options.digest(), one.reason)
+            quarantine(out, one.source, options.digest_of_failures(), one.reason)
         done.append(one)
         on_done(one)
 
@@ -154,6 +159,11 @@ def prepare(
             add(prepare_one(source, out, options, nullcontext))
     write_lists(out, [source.scan_id for source in unique] + [bad.source.scan_id for bad in doubled])
     return done
+
+
+def part_of(patient: str, parts: int) -> int:
+    """Which part (``--shard``) a patient is in, from 1: by the name alone, so that it stays there when others go."""
+    return int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8], "big") % parts + 1
 
 
 def _first_of_each_name(sources: Sequence[Source]) -> tuple[list[Source], list[Done]]:
@@ -168,13 +178,14 @@ def _first_of_each_name(sources: Sequence[Source]) -> tuple[list[Source], list[D
     return list(first.values()), doubled
 
 
-def done_before(out: Path, source: Source, options: str) -> Done | None:
+def done_before(out: Path, source: Source, options: str, failed: str = "") -> Done | None:
     """The result of a scan from an earlier run, if the scan and the options have not changed; else None.
 
     Args:
         out: the prepared folder.
         source: the scan.
         options: digest of the options.
+        failed: digest with which a scan went to quarantine; by default the same.
     """
     file, bad = scan_file(out, source.scan_id), bad_file(out, source.scan_id)
     if not file.exists() and not bad.exists():
@@ -190,7 +201,7 @@ def done_before(out: Path, source: Source, options: str) -> Done | None:
             return None
         return Done(source, "kept") if (header.sha256, header.options) == (digest, options) else None
     entry = read_bad(bad)
-    if (entry.get("sha256"), entry.get("options")) == (digest, options):
+    if (entry.get("sha256"), entry.get("options")) == (digest, failed or options):
         return Done(source, "bad", str(entry["reason"]))
     return None
 

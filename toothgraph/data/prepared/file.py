@@ -126,7 +126,8 @@ def load_scan(path: Path) -> Scan:
 
 def scan_of(path: Path, header: Header) -> Scan:
     """A prepared scan, by its header alone."""
-    return Scan(header.scan_id, StoredGraphs(path, header), header.patient, header.label_origin, Path(header.source))
+    return Scan(header.scan_id, StoredGraphs(path, header), header.patient, header.label_origin, Path(header.source),
+                f"{header.sha256[:16]} {header.options}")  # fmt: skip
 
 
 def read_header(path: Path) -> Header:

@@ -12,7 +12,7 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
-from toothgraph.data.prepared.file import SUFFIX, Header, read_header, scan_of
+from toothgraph.data.prepared.file import FORMAT, SUFFIX, Header, read_header, scan_of
 from toothgraph.data.prepared.layout import BAD, MANIFEST, OPTIONS, QUARANTINE, SCANS
 from toothgraph.data.prepared.sources import Source
 from toothgraph.data.scan import Scan
@@ -68,10 +68,16 @@ def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
         graph: the required specification of the graphs; None for any.
 
     Raises:
-        ConfigError: if the graphs were built with another specification.
+        ConfigError: if the graphs were built with another specification, or by a version that made others.
         DataError: if its manifest cannot be read, or a scan name in it is not a valid file name.
     """
-    built = read_options(folder).get("graph", {})
+    options = read_options(folder)
+    if options.get("format") != FORMAT:
+        raise ConfigError(
+            f"{folder}: was made by another version of toothgraph ({options.get('format')}, this one has {FORMAT}); "
+            "prepare the scans again, into another folder"
+        )
+    built = options.get("graph", {})
     needed = built if graph is None else stored_graph(graph)
     if built != needed:
         unlike = [name for name in needed if built.get(name) != needed[name]]
@@ -190,10 +196,19 @@ def write_lists(folder: Path, names: Collection[str]) -> None:
     """
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        headers = [read_header(file) for name in sorted(names) if (file := scan_file(folder, name)).exists()]
+        headers = [header for name in sorted(names) if (header := _known(scan_file(folder, name)))]
         bad = [entry for name in sorted(names) if (entry := read_bad(bad_file(folder, name)))]
         write_text(folder / MANIFEST, _table(_COLUMNS, [asdict(header) for header in headers]))
         write_text(folder / QUARANTINE, _table(["scan_id", "source", "reason"], bad))
+
+
+def _known(file: Path) -> Header | None:
+    """The header of a scan; None for one that is not prepared yet, or was cut off, as by a full disk: the part whose it
+    is prepares it."""
+    try:
+        return read_header(file) if file.exists() else None
+    except DataError:
+        return None
 
 
 def _table(columns: list[str], rows: Sequence[dict[str, Any]]) -> str:

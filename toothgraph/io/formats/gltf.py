@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
@@ -44,6 +46,18 @@ def read_scene(path: Path) -> Stored:
     vertices = np.concatenate([np.zeros((0, 3)), *(np.asarray(part.vertices, dtype=float) for part in parts)])
     faces = [np.asarray(part.faces) + start for part, start in zip(parts, first, strict=False)]
     return Stored(vertices, stack_polygons(faces), _colours(parts))
+
+
+def buffers_of(path: Path) -> list[Path]:
+    """The files beside a ``.gltf`` in which its surface is; none for other files, or where it cannot be read."""
+    if path.suffix.lower() != ".gltf":
+        return []
+    try:
+        buffers = json.loads(path.read_text(encoding="utf-8"))["buffers"]
+        names = [str(one["uri"]) for one in buffers if "uri" in one]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [path.parent / unquote(name) for name in names if not name.startswith("data:")]
 
 
 def _check_unpacked(path: Path) -> None:
