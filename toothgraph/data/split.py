@@ -109,6 +109,7 @@ def make_split(
         ConfigError: for a share below 0 or above 1, or one name in place of a list.
 
     Example:
+        >>> from toothgraph.scan_names import patient_of
         >>> split = make_split(map(patient_of, ["007_U", "007_L", "008_U", "009_U"]), 0.34, seed=0)
         >>> len(split.train), len(split.val)  # patients, not scans
         (2, 1)
