@@ -61,6 +61,7 @@ def test_both_jaws_of_a_case_are_on_one_side(cases, trained, tmp_path):
     named = facts(trained(cases, "--split", tmp_path / "split.json", name="named"))
     assert len(named["train"]) == 4 and named["val"] == ["p2_antagonist", "p2_lower"]
     assert {source.patient for source in find_sources([cases])} == {"p0", "p1", "p2"}
+    assert {source.jaw for source in find_sources([cases]) if source.path.stem == "antagonist"} == {0}
 
 
 def test_evaluate_knows_whom_a_model_has_learned_from(cases, command, trained, tmp_path):

@@ -16,7 +16,7 @@ from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.find import find_scans
 from toothgraph.io.formats.gltf import buffers_of
 from toothgraph.io.label_record import record_of
-from toothgraph.scan_names import long_names, patient_of, patients_of
+from toothgraph.scan_names import cases_of, long_names, patient_of, patients_of, told_jaw
 
 _SAFE = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,199}")
 _COLUMNS = ("path", "scan_id", "patient", "jaw")
@@ -33,7 +33,8 @@ class Source:
         path: the file, or the folder with one file per tooth.
         scan_id: its name, valid as a file name.
         patient: name of the patient.
-        jaw: 0 upper, 1 lower; None takes it from the file name or the labels.
+        jaw: 0 upper, 1 lower, as a list says it, or the other scan of its case; None takes it from the file name or the
+            labels.
     """
 
     path: Path
@@ -74,8 +75,11 @@ def find_sources(paths: Iterable[Path]) -> list[Source]:
     named = {os.path.abspath(source.path) for source in listed}  # a list says more of a scan than its name
     files = list({place: file for file in files if (place := os.path.abspath(file)) not in named}.values())
     warn_of_copies(files)
-    names = long_names(files)
-    found = [Source(*each) for each in zip(files, names, patients_of(files, names), strict=True)]
+    names, cases = long_names(files), cases_of(files)
+    found = [
+        Source(file, name, patient, told_jaw(file, cases))
+        for file, name, patient in zip(files, names, patients_of(files, names), strict=True)
+    ]
     return [*found, *listed]
 
 
