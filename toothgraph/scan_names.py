@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
 
 UNPACKED = "toothgraph-unpacked-"  # how temporary folders begin in which archives are unpacked
+
+Item = TypeVar("Item")
 
 # A separate word or a part of a camel-case name (`UpperJawScan`); `jaw` or `arch` may follow.
 _JAW_WORD = re.compile(
@@ -153,6 +155,26 @@ def patients_of(files: Sequence[Path], names: Sequence[str]) -> list[str]:
     return patients
 
 
+def together_by(items: Iterable[Item], whose: Sequence[str]) -> dict[str, list[Item]]:
+    """The items of each patient, in the order in which they come; ``whose`` is the patient of each item.
+
+    Example:
+        >>> together_by(["007_L", "008_L", "007_U"], ["007", "008", "007"])
+        {'007': ['007_L', '007_U'], '008': ['008_L']}
+    """
+    found: dict[str, list[Item]] = {}
+    for item, patient in zip(items, whose, strict=True):
+        found.setdefault(patient, []).append(item)
+    return found
+
+
+def lasting(file: Path) -> str:
+    """A name of a file that another process has, too: its path; of a file in an archive, that within the archive."""
+    parts = file.parts
+    begin = next((number for number, part in enumerate(parts, 1) if part.startswith(UNPACKED)), None)
+    return str(file) if begin is None else "/".join(parts[begin:])
+
+
 def _words(stem: str) -> set[str]:
     """The words of a name that tell whose scan it is."""
     return {word.lower() for word in _WORD.findall(_JAW_LETTER.sub("", _JAW_WORD.sub("", stem)))} - _KIND
@@ -195,9 +217,8 @@ def long_names(files: list[Path]) -> list[str]:
 def _full_name(file: Path) -> str:
     """All its folders and the stem; of an archive, those from its own name on, since another process unpacks it
     elsewhere. It never begins with a dot: such names are kept for unfinished files."""
-    parts = file.with_suffix("").parts
-    begin = next((number for number, part in enumerate(parts, 1) if part.startswith(UNPACKED)), 0)
-    return "_".join(part for part in parts[begin:] if part not in (file.anchor, ".", ".."))
+    own = Path(lasting(file.with_suffix("")))
+    return "_".join(part for part in own.parts if part not in (own.anchor, ".", ".."))
 
 
 def output_names(files: list[Path]) -> list[str]:

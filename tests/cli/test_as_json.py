@@ -118,11 +118,15 @@ def test_nothing_on_stdout_where_nothing_was_done(command, mixed, tmp_path):
 def test_evaluate_prints_what_it_writes(command, mixed, segmenter, tmp_path):
     out = tmp_path / "scores.json"
     given = ("evaluate", mixed, "--model", segmenter, "--out", out, "--json")
-    part = command(*given, "--shard", "1/2")
+    failed = command(*given, "--shard", "2/3")
+    content = json.loads(failed.out)
+    assert failed.code == 1 and content["complete"] is False and len(content["failures"]) == 1
+    part = command(*given, "--shard", "1/3")
     content = json.loads(part.out)
-    assert part.code == 1 and content["complete"] is False and not out.exists()
-    assert [row["scan_id"] for row in content["per_scan"]] == ["0000_lower"] and len(content["failures"]) == 1
-    assert content["scores"]["miou"] == content["per_scan"][0]["miou"]
+    assert part.code == 0 and content["complete"] is False and not out.exists()
+    assert [row["scan_id"] for row in content["per_scan"]] == ["0000_lower", "0000_upper"]  # both jaws
+    mean = sum(row["miou"] for row in content["per_scan"]) / 2
+    assert content["scores"]["miou"] == pytest.approx(mean)
 
     whole = command(*given)
     assert whole.code == 1 and "Error: 1 of 4 scans could not be scored" in whole.err

@@ -5,16 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import toothgraph as tg
+from toothgraph.cli.labelling import jobs_of
 from toothgraph.data.prepared.sources import Source, find_sources
 from toothgraph.data.training_set import load_training_set
 from toothgraph.errors import ConfigError, DataError
+from toothgraph.fdi import LOWER, UPPER
 from toothgraph.graph import GraphSpec
+from toothgraph.io.label_systems import to_fdi
+from toothgraph.io.write import write_labelled
 
 JAWS = ("upper", "lower")
 
@@ -191,3 +198,78 @@ def test_the_buffer_of_a_gltf_is_a_part_of_it(tmp_path):
     assert source.digest() != before
     (tmp_path / "a.gltf").write_text("{")
     assert source.digest() not in ("", before)
+
+
+def test_formats_of_an_earlier_run_get_the_new_labels(arches, command, tmp_path):
+    scan, out = arches / "0000_upper.stl", tmp_path / "labelled"
+    assert command("predict", scan, "--out", out).code in (0, 3)
+    other = command("predict", scan, "--out", out, "--jaw", "lower", "--no-orient", "--format", "ply")
+    assert other.code in (0, 3), other.err
+    lines = {int(line) for line in (out / "0000_upper.txt").read_text().split()}
+    assert lines <= {0, *range(31, 49)} and lines == {*json.loads((out / "0000_upper.json").read_text())["labels"], 0}
+
+
+def test_parts_of_an_archive_and_missing_labels_come_to_an_end(arches, command, tmp_path):
+    with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
+        for file in sorted(arches.glob("000[01]_upper.*")):
+            archive.write(file, file.name)
+    (tmp_path / "theirs").mkdir()
+    shutil.copy(arches / "0000_upper.txt", tmp_path / "theirs")
+    run = ("evaluate", tmp_path / "s.zip", "--predictions", tmp_path / "theirs", "--out", tmp_path / "o.json")
+    codes = [command(*run, "--shard", f"{part}/2").code for part in (1, 2)]
+    content = json.loads((tmp_path / "o.json").read_text())
+    assert sorted(codes) == [0, 1] and [row["scan_id"] for row in content["per_scan"]] == ["0000_upper"]
+    assert [failure["file"] for failure in content["failures"]] == ["s/0001_upper.stl"]
+
+
+def test_parts_with_other_options_are_told(arches, command, tmp_path):
+    run = ("evaluate", arches / "0000_upper.stl", arches / "0001_upper.stl", "--predictions", arches,
+           "--out", tmp_path / "o.json")  # fmt: skip
+    assert command(*run, "--shard", "1/2").code == 0
+    other = command(*run, "--shard", "2/2", "--jaw", "upper")
+    assert other.code == 1 and "1 were scored by other parts with other options" in other.error
+    assert command(*run, "--shard", "2/2").code == 0 and (tmp_path / "o.json").exists()
+
+
+def test_other_scans_of_one_name_are_not_compared(cases, command, tmp_path):
+    for which in (0, 1):
+        words = ["--against", tmp_path / "o0.json"] if which else []
+        folder = cases / f"p{which}"
+        done = command("evaluate", folder, "--predictions", folder, "--out", tmp_path / f"o{which}.json", *words)
+        assert done.code == 0, done.err
+    assert "2 scans of the same name" in done.err and "on 0 scans that both have" in done.out
+    assert json.loads((tmp_path / "o1.json").read_text())["against"]["unlike"] == 2
+
+
+def test_labels_of_another_program_are_read_by_the_jaw_of_the_case(cases, command, tmp_path):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    for name, jaw in (("antagonist", UPPER), ("lower", LOWER)):
+        fdi = [int(line) for line in (cases / "p0" / f"{name}.txt").read_text().split()]
+        arch14 = {int(to_fdi(np.array([number]), "arch14", jaw)[0]): number for number in range(1, 15)}
+        (theirs / f"{name}.txt").write_text("\n".join(str(arch14.get(one, 0)) for one in fdi))
+    done = command("evaluate", cases / "p0", "--predictions", theirs, "--predictions-label-system", "arch14",
+                   "--out", tmp_path / "o.json")  # fmt: skip
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "o.json").read_text())["scores"]["miou"] > 0.8
+
+
+def test_both_jaws_are_in_one_part_wherever_they_lie(arches, tmp_path):
+    files = [tmp_path / jaw / f"{who}_{jaw}.stl" for jaw in JAWS for who in ("a", "b", "c")]
+    units = jobs_of(files, [file.stem for file in files], again=False)
+    assert [[job.name for job in unit] for unit in units] == [[f"{who}_{jaw}" for jaw in JAWS] for who in "abc"]
+
+
+def test_labels_on_a_mesh_in_another_order_are_those_of_its_places(arches, command, tmp_path):
+    mesh = tg.read_scan(arches / "0000_upper.stl")
+    rng = np.random.default_rng(0)
+    order, faces = rng.permutation(len(mesh.vertices)), rng.permutation(len(mesh.faces))
+    place = np.argsort(order)
+    for which, by in (("vertices", slice(None)), ("faces", faces)):
+        folder = tmp_path / which
+        folder.mkdir()
+        moved = tg.Mesh(mesh.vertices[order], place[mesh.faces[by]], scan_id="0000_upper")
+        write_labelled(folder, "0000_upper", moved, mesh.labels[by], ("ply",))
+        done = command("evaluate", arches / "0000_upper.stl", "--predictions", folder, "--out", tmp_path / "o.json")
+        assert done.code == 0, done.err
+        assert json.loads((tmp_path / "o.json").read_text())["scores"]["miou"] > 0.99

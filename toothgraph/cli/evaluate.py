@@ -41,7 +41,16 @@ from toothgraph.cli.refusals import at_once, check_file, check_label_system, che
 from toothgraph.cli.score_file import read_scores, scores_of, write_scores
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, DataError, ToothgraphError
-from toothgraph.scan_names import cases_of, learned_from, may_be_of, patients_of, scan_names, told_jaw
+from toothgraph.scan_names import (
+    cases_of,
+    lasting,
+    learned_from,
+    may_be_of,
+    patients_of,
+    scan_names,
+    together_by,
+    told_jaw,
+)
 from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
 
@@ -156,23 +165,24 @@ def evaluate(
     check_workers(workers, device)
     colours, predict = named_palette(palette), PredictOptions(**steps)
     names = dict(zip(files, scan_names(files), strict=True))
-    patients = dict(zip(map(str, files), patients_of(files, [*names.values()]), strict=True))
+    whose = patients_of(files, [*names.values()])
+    patients = dict(zip(map(lasting, files), whose, strict=True))
     others = read_scores(against)["per_scan"] if against else None
     if others is not None and not {row["scan_id"] for row in others} & {*names.values()}:
         raise ConfigError(f"{against}: has none of the scans that are scored; compare results of the same scans")
     truth = (JAWS[jaw], colours, unit or "mm", label_system or "auto")
+    cases = cases_of(files)
+    told = {file: which for file in cases if (which := told_jaw(file, cases)) is not None}
     if predictions:
         from toothgraph.io.predictions import Predictions
 
         other = Predictions(predictions, named_palette(predictions_palette), predictions_label_system or "auto",
                             unit or "mm")  # fmt: skip
-        scorer = Scorer(model, device, *truth, predict, other, names=names)
+        scorer = Scorer(model, device, *truth, predict, other, names=names, told=told)
         scored_is: dict[str, Any] = {"predictions": {"folder": str(other.folder), "palette": predictions_palette}}
     else:
         net, source = load_net(model, device)
         say_what_was_learned(files, source.header)
-        cases = cases_of(files)
-        told = {file: which for file in cases if (which := told_jaw(file, cases)) is not None}
         scorer = Scorer(model, device, *truth, predict, names=names, told=told, net=net)
         scored_is = {
             "predict": asdict(predict),
@@ -180,10 +190,10 @@ def evaluate(
         }
     parts = Parts(out)
     before = {} if again else {result.inputs: result for result in parts.read().values() if result.scored}
-    ours = files[shard[0] - 1 :: shard[1]]
+    ours = [file for own in [*together_by(files, whose).values()][shard[0] - 1 :: shard[1]] for file in own]
     with json_alone(as_json) as print_json:
         results = score_files(replace(scorer, known=frozenset(before)), ours, before, parts, workers)
-        complete = parts.complete(files, results, scorer.inputs)
+        complete = parts.complete(files, results, scorer.inputs_or_none)
         if as_json or complete is not None:  # of a part, only --json shows them
             content = scores_of(results if complete is None else complete, patients, scored_is)
             if others is not None:
@@ -247,7 +257,7 @@ def score_files(
             say_error(result.error)
 
     def lost(file: Path, how: str) -> list[Result]:
-        return [Result(str(file), scorer.inputs(file), error=process_ended(file, how))]
+        return [Result(lasting(file), scorer.inputs_or_none(file), error=process_ended(file, how))]
 
     try:
         with Display("scoring", len(files), item=scorer.names[files[0]] if files else "") as display:

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from toothgraph.io.read import read_mesh
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.report.tooth_table import ToothRow
-from toothgraph.scan_names import cases_of, patient_of, patients_of, told_jaw, untold
+from toothgraph.scan_names import cases_of, patient_of, patients_of, together_by, told_jaw, untold
 from toothgraph.segmentation import Segmentation
 from toothgraph.system import provenance
 from toothgraph.system.memory import named_shortage
@@ -199,6 +198,12 @@ class Labeller:
         of_scan = [[self.out / f"{job.name}.{kind}" for kind in kinds] for kinds in (labels, views)]
         return of_scan[0], of_scan[1]
 
+    def _former(self, job: Job) -> list[str]:
+        """Other formats that an earlier run wrote and nobody has changed: their labels would be those of that run."""
+        there = [Path(name) for name in read_record(self._path(job)).files if (self.out / name).exists()]
+        kinds = ["stl" if path.suffix == ".teeth" else path.suffix[1:] for path in there]
+        return [kind for kind in kinds if kind not in self.formats]
+
     def _inputs(self, job: Job) -> str:
         """A digest of all that the outputs depend on."""
         content = {
@@ -224,7 +229,7 @@ class Labeller:
         begun = time.perf_counter()
         inputs = self._inputs(job)  # of the file as it is before it is read
         found = segment_file(read_mesh(job.file, unit=self.unit), self._net, self._jaw(job), self.options)
-        written = found.write(self.out, job.name, self.formats)
+        written = found.write(self.out, job.name, (*self.formats, *self._former(job)))
         seconds = time.perf_counter() - begun
         if views := self._outputs(job)[1]:
             kinds = {view.suffix[1:] for view in views}
@@ -248,13 +253,11 @@ def scan_digest(file: Path, name: str) -> str:
 
 
 def jobs_of(files: Sequence[Path], names: Sequence[str], again: bool) -> list[list[Job]]:
-    """The scans, those of one patient that follow each other together."""
+    """The scans, those of one patient together."""
     cases, units = cases_of(files), []
-    patients = patients_of(files, names)
-    for patient, own in groupby(zip(files, names, patients, strict=True), lambda scan: scan[2]):
-        scans = list(own)
-        together = tuple(name for _, name, _ in scans)
-        units.append([Job(file, name, together, again, patient, told_jaw(file, cases)) for file, name, _ in scans])
+    for patient, scans in together_by(zip(files, names, strict=True), patients_of(files, names)).items():
+        together = tuple(name for _, name in scans)
+        units.append([Job(file, name, together, again, patient, told_jaw(file, cases)) for file, name in scans])
     return units
 
 

@@ -101,6 +101,11 @@ def _say_means(content: dict[str, Any]) -> None:
     say(f"{'':>15} {mean if patients > 1 else 'of one patient, so without 95 % intervals over patients'}")
     if (other := content.get("against")) is None:
         return
+    if other["unlike"]:
+        say(
+            f"Warning: {scans_of(other['unlike'])} of the same name in {other['file']} are other scans, by their "
+            "patient or number of faces, and are not compared", err=True,
+        )  # fmt: skip
     say(f"against {other['file']}, on {scans_of(other['scans'])} that both have:")
     say(f"{'':>15}   this  other  difference")
     for key, each in other["scores"].items():

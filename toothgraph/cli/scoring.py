@@ -14,7 +14,7 @@ import numpy as np
 from toothgraph._version import __version__
 from toothgraph.cli.labelling import scan_digest
 from toothgraph.cli.options import choose_device
-from toothgraph.cli.terminal import one_line
+from toothgraph.cli.terminal import one_line, scans_of
 from toothgraph.errors import ToothgraphError
 from toothgraph.evaluation import Scored, score_file, score_other
 from toothgraph.inference.options import PredictOptions
@@ -23,6 +23,7 @@ from toothgraph.io.palette import Palette
 from toothgraph.io.predictions import Predictions
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
+from toothgraph.scan_names import lasting
 from toothgraph.system import provenance
 from toothgraph.system.lock import one_at_a_time
 from toothgraph.system.memory import named_shortage
@@ -33,8 +34,8 @@ class Result:
     """How it went with a scan.
 
     Attributes:
-        file: the scan.
-        inputs: a digest of all that the scores depend on.
+        file: the scan, by :func:`toothgraph.scan_names.lasting`.
+        inputs: a digest of all that the scores depend on; empty where that cannot be read.
         scored: its scores; None if it could not be scored, or for those that are kept of an earlier run.
         error: why it could not be scored.
         kept: whether an earlier run has scored it.
@@ -80,12 +81,12 @@ class Scorer:
         try:
             inputs = self.inputs(file)
             if inputs in self.known:
-                yield Result(str(file), inputs, kept=True)
+                yield Result(lasting(file), inputs, kept=True)
                 return
             with named_shortage(file):
-                yield Result(str(file), inputs, self._scored(file))
+                yield Result(lasting(file), inputs, self._scored(file))
         except ToothgraphError as error:
-            yield Result(str(file), inputs, error=one_line(error))
+            yield Result(lasting(file), inputs, error=one_line(error))
 
     def _scored(self, file: Path) -> Scored:
         truth: dict[str, Any] = {
@@ -109,7 +110,7 @@ class Scorer:
         """A digest of all that the scores of a scan depend on."""
         content = {
             "scan": scan_digest(file, self.names.get(file, file.stem)),
-            "file": str(file),
+            "file": lasting(file),
             "found": self._source(file),
             "options": [
                 self._jaw(file),
@@ -121,6 +122,13 @@ class Scorer:
             "version": [__version__, provenance.REVISION],
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def inputs_or_none(self, file: Path) -> str:
+        """The same; empty where what they depend on is not there, such as the labels of another program."""
+        try:
+            return self.inputs(file)
+        except ToothgraphError:
+            return ""
 
     def _source(self, file: Path) -> Any:
         """What the labels that are scored come from."""
@@ -181,14 +189,25 @@ class Parts:
             files: all scans.
             ours: results of this process.
             inputs: the digest of a scan as it is now, with the net and the options of this process.
+
+        Raises:
+            ToothgraphError: if other processes have scored scans otherwise.
         """
         own = {result.file: result for result in ours}
         known = self.read() | own
-        results = [known[str(file)] for file in files if str(file) in known]
-        if len(results) < len(files):
+        if any(lasting(file) not in known for file in files):
             return None
-        same = (result.file in own or result.inputs == inputs(Path(result.file)) for result in results)
-        return results if all(same) else None
+        results = [known[lasting(file)] for file in files]
+        outdated = [
+            file for file, result in zip(files, results, strict=True)
+            if result.file not in own and result.inputs != inputs(file)
+        ]  # fmt: skip
+        if outdated:
+            raise ToothgraphError(
+                f"of {scans_of(len(files))}, {len(outdated)} were scored by other parts with other options, or have "
+                f"changed since, such as {outdated[0]}; run these parts again"
+            )
+        return results
 
     def remove(self) -> None:
         """All are scored."""

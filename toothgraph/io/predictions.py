@@ -107,8 +107,9 @@ class Labels:
 def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions, scan_id: str | None = None) -> Labels:
     """Labels of a scan from a folder: a list of numbers per face or per vertex, or a mesh that has labels.
 
-    A mesh with as many faces as the scan is taken to have the same faces in the same order. From any other mesh of the
-    same surface each face and vertex of the scan takes the label of the nearest face. What is no number of a permanent
+    A mesh with the vertices and faces of the scan in their order is taken as it is, and one with as many faces in
+    another place as one that was moved. From any other mesh of the same surface each face and vertex of the scan takes
+    the label of the nearest face. What is no number of a permanent
     tooth is unknown, and unknown counts as gingiva: a program that gives no tooth there has found none.
 
     Args:
@@ -123,7 +124,7 @@ def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions, scan_id: 
     """
     first = predictions.files_of(scan, scan_id)[0]
     stored = NO_SURFACE if _is_list(first) else read_stored(first)
-    if stored is not NO_SURFACE and len(stored.polygons) != len(original_of(mesh).polygons):
+    if stored is not NO_SURFACE and _in_another_order(mesh, first, stored, predictions.unit):
         return _of_other_mesh(mesh, first, stored, predictions)
     found = find_labels(first, mesh, predictions.palette, stored, predictions.label_system)
     if found is None:
@@ -149,6 +150,18 @@ def _no_labels(file: Path) -> LabelError:
     if file.suffix.lower() == ".json":
         return LabelError(f"{file}: expected a key `labels` with a number per vertex, found none")
     return LabelError(f"{file}: has no labels; {unread_labels(file, '--predictions-palette', _OPTION)}")
+
+
+def _in_another_order(mesh: Mesh, file: Path, stored: Stored, unit: str) -> bool:
+    """Whether a mesh has other faces than the scan, or has its faces or vertices, in the same place, in another
+    order."""
+    own = original_of(mesh)
+    if len(stored.polygons) != len(own.polygons):
+        return True
+    if len(stored.vertices) == len(own.vertices) and np.array_equal(stored.polygons, own.polygons):
+        return False
+    other = mesh_from_stored(file, stored, unit=unit)
+    return float(np.median(cKDTree(other.centroids).query(mesh.centroids)[0])) <= _FARTHEST
 
 
 def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> Labels:

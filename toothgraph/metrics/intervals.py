@@ -59,14 +59,16 @@ def compared(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
 
     Args:
         rows: of scans, with ``scan_id``, ``patient`` and every score.
-        others: the same of the other result; ``patient`` is not needed.
+        others: the same of the other result.
 
     Returns:
-        ``scans`` and ``patients``, how many both have, and ``scores``: for each score the means ``this`` and ``other``
-        over these scans, their ``difference``, and its ``interval``.
+        ``scans`` and ``patients``, how many both have; ``unlike``, how many have one name in both and are other scans,
+        by their patient or number of faces, where both results say these; and ``scores``: for each score the means
+        ``this`` and ``other`` over these scans, their ``difference``, and its ``interval``.
     """
     other = {row["scan_id"]: row for row in others}
-    both = [row for row in rows if row["scan_id"] in other]
+    named = [row for row in rows if row["scan_id"] in other]
+    both = [row for row in named if _alike(row, other[row["scan_id"]])]
     scores = {}
     for key in _FLAT:
         known = [row for row in both if row.get(key) is not None and other[row["scan_id"]].get(key) is not None]
@@ -77,4 +79,10 @@ def compared(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
                 "this": float(ours.mean()), "other": float(theirs.mean()), "difference": float((ours - theirs).mean()),
                 "interval": mean_interval((ours - theirs).tolist(), [row["patient"] for row in known]),
             }  # fmt: skip
-    return {"scans": len(both), "patients": len({row["patient"] for row in both}), "scores": scores}
+    patients = len({row["patient"] for row in both})
+    return {"scans": len(both), "patients": patients, "unlike": len(named) - len(both), "scores": scores}
+
+
+def _alike(row: Row, other: Row) -> bool:
+    """Whether two rows of one name are of one scan, as far as both say it."""
+    return all(row[key] == other[key] for key in ("patient", "faces") if key in row and key in other)
