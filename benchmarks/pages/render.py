@@ -161,10 +161,11 @@ def read_result(name: str) -> dict[str, Any]:
 
 def pages() -> dict[Path, str]:
     """All that is rendered from the result files of this repository."""
+    few = latest(read_rows(FEW))
     made = {
         RESULTS.parent / "README.md": speed_page(RESULTS),
         DOCS / "results.md": results_page(
-            {name: read_result(name) for name in READ}, read_rows(STUDY), latest(read_rows(FEW)), read_rows(ABLATION)
+            {name: read_result(name) for name in READ}, read_rows(STUDY), few, read_rows(ABLATION)
         ),
         **{DOCS / "results" / f"{name}.md": page for name, page in results_pages().items()},
         DOCS / "model_card.md": model_card(read_result("default_weights"), read_result("unseen")),
@@ -173,7 +174,7 @@ def pages() -> dict[Path, str]:
     parts = {
         README: (
             layers_figure(read_result("edge_conv")),
-            readme_figures({name: read_result(name) for name in READ}, latest(read_rows(FEW))),
+            readme_figures({name: read_result(name) for name in READ}, few),
         ),
         DOCS / "measures.md": (measures_figures(read_result("arch_measures")),),
     }

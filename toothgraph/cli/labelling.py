@@ -21,6 +21,7 @@ from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.label_record import Record, read_record, was_changed, write_record
 from toothgraph.io.read import read_mesh
+from toothgraph.io.write import format_of
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.report.tooth_table import ToothRow
@@ -201,8 +202,7 @@ class Labeller:
     def _former(self, job: Job) -> list[str]:
         """Other formats that an earlier run wrote and nobody has changed: their labels would be those of that run."""
         there = [Path(name) for name in read_record(self._path(job)).files if (self.out / name).exists()]
-        kinds = ["stl" if path.suffix == ".teeth" else path.suffix[1:] for path in there]
-        return [kind for kind in kinds if kind not in self.formats]
+        return [kind for kind in map(format_of, there) if kind not in self.formats]
 
     def _inputs(self, job: Job) -> str:
         """A digest of all that the outputs depend on."""

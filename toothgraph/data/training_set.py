@@ -78,9 +78,10 @@ def load_training_set(
         if wanted is None or scan.patient in wanted
     ]
     raw = [path for path in map(Path, paths) if not is_prepared(path)]
-    files = find_scans(raw) if raw else []
-    names = scan_names(files)
-    whose = dict(zip(names, patients_of(files, names), strict=True))
+    whose: dict[str, str] = {}
+    if raw and wanted is not None:
+        names = scan_names(files := find_scans(raw))
+        whose = dict(zip(names, patients_of(files, names), strict=True))
     if raw and (wanted is None or wanted & {*whose.values()}):
         scans += read_scans(
             raw, spec, variants=variants, seed=seed, bases=bases, unit=unit, palette=palette,

@@ -131,7 +131,12 @@ def write_again(path: Path, mesh: Mesh, face_fdi: np.ndarray) -> None:
         mesh: the clean mesh.
         face_fdi: [F] FDI numbers of its faces.
     """
-    _WRITERS["stl" if path.suffix == ".teeth" else path.suffix.removeprefix(".")](path, _labelled(mesh, face_fdi))
+    _WRITERS[format_of(path)](path, _labelled(mesh, face_fdi))
+
+
+def format_of(path: Path) -> str:
+    """The one of ``FORMATS`` that a file or folder is of, as :func:`write_labelled` names it."""
+    return "stl" if path.suffix == ".teeth" else path.suffix.removeprefix(".")
 
 
 def _labelled(mesh: Mesh, face_fdi: np.ndarray) -> Labelled:

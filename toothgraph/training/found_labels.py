@@ -31,7 +31,7 @@ from toothgraph.data.prepared.folder import (
 )
 from toothgraph.data.prepared.layout import FOUND_BY_TEACHER, MANIFEST, QUARANTINE
 from toothgraph.data.scan import Scan, prepare_scan
-from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError
+from toothgraph.errors import ConfigError, DataError, MemoryShortage
 from toothgraph.fdi import LOWER, UPPER
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.trust import KEPT, Trusted, trusted_labels
@@ -98,12 +98,8 @@ def find_labels(
     })  # fmt: skip
     names = [one.source.scan_id for one in unlabelled]
     todo = [one for one in unlabelled if not labeller.has(one)]
-    if student is not None and has_begun(student) and (todo or {*names} != _listed(out)):
-        changed = todo[0].source.path if todo else out / MANIFEST
-        raise ConfigError(
-            f"{student}: cannot resume: it has begun to learn from {out}, and other labels would be found there by now "
-            f"({changed}); give the scans, options and version that it began with, or another --out"
-        )
+    if student is not None and has_begun(student):
+        _check_unchanged(student, out, names, todo)
     open_folder(out, {**content, **FOUND_BY_TEACHER})
     with Display("labelling", len(unlabelled)) as display:
         display.start_at(len(unlabelled) - len(todo))
@@ -120,6 +116,16 @@ def find_labels(
             "Label more scans, or lower the limits of `trust` in --config, and go on with --resume"
         )
     return scans
+
+
+def _check_unchanged(student: Path, out: Path, names: Sequence[str], todo: Sequence[Unlabelled]) -> None:
+    """Refuse to change the labels under a student that has begun to learn from them; raises ConfigError."""
+    if todo or {*names} != {header.scan_id for header in read_manifest(out)} | {*read_quarantine(out)}:
+        changed = todo[0].source.path if todo else out / MANIFEST
+        raise ConfigError(
+            f"{student}: cannot resume: it has begun to learn from {out}, and other labels would be found there by now "
+            f"({changed}); give the scans, options and version that it began with, or another --out"
+        )
 
 
 @dataclass(frozen=True)
@@ -159,11 +165,10 @@ class _Labeller:
                 found, mesh, scan = self._found(one)
         except MemoryShortage:  # all following scans would fail, too
             raise
-        except (ToothgraphError, OSError) as error:
-            self._leave_out(one, reason_of(source, error))
-            return
-        except Exception as error:  # an error in this package: say so, and go on with the other scans
-            self._leave_out(one, f"{source.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}")
+        except Exception as error:  # also one in this package: it is told, and the other scans go on
+            reason = reason_of(source, error)
+            _log.warning("left out: %s", reason)
+            quarantine(self.out, source, self.digest(one), reason)
             return
         if scan is None:
             quarantine(self.out, source, self.digest(one), found.reason)
@@ -176,11 +181,6 @@ class _Labeller:
         save_scan(scan_file(self.out, source.scan_id), replace(scan, patient=source.patient), header)
         bad_file(self.out, source.scan_id).unlink(missing_ok=True)
 
-    def _leave_out(self, one: Unlabelled, reason: str) -> None:
-        """Tell of a scan that cannot be used."""
-        _log.warning("left out: %s", reason)
-        quarantine(self.out, one.source, self.digest(one), reason)
-
     def _found(self, one: Unlabelled) -> tuple[Trusted, Mesh, Scan | None]:
         """What may be learned from a scan, the scan with these labels, and its graphs, if there is something."""
         config, source = self.config, one.source
@@ -192,11 +192,6 @@ class _Labeller:
         stage("preparing graphs")
         mesh = replace(mesh.with_labels(found.labels), jaw=found.jaw)
         return found, mesh, prepare_scan(mesh, config.net.graph, config.variants, config.seed, config.bases)
-
-
-def _listed(out: Path) -> set[str]:
-    """The names of the scans that were looked at."""
-    return {header.scan_id for header in read_manifest(out)} | {*read_quarantine(out)}
 
 
 def _teeth_file(out: Path, scan_id: str) -> Path:

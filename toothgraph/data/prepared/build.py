@@ -206,11 +206,12 @@ def done_before(out: Path, source: Source, options: str, failed: str = "") -> Do
     return None
 
 
-def reason_of(source: Source, error: ToothgraphError | OSError) -> str:
-    """Why a scan cannot be used, in one line."""
+def reason_of(source: Source, error: Exception) -> str:
+    """Why a scan cannot be used, in one line; of an error in this package, which one it is."""
     if isinstance(error, OSError):
         return f"{source.path}: cannot be read: {error.strerror or error}"
-    return " ".join(str(error).split())
+    said = " ".join(str(error).split())
+    return said if isinstance(error, ToothgraphError) else f"{source.path}: unexpected {type(error).__name__}: {said}"
 
 
 def _results(source: Source, out: Path, options: PrepareOptions) -> list[Done]:
@@ -247,10 +248,8 @@ def prepare_one(
     try:
         with limit(options.seconds), named_shortage(source.path):
             scan, header = _read(source, options)
-    except (ToothgraphError, OSError) as error:
+    except Exception as error:  # also one in this package: it is reported, and the other scans go on
         return Done(source, "bad", reason_of(source, error))
-    except Exception as error:  # an error in this package: report it, and continue with the other scans
-        return Done(source, "bad", f"{source.path}: unexpected {type(error).__name__}: {' '.join(str(error).split())}")
     save_scan(scan_file(out, source.scan_id), scan, header)  # outside of `try`: a full disk is not an error of the scan
     bad_file(out, source.scan_id).unlink(missing_ok=True)
     return Done(source, "made")
