@@ -160,6 +160,21 @@ def test_both_jaws_are_written_into_the_one_file(
     assert found.face_confidence.shape == (len(both.faces),) and found.face_confidence.max() <= 1.001
 
 
+def test_the_probabilities_of_both_jaws_are_for_the_numbers_of_both(
+    bite: tuple[Mesh, tg.Segmentation | tg.JawPair],
+) -> None:
+    both, found = bite
+    assert isinstance(found, tg.JawPair)
+    sure, numbers = found.face_probabilities, found.classes
+    assert sure.shape == (len(both.faces), len(numbers)) and sure.dtype == np.float32
+    np.testing.assert_allclose(sure.sum(axis=1), 1.0, atol=1e-5)
+    for jaw, (one, part) in enumerate(zip(found.jaws, found.parts, strict=True)):
+        for number, column in zip(one.classes, one.prediction.probabilities.T, strict=True):
+            np.testing.assert_array_equal(sure[part, numbers.tolist().index(number)], column)
+        others = (numbers // 10 > 2) if jaw == 0 else (numbers > 0) & (numbers // 10 < 3)
+        assert not sure[np.ix_(part, np.flatnonzero(others))].any()
+
+
 def test_a_scan_of_one_jaw_stays_one(jaws: tuple[Mesh, Mesh]) -> None:
     lower, _ = jaws
     found = tg.segment_file(lower, options=ONCE)

@@ -11,7 +11,17 @@ import numpy as np
 
 from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.measures import Measure, measures_of_file
-from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class
+from toothgraph.fdi import (
+    FDI_OF_CLASS,
+    JAW_NAMES,
+    LOWER,
+    NUM_CLASSES,
+    UNKNOWN_JAW,
+    UPPER,
+    class_to_position,
+    classes_of_jaw,
+    fdi_to_class,
+)
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction
 from toothgraph.io.read import read_mesh
@@ -89,6 +99,20 @@ class JawPair:
     def face_confidence(self) -> np.ndarray:
         """[F0] probability of each face's label."""
         return faces_to_original(self.mesh, self.confidence)
+
+    @property
+    def classes(self) -> np.ndarray:
+        """[33] the FDI numbers of both jaws: 0 for gingiva, then the teeth of the upper jaw and those of the lower."""
+        return FDI_OF_CLASS.copy()
+
+    @property
+    def face_probabilities(self) -> np.ndarray:
+        """[F0, 33] float32: what the net says of each face, for the numbers in ``classes``; 0 for the teeth of the jaw
+        that the face is not of."""
+        values = np.zeros((len(self.mesh.faces), NUM_CLASSES), dtype=np.float32)
+        for jaw, (one, part) in enumerate(zip(self.jaws, self.parts, strict=True)):
+            values[np.ix_(part, classes_of_jaw(jaw))] = one.prediction.probabilities
+        return faces_to_original(self.mesh, values)
 
     @property
     def face_instances(self) -> np.ndarray:
