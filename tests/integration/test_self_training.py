@@ -168,6 +168,9 @@ def test_what_a_student_learns_from_does_not_change_under_it(go, run, folders, m
         (tmp_path / scan.name).rename(scan)
     assert fewer.code == 1 and "teacher-2: cannot resume" in fewer.error
     monkeypatch.setattr(found_labels, "__version__", "0.0.1")
+    done = go(out, "--resume")  # of another version: what is finished stays so
+    assert done.code == 0 and done.err.count("finished already") == 3, done.err
+    (out / "teacher-2" / "model.safetensors").unlink()
     assert "version that it began with" in go(out, "--resume").error
 
 

@@ -47,7 +47,7 @@ from toothgraph.system.memory import named_shortage
 from toothgraph.system.progress import Display
 from toothgraph.training.config import FinetuneConfig
 from toothgraph.training.run import device_of
-from toothgraph.training.run_folder import has_begun
+from toothgraph.training.run_folder import has_begun, is_finished
 from toothgraph.training.unlabelled import Unlabelled
 from toothgraph.weights import FILE as DEFAULT_WEIGHTS
 
@@ -77,7 +77,8 @@ def find_labels(
         out: the prepared folder.
         config: what the graphs are to be like, and what a tooth must reach (``trust``).
         jaws: those of which the teacher has learned labels.
-        student: the run folder of who learns from what is found; once that has begun, nothing is labelled anew.
+        student: the run folder of who learns from what is found; once that has begun, nothing is labelled anew, and
+            once it is finished, another version may have found what is there.
 
     Returns:
         The prepared scans.
@@ -97,7 +98,8 @@ def find_labels(
         "crowns": None if net.crowns is not None else provenance.sha256(DEFAULT_WEIGHTS),
     })  # fmt: skip
     names = [one.source.scan_id for one in unlabelled]
-    todo = [one for one in unlabelled if not labeller.has(one)]
+    learned = student is not None and is_finished(student)
+    todo = [one for one in unlabelled if not labeller.has(one, anyhow=learned)]
     if student is not None and has_begun(student):
         _check_unchanged(student, out, names, todo)
     open_folder(out, {**content, **FOUND_BY_TEACHER})
@@ -152,9 +154,9 @@ class _Labeller:
         """Of what the labels of a scan depend on, but for the scan."""
         return digest_of({**self.content, "unit": one.unit})
 
-    def has(self, one: Unlabelled) -> bool:
-        """Whether a scan was labelled so before."""
-        done = done_before(self.out, one.source, self.digest(one))
+    def has(self, one: Unlabelled, *, anyhow: bool = False) -> bool:
+        """Whether a scan was labelled so before, or, by whatever teacher and version, at all."""
+        done = done_before(self.out, one.source, None if anyhow else self.digest(one))
         return done is not None and (done.state == "bad" or _teeth_file(self.out, one.source.scan_id).is_file())
 
     def label(self, one: Unlabelled) -> None:

@@ -178,13 +178,13 @@ def _first_of_each_name(sources: Sequence[Source]) -> tuple[list[Source], list[D
     return list(first.values()), doubled
 
 
-def done_before(out: Path, source: Source, options: str, failed: str = "") -> Done | None:
+def done_before(out: Path, source: Source, options: str | None, failed: str = "") -> Done | None:
     """The result of a scan from an earlier run, if the scan and the options have not changed; else None.
 
     Args:
         out: the prepared folder.
         source: the scan.
-        options: digest of the options.
+        options: digest of the options; None where they may have been others.
         failed: digest with which a scan went to quarantine; by default the same.
     """
     file, bad = scan_file(out, source.scan_id), bad_file(out, source.scan_id)
@@ -199,9 +199,10 @@ def done_before(out: Path, source: Source, options: str, failed: str = "") -> Do
             header = read_header(file)
         except DataError:
             return None
-        return Done(source, "kept") if (header.sha256, header.options) == (digest, options) else None
+        same = header.sha256 == digest and options in (None, header.options)
+        return Done(source, "kept") if same else None
     entry = read_bad(bad)
-    if (entry.get("sha256"), entry.get("options")) == (digest, failed or options):
+    if entry.get("sha256") == digest and (failed or options) in (None, entry.get("options")):
         return Done(source, "bad", str(entry["reason"]))
     return None
 
