@@ -7,6 +7,7 @@ import glob
 import math
 from importlib.util import find_spec
 from numbers import Integral, Real
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,16 @@ def check_kind(name: str, value: Any, kind: type) -> None:
     if not isinstance(value, kind):
         found = "none" if value is None else type(value).__name__
         raise ShapeError(f"expected {name}: a {kind.__name__}, got {found}")
+
+
+def check_one_path(name: str, value: Any) -> None:
+    """Refuse what is no path, such as a list of several; None is allowed.
+
+    Raises:
+        ConfigError: then.
+    """
+    if not isinstance(value, str | PathLike | None):
+        raise ConfigError(f"expected {name}: one folder, got {value!r}")
 
 
 EXTRAS = {

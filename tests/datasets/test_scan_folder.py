@@ -17,6 +17,8 @@ from toothgraph.data.prepared.layout import is_prepared
 from toothgraph.datasets import ScanFolder, SyntheticArches
 from toothgraph.errors import ConfigError, DataError, ShapeError
 from toothgraph.graph import GraphSpec
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.synthetic import synthetic_arch
 from toothgraph.transforms import MirrorArch, RandomRotate, RemoveTeeth, TwoViews, ViewOptions
 
 SPEC = GraphSpec(faces=300, k=4, spacings=(0.0, 3.0))
@@ -215,3 +217,26 @@ def test_the_number_of_classes_is_that_of_the_items(root: Path, dataset: ScanFol
     assert classes(transform=T.Compose([RandomRotate(10), ToothOrGum()])) == 2
     keep = (RandomRotate(10), MirrorArch(p=1.0), RemoveTeeth(), Named(), T.Compose([T.NormalizeFeatures(), Named()]))
     assert {classes(transform=each) for each in keep} == {33}
+
+
+def test_scans_of_other_places_have_graphs_of_their_own(tmp_path: Path) -> None:
+    for seed, folder in enumerate(("A", "B")):
+        mesh = synthetic_arch(seed, jaw=0, faces=2000)
+        write_stl(tmp_path / folder / "0000_upper.stl", mesh.vertices, mesh.faces)
+    one, other = (ScanFolder(tmp_path / "cache", scans=tmp_path / name, spec=SPEC, log=False) for name in "AB")
+    assert one.processed_dir != other.processed_dir and not torch.equal(one[0].pos, other[0].pos)
+    again = ScanFolder(tmp_path / "cache", scans=[tmp_path / "A"], spec=SPEC, log=False)
+    assert again.processed_dir == one.processed_dir
+
+
+def test_a_relative_root_stays_where_it_was(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(root / "raw", tmp_path / "set" / "raw")
+    monkeypatch.chdir(tmp_path)
+    dataset = ScanFolder("set", spec=SPEC, log=False)
+    monkeypatch.chdir(tmp_path / "set")
+    assert dataset[0].scan_id == "0000_lower"
+
+
+def test_a_file_is_no_folder_of_graphs(root: Path) -> None:
+    with pytest.raises(DataError, match="give a scan as scans="):
+        ScanFolder(root / "raw" / "0000_lower.stl", spec=SPEC, log=False)

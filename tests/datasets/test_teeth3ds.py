@@ -55,6 +55,8 @@ def test_raw_may_lie_elsewhere(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     test = Teeth3DS(out, train=False, scans=root / "raw", spec=SPEC, log=False)
     assert len(test) == 2 and Path(test.processed_dir).parent == out and test.raw_dir == str(root / "raw")
+    with pytest.raises(ConfigError, match="expected scans: one folder"):
+        Teeth3DS(out, scans=[root / "raw"], spec=SPEC, log=False)
 
 
 def test_lists_and_scans_that_are_missing(root: Path, tmp_path: Path) -> None:

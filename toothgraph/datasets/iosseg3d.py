@@ -9,7 +9,7 @@ from toothgraph.choices import did_you_mean
 from toothgraph.data.prepared.sources import Source, find_sources
 from toothgraph.data.split import load_split
 from toothgraph.datasets.scan_folder import ScanFolder
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, check_one_path
 
 SIDES = ("train", "val", "all")
 
@@ -29,7 +29,7 @@ class IOSSeg3D(ScanFolder):
         options: see :class:`ScanFolder`.
 
     Raises:
-        ConfigError: for another side, or without palette or split.
+        ConfigError: for another side, several ``scans``, or without palette or split.
         DataError: without scans.
 
     Example:
@@ -43,13 +43,14 @@ class IOSSeg3D(ScanFolder):
             raise ConfigError(
                 f"expected a side of the split, {', '.join(SIDES)}, got {side!r}{did_you_mean(side, SIDES)}"
             )
-        self.side = side
+        check_one_path("scans", scans)
+        self.side, self._own = side, scans is None
         folder = Path(scans) if scans is not None else Path(root).expanduser() / "raw"
         super().__init__(root, folder, palette=f"{folder / 'palettes.json'}:3d-iosseg", **options)
 
     @property
     def _part(self) -> str:
-        return self.side
+        return self.side if self._own else f"{self.side}-{self._elsewhere}"
 
     def _find(self) -> list[Source]:
         [folder] = self._places

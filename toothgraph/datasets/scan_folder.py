@@ -15,7 +15,7 @@ from torch_geometric.data import Data, Dataset
 from torch_geometric.transforms import Compose
 
 from toothgraph.choices import did_you_mean
-from toothgraph.data.prepared.build import PrepareOptions, prepare
+from toothgraph.data.prepared.build import PrepareOptions, digest_of, prepare
 from toothgraph.data.prepared.file import load_scan
 from toothgraph.data.prepared.folder import bad_file, read_bad, read_prepared
 from toothgraph.data.prepared.folder import scan_file as file_of
@@ -36,9 +36,10 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
     """Scans in a folder, as face graphs: each item is the graph of one scan.
 
     The first time, the scans are read and their graphs stored in ``root/processed-<digest>``; the digest is of all
-    parameters on which the graphs depend, so that other parameters get another folder. A scan that is added later is
-    read when the data set is next opened, and one that cannot be read is left out: ``quarantine.csv`` in that folder
-    says why. It is a folder as ``toothgraph prepare`` makes it, and ``pretrain`` and ``finetune`` take it.
+    parameters on which the graphs depend, and of the places in ``scans``, so that others get another folder. A scan
+    that is added later is read when the data set is next opened, and one that cannot be read is left out:
+    ``quarantine.csv`` in that folder says why. It is a folder as ``toothgraph prepare`` makes it, and ``pretrain`` and
+    ``finetune`` take it.
 
     Graphs are read from disk at access, so that many scans need little memory. Labelled scans are turned into the frame
     of the networks (:mod:`toothgraph.anatomy.frame`).
@@ -63,7 +64,7 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
           the scan has labels (``toothgraph.fdi.class_to_fdi`` gives the numbers of the teeth)
 
     Raises:
-        DataError: if there are no scans, or none of them can be used.
+        DataError: if there are no scans, or none of them can be used; if ``root`` is a file.
         ConfigError: for a palette that cannot be read, or another ``spec`` than that of a prepared folder.
         ShapeError: for a ``spec`` that is no :class:`toothgraph.GraphSpec`.
 
@@ -102,8 +103,12 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
         if spec is not None:
             check_kind("spec", spec, GraphSpec)
         root = Path(root).expanduser()
+        if root.is_file():
+            raise DataError(f"{root}: expected a folder for the graphs, found a file; give a scan as scans=")
+        root = root.absolute()  # graphs are read at access, and a script may go to another folder
         given = [scans] if isinstance(scans, str | Path) else scans
         self._places = [root / "raw" if (root / "raw").is_dir() else root] if given is None else list(map(Path, given))
+        self._elsewhere = "" if given is None else _digest_of_places(self._places)
         self._workers, self._spec = workers, spec
         self._prepared = given is None and is_prepared(root)
         self.options = PrepareOptions(
@@ -131,8 +136,8 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
 
     @property
     def _part(self) -> str:
-        """A name for the scans, if there may be others in the same ``root``."""
-        return ""
+        """A name for the scans, if there may be others in the same ``root``: of the places that were given."""
+        return self._elsewhere
 
     @property
     def raw_dir(self) -> str:
@@ -228,6 +233,10 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
         """Whether ``transform`` changes the classes."""
         pairs = ((self.get(index), self[number]) for number, index in enumerate(self.indices()))
         return any("y" in graph and not torch.equal(graph.y, stored.y) for stored, graph in pairs)
+
+
+def _digest_of_places(places: Sequence[Path]) -> str:
+    return digest_of({"scans": sorted(str(place.resolve()) for place in places)})[:8]
 
 
 def _is_own(transform: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from toothgraph.choices import did_you_mean
 from toothgraph.data.prepared.sources import Source
 from toothgraph.datasets.scan_folder import ScanFolder
-from toothgraph.errors import ConfigError, DataError
+from toothgraph.errors import ConfigError, DataError, check_one_path
 from toothgraph.scan_names import patient_of
 
 _log = logging.getLogger("toothgraph")
@@ -74,7 +74,7 @@ class Teeth3DS(ScanFolder):
         options: see :class:`ScanFolder`.
 
     Raises:
-        ConfigError: for another split.
+        ConfigError: for another split, or several ``scans``.
         DataError: if the lists or all scans are missing.
 
     Example:
@@ -85,12 +85,17 @@ class Teeth3DS(ScanFolder):
         self, root: str | Path, split: str = "Teeth3DS", train: bool = True, *, scans: str | Path | None = None,
         **options: Any,
     ) -> None:  # fmt: skip
+        check_one_path("scans", scans)
         self.split, self.train = split, train
         super().__init__(root, scans, **options)
 
     @property
-    def _part(self) -> str:
+    def _side(self) -> str:
         return f"{self.split}-{'training' if self.train else 'testing'}"
+
+    @property
+    def _part(self) -> str:
+        return "-".join(filter(None, (self._side, self._elsewhere)))
 
     def _find(self) -> list[Source]:
         [folder] = self._places
@@ -103,11 +108,11 @@ class Teeth3DS(ScanFolder):
         found = [Source(there[name], name, patient_of(name)) for name in names if name in there]
         if not found:
             raise DataError(
-                f"{folder}: expected the scans of {self._part}, such as {names[0]}.obj with {names[0]}.json, found "
+                f"{folder}: expected the scans of {self._side}, such as {names[0]}.obj with {names[0]}.json, found "
                 "none; torch_geometric.datasets.Teeth3DS(root) downloads them"
             )
         if len(found) < len(names):
             _log.warning(
-                "%s: %d of the %d scans of %s are not there", folder, len(names) - len(found), len(names), self._part
+                "%s: %d of the %d scans of %s are not there", folder, len(names) - len(found), len(names), self._side
             )
         return found
