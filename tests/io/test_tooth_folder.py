@@ -20,7 +20,8 @@ from toothgraph.mesh.mesh import Mesh
     [
         ("11.stl", 11), ("48.STL", 48), ("tooth_36.stl", 36), ("Tooth 21.stl", 21), ("FDI-17.stl", 17),
         ("gingiva.stl", 0), ("Gum.stl", 0), ("gums.stl", 0), ("unknown.stl", -1),
-        ("19.stl", None), ("51.stl", None), ("110.stl", None), ("patient_11.stl", None), ("base.stl", None),
+        ("51.stl", 51), ("Tooth_85.stl", 85), ("56.stl", None), ("91.stl", None),
+        ("19.stl", None), ("110.stl", None), ("patient_11.stl", None), ("base.stl", None),
         ("11.ply", 11), ("Tooth_36.OBJ", 36), ("gingiva.ply", 0), ("11.off", None), ("11.txt", None),
     ],
 )  # fmt: skip
@@ -133,3 +134,13 @@ def test_a_crown_without_its_gingiva_is_told_what_it_lacks(tmp_path: Path) -> No
     (tmp_path / "31.stl").rename(tmp_path / "scan.stl")
     with pytest.raises(MeshError, match="expected a scan of 15 to 150 mm"):
         read_scan(tmp_path / "scan.stl")
+
+
+def test_milk_teeth_read_back_and_leave_no_file_behind(arch: Mesh, tmp_path: Path) -> None:
+    assert arch.labels is not None
+    milk = np.where(arch.labels == 15, 55, np.where(arch.labels == 24, 64, arch.labels))
+    folder = tmp_path / "child_upper.teeth"
+    write_tooth_folder(folder, arch.vertices, arch.faces, milk)
+    assert by_number(read_scan(folder, primary=True)) == by_number(arch.with_labels(milk))
+    write_tooth_folder(folder, arch.vertices, arch.faces, arch.labels)
+    assert by_number(read_scan(folder)) == by_number(arch)

@@ -15,7 +15,7 @@ from toothgraph.io.formats.stl import read_stl, write_stl
 from toothgraph.mesh.stored import Stored, stack_polygons
 
 _GINGIVA = re.compile(r"gingiva|gums?", re.IGNORECASE)
-_TOOTH = re.compile(r"(?:(?:tooth|fdi)[ _-]?)?([1-4][1-8])", re.IGNORECASE)
+_TOOTH = re.compile(r"(?:(?:tooth|fdi)[ _-]?)?([1-4][1-8]|[5-8][1-5])", re.IGNORECASE)
 _READERS = {".stl": read_stl, ".ply": read_ply, ".obj": read_obj}
 _UNKNOWN = "unknown"  # file name for faces without a known tooth
 
