@@ -126,3 +126,14 @@ def test_what_is_no_scan_no_net_or_no_jaw(net: SegmentationNet, arch: Mesh) -> N
 def test_one_file_is_no_list(net: SegmentationNet) -> None:
     with pytest.raises(ConfigError, match=r"a list of one is \['scan.stl'\]"):
         next(tg.segment_all("scan.stl", net))
+
+
+def test_a_scan_and_the_labels_beside_it_are_not_overwritten(tmp_path):
+    arch = tg.synthetic_arch(1, jaw=0, faces=2000)
+    scan = tg.write_labelled(tmp_path, "a_upper", arch, arch.labels, ("ply", "txt"))[0]
+    before = {file: file.read_bytes() for file in tmp_path.iterdir()}
+    found = tg.segment(scan, options=tg.PredictOptions(tessellations=1))
+    with pytest.raises(tg.ToothgraphError, match="would be overwritten"):
+        found.write(tmp_path)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
+    assert found.write(tmp_path, "a_upper_found", ("txt",))[0].exists()

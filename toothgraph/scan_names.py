@@ -76,7 +76,7 @@ def may_be_of(file: Path) -> set[str]:
         >>> sorted(may_be_of(Path("ben/antagonist.stl")))
         ['antagonist', 'ben', 'ben_antagonist']
     """
-    folder = file.resolve().parent.name
+    folder = file.parent.resolve().name
     found = {patient_of(file.stem), patient_of(f"{folder}_{file.stem}")}
     return found if _words(file.stem) else found | {folder}
 

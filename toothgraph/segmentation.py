@@ -20,7 +20,7 @@ from toothgraph.fdi import JAW_NAMES, TO_PRIMARY, class_to_fdi, classes_of_jaw, 
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import OtherReading, Prediction, predict_mesh
 from toothgraph.io.read import read_mesh
-from toothgraph.io.write import DEFAULT_FORMATS, count_instances, write_labelled
+from toothgraph.io.write import DEFAULT_FORMATS, check_not_over_scan, count_instances, write_labelled
 from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
 from toothgraph.model.file import load_model
@@ -208,7 +208,12 @@ class Segmentation:
     def write(
         self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS
     ) -> list[Path]:
-        """Write the labelled scan; see :func:`toothgraph.io.write.write_labelled`."""
+        """Write the labelled scan; see :func:`toothgraph.io.write.write_labelled`.
+
+        Raises:
+            ConfigError: if this would overwrite the scan itself, or labels beside it.
+        """
+        check_not_over_scan(self.mesh, folder, name or self.mesh.scan_id)
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
             folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=sure,

@@ -115,6 +115,15 @@ def test_refuse_overwriting(tmp_path):
         refuse_overwriting([scan], tmp_path / "sub" / "..")
     refuse_overwriting([scan], tmp_path / "sub")
     refuse_overwriting([scan], tmp_path / "new")
+    scan.write_text("a scan")
+    link = tmp_path / "sub" / "link.stl"
+    link.symlink_to(scan)
+    for folder in (tmp_path / "sub", tmp_path):  # of the link, whose labels are beside it, and of the scan
+        with pytest.raises(ConfigError, match="own folder"):
+            refuse_overwriting([link], folder)
+    for name in ("link.stl", "link.txt"):
+        with pytest.raises(ConfigError, match="choose another"):
+            refuse_output([link], tmp_path / "sub" / name)
     for name in ("scan.stl", "scan.txt", "scan.json"):
         with pytest.raises(ConfigError, match="choose another"):
             refuse_output([scan], tmp_path / name)

@@ -51,7 +51,7 @@ from toothgraph.scan_names import (
     together_by,
     told_jaw,
 )
-from toothgraph.system.files import check_folder
+from toothgraph.system.files import check_folder, places_of
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
@@ -281,9 +281,9 @@ def score_files(
 
 def refuse_overwriting(files: list[Path], out: Path) -> None:
     """Raises ConfigError where --out is a scan or its label file."""
-    own = out.resolve()
     for file in files:
-        if own in (file.resolve(), *(file.resolve().with_suffix(suffix) for suffix in (".json", ".txt"))):
+        own = [other for place in places_of(file) for other in (place, *map(place.with_suffix, (".json", ".txt")))]
+        if any(place in own for place in places_of(out)):
             raise ConfigError(f"{out}: --out is {file.name} itself or its label file; choose another")
 
 

@@ -208,7 +208,7 @@ class Labeller:
         """A digest of all that the outputs depend on."""
         content = {
             "scan": scan_digest(job.file, job.name),
-            "path": [job.file.resolve().parent.name, job.file.name],
+            "path": [job.file.parent.resolve().name, job.file.name],
             "together": job.together if self.report else (),  # they may have a page of both jaws
             "model": self._net.source,
             "options": [self._jaw(job), self.unit, list(self.formats), self.picture, self.report, asdict(self.options)],

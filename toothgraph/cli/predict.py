@@ -41,7 +41,7 @@ from toothgraph.cli.terminal import say, say_command, say_error, scans_of
 from toothgraph.cli.training import same_scans
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import output_names
-from toothgraph.system.files import check_folder
+from toothgraph.system.files import check_folder, places_of
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
@@ -287,8 +287,8 @@ class Told:
 
 def refuse_overwriting(files: list[Path], out: Path) -> None:
     """Raises ConfigError where the output folder is a scan's own: its labels or itself could be lost."""
-    own = next((file for file in files if out.exists() and out.resolve() == file.resolve().parent), None)
-    if own:
+    ours = out.resolve()
+    if own := next((file for file in files if any(place.parent == ours for place in places_of(file))), None):
         raise ConfigError(f"{own}: --out is the scan's own folder, and its files could be overwritten; choose another")
 
 

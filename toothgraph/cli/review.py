@@ -32,7 +32,7 @@ from toothgraph.cli.options import (
 from toothgraph.cli.refusals import at_once, check_file, named_palette
 from toothgraph.cli.terminal import say, scans_of
 from toothgraph.errors import ConfigError, OperationError
-from toothgraph.system.files import check_folder
+from toothgraph.system.files import check_folder, places_of
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def review(
 
     files = find_scans(list(scans))
     names = scan_names(files)
-    if labels.resolve() in {file.resolve().parent for file in files}:
+    if labels.resolve() in {place.parent for file in files for place in places_of(file)}:
         raise ConfigError(f"{labels}: has scans in it; choose a folder of its own for the labels, so that no file of "
                           "yours is changed")  # fmt: skip
     reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],

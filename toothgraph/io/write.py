@@ -24,7 +24,7 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.scan_names import without_jaw
 from toothgraph.stages import stage
-from toothgraph.system.files import write_text
+from toothgraph.system.files import places_of, write_text
 
 DEFAULT_FORMATS = ("ply", "txt", "json")
 
@@ -122,6 +122,18 @@ def write_labelled(
     return paths
 
 
+def check_not_over_scan(mesh: Mesh, folder: str | Path, name: str) -> None:
+    """Refuse to write labels over the scan that they are of, or over label files beside it; raises ConfigError."""
+    if mesh.path is None:
+        return
+    places = places_of(mesh.path)
+    if any((Path(folder).resolve(), name) == (place.parent, place.stem) for place in places):
+        raise ConfigError(
+            f"{mesh.path}: would be overwritten, or the labels beside it; choose another folder than its own, or "
+            "another name"
+        )
+
+
 def write_again(path: Path, mesh: Mesh, face_fdi: np.ndarray) -> None:
     """Write one file of :func:`write_labelled` with other labels. The record beside it stays, and so tells that they
     were changed.
@@ -142,7 +154,7 @@ def format_of(path: Path) -> str:
 def _labelled(mesh: Mesh, face_fdi: np.ndarray) -> Labelled:
     original = original_of(mesh)
     return Labelled(
-        without_jaw(mesh.scan_id) or (mesh.path.resolve().parent.name if mesh.path else ""),
+        without_jaw(mesh.scan_id) or (mesh.path.parent.resolve().name if mesh.path else ""),
         mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(face_fdi),
         original.vertices,
         original.polygons,

@@ -44,6 +44,11 @@ def check_there(path: Path, error: type[ToothgraphError] = DataError) -> None:
         raise error(not_there(path))
 
 
+def places_of(path: Path) -> tuple[Path, Path]:
+    """Where a file is: in its folder, and, if it is a link, what it leads to."""
+    return path.parent.resolve() / path.name, path.resolve()
+
+
 def check_folder(path: Path) -> None:
     """Whether ``path`` is a folder or can become one; worth asking before hours of work.
 
