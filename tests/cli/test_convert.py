@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.io.label_record import read_record
+from toothgraph.io.label_systems import to_universal
 from toothgraph.io.labels import read_scan
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.synthetic import synthetic_arch
 
 
 def test_labels_of_a_review_as_files_and_pages(command, arch: Mesh, tmp_path: Path) -> None:
@@ -77,3 +80,38 @@ def test_what_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
     (other / "one_U.ply").rename(other / "two_U.ply")
     done = command("convert", scan, "--labels", other, "--out", tmp_path / "out")
     assert done.code == 1 and "has labels of none of 1 scan;" in done.error
+
+
+def test_a_file_of_both_jaws_stays_one_and_is_measured(command, arch: Mesh, tmp_path: Path) -> None:
+    lower = synthetic_arch(2, jaw=1, faces=2000)
+    apart = lower.vertices - np.array([0, 40, 0])
+    both = Mesh(np.concatenate([arch.vertices, apart]), np.concatenate([arch.faces, lower.faces + len(arch.vertices)]))
+    write_labelled(
+        tmp_path / "in", "case", both, np.concatenate([arch.labels, lower.labels]), ("ply",), model="a model"
+    )
+    done = command("convert", tmp_path / "in", "--out", tmp_path / "out", "--format", "json", "--format", "ply")
+    assert done.code == 0, done.err
+    content = json.loads((tmp_path / "out" / "case.json").read_text())
+    assert content["jaw"] == "both" and {"upper_arch_length", "lower_arch_length"} <= content["measures"].keys()
+    faces = len(arch.faces)
+    jaws = {"upper": [(0, faces)], "lower": [(faces, len(both.faces))]}
+    assert read_record(tmp_path / "out" / "case.ply").jaws == jaws
+
+
+def test_that_there_are_no_warnings_goes_along(command, arch: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "in", "one_U", arch, arch.labels, ("ply", "json"), model="a model", doubts=[])
+    write_labelled(tmp_path / "given", "one_U", arch, arch.labels, ("ply",))
+    for folder, told in (("in", True), ("given", False)):
+        assert command("convert", tmp_path / folder, "--out", tmp_path / "out").code == 0
+        assert ("doubts" in json.loads((tmp_path / "out" / "one_U.json").read_text())) is told
+
+
+def test_other_numbers_in_a_folder_of_labels(command, arch: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "scans", "one_U", arch, np.zeros_like(arch.labels), ("ply",))
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels" / "one_U.txt").write_text("\n".join(map(str, to_universal(arch.labels))))
+    run = ("convert", tmp_path / "scans", "--labels", tmp_path / "labels", "--out", tmp_path / "out")
+    assert "are not FDI numbers" in command(*run).err
+    done = command(*run, "--label-system", "universal", "--format", "txt")
+    assert done.code == 0, done.err
+    np.testing.assert_array_equal(np.loadtxt(tmp_path / "out" / "one_U.txt", dtype=int), arch.labels)

@@ -15,8 +15,9 @@ from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.labels import read_labels, read_scan
 from toothgraph.io.palette import Palette, load_palette
 from toothgraph.io.read import read_mesh
-from toothgraph.io.write import write_teeth3ds_json, write_txt
+from toothgraph.io.write import write_labelled, write_teeth3ds_json, write_txt
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import vertices_to_original
 from toothgraph.scan_names import jaw_from_name
 from toothgraph.synthetic import synthetic_arch
 
@@ -296,3 +297,46 @@ def test_a_palette_may_be_named_and_a_jaw_may_not(tmp_path: Path) -> None:
         read_scan(scan, palette=f"{file}:other")
     with pytest.raises(ShapeError, match="a jaw of 0 upper"):
         read_scan(scan, jaw="upper")  # type: ignore[arg-type]
+
+
+def test_a_json_beside_a_scan_does_not_move_the_borders_that_its_faces_have(arch: Mesh, tmp_path: Path) -> None:
+    for model in (None, "a model"):
+        folder = tmp_path / str(model)
+        scan = write_labelled(folder, "a_upper", arch, arch.labels, ("ply", "json"), model=model)[0]
+        found = read_scan(scan)
+        np.testing.assert_array_equal(found.labels, arch.labels)
+        assert found.original is not None and found.original.vertex_labels is not None
+        assert found.label_origin.kind == ("given" if model is None else "found")
+    content = json.loads(scan.with_suffix(".json").read_text())
+    content["labels"] = [25 if number == 24 else 24 if number == 25 else number for number in content["labels"]]
+    scan.with_suffix(".json").write_text(json.dumps(content))
+    found = read_scan(scan)
+    assert found.label_origin.kind == "corrected"
+    assert found.labels is not None and (found.labels == 25)[arch.labels == 24].mean() > 0.8
+
+
+def test_label_files_of_any_text_program(quad: Path) -> None:
+    for content in (b"\xef\xbb\xbf11\r\n12\r\n0\r\n", "11\n12\n0\n".encode("utf-16"), b"11,12,0", b"11,\n12,\n0,\n"):
+        quad.with_suffix(".txt").write_bytes(content)
+        np.testing.assert_array_equal(read_scan(quad).labels, [11, 11, 0])
+    quad.with_suffix(".txt").write_text("11;12;" * 5000)
+    with pytest.raises(LabelError) as error:
+        read_scan(quad)
+    assert len(str(error.value)) < 300
+    quad.with_suffix(".txt").unlink()
+    quad.with_suffix(".json").write_bytes(b"\xef\xbb\xbf" + json.dumps({"labels": [11] * 5}).encode())
+    np.testing.assert_array_equal(read_scan(quad).labels, [11, 11, 11])
+
+
+def test_an_array_on_vertices_that_contradicts_the_faces_is_told(
+    arch: Mesh, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert arch.labels is not None
+    of_vertices = vertices_to_original(arch, arch.labels)
+    changed = np.where(of_vertices == 16, 17, np.where(of_vertices == 17, 16, of_vertices))
+    for name, vertices in (("same", of_vertices), ("other", changed)):
+        write_ply(tmp_path / f"{name}_upper.ply", arch.vertices, arch.faces, vertices, arch.labels)
+        caplog.clear()
+        np.testing.assert_array_equal(read_scan(tmp_path / f"{name}_upper.ply").labels, arch.labels)
+        told = "array `fdi` on vertices contradicts `fdi` on faces, which counts (teeth 17, 16)"
+        assert (told in caplog.text) is (name == "other")

@@ -142,7 +142,9 @@ def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any
     mesh = read_mesh(file, unit=reading["unit"])
     if reading["jaw"] is not None:
         mesh = replace(mesh, jaw=reading["jaw"])
-    held = with_labels_of(labels, name, mesh, primary=True)
+    held = with_labels_of(
+        labels, name, mesh, primary=True, palette=reading["palette"], label_system=reading["label_system"]
+    )
     if held is None:
         return None
     state = review_state(labels / f"{name}{LABELS}")
@@ -152,7 +154,12 @@ def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any
 
 def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: str, beside: Path) -> str:
     """Write a scan, with the warnings and the confidence in the JSON ``beside`` its labels; what is said of it."""
-    from toothgraph.fdi import in_chart_order
+    import numpy as np
+
+    from toothgraph.anatomy.jaw_parts import jaw_parts, split_labelled
+    from toothgraph.anatomy.measures import measures_of_file
+    from toothgraph.cli.labelled import shown_of
+    from toothgraph.fdi import UPPER, in_chart_order
     from toothgraph.io.review_log import APPROVED
     from toothgraph.io.said import said_of_labels
     from toothgraph.io.write import write_labelled
@@ -165,7 +172,13 @@ def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: 
     teeth, said = in_chart_order(mesh.labels[mesh.labels > 0]), said_of_labels(beside, origin)
     doubts = doubts_now(mesh, said.doubts)
     sure = {fdi: said.confidence[fdi] for fdi in teeth if fdi in said.confidence}
-    written = write_labelled(out, name, mesh, mesh.labels, formats, confidence=sure, doubts=doubts or None, model=model)
+    shown = shown_of(split_labelled(mesh), beside) if "json" in formats else []
+    parts = jaw_parts(mesh)
+    written = write_labelled(
+        out, name, mesh, mesh.labels, formats, confidence=sure, doubts=doubts if doubts or said.told else None,
+        measures=measures_of_file([one.measured for one in shown]) if shown else (), model=model,
+        jaw_of_face=np.isin(np.arange(len(mesh.faces)), parts[UPPER], invert=True).astype(int) if parts else None,
+    )  # fmt: skip
     review = f" (review: {state})" if state not in ("", APPROVED) else " (to review)" if doubts else ""
     return f"{name}: {origin}{review}, {len(teeth)} teeth: {' '.join(map(str, teeth)) or 'none'} -> {written[0]}"
 

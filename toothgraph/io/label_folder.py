@@ -8,13 +8,22 @@ from toothgraph.errors import LabelError
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
 from toothgraph.io.label_sources import find_labels
 from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw
+from toothgraph.io.palette import Palette
 from toothgraph.io.reviewed import reviewed_origin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of
 from toothgraph.mesh.stored import NO_SURFACE
 
 
-def with_labels_of(folder: Path, name: str, mesh: Mesh, *, primary: bool = False) -> Mesh | None:
+def with_labels_of(
+    folder: Path,
+    name: str,
+    mesh: Mesh,
+    *,
+    primary: bool = False,
+    palette: Palette | None = None,
+    label_system: str = "auto",
+) -> Mesh | None:
     """A scan with the labels that a folder has of it: of several files, one that was corrected goes first.
 
     Args:
@@ -22,7 +31,7 @@ def with_labels_of(folder: Path, name: str, mesh: Mesh, *, primary: bool = False
             that keeps the order of faces.
         name: of the scan in the folder.
         mesh: the scan as read, F faces.
-        primary: keep the numbers of primary teeth, see :func:`toothgraph.io.labels.read_scan`.
+        primary, palette, label_system: see :func:`toothgraph.io.labels.read_scan`; what a model found has FDI numbers.
 
     Returns:
         The mesh with ``labels`` [F] and their origin; None if the folder has no labels of it.
@@ -41,7 +50,7 @@ def with_labels_of(folder: Path, name: str, mesh: Mesh, *, primary: bool = False
             f"{first}: expected the {len(original_of(mesh).polygons)} faces of {mesh.path or mesh.scan_id}, found "
             f"{len(stored.polygons)}; is it another scan of that name?"
         )
-    found = find_labels(first, mesh, None, stored, "auto")
+    found = find_labels(first, mesh, palette, stored, label_system)
     if found is None:
         return None
     labels, of_vertices = as_fdi(mesh, found, primary)

@@ -16,9 +16,11 @@ from toothgraph.choices import is_own
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER, are_whole
 from toothgraph.io.formats.registry import read_stored
-from toothgraph.io.label_agreement import numbers_that_differ
+from toothgraph.io.formats.text import numbers as numbers_of_text
+from toothgraph.io.formats.text import plain_text, without_commas
+from toothgraph.io.label_agreement import are_of_faces, numbers_that_differ
 from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of, read_record
-from toothgraph.io.label_systems import guess_system, number_of_word
+from toothgraph.io.label_systems import guess_system, number_of_word, to_fdi
 from toothgraph.io.numbering import load_numbering
 from toothgraph.io.palette import Palette
 from toothgraph.mesh.label_origin import CORRECTED, GIVEN, LabelOrigin
@@ -108,7 +110,19 @@ def find_labels(
         elif first.origin.kind == GIVEN:
             break
     _check_agree(mesh, corrected)
-    return corrected[0] if corrected else first
+    best = corrected[0] if corrected else first
+    return best if best is None or best.source == path else _with_borders(best, path, mesh, stored, label_system)
+
+
+def _with_borders(found: FoundLabels, path: Path, mesh: Mesh, stored: Stored | None, label_system: str) -> FoundLabels:
+    """Labels of vertices in a file beside the scan, with the labels of faces in the scan itself where these are the
+    same: a face at a border has corners of two teeth, and only the labels of faces say whose it is."""
+    if not found.column.per_vertex:
+        return found
+    own, _ = _from_arrays(path, mesh, stored or read_stored(path), _own_array(label_system))
+    if own is None or own.per_vertex or not are_of_faces(mesh, found.column.numbers, own.on_faces):
+        return found
+    return replace(found, column=replace(found.column, on_faces=own.on_faces))
 
 
 def check_labels(path: Path, mesh: Mesh, stored: Stored, label_system: str) -> None:
@@ -125,10 +139,9 @@ def _check_agree(mesh: Mesh, several: Sequence[FoundLabels]) -> None:
         if one.source == other.source:  # colours that were painted over numbers: the first counts
             continue
         if differ := numbers_that_differ(mesh.faces, one.column.on_faces, other.column.on_faces):
-            teeth = ", ".join(map(str, differ[:_SHOWN])) + ", …" * (len(differ) > _SHOWN)
             raise LabelError(
                 f"{one.source} and {other.source}: both have labels of {mesh.scan_id}, and they contradict each other "
-                f"(teeth {teeth}); remove the one that is wrong"
+                f"(teeth {_teeth_text(differ)}); remove the one that is wrong"
             )
 
 
@@ -158,8 +171,7 @@ def _sources(
     yield from files
     # 2. An array in the file itself.
     stored = stored or read_stored(path)
-    own = load_numbering(label_system).array if is_own(label_system) else ""
-    column, name = _from_arrays(path, mesh, stored, own)
+    column, name = _from_arrays(path, mesh, stored, _own_array(label_system))
     system = label_system
     if column is not None and system == "auto":
         system = guess_system(column.on_faces, name)
@@ -172,6 +184,8 @@ def _sources(
         elif system not in ("fdi", "unsure"):
             _log.info("%s: the labels in `%s` are read as %s numbers", mesh.scan_id, name, system)
     if column is not None:
+        if not column.per_vertex and path.name not in record.files:
+            _warn_of_other_array(mesh, stored, column, name, system)
         yield FoundLabels(column, path, system)
     # 3. What else a model's file has: a person may have changed its numbers on vertices only, or painted it.
     if path.name in record.files:
@@ -219,38 +233,46 @@ def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterat
 
 def _from_txt(path: Path, mesh: Mesh, label_system: str) -> LabelColumn:
     try:
-        words = path.read_text(encoding="utf-8").split()
-        numbers = np.array(words if label_system != "universal" else list(map(number_of_word, words)), dtype=np.float64)
+        text, _ = without_commas(plain_text(path.read_bytes())[0])
+        if label_system == "universal":
+            found = np.array([number_of_word(word.decode("ascii", "replace")) for word in text.split()])
+        else:
+            found = numbers_of_text(text)
     except (OSError, ValueError) as error:
         raise LabelError(f"{path}: expected one FDI number per face of the scan: {error}") from error
-    numbers = _integers(numbers, path)
+    labels = _integers(found, path)
     original = original_of(mesh)
-    if len(numbers) in (len(original.polygons), len(original.vertices)):
-        return _column(mesh, numbers, per_vertex=len(numbers) != len(original.polygons))
+    if len(labels) in (len(original.polygons), len(original.vertices)):
+        return _column(mesh, labels, per_vertex=len(labels) != len(original.polygons))
     raise LabelError(
         f"{path}: expected {len(original.polygons)} labels, one per face of {mesh.path or mesh.scan_id}, "
-        f"found {len(numbers)} (it has {len(original.vertices)} vertices); is it another scan's label file?"
+        f"found {len(labels)} (it has {len(original.vertices)} vertices); is it another scan's label file?"
     )
 
 
 def _from_json(path: Path, mesh: Mesh) -> LabelColumn | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(plain_text(path.read_bytes())[0])
     except (OSError, ValueError) as error:
         raise LabelError(f"{path}: expected a JSON label file: {error}") from error
     if not isinstance(content, dict) or "labels" not in content:
         return None  # some other JSON file
     try:
-        numbers = np.array(content["labels"], dtype=np.float64)
+        found = np.array(content["labels"], dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise LabelError(f"{path}: expected a list of FDI numbers as `labels`: {error}") from error
     count = len(original_of(mesh).vertices)
-    if numbers.shape != (count,):
+    if found.shape != (count,):
         raise LabelError(
             f"{path}: expected {count} labels, one per vertex of {mesh.path or mesh.scan_id}, "
-            f"found {numbers.size}; is it another scan's label file, or was the mesh changed?"
+            f"found {found.size}; is it another scan's label file, or was the mesh changed?"
         )
-    return _column(mesh, _integers(numbers, path), per_vertex=True)
+    return _column(mesh, _integers(found, path), per_vertex=True)
+
+
+def _own_array(label_system: str) -> str:
+    """The name of the array that a label system of one's own is for; empty for the usual ones."""
+    return load_numbering(label_system).array if is_own(label_system) else ""
 
 
 def _from_arrays(path: Path, mesh: Mesh, stored: Stored, own: str) -> tuple[LabelColumn | None, str]:
@@ -260,9 +282,31 @@ def _from_arrays(path: Path, mesh: Mesh, stored: Stored, own: str) -> tuple[Labe
         by_name = {key.lower(): column for key, column in data.items()}
         name = next((name for name in names if name in by_name), None)
         if name is not None:
-            numbers = _integers(np.asarray(by_name[name], dtype=np.float64), path)
-            return _column(mesh, numbers, per_vertex), name
+            return _column(mesh, _integers(np.asarray(by_name[name], dtype=np.float64), path), per_vertex), name
     return None, ""
+
+
+def _warn_of_other_array(mesh: Mesh, stored: Stored, column: LabelColumn, name: str, system: str) -> None:
+    """Warn if an array on vertices has other teeth than the one on faces, which is read: somebody may have corrected
+    it."""
+    for other, values in stored.vertex_data.items():
+        values = np.asarray(values, dtype=np.float64)
+        if other.lower() not in _ARRAY_NAMES or not are_whole(values).all() or not (values > 0).any():
+            continue
+        theirs = _column(mesh, values.astype(np.int64), per_vertex=True)
+        other_system = guess_system(theirs.on_faces, other)
+        if {system, other_system} & {"none", "unsure"} or ("arch14" in (system, other_system) and mesh.jaw < 0):
+            continue
+        fdi = [to_fdi(each.on_faces, of, mesh.jaw) for each, of in ((column, system), (theirs, other_system))]
+        if differ := numbers_that_differ(mesh.faces, *fdi):
+            _log.warning(
+                "%s: array `%s` on vertices contradicts `%s` on faces, which counts (teeth %s); remove the wrong one",
+                *(mesh.scan_id, other, name, _teeth_text(differ)),
+            )
+
+
+def _teeth_text(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers[:_SHOWN])) + ", …" * (len(numbers) > _SHOWN)
 
 
 def _from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> LabelColumn | None:

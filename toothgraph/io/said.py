@@ -31,10 +31,12 @@ class Said:
     Attributes:
         doubts: warnings to review.
         confidence: of teeth, by FDI number; a tooth that a person has renumbered has none.
+        told: whether it says which warnings there are, if only that there are none.
     """
 
     doubts: list[Doubt] = field(default_factory=list)
     confidence: dict[int, float] = field(default_factory=dict)
+    told: bool = False
 
     def on_faces(self, labels: np.ndarray) -> np.ndarray | None:
         """The confidence [F] of faces with these labels [F], None where nothing is said; NaN where it is not known: of
@@ -52,7 +54,7 @@ def said_of_labels(scan: Path, origin: LabelOrigin) -> Said:
     what is said of numbers, are not, where a person has changed that number since."""
     said, changed = said_of(scan), origin.changed
     sure = {fdi: share for fdi, share in said.confidence.items() if fdi not in changed}
-    return Said([now for doubt in said.doubts if (now := _of_others(doubt, changed))], sure)
+    return Said([now for doubt in said.doubts if (now := _of_others(doubt, changed))], sure, said.told)
 
 
 def _of_others(doubt: Doubt, changed: Collection[int]) -> Doubt | None:
@@ -68,7 +70,7 @@ def said_of(scan: Path) -> Said:
     try:
         content = json.loads(scan.with_suffix(".json").read_text(encoding="utf-8"))
         sure = {int(fdi): float(share) for fdi, share in content.get("confidence", {}).items()}
-        return Said(doubts_in(content), sure)
+        return Said(doubts_in(content), sure, "doubts" in content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no JSON, or one of another program
         return Said()
 
