@@ -189,6 +189,17 @@ def test_limits_and_rounds_may_change_until_the_student_has_begun(go, run, folde
     assert not seen  # before any work
 
 
+def test_a_run_of_its_own_may_be_the_first_teacher(command, go, folders, tmp_path):
+    labelled, _ = folders
+    toml = tmp_path / "fine.toml"
+    toml.write_text("variants = 2\nbases = 0\nrounds = 3\ncrowns = 'keep'\nbatch = 1\ncheckpoint_every = 1\n")
+    plain = command("finetune", labelled, "--init", "default", "--split", labelled / "split.json", "--lr", 1e-6,
+                    "--steps", 2, "--config", toml, "--out", tmp_path / "run" / "teacher-1")  # fmt: skip
+    assert plain.code == 0, plain.err
+    done = go(tmp_path / "run", "--resume", "--rounds", 1)
+    assert done.code == 0 and "teacher-1: finished already" in done.err, done.err
+
+
 def test_an_error_of_this_package_on_one_scan_stops_nothing(go, monkeypatch, tmp_path):
     real = found_labels.trusted_labels
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from toothgraph.errors import CheckpointError, ConfigError
+from toothgraph.mesh.label_origin import FOUND
 from toothgraph.system import provenance
 from toothgraph.system.files import check_folder, check_there, write_text
 from toothgraph.system.processes import first_rank
@@ -161,6 +162,8 @@ def _check_same(out: Path, config: Any, facts: dict[str, Any]) -> None:
     options, defaults = (_plain(one) for one in (config, type(config)()))
     before = _completed(said["options"], defaults)
     free = {"workers", "device", "checkpoint_every", "log_every", "deterministic"}
+    if not any(origin.startswith(FOUND) for origin in said.get("labels", {}).values()):
+        free |= {"rounds", "trust"}  # of self-training, which this run is not
     changed = [name for name in options if name not in free and before.get(name) != options[name]]
     # The path of --init may be another by now; its content may not.
     changed += [name for name in facts if name != "init" and said.get(name, facts[name]) != facts[name]]
