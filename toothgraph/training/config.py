@@ -183,12 +183,16 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
         if "steps" in values and "epochs" not in values:
             config = replace(config, epochs=None)
         config = updated(config, values, source)
-    _check(config)
+    check_config(config)
     return config
 
 
-def _check(config: TrainingConfig) -> None:
-    """Refuse what training would trip over only later, when scans are read and the run has begun."""
+def check_config(config: TrainingConfig) -> None:
+    """Refuse what training would trip over only later, when scans are read and the run has begun.
+
+    Raises:
+        ConfigError: for an option out of its range.
+    """
     values = vars(config)
     check_values(values)
     for name in ("cuts", "warps"):

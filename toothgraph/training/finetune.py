@@ -24,7 +24,7 @@ from toothgraph.model.nets import SegmentationNet
 from toothgraph.nn.segmentation import boundary_weights, segmentation_loss
 from toothgraph.scan_names import learned_from
 from toothgraph.system import provenance
-from toothgraph.training.config import FinetuneConfig
+from toothgraph.training.config import FinetuneConfig, check_config
 from toothgraph.training.crowns import train_crowns
 from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
@@ -121,9 +121,10 @@ def finetune(
         The model file.
 
     Raises:
-        ToothgraphError: if a side that has patients has no scans, the folder holds another run, ``init`` lacks a tensor
-            of the backbone, or training fails.
+        ToothgraphError: for an option out of its range, if a side that has patients has no scans, the folder holds
+            another run, ``init`` lacks a tensor of the backbone, or training fails.
     """
+    check_config(config)
     check_free(Path(out), resume)
     return learn(labelled_sides(scans, split, config.label_fraction), out, config, init=init, resume=resume)
 
@@ -146,6 +147,7 @@ def learn(
     Returns:
         The model file.
     """
+    check_config(config)
     train, val = list(sides.train), list(sides.val)
     facts: dict[str, Any] = {
         "command": "finetune",

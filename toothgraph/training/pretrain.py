@@ -18,7 +18,7 @@ from toothgraph.model.file import make_net
 from toothgraph.model.nets import ContrastiveNet
 from toothgraph.nn.contrastive import info_nce, match_top1
 from toothgraph.nn.distributed import gathered, world
-from toothgraph.training.config import PretrainConfig
+from toothgraph.training.config import PretrainConfig, check_config
 from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
 from toothgraph.training.sides import unlabelled_sides
@@ -125,8 +125,10 @@ def pretrain(
         The model file.
 
     Raises:
-        ToothgraphError: if a side that has patients has no scans, the folder holds another run, or training fails.
+        ToothgraphError: for an option out of its range, if a side that has patients has no scans, the folder holds
+            another run, or training fails.
     """
+    check_config(config)
     check_free(Path(out), resume)
     sides = unlabelled_sides(scans, split)
     train, val = ([without_labels(scan) for scan in side] for side in (sides.train, sides.val))

@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from toothgraph.errors import ConfigError
 from toothgraph.model.file import save_model
+from toothgraph.nn.distributed import trained_together
 from toothgraph.stages import clock
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
@@ -117,7 +118,7 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
 def fit(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, checkpoint: Path | None) -> None:
     """The steps of a run. Raises as :func:`run` does."""
     try:
-        with quiet(), stop.listening():
+        with quiet(), stop.listening(), trained_together():
             trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as error:  # what Lightning makes of the second Ctrl-C, and of SIGTERM after the step is saved
         if not (isinstance(error, SIGTERMException) and trainer.should_stop):
