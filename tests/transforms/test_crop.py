@@ -25,6 +25,11 @@ def test_nodes_that_are_not_there(arch_graph: Data, keep: list) -> None:
         crop(arch_graph, np.array(keep))
 
 
+def test_nodes_that_are_named_twice(arch_graph: Data) -> None:
+    with pytest.raises(ShapeError, match="each node to keep once"):
+        crop(arch_graph, np.array([0, 0, 1]))
+
+
 def test_what_cannot_be_cut(arch_graph: Data) -> None:
     with pytest.raises(ConfigError, match=r"region \(nodes\) of at least 1, a whole number, got 0"):
         cut_region(arch_graph, np.zeros(3), 0)

@@ -66,8 +66,8 @@ def crop(data: Data, keep: np.ndarray) -> Data:
         keep: indices of the kept nodes, each once, in their new order; or [N] bool.
 
     Raises:
-        ShapeError: for nodes that are not there, a graph without ``edge_index``, one whose fields belong to another
-            number of nodes, or one with a list of nodes (``match_index``), which cannot be cut.
+        ShapeError: for nodes that are not there or several times, a graph without ``edge_index``, one whose fields
+            belong to another number of nodes, or one with a list of nodes (``match_index``), which cannot be cut.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch
@@ -84,6 +84,8 @@ def crop(data: Data, keep: np.ndarray) -> Data:
     if not whole or (len(keep) and not 0 <= keep.min() <= keep.max() < data.num_nodes):
         found = f"{keep.min()} to {keep.max()}" if whole else f"{list(keep.shape)} of {keep.dtype}"
         raise ShapeError(f"expected nodes to keep, from 0 to {data.num_nodes - 1}, or one bool per node, got {found}")
+    if len(np.unique(keep)) < len(keep):
+        raise ShapeError("expected each node to keep once, got some of them several times")
     keep = keep.astype(np.int64, copy=False)
     new = torch.full((data.num_nodes,), -1)
     new[torch.from_numpy(keep)] = torch.arange(len(keep))
