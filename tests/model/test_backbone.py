@@ -15,7 +15,7 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.model import ContrastiveNet, GeometryBackbone, NetConfig, SegmentationHead, SegmentationNet
 from toothgraph.model.backbone import face_shape
 from toothgraph.model.nets import build_backbone
-from toothgraph.nn.pyramid import NodeNorm, find_levels
+from toothgraph.nn.pyramid import find_levels, node_norm
 from toothgraph.transforms.augment import Augmentation, augment
 from toothgraph.transforms.crop import crop
 
@@ -123,7 +123,7 @@ def test_every_parameter_learns(graphs: list[Data], tiny: NetConfig) -> None:
 
 
 def test_node_norm_of_one_node_uses_running_statistics_and_leaves_them() -> None:
-    norm = NodeNorm(3)
+    norm = node_norm(3)
     norm.running_mean.copy_(torch.tensor([1.0, 2, 3]))
     norm.running_var.fill_(4)
     out = norm.train()(torch.tensor([[3.0, 2, 1]]))

@@ -50,6 +50,48 @@ def changed(layer: nn.Module, how: str) -> nn.Module:
 HOW = ["hook", "pruned", "around", "replaced"]
 
 
+@pytest.mark.parametrize(
+    "part",
+    [(0, lambda: nn.Linear(6, 6)), (0, lambda: nn.Linear(6, 5)), (1, lambda: nn.BatchNorm1d(5, affine=False)),
+     (1, lambda: nn.BatchNorm1d(5, track_running_stats=False))],
+)  # fmt: skip
+def test_other_parts_of_the_same_kind_work(part: tuple[int, Callable[[], nn.Module]]) -> None:
+    torch.manual_seed(0)
+    conv, x = MLPEdgeConv(3, 6, 5, k=4), torch.randn(20, 3)
+    place, make = part
+    other = make()
+    layer = conv.nn[0 if getattr(other, "out_features", 5) == 6 else 1]
+    layer[place] = other
+    conv.eval()
+    source, node = knn_edges(x, 4, torch.zeros(20, dtype=torch.long))
+    by_hand = conv.nn(torch.cat([x[node], x[source] - x[node]], dim=1)).view(20, 4, -1).amax(dim=1)
+    torch.testing.assert_close(conv(x, torch.stack([source, node])), by_hand)
+
+
+def test_pair_geometry_without_a_bias() -> None:
+    torch.manual_seed(0)
+    conv, pos = PairGeometryConv(4, (1.0,), 5), torch.randn(20, 3)
+    normal, table = nn.functional.normalize(pos.flip(1), dim=1), torch.randint(0, 20, (4, 20))
+    for number in (0, 2):
+        linear = conv.mlps[0][number]
+        conv.mlps[0][number] = nn.Linear(linear.in_features, linear.out_features, bias=False)
+        by_hand = conv.mlps[0](pair_features(pos, normal, table, 1.0)).amax(dim=0)
+        torch.testing.assert_close(conv(pos, normal, table), by_hand)
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # inside dynamo
+@pytest.mark.parametrize("recompute", [False, True])
+def test_compiled_it_takes_edges_in_any_order(recompute: bool) -> None:
+    torch._dynamo.reset()
+    torch.manual_seed(0)
+    conv, x = MLPEdgeConv(3, 8, 4, k=3, recompute=recompute).eval(), torch.randn(20, 3)
+    edges = knn_edges(x, 3, torch.zeros(20, dtype=torch.long))
+    compiled = torch.compile(conv, backend="eager")
+    expected = conv(x, edges)
+    torch.testing.assert_close(compiled(x, edges), expected)
+    torch.testing.assert_close(compiled(x, edges[:, torch.randperm(60)]), expected)
+
+
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("number", [0, 1])
 def test_what_users_hang_on_an_edge_mlp_works(how: str, number: int) -> None:

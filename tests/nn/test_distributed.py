@@ -6,6 +6,7 @@ from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import pytest
 import torch
 
 from toothgraph.nn.distributed import combined, gathered, summed, world
@@ -16,8 +17,8 @@ from torch import nn
 
 from toothgraph.nn import FastEdgeConv
 from toothgraph.nn.kernels.norm_mish import norm_mish_linear
-from toothgraph.nn.pyramid import NodeNorm
-from toothgraph.nn.distributed import gathered, world
+from toothgraph.nn.kernels.batch_norm import NodeNorm
+from toothgraph.nn.distributed import gathered, trained_together, world
 
 rank, file = int(given[0]), given[1]
 torch.manual_seed(0)
@@ -38,9 +39,10 @@ def outputs(which):
 
 
 torch.distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
-own = outputs([rank])
-loss = (own * torch.arange(3)).square().mean() + gathered(own)[5:25].pow(3).sum() / world()
-loss.backward()
+with trained_together():
+    own = outputs([rank])
+    loss = (own * torch.arange(3)).square().mean() + gathered(own)[5:25].pow(3).sum() / world()
+    loss.backward()
 found = [own.detach()] + [p.grad for p in net.parameters()] + [b.double() for b in net.buffers()]
 for p in net.parameters():
     torch.distributed.all_reduce(p.grad)
@@ -69,6 +71,115 @@ print("the same")
 def test_two_processes_are_one(tmp_path: Path, apart: Callable[..., BaseProcess]) -> None:
     said = [tmp_path / f"said-{rank}" for rank in range(2)]
     both = [apart(rank, tmp_path / "meet", code=PROGRAM, out=said[rank], err=f"{said[rank]}.err") for rank in range(2)]
+    for rank, process in enumerate(both):
+        process.join(300)
+        assert said[rank].read_text().strip() == "the same", Path(f"{said[rank]}.err").read_text()
+
+
+ALONE = """
+import torch
+from torch import nn
+from torch_geometric.nn import EdgeConv
+
+from toothgraph.nn import FastEdgeConv
+
+rank, file = int(given[0]), given[1]
+torch.manual_seed(rank)
+torch.distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
+conv = FastEdgeConv(3, 4, "batch", "relu")
+same, x = conv.to_pyg(), torch.randn(20, 3)
+for count in (50, 40 * rank, 30)[: 2 + rank]:  # one process has no edges, and the other one goes on alone
+    edges = torch.randint(0, 20, (2, count))
+    if count:
+        torch.testing.assert_close(conv(x, edges), same(x, edges))
+    else:
+        assert not conv(x, edges).any()
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
+print("the same")
+"""
+
+NO_EDGES = """
+from contextlib import nullcontext
+
+import torch
+
+from toothgraph.nn import FastEdgeConv
+from toothgraph.nn.distributed import trained_together
+
+rank, file, asked = int(given[0]), given[1], given[2]
+torch.manual_seed(0)
+x, edges = torch.randn(20, 3), torch.randint(0, 20, (2, 50))
+conv = FastEdgeConv(3, 4, "batch", "relu")
+if asked == "SyncBatchNorm":
+    conv = torch.nn.SyncBatchNorm.convert_sync_batchnorm(conv)
+torch.distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
+with trained_together() if asked == "together" else nullcontext():
+    out = conv(x, edges[:, : 0 if rank else 50])
+    out.square().sum().backward()
+mean, grad = conv.norm.running_mean.clone(), conv.lin.weight.grad.clone()
+torch.distributed.all_reduce(grad)
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
+conv.norm.reset_running_stats()
+conv.zero_grad()
+whole = conv(x, edges)
+whole.square().sum().backward()
+torch.testing.assert_close(out, whole * (1 - rank))
+torch.testing.assert_close(mean, conv.norm.running_mean)
+torch.testing.assert_close(grad, conv.lin.weight.grad)
+print("the same")
+"""
+
+PAPER = """
+import torch
+from torch_geometric.data import Batch, Data
+
+from toothgraph.model.paper import PaperBackbone, PaperHead
+from toothgraph.nn.distributed import trained_together
+
+rank, file, bf16 = int(given[0]), given[1], given[2] == "True"
+torch.manual_seed(0)
+net, head = PaperBackbone(k=6), PaperHead(dropout=0.0)
+scans = [Data(x=torch.randn(n, 15) + n / 10, num_nodes=n) for n in (40, 50)]
+norms = [norm for part in (net, head) for norm in part.modules() if isinstance(norm, torch.nn.BatchNorm1d)]
+for norm in norms:
+    norm.momentum = 1.0
+
+
+def outputs(which):
+    batch = Batch.from_data_list([scans[k] for k in which])
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        return head(net(batch), batch, torch.zeros(len(which), dtype=torch.long))
+
+
+torch.distributed.init_process_group("gloo", init_method=f"file://{file}", rank=rank, world_size=2)
+with trained_together():
+    own = outputs([rank]).detach()
+torch.distributed.barrier()
+torch.distributed.destroy_process_group()
+means = [norm.running_mean.clone() for norm in norms]
+for norm in norms:
+    norm.reset_running_stats()
+whole = outputs([0, 1]).split([40, 50])[rank].detach()
+exact = {} if not bf16 else {"rtol": 0.05, "atol": 0.05}
+if not bf16:
+    torch.testing.assert_close(own, whole, rtol=1e-3, atol=1e-3)
+for mean, norm in zip(means[:3], norms):  # those before the first dynamic graph
+    torch.testing.assert_close(mean, norm.running_mean, **exact)
+print("the same")
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "more"), [(ALONE, ()), (NO_EDGES, ("together",)), (NO_EDGES, ("SyncBatchNorm",)), (PAPER, (False,)), (PAPER, (True,))],
+    ids=["alone", "no edges", "no edges, SyncBatchNorm", "paper", "paper in bf16"],
+)  # fmt: skip
+def test_two_processes(code: str, more: tuple[object, ...], tmp_path: Path, apart: Callable[..., BaseProcess]) -> None:
+    said = [tmp_path / f"said-{rank}" for rank in range(2)]
+    both = [
+        apart(rank, tmp_path / "meet", *more, code=code, out=said[rank], err=f"{said[rank]}.err") for rank in range(2)
+    ]
     for rank, process in enumerate(both):
         process.join(300)
         assert said[rank].read_text().strip() == "the same", Path(f"{said[rank]}.err").read_text()

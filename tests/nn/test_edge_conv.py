@@ -233,6 +233,22 @@ def test_onnx_of_tables(norm: str | None, act: str | None, aggr: str, tmp_path: 
     torch.testing.assert_close(torch.from_numpy(out), conv(x, neighbor_index=table).detach())
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_a_trace_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"torch\.export and torch\.compile can"):
+        torch.jit.trace(FastEdgeConv(3, 4), (torch.randn(20, 3), ragged_edges(20, 50)))
+
+
+@pytest.mark.parametrize("act", [None, "relu"])
+def test_a_weight_that_is_computed_stays_so(act: str | None) -> None:
+    linear = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(6, 4))
+    slow = EdgeConv(torch.nn.Sequential(linear, *([torch.nn.ReLU()] if act else [])))
+    x, edges = torch.randn(20, 3), ragged_edges(20, 50)
+    for fast in (FastEdgeConv.from_pyg(slow), FastEdgeConv.from_pyg(FastEdgeConv.from_pyg(slow).to_pyg())):
+        torch.testing.assert_close(fast(x, edges), slow(x, edges))
+        assert {name for name, _ in fast.named_parameters()} >= {"lin.parametrizations.weight.original0"}
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inside inductor
 @pytest.mark.parametrize("norm", [None, "batch"])

@@ -153,3 +153,12 @@ def test_weights_of_any_type_weigh_alike(dtype: torch.dtype) -> None:
     log_prob, target = torch.randn(3000, CLASSES).log_softmax(dim=1), torch.randint(CLASSES, (3000,))
     equal = segmentation_loss(log_prob, target)
     assert torch.allclose(segmentation_loss(log_prob, target, weight=torch.ones(3000, dtype=dtype)), equal)
+
+
+def test_smoothing_pulls_back_a_net_that_is_too_sure() -> None:
+    log_prob = torch.tensor([[-50.0, 0.0], [0.0, -30.0]], dtype=torch.float64).log_softmax(1).requires_grad_()
+    target = torch.tensor([1, 0])
+    loss = segmentation_loss(log_prob, target, dice_weight=0.0, label_smoothing=0.1)
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(log_prob, target, label_smoothing=0.1))
+    (grad,) = torch.autograd.grad(loss, log_prob)
+    assert (grad < 0).all()

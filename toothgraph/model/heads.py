@@ -15,7 +15,7 @@ from toothgraph.graph.fields import check_fields
 from toothgraph.model.config import CLASSES
 from toothgraph.model.jaws import join_jaw, log_softmax
 from toothgraph.nn.checks import check_nodes, described
-from toothgraph.nn.pyramid import LENGTH, Levels, NodeNorm, Pyramid, dense, find_levels
+from toothgraph.nn.pyramid import LENGTH, Levels, Pyramid, dense, find_levels, node_norm
 
 
 class ProjectionHead(nn.Sequential):
@@ -24,7 +24,7 @@ class ProjectionHead(nn.Sequential):
     def __init__(self, in_channels: int, hidden: int, out_channels: int) -> None:
         super().__init__(
             nn.Linear(in_channels, hidden, bias=False),
-            NodeNorm(hidden),
+            node_norm(hidden),
             nn.LeakyReLU(0.2),
             nn.Linear(hidden, out_channels),
         )

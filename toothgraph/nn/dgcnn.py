@@ -17,18 +17,31 @@ from torch_geometric.utils import scatter
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.checks import check_count, check_device, check_nodes, check_rows, check_weights, checked_edges
 from toothgraph.nn.edge_mlp import are_plain, flattened
-from toothgraph.nn.kernels.neighborhoods import _on_cpu
+from toothgraph.nn.kernels.batch_norm import NodeNorm
+from toothgraph.nn.kernels.neighborhoods import _on_cpu, in_order
 from toothgraph.nn.kernels.norm_mish import norm_mish_linear
 from toothgraph.nn.kernels.precision import full_precision
 from toothgraph.nn.recompute import recomputed
 
 
 def _layer(in_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(in_channels, out_channels, bias=False), nn.BatchNorm1d(out_channels), nn.Mish())
+    return nn.Sequential(nn.Linear(in_channels, out_channels, bias=False), NodeNorm(out_channels), nn.Mish())
 
 
 def _mlp(*channels: int) -> nn.Sequential:
     return nn.Sequential(*(_layer(a, b) for a, b in pairwise(channels)))
+
+
+def _is_fast(parts: list[nn.Module]) -> bool:
+    """Whether parts are those of :func:`_mlp`, or of the same kinds in their places."""
+    if not parts or len(parts) % 3:
+        return False
+    norms = [NodeNorm if isinstance(norm, NodeNorm) else nn.BatchNorm1d for norm in parts[1::3]]
+    kinds = [kind for norm in norms for kind in (nn.Linear, norm, nn.Mish)]
+    return are_plain(parts, tuple(kinds)) and all(
+        linear.bias is None and norm.weight is not None and norm.running_mean is not None
+        for linear, norm in zip(parts[0::3], parts[1::3], strict=True)
+    )
 
 
 class MLPEdgeConv(nn.Module):
@@ -84,9 +97,11 @@ class MLPEdgeConv(nn.Module):
         return self._convolve(x, edge_index)
 
     def _convolve(self, x: Tensor, edge_index: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():  # the order cannot be looked at
+            (edge_index,) = in_order(edge_index)
         source, node = edge_index
         parts = flattened(self.nn)
-        if not are_plain(parts, (nn.Linear, nn.BatchNorm1d, nn.Mish) * len(self.nn)):
+        if not _is_fast(parts):
             edges = self.nn(torch.cat([x[node], x[source] - x[node]], dim=1))
             return scatter(edges, node, dim=0, dim_size=len(x), reduce="max")
         linear, *after = parts

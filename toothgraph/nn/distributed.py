@@ -1,22 +1,48 @@
 """Operations over all training processes: sums with gradients, and the statistics of batch norms.
 
-Without a process group, or with one process, these functions change nothing. With several processes (each has the mean
-loss of its own scans, and gradients are averaged over processes) the result is the same as with one process that has
-all scans: gradients through a sum over processes are summed over processes, too.
+Outside of :func:`trained_together`, without a process group, or with one process, these functions change nothing. With
+several processes (each has the mean loss of its own scans, and gradients are averaged over processes) the result is the
+same as with one process that has all scans: gradients through a sum over processes are summed over processes, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+_together = False
 
 
-def world() -> int:
-    """The number of processes that train together."""
+@contextmanager
+def trained_together() -> Iterator[None]:
+    """Within it, batch norms of this package take the statistics of all processes, as ``toothgraph`` trains.
+
+    Outside of it, as in a program of your own with ``DistributedDataParallel``, each process has its own statistics, as
+    with batch norms of torch, and may call a net alone. What ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` has
+    converted takes those of all processes anywhere.
+
+    Example:
+        >>> with trained_together():
+        ...     world()  # of one process
+        1
+    """
+    global _together
+    before, _together = _together, True
+    try:
+        yield
+    finally:
+        _together = before
+
+
+def world(norm: nn.Module | None = None) -> int:
+    """The number of processes that train together, or over which a norm takes its statistics."""
     distributed = torch.distributed
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+    asked = _together or isinstance(norm, nn.SyncBatchNorm)
+    return distributed.get_world_size() if asked and distributed.is_available() and distributed.is_initialized() else 1
 
 
 class _Sum(torch.autograd.Function):
@@ -54,21 +80,22 @@ def gathered(x: Tensor) -> Tensor:
     return summed(torch.cat([x.new_zeros(before, *x.shape[1:]), x, x.new_zeros(after, *x.shape[1:])]))
 
 
-def combined(mean: Tensor, var: Tensor, count: int) -> tuple[Tensor, Tensor, int]:
+def combined(mean: Tensor, var: Tensor, count: int, norm: nn.Module | None = None) -> tuple[Tensor, Tensor, int]:
     """Mean and (biased) variance over the rows of all processes.
 
     Args:
         mean: [C] of the rows of this process.
         var: [C] of the rows of this process, biased.
-        count: number of these rows.
+        count: number of these rows; may be 0.
+        norm: whose statistics these are.
 
     Returns:
         [C], [C] and the total number of rows.
     """
-    if world() == 1:
+    if world(norm) == 1:
         return mean, var, count
     total = torch.tensor(count, device=mean.device)
     torch.distributed.all_reduce(total)
     share = count / max(int(total), 1)
-    everywhere = summed(share * mean)
-    return everywhere, summed(share * (var + (mean - everywhere).square())), int(total)
+    everywhere: Tensor = _Sum.apply(share * mean)
+    return everywhere, _Sum.apply(share * (var + (mean - everywhere).square())), int(total)

@@ -23,7 +23,7 @@ from toothgraph.nn.checks import (
     checked_edges,
     described,
 )
-from toothgraph.nn.distributed import combined
+from toothgraph.nn.distributed import combined, world
 from toothgraph.nn.edge_blocks import largest_edges, reduced_edges
 from toothgraph.nn.edge_mlp import EdgeFunction, checked_act, factorised, flattened, is_plain, split_linear
 from toothgraph.nn.edge_statistics import affine, deviation, edge_statistics
@@ -76,7 +76,8 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
     Args:
         in_channels: C_in; not with ``nn``.
         out_channels: C_out; not with ``nn``.
-        norm: None or ``"batch"`` (batch norm over the edges).
+        norm: None or ``"batch"`` (batch norm over the edges; on several processes, over those of each, as with
+            ``BatchNorm1d``, but see :func:`toothgraph.nn.distributed.trained_together`).
         act: None, a name (``relu``, ``leaky_relu``, ``elu``, ``tanh``, ``sigmoid``) or a monotone module.
         aggr: ``"max"``, ``"min"``, ``"mean"``, ``"sum"`` (also ``"add"``) or ``"std"``; with ``nn`` any of
             torch_geometric.
@@ -292,10 +293,10 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         own, difference, along = split_linear(function.linear, self.edge_dim)
         bias, norm = function.linear.bias, function.norm
         if hood.source.numel() == 0:
-            return F.linear(target, own) * 0.0
+            return self._without_edges(target, own, norm)
         if norm is not None and norm.training:
             a, b = F.linear(target, own, bias), F.linear(source, difference)  # [N, C_out], [M, C_out]
-            mean, var, count = combined(*edge_statistics(a, b, hood, edge_attr, along))
+            mean, var, count = combined(*edge_statistics(a, b, hood, edge_attr, along), norm)
             track(norm, mean, var, count)
             scale, shift = affine(norm, mean, var)
             if self.aggr == "std":
@@ -312,6 +313,16 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
             z = self._reduced(b, hood, edge_attr, along)
             z = z.addmm_(target, own.t())  # in place: new memory would take longer than the product
         return z * hood.degree[:, None] if self.aggr in ("sum", "add") else function.act(z)
+
+    def _without_edges(self, target: Tensor, own: Tensor, norm: torch.nn.BatchNorm1d | None) -> Tensor:
+        """Zeros, which depend on input and weights; other processes wait for the statistics of this one, too."""
+        nothing = F.linear(target, own) * 0.0
+        if norm is not None and norm.training and world(norm) > 1:
+            none = nothing.sum(0)
+            mean, var, count = combined(none, none, 0, norm)
+            track(norm, mean, var, count)
+            nothing = nothing + (mean + var) * 0.0
+        return nothing
 
     def _reduced(self, b: Tensor, hood: Neighborhoods, edge_attr: Tensor | None, along: Tensor) -> Tensor:
         """Of b_j + V e_ij: maximum, minimum, or mean (which becomes the sum later)."""

@@ -144,7 +144,7 @@ class PairGeometryConv(nn.Module):
         outs = []
         for mlp, level, scale in zip(self.mlps, levels, self.scales, strict=True):
             parts = flattened(mlp)
-            plain = are_plain(parts, (nn.Linear, nn.ReLU, nn.Linear))
+            plain = are_plain(parts, (nn.Linear, nn.ReLU, nn.Linear)) and None not in (parts[0].bias, parts[2].bias)
             if plain:
                 check_weights(next(mlp.parameters()), pos, "pos")
             if moving or not plain or torch.compiler.is_compiling() or level.numel() == 0:

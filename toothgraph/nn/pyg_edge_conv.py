@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch_geometric.nn import EdgeConv, MessagePassing
 
 from toothgraph.errors import ConfigError, with_article
@@ -50,8 +51,11 @@ def from_edge_conv(kind: type[FastEdgeConv], conv: EdgeConv) -> FastEdgeConv:
         out, both = function.linear.weight.shape
         bias = function.linear.bias is not None
         layer = kind(both // 2, out, None, None, conv.aggr, bias, flow=conv.flow)
-        layer.lin.weight = copy.deepcopy(function.linear.weight)  # with what is frozen
-        layer.lin.bias = copy.deepcopy(function.linear.bias)
+        if is_parametrized(function.linear):  # its weight is computed
+            layer.lin = copy.deepcopy(function.linear)
+        else:
+            layer.lin.weight = copy.deepcopy(function.linear.weight)  # with what is frozen
+            layer.lin.bias = copy.deepcopy(function.linear.bias)
         layer.norm, layer.act = copy.deepcopy(function.norm), copy.deepcopy(function.act)
         layer.lin.train(function.linear.training)
     layer.training = conv.training

@@ -15,25 +15,13 @@ from torch_geometric.nn import global_max_pool, global_mean_pool
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.nn.checks import check_count, check_device, check_index, check_nodes, check_rows, check_table, described
 from toothgraph.nn.cross_edge_conv import CrossEdgeConv, added
-from toothgraph.nn.distributed import world
 from toothgraph.nn.edge_conv import FastEdgeConv
-from toothgraph.nn.kernels.batch_norm import batch_norm
+from toothgraph.nn.kernels.batch_norm import NodeNorm
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.recompute import recomputed
 
 SLOPE = 0.2  # negative slope of the leaky ReLUs
 LENGTH = 20.0  # mm, unit of coordinates as inputs, so that they are of order one
-
-
-class NodeNorm(nn.BatchNorm1d):
-    """Batch norm over the nodes of all processes. A single node has no statistics: running statistics are used."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training and world() > 1:
-            return batch_norm(x, self)
-        if self.training and x.shape[0] < 2:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-        return super().forward(x)
 
 
 def node_norm(channels: int, norm: str = "batch") -> nn.Module:

@@ -15,14 +15,15 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(net: nn.Module, function: Callable[..., Tensor], *args: Any) -> Tensor:
-    """``function(*args)`` with only its arguments kept for the backward pass; it must not use random numbers.
+    """``function(*args)`` with only its arguments kept for the backward pass; it must not use random numbers. Under
+    ``torch.compile``, the compiler chooses what is kept.
 
     Args:
         net: the module that computes it; its batch norms update their running statistics only once.
         function: ``net`` itself or one of its methods.
         args: the arguments.
     """
-    if not torch.is_grad_enabled():
+    if not torch.is_grad_enabled() or torch.compiler.is_compiling():
         return function(*args)
     found: Tensor = checkpoint(
         function, *args, use_reentrant=False, preserve_rng_state=False,

@@ -11,6 +11,7 @@ from toothgraph.nn.kernels.neighborhoods import _on_cpu
 
 NUM_CLASSES = 33  # of tooth segmentation: gingiva and 32 teeth
 SUMMED = 256  # nodes whose probabilities are looked at
+IMPOSSIBLE = -20.0  # log-probability of a class that cannot be, where a mean is taken
 NOT_ONE = 0.1  # |log of the sum| of probabilities that no rounding explains, in half precision either
 
 
@@ -35,7 +36,8 @@ def segmentation_loss(
         target: [N] class indices; nodes with -1 are ignored.
         batch: [N] scan of each node; one scan by default.
         dice_weight: weight of 1 − Dice.
-        label_smoothing: share of the cross-entropy that is spread evenly over all classes.
+        label_smoothing: share of the cross-entropy that is spread evenly over all classes, as of
+            ``torch.nn.functional.cross_entropy``; a class whose log-probability is -inf counts as -20 there.
         weight: [N] weight of each node in the cross-entropy, at least 0, see :func:`boundary_weights`; equal by
             default. A scan whose weights are all 0 has a cross-entropy of 0.
         num_scans: scans in ``batch``, which are then 0 … num_scans - 1; so no GPU need be asked for them.
@@ -90,7 +92,8 @@ def _loss_of_known(
 
     picked = log_prob.gather(1, target[:, None]).squeeze(1)
     if label_smoothing > 0:
-        picked = (1 - label_smoothing) * picked + label_smoothing * log_prob.clamp_min(-20).mean(dim=1)
+        spread = log_prob.masked_fill(log_prob.isneginf(), IMPOSSIBLE).mean(dim=1)
+        picked = (1 - label_smoothing) * picked + label_smoothing * spread
     share = total[scan].clamp_min(torch.finfo(total.dtype).tiny)
     cross_entropy = -(weight * picked / share).sum() / num_labelled
     if dice_weight == 0:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
+from toothgraph.errors import ConfigError
 from toothgraph.nn.kernels.compiled import HAS_COMPILED, compiled_bags
 
 
@@ -38,7 +39,10 @@ class Neighborhoods(NamedTuple):
 
 
 def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
-    """Neighbourhoods of a PyG ``edge_index`` [2, E] (source, target), in any order."""
+    """Neighbourhoods of a PyG ``edge_index`` [2, E] (source, target), in any order. Raises ConfigError under
+    ``torch.jit.trace``, which sees nothing of what is written from outside of torch."""
+    if torch._C._is_tracing():
+        raise ConfigError("torch.jit.trace cannot trace this layer; torch.export and torch.compile can")
     source, target = edge_index
     if HAS_COMPILED and edge_index.device.type == "cpu" and not transformed() and not exported():
         return Neighborhoods(*compiled_bags(source.long(), target.long(), num_nodes), 0)

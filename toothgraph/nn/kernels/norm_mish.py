@@ -149,7 +149,7 @@ def norm_mish_linear(z: Tensor, norm: nn.BatchNorm1d, linear: nn.Linear | None) 
     Returns:
         [E, C'] or [E, C].
     """
-    if norm.training and world() > 1:  # the batch norm then has gradients from all processes
+    if norm.training and world(norm) > 1:  # the batch norm then has gradients from all processes
         z = F.mish(batch_norm(z, norm))
         return z if linear is None else F.linear(z, linear.weight)
     if norm.training:
