@@ -172,7 +172,8 @@ print("the same")
 
 
 @pytest.mark.parametrize(
-    ("code", "more"), [(ALONE, ()), (NO_EDGES, ("together",)), (NO_EDGES, ("SyncBatchNorm",)), (PAPER, (False,)), (PAPER, (True,))],
+    ("code", "more"),
+    [(ALONE, ()), (NO_EDGES, ("together",)), (NO_EDGES, ("SyncBatchNorm",)), (PAPER, (False,)), (PAPER, (True,))],
     ids=["alone", "no edges", "no edges, SyncBatchNorm", "paper", "paper in bf16"],
 )  # fmt: skip
 def test_two_processes(code: str, more: tuple[object, ...], tmp_path: Path, apart: Callable[..., BaseProcess]) -> None:
