@@ -203,6 +203,36 @@ def test_other_windows_doubts_and_a_server_that_is_gone(crowns: Mesh, serve: Ser
     np.testing.assert_array_equal(labels_of(running), np.where(np.isin(crowns.labels, [36, 37]), 0, crowns.labels))
 
 
+HASTE = (
+    HEAD
+    + """
+  const other = async (version, step) => (await fetch("../step/one_L", { method: "POST",
+    headers: { "Content-Type": "application/json" }, body: JSON.stringify({ version, step }) })).status;
+  await other(0, { kind: "gingiva", tooth: 47 });
+  click(...where(36)); key("3"); key("8"); key("a"); await saved();
+  out.refused = [said(), text("stands"), state.picked, count(36) > 0, count(38)];
+  key("a"); await saved(); out.approved = [said(), text("stands")];
+  // a stroke that is shown already goes with the step before it
+  const whole = count(45), [x, y] = where(45);
+  await other(data.scans[0].review.version, { kind: "gingiva", tooth: 31 });
+  pick(37); key("]"); pick(null); key("p"); drag([x - 20, y], [x + 20, y]); out.shown = count(45) < whole;
+  await saved();
+  out.back = [count(45) === whole, count(31), said()];
+"""
+)
+
+
+def test_what_was_done_behind_a_step_that_is_refused_is_dropped(serve: Serve, drive: Drive) -> None:
+    running = serve()
+    out = drive(running, HASTE)
+    assert "another window" in out["refused"][0] and "not done either" in out["refused"][0]
+    assert out["refused"][1].startswith("Corrected, not approved") and out["refused"][2:] == [36, True, 0]
+    assert out["approved"] == ["", "Approved. All is saved."]  # asked for once more, it is done
+    assert out["shown"] and out["back"][:2] == [True, 0] and "another window" in out["back"][2]
+    kinds = [line["kind"] for line in running.scans.stores["one_L"].lines()]
+    assert kinds == ["start", "gingiva", "approve", "gingiva"]
+
+
 KEYS = (
     HEAD
     + """

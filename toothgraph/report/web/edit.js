@@ -306,7 +306,7 @@ function updateEdit() {
   const labelled = data.scans.length > 1 ? data.scans.map((one) => `${one.jaw}: ${STATES[one.review.state]}`).join("; ") : STATES[own[0].state];
   const alone = own.some((one) => one.version) ? "Changed. Download the labels to keep them." : "What is changed here is kept only if you download it.";
   at("stands").textContent = !served ? alone
-    : `${upperFirst(labelled)}. ${review.waiting ? "Saving …" : own.some((one) => one.version) ? "All is saved." : ""}`;
+    : `${upperFirst(labelled)}. ${review.waiting.length ? "Saving …" : own.some((one) => one.version) ? "All is saved." : ""}`;
   at("source").textContent = served ? `Labels at the start: ${[...new Set(own.map((one) => one.source || "not known"))].join("; ")}.` : "";
   if (served) {
     at("home").href = withNumbering(review.home);

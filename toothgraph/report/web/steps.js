@@ -2,7 +2,7 @@
 // in a file does it alone, as far as it can, and its labels are downloaded.
 const review = {
   ...(data.review || { home: null, onward: "", scans: data.scans.map(() => ({ version: 0, state: "unseen", undo: 0, redo: 0 })) }),
-  waiting: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [], typedSoFar: "",
+  waiting: [], refused: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [], typedSoFar: "",
 };
 window.review = review;
 data.scans.forEach((scan, k) => { scan.review = { ...review.scans[k], done: [], undone: [] }; });
@@ -12,10 +12,24 @@ const editable = served || (!data.comparisons.length && data.results.length === 
 // ---- to the server and back, one step after another
 let last = Promise.resolve();
 function take(scan, step) {
-  review.waiting += 1;
+  const { refused } = review;
+  review.waiting.push(step);
   updateEdit();
-  last = last.then(() => sent(scan, step)).finally(() => { review.waiting -= 1; updateEdit(); });
+  last = last.then(() => refused === review.refused ? tried(scan, step) : dropped(scan, step))
+    .finally(() => { review.waiting.shift(); updateEdit(); });
   return last;
+}
+// What was asked for behind a step that fails was meant for what that would have made.
+async function tried(scan, step) {
+  const good = await sent(scan, step);
+  if (good) return true;
+  review.refused += 1;
+  if (review.waiting.length > 1) tell(`${review.said}. What you did after it was not done either.`, true);
+  return false;
+}
+async function dropped(scan, step) {
+  if (step.kind === "paint") await reload(scan).catch(() => {}); // it was shown before its turn
+  return false;
 }
 async function ask(place, content) {
   const options = content && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
@@ -74,11 +88,11 @@ async function reload(scan) {
 async function look() { // for what other windows have done
   for (const scan of data.scans) {
     const { version } = scan.review, [status, said] = await ask(`labels/${encodeURIComponent(scan.name)}`);
-    if (status === 200 && !review.waiting && scan.review.version === version && said.version > version) replaced(scan, said);
+    if (status === 200 && !review.waiting.length && scan.review.version === version && said.version > version) replaced(scan, said);
   }
 }
-window.addEventListener("focus", () => { if (served && !review.waiting) look().catch(() => {}); }); // a step will tell, too
-window.addEventListener("beforeunload", (event) => { if (review.waiting) event.preventDefault(); });
+window.addEventListener("focus", () => { if (served && !review.waiting.length) look().catch(() => {}); }); // a step will tell, too
+window.addEventListener("beforeunload", (event) => { if (review.waiting.length) event.preventDefault(); });
 
 // ---- without a server
 function alone(scan, step) {
