@@ -233,6 +233,33 @@ def test_what_was_done_behind_a_step_that_is_refused_is_dropped(serve: Serve, dr
     assert kinds == ["start", "gingiva", "approve", "gingiva"]
 
 
+STROKE = (
+    HEAD
+    + """
+  const before = count(45), [x, y] = where(45);
+  click(...where(36)); key("p"); key("3"); key("8"); drag([x - 20, y], [x + 20, y]);
+  out.waits = count(45) === before; await saved(); await saved();
+  out.painted = [count(36), count(45) < before, state.picked];
+  // with a number that is refused, there is no stroke
+  const other = (version, step) => fetch("../step/one_L", { method: "POST",
+    headers: { "Content-Type": "application/json" }, body: JSON.stringify({ version, step }) });
+  await other(data.scans[0].review.version, { kind: "gingiva", tooth: 31 });
+  const [u, v] = where(46), whole = count(46);
+  key("3"); key("6"); drag([u - 20, v], [u + 20, v]); await saved(); await saved();
+  out.refused = [count(46) === whole, said()];
+"""
+)
+
+
+def test_a_stroke_has_the_number_that_the_picked_tooth_is_getting(serve: Serve, drive: Drive) -> None:
+    running = serve()
+    out = drive(running, STROKE)
+    assert out["waits"] and out["painted"] == [0, True, 38]
+    assert out["refused"][0] and "another window" in out["refused"][1]
+    lines = [(line["kind"], line.get("to")) for line in running.scans.stores["one_L"].lines()]
+    assert lines == [("start", None), ("renumber", 38), ("paint", 38), ("gingiva", None)]
+
+
 KEYS = (
     HEAD
     + """

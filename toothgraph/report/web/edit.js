@@ -112,11 +112,7 @@ const TOOLS = {
     },
     stroke: (event) => brushAt(under(event.offsetX, event.offsetY)),
     press: (found) => { beginStroke(found, false); also.tool.end(); },
-    end: () => {
-      const { scan, faces, to } = review.stroke;
-      const sorted = [...faces.keys()].sort((a, b) => a - b);
-      if (sorted.length) take(scan, { kind: "paint", to, faces: sorted, ...(served ? {} : { before: sorted.map((face) => faces.get(face)) }) });
-    },
+    end: () => { const { stroke } = review; after(stroke.behind, () => painted(stroke)); },
   },
   clicks: {
     help: () => "All labels begin anew: click the middle of each tooth, one after another along the arch. Keys: a number for the next tooth, Backspace takes a click back, Enter ends.",
@@ -138,17 +134,32 @@ const TOOLS = {
     },
   },
 };
-function beginStroke(found, gum) {
-  review.stroke = { scan: found.scan, faces: new Map(), to: gum || state.picked === null ? 0 : state.picked };
-  brushAt(found);
+// A stroke with a number waits for steps that may give the picked tooth another one, and is seen then.
+const renumbers = (step) => step.kind !== "paint" && step.kind !== "approve";
+function beginStroke(found, alt) {
+  const gum = alt || state.picked === null;
+  const stroke = { scan: found.scan, faces: new Map(), way: [found], behind: gum ? () => false : renumbers };
+  review.stroke = stroke;
+  after(stroke.behind, () => {
+    stroke.to = gum || state.picked === null ? 0 : state.picked;
+    stroke.way.forEach((one) => brush(stroke, one));
+    stroke.way = null;
+  });
 }
 function brushAt(found) {
-  const { scan, faces, to } = review.stroke;
-  if (!found || found.scan !== scan) return;
+  const { stroke } = review;
+  if (!found || found.scan !== stroke.scan) return;
+  if (stroke.way) stroke.way.push(found); else brush(stroke, found);
+}
+function brush({ scan, faces, to }, found) {
   const labels = resultOf(scan).labels, fresh = facesNear(scan, found, review.size).filter((face) => labels[face] !== to);
   fresh.forEach((face) => { faces.set(face, labels[face]); labels[face] = to; });
   relabelled(scan, fresh);
   redraw();
+}
+function painted({ scan, faces, to }) {
+  const sorted = [...faces.keys()].sort((a, b) => a - b);
+  if (sorted.length) take(scan, { kind: "paint", to, faces: sorted, ...(served ? {} : { before: sorted.map((face) => faces.get(face)) }) });
 }
 function renumberable(fdi) {
   pick(fdi);

@@ -27,6 +27,8 @@ async function tried(scan, step) {
   if (review.waiting.length > 1) tell(`${review.said}. What you did after it was not done either.`, true);
   return false;
 }
+// At once, or once the steps are saved that must be before; not at all if one of them fails.
+const after = (steps, act) => review.waiting.some(steps) ? last.then((good) => good && after(steps, act)) : act();
 async function dropped(scan, step) {
   if (step.kind === "paint") await reload(scan).catch(() => {}); // it was shown before its turn
   return false;
