@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
@@ -95,16 +95,23 @@ class Running:
 
 @pytest.fixture
 def serve(crowns: Mesh, tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Starts a server on scans by name; all show ``crowns``, with the labels given."""
+    """Starts a server on scans by name; all show ``crowns``, with the labels given, or the labelled mesh of their
+    name."""
     running: list[Running] = []
 
-    def start(labels: np.ndarray | None = None, names: tuple[str, ...] = ("one_L",), **more: Any) -> Running:
+    def start(
+        labels: np.ndarray | None = None,
+        names: tuple[str, ...] = ("one_L",),
+        meshes: Mapping[str, Mesh] | None = None,
+        **more: Any,
+    ) -> Running:
         own = crowns.labels if labels is None else labels
+        shown = meshes or {name: replace(crowns, labels=own) for name in names}
         folder = tmp_path / "reviewed"
         scans = Scans(
-            {name: tmp_path / f"{name}.ply" for name in names}, folder,
-            lambda path, name: replace(crowns, scan_id=name, labels=None, path=path),
-            lambda mesh: start_of(mesh, own, **more),
+            {name: tmp_path / f"{name}.ply" for name in shown}, folder,
+            lambda path, name: replace(shown[name], scan_id=name, labels=None, path=path),
+            lambda mesh: start_of(mesh, shown[mesh.scan_id].labels, **more),
         )  # fmt: skip
         server = ReviewServer(scans)
         threading.Thread(target=server.run, daemon=True).start()
@@ -146,9 +153,9 @@ def drive(dump: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Callable
 
     monkeypatch.setattr(server_module, "scan_page", with_steps)
 
-    def run(running: Running, script: str) -> dict[str, Any]:
+    def run(running: Running, script: str, place: str = "scan/one_L") -> dict[str, Any]:
         steps[""] = script
-        found = re.search(r"<title>(.*?)</title>", dump(f"{running.server.address}scan/one_L"), re.DOTALL)
+        found = re.search(r"<title>(.*?)</title>", dump(f"{running.server.address}{place}"), re.DOTALL)
         assert found
         out: dict[str, Any] = json.loads(unescape(found[1]))
         assert out["messages"] == []

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.synthetic import Variation, synthetic_arch
 
 from .conftest import Running
 
@@ -258,6 +259,46 @@ def test_a_stroke_has_the_number_that_the_picked_tooth_is_getting(serve: Serve, 
     assert out["refused"][0] and "another window" in out["refused"][1]
     lines = [(line["kind"], line.get("to")) for line in running.scans.stores["one_L"].lines()]
     assert lines == [("start", None), ("renumber", 38), ("paint", 38), ("gingiva", None)]
+
+
+BOTH = (
+    HEAD
+    + """
+  const counts = () => [36, 38, 16].map((fdi) => data.scans.flatMap((scan) => [...resultOf(scan).labels])
+    .filter((label) => label === fdi).length > 0);
+  const off = () => ["Undo", "Redo"].map((name) => [...document.querySelectorAll("#steps button")]
+    .find((one) => one.textContent === name).disabled);
+  out.first = off();
+  pick(36); key("3"); key("8"); await saved(); pick(16); key("g"); await saved();
+  out.done = [counts(), state.picked];
+  key("u"); await saved(); out.upper = counts(); key("u"); await saved(); out.lower = [counts(), off()];
+  key("y"); await saved(); out.again = counts(); key("y"); await saved(); out.all = [counts(), off()];
+  pick(38); key("u"); key("u"); await saved(); out.fast = [counts(), state.picked]; // whatever is picked
+  pick(16); key("g"); key("u"); await saved(); out.one = counts(); // also while a step is being saved
+  // what is taken back where it is not seen is told
+  pick(36); key("3"); key("8"); await saved(); press("#jaws", "Upper"); key("u"); await saved();
+  out.hidden = [said(), counts()];
+"""
+)
+
+
+@pytest.fixture
+def patient(crowns: Mesh, serve: Serve) -> Running:
+    """Both jaws of a patient under review."""
+    upper = synthetic_arch(4, jaw=0, faces=6000, variation=Variation.none())
+    return serve(meshes={"one_U": upper, "one_L": crowns})
+
+
+def test_undo_takes_back_the_last_step_of_either_jaw(patient: Running, drive: Drive) -> None:
+    out = drive(patient, BOTH, "patient/one")
+    assert out["first"] == [True, True]
+    assert out["done"] == [[False, True, False], None]
+    assert out["upper"] == [False, True, True]  # the last step, with nothing picked
+    assert out["lower"] == [[True, False, True], [True, False]]
+    assert out["again"] == [False, True, True] and out["all"] == [[False, True, False], [False, True]]
+    assert out["fast"] == [[True, False, True], 36]
+    assert out["one"] == [True, False, True]
+    assert out["hidden"] == ["Taken back in the lower jaw, which is not shown.", [True, False, True]]
 
 
 KEYS = (

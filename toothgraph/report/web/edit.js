@@ -218,9 +218,15 @@ function shift(step) {
 const noTooth = () => { if (state.picked !== null) take(current(), { kind: "gingiva", tooth: state.picked }); };
 // The tooth that was picked stays picked, whatever its number is then.
 function stepped(kind) {
-  const scan = current(), { labels } = resultOf(scan), own = [], count = new Map();
-  labels.forEach((label, face) => { if (label === state.picked) own.push(face); });
-  take(scan, { kind }).then((good) => {
+  const own = [], count = new Map();
+  let scan, labels;
+  take(() => {
+    scan = jawOf(kind);
+    ({ labels } = resultOf(scan));
+    labels.forEach((label, face) => { if (label === state.picked) own.push(face); });
+    return scan;
+  }, { kind }).then((good) => {
+    if (good && !seenOf(scan)) tell(`${kind === "undo" ? "Taken back" : "Done again"} in the ${scan.jaw} jaw, which is not shown.`);
     if (!good || !own.length) return;
     for (const face of own) count.set(labels[face], (count.get(labels[face]) || 0) + 1);
     const [[most]] = [...count].sort((a, b) => b[1] - a[1]);
@@ -330,7 +336,7 @@ function updateEdit() {
     return made;
   };
   at("steps").replaceChildren(
-    off(button("Undo", undo, "U or Ctrl Z"), !scan.review.undo), off(button("Redo", redo, "Y or Ctrl Y"), !scan.review.redo),
+    off(button("Undo", undo, "U or Ctrl Z"), !own.some((one) => one.undo)), off(button("Redo", redo, "Y or Ctrl Y"), !own.some((one) => one.redo)),
     served ? off(button("Approve", approve, "A: all labels are right"), own.every((one) => one.state === "approved"))
       : button("Download labels", download, "a .txt with the FDI number of each face, to lie beside the scan"),
     button("Next doubt", nextDoubt, "D: the tooth that the model is least sure of"),

@@ -11,18 +11,22 @@ const editable = served || (!data.comparisons.length && data.results.length === 
 
 // ---- to the server and back, one step after another
 let last = Promise.resolve();
-function take(scan, step) {
+function take(of, step) { // of a scan, or of the one that a function says when the step's turn comes
   const { refused } = review;
   review.waiting.push(step);
   updateEdit();
-  last = last.then(() => refused === review.refused ? tried(scan, step) : dropped(scan, step))
+  last = last.then(() => refused === review.refused ? tried(typeof of === "function" ? of() : of, step) : dropped(of, step))
     .finally(() => { review.waiting.shift(); updateEdit(); });
   return last;
 }
 // What was asked for behind a step that fails was meant for what that would have made.
 async function tried(scan, step) {
-  const good = await sent(scan, step);
-  if (good) return true;
+  const before = scan.review, good = await sent(scan, step);
+  if (good) {
+    if (trail[step.kind]) trail[step.kind].pop();
+    for (const [kind, jaws] of Object.entries(trail)) if (scan.review[kind] > before[kind]) jaws.push(scan);
+    return true;
+  }
   review.refused += 1;
   if (review.waiting.length > 1) tell(`${review.said}. What you did after it was not done either.`, true);
   return false;
@@ -32,6 +36,14 @@ const after = (steps, act) => review.waiting.some(steps) ? last.then((good) => g
 async function dropped(scan, step) {
   if (step.kind === "paint") await reload(scan).catch(() => {}); // it was shown before its turn
   return false;
+}
+// The jaws that were changed on this page, and those where a step was taken back, the last one at the end.
+const trail = { undo: [], redo: [] };
+// The jaw with the next step to take back or to do again; of what was done before the page was loaded, the picked one's.
+function jawOf(kind) {
+  const jaws = trail[kind];
+  while (jaws.length && !jaws.at(-1).review[kind]) jaws.pop(); // another window took it back
+  return jaws.at(-1) || [current(), ...data.scans].find((scan) => scan.review[kind]) || current();
 }
 async function ask(place, content) {
   const options = content && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content) };
