@@ -280,6 +280,14 @@ BOTH = (
   out.hidden = [said(), counts()];
 """
 )
+SHOWN = (
+    HEAD
+    + """
+  press("#jaws", "Upper"); press("#steps", "Approve"); await saved(); out.approved = [said(), text("stands")];
+  key("a"); await saved(); out.twice = said();
+  press("#jaws", "Both"); key("a"); await saved(); out.both = [said(), text("stands")];
+"""
+)
 
 
 @pytest.fixture
@@ -299,6 +307,14 @@ def test_undo_takes_back_the_last_step_of_either_jaw(patient: Running, drive: Dr
     assert out["fast"] == [[True, False, True], 36]
     assert out["one"] == [True, False, True]
     assert out["hidden"] == ["Taken back in the lower jaw, which is not shown.", [True, False, True]]
+
+
+def test_a_jaw_that_is_not_shown_is_not_approved(patient: Running, drive: Drive) -> None:
+    out = drive(patient, SHOWN, "patient/one")
+    assert out["approved"] == ["Only what is shown is approved: the lower jaw is hidden.",
+                               "Upper: approved; lower: not looked at. All is saved."]  # fmt: skip
+    assert out["twice"] == "Nothing to approve is shown: the lower jaw is hidden."
+    assert out["both"] == ["", "Upper: approved; lower: approved. All is saved."]
 
 
 KEYS = (

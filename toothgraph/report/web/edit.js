@@ -235,8 +235,13 @@ function stepped(kind) {
 }
 const undo = () => stepped("undo");
 const redo = () => stepped("redo");
-const approve = () => served && data.scans.filter((scan) => scan.review.state !== "approved")
-  .forEach((scan) => take(scan, { kind: "approve" }));
+// Of both jaws, those that are shown: nobody has looked at a hidden one.
+function approve() {
+  const open = data.scans.filter((scan) => scan.review.state !== "approved"), hidden = open.find((scan) => !seenOf(scan));
+  const asked = served ? open.filter(seenOf).map((scan) => take(scan, { kind: "approve" })) : [];
+  if (hidden) Promise.all(asked).then((good) => good.every(Boolean) && tell(
+    `${asked.length ? "Only what is shown is approved" : "Nothing to approve is shown"}: the ${hidden.jaw} jaw is hidden.`));
+}
 
 // Teeth by doubt: the least sure first, without those that are done.
 function nextDoubt() {
