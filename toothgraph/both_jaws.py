@@ -33,7 +33,7 @@ from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.joined_jaws import joined_jaws
 from toothgraph.postprocess.two_arches import are_both_jaws, same_teeth, two_surfaces
 from toothgraph.report.doubts import pair_doubts
-from toothgraph.report.page import PageScan
+from toothgraph.report.page import FilePart, PageScan
 from toothgraph.report.tooth_table import ToothRow
 from toothgraph.segmentation import Segmentation, segment
 
@@ -147,7 +147,7 @@ class JawPair:
 
     def page_scans(self, truth: np.ndarray | None = None) -> list[PageScan]:
         """What a page shows of each jaw; ``truth`` [F] as in :meth:`toothgraph.segmentation.Segmentation.page_scan`."""
-        upper, lower = (one.page_scan(None if truth is None else truth[part])
+        upper, lower = (replace(one.page_scan(None if truth is None else truth[part]), part=FilePart(self.mesh, part))
                         for one, part in zip(self.jaws, self.parts, strict=True))  # fmt: skip
         return [replace(upper, doubts=[*pair_doubts(self.cut), *upper.doubts]), lower]
 

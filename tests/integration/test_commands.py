@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import os
@@ -543,6 +544,14 @@ def test_labels_that_cannot_be_trusted_have_an_exit_code_of_their_own(command, t
     assert command("predict", two_of_a_kind, bad, "--out", tmp_path / "out").code == 1  # an error is worse
 
 
+def downloaded(page):
+    """What a page of both jaws in one file gives as the labels of this file, if nobody has changed them."""
+    jaws = [base64.b64decode(scan["results"][0]["labels"]) for scan in page["scans"]]
+    face = np.frombuffer(base64.b64decode(page["file"]["stored"]), "<u4")
+    assert page["file"]["name"] == "bite"
+    return np.frombuffer(b"".join(jaws), "u1")[face]
+
+
 def test_both_jaws_in_one_file_are_labelled_each_for_itself(command, tmp_path):
     """In one file as it was, on one page, in two entries of the list; then looked at and scored as labelled."""
     from toothgraph.io.formats.stl import write_stl
@@ -566,6 +575,7 @@ def test_both_jaws_in_one_file_are_labelled_each_for_itself(command, tmp_path):
     shown = json.loads(re.search(r'id="data">(.*?)</script>', (out / "bite.html").read_text(), re.DOTALL)[1])
     assert [scan["jaw"] for scan in shown["scans"]] == ["upper", "lower"]
     assert shown["scans"][0]["doubts"][0][0].startswith("both jaws are in this file")
+    np.testing.assert_array_equal(downloaded(shown), labels)
     rows = [row.split(",") for row in (out / "summary.csv").read_text().splitlines()[1:]]
     assert rows[0][:3] == ["bite", "review", "both"]
     listed = (out / "index.html").read_text()
@@ -575,6 +585,8 @@ def test_both_jaws_in_one_file_are_labelled_each_for_itself(command, tmp_path):
     assert "labelled before, unchanged" in done.out
     done = command("view", out / "bite.ply", "-o", tmp_path / "page.html")
     assert done.code == 0 and done.out == f"bite_upper and bite_lower -> {tmp_path / 'page.html'}\n", done.err
+    shown = json.loads(re.search(r'id="data">(.*?)</script>', (tmp_path / "page.html").read_text(), re.DOTALL)[1])
+    np.testing.assert_array_equal(downloaded(shown), labels)
     done = command("view", out / "bite.ply", "-o", tmp_path / "page.html", "--compare", out / "bite.ply")
     assert "takes a scan of one jaw, and bite.ply has both" in done.error
     done = command("renumber", out / "bite.ply")

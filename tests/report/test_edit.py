@@ -13,7 +13,8 @@ from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.labels import read_scan
 from toothgraph.mesh.mesh import Mesh, Original
 from toothgraph.mesh.original import faces_to_original
-from toothgraph.report.page import PageScan, Second, page_data, write_page, write_scans
+from toothgraph.report.page import FilePart, PageScan, Second, page_data, write_page, write_scans
+from toothgraph.synthetic import synthetic_arch
 
 Browse = Callable[..., dict[str, Any]]
 STEPS = """
@@ -87,6 +88,35 @@ def test_labels_are_downloaded_for_the_faces_of_the_file(arch: Mesh, tmp_path: P
     write_page(page, mesh, arch.labels)
     out = browse(page, "document.getElementById('edit').open = true; download(); out.file = review.file;")
     np.testing.assert_array_equal(np.array(out["file"].split(), dtype=int), faces_to_original(mesh, arch.labels))
+
+
+def test_both_jaws_of_one_file_are_downloaded_as_one_file(arch: Mesh, tmp_path: Path, browse: Browse) -> None:
+    jaws = [arch, synthetic_arch(3, jaw=1, faces=4000)]
+    count = len(arch.faces)
+    order = np.random.default_rng(0).permutation(count + len(jaws[1].faces))  # the file has them mixed
+    faces = np.concatenate([arch.faces, jaws[1].faces + len(arch.vertices)])[order]
+    vertices = np.concatenate([jaw.vertices for jaw in jaws])
+    polygons, total = np.concatenate([faces[:1], faces]), len(faces)  # its first face is there twice
+    original = Original(vertices, polygons, np.arange(len(vertices)), np.r_[0, np.arange(total)],
+                        np.arange(1, total + 1))  # fmt: skip
+    whole = Mesh(vertices, faces, scan_id="occlusion", original=original)
+    places = np.argsort(order)
+    scans = [PageScan(replace(jaw, scan_id=f"occlusion_{k}"), jaw.labels, part=FilePart(whole, own))
+             for k, (jaw, own) in enumerate(zip(jaws, (places[:count], places[count:]), strict=True))]  # fmt: skip
+    page = tmp_path / "occlusion.html"
+    write_scans(page, scans)
+    out = browse(page, """
+      document.getElementById("edit").open = true; out.names = [];
+      HTMLAnchorElement.prototype.click = function () { out.names.push(this.download); };
+      pick(37); key("3"); key("8"); await last; pick(16); key("g"); await last;
+      press("#steps", "Download labels"); out.file = review.file;
+    """)  # fmt: skip
+    assert out["names"] == ["occlusion.txt"]
+    labels = np.concatenate([jaw.labels for jaw in jaws])[order]
+    labels = np.select([labels == 37, labels == 16], [38, 0], labels)
+    np.testing.assert_array_equal(np.array(out["file"].split(), dtype=int), faces_to_original(whole, labels))
+    assert page_data([replace(scan, part=None) for scan in scans])["file"] is None
+    assert page_data(scans[:1])["file"] is None
 
 
 def test_what_compares_is_not_changed(arch: Mesh, tmp_path: Path, browse: Browse) -> None:

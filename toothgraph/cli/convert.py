@@ -190,5 +190,5 @@ def _show(pages: PageFolder, mesh: Mesh, name: str, patient: str, beside: Path) 
     from toothgraph.scan_names import untold
 
     pages.check(name)
-    shown = shown_of(split_labelled(mesh), beside)
+    shown = shown_of(split_labelled(mesh), beside, mesh)
     write_views(pages.path, name, shown, ("html", "csv"), pages, untold(patient, name))

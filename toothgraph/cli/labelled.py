@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from toothgraph.anatomy.frame import jaw_shown
-from toothgraph.anatomy.jaw_parts import split_labelled
+from toothgraph.anatomy.jaw_parts import jaw_parts, split_labelled
 from toothgraph.anatomy.measures import measures_of_file
 from toothgraph.cli.summary import CORRECTED, Row, merge_summary, read_summary
 from toothgraph.cli.terminal import one_line
@@ -25,7 +25,7 @@ from toothgraph.io.said import said_of_labels
 from toothgraph.io.write import measures_content
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.doubts import doubts_now, doubts_of_jaw
-from toothgraph.report.page import PageScan
+from toothgraph.report.page import FilePart, PageScan
 from toothgraph.report.tooth_table import ToothRow, tooth_table, write_table
 from toothgraph.stages import stage
 from toothgraph.system.files import write_text
@@ -39,13 +39,14 @@ VIEWS = ("html", "png", "csv")  # page, picture and table of a scan
 _log = logging.getLogger("toothgraph")
 
 
-def shown_of(jaws: Sequence[Mesh], scan: Path) -> list[PageScan]:
+def shown_of(jaws: Sequence[Mesh], scan: Path, whole: Mesh | None = None) -> list[PageScan]:
     """What a page shows of a labelled scan: with the warnings and the confidence that the JSON beside it has, as far as
     they are true of its labels now, and with what is impossible in their numbers.
 
     Args:
         jaws: the scan, or its two jaws, see :func:`toothgraph.anatomy.jaw_parts.split_labelled`.
         scan: its file.
+        whole: the scan as read, for the labels of its two jaws to be downloaded as one file.
     """
     said, shown = said_of_labels(scan, jaws[0].label_origin), []
     for jaw in jaws:
@@ -55,7 +56,9 @@ def shown_of(jaws: Sequence[Mesh], scan: Path) -> list[PageScan]:
         sure = None if found is None else found.astype(np.float32)
         teeth = tooth_table(jaw, jaw.labels, sure)
         shown.append(PageScan(jaw, jaw.labels, name=OWN, confidence=sure, teeth=teeth, doubts=doubts))
-    return shown
+    if whole is None or len(jaws) == 1:
+        return shown
+    return [replace(one, part=FilePart(whole, part)) for one, part in zip(shown, jaw_parts(whole), strict=True)]
 
 
 def teeth_shown(shown: Sequence[PageScan]) -> list[ToothRow]:
@@ -116,7 +119,7 @@ class LabelledFolder:
         if surface is None:
             return []
         mesh = read_scan(surface, unit=self.unit, primary=True)
-        return [] if mesh.labels is None else shown_of(split_labelled(mesh), surface)
+        return [] if mesh.labels is None else shown_of(split_labelled(mesh), surface, mesh)
 
     def shown_or_none(self, name: str) -> list[PageScan]:
         """The same; a fault of its files is told, and stops nothing."""

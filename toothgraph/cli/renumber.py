@@ -113,7 +113,7 @@ def renew_beside(file: Path, unit: str, mesh: Mesh | None, surface: Path | None)
         if old := folder.outdated(name):
             say(f"Notice: no surface beside {file}; with the former numbers: {', '.join(map(str, old))}", err=True)
         return
-    shown = shown_of(split_labelled(mesh), surface)
+    shown = shown_of(split_labelled(mesh), surface, mesh)
     renew_measures(file.with_suffix(".json"), shown)
     for view in folder.renew(name, shown):
         say(f"wrote {view}")

@@ -191,7 +191,7 @@ def _labelled(
     jaws = split_labelled(mesh)
     if mesh.labels is None or predicted:
         return segment_file(mesh if len(jaws) == 2 else jaws[0], net()).page_scans(mesh.labels)
-    return shown_of(jaws, scan)
+    return shown_of(jaws, scan, mesh)
 
 
 def _net(model: Path, device: str | None) -> SegmentationNet:

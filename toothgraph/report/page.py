@@ -33,6 +33,7 @@ from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.system.files import write_text
 
 UNKNOWN = 255  # the byte for FDI -1
+NOWHERE = 2**32 - 1  # in place of a face
 # The page's script, in the order in which it runs.
 SCRIPT = (
     *("data", "numbering", "camera", "colours", "draw", "marks", "pick", "cross", "surface", "panel", "input"),
@@ -56,6 +57,19 @@ class Second:
 
 
 @dataclass(frozen=True, eq=False)
+class FilePart:
+    """The faces of a file that one of its two jaws has.
+
+    Attributes:
+        mesh: the clean mesh of the file.
+        faces: [F] numbers of its faces, in the order of the jaw's.
+    """
+
+    mesh: Mesh
+    faces: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class PageScan:
     """One labelled scan of a page.
 
@@ -70,6 +84,7 @@ class PageScan:
         doubts: what a person should review; a plain sentence is shown as it is, whatever numbers teeth are shown with.
         other_numbers: the next best numbers and how much likelier those given are.
         measures: of this jaw, if already computed.
+        part: of its file, if that has both jaws: their labels are downloaded as one file.
     """
 
     mesh: Mesh
@@ -82,6 +97,7 @@ class PageScan:
     doubts: Sequence[Doubt | str] = ()
     other_numbers: OtherNumbers | None = None
     measures: ArchMeasures | None = None
+    part: FilePart | None = None
 
     @cached_property
     def measured(self) -> ArchMeasures:
@@ -175,6 +191,7 @@ def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, 
         "comparisons": comparisons,
         "measures": list(map(measure_data, _of_both(scans))),
         "review": None,  # the page alone changes labels, for a download
+        "file": _file_of_both(scans),
         "scans": [_scan_data(scan, own) for scan, own in zip(scans, points, strict=True)],
     }
 
@@ -247,6 +264,18 @@ def _stored(mesh: Mesh) -> str | None:
     faces = np.arange(len(mesh.faces))
     face = faces_to_original(mesh, faces)
     return None if np.array_equal(face, faces) else _text(face.astype("<u4"))
+
+
+def _file_of_both(scans: Sequence[PageScan]) -> dict[str, str] | None:
+    """The file that has both jaws, and the face whose label each of its faces takes, counted through the one jaw and
+    then the other; None for jaws with files of their own."""
+    parts = [scan.part for scan in scans if scan.part]
+    if len(parts) < 2 or parts[0].mesh is not parts[1].mesh:
+        return None
+    mesh, own = parts[0].mesh, np.concatenate([part.faces for part in parts])
+    face = np.full(len(mesh.faces), NOWHERE)
+    face[own] = np.arange(len(own))
+    return {"name": mesh.scan_id, "stored": _text(faces_to_original(mesh, face).astype("<u4"))}
 
 
 def _of_both(scans: Sequence[PageScan]) -> list[Measure]:

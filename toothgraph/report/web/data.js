@@ -11,6 +11,7 @@ for (const scan of data.scans) {
     result.confidence = result.confidence && bytes(result.confidence);
   }
 }
+if (data.file) data.file.stored = new Uint32Array(bytes(data.file.stored).buffer); // of the faces of all scans together
 const state = {
   shown: new Float32Array(100).fill(1), // by FDI number
   jaws: data.scans.map(() => true),

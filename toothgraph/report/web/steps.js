@@ -168,14 +168,17 @@ function teethOf(scan) {
   }
   return [0, ...IN_ROW].filter((fdi) => rows.has(fdi)).map((fdi) => rows.get(fdi));
 }
-// One FDI number for each face of the file, as a text file to lie beside the scan.
+// One FDI number for each face of the file, as a text file to lie beside the scan; of both jaws in one file, for both.
 function download() {
-  for (const scan of data.scans) {
-    const { labels } = resultOf(scan), number = (label) => label === UNKNOWN ? -1 : label;
-    const lines = scan.stored ? Array.from(scan.stored, (face) => number(labels[face])) : Array.from(labels, number);
-    review.file = `${lines.join("\n")}\n`; // the last one, for whoever looks
-    const link = make("a", [], { href: URL.createObjectURL(new Blob([review.file], { type: "text/plain" })), download: `${scan.name}.txt` });
-    link.click();
-    URL.revokeObjectURL(link.href);
-  }
+  const of = (scan) => resultOf(scan).labels;
+  if (data.file) save(data.file, data.scans.flatMap((scan) => [...of(scan)]));
+  else data.scans.forEach((scan) => save(scan, of(scan)));
+}
+function save({ name, stored }, labels) {
+  const number = (label = 0) => label === UNKNOWN ? -1 : label; // a face of neither jaw is gum
+  const lines = stored ? Array.from(stored, (face) => number(labels[face])) : Array.from(labels, (label) => number(label));
+  review.file = `${lines.join("\n")}\n`; // the last one, for whoever looks
+  const link = make("a", [], { href: URL.createObjectURL(new Blob([review.file], { type: "text/plain" })), download: `${name}.txt` });
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
