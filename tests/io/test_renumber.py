@@ -168,6 +168,17 @@ def test_given_labels_keep_their_system(arch, tmp_path):
     assert not list(tmp_path.glob("*.found.json"))
 
 
+def test_numbers_of_ones_own(command, found, tmp_path):
+    (tmp_path / "own.json").write_text(json.dumps({"mine": {"background": 99, "upper": {"16": 106, "15": 105}}}))
+    system = ("--label-system", f"{tmp_path / 'own.json'}:mine")
+    done = command("renumber", found / "a_upper.ply", "106=105", "105=106", *system)
+    assert done.code == 0 and read_record(found / "a_upper.ply").renumbered == [{16: 15, 15: 16}], done.err
+    assert command("renumber", found / "a_upper.ply", "106=99", *system).code == 0  # what is gingiva there
+    assert not (np.loadtxt(found / "a_upper.txt") == 16).any()
+    wrong = command("renumber", found / "a_upper.ply", "105=107", *system)
+    assert wrong.code == 1 and "107: expected the" in wrong.error
+
+
 def test_files_that_do_not_agree_are_refused(found):
     labels = np.loadtxt(found / "a_upper.txt", dtype=int)
     write_txt(found / "a_upper.txt", np.where(labels == 16, 15, labels))

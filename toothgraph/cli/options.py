@@ -51,10 +51,10 @@ class Choice(click.Choice):  # type: ignore[type-arg]  # click before 8.2 takes 
 
 
 class LabelSystem(Choice):
-    """One of the label systems, or ``FILE:SET``, one of anybody's own."""
+    """One of some label systems, or ``FILE:SET``, one of anybody's own."""
 
-    def __init__(self) -> None:
-        super().__init__([*LABEL_SYSTEMS, "FILE:SET"])
+    def __init__(self, systems: Sequence[str] = LABEL_SYSTEMS) -> None:
+        super().__init__([*systems, "FILE:SET"])
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return value if is_own(str(value)) else super().convert(value, param, ctx)

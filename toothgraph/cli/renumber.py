@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toothgraph.choices import LABEL_SYSTEMS
-from toothgraph.cli.options import PATH, starting, there, unit_option
+from toothgraph.cli.options import PATH, LabelSystem, starting, there, unit_option
+from toothgraph.cli.refusals import at_once, check_label_system
 from toothgraph.cli.terminal import say
 from toothgraph.errors import LabelError
 from toothgraph.system.progress import Display
@@ -25,7 +26,7 @@ class Change(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 tak
     name = "old=new"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        found = re.fullmatch(r"(\d{1,2})=(-1|\d{1,2})", value)
+        found = re.fullmatch(r"(\d+)=(-1|\d+)", value)
         if not found:
             self.fail(f"expected old and new number as 36=35, got {value!r}", param, ctx)
         return int(found[1]), int(found[2])
@@ -36,10 +37,11 @@ class Change(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 tak
 @click.argument("changes", nargs=-1, type=Change(), metavar="[OLD=NEW]...")
 @click.option(
     "--label-system",
-    type=click.Choice(LABEL_SYSTEMS[1:]),
+    type=LabelSystem(LABEL_SYSTEMS[1:]),
+    callback=at_once(check_label_system),
     default="fdi",
     show_default=True,
-    help="Of the numbers that you give, and of label files that no model wrote.",
+    help="Of the numbers that you give, and of label files that no model wrote; FILE:SET is one of your own.",
 )
 @click.option("--merge", is_flag=True, help="Two teeth that get one number are one tooth.")
 @unit_option

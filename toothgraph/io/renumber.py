@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from toothgraph.anatomy.doubt import Doubt, renumbered
+from toothgraph.choices import is_own
 from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, in_chart_order, is_tooth, jaw_of_labels
 from toothgraph.io.archive import is_archive
@@ -111,10 +112,11 @@ def _checked(
     jaw = max(jaw_of_labels(there), UPPER) if jaw == UNKNOWN_JAW else jaw
 
     def fdi(number: int) -> int:
-        return int(to_fdi(np.array(number), label_system, jaw))
+        return int(to_fdi(np.array([number]), label_system, jaw)[0])
 
     for now in numbers.values():
-        if now != UNKNOWN and now != 0 and not is_tooth(fdi(now)):
+        gingiva = fdi(now) == 0 if is_own(label_system) else now == 0
+        if now != UNKNOWN and not gingiva and not is_tooth(fdi(now)):
             raise LabelError(f"{now}: expected the {label_system} number of a tooth, 0 for gingiva or -1 for unknown")
     own = {fdi(before): fdi(now) for before, now in numbers.items()} if found else dict(numbers)
     for asked, number in zip(numbers, own, strict=True):
