@@ -139,6 +139,39 @@ def test_corrections_are_kept_and_the_other_scans_labelled(command, arches, segm
     assert labels.read_text() == corrected and (tmp_path / "0001_upper.ply").exists()  # the others are labelled
 
 
+def test_what_a_review_has_corrected_is_kept(command, arches, segmenter, tmp_path):
+    """Its folder has no record of `predict`, where it was begun with the labels of the scans."""
+    scan, out, steps = arches / "0000_upper.stl", tmp_path / "reviewed", tmp_path / "steps.jsonl"
+    steps.write_text(
+        '{"scan": "0000_upper", "kind": "gingiva", "tooth": 11}\n{"scan": "0000_upper", "kind": "approve"}\n'
+    )
+    assert command("review", scan, "--labels", out, "--apply", steps).code == 0
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    done = command("predict", scan, "--model", segmenter, "--out", out, "--again", "--report")
+    assert done.code == 0 and f"kept, its labels were corrected since -> {out / '0000_upper.json'}" in done.out, (
+        done.err
+    )
+    assert {name: (out / name).read_bytes() for name in before} == before
+    done = command("convert", scan, "--out", out)
+    assert f"{out / '0000_upper.json'}: its labels were corrected" in done.err and done.code == 1
+    assert {name: (out / name).read_bytes() for name in before} == before
+    (out / "0000_upper.json").unlink()  # a stop came before it
+    done = command("predict", scan, "--model", segmenter, "--out", out)
+    assert f"kept, its labels were corrected since -> {out / '0000_upper.log.jsonl'}" in done.out, done.err
+    assert not (out / "0000_upper.ply").exists()
+
+
+def test_convert_keeps_what_was_corrected(command, labelled, arches, tmp_path):
+    for name in ("0000_lower.txt", "0000_lower.found.json"):
+        shutil.copy(labelled / name, tmp_path)
+    last = int(np.loadtxt(tmp_path / "0000_lower.txt").max())
+    assert command("renumber", tmp_path / "0000_lower.txt", f"{last}=0").code == 0
+    before = (tmp_path / "0000_lower.txt").read_bytes()
+    done = command("convert", arches / "0000_lower.stl", "--out", tmp_path)
+    assert f"{tmp_path / '0000_lower.txt'}: its labels were corrected" in done.err and done.code == 1
+    assert (tmp_path / "0000_lower.txt").read_bytes() == before
+
+
 def test_an_impossible_order_is_told_with_scan_and_place(command, arches, tiny_toml, tmp_path):
     scan = tmp_path / "7_lower.stl"
     shutil.copy(arches / "0000_lower.stl", scan)

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toothgraph.errors import LabelError
+from toothgraph.errors import ConfigError, LabelError
 from toothgraph.io.label_sources import labels_in
 from toothgraph.io.labels import as_fdi
 from toothgraph.io.read import read_mesh
 from toothgraph.io.renumber import renumber
-from toothgraph.io.reviewed import approved_labels, face_labels, read_approved, review_entry
+from toothgraph.io.review_file import review_entry
+from toothgraph.io.reviewed import approved_labels, corrected_in, face_labels, read_approved
 from toothgraph.io.write import write_labelled, write_teeth3ds_json
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
@@ -74,3 +75,19 @@ def test_labels_of_another_scan_are_refused(arch: Mesh, tmp_path: Path) -> None:
     (tmp_path / "one.json").write_text(json.dumps({"labels": [0, 1], "review": review_entry("approved", 1, "")}))
     with pytest.raises(LabelError, match=r"expected .* labels, one per vertex"):
         read_approved(scan, tmp_path, "one")
+
+
+@pytest.mark.parametrize("state", ["corrected", "approved"])
+def test_nothing_is_written_over_what_a_person_has_corrected(state: str, arch: Mesh, tmp_path: Path) -> None:
+    (file,) = write_labelled(tmp_path, "one_U", arch, arch.labels, ("json",))
+    content = {**json.loads(file.read_text()), "review": review_entry("unseen", 0, "net")}
+    for now in ("unseen", state):
+        content["review"]["state"] = now
+        file.write_text(json.dumps(content))
+        if now == "unseen":
+            write_labelled(tmp_path, "one_U", arch, arch.labels, ("ply",))
+            continue
+        with pytest.raises(ConfigError, match=r"one_U.json: has what was corrected in a review"):
+            write_labelled(tmp_path, "one_U", arch, arch.labels, ("ply",))
+        assert json.loads(file.read_text()) == content and corrected_in(tmp_path, "one_U") == file
+    write_labelled(tmp_path, "two_U", arch, arch.labels, ("ply",))

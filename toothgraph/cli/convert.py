@@ -104,6 +104,7 @@ def convert(
                 else:
                     mesh, state = found
                     beside = file if labels is None else labels / f"{name}.json"
+                    _check_free(out, name)
                     say(_written(mesh, name, out, formats or DEFAULT_FORMATS, state, beside))
                     written += 1
                     if pages:
@@ -123,12 +124,21 @@ def convert(
         )
 
 
+def _check_free(out: Path, name: str) -> None:
+    """Raises LabelError where a person has corrected the labels that are in ``out``: they would be lost."""
+    from toothgraph.io.reviewed import corrected_in
+
+    if changed := corrected_in(out, name):
+        raise LabelError(f"{changed}: its labels were corrected, and would be lost; choose another --out")
+
+
 def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any]) -> tuple[Mesh, str] | None:
     """A scan with its labels, and the state of their review; None if the folder has no labels of it."""
     from toothgraph.io.label_folder import with_labels_of
     from toothgraph.io.labels import read_scan
     from toothgraph.io.read import read_mesh
-    from toothgraph.io.reviewed import LABELS, face_labels, review_state
+    from toothgraph.io.review_file import LABELS, review_state
+    from toothgraph.io.reviewed import face_labels
     from toothgraph.io.unread_labels import unread_labels
 
     if labels is None:

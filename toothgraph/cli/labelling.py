@@ -19,8 +19,9 @@ from toothgraph.cli.terminal import one_line
 from toothgraph.data.prepared.sources import Source
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.inference.options import PredictOptions
-from toothgraph.io.label_record import Record, read_record, was_changed, write_record
+from toothgraph.io.label_record import Record, read_record, write_record
 from toothgraph.io.read import read_mesh
+from toothgraph.io.reviewed import corrected_in
 from toothgraph.io.write import format_of
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
@@ -138,7 +139,7 @@ class Labeller:
                 if job.name.lower() in OWN_NAMES:
                     raise ConfigError(f"{job.name}: {job.name}.csv is the summary; give the scan another name")
             record = read_record(self._path(job))
-            if changed := corrected_since(self.out, record):
+            if changed := corrected_in(self.out, job.name):
                 return self._corrected(job, record, changed, pages)
             return None if job.again or not record.run else self._same(job, record)
         except ToothgraphError as error:
@@ -149,7 +150,7 @@ class Labeller:
         said = f"{job.name}: kept, its labels were corrected since -> {changed}"
         folder, views = LabelledFolder(self.out, self.unit), self._outputs(job)[1]
         shown = folder.shown_or_none(job.name)
-        there = [str(self.out / name) for name in record.files]
+        there = list(dict.fromkeys([*(str(self.out / name) for name in record.files), str(changed)]))
         if not shown:
             missing = "; no surface beside them, so nothing shows them" * any(not view.exists() for view in views)
             return Outcome(Row(job.name, CORRECTED), said + missing, files=there)
@@ -303,9 +304,3 @@ def _to_label(known: Outcome | ToothgraphError | None, anew: bool) -> bool:
 def failed(job: Job, error: object) -> Outcome:
     """The outcome of a scan that could not be labelled."""
     return Outcome(Row(job.name, FAILED, error=one_line(error)))
-
-
-def corrected_since(folder: Path, record: Record) -> Path | None:
-    """A label file in the record that was changed since an earlier run wrote it; None if there is none."""
-    files: Iterable[Path] = (folder / name for name in record.files)
-    return next((file for file in files if was_changed(file, record)), None)

@@ -100,8 +100,8 @@ def review(
     with starting():
         from toothgraph.cli.training import free, next_command, same_scans
         from toothgraph.io.find import find_scans
+        from toothgraph.io.review_file import LABELS
         from toothgraph.io.review_log import APPROVED
-        from toothgraph.io.reviewed import LABELS
         from toothgraph.model.file import load_segmentation
         from toothgraph.review.begin import begin, read_for_review
         from toothgraph.review.embedding import embed

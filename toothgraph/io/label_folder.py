@@ -9,7 +9,7 @@ from toothgraph.io.formats.registry import SUFFIXES, read_stored
 from toothgraph.io.label_sources import find_labels
 from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw
 from toothgraph.io.palette import Palette
-from toothgraph.io.reviewed import reviewed_origin
+from toothgraph.io.review_file import reviewed_origin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of
 from toothgraph.mesh.stored import NO_SURFACE

@@ -5,52 +5,37 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from toothgraph.errors import LabelError
 from toothgraph.io.archive import one_scan
+from toothgraph.io.label_record import read_record, was_changed
 from toothgraph.io.label_sources import labels_in
 from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw
 from toothgraph.io.read import read_mesh
 from toothgraph.io.renumber import mapped
+from toothgraph.io.review_file import LABELS, review_version, work_of_review
 from toothgraph.io.review_log import APPROVED, LOG, Session, read_log, session_of
 from toothgraph.mesh.label_origin import CORRECTED, LabelOrigin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
 
-LABELS = ".json"
 
+def corrected_in(folder: Path, name: str) -> Path | None:
+    """A file of a scan that has labels which a person has corrected: in a review, or since a model found them. None if
+    the folder has no such labels of it.
 
-def review_entry(state: str, version: int, model: str) -> dict[str, Any]:
-    """What a label file says of its review: its state, the number of steps, and what found the labels at first."""
-    return {"state": state, "version": version, "model": model}
+    Args:
+        folder: of labels.
+        name: of the scan in it.
 
-
-def review_state(file: Path) -> str:
-    """``unseen``, ``corrected`` or ``approved``; empty for a label file that is not of a review."""
-    return str(_review(file).get("state", ""))
-
-
-def review_version(file: Path) -> int | None:
-    """The number of steps after which a label file was written; None if it is not there, or not of a review."""
-    version = _review(file).get("version")
-    return version if isinstance(version, int) else None
-
-
-def reviewed_origin(file: Path) -> LabelOrigin | None:
-    """The origin of the labels in a file of a review; None for another file."""
-    review = _review(file)
-    return LabelOrigin(CORRECTED, str(review.get("model", ""))) if review else None
-
-
-def _review(file: Path) -> dict[str, Any]:
-    try:
-        review = json.loads(file.read_text(encoding="utf-8"))["review"] if file.suffix == LABELS else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return review if isinstance(review, dict) else {}
+    Raises:
+        LabelError: if the record of what a model found cannot be read.
+    """
+    record = read_record(folder / f"{name}{LABELS}")
+    changed = (file for each in record.files if was_changed(file := folder / each, record))
+    return next(changed, None) or work_of_review(folder, name)
 
 
 def approved_labels(folder: Path, name: str) -> tuple[Path, LabelOrigin] | None:

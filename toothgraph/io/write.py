@@ -18,6 +18,7 @@ from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
 from toothgraph.io.label_record import FoundFile, Record, jaw_runs, read_record, record_of, recorded, write_record
+from toothgraph.io.review_file import work_of_review
 from toothgraph.io.said import doubts_content
 from toothgraph.mesh.clean import triangulate
 from toothgraph.mesh.mesh import Mesh
@@ -91,7 +92,8 @@ def write_labelled(
 
     Raises:
         LabelError: if there are not F labels, or they are no FDI numbers.
-        ConfigError: for an unknown format.
+        ConfigError: for an unknown format, or if the folder has labels of this scan that a person has corrected in a
+            review.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -102,6 +104,11 @@ def write_labelled(
     if unknown := [kind for kind in formats if kind not in FORMATS]:
         raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")
     face_fdi = check_fdi(face_fdi, where=name)
+    if work := work_of_review(Path(out_dir), name):
+        raise ConfigError(
+            f"{work}: has what was corrected in a review, and would be overwritten; choose another folder, "
+            "or move the files of the review away"
+        )
     stage("writing")
     labelled = replace(_labelled(mesh, face_fdi), confidence=confidence or {}, doubts=doubts, measures=measures)
     if jaw_of_face is not None:

@@ -29,8 +29,9 @@ from toothgraph.io.formats.registry import SUFFIXES
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.label_record import read_record
 from toothgraph.io.packed import packed, unpacked
+from toothgraph.io.review_file import LABELS, review_entry, review_version
 from toothgraph.io.review_log import APPROVED, LOG, START, UNSEEN, Session, read_log, session_of, surface_digest
-from toothgraph.io.reviewed import LABELS, changed_since, review_entry, review_version
+from toothgraph.io.reviewed import changed_since
 from toothgraph.io.said import doubts_content, doubts_in
 from toothgraph.io.write import count_instances, write_again
 from toothgraph.mesh.mesh import Mesh
