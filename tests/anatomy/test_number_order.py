@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from toothgraph.anatomy.number_order import number_faults, numbers_along_arch
-from toothgraph.fdi import class_to_fdi, fdi_to_class, mirror_classes
+from toothgraph.fdi import TO_PRIMARY, class_to_fdi, fdi_to_class, mirror_classes
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.tooth_table import tooth_table
 from toothgraph.synthetic import synthetic_arch
@@ -90,3 +90,17 @@ def test_too_few_teeth_have_no_order(mesh):
     few = mesh.with_labels(np.where(mesh.labels % 10 == 6, mesh.labels, 0))
     assert numbers_along_arch(few) == [] and number_faults(few) == []
     assert number_faults(mesh.with_labels(np.zeros_like(mesh.labels))) == []
+
+
+def test_milk_teeth_stand_in_the_row(mesh):
+    """Each in the place of its successor, also all of them, and beside a permanent tooth of the same place."""
+    row = numbers_along_arch(mesh)
+    front = [fdi for fdi in row if fdi % 10 < 6]
+    milk = mesh.with_labels(np.where(np.isin(mesh.labels, front), mesh.labels + TO_PRIMARY, mesh.labels))
+    assert numbers_along_arch(milk) == [fdi + TO_PRIMARY * (fdi in front) for fdi in row]
+    assert number_faults(milk) == []
+    second, first = row[row.index(front[0])], row[row.index(front[0]) + 1]
+    (fault,) = number_faults(exchanged(milk, second + TO_PRIMARY, first + TO_PRIMARY))
+    assert "are in the wrong order" in str(fault) and fault.teeth[0] > 50
+    both = moved(moved(mesh, first, 0), second, second + TO_PRIMARY)
+    assert second + TO_PRIMARY in numbers_along_arch(both)

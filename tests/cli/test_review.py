@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.io.labels import read_scan
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import vertices_to_original
 
 
 def test_steps_from_a_file(command, arch: Mesh, tmp_path: Path) -> None:
@@ -68,3 +70,26 @@ def test_finetune_says_what_is_missing(command, arch: Mesh, tmp_path: Path, tiny
     assert prepared.code == 0, prepared.err
     given = ("finetune", tmp_path / "prepared", "--out", tmp_path / "run", "--config", tiny_toml, "--labels")
     assert "prepared scans have labels already" in command(*given, tmp_path / "reviewed").error
+
+
+def test_milk_teeth_stay_in_all_files(command, arch: Mesh, tmp_path: Path) -> None:
+    """As `predict` has them, or `renumber`: in the folder of the review, and beside a scan."""
+    labelled, scans, steps = tmp_path / "labelled", tmp_path / "scans", tmp_path / "steps.jsonl"
+    write_labelled(labelled, "one_U", arch, arch.labels, ("ply", "txt", "json"), model="a model")
+    done = command("renumber", labelled / "one_U.ply", "15=55", "25=65")
+    assert done.code == 0 and "17 16 55 14 13 12 11 21 22 23 24 65 26 27" in done.out, done.err
+    milk = read_scan(labelled / "one_U.ply", primary=True)
+    write_labelled(scans, "one_U", milk, milk.labels, ("ply",))
+    steps.write_text('{"scan": "one_U", "kind": "renumber", "tooth": 14, "to": 54}\n')
+    expected = np.where(milk.labels == 14, 54, milk.labels)
+    for folder in (labelled, tmp_path / "reviewed"):
+        done = command("review", scans, "--labels", folder, "--apply", steps)
+        assert done.code == 0 and "17 16 55 54 13 12 11 21 22 23 24 65 26 27" in done.out, done.err
+        np.testing.assert_array_equal(
+            json.loads((folder / "one_U.json").read_text())["labels"], vertices_to_original(milk, expected)
+        )
+    np.testing.assert_array_equal(np.loadtxt(labelled / "one_U.txt", dtype=int), expected)
+    assert command("renumber", labelled / "one_U.json", "55=15").code == 0  # while no review is at work
+    steps.write_text('{"scan": "one_U", "kind": "approve"}\n')
+    done = command("review", scans, "--labels", labelled, "--apply", steps)
+    assert done.code == 0 and "17 16 15 54 13 12 11 21 22 23 24 65 26 27" in done.out, done.err

@@ -146,3 +146,29 @@ def test_an_operation_and_its_content() -> None:
     assert operation_from(done.content(), 3) == done
     assert operation_from({"kind": "gingiva", "tooth": 36}, 3) == Operation("gingiva", 36)
     assert len(KINDS) == 10
+
+
+def test_milk_teeth_have_numbers_as_others_do(crowns: Mesh, surface: Surface, middle: Middle) -> None:
+    """From a page, too: each operation takes their numbers, and gives them."""
+
+    def done(labels: np.ndarray, **content: object) -> np.ndarray:
+        return apply(surface, labels, operation_from(content, len(labels)))
+
+    milk = done(crowns.labels, kind="renumber", tooth=35, to=75)
+    np.testing.assert_array_equal(milk == 75, crowns.labels == 35)
+    milk = done(done(milk, kind="renumber", tooth=34, to=74), kind="renumber", tooth=33, to=72)
+    np.testing.assert_array_equal(done(milk, kind="swap", tooth=75, to=74) == 74, crowns.labels == 35)
+    np.testing.assert_array_equal(done(milk, kind="shift", tooth=72, to=73) == 73, crowns.labels == 33)
+    with pytest.raises(OperationError, match="no room to shift 74 75: 75 is there already"):
+        done(milk, kind="shift", tooth=74, to=75)
+    assert 75 not in done(milk, kind="merge", tooth=75, to=74)
+    assert 75 not in done(milk, kind="gingiva", tooth=75)
+    assert done(milk, kind="paint", to=85, faces=[7])[7] == 85
+    joined = np.where(milk == 74, 75, milk)
+    assert {74, 75} <= numbers(done(joined, kind="split", to=74, faces=[middle(35), middle(34)]))
+    assert 75 in done(np.where(milk == 75, 0, milk), kind="new", to=75, faces=[middle(35)])
+    assert set(np.unique(done(milk, kind="clicks", faces=[middle(35), middle(36)], numbers=[75, 36]))) == {0, 75, 36}
+    with pytest.raises(OperationError, match="the teeth are 47 46 45 44 43 42 41 31 32 72 74 75 36 37"):
+        done(milk, kind="gingiva", tooth=38)
+    with pytest.raises(OperationError, match="expected to as an FDI number"):
+        done(milk, kind="renumber", tooth=75, to=76)

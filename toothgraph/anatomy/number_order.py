@@ -12,7 +12,7 @@ from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.row import gap_between, order_along_arch
 from toothgraph.anatomy.sizes import LEAST, WHOLE_TOOTH
 from toothgraph.anatomy.tooth_text import ToothText, tooth_text
-from toothgraph.fdi import JAW_NAMES, LOWER, class_to_position, fdi_to_class, jaw_of_labels
+from toothgraph.fdi import JAW_NAMES, LOWER, class_to_position, fdi_to_class, jaw_of_each, jaw_of_labels, successors_of
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import label_pieces
 
@@ -41,7 +41,7 @@ class Crown:
     @property
     def jaw(self) -> int:
         """That of its number."""
-        return jaw_of_labels(np.array([self.fdi]))
+        return int(jaw_of_each(np.array(self.fdi)))
 
 
 def number_faults(mesh: Mesh) -> list[ToothText]:
@@ -67,7 +67,7 @@ def number_faults(mesh: Mesh) -> list[ToothText]:
         if crown is not (main := largest[crown.fdi]) and crown.area >= WHOLE_TOOTH
         if (gap := gap_between(mesh.centroids[crown.faces], mesh.centroids[main.faces])) > APART
     ]
-    most = jaw_of_labels(np.array([*largest], dtype=int))
+    most = _jaw_of([*largest])
     own = [crown for crown in largest.values() if crown.jaw == most]
     faults += [
         tooth_text([crown.fdi], f" is a number of the {JAW_NAMES[crown.jaw]} jaw; most teeth here are of the "
@@ -98,7 +98,12 @@ def said_along_arch(mesh: Mesh) -> str:
 def _as_read(row: list[Crown]) -> list[int]:
     """The numbers of a row of crowns from the patient's right to the left; in a lower jaw a row runs the other way."""
     numbers = [crown.fdi for crown in row]
-    return numbers[::-1] if jaw_of_labels(np.array(numbers)) == LOWER else numbers
+    return numbers[::-1] if _jaw_of(numbers) == LOWER else numbers
+
+
+def _jaw_of(numbers: list[int]) -> int:
+    """The jaw of most teeth, milk teeth among them."""
+    return jaw_of_labels(successors_of(np.array(numbers, dtype=int)))
 
 
 def _on_one_surface(mesh: Mesh, crown: Crown, others: list[Crown]) -> bool:
@@ -112,10 +117,10 @@ def _largest(crowns: list[Crown]) -> dict[int, Crown]:
 
 
 def labelled_crowns(mesh: Mesh) -> list[Crown]:
-    """The pieces of labelled teeth of at least ``LEAST`` mm², in any order."""
+    """The pieces of labelled teeth, permanent and milk teeth, of at least ``LEAST`` mm², in any order."""
     assert mesh.labels is not None
-    position = class_to_position(fdi_to_class(mesh.labels))
-    piece = label_pieces(position, mesh.adjacency)
+    position = _positions(mesh.labels)
+    piece = label_pieces(mesh.labels, mesh.adjacency)
     area = np.bincount(piece, mesh.areas)
     found = []
     for number in np.unique(piece[position > 0]):
@@ -125,6 +130,11 @@ def labelled_crowns(mesh: Mesh) -> list[Crown]:
             place = int(np.flatnonzero(position[faces[0]] == ALONG)[0])
             found.append(Crown(int(mesh.labels[faces[0]]), place, middle, faces, float(area[number])))
     return found
+
+
+def _positions(labels: np.ndarray) -> np.ndarray:
+    """The position of each label [F], of a milk tooth that of its successor."""
+    return class_to_position(fdi_to_class(successors_of(labels)))
 
 
 def _row(mesh: Mesh, crowns: list[Crown]) -> list[Crown]:
@@ -142,7 +152,7 @@ def _row(mesh: Mesh, crowns: list[Crown]) -> list[Crown]:
 def _up(mesh: Mesh) -> np.ndarray | None:
     """The direction of the bite [3], from the shape; of a closed surface from the numbers."""
     assert mesh.labels is not None
-    position = class_to_position(fdi_to_class(mesh.labels))
+    position = _positions(mesh.labels)
     if (up := bite_of(mesh, position)) is not None:
         return up
     rotation = arch_rotation(mesh, position)

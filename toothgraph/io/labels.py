@@ -198,7 +198,8 @@ def as_fdi(
         fdi = to_fdi(labels, label_system, mesh.jaw)
         if column.per_vertex:
             of_vertices = to_fdi(column.numbers, label_system, mesh.jaw)
-            of_vertices = np.where(is_permanent(of_vertices), of_vertices, UNKNOWN)
+            known = is_permanent(of_vertices) | (is_primary(of_vertices) & primary)
+            of_vertices = np.where(known, of_vertices, UNKNOWN)
     except LabelError as error:
         raise LabelError(f"{source}: {error}") from error
     strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())

@@ -99,7 +99,7 @@ def changed_since(file: Path, mesh: Mesh, session: Session) -> np.ndarray | None
         return None
     if len(before) == len(now) and (numbers := _renumbered(before, now)) is not None:
         return mapped(session.labels, numbers)
-    return as_fdi(mesh, labels_in(file, mesh))[0]
+    return as_fdi(mesh, labels_in(file, mesh), primary=True)[0]
 
 
 def _renumbered(before: np.ndarray, now: np.ndarray) -> dict[int, int] | None:

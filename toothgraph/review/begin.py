@@ -11,7 +11,7 @@ import numpy as np
 
 from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.frame import outside_out, upright_rotation
-from toothgraph.fdi import jaw_of_labels
+from toothgraph.fdi import jaw_of_labels, successors_of
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.labels import read_scan
 from toothgraph.io.said import Said, said_of_labels
@@ -36,7 +36,7 @@ def begin(mesh: Mesh, net: Callable[[], SegmentationNet], predict: bool, folder:
     Raises:
         LabelError: if there are labels in the folder, and they do not fit the scan.
     """
-    held = with_labels_of(folder, mesh.scan_id, mesh) if folder else None
+    held = with_labels_of(folder, mesh.scan_id, mesh, primary=True) if folder else None
     if folder and held:
         return _own(held, folder / f"{mesh.scan_id}.json", f"in {folder}")
     if mesh.labels is None or predict:
@@ -46,7 +46,7 @@ def begin(mesh: Mesh, net: Callable[[], SegmentationNet], predict: bool, folder:
 
 def read_for_review(path: Path, name: str, reading: dict[str, Any]) -> Mesh:
     """A scan with its own labels, under the name that it has in the review."""
-    return replace(read_scan(path, **reading), scan_id=name)
+    return replace(read_scan(path, **reading, primary=True), scan_id=name)
 
 
 def _own(mesh: Mesh, beside: Path | None, where: str) -> Start:
@@ -74,6 +74,6 @@ def _start(
     tooth, sure = labels > 0, None
     if confidence is not None and (known := tooth & ~np.isnan(confidence)).any():
         sure = float(np.average(confidence[known], weights=np.maximum(seen.areas[known], 1e-12)))
-    jaw = jaw_of_labels(labels) if tooth.any() else seen.jaw
+    jaw = jaw_of_labels(successors_of(labels)) if tooth.any() else seen.jaw
     return Start(labels, confidence, model, jaw, inside_out, list(doubts), teeth, sure, thumbnail_text(seen, labels),
                  source)  # fmt: skip

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from toothgraph.errors import OperationError
-from toothgraph.fdi import CHART, UNKNOWN, in_chart_order
+from toothgraph.fdi import CHART, PRIMARY_TEETH, UNKNOWN, in_row_order
 from toothgraph.io.review_log import STEPS
 from toothgraph.review.border import inside_border
 from toothgraph.review.clicks import label_from_clicks
 from toothgraph.review.regions import grown, halves
 from toothgraph.review.surface import Surface
 
+TEETH = (*CHART, *PRIMARY_TEETH.tolist())
 MOST_FACES = 5_000_000  # in one operation; more is no work of a hand
 
 
@@ -60,13 +61,13 @@ def operation_from(content: Mapping[str, Any], faces: int) -> Operation:
         raise OperationError(f"{kind}: expected {', '.join(Operation.__dataclass_fields__)}, got {min(strange)[:40]!r}")
     numbers = {name: content.get(name) for name in ("tooth", "to")}
     for name, value in numbers.items():
-        if value is not None and (type(value) is not int or value not in (0, UNKNOWN, *CHART)):
+        if value is not None and (type(value) is not int or value not in (0, UNKNOWN, *TEETH)):
             raise OperationError(f"{kind}: expected {name} as an FDI number, 0 or -1, got {str(value)[:20]!r}")
     lists = {name: _whole(kind, name, content.get(name, ())) for name in ("faces", "numbers")}
     if any(not 0 <= face < faces for face in lists["faces"]):
         raise OperationError(f"{kind}: expected faces from 0 to {faces - 1}; is the page of another scan?")
-    if any(number not in CHART for number in lists["numbers"]):
-        raise OperationError(f"{kind}: expected FDI numbers of permanent teeth, got {lists['numbers'][:40]}")
+    if any(number not in TEETH for number in lists["numbers"]):
+        raise OperationError(f"{kind}: expected FDI numbers of teeth, got {lists['numbers'][:40]}")
     return Operation(kind, numbers["tooth"], numbers["to"], lists["faces"], lists["numbers"])
 
 
@@ -128,13 +129,13 @@ def _shift(_: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
     number behind it, else to the front."""
     tooth, to = _there(labels, done.tooth), _number(done)
     step = to - tooth
-    if abs(step) != 1 or to not in CHART:
+    if abs(step) != 1 or to not in TEETH:
         raise OperationError(f"shift: expected a number next to {tooth} in its quadrant, got {to}")
     run = [tooth]
-    while run[-1] + 1 in CHART and (labels == run[-1] + 1).any():
+    while run[-1] + 1 in TEETH and (labels == run[-1] + 1).any():
         run.append(run[-1] + 1)
     taken = run[-1] + 1 if step > 0 else to
-    if taken not in CHART or (step < 0 and (labels == taken).any()):
+    if taken not in TEETH or (step < 0 and (labels == taken).any()):
         raise OperationError(f"no room to shift {' '.join(map(str, run))}: {min(taken, run[-1])} is there already")
     return _mapped(labels, {number: number + step for number in run})
 
@@ -202,7 +203,7 @@ KINDS = tuple(_APPLY)
 
 def _there(labels: np.ndarray, tooth: int | None) -> int:
     if tooth is None or tooth <= 0 or not (labels == tooth).any():
-        teeth = " ".join(map(str, in_chart_order(labels[labels > 0]))) or "none"
+        teeth = " ".join(map(str, in_row_order(labels[labels > 0]))) or "none"
         raise OperationError(f"no tooth has the number {tooth}; the teeth are {teeth}")
     return tooth
 

@@ -193,7 +193,7 @@ class Scans:
             return None
         if not lines:
             return self._begin(mesh)
-        held = with_labels_of(store.labels.parent, mesh.scan_id, mesh)
+        held = with_labels_of(store.labels.parent, mesh.scan_id, mesh, primary=True)
         if held is None or held.labels is None or np.array_equal(held.labels, start_of(lines[0]).labels):
             return None
         return self._begin(mesh)

@@ -206,7 +206,7 @@ class Store:
         if session.state != UNSEEN:
             labels = changed_since(self.labels, mesh, session)
         elif before is not None:  # a review that is opened begins with what is there
-            held = with_labels_of(self.labels.parent, mesh.scan_id, mesh)
+            held = with_labels_of(self.labels.parent, mesh.scan_id, mesh, primary=True)
             if held is not None and held.labels is not None and not np.array_equal(held.labels, session.labels):
                 labels = held.labels
         if labels is None:
