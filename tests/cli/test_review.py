@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.anatomy.doubt import CUT, UNSURE, Doubt, two_in_one
+from toothgraph.anatomy.measures import measure_arch
 from toothgraph.io.labels import read_scan
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
@@ -93,3 +95,49 @@ def test_milk_teeth_stay_in_all_files(command, arch: Mesh, tmp_path: Path) -> No
     steps.write_text('{"scan": "one_U", "kind": "approve"}\n')
     done = command("review", scans, "--labels", labelled, "--apply", steps)
     assert done.code == 0 and "17 16 15 54 13 12 11 21 22 23 24 65 26 27" in done.out, done.err
+
+
+def test_what_predict_has_said_stays_in_the_json_as_far_as_it_is_true(command, arch: Mesh, tmp_path: Path) -> None:
+    folder, scans, steps = tmp_path / "labelled", tmp_path / "scans", tmp_path / "steps.jsonl"
+    doubts = [Doubt.of(UNSURE, "review ", [16, 11], ": less than 70% sure"), two_in_one(17, 2.0), Doubt.of(CUT, "cut")]
+    sure = dict.fromkeys(np.unique(arch.labels[arch.labels > 0]).tolist(), 0.75)
+    measures = measure_arch(arch).measures
+    write_labelled(scans, "one_U", arch, arch.labels, ("vtp",))
+    write_labelled(folder, "one_U", arch, arch.labels, ("ply", "json"), sure, doubts, measures, model="a model")
+    before = json.loads((folder / "one_U.json").read_text())
+    (folder / "one_U.html").touch()
+    (folder / "summary.csv").touch()
+
+    def after(**step: object) -> dict:
+        steps.write_text(json.dumps({"scan": "one_U", **step}))
+        done = command("review", scans, "--labels", folder, "--apply", steps)
+        assert done.code == 0, done.err
+        assert f"older than the labels: {folder / 'one_U.html'}, {folder / 'summary.csv'}; written anew" in done.err
+        assert f"next: toothgraph predict {scans} --out {folder}" in done.err
+        return json.loads((folder / "one_U.json").read_text())
+
+    now = after(kind="approve")
+    assert {key: value for key, value in now.items() if key != "review"} == before
+    now = after(kind="swap", tooth=16, to=15)
+    assert set(before["confidence"]) - set(now["confidence"]) == {"16", "15"}
+    assert now["doubts"][:3] == ["review 11: less than 70% sure", before["doubts"][1], "cut"]
+    assert "15 and 16 are in the wrong order" in now["doubts"][3] and len(now["doubts"]) == 4
+    now = after(kind="renumber", tooth=17, to=18)
+    assert "18 is wider than usual: are these two teeth?" in now["doubts"]  # of its shape
+    now = after(kind="gingiva", tooth=23)
+    assert now["measures"]["intercanine_width"]["value"] is None
+    for _ in range(3):
+        now = after(kind="undo")
+    assert {key: value for key, value in now.items() if key != "review"} == before
+
+
+def test_the_jaw_in_the_json_is_that_of_the_labels(command, arch: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "scans", "one_U", arch, arch.labels, ("vtp",))
+    steps, labels = tmp_path / "steps.jsonl", tmp_path / "reviewed"
+    right = [fdi for fdi in np.unique(arch.labels).tolist() if 10 < fdi < 20]
+    left = [fdi for fdi in np.unique(arch.labels).tolist() if 20 < fdi < 30]
+    for teeth, jaw in ((right, "both"), (left, "lower")):
+        moves = [{"kind": "renumber", "tooth": fdi, "to": 50 - fdi // 10 * 10 + fdi % 10} for fdi in teeth]
+        steps.write_text("\n".join(json.dumps({"scan": "one_U", **move}) for move in moves))
+        assert command("review", tmp_path / "scans", "--labels", labels, "--apply", steps).code == 0
+        assert json.loads((labels / "one_U.json").read_text())["jaw"] == jaw

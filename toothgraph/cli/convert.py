@@ -189,7 +189,9 @@ def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: 
         measures=measures_of_file([one.measured for one in shown]) if shown else (), model=model,
         jaw_of_face=np.isin(np.arange(len(mesh.faces)), parts[UPPER], invert=True).astype(int) if parts else None,
     )  # fmt: skip
-    review = f" (review: {state})" if state not in ("", APPROVED) else " (to review)" if doubts else ""
+    review = f" (review: {state})" if state not in ("", APPROVED) else ""
+    if doubts and not state:
+        review = " (to review)"
     return f"{name}: {origin}{review}, {len(teeth)} teeth: {' '.join(map(str, teeth)) or 'none'} -> {written[0]}"
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from toothgraph.anatomy.frame import jaw_shown
 from toothgraph.anatomy.jaw_parts import jaw_parts, split_labelled
 from toothgraph.anatomy.measures import measures_of_file
-from toothgraph.cli.summary import CORRECTED, Row, merge_summary, read_summary
+from toothgraph.cli.summary import CORRECTED, SUMMARY, Row, merge_summary, read_summary
 from toothgraph.cli.terminal import one_line
 from toothgraph.errors import LabelError, ToothgraphError
 from toothgraph.fdi import JAW_NAMES
@@ -134,6 +134,14 @@ class LabelledFolder:
         newest = max((file.stat().st_mtime_ns for file in self.labels_of(name)), default=0)
         views = [self.path / f"{name}.{kind}" for kind in VIEWS]
         return [view for view in views if view.is_file() and view.stat().st_mtime_ns < newest]
+
+    def all_outdated(self, names: Collection[str]) -> list[Path]:
+        """What is older than the labels of some of these scans: pages, pictures, tables, and the summary."""
+        old = [view for name in names for view in self.outdated(name)]
+        summary = self.path / SUMMARY
+        written = [file.stat().st_mtime_ns for name in names for file in self.labels_of(name)]
+        late = summary.is_file() and max(written, default=0) > summary.stat().st_mtime_ns
+        return [*old, summary] if late else old
 
     def renew(
         self,

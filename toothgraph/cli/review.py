@@ -35,6 +35,8 @@ from toothgraph.errors import ConfigError, OperationError
 from toothgraph.system.files import check_folder, places_of
 from toothgraph.system.progress import Display
 
+SHOWN = 5  # files that are named
+
 if TYPE_CHECKING:
     from toothgraph.review.scans import Opened, Scans
 
@@ -122,7 +124,10 @@ def review(
         lambda mesh: begin(mesh, net, predicted, labels), formats, lambda mesh: embed(net(), mesh),
     )  # fmt: skip
     if steps is not None:
-        _apply(found, steps, labels)
+        try:
+            _apply(found, steps, labels)
+        finally:  # those before a step that cannot be done are saved
+            _say_outdated(labels, names, scans, unit)
         return
     server = ReviewServer(found, port)
     say(f"{scans_of(len(files))} at {server.address}")
@@ -134,6 +139,7 @@ def review(
     except KeyboardInterrupt as stop:  # as a review ends
         if sys.stderr.isatty():
             say("", err=True)  # the terminal has written ^C
+        _say_outdated(labels, names, scans, unit)
         states = [scan.state for scan in found.known.values()]
         if any((labels / f"{name}{LABELS}").is_file() for name in names):
             own = same_scans(scans, {"unit": unit}, ("unit",))
@@ -167,6 +173,18 @@ def _apply(scans: Scans, steps: Path, labels: Path) -> None:
                     raise ConfigError(f"{steps}: line {number}: {error}") from error
             _say_numbers(name, len(own), scans.open(name), labels)
             display.advance()
+
+
+def _say_outdated(labels: Path, names: list[str], scans: tuple[Path, ...], unit: str | None) -> None:
+    """What `predict` has written of these scans, and shows labels that were corrected since."""
+    from toothgraph.cli.labelled import LabelledFolder
+    from toothgraph.cli.training import next_command, same_scans
+
+    if old := LabelledFolder(labels, unit or "mm").all_outdated(names):
+        more = f" and {len(old) - SHOWN} more" if len(old) > SHOWN else ""
+        say(f"older than the labels: {', '.join(map(str, old[:SHOWN]))}{more}; written anew, with the labels kept, by:",
+            err=True)  # fmt: skip
+        next_command("predict", *same_scans(scans, {"unit": unit}, ("unit",)), "--out", labels)
 
 
 def _say_numbers(name: str, steps: int, opened: Opened, labels: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from toothgraph.anatomy.doubt import OF_NUMBER, OF_NUMBERS, Doubt, as_doubt
+from toothgraph.anatomy.doubt import OF_NUMBER, OF_NUMBERS, Doubt, as_doubt, renumbered
 from toothgraph.anatomy.tooth_text import tooth_text
 from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
 from toothgraph.mesh.label_origin import LabelOrigin
@@ -55,6 +55,31 @@ def said_of_labels(scan: Path, origin: LabelOrigin) -> Said:
     said, changed = said_of(scan), origin.changed
     sure = {fdi: share for fdi, share in said.confidence.items() if fdi not in changed}
     return Said([now for doubt in said.doubts if (now := _of_others(doubt, changed))], sure, said.told)
+
+
+def said_now(doubts: Iterable[Doubt], before: np.ndarray, now: np.ndarray) -> list[Doubt]:
+    """Warnings that are still true when a person has given faces other labels: what is said of the shape of a tooth
+    goes along to its new number, what is said of a number that was changed is gone.
+
+    Args:
+        doubts: what was said of the former labels.
+        before, now: [F] former and present FDI numbers.
+    """
+    changed = changed_numbers(before, now)
+    if not changed:
+        return list(doubts)
+    kept = [left for doubt in doubts if (left := _of_others(doubt, changed))]
+    pairs, faces = np.unique(np.stack([before, now]), axis=1, return_counts=True)
+    most = pairs[:, np.argsort(faces, kind="stable")]  # of several new numbers, that of most faces comes last
+    numbers = dict(most.T.tolist())
+    same = all(former == number for former, number in numbers.items())  # only borders are others
+    return kept if same else renumbered(kept, numbers)
+
+
+def changed_numbers(before: np.ndarray, now: np.ndarray) -> set[int]:
+    """The FDI numbers of either labels [F] that have other faces in the other ones."""
+    differ = before != now
+    return set(np.unique([before[differ], now[differ]]).tolist())
 
 
 def _of_others(doubt: Doubt, changed: Collection[int]) -> Doubt | None:

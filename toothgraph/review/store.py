@@ -23,6 +23,8 @@ import numpy as np
 
 from toothgraph._version import __version__
 from toothgraph.anatomy.doubt import Doubt
+from toothgraph.anatomy.jaw_parts import jaw_name_of, split_labelled
+from toothgraph.anatomy.measures import measure_arch, measures_of_file
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.formats.registry import SUFFIXES
@@ -32,16 +34,19 @@ from toothgraph.io.packed import packed, unpacked
 from toothgraph.io.review_file import LABELS, review_entry, review_version
 from toothgraph.io.review_log import APPROVED, LOG, START, UNSEEN, Session, read_log, session_of, surface_digest
 from toothgraph.io.reviewed import changed_since
-from toothgraph.io.said import doubts_content, doubts_in
-from toothgraph.io.write import count_instances, write_again
+from toothgraph.io.said import changed_numbers, doubts_content, doubts_in, said_now
+from toothgraph.io.write import count_instances, measures_content, write_again
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
+from toothgraph.report.doubts import doubts_now
 from toothgraph.review.exchange import write_exchange
 from toothgraph.review.session import Step
 from toothgraph.scan_names import without_jaw
 from toothgraph.system.files import write_text
 from toothgraph.system.lock import one_at_a_time
 
+# In a label file, what follows from the log.
+OF_LABELS = ("jaw", "labels", "instances", "review", "confidence", "doubts", "doubt_parts")
 NOT_KNOWN = -1  # in a log, a confidence that is NaN; others are 0 to 255
 
 
@@ -169,13 +174,12 @@ class Store:
 
     def write_labels(self, mesh: Mesh, start: Start, session: Session) -> None:
         """Write the label file as the log has it."""
-        labels = vertices_to_original(mesh, session.labels)
+        labelled = mesh.with_labels(session.labels)
         content = {
-            "id_patient": without_jaw(mesh.scan_id),
-            "jaw": JAW_NAMES[start.jaw],
-            "labels": labels.tolist(),
-            "instances": count_instances(labels).tolist(),
+            **_labels_content(labelled, start),
+            **_others_content(self.labels, labelled),
             "review": review_entry(session.state, session.version, start.model),
+            **_said_content(labelled, start),
         }
         record = read_record(self.labels)
         others = [self.labels.with_name(name) for name in record.files if name != self.labels.name]
@@ -221,6 +225,41 @@ class Store:
     @property
     def _lock(self) -> Path:
         return self.log.with_name(f".{self.log.name}.lock")
+
+
+def _labels_content(labelled: Mesh, start: Start) -> dict[str, Any]:
+    """The labels of a label file, in the layout of Teeth3DS."""
+    assert labelled.labels is not None
+    labels = vertices_to_original(labelled, labelled.labels)
+    return {
+        "id_patient": without_jaw(labelled.scan_id),
+        "jaw": jaw_name_of(labelled.labels, start.jaw),
+        "labels": labels.tolist(),
+        "instances": count_instances(labels).tolist(),
+    }
+
+
+def _said_content(labelled: Mesh, start: Start) -> dict[str, Any]:
+    """What was said of the labels at the start, as far as it is true of those that are there now."""
+    assert labelled.labels is not None
+    changed = changed_numbers(start.labels, labelled.labels)
+    sure = {str(fdi): round(share, 4) for fdi, share in start.teeth.items() if fdi not in changed}
+    doubts = doubts_now(labelled, said_now(start.doubts, start.labels, labelled.labels))
+    return {**({"confidence": sure} if sure else {}), **(doubts_content(doubts) if doubts or start.model else {})}
+
+
+def _others_content(file: Path, labelled: Mesh) -> dict[str, Any]:
+    """What else a label file has, which another command has written, as the patient's name; measures, which depend on
+    the labels, are taken anew."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none yet, or cut off
+        return {}
+    others = {key: value for key, value in content.items() if key not in OF_LABELS} if isinstance(content, dict) else {}
+    if "measures" in others:
+        arches = [measure_arch(jaw) for jaw in split_labelled(labelled)]
+        others["measures"] = measures_content(measures_of_file(arches))
+    return others
 
 
 def _append(path: Path, line: str) -> None:
