@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import threading
 import time
@@ -24,7 +25,8 @@ from toothgraph.review import scans as scans_module
 from toothgraph.review.begin import begin
 from toothgraph.review.embedding import Embedded
 from toothgraph.review.scans import Scans
-from toothgraph.review.store import Stale, Start
+from toothgraph.review.store import Stale, Start, Store
+from toothgraph.stages import stage
 
 from .conftest import start_of
 
@@ -234,6 +236,52 @@ def test_what_another_command_changes_while_a_scan_is_open_is_not_overwritten(
     assert json.loads((folder / "a_L.json").read_text())["labels"] == labels.tolist()
     (folder / "a_L.json").touch()  # as it was
     scans.step("a_L", version + 2, {"kind": "approve"})
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "b_L.log.jsonl"), "the disk is full, b_L.log.jsonl cannot"),
+        (OSError(errno.EACCES, "Permission denied", "b_L.log.jsonl"), "b_L.log.jsonl: Permission denied"),
+        (MemoryError(), "needs more memory than"),
+        (ZeroDivisionError("division\nby zero"), "unexpected ZeroDivisionError: division by zero"),
+    ],
+)
+def test_whatever_one_scan_fails_with_the_others_are_prepared(
+    fault: Exception, said: str, crowns: Mesh, tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans, begin = scans_of(crowns, tmp_path, made), Store.begin
+
+    def fails(store: Store, mesh: Mesh, start: Start) -> None:
+        if mesh.scan_id == "b_L":
+            raise fault
+        begin(store, mesh, start)
+
+    monkeypatch.setattr(Store, "begin", fails)
+    scans.prepare_all()
+    assert {row["name"] for row in scans.listed() if row["state"]} == {"a_L", "c_L", "d_L", "e_L"}
+    assert said in scans.known["b_L"].error and "\n" not in scans.known["b_L"].error
+    monkeypatch.setattr(Store, "begin", begin)
+    assert scans.open("b_L") and not scans.known["b_L"].error  # there is room again
+
+
+def test_the_background_ends_in_the_middle_of_a_scan(crowns: Mesh, tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def begin(mesh: Mesh) -> Start:
+        begun.set()
+        while True:
+            stage("placing borders")
+            time.sleep(0.01)
+
+    read = lambda path, name: replace(crowns, scan_id=name, labels=None)  # noqa: E731
+    scans = Scans({"a_L": tmp_path / "a_L.ply"}, tmp_path / "reviewed", read, begin)
+    worker = threading.Thread(target=scans.work, daemon=True)
+    worker.start()
+    assert begun.wait(30)
+    scans.end()
+    worker.join(30)
+    assert not worker.is_alive() and not scans.known["a_L"].error
 
 
 def no_net() -> SegmentationNet:

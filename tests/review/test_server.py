@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 import urllib.request
+import zipfile
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -161,6 +164,46 @@ def test_names_and_doubts_are_text(serve: Serve) -> None:
     assert status == 200 and EVIL not in page and "<img src=x>" not in page
     status, _ = running.ask("POST", "step/%3Cimg%20src%3Dx%3E_L", {"version": 0, "step": {"kind": "approve"}})
     assert status == 200 and (running.folder / "<img src=x>_L.json").is_file()
+
+
+AT_WORK = """
+import sys
+import torch
+from toothgraph.cli import main
+from toothgraph.review import begin, server
+def endless(*given):
+    print("at work", flush=True)
+    while True:
+        torch.nn.functional.linear(torch.ones(99, 99), torch.ones(99, 99, requires_grad=True)).sum().backward()
+server.PATIENCE = 0.5
+begin.begin = endless
+main(sys.argv[1:], prog_name="toothgraph")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize(("signal_", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_while_a_scan_is_labelled_the_command_ends_as_documented(
+    signal_: int, code: int, arch: Mesh, tmp_path: Path
+) -> None:
+    """A new interpreter, since it is how that ends which went wrong."""
+    with zipfile.ZipFile(tmp_path / "scans.zip", "w") as packed:
+        (scan,) = write_labelled(tmp_path / "scans", "one_U", arch, arch.labels, ("ply",))
+        packed.write(scan, "one_U.ply")
+    words = [sys.executable, "-c", AT_WORK, "review", tmp_path / "scans.zip", "--labels", tmp_path, "--no-browser"]
+    (tmp_path / "unpacked").mkdir()
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path / "unpacked")},
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        while process.stdout.readline() != "at work\n":
+            assert process.poll() is None
+        process.send_signal(signal_)
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == code, err
+    assert err.endswith("stopped: 0 of 1 scan approved; the same command goes on\n")
+    assert not list((tmp_path / "unpacked").iterdir())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")

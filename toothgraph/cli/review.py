@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import sys
 import webbrowser
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toothgraph.cli.exit_codes import STOPPED, TERMINATED
 from toothgraph.cli.options import (
     FILE,
     JAWS,
@@ -34,11 +37,13 @@ from toothgraph.cli.terminal import say, scans_of
 from toothgraph.errors import ConfigError, OperationError
 from toothgraph.system.files import check_folder, places_of
 from toothgraph.system.progress import Display
+from toothgraph.system.signals import Terminated
 
 SHOWN = 5  # files that are named
 
 if TYPE_CHECKING:
     from toothgraph.review.scans import Opened, Scans
+    from toothgraph.review.server import ReviewServer
 
 
 def _refuse(labels: Path, formats: tuple[str, ...], **given: Any) -> None:
@@ -137,6 +142,8 @@ def review(
     try:
         server.run()
     except KeyboardInterrupt as stop:  # as a review ends
+        if server.at_work:  # PyTorch in a thread crashes a process that ends as usual
+            atexit.register(_leave, server, TERMINATED if isinstance(stop, Terminated) else STOPPED)
         if sys.stderr.isatty():
             say("", err=True)  # the terminal has written ^C
         _say_outdated(labels, names, scans, unit)
@@ -153,6 +160,16 @@ def review(
             next_command("finetune", *learn, "--out", free(Path("runs/reviewed")))
         stop.args = (f"{approved} of {scans_of(len(files))} approved; the same command goes on",)
         raise
+
+
+def _leave(server: ReviewServer, code: int) -> None:
+    """Leave the process while threads of a server are at work; what else is to be done at its end is done before."""
+    atexit.unregister(_leave)
+    atexit._run_exitfuncs()
+    if server.at_work:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _apply(scans: Scans, steps: Path, labels: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,8 @@ from toothgraph.review.session import Step, adopted, take
 from toothgraph.review.store import Stale, Start, Store, start_of
 from toothgraph.review.surface import Surface
 from toothgraph.scan_names import patient_of
+from toothgraph.stages import heard_by
+from toothgraph.system.memory import named_shortage
 
 _log = logging.getLogger("toothgraph")
 PAUSE = 1.0  # seconds
@@ -90,6 +94,10 @@ class Opened:
     start: Start
     session: Session
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class _Ended(BaseException):
+    """The background is to end; no error of a scan."""
 
 
 class Scans:
@@ -161,9 +169,10 @@ class Scans:
                 if name in self._opened:
                     return self._opened[name]
             try:
-                opened = self._prepared(name)
-            except ToothgraphError as error:
-                self.known[name].error = str(error)
+                with named_shortage(self.known[name].path):
+                    opened = self._prepared(name)
+            except Exception as error:
+                self.known[name].error = _reason(error)
                 raise
             with self._lock:
                 self._opened[name] = opened
@@ -237,15 +246,22 @@ class Scans:
     # ---- in the background
     def work(self) -> None:
         """Prepare all scans, and draw those again whose labels change, until :meth:`end` is called."""
-        while not self._ended.is_set():
-            self._more.clear()
-            self.prepare_all()
-            self._more.wait()
-            self._ended.wait(PAUSE)  # more steps may follow at once
+        with heard_by(self._heed), suppress(_Ended):
+            while not self._ended.is_set():
+                self._more.clear()
+                self.prepare_all()
+                self._more.wait()
+                self._ended.wait(PAUSE)  # more steps may follow at once
+
+    def _heed(self, what: str) -> None:
+        """At each stage of the work in the background, leave it if that is asked for."""
+        del what
+        if self._ended.is_set():
+            raise _Ended
 
     def prepare_all(self) -> None:
         """Read, label and draw one scan after another, until all are, with the labels they have now, or :meth:`end` is
-        called."""
+        called. One with which that cannot be done says why in the list, and the others go on."""
         while not self._ended.is_set() and (name := self._next()) is not None:
             try:
                 opened, known = self.open(name), self.known[name]
@@ -253,8 +269,9 @@ class Scans:
                 if known.drawn != version:
                     known.picture = thumbnail_text(opened.surface.mesh, opened.session.labels)
                     known.drawn = version
-            except ToothgraphError as error:
-                _log.warning("%s", error)
+            except Exception as error:
+                self.known[name].error = reason = _reason(error)
+                _log.warning("%s", reason if isinstance(error, ToothgraphError) else f"{name}: {reason}")
 
     def _next(self) -> str | None:
         """The scan that the background takes next: one in memory whose picture is out of date, else one that is not
@@ -267,9 +284,20 @@ class Scans:
         return next((one.name for one in (*at_hand, *waiting, *old)), None)
 
     def end(self) -> None:
-        """Let the background end after the scan at hand."""
+        """Let the background end, at the latest after the scan at hand."""
         self._ended.set()
         self._more.set()
+
+
+def _reason(error: Exception) -> str:
+    """Why a scan cannot be reviewed, in one line."""
+    if isinstance(error, ToothgraphError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk is full, {error.filename or 'its labels'} cannot be written; make room, then open the scan"
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _up_to_date(store: Store, mesh: Mesh, start: Start, session: Session) -> Session:

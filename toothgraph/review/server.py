@@ -11,6 +11,8 @@ import json
 import logging
 import secrets
 import threading
+import time
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -25,6 +27,7 @@ from toothgraph.review.store import Stale
 
 _log = logging.getLogger("toothgraph")
 MOST = 64 << 20  # bytes of a request
+PATIENCE = 10.0  # seconds that work at hand has to come to an end, when the review ends
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",  # the token stays here
@@ -56,6 +59,8 @@ class ReviewServer(ThreadingHTTPServer):
                 f"port {port}: the page cannot be served there ({error.strerror}); choose another --port, or leave it "
                 "out for a free one"
             ) from error
+        self._beside: list[threading.Thread] = []
+        self._answering: list[threading.Thread] = []
         self.scans, self.token = scans, secrets.token_urlsafe(24)
         own = self.server_address[1]
         self.hosts = {f"127.0.0.1:{own}", f"localhost:{own}"}
@@ -67,12 +72,33 @@ class ReviewServer(ThreadingHTTPServer):
 
     def run(self) -> None:
         """Serve until :meth:`shutdown`, and prepare scans in the background."""
-        threading.Thread(target=self.scans.work, daemon=True).start()
+        self.beside(self.scans.work)
         try:
             self.serve_forever(poll_interval=0.2)
         finally:
             self.scans.end()
             self.server_close()
+            until = time.monotonic() + PATIENCE
+            for thread in self._beside:
+                thread.join(max(0.0, until - time.monotonic()))
+
+    def beside(self, work: Callable[[], object]) -> None:
+        """Do work in a thread of its own; :meth:`run` waits a while for it at its end."""
+        self._beside = [thread for thread in self._beside if thread.is_alive()]
+        self._beside.append(threading.Thread(target=work, daemon=True))
+        self._beside[-1].start()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread of its own, which may wait for the next request of the same window for long."""
+        self._answering = [thread for thread in self._answering if thread.is_alive()]
+        given = (request, client_address)
+        self._answering.append(threading.Thread(target=self.process_request_thread, args=given, daemon=True))
+        self._answering[-1].start()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether any thread of this server has not ended."""
+        return any(thread.is_alive() for thread in (*self._beside, *self._answering))
 
 
 class _Refused(Exception):
@@ -110,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
             shown = [(name, scans.open(name)) for name in names]
             self._page(scan_page(shown, self._next(names)))
             for _, scan in shown:  # while the person looks
-                threading.Thread(target=scan.surface.prepare, daemon=True).start()
+                self.server.beside(scan.surface.prepare)
         elif len(place) == 2 and place[0] == "labels":
             opened = scans.open(self._name(place[1]))
             self._json(_whole(opened))
