@@ -1,11 +1,25 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from toothgraph.errors import MeshError
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
-from toothgraph.scan_names import UNPACKED, cases_of, jaw_from_name, long_names, patient_of, patients_of, told_jaw
+from toothgraph.scan_names import (
+    UNPACKED,
+    cases_of,
+    check_printable,
+    jaw_from_name,
+    long_names,
+    may_be_of,
+    output_names,
+    patient_of,
+    patients_of,
+    scan_names,
+    told_jaw,
+)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +96,17 @@ def test_names_of_archives_do_not_tell_where_they_were_unpacked(tmp_path: Path) 
     """Another process unpacks them elsewhere, and finds the same names."""
     places = [tmp_path / f"{UNPACKED}{draw}" / case / "x" / "upper.stl" for draw, case in (("k3", "cb"), ("p9", "ca"))]
     assert long_names(places) == ["cb_x_upper", "ca_x_upper"]
+
+
+def test_names_of_other_bytes_than_utf8_can_be_printed_and_stay_apart() -> None:
+    """As Linux has them of old archives; Python reads such a byte as half a character, which cannot be written."""
+    files = [Path(os.fsdecode(name)) for name in (b"x/M\xfcller_U.stl", b"x/M\xe4ller_U.stl", b"K\xf6/scan_U.stl",
+                                                  b"B\xf6/scan_U.stl")]  # fmt: skip
+    wanted = ["M%FCller_U", "M%E4ller_U", "K%F6_scan_U", "B%F6_scan_U"]
+    assert scan_names(files) == output_names(files) == long_names(files) == wanted
+    assert patients_of(files, wanted) == ["M%FCller", "M%E4ller", "K%F6_scan", "B%F6_scan"]
+    case = [file.with_name(f"{jaw}.stl") for file in files[2:3] for jaw in ("upper", "lower")]
+    assert patients_of(case, scan_names(case)) == ["K%F6", "K%F6"] and "K%F6" in may_be_of(case[0])
+    check_printable(files[2])
+    with pytest.raises(MeshError, match=r"M%FCller_U.stl: expected a file name in UTF-8, .* rename the file"):
+        check_printable(files[0])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toothgraph.errors import ConfigError, DataError
+from toothgraph.errors import ConfigError, DataError, MeshError
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
 
 UNPACKED = "toothgraph-unpacked-"  # how temporary folders begin in which archives are unpacked
@@ -25,6 +25,25 @@ _JAW_LETTER = re.compile(
     r"(?<![A-Za-z])(?:(?P<upper>U)|L)(?![A-Za-z])"
     r"|(?:(?<=[0-9][_-])|(?<=[A-Za-z0-9]{2}[_-]))(?:(?P<last>u)|l)$"
 )
+
+
+_NO_TEXT = re.compile("[\ud800-\udfff]")  # what stands in a path for bytes that are not UTF-8
+
+
+def printable(text: str) -> str:
+    """Text that can be printed, written and linked to: bytes of a file name that are not UTF-8, as names
+    out of old archives have them, become ``%FC``."""
+    return _NO_TEXT.sub(lambda found: f"%{ord(found[0]) & 0xFF:02X}", text)
+
+
+def check_printable(path: Path) -> None:
+    """Refuse a file whose name is not UTF-8: what is written of it, and pages that link to it, could not be named.
+
+    Raises:
+        MeshError: then.
+    """
+    if _NO_TEXT.search(path.name):
+        raise MeshError(f"{printable(str(path))}: expected a file name in UTF-8, found other bytes; rename the file")
 
 
 def jaw_from_name(path: str | Path) -> int:
@@ -76,9 +95,9 @@ def may_be_of(file: Path) -> set[str]:
         >>> sorted(may_be_of(Path("ben/antagonist.stl")))
         ['antagonist', 'ben', 'ben_antagonist']
     """
-    folder = file.parent.resolve().name
-    found = {patient_of(file.stem), patient_of(f"{folder}_{file.stem}")}
-    return found if _words(file.stem) else found | {folder}
+    folder, stem = printable(file.parent.resolve().name), printable(file.stem)
+    found = {patient_of(stem), patient_of(f"{folder}_{stem}")}
+    return found if _words(stem) else found | {folder}
 
 
 def untold(patient: str, scan_id: str) -> str:
@@ -129,7 +148,7 @@ def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
         told = [UPPER + LOWER - known if jaw == UNKNOWN_JAW else jaw for jaw in jaws]
         named = next(file for file, jaw in zip(own, jaws, strict=True) if jaw == known)
         patient = without_jaw(named.stem) if _words(named.stem) else folder.resolve().name
-        case = Case(patient or "unnamed", dict(zip(own, told, strict=True)))
+        case = Case(printable(patient) or "unnamed", dict(zip(own, told, strict=True)))
         found.update(dict.fromkeys(own, case))
     return found
 
@@ -183,7 +202,13 @@ def _words(stem: str) -> set[str]:
 def short_names(files: Sequence[Path]) -> list[str]:
     """The stem of each file. If a stem is not unique, all scans of its patient get the folder's name in front, so that
     both jaws keep the same patient."""
-    return renamed([path.stem for path in files], [f"{path.parent.name}_{path.stem}" for path in files])
+    return renamed(*_stems(files))
+
+
+def _stems(files: Sequence[Path]) -> tuple[list[str], list[str]]:
+    """The stem of each file, and the same with the folder's name in front."""
+    stems = [printable(file.stem) for file in files]
+    return stems, [f"{printable(file.parent.name)}_{stem}" for file, stem in zip(files, stems, strict=True)]
 
 
 def renamed(names: Sequence[str], longer: Sequence[str], keys: Sequence[str] | None = None) -> list[str]:
@@ -218,7 +243,7 @@ def _full_name(file: Path) -> str:
     """All its folders and the stem; of an archive, those from its own name on, since another process unpacks it
     elsewhere. It never begins with a dot: such names are kept for unfinished files."""
     own = Path(lasting(file.with_suffix("")))
-    return "_".join(part for part in own.parts if part not in (own.anchor, ".", ".."))
+    return "_".join(printable(part) for part in own.parts if part not in (own.anchor, ".", ".."))
 
 
 def output_names(files: list[Path]) -> list[str]:
@@ -230,7 +255,7 @@ def output_names(files: list[Path]) -> list[str]:
     Raises:
         ConfigError: if two inputs still share a name.
     """
-    stems, longer = [file.stem for file in files], [f"{file.parent.name}_{file.stem}" for file in files]
+    stems, longer = _stems(files)
     names = renamed(stems, longer, [file.name for file in files])
     count = Counter(names)
     names = [name if count[name] == 1 else f"{name}{file.suffix}" for name, file in zip(names, files, strict=True)]

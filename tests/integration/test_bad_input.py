@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -358,3 +359,33 @@ def test_a_run_gets_a_folder_of_its_own(name, command, arches):
     for scans in (arches, arches / "0000_upper.stl"):
         assert "--out has the scans in it" in command(name, scans, "--out", arches).error
     assert sorted(arches.iterdir()) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_not_utf8_stops_that_scan_alone(command, arches, segmenter, tmp_path):
+    scans, odd = tmp_path / "scans", os.fsdecode(b"M\xfcller_U.stl")
+    scans.mkdir()
+    shutil.copy(arches / "0000_upper.stl", scans)
+    for kind in ("stl", "txt"):
+        shutil.copy(arches / f"0000_upper.{kind}", scans / f"0000_upper.{kind}")
+        shutil.copy(arches / f"0000_upper.{kind}", scans / odd.replace("stl", kind))
+    said = f"{scans}/M%FCller_U.stl: expected a file name in UTF-8"
+    for given in (
+        ("predict", scans, "--model", segmenter, "--out", tmp_path / "labelled", "--report", "--json"),
+        ("view", scans, "--out", tmp_path / "pages"),
+        ("convert", scans, "--out", tmp_path / "converted", "--report"),
+        ("evaluate", scans, "--model", segmenter, "--out", tmp_path / "scores.json"),
+        ("prepare", scans, tmp_path / "prepared", "--faces", 300, "--tessellations", 1, "--workers", 1),
+    ):
+        done = command(*given)
+        assert done.code != 0 or given[0] == "prepare", given
+        assert "1 of 2 scans" in done.err + done.out or "2 scans: 1 prepared" in done.out, (done.out, done.err)
+        assert said in done.err or given[0] == "prepare", done.err
+        (done.out + done.err).encode()
+    assert "M%FCller_U" in (tmp_path / "prepared" / "quarantine.csv").read_text()
+    for page in ("labelled", "pages", "converted"):
+        assert "0000_upper.html" in (tmp_path / page / "index.html").read_text()
+    steps = tmp_path / "steps.jsonl"
+    steps.write_text('{"scan": "0000_upper", "kind": "approve"}\n{"scan": "M%FCller_U", "kind": "approve"}\n')
+    done = command("review", scans, "--labels", tmp_path / "reviewed", "--apply", steps)
+    assert said in done.error and (tmp_path / "reviewed" / "0000_upper.json").is_file()

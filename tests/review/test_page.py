@@ -358,6 +358,16 @@ def test_the_list_names_scans_as_text(serve: Serve, dump: Callable[[str], str]) 
     assert 'href="scan/%3Cb%3Ea%3C%2Fb%3E_L#Universal"' in other and ">Universal</button>" in other
 
 
+def test_one_scan_that_the_list_cannot_show_stops_no_other(serve: Serve, dump: Callable[[str], str]) -> None:
+    running = serve(names=("a_L", "b_L"))
+    running.scans.prepare_all()
+    listed = running.scans.listed
+    running.scans.listed = lambda: [{**row, **({"doubts": None} if row["name"] == "a_L" else {})} for row in listed()]
+    shown = dump(running.server.address)
+    assert "a_L cannot be shown: " in shown and 'href="scan/b_L"' in shown
+    assert "2 scans: 0 approved" in shown and "The server does not answer" not in shown.split("<script>")[0]
+
+
 def test_the_page_may_talk_to_its_server_only(serve: Serve) -> None:
     page = serve().ask("GET", "scan/one_L")[1]
     policy = page[page.index("Content-Security-Policy") :][:300]

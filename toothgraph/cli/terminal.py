@@ -10,6 +10,8 @@ import textwrap
 from collections.abc import Iterable
 from typing import TextIO
 
+from toothgraph.scan_names import printable
+
 FACT = 21  # the column in which the values of a table begin
 
 
@@ -17,7 +19,7 @@ def say(text: str, *, err: bool = False) -> None:
     """Print lines, a result to stdout or with ``err`` a message to stderr. Beside a display they go above it, which
     click's own echo would not."""
     stream = sys.stderr if err else sys.stdout
-    print(folded(text, columns(stream)), file=stream, flush=True)
+    print(folded(printable(text), columns(stream)), file=stream, flush=True)
 
 
 def say_fact(name: str, value: str) -> None:
@@ -28,7 +30,7 @@ def say_fact(name: str, value: str) -> None:
         value: may have several lines.
     """
     width = columns(sys.stdout)
-    wrapped = folded(fitting(value, width), width and max(width - FACT, FACT), indent="")
+    wrapped = folded(fitting(printable(value), width), width and max(width - FACT, FACT), indent="")
     for number, line in enumerate(wrapped.splitlines() or [""]):
         print(f"{'' if number else name:<{FACT - 1}} {line}", flush=True)
 
@@ -55,7 +57,7 @@ def say_command(words: Iterable[object], *, before: str, err: bool = False) -> N
             lines[-1] += " \\"
             lines.append("   ")
         lines[-1] += f" {word}"
-    print("\n".join(lines), file=stream, flush=True)
+    print(printable("\n".join(lines)), file=stream, flush=True)
 
 
 def say_error(error: object) -> None:
@@ -64,8 +66,8 @@ def say_error(error: object) -> None:
 
 
 def one_line(error: object) -> str:
-    """The text of an error without line breaks."""
-    return " ".join(str(error).split())
+    """The text of an error without line breaks, as it can be printed and written."""
+    return " ".join(printable(str(error)).split())
 
 
 def folded(text: str, width: int | None, indent: str = "    ") -> str:

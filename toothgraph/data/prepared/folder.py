@@ -19,6 +19,7 @@ from toothgraph.data.scan import Scan
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.fdi import UNKNOWN_JAW
 from toothgraph.graph.spec import GraphSpec
+from toothgraph.scan_names import printable
 from toothgraph.system.files import write_text
 
 _COLUMNS = [field.name for field in fields(Header)]
@@ -216,4 +217,4 @@ def _table(columns: list[str], rows: Sequence[dict[str, Any]]) -> str:
     table = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="ignore")
     table.writeheader()
     table.writerows(rows)
-    return text.getvalue()
+    return printable(text.getvalue())

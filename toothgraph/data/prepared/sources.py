@@ -16,7 +16,7 @@ from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.find import find_scans
 from toothgraph.io.formats.gltf import buffers_of
 from toothgraph.io.label_record import record_of
-from toothgraph.scan_names import cases_of, long_names, patient_of, patients_of, told_jaw
+from toothgraph.scan_names import cases_of, long_names, patient_of, patients_of, printable, told_jaw
 
 _SAFE = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,199}")
 _COLUMNS = ("path", "scan_id", "patient", "jaw")
@@ -50,7 +50,7 @@ class Source:
         total = hashlib.sha256(f"{self.patient}\n{self.jaw}\n".encode())
         for file in (*inside, *beside):
             if file.is_file():
-                total.update(f"{file.name}\n{file.stat().st_size}\n".encode())
+                total.update(f"{printable(file.name)}\n{file.stat().st_size}\n".encode())
                 with file.open("rb") as stream:
                     while chunk := stream.read(1 << 20):
                         total.update(chunk)
