@@ -141,3 +141,14 @@ def test_the_jaw_in_the_json_is_that_of_the_labels(command, arch: Mesh, tmp_path
         steps.write_text("\n".join(json.dumps({"scan": "one_U", **move}) for move in moves))
         assert command("review", tmp_path / "scans", "--labels", labels, "--apply", steps).code == 0
         assert json.loads((labels / "one_U.json").read_text())["jaw"] == jaw
+
+
+def test_labels_that_stay_whatever_the_options_are_told(command, arch: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "scans", "one_U", arch, arch.labels, ("vtp",))
+    steps = tmp_path / "steps.jsonl"
+    steps.write_text('{"scan": "one_U", "kind": "approve"}\n')
+    given = ("review", tmp_path / "scans", "--labels", tmp_path / "reviewed", "--apply", steps)
+    for _ in range(2):
+        assert "Notice" not in command(*given).err
+    for other in (("--predict",), ("--jaw", "upper"), ("--label-system", "fdi")):
+        assert "so that the labels stay: one_U\n" in command(*given, *other).err

@@ -101,6 +101,38 @@ def test_another_start_of_the_command_goes_on(crowns: Mesh, tmp_path: Path, made
     assert "expected the log of a review" in third.known["b_L"].error
 
 
+def test_with_other_options_what_nobody_has_worked_on_begins_anew(crowns: Mesh, tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def scans(**options: object) -> Scans:
+        def begin(mesh: Mesh) -> Start:
+            made.append(mesh.scan_id)
+            return start_of(
+                mesh, np.where(crowns.labels == 36, 0, crowns.labels) if options["predict"] else crowns.labels
+            )
+
+        read = lambda path, name: replace(crowns, scan_id=name, labels=None)  # noqa: E731
+        files = {name: tmp_path / f"{name}.ply" for name in ("a_L", "b_L")}
+        found = Scans(files, tmp_path / "reviewed", read, begin, options=options)
+        found.prepare_all()
+        return found
+
+    first = scans(predict=False)
+    first.step("a_L", 0, {"kind": "gingiva", "tooth": 31})
+    made.clear()
+    assert scans(predict=False).begun_otherwise == [] and made == []
+    again = scans(predict=True)
+    assert again.begun_otherwise == ["a_L"] and made == ["b_L"]
+    assert 36 in again.open("a_L").session.labels and 36 not in again.open("b_L").session.labels
+    assert scans(predict=True).begun_otherwise == ["a_L"] and made == ["b_L"]  # once
+    log = again.stores["b_L"].log
+    line = json.loads(log.read_text())
+    del line["options"]  # as of a version before
+    log.write_text(json.dumps(line) + "\n")
+    scans(predict=False)
+    assert made == ["b_L", "b_L"]
+
+
 def test_few_scans_are_held_in_memory(
     crowns: Mesh, tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,8 @@ def review(
         from toothgraph.review.scans import Scans
         from toothgraph.review.server import ReviewServer
         from toothgraph.scan_names import scan_names
+        from toothgraph.system.provenance import sha256
+        from toothgraph.weights import model_file
 
     files = find_scans(list(scans))
     names = scan_names(files)
@@ -123,11 +125,15 @@ def review(
                           "yours is changed")  # fmt: skip
     reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
                "label_system": label_system or "auto"}  # fmt: skip
+    options = {"model": sha256(model_file(model)), "predict": predicted, "palette": palette, "jaw": jaw,
+               "unit": reading["unit"], "label_system": reading["label_system"]}  # fmt: skip
     net = cache(lambda: load_segmentation(model)[0].to(choose_device(device)))
     found = Scans(
         dict(zip(names, files, strict=True)), labels, lambda path, name: read_for_review(path, name, reading),
         lambda mesh: begin(mesh, net, predicted, labels), formats, lambda mesh: embed(net(), mesh),
+        options,
     )  # fmt: skip
+    _say_kept(found.begun_otherwise)
     if steps is not None:
         try:
             _apply(found, steps, labels)
@@ -154,12 +160,20 @@ def review(
             next_command("convert", *own, "--labels", labels, "--out", free(Path("corrected")), "--format", "ply",
                          "--format", "stl", "--report")  # fmt: skip
         if approved := states.count(APPROVED):
-            options = {"palette": palette, "unit": unit, "label_system": label_system}
-            learn = (*same_scans(scans, options, tuple(options)), "--labels", labels, "--init", "default")
+            same = {"palette": palette, "unit": unit, "label_system": label_system}
+            learn = (*same_scans(scans, same, tuple(same)), "--labels", labels, "--init", "default")
             say("to learn from what is approved:", err=True)
             next_command("finetune", *learn, "--out", free(Path("runs/reviewed")))
         stop.args = (f"{approved} of {scans_of(len(files))} approved; the same command goes on",)
         raise
+
+
+def _say_kept(names: list[str]) -> None:
+    """Scans whose labels stay although the options would find or read others."""
+    if names:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        say(f"Notice: begun with other options, as --model or --predict, and worked on since, so that the labels stay: "
+            f"{', '.join(names[:SHOWN])}{more}", err=True)  # fmt: skip
 
 
 def _leave(server: ReviewServer, code: int) -> None:

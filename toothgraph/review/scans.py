@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,8 @@ class Scans:
         begin: what the review of a scan begins with.
         formats: in which approved labels are written, too.
         embed: what a net knows of a scan, for the tools, see :func:`toothgraph.review.embedding.embed`.
+        options: of ``read`` and ``begin``, as JSON has them. A review that was begun with others, and without a step
+            since, begins anew.
     """
 
     def __init__(
@@ -120,10 +122,12 @@ class Scans:
         begin: Begin,
         formats: Sequence[str] = (),
         embed: Embed | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.known = {name: Known(name, path) for name, path in files.items()}
         self.stores = {name: Store(folder, name, formats) for name in files}
-        self._read, self._begin, self._embed = read, begin, embed
+        self._read, self._begin, self._embed, self._options = read, begin, embed, dict(options or {})
+        self.begun_otherwise: list[str] = []  # names of scans that have steps since they were begun with other options
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._lock = threading.RLock()  # of what is in memory
         self._preparing = threading.Lock()  # one scan is read and labelled at a time
@@ -137,10 +141,12 @@ class Scans:
         known = self.known[name]
         try:
             lines = self.stores[name].lines()
-            if lines:
+            if lines and not self._begins_anew(lines):
                 start = start_of(lines[0])
                 known.begins(start)
                 known.stands(replay(Session(start.labels), lines[1:]))
+                if lines[0].get("options", self._options) != self._options:
+                    self.begun_otherwise.append(name)
         except (ToothgraphError, KeyError, TypeError, ValueError) as error:
             known.error = str(error)
 
@@ -195,17 +201,21 @@ class Scans:
         seen = mesh.inside_out() if start.inside_out else mesh
         return Opened(mesh, Surface(seen, self._embed), start, session)
 
+    def _begins_anew(self, lines: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether nobody has taken a step since a review was begun with other options than those of now."""
+        return len(lines) == 1 and lines[0].get("options") != self._options
+
     def _begun(self, store: Store, mesh: Mesh) -> Start | None:
-        """What the review of a scan begins with; None where a step was taken, or the label files are still the same."""
+        """What the review of a scan begins with; None where a step was taken, or nothing else would be found."""
         lines = store.lines()
         if len(lines) > 1:
             return None
-        if not lines:
-            return self._begin(mesh)
+        if not lines or self._begins_anew(lines):
+            return replace(self._begin(mesh), options=self._options)
         held = with_labels_of(store.labels.parent, mesh.scan_id, mesh, primary=True)
         if held is None or held.labels is None or np.array_equal(held.labels, start_of(lines[0]).labels):
             return None
-        return self._begin(mesh)
+        return replace(self._begin(mesh), options=self._options)
 
     def step(self, name: str, version: int, content: Mapping[str, Any]) -> Step:
         """Do one step on a scan, and save it.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ class Start:
         sure: mean confidence over all teeth; None if unknown.
         picture: WebP of the scan, base64.
         source: where the labels come from, in words.
+        options: of the command, by which the labels were found or read.
     """
 
     labels: np.ndarray
@@ -81,6 +82,7 @@ class Start:
     sure: float | None
     picture: str
     source: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def order(self) -> tuple[bool, bool, float]:
@@ -94,7 +96,7 @@ class Start:
             "kind": START, "surface": surface_digest(mesh), "labels": packed(self.labels), "confidence": sure,
             "model": self.model, "jaw": JAW_NAMES[self.jaw], "inside_out": self.inside_out,
             **doubts_content(self.doubts), "teeth": self.teeth, "sure": self.sure, "picture": self.picture,
-            "source": self.source, "toothgraph": __version__,
+            "source": self.source, "options": dict(self.options), "toothgraph": __version__,
         }  # fmt: skip
 
 
@@ -106,6 +108,7 @@ def start_of(line: Mapping[str, Any]) -> Start:
         {name: jaw for jaw, name in JAW_NAMES.items()}[line["jaw"]], bool(line["inside_out"]),
         doubts_in(line), {int(fdi): float(share) for fdi, share in line["teeth"].items()},
         None if line["sure"] is None else float(line["sure"]), str(line["picture"]), str(line.get("source", "")),
+        dict(line.get("options", {})),
     )  # fmt: skip
 
 
