@@ -152,3 +152,22 @@ def test_labels_that_stay_whatever_the_options_are_told(command, arch: Mesh, tmp
         assert "Notice" not in command(*given).err
     for other in (("--predict",), ("--jaw", "upper"), ("--label-system", "fdi")):
         assert "so that the labels stay: one_U\n" in command(*given, *other).err
+
+
+def test_steps_of_a_scan_whose_name_is_a_number(command, arch: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "scans", "4711", arch, arch.labels, ("vtp",))
+    steps = tmp_path / "steps.jsonl"
+    steps.write_text('\ufeff{"scan": 4711, "kind": "gingiva", "tooth": 16}\n{"scan": "4711", "kind": "approve"}\n',
+                     encoding="utf-8")  # fmt: skip
+    done = command("review", tmp_path / "scans", "--labels", tmp_path / "reviewed", "--apply", steps)
+    assert done.code == 0 and "4711: 2 steps, approved: " in done.out, done.err
+
+
+def test_steps_that_are_no_text_in_utf8(command, arch: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "scans", "one_U", arch, arch.labels, ("vtp",))
+    steps = tmp_path / "steps.jsonl"
+    given = ("review", tmp_path / "scans", "--labels", tmp_path / "reviewed", "--apply", steps)
+    steps.write_bytes('{"scan": "M\u00fcller_U", "kind": "approve"}'.encode("latin-1"))
+    assert f"{steps}: expected text in UTF-8, found other bytes; save it as UTF-8" in command(*given).error
+    steps.write_text("[" * 100_000)
+    assert f"{steps}: line 1: expected a step" in command(*given).error

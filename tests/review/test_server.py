@@ -154,8 +154,19 @@ def test_nonsense_is_refused(serve: Serve, content: Any) -> None:
     assert running.step(0, kind="none")[0] == 422
 
 
-def test_a_long_request_is_not_read(serve: Serve) -> None:
-    assert serve().ask("POST", "step/one_L", {}, Content_Length="99999999999")[0] == 413
+@pytest.mark.parametrize("length", ["99999999999", "9" * 5000, "\u00b2", "-1", "1e3", ""])
+def test_a_long_request_is_not_read(length: str, serve: Serve) -> None:
+    assert serve().ask("POST", "step/one_L", {}, Content_Length=length)[0] == 413
+
+
+def test_what_nobody_foresaw_is_told_on_the_page_in_one_line(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    running = serve()
+    monkeypatch.setattr(running.scans, "step", lambda *given: 1 / 0)
+    status, said = running.step(0, kind="gingiva", tooth=36)
+    assert (status, said) == (500, {"error": "unexpected ZeroDivisionError: division by zero"})
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_names_and_doubts_are_text(serve: Serve) -> None:

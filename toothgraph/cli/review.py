@@ -195,7 +195,7 @@ def _apply(scans: Scans, steps: Path, labels: Path) -> None:
     with Display("reviewing", len(names), item=names[0] if names else "") as display:
         for name in names:
             display.begin(name)
-            own = [(number, line) for number, line in lines if line["scan"] == name]
+            own = [(number, line) for number, line in lines if str(line["scan"]) == name]
             for number, line in own:
                 step = {key: value for key, value in line.items() if key != "scan"}
                 try:
@@ -231,14 +231,18 @@ def _say_numbers(name: str, steps: int, opened: Opened, labels: Path) -> None:
 
 def _lines(steps: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The steps of a file, each with the number of its line."""
-    for number, text in enumerate(steps.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = steps.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{steps}: expected text in UTF-8, found other bytes; save it as UTF-8") from error
+    for number, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         try:
             line = json.loads(text)
             if not isinstance(line, dict) or "scan" not in line:
                 raise ValueError("no scan is named")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(
                 f'{steps}: line {number}: expected a step as {{"scan": "007_L", "kind": "gingiva", '
                 f'"tooth": 38}}: {error}'

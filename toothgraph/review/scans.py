@@ -178,7 +178,7 @@ class Scans:
                 with named_shortage(self.known[name].path):
                     opened = self._prepared(name)
             except Exception as error:
-                self.known[name].error = _reason(error)
+                self.known[name].error = reason_of(error)
                 raise
             with self._lock:
                 self._opened[name] = opened
@@ -280,7 +280,7 @@ class Scans:
                     known.picture = thumbnail_text(opened.surface.mesh, opened.session.labels)
                     known.drawn = version
             except Exception as error:
-                self.known[name].error = reason = _reason(error)
+                self.known[name].error = reason = reason_of(error)
                 _log.warning("%s", reason if isinstance(error, ToothgraphError) else f"{name}: {reason}")
 
     def _next(self) -> str | None:
@@ -299,8 +299,8 @@ class Scans:
         self._more.set()
 
 
-def _reason(error: Exception) -> str:
-    """Why a scan cannot be reviewed, in one line."""
+def reason_of(error: Exception) -> str:
+    """What went wrong with a scan, in one line."""
     if isinstance(error, ToothgraphError):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 import threading
 import time
@@ -21,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.io.review_log import Session
 from toothgraph.review.page import labels_data, list_page, scan_page, teeth_of
-from toothgraph.review.scans import Opened, Scans
+from toothgraph.review.scans import Opened, Scans, reason_of
 from toothgraph.review.session import Step
 from toothgraph.review.store import Stale
 
@@ -191,6 +192,9 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError as error:  # a full disk, a folder not to be written to
             _log.error("%s", error)
             self._json({"error": f"not saved: {error.strerror or error}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
+        except Exception as error:
+            _log.error("%s", reason := reason_of(error))
+            self._json({"error": reason}, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _place(self) -> list[str]:
         """The parts of the address behind the token."""
@@ -211,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> dict[str, Any]:
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit() or int(length) > MOST:
+        if not re.fullmatch("[0-9]{1,12}", length) or int(length) > MOST:
             raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {MOST} bytes")
         try:
             content = json.loads(self.rfile.read(int(length)))
