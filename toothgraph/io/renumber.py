@@ -18,14 +18,16 @@ from toothgraph.io.archive import is_archive
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
 from toothgraph.io.formats.tooth_folder import is_tooth_folder, write_tooth_folder
-from toothgraph.io.formats.vtk import write_vtk
+from toothgraph.io.formats.vtk import EXCHANGED, write_polydata, write_vtk
 from toothgraph.io.label_record import Record, changes_in, colours_in, read_record, write_record
 from toothgraph.io.label_sources import changed_repeat, check_labels
-from toothgraph.io.label_systems import to_fdi
+from toothgraph.io.label_systems import to_fdi, to_universal
 from toothgraph.io.read import mesh_from_stored
+from toothgraph.io.review_file import review_state
 from toothgraph.io.said import doubts_content, doubts_in
 from toothgraph.io.write import count_instances, write_txt
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
+from toothgraph.mesh.stored import Stored
 from toothgraph.scan_names import jaw_from_name
 from toothgraph.system.files import check_there, write_text
 
@@ -139,6 +141,8 @@ def label_files(path: Path, record: Record, unit: str = "mm") -> list[LabelFile]
     """
     _check_there(path)
     beside = [] if path.is_dir() else [path.with_suffix(suffix).name for suffix in (".txt", ".json")]
+    if review_state(path.with_suffix(".json")):
+        beside += [path.with_suffix(suffix).name for suffix in EXCHANGED]
     names = dict.fromkeys([*record.files, *beside])
     files = [_opened(file, record, unit) for name in names if (file := path.parent / name).exists()]
     found = [file for file in files if file is not None]
@@ -195,6 +199,8 @@ def _opened(path: Path, record: Record, unit: str) -> LabelFile | None:
     if path.suffix == ".json":
         return _json(path)
     stored = read_stored(path)
+    if path.name not in record.files:
+        return _exchanged(path, stored)
     if path.is_dir():
         labels = stored.face_data["fdi"].astype(np.int64)
         return LabelFile(path, labels, lambda new: write_tooth_folder(
@@ -219,6 +225,21 @@ def _txt(path: Path) -> LabelFile:
     except ValueError as error:
         raise LabelError(f"{path}: expected one whole number per face: {error}") from error
     return LabelFile(path, labels, lambda new: write_txt(path, new(labels)))
+
+
+def _exchanged(path: Path, stored: Stored) -> LabelFile | None:
+    """A file for other programs that a review has written; None for another one."""
+    name, of_faces = EXCHANGED[path.suffix], path.suffix == ".vtp"
+    numbers = (stored.face_data if of_faces else stored.vertex_data).get(name)
+    if numbers is None:
+        return None
+    labels = numbers.astype(np.int64) if of_faces else to_fdi(numbers.astype(np.int64), "universal", UNKNOWN_JAW)
+
+    def write(new: Callable[[np.ndarray], np.ndarray]) -> None:
+        of_vertices, now = ({}, {name: new(labels)}) if of_faces else ({name: to_universal(new(labels))}, {})
+        write_polydata(path, stored.vertices, stored.polygons, of_vertices, now)
+
+    return LabelFile(path, labels, write)
 
 
 def _json(path: Path) -> LabelFile | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from toothgraph.io.formats.vtk import write_polydata
+from toothgraph.errors import MeshError
+from toothgraph.io.formats.vtk import EXCHANGED, read_vtk, write_polydata
 from toothgraph.io.label_systems import to_universal
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
@@ -27,10 +28,22 @@ def write_exchange(path: Path, mesh: Mesh, labels: np.ndarray) -> None:
     Raises:
         MeshError: if vtk is not installed, or cannot write the file.
     """
-    original = original_of(mesh)
-    of_faces, of_vertices = {}, {}
-    if path.suffix == ".vtp":
-        of_faces["Label"] = faces_to_original(mesh, labels)
-    else:
-        of_vertices["Universal_ID"] = to_universal(vertices_to_original(mesh, labels))
+    original, numbers = original_of(mesh), {EXCHANGED[path.suffix]: _numbers(path, mesh, labels)}
+    of_vertices, of_faces = ({}, numbers) if path.suffix == ".vtp" else (numbers, {})
     write_polydata(path, original.vertices, original.polygons, of_vertices, of_faces)
+
+
+def has_labels(path: Path, mesh: Mesh, labels: np.ndarray) -> bool:
+    """Whether a file has what :func:`write_exchange` writes for these labels [F]; not if it cannot be read."""
+    try:
+        stored = read_vtk(path)
+    except MeshError:
+        return False
+    data = stored.face_data if path.suffix == ".vtp" else stored.vertex_data
+    return np.array_equal(data.get(EXCHANGED[path.suffix], ()), _numbers(path, mesh, labels))
+
+
+def _numbers(path: Path, mesh: Mesh, labels: np.ndarray) -> np.ndarray:
+    if path.suffix == ".vtp":
+        return faces_to_original(mesh, labels)
+    return to_universal(vertices_to_original(mesh, labels))

@@ -12,6 +12,7 @@ cut off by a stop is removed before the next one. The labels follow from the log
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,20 +32,21 @@ from toothgraph.io.formats.registry import SUFFIXES
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.label_record import read_record
 from toothgraph.io.packed import packed, unpacked
-from toothgraph.io.review_file import LABELS, review_entry, review_version
-from toothgraph.io.review_log import APPROVED, LOG, START, UNSEEN, Session, read_log, session_of, surface_digest
+from toothgraph.io.review_file import LABELS, review_entry, review_state, review_version
+from toothgraph.io.review_log import APPROVED, LOG, START, UNSEEN, Session, read_log, replay, session_of, surface_digest
 from toothgraph.io.reviewed import changed_since
 from toothgraph.io.said import changed_numbers, doubts_content, doubts_in, said_now
 from toothgraph.io.write import count_instances, measures_content, write_again
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
 from toothgraph.report.doubts import doubts_now
-from toothgraph.review.exchange import write_exchange
+from toothgraph.review.exchange import FORMATS, has_labels, write_exchange
 from toothgraph.review.session import Step
 from toothgraph.scan_names import without_jaw
 from toothgraph.system.files import write_text
 from toothgraph.system.lock import one_at_a_time
 
+_log = logging.getLogger("toothgraph")
 # In a label file, what follows from the log.
 OF_LABELS = ("jaw", "labels", "instances", "review", "confidence", "doubts", "doubt_parts")
 NOT_KNOWN = -1  # in a log, a confidence that is NaN; others are 0 to 255
@@ -177,6 +179,8 @@ class Store:
 
     def write_labels(self, mesh: Mesh, start: Start, session: Session) -> None:
         """Write the label file as the log has it."""
+        if session.state != APPROVED and review_state(self.labels) == APPROVED:
+            self._withdraw(mesh, start)
         labelled = mesh.with_labels(session.labels)
         content = {
             **_labels_content(labelled, start),
@@ -194,6 +198,20 @@ class Store:
             for kind in self.formats:
                 write_exchange(self.labels.with_name(f"{self.labels.stem}.{kind}"), mesh, session.labels)
         self._seen = self._stamps()
+
+    def _withdraw(self, mesh: Mesh, start: Start) -> None:
+        """Remove the files for other programs that an approval has written, where it does not hold any more. What
+        another program has changed since stays."""
+        approved = replay(Session(start.labels), self.lines()[1 : 1 + (review_version(self.labels) or 0)])
+        record = read_record(self.labels)
+        for kind in FORMATS:
+            file = self.labels.with_name(f"{self.labels.stem}.{kind}")
+            if file.name in record.files or not file.is_file():  # the former have the labels of now in any case
+                continue
+            if has_labels(file, mesh, approved.labels):
+                file.unlink()
+            else:
+                _log.warning("%s: has other labels than the review, and is kept: another program has changed it", file)
 
     def catch_up(self, mesh: Mesh, start: Start, session: Session) -> None:
         """Write the label file again if a stop came between it and the log."""

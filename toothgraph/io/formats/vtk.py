@@ -16,6 +16,8 @@ from toothgraph.io.formats import _vtk_process
 from toothgraph.mesh.stored import Stored
 from toothgraph.system.files import atomic_path
 
+# The array that an approved scan has in a file for other programs: FDI numbers on faces, Universal ones on vertices.
+EXCHANGED = {".vtp": "Label", ".vtk": "Universal_ID"}
 TIMEOUT = 600  # seconds (wall time) to read one file
 
 
