@@ -157,7 +157,7 @@ class JawPair:
         """Write the labelled file as it was, both jaws in it; see :func:`toothgraph.io.write.write_labelled`.
 
         Raises:
-            ConfigError: if this would overwrite the file itself, or labels beside it.
+            ConfigError: if this would overwrite the file itself, labels beside it, or what a review has corrected.
         """
         check_not_over_scan(self.mesh, folder, name or self.mesh.scan_id)
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}

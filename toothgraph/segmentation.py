@@ -211,7 +211,7 @@ class Segmentation:
         """Write the labelled scan; see :func:`toothgraph.io.write.write_labelled`.
 
         Raises:
-            ConfigError: if this would overwrite the scan itself, or labels beside it.
+            ConfigError: if this would overwrite the scan itself, labels beside it, or what a review has corrected.
         """
         check_not_over_scan(self.mesh, folder, name or self.mesh.scan_id)
         sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
