@@ -17,7 +17,7 @@ REVIEW = Doubt.of(UNSURE, "review ", [36, 37], ": below 70%")
 def test_what_was_said_of_a_scan_is_read_beside_it(tmp_path: Path) -> None:
     said = {"labels": [], "confidence": {"17": 0.5, "16": 1}, **doubts_content([REVIEW])}
     (tmp_path / "a.json").write_text(json.dumps(said))
-    assert said_of(tmp_path / "a.ply") == Said([REVIEW], {17: 0.5, 16: 1.0})
+    assert said_of(tmp_path / "a.ply") == Said([REVIEW], {17: 0.5, 16: 1.0}, told=True)
 
 
 def test_the_confidence_of_faces() -> None:
