@@ -78,12 +78,29 @@ def test_two_scans_of_a_folder_are_a_case(names, patient, jaws) -> None:
         ("upper.stl", "maxilla.stl"),  # the same jaw twice
         ("a.stl", "b.stl"),  # neither name tells
         ("upper.stl", "bite.stl", "other.stl"),
+        *(("Smith_upper.stl", f"Smith_{what}.stl") for what in ("scanbody", "bite", "waxup", "PreOpScan")),
+        ("UpperJawScan.ply", "BiteScan.ply"),
+        ("lower.stl", "17.stl"),
     ],
 )
 def test_other_scans_are_no_case(names) -> None:
     files = [Path("anna") / name for name in names]
     assert cases_of(files) == {}
     assert patients_of(files, [file.stem for file in files]) == [patient_of(file.stem) for file in files]
+
+
+def test_names_of_scanners_are_not_those_of_patients() -> None:
+    files = [Path("anna/UpperJawScan.stl"), Path("anna/LowerJawScan.stl")]
+    assert patients_of(files, [file.stem for file in files]) == ["anna", "anna"]
+
+
+def test_a_folder_with_one_file_per_tooth_may_have_full_stops_in_its_name(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("2023.05.01_upper", "2023.05.02_upper", "Dr. Smith lower", "a_upper.teeth")]
+    for folder in folders:
+        folder.mkdir()
+    assert [jaw_from_name(folder) for folder in folders] == [0, 0, 1, 0]
+    names = ["2023.05.01_upper", "2023.05.02_upper", "Dr. Smith lower", "a_upper"]
+    assert scan_names(folders) == output_names(folders) == names
 
 
 def test_only_a_name_that_does_not_tell_is_told() -> None:

@@ -57,12 +57,18 @@ def jaw_from_name(path: str | Path) -> int:
         >>> [jaw_from_name(name) for name in ("anna_upper.stl", "007_L.ply", "follower.stl")]
         [0, 1, -1]
     """
-    name = Path(path).stem
+    name = stem_of(Path(path))
     tokens = list(_JAW_WORD.finditer(name)) or list(_JAW_LETTER.finditer(name))
     upper = {any(token.groupdict().values()) for token in tokens}
     if len(upper) != 1:
         return UNKNOWN_JAW
     return UPPER if upper.pop() else LOWER
+
+
+def stem_of(path: Path) -> str:
+    """The name of a scan's file without the suffix; of a folder with one file per tooth, its name, which may have full
+    stops, without ``.teeth``."""
+    return path.name.removesuffix(".teeth") if path.is_dir() else path.stem
 
 
 def without_jaw(name: str) -> str:
@@ -95,7 +101,7 @@ def may_be_of(file: Path) -> set[str]:
         >>> sorted(may_be_of(Path("ben/antagonist.stl")))
         ['antagonist', 'ben', 'ben_antagonist']
     """
-    folder, stem = printable(file.parent.resolve().name), printable(file.stem)
+    folder, stem = printable(file.parent.resolve().name), printable(stem_of(file))
     found = {patient_of(stem), patient_of(f"{folder}_{stem}")}
     return found if _words(stem) else found | {folder}
 
@@ -128,7 +134,8 @@ def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
     """The case of each scan that belongs to one: of the two scans of a folder, one name says its jaw, and the other
     name does not say the same. So the jaw of the other is known, too.
 
-    Names that have words of two patients in them are no case: ``anna_upper.stl`` and ``ben.stl``.
+    A name that has other words is no case, be they of another patient or say what else it shows: ``anna_upper.stl`` and
+    ``ben.stl``, ``upper.stl`` and ``bite.stl``.
 
     Args:
         files: all scans that were found.
@@ -141,13 +148,14 @@ def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
         jaws = [jaw_from_name(file) for file in own]
         if len(own) != 2 or not ({*jaws} & {UPPER, LOWER}) or jaws[0] == jaws[1]:
             continue
-        whose = [_words(file.stem) for file in own]
-        if not (whose[0] <= whose[1] or whose[1] <= whose[0]):
+        whose = [_words(stem_of(file)) for file in own]
+        fits = [one <= other for one, other in (whose, whose[::-1])]  # it has no words that the other has not
+        if not any(fit for fit, jaw in zip(fits, jaws, strict=True) if jaw == UNKNOWN_JAW or UNKNOWN_JAW not in jaws):
             continue
         known = next(jaw for jaw in jaws if jaw != UNKNOWN_JAW)
         told = [UPPER + LOWER - known if jaw == UNKNOWN_JAW else jaw for jaw in jaws]
         named = next(file for file, jaw in zip(own, jaws, strict=True) if jaw == known)
-        patient = without_jaw(named.stem) if _words(named.stem) else folder.resolve().name
+        patient = without_jaw(stem_of(named)) if _words(stem_of(named)) else folder.resolve().name
         case = Case(printable(patient) or "unnamed", dict(zip(own, told, strict=True)))
         found.update(dict.fromkeys(own, case))
     return found
@@ -170,7 +178,8 @@ def patients_of(files: Sequence[Path], names: Sequence[str]) -> list[str]:
     patients = []
     for file in files:
         own = {by_name[other] for other in cases[file].jaws} if file in cases else set()
-        patients.append(cases[file].patient if len(own) == 2 or own == {"unnamed"} else by_name[file])
+        told = len(own) == 1 and own != {"unnamed"} and any(map(_words, own))  # by both names
+        patients.append(by_name[file] if told or not own else cases[file].patient)
     return patients
 
 
@@ -207,7 +216,7 @@ def short_names(files: Sequence[Path]) -> list[str]:
 
 def _stems(files: Sequence[Path]) -> tuple[list[str], list[str]]:
     """The stem of each file, and the same with the folder's name in front."""
-    stems = [printable(file.stem) for file in files]
+    stems = [printable(stem_of(file)) for file in files]
     return stems, [f"{printable(file.parent.name)}_{stem}" for file, stem in zip(files, stems, strict=True)]
 
 
@@ -242,7 +251,7 @@ def long_names(files: list[Path]) -> list[str]:
 def _full_name(file: Path) -> str:
     """All its folders and the stem; of an archive, those from its own name on, since another process unpacks it
     elsewhere. It never begins with a dot: such names are kept for unfinished files."""
-    own = Path(lasting(file.with_suffix("")))
+    own = Path(lasting(file.with_name(stem_of(file))))
     return "_".join(printable(part) for part in own.parts if part not in (own.anchor, ".", ".."))
 
 

@@ -78,6 +78,17 @@ def test_one_stl_per_tooth(arch: Mesh, tmp_path: Path) -> None:
     (scan,) = find_scans([archive])
     assert scan.name == "x_upper"
     assert set(read_scan(archive).labels.tolist()) == set(arch.labels.tolist())
+    whole = {f"y_upper/{file.name}": file for file in (tmp_path / "teeth").iterdir()}  # as a folder is compressed
+    scan = read_scan(zipped(tmp_path / "case.zip", whole))
+    assert scan.scan_id == "y_upper" and set(scan.labels.tolist()) == set(arch.labels.tolist())
+
+
+def test_colons_in_names_are_no_places(stl: Path, patch: Mesh, tmp_path: Path) -> None:
+    for number, name in enumerate(("Anna 12:05:2023/UpperJawScan.stl", "10:30 upper.stl")):
+        assert read_mesh(zipped(tmp_path / f"{number}.zip", {name: stl})).jaw == 0
+    packed = tmp_path / "Anna 10:30 upper.stl.gz"
+    packed.write_bytes(gzip.compress(stl.read_bytes()))
+    assert read_mesh(packed).jaw == 0
 
 
 def test_archives_in_a_folder_are_named(stl: Path, tmp_path: Path) -> None:

@@ -66,15 +66,26 @@ def test_what_is_no_scan_is_named(patch: Mesh, tmp_path: Path) -> None:
     (tmp_path / "page.stl").write_bytes(b"<!DOCTYPE html>\n<html><body>Sign in</body></html>")
     (tmp_path / "xml.ply").write_bytes(b'<?xml version="1.0"?>\n<VTKFile type="PolyData" version="0.1">')
     (tmp_path / "bare").write_bytes(content)
+    (tmp_path / "own.dcm").write_bytes(b'<?xml version="1.0" encoding="UTF-8"?>\n<HPS version="1.1">\n')
     for name, said in {
         "packed.stl": "packed with gzip; give it a name such as scan_upper.stl.gz",
         "archive.stl": "a ZIP archive; give it a name that ends in .zip",
+        "own.dcm": "3Shape's own format",
         "page.stl": "a web page and no scan; download it again",
         "xml.ply": "by its content it is VTP; give it a name that ends in .vtp",
         "bare": "by its content it is STL: give it a name that ends in .stl",
     }.items():
         with pytest.raises(MeshError, match=said):
             read_stored(tmp_path / name)
+
+
+def test_a_file_of_letters_is_looked_at_once(tmp_path: Path) -> None:
+    """Each of these lengths would be beyond waiting for, if the ways to read it were tried one by one."""
+    (tmp_path / "a.stl").write_bytes(b"CN" * 90 + b"\nsome text\n")
+    assert suffix_by_content(tmp_path / "a.stl") == ""
+    (tmp_path / "b.stl").write_bytes(b"solid a" + b" " * 300_000 + b"b\nfacet normal 0 0 1\nvertex 0 0 0 0 1 2 3\n")
+    with pytest.raises(MeshError):
+        read_stored(tmp_path / "b.stl")
 
 
 def test_what_tells_nothing_is_left_to_the_name(tmp_path: Path) -> None:

@@ -52,6 +52,20 @@ def test_images_in_a_folder_are_no_scans(patch: Mesh, tmp_path: Path) -> None:
         read_mesh(image)
 
 
+def test_a_scan_of_3shape_in_a_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "Raw Preparation scan.dcm").write_bytes(b'<?xml version="1.0"?>\n<HPS version="1.1">\n</HPS>\n')
+    (scan,) = find_scans([tmp_path])
+    with pytest.raises(MeshError, match="export STL or PLY"):
+        read_mesh(scan)
+
+
+def test_the_class_tells_what_is_inside(patch: Mesh, tmp_path: Path) -> None:
+    write_stl(tmp_path / "in.stl", patch.vertices, patch.faces)
+    for kind in ("application/sla", "application/octet-stream"):
+        file = write_dicom(tmp_path / "a.dcm", (tmp_path / "in.stl").read_bytes(), kind, CLASSES["model/stl"])
+        np.testing.assert_allclose(read_mesh(file).corners, patch.corners, atol=1e-5)
+
+
 def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.dcm").write_bytes(bytes(500))
     monkeypatch.setitem(sys.modules, "pydicom", None)

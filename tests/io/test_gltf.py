@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,3 +81,37 @@ def test_positions_that_are_no_points_are_refused(arch: Mesh, tmp_path: Path) ->
     file.write_bytes(file.read_bytes().replace(b"VEC3", b"VEC2"))
     with pytest.raises(MeshError, match=r"expected positions \[n, 3\] and triangles \[m, 3\], found \(\d+, 2\)"):
         read_mesh(file)
+
+
+def changed(file: Path, change: Callable[[dict], None]) -> Path:
+    """A GLB with another description."""
+    data = file.read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    content = json.loads(data[20 : 20 + length])
+    change(content)
+    text = json.dumps(content).encode()
+    text += b" " * (-len(text) % 4)
+    body = len(text).to_bytes(4, "little") + data[16:20] + text + data[20 + length :]
+    file.write_bytes(data[:8] + (12 + len(body)).to_bytes(4, "little") + body)
+    return file
+
+
+def positions(content: dict) -> dict:
+    return content["accessors"][content["meshes"][0]["primitives"][0]["attributes"]["POSITION"]]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda content: content.update(extensionsRequired=["KHR_draco_mesh_compression"]), "KHR_draco_mesh_compres"),
+        (lambda content: positions(content).update(sparse={"count": 1}), "sparse positions"),
+        (lambda content: positions(content).update(normalized=True), "normalized positions"),
+        (lambda content: content["meshes"][0]["primitives"][0].update(mode=6), "triangle fans"),
+    ],
+    ids=["Draco", "sparse", "normalized", "fan"],
+)
+def test_what_is_not_read_is_named(change: Callable[[dict], None], said: str, arch: Mesh, tmp_path: Path) -> None:
+    file = write(tmp_path / "x_lower.glb", arch)
+    read_mesh(changed(file, lambda content: content.update(extensionsRequired=["KHR_materials_unlit"])))
+    with pytest.raises(MeshError, match=said):
+        read_mesh(changed(file, change))

@@ -316,7 +316,13 @@ def test_a_json_beside_a_scan_does_not_move_the_borders_that_its_faces_have(arch
 
 
 def test_label_files_of_any_text_program(quad: Path) -> None:
-    for content in (b"\xef\xbb\xbf11\r\n12\r\n0\r\n", "11\n12\n0\n".encode("utf-16"), b"11,12,0", b"11,\n12,\n0,\n"):
+    for content in (
+        b"\xef\xbb\xbf11\r\n12\r\n0\r\n",
+        "11\n12\n0\n".encode("utf-16"),
+        b"11,12,0",
+        b"11,\n12,\n0,\n",
+        b"11\n12,0",
+    ):
         quad.with_suffix(".txt").write_bytes(content)
         np.testing.assert_array_equal(read_scan(quad).labels, [11, 11, 0])
     quad.with_suffix(".txt").write_text("11;12;" * 5000)

@@ -89,3 +89,10 @@ def test_text_as_programs_write_it(encoding: str, end: str, tmp_path: Path) -> N
     stored = read_stored(tmp_path / "a.off")
     assert stored.vertices.tolist() == [[0, 0, 0.5], [40.25, 0, 0], [0, 40, 0]]
     assert stored.polygons.tolist() == [[0, 1, 2]] and "decimal commas" in stored.mended
+
+
+def test_one_endless_polygon_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    faces = "3 0 1 2\n" * 3000 + "3000" + " 0" * 3000
+    (tmp_path / "a.off").write_text(f"OFF\n3 3001 0\n0 0 0\n40 0 0\n0 40 0\n{faces}\n")
+    with pytest.raises(MeshError, match="a polygon has 3000 corners, which is too many; export the scan again"):
+        read_stored(tmp_path / "a.off")

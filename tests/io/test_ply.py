@@ -228,3 +228,15 @@ def test_one_endless_polygon_is_refused_before_it_fills_the_memory(tmp_path: Pat
     ]
     with pytest.raises(MeshError, match="a row of `face` has 3000 entries, which is too many"):
         read_bytes(tmp_path / "a.ply", ply("binary_little_endian", elements))
+
+
+@pytest.mark.parametrize("textured", [0, 1, 2000])
+def test_lists_beside_the_corners_are_not_looked_at(textured: int, tmp_path: Path) -> None:
+    corners, own = b"\x03" + np.array([0, 1, 2], "<i4").tobytes(), b"\x06" + np.full(6, 0.5, "<f4").tobytes()
+    faces = [corners + own] * textured + [corners + b"\0"] * (2000 - textured)
+    elements = [
+        ("vertex", ["float x", "float y", "float z"], rows(SQUARE, "<", "f4")),
+        ("face", ["list uchar int vertex_indices", "list uchar float texcoord"], faces),
+    ]
+    stored = read_bytes(tmp_path / "a.ply", ply("binary_little_endian", elements))
+    assert stored.polygons.tolist() == [[0, 1, 2]] * 2000

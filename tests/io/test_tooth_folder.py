@@ -144,3 +144,18 @@ def test_milk_teeth_read_back_and_leave_no_file_behind(arch: Mesh, tmp_path: Pat
     assert by_number(read_scan(folder, primary=True)) == by_number(arch.with_labels(milk))
     write_tooth_folder(folder, arch.vertices, arch.faces, arch.labels)
     assert by_number(read_scan(folder)) == by_number(arch)
+
+
+def test_scans_beside_the_parts_are_told(arch: Mesh, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert arch.labels is not None
+    write_tooth_folder(tmp_path / "case", arch.vertices, arch.faces, arch.labels)
+    write_stl(tmp_path / "case" / "lower.stl", arch.vertices, arch.faces)
+    assert find_scans([tmp_path]) == [tmp_path / "case"]
+    assert "is read as one scan" in caplog.text and "not read: lower.stl" in caplog.text
+
+
+def test_the_name_of_a_folder_may_have_full_stops(arch: Mesh, tmp_path: Path) -> None:
+    assert arch.labels is not None
+    write_tooth_folder(tmp_path / "2023.05.01_upper", arch.vertices, arch.faces, arch.labels)
+    scan = read_scan(tmp_path / "2023.05.01_upper")
+    assert (scan.scan_id, scan.jaw) == ("2023.05.01_upper", 0)

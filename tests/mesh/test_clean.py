@@ -44,6 +44,15 @@ def test_flatness_does_not_depend_on_size() -> None:
         np.testing.assert_array_equal(flat_faces(triangle * scale, faces), [False, True, True])
 
 
+def test_a_polygon_of_many_corners_is_a_fan() -> None:
+    polygons = np.full((4, 300), -1)
+    polygons[[0, 1, 3], :3], polygons[2] = [7, 8, 9], np.arange(300)
+    triangles, owner = triangulate(polygons)
+    fan = np.stack([np.zeros(298, dtype=int), np.arange(1, 299), np.arange(2, 300)], axis=1)
+    np.testing.assert_array_equal(triangles, [[7, 8, 9], [7, 8, 9], *fan, [7, 8, 9]])
+    np.testing.assert_array_equal(owner, [0, 1, *[2] * 298, 3])
+
+
 def test_polygons_of_two_corners_give_no_triangle() -> None:
     triangles, owner = triangulate(np.array([[0, 1, -1, -1], [0, 1, 2, 3], [4, 5, 6, -1]]))
     np.testing.assert_array_equal(triangles, [[0, 1, 2], [0, 2, 3], [4, 5, 6]])

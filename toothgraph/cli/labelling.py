@@ -48,7 +48,7 @@ class Job:
         together: the names of all scans of its patient that are labelled one after the other.
         again: even where an earlier run has done it.
         patient: whose scan it is.
-        jaw: 0 upper, 1 lower, as the name of the other scan of its case tells; else None.
+        jaw: 0 upper, 1 lower, as the name of the other scan of its case tells, but its looks go first; else None.
     """
 
     file: Path
@@ -229,7 +229,10 @@ class Labeller:
     def _label(self, job: Job, pages: PageFolder | None) -> Outcome:
         begun = time.perf_counter()
         inputs = self._inputs(job)  # of the file as it is before it is read
-        found = segment_file(read_mesh(job.file, unit=self.unit), self._net, self._jaw(job), self.options)
+        mesh = read_mesh(job.file, unit=self.unit)
+        found = segment_file(mesh, self._net, self._jaw(job), self.options)
+        if self.jaw is None and job.jaw is not None and _looks_other(found):  # the name of another file is no proof
+            found = segment_file(mesh, self._net, None, self.options)
         written = found.write(self.out, job.name, (*self.formats, *self._former(job)))
         seconds = time.perf_counter() - begun
         if views := self._outputs(job)[1]:
@@ -243,6 +246,11 @@ class Labeller:
         files = [*map(str, (*written, *self._outputs(job)[1]))]
         line = line_for(job.name, found, written[0])
         return Outcome(row, line, found.doubts, teeth=teeth, files=files, entries=entries)
+
+
+def _looks_other(found: Segmentation | JawPair) -> bool:
+    """Whether a scan looks like the other jaw than it was labelled as."""
+    return isinstance(found, Segmentation) and found.prediction.jaw_probability < found.rules.review.jaw
 
 
 def scan_digest(file: Path, name: str) -> str:

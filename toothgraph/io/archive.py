@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import gzip
+import os
+import re
 import stat
 import tempfile
 import zipfile
@@ -24,6 +26,7 @@ ARCHIVES = (".zip", ".gz")
 _FILES = 10_000  # in one archive
 _NESTED = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
 _WANTED = (*SUFFIXES, ".txt", ".json", ".bin")  # scans, their labels, and what belongs to a .gltf
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # of Windows; macOS has colons in names of folders, as in dates
 _CHUNK = 1 << 20
 _folders: list[tempfile.TemporaryDirectory[str]] = []  # what was unpacked; they go when the process ends
 
@@ -57,9 +60,13 @@ def opened(path: Path) -> Path:
 def one_scan(path: Path) -> Path:
     """The same where one scan is wanted; raises MeshError if an archive has several."""
     scan = opened(path)
-    if scan.is_dir() and scan != path and not is_tooth_folder(scan):
+    if not scan.is_dir() or scan == path or is_tooth_folder(scan):
+        return scan
+    scans = [file for file in scan.rglob("*") if may_be_scan(file)]
+    folders = [folder for folder in {file.parent for file in scans} if is_tooth_folder(folder)]
+    if len(folders) != 1 or not all(folders[0] in file.parents for file in scans):
         raise MeshError(f"{path}: expected one scan, found several in this archive; unpack it, and give one of them")
-    return scan
+    return folders[0]
 
 
 @cache
@@ -90,7 +97,7 @@ def _unpack(path: Path, folder: Path) -> None:
         place = _place(path, name)
         if place is None:
             continue
-        target = folder / place
+        target = folder / (str(place).replace(":", "_") if os.name == "nt" else place)
         target.parent.mkdir(parents=True, exist_ok=True)
         with source() as packed, target.open("xb") as file:
             while chunk := packed.read(_CHUNK):
@@ -120,7 +127,7 @@ def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes] | gzip.Gz
 def _place(path: Path, name: str) -> PurePosixPath | None:
     """Where a file goes in the folder; None for what is not wanted, and what macOS adds."""
     place = PurePosixPath(name.replace("\\", "/"))  # as some Windows programs write it
-    if place.is_absolute() or ".." in place.parts or ":" in name:
+    if place.is_absolute() or ".." in place.parts or _DRIVE.match(name):
         raise MeshError(
             f"{path}: has a file in it whose place is outside, {name!r}; do not unpack what you do not trust"
         )

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 from toothgraph.errors import DataError, LabelError
 from toothgraph.io.archive import is_archive, opened
 from toothgraph.io.formats.registry import SUFFIXES, may_be_scan
-from toothgraph.io.formats.tooth_folder import is_tooth_folder
+from toothgraph.io.formats.tooth_folder import is_tooth_folder, number_of
 from toothgraph.io.label_record import read_record, record_of, was_changed
 from toothgraph.system.files import check_there
+
+_log = logging.getLogger("toothgraph")
 
 
 def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
@@ -70,6 +73,12 @@ def _twins(scans: list[Path]) -> list[Path]:
 
 def _scans_inside(folder: Path) -> Iterator[Path]:
     if is_tooth_folder(folder):
+        others = [file.name for file in sorted(folder.iterdir()) if may_be_scan(file) and number_of(file) is None]
+        if others:
+            _log.warning(
+                "%s: is read as one scan, since it has a gingiva file and files named as teeth; not read: %s",
+                folder, ", ".join(others),
+            )  # fmt: skip
         yield folder
         return
     for entry in sorted(folder.iterdir()):

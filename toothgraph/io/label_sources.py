@@ -17,7 +17,7 @@ from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER, are_whole
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.formats.text import numbers as numbers_of_text
-from toothgraph.io.formats.text import plain_text, without_commas
+from toothgraph.io.formats.text import plain_text
 from toothgraph.io.label_agreement import are_of_faces, numbers_that_differ
 from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of, read_record
 from toothgraph.io.label_systems import guess_system, number_of_word, to_fdi
@@ -233,7 +233,7 @@ def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterat
 
 def _from_txt(path: Path, mesh: Mesh, label_system: str) -> LabelColumn:
     try:
-        text, _ = without_commas(plain_text(path.read_bytes())[0])
+        text = plain_text(path.read_bytes())[0].replace(b",", b" ")  # no decimal commas: they are whole numbers
         if label_system == "universal":
             found = np.array([number_of_word(word.decode("ascii", "replace")) for word in text.split()])
         else:

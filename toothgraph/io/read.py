@@ -14,7 +14,7 @@ from toothgraph.io.formats.tooth_folder import is_crown
 from toothgraph.mesh.clean import clean
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.stored import Stored
-from toothgraph.scan_names import jaw_from_name
+from toothgraph.scan_names import jaw_from_name, stem_of
 from toothgraph.stages import stage
 
 __all__ = ["MM_PER_UNIT", "SUFFIXES", "mesh_from_stored", "read_mesh"]
@@ -61,7 +61,7 @@ def mesh_from_stored(path: Path, stored: Stored, *, unit: str = "mm") -> Mesh:
     stage("cleaning")
     vertices, faces, original = clean(stored, MM_PER_UNIT[unit], str(path))
     _check_extent(path, float(np.ptp(vertices, axis=0).max()), unit)
-    return Mesh(vertices, faces, jaw=jaw_from_name(path), scan_id=path.stem, path=path, original=original)
+    return Mesh(vertices, faces, jaw=jaw_from_name(path), scan_id=stem_of(path), path=path, original=original)
 
 
 def _check_extent(path: Path, extent: float, unit: str) -> None:

@@ -23,7 +23,7 @@ from toothgraph.io.said import doubts_content
 from toothgraph.mesh.clean import triangulate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
-from toothgraph.scan_names import without_jaw
+from toothgraph.scan_names import stem_of, without_jaw
 from toothgraph.stages import stage
 from toothgraph.system.files import places_of, write_text
 
@@ -134,7 +134,7 @@ def check_not_over_scan(mesh: Mesh, folder: str | Path, name: str) -> None:
     if mesh.path is None:
         return
     places = places_of(mesh.path)
-    if any((Path(folder).resolve(), name) == (place.parent, place.stem) for place in places):
+    if any((Path(folder).resolve(), name) == (place.parent, stem_of(place)) for place in places):
         raise ConfigError(
             f"{mesh.path}: would be overwritten, or the labels beside it; choose another folder than its own, or "
             "another name"

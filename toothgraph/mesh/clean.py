@@ -68,11 +68,10 @@ def triangulate(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if polygons.shape[1] == 3:
         complete = (polygons >= 0).all(axis=1)
         return polygons[complete], np.flatnonzero(complete)
-    steps = range(1, polygons.shape[1] - 1)
-    fans = np.stack([polygons[:, [0, k, k + 1]] for k in steps], axis=1)  # [F0, m - 2, 3]
-    complete = (fans >= 0).all(axis=2)
-    owner = np.broadcast_to(np.arange(len(polygons))[:, None], complete.shape)
-    return fans[complete], owner[complete]
+    counts = np.maximum((polygons >= 0).sum(axis=1) - 2, 0)  # triangles of each
+    owner = np.repeat(np.arange(len(polygons)), counts)
+    step = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)  # within its polygon
+    return polygons[owner[:, None], np.stack([np.zeros_like(step), step + 1, step + 2], axis=1)], owner
 
 
 def clean(stored: Stored, scale: float, name: str) -> tuple[np.ndarray, np.ndarray, Original]:

@@ -27,9 +27,15 @@ class Stored:
 
 
 def stack_polygons(blocks: list[np.ndarray]) -> np.ndarray:
-    """Concatenate blocks [n_i, m_i] of vertex indices to [Σ n_i, max m_i] int64, filled with -1."""
+    """Concatenate blocks [n_i, m_i] of vertex indices to [Σ n_i, max m_i] int64, filled with -1.
+
+    Raises:
+        ValueError: if the table would be out of all proportion.
+    """
     width = max((block.shape[1] for block in blocks), default=3)
-    polygons = np.full((sum(len(block) for block in blocks), max(width, 3)), -1, dtype=np.int64)
+    rows = sum(len(block) for block in blocks)
+    _check_proportion(rows, width, sum(block.size for block in blocks))
+    polygons = np.full((rows, max(width, 3)), -1, dtype=np.int64)
     row = 0
     for block in blocks:
         polygons[row : row + len(block), : block.shape[1]] = block
@@ -45,11 +51,17 @@ def polygons_from(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """
     if sizes.min(initial=0) < 0 or sizes.sum() != len(corners):
         raise ValueError(f"its polygons need {sizes.sum()} corners, found {len(corners)}")
-    if len(sizes) * int(sizes.max(initial=3)) > 100 * len(corners) + 1000:
-        raise ValueError(f"a polygon has {sizes.max()} corners, which is too many")
+    _check_proportion(len(sizes), int(sizes.max(initial=3)), len(corners))
     polygons = np.full((len(sizes), max(int(sizes.max(initial=3)), 3)), -1, dtype=np.int64)
     polygons[np.arange(polygons.shape[1]) < sizes[:, None]] = corners
     return polygons
+
+
+def _check_proportion(rows: int, width: int, corners: int) -> None:
+    """Refuse a table [rows, width] that would be mostly empty: a polygon of many corners, as of a filled base, beside
+    triangles, would take the memory of as many corners for each of them."""
+    if rows * width > 100 * corners + 1000:
+        raise ValueError(f"a polygon has {width} corners, which is too many")
 
 
 NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))  # beside labels that lie in a list

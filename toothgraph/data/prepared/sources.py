@@ -16,7 +16,7 @@ from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.find import find_scans
 from toothgraph.io.formats.gltf import buffers_of
 from toothgraph.io.label_record import record_of
-from toothgraph.scan_names import cases_of, long_names, patient_of, patients_of, printable, told_jaw
+from toothgraph.scan_names import cases_of, long_names, patient_of, patients_of, printable, stem_of, told_jaw
 
 _SAFE = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,199}")
 _COLUMNS = ("path", "scan_id", "patient", "jaw")
@@ -87,7 +87,7 @@ def warn_of_copies(files: Sequence[Path]) -> None:
     """Warn if a scan is there beside what ``predict`` wrote for it: as two patients, it may train and validate."""
     same: dict[str, list[Path]] = {}
     for file in files:
-        same.setdefault(file.stem, []).append(file)
+        same.setdefault(stem_of(file), []).append(file)
     copies = [paths for paths in same.values() if len(paths) > 1 and any(record_of(path).exists() for path in paths)]
     for paths in copies[:_SHOWN]:
         _log.warning(
@@ -113,7 +113,7 @@ def _read_list(file: Path) -> Iterator[Source]:
         if not row.get("path"):
             raise DataError(f"{file}: line {number}: expected the columns {', '.join(_COLUMNS)}; `path` is empty")
         path = file.parent / row["path"]
-        scan_id = row.get("scan_id") or path.stem
+        scan_id = row.get("scan_id") or stem_of(path)
         if not _SAFE.fullmatch(scan_id):
             raise DataError(f"{file}: line {number}: {scan_id!r} is not valid as a name of a scan; change it")
         jaw = row.get("jaw", "").lower()

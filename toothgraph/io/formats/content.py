@@ -12,7 +12,7 @@ _HEAD = 4096  # bytes that are looked at
 _SIGNS = {
     rb"ply[\r\n]": ".ply",
     rb"\s*(solid|facet)\b[^\0]*\bvertex\s": ".stl",
-    rb"\s*(ST|C|N|CN)*OFF\s[\s\d#]": ".off",
+    rb"\s*(?:ST)?C?N?OFF\s[\s\d#]": ".off",
     rb"# vtk DataFile": ".vtk",
     rb"[^\0]*<VTKFile[^>]*PolyData": ".vtp",
     rb"[^\0]*<VTKFile[^>]*UnstructuredGrid": ".vtu",
@@ -24,6 +24,7 @@ _OTHERS = {
     rb"PK\x03\x04": "a ZIP archive; give it a name that ends in .zip",
     rb"\x1f\x8b": "packed with gzip; give it a name such as scan_upper.stl.gz",
     rb"\s*<(!doctype )?html": "a web page and no scan; download it again",
+    rb"\s*(<\?xml[^>]*>\s*)?<HPS\b": "3Shape's own format, which only its programs read; export STL or PLY from them",
 }
 _BINARY_STL, _FACE = 84, 50  # bytes of the heading, and of each face
 
@@ -32,7 +33,7 @@ def suffix_by_content(path: Path) -> str:
     """The suffix that a file ought to have, such as ``.ply``; empty where its first bytes do not tell.
 
     Raises:
-        MeshError: for an archive (but 3MF is one), or a web page.
+        MeshError: for an archive (but 3MF is one), a web page, or what only the program that wrote it can read.
         OSError: for a file that cannot be read.
     """
     with path.open("rb") as file:

@@ -15,13 +15,16 @@ from toothgraph.io.formats.stl import stl_from_bytes
 from toothgraph.mesh.stored import Stored
 
 _CLASS = rb"1\.2\.840\.10008\.5\.1\.4\.1\.1\.104\.[34](?!\d)"  # 3 for STL, 4 for OBJ; stands near the beginning
+_KINDS = {"1.2.840.10008.5.1.4.1.1.104.3": "stl", "1.2.840.10008.5.1.4.1.1.104.4": "obj"}
 _NEAR = 2048  # bytes
 
 
 def has_surface(path: Path) -> bool:
-    """Whether a DICOM file says near its beginning that it has an STL or OBJ inside; most are images."""
+    """Whether a DICOM file says near its beginning that it has an STL or OBJ inside; most are images. Also a text of
+    that name, which is none: 3Shape names its own scans so."""
     with path.open("rb") as file:
-        return bool(re.search(_CLASS, file.read(_NEAR)))
+        head = file.read(_NEAR)
+    return head.lstrip().startswith(b"<") or bool(re.search(_CLASS, head))
 
 
 def read_dicom(path: Path) -> Stored:
@@ -37,7 +40,8 @@ def read_dicom(path: Path) -> Stored:
     data = path.read_bytes()  # of bytes in memory, no more is read than there are, whatever the file promises
     try:
         content = pydicom.dcmread(io.BytesIO(data))
-        kind = str(content.get("MIMETypeOfEncapsulatedDocument", "")).lower()
+        kind = _KINDS.get(str(content.get("SOPClassUID", "")), "")
+        kind = kind or str(content.get("MIMETypeOfEncapsulatedDocument", "")).lower()
         inside = content.get("EncapsulatedDocument")
         length = int(content.get("EncapsulatedDocumentLength", 0))  # without the byte that makes it even
     except MemoryError:

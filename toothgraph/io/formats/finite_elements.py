@@ -32,7 +32,10 @@ def read_with_meshio(path: Path) -> Stored:
     blocks = [np.asarray(block.data) for block in mesh.cells if block.type in SURFACE and len(block.data)]
     if any(block.ndim != 2 or block.dtype.kind not in "iu" for block in blocks):
         raise MeshError(f"{path}: expected faces of whole numbers; the file is damaged: export again")
-    return Stored(points, stack_polygons(blocks))
+    try:
+        return Stored(points, stack_polygons(blocks))
+    except ValueError as error:
+        raise MeshError(f"{path}: {error}; export the scan again, as triangles") from None
 
 
 def _call_meshio(path: Path) -> meshio.Mesh:

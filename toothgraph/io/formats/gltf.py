@@ -13,6 +13,9 @@ import numpy as np
 from toothgraph.errors import MeshError, needs_extra
 from toothgraph.mesh.stored import Stored, stack_polygons
 
+_EXTENSIONS = ("KHR_mesh_quantization", "KHR_materials_", "KHR_texture_", "KHR_lights_", "EXT_texture_")
+_TRIANGLES, _FAN = 4, 6  # modes of a primitive
+_GLB_JSON = 20  # bytes before the first chunk, which is the description
 UNPACKED = 1_000_000_000  # bytes, limit of the unpacked size of a 3MF file
 
 
@@ -29,6 +32,7 @@ def read_scene(path: Path) -> Stored:
     try:
         _check_unpacked(path)
         _check_chunks(path)
+        _check_features(path)
         scene = trimesh.load_scene(path, process=False)
         parts = [part for part in scene.dump() if isinstance(part, trimesh.Trimesh)]
     except (MeshError, MemoryError):
@@ -70,6 +74,31 @@ def _check_unpacked(path: Path) -> None:
         raise MeshError(
             f"{path}: unpacks to {size / 1e9:.3g} GB, more than the limit of {UNPACKED / 1e9:g} GB; export it as PLY"
         )
+
+
+def _check_features(path: Path) -> None:
+    """Refuse by name what trimesh does not read, or reads at other places without a word."""
+    content = _json_of(path)
+    if unknown := [name for name in content.get("extensionsRequired", []) if not name.startswith(_EXTENSIONS)]:
+        raise MeshError(f"{path}: needs the extension {unknown[0]}, which is not read; export without compression")
+    primitives = [one for mesh in content.get("meshes", []) for one in mesh["primitives"]]
+    if any(one.get("mode", _TRIANGLES) == _FAN for one in primitives):
+        raise MeshError(f"{path}: has triangle fans, which are not read; export triangles")
+    for one in primitives:
+        where = content["accessors"][one["attributes"]["POSITION"]] if "POSITION" in one["attributes"] else {}
+        if strange := [key for key in ("sparse", "normalized") if where.get(key)]:
+            raise MeshError(f"{path}: has {strange[0]} positions, which are not read; export without compression")
+
+
+def _json_of(path: Path) -> dict[str, Any]:
+    """The description in a GLB or glTF file; empty for 3MF."""
+    if path.suffix.lower() == ".3mf":
+        return {}
+    data = path.read_bytes()
+    if path.suffix.lower() == ".glb":
+        data = data[_GLB_JSON : _GLB_JSON + int.from_bytes(data[12:16], "little")]
+    content = json.loads(data)
+    return content if isinstance(content, dict) else {}
 
 
 def _check_chunks(path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from toothgraph.errors import MeshError
 from toothgraph.io.formats.text import plain_text, without_commas
-from toothgraph.mesh.stored import Stored, stack_polygons
+from toothgraph.mesh.stored import Stored, polygons_from
 
 _KIND = re.compile(r"(ST)?(C)?(N)?OFF\b")
 _COLOUR_NAMES = ("red", "green", "blue")
@@ -104,9 +104,8 @@ def _faces(path: Path, lines: list[str], num_vertices: int) -> tuple[np.ndarray,
         raise MeshError(
             f"{path}: expected vertex indices from 0 to {num_vertices - 1}, found {wrong[0]} in a face; export again"
         )
-    by_size = sorted(set(sizes))
-    order = np.argsort(sizes, kind="stable")
-    stacked = stack_polygons([np.array([p for p in polygons if len(p) == size]) for size in by_size])
-    table = np.empty_like(stacked)
-    table[order] = stacked
+    try:
+        table = polygons_from(np.array(sizes, dtype=np.int64), named)
+    except ValueError as error:
+        raise MeshError(f"{path}: {error}; export the scan again, as triangles") from None
     return table, {} if colours is None else _colours(colours)

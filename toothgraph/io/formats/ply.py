@@ -97,7 +97,10 @@ def read_ply(path: Path) -> Stored:
     polygons = _corner_lists(faces)
     face_data = {key: column for key, column in faces.items() if column.ndim == 1}
     if len(strips := _corner_lists(tables.get("tristrips", {}))):
-        polygons = stack_polygons([polygons, _unrolled(strips, len(points))])
+        try:
+            polygons = stack_polygons([polygons, _unrolled(strips, len(points))])
+        except ValueError as error:
+            raise MeshError(f"{path}: {error}; export the scan again, as triangles") from None
         face_data = {}  # strips have no columns of faces
     vertex_data = {key: column for key, column in vertices.items() if key not in axes.values()}
     return Stored(points, polygons, vertex_data, face_data, tuple(mended))
@@ -234,8 +237,11 @@ def _list_lengths(body: memoryview, offset: int, element: _Element, order: str) 
 def _columns(element: _Element, numbers: list[np.ndarray], tables: list[np.ndarray]) -> dict[str, np.ndarray]:
     """One array per property, in file order; ``numbers[i]`` are the row numbers of ``tables[i]``."""
     columns = {}
+    known = any(prop.length_dtype is not None and prop.name.lower() in _FACE_LISTS for prop in element.properties)
     for k, prop in enumerate(element.properties):
         key = f"p{k}"
+        if known and prop.length_dtype is not None and prop.name.lower() not in _FACE_LISTS:
+            continue  # texture coordinates of corners and the like, which nobody reads
         if prop.length_dtype is None:
             column = np.empty(element.count, dtype=tables[0][key].dtype.newbyteorder("="))
         else:

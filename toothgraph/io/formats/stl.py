@@ -24,7 +24,7 @@ _TEXT = bytes({*range(0x20, 0x100), *b"\t\n\v\f\r\x1a"})
 _FACET_LINE, _VERTEX_LINE, _END_LINE, _LAST_LINE = 1, 2, 3, 4
 _LINES = {b"facet": _FACET_LINE, b"vertex": _VERTEX_LINE, b"endfacet": _END_LINE, b"endsolid": _LAST_LINE}
 _END = re.compile(rb"end +(?=loop|facet|solid)", re.IGNORECASE)
-_KEYWORD = re.compile(rb" +((?:outer|end *(?:loop|facet|solid)|facet +normal|vertex)(?= |\n))", re.IGNORECASE)
+_KEYWORD = re.compile(rb"(?<! ) +((?:outer|end *(?:loop|facet|solid)|facet +normal|vertex)(?= |\n))", re.IGNORECASE)
 _FACET = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 
 

@@ -63,12 +63,16 @@ def read_tooth_folder(path: Path) -> Stored:
             parts[number] = _READERS[file.suffix.lower()](file)
             mended += [f"{file.name}: {', '.join(parts[number].mended)}"] * bool(parts[number].mended)
     first = np.cumsum([0, *(len(part.vertices) for part in parts.values())])
-    return Stored(
-        np.concatenate([part.vertices for part in parts.values()]),
-        stack_polygons([
+    try:
+        polygons = stack_polygons([
             np.where(part.polygons < 0, part.polygons, part.polygons + start)
             for part, start in zip(parts.values(), first, strict=False)
-        ]),
+        ])  # fmt: skip
+    except ValueError as error:
+        raise MeshError(f"{path}: {error}; export its parts again, as triangles") from None
+    return Stored(
+        np.concatenate([part.vertices for part in parts.values()]),
+        polygons,
         face_data={"fdi": np.repeat(list(parts), [len(part.polygons) for part in parts.values()])},
         mended=tuple(mended),
     )  # fmt: skip
