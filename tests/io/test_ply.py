@@ -238,5 +238,5 @@ def test_lists_beside_the_corners_are_not_looked_at(textured: int, tmp_path: Pat
         ("vertex", ["float x", "float y", "float z"], rows(SQUARE, "<", "f4")),
         ("face", ["list uchar int vertex_indices", "list uchar float texcoord"], faces),
     ]
-    stored = read_bytes(tmp_path / "a.ply", ply("binary_little_endian", elements))
-    assert stored.polygons.tolist() == [[0, 1, 2]] * 2000
+    (tmp_path / "a.ply").write_bytes(ply("binary_little_endian", elements))
+    assert read_ply(tmp_path / "a.ply").polygons.tolist() == [[0, 1, 2]] * 2000
