@@ -103,6 +103,13 @@ def test_a_folder_with_one_file_per_tooth_may_have_full_stops_in_its_name(tmp_pa
     assert scan_names(folders) == output_names(folders) == names
 
 
+def test_a_text_is_a_name_and_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "case.upper").mkdir()
+    assert jaw_from_name("case.upper") == UNKNOWN_JAW and jaw_from_name("x" * 300 + "_upper") == UPPER
+    assert jaw_from_name(Path("x" * 300 + "_upper")) == UPPER
+
+
 def test_only_a_name_that_does_not_tell_is_told() -> None:
     files = [Path("anna/upper.stl"), Path("anna/other.stl"), Path("ben/scan.stl")]
     cases = cases_of(files)

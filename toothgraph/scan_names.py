@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,7 +58,7 @@ def jaw_from_name(path: str | Path) -> int:
         >>> [jaw_from_name(name) for name in ("anna_upper.stl", "007_L.ply", "follower.stl")]
         [0, 1, -1]
     """
-    name = stem_of(Path(path))
+    name = Path(path).stem if isinstance(path, str) else stem_of(path)
     tokens = list(_JAW_WORD.finditer(name)) or list(_JAW_LETTER.finditer(name))
     upper = {any(token.groupdict().values()) for token in tokens}
     if len(upper) != 1:
@@ -68,7 +69,7 @@ def jaw_from_name(path: str | Path) -> int:
 def stem_of(path: Path) -> str:
     """The name of a scan's file without the suffix; of a folder with one file per tooth, its name, which may have full
     stops, without ``.teeth``."""
-    return path.name.removesuffix(".teeth") if path.is_dir() else path.stem
+    return path.name.removesuffix(".teeth") if os.path.isdir(path) else path.stem  # which raises nothing
 
 
 def without_jaw(name: str) -> str:

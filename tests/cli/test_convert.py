@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.label_record import read_record
 from toothgraph.io.label_systems import to_universal
 from toothgraph.io.labels import read_scan
@@ -115,3 +117,21 @@ def test_other_numbers_in_a_folder_of_labels(command, arch: Mesh, tmp_path: Path
     done = command(*run, "--label-system", "universal", "--format", "txt")
     assert done.code == 0, done.err
     np.testing.assert_array_equal(np.loadtxt(tmp_path / "out" / "one_U.txt", dtype=int), arch.labels)
+
+
+@pytest.mark.parametrize("jaw", [0, 1])
+@pytest.mark.parametrize("log", [True, False])
+def test_what_a_review_has_written_are_fdi_numbers(command, jaw: int, log: bool, tmp_path: Path) -> None:
+    """Whatever the numbers of the scans are, which the same option tells `review`."""
+    arch = synthetic_arch(1, jaw=jaw, faces=2000)
+    write_stl(tmp_path / "scans" / "007.stl", arch.vertices, arch.faces)
+    (tmp_path / "scans" / "007.txt").write_text("\n".join(map(str, to_universal(arch.labels))))
+    (tmp_path / "steps.jsonl").write_text('{"scan": "007", "kind": "approve"}\n')
+    run = ("--labels", tmp_path / "rev", "--label-system", "universal")
+    assert command("review", tmp_path / "scans", *run, "--apply", tmp_path / "steps.jsonl").code == 0
+    if not log:
+        (tmp_path / "rev" / "007.log.jsonl").unlink()
+    done = command("convert", tmp_path / "scans", *run, "--out", tmp_path / "out", "--format", "json")
+    assert done.code == 0 and "are those of the" not in done.err, done.err
+    content = json.loads((tmp_path / "out" / "007.json").read_text())
+    assert content["jaw"] == ("upper", "lower")[jaw] and {*content["labels"]} == {*arch.labels.tolist()}

@@ -52,11 +52,16 @@ def test_images_in_a_folder_are_no_scans(patch: Mesh, tmp_path: Path) -> None:
         read_mesh(image)
 
 
-def test_a_scan_of_3shape_in_a_folder_is_told(tmp_path: Path) -> None:
-    (tmp_path / "Raw Preparation scan.dcm").write_bytes(b'<?xml version="1.0"?>\n<HPS version="1.1">\n</HPS>\n')
-    (scan,) = find_scans([tmp_path])
+def test_a_scan_of_3shape_in_a_folder_is_told_unless_it_was_exported(
+    patch: Mesh, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("Raw Preparation scan.dcm", "UpperJawScan.dcm"):
+        (tmp_path / name).write_bytes(b'<?xml version="1.0"?>\n<HPS version="1.1">\n</HPS>\n')
+    write_stl(tmp_path / "UpperJawScan.stl", patch.vertices, patch.faces)
+    assert find_scans([tmp_path]) == [tmp_path / "UpperJawScan.stl"]
+    assert "3Shape's own format; export STL or PLY: Raw Preparation scan.dcm" in caplog.text
     with pytest.raises(MeshError, match="export STL or PLY"):
-        read_mesh(scan)
+        read_mesh(tmp_path / "UpperJawScan.dcm")
 
 
 def test_the_class_tells_what_is_inside(patch: Mesh, tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import pytest
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.errors import LabelError
+from toothgraph.io import label_record
 from toothgraph.io.find import find_scans
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.formats.vtk import write_vtk
-from toothgraph.io.label_record import read_record, record_of
+from toothgraph.io.label_record import read_record, record_of, was_changed
 from toothgraph.io.labels import read_scan
 from toothgraph.io.renumber import renumber
 from toothgraph.io.write import write_labelled
@@ -267,3 +268,18 @@ def test_files_without_a_record_stay_two_scans(arch, tmp_path):
     written(tmp_path / "b", arch, "ply")
     shutil.copy(ply, tmp_path / "b" / "a_upper.stl")  # not of the record
     assert len(find_scans([tmp_path / "b"])) == 2
+
+
+def test_a_folder_of_parts_that_was_recorded_without_its_milk_teeth_is_unchanged(arch, tmp_path, monkeypatch):
+    milk = np.where(arch.labels == 15, 55, arch.labels)
+    content, numbers = label_record.content_digest, label_record.number_digests
+    monkeypatch.setattr(label_record, "content_digest", lambda path, **_: content(path, milk_teeth=False))
+    monkeypatch.setattr(label_record, "number_digests", lambda path, labels: {
+        number: digest for number, digest in numbers(path, labels).items() if number < 51})  # fmt: skip
+    (folder,) = write_labelled(tmp_path, "a_upper", arch, milk, ["stl"], model="m")
+    monkeypatch.undo()
+    record = read_record(folder)
+    assert 55 not in record.files["a_upper.teeth"].numbers and not was_changed(folder, record)
+    assert read_scan(folder, primary=True).label_origin.kind == "found"
+    (folder / "55.stl").rename(folder / "15.stl")
+    assert was_changed(folder, record) and read_scan(folder).label_origin.kind == "corrected"

@@ -15,7 +15,7 @@ from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.labels import read_labels, read_scan
 from toothgraph.io.palette import Palette, load_palette
 from toothgraph.io.read import read_mesh
-from toothgraph.io.write import write_labelled, write_teeth3ds_json, write_txt
+from toothgraph.io.write import count_instances, write_labelled, write_teeth3ds_json, write_txt
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
 from toothgraph.scan_names import jaw_from_name
@@ -346,3 +346,39 @@ def test_an_array_on_vertices_that_contradicts_the_faces_is_told(
         np.testing.assert_array_equal(read_scan(tmp_path / f"{name}_upper.ply").labels, arch.labels)
         told = "array `fdi` on vertices contradicts `fdi` on faces, which counts (teeth 17, 16)"
         assert (told in caplog.text) is (name == "other")
+
+
+def with_arrays(path: Path, mesh: Mesh, vertices: np.ndarray | None, faces: dict[str, np.ndarray]) -> Path:
+    """A PLY with an array ``label`` of doubles on vertices, and arrays of doubles on faces."""
+    header = [
+        "ply",
+        "format ascii 1.0",
+        f"element vertex {len(mesh.vertices)}",
+        *(f"property double {x}" for x in "xyz"),
+    ]
+    header += ["property double label"] * (vertices is not None) + [f"element face {len(mesh.faces)}"]
+    header += ["property list uchar int vertex_indices", *(f"property double {name}" for name in faces), "end_header"]
+    points = mesh.vertices if vertices is None else np.column_stack([mesh.vertices, vertices])
+    rows = [[3, *face, *(column[k] for column in faces.values())] for k, face in enumerate(mesh.faces.tolist())]
+    path.write_text("\n".join([*header, *(" ".join(map(str, row)) for row in [*points.tolist(), *rows])]) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("where", ["faces", "vertices"])
+def test_an_array_that_is_no_label_disturbs_no_label_file(where: str, arch: Mesh, tmp_path: Path) -> None:
+    shares = np.linspace(0, 1, len(arch.faces if where == "faces" else arch.vertices))
+    data = (None, {"label": shares}) if where == "faces" else (shares, {})
+    file = with_arrays(tmp_path / "a_upper.ply", arch, *data)
+    write_teeth3ds_json(tmp_path / "a_upper.json", vertices_to_original(arch, arch.labels), jaw=0)
+    assert set(read_scan(file).labels.tolist()) == set(arch.labels.tolist())
+
+
+@pytest.mark.parametrize("name", ["instances", "large"])
+def test_numbers_that_are_no_teeth_contradict_nothing(
+    name: str, arch: Mesh, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    of_vertices = vertices_to_original(arch, arch.labels)
+    other = {"instances": count_instances(of_vertices), "large": np.where(of_vertices > 0, 2.0**70, 0.0)}[name]
+    file = with_arrays(tmp_path / "a_upper.ply", arch, other, {"fdi": arch.labels})
+    np.testing.assert_array_equal(read_scan(file).labels, arch.labels)
+    assert "contradicts" not in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -167,6 +168,20 @@ def test_what_nobody_foresaw_is_told_on_the_page_in_one_line(
     status, said = running.step(0, kind="gingiva", tooth=36)
     assert (status, said) == (500, {"error": "unexpected ZeroDivisionError: division by zero"})
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_error_behind_an_answer_is_no_answer_to_the_next_request(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = serve()
+    monkeypatch.setattr(running.server, "beside", lambda work: 1 / 0)  # what comes after the page
+    connection = http.client.HTTPConnection("127.0.0.1", running.server.server_address[1])
+    connection.request("GET", f"/{running.server.token}/scan/one_L")
+    answer = connection.getresponse()
+    assert answer.status == 200 and answer.read()
+    connection.request("GET", f"/{running.server.token}/scans")
+    with pytest.raises(http.client.RemoteDisconnected):  # a browser asks again
+        connection.getresponse()
 
 
 def test_names_and_doubts_are_text(serve: Serve) -> None:

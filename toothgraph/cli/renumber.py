@@ -26,7 +26,7 @@ class Change(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 tak
     name = "old=new"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        found = re.fullmatch(r"(\d+)=(-1|\d+)", value)
+        found = re.fullmatch(r"(\d{1,9})=(-1|\d{1,9})", value)
         if not found:
             self.fail(f"expected old and new number as 36=35, got {value!r}", param, ctx)
         return int(found[1]), int(found[2])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from glob import escape
 from pathlib import Path
 
 from toothgraph.errors import DataError, LabelError
 from toothgraph.io.archive import is_archive, opened
+from toothgraph.io.formats.dicom import is_of_3shape
 from toothgraph.io.formats.registry import SUFFIXES, may_be_scan
 from toothgraph.io.formats.tooth_folder import is_tooth_folder, number_of
 from toothgraph.io.label_record import read_record, record_of, was_changed
@@ -71,6 +73,13 @@ def _twins(scans: list[Path]) -> list[Path]:
     return [scan for scan in ours if scan != taken]
 
 
+def _warn_of_3shape(folder: Path) -> None:
+    """Tell of scans in 3Shape's own format, unless they were exported beside it."""
+    own = [file for file in sorted(folder.glob("*.[dD][cC][mM]")) if file.is_file() and is_of_3shape(file)]
+    if lost := [file.name for file in own if not any(map(may_be_scan, folder.glob(f"{escape(file.stem)}.*")))]:
+        _log.warning("%s: not read, 3Shape's own format; export STL or PLY: %s", folder, ", ".join(lost))
+
+
 def _scans_inside(folder: Path) -> Iterator[Path]:
     if is_tooth_folder(folder):
         others = [file.name for file in sorted(folder.iterdir()) if may_be_scan(file) and number_of(file) is None]
@@ -81,6 +90,7 @@ def _scans_inside(folder: Path) -> Iterator[Path]:
             )  # fmt: skip
         yield folder
         return
+    _warn_of_3shape(folder)
     for entry in sorted(folder.iterdir()):
         if entry.name.startswith("."):
             continue

@@ -24,6 +24,7 @@ from toothgraph.mesh.label_origin import CORRECTED, FOUND, LabelOrigin
 from toothgraph.system.files import write_text
 
 SUFFIX = ".found.json"
+FIRST_PRIMARY = 51  # the lowest FDI number of a milk tooth
 _SHOWN = 6  # changes that are told one by one
 Digests = dict[int, str]  # of each number
 Colours = Mapping[int, str]  # of each number
@@ -172,20 +173,29 @@ def changes_in(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bo
 def _digests(path: Path, found: FoundFile, labels: np.ndarray, per_vertex: bool) -> tuple[Digests, Digests]:
     """Of each number, as it was found and as it is now."""
     before = found.of_vertices if per_vertex and found.of_vertices else found.numbers
-    return before, number_digests(path, labels)
+    return before, before if path.is_dir() and _same_content(path, found) else number_digests(path, labels)
 
 
 def was_changed(path: Path, record: Record) -> bool:
     """Whether the content of a file in the record is another than what was written."""
     found = record.files.get(path.name)
-    return found is not None and bool(found.content) and path.exists() and content_digest(path) != found.content
+    return found is not None and bool(found.content) and path.exists() and not _same_content(path, found)
 
 
-def content_digest(path: Path) -> str:
+def _same_content(path: Path, found: FoundFile) -> bool:
+    """Whether a file is as it was written. Up to version 0.2, a record did not count the milk teeth of a folder."""
+    if content_digest(path) == found.content:
+        return True
+    former = path.is_dir() and all(number < FIRST_PRIMARY for number in found.numbers)
+    return former and content_digest(path, milk_teeth=False) == found.content
+
+
+def content_digest(path: Path, *, milk_teeth: bool = True) -> str:
     """SHA-256 of a file, or of the names and contents of the parts of a folder with one file per tooth."""
     total = hashlib.sha256()
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        if file is path or number_of(file) is not None:
+        number = None if file is path else number_of(file)
+        if file is path or (number is not None and (milk_teeth or number < FIRST_PRIMARY)):
             total.update(file.name.encode() * (file is not path))
             total.update(file.read_bytes())
     return total.hexdigest()

@@ -23,6 +23,7 @@ from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of,
 from toothgraph.io.label_systems import guess_system, number_of_word, to_fdi
 from toothgraph.io.numbering import load_numbering
 from toothgraph.io.palette import Palette
+from toothgraph.io.review_file import reviewed_origin
 from toothgraph.mesh.label_origin import CORRECTED, GIVEN, LabelOrigin
 from toothgraph.mesh.majority import majority
 from toothgraph.mesh.mesh import Mesh
@@ -32,6 +33,7 @@ from toothgraph.mesh.stored import Stored
 _log = logging.getLogger("toothgraph")
 _STRANGE = 0.6  # share of non-gingiva; if more of it is not a tooth, the palette or the label system is wrong
 _SHOWN = 6  # teeth that are told one by one
+_TOO_LARGE = 2**31  # no label is that large
 MOST_CLASSES = 40  # 33 classes, and some that an editing tool has mixed
 _ARRAY_NAMES = ("fdi", "label", "labels", "universalid", "universal_id")
 CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
@@ -119,8 +121,9 @@ def _with_borders(found: FoundLabels, path: Path, mesh: Mesh, stored: Stored | N
     same: a face at a border has corners of two teeth, and only the labels of faces say whose it is."""
     if not found.column.per_vertex:
         return found
-    own, _ = _from_arrays(path, mesh, stored or read_stored(path), _own_array(label_system))
-    if own is None or own.per_vertex or not are_of_faces(mesh, found.column.numbers, own.on_faces):
+    data = (stored or read_stored(path)).face_data
+    own = next((column for key in _names(label_system) if (column := _plain_column(mesh, data, key, False))), None)
+    if own is None or not are_of_faces(mesh, found.column.numbers, own.on_faces):
         return found
     return replace(found, column=replace(found.column, on_faces=own.on_faces))
 
@@ -166,12 +169,13 @@ def _sources(
     for suffix, read in ((".txt", partial(_from_txt, label_system=label_system)), (".json", _from_json)):
         beside = path.with_suffix(suffix)
         if not path.is_dir() and beside.is_file() and (column := read(beside, mesh)) is not None:
-            files.append(FoundLabels(column, beside, "fdi" if label_system == "auto" else label_system))
+            fdi = label_system == "auto" or reviewed_origin(beside) is not None  # which a review always writes
+            files.append(FoundLabels(column, beside, "fdi" if fdi else label_system))
     _check_agree(mesh, [file for file in files if file.source.name not in record.files])
     yield from files
     # 2. An array in the file itself.
     stored = stored or read_stored(path)
-    column, name = _from_arrays(path, mesh, stored, _own_array(label_system))
+    column, name = _from_arrays(path, mesh, stored, label_system)
     system = label_system
     if column is not None and system == "auto":
         system = guess_system(column.on_faces, name)
@@ -270,14 +274,23 @@ def _from_json(path: Path, mesh: Mesh) -> LabelColumn | None:
     return _column(mesh, _integers(found, path), per_vertex=True)
 
 
-def _own_array(label_system: str) -> str:
-    """The name of the array that a label system of one's own is for; empty for the usual ones."""
-    return load_numbering(label_system).array if is_own(label_system) else ""
+def _names(label_system: str) -> tuple[str, ...]:
+    """The names of arrays that may be labels: that of a label system of one's own, if it has one, or the usual ones."""
+    own = load_numbering(label_system).array if is_own(label_system) else ""
+    return (own.lower(),) if own else _ARRAY_NAMES
 
 
-def _from_arrays(path: Path, mesh: Mesh, stored: Stored, own: str) -> tuple[LabelColumn | None, str]:
-    """Labels from an array in the file, and the name of the array: ``own``, or if that is empty a usual one."""
-    names = (own.lower(),) if own else _ARRAY_NAMES
+def _plain_column(mesh: Mesh, data: dict[str, np.ndarray], name: str, per_vertex: bool) -> LabelColumn | None:
+    """An array by its name in lower case; None if there is none, or it has not only whole numbers."""
+    values = next((column for key, column in data.items() if key.lower() == name and column.dtype.kind in "iufb"), None)
+    if values is None or not (are_whole(values) & (np.abs(values.astype(np.float64)) < _TOO_LARGE)).all():
+        return None
+    return _column(mesh, values.astype(np.int64), per_vertex)
+
+
+def _from_arrays(path: Path, mesh: Mesh, stored: Stored, label_system: str) -> tuple[LabelColumn | None, str]:
+    """Labels from an array in the file, and its name."""
+    names = _names(label_system)
     for per_vertex, data in ((False, stored.face_data), (True, stored.vertex_data)):
         by_name = {key.lower(): column for key, column in data.items()}
         name = next((name for name in names if name in by_name), None)
@@ -288,21 +301,20 @@ def _from_arrays(path: Path, mesh: Mesh, stored: Stored, own: str) -> tuple[Labe
 
 def _warn_of_other_array(mesh: Mesh, stored: Stored, column: LabelColumn, name: str, system: str) -> None:
     """Warn if an array on vertices has other teeth than the one on faces, which is read: somebody may have corrected
-    it."""
-    for other, values in stored.vertex_data.items():
-        values = np.asarray(values, dtype=np.float64)
-        if other.lower() not in _ARRAY_NAMES or not are_whole(values).all() or not (values > 0).any():
+    it. Only arrays are compared that are surely FDI or Universal numbers; others may count instances."""
+    for other in _ARRAY_NAMES:
+        theirs = _plain_column(mesh, stored.vertex_data, other, per_vertex=True)
+        if theirs is None or not (theirs.on_faces > 0).any() or system not in ("fdi", "universal"):
             continue
-        theirs = _column(mesh, values.astype(np.int64), per_vertex=True)
         other_system = guess_system(theirs.on_faces, other)
-        if {system, other_system} & {"none", "unsure"} or ("arch14" in (system, other_system) and mesh.jaw < 0):
+        if other_system != "fdi" and other_system not in other:  # Universal numbers are so by name
             continue
-        fdi = [to_fdi(each.on_faces, of, mesh.jaw) for each, of in ((column, system), (theirs, other_system))]
+        fdi = to_fdi(column.on_faces, system, mesh.jaw), to_fdi(theirs.on_faces, other_system, mesh.jaw)
         if differ := numbers_that_differ(mesh.faces, *fdi):
             _log.warning(
-                "%s: array `%s` on vertices contradicts `%s` on faces, which counts (teeth %s); remove the wrong one",
-                *(mesh.scan_id, other, name, _teeth_text(differ)),
-            )
+                "%s: array `%s` on vertices contradicts `%s` on faces, which counts (teeth %s); if both are labels, "
+                "one is wrong: remove it", *(mesh.scan_id, other, name, _teeth_text(differ)),
+            )  # fmt: skip
 
 
 def _teeth_text(numbers: Sequence[int]) -> str:
@@ -375,7 +387,7 @@ def _rgb(data: dict[str, np.ndarray]) -> np.ndarray | None:
 
 
 def _integers(numbers: np.ndarray, path: Path) -> np.ndarray:
-    whole = are_whole(numbers) & (np.abs(numbers) < 2**31)
+    whole = are_whole(numbers) & (np.abs(numbers) < _TOO_LARGE)
     if not whole.all():
         raise LabelError(f"{path}: expected whole FDI numbers as labels, found {numbers[~whole][0]:g}")
     return numbers.astype(np.int64)

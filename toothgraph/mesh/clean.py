@@ -60,7 +60,7 @@ def triangulate(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut polygons into triangle fans around their first corner.
 
     Args:
-        polygons: [F0, m]; short rows are filled with -1.
+        polygons: [F0, m]; short rows are filled with -1, which stands nowhere else.
 
     Returns:
         triangles [T, 3] in the order of their polygons, and the polygon of each [T].

@@ -60,6 +60,7 @@ class ReviewServer(ThreadingHTTPServer):
                 f"port {port}: the page cannot be served there ({error.strerror}); choose another --port, or leave it "
                 "out for a free one"
             ) from error
+        self._lock = threading.Lock()
         self._beside: list[threading.Thread] = []
         self._answering: list[threading.Thread] = []
         self.scans, self.token = scans, secrets.token_urlsafe(24)
@@ -85,16 +86,18 @@ class ReviewServer(ThreadingHTTPServer):
 
     def beside(self, work: Callable[[], object]) -> None:
         """Do work in a thread of its own; :meth:`run` waits a while for it at its end."""
-        self._beside = [thread for thread in self._beside if thread.is_alive()]
-        self._beside.append(threading.Thread(target=work, daemon=True))
-        self._beside[-1].start()
+        thread = threading.Thread(target=work, daemon=True)
+        with self._lock:  # windows ask at the same time
+            self._beside = [other for other in self._beside if other.is_alive()]
+            thread.start()
+            self._beside.append(thread)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer in a thread of its own, which may wait for the next request of the same window for long."""
         self._answering = [thread for thread in self._answering if thread.is_alive()]
-        given = (request, client_address)
-        self._answering.append(threading.Thread(target=self.process_request_thread, args=given, daemon=True))
-        self._answering[-1].start()
+        thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        thread.start()
+        self._answering.append(thread)
 
     @property
     def at_work(self) -> bool:
@@ -115,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "toothgraph", ""
     timeout = 60  # seconds without a word
+    _begun = False  # the answer to the request at hand
 
     def do_GET(self) -> None:
         self._answered(self._get)
@@ -180,6 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     # ---- who may ask, and how
     def _answered(self, answer: Any) -> None:
+        self._begun = False
         try:
             answer(self._place())
         except _Refused as error:
@@ -194,7 +199,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"error": f"not saved: {error.strerror or error}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
         except Exception as error:
             _log.error("%s", reason := reason_of(error))
-            self._json({"error": reason}, HTTPStatus.INTERNAL_SERVER_ERROR)
+            self.close_connection = True
+            if not self._begun:  # a second answer would be taken for that of the next request
+                self._json({"error": reason}, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _place(self) -> list[str]:
         """The parts of the address behind the token."""
@@ -233,6 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, "application/json", json.dumps(content).encode("utf-8"))
 
     def _send(self, status: HTTPStatus, kind: str, content: bytes) -> None:
+        self._begun = True
         self.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **HEADERS}.items():
             self.send_header(name, value)

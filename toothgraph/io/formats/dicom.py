@@ -20,11 +20,15 @@ _NEAR = 2048  # bytes
 
 
 def has_surface(path: Path) -> bool:
-    """Whether a DICOM file says near its beginning that it has an STL or OBJ inside; most are images. Also a text of
-    that name, which is none: 3Shape names its own scans so."""
+    """Whether a DICOM file says near its beginning that it has an STL or OBJ inside; most are images."""
     with path.open("rb") as file:
-        head = file.read(_NEAR)
-    return head.lstrip().startswith(b"<") or bool(re.search(_CLASS, head))
+        return bool(re.search(_CLASS, file.read(_NEAR)))
+
+
+def is_of_3shape(path: Path) -> bool:
+    """Whether a file named ``.dcm`` is no DICOM, but 3Shape's own format, which only its programs read."""
+    with path.open("rb") as file:
+        return b"<HPS" in file.read(_NEAR)
 
 
 def read_dicom(path: Path) -> Stored:
