@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.synthetic import synthetic_arch
+
 
 @pytest.fixture(scope="module")
 def case(arches, tmp_path_factory) -> Path:
@@ -49,6 +52,17 @@ def test_a_case_whose_names_hardly_tell_it(arches, command, segmenter, tmp_path)
     jaws = {name: json.loads((out / f"{name}.json").read_text())["jaw"] for name in ("antagonist", "lower")}
     assert jaws == {"antagonist": "upper", "lower": "lower"}
     assert (out / "anna.both.html").is_file() and '"page": "anna.both.html"' in (out / "index.html").read_text()
+
+
+def test_the_name_of_another_scan_gives_way_to_what_a_scan_looks_like(command, tmp_path):
+    """Both show the upper jaw, as a scan and its preparation do."""
+    arch = synthetic_arch(6, jaw=0, faces=6000)
+    for name in ("UpperJawScan", "PreparationScan"):
+        write_stl(tmp_path / "anna" / f"{name}.stl", arch.vertices, arch.faces)
+    done = command("predict", tmp_path / "anna", "--out", tmp_path / "out", "--format", "json")
+    assert done.code == 0 and "check the name" not in done.err, done.err
+    for name in ("UpperJawScan", "PreparationScan"):
+        assert json.loads((tmp_path / "out" / f"{name}.json").read_text())["jaw"] == "upper"
 
 
 def test_one_scan_packed(arches, command, segmenter, tmp_path):
