@@ -149,6 +149,11 @@ def check_one_path(name: str, value: Any) -> None:
         raise ConfigError(f"expected {name}: one folder, got {value!r}")
 
 
+def unexpected(error: BaseException) -> str:
+    """An error in this package, or below it, in one line."""
+    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+
+
 EXTRAS = {
     "vtk": ("vtkmodules",),
     "scene": ("trimesh",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from toothgraph.system.progress import Display
 if TYPE_CHECKING:
     from toothgraph.mesh.mesh import Mesh
     from toothgraph.report.folder import PageFolder
+    from toothgraph.report.page import PageScan
 
 
 @click.command(short_help="Write labelled scans in other formats.")
@@ -81,6 +83,8 @@ def convert(
     if labels is not None and out.resolve() == labels.resolve():
         raise ConfigError(f"{out}: --out has the labels that are read; choose another")
     with starting():
+        from toothgraph.anatomy.jaw_parts import split_labelled
+        from toothgraph.cli.labelled import shown_of
         from toothgraph.cli.predict import refuse_overwriting
         from toothgraph.io.find import find_scans
         from toothgraph.io.write import DEFAULT_FORMATS
@@ -105,10 +109,12 @@ def convert(
                     mesh, state = found
                     beside = file if labels is None else labels / f"{name}.json"
                     _check_free(out, name)
-                    say(_written(mesh, name, out, formats or DEFAULT_FORMATS, state, beside))
+                    kinds = formats or DEFAULT_FORMATS
+                    shown = shown_of(split_labelled(mesh), beside, mesh) if report or "json" in kinds else []
+                    say(_written(mesh, name, out, kinds, state, beside, shown))
                     written += 1
                     if pages:
-                        _show(pages, mesh, name, patient, beside)
+                        _show(pages, shown, name, patient)
             except ToothgraphError as error:
                 failed += 1
                 if pages:
@@ -162,13 +168,15 @@ def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any
     return held if of_faces is None else replace(held, labels=of_faces), state
 
 
-def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: str, beside: Path) -> str:
-    """Write a scan, with the warnings and the confidence in the JSON ``beside`` its labels; what is said of it."""
+def _written(
+    mesh: Mesh, name: str, out: Path, formats: Sequence[str], state: str, beside: Path, shown: Sequence[PageScan]
+) -> str:
+    """Write a scan, with the warnings and the confidence in the JSON ``beside`` its labels and the measures of what is
+    ``shown``; what is said of it."""
     import numpy as np
 
-    from toothgraph.anatomy.jaw_parts import jaw_parts, split_labelled
+    from toothgraph.anatomy.jaw_parts import jaw_parts
     from toothgraph.anatomy.measures import measures_of_file
-    from toothgraph.cli.labelled import shown_of
     from toothgraph.fdi import UPPER, in_chart_order
     from toothgraph.io.review_log import APPROVED
     from toothgraph.io.said import said_of_labels
@@ -182,7 +190,6 @@ def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: 
     teeth, said = in_chart_order(mesh.labels[mesh.labels > 0]), said_of_labels(beside, origin)
     doubts = doubts_now(mesh, said.doubts)
     sure = {fdi: said.confidence[fdi] for fdi in teeth if fdi in said.confidence}
-    shown = shown_of(split_labelled(mesh), beside) if "json" in formats else []
     parts = jaw_parts(mesh)
     written = write_labelled(
         out, name, mesh, mesh.labels, formats, confidence=sure, doubts=doubts if doubts or said.told else None,
@@ -195,12 +202,10 @@ def _written(mesh: Mesh, name: str, out: Path, formats: tuple[str, ...], state: 
     return f"{name}: {origin}{review}, {len(teeth)} teeth: {' '.join(map(str, teeth)) or 'none'} -> {written[0]}"
 
 
-def _show(pages: PageFolder, mesh: Mesh, name: str, patient: str, beside: Path) -> None:
-    """Write the page of a scan, and the table of its teeth; ``beside``: see :func:`_written`."""
-    from toothgraph.anatomy.jaw_parts import split_labelled
-    from toothgraph.cli.labelled import shown_of, write_views
+def _show(pages: PageFolder, shown: Sequence[PageScan], name: str, patient: str) -> None:
+    """Write the page of a scan, and the table of its teeth."""
+    from toothgraph.cli.labelled import write_views
     from toothgraph.scan_names import untold
 
     pages.check(name)
-    shown = shown_of(split_labelled(mesh), beside, mesh)
     write_views(pages.path, name, shown, ("html", "csv"), pages, untold(patient, name))

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,9 +171,13 @@ def review(
 def _say_kept(names: list[str]) -> None:
     """Scans whose labels stay although the options would find or read others."""
     if names:
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         say(f"Notice: begun with other options, as --model or --predict, and worked on since, so that the labels stay: "
-            f"{', '.join(names[:SHOWN])}{more}", err=True)  # fmt: skip
+            f"{_first(names)}", err=True)  # fmt: skip
+
+
+def _first(names: Sequence[object]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(map(str, names[:SHOWN])) + more
 
 
 def _leave(server: ReviewServer, code: int) -> None:
@@ -212,9 +216,7 @@ def _say_outdated(labels: Path, names: list[str], scans: tuple[Path, ...], unit:
     from toothgraph.cli.training import next_command, same_scans
 
     if old := LabelledFolder(labels, unit or "mm").all_outdated(names):
-        more = f" and {len(old) - SHOWN} more" if len(old) > SHOWN else ""
-        say(f"older than the labels: {', '.join(map(str, old[:SHOWN]))}{more}; written anew, with the labels kept, by:",
-            err=True)  # fmt: skip
+        say(f"older than the labels: {_first(old)}; written anew, with the labels kept, by:", err=True)
         next_command("predict", *same_scans(scans, {"unit": unit}, ("unit",)), "--out", labels)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from toothgraph.errors import DataError, LabelError
 from toothgraph.io.archive import is_archive, opened
-from toothgraph.io.formats.dicom import is_of_3shape
+from toothgraph.io.formats.content import is_of_3shape
 from toothgraph.io.formats.registry import SUFFIXES, may_be_scan
 from toothgraph.io.formats.tooth_folder import is_tooth_folder, number_of
 from toothgraph.io.label_record import read_record, record_of, was_changed

@@ -18,13 +18,12 @@ import numpy as np
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.errors import LabelError
-from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UPPER
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UPPER, is_primary
 from toothgraph.io.formats.tooth_folder import number_of
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, LabelOrigin
 from toothgraph.system.files import write_text
 
 SUFFIX = ".found.json"
-FIRST_PRIMARY = 51  # the lowest FDI number of a milk tooth
 _SHOWN = 6  # changes that are told one by one
 Digests = dict[int, str]  # of each number
 Colours = Mapping[int, str]  # of each number
@@ -186,7 +185,7 @@ def _same_content(path: Path, found: FoundFile) -> bool:
     """Whether a file is as it was written. Up to version 0.2, a record did not count the milk teeth of a folder."""
     if content_digest(path) == found.content:
         return True
-    former = path.is_dir() and all(number < FIRST_PRIMARY for number in found.numbers)
+    former = path.is_dir() and not is_primary(np.array([*found.numbers])).any()
     return former and content_digest(path, milk_teeth=False) == found.content
 
 
@@ -195,7 +194,7 @@ def content_digest(path: Path, *, milk_teeth: bool = True) -> str:
     total = hashlib.sha256()
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         number = None if file is path else number_of(file)
-        if file is path or (number is not None and (milk_teeth or number < FIRST_PRIMARY)):
+        if file is path or (number is not None and (milk_teeth or not is_primary(np.array(number)))):
             total.update(file.name.encode() * (file is not path))
             total.update(file.read_bytes())
     return total.hexdigest()

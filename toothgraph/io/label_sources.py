@@ -169,7 +169,7 @@ def _sources(
     for suffix, read in ((".txt", partial(_from_txt, label_system=label_system)), (".json", _from_json)):
         beside = path.with_suffix(suffix)
         if not path.is_dir() and beside.is_file() and (column := read(beside, mesh)) is not None:
-            fdi = label_system == "auto" or reviewed_origin(beside) is not None  # which a review always writes
+            fdi = label_system in ("auto", "fdi") or reviewed_origin(beside) is not None  # which a review always writes
             files.append(FoundLabels(column, beside, "fdi" if fdi else label_system))
     _check_agree(mesh, [file for file in files if file.source.name not in record.files])
     yield from files

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from toothgraph.errors import ToothgraphError
+from toothgraph.errors import ToothgraphError, unexpected
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.review_log import APPROVED, Session, replay
@@ -307,7 +307,7 @@ def reason_of(error: Exception) -> str:
         return f"the disk is full, {error.filename or 'its labels'} cannot be written; make room, then open the scan"
     if isinstance(error, OSError):
         return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
-    return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+    return unexpected(error)
 
 
 def _up_to_date(store: Store, mesh: Mesh, start: Start, session: Session) -> Session:

@@ -124,7 +124,6 @@ def finetune(
         ToothgraphError: for an option out of its range, if a side that has patients has no scans, the folder holds
             another run, ``init`` lacks a tensor of the backbone, or training fails.
     """
-    check_config(config)
     check_free(Path(out), resume)
     return learn(labelled_sides(scans, split, config.label_fraction), out, config, init=init, resume=resume)
 

@@ -29,7 +29,7 @@ from toothgraph.data.prepared.folder import (
 )
 from toothgraph.data.prepared.sources import Source
 from toothgraph.data.scan import NOISE, SPREAD, Scan, prepare_scan
-from toothgraph.errors import DataError, ToothgraphError
+from toothgraph.errors import DataError, ToothgraphError, unexpected
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.labels import read_scan
 from toothgraph.io.numbering import content_of
@@ -211,8 +211,9 @@ def reason_of(source: Source, error: Exception) -> str:
     """Why a scan cannot be used, in one line; of an error in this package, which one it is."""
     if isinstance(error, OSError):
         return f"{source.path}: cannot be read: {error.strerror or error}"
-    said = " ".join(str(error).split())
-    return said if isinstance(error, ToothgraphError) else f"{source.path}: unexpected {type(error).__name__}: {said}"
+    if isinstance(error, ToothgraphError):
+        return " ".join(str(error).split())
+    return f"{source.path}: {unexpected(error)}"
 
 
 def _results(source: Source, out: Path, options: PrepareOptions) -> list[Done]:

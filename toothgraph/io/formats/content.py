@@ -20,13 +20,20 @@ _SIGNS = {
     rb"[\0-\xff]{128}DICM": ".dcm",
     rb"(?:[^\0]*[\r\n])?v[ \t]+[-+]?[\d.]+(?:e[-+]?\d+)?[ \t]+[-+]?[\d.]": ".obj",  # the only one without a heading
 }
+_HPS = rb"\s*(<[^\0]*)?<HPS\b"
 _OTHERS = {
     rb"PK\x03\x04": "a ZIP archive; give it a name that ends in .zip",
     rb"\x1f\x8b": "packed with gzip; give it a name such as scan_upper.stl.gz",
     rb"\s*<(!doctype )?html": "a web page and no scan; download it again",
-    rb"\s*(<\?xml[^>]*>\s*)?<HPS\b": "3Shape's own format, which only its programs read; export STL or PLY from them",
+    _HPS: "3Shape's own format, which only its programs read; export STL or PLY from them",
 }
 _BINARY_STL, _FACE = 84, 50  # bytes of the heading, and of each face
+
+
+def is_of_3shape(path: Path) -> bool:
+    """Whether a file, named ``.dcm`` as a rule, has 3Shape's own format, which only its programs read."""
+    with path.open("rb") as file:
+        return bool(re.match(_HPS, file.read(_HEAD).removeprefix(codecs.BOM_UTF8)))
 
 
 def suffix_by_content(path: Path) -> str:

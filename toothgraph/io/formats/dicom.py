@@ -25,12 +25,6 @@ def has_surface(path: Path) -> bool:
         return bool(re.search(_CLASS, file.read(_NEAR)))
 
 
-def is_of_3shape(path: Path) -> bool:
-    """Whether a file named ``.dcm`` is no DICOM, but 3Shape's own format, which only its programs read."""
-    with path.open("rb") as file:
-        return b"<HPS" in file.read(_NEAR)
-
-
 def read_dicom(path: Path) -> Stored:
     """Read the STL or OBJ inside a ``.dcm`` file.
 

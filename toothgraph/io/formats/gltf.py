@@ -57,7 +57,7 @@ def buffers_of(path: Path) -> list[Path]:
     if path.suffix.lower() != ".gltf":
         return []
     try:
-        buffers = json.loads(path.read_text(encoding="utf-8"))["buffers"]
+        buffers = _json_of(path)["buffers"]
         names = [str(one["uri"]) for one in buffers if "uri" in one]
     except (OSError, ValueError, KeyError, TypeError):
         return []
@@ -94,10 +94,9 @@ def _json_of(path: Path) -> dict[str, Any]:
     """The description in a GLB or glTF file; empty for 3MF."""
     if path.suffix.lower() == ".3mf":
         return {}
-    data = path.read_bytes()
-    if path.suffix.lower() == ".glb":
-        data = data[_GLB_JSON : _GLB_JSON + int.from_bytes(data[12:16], "little")]
-    content = json.loads(data)
+    with path.open("rb") as file:
+        head = file.read(_GLB_JSON) if path.suffix.lower() == ".glb" else b""
+        content = json.loads(file.read(int.from_bytes(head[12:16], "little")) if head else file.read())
     return content if isinstance(content, dict) else {}
 
 
