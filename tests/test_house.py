@@ -34,7 +34,7 @@ ROOMS = {
     "segmentation": {"anatomy", "inference", "io", "mesh", "model", "postprocess", "report"},
     "both_jaws": {"anatomy", "inference", "io", "mesh", "model", "postprocess", "report", "segmentation"},
     "evaluation": {"anatomy", "both_jaws", "inference", "io", "mesh", "metrics", "model", "segmentation"},
-    "review": {"anatomy", "graph", "io", "mesh", "model", "postprocess", "report", "segmentation", "system"},
+    "review": {"anatomy", "both_jaws", "graph", "io", "mesh", "model", "postprocess", "report", "system"},
     "cli": {"anatomy", "both_jaws", "data", "evaluation", "graph", "inference", "io", "mesh", "metrics", "model", "nn",
             "report", "review", "segmentation", "synthetic", "system", "training"},
     "__main__": {"cli"},

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from toothgraph.anatomy.doubt import IMPOSSIBLE, UNSURE, Doubt
+from toothgraph.anatomy.jaw_parts import shows_both_jaws
 from toothgraph.io.renumber import renumber
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.model import SegmentationNet
+from toothgraph.model import SegmentationNet, load_model
 from toothgraph.review.begin import begin, read_for_review
+from toothgraph.synthetic import synthetic_arch
 
 REVIEW = Doubt.of(UNSURE, "review ", [16], ": below 70% confidence")
 READING = {"unit": "mm", "palette": None, "jaw": None, "label_system": "auto"}
@@ -47,6 +49,20 @@ def test_labels_of_the_net(arch: Mesh, net: SegmentationNet, labelled: bool) -> 
     start = begin(arch if labelled else arch.with_labels(None), lambda: net, labelled)
     assert start.confidence is not None and len(start.labels) == len(arch.faces)
     assert start.jaw in (0, 1, -1)
+
+
+@pytest.mark.parametrize("inside_out", [False, True])
+def test_a_file_with_both_jaws_is_labelled_jaw_by_jaw(inside_out: bool) -> None:
+    """As `predict` does it, also where all faces are wound inside out."""
+    lower, upper = synthetic_arch(7, jaw=1, faces=6000), synthetic_arch(6, jaw=0, faces=6000)
+    beside = upper.vertices + np.array([0, 0, np.ptp(lower.vertices[:, 2]) + 10])
+    faces = np.concatenate([lower.faces, upper.faces + len(lower.vertices)])
+    both = Mesh(np.concatenate([lower.vertices, beside]), faces, scan_id="occlusion")
+    start = begin(both.inside_out() if inside_out else both, load_model, False)
+    truth = np.concatenate([lower.labels, upper.labels])
+    assert start.inside_out is inside_out and shows_both_jaws(start.labels)
+    assert (start.labels == truth)[truth > 0].mean() > 0.75  # the borders of synthetic teeth are not those of real ones
+    assert {tooth // 10 for tooth in start.teeth} == {1, 2, 3, 4}
 
 
 def test_a_scan_that_is_inside_out_is_shown_the_right_way(arch: Mesh) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.frame import outside_out, upright_rotation
+from toothgraph.both_jaws import JawPair, segment_file
 from toothgraph.fdi import jaw_of_labels, successors_of
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.labels import read_scan
@@ -20,7 +21,6 @@ from toothgraph.model.nets import SegmentationNet
 from toothgraph.report.doubts import doubts_now
 from toothgraph.report.picture import thumbnail_text
 from toothgraph.review.store import Start
-from toothgraph.segmentation import segment
 
 
 def begin(mesh: Mesh, net: Callable[[], SegmentationNet], predict: bool, folder: Path | None = None) -> Start:
@@ -60,11 +60,12 @@ def _own(mesh: Mesh, beside: Path | None, where: str) -> Start:
 
 
 def _found(mesh: Mesh, net: SegmentationNet) -> Start:
-    found = segment(mesh, net)
+    found = segment_file(mesh, net)
     teeth = {row.fdi: row.confidence for row in found.teeth if row.fdi > 0 and row.confidence is not None}
-    prediction = found.prediction
-    return _start(found.mesh, prediction.inside_out, prediction.labels, prediction.confidence, teeth, found.model,
-                  found.warnings, f"found by {found.model}" if found.model else "found by a model")  # fmt: skip
+    inside_out, model = all(jaw.prediction.inside_out for jaw in found.jaws), found.jaws[0].model
+    seen = mesh.inside_out() if inside_out and isinstance(found, JawPair) else found.mesh
+    return _start(seen, inside_out, found.labels, found.confidence, teeth, model, found.warnings,
+                  f"found by {model}" if model else "found by a model")  # fmt: skip
 
 
 def _start(
