@@ -172,7 +172,7 @@ def tell_of_colours(out: Path) -> None:
     """Warn in one line where scans count as unlabelled, and the first of them have colours that may be labels."""
     from toothgraph.data.prepared.folder import read_manifest
     from toothgraph.io.formats.registry import read_stored
-    from toothgraph.io.label_sources import colours_like_labels
+    from toothgraph.io.label_colours import colours_like_labels
 
     unlabelled = [Path(header.source) for header in read_manifest(out) if not header.labelled]
     for file in unlabelled[:_TRIED]:

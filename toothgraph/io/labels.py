@@ -26,7 +26,8 @@ from toothgraph.fdi import (
 )
 from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import read_stored
-from toothgraph.io.label_sources import FoundLabels, find_labels, mostly_strange
+from toothgraph.io.label_colours import mostly_strange
+from toothgraph.io.label_sources import FoundLabels, find_labels
 from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.palette import Palette, load_palette
 from toothgraph.io.read import mesh_from_stored

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from toothgraph.io.formats.registry import read_stored
-from toothgraph.io.label_sources import CHANNELS, MOST_CLASSES, colours_like_labels
+from toothgraph.io.label_colours import CHANNELS, MOST_CLASSES, colours_like_labels
 
 SHOWN = 20  # colours that are named: gingiva and the teeth of a jaw
 _OF_COLOURS = {"alpha", "a", *chain(*CHANNELS)}
