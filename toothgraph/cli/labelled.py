@@ -204,7 +204,7 @@ def renew_measures(path: Path, shown: Sequence[PageScan]) -> None:
     if not path.is_file():
         return
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise LabelError(f"{path}: expected a JSON label file: {error}") from error
     if isinstance(content, dict) and "measures" in content:

@@ -21,7 +21,7 @@ def read_scores(file: Path) -> dict[str, Any]:
         ConfigError: if it is something else.
     """
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
         return {**content, "per_scan": [{**row, "scan_id": str(row["scan_id"])} for row in content["per_scan"]]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(

@@ -71,7 +71,7 @@ def load_split(path: str | Path) -> Split:
     path = Path(path)
     check_there(path, ConfigError)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         if not isinstance(content, dict) or not content.keys() >= {"train", "val"}:
             keys = ", ".join(map(repr, content)) if isinstance(content, dict) else ""
             raise ConfigError(f"{path}: {_EXPECTED}, found {f'the keys {keys}' if keys else 'no such keys'}")

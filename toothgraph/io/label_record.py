@@ -83,7 +83,7 @@ def read_record(path: Path) -> Record:
     if not file.is_file():
         return Record()
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
         files = {
             name: FoundFile(
                 str(found["model"]), str(found["content"]), _numbers(found["numbers"]),

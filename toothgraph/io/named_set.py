@@ -26,7 +26,7 @@ def load_set(spec: str, kind: str) -> dict[str, Any]:
         raise ConfigError(f"expected a {kind} as FILE:SET, got {spec!r}")
     check_there(Path(file), ConfigError)
     try:
-        sets = json.loads(Path(file).read_text(encoding="utf-8"))
+        sets = json.loads(Path(file).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{file}: the {kind} file cannot be read: {error.strerror}") from error
     except ValueError as error:

@@ -221,7 +221,7 @@ def _opened(path: Path, record: Record, unit: str) -> LabelFile | None:
 
 def _txt(path: Path) -> LabelFile:
     try:
-        labels = np.array(path.read_text(encoding="utf-8").split(), dtype=np.int64)
+        labels = np.array(path.read_text(encoding="utf-8-sig").split(), dtype=np.int64)
     except ValueError as error:
         raise LabelError(f"{path}: expected one whole number per face: {error}") from error
     return LabelFile(path, labels, lambda new: write_txt(path, new(labels)))
@@ -244,7 +244,7 @@ def _exchanged(path: Path, stored: Stored) -> LabelFile | None:
 
 def _json(path: Path) -> LabelFile | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
         if not isinstance(content, dict) or "labels" not in content:
             return None
         labels, doubts = np.array(content["labels"], dtype=np.int64), doubts_in(content)

@@ -51,7 +51,7 @@ def work_of_review(folder: Path, name: str) -> Path | None:
 
 def _review(file: Path) -> dict[str, Any]:
     try:
-        review = json.loads(file.read_text(encoding="utf-8"))["review"] if file.suffix == LABELS else {}
+        review = json.loads(file.read_text(encoding="utf-8-sig"))["review"] if file.suffix == LABELS else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
     return review if isinstance(review, dict) else {}

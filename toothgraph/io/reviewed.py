@@ -55,7 +55,7 @@ def approved_labels(folder: Path, name: str) -> tuple[Path, LabelOrigin] | None:
     if not path.is_file():
         return None
     try:
-        review = json.loads(path.read_text(encoding="utf-8"))["review"]
+        review = json.loads(path.read_text(encoding="utf-8-sig"))["review"]
         return (path, LabelOrigin(CORRECTED, str(review["model"]))) if review["state"] == APPROVED else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabelError(f"{path}: expected a label file of `toothgraph review`, cannot read it ({error!r})") from error
@@ -92,7 +92,7 @@ def changed_since(file: Path, mesh: Mesh, session: Session) -> np.ndarray | None
         return None
     before = vertices_to_original(mesh, session.labels)
     try:
-        now = np.array(json.loads(file.read_text(encoding="utf-8"))["labels"], dtype=np.int64)
+        now = np.array(json.loads(file.read_text(encoding="utf-8-sig"))["labels"], dtype=np.int64)
     except (ValueError, TypeError, KeyError, OverflowError) as error:
         raise LabelError(f"{file}: expected a list of FDI numbers as `labels` ({error!r})") from error
     if np.array_equal(before, now):

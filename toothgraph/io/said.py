@@ -93,7 +93,7 @@ def _of_others(doubt: Doubt, changed: Collection[int]) -> Doubt | None:
 def said_of(scan: Path) -> Said:
     """What is said beside a labelled scan, in ``<stem>.json``; nothing if there is none that can be read."""
     try:
-        content = json.loads(scan.with_suffix(".json").read_text(encoding="utf-8"))
+        content = json.loads(scan.with_suffix(".json").read_text(encoding="utf-8-sig"))
         sure = {int(fdi): float(share) for fdi, share in content.get("confidence", {}).items()}
         return Said(doubts_in(content), sure, "doubts" in content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # no JSON, or one of another program
