@@ -130,6 +130,15 @@ def test_numbers_that_do_not_fit_their_teeth_are_not_measured(plain: tuple[Mesh,
     )
 
 
+def test_a_molar_without_its_mesiobuccal_part_has_no_tip_there(plain: tuple[Mesh, dict[int, Tooth]]) -> None:
+    mesh, teeth = plain
+    assert mesh.labels is not None
+    molar = 10 * QUADRANTS[mesh.jaw][0] + 6
+    distal, buccal, _ = ((mesh.centroids - teeth[molar].origin) @ teeth[molar].axes.T).T
+    labels = np.where((mesh.labels == molar) & (distal < 3) & (buccal > -3), 0, mesh.labels)
+    assert reasons(mesh, labels) == {"intermolar_width": f"the mesiobuccal part of {molar} is not labelled"}
+
+
 def test_primary_numbers_mean_milk_teeth_in_the_places_of_others(plain: tuple[Mesh, dict[int, Tooth]]) -> None:
     mesh, _ = plain
     fifth = int(mesh.labels.max()) // 10 * 10 + 5

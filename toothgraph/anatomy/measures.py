@@ -142,10 +142,14 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
     widths = {} if arch is None else {fdi: span.width for fdi, span in arch.spans.items() if fdi not in milk_teeth}
 
     def measure(
-        key: str, name: str, meaning: ToothText, needed: Iterable[int], value: Callable[[_Arch], float]
+        key: str, name: str, meaning: ToothText, needed: Iterable[int], value: Callable[[_Arch], float | ToothText]
     ) -> Measure:
-        lack = tooth_text(f"fewer than {TEETH_NEEDED} teeth found") if arch is None else unusable(widths, needed)
-        return Measure(key, name, None if arch is None or lack else value(arch), "mm", meaning, lack)
+        if arch is None:
+            found: float | ToothText = tooth_text(f"fewer than {TEETH_NEEDED} teeth found")
+        else:
+            found = unusable(widths, needed) or value(arch)
+        known, lack = (None, found) if isinstance(found, ToothText) else (found, None)
+        return Measure(key, name, known, "mm", meaning, lack)
 
     return ArchMeasures(
         jaw,
@@ -157,7 +161,7 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
             measure("intercanine_width", "Intercanine width", INTERCANINE_WIDTH, canines,
                     lambda arch: _distance(arch.tip(canines[0]), arch.tip(canines[1]))),
             measure("intermolar_width", "Intermolar width", INTERMOLAR_WIDTH, molars,
-                    lambda arch: _distance(arch.mesiobuccal_tip(molars[0]), arch.mesiobuccal_tip(molars[1]))),
+                    lambda arch: arch.intermolar_width(molars)),
         ],
     )  # fmt: skip
 
@@ -269,6 +273,13 @@ class _Arch:
         across, ahead = _unit(ends[1] - ends[0]), self.middle(front) - ends[0]
         return float(np.linalg.norm(ahead - (ahead @ across) * across))
 
+    def intermolar_width(self, molars: Pair) -> float | ToothText:
+        """The distance of the mesiobuccal tips; or why there is none: no face of such a part has its tooth's number."""
+        parts = {fdi: self.mesiobuccal_part(fdi) for fdi in molars}
+        if cut := [fdi for fdi, part in parts.items() if not part.any()]:
+            return tooth_text("the mesiobuccal part of ", cut, " is not labelled")
+        return _distance(*(self.tip(fdi, part) for fdi, part in parts.items()))
+
     def mesial(self, fdi: int) -> np.ndarray:
         """The mesial contact point of a tooth, in the occlusal plane. [3]"""
         return self._flat(self.spans[fdi].ends[1 if fdi // 10 == self.first else 0])
@@ -284,8 +295,8 @@ class _Arch:
         top = height >= area_quantiles(height, area, [1 - TIP * self.areas[fdi].sum() / area.sum()])[0]
         return np.average(points[top], axis=0, weights=area[top])
 
-    def mesiobuccal_tip(self, fdi: int) -> np.ndarray:
-        """The tip of the mesial and buccal quarter of a molar. [3]"""
+    def mesiobuccal_part(self, fdi: int) -> np.ndarray:
+        """Which faces of a molar are in its mesial and buccal quarter. [N] bool"""
         inwards = 1 if fdi // 10 == self.first else -1  # along the arch or across it, from the tooth to the middle line
         mesial = _unit(self._flat(inwards * np.subtract(*self.spans[fdi].ends[::-1])))
         buccal = np.cross(mesial, self.up)
@@ -294,7 +305,7 @@ class _Arch:
         for axis in (mesial, buccal):
             position = self.points[fdi] @ axis
             quarter &= position >= area_quantiles(position, self.areas[fdi], [END, 1 - END]).mean()
-        return self.tip(fdi, quarter)
+        return quarter
 
     def _flat(self, vector: np.ndarray) -> np.ndarray:
         """A vector [3] without its part towards the bite."""
