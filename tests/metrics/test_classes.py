@@ -103,12 +103,13 @@ def test_a_class_of_the_other_jaw_counts_wrong() -> None:
     assert scores["miou_paper"] == pytest.approx((1 + 1 / 2 + 15) / 17)  # 41 is none of the 17
 
 
-def test_a_stray_true_label_of_the_other_jaw_is_never_right() -> None:
-    truth = np.array([0, 0, 11, 11, 41])
-    scores = class_scores(confusion(truth, truth), UPPER)
-    assert scores["accuracy"] == pytest.approx(4 / 5)
-    assert scores["miou"] == pytest.approx(2 / 3)
-    assert scores["miou_paper"] == 1
+def test_a_true_tooth_of_the_other_jaw_is_scored_as_all_others() -> None:
+    truth = np.array([0, 0, 11, 11, 41, 41])
+    perfect = class_scores(confusion(truth, truth), UPPER)
+    assert perfect == dict.fromkeys(["accuracy", "dice", "miou", "miou_paper", "miou_matched"], 1.0)
+    half = class_scores(confusion(truth, np.array([0, 0, 11, 11, 41, 31])), UPPER)
+    assert half["accuracy"] == pytest.approx(5 / 6)
+    assert half["miou"] == pytest.approx((1 + 1 + 1 / 2 + 0) / 4)  # gingiva, 11, 41, and 31, which is no true tooth
 
 
 def test_unpredicted_faces_are_wrong_but_no_class() -> None:

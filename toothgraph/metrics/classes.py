@@ -1,7 +1,7 @@
 """Scores over the faces of one scan, from one confusion matrix.
 
-Scores use the original faces, including gingiva. Faces with ground truth -1 are ignored. A label of the other jaw is
-wrong. Published mIoU values have different definitions: do not compare them without their definitions.
+Scores use the original faces, including gingiva. Faces with ground truth -1 are ignored. Published mIoU values have
+different definitions: do not compare them without their definitions.
 """
 
 from __future__ import annotations
@@ -82,15 +82,15 @@ def class_scores(table: np.ndarray, jaw: int) -> dict[str, float | None]:
     """Scores of one scan from its confusion matrix.
 
     - ``accuracy``: share of correct faces.
-    - ``dice``, ``miou``: mean over the classes present in ground truth or prediction, including gingiva. A predicted
-      class of the other jaw is present without correct faces, so it counts 0.
+    - ``dice``, ``miou``: mean over the classes present in ground truth or prediction, including gingiva, also those of
+      the other jaw. One that is only predicted counts 0.
     - ``miou_paper``: mean over the 17 classes of the jaw; a class absent from both counts 1. A predicted class of the
       other jaw is not one of the 17, but it lowers the IoU of the true classes of its faces.
     - ``miou_matched``: see :func:`matched_iou`.
 
     Args:
         table: [33, 34] from :func:`confusion`.
-        jaw: 0 upper, 1 lower; with -1, all 33 classes are possible and ``miou_paper`` is None.
+        jaw: 0 upper, 1 lower, for ``miou_paper``, which is None with -1.
 
     Returns:
         The five keys; every value is None if no face has a known ground truth.
@@ -108,7 +108,6 @@ def class_scores(table: np.ndarray, jaw: int) -> dict[str, float | None]:
     right, true, predicted = _counts(table)
     if true.sum() == 0:
         return dict.fromkeys((ACCURACY, DICE, MIOU, MIOU_PAPER, MIOU_MATCHED))
-    right[np.setdiff1d(np.arange(NUM_CLASSES), own)] = 0
     present = true + predicted > 0
     iou = np.where(present, right / np.maximum(true + predicted - right, 1), 1.0)
     dice = 2 * right[present] / (true + predicted)[present]
