@@ -295,6 +295,19 @@ def test_matched_iou_by_hand() -> None:
     assert matched_iou(confusion(truth, greedy)) == pytest.approx((3 / 6 + 2 / 5) / 2)
 
 
+def test_matched_iou_may_be_below_miou() -> None:
+    truth, found = np.repeat([12, 11, 0], [6, 2, 2]), np.repeat([12, 0, 11], [6, 2, 2])  # 11 beside its place
+    table = confusion(truth, found)
+    assert class_scores(table, UPPER)["miou"] == pytest.approx((1 + 0 + 0) / 3)
+    assert matched_iou(table) == pytest.approx((1 + 0 + 0 + 0) / 4)
+
+
+def test_a_predicted_tooth_finds_one_true_tooth_at_most() -> None:
+    """One of 20 faces over two of 10 has an IoU of 0.5 with each."""
+    table = confusion(np.repeat([11, 12], 10), np.repeat([11], 20))
+    assert number_scores(table) == {"teeth_found": 0, "numbers_right": None, "scans_right": None}
+
+
 def test_teeth_found_and_their_numbers() -> None:
     truth = np.repeat([0, 11, 12, 13], 10)
     assert number_scores(confusion(truth, truth)) == {"teeth_found": 1, "numbers_right": 1, "scans_right": 1}
@@ -307,6 +320,8 @@ def test_teeth_found_and_their_numbers() -> None:
     assert number_scores(confusion(truth, half)) == {
         "teeth_found": pytest.approx(2 / 3), "numbers_right": 1, "scans_right": 1,
     }  # fmt: skip
+    half[15] = 11  # five of ten, an IoU of just 0.5, are not enough
+    assert number_scores(confusion(truth, half))["teeth_found"] == pytest.approx(2 / 3)
     half[10:16], half[16:20] = 11, 0
     assert number_scores(confusion(truth, half))["teeth_found"] == 1
     nothing = np.zeros_like(truth)

@@ -39,7 +39,7 @@ from toothgraph.metrics.definitions import (
     TEETH_FOUND,
 )
 
-FOUND = 0.5  # least IoU of a true tooth with a predicted one that found it
+FOUND = 0.5  # a larger IoU of a true and a predicted tooth is that of no other: each finds one at most
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -123,8 +123,9 @@ def class_scores(table: np.ndarray, jaw: int) -> dict[str, float | None]:
 def matched_iou(table: np.ndarray) -> float:
     """``miou`` after a one-to-one matching of predicted and true teeth, independent of their numbers.
 
-    The matching maximises the sum of the IoU (Kuhn, 1955, https://doi.org/10.1002/nav.3800020109). A true or predicted
-    tooth without a partner counts 0. The difference to ``miou`` is the loss from wrong numbers.
+    The matching maximises the sum of the IoU (Kuhn, 1955, https://doi.org/10.1002/nav.3800020109). A tooth without an
+    overlapping partner counts 0, on either side. What this is above ``miou`` is the loss from wrong numbers. It may be
+    below: where a true and a predicted tooth of one number do not overlap, ``miou`` counts one 0 for both.
 
     Args:
         table: [33, 34] from :func:`confusion`, with at least one face.
@@ -146,7 +147,7 @@ def matched_iou(table: np.ndarray) -> float:
 
 
 def found_teeth(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """True teeth that are found: each overlaps with a predicted tooth, of any number, by an IoU of 0.5 or more.
+    """True teeth that are found: each overlaps with a predicted tooth, of any number, by an IoU above 0.5.
 
     Args:
         table: [33, 34] from :func:`confusion`.
@@ -157,7 +158,7 @@ def found_teeth(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     _, true, predicted = _counts(table)
     common = table[1:, 1:NUM_CLASSES]
     iou = common / np.maximum(true[1:, None] + predicted[None, 1:] - common, 1)
-    found = np.flatnonzero((true[1:] > 0) & (iou.max(axis=1) >= FOUND))
+    found = np.flatnonzero((true[1:] > 0) & (iou.max(axis=1) > FOUND))
     return found + 1, iou[found].argmax(axis=1) + 1
 
 

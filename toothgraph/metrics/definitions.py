@@ -25,7 +25,7 @@ METRICS = {
     MIOU_PAPER: "intersection over union, mean over the jaw's 17 classes, one absent from both counting 1",
     MIOU_MATCHED: "miou once the predicted teeth are renumbered, one to one, to fit best: numbers aside",
     BOUNDARY_IOU: "miou over the faces whose centroid lies within 1.0 mm of a true label-change edge",
-    TEETH_FOUND: "share of true teeth that overlap with a predicted tooth by an IoU of 0.5 or more",
+    TEETH_FOUND: "share of true teeth that overlap with a predicted tooth by an IoU above 0.5",
     NUMBERS_RIGHT: "share of the found teeth whose FDI number is right",
     SCANS_RIGHT: "share of scans whose found teeth all have the right number",
     CHALLENGE_CODE: "3DTeethSeg challenge over vertices, as its scorer computes it",
