@@ -158,6 +158,19 @@ def test_order_of_vertices_does_not_matter() -> None:
     assert all(other[key] == pytest.approx(one[key]) for key in one)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [(11.5, "as whole numbers, found 11.5"), (math.nan, "as whole numbers, found nan"), (1, "as FDI .* found 1")],
+)
+def test_labels_are_fdi_numbers(wrong: float, message: str) -> None:
+    vertices, truth = cubes(2)
+    labels = np.where(truth == 11, wrong, truth)
+    with pytest.raises(LabelError, match=f"true labels {message}"):
+        challenge_scores(vertices, labels, truth, truth, truth)
+    with pytest.raises(LabelError, match=f"predicted labels {message}"):
+        challenge_scores(vertices, truth, truth, labels, truth)
+
+
 def test_errors() -> None:
     vertices, truth = cubes(1)
     with pytest.raises(LabelError, match="one per vertex"):

@@ -47,6 +47,15 @@ def test_faces_and_vertices_are_scored_apart() -> None:
     assert row["challenge_documented"]["exp_tla"] == pytest.approx(math.exp(-5))
 
 
+def test_milk_teeth_are_left_out_on_faces_and_on_vertices() -> None:
+    """Two scans: gingiva and 11; and beside it a true 55, which the prediction calls 15."""
+    faces, vertices = np.append(TRUTH_FACES, [55] * 4), np.append(TRUTH_VERTICES, [55] * 6)
+    found = np.where(faces == 55, 15, faces), np.where(vertices == 55, 15, vertices)
+    places, corners = np.vstack([VERTICES, VERTICES[4:] + 20]), np.vstack([FACES, FACES[4:] + 6])
+    row = score_scan(places, corners, faces, found[0], vertices, found[1], UPPER)
+    assert row == score_scan(VERTICES, FACES, TRUTH_FACES, TRUTH_FACES, TRUTH_VERTICES, TRUTH_VERTICES, UPPER)
+
+
 def test_summarise_is_the_mean_over_scans_without_none() -> None:
     parts = {"exp_tla": 1.0, "tsa": 0.5, "tir": 0.0, "score": 0.5}
     other = {"exp_tla": 0.0, "tsa": 0.7, "tir": 1.0, "score": 0.9}

@@ -30,6 +30,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from toothgraph.errors import LabelError
+from toothgraph.fdi import check_fdi, whole_numbers
 from toothgraph.metrics.definitions import CHALLENGE_CODE, CHALLENGE_DOCUMENTED, EXP_TLA, SCORE, TIR, TSA
 
 PENALTY = 5.0
@@ -116,7 +117,7 @@ def challenge_scores(
         without true teeth.
 
     Raises:
-        LabelError: if shapes differ, or a true instance has several labels.
+        LabelError: if shapes differ, labels are no FDI numbers, or a true instance has several labels.
 
     Example:
         >>> vertices, labels = np.random.default_rng(0).normal(size=(40, 3)), np.repeat([0, 11, 12, 13], 10)
@@ -126,7 +127,10 @@ def challenge_scores(
         (1.0, 1.0)
     """
     vertices = np.asarray(vertices, dtype=np.float64)
-    given = [np.asarray(a) for a in (truth_labels, truth_instances, pred_labels, pred_instances)]
+    given = [
+        check_fdi(truth_labels, "true labels"), whole_numbers(truth_instances, "true instances"),
+        check_fdi(pred_labels, "predicted labels"), whole_numbers(pred_instances, "predicted instances"),
+    ]  # fmt: skip
     if any(array.shape != (len(vertices),) for array in given):
         found = [array.shape for array in given]
         raise LabelError(f"expected {len(vertices)} labels and instances, one per vertex, got {found}")

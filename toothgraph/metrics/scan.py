@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from toothgraph.errors import DataError
+from toothgraph.fdi import UNKNOWN, check_fdi, is_primary
 from toothgraph.metrics.challenge import challenge_scores, one_instance_per_number
 from toothgraph.metrics.classes import confusion, number_scores, surface_scores
 from toothgraph.metrics.definitions import CHALLENGE_CODE, CHALLENGE_DOCUMENTED, CHALLENGE_PARTS, METRICS
@@ -27,7 +28,7 @@ def score_scan(
     Args:
         vertices: [V0, 3] mm, all original vertices.
         faces: [F0, m] original faces; short rows are filled with -1.
-        truth_faces: [F0] FDI numbers, 0 gingiva, -1 unknown.
+        truth_faces: [F0] FDI numbers, 0 gingiva, -1 unknown; primary teeth count as unknown, here and on vertices.
         pred_faces: [F0] FDI numbers.
         truth_vertices: [V0] FDI numbers, 0 gingiva, -1 unknown; one tooth instance per number.
         pred_vertices: [V0] FDI numbers; one tooth instance per number.
@@ -38,7 +39,7 @@ def score_scan(
         without true teeth). Ready for JSON.
 
     Raises:
-        LabelError: if shapes differ, or most true teeth belong to the other jaw.
+        LabelError: if shapes differ, most true teeth belong to the other jaw, or labels are no FDI numbers.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -53,6 +54,8 @@ def score_scan(
         **surface_scores(vertices, faces, truth_faces, pred_faces, jaw),
         **number_scores(confusion(truth_faces, pred_faces)),
     }
+    truth_vertices = check_fdi(truth_vertices, "true labels of vertices")
+    truth_vertices = np.where(is_primary(truth_vertices), UNKNOWN, truth_vertices)
     challenge = challenge_scores(
         vertices,
         truth_vertices,
