@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,29 @@ def test_no_tooth_counts_as_gingiva(scan: Path, arch: Mesh) -> None:
     read = read_predictions(read_scan(scan), scan, found)
     assert (read.faces[arch.labels == 11] == 0).all()
     assert (read.vertices >= 0).all() and len(read.vertices) == len(original_of(read_scan(scan)).vertices)
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".TXT"])
+def test_a_mesh_without_labels_beside_files_that_have_them(scan: Path, arch: Mesh, suffix: str) -> None:
+    found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
+    labels = shifted(arch.labels)
+    lines = [
+        *("v {} {} {}".format(*place) for place in arch.vertices),
+        *("f {} {} {}".format(*f) for f in arch.faces + 1),
+    ]
+    (found.folder / "scan_upper.obj").write_text("\n".join(lines))
+    write_txt(found.folder / f"scan_upper{suffix}", labels)
+    np.testing.assert_array_equal(read_predictions(mesh, scan, found).faces, labels)
+    (found.folder / f"scan_upper{suffix}").unlink()
+    labelled_ply(found.folder, arch.vertices, arch.faces, labels)
+    np.testing.assert_array_equal(read_predictions(mesh, scan, Predictions(found.folder)).faces, labels)
+
+
+def test_one_name_in_both_forms_of_an_accent(scan: Path, arch: Mesh) -> None:
+    found = Predictions(scan.parent / "found")
+    composed, apart = (unicodedata.normalize(form, "Müller_upper") for form in ("NFC", "NFD"))
+    write_txt(found.folder / f"{apart}.txt", arch.labels)
+    assert composed != apart and found.files_of(Path(f"{composed}.stl")) == [found.folder / f"{apart}.txt"]
 
 
 def test_names(scan: Path, arch: Mesh) -> None:

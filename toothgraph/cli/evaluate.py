@@ -147,8 +147,8 @@ def evaluate(
     Until all are scored, what is done is kept in the file --out with .parts added to its name. Stopped and started
     again, it goes on; of several parts (--shard), the last one writes --out.
 
-    With --predictions, no model runs: the labels of a scan are read from <name>.txt, <name>.json or a mesh of that
-    name, per face or per vertex, and scored by the same definitions.
+    With --predictions, no model runs: the labels of a scan are read from <name>.txt (per face or per vertex),
+    <name>.json (per vertex) or a mesh of that name, and scored by the same definitions.
 
     With --against, the scans that both have are compared one by one: for a fair comparison of two nets, score both on
     the same scans.

@@ -136,7 +136,7 @@ def _sources(
     # 1. A label file beside the scan. One STL per tooth: label files beside it have another face order.
     files = []
     for suffix, read in ((".txt", partial(from_txt, label_system=label_system)), (".json", from_json)):
-        beside = path.with_suffix(suffix)
+        beside = path if path.suffix.lower() == suffix else path.with_suffix(suffix)  # of a list, it is the list itself
         if not path.is_dir() and beside.is_file() and (column := read(beside, mesh)) is not None:
             fdi = label_system in ("auto", "fdi") or reviewed_origin(beside) is not None  # which a review always writes
             files.append(FoundLabels(column, beside, "fdi" if fdi else label_system))

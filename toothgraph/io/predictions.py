@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -58,14 +59,14 @@ class Predictions:
         Raises:
             LabelError: if there are none, or the same in several folders.
         """
-        own = scan.name if scan.is_dir() else scan.stem
-        name, folder = scan_id or own, scan.absolute().parent.name
+        own = _composed(scan.name if scan.is_dir() else scan.stem)
+        name, folder = _composed(scan_id or own), _composed(scan.absolute().parent.name)
         found = self._by_name.get(name, [])
         if len({file.parent for file in found}) != 1:
-            found = [file for file in self._by_name.get(own, []) if file.parent.name == folder] or found
+            found = [file for file in self._by_name.get(own, []) if _composed(file.parent.name) == folder] or found
         if not found:
             also = "" if name == own else f", or {folder}/{own}.txt"
-            if arrays := [file.name for file in self.folder.rglob("*.npy") if file.stem in (name, own)]:
+            if arrays := [file.name for file in self.folder.rglob("*.npy") if _composed(file.stem) in (name, own)]:
                 also += f", found {arrays[0]}, which is not read: write it as text with np.savetxt(…, fmt='%d')"
             raise LabelError(
                 f"{self.folder}: has no labels of {name}; expected {name}.txt, {name}.json or a mesh with labels{also}"
@@ -83,8 +84,13 @@ class Predictions:
         found: dict[str, list[Path]] = {}
         for file in self.folder.rglob("*"):
             if not file.name.startswith(".") and (_is_list(file) or may_be_scan(file)):
-                found.setdefault(file.stem, []).append(file)
+                found.setdefault(_composed(file.stem), []).append(file)
         return found
+
+
+def _composed(name: str) -> str:
+    """A name with each letter and its accent as one character: files have either form, and both look the same."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _is_list(file: Path) -> bool:
@@ -105,7 +111,8 @@ class Labels:
 
 
 def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions, scan_id: str | None = None) -> Labels:
-    """Labels of a scan from a folder: a list of numbers per face or per vertex, or a mesh that has labels.
+    """Labels of a scan from a folder: a list of numbers per face or per vertex, or a mesh that has labels. Of several
+    files of its name, the first that has labels counts.
 
     A mesh with the vertices and faces of the scan in their order is taken as it is, and one with as many faces in
     another place as one that was moved. From any other mesh of the same surface each face and vertex of the scan takes
@@ -122,16 +129,24 @@ def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions, scan_id: 
         LabelError: if there are no labels, or they do not fit the scan.
         MeshError: if a mesh cannot be read.
     """
-    first = predictions.files_of(scan, scan_id)[0]
-    stored = NO_SURFACE if _is_list(first) else read_stored(first)
-    if stored is not NO_SURFACE and _in_another_order(mesh, first, stored, predictions.unit):
-        return _of_other_mesh(mesh, first, stored, predictions)
-    found = find_labels(first, mesh, predictions.palette, stored, predictions.label_system)
+    files = predictions.files_of(scan, scan_id)
+    found = next((labels for file in files if (labels := _labels_in(file, mesh, predictions)) is not None), None)
     if found is None:
-        raise _no_labels(first)
+        raise _no_labels(files[0])
+    return found
+
+
+def _labels_in(file: Path, mesh: Mesh, predictions: Predictions) -> Labels | None:
+    """The labels that a file has of a scan; None if it has none."""
+    stored = NO_SURFACE if _is_list(file) else read_stored(file)
+    if stored is not NO_SURFACE and _in_another_order(mesh, file, stored, predictions.unit):
+        return _of_other_mesh(mesh, file, stored, predictions)
+    found = find_labels(file, mesh, predictions.palette, stored, predictions.label_system)
+    if found is None:
+        return None
     faces, of_vertices = as_fdi(mesh, found, option=_OPTION)
     faces = _teeth(faces)
-    _warn_of_other_order(mesh, faces, first)
+    _warn_of_other_order(mesh, faces, file)
     vertices = vertices_to_original(mesh, faces) if of_vertices is None else _teeth(of_vertices)
     return Labels(faces_to_original(mesh, faces), vertices)
 
@@ -164,11 +179,11 @@ def _in_another_order(mesh: Mesh, file: Path, stored: Stored, unit: str) -> bool
     return float(np.median(cKDTree(other.centroids).query(mesh.centroids)[0])) <= _FARTHEST
 
 
-def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> Labels:
+def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> Labels | None:
     other = replace(mesh_from_stored(file, stored, unit=how.unit), jaw=mesh.jaw)
     found = find_labels(file, other, how.palette, stored, how.label_system)
     if found is None:
-        raise _no_labels(file)
+        return None
     labels, _ = as_fdi(other, found, option=_OPTION)
     distance, near = cKDTree(other.centroids).query(mesh.centroids)
     if (far := float(np.median(distance))) > _FARTHEST:
