@@ -113,7 +113,8 @@ def test_other_numbers_in_a_folder_of_labels(command, arch: Mesh, tmp_path: Path
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "one_U.txt").write_text("\n".join(map(str, to_universal(arch.labels))))
     run = ("convert", tmp_path / "scans", "--labels", tmp_path / "labels", "--out", tmp_path / "out")
-    assert "are not FDI numbers" in command(*run).err
+    refused = command(*run)
+    assert refused.code == 1 and "--label-system" in refused.err and "Such labels are 2, 3, 4" in refused.err
     done = command(*run, "--label-system", "universal", "--format", "txt")
     assert done.code == 0, done.err
     np.testing.assert_array_equal(np.loadtxt(tmp_path / "out" / "one_U.txt", dtype=int), arch.labels)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import LabelError
-from toothgraph.fdi import FDI_OF_CLASS, LOWER, UNKNOWN_JAW, UPPER
+from toothgraph.fdi import FDI_OF_CLASS, LOWER, UNKNOWN_JAW, UPPER, fdi_to_class
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.label_systems import guess_system, palmer_name, to_fdi, to_universal, universal_name
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import load_palette
+from toothgraph.io.write import write_txt
 from toothgraph.mesh.mesh import Mesh
 
 
@@ -127,6 +128,19 @@ def test_fourteen_along_a_jaw() -> None:
         to_fdi(numbers, "none", UPPER)
     with pytest.raises(LabelError, match="which jaw it is"):
         to_fdi(numbers, "arch14", UNKNOWN_JAW)
+
+
+def test_class_indices_of_a_jaw_are_no_fdi_numbers(arch: Mesh, tmp_path: Path, caplog) -> None:
+    """1 to 16: of an upper jaw, those from 11 on look like teeth, so that less than 60 % are strange."""
+    scan = tmp_path / "x_upper.stl"
+    write_stl(scan, arch.vertices, arch.faces)
+    index = fdi_to_class(np.where(np.isin(arch.labels, [11, 12, 13]), 0, arch.labels))
+    assert (index > 10).sum() > 0.4 * (index > 0).sum()
+    write_txt(scan.with_suffix(".txt"), index)
+    with pytest.raises(LabelError, match=r"as fdi, universal or arch14\?.* Such labels are 4, 5, 6, 7, 9, 10"):
+        read_scan(scan)
+    write_txt(scan.with_suffix(".txt"), np.where(arch.labels == 17, 8, arch.labels))
+    assert set(read_scan(scan).labels[arch.labels == 17]) == {-1} and "not FDI numbers" in caplog.text
 
 
 def test_a_label_file_is_fdi_unless_told_otherwise(arch: Mesh, tmp_path: Path, caplog) -> None:

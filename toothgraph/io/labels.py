@@ -37,6 +37,7 @@ from toothgraph.mesh.original import original_of
 from toothgraph.mesh.stored import Stored
 
 _log = logging.getLogger("toothgraph")
+_NEVER = range(1, 11)  # numbers that no tooth has in FDI; two of them are another numbering, one may be a mistake
 
 
 def read_scan(
@@ -205,11 +206,13 @@ def as_fdi(
         raise LabelError(f"{source}: {error}") from error
     strange = int(((fdi == UNKNOWN) & (labels != UNKNOWN)).sum())
     tooth = (is_permanent(fdi) & (fdi > 0)) | is_primary(fdi)
-    none = int((~tooth & (fdi != 0) & (labels != UNKNOWN)).sum())
-    if mostly_strange(none, int(tooth.sum())):
+    wrong = labels[~tooth & (fdi != 0) & (labels != UNKNOWN)]
+    others = label_system == "fdi" and np.isin(_NEVER, wrong).sum() > 1
+    if others or mostly_strange(len(wrong), int(tooth.sum())):
         raise LabelError(
-            f"{source}: {none} of {len(labels)} faces have labels that are not {label_system} numbers; do "
-            f"they use another label system ({option})? One of your own is a file, FILE:SET"
+            f"{source}: {len(wrong)} of {len(labels)} faces have labels that are not {label_system} numbers; do "
+            f"they use another label system ({option}), as fdi, universal or arch14? One of your own is a file, "
+            f"FILE:SET. Such labels are {_shown(wrong)}"
         )
     if strange:
         _log.warning(
@@ -222,11 +225,15 @@ def as_fdi(
 def _permanent_only(mesh: Mesh, labels: np.ndarray, source: Path, primary: bool) -> np.ndarray:
     strange = ~is_permanent(labels) & (labels != UNKNOWN) & ~(is_primary(labels) & primary)
     if strange.any():
-        codes = np.unique(labels[strange])
-        shown = ", ".join(map(str, codes[:12])) + (", …" if len(codes) > 12 else "")
         _log.warning(
             "%s: %d of %d faces have labels that are not FDI numbers of permanent teeth (%s) in %s; "
             "they count as unknown",
-            *(mesh.scan_id, int(strange.sum()), len(labels), shown, source),
+            *(mesh.scan_id, int(strange.sum()), len(labels), _shown(labels[strange]), source),
         )
     return np.where(strange, UNKNOWN, labels)
+
+
+def _shown(numbers: np.ndarray) -> str:
+    """The different ones among numbers, the first twelve of them."""
+    codes = np.unique(numbers)
+    return ", ".join(map(str, codes[:12])) + (", …" if len(codes) > 12 else "")
