@@ -122,7 +122,10 @@ def score_other(
     """
     mesh = _labelled(file, jaw, palette, unit, label_system, scan_id)
     labels = read_predictions(mesh, file, predictions, scan_id)
-    return _score(mesh, labels, _jaw_name(labels.faces), None)
+    scored = _score(mesh, labels, _jaw_name(labels.faces), None)
+    if not labels.guessed_system:
+        return scored
+    return replace(scored, row={**scored.row, "guessed_system": labels.guessed_system})
 
 
 def _jaw_name(labels: np.ndarray) -> str | None:

@@ -12,6 +12,7 @@ import pytest
 from toothgraph.errors import LabelError
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.label_systems import to_universal
 from toothgraph.io.labels import read_scan
 from toothgraph.io.predictions import Predictions, read_predictions
 from toothgraph.io.write import write_teeth3ds_json, write_txt
@@ -118,6 +119,41 @@ def test_one_name_in_both_forms_of_an_accent(scan: Path, arch: Mesh) -> None:
     composed, apart = (unicodedata.normalize(form, "Müller_upper") for form in ("NFC", "NFD"))
     write_txt(found.folder / f"{apart}.txt", arch.labels)
     assert composed != apart and found.files_of(Path(f"{composed}.stl")) == [found.folder / f"{apart}.txt"]
+
+
+def with_array(folder: Path, name: str, array: str, mesh: Mesh, numbers: np.ndarray) -> None:
+    """A labelled mesh whose labels are in an array of any name."""
+    folder.mkdir(exist_ok=True)
+    write_ply(folder / f"{name}.ply", mesh.vertices, mesh.faces, vertices_to_original(mesh, numbers), numbers)
+    content = (folder / f"{name}.ply").read_bytes()
+    (folder / f"{name}.ply").write_bytes(content.replace(b" fdi\n", f" {array}\n".encode()))
+
+
+def test_numbers_of_a_folder_are_of_one_label_system(arch: Mesh, tmp_path: Path, command) -> None:
+    """Of a scan without its left second molar, Universal numbers are 2 to 14, as those of another label system."""
+    short = np.where(arch.labels == 27, 0, arch.labels)
+    assert set(to_universal(short)) == {0, *range(2, 15)} and set(to_universal(arch.labels)) == {0, *range(2, 16)}
+    for name, labels in (("a_upper", arch.labels), ("b_upper", short)):
+        with_array(tmp_path / "scans", name, "fdi", arch, labels)
+        with_array(tmp_path / "found", name, "label", arch, to_universal(labels))
+    out = tmp_path / "scores.json"
+    given = ("evaluate", tmp_path / "scans", "--predictions", tmp_path / "found", "--out", out)
+    done = command(*given)
+    assert done.code == 1 and not out.exists()
+    assert "look like universal in a_upper and like arch14 in b_upper; name the system with --pred" in done.error
+    assert command(*given, "--predictions-label-system", "universal").code == 0
+    assert json.loads(out.read_text())["scores"]["miou"] == 1
+    with_array(tmp_path / "found", "a_upper", "fdi", arch, arch.labels)  # told, not guessed
+    assert command(*given).code == 0
+    assert [row.get("guessed_system") for row in json.loads(out.read_text())["per_scan"]] == [None, "arch14"]
+
+
+def test_numbers_of_the_other_jaw_are_told(scan: Path, arch: Mesh, caplog: pytest.LogCaptureFixture) -> None:
+    found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
+    write_txt(found.folder / "scan_upper.txt", np.where(arch.labels > 0, arch.labels + 20, 0))
+    read_predictions(mesh, scan, found)
+    assert "upper jaw by its true labels, but the labels in" in caplog.text
+    assert "read as fdi numbers, are those of the lower jaw" in caplog.text
 
 
 def test_names(scan: Path, arch: Mesh) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toothgraph.cli.terminal import say, scans_of
-from toothgraph.errors import ConfigError, DataError, ToothgraphError
+from toothgraph.errors import ConfigError, DataError, LabelError, ToothgraphError
 
 if TYPE_CHECKING:
     from toothgraph.cli.scoring import Parts, Result
@@ -27,6 +28,31 @@ def read_scores(file: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{file}: expected what `toothgraph evaluate` writes to --out, found no `per_scan`"
         ) from error
+
+
+def check_one_system(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
+    """Refuse the labels of a folder whose numbers were taken for those of several label systems: a scan may lack the
+    teeth that tell its own.
+
+    Args:
+        rows: of its scans; ``guessed_system`` is the label system of those where it was guessed.
+        folder: for the message.
+
+    Raises:
+        LabelError: then.
+    """
+    from toothgraph.data.split import some_of
+
+    scans: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if system := row.get("guessed_system"):
+            scans[system].append(row["scan_id"])
+    if len(scans) > 1:
+        like = " and ".join(f"like {system} in {some_of(names)}" for system, names in scans.items())
+        raise LabelError(
+            f"{folder}: expected labels of one label system, but the numbers look {like}; name the system with "
+            "--predictions-label-system"
+        )
 
 
 def scores_of(results: list[Result], patients: Mapping[str, str], scored_is: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from toothgraph.io.label_columns import (
     plain_column,
 )
 from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of, read_record
-from toothgraph.io.label_systems import guess_system, to_fdi
+from toothgraph.io.label_systems import guess_system, system_by_name, to_fdi
 from toothgraph.io.palette import Palette
 from toothgraph.io.review_file import reviewed_origin
 from toothgraph.mesh.label_origin import CORRECTED, GIVEN, LabelOrigin
@@ -49,6 +49,7 @@ class FoundLabels:
         label_system: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``; ``unsure`` if a guess would be none.
         origin: where they come from.
         changes: what was changed since a model found them, in words.
+        guessed: whether the label system follows from the numbers alone.
     """
 
     column: LabelColumn
@@ -56,6 +57,7 @@ class FoundLabels:
     label_system: str
     origin: LabelOrigin = field(default_factory=LabelOrigin)
     changes: Sequence[str] = ()
+    guessed: bool = False
 
 
 def find_labels(
@@ -74,7 +76,7 @@ def find_labels(
         origin = origin_of(found.source, record, numbers, per_vertex=per_vertex)
         if origin.kind != GIVEN:
             changes = changes_in(found.source, record, numbers, per_vertex=per_vertex)
-            found = replace(found, label_system="fdi", origin=origin, changes=changes)
+            found = replace(found, label_system="fdi", origin=origin, changes=changes, guessed=False)
         first = first or found
         if origin.kind == CORRECTED:
             corrected.append(found)
@@ -159,7 +161,7 @@ def _sources(
     if column is not None:
         if not column.per_vertex and path.name not in record.files:
             _warn_of_other_array(mesh, stored, column, name, system)
-        yield FoundLabels(column, path, system)
+        yield FoundLabels(column, path, system, guessed=label_system == "auto" and not system_by_name(name))
     # 3. What else a model's file has: a person may have changed its numbers on vertices only, or painted it.
     if path.name in record.files:
         for column in _repeats(path, mesh, stored, record.files[path.name]):

@@ -58,9 +58,8 @@ def guess_system(numbers: np.ndarray, name: str = "") -> str:
         >>> guess_system(np.array([0, 1, 2]))
         'unsure'
     """
-    for system in ("universal", "fdi"):
-        if system in name.lower():
-            return system
+    if told := system_by_name(name):
+        return told
     there = np.unique(numbers[numbers > 0])
     if is_permanent(there).all() or 11 <= there.min() <= 16:
         return "fdi"
@@ -69,6 +68,11 @@ def guess_system(numbers: np.ndarray, name: str = "") -> str:
     if there.max() <= 32:
         return "arch14" if there.max() <= 14 else "universal"
     return "none" if there.min() < 10 else "fdi"
+
+
+def system_by_name(name: str) -> str:
+    """The label system that the name of an array tells, as of ``UniversalID``; empty if it tells none."""
+    return next((system for system in ("universal", "fdi") if system in name.lower()), "")
 
 
 def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
+from toothgraph.anatomy.jaw_parts import shows_both_jaws
 from toothgraph.choices import did_you_mean
 from toothgraph.errors import LabelError
-from toothgraph.fdi import UNKNOWN
+from toothgraph.fdi import UNKNOWN, jaw_of_labels
 from toothgraph.io.formats.registry import may_be_scan, read_stored
-from toothgraph.io.label_sources import find_labels
-from toothgraph.io.labels import as_fdi
+from toothgraph.io.label_sources import FoundLabels, find_labels
+from toothgraph.io.labels import as_fdi, warn_of_other_jaw
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import mesh_from_stored
 from toothgraph.io.unread_labels import unread_labels
@@ -104,10 +105,12 @@ class Labels:
     Attributes:
         faces: [F0] FDI numbers of the stored polygons, 0 gingiva.
         vertices: [V0] FDI numbers of the stored vertices.
+        guessed_system: the label system that their file was taken to have, by its numbers alone; empty if it was told.
     """
 
     faces: np.ndarray
     vertices: np.ndarray
+    guessed_system: str = ""
 
 
 def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions, scan_id: str | None = None) -> Labels:
@@ -146,9 +149,20 @@ def _labels_in(file: Path, mesh: Mesh, predictions: Predictions) -> Labels | Non
         return None
     faces, of_vertices = as_fdi(mesh, found, option=_OPTION)
     faces = _teeth(faces)
+    _warn_of_other_jaw(mesh, faces, found)
     _warn_of_other_order(mesh, faces, file)
     vertices = vertices_to_original(mesh, faces) if of_vertices is None else _teeth(of_vertices)
-    return Labels(faces_to_original(mesh, faces), vertices)
+    return Labels(faces_to_original(mesh, faces), vertices, _guessed(found))
+
+
+def _guessed(found: FoundLabels) -> str:
+    return found.label_system if found.guessed else ""
+
+
+def _warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels) -> None:
+    """Numbers that were taken for those of another label system are often those of the other jaw."""
+    if mesh.labels is not None and not shows_both_jaws(mesh.labels):
+        warn_of_other_jaw(replace(mesh, jaw=jaw_of_labels(mesh.labels)), labels, found, "by its true labels")
 
 
 def _warn_of_other_order(mesh: Mesh, labels: np.ndarray, file: Path) -> None:
@@ -193,7 +207,8 @@ def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> 
         )
     _log.warning("%s: %s is another mesh of it; labels are those of the nearest faces", mesh.scan_id, file)
     faces = _teeth(labels)[near]
-    return Labels(faces_to_original(mesh, faces), vertices_to_original(mesh, faces))
+    _warn_of_other_jaw(mesh, faces, found)
+    return Labels(faces_to_original(mesh, faces), vertices_to_original(mesh, faces), _guessed(found))
 
 
 def _teeth(labels: np.ndarray) -> np.ndarray:
