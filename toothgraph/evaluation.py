@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,8 @@ from toothgraph.metrics import confusion, per_tooth, score_scan, summarise
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.scan_names import jaw_from_name
 from toothgraph.stages import stage
+
+_log = logging.getLogger("toothgraph")
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,11 @@ def _labelled(
     mesh = read_scan(file, unit=unit, palette=palette, jaw=jaw, label_system=label_system, scan_id=scan_id)
     if mesh.labels is None or not (mesh.labels >= 0).any():
         raise LabelError(f"{file}: has no labels to score against; {unread_labels(file)}")
+    if not (mesh.labels > 0).any():
+        _log.warning(
+            "%s: no permanent tooth is labelled, so that only gingiva is scored: labels without a tooth are perfect",
+            mesh.scan_id,
+        )
     return mesh
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import LabelError
+from toothgraph.evaluation import score_other
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.label_systems import to_universal
@@ -154,6 +155,17 @@ def test_numbers_of_the_other_jaw_are_told(scan: Path, arch: Mesh, caplog: pytes
     read_predictions(mesh, scan, found)
     assert "upper jaw by its true labels, but the labels in" in caplog.text
     assert "read as fdi numbers, are those of the lower jaw" in caplog.text
+
+
+def test_without_permanent_teeth_only_gingiva_is_scored(
+    scan: Path, arch: Mesh, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = Predictions(scan.parent / "found")
+    write_txt(found.folder / "scan_upper.txt", 0 * arch.labels)
+    assert score_other(found, scan).row["miou"] < 0.1 and not caplog.records
+    write_txt(scan.with_suffix(".txt"), np.where((arch.labels > 0) & (arch.labels % 10 < 6), arch.labels + 40, 0))
+    assert score_other(found, scan).row["miou"] == 1
+    assert "no permanent tooth is labelled, so that only gingiva is scored" in caplog.text
 
 
 def test_names(scan: Path, arch: Mesh) -> None:
