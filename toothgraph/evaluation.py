@@ -21,6 +21,7 @@ from toothgraph.inference.predict import Prediction
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.predictions import Labels, Predictions, read_predictions
+from toothgraph.io.review_log import surface_digest
 from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import (
@@ -96,7 +97,8 @@ def _score(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: float | No
         jaws.append(score_labels(replace(scan_of_part(mesh, part), jaw=jaw), own, found_jaw, seconds))
     rows = [jaw.row for jaw in jaws]
     row = {
-        **rows[0], "faces": len(original_of(mesh).polygons), "jaw": "both", "file": str(mesh.path),
+        **rows[0], "faces": len(original_of(mesh).polygons), "surface": surface_digest(mesh), "jaw": "both",
+        "file": str(mesh.path),
         "mouth": max((row["mouth"] for row in rows), key=KINDS.index), "counted": any(row["counted"] for row in rows),
         "labels": str(mesh.label_origin), **summarise(rows),
     }  # fmt: skip
@@ -195,6 +197,7 @@ def score_labels(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: floa
         "scan_id": mesh.scan_id,
         "file": str(mesh.path),
         "faces": len(original.polygons),
+        "surface": surface_digest(mesh),
         "jaw": JAW_NAMES[jaw],
         "predicted_jaw": found_jaw,
         "mouth": kind_of_mouth(mesh),

@@ -168,6 +168,16 @@ def test_without_permanent_teeth_only_gingiva_is_scored(
     assert "no permanent tooth is labelled, so that only gingiva is scored" in caplog.text
 
 
+def test_a_row_tells_scans_of_one_name_apart(scan: Path, arch: Mesh) -> None:
+    found = Predictions(scan.parent / "found")
+    write_txt(found.folder / "scan_upper.txt", arch.labels)
+    rows = [score_other(found, scan).row]
+    write_stl(scan, 1.1 * arch.vertices, arch.faces)
+    rows.append(score_other(found, scan).row)
+    same, other = (row.pop("surface") for row in rows)
+    assert same != other and rows[0] == rows[1]
+
+
 def test_names(scan: Path, arch: Mesh) -> None:
     found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
     with pytest.raises(LabelError, match=r"has no labels of scan_upper; expected scan_upper\.txt"):

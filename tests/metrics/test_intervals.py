@@ -18,6 +18,15 @@ def test_both_jaws_of_a_patient_are_drawn_together() -> None:
     assert mean_interval([0.5, 0.6], ["one", "one"]) is None
 
 
+@pytest.mark.parametrize(("key", "other"), [("patient", "b"), ("faces", 9), ("surface", "e4")])
+def test_other_scans_of_one_name_are_not_compared(key: str, other: object) -> None:
+    row = {"scan_id": "upper", "patient": "a", "faces": 8, "surface": "d3", "miou": 0.9}
+    assert compared([row], [row])["scans"] == 1
+    assert compared([row], [{name: value for name, value in row.items() if name != key}])["scans"] == 1
+    found = compared([row], [{**row, key: other}])
+    assert (found["scans"], found["unlike"]) == (0, 1)
+
+
 def test_two_results_are_compared_on_the_scans_that_both_have() -> None:
     ours = [{"scan_id": f"{n}_L", "patient": str(n), "miou": 0.9 + 0.01 * n, "accuracy": None} for n in range(5)]
     theirs = [{"scan_id": f"{n}_L", "miou": 0.8 + 0.01 * n} for n in range(1, 9)]

@@ -130,7 +130,7 @@ def _say_means(content: dict[str, Any]) -> None:
     if other["unlike"]:
         say(
             f"Warning: {scans_of(other['unlike'])} of the same name in {other['file']} are other scans, by their "
-            "patient or number of faces, and are not compared", err=True,
+            "patient, number of faces or surface, and are not compared", err=True,
         )  # fmt: skip
     say(f"against {other['file']}, on {scans_of(other['scans'])} that both have:")
     say(f"{'':>15}   this  other  difference")

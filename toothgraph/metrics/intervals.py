@@ -63,8 +63,8 @@ def compared(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
 
     Returns:
         ``scans`` and ``patients``, how many both have; ``unlike``, how many have one name in both and are other scans,
-        by their patient or number of faces, where both results say these; and ``scores``: for each score the means
-        ``this`` and ``other`` over these scans, their ``difference``, and its ``interval``.
+        by their patient, number of faces or surface, where both results say these; and ``scores``: for each score the
+        means ``this`` and ``other`` over these scans, their ``difference``, and its ``interval``.
     """
     other = {row["scan_id"]: row for row in others}
     named = [row for row in rows if row["scan_id"] in other]
@@ -85,4 +85,4 @@ def compared(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
 
 def _alike(row: Row, other: Row) -> bool:
     """Whether two rows of one name are of one scan, as far as both say it."""
-    return all(row[key] == other[key] for key in ("patient", "faces") if key in row and key in other)
+    return all(row[key] == other[key] for key in ("patient", "faces", "surface") if key in row and key in other)
