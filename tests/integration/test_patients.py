@@ -222,6 +222,14 @@ def test_parts_of_an_archive_and_missing_labels_come_to_an_end(arches, command, 
     assert [failure["file"] for failure in content["failures"]] == ["s/0001_upper.stl"]
 
 
+def test_a_part_without_a_scan_names_no_file(arches, command, tmp_path):
+    run = ("evaluate", arches / "0000_upper.stl", "--predictions", arches, "--out", tmp_path / "o.json")
+    done = command(*run, "--shard", "2/2")
+    assert done.code == 0 and "0 of 1 scan scored, of part 2 of 2\n" in done.out
+    done = command(*run, "--shard", "1/2")
+    assert done.code == 0 and (tmp_path / "o.json").exists()
+
+
 def test_parts_with_other_options_are_told(arches, command, tmp_path):
     run = ("evaluate", arches / "0000_upper.stl", arches / "0001_upper.stl", "--predictions", arches,
            "--out", tmp_path / "o.json")  # fmt: skip

@@ -206,7 +206,8 @@ def evaluate(
             return
         failed = sum(not result.scored for result in results)
         part = f"part {shard[0]} of {shard[1]}"
-        say(f"{len(results) - failed} of {scans_of(len(files))} scored, of {part} -> {parts.path}")
+        kept = f" -> {parts.path}" if parts.path.exists() else ""  # of a part without a scan, nothing is
+        say(f"{len(results) - failed} of {scans_of(len(files))} scored, of {part}{kept}")
         if failed:
             raise ToothgraphError(f"{failed} of {scans_of(len(ours))} could not be scored; see above")
 
