@@ -256,5 +256,7 @@ def test_two_results_of_the_same_scans(arches: Path, tmp_path: Path, command) ->
     assert content["intervals"]["miou"] == [1, 1] and content["per_scan"][0]["patient"] == "0000"
     assert "expected what `toothgraph evaluate` writes" in command(*given, "--against", arches / "0000_lower.txt").error
     rows = json.loads(worse.read_text())
+    worse.write_text(json.dumps({"per_scan": [{**row, "dice": "0.9"} for row in rows["per_scan"]]}))
+    assert "expected a number as `dice` of 0000_lower, found '0.9'" in command(*given, "--against", worse).error
     worse.write_text(json.dumps({"per_scan": [{**row, "scan_id": "x"} for row in rows["per_scan"]]}))
     assert "has none of the scans that are scored" in command(*given, "--against", worse).error

@@ -19,15 +19,22 @@ def read_scores(file: Path) -> dict[str, Any]:
     """What an earlier ``evaluate`` has written.
 
     Raises:
-        ConfigError: if it is something else.
+        ConfigError: if it is something else, or a score is no number.
     """
+    from toothgraph.metrics.definitions import FLAT
+
     try:
         content = json.loads(file.read_text(encoding="utf-8-sig"))
-        return {**content, "per_scan": [{**row, "scan_id": str(row["scan_id"])} for row in content["per_scan"]]}
+        rows = [{**row, "scan_id": str(row["scan_id"])} for row in content["per_scan"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{file}: expected what `toothgraph evaluate` writes to --out, found no `per_scan`"
         ) from error
+    for row in rows:
+        for key in FLAT:
+            if not isinstance(row.get(key), int | float | None):
+                raise ConfigError(f"{file}: expected a number as `{key}` of {row['scan_id']}, found {row[key]!r}")
+    return {**content, "per_scan": rows}
 
 
 def check_one_system(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:

@@ -32,6 +32,8 @@ METRICS = {
     CHALLENGE_DOCUMENTED: "3DTeethSeg challenge over vertices, as its documentation defines it",
 }
 
+FLAT = [key for key in METRICS if key not in (CHALLENGE_CODE, CHALLENGE_DOCUMENTED)]  # those that are one number
+
 # Parts of the two challenge scores.
 EXP_TLA = "exp_tla"
 TSA = "tsa"

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from toothgraph.metrics.definitions import CHALLENGE_CODE, CHALLENGE_DOCUMENTED, METRICS
+from toothgraph.metrics.definitions import FLAT
 
 _DRAWS = 10_000  # of the bootstrap
-_FLAT = [key for key in METRICS if key not in (CHALLENGE_CODE, CHALLENGE_DOCUMENTED)]
 Row = Mapping[str, Any]
 
 
@@ -48,7 +47,7 @@ def intervals(rows: Sequence[Row]) -> dict[str, tuple[float, float] | None]:
         rows: of scans, with ``patient`` and every score.
     """
     found = {}
-    for key in _FLAT:
+    for key in FLAT:
         known = [row for row in rows if row.get(key) is not None]
         found[key] = mean_interval([row[key] for row in known], [row["patient"] for row in known])
     return found
@@ -70,7 +69,7 @@ def compared(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
     named = [row for row in rows if row["scan_id"] in other]
     both = [row for row in named if _alike(row, other[row["scan_id"]])]
     scores = {}
-    for key in _FLAT:
+    for key in FLAT:
         known = [row for row in both if row.get(key) is not None and other[row["scan_id"]].get(key) is not None]
         if known:
             ours = np.array([row[key] for row in known])
