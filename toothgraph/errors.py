@@ -5,6 +5,9 @@ Each message says what was expected, what was found, in which file, and what to 
 
 import glob
 import math
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from numbers import Integral, Real
 from os import PathLike
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 _SHOWN = 3  # files that are named
+_PACKAGE = str(Path(__file__).parent)
 
 
 class ToothgraphError(Exception):
@@ -152,6 +156,27 @@ def check_one_path(name: str, value: Any) -> None:
 def unexpected(error: BaseException) -> str:
     """An error in this package, or below it, in one line."""
     return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+
+
+@contextmanager
+def named_fault(what: object) -> Iterator[None]:
+    """Turn an error in this package into one line, so that it costs one scan; what the system says stays as it is.
+
+    Args:
+        what: at which it came.
+
+    Raises:
+        ToothgraphError: with the line of this package to report.
+    """
+    try:
+        yield
+    except (ToothgraphError, OSError):
+        raise
+    except Exception as error:
+        ours = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(_PACKAGE)]
+        where = f"{Path(ours[-1].filename).relative_to(_PACKAGE).as_posix()}, line {ours[-1].lineno}"
+        said = f"{unexpected(error)} (toothgraph/{where})"
+        raise ToothgraphError(f"{what}: {said}; this is a fault of toothgraph, please report it") from error
 
 
 EXTRAS = {

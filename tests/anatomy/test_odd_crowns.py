@@ -21,6 +21,13 @@ def test_crowns_are_not_odd(arch: Mesh) -> None:
     assert odd_crowns(arch, np.zeros_like(arch.labels)) == NONE  # too few teeth to know where the bite is
 
 
+def test_of_a_scan_too_coarse_to_look_at_no_crown_is_odd(arch: Mesh) -> None:
+    labels = arch.labels.copy()
+    for fdi in np.unique(labels[labels > 0]):
+        labels[np.flatnonzero(labels == fdi)[10:]] = 0
+    assert odd_crowns(arch, labels) == NONE
+
+
 def test_a_scan_body_is_a_post(arch: Mesh) -> None:
     rng = np.random.default_rng(4)
     fdi = odd_mouths.one_tooth(arch, np.random.default_rng(4), (4, 5, 6))

@@ -193,6 +193,30 @@ def test_a_process_that_dies_costs_one_scan(command, arches, segmenter, lab, tmp
     assert content(tmp_path / "lab") == content(lab[0]) and "failed" not in states(tmp_path / "lab").values()
 
 
+@pytest.mark.parametrize(
+    ("name", "module", "part"), [("predict", labelling, "row_for"), ("evaluate", scoring, "score_file")]
+)
+def test_an_error_of_this_package_costs_one_scan(name, module, part, command, arches, segmenter, tmp_path, monkeypatch):
+    real = getattr(module, part)
+
+    def fails(*given, **named):
+        if any(NAMES[1] in str(word) for word in given):
+            raise IndexError("of this package")
+        return real(*given, **named)
+
+    monkeypatch.setattr(module, part, fails)
+    scans, out = [arches / f"{scan}.stl" for scan in NAMES[:3]], tmp_path / "out"
+    done = command(name, *scans, *OPTIONS, segmenter, "--out", out)
+    first, last = [line for line in done.err.splitlines() if line.startswith("Error: ")]
+    place = f"toothgraph/cli/{module.__name__.rpartition('.')[2]}.py, line"
+    assert f"{NAMES[1]}.stl: unexpected IndexError: of this package ({place}" in first and "please report it" in first
+    assert done.code == 1 and "1 of 3 scans could not be" in last
+    if name == "predict":
+        assert [scan for scan, state in states(out).items() if state == "failed"] == [NAMES[1]]
+    else:
+        assert [Path(row["file"]).stem for row in json.loads(out.read_text())["failures"]] == [NAMES[1]]
+
+
 def test_a_summary_of_somebody_else_is_not_replaced(command, arches, segmenter, tmp_path):
     (tmp_path / "summary.csv").write_text("mine")
     given = ("predict", arches / f"{NAMES[0]}.stl", *OPTIONS, segmenter)

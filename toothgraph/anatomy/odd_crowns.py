@@ -72,6 +72,8 @@ def odd_crowns(mesh: Mesh, labels: np.ndarray, milk_teeth: Sequence[int] = ()) -
         return NONE
     jaw, up = LOWER if jaw_of_labels(labels) == LOWER else UPPER, rotation[1]
     row = [number for number in ALONG.tolist() if np.count_nonzero(place == number) >= LEAST_FACES]
+    if not row:
+        return NONE
     faces = [np.flatnonzero(place == number) for number in row]
     numbers = [int(labels[own[0]]) for own in faces]
     area = np.array([mesh.areas[own].sum() for own in faces])

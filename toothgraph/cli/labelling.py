@@ -17,7 +17,7 @@ from toothgraph.cli.options import choose_device
 from toothgraph.cli.summary import CORRECTED, FAILED, LABELLED, REVIEW, UNTRUSTED, Row, row_of
 from toothgraph.cli.terminal import one_line
 from toothgraph.data.prepared.sources import Source
-from toothgraph.errors import ConfigError, ToothgraphError
+from toothgraph.errors import ConfigError, ToothgraphError, named_fault
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.label_record import Record, read_record, write_record
 from toothgraph.io.read import read_mesh
@@ -126,7 +126,7 @@ class Labeller:
             try:
                 if isinstance(before, ToothgraphError):
                     raise before
-                with named_shortage(job.file):
+                with named_fault(job.file), named_shortage(job.file):
                     yield self._label(job, pages)
             except ToothgraphError as error:
                 yield failed(job, error)
@@ -134,14 +134,15 @@ class Labeller:
     def _known(self, job: Job, pages: PageFolder | None) -> Outcome | ToothgraphError | None:
         """What is there of an earlier run and stays; an error of the scan; None for a scan that is to be labelled."""
         try:
-            if pages:
-                pages.check(job.name)
-                if job.name.lower() in OWN_NAMES:
-                    raise ConfigError(f"{job.name}: {job.name}.csv is the summary; give the scan another name")
-            record = read_record(self._path(job))
-            if changed := corrected_in(self.out, job.name):
-                return self._corrected(job, record, changed, pages)
-            return None if job.again or not record.run else self._same(job, record)
+            with named_fault(job.file), named_shortage(job.file):
+                if pages:
+                    pages.check(job.name)
+                    if job.name.lower() in OWN_NAMES:
+                        raise ConfigError(f"{job.name}: {job.name}.csv is the summary; give the scan another name")
+                record = read_record(self._path(job))
+                if changed := corrected_in(self.out, job.name):
+                    return self._corrected(job, record, changed, pages)
+                return None if job.again or not record.run else self._same(job, record)
         except ToothgraphError as error:
             return error
 

@@ -15,7 +15,7 @@ from toothgraph._version import __version__
 from toothgraph.cli.labelling import scan_digest
 from toothgraph.cli.options import choose_device
 from toothgraph.cli.terminal import one_line, scans_of
-from toothgraph.errors import ToothgraphError
+from toothgraph.errors import ToothgraphError, named_fault
 from toothgraph.evaluation import Scored, score_file, score_other
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.numbering import content_of
@@ -83,7 +83,7 @@ class Scorer:
             if inputs in self.known:
                 yield Result(lasting(file), inputs, kept=True)
                 return
-            with named_shortage(file):
+            with named_fault(file), named_shortage(file):
                 yield Result(lasting(file), inputs, self._scored(file))
         except ToothgraphError as error:
             yield Result(lasting(file), inputs, error=one_line(error))
