@@ -118,6 +118,10 @@ def test_universal_goes_round_both_jaws() -> None:
     primary = np.array([55, 65, 75, 85])
     assert to_fdi(to_universal(primary), "universal", UNKNOWN_JAW).tolist() == primary.tolist()
     assert sorted(fdi[1:33]) == sorted(FDI_OF_CLASS[1:])
+    assert to_universal(np.array([18.0, -1.0])).tolist() == [1, -1]
+    for wrong in (50, 123, -7, 11.5):
+        with pytest.raises(LabelError, match="labels as"):
+            to_universal(np.array([11, wrong]))
 
 
 def test_fourteen_along_a_jaw() -> None:

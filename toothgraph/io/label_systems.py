@@ -6,7 +6,7 @@ import numpy as np
 
 from toothgraph.choices import is_own
 from toothgraph.errors import LabelError
-from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent, is_tooth
+from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, check_fdi, is_permanent, is_tooth
 from toothgraph.io.numbering import load_numbering
 
 # Universal numbers 1 … 32 in order: upper jaw from the patient's right, then back along the lower jaw.
@@ -29,6 +29,9 @@ def to_universal(fdi: np.ndarray) -> np.ndarray:
     """FDI numbers [N] as Universal numbers 1 … 32, the letters of primary teeth as ``LETTER + 1`` … ``LETTER + 20``;
     gingiva and unknown stay 0 and -1.
 
+    Raises:
+        LabelError: for what are no FDI numbers.
+
     Example:
         >>> to_universal(np.array([18, 11, 38, 0, -1])).tolist()
         [1, 8, 17, 0, -1]
@@ -36,8 +39,8 @@ def to_universal(fdi: np.ndarray) -> np.ndarray:
     numbers = np.zeros(100, dtype=np.int64)
     numbers[_UNIVERSAL] = np.arange(1, len(_UNIVERSAL) + 1)
     numbers[_UNIVERSAL_PRIMARY] = LETTER + np.arange(1, len(_UNIVERSAL_PRIMARY) + 1)
-    fdi = np.asarray(fdi)
-    return np.where(fdi > 0, numbers[np.clip(fdi, 0, 99)], fdi)
+    fdi = check_fdi(fdi)
+    return np.where(fdi > 0, numbers[fdi], fdi)
 
 
 def guess_system(numbers: np.ndarray, name: str = "") -> str:
