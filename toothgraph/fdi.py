@@ -243,6 +243,8 @@ def class_to_fdi(index: np.ndarray) -> np.ndarray:
 def jaw_of_labels(fdi: np.ndarray) -> int:
     """The jaw of most labelled faces, from FDI numbers [N]; ``UNKNOWN_JAW`` if no tooth is labelled.
 
+    Milk teeth do not count, as training does not know them; where they should, ask for ``successors_of(fdi)``.
+
     Example:
         >>> jaw_of_labels(np.array([0, 31, 32, 11]))
         1

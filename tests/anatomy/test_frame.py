@@ -11,6 +11,7 @@ from toothgraph.anatomy.frame import (
     area_vector,
     bite_directions,
     frames_about,
+    jaw_shown,
     outside_out,
     place_of,
     rotation_to_places,
@@ -151,3 +152,10 @@ def test_the_bite_of_one_side_is_that_of_its_middles(arch: Mesh) -> None:
     labels = np.where(np.isin(arch.labels, [14, 15, 16, 17]), arch.labels, 0)
     one_side = arch.with_labels(labels)
     np.testing.assert_allclose(viewing_frame(one_side), upright_rotation(one_side)[[0, 2, 1]], atol=1e-12)
+
+
+@pytest.mark.parametrize(("teeth", "jaw"), [([0, 55, 61], 0), ([0, 75, 81], 1), ([0, -1], 1)])
+def test_milk_teeth_alone_tell_which_jaw_is_drawn(arch: Mesh, teeth: list[int], jaw: int) -> None:
+    labels = np.resize(teeth, len(arch.faces))
+    assert jaw_shown(replace(arch, jaw=1, labels=labels)) == jaw
+    assert jaw_shown(replace(arch, jaw=1, labels=None), labels) == jaw

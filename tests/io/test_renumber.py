@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,12 @@ def test_a_tooth_becomes_gingiva_or_part_of_another(found):
     assert not (found / "a_upper.teeth" / "15.stl").exists() and (found / "a_upper.teeth" / "unknown.stl").exists()
     labels = np.loadtxt(found / "a_upper.txt", dtype=int)
     assert not np.isin([14, 15, 16], labels).any() and (labels == -1).any()
+
+
+def test_milk_teeth_alone_tell_of_which_jaw_a_number_is(arch: Mesh, tmp_path: Path) -> None:
+    milk = np.where((arch.labels > 0) & (arch.labels % 10 < 6), arch.labels + 60, 0)  # of a lower jaw
+    write_labelled(tmp_path, "child", replace(arch, jaw=-1), milk, ("txt", "ply"), model=MODEL)
+    assert renumber(tmp_path / "child.txt", {0: 1}, label_system="arch14").numbers == {0: 37}
 
 
 def test_a_tooth_becomes_a_milk_tooth(found):

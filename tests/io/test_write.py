@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,12 @@ def test_ply_reads_back_equal(scale: float, tmp_path: Path) -> None:
         np.testing.assert_array_equal(data["fdi"], fdi)
         np.testing.assert_array_equal(np.stack([data[c] for c in ("red", "green", "blue")], 1), colours(fdi))
     assert [file.name for file in path.parent.iterdir()] == ["a.ply"]
+
+
+def test_milk_teeth_alone_tell_the_jaw_in_the_json(arch: Mesh, tmp_path: Path) -> None:
+    milk = np.where((arch.labels > 0) & (arch.labels % 10 < 6), arch.labels + 40, 0)
+    written = write_labelled(tmp_path, "child", replace(arch, jaw=-1), milk, formats=("json",))[0]
+    assert json.loads(written.read_text())["jaw"] == "upper"
 
 
 def test_measures_are_in_the_json(arch: Mesh, tmp_path: Path) -> None:

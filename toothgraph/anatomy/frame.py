@@ -213,7 +213,7 @@ CAMERAS = {
 def jaw_shown(mesh: Mesh, labels: np.ndarray | None = None) -> int:
     """The jaw of the labels that are drawn, else of the mesh; ``UNKNOWN_JAW`` if neither tells."""
     for known in (labels, mesh.labels):
-        if known is not None and (jaw := jaw_of_labels(known)) != UNKNOWN_JAW:
+        if known is not None and (jaw := jaw_of_labels(successors_of(known))) != UNKNOWN_JAW:
             return jaw
     return mesh.jaw
 
