@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -47,10 +49,45 @@ from toothgraph.scan_names import (
         ("model_ul.stl", UNKNOWN_JAW),
         ("model_1_l.stl", LOWER),
         ("7_u.stl", UPPER),
+        ("IMG_1L2.stl", UNKNOWN_JAW),
+        ("4U2.stl", UNKNOWN_JAW),
+        ("7_U7.stl", UPPER),
+        ("upperjawscan.stl", UPPER),
+        ("smith_lowerscan.stl", LOWER),
+        ("LOWERJAWSCAN.stl", LOWER),
+        ("scanner_upperscanner.stl", UNKNOWN_JAW),
+        ("Oberkiefer.stl", UPPER),
+        ("anna-unterkiefer-scan.stl", LOWER),
+        ("Mandibula.stl", LOWER),
+        ("MANDÍBULA_3.stl", LOWER),
+        ("maxilar.stl", UPPER),
+        ("maxila.stl", UPPER),
+        ("Maxilar_superior.stl", UPPER),
+        ("maxilar inferior.stl", LOWER),
+        ("arcada_superior.stl", UPPER),
+        ("Arcada-Inferior.stl", LOWER),
+        ("Superior.stl", UNKNOWN_JAW),  # it may be a name
+        ("case12_UJ.stl", UPPER),
+        ("case12_LJ.stl", LOWER),
+        ("LJ_Smith.stl", UNKNOWN_JAW),  # they may be those of a name
+        ("JoséUpperJaw.stl", UPPER),
+        ("upperÖzil.stl", UPPER),
+        ("JOSÉ_l.stl", LOWER),
     ],
 )
 def test_jaw_from_name(name: str, jaw: int) -> None:
     assert jaw_from_name(name) == jaw
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize(
+    "name", ["RAÚL", "KUŞÇU", "GÜL_1", "DANIÉLA", "ÜMÜL", "Ü_Özil", "L̇_x", "éupper", "lowerü", "ЛУK"]
+)
+def test_letters_beyond_z_are_letters(name: str, form: Literal["NFC", "NFD"]) -> None:
+    name = unicodedata.normalize(form, name)
+    assert jaw_from_name(f"{name}.stl") == UNKNOWN_JAW and patient_of(name) == name
+    assert jaw_from_name(f"{name}_U.stl") == UPPER and patient_of(f"{name}_L") == name
+    assert jaw_from_name(unicodedata.normalize(form, "mandíbula.stl")) == LOWER
 
 
 @pytest.mark.parametrize(

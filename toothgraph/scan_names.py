@@ -17,14 +17,20 @@ UNPACKED = "toothgraph-unpacked-"  # how temporary folders begin in which archiv
 
 Item = TypeVar("Item")
 
-# A separate word or a part of a camel-case name (`UpperJawScan`); `jaw` or `arch` may follow.
+# A letter of any script, or an accent that is a sign of its own, as in names that macOS has written.
+_LETTER, _SIGN = (rf"(?:[^{none}]|[\u0300-\u036f])" for none in (r"\W\d_", r"\W_"))
+_UPPER = r"upper|maxill?a(?:ry)?|maxilar(?![ _-]?inferior)(?:[ _-]?superior)?|arcada[ _-]?superior|oberkiefer"
+_LOWER = r"lower|mandib(?:le|ular)|mand(?:i\u0301?|\u00ed)bula|(?:maxilar|arcada)[ _-]?inferior|unterkiefer"
+# A separate word or a part of a camel-case name (`UpperJawScan`); `jaw`, `arch` and, in one word, `scan` may follow.
 _JAW_WORD = re.compile(
-    r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))(?:(?P<upper>(?i:upper|maxilla(?:ry)?))|(?i:lower|mandib(?:le|ular)))"
-    r"(?:[ _-]?(?i:jaw|arch)(?![a-z]))?(?:(?![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+    rf"(?:(?<!{_LETTER})|(?<![A-ZÀ-ÖØ-Þ])(?=[A-Z]))(?:(?P<upper>(?i:{_UPPER}))|(?i:{_LOWER}))"
+    rf"(?:(?:[ _-]?(?i:jaw|arch))?(?:scan|SCAN)?(?![a-z]))?(?:(?!{_LETTER})|(?<=[a-z])(?=[A-ZÀ-ÖØ-Þ]))"
 )
+# A separate letter, but for one between two digits; the two capitals and the small letters at the end alone.
 _JAW_LETTER = re.compile(
-    r"(?<![A-Za-z])(?:(?P<upper>U)|L)(?![A-Za-z])"
-    r"|(?:(?<=[0-9][_-])|(?<=[A-Za-z0-9]{2}[_-]))(?:(?P<last>u)|l)$"
+    rf"(?<!{_LETTER})(?:(?P<upper>U)|L)(?!{_LETTER})(?!(?<=\d[UL])\d)"
+    rf"|(?<!{_LETTER})(?:(?P<capitals>UJ)|LJ)$"
+    rf"|(?:(?<=[0-9][_-])|(?<={_SIGN}{_SIGN}[_-]))(?:(?P<last>u)|l)$"
 )
 
 
@@ -51,8 +57,11 @@ def jaw_from_name(path: str | Path) -> int:
     """The jaw in a file name: 0 upper, 1 lower, -1 unknown.
 
     The words ``upper``, ``lower``, ``maxilla``, ``maxillary``, ``mandible`` and ``mandibular`` count, in any case, also
-    inside a name like ``UpperJawScan``. Without such a word, a single capital ``U`` or ``L`` counts, or ``_u`` or
-    ``_l`` at the end. So ``007_L.ply`` is lower; ``follower.stl`` is unknown. A name with both jaws is unknown, too.
+    inside a name like ``UpperJawScan``; and those of other languages: ``Oberkiefer``, ``Unterkiefer``, ``maxila``,
+    ``maxilar``, ``mandíbula`` with its accent or without, and ``superior`` and ``inferior`` behind ``maxilar`` or
+    ``arcada``. Without such a word, a single capital ``U`` or ``L`` counts, unless it stands between two digits, or one
+    of ``UJ``, ``LJ``, ``_u`` and ``_l`` at the end. So ``007_L.ply`` is lower; ``follower.stl`` and ``IMG_1L2.stl`` are
+    unknown. A name with both jaws is unknown, too.
 
     Example:
         >>> [jaw_from_name(name) for name in ("anna_upper.stl", "007_L.ply", "follower.stl")]
