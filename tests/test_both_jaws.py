@@ -208,6 +208,24 @@ def test_two_jaws_that_look_alike_are_told_apart_by_which_looks_more_so(
     assert [one.mesh.jaw for one in found] == [0, 1] and asked[-1] == 0
 
 
+def test_one_jaw_twice_that_the_net_does_not_know_cannot_be_trusted(
+    jaws: tuple[Mesh, Mesh], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lower, _ = jaws
+    real = both_jaws.segment
+
+    def unsure(scan: Mesh, net: Any = None, jaw: int | None = None, options: Any = None) -> tg.Segmentation:
+        found = real(scan, net, jaw, options)
+        return replace(found, prediction=replace(found.prediction, jaw_probability=0.6))
+
+    monkeypatch.setattr(both_jaws, "segment", unsure)
+    found = both_jaws.segment_file(joined(lower, beside(lower, lower)), options=ONCE)
+    assert isinstance(found, tg.JawPair)
+    (told,) = found.strong_doubts
+    assert told.startswith("which of the two jaws in this file is the upper one is not known (the model is 50% sure)")
+    assert str(found.page_scans()[0].doubts[0]) == told == found.doubts[0]
+
+
 def test_a_file_with_both_jaws_is_scored_as_a_whole(jaws: tuple[Mesh, Mesh], tmp_path: Path) -> None:
     lower, upper = jaws
     both = joined(lower, in_bite(lower, upper))

@@ -133,7 +133,13 @@ class JawPair:
     def warnings(self) -> list[Doubt]:
         """What to review: that there are two jaws, and what is said of each."""
         of_jaws = [replace(doubt, jaw=one.mesh.jaw) for one in self.jaws for doubt in one.warnings]
-        return pair_doubts(self.cut) + of_jaws
+        return self._of_both + of_jaws
+
+    @property
+    def _of_both(self) -> list[Doubt]:
+        """What is said of both jaws together."""
+        upper = self.jaws[0]
+        return pair_doubts(self.cut, upper.prediction.jaw_probability, upper.rules.two_arches)
 
     @property
     def doubts(self) -> list[str]:
@@ -142,14 +148,14 @@ class JawPair:
 
     @property
     def strong_doubts(self) -> list[str]:
-        """Those of them that concern all labels of a jaw."""
+        """Those of them that concern all labels of a jaw, or of both."""
         return [str(doubt) for doubt in self.warnings if doubt.strong]
 
     def page_scans(self, truth: np.ndarray | None = None) -> list[PageScan]:
         """What a page shows of each jaw; ``truth`` [F] as in :meth:`toothgraph.segmentation.Segmentation.page_scan`."""
         upper, lower = (replace(one.page_scan(None if truth is None else truth[part]), part=FilePart(self.mesh, part))
                         for one, part in zip(self.jaws, self.parts, strict=True))  # fmt: skip
-        return [replace(upper, doubts=[*pair_doubts(self.cut), *upper.doubts]), lower]
+        return [replace(upper, doubts=[*self._of_both, *upper.doubts]), lower]
 
     def write(
         self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS

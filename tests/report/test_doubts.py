@@ -107,6 +107,17 @@ def test_what_is_said_of_both_jaws_goes_to_the_page_of_each() -> None:
     assert doubts_of_jaw(doubts, 0) == [*pair_doubts(), upper] and doubts_of_jaw(doubts, 1) == [lower]
 
 
+@pytest.mark.parametrize(("sure", "strong_ones"), [(1.0, 0), (0.81, 0), (0.79, 1), (0.504, 1)])
+def test_which_jaw_is_the_upper_one_must_be_known(sure: float, strong_ones: int) -> None:
+    found = [doubt for doubt in pair_doubts(0.0, sure) if doubt.strong]
+    assert len(found) == strong_ones and len(pair_doubts(0.0, sure)) == 1 + strong_ones
+    for doubt in found:
+        assert str(doubt) == (
+            "which of the two jaws in this file is the upper one is not known (the model is "
+            f"{sure:.0%} sure); or is one jaw here twice?"
+        )
+
+
 def test_the_teeth_of_a_warning_are_known_and_no_other_number_is_one() -> None:
     crowns = OddCrowns(posts=(16,), stumps=(15, 24), parts=((45, 0.15),), doubles=((31, 1.8),), bracketed=(11, 12, 13))
     other = OtherReading(((14, 15), (15, 0), (0, 18)), 11.0)

@@ -15,7 +15,9 @@ from toothgraph.anatomy.tooth_text import ToothText, tooth_text
 from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, jaw_of_each
 
 # The kinds: of all labels, which cannot be trusted then; …
-STRONG = JOINED, FEW_TEETH, TWO_ARCHES, JAW, UNSURE_SCAN = "joined", "few_teeth", "two_arches", "jaw", "unsure_scan"
+STRONG = JOINED, FEW_TEETH, TWO_ARCHES, WHICH_JAW, JAW, UNSURE_SCAN = (
+    "joined", "few_teeth", "two_arches", "which_jaw", "jaw", "unsure_scan",
+)  # fmt: skip
 # … of the scan; …
 OF_SCAN = BOTH_JAWS, CUT, INSIDE_OUT, CLOSED = "both_jaws", "cut", "inside_out", "closed"
 # … of the shape of teeth, whatever their numbers; …

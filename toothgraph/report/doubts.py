@@ -15,7 +15,7 @@ from toothgraph.anatomy.tooth_text import ToothText
 from toothgraph.fdi import JAW_NAMES, TO_PRIMARY, UNKNOWN_JAW, UPPER
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.tooth_table import ToothRow
-from toothgraph.rules import DEFAULT, ReviewRules
+from toothgraph.rules import DEFAULT, ReviewRules, TwoArchRules
 
 
 class OtherNumbers(Protocol):
@@ -186,9 +186,21 @@ def _of_crowns(crowns: OddCrowns) -> list[Doubt]:
     return doubts
 
 
-def pair_doubts(cut: float = 0.0) -> list[Doubt]:
-    """What is to be said of both jaws in one file, and if they were parted along a line of some mm."""
-    doubts = [
+def pair_doubts(cut: float = 0.0, sure: float = 1.0, rules: TwoArchRules = DEFAULT.two_arches) -> list[Doubt]:
+    """What is to be said of both jaws in one file.
+
+    Args:
+        cut: mm, the length of the line along which they were parted; 0 if they were not connected.
+        sure: the probability that they are not exchanged.
+        rules: how sure that has to be.
+    """
+    which = Doubt.of(
+        kinds.WHICH_JAW,
+        f"which of the two jaws in this file is the upper one is not known (the model is {sure:.0%} sure); or is "
+        "one jaw here twice?",
+    )
+    doubts = [which] if sure < rules.sure else []
+    doubts += [
         Doubt.of(
             kinds.BOTH_JAWS,
             "both jaws are in this file; each is labelled for itself: check that upper and lower are not exchanged",
