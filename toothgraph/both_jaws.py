@@ -108,7 +108,8 @@ class JawPair:
     @property
     def face_probabilities(self) -> np.ndarray:
         """[F0, 33] float32: what the net says of each face, for the numbers in ``classes``; 0 for the teeth of the jaw
-        that the face is not of."""
+        that the face is not of. On crowns that are pieces of surface of their own, the mean over each, as in
+        :class:`toothgraph.inference.predict.Prediction`."""
         values = np.zeros((len(self.mesh.faces), NUM_CLASSES), dtype=np.float32)
         for jaw, (one, part) in enumerate(zip(self.jaws, self.parts, strict=True)):
             values[np.ix_(part, classes_of_jaw(jaw))] = one.prediction.probabilities

@@ -126,7 +126,8 @@ class Segmentation:
 
     @property
     def face_probabilities(self) -> np.ndarray:
-        """[F0, 17] float32: what the net says of each face, for the numbers in ``classes``."""
+        """[F0, 17] float32: what the net says of each face, for the numbers in ``classes``; on crowns that are pieces
+        of surface of their own, the mean over each, see :class:`toothgraph.inference.predict.Prediction`."""
         return faces_to_original(self.mesh, self.prediction.probabilities)
 
     @property

@@ -9,14 +9,15 @@ import torch
 from toothgraph.anatomy.frame import TEETH_NEEDED
 from toothgraph.errors import ShapeError
 from toothgraph.evaluation import report, score_prediction
+from toothgraph.fdi import class_to_position, fdi_to_class
 from toothgraph.inference.look import decide_jaw
 from toothgraph.inference.options import PredictOptions
-from toothgraph.inference.predict import Prediction, predict_mesh
+from toothgraph.inference.predict import Prediction, Seen, label_faces, predict_mesh
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.interpolate import interpolate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of, vertices_to_original
-from toothgraph.model.file import load_model
+from toothgraph.model.file import default_crowns, load_model
 from toothgraph.synthetic import synthetic_arch
 
 
@@ -189,3 +190,17 @@ def test_what_a_net_says_of_the_jaw_takes_no_tooth_away(arch, sure):
     after = predict_mesh(net, arch, arch.jaw, once)
     assert np.array_equal(np.unique(after.labels), np.unique(before.labels)) and (before.labels > 0).any()
     assert (after.labels == before.labels).mean() > 0.99
+def test_a_piece_of_the_size_of_a_crown_that_is_none_is_as_sure_as_the_row(arch):
+    crowns = [arch.part(arch.labels == fdi) for fdi in np.unique(arch.labels[arch.labels > 0])]
+    crowns.append(replace(crowns[3], vertices=crowns[3].vertices - crowns[3].centroids.mean(axis=0)))  # in the palate
+    start = np.cumsum([0, *(len(crown.vertices) for crown in crowns)])
+    faces = np.concatenate([crown.faces + first for crown, first in zip(crowns, start, strict=False)])
+    mesh = Mesh(np.concatenate([crown.vertices for crown in crowns]), faces)
+    place = class_to_position(fdi_to_class(np.concatenate([crown.labels for crown in crowns])))
+    own = mesh.pieces == mesh.pieces[-1]
+    seen = Seen(np.eye(17, dtype=np.float32)[place], 0, 1.0, np.array([0.0, 1, 0]))
+    found = label_faces(mesh, seen, default_crowns(), PredictOptions())
+    assert set(found.labels[own]) == {0}
+    assert 0.5 < found.confidence[own].min() == found.confidence[own].max() <= 1
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
+    assert not found.probabilities[~own, 0].any()

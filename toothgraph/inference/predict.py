@@ -60,7 +60,9 @@ class Prediction:
 
     Attributes:
         labels: [F] FDI numbers of the mesh's faces, 0 gingiva.
-        probabilities: [F, 17] float32, of gingiva and of the 16 teeth of the jaw, as the net gives them.
+        probabilities: [F, 17] float32, of gingiva and of the 16 teeth of the jaw, as the net gives them. On a piece of
+            surface that is one crown of its own, all faces have the mean over it, and gingiva 0; where the row of teeth
+            then says that it is none, gingiva has the probability of that.
         jaw: 0 upper, 1 lower; as given, or as predicted.
         jaw_probability: of that jaw, as the net sees it; low where it was given and the scan looks like the other.
         tooth_certainty: [F] probability of each face's tooth number, over all readings of the row of teeth; 1 where
@@ -178,6 +180,10 @@ def label_faces(mesh: Mesh, seen: Seen, crowns: CrownNet, options: PredictOption
 
 
 def classifier(crowns: CrownNet) -> Classifier:
+        for own in alone:
+            if numbered[own].all() and not found.place[own].any():  # a crown by its size, and none by the row
+                prob[own] *= 1 - certainty[own, None]
+                prob[own, 0] = certainty[own]
     """A net for crowns as a function from points [T, P, 3] and the jaw to log-probabilities [T, 16]."""
 
     def classify(points: np.ndarray, jaw: int) -> np.ndarray:
