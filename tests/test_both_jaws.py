@@ -226,6 +226,13 @@ def test_one_jaw_twice_that_the_net_does_not_know_cannot_be_trusted(
     assert str(found.page_scans()[0].doubts[0]) == told == found.doubts[0]
 
 
+def test_what_are_no_options() -> None:
+    arch = synthetic_arch(7, jaw=1, faces=2000)
+    for label in (tg.segment, tg.segment_file, tg.segment_jaws):
+        with pytest.raises(tg.ShapeError, match="expected options: a PredictOptions, got dict"):
+            label(arch, options={"tessellations": 1})
+
+
 def test_a_file_with_both_jaws_is_scored_as_a_whole(jaws: tuple[Mesh, Mesh], tmp_path: Path) -> None:
     lower, upper = jaws
     both = joined(lower, in_bite(lower, upper))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import toothgraph as tg
 from toothgraph.anatomy.frame import area_vector
@@ -119,8 +121,19 @@ def test_what_is_no_scan_no_net_or_no_jaw(net: SegmentationNet, arch: Mesh) -> N
             tg.segment(wrong, net)
     with pytest.raises(tg.ShapeError, match=r"got 'runs/fine'; toothgraph.load_model\(path\)"):
         tg.segment(arch, "runs/fine")
+    with pytest.raises(tg.ShapeError, match=r"expected a SegmentationNet, got a Linear; toothgraph.load_model\(path\)"):
+        tg.segment(arch, torch.nn.Linear(3, 3).eval())
+    for wrong_type in (torch.float64, torch.float16):
+        with pytest.raises(tg.ShapeError, match=rf"a net of torch.float32, got one of {wrong_type}; call net.float"):
+            tg.segment(arch, deepcopy(net).to(wrong_type))
     with pytest.raises(tg.ShapeError, match="jaw of 0 upper, 1 lower or -1 unknown, got 'upper'"):
         tg.segment(arch, net, jaw="upper")
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "3", True])
+def test_tessellations_are_a_count(wrong: object) -> None:
+    with pytest.raises(ConfigError, match=f"expected tessellations of at least 1, a whole number, got {wrong!r}"):
+        PredictOptions(tessellations=wrong)
 
 
 def test_one_file_is_no_list(net: SegmentationNet) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.measures import Measure, measures_of_file
+from toothgraph.errors import check_kind
 from toothgraph.fdi import (
     FDI_OF_CLASS,
     JAW_NAMES,
@@ -209,6 +210,7 @@ def segment_file(
         scan = read_mesh(scan)
     check_mesh(scan)
     options, net = options or PredictOptions(), net or load_model()
+    check_kind("options", options, PredictOptions)
     parts: Sequence[np.ndarray] = two_surfaces(scan, options.rules.two_arches)
     joined = None if parts else joined_jaws(scan, options.rules.two_arches)
     if joined is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from toothgraph.errors import check_number
 from toothgraph.rules import Rules
 
 
@@ -22,6 +23,9 @@ class PredictOptions:
             each has that of its successor.
         rules: the tuned constants.
 
+    Raises:
+        ConfigError: for ``tessellations`` that are no whole number of at least 1.
+
     Example:
         >>> from toothgraph import synthetic_arch
         >>> arch = synthetic_arch(1, jaw=0, faces=2000)
@@ -38,3 +42,6 @@ class PredictOptions:
     assign_numbers: bool = True
     primary: bool = False
     rules: Rules = field(default_factory=Rules)
+
+    def __post_init__(self) -> None:
+        check_number("tessellations", self.tessellations, least=1, whole=True)

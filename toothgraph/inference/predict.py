@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from toothgraph.anatomy.frame import TEETH_NEEDED
-from toothgraph.errors import ShapeError, check_kind
+from toothgraph.errors import ShapeError, check_kind, kind_of
 from toothgraph.fdi import (
     LOWER,
     UNKNOWN_JAW,
@@ -123,7 +124,10 @@ def predict_mesh(
     """
     check_mesh(mesh)
     if not isinstance(net, SegmentationNet):
-        raise ShapeError(f"expected a SegmentationNet, got {net!r}; toothgraph.load_model(path) loads one")
+        found_net = repr(net) if isinstance(net, str | Path) else kind_of(net)
+        raise ShapeError(f"expected a SegmentationNet, got {found_net}; toothgraph.load_model(path) loads one")
+    if wrong := {part.dtype for part in net.parameters()} - {torch.float32}:
+        raise ShapeError(f"expected a net of torch.float32, got one of {wrong.pop()}; call net.float() first")
     if any(part.training for part in net.modules()):
         raise ShapeError("expected a net in evaluation mode, got one in training mode, which labels otherwise and "
                          "changes as it does; call net.eval() first")  # fmt: skip
