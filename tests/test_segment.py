@@ -136,6 +136,13 @@ def test_tessellations_are_a_count(wrong: object) -> None:
         PredictOptions(tessellations=wrong)
 
 
+def test_a_surface_that_is_no_surface_is_told() -> None:
+    arch = synthetic_arch(1, jaw=0, faces=2000)
+    loose = Mesh(arch.corners.reshape(-1, 3), np.arange(arch.faces.size).reshape(-1, 3))
+    (told,) = tg.segment(loose, options=ONCE).strong_doubts
+    assert "teeth found; 100% of the faces have no common edge with another one" in told and "millimetres" not in told
+
+
 def test_one_file_is_no_list(net: SegmentationNet) -> None:
     with pytest.raises(ConfigError, match=r"a list of one is \['scan.stl'\]"):
         next(tg.segment_all("scan.stl", net))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from toothgraph.anatomy.doubt import Doubt
-from toothgraph.anatomy.frame import open_direction
+from toothgraph.anatomy.frame import TEETH_NEEDED, open_direction
 from toothgraph.anatomy.measures import ArchMeasures, measure_arch
 from toothgraph.anatomy.number_order import number_faults
 from toothgraph.anatomy.odd_crowns import OddCrowns, odd_crowns
@@ -23,6 +23,7 @@ from toothgraph.io.read import read_mesh
 from toothgraph.io.write import DEFAULT_FORMATS, check_not_over_scan, count_instances, write_labelled
 from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
+from toothgraph.mesh.soundness import broken_surface
 from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.two_arches import shows_two_arches
@@ -158,12 +159,14 @@ class Segmentation:
         two = self.two_arches
         if two is None:
             two = shows_two_arches(self.mesh, found.probabilities, self.rules.two_arches)
+        few = sum(row.fdi > 0 for row in self.teeth) < TEETH_NEEDED
         return find_doubts(
             self.teeth, other=self._other, milk_teeth=self.milk_teeth, primary=self.primary,
             inside_out=found.inside_out,
             faults=number_faults(self.mesh.with_labels(found.labels)), crowns=self._crowns,
             closed=not self.joined and open_direction(self.mesh) is None, two_arches=two, joined=self.joined,
-            jaw=found.jaw, jaw_probability=found.jaw_probability, rules=self.rules.review,
+            jaw=found.jaw, jaw_probability=found.jaw_probability,
+            broken=broken_surface(self.mesh) if few else "", rules=self.rules.review,
         )  # fmt: skip
 
     @property

@@ -190,6 +190,8 @@ def test_what_a_net_says_of_the_jaw_takes_no_tooth_away(arch, sure):
     after = predict_mesh(net, arch, arch.jaw, once)
     assert np.array_equal(np.unique(after.labels), np.unique(before.labels)) and (before.labels > 0).any()
     assert (after.labels == before.labels).mean() > 0.99
+
+
 def test_a_piece_of_the_size_of_a_crown_that_is_none_is_as_sure_as_the_row(arch):
     crowns = [arch.part(arch.labels == fdi) for fdi in np.unique(arch.labels[arch.labels > 0])]
     crowns.append(replace(crowns[3], vertices=crowns[3].vertices - crowns[3].centroids.mean(axis=0)))  # in the palate

@@ -118,6 +118,11 @@ def test_which_jaw_is_the_upper_one_must_be_known(sure: float, strong_ones: int)
         )
 
 
+def test_a_broken_surface_is_said_where_few_teeth_are_found() -> None:
+    assert said([], broken="it is broken", jaw=1, jaw_probability=0.02) == ["0 teeth found; it is broken"]
+    assert said(rows(0.9, 0.95, 0.8, 0.7), broken="it is broken") == []
+
+
 def test_the_teeth_of_a_warning_are_known_and_no_other_number_is_one() -> None:
     crowns = OddCrowns(posts=(16,), stumps=(15, 24), parts=((45, 0.15),), doubles=((31, 1.8),), bracketed=(11, 12, 13))
     other = OtherReading(((14, 15), (15, 0), (0, 18)), 11.0)

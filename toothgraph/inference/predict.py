@@ -180,14 +180,14 @@ def label_faces(mesh: Mesh, seen: Seen, crowns: CrownNet, options: PredictOption
         numbered = found.tooth >= 0
         of_row = found.reading.probability[np.arange(len(best)), found.reading.places]
         certainty[numbered] = of_row[found.tooth[numbered]]
-    return Prediction(classes[found.place], prob, jaw, seen.jaw_probability, certainty, other, milk)
-
-
-def classifier(crowns: CrownNet) -> Classifier:
         for own in alone:
             if numbered[own].all() and not found.place[own].any():  # a crown by its size, and none by the row
                 prob[own] *= 1 - certainty[own, None]
                 prob[own, 0] = certainty[own]
+    return Prediction(classes[found.place], prob, jaw, seen.jaw_probability, certainty, other, milk)
+
+
+def classifier(crowns: CrownNet) -> Classifier:
     """A net for crowns as a function from points [T, P, 3] and the jaw to log-probabilities [T, 16]."""
 
     def classify(points: np.ndarray, jaw: int) -> np.ndarray:

@@ -70,7 +70,8 @@ class Mesh:
     """A triangle mesh.
 
     Attributes:
-        vertices: [V, 3] float64, mm; every vertex is used by a face.
+        vertices: [V, 3] float64, mm; every vertex is used by a face. Corners that coincide are one vertex: only faces
+            with common vertices are neighbours.
         faces: [F, 3] int64, without degenerate and duplicate faces.
         labels: [F] int64 FDI numbers, 0 gingiva, -1 unknown; None without labels. Other numbers are refused where a
             graph, a file, a page, a picture or a measure is made of them.

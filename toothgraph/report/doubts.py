@@ -44,6 +44,7 @@ def find_doubts(
     faults: Sequence[ToothText] = (),
     crowns: OddCrowns = NONE,
     closed: bool = False,
+    broken: str = "",
     rules: ReviewRules = DEFAULT.review,
 ) -> list[Doubt]:
     """Reasons to review a segmentation; most scans of one arch have none.
@@ -62,10 +63,11 @@ def find_doubts(
         faults: result of :func:`toothgraph.anatomy.number_order.number_faults`.
         crowns: result of :func:`toothgraph.anatomy.odd_crowns.odd_crowns`.
         closed: whether the surface has no open side; said only where something else speaks for a fault.
+        broken: result of :func:`toothgraph.mesh.soundness.broken_surface`; said only where few teeth are found.
         rules: limits of the confidence.
     """
     found = _found(teeth)
-    doubts = _of_all_labels(found, two_arches, joined, jaw, jaw_probability, rules)
+    doubts = _of_all_labels(found, two_arches, joined, jaw, jaw_probability, broken, rules)
     if not found:
         return doubts
     if inside_out:
@@ -131,6 +133,7 @@ def _of_all_labels(
     joined: bool,
     jaw: int,
     jaw_probability: float,
+    broken: str,
     rules: ReviewRules,
 ) -> list[Doubt]:
     """What concerns all labels."""
@@ -149,7 +152,7 @@ def _of_all_labels(
             )
         )
     if len(found) < TEETH_NEEDED:
-        why = other_jaw or "does the file show one arch, and is it in millimetres?"
+        why = broken or other_jaw or "does the file show one arch, and is it in millimetres?"
         return [*doubts, Doubt.of(kinds.FEW_TEETH, f"{len(found)} teeth found; {why}")]
     if two_arches:
         doubts.append(
