@@ -107,6 +107,15 @@ def test_what_is_not_there_is_not_taken_out(scans: list[Scan], small_spec: Graph
         assert {-5, 5} <= teeth
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+def test_the_foremost_tooth_of_one_side_stays(scans: list[Scan], small_spec: GraphSpec, side: int) -> None:
+    graph = scans[0].variants[0].clone()
+    row = {side * tooth for tooth in (3, 4, 5, 6, 7)}
+    graph.y = torch.where(torch.from_numpy(np.isin(order(graph), list(row))), graph.y, 0)
+    gone = [row - set(order(close_gap(graph, np.random.default_rng(seed), small_spec)).tolist()) for seed in range(40)]
+    assert set().union(*gone) == {side * tooth for tooth in (4, 5, 6)}
+
+
 def test_labels_and_a_generator_are_needed(arch_graph: Data, small_spec: GraphSpec) -> None:
     rng, bare = np.random.default_rng(0), arch_graph.clone()
     del bare["y"]

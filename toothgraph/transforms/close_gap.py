@@ -89,8 +89,8 @@ def from_midline(place: np.ndarray) -> np.ndarray:
 def close_gap(graph: Data, rng: np.random.Generator, spec: GraphSpec) -> Data:
     """Remove a tooth, or the same tooth on both sides, and move the teeth behind it forward.
 
-    Each tooth moves along the arch as a rigid body; the gingiva near the gap is compressed. If the tooth is missing or
-    no tooth is behind it, the graph is returned unchanged.
+    Each tooth moves along the arch as a rigid body; the gingiva near the gap is compressed. If the tooth is missing, or
+    no tooth is before or behind it, the graph is returned unchanged.
 
     Args:
         graph: a labelled scan in the frame of the networks (see :mod:`toothgraph.anatomy.frame`), mm.
@@ -162,14 +162,14 @@ def shift_behind(flat: np.ndarray, order: np.ndarray, tooth: int, share: float) 
         share: of the gap, that is closed.
 
     Returns:
-        None if the tooth is missing, no tooth is behind it, or there are too few for an arch.
+        None if the tooth is missing, no tooth is before or behind it, or there are too few for an arch.
     """
-    # 1. The teeth before and behind it; there must be enough.
+    # 1. The teeth before and behind it; a scan of one side may begin with it.
     present = [int(each) for each in np.unique(order) if each != 0]
     side = 1 if tooth > 0 else -1
     behind = [each for each in present if each * side > tooth * side]
     before = [each for each in present if each * side < tooth * side]
-    if tooth not in present or not behind or len(present) < 5:
+    if tooth not in present or not behind or not before or len(present) < 5:
         return None
     # 2. All points in coordinates of the arch curve: arc length and distance.
     arch = fit_arch(np.stack([flat[order == each].mean(axis=0) for each in present]))
@@ -220,7 +220,7 @@ class CloseGap(RandomTransform):
     Shapes:
         - input: a graph of :class:`FaceGraph` with ``y`` [N] classes, in the frame of the networks
           (:mod:`toothgraph.anatomy.frame`), mm
-        - output: fewer nodes, or the same where the tooth is missing or no tooth is behind it
+        - output: fewer nodes, or the same where the tooth is missing, or no tooth is before or behind it
 
     Raises:
         ConfigError: in a call with a graph that has tables, without their specification.
