@@ -46,6 +46,15 @@ def test_a_crown_knows_where_out_and_up_are(graph: Data) -> None:
         assert crown.axes[0] @ outwards > 0
 
 
+@pytest.mark.parametrize("kept", [(4, 5, 6, 7), (6, 7), (-7, -6)])
+def test_out_is_the_same_on_a_scan_of_a_part(graph: Data, kept: tuple[int, ...]) -> None:
+    corners, place = face_corners(graph), places(graph)
+    part = np.where(np.isin(place, kept), place, 0)
+    for tooth in kept:
+        whole, alone = (find_crown(corners, seen, tooth).axes[0] for seen in (place, part))
+        assert whole @ alone > 0.7  # the last tooth of a row has one neighbour, not two
+
+
 def test_a_prepared_tooth_is_lower_narrower_and_in_its_place(graph: Data) -> None:
     corners, place = face_corners(graph), places(graph)
     before = in_crown(graph, corners)

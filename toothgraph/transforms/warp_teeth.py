@@ -232,10 +232,8 @@ def find_crown(corners: np.ndarray, place: np.ndarray, tooth: int) -> Crown:
     along = middles[order[min(at + 1, len(order) - 1)]] - middles[order[max(at - 1, 0)]]
     along -= (along @ up) * up
     along /= max(float(np.linalg.norm(along)), 1e-12)
-    # 3. Outwards: across both, away from the middle of the arch.
+    # 3. Outwards: across both. The places run the same way around in both jaws, and on a scan of any part.
     out = np.cross(up, along)
-    middle = np.mean(list(middles.values()), axis=0)
-    out *= np.sign(out @ (middles[tooth] - middle)) or 1.0
     # 4. The foot: the middle of the crown, as low as its margin.
     points = own.reshape(-1, 3)
     foot = middles[tooth] + (np.quantile(points @ up, 0.1) - middles[tooth] @ up) * up
