@@ -92,6 +92,13 @@ def test_each_is_the_function_that_training_calls(scans: list[Scan], small_spec:
     assert changed and same(graph, before)  # something was done, to a copy
 
 
+# They move nodes, so that tables are computed again; each takes their specification.
+MOVERS: list[Callable[..., Any]] = [
+    CloseGap,
+    lambda spec=None, rng=None: WarpTeeth(WARPS, spec, rng=rng),
+    lambda spec=None, rng=None: RemoveParts(CUTS, spec, rng=rng),
+]
+
 FLOATS = ("x", "pos", "normal", "area")
 
 
@@ -270,11 +277,24 @@ def test_labels_of_ones_own_that_contradict_the_jaw_are_told(arch_graph: Data) -
     RemoveParts(Removal(missing=0.0))(own)  # takes no teeth out
 
 
-def test_what_needs_tables_or_teeth_says_so(arch_graph: Data) -> None:
-    with pytest.raises(ConfigError, match=r"computed again; give their specification, CloseGap\(spec=spec\)"):
-        CloseGap()(arch_graph)
-    with pytest.raises(ConfigError, match=r"computed again; give their specification, WarpTeeth\(spec=spec\)"):
-        WarpTeeth()(arch_graph)
+@pytest.mark.parametrize("made", MOVERS)
+def test_tables_are_those_that_were_there(arch_graph: Data, small_spec: GraphSpec, made: Callable[..., Any]) -> None:
+    bare = arch_graph.clone()
+    del bare.neighbor_index, bare.level
+    for seed in range(4):
+        assert made(small_spec, rng=seed)(arch_graph).neighbor_index.shape[0] == len(arch_graph.neighbor_index)
+        assert "neighbor_index" not in made(small_spec, rng=seed)(bare)
+        assert "neighbor_index" not in made(rng=seed)(bare)
+        with pytest.raises(ConfigError, match=r"computed again; give their specification, \w+\(spec=spec\)"):
+            made(rng=seed)(arch_graph)
+
+
+def test_tables_are_cut_without_their_specification(arch_graph: Data) -> None:
+    part = RemoveParts(Removal(region=1.0), rng=0)(arch_graph)
+    assert part.neighbor_index.shape == (len(arch_graph.neighbor_index), part.num_nodes)
+
+
+def test_what_needs_teeth_says_so(arch_graph: Data) -> None:
     with pytest.raises(ConfigError, match="permanent teeth, 11 to 48, got 19, 51"):
         RemoveTeeth((11, 51, 19))(arch_graph)
     for wrong in (-0.1, 1.1):

@@ -78,15 +78,17 @@ def before_own_classes(transform: GraphTransform) -> str:
 
 
 def spec_after_move(transform: GraphTransform, graph: Data, spec: GraphSpec | None) -> GraphSpec:
-    """How the tables of a graph are computed again whose nodes a transform moves; no tables where it has none.
+    """How the tables of a graph are computed again whose nodes a transform moves; a graph without tables gets none.
 
     Raises:
         ConfigError: for a graph that has tables, without their specification.
     """
-    if spec is None and "neighbor_index" in graph:
+    if "neighbor_index" not in graph:
+        return GraphSpec(spacings=())
+    if spec is None:
         name = type(transform).__name__
         raise ConfigError(
             f"{name} moves the nodes, so that the tables of the graph have to be computed again; give their "
             f"specification, {name}(spec=spec), or take it before NeighborTables"
         )
-    return spec or GraphSpec(spacings=())
+    return spec

@@ -214,7 +214,7 @@ class CloseGap(RandomTransform):
     """Take out a tooth, often on both sides, and move the teeth behind it forward: see :func:`close_gap`.
 
     Args:
-        spec: of the neighbour tables of the graph, which are computed again; None for a graph without tables.
+        spec: of the neighbour tables of the graph, which are computed again; a graph without tables gets none.
         rng: see :class:`RandomTransform`.
 
     Shapes:

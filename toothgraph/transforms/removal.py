@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.mesh.checks import check_generator
 from toothgraph.transforms.augment import warn_of_own_classes
-from toothgraph.transforms.base import GraphTransform, RandomTransform, before_own_classes
+from toothgraph.transforms.base import GraphTransform, RandomTransform, before_own_classes, spec_after_move
 from toothgraph.transforms.close_gap import close_gap
 from toothgraph.transforms.crop import crop, cut_region, plain
 
@@ -210,7 +210,8 @@ class RemoveParts(RandomTransform):
 
     Args:
         how: probability of each.
-        spec: of the neighbour tables of the graph.
+        spec: of the neighbour tables of the graph, which an extraction computes again; a graph without tables gets
+            none.
         rng: see :class:`RandomTransform`.
 
     Shapes:
@@ -218,6 +219,7 @@ class RemoveParts(RandomTransform):
         - output: fewer nodes, or the same; every field is cut, tables, too
 
     Raises:
+        ConfigError: in a call with a graph that has tables, without their specification, where an extraction may come.
         ShapeError: in a call with a graph without labels, or, where teeth may go, with FDI numbers as labels.
 
     Example:
@@ -230,17 +232,19 @@ class RemoveParts(RandomTransform):
     """
 
     how: Removal = Removal()
-    spec: GraphSpec = field(default_factory=GraphSpec)
+    spec: GraphSpec | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_kind("how", self.how, Removal)
-        check_kind("spec", self.spec, GraphSpec)
+        if self.spec is not None:
+            check_kind("spec", self.spec, GraphSpec)
 
     def _of_graph(self, graph: Data) -> Data:
         if self.how.extraction > 0 or self.how.missing > 0:
             warn_of_own_classes(graph, before_own_classes(self))
-        return remove_parts(graph, self.generator(), self.how, self.spec)
+        spec = spec_after_move(self, graph, self.spec) if self.how.extraction > 0 else GraphSpec()  # else not read
+        return remove_parts(graph, self.generator(), self.how, spec)
 
 
 @dataclass(eq=False)

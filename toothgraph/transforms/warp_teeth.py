@@ -246,7 +246,7 @@ class WarpTeeth(RandomTransform):
 
     Args:
         how: probability of each.
-        spec: of the neighbour tables of the graph, which are computed again; None for a graph without tables.
+        spec: of the neighbour tables of the graph, which are computed again; a graph without tables gets none.
         rng: see :class:`RandomTransform`.
 
     Shapes:
