@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from torch_geometric.data import Data
 
@@ -32,6 +33,29 @@ def test_graphs_without_teeth_have_no_crowns() -> None:
     graph = graphs()[0]
     graph.y = torch.zeros_like(graph.y)
     assert len(crowns_of([graph], np.random.default_rng(0))) == 0
+
+
+def scatter(graph: Data, place: int, onto: list[int]) -> Data:
+    """The graph with a number on patches of some teeth, and no longer on its own."""
+    out, pos = graph.clone(), graph.pos.numpy()
+    out.y[out.y == place] = 0
+    for tooth in onto:
+        away = np.linalg.norm(pos - pos[graph.y == tooth].mean(axis=0), axis=1)
+        out.y[torch.from_numpy(away < 2.5)] = place
+    return out
+
+
+def test_a_number_on_patches_far_apart_is_no_crown(caplog: pytest.LogCaptureFixture) -> None:
+    whole = graphs()[0]
+    graph = scatter(whole, 5, [7, 15, 1])
+    with caplog.at_level("WARNING", logger="toothgraph"):
+        crowns = crowns_of([graph, graph], np.random.default_rng(0))
+    assert crowns.place.tolist() == 2 * [7, 6, 4, 3, 2, 1, 9, 10, 11, 12, 13, 14, 15]
+    (said,) = caplog.messages  # once for all tessellations
+    assert said.startswith(f"{whole.scan_id}: tooth 15 is no crown")
+    two = scatter(whole, 5, [7, 15, 1])
+    two.y[(two.y != 5) & (two.y != 4)] = 0
+    assert len(crowns_of([two], np.random.default_rng(0))) == 0  # one tooth is left, of two
 
 
 def test_variation_keeps_what_a_crown_is() -> None:

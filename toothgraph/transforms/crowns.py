@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,12 +14,14 @@ from torch_geometric.data import Data
 from toothgraph.anatomy.frame import ALONG
 from toothgraph.anatomy.row import POINTS, in_tooth_frames
 from toothgraph.anatomy.sizes import LEAST
-from toothgraph.fdi import check_classes, class_to_position
+from toothgraph.fdi import FDI_OF_CLASS, check_classes, class_to_position
 from toothgraph.graph.build import face_corners
 from toothgraph.mesh.sampling import sample_surface
 
 STRAY = 10.0  # mm from the middle of a tooth; a face farther away is not part of it
 BITE = np.array([0.0, 1.0, 0.0])  # towards the bite in the networks' frame
+
+_log = logging.getLogger("toothgraph")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,8 @@ class Crowns:
 def crowns_of(graphs: Iterable[Data], rng: np.random.Generator) -> Crowns:
     """The crowns of labelled graphs in the networks' frame; those of a jaw with fewer than two teeth are left out.
 
+    A number on patches far apart is no crown: it is left out, and a warning in the log names its scan.
+
     Args:
         graphs: with ``x`` [N, 15], ``area`` [N] and ``y`` [N].
         rng: draws the points.
@@ -49,25 +54,39 @@ def crowns_of(graphs: Iterable[Data], rng: np.random.Generator) -> Crowns:
     Raises:
         ShapeError: for FDI numbers as labels.
     """
-    points, places, jaws = [], [], []
+    points: list[np.ndarray] = []
+    places: list[int] = []
+    jaws: list[int] = []
+    scattered: dict[str, None] = {}  # each once, in order: a scan has graphs of several tessellations
     for graph in graphs:
         check_classes(graph.y.numpy(), "y")
-        classes, area = graph.y.numpy(), graph.area.numpy().astype(float)
         centroids, corners = graph.x[:, :3].numpy().astype(float), face_corners(graph)
+        area = graph.area.numpy().astype(float)
         for jaw in (0, 1):
-            place = np.where((classes > 16) == (jaw == 1), class_to_position(classes), 0)
-            size = np.bincount(place, area, 17)
-            there = [number for number in ALONG if size[number] >= LEAST]
-            if len(there) < 2:
+            faces = _faces_of_teeth(graph, jaw)
+            for number in [number for number, own in faces.items() if area[own].sum() == 0]:
+                del faces[number]
+                scattered[f"{graph.get('scan_id', 'a graph')}: tooth {FDI_OF_CLASS[number + 16 * jaw]}"] = None
+            if len(faces) < 2:
                 continue
-            faces = [_near_middle(centroids, np.flatnonzero(place == number)) for number in there]
-            middles = np.stack([np.average(centroids[own], axis=0, weights=area[own]) for own in faces])
-            drawn = [sample_surface(corners[own], POINTS, rng) for own in faces]
+            middles = np.stack([np.average(centroids[own], axis=0, weights=area[own]) for own in faces.values()])
+            drawn = [sample_surface(corners[own], POINTS, rng) for own in faces.values()]
             points.append(in_tooth_frames(drawn, middles, BITE))
-            places += there
-            jaws += [jaw] * len(there)
+            places += faces
+            jaws += [jaw] * len(faces)
+    for tooth in scattered:
+        _log.warning("%s is no crown: its number is on patches far apart; its shape is not learned", tooth)
     stacked = np.concatenate(points) if points else np.zeros((0, POINTS, 3))
     return Crowns(torch.from_numpy(stacked.astype(np.float32)), torch.tensor(places), torch.tensor(jaws))
+
+
+def _faces_of_teeth(graph: Data, jaw: int) -> dict[int, np.ndarray]:
+    """The faces of each tooth of a jaw that are near its middle, by position, in order along the arch."""
+    classes, centroids = graph.y.numpy(), graph.x[:, :3].numpy().astype(float)
+    place = np.where((classes > 16) == (jaw == 1), class_to_position(classes), 0)
+    size = np.bincount(place, graph.area.numpy().astype(float), 17)
+    teeth = [int(number) for number in ALONG if size[number] >= LEAST]
+    return {number: _near_middle(centroids, np.flatnonzero(place == number)) for number in teeth}
 
 
 def _near_middle(points: np.ndarray, own: np.ndarray) -> np.ndarray:
