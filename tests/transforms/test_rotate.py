@@ -31,6 +31,8 @@ def test_other_features_stay(arch_graph: Data) -> None:
     graph = arch_graph.clone()
     graph.x = torch.randn(graph.num_nodes, 15)
     assert RandomRotate()(graph).x is graph.x
+    graph.x = graph.pos.long()  # voxels, say
+    assert RandomRotate()(graph).x is graph.x
     del graph.x
     assert "x" not in RandomRotate()(graph)
 
@@ -69,6 +71,33 @@ def test_what_x_holds_of_positions_and_normals_turns_too(arch_graph: Data) -> No
     out = RandomRotate()(moved)
     torch.testing.assert_close(out.x[:, 12:], out.normal)
     assert not torch.allclose(out.x[:, :3], moved.x[:, :3], atol=1.0)
+
+
+def test_fifteen_columns_of_a_user_are_no_face_graph(arch_graph: Data) -> None:
+    graph, own = arch_graph.clone(), torch.rand(arch_graph.num_nodes, 12)
+    for known in ([graph.pos], [graph.pos, graph.normal]):
+        width = 3 * len(known)
+        graph.x = torch.cat([*known, own[:, width - 3 :]], dim=1)
+        out = RandomRotate()(graph)
+        assert torch.equal(out.x[:, width:], graph.x[:, width:])
+        torch.testing.assert_close(out.x[:, :width], torch.cat([out.pos, out.normal], dim=1)[:, :width])
+
+
+@pytest.mark.parametrize(("given", "features"), [(torch.float64, torch.float32), (torch.float32, torch.float64),
+                                                 (torch.float32, torch.float16)])  # fmt: skip
+@pytest.mark.parametrize("columns", [slice(0, 15), [0, 1, 2, 12, 13, 14]])
+def test_x_turns_in_its_own_precision(
+    arch_graph: Data, given: torch.dtype, features: torch.dtype, columns: slice | list[int]
+) -> None:
+    graph = arch_graph.clone()
+    graph.x = graph.x[:, columns].to(features)
+    more = 1 + 1e-9  # a digit that doubles have, and single precision has not
+    graph.pos, graph.normal = graph.pos.to(given) * more, graph.normal.to(given) * more
+    out = RandomRotate()(graph)
+    assert out.x.dtype == features and out.pos.dtype == given
+    torch.testing.assert_close(out.x[:, :3].to(given), out.pos, atol=0.1, rtol=0)
+    torch.testing.assert_close(out.x[:, -3:].to(given), out.normal, atol=0.01, rtol=0)
+    assert not torch.allclose(out.x[:, 3:6], graph.x[:, 3:6], atol=0.1)
 
 
 def test_each_graph_of_a_batch_turns_on_its_own(arch_graph: Data) -> None:

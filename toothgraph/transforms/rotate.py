@@ -63,9 +63,11 @@ class RandomRotate(RandomTransform):
 
 def _turned(x: Tensor, data: Data, matrix: Tensor) -> Tensor:
     """Features [N, C] with their vectors turned; the same tensor where they hold none."""
-    last = x.shape[1] - 2
-    starts = [c for c in range(last) if any(torch.equal(x[:, c : c + 3], data[name]) for name in ("pos", "normal"))]
-    if x.shape[1] == 15 and (0 in starts or 12 in starts):  # of a face graph, perhaps with another origin
+    if not x.is_floating_point():
+        return x
+    vectors = [data[name].to(x.dtype) for name in ("pos", "normal")]
+    starts = [c for c in range(x.shape[1] - 2) if any(torch.equal(x[:, c : c + 3], each) for each in vectors)]
+    if (0 in starts or 12 in starts) and _of_face_graph(x):  # perhaps with another origin
         starts = [0, 3, 6, 9, 12]
     if not starts:
         return x
@@ -73,3 +75,12 @@ def _turned(x: Tensor, data: Data, matrix: Tensor) -> Tensor:
     for c in starts:
         out[:, c : c + 3] = x[:, c : c + 3] @ matrix.to(x.dtype)
     return out
+
+
+def _of_face_graph(x: Tensor) -> bool:
+    """Whether columns 3 to 11 of x [N, 15] are three corners about a middle: then they add up to 0 in each row."""
+    if x.shape[1] != 15:
+        return False
+    corners = x[:, 3:12].unflatten(1, (3, 3)).double()
+    rounding = 0.05 * corners.square().mean().sqrt()  # of half precision, too
+    return bool((corners.sum(dim=1).abs() <= rounding).all())
