@@ -70,6 +70,7 @@ def test_positions_are_the_classes_within_a_jaw() -> None:
     upper, lower = nb.classes_of_jaw(0), nb.classes_of_jaw(1)
     assert nb.class_to_position(upper).tolist() == nb.class_to_position(lower).tolist() == list(range(17))
     assert nb.class_to_position(np.array([-1, 0])).tolist() == [0, 0]
+    assert (-nb.class_to_position(np.array([9, 17], dtype=np.uint8))).tolist() == [-9, -1]
 
 
 def test_names_of_teeth() -> None:

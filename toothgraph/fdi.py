@@ -285,7 +285,7 @@ def class_to_position(index: np.ndarray) -> np.ndarray:
         [1, 9, 1, 9, 0]
     """
     index = np.asarray(index)
-    return np.where(index > 0, (index - 1) % 16 + 1, 0)
+    return np.where(index > 0, (index - 1) % 16 + 1, 0).astype(np.int64)  # of uint8, a place has no negative
 
 
 def mirror_classes() -> np.ndarray:

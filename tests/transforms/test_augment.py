@@ -88,6 +88,18 @@ def test_a_mirror_image_changes_sides_and_keeps_the_winding(arch_graph: Data) ->
         assert torch.allclose(winding_normal(data), data.normal, atol=1e-3)
 
 
+SMALL = [torch.uint8, torch.int8, torch.int16, torch.int32]
+
+
+@pytest.mark.parametrize("dtype", SMALL)
+def test_labels_change_sides_in_the_integers_that_they_are(arch_graph: Data, dtype: torch.dtype) -> None:
+    graph = arch_graph.clone()
+    graph.y = graph.y.to(dtype)
+    for mirror in (0.0, 1.0):
+        out, expected = (draw(each, replace(STILL, mirror=mirror)).y for each in (graph, arch_graph))
+        assert out.dtype == dtype and torch.equal(out.long(), expected)
+
+
 def test_winding_survives_rotation_and_scale(arch_graph: Data) -> None:
     for seed in range(4):
         out = draw(arch_graph, Augmentation(normal_jitter=0, mirror=0.5), seed)

@@ -164,7 +164,8 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange
     out.x = torch.cat([pos, offsets.flatten(1), normal], dim=1)
     out.pos, out.normal, out.area = pos, normal, doubled.norm(dim=1) / 2
     if mirrored and exchange:
-        out.y = torch.where(data.y >= 0, _MIRROR_CLASS[data.y.clamp_min(0)], data.y)
+        y = data.y.long()  # small integers number no rows: those of uint8 would be a mask
+        out.y = torch.where(y >= 0, _MIRROR_CLASS[y.clamp_min(0)], y).to(data.y.dtype)
     return out
 
 
