@@ -100,6 +100,16 @@ def test_labels_change_sides_in_the_integers_that_they_are(arch_graph: Data, dty
         assert out.dtype == dtype and torch.equal(out.long(), expected)
 
 
+@pytest.mark.parametrize("mirror", [0.0, 1.0])
+@pytest.mark.parametrize("corners", [[0.0] * 9, [1.3, 0.7, 0.1, -0.9, 0.4, 0.2, -0.4, -1.1, -0.3]])
+def test_a_face_without_area_keeps_its_normal(arch_graph: Data, corners: list[float], mirror: float) -> None:
+    graph, how = arch_graph.clone(), Augmentation(jitter=0, normal_jitter=0, mirror=mirror)
+    a, b, _ = torch.tensor(corners).view(3, 3)
+    graph.x[5, 3:12] = torch.cat([a, b, (a + b) / 2])  # on one line, or in one point
+    out, whole = draw(graph, how), draw(arch_graph, how)
+    torch.testing.assert_close(out.normal[5], whole.normal[5], atol=2e-3, rtol=0)
+
+
 def test_winding_survives_rotation_and_scale(arch_graph: Data) -> None:
     for seed in range(4):
         out = draw(arch_graph, Augmentation(normal_jitter=0, mirror=0.5), seed)

@@ -25,6 +25,7 @@ from toothgraph.graph.fields import check_graph
 from toothgraph.mesh.checks import check_generator
 from toothgraph.transforms.base import RandomTransform
 
+ROUNDING = 1e-6  # mm², twice the area of a face; of a smaller one, corners in float32 say no normal
 _MIRROR_CLASS = torch.from_numpy(mirror_classes())
 
 
@@ -112,8 +113,9 @@ def _noise(rng: np.random.Generator, like: Tensor, sigma: float) -> Tensor:
 def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange: bool = True) -> Data:
     """An augmented copy. ``x``, ``pos``, ``normal``, ``area`` stay consistent; tables and edges are shared.
 
-    Corners are moved, then normals and areas are computed from them. In a mirror image two corners are swapped, so that
-    the winding still gives outward normals. Shapes as in :func:`toothgraph.graph.face_graph`.
+    Corners are moved, then normals and areas are computed from them; a face without area keeps its normal, which is
+    turned. In a mirror image two corners are swapped, so that the winding still gives outward normals. Shapes as in
+    :func:`toothgraph.graph.face_graph`.
 
     Args:
         data: the graph.
@@ -148,7 +150,8 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange
     if mirrored:
         matrix = matrix * np.array([1.0, 1.0, -1.0])  # the reflection of z is applied first
         vectors = vectors[:, [0, 1, 3, 2]]
-    vectors = vectors @ torch.from_numpy(matrix.T.astype(np.float32)).to(data.x.dtype)
+    turn = torch.from_numpy(matrix.T.astype(np.float32)).to(data.x.dtype)  # rows: v @ turn
+    vectors = vectors @ turn
     pos, offsets = vectors[:, 0], vectors[:, 1:]
     # 2. Elastic displacement of the corners.
     if how.elastic > 0:
@@ -159,7 +162,8 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange
 
     # 3. Translation and noise; normals and areas from the corners.
     pos = pos + shift + _noise(rng, pos, how.jitter)
-    normal = normalize(normalize(doubled, dim=1) + _noise(rng, doubled, how.normal_jitter), dim=1)
+    upright = torch.where(doubled.norm(dim=1, keepdim=True) > ROUNDING, doubled, data.x[:, 12:] @ turn)
+    normal = normalize(normalize(upright, dim=1) + _noise(rng, doubled, how.normal_jitter), dim=1)
     out = Data(**dict(data.items()))
     out.x = torch.cat([pos, offsets.flatten(1), normal], dim=1)
     out.pos, out.normal, out.area = pos, normal, doubled.norm(dim=1) / 2
