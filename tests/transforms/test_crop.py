@@ -3,10 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch_geometric.transforms as T
 from torch_geometric.data import Data
 
 from toothgraph.errors import ConfigError, ShapeError
-from toothgraph.transforms import crop, cut_region
+from toothgraph.graph import GraphSpec
+from toothgraph.transforms import Removal, ViewOptions, crop, cut_region, remove_parts, two_views
 
 
 def test_nodes_are_named_by_numbers_or_by_a_mask(arch_graph: Data) -> None:
@@ -55,6 +57,48 @@ def test_fields_of_a_user_are_cut_with_the_rest(arch_graph: Data) -> None:
     assert torch.equal(out.whole, graph.whole) and "curvature" in graph and len(graph.curvature) == nodes
     sized = Data(edge_index=torch.tensor([[0], [1]]), num_nodes=4)
     assert crop(sized, np.array([1, 2])).num_nodes == 2
+
+
+def test_faces_follow_their_corners() -> None:
+    square = Data(pos=torch.rand(4, 3), face=torch.tensor([[0, 1], [1, 3], [2, 2]]), y=torch.arange(4))
+    out = crop(T.FaceToEdge(remove_faces=False)(square), np.array([3, 2, 1]))
+    assert out.y.tolist() == [3, 2, 1] and out.face.tolist() == [[2], [0], [1]]
+    stale = Data(edge_index=torch.zeros(2, 0, dtype=torch.long), face=torch.tensor([[0], [1], [9]]), num_nodes=4)
+    with pytest.raises(ShapeError, match="expected face from 0 to 3, of 4 nodes, got 0 to 9"):
+        crop(stale, np.array([1]))
+
+
+@pytest.mark.parametrize("centre", [[np.nan, 0, 0], [0, np.inf, 0], [0, 0], ["0", "0", "0"], 3.0])
+def test_a_centre_is_a_point(arch_graph: Data, centre: object) -> None:
+    with pytest.raises(ShapeError, match=r"expected centre \[3\] mm, three finite numbers, got"):
+        cut_region(arch_graph, centre, 5)
+
+
+def test_edges_that_are_there_twice_are_no_longer(arch_graph: Data) -> None:
+    graph, half = arch_graph.clone(), arch_graph.edge_index[:, arch_graph.pos[arch_graph.edge_index[0], 2] > 0]
+    graph.edge_index = torch.cat([graph.edge_index, half], dim=1)
+    centre = np.zeros(3)
+    assert np.array_equal(cut_region(graph, centre, 150), cut_region(arch_graph, centre, 150))
+
+
+def test_a_graph_without_nodes(arch_graph: Data, small_spec: GraphSpec) -> None:
+    empty, rng = crop(arch_graph, np.array([], dtype=int)), np.random.default_rng(0)
+    for call in (
+        lambda: cut_region(empty, np.zeros(3), 1),
+        lambda: two_views([empty], 0, 0, "a", ViewOptions()),
+        lambda: remove_parts(empty, rng, Removal(), small_spec),
+    ):
+        with pytest.raises(ShapeError, match="graph with nodes, got one with none"):
+            call()
+
+
+def test_a_region_has_a_node(arch_graph: Data, small_spec: GraphSpec) -> None:
+    few = crop(arch_graph, np.arange(3))
+    for seed in range(40):
+        assert all(view.num_nodes >= 1 for view in two_views([few], seed, 0, "a", ViewOptions(min_share=0)))
+    one = crop(arch_graph, np.arange(1))
+    for seed in range(20):
+        assert remove_parts(one, np.random.default_rng(seed), Removal(region=1.0), small_spec).num_nodes == 1
 
 
 def test_lists_of_nodes_cannot_be_cut(arch_graph: Data) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import networkx as nx
 import numpy as np
 import torch
 from torch_geometric.data import Data
 
-from toothgraph.errors import ShapeError
 from toothgraph.fdi import check_fdi, fdi_to_class
 from toothgraph.graph.fields import check_graph
-from toothgraph.mesh.checks import checked_edges
+from toothgraph.mesh.checks import checked_edges, checked_point
 from toothgraph.mesh.mesh import Mesh, check_mesh
+
+_FEWER = "; for fewer faces, toothgraph.mesh.decimate.decimate(mesh, n_faces).mesh comes first"
 
 
 def face_features(mesh: Mesh) -> np.ndarray:
@@ -84,7 +83,7 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
     """
     check_mesh(mesh)
     features = face_features(mesh)
-    features[:, :3] -= surface_centre(mesh) if origin is None else _checked_origin(origin)
+    features[:, :3] -= surface_centre(mesh) if origin is None else checked_point("origin", origin, _FEWER)
     x = torch.from_numpy(features.astype(np.float32))
     data = Data(
         x=x,
@@ -98,16 +97,6 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
     if mesh.labels is not None:
         data.y = classes_of(mesh)
     return data
-
-
-def _checked_origin(origin: Any) -> np.ndarray:
-    """A point [3], mm; raises ShapeError for what is none."""
-    given = np.asarray(origin)
-    if given.shape == (3,) and given.dtype.kind in "iuf" and np.isfinite(given).all():
-        return given
-    found = f"{list(given.shape)} of {given.dtype}" if given.ndim else repr(origin)
-    todo = "" if given.ndim else "; for fewer faces, toothgraph.mesh.decimate.decimate(mesh, n_faces).mesh comes first"
-    raise ShapeError(f"expected origin [3] mm, three finite numbers, got {found}{todo}")
 
 
 def classes_of(mesh: Mesh) -> torch.Tensor:

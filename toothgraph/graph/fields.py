@@ -44,6 +44,16 @@ def check_graph(data: Any, *names: str) -> None:
     check_fields(data, *names)
 
 
+def check_nodes(data: Data) -> None:
+    """Refuse a graph without any nodes.
+
+    Raises:
+        ShapeError: then.
+    """
+    if data.num_nodes == 0:
+        raise ShapeError("expected a graph with nodes, got one with none; was everything cut away?")
+
+
 def check_fields(data: Any, *names: str) -> None:
     """Refuse a graph that lacks a field, or whose field has another shape than in a face graph.
 

@@ -108,7 +108,7 @@ def surface_distance(pos: np.ndarray, edge_index: np.ndarray, start: int | np.nd
 
     Args:
         pos: [N, 3] positions.
-        edge_index: [2, E], both directions.
+        edge_index: [2, E], both directions; an edge that is there twice counts once.
         start: one node, or [M] nodes.
 
     Returns:
@@ -119,7 +119,9 @@ def surface_distance(pos: np.ndarray, edge_index: np.ndarray, start: int | np.nd
     """
     source, target = checked_edges(edge_index, len(pos))
     start = checked_indices("start", start, len(pos), "nodes")
-    length = np.linalg.norm(pos[source] - pos[target], axis=1) + 1e-9  # in a sparse matrix, zero means no edge
+    # A sparse matrix adds up what is there twice, and zero means no edge.
+    source, target = np.divmod(np.unique(source.astype(np.int64) * len(pos) + target), max(len(pos), 1))
+    length = np.linalg.norm(pos[source] - pos[target], axis=1) + 1e-9
     graph = csr_matrix((length, (source, target)), shape=(len(pos), len(pos)))
     distance: np.ndarray = dijkstra(graph, indices=start)
     return distance

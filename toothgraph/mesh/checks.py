@@ -47,6 +47,27 @@ def check_generator(rng: object) -> None:
         raise ShapeError(f"expected a random generator, got {rng!r}; numpy.random.default_rng(seed) makes one")
 
 
+def checked_point(name: str, point: Any, todo: str = "") -> np.ndarray:
+    """A point [3], mm, as an array.
+
+    Args:
+        name: of the argument, for the message.
+        point: three finite numbers.
+        todo: what else may be meant by a single number, as the end of the message.
+
+    Raises:
+        ShapeError: for anything else.
+    """
+    given = np.asarray(point)
+    if given.shape == (3,) and given.dtype.kind in "iuf" and np.isfinite(given).all():
+        return given
+    if given.ndim == 0:
+        found = f"{point!r}{todo}"
+    else:
+        found = str(given.tolist()) if given.shape == (3,) else f"{list(given.shape)} of {given.dtype}"
+    raise ShapeError(f"expected {name} [3] mm, three finite numbers, got {found}")
+
+
 def checked_edges(edge_index: Any, count: int) -> np.ndarray:
     """An ``edge_index`` [2, E] between ``count`` nodes, as an array.
 

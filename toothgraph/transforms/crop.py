@@ -12,9 +12,9 @@ from torch import Tensor
 from torch_geometric.data import Data
 
 from toothgraph.errors import ShapeError, check_number
-from toothgraph.graph.fields import check_graph
+from toothgraph.graph.fields import check_graph, check_nodes
 from toothgraph.graph.neighbors import crop_table, surface_distance
-from toothgraph.mesh.checks import checked_edges
+from toothgraph.mesh.checks import checked_edges, checked_indices, checked_point
 from toothgraph.transforms.base import GraphTransform
 
 
@@ -32,7 +32,7 @@ def cut_region(data: Data, centre: np.ndarray, size: int) -> np.ndarray:
     Nodes of other connected components come last, sorted by straight distance.
 
     Raises:
-        ShapeError: for a graph without ``pos`` or ``edge_index``.
+        ShapeError: for a graph without nodes, ``pos`` or ``edge_index``, or a centre that is not three finite numbers.
         ConfigError: for a size below 1.
 
     Example:
@@ -44,9 +44,8 @@ def cut_region(data: Data, centre: np.ndarray, size: int) -> np.ndarray:
     """
     check_graph(data, "pos", "edge_index")
     check_number("size of a region (nodes)", size, least=1, whole=True)
-    centre = np.asarray(centre)
-    if centre.shape != (3,) or centre.dtype.kind not in "iuf":
-        raise ShapeError(f"expected centre [3] mm, got {list(centre.shape)} of {centre.dtype}")
+    check_nodes(data)
+    centre = checked_point("centre", centre)
     size = min(size, data.num_nodes)
     straight = np.linalg.norm(data.pos.numpy() - centre, axis=1)
     pos = data.pos.numpy().astype(np.float64)
@@ -59,7 +58,8 @@ def crop(data: Data, keep: np.ndarray) -> Data:
     """The subgraph of the nodes ``keep`` [M]. A neighbour outside of it is replaced by the node itself.
 
     Every field with one value per node, or per edge, is cut, a user's own fields, too. A field whose name contains
-    ``index`` numbers nodes, as in torch_geometric: with one column per node it is a neighbour table.
+    ``index`` numbers nodes, as in torch_geometric: with one column per node it is a neighbour table. Of ``face`` [3, F]
+    of torch_geometric, whose nodes are vertices, the faces stay that keep all their corners.
 
     Args:
         data: a graph of N nodes with ``edge_index``.
@@ -97,6 +97,9 @@ def crop(data: Data, keep: np.ndarray) -> Data:
             out.edge_index = ends[:, inside]
         elif name == "num_nodes":
             out.num_nodes = len(keep)
+        elif name == "face":
+            corners = new[torch.from_numpy(checked_indices("face", value, data.num_nodes, "nodes"))]
+            out.face = corners[:, (corners >= 0).all(dim=0)]
         elif "index" in name:
             out[name] = _cut_table(name, value, data.num_nodes, keep)
         elif _rows(data, name, value, data.num_nodes) and not ("edge" in name and _of_edges(data, name, value)):

@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 
 from toothgraph.errors import ConfigError, check_kind, check_number
 from toothgraph.fdi import FDI_OF_CLASS, check_classes, fdi_to_class
-from toothgraph.graph.fields import check_graph
+from toothgraph.graph.fields import check_graph, check_nodes
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.mesh.checks import check_generator
 from toothgraph.transforms.augment import warn_of_own_classes
@@ -47,7 +47,7 @@ def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: Grap
     """The graph after random removals (possibly none); ``spec`` is the specification of its neighbour tables.
 
     Raises:
-        ShapeError: for a graph without labels, or, where teeth may go, with FDI numbers as labels.
+        ShapeError: for a graph without nodes or labels, or, where teeth may go, with FDI numbers as labels.
 
     Example:
         >>> from toothgraph import scan_graph, synthetic_arch
@@ -61,13 +61,14 @@ def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: Grap
     check_generator(rng)
     check_kind("how", how, Removal)
     check_kind("spec", spec, GraphSpec)
+    check_nodes(graph)
     if how.extraction > 0 or how.missing > 0:  # in each call, not only where a tooth is drawn
         check_classes(graph.y.numpy(), "y")
     if rng.uniform() < how.extraction:
         graph = close_gap(graph, rng, spec)
     if rng.uniform() < how.region:
         centre = graph.pos.numpy()[rng.integers(graph.num_nodes)]
-        graph = crop(graph, cut_region(graph, centre, round(rng.uniform(0.5, 1.0) * graph.num_nodes)))
+        graph = crop(graph, cut_region(graph, centre, max(round(rng.uniform(0.5, 1.0) * graph.num_nodes), 1)))
     if rng.uniform() < how.trim:
         graph = trimmed(graph, rng.uniform(*TRIM))
     if rng.uniform() < how.missing:

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
 from toothgraph.errors import ShapeError, check_kind, check_number
-from toothgraph.graph.fields import check_graph
+from toothgraph.graph.fields import check_graph, check_nodes
 from toothgraph.seeding import sample_rng
 from toothgraph.transforms.augment import Augmentation, augment, warn_of_own_classes
 from toothgraph.transforms.base import RandomTransform
@@ -23,7 +23,7 @@ class ViewOptions:
     """Options for two views.
 
     Attributes:
-        min_share: minimum share of the faces in a view.
+        min_share: minimum share of the faces in a view, which has one at least.
         max_share: maximum share of the faces in a view.
         quota: maximum number of faces in a view.
         radius: mm, maximum distance of two nodes at the same surface point.
@@ -95,8 +95,9 @@ def two_views(
         the surface points in the frame of the scan (mm).
 
     Raises:
-        ShapeError: without graphs, or for one that lacks a field of :func:`toothgraph.graph.face_graph`; also for ``y``
-            that are no classes of teeth, where these would be exchanged (see :func:`augment`).
+        ShapeError: without graphs, or for one without nodes, or that lacks a field of
+            :func:`toothgraph.graph.face_graph`; also for ``y`` that are no classes of teeth, where these would be
+            exchanged (see :func:`augment`).
         ConfigError: for a seed or an epoch below 0.
 
     Example:
@@ -113,6 +114,7 @@ def two_views(
         )
     for graph in variants:
         check_graph(graph, "x", "pos", "normal", "edge_index")
+        check_nodes(graph)
     check_kind("options", options, ViewOptions)
     check_kind("scan_id", scan_id, str)
     for name, value in (("seed", seed), ("epoch", epoch)):
@@ -127,7 +129,7 @@ def two_views(
     for rng, graph in zip(rngs, graphs, strict=True):
         centre = anchor[rng.integers(len(anchor))]
         share = rng.uniform(options.min_share, options.max_share)
-        size = min(round(share * graph.num_nodes), options.quota)
+        size = min(max(round(share * graph.num_nodes), 1), options.quota)
         view = crop(graph, cut_region(graph, centre, size))
         views.append(view)
         anchor = view.pos.numpy()
