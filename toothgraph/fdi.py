@@ -20,12 +20,13 @@ share position 9. Seen from the occlusal side, the positions run in the same dir
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from numbers import Integral
+from collections.abc import Collection, Iterable
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
-from toothgraph.errors import LabelError, ShapeError
+from toothgraph.errors import ConfigError, LabelError, ShapeError
 
 UPPER, LOWER, UNKNOWN_JAW = 0, 1, -1
 JAW_NAMES = {UPPER: "upper", LOWER: "lower", UNKNOWN_JAW: "unknown"}
@@ -87,6 +88,22 @@ def check_jaw(jaw: object) -> None:
 def is_tooth(fdi: int) -> bool:
     """Whether a number is that of a permanent or a primary tooth."""
     return fdi in FDI_OF_CLASS[1:] or fdi in PRIMARY_TEETH
+
+
+def named_teeth(name: str, teeth: Any) -> list[int]:
+    """Permanent teeth that are named as an option, by FDI number, in order and each once.
+
+    Raises:
+        ConfigError: for what is no permanent tooth, and for one number or a text in place of several numbers.
+    """
+    if isinstance(teeth, str) or not isinstance(teeth, Collection):
+        raise ConfigError(f"expected {name} as a list of FDI numbers, got {teeth!r}; a list of one is [11]")
+    known = FDI_OF_CLASS[1:].tolist()
+    if strange := {str(each) for each in teeth if not (isinstance(each, Real) and each in known)}:
+        raise ConfigError(
+            f"expected {name} as FDI numbers of permanent teeth, 11 to 48, got {', '.join(sorted(strange))}"
+        )
+    return sorted({int(each) for each in teeth})
 
 
 def is_primary(fdi: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from toothgraph.cli.synth import synth
-from toothgraph.errors import ConfigError
+from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.fdi import LOWER, UPPER, classes_of_jaw, fdi_to_class
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import load_palette
@@ -171,12 +172,35 @@ def test_a_missing_tooth_leaves_the_others_as_they_were() -> None:
 
 
 def test_faces_and_jaw_are_checked() -> None:
-    with pytest.raises(ConfigError, match="expected 2000 to 300000 faces"):
+    with pytest.raises(ConfigError, match="faces of a synthetic arch of at least 2000 and at most 300000"):
         synthetic_arch(0, faces=100)
     with pytest.raises(ConfigError, match="expected jaw 0"):
         synthetic_arch(0, jaw=7)
     with pytest.raises(ConfigError, match="at least two teeth"):
-        synthetic_arch(0, jaw=UPPER, without=range(11, 29))
+        synthetic_arch(0, jaw=UPPER, without=[*range(11, 19), *range(21, 29)])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [({"seed": None}, "seed .* at least 0, a whole number, got None"), ({"seed": -1}, "seed .* got -1"),
+     ({"seed": 1.5}, "seed .* got 1.5"), ({"seed": [3, -1]}, "seed .* got -1"), ({"seed": "3"}, "seed .* got '3'"),
+     ({"faces": 2500.5}, "faces .* got 2500.5"), ({"faces": "many"}, "faces .* got 'many'"),
+     ({"without": 11}, "without as a list of FDI numbers, got 11"), ({"without": "11"}, "FDI numbers, got '11'"),
+     ({"without": (99, 11, 55)}, "permanent teeth, 11 to 48, got 55, 99"), ({"without": [11.5]}, "11 to 48, got 11.5")],
+)  # fmt: skip
+def test_what_no_arch_has_is_refused(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        synthetic_arch(**({"seed": 0} | wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"missing": 30}, {"holes": 1.1}, {"noise": float("nan")}, {"wear": -1}, {"ragged": "much"}, {"size": 5}]
+)
+def test_differences_that_cannot_be_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"{next(iter(wrong))} of a variation of at least 0"):
+        Variation(**wrong)
+    with pytest.raises(ShapeError, match="expected variation: a Variation, got dict"):
+        synthetic_arch(0, variation=wrong)
 
 
 def test_files_read_back_equal_and_do_not_depend_on_how_many(tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ from toothgraph.errors import ConfigError
 from toothgraph.model.config import NetConfig, check_net
 from toothgraph.model.nets import ContrastiveNet, SegmentationNet
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig, make_config
-from toothgraph.transforms.removal import Removal
-from toothgraph.transforms.warp_teeth import Warps
 
 
 @pytest.mark.parametrize("presets", [PRETRAIN_PRESETS, FINETUNE_PRESETS])
@@ -58,11 +56,22 @@ def test_updated_refuses(values, said):
     assert str(caught.value).startswith(said)
 
 
+@pytest.mark.parametrize(("values", "said"), [
+    ({"cuts": {"region": -0.1}}, "here: cuts: expected probability region of a removal of at least 0 and at most 1"),
+    ({"cuts": {"missing": 1.5}}, "here: cuts: expected probability missing of a removal of at least 0 and at most 1"),
+    ({"warps": {"prepared": 1.5}}, "here: warps: expected probability prepared of a change of teeth of at least 0"),
+])  # fmt: skip
+def test_chances_are_probabilities(values, said):
+    with pytest.raises(ConfigError) as caught:
+        make_config(FINETUNE_PRESETS, "default", [("here", values)])
+    assert str(caught.value).startswith(said)
+
+
 @pytest.mark.parametrize("change", [
     {"steps": 0}, {"epochs": 0}, {"batch": 0}, {"variants": 0}, {"log_every": 0}, {"seed": -1}, {"workers": -1},
     {"lr": 0.0}, {"lr": float("inf")}, {"clip": -1.0}, {"clip": float("nan")}, {"val_fraction": 1.5},
-    {"label_fraction": 0.0}, {"cuts": Removal(region=-0.1)}, {"cuts": Removal(missing=1.5)}, {"bases": -1},
-    {"warps": Warps(prepared=1.5)}, {"average": 1.0}, {"backbone_rate": 0.0}, {"label_smoothing": 2.0},
+    {"label_fraction": 0.0}, {"bases": -1},
+    {"average": 1.0}, {"backbone_rate": 0.0}, {"label_smoothing": 2.0},
     {"device": "tpu"}, {"precision": "64"}, {"optimizer": "lion"}, {"schedule": "step"},
 ])  # fmt: skip
 def test_values_out_of_range(change):

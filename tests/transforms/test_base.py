@@ -296,12 +296,25 @@ def test_tables_are_cut_without_their_specification(arch_graph: Data) -> None:
 
 def test_what_needs_teeth_says_so(arch_graph: Data) -> None:
     with pytest.raises(ConfigError, match="permanent teeth, 11 to 48, got 19, 51"):
-        RemoveTeeth((11, 51, 19))(arch_graph)
+        RemoveTeeth((11, 51, 19))
+    for wrong in (11, "11"):
+        with pytest.raises(ConfigError, match=r"teeth as a list of FDI numbers, got .*11"):
+            RemoveTeeth(wrong)
+        with pytest.raises(ConfigError, match=r"teeth as a list of FDI numbers, got .*11"):
+            without(arch_graph, wrong)
     for wrong in (-0.1, 1.1):
         with pytest.raises(ConfigError, match="of at least 0 and at most 1"):
             MirrorArch(p=wrong)
     with pytest.raises(ShapeError, match="expected nodes to keep"):
         Subgraph(lambda graph: graph.pos)(arch_graph)
+
+
+@pytest.mark.parametrize("kind", [Removal, Warps])
+@pytest.mark.parametrize("wrong", [30, -0.1, float("nan"), "half", None, True])
+def test_chances_are_probabilities(kind: type, wrong: Any) -> None:
+    for name in vars(kind()):
+        with pytest.raises(ConfigError, match=f"probability {name} of a .* of at least 0 and at most 1, got"):
+            kind(**{name: wrong})
 
 
 class Transformed(torch.utils.data.Dataset):

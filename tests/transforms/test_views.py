@@ -230,6 +230,9 @@ def test_the_generator_of_a_sample_tells_all_its_arguments_apart() -> None:
     drawn = [float(sample_rng(*each).uniform()) for each in arguments]
     assert len(set(drawn)) == 5
     assert drawn == [float(sample_rng(*each).uniform()) for each in arguments]
+    for wrong in (-1, None, 1.5):
+        with pytest.raises(ConfigError, match="expected seed of at least 0, a whole number"):
+            sample_rng(wrong, 0, "a")
 
 
 def test_graphs_that_are_no_variants(arch_graph: Data) -> None:

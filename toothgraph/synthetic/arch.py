@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from toothgraph.choices import MAX_FACES, MIN_FACES
-from toothgraph.errors import ConfigError
-from toothgraph.fdi import JAW_NAMES, LOWER, UPPER
+from toothgraph.errors import ConfigError, check_kind, check_number
+from toothgraph.fdi import JAW_NAMES, LOWER, UPPER, named_teeth
 from toothgraph.mesh.clean import drop_unused_vertices
 from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
@@ -44,23 +44,26 @@ def synthetic_arch(
         The mesh, mm, with ``labels``, ``jaw`` and ``scan_id``. The faces of each tooth are one connected component.
 
     Raises:
-        ConfigError: if the number of faces is out of range, ``jaw`` is not 0 or 1, or fewer than two teeth remain.
+        ConfigError: if a seed is no whole number of at least 0, the number of faces is out of range, ``jaw`` is not 0
+            or 1, ``without`` has other numbers than those of permanent teeth, or fewer than two teeth remain.
+        ShapeError: for a ``variation`` of another class.
 
     Example:
         >>> arch = synthetic_arch(1, jaw=0, faces=2000, without=(12, 18))
         >>> {12, 18}.isdisjoint(arch.labels.tolist()), {0, 11, 13} <= set(arch.labels.tolist())
         (True, True)
     """
-    if not MIN_FACES <= faces <= MAX_FACES:
-        raise ConfigError(
-            f"expected {MIN_FACES} to {MAX_FACES} faces for a synthetic arch, got {faces}; choose another number"
-        )
+    for part in np.ravel(np.asarray(seed, dtype=object)):
+        check_number("seed of a synthetic arch", part, least=0, whole=True)
+    check_number("faces of a synthetic arch", faces, least=MIN_FACES, most=MAX_FACES, whole=True)
     if jaw not in (None, UPPER, LOWER):
         raise ConfigError(f"expected jaw 0 (upper) or 1 (lower) for a synthetic arch, got {jaw}")
+    without = named_teeth("without", without)
+    variation = Variation() if variation is None else variation
+    check_kind("variation", variation, Variation)
     rng = np.random.default_rng(seed)
     drawn = int(rng.integers(2))
     jaw = drawn if jaw is None else jaw
-    variation = variation or Variation()
     gum = _gum(rng, jaw, variation, without)
     vertices, triangles = _dense_surface(rng, gum, faces)
     vertices, triangles = _punch_holes(rng, vertices, triangles, variation.holes)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from toothgraph.errors import check_number
 from toothgraph.fdi import LOWER, UPPER
 from toothgraph.synthetic.crowns import CROWNS, Crown
 
@@ -21,6 +22,8 @@ _HALF_ARCH = {
 }  # fmt: skip
 
 
+# Probabilities; and size, of which more draws crowns of no width.
+_MOST = {"missing": 1.0, "wisdom": 1.0, "holes": 1.0, "size": 0.25}
 CONTACT = 0.6  # height of the contacts between neighbours, as a share of the crown height
 
 
@@ -29,6 +32,9 @@ class Variation:
     """Differences between arches. Probabilities per tooth or arch, lengths in mm, angles in degrees.
 
     ``Variation.none()`` gives the mean arch: 14 teeth, no noise, a smooth boundary, no holes.
+
+    Raises:
+        ConfigError: for a difference below 0, a probability above 1 or a ``size`` above 0.25.
     """
 
     missing: float = 0.03
@@ -40,6 +46,10 @@ class Variation:
     noise: float = 0.02
     ragged: float = 1.0
     holes: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            check_number(f"{name} of a variation", value, least=0, most=_MOST.get(name))
 
     @classmethod
     def none(cls) -> Variation:

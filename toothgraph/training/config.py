@@ -193,9 +193,5 @@ def check_config(config: TrainingConfig) -> None:
     Raises:
         ConfigError: for an option out of its range.
     """
-    values = vars(config)
-    check_values(values)
-    for name in ("cuts", "warps"):
-        if name in values and not all(0 <= chance <= 1 for chance in vars(values[name]).values()):
-            raise ConfigError(f"{name}: expected probabilities of 0 to 1, got {vars(values[name])}")
+    check_values(vars(config))
     check_net(config.net)

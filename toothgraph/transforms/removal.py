@@ -10,8 +10,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
-from toothgraph.errors import ConfigError, check_kind, check_number
-from toothgraph.fdi import FDI_OF_CLASS, check_classes, fdi_to_class
+from toothgraph.errors import check_kind, check_number
+from toothgraph.fdi import check_classes, fdi_to_class, named_teeth
 from toothgraph.graph.fields import check_graph, check_nodes
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.mesh.checks import check_generator
@@ -32,12 +32,19 @@ class Removal:
         region: keep only a region, as in a partial scan; at least half of the nodes are kept.
         trim: remove gingiva far from the teeth, see :func:`trimmed`.
         missing: remove teeth and leave the gaps open, see :func:`without_teeth`.
+
+    Raises:
+        ConfigError: for what is no probability.
     """
 
     extraction: float = 0.0
     region: float = 0.3
     trim: float = 0.3
     missing: float = 0.3
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            check_number(f"probability {name} of a removal", value, least=0, most=1)
 
 
 NOTHING_REMOVED = Removal(0.0, 0.0, 0.0, 0.0)
@@ -154,7 +161,7 @@ def without(graph: Data, teeth: Collection[int]) -> Data:
 
     Raises:
         ShapeError: for a graph without labels, or with FDI numbers as labels.
-        ConfigError: for a number that is no permanent tooth.
+        ConfigError: for a number that is no permanent tooth, or for one number in place of several.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch
@@ -164,9 +171,7 @@ def without(graph: Data, teeth: Collection[int]) -> Data:
     """
     check_graph(graph, "edge_index", "y")
     check_classes(graph.y.numpy(), "y")
-    if strange := sorted(set(teeth) - set(FDI_OF_CLASS[1:].tolist())):
-        raise ConfigError(f"expected FDI numbers of permanent teeth, 11 to 48, got {', '.join(map(str, strange))}")
-    gone = fdi_to_class(np.array(sorted(teeth), dtype=np.int64))
+    gone = fdi_to_class(np.array(named_teeth("teeth", teeth), dtype=np.int64))
     return crop(graph, np.flatnonzero(~np.isin(graph.y.numpy(), gone)))
 
 
@@ -184,7 +189,7 @@ class RemoveTeeth(RandomTransform):
         - output: fewer nodes; every field is cut, tables, too
 
     Raises:
-        ConfigError: in a call, for a number that is no permanent tooth.
+        ConfigError: for a number that is no permanent tooth, or for one number in place of several.
         ShapeError: in a call with a graph without labels, or with FDI numbers as labels.
 
     Example:
@@ -196,6 +201,11 @@ class RemoveTeeth(RandomTransform):
     """
 
     teeth: Collection[int] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.teeth is not None:
+            named_teeth("teeth", self.teeth)
 
     def _of_graph(self, graph: Data) -> Data:
         check_graph(graph, "y")

@@ -16,7 +16,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch_geometric.data import Data
 
-from toothgraph.errors import check_kind
+from toothgraph.errors import check_kind, check_number
 from toothgraph.fdi import check_classes, class_to_position
 from toothgraph.graph.build import face_corners, with_corners
 from toothgraph.graph.fields import check_graph
@@ -43,12 +43,19 @@ class Warps:
         scan_bodies: one or two neighbours become cylinders, the scan bodies of implants.
         resized: one to four teeth become wider or narrower, and mostly lower, as milk teeth are.
         brackets: all teeth up to the first molars, or some of them, get a bracket or an attachment.
+
+    Raises:
+        ConfigError: for what is no probability.
     """
 
     prepared: float = 0.0
     scan_bodies: float = 0.0
     resized: float = 0.0
     brackets: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            check_number(f"probability {name} of a change of teeth", value, least=0, most=1)
 
 
 NO_WARPS = Warps()
