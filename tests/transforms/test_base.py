@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch_geometric.transforms as T
+from scipy.spatial.transform import Rotation
 from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
 
@@ -19,6 +20,7 @@ from toothgraph.data import LabelledGraphs, Scan, ViewPairs
 from toothgraph.errors import ConfigError, ShapeError
 from toothgraph.fdi import class_to_fdi
 from toothgraph.graph import GraphSpec
+from toothgraph.graph.build import face_corners, with_corners
 from toothgraph.seeding import sample_rng
 from toothgraph.transforms import (
     Augment,
@@ -275,6 +277,22 @@ def test_labels_of_ones_own_that_contradict_the_jaw_are_told(arch_graph: Data) -
         with pytest.warns(UserWarning, match="found those of upper teeth; .* before you put labels of your own into y"):
             made()(own)
     RemoveParts(Removal(missing=0.0))(own)  # takes no teeth out
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("degrees", [30, 90, 180])
+def test_a_frame_in_which_gaps_are_not_seen_warns(arch_graph: Data, axis: int, degrees: int) -> None:
+    """Warnings are errors here."""
+    turn = Rotation.from_euler("xyz"[axis], degrees, degrees=True).as_matrix()
+    graph = with_corners(arch_graph, face_corners(arch_graph) @ turn.T)
+    cuts = replace(CUTS, extraction=1.0)
+    for made in (CloseGap(GraphSpec(), rng=0), RemoveParts(cuts, GraphSpec(), rng=0)):
+        if degrees == 90 and axis != 1:
+            with pytest.warns(UserWarning, match=r"the bite is (89|90|8\d)° off the y axis; .*turned\(mesh"):
+                made(graph)
+        else:
+            made(graph)
+    RemoveParts(replace(CUTS, extraction=0.0), rng=0)(graph)
 
 
 @pytest.mark.parametrize("made", MOVERS)

@@ -117,6 +117,12 @@ def face_corners(graph: Data) -> np.ndarray:
     return corners
 
 
+def loose_mesh(graph: Data) -> Mesh:
+    """The surface of a graph, its faces in the same order, each with corners of its own."""
+    corners = face_corners(graph)
+    return Mesh(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3))
+
+
 def with_corners(graph: Data, corners: np.ndarray) -> Data:
     """The graph with the corners of its faces elsewhere; tables are not computed again, see ``add_tables``.
 

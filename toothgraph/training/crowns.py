@@ -13,8 +13,7 @@ from torch_geometric.data import Data
 
 from toothgraph.anatomy import molars
 from toothgraph.fdi import class_to_fdi
-from toothgraph.graph.build import face_corners
-from toothgraph.mesh.mesh import Mesh
+from toothgraph.graph.build import loose_mesh
 from toothgraph.model.crowns import CrownNet, crown_images
 from toothgraph.stages import stage
 from toothgraph.transforms.crowns import Crowns, crowns_of, vary
@@ -98,5 +97,4 @@ def occurring(place: Tensor) -> Tensor:
 
 def counts_past_gap(graph: Data) -> bool:
     """The same of a labelled graph as :func:`toothgraph.anatomy.molars.counts_past_gap` of a mesh."""
-    corners, labels = face_corners(graph), class_to_fdi(graph.y.numpy())
-    return molars.counts_past_gap(Mesh(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3), labels))
+    return molars.counts_past_gap(loose_mesh(graph).with_labels(class_to_fdi(graph.y.numpy())))

@@ -6,6 +6,7 @@ low by one.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,10 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from torch_geometric.data import Data
 
+from toothgraph.anatomy.frame import arch_rotation
 from toothgraph.errors import check_kind
 from toothgraph.fdi import check_classes, class_to_position
+from toothgraph.graph.build import loose_mesh
 from toothgraph.graph.fields import check_graph
 from toothgraph.graph.spec import GraphSpec, add_tables
 from toothgraph.mesh.checks import check_generator
@@ -32,6 +35,7 @@ NEAR, FAR = 8.0, 14.0  # mm from the arch: nearer gingiva moves with the teeth, 
 STEP = 0.25  # mm between points of the curve
 BEYOND = 30.0  # mm, straight extension of the curve after the last tooth
 LOOSE = 1.0  # mm, allowed RMS distance of the teeth from the curve
+TILTED = 60.0  # degrees between the bite and y; beyond, there is a warning
 
 
 @dataclass(frozen=True)
@@ -209,9 +213,27 @@ def _with_motion(graph: Data, flat: np.ndarray, turn: np.ndarray) -> Data:
     return out
 
 
+def warn_of_own_frame(graph: Data, transform: RandomTransform) -> None:
+    """Warn if the bite of a scan, by its labels, is far from y: seen along y, its teeth are no arch."""
+    rotation = arch_rotation(loose_mesh(graph), class_to_position(graph.y.numpy()))
+    if rotation is None:
+        return
+    off = float(np.degrees(np.arccos(min(abs(rotation[1, 1]), 1.0))))  # an arch upside down is one, too
+    if off > TILTED:
+        warnings.warn(
+            f"{type(transform).__name__} closes few gaps of {graph.get('scan_id', 'a graph')}: by its teeth, the bite "
+            f"is {off:.0f}° off the y axis; take graphs of ScanFolder or prepare_scan, which turn a labelled scan, or "
+            "turn the mesh first: toothgraph.anatomy.frame.turned(mesh, upright_rotation(mesh))",
+            stacklevel=5,
+        )
+
+
 @dataclass(eq=False)
 class CloseGap(RandomTransform):
     """Take out a tooth, often on both sides, and move the teeth behind it forward: see :func:`close_gap`.
+
+    It needs the frame of the networks, and warns if the teeth stand otherwise. :class:`toothgraph.datasets.ScanFolder`
+    and :func:`toothgraph.data.prepare_scan` turn labelled scans into it; files are in a frame of their own.
 
     Args:
         spec: of the neighbour tables of the graph, which are computed again; a graph without tables gets none.
@@ -238,4 +260,6 @@ class CloseGap(RandomTransform):
 
     def _of_graph(self, graph: Data) -> Data:
         warn_of_own_classes(graph, before_own_classes(self))
-        return close_gap(graph, self.generator(), spec_after_move(self, graph, self.spec))
+        closed = close_gap(graph, self.generator(), spec_after_move(self, graph, self.spec))
+        warn_of_own_frame(graph, self)
+        return closed

@@ -17,7 +17,7 @@ from toothgraph.graph.spec import GraphSpec
 from toothgraph.mesh.checks import check_generator
 from toothgraph.transforms.augment import warn_of_own_classes
 from toothgraph.transforms.base import GraphTransform, RandomTransform, before_own_classes, spec_after_move
-from toothgraph.transforms.close_gap import close_gap
+from toothgraph.transforms.close_gap import close_gap, warn_of_own_frame
 from toothgraph.transforms.crop import crop, cut_region, plain
 
 TRIM = (2.0, 10.0)  # mm of gingiva that is kept around the teeth
@@ -219,6 +219,8 @@ class RemoveTeeth(RandomTransform):
 class RemoveParts(RandomTransform):
     """The removals of training, see :func:`remove_parts`.
 
+    An extraction needs the frame of the networks, see :class:`CloseGap`.
+
     Args:
         how: probability of each.
         spec: of the neighbour tables of the graph, which an extraction computes again; a graph without tables gets
@@ -255,7 +257,10 @@ class RemoveParts(RandomTransform):
         if self.how.extraction > 0 or self.how.missing > 0:
             warn_of_own_classes(graph, before_own_classes(self))
         spec = spec_after_move(self, graph, self.spec) if self.how.extraction > 0 else GraphSpec()  # else not read
-        return remove_parts(graph, self.generator(), self.how, spec)
+        part = remove_parts(graph, self.generator(), self.how, spec)
+        if self.how.extraction > 0:
+            warn_of_own_frame(graph, self)
+        return part
 
 
 @dataclass(eq=False)
