@@ -287,6 +287,38 @@ def test_indices_take_the_room_they_need(scans: list[Scan], tmp_path: Path) -> N
     assert size < 0.6 * in_memory
 
 
+@pytest.mark.parametrize("field", [
+    torch.tensor([1_700_000_000_000, 3_000_000_000, -5]),
+    torch.tensor([1, 2, 255], dtype=torch.uint8),
+    torch.tensor([1, 70_000, -3], dtype=torch.int32),
+    torch.tensor([1, 2], dtype=torch.uint16),
+    torch.tensor(5),
+    torch.tensor([1.125], dtype=torch.float64),
+    torch.tensor([True, False]),
+])  # fmt: skip
+def test_fields_of_ones_own_come_back_as_they_were(field: torch.Tensor, scans: list[Scan], tmp_path: Path) -> None:
+    graphs = [graph.clone() for graph in scans[0].variants]
+    for graph in graphs:
+        graph.own = graph.shared = field  # of one memory, as a transform may leave them
+    save_scan(tmp_path / "x.safetensors", Scan("a_U", graphs), HEADER)
+    stored = load_scan(tmp_path / "x.safetensors")
+    for name in ("own", "shared"):
+        assert stored.variants[1][name].dtype == field.dtype and torch.equal(stored.variants[1][name], field)
+    assert stored.variants[1].y.dtype == torch.int64 and stored.variants[1].neighbor_index.dtype == torch.int32
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"), [(torch.zeros(3, dtype=torch.complex64), "complex"), (torch.eye(3).to_sparse(), "sparse")]
+)
+def test_fields_that_are_not_stored_are_named(
+    field: torch.Tensor, kind: str, scans: list[Scan], tmp_path: Path
+) -> None:
+    graph = scans[0].variants[0].clone()
+    graph.own = field
+    with pytest.raises(DataError, match=f"a_U.stl: expected own of its graph as a dense tensor .* got a {kind} one"):
+        save_scan(tmp_path / "x.safetensors", Scan("a_U", [graph]), HEADER)
+
+
 def test_a_file_that_may_not_be_read_is_known_until_it_may(tmp_path, monkeypatch):
     source = Source(tmp_path / "a.stl", "a", "a")
     source.path.write_bytes(b"solid")

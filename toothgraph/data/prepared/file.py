@@ -1,8 +1,8 @@
 """Prepared scans: one file of graphs per scan, ready for training; one tessellation is read at a time.
 
-A file is safetensors: tensors named ``<tessellation>.<field>`` and a JSON header. Integers are stored in the smallest
-type that fits. Positions and normals that are columns of ``x`` are not stored again. Fields that a transform added are
-stored as they are.
+A file is safetensors: tensors named ``<tessellation>.<field>`` and a JSON header. Integers of a graph, and int64 of any
+other field, are stored in the smallest type that fits. Positions and normals that are columns of ``x`` are not stored
+again. Other fields that a transform added are stored as they are.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from toothgraph.system.files import atomic_path
 FORMAT = "toothgraph-scan-2"  # increased if the stored data, or the way from scans to graphs, changes
 SUFFIX = ".safetensors"
 _NEEDED = ("x", "area", "edge_index")
-_SHORT = "neighbor_index"  # int32 in a graph; other integers are int64
+_WHOLE = {"edge_index": torch.int64, "level": torch.int64, "y": torch.int64, "neighbor_index": torch.int32}
+_AS_GIVEN = "as_given"  # in the header, where there are any: names of tensors of integers of another type
 _IN_X = {"pos": slice(0, 3), "normal": slice(12, 15)}
 _IN_HEADER = ("jaw", "scan_id")
 
@@ -95,24 +96,39 @@ def save_scan(path: Path, scan: Scan, header: Header) -> None:
     """Write the graphs of a scan to one file, atomically.
 
     Raises:
-        DataError: for a graph without a field that is needed, or with one that is no tensor.
+        DataError: for a graph without a field that is needed, or with one that is no dense tensor of real numbers.
     """
-    tensors = {}
+    tensors, as_given = {}, []
     for number, graph in enumerate(scan.variants):
         for name in dict.fromkeys((*_NEEDED, *graph.keys())):
             value = graph.get(name)
             if name in _IN_HEADER or (name in _IN_X and _same(value, graph.x[:, _IN_X[name]])):
                 continue
-            if not isinstance(value, Tensor):
-                raise DataError(
-                    f"{header.source}: expected {name} of its graph as a tensor, got {type(value).__name__}; what is "
-                    "stored are tensors, x, area and edge_index among them"
-                )
-            whole = not (value.is_floating_point() or value.dtype == torch.bool)
-            tensors[f"{number}.{name}"] = (_smallest(value) if whole else value).contiguous()
-    metadata = {"toothgraph": json.dumps({"format": FORMAT, **asdict(header)})}  # one key: the order of several varies
+            _check_field(name, value, header.source)
+            key = f"{number}.{name}"
+            if name in _WHOLE or value.dtype == torch.int64:
+                value = _smallest(value)
+            elif _is_whole(value):
+                as_given.append(key)
+            tensors[key] = value.clone(memory_format=torch.contiguous_format)  # fields may share their memory
+    content = {"format": FORMAT, **asdict(header), **({_AS_GIVEN: as_given} if as_given else {})}
+    metadata = {"toothgraph": json.dumps(content)}  # one key: the order of several varies
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=metadata))
+
+
+def _check_field(name: str, value: Any, source: str) -> None:
+    if not isinstance(value, Tensor):
+        raise DataError(
+            f"{source}: expected {name} of its graph as a tensor, got {type(value).__name__}; what is stored are "
+            "tensors, x, area and edge_index among them"
+        )
+    if value.layout != torch.strided or value.is_complex():
+        kind = "complex" if value.is_complex() else "sparse"
+        raise DataError(
+            f"{source}: expected {name} of its graph as a dense tensor of real numbers, got a {kind} one; store its "
+            f"{'real and imaginary parts' if value.is_complex() else 'indices and values, or .to_dense()'}"
+        )
 
 
 def load_scan(path: Path) -> Scan:
@@ -142,6 +158,7 @@ def read_header(path: Path) -> Header:
         content = json.loads(metadata["toothgraph"])
         if content.pop("format") != FORMAT:
             raise ValueError("format")
+        content.pop(_AS_GIVEN, None)
         header = Header(**content)
         wrong = [name for name, kind in Header.__annotations__.items() if type(getattr(header, name)).__name__ != kind]
         if wrong or header.tessellations < 1:
@@ -158,28 +175,36 @@ def _read_graph(path: Path, header: Header, number: int) -> Data:
         with safe_open(path, framework="pt") as file:
             first = f"{number}."
             found = {key[len(first) :]: file.get_tensor(key) for key in file.keys() if key.startswith(first)}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+            as_given = json.loads(file.metadata()["toothgraph"]).get(_AS_GIVEN, ())
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: the prepared scan cannot be read ({error}); prepare it again") from error
     if missing := [name for name in _NEEDED if name not in found]:
         raise DataError(f"{path}: expected {missing[0]} in the prepared scan, found none; prepare it again")
     x = found["x"]
     graph = Data(x=x, **{name: x[:, columns].clone() for name, columns in _IN_X.items()}, area=found["area"])
     for name, value in found.items():
-        whole = not (value.is_floating_point() or value.dtype == torch.bool)
-        graph[name] = value.to(torch.int32 if name == _SHORT else torch.int64) if whole else value
+        usual = _is_whole(value) and first + name not in as_given
+        graph[name] = value.to(_WHOLE.get(name, torch.int64)) if usual else value
     graph.jaw = torch.tensor([header.jaw])
     graph.scan_id = header.scan_id
     return graph
 
 
+def _is_whole(value: Tensor) -> bool:
+    return not (value.is_floating_point() or value.dtype == torch.bool)
+
+
 def _smallest(value: Tensor) -> Tensor:
-    """Integers in the smallest type that fits."""
+    """Integers in the smallest type that fits; other values as they are."""
+    if not _is_whole(value):
+        return value
+    value = value.long()
     low, high = (int(value.min()), int(value.max())) if value.numel() else (0, 0)
-    for kind in (torch.int8, torch.uint8, torch.int16, torch.uint16):
+    for kind in (torch.int8, torch.uint8, torch.int16, torch.uint16, torch.int32):
         info: Any = torch.iinfo(kind)
         if info.min <= low and high <= info.max:
             return value.to(kind)
-    return value.to(torch.int32)
+    return value
 
 
 def _same(value: Tensor, other: Tensor) -> bool:
