@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -229,6 +231,41 @@ def test_leftovers_go_when_nobody_can_be_writing_them(tmp_path: Path) -> None:
         os.utime(file, (time.time() - 1000,) * 2)
     remove_leftovers(tmp_path, 500)
     assert not old.exists() and new.exists() and scan.exists()
+
+
+def test_a_leftover_that_another_run_finishes_meanwhile_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "scans").mkdir()
+    listed = tmp_path / "scans" / ".a.safetensors"
+    monkeypatch.setattr(Path, "glob", lambda *_: iter([listed]))  # renamed since it was listed
+    remove_leftovers(tmp_path, 500)
+
+
+BEGIN = """
+import sys, time
+from pathlib import Path
+from toothgraph.data.prepared import folder
+from toothgraph.errors import ConfigError
+write = folder.write_text
+folder.write_text = lambda *what: (time.sleep(0.5), write(*what))  # long enough for the other to look
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    folder.open_folder(Path(sys.argv[1]), {"seed": int(sys.argv[2])})
+    print("begun")
+except ConfigError:
+    print("refused")
+"""
+
+
+def test_of_two_runs_with_other_options_one_begins_the_folder(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BEGIN, str(tmp_path / "out")]
+    pipe = subprocess.PIPE
+    both = [subprocess.Popen([*command, seed], stdin=pipe, stdout=pipe, text=True) for seed in "01"]
+    assert [run.stdout.readline() for run in both] == ["ready\n"] * 2
+    for run in both:
+        run.stdin.write("go\n")
+        run.stdin.flush()
+    assert sorted(run.communicate()[0] for run in both) == ["begun\n", "refused\n"]
 
 
 def test_a_scan_that_costs_too_much_is_no_end(arches: Path, options: PrepareOptions, tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from toothgraph.system.files import write_text
 from toothgraph.system.lock import one_at_a_time
@@ -35,3 +38,20 @@ def test_it_may_be_removed_within(tmp_path: Path) -> None:
     with one_at_a_time(tmp_path / "a"):
         write_text(tmp_path / "a", "text")
     assert (tmp_path / "a").read_text() == "text"
+
+
+def test_it_may_go_while_another_process_looks_at_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    look, looks = Path.stat, []
+
+    def gone_at_first(path: Path, **how: bool) -> os.stat_result:
+        if path.name == "a":
+            looks.append(path)
+            if len(looks) == 1:
+                path.unlink()
+        return look(path, **how)
+
+    (tmp_path / "a").write_text("")
+    monkeypatch.setattr(Path, "stat", gone_at_first)
+    monkeypatch.setattr(Path, "exists", lambda path: True)  # it was there, and is gone now
+    with one_at_a_time(tmp_path / "a"):
+        assert (tmp_path / "a").is_file() and len(looks) > 1

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from toothgraph.fdi import UNKNOWN_JAW
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.scan_names import printable
 from toothgraph.system.files import write_text
+from toothgraph.system.lock import one_at_a_time
 
+_LOCK = ".lock"
 _COLUMNS = [field.name for field in fields(Header)]
 _LATER = {field.name for field in fields(Header) if field.default is not MISSING}  # not in folders made before
 
@@ -32,18 +34,22 @@ def open_folder(out: Path, options: dict[str, Any]) -> None:
     Raises:
         ConfigError: if it was begun with other options.
     """
-    file, content = out / OPTIONS, json.dumps(options, indent=1) + "\n"
     (out / SCANS).mkdir(parents=True, exist_ok=True)
     (out / BAD).mkdir(exist_ok=True)
-    if file.exists():
-        before = read_options(out)
-        changed = [name for name, value in json.loads(content).items() if before.get(name) != value]
-        if changed:
-            raise ConfigError(
-                f"{out}: was begun with another {changed[0]} ({before.get(changed[0])}); choose another folder"
-            )
-    else:
-        write_text(file, content)
+    with one_at_a_time(out / _LOCK):  # of two runs that begin at once, the second looks at what the first wrote
+        if (out / OPTIONS).exists():
+            _check_options(out, json.loads(json.dumps(options)))
+        else:
+            write_text(out / OPTIONS, json.dumps(options, indent=1) + "\n")
+
+
+def _check_options(out: Path, options: dict[str, Any]) -> None:
+    before = read_options(out)
+    changed = [name for name, value in options.items() if before.get(name) != value]
+    if changed:
+        raise ConfigError(
+            f"{out}: was begun with another {changed[0]} ({before.get(changed[0])}); choose another folder"
+        )
 
 
 def read_options(folder: Path) -> dict[str, Any]:
@@ -152,8 +158,9 @@ def remove_leftovers(folder: Path, seconds: float) -> None:
     """Remove temporary files of killed processes: files that were not written to for ``seconds``."""
     before = time.time() - seconds
     for file in (folder / SCANS).glob(f".*{SUFFIX}"):
-        if file.stat().st_mtime < before:
-            file.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # renamed by now: its process has finished it
+            if file.stat().st_mtime < before:
+                file.unlink()
 
 
 def bad_file(folder: Path, scan_id: str) -> Path:
@@ -195,8 +202,7 @@ def write_lists(folder: Path, names: Collection[str]) -> None:
         folder: the prepared folder.
         names: names of the scans of the data set; other files in the folder are ignored.
     """
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with one_at_a_time(folder / _LOCK):
         headers = [header for name in sorted(names) if (header := _known(scan_file(folder, name)))]
         bad = [entry for name in sorted(names) if (entry := read_bad(bad_file(folder, name)))]
         write_text(folder / MANIFEST, _table(_COLUMNS, [asdict(header) for header in headers]))
