@@ -52,6 +52,18 @@ def test_a_mesh_made_in_memory_is_its_own_original(patch: Mesh) -> None:
     assert vertices_to_original(patch, patch.labels).shape == (len(patch.vertices),)
 
 
+def test_a_vertex_of_no_face_takes_the_label_beside_it(patch: Mesh) -> None:
+    assert patch.labels is not None
+    own = vertices_to_original(patch, patch.labels)
+    loose = Mesh(np.vstack([patch.vertices[:3] + 0.001, patch.vertices]), patch.faces + 3, patch.labels)
+    np.testing.assert_array_equal(vertices_to_original(loose, patch.labels), [*own[:3], *own])
+
+
+def test_vertices_of_faces_without_area_have_their_label() -> None:
+    line = Mesh(np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0]]), np.array([[0, 1, 2]]))
+    np.testing.assert_array_equal(vertices_to_original(line, np.array([11])), [11, 11, 11])
+
+
 def test_a_part_keeps_the_labels_of_the_stored_vertices(mesh: Mesh) -> None:
     original = original_of(mesh)
     of_vertices = np.arange(len(original.vertices))
@@ -76,3 +88,5 @@ def test_majority() -> None:
     weight = np.array([5, 2, 2, 3, 1, 9, 1, 1, 1.0])
     np.testing.assert_array_equal(majority(group, label, weight, 5), [11, 0, 0, -1, -1])
     np.testing.assert_array_equal(majority(group, np.full(9, -1), None, 5), [-1] * 5)
+    weight = np.array([0, 0, 0, 0, 1, 9, 0, 1, 1.0])  # by count in groups 0 and 2
+    np.testing.assert_array_equal(majority(group, label, weight, 5), [12, 21, 0, -1, -1])

@@ -14,7 +14,7 @@ def majority(group: np.ndarray, label: np.ndarray, weight: np.ndarray | None, n_
     Args:
         group: [n] group of each vote.
         label: [n] FDI numbers, 0 or -1.
-        weight: [n] positive weights; None for equal weights.
+        weight: [n] weights of at least 0; None for equal weights. Where all of a group are 0, its votes are counted.
         n_groups: number of groups G.
 
     Returns:
@@ -28,6 +28,8 @@ def majority(group: np.ndarray, label: np.ndarray, weight: np.ndarray | None, n_
     cells = group * len(candidates) + column.reshape(-1)
     votes = np.bincount(cells, None if weight is None else weight[known], n_groups * len(candidates))
     votes = votes.reshape(n_groups, len(candidates))
+    if weight is not None and (counted := (votes == 0).all(axis=1)[group]).any():
+        votes += np.bincount(cells[counted], minlength=votes.size).reshape(votes.shape)
     order = np.argsort(np.where(candidates == 0, np.iinfo(np.int64).max, candidates))  # gingiva last
     winner = candidates[order][votes[:, order].argmax(axis=1)].astype(np.int64)
     return np.where(votes.any(axis=1), winner, -1)

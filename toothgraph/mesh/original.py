@@ -16,8 +16,9 @@ def original_of(mesh: Mesh) -> Original:
     """The surface as stored in the file; a mesh made in memory is its own original."""
     if mesh.original is not None:
         return mesh.original
-    every_face = np.arange(len(mesh.faces))
-    return Original(mesh.vertices, mesh.faces, np.arange(len(mesh.vertices)), every_face, every_face)
+    every_face, vertex = np.arange(len(mesh.faces)), np.full(len(mesh.vertices), -1, dtype=np.int64)
+    vertex[mesh.faces] = mesh.faces
+    return Original(mesh.vertices, mesh.faces, vertex, every_face, every_face)
 
 
 def scan_of_part(mesh: Mesh, keep: np.ndarray) -> Mesh:
@@ -85,7 +86,7 @@ def vertices_to_original(mesh: Mesh, face_labels: np.ndarray) -> np.ndarray:
     """Labels per clean face to labels per stored vertex.
 
     A vertex takes the label with the largest area among its faces (see ``majority``). A vertex without a clean face
-    takes the label of the nearest clean vertex, or 0 if its coordinates are not finite.
+    takes the label of the nearest vertex of a clean face, or 0 if its coordinates are not finite.
 
     Args:
         mesh: the clean mesh.
@@ -103,8 +104,9 @@ def vertices_to_original(mesh: Mesh, face_labels: np.ndarray) -> np.ndarray:
     vertex = original.vertex_map.copy()
     finite = np.isfinite(original.vertices).all(axis=1)
     loose = np.flatnonzero((vertex < 0) & finite)
-    if len(loose):
-        _, vertex[loose] = cKDTree(mesh.vertices).query(original.vertices[loose] * original.mm_per_unit)
+    if len(loose) and len(mesh.faces):
+        used = np.unique(mesh.faces)
+        vertex[loose] = used[cKDTree(mesh.vertices[used]).query(original.vertices[loose] * original.mm_per_unit)[1]]
     return np.where(vertex >= 0, labels[vertex], 0)
 
 
