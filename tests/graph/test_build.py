@@ -75,6 +75,14 @@ def test_fields_of_a_graph(arch: Mesh) -> None:
     graph.validate()
 
 
+def test_a_graph_changed_in_place_leaves_its_mesh_as_it_was(arch: Mesh) -> None:
+    before = arch.adjacency.copy()
+    face_graph(arch).edge_index.add_(7)
+    np.testing.assert_array_equal(arch.adjacency, before)
+    with pytest.raises(ValueError, match="read-only"):
+        arch.adjacency[0, 0] = 1
+
+
 def test_where_the_origin_lies_carries_no_meaning(arch: Mesh) -> None:
     far = moved(arch, Rotation.identity(), np.array([1000.0, -2000, 500]))
     assert torch.allclose(face_graph(far).x, face_graph(arch).x, atol=1e-4)

@@ -90,7 +90,7 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
         pos=x[:, :3].clone(),
         normal=x[:, 12:].clone(),
         area=torch.from_numpy(mesh.areas.astype(np.float32)),
-        edge_index=torch.from_numpy(mesh.adjacency),
+        edge_index=torch.from_numpy(mesh.adjacency.copy()),  # which may be changed in place
         jaw=torch.tensor([mesh.jaw]),
         scan_id=mesh.scan_id,
     )

@@ -52,7 +52,9 @@ class Topology:
     @cached_property
     def adjacency(self) -> np.ndarray:
         """Pairs of faces that share an edge, see :func:`toothgraph.mesh.topology.face_adjacency`. [2, E]"""
-        return face_adjacency(self.faces)
+        pairs = face_adjacency(self.faces)
+        pairs.flags.writeable = False  # it is shared
+        return pairs
 
     @cached_property
     def pieces(self) -> np.ndarray:
@@ -138,7 +140,7 @@ class Mesh:
 
     @property
     def adjacency(self) -> np.ndarray:
-        """Pairs of faces that share an edge, both directions, sorted. [2, E]; computed once."""
+        """Pairs of faces that share an edge, both directions, sorted. [2, E] int64, read-only; computed once."""
         assert self.topology is not None
         return self.topology.adjacency
 
