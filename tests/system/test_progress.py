@@ -51,6 +51,12 @@ def test_the_lines_say_all_there_is_to_know() -> None:
     assert drawn(display, 80)[1].startswith("  stopping after this step, 0001_upper: placing borders, loss 0.4")
 
 
+def test_a_program_without_a_console_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    with Display("labelling", 1, every=None) as display:
+        display.stage("reading")
+
+
 def test_one_scan_needs_no_bar() -> None:
     display = Display("labelling", 1, item="big_L")
     display.stage("reading")

@@ -23,6 +23,7 @@ from toothgraph.errors import ToothgraphError
 from toothgraph.system.memory import is_shortage
 from toothgraph.system.processes import first_rank
 from toothgraph.system.signals import Terminated, heeded
+from toothgraph.system.streams import open_closed_streams
 
 COMMANDS = (
     "prepare", "pretrain", "finetune", "predict", "evaluate", "renumber", "view", "review", "convert", "export", "demo",
@@ -32,6 +33,10 @@ COMMANDS = (
 
 class Commands(click.Group):
     """The commands, each in a module of its name; our own errors become one line and exit code 1."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        open_closed_streams()
+        return super().main(*args, **kwargs)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from toothgraph.stages import clock, heard_by
 from toothgraph.system.processes import first_rank
@@ -188,7 +188,8 @@ class Display:
 
 def on_terminal() -> bool:
     """Whether stderr is a terminal on which lines can change."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+    stderr: TextIO | None = sys.stderr  # none in a program without a console
+    return stderr is not None and stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 def _cut(text: str, width: int) -> str:
