@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import os
 import unicodedata
 from pathlib import Path
@@ -12,7 +13,7 @@ from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
 from toothgraph.scan_names import (
     UNPACKED,
     cases_of,
-    check_printable,
+    check_file_name,
     jaw_from_name,
     long_names,
     may_be_of,
@@ -168,6 +169,21 @@ def test_names_of_other_bytes_than_utf8_can_be_printed_and_stay_apart() -> None:
     assert patients_of(files, wanted) == ["M%FCller", "M%E4ller", "K%F6_scan", "B%F6_scan"]
     case = [file.with_name(f"{jaw}.stl") for file in files[2:3] for jaw in ("upper", "lower")]
     assert patients_of(case, scan_names(case)) == ["K%F6", "K%F6"] and "K%F6" in may_be_of(case[0])
-    check_printable(files[2])
+    check_file_name(files[2])
     with pytest.raises(MeshError, match=r"M%FCller_U.stl: expected a file name in UTF-8, .* rename the file"):
-        check_printable(files[0])
+        check_file_name(files[0])
+
+
+def test_names_that_no_other_file_could_have_are_refused_under_another() -> None:
+    files = [Path("a/b\rc.stl"), Path(f"a/{'ü' * 123}.stl")]
+    cut = f"{'ü' * 60}~{hashlib.sha256(('ü' * 123).encode()).hexdigest()[:16]}"
+    assert output_names(files) == ["b%0Dc", cut]
+    for file, said in zip(
+        files, ("found control characters", "at most 243 bytes before its suffix, got 246"), strict=True
+    ):
+        with pytest.raises(MeshError, match=said):
+            check_file_name(file)
+    check_file_name(Path(f"{'p' * 243}.stl"))
+    deep = [Path(f"{letter * 200}/{'q' * 200}_U.stl") for letter in "ab"]
+    names = output_names(deep)
+    assert len({*names}) == 2 and all(len(name) <= 243 for name in names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections import Counter
@@ -34,23 +35,37 @@ _JAW_LETTER = re.compile(
 )
 
 
-_NO_TEXT = re.compile("[\ud800-\udfff]")  # what stands in a path for bytes that are not UTF-8
+# What stands in a path for bytes that are not UTF-8; and control characters, which tables take for others.
+_NO_TEXT = re.compile("[\ud800-\udfff\x00-\x08\x0b-\x1f\x7f]")
+LONGEST = 243  # bytes of a name: with the suffix of a file that is written under it, 255, as file systems have it
 
 
 def printable(text: str) -> str:
     """Text that can be printed, written and linked to: bytes of a file name that are not UTF-8, as names
-    out of old archives have them, become ``%FC``."""
+    out of old archives have them, become ``%FC``, and control characters but for tab and new line ``%0D``."""
     return _NO_TEXT.sub(lambda found: f"%{ord(found[0]) & 0xFF:02X}", text)
 
 
-def check_printable(path: Path) -> None:
-    """Refuse a file whose name is not UTF-8: what is written of it, and pages that link to it, could not be named.
+def check_file_name(path: Path) -> None:
+    """Refuse a file whose name is not UTF-8, has control characters, or leaves no room for other suffixes: what is
+    written of it, and pages that link to it, could not be named.
 
     Raises:
         MeshError: then.
     """
-    if _NO_TEXT.search(path.name):
-        raise MeshError(f"{printable(str(path))}: expected a file name in UTF-8, found other bytes; rename the file")
+    if found := _NO_TEXT.search(path.name):
+        what = "control characters" if found[0].isascii() else "other bytes"
+        raise MeshError(f"{printable(str(path))}: expected a file name in UTF-8, found {what}; rename the file")
+    if (size := len(os.fsencode(stem_of(path)))) > LONGEST:
+        raise MeshError(f"{path}: expected a name of at most {LONGEST} bytes before its suffix, got {size}; rename it")
+
+
+def short_enough(name: str) -> str:
+    """The name; of one that no file may have, its beginning and a digest of the whole."""
+    if len(name.encode()) <= LONGEST:
+        return name
+    begin = name.encode()[: LONGEST // 2].decode(errors="ignore")
+    return f"{begin}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def jaw_from_name(path: str | Path) -> int:
@@ -269,7 +284,7 @@ def output_names(files: list[Path]) -> list[str]:
     """A name for each output: the stem of its input.
 
     If files in several folders have the same name, the folder's name is put in front, for both jaws of a patient. If
-    only the stems are the same, the suffix is added.
+    only the stems are the same, the suffix is added. A name that is too long for a file is cut.
 
     Raises:
         ConfigError: if two inputs still share a name.
@@ -278,6 +293,7 @@ def output_names(files: list[Path]) -> list[str]:
     names = renamed(stems, longer, [file.name for file in files])
     count = Counter(names)
     names = [name if count[name] == 1 else f"{name}{file.suffix}" for name, file in zip(names, files, strict=True)]
+    names = list(map(short_enough, names))
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         same = ", ".join(str(file) for file, name in zip(files, names, strict=True) if name == twice[0])

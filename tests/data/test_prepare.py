@@ -293,6 +293,19 @@ def test_scans_of_one_name(arches: Path, options: PrepareOptions, tmp_path: Path
     assert "has the same name as" in bad["reason"]
 
 
+@pytest.mark.parametrize("name", ["b\rc", "p" * 246])
+def test_a_name_that_no_list_or_file_can_have_stops_nothing(
+    name: str, arches: Path, options: PrepareOptions, tmp_path: Path
+) -> None:
+    for stem in ("a", name):
+        shutil.copy(arches / "0000_upper.stl", tmp_path / f"{stem}.stl")
+    for state in ("made", "kept"):
+        done = prepare(find_sources([tmp_path]), tmp_path / "out", options, workers=0)
+        assert [one.state for one in done] in ([state, "bad"], ["bad", state])
+    (bad,) = rows(tmp_path / "out" / "quarantine.csv")
+    assert bad["reason"] and [scan.scan_id for scan in read_prepared(tmp_path / "out")] == ["a"]
+
+
 def test_a_manifest_that_is_none(prepared: Path, small_spec: GraphSpec, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(prepared, copy)

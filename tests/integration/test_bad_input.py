@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toothgraph.data.prepared.folder import read_manifest, read_quarantine
 from toothgraph.io.read import read_mesh
 
 
@@ -362,14 +363,18 @@ def test_a_run_gets_a_folder_of_its_own(name, command, arches):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-def test_a_name_that_is_not_utf8_stops_that_scan_alone(command, arches, segmenter, tmp_path):
-    scans, odd = tmp_path / "scans", os.fsdecode(b"M\xfcller_U.stl")
+@pytest.mark.parametrize(("odd", "shown", "wanted"), [
+    (os.fsdecode(b"M\xfcller_U.stl"), "M%FCller_U", "in UTF-8, found other bytes"),
+    ("M\rller_U.stl", "M%0Dller_U", "in UTF-8, found control characters"),
+])  # fmt: skip
+def test_an_odd_name_stops_that_scan_alone(odd, shown, wanted, command, arches, segmenter, tmp_path):
+    scans = tmp_path / "scans"
     scans.mkdir()
     shutil.copy(arches / "0000_upper.stl", scans)
     for kind in ("stl", "txt"):
         shutil.copy(arches / f"0000_upper.{kind}", scans / f"0000_upper.{kind}")
         shutil.copy(arches / f"0000_upper.{kind}", scans / odd.replace("stl", kind))
-    said = f"{scans}/M%FCller_U.stl: expected a file name in UTF-8"
+    said = f"{scans}/{shown}.stl: expected a file name {wanted}"
     for given in (
         ("predict", scans, "--model", segmenter, "--out", tmp_path / "labelled", "--report", "--json"),
         ("view", scans, "--out", tmp_path / "pages"),
@@ -382,10 +387,10 @@ def test_a_name_that_is_not_utf8_stops_that_scan_alone(command, arches, segmente
         assert "1 of 2 scans" in done.err + done.out or "2 scans: 1 prepared" in done.out, (done.out, done.err)
         assert said in done.err or given[0] == "prepare", done.err
         (done.out + done.err).encode()
-    assert "M%FCller_U" in (tmp_path / "prepared" / "quarantine.csv").read_text()
+    assert read_quarantine(tmp_path / "prepared") == [shown] and len(read_manifest(tmp_path / "prepared")) == 1
     for page in ("labelled", "pages", "converted"):
         assert "0000_upper.html" in (tmp_path / page / "index.html").read_text()
     steps = tmp_path / "steps.jsonl"
-    steps.write_text('{"scan": "0000_upper", "kind": "approve"}\n{"scan": "M%FCller_U", "kind": "approve"}\n')
+    steps.write_text("".join(f'{{"scan": "{name}", "kind": "approve"}}\n' for name in ("0000_upper", shown)))
     done = command("review", scans, "--labels", tmp_path / "reviewed", "--apply", steps)
     assert said in done.error and (tmp_path / "reviewed" / "0000_upper.json").is_file()

@@ -34,6 +34,7 @@ from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.labels import read_scan
 from toothgraph.io.numbering import content_of
 from toothgraph.io.palette import Palette
+from toothgraph.scan_names import short_enough
 from toothgraph.system.memory import named_shortage
 from toothgraph.system.pool import in_processes
 
@@ -173,7 +174,8 @@ def _first_of_each_name(sources: Sequence[Source]) -> tuple[list[Source], list[D
     for source in sources:
         known = first.setdefault(source.scan_id, source)
         if known is not source:
-            renamed = replace(source, scan_id=f"{source.scan_id}{source.path.suffix}~{len(doubled)}")
+            other = f"{source.scan_id}{source.path.suffix}~{len(doubled)}"
+            renamed = replace(source, scan_id=short_enough(other))
             doubled.append(Done(renamed, "bad", f"{source.path}: has the same name as {known.path}; rename one"))
     return list(first.values()), doubled
 

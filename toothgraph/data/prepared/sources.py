@@ -16,7 +16,17 @@ from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.find import find_scans
 from toothgraph.io.formats.gltf import buffers_of
 from toothgraph.io.label_record import record_of
-from toothgraph.scan_names import cases_of, long_names, patient_of, patients_of, printable, stem_of, told_jaw
+from toothgraph.scan_names import (
+    LONGEST,
+    cases_of,
+    long_names,
+    patient_of,
+    patients_of,
+    printable,
+    short_enough,
+    stem_of,
+    told_jaw,
+)
 
 _SAFE = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,199}")
 _COLUMNS = ("path", "scan_id", "patient", "jaw")
@@ -58,7 +68,8 @@ class Source:
 
 
 def find_sources(paths: Iterable[Path]) -> list[Source]:
-    """The scans in files, folders and CSV lists, in a fixed order. A name that occurs twice is made longer.
+    """The scans in files, folders and CSV lists, in a fixed order. A name that occurs twice is made longer,
+    and one that is too long for a file is cut.
 
     A CSV list has a header and a column ``path`` (relative to the folder of the list). The columns ``scan_id``,
     ``patient`` and ``jaw`` (upper, lower, unknown) are optional.
@@ -77,7 +88,7 @@ def find_sources(paths: Iterable[Path]) -> list[Source]:
     warn_of_copies(files)
     names, cases = long_names(files), cases_of(files)
     found = [
-        Source(file, name, patient, told_jaw(file, cases))
+        Source(file, short_enough(name), patient, told_jaw(file, cases))
         for file, name, patient in zip(files, names, patients_of(files, names), strict=True)
     ]
     return [*found, *listed]
@@ -114,7 +125,7 @@ def _read_list(file: Path) -> Iterator[Source]:
             raise DataError(f"{file}: line {number}: expected the columns {', '.join(_COLUMNS)}; `path` is empty")
         path = file.parent / row["path"]
         scan_id = row.get("scan_id") or stem_of(path)
-        if not _SAFE.fullmatch(scan_id):
+        if not _SAFE.fullmatch(scan_id) or len(scan_id.encode()) > LONGEST:
             raise DataError(f"{file}: line {number}: {scan_id!r} is not valid as a name of a scan; change it")
         jaw = row.get("jaw", "").lower()
         if jaw and jaw not in _JAWS:

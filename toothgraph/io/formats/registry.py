@@ -18,7 +18,7 @@ from toothgraph.io.formats.stl import read_stl
 from toothgraph.io.formats.tooth_folder import is_tooth_folder, read_tooth_folder
 from toothgraph.io.formats.vtk import read_vtk
 from toothgraph.mesh.stored import Stored
-from toothgraph.scan_names import check_printable
+from toothgraph.scan_names import check_file_name
 from toothgraph.stages import stage
 from toothgraph.system.files import check_there
 
@@ -49,7 +49,7 @@ def read_stored(path: Path) -> Stored:
         MeshError: if the file is missing or damaged, its format is unknown, it has no faces, or its name is not UTF-8.
     """
     stage("reading")
-    check_printable(path)
+    check_file_name(path)
     try:
         stored = read_tooth_folder(path) if is_tooth_folder(path) else _read_file(path)
     except OSError as error:
