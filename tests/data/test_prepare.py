@@ -325,6 +325,22 @@ def test_a_manifest_that_is_none(prepared: Path, small_spec: GraphSpec, tmp_path
         read_options(copy)
 
 
+@pytest.mark.parametrize(("option", "wrong"), [
+    ("variants", 0), ("variants", 1.5), ("bases", -1), ("seed", -1), ("seconds", 0), ("megabytes", float("nan")),
+    ("memory", 0),
+])  # fmt: skip
+def test_options_out_of_range_are_refused_at_once(option: str, wrong: float, small_spec: GraphSpec) -> None:
+    with pytest.raises(ConfigError, match=f"expected {option} "):
+        PrepareOptions(**{"graph": small_spec, "variants": 2, "bases": 1, option: wrong})
+
+
+@pytest.mark.parametrize("shard", [(3, 2), (0, 2), (1, 0)])
+def test_a_part_that_is_not_there(shard: tuple[int, int], options: PrepareOptions, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="of shard"):
+        prepare([], tmp_path / "out", options, shard=shard)
+    assert not (tmp_path / "out").exists()
+
+
 def test_indices_take_the_room_they_need(scans: list[Scan], tmp_path: Path) -> None:
     save_scan(tmp_path / "x.safetensors", scans[0], HEADER)
     size = (tmp_path / "x.safetensors").stat().st_size

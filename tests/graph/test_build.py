@@ -208,6 +208,8 @@ def test_neighbours_along_the_surface_or_through_space(arch: Mesh) -> None:
         ({"k": -1, "spacings": ()}, "expected k of at least 0"),
         ({"spacings": 3.0}, r"expected spacings \(mm\) .* one per level, got 3.0"),
         ({"spacings": (6.0, 3.0)}, "in increasing order"),
+        ({"spacings": (0.0, float("nan"))}, "as finite numbers"),
+        ({"spacings": (0.0, float("inf"))}, "as finite numbers"),
     ],
 )
 def test_what_is_no_specification_is_refused_where_it_is_made(options: dict[str, Any], message: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from toothgraph.errors import MeshError, ShapeError
+from toothgraph.errors import ConfigError, MeshError, ShapeError
 from toothgraph.graph.spec import GraphSpec, scan_graph
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import load_palette
@@ -89,6 +89,10 @@ def test_refusals(patch: Mesh) -> None:
         decimate(patch, 3)
     with pytest.raises(MeshError, match="rng"):
         decimate(patch, 1000, jitter=0.1)
+    for given in ({"n_faces": np.nan}, {"n_faces": "1000"}, {"n_faces": 1000, "jitter": np.nan},
+                  {"n_faces": 1000, "jitter": -0.1}):  # fmt: skip
+        with pytest.raises(ConfigError, match=f"expected {[*given][-1]} .*, got"):
+            decimate(patch, **given, rng=np.random.default_rng(0))
 
 
 def test_real_scan(data_dir: Path) -> None:

@@ -68,7 +68,8 @@ def test_chances_are_probabilities(values, said):
 
 
 @pytest.mark.parametrize("change", [
-    {"steps": 0}, {"epochs": 0}, {"batch": 0}, {"variants": 0}, {"log_every": 0}, {"seed": -1}, {"workers": -1},
+    {"steps": 0}, {"epochs": 0}, {"batch": 0}, {"variants": 0}, {"log_every": 0}, {"seed": -1}, {"seed": 10**22},
+    {"workers": -1},
     {"lr": 0.0}, {"lr": float("inf")}, {"clip": -1.0}, {"clip": float("nan")}, {"val_fraction": 1.5},
     {"label_fraction": 0.0}, {"bases": -1},
     {"average": 1.0}, {"backbone_rate": 0.0}, {"label_smoothing": 2.0},

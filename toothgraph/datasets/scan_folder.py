@@ -65,7 +65,8 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
 
     Raises:
         DataError: if there are no scans, or none of them can be used; if ``root`` is a file.
-        ConfigError: for a palette that cannot be read, or another ``spec`` than that of a prepared folder.
+        ConfigError: for a number out of its range, a palette that cannot be read, or another ``spec`` than that of a
+            prepared folder.
         ShapeError: for a ``spec`` that is no :class:`toothgraph.GraphSpec`.
 
     Example:

@@ -7,6 +7,7 @@ the node itself, never -1: batching adds offsets to indices, so -1 would become 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from numbers import Real
 from typing import Any
 
@@ -30,11 +31,12 @@ def check_spacings(spacings: Any) -> None:
     """Refuse what are no spacings of levels.
 
     Raises:
-        ConfigError: for anything but a sequence of numbers of at least 0, in increasing order.
+        ConfigError: for anything but a sequence of finite numbers of at least 0, in increasing order.
     """
-    numbers = isinstance(spacings, Sequence) and all(isinstance(each, Real) for each in spacings)
+    numbers = isinstance(spacings, Sequence) and all(isinstance(each, Real) and isfinite(each) for each in spacings)
     if not numbers or list(spacings) != sorted(spacings) or (spacings and not spacings[0] >= 0):
-        raise ConfigError(f"expected spacings (mm) of at least 0 in increasing order, one per level, got {spacings!r}")
+        wanted = "finite numbers of at least 0 in increasing order, one per level"
+        raise ConfigError(f"expected spacings (mm) as {wanted}, got {spacings!r}")
 
 
 def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None, workers: int = 1) -> np.ndarray:

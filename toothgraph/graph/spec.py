@@ -79,7 +79,8 @@ def scan_graph(
 
     Raises:
         MeshError: see :func:`toothgraph.mesh.decimate.decimate`.
-        ConfigError: for levels that cannot be, see :func:`dilated_tables`.
+        ConfigError: for levels that cannot be, see :func:`dilated_tables`, a ``spread`` out of 0 to 1, or a ``jitter``
+            below 0.
         ShapeError: for what is no mesh, or no random generator.
 
     Example:
@@ -95,6 +96,7 @@ def scan_graph(
         coarse = decimate(mesh, spec.faces)
     else:
         check_generator(rng)
+        check_number("spread", spread, least=0, most=1)
         coarse = decimate(mesh, round(spec.faces * rng.uniform(1 - spread, 1 + spread)), rng=rng, jitter=jitter)
     graph = face_graph(coarse.mesh, origin=surface_centre(mesh) if origin is None else origin)
     return add_tables(graph, spec, workers), coarse

@@ -10,7 +10,7 @@ import fast_simplification
 import numpy as np
 from scipy.spatial import cKDTree
 
-from toothgraph.errors import MeshError
+from toothgraph.errors import MeshError, check_number
 from toothgraph.mesh.checks import check_generator
 from toothgraph.mesh.clean import drop_unused_vertices, flat_faces, unique_rows
 from toothgraph.mesh.majority import majority
@@ -67,6 +67,7 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
     Raises:
         MeshError: if ``n_faces`` is below 4 or so small that no face remains, or if ``jitter`` is given without
             ``rng``.
+        ConfigError: for what is no finite number, or a ``jitter`` below 0.
         ShapeError: for what is no random generator.
 
     Example:
@@ -76,6 +77,8 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
         >>> abs(len(small.mesh.faces) - 1000) < 50, len(small.face_map) == len(arch.faces)
         (True, True)
     """
+    check_number("n_faces", n_faces)
+    check_number("jitter", jitter, least=0)
     if n_faces < 4:
         raise MeshError(f"{mesh.scan_id}: expected a target of at least 4 faces, got {n_faces}")
     if jitter > 0 and rng is None:

@@ -20,6 +20,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (_AT_LEAST_1, lambda value: value >= 1, "at least 1"),
     (_AT_LEAST_0, lambda value: 0 <= value < math.inf, "at least 0"),
     (_ABOVE_0, lambda value: 0 < value < math.inf, "above 0"),
+    (("seed",), lambda value: value < 2**63, f"at most {2**63 - 1}"),  # as torch takes them
     (("label_fraction",), lambda value: value != 0, "above 0 and up to 1"),
     (_SHARES, lambda value: 0 <= value <= 1, "0 to 1"),
     (("average",), lambda value: 0 <= value < 1, "at least 0 and below 1"),

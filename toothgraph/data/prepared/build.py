@@ -29,7 +29,7 @@ from toothgraph.data.prepared.folder import (
 )
 from toothgraph.data.prepared.sources import Source
 from toothgraph.data.scan import NOISE, SPREAD, Scan, prepare_scan
-from toothgraph.errors import DataError, ToothgraphError, unexpected
+from toothgraph.errors import DataError, ToothgraphError, check_number, unexpected
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.labels import read_scan
 from toothgraph.io.numbering import content_of
@@ -50,6 +50,9 @@ class PrepareOptions:
         memory: maximum memory of a process, GB.
         seconds: maximum time per scan.
         pre_transform: of each graph before it is stored; told apart by what ``repr`` says of it.
+
+    Raises:
+        ConfigError: for a number out of its range.
     """
 
     graph: GraphSpec
@@ -63,6 +66,12 @@ class PrepareOptions:
     memory: float = 8.0
     seconds: int = 600
     pre_transform: Callable[[Data], Data] | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("variants", 1), ("bases", 0), ("seed", 0), ("seconds", 1)):
+            check_number(name, getattr(self, name), least=least, whole=True)
+        for name in ("megabytes", "memory"):
+            check_number(name, getattr(self, name), above=0)
 
     def content(self) -> dict[str, Any]:
         """All values on which the result depends, for JSON."""
@@ -126,8 +135,11 @@ def prepare(
         The results of all scans of this shard.
 
     Raises:
-        ConfigError: if the folder was begun with other options.
+        ConfigError: if the folder was begun with other options, or there is no such part.
     """
+    check_number("workers", workers, least=0, whole=True)
+    check_number("the parts of shard", shard[1], least=1, whole=True)
+    check_number("the part of shard", shard[0], least=1, most=shard[1], whole=True)
     # 1. The folder, and scans with the same name.
     open_folder(out, options.content())
     remove_leftovers(out, 2 * options.seconds)
