@@ -121,6 +121,16 @@ def test_networkx_graph(arch_graph: Data) -> None:
     assert graph.nodes[7]["pos"] == arch_graph.pos[7].tolist()
 
 
+def test_networkx_graph_of_nodes_with_other_labels(arch_graph: Data) -> None:
+    for y in (torch.tensor([1]), torch.tensor(1), 3):
+        graph = arch_graph.clone()
+        graph.y = y
+        with pytest.raises(ShapeError, match=rf"expected y \[{graph.num_nodes}\], one value per node, got \["):
+            to_networkx(graph)
+    graph.y = None
+    assert "y" not in to_networkx(graph).nodes[0]
+
+
 def test_networkx_graph_without_labels_and_with_lonely_nodes() -> None:
     graph = to_networkx(face_graph(TRIANGLE.with_labels(None)))
     assert dict(graph.nodes(data=True)) == {0: {"pos": [0.0, 0.0, 0.0]}}

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from toothgraph.graph import face_adjacency, label_pieces
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.topology import MAX_FACES_PER_EDGE
+from toothgraph.mesh.topology import MAX_FACES_PER_EDGE, border_edges
 
 
 def pairs(faces: list[list[int]] | np.ndarray) -> set[tuple[int, int]]:
@@ -74,6 +74,13 @@ def test_a_degenerate_face_is_no_neighbour_of_itself() -> None:
 
 def test_faces_that_share_two_edges_are_linked_once() -> None:
     assert pairs([[0, 1, 2], [0, 2, 1]]) == both_ways((0, 1))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, np.uint32, np.uint64, np.int32])
+def test_faces_of_any_whole_numbers(kind: type) -> None:
+    faces = np.array([[0, 1, 2], [1, 3, 2]], dtype=kind)
+    np.testing.assert_array_equal(face_adjacency(faces), [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(border_edges(faces), [[0, 1], [2, 0], [1, 3], [3, 2]])
 
 
 def test_one_face_and_none() -> None:

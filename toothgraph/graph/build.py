@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Data
 
+from toothgraph.errors import ShapeError
 from toothgraph.fdi import check_fdi, fdi_to_class
 from toothgraph.graph.fields import check_graph
 from toothgraph.mesh.checks import checked_edges, checked_point
@@ -146,7 +147,8 @@ def to_networkx(data: Data) -> nx.Graph:
     """The face graph as an undirected networkx graph; nodes have the attributes ``pos`` and, if present, ``y``.
 
     Raises:
-        ShapeError: for a graph without ``pos`` or ``edge_index``, or with edges to nodes that are not there.
+        ShapeError: for a graph without ``pos`` or ``edge_index``, with edges to nodes that are not there, or with a
+            ``y`` that has not one row per node.
 
     Example:
         >>> from toothgraph import Mesh
@@ -158,8 +160,10 @@ def to_networkx(data: Data) -> nx.Graph:
     check_graph(data, "pos", "edge_index")
     graph = nx.Graph()
     attributes = {"pos": data.pos.tolist()}
-    if "y" in data:
-        attributes["y"] = data.y.tolist()
+    if (y := data.get("y")) is not None:
+        if np.shape(y)[:1] != (data.num_nodes,):
+            raise ShapeError(f"expected y [{data.num_nodes}], one value per node, got {list(np.shape(y))}")
+        attributes["y"] = y.tolist()
     rows = zip(*attributes.values(), strict=True)
     graph.add_nodes_from((n, dict(zip(attributes, row, strict=True))) for n, row in enumerate(rows))
     graph.add_edges_from(checked_edges(data.edge_index, data.num_nodes).T.tolist())

@@ -172,7 +172,7 @@ def dilated_tables(
 
     Returns:
         The table [len(spacings)·k, N] int64, level by level, and the last level of each node [N] int64: all
-        neighbours at level l have ``level`` ≥ l.
+        neighbours at level l have ``level`` ≥ l, but for a missing one, for which the node itself stands.
 
     Raises:
         ShapeError: for positions of another shape.

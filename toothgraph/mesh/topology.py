@@ -89,7 +89,7 @@ def border_edges(faces: np.ndarray) -> np.ndarray:
     faces = _checked_faces(faces)
     edges = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     number = edges.astype(np.int64, copy=False)
-    if faces.max(initial=-1) >= 2**31:  # the key would overflow
+    if faces.max(initial=0) >= 2**31:  # the key would overflow
         number = np.unique(edges, return_inverse=True)[1].reshape(-1, 2)
     key = number.min(axis=1) * (number.max(initial=-1) + 1) + number.max(axis=1)
     _, where, count = np.unique(key, return_inverse=True, return_counts=True)
