@@ -16,6 +16,7 @@ from toothgraph.scan_names import (
     check_file_name,
     jaw_from_name,
     long_names,
+    may_be_named,
     may_be_of,
     output_names,
     patient_of,
@@ -152,6 +153,46 @@ def test_only_a_name_that_does_not_tell_is_told() -> None:
     files = [Path("anna/upper.stl"), Path("anna/other.stl"), Path("ben/scan.stl")]
     cases = cases_of(files)
     assert [told_jaw(file, cases) for file in files] == [None, 1, None]
+
+
+@pytest.mark.parametrize(
+    ("places", "names", "patients"),
+    [
+        (
+            [f"{who}/{jaw}/scan.stl" for who in ("anna", "ben") for jaw in ("upper", "lower")],
+            ["anna_upper_scan", "anna_lower_scan", "ben_upper_scan", "ben_lower_scan"],
+            ["anna", "anna", "ben", "ben"],
+        ),
+        (
+            ["anna/2024/upper.stl", "anna/2024/lower.stl", "ben/2024/upper.stl"],
+            ["anna_2024_upper", "anna_2024_lower", "ben_2024_upper"],
+            ["anna_2024", "anna_2024", "ben_2024"],
+        ),
+        (["a/x/7_U.stl", "b/x/7_U.ply", "x/7_U.stl"], ["a_x_7_U", "b_x_7_U", "x_7_U"], ["a_x_7", "b_x_7", "x_7"]),
+        # As they always were:
+        (["anna/upper/scan.stl", "anna/lower/scan.stl"], ["upper_scan", "lower_scan"], ["scan", "scan"]),
+        (["anna/7_U.stl", "ben/x/7_U.stl", "8_U.stl"], ["anna_7_U", "x_7_U", "8_U"], ["anna_7", "x_7", "8"]),
+    ],
+)
+def test_scans_of_one_name_have_as_many_folders_in_front_as_tell_them_apart(tmp_path, places, names, patients) -> None:
+    """Never that which was given, or those above it."""
+    files = [tmp_path / place for place in places]
+    assert scan_names(files) == long_names(files) == names
+    assert patients_of(files, names) == patients
+    assert all(name in may_be_named(file) for file, name in zip(files, names, strict=True))
+    if len({file.suffix for file in files}) == 1:
+        assert output_names(files) == names
+
+
+def test_the_folder_of_here_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cases").mkdir()
+    monkeypatch.chdir(tmp_path / "cases")
+    assert output_names([Path("upper.stl"), Path("anna/upper.stl")]) == ["cases_upper", "anna_upper"]
+
+
+def test_a_patient_may_be_told_by_a_folder_above_that_of_the_jaw() -> None:
+    """So that a model that has learned from such a tree knows a single scan of it."""
+    assert "anna" in may_be_of(Path("anna/upper/scan.stl"))
 
 
 def test_names_of_archives_do_not_tell_where_they_were_unpacked(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -119,16 +120,19 @@ def patient_of(scan_id: str) -> str:
 
 
 def may_be_of(file: Path) -> set[str]:
-    """The names that the patient of a scan may have: that of its file alone; that of its file with its folder, which
-    names have in front where stems are not unique; and that of its folder, where its file has none.
+    """The names that the patient of a scan may have: that of its file alone; that of its file with its folder, or with
+    the first one that says more than a jaw, which names have in front where stems are not unique; and that of its
+    folder, where its file has none.
 
     Example:
         >>> sorted(may_be_of(Path("ben/antagonist.stl")))
         ['antagonist', 'ben', 'ben_antagonist']
     """
-    folder, stem = printable(file.parent.resolve().name), printable(stem_of(file))
-    found = {patient_of(stem), patient_of(f"{folder}_{stem}")}
-    return found if _words(stem) else found | {folder}
+    folders, stem = [printable(part) for part in file.parent.resolve().parts], printable(stem_of(file))
+    found = {patient_of(stem), patient_of(f"{folders[-1]}_{stem}")}
+    telling = next((length for length, part in enumerate(folders[::-1], 1) if _words(part)), 1)
+    found |= {_whose([*folders[-telling:], stem])} - {""}
+    return found if _words(stem) else found | {folders[-1]}
 
 
 def untold(patient: str, scan_id: str) -> str:
@@ -199,13 +203,28 @@ def learned_from(header: Mapping[str, Any]) -> set[str]:
 def patients_of(files: Sequence[Path], names: Sequence[str]) -> list[str]:
     """The patient of each scan, by the name of its output; of a case whose names do not tell it, by the case."""
     cases = cases_of(files)
-    by_name = dict(zip(files, map(patient_of, names), strict=True))
+    by_name = dict(zip(files, map(_by_name, files, names), strict=True))
     patients = []
     for file in files:
         own = {by_name[other] for other in cases[file].jaws} if file in cases else set()
         told = len(own) == 1 and own != {"unnamed"} and any(map(_words, own))  # by both names
         patients.append(by_name[file] if told or not own else cases[file].patient)
     return patients
+
+
+def _by_name(file: Path, name: str) -> str:
+    """The patient by the name of a scan. In one with several folders in front, what only says a jaw, or what a file is,
+    says nothing of whose it is: ``anna_upper_scan`` of ``anna/upper/scan.stl`` is of ``anna``."""
+    folders, stem = _folders_of(file), printable(stem_of(file))
+    for length in range(2, len(folders) + 1):
+        if name in (whole := _joined(folders, stem, length), f"{whole}{file.suffix}"):
+            return _whose([*folders[-length:], stem]) or patient_of(name)
+    return patient_of(name)
+
+
+def _whose(parts: Sequence[str]) -> str:
+    """The patient by the names of folders and of a file; empty if none of them tells."""
+    return "_".join(without_jaw(part) for part in parts if _words(part))
 
 
 def together_by(items: Iterable[Item], whose: Sequence[str]) -> dict[str, list[Item]]:
@@ -233,69 +252,91 @@ def _words(stem: str) -> set[str]:
     return {word.lower() for word in _WORD.findall(_JAW_LETTER.sub("", _JAW_WORD.sub("", stem)))} - _KIND
 
 
-def short_names(files: Sequence[Path]) -> list[str]:
-    """The stem of each file. If a stem is not unique, all scans of its patient get the folder's name in front, so that
-    both jaws keep the same patient."""
-    return renamed(*_stems(files))
+def long_names(files: Sequence[Path]) -> list[str]:
+    """A name for each file: its stem. If a stem is not unique, all scans of its patient get the names of their folders
+    in front, as many as tell them apart, so that both jaws keep the same patient. No folder counts that has all files
+    in it, but the last one of a file.
+
+    Two files of one folder keep one name.
+
+    Example:
+        >>> long_names([Path("anna/lower/scan.stl"), Path("ben/lower/scan.stl"), Path("mia_lower.stl")])
+        ['anna_lower_scan', 'ben_lower_scan', 'mia_lower']
+    """
+    return _apart(files, [""] * len(files))
 
 
-def _stems(files: Sequence[Path]) -> tuple[list[str], list[str]]:
-    """The stem of each file, and the same with the folder's name in front."""
-    stems = [printable(stem_of(file)) for file in files]
-    return stems, [f"{printable(file.parent.name)}_{stem}" for file, stem in zip(files, stems, strict=True)]
+def _apart(files: Sequence[Path], ends: Sequence[str]) -> list[str]:
+    """The stem of each file, with folders in front until no name, with its end, is there twice."""
+    stems, folders, lengths = [printable(stem_of(file)) for file in files], _folders_below(files), [0] * len(files)
+    for length in range(1, max(map(len, folders), default=0) + 1):
+        names = list(map(_joined, folders, stems, lengths))
+        count = Counter(zip(names, ends, strict=True))
+        unclear = {patient_of(name) for name, end in zip(names, ends, strict=True) if count[name, end] > 1}
+        lengths = [length if patient_of(name) in unclear else own for name, own in zip(names, lengths, strict=True)]
+    return list(map(_joined, folders, stems, lengths))
 
 
-def renamed(names: Sequence[str], longer: Sequence[str], keys: Sequence[str] | None = None) -> list[str]:
-    """The names. If a name (or its entry in ``keys``) occurs twice, all scans of that patient get the longer name."""
-    keys = names if keys is None else keys
-    count = Counter(keys)
-    unclear = {patient_of(name) for name, key in zip(names, keys, strict=True) if count[key] > 1}
-    return [full if patient_of(name) in unclear else name for name, full in zip(names, longer, strict=True)]
+def _joined(folders: Sequence[str], stem: str, length: int) -> str:
+    """A stem with that many folders in front."""
+    return "_".join([*folders[max(len(folders) - length, 0) :], stem])
+
+
+def _folders_below(files: Sequence[Path]) -> list[list[str]]:
+    """The folders of each file below the one that has all files in it; of a file in that one, its name."""
+    folders = list(map(_folders_of, files))
+    shared = sum(1 for _ in takewhile(lambda names: len(names) == 1, map(set, zip(*folders, strict=False))))
+    return [own[shared:] or own[-1:] for own in folders]
+
+
+def _folders_of(file: Path) -> list[str]:
+    """The names of all folders of a file; of one in an archive, from the archive's own on, since another process
+    unpacks it elsewhere."""
+    folder = Path(lasting(Path(os.path.abspath(file)))).parent
+    return [printable(part) for part in folder.parts if part != folder.anchor]
+
+
+def may_be_named(file: Path) -> set[str]:
+    """The names that outputs of a scan may have, whatever other scans there were.
+
+    Example:
+        >>> {"upper", "anna_upper", "anna_upper.stl"} <= may_be_named(Path("anna/upper.stl"))
+        True
+    """
+    folders, stem = _folders_of(file), printable(stem_of(file))
+    names = [_joined(folders, stem, length) for length in range(len(folders) + 1)]
+    return {*names, *(f"{name}{file.suffix}" for name in names)}
 
 
 def scan_names(files: Sequence[Path]) -> list[str]:
-    """A name for each file: its stem, with the folder's name in front if stems are not unique, see
-    :func:`short_names`.
+    """A name for each file: its stem, with the names of its folders in front if stems are not unique, see
+    :func:`long_names`.
 
     Raises:
         DataError: if two files still share a name.
     """
-    names = short_names(files)
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
+    names = long_names(files)
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         same = [str(path) for path, name in zip(files, names, strict=True) if name == twice[0]]
         raise DataError(f"several scans share the name {twice[0]}: {', '.join(same[:3])}; rename them")
     return names
 
 
-def long_names(files: list[Path]) -> list[str]:
-    """A name for each file: the short one, or with the names of all its folders if the short one is not unique."""
-    return renamed(short_names(files), list(map(_full_name, files)))
-
-
-def _full_name(file: Path) -> str:
-    """All its folders and the stem; of an archive, those from its own name on, since another process unpacks it
-    elsewhere. It never begins with a dot: such names are kept for unfinished files."""
-    own = Path(lasting(file.with_name(stem_of(file))))
-    return "_".join(printable(part) for part in own.parts if part not in (own.anchor, ".", ".."))
-
-
 def output_names(files: list[Path]) -> list[str]:
     """A name for each output: the stem of its input.
 
-    If files in several folders have the same name, the folder's name is put in front, for both jaws of a patient. If
-    only the stems are the same, the suffix is added. A name that is too long for a file is cut.
+    If files in several folders have the same name, the names of their folders are put in front, as many as tell them
+    apart, for both jaws of a patient. If only the stems are the same, the suffix is added. A name that is too long for
+    a file is cut.
 
     Raises:
         ConfigError: if two inputs still share a name.
     """
-    stems, longer = _stems(files)
-    names = renamed(stems, longer, [file.name for file in files])
+    names = _apart(files, [file.suffix for file in files])
     count = Counter(names)
     names = [name if count[name] == 1 else f"{name}{file.suffix}" for name, file in zip(names, files, strict=True)]
     names = list(map(short_enough, names))
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
         same = ", ".join(str(file) for file, name in zip(files, names, strict=True) if name == twice[0])
         raise ConfigError(f"several scans would be written as {twice[0]}: {same}; label them into separate folders")
     return names

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,15 @@ from click.shell_completion import ShellComplete
 from toothgraph.cli import COMMANDS, main
 from toothgraph.cli.evaluate import choose_scans
 from toothgraph.cli.evaluate import refuse_overwriting as refuse_output
+from toothgraph.cli.labelling import Job, warn_of_other_jaw
 from toothgraph.cli.options import choose_device, split_options
-from toothgraph.cli.predict import refuse_overwriting, without_outputs
+from toothgraph.cli.predict import refuse_overwriting, without_labelled, without_outputs
 from toothgraph.errors import ConfigError
+from toothgraph.inference.options import PredictOptions
+from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.write import write_labelled
 from toothgraph.scan_names import output_names
+from toothgraph.segmentation import segment
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, make_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,8 +110,9 @@ def test_output_names():
     clinic = [Path(name) for name in ("1/upper.stl", "1/lower.stl", "2/upper.stl", "2/lower.stl", "2/lower.ply")]
     assert output_names(clinic) == ["1_upper", "1_lower", "2_upper", "2_lower.stl", "2_lower.ply"]
     assert output_names([Path("1/upper.stl"), Path("2/upper.stl"), Path("1/lower.stl")])[2] == "1_lower"
-    with pytest.raises(ConfigError, match=r"several scans would be written as b_x\.stl: a/b/x\.stl, c/b/x\.stl"):
-        output_names([Path("a/b/x.stl"), Path("c/b/x.stl")])
+    assert output_names([Path("a/b/x.stl"), Path("c/b/x.stl")]) == ["a_b_x", "c_b_x"]
+    with pytest.raises(ConfigError, match=r"several scans would be written as a_b_x\.stl: a_b/x\.stl, a/b/x\.stl"):
+        output_names([Path("a_b/x.stl"), Path("a/b/x.stl"), Path("c/b/x.stl")])
 
 
 def test_refuse_overwriting(tmp_path):
@@ -128,6 +135,36 @@ def test_refuse_overwriting(tmp_path):
         with pytest.raises(ConfigError, match="choose another"):
             refuse_output([scan], tmp_path / name)
     refuse_output([scan], tmp_path / "scores.json")
+
+
+def test_labelled_files_of_scans_that_are_given_are_left_out(tmp_path, arch, capsys):
+    scan = tmp_path / "anna" / "upper.stl"
+    write_stl(scan, arch.vertices, arch.faces)
+    for name, model in (("anna_upper", "a model"), ("ben_upper", "a model"), ("upper", None)):
+        write_labelled(tmp_path / "before", name, arch, arch.labels, ("ply",), model=model)
+    (tmp_path / "before" / "upper.found.json").unlink(missing_ok=True)
+    (output, *others), here = sorted((tmp_path / "before").glob("*.ply")), (tmp_path,)
+    assert without_labelled([scan, output, *others], here) == [scan, *others]
+    assert "left out 1 scan" in capsys.readouterr().err
+    assert without_labelled([output, *others], here) == [output, *others]
+    assert without_labelled([scan, output], (*here, output)) == [scan, output]  # asked for by name
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "jaw", "told"),
+    [
+        ("lower/007.stl", "lower_007", 0, True),
+        ("lower/007.stl", "lower_007", 1, False),
+        ("lower/007.stl", "007", 0, False),
+        ("lower/007_lower.stl", "007_lower", 0, False),  # the net decides, and a doubt says so
+    ],
+)
+def test_a_folder_that_says_another_jaw_is_told(net, arch, caplog, file, name, jaw, told):
+    found = segment(replace(arch, jaw=jaw), net, options=PredictOptions(find_pose=False))
+    with caplog.at_level("WARNING", logger="toothgraph"):
+        warn_of_other_jaw(Job(Path(file), name, (name,)), found)
+    assert ("labelled as the upper jaw, though the name of its folder says lower" in caplog.text) is told
 
 
 def test_without_outputs(tmp_path):

@@ -98,7 +98,7 @@ def test_a_scan_cut_short_later_is_named(scans: list[Scan], tmp_path: Path) -> N
 
 def test_long_names() -> None:
     files = [Path(name) for name in ("/d/a/x.stl", "/d/b/x.stl", "/d/b/y.stl", "/d/c/b/x.stl")]
-    assert long_names(files) == ["a_x", "d_b_x", "y", "d_c_b_x"]
+    assert long_names(files) == ["a_x", "b_x", "y", "c_b_x"]
     assert long_names([Path("../b/x.stl"), Path("../c/b/x.stl")]) == ["b_x", "c_b_x"]
     both = [Path("a/b/1_U.stl"), Path("a/b/1_L.stl"), Path("c/b/1_U.stl")]
     assert long_names(both) == ["a_b_1_U", "a_b_1_L", "c_b_1_U"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,6 +19,7 @@ from toothgraph.cli.summary import CORRECTED, FAILED, LABELLED, REVIEW, UNTRUSTE
 from toothgraph.cli.terminal import one_line
 from toothgraph.data.prepared.sources import Source
 from toothgraph.errors import ConfigError, ToothgraphError, named_fault
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.label_record import Record, read_record, write_record
 from toothgraph.io.read import read_mesh
@@ -26,7 +28,7 @@ from toothgraph.io.write import format_of
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.report.tooth_table import ToothRow
-from toothgraph.scan_names import cases_of, patient_of, patients_of, together_by, told_jaw, untold
+from toothgraph.scan_names import cases_of, jaw_from_name, patient_of, patients_of, together_by, told_jaw, untold
 from toothgraph.segmentation import Segmentation
 from toothgraph.system import provenance
 from toothgraph.system.memory import named_shortage
@@ -35,6 +37,7 @@ if TYPE_CHECKING:  # it imports matplotlib, which takes a while
     from toothgraph.report.folder import PageFolder
     from toothgraph.report.index import Entry
 
+_log = logging.getLogger("toothgraph")
 OWN_NAMES = ("summary",)  # with --report, a table of the teeth of such a scan would take the place of the summary
 
 
@@ -234,6 +237,7 @@ class Labeller:
         found = segment_file(mesh, self._net, self._jaw(job), self.options)
         if self.jaw is None and job.jaw is not None and _looks_other(found):  # the name of another file is no proof
             found = segment_file(mesh, self._net, None, self.options)
+        warn_of_other_jaw(job, found)
         written = found.write(self.out, job.name, (*self.formats, *self._former(job)))
         seconds = time.perf_counter() - begun
         if views := self._outputs(job)[1]:
@@ -252,6 +256,17 @@ class Labeller:
 def _looks_other(found: Segmentation | JawPair) -> bool:
     """Whether a scan looks like the other jaw than it was labelled as."""
     return isinstance(found, Segmentation) and found.prediction.jaw_probability < found.rules.review.jaw
+
+
+def warn_of_other_jaw(job: Job, found: Segmentation | JawPair) -> None:
+    """Warn where the name of the outputs says another jaw than was found, as that of a folder in front may."""
+    said = jaw_from_name(f"{job.name}.ply")
+    if not isinstance(found, Segmentation) or said in (UNKNOWN_JAW, found.mesh.jaw, jaw_from_name(job.file)):
+        return
+    _log.warning(
+        "%s: labelled as the %s jaw, though the name of its folder says %s; folders do not count: put the jaw into the "
+        "name of the file, or give --jaw", job.name, found.jaw_name, JAW_NAMES[said],
+    )  # fmt: skip
 
 
 def scan_digest(file: Path, name: str) -> str:

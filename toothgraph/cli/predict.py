@@ -40,7 +40,7 @@ from toothgraph.cli.summary import CORRECTED, FAILED, REVIEW, SUMMARY, UNTRUSTED
 from toothgraph.cli.terminal import say, say_command, say_error, scans_of
 from toothgraph.cli.training import same_scans
 from toothgraph.errors import ConfigError, ToothgraphError
-from toothgraph.scan_names import output_names
+from toothgraph.scan_names import may_be_named, output_names, stem_of
 from toothgraph.system.files import check_folder, places_of
 from toothgraph.system.progress import Display
 
@@ -140,7 +140,7 @@ def predict(
         out, model, device, JAWS[jaw], unit or "mm", formats or DEFAULT_FORMATS, PredictOptions(**steps), picture,
         report, pages.listed if pages else {}, net,
     )  # fmt: skip
-    files = without_outputs(find_scans(list(scans)), scans, out)
+    files = without_labelled(without_outputs(find_scans(list(scans)), scans, out), scans)
     refuse_overwriting(files, out)
     units = jobs_of(files, output_names(files), again)[shard[0] - 1 :: shard[1]]
     files_of = {job.name: job.file for unit in units for job in unit}
@@ -298,3 +298,18 @@ def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> li
     if not any(path.is_dir() and path.resolve() in ours.parents for path in given):
         return files
     return [file for file in files if file in given or ours not in file.resolve().parents]
+
+
+def without_labelled(files: list[Path], given: tuple[Path, ...]) -> list[Path]:
+    """Leave out labelled files of scans that are given, too, as a run into another folder has written them."""
+    from toothgraph.io.label_record import is_recorded
+
+    written = {file for file in files if file not in given and is_recorded(file)}
+    names = {name for file in files if file not in written for name in may_be_named(file)}
+    if again := [file for file in files if file in written and stem_of(file) in names]:
+        say(
+            f"Notice: left out {scans_of(len(again))} that toothgraph wrote of others that are given, such as "
+            f"{again[0]}; name such a file to label it, too",
+            err=True,
+        )
+    return [file for file in files if file not in written or stem_of(file) not in names]

@@ -106,6 +106,14 @@ def read_record(path: Path) -> Record:
     return Record(files, renumbered, run, jaws)
 
 
+def is_recorded(path: Path) -> bool:
+    """Whether the record beside a scan says that toothgraph wrote it; a record that cannot be read says nothing."""
+    try:
+        return path.name in read_record(path).files
+    except LabelError:
+        return False
+
+
 def write_record(path: Path, record: Record) -> None:
     """Write the record beside a label file."""
     content: dict[str, Any] = {
