@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toothgraph.io.find import find_scans
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.label_record import read_record
 from toothgraph.io.label_systems import to_universal
@@ -34,7 +35,8 @@ def test_labels_of_a_review_as_files_and_pages(command, arch: Mesh, tmp_path: Pa
     np.testing.assert_array_equal(read_scan(out / "one_U.ply").labels, expected)
     assert read_scan(out / "one_U.ply").label_origin.kind == "given"  # by a person
     assert len(list((out / "one_U.teeth").iterdir())) == 15  # 14 teeth and gingiva
-    written = {"index.html", "measures.csv", "one_U.html", "one_U.csv", "one_U.ply", "one_U.txt", "one_U.teeth"}
+    written = {"index.html", "measures.csv", "one_U.html", "one_U.csv", "one_U.ply", "one_U.txt", "one_U.teeth",
+               "one_U.found.json"}  # fmt: skip
     assert {file.name for file in out.iterdir()} == written
 
 
@@ -49,6 +51,38 @@ def test_labels_of_scans_and_of_predict(command, arch: Mesh, tmp_path: Path) -> 
         assert {file.name for file in out.iterdir()} == {"one_U.ply", "one_U.txt", "one_U.json", "one_U.found.json"}
         assert read_scan(out / "one_U.ply").label_origin.model == "a model"
         assert json.loads((out / "one_U.json").read_text())["jaw"] == "upper"
+
+
+def test_given_labels_in_several_formats_are_one_scan(command, arch: Mesh, tmp_path: Path) -> None:
+    """As those of a model are: each command takes one of the files, and all of them get other numbers."""
+    out, numbers = tmp_path / "out", {16: 15, 15: 16}
+    write_labelled(tmp_path / "scans", "one_U", arch, arch.labels, ("ply",))
+    formats = [word for kind in ("ply", "txt", "json", "stl") for word in ("--format", kind)]
+    convert = ("convert", tmp_path / "scans", "--out", out, *formats, "--report")
+    assert command(*convert).code == 0
+    assert find_scans([out]) == [out / "one_U.ply"]
+    assert {(found.kind, found.model) for found in read_record(out / "one_U.ply").files.values()} == {("given", "")}
+    assert command(*convert).code == 0  # nobody has changed them
+    done = command("renumber", out / "one_U.teeth", *(f"{old}={new}" for old, new in numbers.items()))
+    assert done.code == 0 and "one_U: given, " in done.out, done.err
+    again = {"one_U.ply", "one_U.txt", "one_U.json", "one_U.teeth", "one_U.html", "one_U.csv"}
+    assert {Path(line.split()[1]).name for line in done.out.splitlines() if line.startswith("wrote")} >= again
+    expected = np.select([arch.labels == old for old in numbers], [*numbers.values()], arch.labels)
+    np.testing.assert_array_equal(np.loadtxt(out / "one_U.txt", dtype=int), expected)
+    for scan in (out / "one_U.ply", out / "one_U.teeth"):
+        mesh = read_scan(scan)
+        assert mesh.label_origin.kind == "given" and (mesh.labels == 15).sum() == (arch.labels == 16).sum()
+    assert "its labels were corrected, and would be lost" in command(*convert).err
+
+
+def test_an_edited_file_of_given_labels_goes_before_the_others(command, arch: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path / "scans", "one_U", arch, arch.labels, ("ply",))
+    assert command("convert", tmp_path / "scans", "--out", tmp_path / "out").code == 0
+    content = json.loads((tmp_path / "out" / "one_U.json").read_text())
+    content["labels"] = [0 if fdi == 16 else fdi for fdi in content["labels"]]
+    (tmp_path / "out" / "one_U.json").write_text(json.dumps(content))
+    mesh = read_scan(tmp_path / "out" / "one_U.ply", label_system="universal")  # they are FDI numbers all the same
+    assert mesh.label_origin.kind == "given" and {*np.unique(mesh.labels)} == {*np.unique(arch.labels)} - {16}
 
 
 def test_what_predict_said_goes_along(command, arch: Mesh, tmp_path: Path) -> None:

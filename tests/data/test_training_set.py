@@ -81,7 +81,7 @@ def test_a_scan_beside_what_predict_wrote_for_it_is_told(arch: Mesh, tmp_path: P
     read_scans(ours[1:], GraphSpec(faces=200, k=4), **options)  # by no model: two patients, as far as anybody knows
     assert "the same name" not in caplog.text
     read_scans(ours[:2], GraphSpec(faces=200, k=4), **options)
-    assert f"{ours[0]}/a_upper.ply, {ours[1]}/a_upper.ply: the same name, and a model labelled one" in caplog.text
+    assert f"{ours[0]}/a_upper.ply, {ours[1]}/a_upper.ply: the same name, and toothgraph wrote one" in caplog.text
 
 
 def test_one_path_is_no_list(tmp_path):

@@ -193,7 +193,7 @@ def _written(
     parts = jaw_parts(mesh)
     written = write_labelled(
         out, name, mesh, mesh.labels, formats, confidence=sure, doubts=doubts if doubts or said.told else None,
-        measures=measures_of_file([one.measured for one in shown]) if shown else (), model=model,
+        measures=measures_of_file([one.measured for one in shown]) if shown else (), model=model, given=model is None,
         jaw_of_face=np.isin(np.arange(len(mesh.faces)), parts[UPPER], invert=True).astype(int) if parts else None,
     )  # fmt: skip
     review = f" (review: {state})" if state not in ("", APPROVED) else ""

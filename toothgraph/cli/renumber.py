@@ -41,7 +41,7 @@ class Change(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 tak
     callback=at_once(check_label_system),
     default="fdi",
     show_default=True,
-    help="Of the numbers that you give, and of label files that no model wrote; FILE:SET is one of your own.",
+    help="Of the numbers that you give, and of label files that toothgraph did not write; FILE:SET is one of your own.",
 )
 @click.option("--merge", is_flag=True, help="Two teeth that get one number are one tooth.")
 @unit_option
@@ -50,10 +50,10 @@ def renumber(
 ) -> None:
     """Give teeth other numbers: `toothgraph renumber labelled/007_L.ply 36=35 37=36`.
 
-    SCAN is any of the files that `predict` wrote for a scan, or a scan with a .txt or .json beside it. All changes
-    happen at once, so 36=37 37=36 exchanges two teeth. 0 is gingiva, -1 unknown. All label files of the scan are
-    written again, and so are its page, picture, table and row of summary.csv, where `predict` wrote them. `finetune`
-    knows its labels as corrected.
+    SCAN is any of the files that `predict` or `convert` wrote for a scan, or a scan with a .txt or .json beside it. All
+    changes happen at once, so 36=37 37=36 exchanges two teeth. 0 is gingiva, -1 unknown. All label files of the scan
+    are written again, and so are its page, picture, table and row of summary.csv, if there are any. `finetune` knows
+    labels that a model found as corrected.
 
     Without changes, the numbers along the arch are printed, from the patient's right to the left, as `predict` does.
     """
@@ -74,7 +74,7 @@ def renumber(
                 say(f"{number} is one tooth now")
         surface, mesh = surface_of(scan), None
         if surface is not None:
-            auto = label_system == "fdi" or bool(done and done.found)  # what a model found are FDI numbers
+            auto = label_system == "fdi" or bool(done and done.found)  # what toothgraph wrote are FDI numbers
             mesh = read_scan(surface, unit=unit or "mm", label_system="auto" if auto else label_system, primary=True)
         if done and done.found:
             renew_beside(done.written[0], unit or "mm", mesh, surface)

@@ -24,7 +24,8 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
     An archive (:mod:`toothgraph.io.archive`) counts as a folder of what is in it; archives in a folder are ignored.
 
     A folder with one file per tooth (:mod:`toothgraph.io.formats.tooth_folder`) is one scan. Of files that ``predict``
-    wrote of one scan in several formats, one is taken: the first whose content was changed since, or else the first.
+    or ``convert`` wrote of one scan in several formats, one is taken: the first whose content was changed since, or
+    else the first.
 
     Returns:
         Each scan once; scans of one folder are sorted by name.

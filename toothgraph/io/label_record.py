@@ -1,4 +1,5 @@
-"""The record beside labels that a model found, ``<stem>.found.json``: it tells whether they were changed since.
+"""The record beside labels that toothgraph wrote, ``<stem>.found.json``: which files are one scan, whether a model
+found the labels in them, and whether they were changed since.
 
 For each label file of the scan, the record has what found them, and a digest of the faces (or vertices) of each number.
 Renumbered teeth keep their faces, so it can also say which number a tooth had before. Of a file that has its numbers
@@ -20,7 +21,7 @@ from toothgraph.anatomy.colours import COLOUR_OF_FDI
 from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UPPER, is_primary
 from toothgraph.io.formats.tooth_folder import number_of
-from toothgraph.mesh.label_origin import CORRECTED, FOUND, LabelOrigin
+from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, LabelOrigin
 from toothgraph.system.files import write_text
 
 SUFFIX = ".found.json"
@@ -36,11 +37,12 @@ class FoundFile:
     """What the record says of one file.
 
     Attributes:
-        model: what found the labels.
+        model: what found the labels; empty for those that none did, or where it is not known.
         content: digest of the whole file; empty while it is being written, and after a stop in the middle.
         numbers: digests of the faces, or in a JSON of the vertices, of each number.
         of_vertices: digests of the vertices of each number, if the file has numbers on both.
         colours: of each number as ``rrggbb``, hexadecimal, if the file is coloured by its numbers.
+        kind: ``found`` by a model, or ``given``.
     """
 
     model: str
@@ -48,6 +50,7 @@ class FoundFile:
     numbers: Digests
     of_vertices: Digests = field(default_factory=dict)
     colours: Colours = field(default_factory=dict)
+    kind: str = FOUND
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def read_record(path: Path) -> Record:
                 str(found["model"]), str(found["content"]), _numbers(found["numbers"]),
                 _numbers(found.get("of_vertices", {})),
                 _colours(found.get("colours", {})),
+                GIVEN if found.get("kind") == GIVEN else FOUND,
             )
             for name, found in content["files"].items()
         }  # fmt: skip
@@ -100,8 +104,8 @@ def read_record(path: Path) -> Record:
                 for jaw, runs in content.get("jaws", {}).items()}  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabelError(
-            f"{file}: expected the record of labels that a model found, cannot read it ({error!r}); without this file "
-            "they count as given"
+            f"{file}: expected the record of labels that toothgraph wrote, cannot read it ({error!r}); without this "
+            "file they count as given"
         ) from error
     return Record(files, renumbered, run, jaws)
 
@@ -118,7 +122,7 @@ def write_record(path: Path, record: Record) -> None:
     """Write the record beside a label file."""
     content: dict[str, Any] = {
         "files": {
-            name: {key: value for key, value in asdict(found).items() if value or key in _ALWAYS}
+            name: {key: value for key, value in asdict(found).items() if key in _ALWAYS or value not in ({}, FOUND)}
             for name, found in record.files.items()
         },
         "renumbered": list(record.renumbered),
@@ -138,17 +142,18 @@ def jaw_runs(jaw_of_face: np.ndarray) -> dict[str, list[tuple[int, int]]]:
     return runs
 
 
-def recorded(path: Path, model: str, labels: np.ndarray, of_vertices: np.ndarray | None = None) -> FoundFile:
+def recorded(path: Path, origin: LabelOrigin, labels: np.ndarray, of_vertices: np.ndarray | None = None) -> FoundFile:
     """What the record is to say of a file that was just written.
 
     Args:
         path: the file.
-        model: what found the labels.
+        origin: ``found`` or ``given``.
         labels: [n] the numbers in it.
         of_vertices: [V] the numbers on its vertices, if ``labels`` are those on faces.
     """
     vertices = {} if of_vertices is None else number_digests(path, of_vertices)
-    return FoundFile(model, content_digest(path), number_digests(path, labels), vertices, colours_in(path))
+    numbers, colours = number_digests(path, labels), colours_in(path)
+    return FoundFile(origin.model, content_digest(path), numbers, vertices, colours, origin.kind)
 
 
 def colours_in(path: Path) -> Colours:
@@ -162,14 +167,15 @@ def origin_of(path: Path, record: Record, labels: np.ndarray, *, per_vertex: boo
     if found is None:
         return LabelOrigin()
     if not found.content:
-        return LabelOrigin(FOUND, found.model)
+        return LabelOrigin(found.kind, found.model)
     before, now = _digests(path, found, labels, per_vertex)
     changed = frozenset(number for number in {*before, *now} if before.get(number) != now.get(number))
-    return LabelOrigin(CORRECTED if _changes(before, now) else FOUND, found.model, changed)
+    corrected = found.kind == FOUND and bool(_changes(before, now))
+    return LabelOrigin(CORRECTED if corrected else found.kind, found.model, changed)
 
 
 def changes_in(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bool = False) -> list[str]:
-    """What was changed in the labels [n] of a file since they were found, in words: ``35 was 36``, ``14 has another
+    """What was changed in the labels [n] of a file since they were written, in words: ``35 was 36``, ``14 has another
     outline``, ``18 is gone``."""
     found = record.files.get(path.name)
     if found is None or not found.content:

@@ -31,7 +31,7 @@ from toothgraph.io.label_record import FoundFile, Record, changes_in, origin_of,
 from toothgraph.io.label_systems import guess_system, system_by_name, to_fdi
 from toothgraph.io.palette import Palette
 from toothgraph.io.review_file import reviewed_origin
-from toothgraph.mesh.label_origin import CORRECTED, GIVEN, LabelOrigin
+from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.stored import Stored
 
@@ -48,7 +48,7 @@ class FoundLabels:
         source: the file that contains them.
         label_system: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``; ``unsure`` if a guess would be none.
         origin: where they come from.
-        changes: what was changed since a model found them, in words.
+        changes: what was changed since toothgraph wrote them, in words.
         guessed: whether the label system follows from the numbers alone.
     """
 
@@ -63,7 +63,7 @@ class FoundLabels:
 def find_labels(
     path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str
 ) -> FoundLabels | None:
-    """The first labels found; but of several that a model found, the first that were changed since. What a model found
+    """The first labels found; but of several that toothgraph wrote, the first that were changed since. What it wrote
     has FDI numbers, whatever ``label_system`` says of the others.
 
     Raises:
@@ -73,14 +73,14 @@ def find_labels(
     record, first, corrected = read_record(path), None, list[FoundLabels]()
     for found in _sources(path, mesh, palette, stored, label_system, record):
         numbers, per_vertex = found.column.numbers, found.column.per_vertex
-        origin = origin_of(found.source, record, numbers, per_vertex=per_vertex)
-        if origin.kind != GIVEN:
+        if found.source.name in record.files:
+            origin = origin_of(found.source, record, numbers, per_vertex=per_vertex)
             changes = changes_in(found.source, record, numbers, per_vertex=per_vertex)
             found = replace(found, label_system="fdi", origin=origin, changes=changes, guessed=False)
         first = first or found
-        if origin.kind == CORRECTED:
+        if found.changes:
             corrected.append(found)
-        elif first.origin.kind == GIVEN:
+        elif first.source.name not in record.files:
             break
     _check_agree(mesh, corrected)
     best = corrected[0] if corrected else first

@@ -31,7 +31,7 @@ from toothgraph.io.label_sources import FoundLabels, find_labels
 from toothgraph.io.label_systems import to_fdi
 from toothgraph.io.palette import Palette, load_palette
 from toothgraph.io.read import mesh_from_stored
-from toothgraph.mesh.label_origin import LabelOrigin
+from toothgraph.mesh.label_origin import FOUND, GIVEN, LabelOrigin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of
 from toothgraph.mesh.stored import Stored
@@ -96,8 +96,8 @@ def read_scan(
         warn_of_other_jaw(mesh, labels, found, told)
     mesh = labelled(mesh, labels, of_vertices, found.origin)
     if found.changes:
-        by = f" by {found.origin.model}" if found.origin.model else ""
-        _log.info("%s: labels found%s, then corrected: %s", mesh.scan_id, by, ", ".join(found.changes))
+        first = GIVEN if found.origin.kind == GIVEN else LabelOrigin(FOUND, found.origin.model)
+        _log.info("%s: labels %s, then corrected: %s", mesh.scan_id, first, ", ".join(found.changes))
     _warn_of_counting(mesh)
     for fault in number_faults(mesh):
         _log.warning("%s: %s", mesh.scan_id, fault)
@@ -152,10 +152,10 @@ def read_labels(
     5. with a palette: face or vertex colours, as the palette says, else those that match it better.
        The jaw is the one with more matching colours, even if the file name says another.
 
-    Of labels that a model found (:mod:`toothgraph.io.label_record`), the first that were changed since go before those
-    that were not. Two files that contradict each other are an error. From vertex labels, a face takes the majority of
-    its corners; with three different labels, it takes the smallest tooth number. Anything but 0 and the permanent teeth
-    becomes -1, with one warning in the log.
+    Of labels that toothgraph wrote (:mod:`toothgraph.io.label_record`), the first that were changed since go before
+    those that were not. Two files that contradict each other are an error. From vertex labels, a face takes the
+    majority of its corners; with three different labels, it takes the smallest tooth number. Anything but 0 and the
+    permanent teeth becomes -1, with one warning in the log.
 
     Args:
         path: the mesh file.

@@ -55,7 +55,7 @@ class Renumbered:
         numbers: former to new, as they are in the files.
         written: the files.
         joined: numbers that two teeth had, which are one now.
-        found: whether a model had found them.
+        found: whether toothgraph had written them: what a model found, or files of `convert`.
     """
 
     numbers: dict[int, int]
@@ -69,13 +69,13 @@ def renumber(
 ) -> Renumbered:
     """Give teeth other numbers, all at the same time, so that two can be exchanged.
 
-    All label files that a model wrote for this scan are written again, and a ``.txt`` or ``.json`` beside it. What was
-    changed stays in the record of the scan (:mod:`toothgraph.io.label_record`).
+    All label files that toothgraph wrote for this scan are written again, and a ``.txt`` or ``.json`` beside it. What
+    was changed stays in the record of the scan (:mod:`toothgraph.io.label_record`).
 
     Args:
         path: any label file of the scan, or the scan itself.
         numbers: former to new; 0 for gingiva, -1 for unknown.
-        label_system: of ``numbers``, and of labels that no model found; those that one found are FDI numbers.
+        label_system: of ``numbers``, and of labels that toothgraph did not write; those it wrote are FDI numbers.
         merge: two teeth may get one number; nothing tells them apart afterwards.
         unit: of length in the scan.
 
@@ -109,7 +109,7 @@ def renumber(
 def _checked(
     numbers: Mapping[int, int], there: np.ndarray, label_system: str, path: Path, *, found: bool
 ) -> dict[int, int]:
-    """The numbers as the files have them: as given, or as FDI numbers if a model found the labels."""
+    """The numbers as the files have them: as given, or as FDI numbers if toothgraph wrote the labels."""
     jaw = jaw_from_name(path)
     jaw = max(jaw_of_labels(successors_of(there)), UPPER) if jaw == UNKNOWN_JAW else jaw
 

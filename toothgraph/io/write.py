@@ -21,6 +21,7 @@ from toothgraph.io.label_record import FoundFile, Record, jaw_runs, read_record,
 from toothgraph.io.review_file import work_of_review
 from toothgraph.io.said import doubts_content
 from toothgraph.mesh.clean import triangulate
+from toothgraph.mesh.label_origin import FOUND, LabelOrigin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.scan_names import stem_of, without_jaw
@@ -68,6 +69,7 @@ def write_labelled(
     measures: Sequence[Measure] = (),
     model: str | None = None,
     jaw_of_face: np.ndarray | None = None,
+    given: bool = False,
 ) -> list[Path]:
     """Write a labelled scan into ``out_dir``: ``name.ply``, ``name.txt``, ``name.json`` and other formats.
 
@@ -86,6 +88,7 @@ def write_labelled(
         model: what found the labels; this is kept in ``name.found.json`` beside them
             (:mod:`toothgraph.io.label_record`). None if no model did: then they count as given.
         jaw_of_face: [F] 0 upper, 1 lower, of a file with both jaws; kept in the same record.
+        given: keep such a record also of labels that no model found, so that all files are known as one scan.
 
     Returns:
         The paths, in the order of ``formats``.
@@ -116,7 +119,8 @@ def write_labelled(
     paths = [Path(out_dir) / f"{name}.{'teeth' if kind == 'stl' else kind}" for kind in formats]
     if not paths:
         return paths
-    _announce(paths, model)
+    origin = LabelOrigin(FOUND, model) if model is not None else LabelOrigin() if given else None
+    _announce(paths, origin)
     try:
         for kind, path in zip(formats, paths, strict=True):
             stage(f"writing {path.name}")
@@ -125,7 +129,7 @@ def write_labelled(
         if not any((paths[0].parent / name).exists() for name in read_record(paths[0]).files):
             record_of(paths[0]).unlink(missing_ok=True)  # nothing was written
     jaws = {} if jaw_of_face is None else jaw_runs(faces_to_original(mesh, jaw_of_face))
-    _keep_record(paths, labelled, model, jaws)
+    _keep_record(paths, labelled, origin, jaws)
     return paths
 
 
@@ -170,26 +174,26 @@ def _labelled(mesh: Mesh, face_fdi: np.ndarray) -> Labelled:
     )
 
 
-def _announce(paths: Sequence[Path], model: str | None) -> None:
+def _announce(paths: Sequence[Path], origin: LabelOrigin | None) -> None:
     """Say in the record of a scan which files are about to be written: after a stop in the middle, those that are new
     would else look like corrected ones."""
     record = read_record(paths[0])
-    if model is not None or record.run or any(path.name in record.files for path in paths):
-        new = {} if model is None else {path.name: FoundFile(model, "", {}) for path in paths}
+    if origin is not None or record.run or any(path.name in record.files for path in paths):
+        new = {path.name: FoundFile(origin.model, "", {}, kind=origin.kind) for path in paths} if origin else {}
         write_record(paths[0], Record({**_others(record, paths), **new}))
 
 
 def _keep_record(
-    paths: Sequence[Path], labelled: Labelled, model: str | None, jaws: Mapping[str, Sequence[tuple[int, int]]]
+    paths: Sequence[Path], labelled: Labelled, origin: LabelOrigin | None, jaws: Mapping[str, Sequence[tuple[int, int]]]
 ) -> None:
-    """Say in the record of a scan which model found the labels of these files, or that none did."""
+    """Say in the record of a scan where the labels of these files come from; without an origin, forget the files."""
     record = read_record(paths[0])
     files = _others(record, paths)
-    if model is not None:
+    if origin is not None:
         for path in paths:
             labels = labelled.vertex_fdi if path.suffix == ".json" else labelled.face_fdi
             both = labelled.vertex_fdi if path.suffix in _ON_BOTH else None
-            files[path.name] = recorded(path, model, labels, both)
+            files[path.name] = recorded(path, origin, labels, both)
     if files or record.files:
         write_record(paths[0], Record(files, jaws=jaws))
 

@@ -95,14 +95,14 @@ def find_sources(paths: Iterable[Path]) -> list[Source]:
 
 
 def warn_of_copies(files: Sequence[Path]) -> None:
-    """Warn if a scan is there beside what ``predict`` wrote for it: as two patients, it may train and validate."""
+    """Warn if a scan is there beside what toothgraph wrote for it: as two patients, it may train and validate."""
     same: dict[str, list[Path]] = {}
     for file in files:
         same.setdefault(stem_of(file), []).append(file)
     copies = [paths for paths in same.values() if len(paths) > 1 and any(record_of(path).exists() for path in paths)]
     for paths in copies[:_SHOWN]:
         _log.warning(
-            "%s: the same name, and a model labelled one of them; if they are one scan, give only one: as two it may "
+            "%s: the same name, and toothgraph wrote one of them; if they are one scan, give only one: as two it may "
             "train and validate", ", ".join(map(str, paths)),
         )  # fmt: skip
     if len(copies) > _SHOWN:
