@@ -170,3 +170,20 @@ def test_what_a_review_has_written_are_fdi_numbers(command, jaw: int, log: bool,
     assert done.code == 0 and "are those of the" not in done.err, done.err
     content = json.loads((tmp_path / "out" / "007.json").read_text())
     assert content["jaw"] == ("upper", "lower")[jaw] and {*content["labels"]} == {*arch.labels.tolist()}
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder in which nothing can be made")
+def test_an_error_of_the_system_says_what_to_do(command, arch: Mesh, tmp_path: Path) -> None:
+    write_labelled(tmp_path, "one_U", arch, arch.labels, ("ply",))
+    done = command("convert", tmp_path, "--out", "/proc/foo")
+    assert (
+        done.code == 1 and done.error.startswith("Error: /proc/foo: ") and done.error.endswith("choose another --out")
+    )
+
+
+@pytest.mark.parametrize("words", [("predict",), ("evaluate",), ("finetune",)])
+def test_a_list_of_scans_is_for_prepare(command, words: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_text("path\nx.stl\n")
+    done = command(*words, tmp_path / "set.csv", "--out", tmp_path / "out")
+    assert done.code == 1 and "set.csv: a list of scans is for `toothgraph prepare`" in done.error
+    assert not (tmp_path / "out").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toothgraph.data import Split, load_split, make_split
-from toothgraph.data.split import of_patients
+from toothgraph.data.split import of_patients, warn_of_lone_jaws
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.scan_names import patient_of
 
@@ -160,3 +160,18 @@ def test_one_name_is_no_list_of_patients() -> None:
         make_split("abc", 0.2, seed=0)
     with pytest.raises(ConfigError, match="candidates as a list"):
         make_split(["a", "abc"], 0.2, 0, "abc")
+
+
+@pytest.mark.parametrize(
+    ("patients", "jaws", "told"),
+    [
+        (["a1", "a2", "b1", "b2"], [0, 1, 0, 1], True),
+        (["a", "a", "b1", "b2"], [0, 1, 0, 1], False),  # the names do tell
+        (["a", "b", "c", "d"], [0, 0, 0, -1], False),  # one jaw of each
+        (["a", "b", "c"], [0, 1, 1], False),  # too few to say
+    ],
+)
+def test_jaws_that_are_patients_of_their_own_are_told(patients, jaws, told, caplog):
+    warn_of_lone_jaws(patients, jaws)
+    assert ("(a1, a2, b1, b2); if some are, one patient trains and validates" in caplog.text) is told
+    assert bool(caplog.text) is told

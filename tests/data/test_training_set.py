@@ -15,6 +15,7 @@ from toothgraph.graph import GraphSpec
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, LabelOrigin
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.synthetic import synthetic_arch
 
 KINDS = {"g": GIVEN, "f": FOUND, "c": CORRECTED}
 
@@ -82,6 +83,17 @@ def test_a_scan_beside_what_predict_wrote_for_it_is_told(arch: Mesh, tmp_path: P
     assert "the same name" not in caplog.text
     read_scans(ours[:2], GraphSpec(faces=200, k=4), **options)
     assert f"{ours[0]}/a_upper.ply, {ours[1]}/a_upper.ply: the same name, and toothgraph wrote one" in caplog.text
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_names_that_part_the_jaws_of_a_patient_are_told(arch: Mesh, tmp_path: Path, split, caplog) -> None:
+    for name in ("a1", "a2", "b1", "b2"):
+        own = arch if name[1] == "1" else synthetic_arch(2, jaw=1, faces=2000)
+        write_labelled(tmp_path, name, own, own.labels, ("ply",))
+    (tmp_path / "split.json").write_text('{"train": ["a1", "a2"], "val": ["b1", "b2"]}')
+    load_training_set([tmp_path], GraphSpec(faces=300, k=6), variants=1, seed=0,
+                      split=tmp_path / "split.json" if split else None)  # fmt: skip
+    assert ("no two of the 4 labelled scans are of one patient" in caplog.text) is not split
 
 
 def test_one_path_is_no_list(tmp_path):

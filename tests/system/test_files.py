@@ -31,6 +31,13 @@ def test_a_failure_leaves_the_old_file(failure: type[BaseException], tmp_path: P
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", [f"{'x' * 300}.txt", f"x.{'t' * 300}"])
+def test_an_error_of_the_system_names_the_file_and_no_temporary_one(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OSError) as error:
+        write_text(tmp_path / name, "x")
+    assert error.value.filename == str(tmp_path / name) and list(tmp_path.iterdir()) == []
+
+
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import errno
 import gc
 import importlib
 import logging
@@ -80,8 +81,26 @@ class Commands(click.Group):
                 _fail("not enough memory; raise --memory, if that was set")
             if not isinstance(error, OSError):
                 raise
-            place = f"{error.filename}: " if error.filename else ""  # a full disk, a folder not to be written to
-            _fail(f"{place}{error.strerror or error}")
+            _fail(_of_system(error))
+
+
+# What to do about an error of the system.
+_WAYS_OUT = {
+    errno.ENOSPC: "free some space there, or choose another --out",
+    errno.EFBIG: "the disk, or a limit of the shell (ulimit -f), allows no larger file; choose another --out",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EMFILE: "too few files may be open at once; raise the limit (ulimit -n)",
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "to write elsewhere, choose another --out"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "it is gone, or cannot be made there; to write elsewhere, choose "
+                    "another --out"),
+}  # fmt: skip
+
+
+def _of_system(error: OSError) -> str:
+    """An error of the system, as of a full disk or a folder not to be written to: where, what, and what to do."""
+    place = f"{error.filename}: " if error.filename else ""
+    way_out = _WAYS_OUT.get(error.errno or 0, "")
+    return f"{place}{error.strerror or error}{'; ' * bool(way_out)}{way_out}"
 
 
 @contextmanager

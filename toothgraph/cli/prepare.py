@@ -76,6 +76,7 @@ def prepare(
         from toothgraph.data.prepared.build import prepare as prepare_all
         from toothgraph.data.prepared.folder import read_manifest, read_quarantine
         from toothgraph.data.prepared.sources import find_sources
+        from toothgraph.data.split import warn_of_lone_jaws
         from toothgraph.model.config import check_net
         from toothgraph.system.memory import check_bound
         from toothgraph.training.config import FINETUNE_PRESETS
@@ -107,6 +108,8 @@ def prepare(
     say(f"{sum(count.values())} of {scans_of(total)}: {said()} -> {out}")
     if palette is None:
         tell_of_colours(out)
+    labelled = [header for header in read_manifest(out) if header.labelled]
+    warn_of_lone_jaws([header.patient for header in labelled], (header.jaw for header in labelled))
     if count["bad"]:
         say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
     if total and not count["made"] + count["kept"]:

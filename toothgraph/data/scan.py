@@ -53,6 +53,11 @@ class Scan:
             object.__setattr__(self, "patient", patient_of(self.scan_id))
 
     @property
+    def jaw(self) -> int:
+        """0 upper, 1 lower, -1 unknown."""
+        return int(self.variants[0].jaw)
+
+    @property
     def labelled(self) -> bool:
         """Whether any node has a known class."""
         graph = self.variants[0]

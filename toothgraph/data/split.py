@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from toothgraph.errors import ConfigError, DataError, check_names, check_number
+from toothgraph.fdi import LOWER, UPPER
 from toothgraph.system.files import check_there
 
 Item = TypeVar("Item")
 _log = logging.getLogger("toothgraph")
 _SHOWN = 5  # patients in a message
+_LONE = 4  # labelled scans: of fewer, each may well be of another patient
 _EXPECTED = 'expected a JSON split {"train": [patients], "val": [patients]}, of which "val" may be empty'
 
 
@@ -140,6 +142,23 @@ def warn_of_missing(path: Path, wanted: Iterable[str], found: Iterable[str]) -> 
     if missing:
         count = f"{len(missing)} of the {len(patients)} patients"
         _log.warning("%s: no scan was found of %s it names: %s", path, count, some_of(missing))
+
+
+def warn_of_lone_jaws(patients: Sequence[str], jaws: Iterable[int]) -> None:
+    """Warn if both jaws are there, and no two scans are of one patient: their names may give each jaw a patient of its
+    own, and so one patient may train and validate.
+
+    Args:
+        patients: the patient of each labelled scan.
+        jaws: of each, 0 upper, 1 lower, -1 unknown.
+    """
+    if len(patients) < _LONE or len({*patients}) < len(patients) or not {UPPER, LOWER} <= {*jaws}:
+        return
+    _log.warning(
+        "upper and lower jaws are there, but by their names no two of the %d labelled scans are of one patient (%s); "
+        "if some are, one patient trains and validates: give `toothgraph prepare` a list in .csv with the columns "
+        "path, patient and jaw, or say in a --split file who trains", len(patients), some_of(patients),
+    )  # fmt: skip
 
 
 def some_of(patients: Iterable[str]) -> str:

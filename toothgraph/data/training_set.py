@@ -13,7 +13,7 @@ from toothgraph.data.prepared.folder import read_prepared
 from toothgraph.data.prepared.layout import is_prepared
 from toothgraph.data.prepared.sources import warn_of_copies
 from toothgraph.data.scan import Scan, prepare_scan
-from toothgraph.data.split import Split, load_split, make_split, warn_of_missing
+from toothgraph.data.split import Split, load_split, make_split, warn_of_lone_jaws, warn_of_missing
 from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError, check_names
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
@@ -96,6 +96,8 @@ def load_training_set(
         warn_of_missing(Path(split), wanted, (scan.patient for scan in scans))
     if named is None:
         usable = [scan for scan in scans if not labels or scan.labelled]
+        if labels:
+            warn_of_lone_jaws([scan.patient for scan in usable], (scan.jaw for scan in usable))
         named = _own_split(usable, val_fraction, seed, labels) if usable else Split((), (), {})
     return scans, named
 

@@ -31,7 +31,7 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
         Each scan once; scans of one folder are sorted by name.
 
     Raises:
-        DataError: if a path does not exist or nothing is found.
+        DataError: if a path does not exist, is a list of scans (``.csv``), or nothing is found.
         MeshError: if an archive cannot be unpacked.
     """
     found: dict[Path, None] = {}
@@ -40,6 +40,11 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
             found.update(dict.fromkeys(_scans_inside(path)))
         else:
             check_there(path)
+            if path.suffix.lower() == ".csv":
+                raise DataError(
+                    f"{path}: a list of scans is for `toothgraph prepare`; give the scans, or their folder, and to a "
+                    "training the folder that `prepare` has made of the list"
+                )
             found[path] = None
     if not found:
         names = ", ".join(map(str, paths)) or "an empty list"

@@ -20,7 +20,11 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        error.filename = str(path)  # nobody knows the temporary name
+        raise
     temporary = Path(name)
     try:  # from here on: a signal may come at any time
         os.close(handle)
@@ -32,7 +36,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())  # else a machine that loses power may keep the name without the content
         os.replace(temporary, path)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and error.filename in (None, name):
             error.filename = str(path)  # a full disk does not say where
         temporary.unlink(missing_ok=True)
         raise
