@@ -189,6 +189,14 @@ def test_names_mean_what_the_page_says() -> None:
         assert patient_of(Path(path).stem) == patient and jaw_from_name(path) == (UPPER if jaw == "upper" else LOWER)
 
 
+def test_patients_are_those_of_the_table() -> None:
+    section = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8").split("\n## ")[1]
+    rows = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|$", section, re.MULTILINE)
+    assert len(rows) == 4
+    for name, patient in rows:
+        assert patient_of(Path(name).stem) == patient
+
+
 @pytest.fixture
 def everything(there: Path) -> Path:
     """Also the scans, labels, palette and options that the commands of the how-to name."""

@@ -21,6 +21,7 @@ from toothgraph.synthetic import write_synthetic
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+LINKING = [*PAGES, ROOT / "benchmarks" / "README.md", ROOT / "examples" / "slicer" / "README.md"]
 
 
 def script(name: str) -> ModuleType:
@@ -171,7 +172,7 @@ def test_options_named_in_the_text_exist(page: Path) -> None:
     assert named <= known, f"{page.name} names options that do not exist: {sorted(named - known)}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+@pytest.mark.parametrize("page", LINKING, ids=lambda page: str(page.relative_to(ROOT)))
 def test_relative_links_resolve(page: Path) -> None:
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -238,3 +239,5 @@ def test_toml_examples_are_accepted(make_options: ModuleType) -> None:
     for block, presets in zip(blocks, (PRETRAIN_PRESETS, FINETUNE_PRESETS), strict=True):
         values = tomllib.loads(block)
         assert make_config(presets, "default", [("config.md", values)]) == presets["default"]
+    (own,) = code_blocks((ROOT / "docs" / "how-to.md").read_text(encoding="utf-8"), "toml")
+    assert make_config(FINETUNE_PRESETS, "default", [("how-to.md", tomllib.loads(own))]).crowns == "train"

@@ -14,13 +14,13 @@ from benchmarks.paths import DOCS
 from benchmarks.studies.readings import reasons
 
 
-def said(macro: str, data: Any) -> str:
+def said(macro: str, *data: Any) -> str:
     """A sentence of the pages, in one line."""
-    return " ".join(getattr(TEMPLATES.get_template("macros.md.jinja").module, macro)(data).split())
+    return " ".join(getattr(TEMPLATES.get_template("macros.md.jinja").module, macro)(*data).split())
 
 
 def answer(unseen: dict[str, Any], package: dict[str, Any]) -> str:
-    return said("unseen_answer", summary.unseen_facts(unseen, package))
+    return said("unseen_answer", summary.unseen_facts(unseen, package), "scores.md")
 
 
 def test_pages_are_up_to_date() -> None:
@@ -178,14 +178,15 @@ def test_sentences_count_what_the_rows_have() -> None:
     assert found == {"scans": 5, "counted": 3, "miou": -0.125, "miou_matched": 0.125}
     unseen, package = (render.read_result(name) for name in ("unseen", "default_weights"))
     stale = "The weights in the package have no figure on unseen arches"
-    others = f"{stale} yet; those of revision {unseen['revision']} (sha256 {unseen['weights_sha256']}…) had a `miou` of"
+    others = f"{stale} yet; those of revision {unseen['revision']} (sha256 {unseen['weights_sha256']}…) had a [`miou`]"
     other = unseen | {"weights_sha256": "0" * 16}
     assert others.replace(unseen["weights_sha256"], "0" * 16) in answer(other, package)
     same = unseen | {"weights_sha256": package["sha256"][:16]}
     assert f"{stale} with today's prediction yet; with that of revision 0" in answer(same | {"revision": "0"}, package)
     text = answer(same | {"revision": package["facts"]["git"]}, package)
     assert (
-        text.startswith("The weights in the package have a `miou` of 0.894 on") and "15 of 59 scans below 0.9" in text
+        text.startswith("The weights in the package have a [`miou`](scores.md) of 0.894 on")
+        and "15 of 59 scans below 0.9" in text
     )
     page = (DOCS / "results" / "missing_teeth.md").read_text(encoding="utf-8")
     assert "3 pairs of scans (036_L and 045_L," in page and f"| {reasons()['022_L']} |" in page
