@@ -121,10 +121,11 @@ def surface_distance(pos: np.ndarray, edge_index: np.ndarray, start: int | np.nd
     """
     source, target = checked_edges(edge_index, len(pos))
     start = checked_indices("start", start, len(pos), "nodes")
-    # A sparse matrix adds up what is there twice, and zero means no edge.
-    source, target = np.divmod(np.unique(source.astype(np.int64) * len(pos) + target), max(len(pos), 1))
-    length = np.linalg.norm(pos[source] - pos[target], axis=1) + 1e-9
-    graph = csr_matrix((length, (source, target)), shape=(len(pos), len(pos)))
+    length = np.linalg.norm(pos[source] - pos[target], axis=1) + 1e-9  # in a sparse matrix, zero means no edge
+    # It adds up the lengths of an edge that is there several times.
+    graph, times = (csr_matrix((each, (source, target)), shape=(len(pos), len(pos)))
+                    for each in (length, np.ones(len(length))))  # fmt: skip
+    graph.data /= times.data
     distance: np.ndarray = dijkstra(graph, indices=start)
     return distance
 
