@@ -35,7 +35,7 @@ from toothgraph.postprocess.joined_jaws import joined_jaws
 from toothgraph.postprocess.two_arches import are_both_jaws, same_teeth, two_surfaces
 from toothgraph.report.doubts import pair_doubts
 from toothgraph.report.page import FilePart, PageScan
-from toothgraph.report.tooth_table import ToothRow
+from toothgraph.report.tooth_table import ToothRow, confidences
 from toothgraph.segmentation import Segmentation, segment
 
 
@@ -168,9 +168,8 @@ class JawPair:
             ConfigError: if this would overwrite the file itself, labels beside it, or what a review has corrected.
         """
         check_not_over_scan(self.mesh, folder, name or self.mesh.scan_id)
-        sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
-            folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=sure,
+            folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=confidences(self.teeth),
             doubts=self.warnings, measures=self.measures, model=self.jaws[0].model, jaw_of_face=self.jaw_of_face,
         )  # fmt: skip
 

@@ -260,7 +260,7 @@ def class_to_fdi(index: np.ndarray) -> np.ndarray:
 def jaw_of_labels(fdi: np.ndarray) -> int:
     """The jaw of most labelled faces, from FDI numbers [N]; ``UNKNOWN_JAW`` if no tooth is labelled.
 
-    Milk teeth do not count, as training does not know them; where they should, ask for ``successors_of(fdi)``.
+    Milk teeth do not count, as training does not know them; see :func:`jaw_of_teeth`.
 
     Example:
         >>> jaw_of_labels(np.array([0, 31, 32, 11]))
@@ -272,6 +272,16 @@ def jaw_of_labels(fdi: np.ndarray) -> int:
     if upper == lower == 0:
         return UNKNOWN_JAW
     return UPPER if upper >= lower else LOWER
+
+
+def jaw_of_teeth(fdi: np.ndarray) -> int:
+    """The same, milk teeth counted, too.
+
+    Example:
+        >>> jaw_of_teeth(np.array([0, 71, 72]))
+        1
+    """
+    return jaw_of_labels(successors_of(fdi))
 
 
 def jaw_of_each(fdi: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ from toothgraph.model.nets import SegmentationNet
 from toothgraph.postprocess.two_arches import shows_two_arches
 from toothgraph.report.doubts import find_doubts
 from toothgraph.report.page import PageScan
-from toothgraph.report.tooth_table import ToothRow, tooth_table
+from toothgraph.report.tooth_table import ToothRow, confidences, tooth_table
 from toothgraph.rules import Rules
 from toothgraph.stages import stage
 
@@ -218,9 +218,8 @@ class Segmentation:
             ConfigError: if this would overwrite the scan itself, labels beside it, or what a review has corrected.
         """
         check_not_over_scan(self.mesh, folder, name or self.mesh.scan_id)
-        sure = {row.fdi: row.confidence for row in self.teeth if row.fdi > 0 and row.confidence is not None}
         return write_labelled(
-            folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=sure,
+            folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=confidences(self.teeth),
             doubts=self.warnings, measures=self.measures.measures, model=self.model,
         )  # fmt: skip
 

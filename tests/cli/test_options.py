@@ -12,7 +12,7 @@ from click.shell_completion import ShellComplete
 from toothgraph.cli import COMMANDS, main
 from toothgraph.cli.evaluate import choose_scans
 from toothgraph.cli.evaluate import refuse_overwriting as refuse_output
-from toothgraph.cli.labelling import Job, warn_of_other_jaw
+from toothgraph.cli.labelling import Job, warn_of_folder_jaw
 from toothgraph.cli.options import choose_device, split_options
 from toothgraph.cli.predict import refuse_overwriting, without_labelled, without_outputs
 from toothgraph.errors import ConfigError
@@ -163,7 +163,7 @@ def test_labelled_files_of_scans_that_are_given_are_left_out(tmp_path, arch, cap
 def test_a_folder_that_says_another_jaw_is_told(net, arch, caplog, file, name, jaw, told):
     found = segment(replace(arch, jaw=jaw), net, options=PredictOptions(find_pose=False))
     with caplog.at_level("WARNING", logger="toothgraph"):
-        warn_of_other_jaw(Job(Path(file), name, (name,)), found)
+        warn_of_folder_jaw(Job(Path(file), name, (name,)), found)
     assert ("labelled as the upper jaw, though the name of its folder says lower" in caplog.text) is told
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 
-from toothgraph.fdi import UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class, jaw_of_labels, successors_of
+from toothgraph.fdi import UNKNOWN_JAW, UPPER, class_to_position, fdi_to_class, jaw_of_teeth, successors_of
 from toothgraph.mesh.mesh import Mesh
 
 # Positions of teeth 1 … 8 of a quadrant from the middle of the arch: forward and sideways, mm. Mean of both jaws.
@@ -213,7 +213,7 @@ CAMERAS = {
 def jaw_shown(mesh: Mesh, labels: np.ndarray | None = None) -> int:
     """The jaw of the labels that are drawn, else of the mesh; ``UNKNOWN_JAW`` if neither tells."""
     for known in (labels, mesh.labels):
-        if known is not None and (jaw := jaw_of_labels(successors_of(known))) != UNKNOWN_JAW:
+        if known is not None and (jaw := jaw_of_teeth(known)) != UNKNOWN_JAW:
             return jaw
     return mesh.jaw
 

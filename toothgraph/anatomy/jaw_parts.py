@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from toothgraph.anatomy.frame import TEETH_NEEDED, outside_out, upright_rotation
-from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER, jaw_of_each, jaw_of_labels, successors_of
+from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, UPPER, jaw_of_each, jaw_of_teeth
 from toothgraph.mesh.mesh import Mesh
 
 CLEAR = 0.9  # share of the labelled area of a surface; with a smaller one, it is of both jaws
@@ -24,7 +24,7 @@ def jaw_name_of(labels: np.ndarray, otherwise: int = UNKNOWN_JAW) -> str:
     """``upper``, ``lower`` or ``both``, as FDI numbers [N] show it; without teeth, the jaw ``otherwise``."""
     if shows_both_jaws(labels):
         return "both"
-    jaw = jaw_of_labels(successors_of(labels))
+    jaw = jaw_of_teeth(labels)
     return JAW_NAMES[otherwise if jaw == UNKNOWN_JAW else jaw]
 
 

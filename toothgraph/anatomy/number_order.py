@@ -12,7 +12,7 @@ from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.row import gap_between, order_along_arch
 from toothgraph.anatomy.sizes import LEAST, WHOLE_TOOTH
 from toothgraph.anatomy.tooth_text import ToothText, tooth_text
-from toothgraph.fdi import JAW_NAMES, LOWER, class_to_position, fdi_to_class, jaw_of_each, jaw_of_labels, successors_of
+from toothgraph.fdi import JAW_NAMES, LOWER, class_to_position, fdi_to_class, jaw_of_each, jaw_of_teeth, successors_of
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import label_pieces
 
@@ -103,7 +103,7 @@ def _as_read(row: list[Crown]) -> list[int]:
 
 def _jaw_of(numbers: list[int]) -> int:
     """The jaw of most teeth, milk teeth among them."""
-    return jaw_of_labels(successors_of(np.array(numbers, dtype=int)))
+    return jaw_of_teeth(np.array(numbers, dtype=int))
 
 
 def _on_one_surface(mesh: Mesh, crown: Crown, others: list[Crown]) -> bool:

@@ -237,7 +237,7 @@ class Labeller:
         found = segment_file(mesh, self._net, self._jaw(job), self.options)
         if self.jaw is None and job.jaw is not None and _looks_other(found):  # the name of another file is no proof
             found = segment_file(mesh, self._net, None, self.options)
-        warn_of_other_jaw(job, found)
+        warn_of_folder_jaw(job, found)
         written = found.write(self.out, job.name, (*self.formats, *self._former(job)))
         seconds = time.perf_counter() - begun
         if views := self._outputs(job)[1]:
@@ -258,7 +258,7 @@ def _looks_other(found: Segmentation | JawPair) -> bool:
     return isinstance(found, Segmentation) and found.prediction.jaw_probability < found.rules.review.jaw
 
 
-def warn_of_other_jaw(job: Job, found: Segmentation | JawPair) -> None:
+def warn_of_folder_jaw(job: Job, found: Segmentation | JawPair) -> None:
     """Warn where the name of the outputs says another jaw than was found, as that of a folder in front may."""
     said = jaw_from_name(f"{job.name}.ply")
     if not isinstance(found, Segmentation) or said in (UNKNOWN_JAW, found.mesh.jaw, jaw_from_name(job.file)):

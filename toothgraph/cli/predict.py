@@ -306,10 +306,12 @@ def without_labelled(files: list[Path], given: tuple[Path, ...]) -> list[Path]:
 
     written = {file for file in files if file not in given and is_recorded(file)}
     names = {name for file in files if file not in written for name in may_be_named(file)}
-    if again := [file for file in files if file in written and stem_of(file) in names]:
+    again = [file for file in files if file in written and stem_of(file) in names]
+    if again:
         say(
             f"Notice: left out {scans_of(len(again))} that toothgraph wrote of others that are given, such as "
             f"{again[0]}; name such a file to label it, too",
             err=True,
         )
-    return [file for file in files if file not in written or stem_of(file) not in names]
+    left_out = set(again)
+    return [file for file in files if file not in left_out]

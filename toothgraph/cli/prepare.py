@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,15 +107,16 @@ def prepare(
 
         prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, add)
     say(f"{sum(count.values())} of {scans_of(total)}: {said()} -> {out}")
+    headers = read_manifest(out)
     if palette is None:
-        tell_of_colours(out)
-    labelled = [header for header in read_manifest(out) if header.labelled]
+        tell_of_colours([Path(header.source) for header in headers if not header.labelled])
+    labelled = [header for header in headers if header.labelled]
     warn_of_lone_jaws([header.patient for header in labelled], (header.jaw for header in labelled))
     if count["bad"]:
         say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
     if total and not count["made"] + count["kept"]:
         raise DataError(f"none of {scans_of(total)} can be used; see {out / 'quarantine.csv'}")
-    if missing := len(sources) - len(read_manifest(out)) - len(read_quarantine(out)):
+    if missing := len(sources) - len(headers) - len(read_quarantine(out)):
         say(f"{missing} of {scans_of(len(sources))} are not prepared yet: run the other parts (--shard)", err=True)
     elif then := training_on(out):
         next_command(*then)
@@ -171,13 +173,11 @@ def _options_of_graphs(graph: dict[str, Any]) -> list[str]:
     return []
 
 
-def tell_of_colours(out: Path) -> None:
+def tell_of_colours(unlabelled: Sequence[Path]) -> None:
     """Warn in one line where scans count as unlabelled, and the first of them have colours that may be labels."""
-    from toothgraph.data.prepared.folder import read_manifest
     from toothgraph.io.formats.registry import read_stored
     from toothgraph.io.label_colours import colours_like_labels
 
-    unlabelled = [Path(header.source) for header in read_manifest(out) if not header.labelled]
     for file in unlabelled[:_TRIED]:
         if file.exists() and (colours := len(colours_like_labels(read_stored(file)))):
             say(

@@ -13,7 +13,7 @@ import numpy as np
 from toothgraph.anatomy.doubt import Doubt, renumbered
 from toothgraph.choices import is_own
 from toothgraph.errors import LabelError
-from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, in_chart_order, is_tooth, jaw_of_labels, successors_of
+from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, in_chart_order, is_tooth, jaw_of_teeth
 from toothgraph.io.archive import is_archive
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
@@ -111,7 +111,7 @@ def _checked(
 ) -> dict[int, int]:
     """The numbers as the files have them: as given, or as FDI numbers if toothgraph wrote the labels."""
     jaw = jaw_from_name(path)
-    jaw = max(jaw_of_labels(successors_of(there)), UPPER) if jaw == UNKNOWN_JAW else jaw
+    jaw = max(jaw_of_teeth(there), UPPER) if jaw == UNKNOWN_JAW else jaw
 
     def fdi(number: int) -> int:
         return int(to_fdi(np.array([number]), label_system, jaw)[0])

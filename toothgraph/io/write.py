@@ -13,7 +13,7 @@ from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.measures import Measure
 from toothgraph.choices import FORMATS
 from toothgraph.errors import ConfigError
-from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, check_fdi, jaw_of_labels, successors_of
+from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, check_fdi, jaw_of_teeth
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
@@ -166,7 +166,7 @@ def _labelled(mesh: Mesh, face_fdi: np.ndarray) -> Labelled:
     original = original_of(mesh)
     return Labelled(
         without_jaw(mesh.scan_id) or (mesh.path.parent.resolve().name if mesh.path else ""),
-        mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_labels(successors_of(face_fdi)),
+        mesh.jaw if mesh.jaw != UNKNOWN_JAW else jaw_of_teeth(face_fdi),
         original.vertices,
         original.polygons,
         vertices_to_original(mesh, face_fdi),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,11 @@ class ToothRow:
     area: float
     width: float | None
     confidence: float | None
+
+
+def confidences(rows: Iterable[ToothRow]) -> dict[int, float]:
+    """The confidence of each tooth by its number, of those where it is known."""
+    return {row.fdi: row.confidence for row in rows if row.fdi > 0 and row.confidence is not None}
 
 
 def tooth_table(mesh: Mesh, labels: np.ndarray, confidence: np.ndarray | None = None) -> list[ToothRow]:

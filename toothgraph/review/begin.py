@@ -12,7 +12,7 @@ import numpy as np
 from toothgraph.anatomy.doubt import Doubt
 from toothgraph.anatomy.frame import outside_out, upright_rotation
 from toothgraph.both_jaws import JawPair, segment_file
-from toothgraph.fdi import jaw_of_labels, successors_of
+from toothgraph.fdi import jaw_of_teeth
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.labels import read_scan
 from toothgraph.io.said import Said, said_of_labels
@@ -20,6 +20,7 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.report.doubts import doubts_now
 from toothgraph.report.picture import thumbnail_text
+from toothgraph.report.tooth_table import confidences
 from toothgraph.review.store import Start
 
 
@@ -61,10 +62,9 @@ def _own(mesh: Mesh, beside: Path | None, where: str) -> Start:
 
 def _found(mesh: Mesh, net: SegmentationNet) -> Start:
     found = segment_file(mesh, net)
-    teeth = {row.fdi: row.confidence for row in found.teeth if row.fdi > 0 and row.confidence is not None}
     inside_out, model = all(jaw.prediction.inside_out for jaw in found.jaws), found.jaws[0].model
     seen = mesh.inside_out() if inside_out and isinstance(found, JawPair) else found.mesh
-    return _start(seen, inside_out, found.labels, found.confidence, teeth, model, found.warnings,
+    return _start(seen, inside_out, found.labels, found.confidence, confidences(found.teeth), model, found.warnings,
                   f"found by {model}" if model else "found by a model")  # fmt: skip
 
 
@@ -75,6 +75,6 @@ def _start(
     tooth, sure = labels > 0, None
     if confidence is not None and (known := tooth & ~np.isnan(confidence)).any():
         sure = float(np.average(confidence[known], weights=np.maximum(seen.areas[known], 1e-12)))
-    jaw = jaw_of_labels(successors_of(labels)) if tooth.any() else seen.jaw
+    jaw = jaw_of_teeth(labels) if tooth.any() else seen.jaw
     return Start(labels, confidence, model, jaw, inside_out, list(doubts), teeth, sure, thumbnail_text(seen, labels),
                  source)  # fmt: skip
