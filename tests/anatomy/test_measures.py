@@ -139,6 +139,21 @@ def test_a_molar_without_its_mesiobuccal_part_has_no_tip_there(plain: tuple[Mesh
     assert reasons(mesh, labels) == {"intermolar_width": f"the mesiobuccal part of {molar} is not labelled"}
 
 
+def test_a_few_faces_elsewhere_with_the_number_of_a_tooth_move_nothing(plain: tuple[Mesh, dict[int, Tooth]]) -> None:
+    mesh, teeth = plain
+    assert mesh.labels is not None
+    canine, other = (10 * quadrant + number for quadrant, number in zip(QUADRANTS[mesh.jaw], (3, 5), strict=True))
+    height = (mesh.centroids - teeth[other].origin) @ teeth[other].axes[2]
+    top = np.argsort(np.where(mesh.labels == other, height, -np.inf))[-3:]  # the tip of another tooth
+    labels = mesh.labels.copy()
+    labels[top] = canine
+    before, after = measure_arch(mesh), measure_arch(mesh, labels)
+    assert [measure.value for measure in after.measures] == pytest.approx(
+        [measure.value for measure in before.measures], abs=0.01
+    )
+    assert after.widths[canine] == pytest.approx(before.widths[canine], abs=0.01)
+
+
 def test_primary_numbers_mean_milk_teeth_in_the_places_of_others(plain: tuple[Mesh, dict[int, Tooth]]) -> None:
     mesh, _ = plain
     fifth = int(mesh.labels.max()) // 10 * 10 + 5

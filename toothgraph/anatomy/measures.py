@@ -30,10 +30,12 @@ from toothgraph.fdi import (
     successors_of,
 )
 from toothgraph.mesh.mesh import Mesh, check_mesh
+from toothgraph.mesh.topology import label_pieces
 
 QUADRANTS = {UPPER: (1, 2), LOWER: (3, 4)}  # in order along the arch, as its positions run
 Pair = tuple[int, int]  # the same tooth of both quadrants
 TIP = 0.02  # share of the area of a crown whose middle is the tip of a cusp
+STRAY = 0.1  # of the largest piece of a crown; a smaller piece is not measured: it may be a few faces of another tooth
 # Share of its usual width that a tooth has. Outside, it is a part of a tooth, two teeth, a milk tooth, or has a wrong
 # number: a molar that is called a premolar has 1.5 times the width.
 FITS = (0.6, 1.4)
@@ -254,6 +256,7 @@ class _Arch:
         area = np.bincount(own, mesh.areas, 100)
         row = [*(10 * quadrants[0] + number for number in range(8, 0, -1)),
                *(10 * quadrants[1] + number for number in range(1, 9))]  # fmt: skip
+        own = _without_stray(own, mesh)
         faces = {fdi: np.flatnonzero(own == fdi) for fdi in row if area[fdi] >= WHOLE_TOOTH}
         spans = mesiodistal_spans(mesh, list(faces.values()), rotation[1])
         return cls(
@@ -310,6 +313,15 @@ class _Arch:
     def _flat(self, vector: np.ndarray) -> np.ndarray:
         """A vector [3] without its part towards the bite."""
         return vector - (vector @ self.up) * self.up
+
+
+def _without_stray(labels: np.ndarray, mesh: Mesh) -> np.ndarray:
+    """Labels [F] without those of pieces that are small beside the largest piece of their tooth."""
+    piece = label_pieces(labels, mesh.adjacency)
+    area = np.bincount(piece, mesh.areas)
+    largest = np.zeros(100)
+    np.maximum.at(largest, labels, area[piece])
+    return np.where(area[piece] < STRAY * largest[labels], 0, labels)
 
 
 def _distance(first: np.ndarray, second: np.ndarray) -> float:
