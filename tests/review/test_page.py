@@ -103,6 +103,24 @@ def test_numbers_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None
     assert again["stands"] == "Approved. All is saved." and again["back"].startswith("Corrected")
 
 
+def test_a_file_with_both_jaws_offers_the_numbers_of_both(crowns: Mesh, serve: Serve, drive: Drive) -> None:
+    upper = synthetic_arch(3, jaw=0, faces=4000)
+    assert crowns.labels is not None and upper.labels is not None
+    vertices = np.concatenate([crowns.vertices, upper.vertices + np.array([0, 0, 30])])
+    labels = np.concatenate([np.where(crowns.labels == 35, 0, crowns.labels), upper.labels])
+    both = Mesh(vertices, np.concatenate([crowns.faces, upper.faces + len(crowns.vertices)]), labels, scan_id="one_L")
+    out = drive(serve(meshes={"one_L": both}), """
+      const scan = data.scans[0], middle = (fdi) => { const faces = TRUTH[fdi], sum = [0, 0, 0];
+        for (const f of faces) for (let k = 0; k < 3; k++) sum[k] += scan.points[3 * scan.faces[3 * f] + k];
+        return sum.map((one) => one / faces.length); };
+      pick(36); out.offered = [...document.querySelectorAll("#number option")].map((one) => Number(one.value));
+      out.next = [nextTo(scan, 37), nextTo(scan, 27), nextTo(scan, 16)];
+      out.guess = guess(scan, middle(35));
+    """.replace("TRUTH", str({35: np.flatnonzero(crowns.labels == 35).tolist()})))  # fmt: skip
+    assert {*range(11, 19), *range(21, 29), *range(31, 39), *range(41, 49)} == {*out["offered"]}
+    assert out["next"] == [38, 28, 18] and out["guess"] == 35
+
+
 SHAPES = (
     HEAD
     + """

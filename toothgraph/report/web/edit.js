@@ -1,7 +1,13 @@
 // ---- tools that change labels, and what is done to the picked tooth
 const current = () => data.scans.find((scan) => state.picked !== null && hasTooth(scan, state.picked)) || data.scans.find(seenOf) || data.scans[0];
 const hasTooth = (scan, fdi) => resultOf(scan).teeth.some((tooth) => tooth.fdi === fdi);
-const jawRow = (scan) => scan.jaw === "upper" ? UPPER_ROW : scan.jaw === "lower" ? LOWER_ROW : PERMANENT;
+const rowOf = (fdi) => LOWER_ROW.includes(successorOf(fdi)) ? LOWER_ROW : UPPER_ROW;
+// The rows of teeth that a scan may have: that of its jaw and those of its teeth, since a file may hold both jaws.
+function rowsOf(scan) {
+  const named = { upper: [UPPER_ROW], lower: [LOWER_ROW] }[scan.jaw] || [];
+  const rows = [...new Set([...named, ...resultOf(scan).teeth.map((tooth) => rowOf(tooth.fdi))])];
+  return rows.length ? rows : [UPPER_ROW, LOWER_ROW];
+}
 
 function tell(text, problem = false, offers = []) {
   [review.said, review.problem, review.offers] = [text, problem, offers];
@@ -35,15 +41,15 @@ function guess(scan, point) {
     sum[3] += 1;
     sums.set(label, sum);
   });
-  const row = jawRow(scan), near = [...sums].map(([fdi, [x, y, z, n]]) => [distance(point, [x / n, y / n, z / n]), row.indexOf(successorOf(fdi))]).sort((a, b) => a[0] - b[0]);
-  const free = (at) => at >= 0 && at < row.length && !sums.has(row[at]);
-  if (!near.length) return row[1];
-  const [first, second] = [near[0][1], near[1]?.[1] ?? near[0][1]], step = Math.sign(second - first) || 1;
+  const near = [...sums].map(([fdi, [x, y, z, n]]) => [distance(point, [x / n, y / n, z / n]), fdi]).sort((a, b) => a[0] - b[0]).map(([, fdi]) => fdi);
+  if (!near.length) return rowsOf(scan)[0][1];
+  const row = rowOf(near[0]), free = (at) => at >= 0 && at < row.length && !sums.has(row[at]);
+  const [first, second = first] = near.map((fdi) => row.indexOf(successorOf(fdi))).filter((at) => at >= 0), step = Math.sign(second - first) || 1;
   for (const at of [first + step, first - step, second + step]) if (free(at)) return row[at];
   return row.find((_, at) => free(at)) ?? row[0];
 }
 function nextTo(scan, fdi) {
-  const row = jawRow(scan), at = row.indexOf(successorOf(fdi)), behind = at < 8 ? -1 : 1;
+  const row = rowOf(fdi), at = row.indexOf(successorOf(fdi)), behind = at < 8 ? -1 : 1;
   return [row[at + behind], row[at - behind], ...row].find((number) => number && !hasTooth(scan, number));
 }
 
@@ -118,12 +124,12 @@ const TOOLS = {
     help: () => "All labels begin anew: click the middle of each tooth, one after another along the arch. Keys: a number for the next tooth, Backspace takes a click back, Enter ends.",
     click: (found) => {
       if (!found || (review.points.length && found.scan !== review.points[0].scan)) return;
-      const row = jawRow(found.scan), before = review.points.at(-1);
-      const number = review.next ?? (before ? row[row.indexOf(before.number) + 1] : row[1]);
+      const beside = (fdi) => rowOf(fdi)[rowOf(fdi).indexOf(fdi) + 1], before = review.points.at(-1);
+      const number = review.next ?? (before ? beside(before.number) : rowsOf(found.scan)[0][1]);
       if (!number || review.points.some((point) => point.number === number)) { tell("Type the number of this tooth first.", true); return; }
       review.points.push({ ...found, number });
       review.next = undefined;
-      tell(`${numberOf(number)} is set. Next: ${numberOf(row[row.indexOf(number) + 1] ?? "type a number")}. Enter ends.`);
+      tell(`${numberOf(number)} is set. Next: ${numberOf(beside(number) ?? "type a number")}. Enter ends.`);
       redraw();
     },
     finish: () => {
@@ -357,7 +363,8 @@ function updateEdit() {
   at("own").hidden = picked === null;
   if (picked !== null) {
     const select = make("select", [], { ariaLabel: "Number", id: "number", onchange: (event) => { renumber(Number(event.target.value)); event.target.blur(); } });
-    select.append(...IN_ROW.filter((fdi) => jawRow(scan).includes(fdi) || fdi === picked).map((fdi) => make("option", numberOf(fdi), { value: fdi, selected: fdi === picked, title: nameOf(fdi) })));
+    const rows = rowsOf(scan).flat();
+    select.append(...IN_ROW.filter((fdi) => rows.includes(fdi) || fdi === picked).map((fdi) => make("option", numberOf(fdi), { value: fdi, selected: fdi === picked, title: nameOf(fdi) })));
     at("own").replaceChildren(
       make("span", "Number"), select, button("−1", () => shift(-1), "[ : it and those behind it, to the front"),
       button("+1", () => shift(1), "] : it and those behind it, to the back"), button("Gum", noTooth, "G: it is no tooth"),
