@@ -48,7 +48,7 @@ from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig
 from toothgraph.training.finetune import finetune, learn
 from toothgraph.training.pretrain import pretrain
-from toothgraph.training.run_folder import teacher
+from toothgraph.training.run_folder import is_finished, labels_of, teacher
 from toothgraph.training.self_training import self_train
 from toothgraph.training.unlabelled import find_unlabelled
 from toothgraph.transforms import Augmentation, Warps
@@ -155,6 +155,8 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
         return learn(mixed(scans, others), out, config, init=first, resume=True, objective=MeanTeacher)
     if cell.arm.startswith("self-trained"):
         _take_over(same, first_teacher)
+    if cell.arm == "one-round":
+        _first_student(cell.folder(options.runs, "self-trained"), out)
     unlabelled = [
         one for one in find_unlabelled(dataset.places, dataset.unit) if one.source.patient in dataset.split.train
     ]
@@ -165,6 +167,14 @@ def _take_over(run: Path, out: Path) -> None:
     """Begin with a run of another arm, if it is there and this one is not."""
     if run.is_dir() and not out.exists():
         shutil.copytree(run, out)
+
+
+def _first_student(run: Path, out: Path) -> None:
+    """Begin with the first student of a run of several rounds, who is the same, if it is finished there."""
+    if is_finished(run / teacher(2)) and not out.exists():
+        for part in (teacher(1), labels_of(1)):
+            shutil.copytree(run / part, out / part)
+        shutil.copytree(run / teacher(2), out, dirs_exist_ok=True)
 
 
 def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:

@@ -26,7 +26,17 @@ from benchmarks.pages.few_patients import (
     tricks,
     values_of,
 )
-from benchmarks.studies.few_patients import ARMS, FIRST, PROTOCOLS, TRICKS, Cell, _take_over, config_of, drawn
+from benchmarks.studies.few_patients import (
+    ARMS,
+    FIRST,
+    PROTOCOLS,
+    TRICKS,
+    Cell,
+    _first_student,
+    _take_over,
+    config_of,
+    drawn,
+)
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS
 
@@ -78,6 +88,20 @@ def test_a_run_that_another_arm_has_is_not_trained_again(tmp_path: Path) -> None
     (teacher / "model.safetensors").write_text("later")
     _take_over(teacher, out)
     assert (out / "model.safetensors").read_text() == "first"
+
+
+def test_the_student_of_one_round_is_the_first_one_of_two(tmp_path: Path) -> None:
+    run, out = tmp_path / "short-self-trained-1-0-0", tmp_path / "short-one-round-1-0-0"
+    for part in ("teacher-1", "found-1", "teacher-2", "found-2"):
+        (run / part).mkdir(parents=True)
+        (run / part / "state.json").write_text(part)
+    _first_student(run, out)
+    assert not out.exists()  # that student has not learned all yet
+    (run / "teacher-2" / "model.safetensors").write_text("student")
+    _first_student(run, out)
+    there = {file.relative_to(out).as_posix(): file.read_text() for file in out.rglob("*") if file.is_file()}
+    assert there == {"model.safetensors": "student", "state.json": "teacher-2", "teacher-1/state.json": "teacher-1",
+                     "found-1/state.json": "found-1"}  # fmt: skip
 
 
 def test_a_gain_counts_the_runs_with_the_same_labels() -> None:
