@@ -6,15 +6,15 @@ Each message says what was expected, what was found, in which file, and what to 
 import glob
 import math
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import islice
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-_SHOWN = 3  # files that are named
 _PACKAGE = str(Path(__file__).parent)
 
 
@@ -78,7 +78,7 @@ def not_there(path: object) -> str:
     """What is said of a path where nothing is; with the files that have its name, and end in another way."""
     wanted = Path(str(path))
     named = sorted(wanted.parent.glob(f"{glob.escape(wanted.stem)}.*")) if wanted.stem else []
-    there = f" (there is {', '.join(file.name for file in named[:_SHOWN])})" if named else ""
+    there = f" (there is {some_of([file.name for file in named], 3)})" if named else ""
     return f"{path}: no such file or folder; check the path{there}"
 
 
@@ -151,6 +151,12 @@ def check_one_path(name: str, value: Any) -> None:
     """
     if not isinstance(value, str | PathLike | None):
         raise ConfigError(f"expected {name}: one folder, got {value!r}")
+
+
+def some_of(names: Collection[object], most: int = 5) -> str:
+    """The first of several names, and how many more there are, to be shown in a message."""
+    shown, more = ", ".join(map(str, islice(names, most))), len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def unexpected(error: BaseException) -> str:

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from toothgraph.errors import ConfigError, LabelError, ShapeError
+from toothgraph.errors import ConfigError, LabelError, ShapeError, some_of
 
 UPPER, LOWER, UNKNOWN_JAW = 0, 1, -1
 JAW_NAMES = {UPPER: "upper", LOWER: "lower", UNKNOWN_JAW: "unknown"}
@@ -206,10 +206,9 @@ def check_fdi(numbers: np.ndarray, whose: str = "labels", where: str = "") -> np
     known = _KNOWN[np.clip(numbers, -2, len(_KNOWN) - 3).astype(np.int64) + 2]
     if not known.all():
         found = np.unique(numbers[~known]).tolist()
-        shown = ", ".join(map(str, found[:5])) + (", …" if len(found) > 5 else "")
         raise LabelError(
             f"{where}{': ' * bool(where)}expected {whose} as FDI numbers, 11 to 48, 0 for gingiva or -1 for unknown, "
-            f"found {shown}; "
+            f"found {some_of(found)}; "
             "toothgraph.fdi.class_to_fdi makes them of class indices, 1 to 32; labels of your own, such as 0 and 1, go "
             "into a graph: graph = face_graph(mesh.with_labels(None)), then graph.y"
         )

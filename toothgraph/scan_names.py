@@ -12,7 +12,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toothgraph.errors import ConfigError, DataError, MeshError
+from toothgraph.errors import ConfigError, DataError, MeshError, some_of
 from toothgraph.fdi import LOWER, UNKNOWN_JAW, UPPER
 
 UNPACKED = "toothgraph-unpacked-"  # how temporary folders begin in which archives are unpacked
@@ -318,7 +318,7 @@ def scan_names(files: Sequence[Path]) -> list[str]:
     names = long_names(files)
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         same = [str(path) for path, name in zip(files, names, strict=True) if name == twice[0]]
-        raise DataError(f"several scans share the name {twice[0]}: {', '.join(same[:3])}; rename them")
+        raise DataError(f"several scans share the name {twice[0]}: {some_of(same, 3)}; rename them")
     return names
 
 

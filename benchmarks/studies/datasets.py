@@ -9,9 +9,9 @@ from pathlib import Path
 
 from benchmarks.options import parser_of
 from toothgraph.cli.terminal import say
-from toothgraph.data.split import Split, load_split, make_split, of_patients, some_of, warn_of_missing
+from toothgraph.data.split import Split, load_split, make_split, of_patients, warn_of_missing
 from toothgraph.datasets import official_split
-from toothgraph.errors import DataError, LabelError, ToothgraphError
+from toothgraph.errors import DataError, LabelError, ToothgraphError, some_of
 from toothgraph.io.find import find_scans
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette, load_palette
@@ -148,7 +148,7 @@ def own_scans(
         if not looked_at or not of_patients(files, patients, chosen.train):
             raise DataError(
                 f"{where}: no scan of a patient that {split} names for training, or none for validation; the patients "
-                f"of the scans are {some_of(patients)}"
+                f"of the scans are {some_of(sorted({*patients}))}"
             )
         able = {who for who, file in zip(patients, files, strict=True) if file not in faults}
         chosen = replace(chosen, val=tuple(who for who in chosen.val if who in able))

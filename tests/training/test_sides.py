@@ -74,4 +74,4 @@ def test_a_side_that_is_named_has_scans(four):
 def test_many_patients_are_not_all_named(four, caplog):
     scans = [replace(four[0], scan_id=f"p{n}", patient=f"p{n}") for n in range(7)]
     lines = said(caplog, labelled_sides(scans, Split(tuple(scan.patient for scan in scans), (), {}), 1.0))
-    assert lines[0] == "trains on 7 scans of 7 patients (p0, p1, p2, p3, p4, …); labels: 7 given"
+    assert lines[0] == "trains on 7 scans of 7 patients (p0, p1, p2, p3, p4 and 2 more); labels: 7 given"

@@ -40,7 +40,7 @@ from toothgraph.cli.options import (
 from toothgraph.cli.refusals import at_once, check_file, check_label_system, check_labels, named_palette
 from toothgraph.cli.score_file import check_one_system, read_scores, scores_of, write_scores
 from toothgraph.cli.terminal import say, say_error, scans_of
-from toothgraph.errors import ConfigError, DataError, ToothgraphError
+from toothgraph.errors import ConfigError, DataError, ToothgraphError, some_of
 from toothgraph.scan_names import (
     cases_of,
     lasting,
@@ -292,7 +292,7 @@ def refuse_overwriting(files: list[Path], out: Path) -> None:
 
 def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None) -> list[Path]:
     """The files to score: all, or those of the split's patients."""
-    from toothgraph.data.split import load_split, of_patients, some_of, warn_of_missing
+    from toothgraph.data.split import load_split, of_patients, warn_of_missing
     from toothgraph.io.find import find_scans
 
     files = find_scans(list(scans))
@@ -303,9 +303,8 @@ def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None
     chosen = of_patients(files, whose, wanted)
     if not chosen:
         raise DataError(
-            f"none of {scans_of(len(files))} belongs to a {subset or 'val'} patient of {split}, "
-            f"{f'which names {some_of(wanted)}' if wanted else 'which names none'}; the patients of the scans are "
-            f"{some_of(whose)}"
+            f"none of {scans_of(len(files))} belongs to a {subset or 'val'} patient of {split}, which names "
+            f"{some_of(sorted(wanted)) or 'none'}; the patients of the scans are {some_of(sorted({*whose}))}"
         )
     warn_of_missing(split, wanted, whose)
     return chosen

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,12 +34,10 @@ from toothgraph.cli.options import (
 )
 from toothgraph.cli.refusals import at_once, check_file, named_palette
 from toothgraph.cli.terminal import say, scans_of
-from toothgraph.errors import ConfigError, OperationError
+from toothgraph.errors import ConfigError, OperationError, some_of
 from toothgraph.system.files import check_folder, places_of
 from toothgraph.system.progress import Display
 from toothgraph.system.signals import Terminated
-
-SHOWN = 5  # files that are named
 
 if TYPE_CHECKING:
     from toothgraph.review.scans import Opened, Scans
@@ -172,12 +170,7 @@ def _say_kept(names: list[str]) -> None:
     """Scans whose labels stay although the options would find or read others."""
     if names:
         say(f"Notice: begun with other options, as --model or --predict, and worked on since, so that the labels stay: "
-            f"{_first(names)}", err=True)  # fmt: skip
-
-
-def _first(names: Sequence[object]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more
+            f"{some_of(names)}", err=True)  # fmt: skip
 
 
 def _leave(server: ReviewServer, code: int) -> None:
@@ -216,7 +209,7 @@ def _say_outdated(labels: Path, names: list[str], scans: tuple[Path, ...], unit:
     from toothgraph.cli.training import next_command, same_scans
 
     if old := LabelledFolder(labels, unit or "mm").all_outdated(names):
-        say(f"older than the labels: {_first(old)}; written anew, with the labels kept, by:", err=True)
+        say(f"older than the labels: {some_of(old)}; written anew, with the labels kept, by:", err=True)
         next_command("predict", *same_scans(scans, {"unit": unit}, ("unit",)), "--out", labels)
 
 

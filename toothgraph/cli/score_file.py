@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toothgraph.cli.terminal import say, scans_of
-from toothgraph.errors import ConfigError, DataError, LabelError, ToothgraphError
+from toothgraph.errors import ConfigError, DataError, LabelError, ToothgraphError, some_of
 
 if TYPE_CHECKING:
     from toothgraph.cli.scoring import Parts, Result
@@ -48,14 +48,12 @@ def check_one_system(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
     Raises:
         LabelError: then.
     """
-    from toothgraph.data.split import some_of
-
     scans: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         if system := row.get("guessed_system"):
             scans[system].append(row["scan_id"])
     if len(scans) > 1:
-        like = " and ".join(f"like {system} in {some_of(names)}" for system, names in scans.items())
+        like = " and ".join(f"like {system} in {some_of(sorted(names))}" for system, names in scans.items())
         raise LabelError(
             f"{folder}: expected labels of one label system, but the numbers look {like}; name the system with "
             "--predictions-label-system"

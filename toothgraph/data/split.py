@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from toothgraph.errors import ConfigError, DataError, check_names, check_number
+from toothgraph.errors import ConfigError, DataError, check_names, check_number, some_of
 from toothgraph.fdi import LOWER, UPPER
 from toothgraph.system.files import check_there
 
 Item = TypeVar("Item")
 _log = logging.getLogger("toothgraph")
-_SHOWN = 5  # patients in a message
 _LONE = 4  # labelled scans: of fewer, each may well be of another patient
 _EXPECTED = 'expected a JSON split {"train": [patients], "val": [patients]}, of which "val" may be empty'
 
@@ -86,10 +85,10 @@ def load_split(path: str | Path) -> Split:
         raise ConfigError(f"{path}: {_EXPECTED}, found something else: {error}") from error
     both = sorted(who for who, sides in Counter([*{*train}, *{*val}, *{*test}]).items() if sides > 1)
     if both:
-        raise ConfigError(f"{path}: patients on both sides of the split: {', '.join(both[:5])}; remove them from one")
+        raise ConfigError(f"{path}: patients on both sides of the split: {some_of(both)}; remove them from one")
     strange = sorted({patient for ids in fractions.values() for patient in ids} - set(train))
     if strange:
-        raise ConfigError(f"{path}: label_fraction_percent names patients not in train: {', '.join(strange[:5])}")
+        raise ConfigError(f"{path}: label_fraction_percent names patients not in train: {some_of(strange)}")
     return Split(train, val, fractions, test)
 
 
@@ -157,11 +156,5 @@ def warn_of_lone_jaws(patients: Sequence[str], jaws: Iterable[int]) -> None:
     _log.warning(
         "upper and lower jaws are there, but by their names no two of the %d labelled scans are of one patient (%s); "
         "if some are, one patient trains and validates: give `toothgraph prepare` a list in .csv with the columns "
-        "path, patient and jaw, or say in a --split file who trains", len(patients), some_of(patients),
+        "path, patient and jaw, or say in a --split file who trains", len(patients), some_of(sorted({*patients})),
     )  # fmt: skip
-
-
-def some_of(patients: Iterable[str]) -> str:
-    """The first patients, to be shown in a message."""
-    names = sorted(set(patients))
-    return ", ".join(names[:_SHOWN]) + ", …" * (len(names) > _SHOWN)

@@ -22,7 +22,7 @@ from toothgraph.data.prepared.folder import scan_file as file_of
 from toothgraph.data.prepared.layout import MANIFEST, QUARANTINE, is_prepared
 from toothgraph.data.prepared.sources import Source, find_sources
 from toothgraph.data.scan import Scan
-from toothgraph.errors import ConfigError, DataError, check_kind, check_names, check_number
+from toothgraph.errors import ConfigError, DataError, check_kind, check_names, check_number, some_of
 from toothgraph.fdi import NUM_CLASSES
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.palette import Palette, load_palette
@@ -212,7 +212,7 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
         if strange := sorted(map(str, wanted - set(there))):
             raise ConfigError(
                 f"expected patients of the data set, such as {', '.join(there[:3])}, found no scan of "
-                f"{', '.join(strange[:5])}{', …' if len(strange) > 5 else ''}{did_you_mean(strange[0], there)}"
+                f"{some_of(strange)}{did_you_mean(strange[0], there)}"
             )
         return self.index_select([index for index, patient in enumerate(self.patients) if patient in wanted])
 

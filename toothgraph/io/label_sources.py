@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from toothgraph.errors import LabelError
+from toothgraph.errors import LabelError, some_of
 from toothgraph.fdi import UNKNOWN
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_agreement import are_of_faces, numbers_that_differ
@@ -36,7 +36,6 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.stored import Stored
 
 _log = logging.getLogger("toothgraph")
-_SHOWN = 6  # teeth that are told one by one
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +114,7 @@ def _check_agree(mesh: Mesh, several: Sequence[FoundLabels]) -> None:
         if differ := numbers_that_differ(mesh.faces, one.column.on_faces, other.column.on_faces):
             raise LabelError(
                 f"{one.source} and {other.source}: both have labels of {mesh.scan_id}, and they contradict each other "
-                f"(teeth {_teeth_text(differ)}); remove the one that is wrong"
+                f"(teeth {some_of(differ)}); remove the one that is wrong"
             )
 
 
@@ -220,9 +219,5 @@ def _warn_of_other_array(mesh: Mesh, stored: Stored, column: LabelColumn, name: 
         if differ := numbers_that_differ(mesh.faces, *fdi):
             _log.warning(
                 "%s: array `%s` on vertices contradicts `%s` on faces, which counts (teeth %s); if both are labels, "
-                "one is wrong: remove it", *(mesh.scan_id, other, name, _teeth_text(differ)),
+                "one is wrong: remove it", *(mesh.scan_id, other, name, some_of(differ)),
             )  # fmt: skip
-
-
-def _teeth_text(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers[:_SHOWN])) + ", …" * (len(numbers) > _SHOWN)

@@ -12,7 +12,7 @@ from toothgraph.anatomy.jaw_parts import jaw_parts
 from toothgraph.anatomy.molars import molars_as_premolars
 from toothgraph.anatomy.number_order import number_faults
 from toothgraph.choices import LABEL_SYSTEMS, is_own
-from toothgraph.errors import LabelError
+from toothgraph.errors import LabelError, some_of
 from toothgraph.fdi import (
     JAW_NAMES,
     UNKNOWN,
@@ -212,7 +212,7 @@ def as_fdi(
         raise LabelError(
             f"{source}: {len(wrong)} of {len(labels)} faces have labels that are not {label_system} numbers; do "
             f"they use another label system ({option}), as fdi, universal or arch14? One of your own is a file, "
-            f"FILE:SET. Such labels are {_shown(wrong)}"
+            f"FILE:SET. Such labels are {some_of(np.unique(wrong), 12)}"
         )
     if strange:
         _log.warning(
@@ -228,12 +228,6 @@ def _permanent_only(mesh: Mesh, labels: np.ndarray, source: Path, primary: bool)
         _log.warning(
             "%s: %d of %d faces have labels that are not FDI numbers of permanent teeth (%s) in %s; "
             "they count as unknown",
-            *(mesh.scan_id, int(strange.sum()), len(labels), _shown(labels[strange]), source),
+            *(mesh.scan_id, int(strange.sum()), len(labels), some_of(np.unique(labels[strange]), 12), source),
         )
     return np.where(strange, UNKNOWN, labels)
-
-
-def _shown(numbers: np.ndarray) -> str:
-    """The different ones among numbers, the first twelve of them."""
-    codes = np.unique(numbers)
-    return ", ".join(map(str, codes[:12])) + (", …" if len(codes) > 12 else "")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toothgraph.errors import some_of
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_colours import CHANNELS, MOST_CLASSES, colours_like_labels
 
@@ -40,7 +41,7 @@ def unread_labels(path: Path, palette_option: str = "--palette", system_option: 
                     "teeth its numbers are"
                 )
     if colours := colours_like_labels(stored):
-        shown = ", ".join(" ".join(map(str, rgb)) for rgb in colours[:SHOWN]) + ", …" * (len(colours) > SHOWN)
+        shown = some_of([" ".join(map(str, rgb)) for rgb in colours], SHOWN)
         said = f"it has {len(colours)} colours ({shown})"
         return f"{said}: if they are labels, say with {palette_option} FILE:SET what they mean"
     return f"expected a .txt or .json beside it, an array `fdi` or `label` in it, or colours and {palette_option}"

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from toothgraph.errors import CheckpointError, ConfigError
+from toothgraph.errors import CheckpointError, ConfigError, some_of
 from toothgraph.mesh.label_origin import FOUND
 from toothgraph.system import provenance
 from toothgraph.system.files import check_folder, check_there, write_text
@@ -171,7 +171,7 @@ def _check_same(out: Path, config: Any, facts: dict[str, Any]) -> None:
         scans = [name for name, digest in facts["content"].items() if said["content"].get(name) != digest]
         changed.remove("content")
         if not changed:  # the same scans by name
-            changed = [f"the surface or labels of {', '.join(scans[:3])}" + ", …" * (len(scans) > 3)]
+            changed = [f"the surface or labels of {some_of(scans, 3)}"]
     if changed:
         raise ConfigError(
             f"{out}: cannot resume with other options or scans than it was started with: {', '.join(changed)}"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from toothgraph.data.scan import Scan
-from toothgraph.data.split import Split, some_of
-from toothgraph.errors import DataError
+from toothgraph.data.split import Split
+from toothgraph.errors import DataError, some_of
 from toothgraph.mesh.label_origin import FOUND
 
 _log = logging.getLogger("toothgraph")
@@ -65,7 +65,7 @@ class Sides:
 
     def _said(self, scans: Sequence[Scan]) -> str:
         patients = {scan.patient for scan in scans}
-        said = f"{_count(len(scans), 'scan')} of {_count(len(patients), 'patient')} ({some_of(patients)})"
+        said = f"{_count(len(scans), 'scan')} of {_count(len(patients), 'patient')} ({some_of(sorted(patients))})"
         if self.labels:
             origins = Counter(str(scan.label_origin) for scan in scans)
             said += "; labels: " + ", ".join(f"{count} {origin}" for origin, count in sorted(origins.items()))
