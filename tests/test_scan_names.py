@@ -14,6 +14,7 @@ from toothgraph.scan_names import (
     UNPACKED,
     cases_of,
     check_file_name,
+    composed,
     jaw_from_name,
     long_names,
     may_be_named,
@@ -87,8 +88,8 @@ def test_jaw_from_name(name: str, jaw: int) -> None:
 )
 def test_letters_beyond_z_are_letters(name: str, form: Literal["NFC", "NFD"]) -> None:
     name = unicodedata.normalize(form, name)
-    assert jaw_from_name(f"{name}.stl") == UNKNOWN_JAW and patient_of(name) == name
-    assert jaw_from_name(f"{name}_U.stl") == UPPER and patient_of(f"{name}_L") == name
+    assert jaw_from_name(f"{name}.stl") == UNKNOWN_JAW and patient_of(name) == composed(name)
+    assert jaw_from_name(f"{name}_U.stl") == UPPER and patient_of(f"{name}_L") == composed(name)
     assert jaw_from_name(unicodedata.normalize(form, "mandíbula.stl")) == LOWER
 
 
@@ -110,6 +111,14 @@ def test_two_scans_of_a_folder_are_a_case(names, patient, jaws) -> None:
     assert patients_of(files, [file.stem for file in files]) == [patient, patient]
 
 
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_both_jaws_of_a_name_in_any_script_are_a_case(form: Literal["NFC", "NFD"]) -> None:
+    for name in ("müller", "Иванов", "田中", "सीमा"):
+        files = [Path(unicodedata.normalize(form, f"scans/{name}_{jaw}.stl")) for jaw in ("upper", "lower")]
+        assert patients_of(files, [file.stem for file in files]) == [composed(name)] * 2
+        assert cases_of(files)[files[0]].patient == composed(name)
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -120,6 +129,17 @@ def test_two_scans_of_a_folder_are_a_case(names, patient, jaws) -> None:
         *(("Smith_upper.stl", f"Smith_{what}.stl") for what in ("scanbody", "bite", "waxup", "PreOpScan")),
         ("UpperJawScan.ply", "BiteScan.ply"),
         ("lower.stl", "17.stl"),
+        *(
+            (f"{one}_upper.stl", f"{other}_lower.stl")
+            for one, other in (
+                ("müller", "möller"),
+                ("Иванов", "Петров"),
+                ("田中", "佐藤"),
+                ("सीमा", "सोमा"),
+                ("ΝΙΚΗ", "ΝΙΚΟΣ"),
+            )
+        ),
+        ("Иванов_upper.stl", "Петров.stl"),
     ],
 )
 def test_other_scans_are_no_case(names) -> None:

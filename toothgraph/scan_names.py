@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,6 +70,11 @@ def short_enough(name: str) -> str:
     return f"{begin}~{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
+def composed(name: str) -> str:
+    """A name with each letter and its accent as one character: names have either form, and both look the same."""
+    return unicodedata.normalize("NFC", name)
+
+
 def jaw_from_name(path: str | Path) -> int:
     """The jaw in a file name: 0 upper, 1 lower, -1 unknown.
 
@@ -110,13 +116,13 @@ def patient_of(scan_id: str) -> str:
     :func:`toothgraph.scan_names.jaw_from_name`.
 
     A name that is only a jaw (``upper``) belongs to the patient ``unnamed``. So two such scans are never on
-    different sides of a split.
+    different sides of a split. Letters are composed (NFC), whichever form the name has them in.
 
     Example:
         >>> patient_of("007_L"), patient_of("upper")
         ('007', 'unnamed')
     """
-    return without_jaw(scan_id) or "unnamed"
+    return composed(without_jaw(scan_id)) or "unnamed"
 
 
 def may_be_of(file: Path) -> set[str]:
@@ -128,7 +134,7 @@ def may_be_of(file: Path) -> set[str]:
         >>> sorted(may_be_of(Path("ben/antagonist.stl")))
         ['antagonist', 'ben', 'ben_antagonist']
     """
-    folders, stem = [printable(part) for part in file.parent.resolve().parts], printable(stem_of(file))
+    *folders, stem = (composed(printable(part)) for part in (*file.parent.resolve().parts, stem_of(file)))
     found = {patient_of(stem), patient_of(f"{folders[-1]}_{stem}")}
     telling = next((length for length, part in enumerate(folders[::-1], 1) if _words(part)), 1)
     found |= {_whose([*folders[-telling:], stem])} - {""}
@@ -143,7 +149,7 @@ def untold(patient: str, scan_id: str) -> str:
 # Words that say what a file is, and not whose.
 _KIND = {"scan", "scans", "jaw", "arch", "model", "mesh", "surface", "export", "final", "antagonist", "opposing",
          "opposite", "other", "prep", "preparation", "prepared", "stl", "ply", "obj"}  # fmt: skip
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
+_NEW_WORD = re.compile("(?<=[a-zß-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])|(?<=[A-ZÀ-ÖØ-Þ])(?=[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ])")  # in camel case
 
 
 @dataclass(frozen=True)
@@ -185,7 +191,7 @@ def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
         told = [UPPER + LOWER - known if jaw == UNKNOWN_JAW else jaw for jaw in jaws]
         named = next(file for file, jaw in zip(own, jaws, strict=True) if jaw == known)
         patient = without_jaw(stem_of(named)) if _words(stem_of(named)) else folder.resolve().name
-        case = Case(printable(patient) or "unnamed", dict(zip(own, told, strict=True)))
+        case = Case(composed(printable(patient)) or "unnamed", dict(zip(own, told, strict=True)))
         found.update(dict.fromkeys(own, case))
     return found
 
@@ -197,7 +203,7 @@ def told_jaw(file: Path, cases: Mapping[Path, Case]) -> int | None:
 
 def learned_from(header: Mapping[str, Any]) -> set[str]:
     """The patients that a model has learned from, by the header of its file; of an older one, by the names of scans."""
-    return {*map(str, header.get("patients") or map(patient_of, map(str, header.get("train", ()))))}
+    return {composed(str(one)) for one in header.get("patients") or map(patient_of, map(str, header.get("train", ())))}
 
 
 def patients_of(files: Sequence[Path], names: Sequence[str]) -> list[str]:
@@ -224,7 +230,7 @@ def _by_name(file: Path, name: str) -> str:
 
 def _whose(parts: Sequence[str]) -> str:
     """The patient by the names of folders and of a file; empty if none of them tells."""
-    return "_".join(without_jaw(part) for part in parts if _words(part))
+    return "_".join(composed(without_jaw(part)) for part in parts if _words(part))
 
 
 def together_by(items: Iterable[Item], whose: Sequence[str]) -> dict[str, list[Item]]:
@@ -248,8 +254,16 @@ def lasting(file: Path) -> str:
 
 
 def _words(stem: str) -> set[str]:
-    """The words of a name that tell whose scan it is."""
-    return {word.lower() for word in _WORD.findall(_JAW_LETTER.sub("", _JAW_WORD.sub("", stem)))} - _KIND
+    """The words and numbers of a name that tell whose scan it is, in letters of any script."""
+    rest = composed(_JAW_LETTER.sub("", _JAW_WORD.sub("", stem)))
+    runs = ["".join(run) for kind, run in groupby(rest, _kind_of) if kind]
+    return {word.lower() for run in runs for word in _NEW_WORD.split(run)} - _KIND
+
+
+def _kind_of(character: str) -> str:
+    """``L`` for a letter or a sign on one, ``N`` for a digit, nothing for what stands between words."""
+    kind = unicodedata.category(character)[0]
+    return "L" if kind == "M" else kind if kind in "LN" else ""
 
 
 def long_names(files: Sequence[Path]) -> list[str]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
@@ -175,3 +176,13 @@ def test_jaws_that_are_patients_of_their_own_are_told(patients, jaws, told, capl
     warn_of_lone_jaws(patients, jaws)
     assert ("(a1, a2, b1, b2); if some are, one patient trains and validates" in caplog.text) is told
     assert bool(caplog.text) is told
+
+
+def test_patients_are_found_whichever_form_the_letters_of_a_split_have(tmp_path: Path) -> None:
+    """macOS stores an accent as a sign of its own, editors write the letter with it."""
+    forms = [unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD")]
+    for one, other in (forms, forms[::-1]):
+        path = tmp_path / "split.json"
+        path.write_text(json.dumps({"train": [one], "val": ["b"]}, ensure_ascii=False), encoding="utf-8")
+        split = load_split(path)
+        assert of_patients(["scan"], [patient_of(f"{other}_upper")], split.train) == ["scan"]

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from toothgraph.errors import ConfigError, DataError, check_names, check_number, some_of
 from toothgraph.fdi import LOWER, UPPER
+from toothgraph.scan_names import composed
 from toothgraph.system.files import check_there
 
 Item = TypeVar("Item")
@@ -59,7 +60,7 @@ class Split:
 def _patients(ids: object) -> tuple[str, ...]:
     if not isinstance(ids, list):
         raise TypeError(f"expected a list of patients, found {ids!r}")
-    return tuple(map(str, ids))
+    return tuple(composed(str(one)) for one in ids)
 
 
 def load_split(path: str | Path) -> Split:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +23,7 @@ from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.mesh.stored import NO_SURFACE, Stored
+from toothgraph.scan_names import composed
 
 _OPTION = "--predictions-label-system"
 _FARTHEST = 1.0  # mm, median distance of the faces of one surface to those of another mesh of it
@@ -60,14 +60,14 @@ class Predictions:
         Raises:
             LabelError: if there are none, or the same in several folders.
         """
-        own = _composed(scan.name if scan.is_dir() else scan.stem)
-        name, folder = _composed(scan_id or own), _composed(scan.absolute().parent.name)
+        own = composed(scan.name if scan.is_dir() else scan.stem)
+        name, folder = composed(scan_id or own), composed(scan.absolute().parent.name)
         found = self._by_name.get(name, [])
         if len({file.parent for file in found}) != 1:
-            found = [file for file in self._by_name.get(own, []) if _composed(file.parent.name) == folder] or found
+            found = [file for file in self._by_name.get(own, []) if composed(file.parent.name) == folder] or found
         if not found:
             also = "" if name == own else f", or {folder}/{own}.txt"
-            if arrays := [file.name for file in self.folder.rglob("*.npy") if _composed(file.stem) in (name, own)]:
+            if arrays := [file.name for file in self.folder.rglob("*.npy") if composed(file.stem) in (name, own)]:
                 also += f", found {arrays[0]}, which is not read: write it as text with np.savetxt(…, fmt='%d')"
             raise LabelError(
                 f"{self.folder}: has no labels of {name}; expected {name}.txt, {name}.json or a mesh with labels{also}"
@@ -85,13 +85,8 @@ class Predictions:
         found: dict[str, list[Path]] = {}
         for file in self.folder.rglob("*"):
             if not file.name.startswith(".") and (_is_list(file) or may_be_scan(file)):
-                found.setdefault(_composed(file.stem), []).append(file)
+                found.setdefault(composed(file.stem), []).append(file)
         return found
-
-
-def _composed(name: str) -> str:
-    """A name with each letter and its accent as one character: files have either form, and both look the same."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _is_list(file: Path) -> bool:

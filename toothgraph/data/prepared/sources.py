@@ -19,6 +19,7 @@ from toothgraph.io.label_record import record_of
 from toothgraph.scan_names import (
     LONGEST,
     cases_of,
+    composed,
     long_names,
     patient_of,
     patients_of,
@@ -131,4 +132,6 @@ def _read_list(file: Path) -> Iterator[Source]:
         if jaw and jaw not in _JAWS:
             raise DataError(f"{file}: line {number}: expected a jaw of {', '.join(_JAWS)}, got {jaw!r}")
         known = _JAWS.get(jaw, -1)
-        yield Source(path, scan_id, row.get("patient") or patient_of(scan_id), known if known >= 0 else None)
+        yield Source(
+            path, scan_id, composed(row.get("patient", "")) or patient_of(scan_id), known if known >= 0 else None
+        )
