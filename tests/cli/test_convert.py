@@ -187,3 +187,19 @@ def test_a_list_of_scans_is_for_prepare(command, words: tuple[str, ...], tmp_pat
     done = command(*words, tmp_path / "set.csv", "--out", tmp_path / "out")
     assert done.code == 1 and "set.csv: a list of scans is for `toothgraph prepare`" in done.error
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fault_of_ours_costs_one_scan(command, arch: Mesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one_U", "two_U"):
+        write_labelled(tmp_path / "scans", name, arch, arch.labels, ("ply",))
+
+    def read(path: Path, **options: object) -> Mesh:
+        if path.stem == "one_U":
+            raise IndexError("boom")
+        return read_scan(path)
+
+    monkeypatch.setattr("toothgraph.io.labels.read_scan", read)
+    for name, out in (("convert", "out"), ("view", "pages")):
+        done = command(name, tmp_path / "scans", "--out", tmp_path / out)
+        assert done.code == 1 and "boom" in done.err and "this is a fault of toothgraph" in done.err, done.err
+        assert list((tmp_path / out).glob("two_U.*")) and not list((tmp_path / out).glob("one_U.*"))

@@ -24,9 +24,10 @@ from toothgraph.cli.options import (
 from toothgraph.cli.pages import listed
 from toothgraph.cli.refusals import at_once, check_labels, named_palette
 from toothgraph.cli.terminal import say, say_error, scans_of
-from toothgraph.errors import ConfigError, LabelError, ToothgraphError
+from toothgraph.errors import ConfigError, LabelError, ToothgraphError, named_fault
 from toothgraph.scan_names import output_names, patients_of
 from toothgraph.system.files import check_folder
+from toothgraph.system.memory import named_shortage
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
@@ -83,8 +84,6 @@ def convert(
     if labels is not None and out.resolve() == labels.resolve():
         raise ConfigError(f"{out}: --out has the labels that are read; choose another")
     with starting():
-        from toothgraph.anatomy.jaw_parts import split_labelled
-        from toothgraph.cli.labelled import shown_of
         from toothgraph.cli.predict import refuse_overwriting
         from toothgraph.io.find import find_scans
         from toothgraph.io.write import DEFAULT_FORMATS
@@ -95,26 +94,15 @@ def convert(
     refuse_overwriting(files, out)
     reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
                "label_system": label_system or "auto"}  # fmt: skip
-    pages, failed, written, names = None, 0, 0, output_names(files)
+    pages, failed, written, names, kinds = None, 0, 0, output_names(files), formats or DEFAULT_FORMATS
     if report:
         pages = PageFolder(out)
     with listed(pages), Display("writing", len(files), item=names[0]) as display:
         for file, name, patient in zip(files, names, patients_of(files, names), strict=True):
             display.begin(name)
             try:
-                found = _labelled(file, name, labels, reading)
-                if found is None:
-                    say(f"left out: {name} has no labels in {labels}", err=True)
-                else:
-                    mesh, state = found
-                    beside = file if labels is None else labels / f"{name}.json"
-                    _check_free(out, name)
-                    kinds = formats or DEFAULT_FORMATS
-                    shown = shown_of(split_labelled(mesh), beside, mesh) if report or "json" in kinds else []
-                    say(_written(mesh, name, out, kinds, state, beside, shown))
-                    written += 1
-                    if pages:
-                        _show(pages, shown, name, patient)
+                with named_fault(file), named_shortage(file):
+                    written += _convert(file, name, patient, labels, out, kinds, reading, pages)
             except ToothgraphError as error:
                 failed += 1
                 if pages:
@@ -128,6 +116,28 @@ def convert(
             f"{labels}: has labels of none of {scans_of(len(files))}; `toothgraph review` writes those of scans that "
             "are corrected or approved"
         )
+
+
+def _convert(
+    file: Path, name: str, patient: str, labels: Path | None, out: Path, kinds: Sequence[str], reading: dict[str, Any],
+    pages: PageFolder | None,
+) -> bool:  # fmt: skip
+    """Write a scan, and its page; False if the folder has no labels of it."""
+    from toothgraph.anatomy.jaw_parts import split_labelled
+    from toothgraph.cli.labelled import shown_of
+
+    found = _labelled(file, name, labels, reading)
+    if found is None:
+        say(f"left out: {name} has no labels in {labels}", err=True)
+        return False
+    mesh, state = found
+    beside = file if labels is None else labels / f"{name}.json"
+    _check_free(out, name)
+    shown = shown_of(split_labelled(mesh), beside, mesh) if pages or "json" in kinds else []
+    say(_written(mesh, name, out, kinds, state, beside, shown))
+    if pages:
+        _show(pages, shown, name, patient)
+    return True
 
 
 def _check_free(out: Path, name: str) -> None:

@@ -30,7 +30,7 @@ from toothgraph.cli.options import (
 from toothgraph.cli.pages import listed
 from toothgraph.cli.refusals import check_file, check_model, named_palette
 from toothgraph.cli.terminal import say, say_error, scans_of
-from toothgraph.errors import ConfigError, ToothgraphError
+from toothgraph.errors import ConfigError, ToothgraphError, named_fault
 from toothgraph.scan_names import output_names, patients_of
 from toothgraph.stages import stage
 from toothgraph.system.memory import named_shortage
@@ -165,7 +165,7 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], list[PageS
             display.begin(name)
             try:
                 pages.check(name)
-                with named_shortage(file):
+                with named_fault(file), named_shortage(file):
                     shown = load(file)
                     pages.add(name, *shown, patient=patient)
             except ToothgraphError as error:
