@@ -143,6 +143,16 @@ def test_a_surface_that_is_no_surface_is_told() -> None:
     assert "teeth found; 100% of the faces have no common edge with another one" in told and "millimetres" not in told
 
 
+@pytest.mark.parametrize("label", [tg.segment, tg.segment_file])
+def test_a_mesh_in_other_units_is_refused_as_a_file_is(label, net: SegmentationNet, arch: Mesh) -> None:
+    for scale, advice in (
+        (0.001, "multiply its vertices by 1000, for m$"),
+        (30.0, "no unit gives the size of an arch"),
+    ):
+        with pytest.raises(MeshError, match=f"expected a scan of 15 to 150 mm, .*{advice}"):
+            label(replace(arch, vertices=arch.vertices * scale), net)
+
+
 def test_one_file_is_no_list(net: SegmentationNet) -> None:
     with pytest.raises(ConfigError, match=r"a list of one is \['scan.stl'\]"):
         next(tg.segment_all("scan.stl", net))

@@ -19,7 +19,7 @@ from toothgraph.errors import check_names
 from toothgraph.fdi import JAW_NAMES, TO_PRIMARY, class_to_fdi, classes_of_jaw, in_chart_order
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import OtherReading, Prediction, predict_mesh
-from toothgraph.io.read import read_mesh
+from toothgraph.io.read import check_extent, read_mesh
 from toothgraph.io.write import DEFAULT_FORMATS, check_not_over_scan, count_instances, write_labelled
 from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
@@ -239,7 +239,7 @@ def segment(
         options: which steps are taken; by default all of them.
 
     Raises:
-        MeshError: if the file cannot be read.
+        MeshError: if the file cannot be read, or a mesh is not in mm.
         ShapeError: for what is no mesh with faces and no file, no net in evaluation mode, or another jaw.
 
     Example:
@@ -252,6 +252,7 @@ def segment(
     if isinstance(scan, str | Path):
         scan = read_mesh(scan)
     check_mesh(scan)
+    check_extent(scan)
     mesh = scan
     options = options or PredictOptions()
     net = net or load_model()

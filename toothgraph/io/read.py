@@ -64,12 +64,35 @@ def mesh_from_stored(path: Path, stored: Stored, *, unit: str = "mm") -> Mesh:
     return Mesh(vertices, faces, jaw=jaw_from_name(path), scan_id=stem_of(path), path=path, original=original)
 
 
+def check_extent(mesh: Mesh) -> None:
+    """Refuse a mesh in memory that is not in mm, as a file is refused; the jaws of a scene may lie apart.
+
+    Raises:
+        MeshError: then.
+    """
+    low, high = _EXTENT
+    extent = float(np.ptp(mesh.vertices, axis=0).max())
+    if low <= extent <= 4 * high:
+        return
+    units = " or ".join(f"{MM_PER_UNIT[unit]:g}, for {unit}" for unit in _units_of(extent))
+    advice = f"multiply its vertices by {units}" if units else "no unit gives the size of an arch: check its vertices"
+    raise MeshError(
+        f"{mesh.scan_id or 'mesh'}: expected a scan of {low:g} to {high:g} mm, found a largest extent of {extent:.4g}; "
+        f"{advice}"
+    )
+
+
+def _units_of(extent: float) -> list[str]:
+    """The units in which a largest extent is that of a scan."""
+    low, high = _EXTENT
+    return [name for name, factor in MM_PER_UNIT.items() if low <= extent * factor <= high]
+
+
 def _check_extent(path: Path, extent: float, unit: str) -> None:
     low, high = _EXTENT
     if low <= extent <= high:
         return
-    own = extent / MM_PER_UNIT[unit]
-    fitting = [name for name, factor in MM_PER_UNIT.items() if low <= own * factor <= high]
+    fitting = _units_of(extent / MM_PER_UNIT[unit])
     advice = f"try --unit {' or '.join(fitting)}" if fitting else "no unit gives the size of an arch: check the file"
     if low / 5 <= extent < low and is_crown(path):
         advice = (
