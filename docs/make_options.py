@@ -71,7 +71,7 @@ def differences(presets: dict[str, Any]) -> list[str]:
 
 def render_config() -> str:
     """The text of config.md."""
-    from toothgraph.cli.options import RUN_KEYS
+    from toothgraph.cli.training_options import RUN_KEYS
     from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS
 
     lines = [

@@ -10,11 +10,12 @@ import torch
 from click.shell_completion import ShellComplete
 
 from toothgraph.cli import COMMANDS, main
+from toothgraph.cli.device import choose_device
 from toothgraph.cli.evaluate import choose_scans
 from toothgraph.cli.evaluate import refuse_overwriting as refuse_output
 from toothgraph.cli.labelling import Job, warn_of_folder_jaw
-from toothgraph.cli.options import choose_device, split_options
 from toothgraph.cli.predict import refuse_overwriting, without_labelled, without_outputs
+from toothgraph.cli.training_options import split_options
 from toothgraph.errors import ConfigError
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.formats.stl import write_stl

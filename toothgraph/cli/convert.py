@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toothgraph.choices import FORMATS
+from toothgraph.cli.kinds import PATH, Choice
 from toothgraph.cli.options import (
     JAWS,
-    PATH,
-    Choice,
     jaw_option,
     label_system_option,
     palette_option,

@@ -12,34 +12,26 @@ import click
 from click.core import ParameterSource
 
 from toothgraph.cli.as_json import json_alone, json_option
+from toothgraph.cli.device import device_option, load_net, threads_option
+from toothgraph.cli.kinds import FILE, PATH, Choice, LabelSystem
 from toothgraph.cli.options import (
-    FILE,
     JAWS,
-    PATH,
-    Choice,
-    LabelSystem,
     again_option,
-    check_workers,
-    device_option,
-    in_workers,
     jaw_option,
     label_system_option,
-    load_net,
     memory_option,
     model_option,
     palette_option,
     prediction_options,
-    process_ended,
     scans_argument,
     shard_option,
     split_option,
-    threads_option,
     unit_option,
-    workers_option,
 )
 from toothgraph.cli.refusals import at_once, check_file, check_label_system, check_labels, named_palette
 from toothgraph.cli.score_file import check_one_system, read_scores, scores_of, write_scores
 from toothgraph.cli.terminal import say, say_error, scans_of
+from toothgraph.cli.workers import check_workers, in_workers, process_ended, workers_option
 from toothgraph.errors import ConfigError, DataError, ToothgraphError, some_of
 from toothgraph.scan_names import (
     cases_of,

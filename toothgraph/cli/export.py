@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from toothgraph.choices import NET_SUFFIXES
-from toothgraph.cli.options import FILE, PATH, Model, load_net, starting
+from toothgraph.cli.device import load_net
+from toothgraph.cli.kinds import FILE, PATH, Model
+from toothgraph.cli.options import starting
 from toothgraph.cli.refusals import at_once, check_file, check_model
 from toothgraph.cli.score_file import read_scores
 from toothgraph.cli.terminal import say

@@ -8,19 +8,10 @@ from typing import Any
 
 import click
 
-from toothgraph.cli.options import (
-    PATH,
-    Model,
-    begin_training,
-    label_system_option,
-    palette_option,
-    read_training_set,
-    split_options,
-    starting,
-    there,
-    training_options,
-)
+from toothgraph.cli.kinds import PATH, Model
+from toothgraph.cli.options import label_system_option, palette_option, starting, there
 from toothgraph.cli.refusals import at_once, check_labels, check_model
+from toothgraph.cli.training_options import begin_training, read_training_set, split_options, training_options
 from toothgraph.errors import ConfigError
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from toothgraph.cli.as_json import json_alone, json_option
-from toothgraph.cli.options import FILE, Model, starting
+from toothgraph.cli.kinds import FILE, Model
+from toothgraph.cli.options import starting
 from toothgraph.cli.prepare import training_on
 from toothgraph.cli.refusals import at_once, check_file
 from toothgraph.cli.summary import SUMMARY

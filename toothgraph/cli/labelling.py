@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from toothgraph._version import __version__
 from toothgraph.both_jaws import JawPair, segment_file
+from toothgraph.cli.device import choose_device
 from toothgraph.cli.labelled import LabelledFolder, teeth_shown, write_views
-from toothgraph.cli.options import choose_device
 from toothgraph.cli.summary import CORRECTED, FAILED, LABELLED, REVIEW, UNTRUSTED, Row, row_of
 from toothgraph.cli.terminal import one_line
 from toothgraph.data.prepared.sources import Source

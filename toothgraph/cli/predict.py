@@ -13,32 +13,26 @@ import click
 
 from toothgraph.choices import FORMATS
 from toothgraph.cli.as_json import json_alone, json_option, of_labelling
+from toothgraph.cli.device import device_option, load_net, threads_option
 from toothgraph.cli.exit_codes import UNTRUSTED as UNTRUSTED_CODE
+from toothgraph.cli.kinds import PATH, Choice
 from toothgraph.cli.options import (
     JAWS,
-    PATH,
-    Choice,
     again_option,
-    check_workers,
-    device_option,
-    in_workers,
     jaw_option,
-    load_net,
     memory_option,
     model_option,
     prediction_options,
-    process_ended,
     scans_argument,
     shard_option,
     starting,
-    threads_option,
     unit_option,
-    workers_option,
 )
 from toothgraph.cli.pages import listed
 from toothgraph.cli.summary import CORRECTED, FAILED, REVIEW, SUMMARY, UNTRUSTED, Row, merge_summary, read_summary
 from toothgraph.cli.terminal import say, say_command, say_error, scans_of
 from toothgraph.cli.training import same_scans
+from toothgraph.cli.workers import check_workers, in_workers, process_ended, workers_option
 from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.scan_names import may_be_named, output_names, stem_of
 from toothgraph.system.files import check_folder, places_of

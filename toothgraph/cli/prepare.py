@@ -11,18 +11,11 @@ from typing import Any
 
 import click
 
-from toothgraph.cli.options import (
-    PATH,
-    PRESETS,
-    Choice,
-    label_system_option,
-    palette_option,
-    shard_option,
-    starting,
-    unit_option,
-)
+from toothgraph.cli.kinds import PATH, Choice
+from toothgraph.cli.options import label_system_option, palette_option, shard_option, starting, unit_option
 from toothgraph.cli.refusals import check_path, named_palette
 from toothgraph.cli.terminal import say, scans_of
+from toothgraph.cli.training_options import PRESETS
 from toothgraph.errors import DataError
 from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display

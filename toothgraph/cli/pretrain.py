@@ -7,14 +7,8 @@ from typing import Any
 
 import click
 
-from toothgraph.cli.options import (
-    begin_training,
-    read_training_set,
-    scans_argument,
-    split_options,
-    starting,
-    training_options,
-)
+from toothgraph.cli.options import scans_argument, starting
+from toothgraph.cli.training_options import begin_training, read_training_set, split_options, training_options
 
 
 @click.command(short_help="Pre-train a backbone on unlabelled scans.")

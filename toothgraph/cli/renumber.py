@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from toothgraph.choices import LABEL_SYSTEMS
-from toothgraph.cli.options import PATH, LabelSystem, starting, there, unit_option
+from toothgraph.cli.kinds import PATH, LabelSystem
+from toothgraph.cli.options import starting, there, unit_option
 from toothgraph.cli.refusals import at_once, check_label_system
 from toothgraph.cli.terminal import say
 from toothgraph.errors import LabelError

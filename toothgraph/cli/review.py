@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toothgraph.cli.device import choose_device, device_option, threads_option
 from toothgraph.cli.exit_codes import STOPPED, TERMINATED
+from toothgraph.cli.kinds import FILE, PATH, Choice
 from toothgraph.cli.options import (
-    FILE,
     JAWS,
-    PATH,
-    Choice,
-    choose_device,
-    device_option,
     jaw_option,
     label_system_option,
     memory_option,
@@ -29,7 +26,6 @@ from toothgraph.cli.options import (
     palette_option,
     scans_argument,
     starting,
-    threads_option,
     unit_option,
 )
 from toothgraph.cli.refusals import at_once, check_file, named_palette

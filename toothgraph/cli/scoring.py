@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from toothgraph._version import __version__
+from toothgraph.cli.device import choose_device
 from toothgraph.cli.labelling import scan_digest
-from toothgraph.cli.options import choose_device
 from toothgraph.cli.terminal import one_line, scans_of
 from toothgraph.errors import ToothgraphError, named_fault
 from toothgraph.evaluation import Scored, score_file, score_other

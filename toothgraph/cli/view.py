@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from toothgraph.cli.device import choose_device, device_option, threads_option
+from toothgraph.cli.kinds import PATH, Model
 from toothgraph.cli.options import (
     JAWS,
-    PATH,
-    Model,
-    choose_device,
-    device_option,
     jaw_option,
     label_system_option,
     memory_option,
@@ -24,7 +22,6 @@ from toothgraph.cli.options import (
     palette_option,
     scans_argument,
     starting,
-    threads_option,
     unit_option,
 )
 from toothgraph.cli.pages import listed
