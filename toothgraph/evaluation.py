@@ -87,9 +87,9 @@ def _on_file(mesh: Mesh, labels: np.ndarray) -> Labels:
 
 def _score(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: float | None) -> Scored:
     """The row of a file, see :func:`score_labels`; of one with both jaws the mean of the scores of both."""
-    parts = jaw_parts(mesh)
+    parts, guessed = jaw_parts(mesh), mesh.label_origin.guessed
     if not parts:
-        return score_labels(mesh, found, found_jaw, seconds)
+        return _guessed(score_labels(mesh, found, found_jaw, seconds), guessed_true_system=guessed)
     faces = faces_from_original(mesh, found.faces)
     jaws = []
     for jaw, part in enumerate(parts):
@@ -102,7 +102,12 @@ def _score(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: float | No
         "mouth": max((row["mouth"] for row in rows), key=KINDS.index), "counted": any(row["counted"] for row in rows),
         "labels": str(mesh.label_origin), **summarise(rows),
     }  # fmt: skip
-    return Scored(row, np.sum([jaw.confusion for jaw in jaws], axis=0))
+    return _guessed(Scored(row, np.sum([jaw.confusion for jaw in jaws], axis=0)), guessed_true_system=guessed)
+
+
+def _guessed(scored: Scored, **systems: str) -> Scored:
+    """The same, its row with the label systems that were guessed, where some were."""
+    return replace(scored, row={**scored.row, **{key: system for key, system in systems.items() if system}})
 
 
 def score_other(
@@ -128,9 +133,7 @@ def score_other(
     mesh = _labelled(file, jaw, palette, unit, label_system, scan_id)
     labels = read_predictions(mesh, file, predictions, scan_id)
     scored = _score(mesh, labels, _jaw_name(labels.faces), None)
-    if not labels.guessed_system:
-        return scored
-    return replace(scored, row={**scored.row, "guessed_system": labels.guessed_system})
+    return _guessed(scored, guessed_system=labels.guessed_system)
 
 
 def _jaw_name(labels: np.ndarray) -> str | None:

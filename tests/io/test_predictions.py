@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from toothgraph.data.training_set import load_training_set
 from toothgraph.errors import LabelError
 from toothgraph.evaluation import score_other
 from toothgraph.io.formats.ply import write_ply
@@ -21,6 +23,7 @@ from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of, vertices_to_original
 from toothgraph.synthetic import synthetic_arch
+from toothgraph.training.config import PRETRAIN_PRESETS
 
 
 @pytest.fixture
@@ -147,6 +150,25 @@ def test_numbers_of_a_folder_are_of_one_label_system(arch: Mesh, tmp_path: Path,
     with_array(tmp_path / "found", "a_upper", "fdi", arch, arch.labels)  # told, not guessed
     assert command(*given).code == 0
     assert [row.get("guessed_system") for row in json.loads(out.read_text())["per_scan"]] == [None, "arch14"]
+
+
+def test_true_labels_that_look_like_several_label_systems_are_told(
+    arch: Mesh, tmp_path: Path, command, caplog: pytest.LogCaptureFixture
+) -> None:
+    short = np.where(arch.labels == 27, 0, arch.labels)
+    for name, labels in (("a_upper", arch.labels), ("b_upper", short)):
+        with_array(tmp_path / "scans", name, "label", arch, to_universal(labels))
+        with_array(tmp_path / "found", name, "fdi", arch, labels)
+    told = "look like universal in a_upper and like arch14 in b_upper; if all scans have one label system"
+    scores, prepared = ("--predictions", tmp_path / "found", "--out", tmp_path / "scores.json"), tmp_path / "prepared"
+    for given in (("evaluate", tmp_path / "scans", *scores), ("prepare", tmp_path / "scans", prepared, "--faces", 500)):
+        done = command(*given)
+        assert done.code == 0 and told in " ".join(done.err.split()), done.err
+    spec = replace(PRETRAIN_PRESETS["default"].net.graph, faces=500)
+    for system, paths, warned in (("auto", "scans", True), ("auto", "prepared", True), ("universal", "scans", False)):
+        caplog.clear()
+        load_training_set([tmp_path / paths], spec, variants=1, seed=0, label_system=system)
+        assert (told in caplog.text) is warned
 
 
 def test_numbers_of_the_other_jaw_are_told(scan: Path, arch: Mesh, caplog: pytest.LogCaptureFixture) -> None:

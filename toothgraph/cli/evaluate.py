@@ -29,7 +29,7 @@ from toothgraph.cli.options import (
     unit_option,
 )
 from toothgraph.cli.refusals import at_once, check_file, check_label_system, check_labels, named_palette
-from toothgraph.cli.score_file import check_one_system, read_scores, scores_of, write_scores
+from toothgraph.cli.score_file import check_label_systems, read_scores, scores_of, write_scores
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.cli.workers import check_workers, in_workers, process_ended, workers_option
 from toothgraph.errors import ConfigError, DataError, ToothgraphError, some_of
@@ -188,8 +188,7 @@ def evaluate(
         complete = parts.complete(files, results, scorer.inputs_or_none)
         if as_json or complete is not None:  # of a part, only --json shows them
             content = scores_of(results if complete is None else complete, patients, scored_is)
-            if predictions:
-                check_one_system(content["per_scan"], predictions)
+            check_label_systems(content["per_scan"], predictions)
             if others is not None:
                 content["against"] = {"file": str(against), **compared(content["per_scan"], others)}
             print_json({"complete": complete is not None, **content})

@@ -71,6 +71,7 @@ def prepare(
         from toothgraph.data.prepared.folder import read_manifest, read_quarantine
         from toothgraph.data.prepared.sources import find_sources
         from toothgraph.data.split import warn_of_lone_jaws
+        from toothgraph.io.label_systems import warn_of_several_systems
         from toothgraph.model.config import check_net
         from toothgraph.system.memory import check_bound
         from toothgraph.training.config import FINETUNE_PRESETS
@@ -105,6 +106,7 @@ def prepare(
         tell_of_colours([Path(header.source) for header in headers if not header.labelled])
     labelled = [header for header in headers if header.labelled]
     warn_of_lone_jaws([header.patient for header in labelled], (header.jaw for header in labelled))
+    warn_of_several_systems((header.scan_id, header.guessed) for header in labelled)
     if count["bad"]:
         say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
     if total and not count["made"] + count["kept"]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toothgraph.cli.terminal import say, scans_of
-from toothgraph.errors import ConfigError, DataError, LabelError, ToothgraphError, some_of
+from toothgraph.errors import ConfigError, DataError, LabelError, ToothgraphError
 
 if TYPE_CHECKING:
     from toothgraph.cli.scoring import Parts, Result
@@ -37,25 +36,23 @@ def read_scores(file: Path) -> dict[str, Any]:
     return {**content, "per_scan": rows}
 
 
-def check_one_system(rows: Iterable[Mapping[str, Any]], folder: Path) -> None:
-    """Refuse the labels of a folder whose numbers were taken for those of several label systems: a scan may lack the
-    teeth that tell its own.
+def check_label_systems(rows: Sequence[Mapping[str, Any]], predictions: Path | None) -> None:
+    """Warn where the true labels, and refuse where those of a folder of predictions, were taken for numbers of several
+    label systems: a scan may lack the teeth that tell its own.
 
     Args:
-        rows: of its scans; ``guessed_system`` is the label system of those where it was guessed.
-        folder: for the message.
+        rows: of the scans; ``guessed_true_system`` and ``guessed_system`` are the label systems that were guessed.
+        predictions: the folder.
 
     Raises:
         LabelError: then.
     """
-    scans: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        if system := row.get("guessed_system"):
-            scans[system].append(row["scan_id"])
-    if len(scans) > 1:
-        like = " and ".join(f"like {system} in {some_of(sorted(names))}" for system, names in scans.items())
+    from toothgraph.io.label_systems import told_apart, warn_of_several_systems
+
+    warn_of_several_systems((row["scan_id"], row.get("guessed_true_system", "")) for row in rows)
+    if like := told_apart((row["scan_id"], row.get("guessed_system", "")) for row in rows):
         raise LabelError(
-            f"{folder}: expected labels of one label system, but the numbers look {like}; name the system with "
+            f"{predictions}: expected labels of one label system, but the numbers look {like}; name the system with "
             "--predictions-label-system"
         )
 

@@ -17,6 +17,7 @@ from toothgraph.data.split import Split, load_split, make_split, warn_of_lone_ja
 from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError, check_names
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
+from toothgraph.io.label_systems import warn_of_several_systems
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import read_mesh
@@ -92,6 +93,8 @@ def load_training_set(
     if not scans:
         which = f"belongs to a patient of {split}" if split else "can be used"
         raise DataError(f"none of the scans found {which}")
+    if labels:
+        warn_of_several_systems((scan.scan_id, scan.label_origin.guessed) for scan in scans if scan.labelled)
     if split is not None and wanted is not None:
         warn_of_missing(Path(split), wanted, (scan.patient for scan in scans))
     if named is None:

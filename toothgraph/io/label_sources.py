@@ -48,7 +48,7 @@ class FoundLabels:
         label_system: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``; ``unsure`` if a guess would be none.
         origin: where they come from.
         changes: what was changed since toothgraph wrote them, in words.
-        guessed: whether the label system follows from the numbers alone.
+        guessed: the label system, where it follows from the numbers alone; else empty.
     """
 
     column: LabelColumn
@@ -56,7 +56,7 @@ class FoundLabels:
     label_system: str
     origin: LabelOrigin = field(default_factory=LabelOrigin)
     changes: Sequence[str] = ()
-    guessed: bool = False
+    guessed: str = ""
 
 
 def find_labels(
@@ -75,7 +75,7 @@ def find_labels(
         if found.source.name in record.files:
             origin = origin_of(found.source, record, numbers, per_vertex=per_vertex)
             changes = changes_in(found.source, record, numbers, per_vertex=per_vertex)
-            found = replace(found, label_system="fdi", origin=origin, changes=changes, guessed=False)
+            found = replace(found, label_system="fdi", origin=origin, changes=changes, guessed="")
         first = first or found
         if found.changes:
             corrected.append(found)
@@ -160,7 +160,7 @@ def _sources(
     if column is not None:
         if not column.per_vertex and path.name not in record.files:
             _warn_of_other_array(mesh, stored, column, name, system)
-        yield FoundLabels(column, path, system, guessed=label_system == "auto" and not system_by_name(name))
+        yield FoundLabels(column, path, system, guessed=system * (label_system == "auto" and not system_by_name(name)))
     # 3. What else a model's file has: a person may have changed its numbers on vertices only, or painted it.
     if path.name in record.files:
         for column in _repeats(path, mesh, stored, record.files[path.name]):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+
 import numpy as np
 
 from toothgraph.choices import is_own
-from toothgraph.errors import LabelError
+from toothgraph.errors import LabelError, some_of
 from toothgraph.fdi import UNKNOWN, UNKNOWN_JAW, UPPER, check_fdi, is_permanent, is_tooth
 from toothgraph.io.numbering import load_numbering
 
@@ -21,6 +25,7 @@ _ARCH14 = {
     False: np.array([*range(37, 30, -1), *range(41, 48)]),  # lower: from the patient's left
 }
 
+_log = logging.getLogger("toothgraph")
 _FEW = 3  # labels of a scan: as many classes of another kind are common, as few teeth are rare
 _QUADRANT = 8  # teeth; labels that count from 1 to there may be kinds of teeth
 
@@ -76,6 +81,35 @@ def guess_system(numbers: np.ndarray, name: str = "") -> str:
 def system_by_name(name: str) -> str:
     """The label system that the name of an array tells, as of ``UniversalID``; empty if it tells none."""
     return next((system for system in ("universal", "fdi") if system in name.lower()), "")
+
+
+def told_apart(guessed: Iterable[tuple[str, str]]) -> str:
+    """Which scans look like which label system, in words; empty where all look like one. One scan may lack the teeth
+    that tell its own, and so be taken for one of another system.
+
+    Args:
+        guessed: name and label system of each scan, empty where it was not guessed, see :func:`guess_system`.
+
+    Example:
+        >>> told_apart([("007_U", "arch14"), ("007_L", "universal"), ("008_L", "universal")])
+        'like arch14 in 007_U and like universal in 007_L, 008_L'
+    """
+    scans: dict[str, list[str]] = defaultdict(list)
+    for name, system in guessed:
+        if system:
+            scans[system].append(name)
+    if len(scans) < 2:
+        return ""
+    return " and ".join(f"like {system} in {some_of(sorted(names))}" for system, names in scans.items())
+
+
+def warn_of_several_systems(guessed: Iterable[tuple[str, str]]) -> None:
+    """Warn where the labels of a set of scans look like several label systems, see :func:`told_apart`."""
+    if like := told_apart(guessed):
+        _log.warning(
+            "the numbers of the labels look %s; if all scans have one label system, some labels are read wrongly: name "
+            "it with --label-system (in Python label_system=)", like,
+        )  # fmt: skip
 
 
 def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:

@@ -94,7 +94,7 @@ def read_scan(
     told = "by its name" if jaw is None else "as was asked for"
     if palette is None:  # colours are told of where they are read
         warn_of_other_jaw(mesh, labels, found, told)
-    mesh = labelled(mesh, labels, of_vertices, found.origin)
+    mesh = labelled(mesh, labels, of_vertices, replace(found.origin, guessed=found.guessed))
     if found.changes:
         first = GIVEN if found.origin.kind == GIVEN else LabelOrigin(FOUND, found.origin.model)
         _log.info("%s: labels %s, then corrected: %s", mesh.scan_id, first, ", ".join(found.changes))

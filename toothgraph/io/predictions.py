@@ -147,11 +147,7 @@ def _labels_in(file: Path, mesh: Mesh, predictions: Predictions) -> Labels | Non
     _warn_of_other_jaw(mesh, faces, found)
     _warn_of_other_order(mesh, faces, file)
     vertices = vertices_to_original(mesh, faces) if of_vertices is None else _teeth(of_vertices)
-    return Labels(faces_to_original(mesh, faces), vertices, _guessed(found))
-
-
-def _guessed(found: FoundLabels) -> str:
-    return found.label_system if found.guessed else ""
+    return Labels(faces_to_original(mesh, faces), vertices, found.guessed)
 
 
 def _warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels) -> None:
@@ -203,7 +199,7 @@ def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> 
     _log.warning("%s: %s is another mesh of it; labels are those of the nearest faces", mesh.scan_id, file)
     faces = _teeth(labels)[near]
     _warn_of_other_jaw(mesh, faces, found)
-    return Labels(faces_to_original(mesh, faces), vertices_to_original(mesh, faces), _guessed(found))
+    return Labels(faces_to_original(mesh, faces), vertices_to_original(mesh, faces), found.guessed)
 
 
 def _teeth(labels: np.ndarray) -> np.ndarray:

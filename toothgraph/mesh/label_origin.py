@@ -15,11 +15,13 @@ class LabelOrigin:
         kind: ``found`` by a model and not changed since, ``corrected`` since, or ``given`` otherwise.
         model: what found them; empty if that is not known, or for ``given``.
         changed: for ``corrected``, the numbers whose faces are others than the model said, and those that are gone.
+        guessed: the label system that the file was taken to have, by its numbers alone; empty if it was told.
     """
 
     kind: str = GIVEN
     model: str = ""
     changed: frozenset[int] = field(default=frozenset(), compare=False, repr=False)
+    guessed: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind} by {self.model}" if self.kind == FOUND and self.model else self.kind

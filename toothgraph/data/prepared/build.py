@@ -282,9 +282,10 @@ def _read(source: Source, options: PrepareOptions) -> tuple[Scan, Header]:
     scan = prepare_scan(mesh, options.graph, options.variants, options.seed, options.bases)
     if options.pre_transform is not None:
         scan = replace(scan, variants=[options.pre_transform(graph) for graph in scan.variants])
+    origin = scan.label_origin
     header = Header(
         source.scan_id, source.patient, str(source.path), digest, options.digest(), mesh.jaw, len(mesh.faces),
-        scan.labelled, len(scan.variants), __version__, scan.label_origin.kind, scan.label_origin.model,
+        scan.labelled, len(scan.variants), __version__, origin.kind, origin.model, origin.guessed,
     )  # fmt: skip
     return replace(scan, patient=source.patient), header
 

@@ -49,6 +49,7 @@ class Header:
         version: version of toothgraph.
         labels: ``given``, ``found`` or ``corrected``.
         found_by: the model that found them, if it is known.
+        guessed: the label system that they were taken to have, by their numbers alone; empty if it was told.
     """
 
     scan_id: str
@@ -63,11 +64,12 @@ class Header:
     version: str
     labels: str = GIVEN
     found_by: str = ""
+    guessed: str = ""
 
     @property
     def label_origin(self) -> LabelOrigin:
         """Where the labels come from."""
-        return LabelOrigin(self.labels, self.found_by)
+        return LabelOrigin(self.labels, self.found_by, guessed=self.guessed)
 
 
 class StoredGraphs(Sequence[Data]):
