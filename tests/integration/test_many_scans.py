@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from toothgraph.cli import labelling, options, scoring
+from toothgraph.cli import labelling, scoring, workers
 from toothgraph.cli.labelling import Labeller
 from toothgraph.cli.scoring import Scorer
 from toothgraph.io.label_record import read_record
@@ -228,7 +228,7 @@ def test_a_summary_of_somebody_else_is_not_replaced(command, arches, segmenter, 
 
 
 def test_several_processes_beside_a_gpu_are_refused(command, arches, segmenter, tmp_path, monkeypatch):
-    monkeypatch.setattr(options, "choose_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(workers, "choose_device", lambda name: torch.device("cuda"))
     for name, out in (("predict", tmp_path / "out"), ("evaluate", tmp_path / "out.json")):
         done = command(name, arches, *OPTIONS, segmenter, "--out", out, "--workers", 2)
         assert "--workers 2: one process keeps the device cuda busy; expected --workers 1 or --device cpu" in done.error

@@ -150,36 +150,24 @@ def evaluate(
     from toothgraph.cli.scoring import Parts, Scorer
     from toothgraph.inference.options import PredictOptions
     from toothgraph.metrics.intervals import compared
-    from toothgraph.system import provenance
 
     files = choose_scans(scans, split, subset)
     refuse_overwriting(files, out)
     check_workers(workers, device)
-    colours, predict = named_palette(palette), PredictOptions(**steps)
     names = dict(zip(files, scan_names(files), strict=True))
     whose = patients_of(files, [*names.values()])
     patients = dict(zip(map(lasting, files), whose, strict=True))
     others = read_scores(against)["per_scan"] if against else None
     if others is not None and not {row["scan_id"] for row in others} & {*names.values()}:
         raise ConfigError(f"{against}: has none of the scans that are scored; compare results of the same scans")
-    truth = (JAWS[jaw], colours, unit or "mm", label_system or "auto")
     cases = cases_of(files)
     told = {file: which for file in cases if (which := told_jaw(file, cases)) is not None}
+    scorer = Scorer(model, device, JAWS[jaw], named_palette(palette), unit or "mm", label_system or "auto",
+                    PredictOptions(**steps), names=names, told=told)  # fmt: skip
     if predictions:
-        from toothgraph.io.predictions import Predictions
-
-        other = Predictions(predictions, named_palette(predictions_palette), predictions_label_system or "auto",
-                            unit or "mm")  # fmt: skip
-        scorer = Scorer(model, device, *truth, predict, other, names=names, told=told)
-        scored_is: dict[str, Any] = {"predictions": {"folder": str(other.folder), "palette": predictions_palette}}
+        scorer, scored_is = with_labels(scorer, predictions, predictions_palette, predictions_label_system)
     else:
-        net, source = load_net(model, device)
-        say_what_was_learned(files, source.header)
-        scorer = Scorer(model, device, *truth, predict, names=names, told=told, net=net)
-        scored_is = {
-            "predict": asdict(predict),
-            "model": {"file": str(source.path), "sha256": provenance.sha256(source.path), **source.header},
-        }
+        scorer, scored_is = with_net(scorer, files)
     parts = Parts(out)
     before = {} if again else {result.inputs: result for result in parts.read().values() if result.scored}
     ours = [file for own in [*together_by(files, whose).values()][shard[0] - 1 :: shard[1]] for file in own]
@@ -195,12 +183,31 @@ def evaluate(
         if complete is not None:
             write_scores(out, content, parts)
             return
-        failed = sum(not result.scored for result in results)
-        part = f"part {shard[0]} of {shard[1]}"
         kept = f" -> {parts.path}" if parts.path.exists() else ""  # of a part without a scan, nothing is
-        say(f"{len(results) - failed} of {scans_of(len(files))} scored, of {part}{kept}")
+        failed = sum(not result.scored for result in results)
+        say(f"{len(results) - failed} of {scans_of(len(files))} scored, of part {shard[0]} of {shard[1]}{kept}")
         if failed:
             raise ToothgraphError(f"{failed} of {scans_of(len(ours))} could not be scored; see above")
+
+
+def with_net(scorer: Scorer, files: list[Path]) -> tuple[Scorer, dict[str, Any]]:
+    """The same with its net; and what the scores are of, for their file."""
+    from toothgraph.system import provenance
+
+    net, source = load_net(scorer.model, scorer.device)
+    say_what_was_learned(files, source.header)
+    model = {"file": str(source.path), "sha256": provenance.sha256(source.path), **source.header}
+    return replace(scorer, net=net), {"predict": asdict(scorer.options), "model": model}
+
+
+def with_labels(
+    scorer: Scorer, folder: Path, palette: str | None, label_system: str | None
+) -> tuple[Scorer, dict[str, Any]]:
+    """The same with the labels of another program; and what the scores are of, for their file."""
+    from toothgraph.io.predictions import Predictions
+
+    other = Predictions(folder, named_palette(palette), label_system or "auto", scorer.unit)
+    return replace(scorer, predictions=other), {"predictions": {"folder": str(folder), "palette": palette}}
 
 
 def say_what_was_learned(files: list[Path], header: Mapping[str, Any]) -> None:
