@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,6 @@ import click
 from toothgraph.choices import FORMATS
 from toothgraph.cli.as_json import json_alone, json_option, of_labelling
 from toothgraph.cli.device import device_option, load_net, threads_option
-from toothgraph.cli.exit_codes import UNTRUSTED as UNTRUSTED_CODE
 from toothgraph.cli.kinds import PATH, Choice
 from toothgraph.cli.options import (
     JAWS,
@@ -29,11 +27,12 @@ from toothgraph.cli.options import (
     unit_option,
 )
 from toothgraph.cli.pages import listed
-from toothgraph.cli.summary import CORRECTED, FAILED, REVIEW, SUMMARY, UNTRUSTED, Row, merge_summary, read_summary
-from toothgraph.cli.terminal import say, say_command, say_error, scans_of
+from toothgraph.cli.summary import FAILED, SUMMARY
+from toothgraph.cli.terminal import say, scans_of
+from toothgraph.cli.told import Told
 from toothgraph.cli.training import same_scans
 from toothgraph.cli.workers import check_workers, in_workers, process_ended, workers_option
-from toothgraph.errors import ConfigError, ToothgraphError
+from toothgraph.errors import ConfigError
 from toothgraph.scan_names import may_be_named, output_names, stem_of
 from toothgraph.system.files import check_folder, places_of
 from toothgraph.system.progress import Display
@@ -41,9 +40,6 @@ from toothgraph.system.progress import Display
 if TYPE_CHECKING:
     from toothgraph.cli.labelling import Job, Labeller, Outcome
     from toothgraph.report.folder import PageFolder
-
-
-_NAMED = 5  # words: a command that is longer nobody reads
 
 
 def _refuse(out: Path, formats: tuple[str, ...], **given: Any) -> None:
@@ -203,80 +199,6 @@ def in_parallel(
 
     display.item = f"starting {workers} processes"
     in_workers(replace(labeller, net=None), waiting, workers, add, lost, show)
-
-
-class Told:
-    """What is said of the scans, and their summary, which is also written after a stop. To be entered as a context.
-
-    Raises:
-        ConfigError: if there is a ``summary.csv`` that is another table.
-    """
-
-    def __init__(self, out: Path) -> None:
-        self.out = out
-        self.outcomes: list[Outcome] = []
-        self._before = {row.scan: row for row in read_summary(out)}
-
-    def __enter__(self) -> Told:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self.outcomes:
-            path = merge_summary(self.out, (self._row(outcome) for outcome in self.outcomes))
-            say(f"table of the scans -> {path}")
-
-    def _row(self, outcome: Outcome) -> Row:
-        before = self._before.get(outcome.row.scan)
-        if outcome.row.state == CORRECTED and before is not None:
-            row = outcome.row if outcome.row.jaw else before  # without a surface, nothing but the state is known anew
-            return replace(row, state=CORRECTED, error="", seconds=before.seconds)
-        return outcome.row
-
-    def say(self, outcome: Outcome) -> None:
-        """What was found in a scan, or why it failed."""
-        if outcome.row.state == FAILED:
-            say_error(outcome.row.error)
-            return
-        for warning in () if outcome.kept or outcome.row.state == CORRECTED else outcome.warnings:
-            say(f"Warning: {outcome.row.scan}: {warning}", err=True)
-        say(outcome.said)
-
-    def finish(self, total: int, scans: Sequence[object]) -> None:
-        """Say at the end what a person has to know, and end as the scans went.
-
-        Args:
-            total: scans that were to be labelled.
-            scans: the words of the command that name them.
-
-        Raises:
-            ToothgraphError: if scans could not be labelled.
-        """
-        count = Counter(outcome.row.state for outcome in self.outcomes)
-        if kept := sum(outcome.kept for outcome in self.outcomes):
-            say(
-                f"{kept} of {scans_of(total)} {'was' if kept == 1 else 'were'} labelled before with this model and "
-                "these options, unchanged since; --again labels anew",
-                err=True,
-            )
-        if count[CORRECTED]:
-            say(
-                f"{count[CORRECTED]} of {scans_of(total)} had labels that were corrected, and kept them; to label "
-                "such a scan again, choose another --out, or remove its files",
-                err=True,
-            )
-        if doubtful := count[REVIEW] + count[UNTRUSTED]:
-            verb = "is" if doubtful == 1 else "are"
-            whose = "its labels" if doubtful == 1 else f"the labels of {count[UNTRUSTED]}"
-            trust = f"; {whose} cannot be trusted" if count[UNTRUSTED] else ""
-            where = f"{self.out / SUMMARY}" if kept else "the warnings above"
-            say(f"{doubtful} of {scans_of(total)} {verb} to review, see {where}{trust}", err=True)
-            if len(scans) <= _NAMED:
-                words = ("toothgraph", "review", *scans, "--labels", self.out)
-                say_command(words, before=f"to correct {'it' if doubtful == 1 else 'them'}:", err=True)
-        if count[FAILED]:
-            raise ToothgraphError(f"{count[FAILED]} of {scans_of(total)} could not be labelled; see above")
-        if count[UNTRUSTED]:
-            sys.exit(UNTRUSTED_CODE)
 
 
 def refuse_overwriting(files: list[Path], out: Path) -> None:
