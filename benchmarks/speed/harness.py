@@ -118,7 +118,7 @@ def spread(values: list[float]) -> dict[str, float]:
 def compare(ways: dict[str, Way], options: argparse.Namespace, budget: float = 8.0) -> dict[str, Any]:
     """Time several ways of doing one thing, taking turns; the first is what the others are compared with.
 
-    Memory is measured in runs of their own, which are also the burn-in.
+    Memory is that of a second call, without what a first one sets up. These two are also the burn-in.
 
     Args:
         ways: by name.
@@ -133,10 +133,8 @@ def compare(ways: dict[str, Way], options: argparse.Namespace, budget: float = 8
     peaks, fitting = {}, {}
     for name, way in ways.items():
         try:
-            begun = time.perf_counter()
+            peak_extra(way, device)
             peaks[name] = peak_extra(way, device)
-            if time.perf_counter() - begun < 1.0:
-                peaks[name] = peak_extra(way, device)  # without what a first call sets up
             fitting[name] = way
         except torch.cuda.OutOfMemoryError:
             torch.cuda.empty_cache()
@@ -170,12 +168,15 @@ def machine(options: argparse.Namespace) -> dict[str, float]:
 
 
 def forward_backward(call: Callable[[], torch.Tensor], *leaves: torch.Tensor) -> Way:
-    """A way that also runs backward from the sum, into fresh gradients of ``leaves``."""
+    """A way that also runs backward from the sum. It leaves ``leaves`` without gradients, so that each call takes the
+    memory for its own."""
 
     def way() -> None:
-        for leaf in leaves:
-            leaf.grad = None
-        call().sum().backward()
+        try:
+            call().sum().backward()
+        finally:
+            for leaf in leaves:
+                leaf.grad = None
 
     return way
 

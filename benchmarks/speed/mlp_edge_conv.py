@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.options import run
-from benchmarks.speed.harness import Way, arguments, case, compare, section, start, write
+from benchmarks.speed.harness import Way, arguments, case, compare, forward_backward, section, start, write
 from toothgraph.nn import dgcnn
 
 QUESTION = "What does it save to compute batch norm, Mish and the next linear layer of an edge MLP in one step?"
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
             ("plain modules, recompute", Plain, True),
         ):
             layer = kind(*channels, k=K, recompute=recompute).to(options.device)
-            ways[name] = lambda layer=layer, x=x: layer(x, edges).sum().backward()
+            ways[name] = forward_backward(lambda layer=layer, x=x: layer(x, edges), x, *layer.parameters())
         sizes = {"nodes": nodes, "k": K, "channels": " ".join(map(str, channels))}
         cases.append(case(sizes, compare(ways, options)))
     note = "Forward and backward, random neighbours. No limit is stated."

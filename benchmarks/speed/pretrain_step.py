@@ -9,7 +9,7 @@ import torch
 from torch_geometric.data import Batch
 
 from benchmarks.options import run
-from benchmarks.speed.harness import Way, arguments, case, compare, section, start, write
+from benchmarks.speed.harness import Way, arguments, case, compare, forward_backward, section, start, write
 from toothgraph.data.loading import ViewPairs, collate_pairs
 from toothgraph.data.scan import prepare_scan
 from toothgraph.graph import GraphSpec
@@ -44,23 +44,31 @@ def main(argv: list[str] | None = None) -> None:
     def loss() -> torch.Tensor:
         return task.loss(batch)
 
-    def both() -> None:
-        optimizer.zero_grad()
-        loss().backward()
+    parameters = list(task.net.parameters())
 
     def update() -> None:
-        torch.nn.utils.clip_grad_norm_(task.net.parameters(), config.clip)
+        torch.nn.utils.clip_grad_norm_(parameters, config.clip)
         optimizer.step()
+        optimizer.zero_grad()
 
     def step() -> None:
         nonlocal batch
         batch = draw().to(options.device)
-        both()
+        loss().backward()
         update()
 
+    loss().backward()
+    gradients = [parameter.grad for parameter in parameters]
+
+    def update_alone() -> None:
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        update()
+
+    optimizer.zero_grad()
     ways: dict[str, Way] = {
-        "whole step": step, "draw views, join": draw, "forward": loss, "forward + backward": both,
-        "clip, optimiser": update,
+        "whole step": step, "draw views, join": draw, "forward": loss,
+        "forward + backward": forward_backward(loss, *parameters), "clip, optimiser": update_alone,
     }  # fmt: skip
     sizes = {"scans": config.batch, "nodes": batch.num_nodes, "pairs": len(batch.match_index) // 2}
     cases = [case(sizes, compare(ways, options, 30.0))]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from argparse import Namespace
+from itertools import count
 from pathlib import Path
 from types import ModuleType
 
@@ -76,6 +78,23 @@ def test_quick_figures_never_replace_real_ones(capsys: pytest.CaptureFixture) ->
 def test_peak_memory_of_a_call() -> None:
     peak = harness.peak_extra(lambda: torch.ones(25_000_000).sum(), "cpu")
     assert 95e6 < peak < 130e6  # 100 MB of float32; the kernel counts pages in batches
+
+
+def test_peak_memory_is_that_of_a_later_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the first call took, what it sets up does not count; the gradients of a call do."""
+    monkeypatch.setattr(harness.time, "perf_counter", count(step=10).__next__)  # every call takes ten seconds
+    kept: list[torch.Tensor] = []
+
+    def sets_up() -> None:
+        if not kept:
+            kept.append(torch.ones(25_000_000))
+
+    leaf = torch.ones(25_000_000, requires_grad=True)
+    ways = {"sets up": sets_up, "backward": harness.forward_backward(lambda: leaf.sum(), leaf)}
+    found = harness.compare(ways, Namespace(device="cpu", quick=True))
+    assert found["sets up"]["peak_bytes"] < 10e6
+    assert 95e6 < found["backward"]["peak_bytes"] < 130e6  # the gradient: 100 MB
+    assert leaf.grad is None
 
 
 def test_plain_paper_net_is_the_same_net() -> None:
