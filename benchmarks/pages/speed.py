@@ -45,23 +45,25 @@ def memory_of(way: dict[str, Any]) -> str:
     return f"{text} ({way['process_bytes'] / 1e6:.0f} MB)" if "process_bytes" in way else text
 
 
-def row_of(
-    name: str, way: dict[str, Any] | None, case: dict[str, Any], machine: dict[str, float], limited: bool = True
-) -> list[str]:
-    """One way of one case; ``limited`` where any case of the table states a limit."""
+def ratio_of(name: str, case: dict[str, Any]) -> str:
+    """The ratio of a way to the first one of its case; a dash where that was left out."""
+    way = case["ways"][name]
+    return f"{way['ratio']['median']:.2f}" if "ratio" in way else "1" if name == next(iter(case["ways"])) else "–"
+
+
+def row_of(name: str, case: dict[str, Any], machine: dict[str, float], limited: bool) -> list[str]:
+    """One way of one case; ``limited`` where any case of the table states a limit. A way that was left out says so, and
+    has no more cells."""
+    way = case["ways"][name]
     sizes = [f"{value:,}" if isinstance(value, int) else str(value) for value in case["sizes"].values()]
-    if way is None:
-        return [*sizes, name, "does not fit", "", "", *(["", ""] if limited else [])]
+    if "left_out" in way:
+        return [*sizes, name, way["left_out"]]
     seconds, best = way["seconds"], limit_of(case, machine)
-    ratio = f"{way['ratio']['median']:.2f}" if "ratio" in way else "1"
     times = f"{seconds['median'] / best:.1f}" if best else "–"
-    row = [*sizes, name, ranged(seconds), ratio, memory_of(way)]
+    row = [*sizes, name, ranged(seconds), ratio_of(name, case), memory_of(way)]
     row += [time_of(best) if best else "–", times] if limited else []
     if "per" in case:
         row.append(f"{seconds['median'] / case['per'] * 1e9:.0f} ns")
-    if "unique_bytes" in case:
-        total = (case[key] / seconds["median"] / 1e9 for key in ("bytes", "unique_bytes"))
-        row += [f"{value:.1f} GB/s" for value in total]
     return row
 
 
@@ -70,10 +72,8 @@ def section_table(cases: list[dict[str, Any]], machine: dict[str, float]) -> str
     limited = any(limit_of(case, machine) for case in cases)
     head = [*cases[0]["sizes"], "way", "time", "ratio", "peak memory", *(["limit", "× limit"] if limited else [])]
     head += ["per face"] if "per" in cases[0] else []
-    head += ["all bytes", "distinct bytes"] if "unique_bytes" in cases[0] else []
-    return table(
-        head, [row_of(name, way, case, machine, limited) for case in cases for name, way in case["ways"].items()]
-    )
+    rows = [row_of(name, case, machine, limited) for case in cases for name in case["ways"]]
+    return table(head, [row + [""] * (len(head) - len(row)) for row in rows])
 
 
 def measured(file: Path) -> dict[str, Any] | None:

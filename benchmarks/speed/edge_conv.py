@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from benchmarks.options import run
 from benchmarks.speed.harness import (
+    LeftOut,
     Way,
     arguments,
     case,
@@ -29,12 +30,13 @@ from benchmarks.speed.harness import (
 from benchmarks.speed.surfaces import mesh_table
 from toothgraph.errors import ConfigError
 from toothgraph.nn import FastEdgeConv
-from toothgraph.nn.kernels.backend import BACKENDS, choose_backend
+from toothgraph.nn.kernels.backend import BACKENDS, choose_backend, triton_runs
 from toothgraph.nn.kernels.gather import reduce_neighbors
 from toothgraph.nn.kernels.neighborhoods import from_table
 
 QUESTION = "What does EdgeConv cost without edges, eager and compiled?"
 NOTE = "No limit is stated: rows that stay in a cache move faster than any copy of large memory."
+BY_COMPILER = ", compiled"  # ends the name of a way
 Layer = Callable[[], Tensor]
 SIZES = {  # N, k, channels
     "quick": [(500, 3, 8)],
@@ -74,9 +76,28 @@ def both_passes(
     once = {name: without_grad(call) for name, (_, call) in calls.items()}
     twice = {name: forward_backward(call, x, *net.parameters()) for name, (net, call) in calls.items()}
     return [
-        case(sizes | {"pass": "forward"}, compare(once, options, 4.0)),
-        case(sizes | {"pass": "forward + backward"}, compare(twice, options, 4.0)),
+        case(sizes | {"pass": passed}, compare(where_compiled(ways), options, 4.0))
+        for passed, ways in {"forward": once, "forward + backward": twice}.items()
     ]
+
+
+def where_compiled(ways: dict[str, Way]) -> dict[str, Way]:
+    """The same ways; those of a compiler are left out where it does not work."""
+    return {name: or_left_out(way) if name.endswith(BY_COMPILER) else way for name, way in ways.items()}
+
+
+def or_left_out(way: Way) -> Way:
+    """A way that is left out if it fails, for any reason but memory: what a compiler lacks, it says in many ways."""
+
+    def tried() -> object:
+        try:
+            return way()
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise LeftOut("not compiled", f"{type(error).__name__}: {error}") from error
+
+    return tried
 
 
 def against_others(size: tuple[int, int, int], normed: bool, options: Namespace) -> list[dict[str, Any]]:
@@ -144,8 +165,8 @@ def against_compilers(size: tuple[int, int, int], options: Namespace) -> list[di
         if name == "table":
             plain["three lines"] = (three := Three(fast), partial(three, x, links))
             plain["dense MLP"] = (dense := Dense(fast), partial(dense, x, links))
-        calls = plain | {f"{way}, compiled": (net, compiled(call, options.quick)) for way, (net, call) in plain.items()}
-        cases += both_passes({"N": n, "k": k, "channels": channels, "edges": name}, x, calls, options)
+        at_once = {f"{way}{BY_COMPILER}": (net, compiled(call, options.quick)) for way, (net, call) in plain.items()}
+        cases += both_passes({"N": n, "k": k, "channels": channels, "edges": name}, x, plain | at_once, options)
     return cases
 
 
@@ -156,14 +177,14 @@ def compiled(call: Callable[..., Tensor], quick: bool) -> Callable[..., Tensor]:
 
 
 def usable_backends(x: Tensor) -> list[str]:
-    """The backends that are installed here and serve tensors like ``x``."""
+    """The backends that run here, for tensors like ``x``; Triton may be there and not run."""
     found = []
     for backend in BACKENDS:
         try:
             found.append(choose_backend(x, backend))
         except ConfigError:
             continue
-    return found
+    return [backend for backend in found if backend != "triton" or triton_runs(x)]
 
 
 def in_passes(x: Tensor, table: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the commands do; torch reads it at its first allocation
 
@@ -28,7 +29,16 @@ FLOAT, INDEX = 4, 8  # bytes
 LEAST, MOST = 3, 15  # rounds of timing
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's numbers of its settings
 Way = Callable[[], object]
+Found = TypeVar("Found")
 _rows: Path | None = None  # file for the rows of this process
+
+
+class LeftOut(Exception):
+    """A way that cannot be taken here: the word for it in a table, and the reason, which is kept in one line."""
+
+    def __init__(self, cell: str, reason: object) -> None:
+        self.cell, self.reason = cell, " ".join(str(reason).split())[:300]
+        super().__init__(f"{self.cell}: {self.reason}")
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
@@ -115,10 +125,26 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "repeats": len(values)}
 
 
+def attempt(measure: Callable[[], Found]) -> Found | LeftOut:
+    """What a measurement finds, or why its way is left out: it says so, or the GPU's memory is too small for it."""
+    try:
+        return measure()
+    except LeftOut as error:
+        why = LeftOut(error.cell, error.reason)
+    except torch.cuda.OutOfMemoryError as error:
+        why = LeftOut("does not fit", error)
+    torch.cuda.empty_cache()  # only here: the error holds the tensors of the way
+    return why
+
+
+def later_peak(way: Way, device: str) -> int:
+    """The peak of a second call, without what a first one sets up. Both are also the burn-in of the times."""
+    peak_extra(way, device)
+    return peak_extra(way, device)
+
+
 def compare(ways: dict[str, Way], options: argparse.Namespace, budget: float = 8.0) -> dict[str, Any]:
     """Time several ways of doing one thing, taking turns; the first is what the others are compared with.
-
-    Memory is that of a second call, without what a first one sets up. These two are also the burn-in.
 
     Args:
         ways: by name.
@@ -126,31 +152,35 @@ def compare(ways: dict[str, Way], options: argparse.Namespace, budget: float = 8
         budget: seconds after which no further round begins.
 
     Returns:
-        By name: ``seconds`` and ``ratio`` (time over the first way's time in the same round), each with median,
-        min and max, and ``peak_bytes``; None for a way that does not fit into the GPU's memory.
+        By name: ``seconds`` and ``ratio`` (time over the first way's time in the same round, where that was taken),
+        each with median, min and max, and ``peak_bytes``. Of a way that is left out: ``left_out``, the word for it, and
+        ``reason``.
     """
     device, most = options.device, 1 if options.quick else MOST
-    peaks, fitting = {}, {}
-    for name, way in ways.items():
-        try:
-            peak_extra(way, device)
-            peaks[name] = peak_extra(way, device)
-            fitting[name] = way
-        except torch.cuda.OutOfMemoryError:
-            torch.cuda.empty_cache()
-    times: dict[str, list[float]] = {name: [] for name in fitting}
+    peaks = {name: attempt(partial(later_peak, way, device)) for name, way in ways.items()}
+    left_out = {name: why for name, why in peaks.items() if isinstance(why, LeftOut)}
+    times: dict[str, list[float]] = {name: [] for name in ways}
     begun = time.perf_counter()
     rounds = 0
-    while fitting and (rounds < min(LEAST, most) or (rounds < most and time.perf_counter() - begun < budget)):
-        for name, way in fitting.items():
-            times[name].append(seconds(way, device))
+    while len(left_out) < len(ways) and (
+        rounds < min(LEAST, most) or (rounds < most and time.perf_counter() - begun < budget)
+    ):
+        for name in [name for name in ways if name not in left_out]:
+            took = attempt(partial(seconds, ways[name], device))
+            if isinstance(took, LeftOut):
+                left_out[name] = took
+            else:
+                times[name].append(took)
         rounds += 1
-    found: dict[str, Any] = dict.fromkeys(ways)
-    base = times.get(next(iter(ways)))
+    found: dict[str, Any] = {}
+    first = next(iter(ways))
     for name, own in times.items():
+        if name in left_out:
+            found[name] = {"left_out": left_out[name].cell, "reason": left_out[name].reason}
+            continue
         found[name] = {"seconds": spread(own), "peak_bytes": peaks[name]}
-        if base is not None and own is not base:
-            found[name]["ratio"] = spread([a / b for a, b in zip(own, base, strict=True)])
+        if name != first and first not in left_out:
+            found[name]["ratio"] = spread([a / b for a, b in zip(own, times[first], strict=True)])
     return found
 
 
@@ -200,7 +230,7 @@ def case(sizes: dict[str, Any], ways: dict[str, Any], moved: float = 0, flop: fl
     """One row group: sizes, what was measured, and the bytes and operations that no way gets round."""
     print("  ", *(f"{name} {value}" for name, value in sizes.items()), flush=True)
     for name, way in ways.items():
-        print(f"      {name:<44}", "does not fit" if way is None else line(way), flush=True)
+        print(f"      {name:<44}", line(way), flush=True)
     row = {"sizes": sizes, "bytes": moved, "flop": flop, "ways": ways}
     if _rows:
         with _rows.open("a", encoding="utf-8") as file:
@@ -210,6 +240,8 @@ def case(sizes: dict[str, Any], ways: dict[str, Any], moved: float = 0, flop: fl
 
 def line(way: dict[str, Any]) -> str:
     """One measurement in words."""
+    if "left_out" in way:
+        return f"{way['left_out']}: {way['reason']}"
     time_, ratio, peak = way["seconds"], way.get("ratio"), way.get("peak_bytes")
     text = f"{time_['median']:9.4f} s ({time_['min']:.4f} to {time_['max']:.4f})"
     text += f"  ×{ratio['median']:5.2f}" if ratio else "        "

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.pages.speed import limit_of, speed_page
-from benchmarks.speed import backbone, gpu, harness, knn, surfaces
+from benchmarks.pages.speed import limit_of, section_table, speed_page
+from benchmarks.speed import backbone, edge_conv, gpu, harness, knn, predict, surfaces
 from toothgraph.errors import ConfigError
 from toothgraph.graph import GraphSpec
 from toothgraph.model import PaperBackbone
+from toothgraph.nn.kernels import backend
 
 SCRIPTS = (
     "backbone",
@@ -30,6 +31,7 @@ SCRIPTS = (
     "prepare",
     "pretrain_step",
 )
+MACHINE = {"copy_bytes_per_s": 1e9, "matmul_flop_per_s": 1e9}
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,69 @@ def test_peak_memory_is_that_of_a_later_call(monkeypatch: pytest.MonkeyPatch) ->
     assert found["sets up"]["peak_bytes"] < 10e6
     assert 95e6 < found["backward"]["peak_bytes"] < 130e6  # the gradient: 100 MB
     assert leaf.grad is None
+
+
+@pytest.mark.parametrize("fails", [1, 3], ids=["where memory is measured", "in a timed round"])
+@pytest.mark.parametrize("way", ["first", "second"])
+@pytest.mark.parametrize(
+    ("error", "left_out"),
+    [
+        (torch.cuda.OutOfMemoryError("out of memory"), {"left_out": "does not fit", "reason": "out of memory"}),
+        (harness.LeftOut("not compiled", "no\ncompiler"), {"left_out": "not compiled", "reason": "no compiler"}),
+    ],
+    ids=["memory", "compiler"],
+)
+def test_what_cannot_be_taken_is_left_out(fails: int, way: str, error: Exception, left_out: dict[str, str]) -> None:
+    calls = count(1)
+
+    def failing() -> None:
+        if next(calls) >= fails:
+            raise error
+
+    ways: dict[str, harness.Way] = {name: lambda: None for name in ("first", "second", "third")}
+    found = harness.compare(ways | {way: failing}, Namespace(device="cpu", quick=True))
+    assert found[way] == left_out and ("ratio" in found["third"]) == (way == "second")
+    page = section_table([harness.case({"N": 7}, found) | {"per": 7}], MACHINE)
+    head, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines())
+    assert all(len(row) == len(head) for row in rows)
+    cells = {name: (time_, ratio) for _, name, time_, ratio, *_ in rows}
+    assert cells.pop(way) == (left_out["left_out"], "")
+    assert [ratio == "1" for _, ratio in cells.values()] == [name == "first" for name in cells]
+    assert (cells["third"][1] == "–") == (way == "first")
+
+
+def test_other_failures_of_a_way_are_told() -> None:
+    with pytest.raises(ZeroDivisionError):
+        harness.compare({"wrong": lambda: 1 / 0}, Namespace(device="cpu", quick=True))
+
+
+def test_a_compiler_that_fails_takes_only_its_own_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_compiler(*args: object, **keywords: object) -> None:
+        raise RuntimeError("no working C++ compiler")
+
+    monkeypatch.setattr(torch, "compile", lambda call, backend: no_compiler)
+    for case in edge_conv.against_compilers((300, 3, 8), Namespace(device="cpu", quick=True)):
+        for name, way in case["ways"].items():
+            reason = "RuntimeError: no working C++ compiler" if name.endswith(", compiled") else None
+            assert way.get("reason") == reason and ("seconds" in way) == (reason is None)
+
+
+def test_triton_that_does_not_run_is_no_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object) -> None:
+        raise RuntimeError("no C compiler")
+
+    for name, value in {"_HAS_TRITON": True, "_INTERPRETED": True, "_triton": backend._Triton()}.items():
+        monkeypatch.setattr(backend, name, value)
+    monkeypatch.setattr(backend, "triton_reduce", broken)
+    found = edge_conv.usable_backends(torch.ones(4, 8))
+    assert "native" in found and "triton" not in found
+
+
+def test_a_prediction_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left_out = {"left_out": "does not fit", "reason": "out of memory"}
+    monkeypatch.setattr(predict, "compare", lambda ways, *_: dict.fromkeys(ways, left_out))
+    predict.main(["--quick", "--out", str(tmp_path / "predict.json")])
+    assert speed_page(tmp_path).count("| does not fit |") == 6
 
 
 def test_plain_paper_net_is_the_same_net() -> None:
