@@ -40,6 +40,7 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path 
     for name in missing:
         setattr(options, name, quick_data() if name == "data" else quick_folder())
     options.out = options.out or result
+    make_room(options.out)
     apply_threads(options)
     return options
 
@@ -48,6 +49,12 @@ def apply_threads(options: argparse.Namespace) -> None:
     """As many threads as asked for."""
     if options.threads:
         torch.set_num_threads(options.threads)
+
+
+def make_room(file: Path | None) -> None:
+    """Make the folder of a file that is written after all is measured."""
+    if file:
+        file.parent.mkdir(parents=True, exist_ok=True)
 
 
 def quick_folder() -> Path:
@@ -63,12 +70,15 @@ def quick_data() -> Path:
     return write_arches(quick_folder())
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a script. What its user can mend ends in one line: a wrong folder, labels that are not there."""
+def run(main: Callable[[], None], goes_on: bool = False) -> None:
+    """Run a script. What its user can mend ends in one line: a wrong folder, labels that are not there.
+
+    ``goes_on`` is for a script that finds what it has done when it is started again.
+    """
     try:
         main()
     except (KeyboardInterrupt, Stopped) as stop:
-        sys.exit(f"{stop or 'stopped'}; the same command goes on where it was")
+        sys.exit((str(stop) or "stopped") + ("; the same command goes on where it was" if goes_on else ""))
     except ToothgraphError as error:
         sys.exit("Error: " + " ".join(str(error).split()))
     except OSError as error:

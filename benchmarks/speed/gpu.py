@@ -3,7 +3,8 @@
 python -m benchmarks.speed.gpu [--minutes 10] [--out rows.jsonl]
 
 Each script is a process of its own, which is stopped at its share of the time. The rows of all of them go to the file
-of ``--out``. A script that finishes also writes its result file, from which the page of the benchmarks is rendered.
+of ``--out``, behind those of earlier runs; each run begins with a row on the machine. A script that finishes also
+writes its result file, from which the page of the benchmarks is rendered.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from toothgraph.errors import ConfigError
 from toothgraph.system import provenance
 
 SHARES = {  # of the time; what a script leaves goes to those after it
-    "edge_conv": 0.4, "info_nce": 0.08, "knn": 0.1, "backbone": 0.16, "pretrain_step": 0.1, "predict": 0.16,
+    "edge_conv": 0.38, "info_nce": 0.08, "knn": 0.1, "mlp_edge_conv": 0.04, "backbone": 0.16, "pretrain_step": 0.1,
+    "predict": 0.14,
 }  # fmt: skip
 
 
@@ -33,7 +35,9 @@ def command(script: str, options: argparse.Namespace) -> list[str]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     result = options.out.with_name(f"{script}-{device}.json")
     words = [sys.executable, "-m", f"benchmarks.speed.{script}", "--device", device, "--rows", options.out]
-    return [str(word) for word in (*words, "--out", result, *(["--quick"] if options.quick else []))]
+    words += ["--out", result, *(["--quick"] if options.quick else [])]
+    words += ["--threads", options.threads] if options.threads else []
+    return [str(word) for word in words]
 
 
 def measure(script: str, limit: float, options: argparse.Namespace) -> str:
@@ -71,8 +75,6 @@ def main(argv: list[str] | None = None) -> None:
         )
     shares = {script: share for script, share in SHARES.items() if not options.only or script in options.only}
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.unlink(missing_ok=True)
     note(options.out, {"gpu": gpu, "quick": options.quick, "facts": provenance.facts()})
     ends, failed = time.monotonic() + 60 * options.minutes, []
     for script in shares:

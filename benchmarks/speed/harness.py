@@ -19,7 +19,7 @@ os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the commands do; torch 
 
 import torch
 
-from benchmarks.options import parse, parser_of
+from benchmarks.options import make_room, parse, parser_of
 from benchmarks.paths import RESULTS
 from toothgraph.errors import ConfigError
 from toothgraph.system import provenance
@@ -57,6 +57,7 @@ def start(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.N
         raise ConfigError(
             "expected a CUDA device, found none (torch.cuda.is_available() is False); --device cpu measures here"
         )
+    make_room(options.rows)
     _rows = options.rows
     torch.manual_seed(0)
     return options
@@ -260,7 +261,6 @@ def write(options: argparse.Namespace, script: str, question: str, sections: lis
         "machine": machine(options),
         "sections": sections,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, json.dumps(content, indent=1) + "\n")
     print(out, file=sys.stderr)
     return out

@@ -15,6 +15,7 @@ from benchmarks.options import run
 from benchmarks.paths import ROOT
 from benchmarks.studies import label_efficiency
 from toothgraph.errors import DataError, LabelError
+from toothgraph.training.run_state import Stopped
 
 SCRIPTS = sorted(
     ".".join(file.relative_to(ROOT).with_suffix("").parts)
@@ -74,6 +75,32 @@ def test_what_the_user_can_mend_is_one_line(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(label_efficiency.__file__, run_name="__main__")
     assert str(stop.value) == f"Error: {tmp_path / 'none'}: no such file or folder; check the path"
+
+
+@pytest.mark.parametrize(
+    ("stop", "goes_on", "words"),
+    [
+        (KeyboardInterrupt(), False, "stopped"),
+        (KeyboardInterrupt(), True, "stopped; the same command goes on where it was"),
+        (Stopped("stopped at step 2 of 3"), False, "stopped at step 2 of 3"),
+        (Stopped("stopped at step 2 of 3"), True, "stopped at step 2 of 3; the same command goes on where it was"),
+    ],
+)
+def test_what_a_stopped_script_says(stop: BaseException, goes_on: bool, words: str) -> None:
+    def stopped() -> None:
+        raise stop
+
+    with pytest.raises(SystemExit) as end:
+        run(stopped, goes_on)
+    assert end.value.code == words
+
+
+def test_a_script_goes_on_where_it_resumes() -> None:
+    """Those that keep rows and resume trainings, and no others, say so."""
+    for script in SCRIPTS:
+        text = (ROOT / f"{script.replace('.', '/')}.py").read_text(encoding="utf-8")
+        resumes = "resume=True" in text or '"--resume"' in text
+        assert ("run(main, goes_on=True)" in text) == resumes, script
 
 
 @pytest.mark.usefixtures("one_look")

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.pages.speed import limit_of, section_table, speed_page
+from benchmarks.pages.speed import CPU_ONLY, limit_of, section_table, speed_page
+from benchmarks.pages.speed import SCRIPTS as PAGE_SCRIPTS
 from benchmarks.speed import backbone, edge_conv, gpu, harness, knn, predict, surfaces
 from toothgraph.errors import ConfigError
 from toothgraph.graph import GraphSpec
@@ -235,6 +236,41 @@ def test_gpu_writes_rows_as_they_are_found(tmp_path: Path, capfd: pytest.Capture
     device = "cuda" if torch.cuda.is_available() else "cpu"
     assert json.loads((tmp_path / f"edge_conv-{device}.json").read_text())["question"]
     assert "edge_conv: finished" in capfd.readouterr().out
+
+
+def test_gpu_keeps_the_rows_of_earlier_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a folder that is not there yet; each run has its head."""
+    commands = []
+
+    def command(script: str, options: Namespace) -> list[str]:
+        commands.append(real(script, options))
+        return [sys.executable, "-S", "-c", "pass"]
+
+    real = gpu.command
+    monkeypatch.setattr(gpu, "command", command)
+    out = tmp_path / "new" / "rows.jsonl"
+    quick = ["--quick", "--out", str(out), "--threads", str(torch.get_num_threads())]
+    gpu.main([*quick, "--only", "knn"])
+    gpu.main([*quick, "--only", "info_nce"])
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row.get("script", "head") for row in rows] == ["head", "knn", "head", "info_nce"]
+    assert all(" ".join(words).endswith(f"--quick --threads {torch.get_num_threads()}") for words in commands)
+
+
+def test_gpu_measures_all_that_the_page_shows_of_a_gpu() -> None:
+    assert set(gpu.SHARES) == set(PAGE_SCRIPTS) - set(CPU_ONLY) and sum(gpu.SHARES.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("option", ["--rows", "--out"])
+def test_a_file_in_a_new_folder(tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made before anything is measured, which may take long."""
+    out = tmp_path / "new" / "file"
+    monkeypatch.setattr(harness, "compare", lambda *args: pytest.fail("measured before there is a folder"))
+    options = harness.start(harness.arguments("words"), ["--quick", "--out", str(tmp_path / "out"), option, str(out)])
+    assert out.parent.is_dir() and options.quick
+    (tmp_path / "plain").touch()
+    with pytest.raises(OSError, match="plain"):
+        harness.start(harness.arguments("words"), ["--quick", "--out", str(tmp_path / "plain" / "out")])
 
 
 def test_gpu_stops_a_script_at_its_share_and_tells_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
