@@ -37,6 +37,7 @@ from toothgraph.model.nets import build_backbone
 from toothgraph.nn.dgcnn import MLPEdgeConv
 
 QUESTION = "What do the backbones cost per scan?"
+OURS, OF_PAPER = "The default backbone", "The backbone of the preset `paper`"
 DEFAULT = {"quick": [500], "cpu": [4_000, 16_000, 64_000], "cuda": [4_000, 16_000, 64_000, 200_000]}
 PAPER = {"quick": [300], "cpu": [4_000, 10_000], "cuda": [4_000, 10_000, 16_000, 40_000]}
 
@@ -72,7 +73,13 @@ def plain_conv(conv: nn.Module) -> EdgeConv:
 
 
 def both_passes(
-    sizes: dict[str, Any], nets: dict[str, nn.Module], data: Batch, options: argparse.Namespace, **limit: float
+    title: str,
+    sizes: dict[str, Any],
+    nets: dict[str, nn.Module],
+    data: Batch,
+    options: argparse.Namespace,
+    moved: float,
+    flop: float,
 ) -> list[dict[str, Any]]:
     """Cases for the forward pass alone, and for forward and backward."""
     once: dict[str, Way] = {
@@ -82,8 +89,8 @@ def both_passes(
         name: forward_backward(lambda net=net: net(data), *net.parameters()) for name, net in nets.items()
     }
     return [
-        case(sizes | {"pass": "forward"}, compare(once, options, 5.0), **limit),
-        case(sizes | {"pass": "forward + backward"}, compare(twice, options, 5.0)),
+        case(title, sizes | {"pass": "forward"}, compare(once, options, 5.0), moved, flop),
+        case(title, sizes | {"pass": "forward + backward"}, compare(twice, options, 5.0)),
     ]
 
 
@@ -95,7 +102,7 @@ def default_cases(options: argparse.Namespace) -> list[dict[str, Any]]:
         net = build_backbone(NetConfig()).to(options.device)
         sizes = {"N": data.num_nodes, "k": spec.k}
         moved, flop = work_of_default(net, data)
-        cases += both_passes(sizes, {"GeometryBackbone": net}, data, options, moved=moved, flop=flop)
+        cases += both_passes(OURS, sizes, {"GeometryBackbone": net}, data, options, moved=moved, flop=flop)
     return cases
 
 
@@ -149,7 +156,7 @@ def paper_cases(options: argparse.Namespace) -> list[dict[str, Any]]:
         distances = sum(2 * n * n * w[0] for w in widths)
         moved = sum(2 * FLOAT * n * net.k * c for w in widths for c in w[1:]) + 4 * 2 * FLOAT * n * n
         sizes = {"N": n, "k": net.k}
-        cases += both_passes(sizes, nets, data, options, moved=moved, flop=on_edges + on_nodes + distances)
+        cases += both_passes(OF_PAPER, sizes, nets, data, options, moved=moved, flop=on_edges + on_nodes + distances)
     return cases
 
 
@@ -157,10 +164,10 @@ def main(argv: list[str] | None = None) -> None:
     """Measure and write."""
     options = start(arguments(__doc__), argv)
     sections = [
-        section("The default backbone", "Limit of a forward pass: the operations of its linear layers; the rows they "
+        section(OURS, "Limit of a forward pass: the operations of its linear layers; the rows they "
                 "read and write, and the rows and indices its gathers read; the slower of the two. In training mode.",
                 default_cases(options)),
-        section("The backbone of the preset `paper`", "Limit of a forward pass: four N×N distance products, the edge "
+        section(OF_PAPER, "Limit of a forward pass: four N×N distance products, the edge "
                 "MLPs from their second layer on, the first on nodes; every edge value and every distance written and "
                 "read once; the slower of the two. In training mode.", paper_cases(options)),
     ]  # fmt: skip

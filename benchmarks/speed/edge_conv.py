@@ -37,6 +37,9 @@ from toothgraph.nn.kernels.neighborhoods import from_table
 QUESTION = "What does EdgeConv cost without edges, eager and compiled?"
 NOTE = "No limit is stated: rows that stay in a cache move faster than any copy of large memory."
 BY_COMPILER = ", compiled"  # ends the name of a way
+COMPILERS, PER_FACE, GATHER = "Eager and compiled", "Cost per face", "The gather-maximum alone"
+LINEAR = "One linear layer, maximum, C to C channels, neighbours on an arch in spatial order"
+NORMED = "Linear, batch norm over edges, leaky ReLU, in training"
 Layer = Callable[[], Tensor]
 SIZES = {  # N, k, channels
     "quick": [(500, 3, 8)],
@@ -70,13 +73,18 @@ def edges_of(table: Tensor) -> Tensor:
 
 
 def both_passes(
-    sizes: dict[str, Any], x: Tensor, calls: dict[str, tuple[nn.Module, Layer]], options: Namespace
+    title: str,
+    sizes: dict[str, Any],
+    x: Tensor,
+    calls: dict[str, tuple[nn.Module, Layer]],
+    options: Namespace,
+    per: int | None = None,
 ) -> list[dict[str, Any]]:
     """Cases for the forward pass alone, and for forward and backward."""
     once = {name: without_grad(call) for name, (_, call) in calls.items()}
     twice = {name: forward_backward(call, x, *net.parameters()) for name, (net, call) in calls.items()}
     return [
-        case(sizes | {"pass": passed}, compare(where_compiled(ways), options, 4.0))
+        case(title, sizes | {"pass": passed}, compare(where_compiled(ways), options, 4.0), per=per)
         for passed, ways in {"forward": once, "forward + backward": twice}.items()
     ]
 
@@ -118,7 +126,7 @@ def against_others(size: tuple[int, int, int], normed: bool, options: Namespace)
         amax, winner = Gathered(fast, False), Gathered(fast, True)
         calls["factorised, gathered, amax"] = (amax, lambda: amax(x, table))
         calls["factorised, gathered, max"] = (winner, lambda: winner(x, table))
-    return both_passes({"N": n, "k": k, "channels": channels}, x, calls, options)
+    return both_passes(NORMED if normed else LINEAR, {"N": n, "k": k, "channels": channels}, x, calls, options)
 
 
 class Three(nn.Module):
@@ -166,7 +174,8 @@ def against_compilers(size: tuple[int, int, int], options: Namespace) -> list[di
             plain["three lines"] = (three := Three(fast), partial(three, x, links))
             plain["dense MLP"] = (dense := Dense(fast), partial(dense, x, links))
         at_once = {f"{way}{BY_COMPILER}": (net, compiled(call, options.quick)) for way, (net, call) in plain.items()}
-        cases += both_passes({"N": n, "k": k, "channels": channels, "edges": name}, x, plain | at_once, options)
+        sizes = {"N": n, "k": k, "channels": channels, "edges": name}
+        cases += both_passes(COMPILERS, sizes, x, plain | at_once, options)
     return cases
 
 
@@ -209,7 +218,7 @@ def gathers(sizes: list[int], options: Namespace, k: int = 12, channels: int = 6
                 ways[f"{order}, backend {backend}"] = lambda x=x, h=hood, b=backend: reduce_neighbors(x, h, "max", b)
             ways[f"{order}, k passes of torch.maximum"] = lambda x=x, t=table: in_passes(x, t)
         found = compare({name: without_grad(way) for name, way in ways.items()}, options, 3.0)
-        cases.append(case({"N": n, "k": k, "channels": channels}, found))
+        cases.append(case(GATHER, {"N": n, "k": k, "channels": channels}, found))
     return cases
 
 
@@ -225,7 +234,7 @@ def scaling(sizes: list[int], options: Namespace, k: int = 12, channels: int = 6
             order: (fast, lambda fast=fast, x=x, table=table: fast(x, neighbor_index=table))
             for order, table in {"mesh": mesh, "random": torch.randint(n, (k, n), device=device)}.items()
         }
-        cases += [row | {"per": n} for row in both_passes({"N": n, "k": k, "channels": channels}, x, calls, options)]
+        cases += both_passes(PER_FACE, {"N": n, "k": k, "channels": channels}, x, calls, options, per=n)
     return cases
 
 
@@ -238,11 +247,11 @@ def main(argv: list[str] | None = None) -> None:
     normed = against_others(middle, True, options)
     at_once = [row for size in COMPILED[kind] for row in against_compilers(size, options)]
     sections = [
-        section("Eager and compiled", f"One linear layer, maximum. {NOTE}", at_once),
-        section("One linear layer, maximum, C to C channels, neighbours on an arch in spatial order", NOTE, linear),
-        section("Linear, batch norm over edges, leaky ReLU, in training", NOTE, normed),
-        section("The gather-maximum alone", NOTE, gathers(SCALING[kind], options)),
-        section("Cost per face", NOTE, scaling(SCALING[kind], options)),
+        section(COMPILERS, f"One linear layer, maximum. {NOTE}", at_once),
+        section(LINEAR, NOTE, linear),
+        section(NORMED, NOTE, normed),
+        section(GATHER, NOTE, gathers(SCALING[kind], options)),
+        section(PER_FACE, NOTE, scaling(SCALING[kind], options)),
     ]
     write(options, __file__, QUESTION, sections)
 

@@ -50,7 +50,7 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def start(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
-    """Read the options and apply them."""
+    """Read the options and apply them, in full float32; then measure the machine (``options.machine``)."""
     global _rows
     options = parse(parser, argv)
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -59,8 +59,29 @@ def start(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.N
         )
     make_room(options.rows)
     _rows = options.rows
+    full_float32()
+    options.machine = machine(options)
+    note({"machine": options.machine, "float32": float32()})
     torch.manual_seed(0)
     return options
+
+
+def full_float32() -> None:
+    """No TF32: its products have 10 bits in place of 23, whatever the environment asks for."""
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def float32() -> dict[str, Any]:
+    """How torch computes in float32, as a result file has it."""
+    return {"matmul": torch.get_float32_matmul_precision(), "cudnn_tf32": torch.backends.cudnn.allow_tf32}
+
+
+def note(row: dict[str, Any]) -> None:
+    """Add a row to the file of ``--rows``, if there is one."""
+    if _rows:
+        with _rows.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"script": Path(sys.argv[0]).stem, **row}) + "\n")
 
 
 def wait(device: str) -> None:
@@ -227,15 +248,19 @@ def section(title: str, note: str, cases: list[dict[str, Any]]) -> dict[str, Any
     return {"title": title, "note": note, "cases": cases}
 
 
-def case(sizes: dict[str, Any], ways: dict[str, Any], moved: float = 0, flop: float = 0) -> dict[str, Any]:
-    """One row group: sizes, what was measured, and the bytes and operations that no way gets round."""
+def case(
+    title: str, sizes: dict[str, Any], ways: dict[str, Any], moved: float = 0, flop: float = 0, per: int | None = None
+) -> dict[str, Any]:
+    """One row group of a section: sizes, what was measured, and the bytes and operations that no way gets round.
+
+    ``per`` are the faces by which a time is divided. The row of ``--rows`` has the title, too, which parts it from
+    those of the same sizes in other sections.
+    """
     print("  ", *(f"{name} {value}" for name, value in sizes.items()), flush=True)
     for name, way in ways.items():
         print(f"      {name:<44}", line(way), flush=True)
-    row = {"sizes": sizes, "bytes": moved, "flop": flop, "ways": ways}
-    if _rows:
-        with _rows.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"script": Path(sys.argv[0]).stem, **row}) + "\n")
+    row = {"sizes": sizes, "bytes": moved, "flop": flop, "ways": ways, **({"per": per} if per else {})}
+    note({"section": title, **row})
     return row
 
 
@@ -258,7 +283,8 @@ def write(options: argparse.Namespace, script: str, question: str, sections: lis
         "device": options.device,
         "quick": options.quick,
         "facts": provenance.facts(),
-        "machine": machine(options),
+        "float32": float32(),
+        "machine": options.machine,
         "sections": sections,
     }
     write_text(out, json.dumps(content, indent=1) + "\n")

@@ -14,6 +14,7 @@ from benchmarks.speed.harness import FLOAT, Way, arguments, case, compare, forwa
 from toothgraph.nn import info_nce
 
 QUESTION = "What does InfoNCE over all matched nodes cost without a P×P matrix?"
+TITLE = "Symmetric loss, negatives of the same scan"
 CHANNELS = 32
 SIZES = {  # pairs per scan, scans
     "quick": [(300, 2)],
@@ -49,13 +50,13 @@ def main(argv: list[str] | None = None) -> None:
         # a product forward, two backward; the similarities written and read in both passes
         sizes = {"pairs per scan": pairs, "scans": scans, "channels": CHANNELS, "pass": "forward + backward"}
         found = compare(ways, options, 6.0)
-        cases.append(case(sizes, found, moved=4 * FLOAT * entries, flop=3 * 2 * entries * CHANNELS))
+        cases.append(case(TITLE, sizes, found, moved=4 * FLOAT * entries, flop=3 * 2 * entries * CHANNELS))
     note = (
         "Limit, per scan: one P×P product over C channels forward and two backward (6·P²·C operations), "
         "the similarities written and read once in each pass (16·P² bytes); the slower of the two. "
         "The blocks compute the forward product a second time."
     )
-    write(options, __file__, QUESTION, [section("Symmetric loss, negatives of the same scan", note, cases)])
+    write(options, __file__, QUESTION, [section(TITLE, note, cases)])
 
 
 if __name__ == "__main__":

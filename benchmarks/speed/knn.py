@@ -14,6 +14,7 @@ from benchmarks.speed.surfaces import arch
 from toothgraph.nn import knn_edges
 
 QUESTION = "What does it cost to find neighbours without an N×N matrix?"
+TITLE = "k nearest neighbours of every node of one scan"
 SIZES = {"quick": [500], "cpu": [4_000, 10_000, 16_000], "cuda": [4_000, 16_000, 65_000, 200_000]}
 K, CHANNELS = 25, 64
 
@@ -42,12 +43,12 @@ def main(argv: list[str] | None = None) -> None:
         found = compare(ways, options, 6.0)
         # every row looks at every node once; the product's blocks are written and read once
         sizes = {"N": n, "k": K, "channels": CHANNELS}
-        cases.append(case(sizes, found, moved=2 * FLOAT * n * n, flop=2 * n * n * CHANNELS))
+        cases.append(case(TITLE, sizes, found, moved=2 * FLOAT * n * n, flop=2 * n * n * CHANNELS))
     note = (
         "Limit in features: one N×N product over C channels (2·N²·C operations), each distance written and read once "
         "(8·N² bytes); the slower of the two. In space a CPU uses a k-d tree, which is not bound by it."
     )
-    write(options, __file__, QUESTION, [section("k nearest neighbours of every node of one scan", note, cases)])
+    write(options, __file__, QUESTION, [section(TITLE, note, cases)])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from benchmarks.speed.harness import Way, arguments, case, compare, forward_back
 from toothgraph.nn import dgcnn
 
 QUESTION = "What does it save to compute batch norm, Mish and the next linear layer of an edge MLP in one step?"
+TITLE = "MLPEdgeConv"
 NODES, K = 10_000, 25
 CHANNELS = ((15, 128, 128, 64), (64, 64, 64, 64))  # the first two blocks of the paper's backbone
 
@@ -44,9 +45,9 @@ def main(argv: list[str] | None = None) -> None:
             layer = kind(*channels, k=K, recompute=recompute).to(options.device)
             ways[name] = forward_backward(lambda layer=layer, x=x: layer(x, edges), x, *layer.parameters())
         sizes = {"nodes": nodes, "k": K, "channels": " ".join(map(str, channels))}
-        cases.append(case(sizes, compare(ways, options)))
+        cases.append(case(TITLE, sizes, compare(ways, options)))
     note = "Forward and backward, random neighbours. No limit is stated."
-    write(options, __file__, QUESTION, [section("MLPEdgeConv", note, cases)])
+    write(options, __file__, QUESTION, [section(TITLE, note, cases)])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from toothgraph.segmentation import segment
 from toothgraph.weights import DEFAULT
 
 QUESTION = "How long does one scan take in a warm process, and how much memory?"
+TITLE = "One scan, default net, three tessellations"
 SIZES = {False: [16_000, 64_000, 213_000, 1_024_000], True: [500]}
 
 
@@ -81,13 +82,13 @@ def main(argv: list[str] | None = None) -> None:
                 write_stl(file, scan.vertices, scan.faces)
             faces = len(read_mesh(file).faces)
             measured = stages(file, net, Path(folder) / "out", options)
-            cases.append({**case({"scan": name, "faces": faces}, measured), "per": faces})
+            cases.append(case(TITLE, {"scan": name, "faces": faces}, measured, per=faces))
     note = (
         "The ratio is the share of the whole. Memory is what a stage takes above what was there before; in brackets "
         "the whole process at its peak, torch and the net included. What bounds the net is under `backbone`, what "
         "bounds the graph under `prepare`."
     )
-    write(options, __file__, QUESTION, [section("One scan, default net, three tessellations", note, cases)])
+    write(options, __file__, QUESTION, [section(TITLE, note, cases)])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from toothgraph.mesh.decimate import decimate
 from toothgraph.mesh.topology import face_adjacency
 
 QUESTION = "What does it cost to make a graph of a scan, once, on the CPU?"
+STAGES, PER_FACE = "File (binary STL) to graph, by stage", "Cost per face"
 SCANS = {False: [16_000, 213_000], True: [500]}
 ADJACENCY = {False: [16_000, 64_000, 256_000, 1_024_000], True: [500]}
 STL_FACE, STL_HEAD = 50, 84  # bytes
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
             file = Path(folder) / f"arch{wanted}_upper.stl"
             write_stl(file, mesh.vertices, mesh.faces)
             sizes = {"faces": len(mesh.faces), "decimated to": spec.faces}
-            scans.append(case(sizes, stages(file, spec, options), moved=STL_HEAD + STL_FACE * len(mesh.faces)))
+            scans.append(case(STAGES, sizes, stages(file, spec, options), moved=STL_HEAD + STL_FACE * len(mesh.faces)))
     for wanted in ADJACENCY[options.quick]:
         mesh = arch(wanted)
         edges = face_adjacency(mesh.faces).shape[1]
@@ -75,11 +76,12 @@ def main(argv: list[str] | None = None) -> None:
         }
         found = compare(ways, options, 4.0)
         moved = 3 * INDEX * len(mesh.faces) + 2 * INDEX * edges
-        adjacency.append(case({"faces": len(mesh.faces), "edges": edges}, found, moved) | {"per": len(mesh.faces)})
+        sizes = {"faces": len(mesh.faces), "edges": edges}
+        adjacency.append(case(PER_FACE, sizes, found, moved, per=len(mesh.faces)))
     sections = [
-        section("File (binary STL) to graph, by stage", "The ratio is the share of the whole. Limit: the bytes of the "
+        section(STAGES, "The ratio is the share of the whole. Limit: the bytes of the "
                 "file at the rate of a copy; welding, collapsing and searching have none so simple.", scans),
-        section("Cost per face", "The adjacency alone, the graph with its features, and the default neighbour tables, "
+        section(PER_FACE, "The adjacency alone, the graph with its features, and the default neighbour tables, "
                 "each of all faces. Limit, of the adjacency: corners read once, edges written once (24·F + 16·E "
                 "bytes).", adjacency),
     ]  # fmt: skip

@@ -20,6 +20,7 @@ from toothgraph.training.optimizer import make_optimizer
 from toothgraph.training.pretrain import PretrainTask
 
 QUESTION = "Where does the time of a pre-training step go?"
+TITLE = "Default preset, one process"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -71,12 +72,12 @@ def main(argv: list[str] | None = None) -> None:
         "forward + backward": forward_backward(loss, *parameters), "clip, optimiser": update_alone,
     }  # fmt: skip
     sizes = {"scans": config.batch, "nodes": batch.num_nodes, "pairs": len(batch.match_index) // 2}
-    cases = [case(sizes, compare(ways, options, 30.0))]
+    cases = [case(TITLE, sizes, compare(ways, options, 30.0))]
     note = (
         "The ratio is the share of the whole step. What bounds the passes is under `backbone` and `info_nce`. "
         "Drawing runs on the CPU, and beside the passes where `workers` is above 0."
     )
-    write(options, __file__, QUESTION, [section("Default preset, one process", note, cases)])
+    write(options, __file__, QUESTION, [section(TITLE, note, cases)])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
 import sys
 from argparse import Namespace
 from itertools import count
@@ -16,6 +18,7 @@ import torch
 
 from benchmarks.pages.speed import CPU_ONLY, limit_of, section_table, speed_page
 from benchmarks.pages.speed import SCRIPTS as PAGE_SCRIPTS
+from benchmarks.paths import ROOT
 from benchmarks.speed import backbone, edge_conv, gpu, harness, knn, predict, surfaces
 from toothgraph.errors import ConfigError
 from toothgraph.graph import GraphSpec
@@ -32,6 +35,7 @@ SCRIPTS = (
     "prepare",
     "pretrain_step",
 )
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 MACHINE = {"copy_bytes_per_s": 1e9, "matmul_flop_per_s": 1e9}
 
 
@@ -48,6 +52,7 @@ def test_script_writes_its_measurements(script: str, results: Path, capsys: pyte
     content = json.loads(out.read_text())
     assert content["quick"] and content["facts"].keys() == {"date", "versions", "hardware", "git"}
     assert min(content["machine"].values()) > 1e6
+    assert content["float32"] == {"matmul": "highest", "cudnn_tf32": False}
     ways = [way for part in content["sections"] for case in part["cases"] for way in case["ways"].values()]
     assert ways
     for way in ways:
@@ -70,6 +75,22 @@ def test_limit_is_the_slower_of_bytes_and_operations() -> None:
     assert limit_of({"bytes": 20, "flop": 100}, machine) == 2
     assert limit_of({"bytes": 20, "flop": 500}, machine) == 5
     assert limit_of({"bytes": 0, "flop": 0}, machine) is None
+
+
+@pytest.mark.parametrize("variable", [None, "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"])
+def test_float32_has_no_short_cuts(variable: str | None, tmp_path: Path) -> None:
+    """Whatever the environment asks for, or what ran before."""
+    script = (
+        "import torch; from benchmarks.speed import harness\n"
+        "if {set_before}: torch.set_float32_matmul_precision('high')\n"
+        "assert torch.get_float32_matmul_precision() == 'high'\n"
+        "options = harness.start(harness.arguments('words'), ['--quick', '--out', {out!r}])\n"
+        "assert not torch.backends.cuda.matmul.allow_tf32 and not torch.backends.cudnn.allow_tf32\n"
+        "harness.write(options, 'words.py', 'why?', [])\n"
+    ).format(set_before=variable is None, out=str(tmp_path / "out.json"))
+    env = {**os.environ, **({variable: "1"} if variable else {})}
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, env=env, check=True)
+    assert json.loads((tmp_path / "out.json").read_text())["float32"] == {"matmul": "highest", "cudnn_tf32": False}
 
 
 def test_quick_figures_never_replace_real_ones(capsys: pytest.CaptureFixture) -> None:
@@ -120,7 +141,7 @@ def test_what_cannot_be_taken_is_left_out(fails: int, way: str, error: Exception
     ways: dict[str, harness.Way] = {name: lambda: None for name in ("first", "second", "third")}
     found = harness.compare(ways | {way: failing}, Namespace(device="cpu", quick=True))
     assert found[way] == left_out and ("ratio" in found["third"]) == (way == "second")
-    page = section_table([harness.case({"N": 7}, found) | {"per": 7}], MACHINE)
+    page = section_table([harness.case("words", {"N": 7}, found, per=7)], MACHINE)
     head, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines())
     assert all(len(row) == len(head) for row in rows)
     cells = {name: (time_, ratio) for _, name, time_, ratio, *_ in rows}
@@ -228,13 +249,21 @@ def test_gpu_writes_rows_as_they_are_found(tmp_path: Path, capfd: pytest.Capture
     rows_file = tmp_path / "rows.jsonl"
     gpu.main(["--quick", "--out", str(rows_file), "--only", "edge_conv", "--only", "info_nce"])
     first, *rows = map(json.loads, rows_file.read_text().splitlines())
+    measured = [row for row in rows if "ended" not in row]
+    for script in ("edge_conv", "info_nce"):
+        content = json.loads((tmp_path / f"{script}-{DEVICE}.json").read_text())
+        cases = [{"script": script, "section": part["title"], **case}
+                 for part in content["sections"] for case in part["cases"]]  # fmt: skip
+        assert all(cases.count(case) == 1 and case in measured for case in cases)
+        head = {"script": script, "machine": content["machine"], "float32": content["float32"]}
+        own = [row for row in measured if row["script"] == script]
+        assert own[0] == head and len(own) == 1 + len(cases)
+    assert len({str((row["section"], row["sizes"])) for row in measured if "sizes" in row}) == len(measured) - 2
     assert first["quick"] and first["facts"]["versions"]
     edge_conv, info_nce = ([row for row in rows if row["script"] == name] for name in ("edge_conv", "info_nce"))
-    assert rows == [*edge_conv, *info_nce] and len(edge_conv) > 3 and len(info_nce) == 2
+    assert rows == [*edge_conv, *info_nce] and len(edge_conv) > 3 and len(info_nce) == 3
     assert all(own[-1]["ended"].startswith("finished") for own in (edge_conv, info_nce))
     assert any({"PyG EdgeConv, compiled", "three lines, compiled"} < set(row.get("ways", ())) for row in edge_conv)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    assert json.loads((tmp_path / f"edge_conv-{device}.json").read_text())["question"]
     assert "edge_conv: finished" in capfd.readouterr().out
 
 
@@ -265,7 +294,7 @@ def test_gpu_measures_all_that_the_page_shows_of_a_gpu() -> None:
 def test_a_file_in_a_new_folder(tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is made before anything is measured, which may take long."""
     out = tmp_path / "new" / "file"
-    monkeypatch.setattr(harness, "compare", lambda *args: pytest.fail("measured before there is a folder"))
+    monkeypatch.setattr(harness, "machine", lambda options: out.parent.is_dir() or pytest.fail("measured before"))
     options = harness.start(harness.arguments("words"), ["--quick", "--out", str(tmp_path / "out"), option, str(out)])
     assert out.parent.is_dir() and options.quick
     (tmp_path / "plain").touch()
