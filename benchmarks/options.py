@@ -9,11 +9,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks.quick_data import write_arches
 from toothgraph.errors import ToothgraphError
+from toothgraph.system import provenance
 from toothgraph.training.run_state import Stopped
 
 
@@ -55,6 +57,13 @@ def make_room(file: Path | None) -> None:
     """Make the folder of a file that is written after all is measured."""
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
+
+
+def facts_of_children() -> dict[str, Any]:
+    """Where figures of other processes come from: without the threads of this one, which measures nothing."""
+    facts = provenance.facts()
+    del facts["hardware"]["threads"]
+    return facts
 
 
 def quick_folder() -> Path:

@@ -113,15 +113,21 @@ def threads_table(content: dict[str, Any]) -> str:
     return table(["cores with other work", "processes", "threads are", "taken", *tasks], rows)
 
 
+def same_result(row: dict[str, Any]) -> str:
+    """Whether both revisions made the same. Results of before compare labels, and nothing of a training step."""
+    same = row.get("same result", None if row["task"] == "training step" else row.get("same labels"))
+    return "–" if same is None else "yes" if same else "no"
+
+
 def beside_table(content: dict[str, Any]) -> str:
     """A row for each way to wait, task and file."""
     rows = [
         [*(row[name] for name in ("waiting threads", "task", "file")),
          *(time_of(row["seconds"][whose]) for whose in ("ours", "theirs")),
-         "{median:.2f} ({min:.2f} to {max:.2f})".format(**row["ratio"]), "yes" if row["same labels"] else "no"]
+         "{median:.2f} ({min:.2f} to {max:.2f})".format(**row["ratio"]), same_result(row)]
         for row in content["rows"]
     ]  # fmt: skip
-    return table(["waiting threads", "task", "file", "this revision", "the other", "ratio", "same labels"], rows)
+    return table(["waiting threads", "task", "file", "this revision", "the other", "ratio", "same result"], rows)
 
 
 def cost_table(content: dict[str, Any]) -> str:
@@ -131,13 +137,13 @@ def cost_table(content: dict[str, Any]) -> str:
 
 
 def archive_table(content: dict[str, Any]) -> str:
-    """A row for each run."""
+    """A row for each run; results of before do not tell its threads."""
     rows = [
-        [str(row["workers"]), str(row["scans"]), *(f"{row['per minute'][name]:.2f}" for name in ("running", "whole")),
-         f"{row['load before']:.1f}"]
+        [str(row["workers"]), str(row.get("threads", "–")), str(row["scans"]),
+         *(f"{row['per minute'][name]:.2f}" for name in ("running", "whole")), f"{row['load before']:.1f}"]
         for row in content["rows"]
     ]  # fmt: skip
-    return table(["processes", "scans", "per minute, running", "per minute, whole", "load"], rows)
+    return table(["processes", "threads", "scans", "per minute, running", "per minute, whole", "load"], rows)
 
 
 def install_table(content: dict[str, Any]) -> str:

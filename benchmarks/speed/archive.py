@@ -2,9 +2,9 @@
 
     python -m benchmarks.speed.archive [SCAN ...] [--workers 1 2] [--rounds 1]
 
-Each row is a run of `toothgraph predict` as a user types it, with the weights in the package. Writes
-benchmarks/results/archive.json. `whole` counts from the start of the command, `running` between the first scans that
-are done and the last: it is what thousands of scans take.
+Each row is a run of `toothgraph predict` with the weights in the package, and with the threads that the command takes
+by itself, or those of --threads. Writes benchmarks/results/archive.json. `whole` counts from the start of the command,
+`running` between the first scans that are done and the last: it is what thousands of scans take.
 """
 
 from __future__ import annotations
@@ -18,22 +18,27 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import parse, parser_of, quick_folder, run
+from benchmarks.options import facts_of_children, parse, parser_of, quick_folder, run
 from benchmarks.paths import RESULTS, ROOT
 from toothgraph.synthetic import write_synthetic
-from toothgraph.system import provenance
+from toothgraph.system import threads
 from toothgraph.system.files import write_text
 
 
-def timed(scans: list[Path], workers: int) -> dict[str, Any]:
+def threads_of(workers: int, wanted: int | None) -> int:
+    """Of each process of the command: as asked for, else one of several, or by the cores that are free now."""
+    return wanted or (1 if workers > 1 else threads.choice(None)[0])
+
+
+def timed(scans: list[Path], workers: int, wanted: int | None) -> dict[str, Any]:
     """Label the scans once."""
-    load, ends = os.getloadavg()[0], []
+    load, ends, taken = os.getloadavg()[0], [], threads_of(workers, wanted)
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "toothgraph", "predict", *map(str, scans), "--out", out]
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         begun = time.perf_counter()
         with subprocess.Popen(
-            [*command, "--workers", str(workers)],
+            [*command, "--workers", str(workers), "--threads", str(taken)],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env,
         ) as process:  # fmt: skip
             assert process.stdout
@@ -44,7 +49,8 @@ def timed(scans: list[Path], workers: int) -> dict[str, Any]:
         raise RuntimeError(f"{len(ends)} of {len(scans)} scans were labelled; exit code {process.returncode}")
     first = min(workers, len(ends) - 1) - 1  # from here on all processes are at work
     return {
-        "workers": workers, "scans": len(scans), "load before": round(load, 2), "seconds": round(seconds, 2),
+        "workers": workers, "threads": taken, "scans": len(scans), "load before": round(load, 2),
+        "seconds": round(seconds, 2),
         "per minute": {
             "whole": round(60 * len(ends) / seconds, 3),
             "running": round(60 * (len(ends) - 1 - first) / (ends[-1] - ends[first]), 3),
@@ -65,9 +71,9 @@ def main(argv: list[str] | None = None) -> None:
     rows = []
     for _ in range(options.rounds):
         for workers in options.workers:
-            rows.append(timed([scan.resolve() for scan in scans], workers))
+            rows.append(timed([scan.resolve() for scan in scans], workers, options.threads))
             print(rows[-1], flush=True)
-    content = {"facts": provenance.facts(), "quick": options.quick, "rows": rows}
+    content = {"facts": facts_of_children(), "quick": options.quick, "rows": rows}
     write_text(options.out, json.dumps(content, indent=1) + "\n")
 
 

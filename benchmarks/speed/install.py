@@ -17,9 +17,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.options import parse, parser_of, run
+from benchmarks.options import facts_of_children, parse, parser_of, run
 from benchmarks.paths import RESULTS
-from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 
 WANTED = (
@@ -118,7 +117,7 @@ def main(argv: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = measure(wheel, Path(folder), options.torch)
     content = {
-        "facts": provenance.facts(),
+        "facts": facts_of_children(),
         "torch": options.torch,
         "load": load,
         "wheel_bytes": wheel.stat().st_size,

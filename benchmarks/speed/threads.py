@@ -105,8 +105,7 @@ def measured(setting: str, together: int, quick: bool) -> list[dict[str, Any]]:
 
 def main(argv: list[str] | None = None) -> None:
     """Measure and write."""
-    from benchmarks.options import parse, parser_of
-    from toothgraph.system import provenance
+    from benchmarks.options import facts_of_children, parse, parser_of
     from toothgraph.system.files import write_text
 
     options = parse(parser_of(__doc__), argv)
@@ -118,7 +117,7 @@ def main(argv: list[str] | None = None) -> None:
                     found = measured(setting, together, options.quick)
                 rows.append({"busy cores": loops, "processes": together, "setting": setting, "found": found})
                 print(rows[-1], flush=True)
-    content = {"facts": provenance.facts(), "quick": options.quick, "layer": LAYER, "rows": rows}
+    content = {"facts": facts_of_children(), "quick": options.quick, "layer": LAYER, "rows": rows}
     write_text(options.out or RESULTS / "threads.json", json.dumps(content, indent=1) + "\n")
 
 

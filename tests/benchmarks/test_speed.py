@@ -5,21 +5,25 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
 from itertools import count
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.pages.speed import CPU_ONLY, limit_of, section_table, speed_page
+from benchmarks.options import facts_of_children
+from benchmarks.pages.speed import CPU_ONLY, beside_table, limit_of, section_table, speed_page
 from benchmarks.pages.speed import SCRIPTS as PAGE_SCRIPTS
-from benchmarks.paths import ROOT
-from benchmarks.speed import backbone, edge_conv, gpu, harness, knn, predict, surfaces
+from benchmarks.paths import RESULTS, ROOT
+from benchmarks.speed import archive, backbone, beside, edge_conv, gpu, harness, knn, predict, surfaces
 from toothgraph.errors import ConfigError
 from toothgraph.graph import GraphSpec
 from toothgraph.model import PaperBackbone
@@ -205,21 +209,66 @@ def test_subdivided_surface_is_the_same_surface() -> None:
 
 @pytest.mark.slow
 def test_threads_and_another_checkout(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from benchmarks.pages.speed import speed_page
-    from benchmarks.speed import beside, threads
+    from benchmarks.speed import threads
     from toothgraph.synthetic import write_synthetic
 
     threads.main(["--quick", "--out", str(results / "threads.json")])
     rows = json.loads((results / "threads.json").read_text())["rows"]
     assert [row["found"][0]["threads"] for row in rows][1] == 1
+    assert "threads" not in json.loads((results / "threads.json").read_text())["facts"]["hardware"]
     (scan, *_) = write_synthetic(tmp_path, 1, 3000, 0)
     root = Path(__file__).resolve().parents[2]
     beside.main(["--quick", "--out", str(results / "beside.json"), str(root), str(scan)])
     rows = json.loads((results / "beside.json").read_text())["rows"]
-    assert all(row["same labels"] and row["ratio"]["min"] > 0 for row in rows)
+    assert all(row["same result"] and row["ratio"]["min"] > 0 for row in rows)
     assert [row["waiting threads"] for row in rows[:: len(beside.TASKS)]] == list(beside.WAITING)
     page = speed_page(results)
     assert "| one thread | 1 |" in page and f"| {scan.name} |" in page
+
+
+@pytest.mark.slow
+def test_another_loss_is_another_training_step(tmp_path: Path) -> None:
+    """The labels of a prediction stay the same."""
+    from toothgraph.synthetic import write_synthetic
+
+    shutil.copytree(ROOT / "toothgraph", tmp_path / "toothgraph", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "toothgraph" / "nn" / "segmentation.py").open("a", encoding="utf-8") as file:
+        file.write("\n\n_before = segmentation_loss\n\n\ndef segmentation_loss(*args, **keywords):\n")
+        file.write("    return 1.01 * _before(*args, **keywords)\n")
+    scan = write_synthetic(tmp_path, 1, 3000, 0)[0]
+    ours, theirs = (beside.Worker(checkout, 1, {}) for checkout in (ROOT, tmp_path))
+    rows = {task: beside.rounds(ours, theirs, task, scan, 1) for task in ("predict", "training step")}
+    ours.end()
+    theirs.end()
+    assert rows["predict"]["same result"] and not rows["training step"]["same result"]
+
+
+@pytest.mark.parametrize(
+    ("made", "same"),
+    [("abc", True), ("abd", False), ([2.0, 3.0], True), ([2.00001, 3.0], True), ([2.1, 3.0], False),
+     ([2.0, 3.1], False), ([2.0, float("nan")], False)],
+)  # fmt: skip
+def test_two_revisions_made_the_same(made: beside.Made, same: bool) -> None:
+    ours = Mock(turn=lambda task, file: (1.0, "abc" if isinstance(made, str) else [2.0, 3.0]))
+    theirs = Mock(turn=lambda task, file: (2.0, made))
+    row = beside.rounds(ours, theirs, "a task", Path("a.stl"), 1)
+    assert row["same result"] == same and row["ratio"]["median"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("row", "cell"),
+    [
+        ({"task": "predict", "same labels": True}, "yes"),
+        ({"task": "predict", "same labels": False}, "no"),
+        ({"task": "training step", "same labels": True}, "–"),  # compared nothing
+        ({"task": "training step", "same result": True}, "yes"),
+        ({"task": "training step", "same result": False}, "no"),
+    ],
+)
+def test_page_says_yes_only_of_what_was_compared(row: dict[str, Any], cell: str) -> None:
+    rest = {"waiting threads": "sleep", "file": "a.stl", "seconds": {"ours": 1.0, "theirs": 2.0}}
+    ratio = {"ratio": {"median": 0.5, "min": 0.5, "max": 0.5}}
+    assert beside_table({"rows": [{**rest, **ratio, **row}]}).splitlines()[-1].endswith(f"| {cell} |")
 
 
 def test_cost(results: Path) -> None:
@@ -233,15 +282,29 @@ def test_cost(results: Path) -> None:
     assert f"{found['parameters']:,} parameters" in speed_page(results) and f"{once:.2f}" in speed_page(results)
 
 
+def test_archive_says_the_threads_of_what_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive.threads, "choice", lambda wanted: (3, "cores are free"))
+    taken = {(workers, wanted): archive.threads_of(workers, wanted) for workers in (1, 2) for wanted in (None, 4)}
+    assert taken == {(1, None): 3, (1, 4): 4, (2, None): 1, (2, 4): 4}
+
+
+@pytest.mark.parametrize("script", ["archive", "threads", "install"])
+def test_page_says_no_threads_of_a_process_that_only_waits(script: str, tmp_path: Path) -> None:
+    before = json.loads((RESULTS / f"{script}.json").read_text())
+    before["facts"]["hardware"]["threads"] = 77
+    (tmp_path / f"{script}.json").write_text(json.dumps(before))
+    page = speed_page(tmp_path)
+    assert before["facts"]["git"] in page and "77 threads" not in page
+    assert "threads" not in facts_of_children()["hardware"]
+
+
 @pytest.mark.slow
 def test_archive(results: Path) -> None:
-    from benchmarks.speed import archive
-
     archive.main(["--quick", "--workers", "1", "2", "--out", str(results / "archive.json")])
     rows = json.loads((results / "archive.json").read_text())["rows"]
     assert [(row["workers"], row["scans"]) for row in rows] == [(1, 3), (2, 3)]
     assert all(row["per minute"]["running"] > 0 and row["per minute"]["whole"] > 0 for row in rows)
-    assert "| 2 | 3 |" in speed_page(results)
+    assert "| 2 | 1 | 3 |" in speed_page(results)
 
 
 def test_gpu_writes_rows_as_they_are_found(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
