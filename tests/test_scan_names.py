@@ -70,6 +70,34 @@ from toothgraph.scan_names import (
         ("arcada_superior.stl", UPPER),
         ("Arcada-Inferior.stl", LOWER),
         ("Superior.stl", UNKNOWN_JAW),  # it may be a name
+        *(
+            (f"{name}.stl", LOWER)
+            for name in (
+                "maxilar_inf",
+                "anna maxilar inf",
+                "MAXILAR_INF",
+                "maxilarInf",
+                "maxilarInferiorScan",
+                "maxila inf",
+                "anna - maxilar - inferior",
+                "maxilar.inferior",
+                "maxilar_(inferior)",
+                "inferior maxilar",
+                "maxila_inferior",
+                "maxilla inferior",
+                "Arcada.Inf",
+            )
+        ),
+        ("anna_maxilar_sup.stl", UPPER),
+        ("arcada sup.stl", UPPER),
+        ("arcada.stl", UNKNOWN_JAW),
+        ("maxilar_Infante.stl", UPPER),
+        ("maxilarInfante.stl", UPPER),
+        ("张三上颌.stl", UPPER),
+        ("下颌_3.stl", LOWER),
+        ("下顎スキャン.stl", LOWER),
+        ("上下颌.stl", UNKNOWN_JAW),
+        ("上颌_下颌.stl", UNKNOWN_JAW),
         ("case12_UJ.stl", UPPER),
         ("case12_LJ.stl", LOWER),
         ("LJ_Smith.stl", UNKNOWN_JAW),  # they may be those of a name
@@ -80,6 +108,21 @@ from toothgraph.scan_names import (
 )
 def test_jaw_from_name(name: str, jaw: int) -> None:
     assert jaw_from_name(name) == jaw
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        ("anna_maxilar_sup", "anna"),
+        ("anna_maxilar_inf", "anna"),
+        ("inferior maxilar anna", "anna"),
+        ("maxilar_Infante", "Infante"),
+        ("张三上颌", "张三"),
+        ("下颌", "unnamed"),
+    ],
+)
+def test_all_that_says_the_jaw_is_no_part_of_the_patient(name: str, patient: str) -> None:
+    assert patient_of(name) == patient
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])

@@ -22,12 +22,22 @@ Item = TypeVar("Item")
 
 # A letter of any script, or an accent that is a sign of its own, as in names that macOS has written.
 _LETTER, _SIGN = (rf"(?:[^{none}]|[\u0300-\u036f])" for none in (r"\W\d_", r"\W_"))
-_UPPER = r"upper|maxill?a(?:ry)?|maxilar(?![ _-]?inferior)(?:[ _-]?superior)?|arcada[ _-]?superior|oberkiefer"
-_LOWER = r"lower|mandib(?:le|ular)|mand(?:i\u0301?|\u00ed)bula|(?:maxilar|arcada)[ _-]?inferior|unterkiefer"
-# A separate word or a part of a camel-case name (`UpperJawScan`); `jaw`, `arch` and, in one word, `scan` may follow.
+_BONE, _GAP = (
+    r"(?:maxill?a(?:ry)?|maxilar|arcada)",
+    r"[\W_]{0,3}",
+)  # `superior` or `inferior` may stand before or behind
+_SUPERIOR, _INFERIOR = r"sup(?:erior)?", r"inf(?:erior)?"
+_LOWER = (
+    rf"lower|mandib(?:le|ular)|mand(?:i\u0301?|\u00ed)bula|unterkiefer"
+    rf"|{_BONE}{_GAP}{_INFERIOR}|{_INFERIOR}{_GAP}{_BONE}"
+)
+_UPPER = rf"upper|oberkiefer|{_BONE}{_GAP}{_SUPERIOR}|{_SUPERIOR}{_GAP}{_BONE}|(?!arcada){_BONE}"
+# A separate word or a part of a camel-case name (`UpperJawScan`); `jaw`, `arch` and, in one word, `scan` may follow. In
+# Chinese and Japanese, where nothing parts words, any part of a name.
 _JAW_WORD = re.compile(
-    rf"(?:(?<!{_LETTER})|(?<![A-ZÀ-ÖØ-Þ])(?=[A-Z]))(?:(?P<upper>(?i:{_UPPER}))|(?i:{_LOWER}))"
+    rf"(?:(?<!{_LETTER})|(?<![A-ZÀ-ÖØ-Þ])(?=[A-Z]))(?:(?i:{_LOWER})|(?P<upper>(?i:{_UPPER})))"
     rf"(?:(?:[ _-]?(?i:jaw|arch))?(?:scan|SCAN)?(?![a-z]))?(?:(?!{_LETTER})|(?<=[a-z])(?=[A-ZÀ-ÖØ-Þ]))"
+    r"|(?<!上)下[颌頜颚顎]|(?P<above>上[颌頜颚顎])"  # `上下颌` is both
 )
 # A separate letter, but for one between two digits; the two capitals and the small letters at the end alone.
 _JAW_LETTER = re.compile(
@@ -80,10 +90,11 @@ def jaw_from_name(path: str | Path) -> int:
 
     The words ``upper``, ``lower``, ``maxilla``, ``maxillary``, ``mandible`` and ``mandibular`` count, in any case, also
     inside a name like ``UpperJawScan``; and those of other languages: ``Oberkiefer``, ``Unterkiefer``, ``maxila``,
-    ``maxilar``, ``mandíbula`` with its accent or without, and ``superior`` and ``inferior`` behind ``maxilar`` or
-    ``arcada``. Without such a word, a single capital ``U`` or ``L`` counts, unless it stands between two digits, or one
-    of ``UJ``, ``LJ``, ``_u`` and ``_l`` at the end. So ``007_L.ply`` is lower; ``follower.stl`` and ``IMG_1L2.stl`` are
-    unknown. A name with both jaws is unknown, too.
+    ``maxilar``, ``mandíbula`` with its accent or without, and, with ``superior`` or ``inferior`` (``sup``, ``inf``)
+    beside it, ``arcada``; ``maxilar inferior`` is the lower jaw. In Chinese and Japanese, ``上颌`` and ``下颌`` count,
+    also with ``頜``, ``颚`` or ``顎``. Without such a word, a single capital ``U`` or ``L`` counts, unless it stands
+    between two digits, or one of ``UJ``, ``LJ``, ``_u`` and ``_l`` at the end. So ``007_L.ply`` is lower;
+    ``follower.stl`` and ``IMG_1L2.stl`` are unknown. A name with both jaws is unknown, too.
 
     Example:
         >>> [jaw_from_name(name) for name in ("anna_upper.stl", "007_L.ply", "follower.stl")]
