@@ -144,6 +144,8 @@ def test_letters_beyond_z_are_letters(name: str, form: Literal["NFC", "NFD"]) ->
         (("UpperJawScan.stl", "PreparationScan.stl"), "anna", (0, 1)),
         (("17_U.stl", "17.stl"), "17", (0, 1)),
         (("ben_upper.stl", "ben_opposing.stl"), "ben", (0, 1)),
+        (("smith_john_upper.stl", "smith_antagonist.stl"), "smith_john", (0, 1)),
+        (("ben_upper_prep.stl", "lower_antagonist.stl"), "ben__prep", (0, 1)),  # which says what it is, and not whose
     ],
 )
 def test_two_scans_of_a_folder_are_a_case(names, patient, jaws) -> None:
@@ -172,6 +174,13 @@ def test_both_jaws_of_a_name_in_any_script_are_a_case(form: Literal["NFC", "NFD"
         *(("Smith_upper.stl", f"Smith_{what}.stl") for what in ("scanbody", "bite", "waxup", "PreOpScan")),
         ("UpperJawScan.ply", "BiteScan.ply"),
         ("lower.stl", "17.stl"),
+        ("2023-01-02_upper.stl", "2023-02-01_lower.stl"),
+        ("2023-01-02_upper.stl", "2023-02-01.stl"),
+        ("12_upper.stl", "12_1_lower.stl"),
+        ("1_1_upper.stl", "1_lower.stl"),
+        ("1_upper.stl", "1_1.stl"),
+        ("smith_upper.stl", "smith_john_lower.stl"),
+        ("anna_upper.stl", "anna-maria_lower.stl"),
         *(
             (f"{one}_upper.stl", f"{other}_lower.stl")
             for one, other in (

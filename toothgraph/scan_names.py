@@ -181,7 +181,7 @@ def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
     name does not say the same. So the jaw of the other is known, too.
 
     A name that has other words is no case, be they of another patient or say what else it shows: ``anna_upper.stl`` and
-    ``ben.stl``, ``upper.stl`` and ``bite.stl``.
+    ``ben.stl``, ``1_1_upper.stl`` and ``1_lower.stl``, ``upper.stl`` and ``bite.stl``.
 
     Args:
         files: all scans that were found.
@@ -194,9 +194,7 @@ def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
         jaws = [jaw_from_name(file) for file in own]
         if len(own) != 2 or not ({*jaws} & {UPPER, LOWER}) or jaws[0] == jaws[1]:
             continue
-        whose = [_words(stem_of(file)) for file in own]
-        fits = [one <= other for one, other in (whose, whose[::-1])]  # it has no words that the other has not
-        if not any(fit for fit, jaw in zip(fits, jaws, strict=True) if jaw == UNKNOWN_JAW or UNKNOWN_JAW not in jaws):
+        if not _may_be_one([stem_of(file) for file in own], jaws):
             continue
         known = next(jaw for jaw in jaws if jaw != UNKNOWN_JAW)
         told = [UPPER + LOWER - known if jaw == UNKNOWN_JAW else jaw for jaw in jaws]
@@ -205,6 +203,16 @@ def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
         case = Case(composed(printable(patient)) or "unnamed", dict(zip(own, told, strict=True)))
         found.update(dict.fromkeys(own, case))
     return found
+
+
+def _may_be_one(names: Sequence[str], jaws: Sequence[int]) -> bool:
+    """Whether two names may be of one patient: those of both jaws by the same words, or one says only what it is; a
+    name without a jaw by no words but those of the other, in their order."""
+    one, other = map(_words, names)
+    if UNKNOWN_JAW not in jaws:
+        return one == other or any(not _words(name) and _all_words(name) for name in names)
+    quiet, telling = (one, iter(other)) if jaws[0] == UNKNOWN_JAW else (other, iter(one))
+    return all(word in telling for word in quiet)
 
 
 def told_jaw(file: Path, cases: Mapping[Path, Case]) -> int | None:
@@ -264,11 +272,16 @@ def lasting(file: Path) -> str:
     return str(file) if begin is None else "/".join(parts[begin:])
 
 
-def _words(stem: str) -> set[str]:
+def _words(stem: str) -> list[str]:
     """The words and numbers of a name that tell whose scan it is, in letters of any script."""
+    return [word for word in _all_words(stem) if word not in _KIND]
+
+
+def _all_words(stem: str) -> list[str]:
+    """Also those that say what a file is, but for the jaw."""
     rest = composed(_JAW_LETTER.sub("", _JAW_WORD.sub("", stem)))
     runs = ["".join(run) for kind, run in groupby(rest, _kind_of) if kind]
-    return {word.lower() for run in runs for word in _NEW_WORD.split(run)} - _KIND
+    return [word.lower() for run in runs for word in _NEW_WORD.split(run)]
 
 
 def _kind_of(character: str) -> str:
