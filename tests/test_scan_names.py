@@ -119,10 +119,26 @@ def test_jaw_from_name(name: str, jaw: int) -> None:
         ("maxilar_Infante", "Infante"),
         ("张三上颌", "张三"),
         ("下颌", "unnamed"),
+        *((f"{one}_{jaw}", "007") for one, jaw in (("007_U", "upper"), ("007_L", "lower"), ("U_007", "upper"))),
+        *((name, "unnamed") for name in ("U_upper", "L lower", "U.upper", "L")),
+        ("L_lower_scan", "scan"),
+        ("007.L.lower", "007"),
+        ("Anna_L_Upper", "Anna"),
     ],
 )
 def test_all_that_says_the_jaw_is_no_part_of_the_patient(name: str, patient: str) -> None:
     assert patient_of(name) == patient
+
+
+@pytest.mark.parametrize(
+    "patient", ["L. Müller", "U_Smith", "L Smith", "Smith, U", "Smith U.", "J. L. Smith", "L.Smith"]
+)
+def test_initials_are_no_jaws_where_a_word_says_it(patient: str) -> None:
+    """Or two people would be one, with both jaws."""
+    jaws = ("upper", "lower")
+    assert {patient_of(f"{patient}_{jaw}") for jaw in jaws} == {patient.strip(".")}
+    files = [Path(f"{patient}/scans/{jaw}.stl") for jaw in jaws] + [Path(f"x/scans/{jaw}.stl") for jaw in jaws]
+    assert patients_of(files, long_names(files)) == [patient.strip(".")] * 2 + ["x"] * 2
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
@@ -180,6 +196,8 @@ def test_both_jaws_of_a_name_in_any_script_are_a_case(form: Literal["NFC", "NFD"
         ("1_1_upper.stl", "1_lower.stl"),
         ("1_upper.stl", "1_1.stl"),
         ("smith_upper.stl", "smith_john_lower.stl"),
+        ("L_Smith_upper.stl", "U_Smith_lower.stl"),
+        ("L. Smith upper.stl", "U. Smith lower.stl"),
         ("anna_upper.stl", "anna-maria_lower.stl"),
         *(
             (f"{one}_upper.stl", f"{other}_lower.stl")

@@ -114,12 +114,34 @@ def stem_of(path: Path) -> str:
     return path.name.removesuffix(".teeth") if os.path.isdir(path) else path.stem  # which raises nothing
 
 
-def without_jaw(name: str) -> str:
+def without_jaw(name: str, told: bool = False) -> str:
     """The name without all words and letters for a jaw; empty if nothing else is in it.
 
-    Letters are removed even if a word names the jaw: ``007_U_upper`` and ``007_L_lower`` give the same result.
+    Letters are removed even if a word names the jaw: ``007_U_upper`` and ``007_L_lower`` give the same result. Then an
+    initial is none of them: ``L. Smith upper`` and ``L_Smith_lower`` keep it.
+
+    Args:
+        name: of a scan or a folder.
+        told: whether a word elsewhere names the jaw, as that of a file does for its folder.
     """
-    return _JAW_LETTER.sub("", _JAW_WORD.sub("", name)).strip("_- .")
+    return _rest(name, told).strip("_- .")
+
+
+def _rest(name: str, told: bool = False) -> str:
+    """The same, with what stands around."""
+    rest = _JAW_WORD.sub("", name)
+    told |= rest != name
+    return _JAW_LETTER.sub(lambda found: found[0] if told and _is_initial(found) else "", rest)
+
+
+def _is_initial(letter: re.Match[str]) -> bool:
+    """Whether a letter may be that of a first name: ``Smith, L``, ``Smith L.``, ``J. L. Smith`` or ``L_Smith``."""
+    before, behind = letter.string[: letter.start()], letter.string[letter.end() :]
+    stop = behind.startswith(".")
+    if before.rstrip().endswith(",") or (before.endswith(" ") and stop):
+        return True
+    first = next((word for word in _split(behind) if word not in _KIND), "")
+    return (stop or not before.strip("_- .")) and len(first) > 1 and _kind_of(first[0]) == "L"
 
 
 def patient_of(scan_id: str) -> str:
@@ -249,7 +271,8 @@ def _by_name(file: Path, name: str) -> str:
 
 def _whose(parts: Sequence[str]) -> str:
     """The patient by the names of folders and of a file; empty if none of them tells."""
-    return "_".join(composed(without_jaw(part)) for part in parts if _words(part))
+    told = any(map(_JAW_WORD.search, parts))
+    return "_".join(composed(without_jaw(part, told)) for part in parts if _words(part))
 
 
 def together_by(items: Iterable[Item], whose: Sequence[str]) -> dict[str, list[Item]]:
@@ -279,8 +302,12 @@ def _words(stem: str) -> list[str]:
 
 def _all_words(stem: str) -> list[str]:
     """Also those that say what a file is, but for the jaw."""
-    rest = composed(_JAW_LETTER.sub("", _JAW_WORD.sub("", stem)))
-    runs = ["".join(run) for kind, run in groupby(rest, _kind_of) if kind]
+    return _split(_rest(stem))
+
+
+def _split(name: str) -> list[str]:
+    """The words and numbers of a name."""
+    runs = ["".join(run) for kind, run in groupby(composed(name), _kind_of) if kind]
     return [word.lower() for run in runs for word in _NEW_WORD.split(run)]
 
 
