@@ -274,6 +274,47 @@ def test_scans_of_one_name_have_as_many_folders_in_front_as_tell_them_apart(tmp_
         assert output_names(files) == names
 
 
+@pytest.mark.parametrize(
+    ("places", "patients"),
+    [
+        (["anna/upper", "ben/lower"], ["anna", "ben"]),
+        (["anna/UpperJawScan", "ben/LowerJawScan"], ["anna", "ben"]),
+        (["L. Smith/upper", "U. Smith/lower"], ["L. Smith", "U. Smith"]),
+        (["anna/upper/scan", "ben/lower/scan"], ["anna", "ben"]),
+        (["anna_upper/upper", "anna_lower/lower"], ["anna", "anna"]),
+        (["anna/2024/upper", "ben/2024/lower"], ["anna_2024", "ben_2024"]),
+        (
+            [f"{place}/bite" for place in ("anna", "ben")]
+            + ["anna/UpperJaw", "anna/LowerJaw", "ben/Maxilla", "ben/Mandible"],
+            ["anna_bite", "ben_bite", "anna", "anna", "ben", "ben"],
+        ),
+        (  # two cases
+            ["anna/2024/upper", "anna/2024/lower", "ben/2024/UpperJawScan", "ben/2024/LowerJawScan"],
+            ["anna_2024", "anna_2024", "ben_2024", "ben_2024"],
+        ),
+        (["anna/upper", "ben_upper", "ben_lower"], ["unnamed", "ben", "ben"]),  # in one folder only
+    ],
+)
+def test_scans_of_several_folders_whose_names_tell_no_patient_are_of_several(tmp_path, places, patients) -> None:
+    files = [tmp_path / f"{place}.stl" for place in places]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    assert patients_of(files, output_names(files)) == patients
+
+
+def test_a_suffix_in_a_name_is_no_part_of_the_patient() -> None:
+    files = [Path(f"s/anna_{end}") for end in ("upper.stl", "upper.ply", "lower.stl")]
+    names = output_names(files)
+    assert names == ["anna_upper.stl", "anna_upper.ply", "anna_lower"] and patients_of(files, names) == ["anna"] * 3
+    long = [Path(f"s/{'x' * 240}_upper.{kind}") for kind in ("stl", "ply")]
+    assert patients_of(long, output_names(long)) == ["x" * 240] * 2
+
+
+def test_the_words_of_either_scan_tell_whose_a_case_is() -> None:
+    files = [Path("s/antagonist_lower.stl"), Path("s/ben_upper.stl")]
+    assert patients_of(files, output_names(files)) == ["ben", "ben"]
+
+
 def test_the_folder_of_here_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cases").mkdir()
     monkeypatch.chdir(tmp_path / "cases")

@@ -192,10 +192,12 @@ class Case:
     Attributes:
         patient: the patient in their names, or else the folder.
         jaws: 0 upper, 1 lower, by file.
+        folder: the folder, where it is the patient; else None.
     """
 
     patient: str
     jaws: dict[Path, int]
+    folder: Path | None = None
 
 
 def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
@@ -220,9 +222,11 @@ def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
             continue
         known = next(jaw for jaw in jaws if jaw != UNKNOWN_JAW)
         told = [UPPER + LOWER - known if jaw == UNKNOWN_JAW else jaw for jaw in jaws]
-        named = next(file for file, jaw in zip(own, jaws, strict=True) if jaw == known)
-        patient = without_jaw(stem_of(named)) if _words(stem_of(named)) else folder.resolve().name
-        case = Case(composed(printable(patient)) or "unnamed", dict(zip(own, told, strict=True)))
+        by_jaw = [stem_of(file) for file, jaw in zip(own, jaws, strict=True) if jaw != UNKNOWN_JAW]
+        named = next(filter(_words, by_jaw), None)
+        patient = without_jaw(named) if named else folder.resolve().name
+        case = Case(composed(printable(patient)) or "unnamed", dict(zip(own, told, strict=True)),
+                    None if named else folder.resolve())  # fmt: skip
         found.update(dict.fromkeys(own, case))
     return found
 
@@ -247,25 +251,48 @@ def learned_from(header: Mapping[str, Any]) -> set[str]:
     return {composed(str(one)) for one in header.get("patients") or map(patient_of, map(str, header.get("train", ())))}
 
 
+def tells(patient: str) -> bool:
+    """Whether the patient that a name gives is one: ``unnamed`` and ``Scan`` only say what a file is."""
+    return patient != "unnamed" and bool(_words(patient))
+
+
 def patients_of(files: Sequence[Path], names: Sequence[str]) -> list[str]:
-    """The patient of each scan, by the name of its output; of a case whose names do not tell it, by the case."""
-    cases = cases_of(files)
-    by_name = dict(zip(files, map(_by_name, files, names), strict=True))
-    patients = []
+    """The patient of each scan, by the name of its output. Where that does not tell it, by the case; and where such
+    scans lie in several folders, by the nearest folder that tells: two people are not one patient."""
+    cases, patients = cases_of(files), dict(zip(files, map(_by_name, files, names), strict=True))
+    by_name, places = dict(patients), {}
     for file in files:
-        own = {by_name[other] for other in cases[file].jaws} if file in cases else set()
-        told = len(own) == 1 and own != {"unnamed"} and any(map(_words, own))  # by both names
-        patients.append(by_name[file] if told or not own else cases[file].patient)
-    return patients
+        case = cases.get(file)
+        own = {by_name[other] for other in case.jaws} if case else {by_name[file]}
+        if len(own) == 1 and tells(*own):  # by both names
+            continue
+        if case:
+            patients[file] = case.patient
+        if case is None or case.folder:
+            places[file] = case.folder if case and case.folder else _telling(file)
+    folders = list(dict.fromkeys(places.values()))
+    if len(folders) > 1:
+        whose = dict(zip(folders, map(composed, long_names(folders)), strict=True))
+        patients |= {file: whose[place] if file in cases else without_jaw(whose[place], told=True)
+                     for file, place in places.items()}  # fmt: skip
+    return [patients[file] or "unnamed" for file in files]
+
+
+def _telling(file: Path) -> Path:
+    """The nearest folder of a file whose name tells whose scans are in it; its own, if none does."""
+    folder = file.parent.resolve()
+    parts = _folders_of(folder / file.name)[::-1]
+    return next((place for part, place in zip(parts, [folder, *folder.parents], strict=False) if _words(part)), folder)
 
 
 def _by_name(file: Path, name: str) -> str:
     """The patient by the name of a scan. In one with several folders in front, what only says a jaw, or what a file is,
     says nothing of whose it is: ``anna_upper_scan`` of ``anna/upper/scan.stl`` is of ``anna``."""
     folders, stem = _folders_of(file), printable(stem_of(file))
-    for length in range(2, len(folders) + 1):
-        if name in (whole := _joined(folders, stem, length), f"{whole}{file.suffix}"):
-            return _whose([*folders[-length:], stem]) or patient_of(name)
+    for length in range(len(folders) + 1):
+        whole = _joined(folders, stem, length)
+        if name in map(short_enough, (whole, f"{whole}{file.suffix}")):
+            return (length > 1 and _whose([*folders[-length:], stem])) or patient_of(whole)
     return patient_of(name)
 
 

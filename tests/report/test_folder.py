@@ -83,3 +83,18 @@ def test_the_other_jaw_of_a_patient_is_loaded_where_its_labels_are_there(jaws: l
         pages.add(name, upper, patient=name[0])
     assert {name for name in names(tmp_path) if "both" in name} == {"a.both.html"}  # of c, it could be either
     assert [scan["jaw"] for scan in says(tmp_path / "a.both.html")["scans"]] == ["upper", "lower"]
+
+
+def test_scans_of_two_runs_whose_names_tell_no_patient_are_no_pair(jaws: list[PageScan], tmp_path: Path) -> None:
+    """They may be of two people; those of one run are of one folder."""
+    upper, lower = jaws
+    stored = {"upper": [upper], "lower": [lower]}
+    PageFolder(tmp_path).add("lower", lower)
+    PageFolder(tmp_path, {"lower": "unnamed"}, stored.__getitem__).add("upper", upper)
+    assert names(tmp_path) == {"lower.html", "upper.html"}
+    pages = PageFolder(tmp_path)
+    pages.add("lower", lower)
+    pages.add("upper", upper)
+    assert "unnamed.both.html" in names(tmp_path)
+    PageFolder(tmp_path, {"lower": "unnamed", "upper": "unnamed"}, stored.__getitem__).add("upper", upper)  # corrected
+    assert "unnamed.both.html" in names(tmp_path)

@@ -140,6 +140,19 @@ def test_table_of_measures(jaws: list[Entry], tmp_path: Path) -> None:
     assert [(row["value"], row["reason"]) for row in bolton] == [("", "no permanent 15 found")]
 
 
+@pytest.mark.parametrize("names", [("upper", "lower"), ("UpperJawScan", "LowerJawScan")])
+def test_what_tells_no_patient_is_measured_together_only_if_shown_together(names, jaws, tmp_path: Path) -> None:
+    entries = [replace(jaw, name=name) for jaw, name in zip(jaws, names, strict=True)]
+    both = lambda: len(data_of(tmp_path)["patients"][0]["measures"])  # noqa: E731
+    write_index(tmp_path, entries)
+    assert both() == 0
+    write_index(tmp_path, [replace(entry, scan="scan") for entry in entries])  # both in one file
+    assert both() == 2
+    (tmp_path / pair_page(entries[0].whose)).touch()
+    write_index(tmp_path, entries)
+    assert both() == 2
+
+
 STEPS = """
 <script>
 const errors = [];

@@ -54,6 +54,12 @@ def scans_of(crowns: Mesh, folder: Path, made: list[str]) -> Scans:
     return Scans({name: folder / f"{name}.ply" for name in NAMES}, folder / "reviewed", read, begin)
 
 
+def test_both_scans_of_a_case_are_of_one_patient(crowns: Mesh, tmp_path: Path) -> None:
+    files = {name: tmp_path / "anna" / f"{name}.stl" for name in ("lower", "antagonist")}
+    scans = Scans(files, tmp_path / "reviewed", lambda path, name: crowns, lambda mesh: start_of(mesh, crowns.labels))
+    assert {known.patient for known in scans.known.values()} == {"anna"}
+
+
 def test_what_a_net_knows_of_a_scan_is_asked_once_and_only_by_the_tools(crowns: Mesh, tmp_path: Path) -> None:
     asked: list[str] = []
 

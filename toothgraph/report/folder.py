@@ -11,14 +11,15 @@ from toothgraph.fdi import JAW_NAMES, LOWER, UPPER
 from toothgraph.report.index import TABLE, Entry, check_name, entry_of, pair_page, read_index, read_list, write_index
 from toothgraph.report.page import PageScan, write_scans
 from toothgraph.report.tooth_table import tooth_table
-from toothgraph.scan_names import patient_of
+from toothgraph.scan_names import patient_of, tells
 from toothgraph.system.lock import one_at_a_time
 
 
 class PageFolder:
     """Writes the pages of scans into a folder, one after another.
 
-    The two jaws of a patient get a page together if one follows the other, or the labels of the other one are there.
+    The two jaws of a patient get a page together if one follows the other, or the labels of the other one are there. Of
+    names that tell no patient, the latter only if they have such a page already: others may be of another person.
 
     Args:
         path: the folder. What an earlier run has written there stays in the list.
@@ -72,6 +73,8 @@ class PageFolder:
 
     def _stored(self, name: str, patient: str) -> PageScan | None:
         """The other scan of a patient, as an earlier run has labelled it, if there is one."""
+        if not tells(patient) and not (self.path / pair_page(patient)).is_file():
+            return None
         others = [other for other, whose in self.listed.items() if whose == patient and other != name]
         jaws = self.load(others[0]) if self.load and len(others) == 1 else []
         return _measured(jaws[0]) if len(jaws) == 1 else None

@@ -24,7 +24,7 @@ from toothgraph.report.page import measure_data, measure_from, web_text
 from toothgraph.report.picture import thumbnail_text
 from toothgraph.report.sealed import sealed
 from toothgraph.report.tooth_table import ToothRow
-from toothgraph.scan_names import patient_of
+from toothgraph.scan_names import patient_of, tells
 from toothgraph.system.files import write_text
 
 PAGE, TABLE = "index.html", "measures.csv"
@@ -190,12 +190,13 @@ def write_index(folder: str | Path, entries: Iterable[Entry], failed: Mapping[st
 
 def _patient(name: str, entries: Sequence[Entry], folder: Path) -> dict[str, Any]:
     jaws = {jaw: [entry for entry in entries if entry.jaw == jaw] for jaw in JAWS}
+    page = quote(pair_page(name)) if (folder / pair_page(name)).is_file() else None
     one_each = all(len(own) == 1 for own in jaws.values())
-    page = pair_page(name)
-    both = measure_pair(*(jaws[jaw][0].widths for jaw in JAWS)) if one_each else []
+    of_one = tells(name) or page or len({entry.page_name for entry in entries}) == 1  # not two people without a name
+    both = measure_pair(*(jaws[jaw][0].widths for jaw in JAWS)) if one_each and of_one else []
     return {
         "name": name,
-        "page": quote(page) if (folder / page).is_file() else None,
+        "page": page,
         "measures": list(map(measure_data, both)),
         "scans": list(map(_shown, entries)),
     }

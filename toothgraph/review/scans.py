@@ -24,7 +24,7 @@ from toothgraph.review.embedding import Embedded
 from toothgraph.review.session import Step, adopted, take
 from toothgraph.review.store import Stale, Start, Store, start_of
 from toothgraph.review.surface import Surface
-from toothgraph.scan_names import patient_of
+from toothgraph.scan_names import patients_of
 from toothgraph.stages import heard_by
 from toothgraph.system.memory import named_shortage
 
@@ -42,6 +42,7 @@ class Known:
 
     Attributes:
         name, path: of the scan.
+        patient: whose it is.
         state: of its review; empty while nothing is known of it.
         start: what its review begins with; None until it is prepared.
         teeth: how many there are now.
@@ -53,6 +54,7 @@ class Known:
 
     name: str
     path: Path
+    patient: str
     state: str = ""
     start: Start | None = None
     teeth: int = 0
@@ -70,11 +72,6 @@ class Known:
         """Take over where its review stands."""
         self.version = session.version
         self.state, self.teeth = session.state, len(np.unique(session.labels[session.labels > 0]))
-
-    @property
-    def patient(self) -> str:
-        """By its name."""
-        return patient_of(self.name)
 
 
 @dataclass(eq=False)
@@ -124,7 +121,8 @@ class Scans:
         embed: Embed | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        self.known = {name: Known(name, path) for name, path in files.items()}
+        patients = patients_of([*files.values()], [*files])
+        self.known = {name: Known(name, files[name], whose) for name, whose in zip(files, patients, strict=True)}
         self.stores = {name: Store(folder, name, formats) for name in files}
         self._read, self._begin, self._embed, self._options = read, begin, embed, dict(options or {})
         self.begun_otherwise: list[str] = []  # names of scans that have steps since they were begun with other options
