@@ -182,6 +182,7 @@ def untold(patient: str, scan_id: str) -> str:
 # Words that say what a file is, and not whose.
 _KIND = {"scan", "scans", "jaw", "arch", "model", "mesh", "surface", "export", "final", "antagonist", "opposing",
          "opposite", "other", "prep", "preparation", "prepared", "stl", "ply", "obj"}  # fmt: skip
+_DATE = re.compile(r"(?:19|20)\d\d([-_. ]?)[01]\d\1[0-3]\d|[0-3]?\d([-_. ])[01]?\d\2(?:19|20)\d\d")
 _NEW_WORD = re.compile("(?<=[a-zß-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])|(?<=[A-ZÀ-ÖØ-Þ])(?=[A-ZÀ-ÖØ-Þ][a-zß-öø-ÿ])")  # in camel case
 
 
@@ -283,6 +284,14 @@ def _telling(file: Path) -> Path:
     folder = file.parent.resolve()
     parts = _folders_of(folder / file.name)[::-1]
     return next((place for part, place in zip(parts, [folder, *folder.parents], strict=False) if _words(part)), folder)
+
+
+def above_dates(file: Path) -> Path | None:
+    """The folder above one that is named by a date and alone tells whose a scan is: ``anna`` of
+    ``anna/2023-01-10/upper.stl``; else None."""
+    if _words(stem_of(file)) or not _DATE.fullmatch((place := _telling(file)).name):
+        return None
+    return place.parent
 
 
 def _by_name(file: Path, name: str) -> str:

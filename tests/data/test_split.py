@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from toothgraph.data import Split, load_split, make_split
-from toothgraph.data.split import of_patients, warn_of_lone_jaws
+from toothgraph.data.split import of_patients, warn_of_lone_jaws, warn_of_same_files, warn_of_visits
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.scan_names import patient_of
 
@@ -167,7 +167,10 @@ def test_one_name_is_no_list_of_patients() -> None:
     ("patients", "jaws", "told"),
     [
         (["a1", "a2", "b1", "b2"], [0, 1, 0, 1], True),
+        (["x", "a1", "a2", "x", "b1", "b2", "y", "y"], [0, 0, 1, 1, 0, 1, 0, 1], True),  # half of them
         (["a", "a", "b1", "b2"], [0, 1, 0, 1], False),  # the names do tell
+        ([f"x{n // 2}" for n in range(10)] + ["a1", "a2", "b1", "b2"], [0, 1] * 7, False),  # most of them
+        (["x", "x", "a", "b", "c", "d"], [0, 1, 0, 0, 0, 0], False),  # one jaw of each
         (["a", "b", "c", "d"], [0, 0, 0, -1], False),  # one jaw of each
         (["a", "b", "c"], [0, 1, 1], False),  # too few to say
     ],
@@ -175,6 +178,38 @@ def test_one_name_is_no_list_of_patients() -> None:
 def test_jaws_that_are_patients_of_their_own_are_told(patients, jaws, told, caplog):
     warn_of_lone_jaws(patients, jaws)
     assert ("(a1, a2, b1, b2); if some are, one patient trains and validates" in caplog.text) is told
+    assert bool(caplog.text) is told
+
+
+def test_copies_of_a_scan_under_two_patients_are_told(tmp_path: Path, caplog) -> None:
+    """They may train and validate."""
+    files = [tmp_path / name for name in ("a.stl", "a (1).stl", "b.stl", "gone.stl", "c.teeth", "d.teeth")]
+    begin = bytes(100_000)
+    for file, end in zip(files[:3], (b"1", b"1", b"2"), strict=True):
+        file.write_bytes(begin + end)
+    for folder in files[4:]:
+        folder.mkdir()
+    warn_of_same_files(files, ["a", "a", *"bgcd"])
+    assert not caplog.text
+    warn_of_same_files(files, ["a", "a (1)", *"bgcd"])
+    assert caplog.text.endswith(f"so it may train and validate; keep one: {files[0]} = {files[1]}\n")
+
+
+@pytest.mark.parametrize(
+    ("places", "patients", "told"),
+    [
+        (["a/2023-01-10/upper", "a/2024-06-20/upper", "b/upper"], "121", True),
+        (["a/20230110/UpperJawScan", "a/20.6.2024/LowerJawScan", "b/upper"], "123", True),
+        (["a/2023-01-10/upper", "a/2024-06-20/upper", "b/upper"], "112", False),  # a list knows who it is
+        (["a/2023-01-10/upper", "a/2024-06-20/upper"], "12", False),  # that holds all
+        (["a/2023-01-10/c_upper", "a/2024-06-20/d_upper", "b/upper"], "123", False),  # names tell
+        (["a/001/upper", "a/002/upper", "b/upper"], "123", False),  # numbers of patients
+        (["a/2023-01-10/upper", "b/2024-06-20/upper"], "12", False),  # one visit each
+    ],
+)
+def test_visits_that_are_patients_are_told(tmp_path: Path, places, patients, told, caplog) -> None:
+    warn_of_visits([tmp_path / f"{place}.stl" for place in places], patients)
+    assert (f"folders by date are patients of their own in {tmp_path / 'a'}; if they are" in caplog.text) is told
     assert bool(caplog.text) is told
 
 

@@ -96,6 +96,14 @@ def test_names_that_part_the_jaws_of_a_patient_are_told(arch: Mesh, tmp_path: Pa
     assert ("no two of the 4 labelled scans are of one patient" in caplog.text) is not split
 
 
+def test_copies_and_visits_are_told_where_scans_are_read(arch: Mesh, tmp_path: Path, caplog) -> None:
+    for place in ("anna/2023-01-10", "anna/2024-06-20", "ben/2023-02-03"):
+        write_labelled(tmp_path / place, "upper", arch, arch.labels, ("ply",))
+    load_training_set([tmp_path], GraphSpec(faces=200, k=4), variants=1, seed=0)
+    assert f"so it may train and validate; keep one: {tmp_path}/anna/2023-01-10/upper.ply = " in caplog.text
+    assert f"folders by date are patients of their own in {tmp_path / 'anna'}; " in caplog.text
+
+
 def test_one_path_is_no_list(tmp_path):
     for load in (load_training_set, read_scans):
         for path in ("my-scans", Path("my-scans")):

@@ -70,7 +70,7 @@ def prepare(
         from toothgraph.data.prepared.build import prepare as prepare_all
         from toothgraph.data.prepared.folder import read_manifest, read_quarantine
         from toothgraph.data.prepared.sources import find_sources
-        from toothgraph.data.split import warn_of_lone_jaws
+        from toothgraph.data.split import warn_of_lone_jaws, warn_of_same_files, warn_of_visits
         from toothgraph.io.label_systems import warn_of_several_systems
         from toothgraph.model.config import check_net
         from toothgraph.system.memory import check_bound
@@ -86,6 +86,7 @@ def prepare(
         palette=named_palette(palette), label_system=label_system or "auto", **limits,
     )  # fmt: skip
     sources = find_sources(scans)
+    warn_of_same_files([source.path for source in sources], [source.patient for source in sources])
     total = sum(part_of(source.patient, shard[1]) == shard[0] for source in sources)
     count, begun = Counter[str](), time.monotonic()
 
@@ -106,6 +107,7 @@ def prepare(
         tell_of_colours([Path(header.source) for header in headers if not header.labelled])
     labelled = [header for header in headers if header.labelled]
     warn_of_lone_jaws([header.patient for header in labelled], (header.jaw for header in labelled))
+    warn_of_visits([Path(header.source) for header in labelled], [header.patient for header in labelled])
     warn_of_several_systems((header.scan_id, header.guessed) for header in labelled)
     if count["bad"]:
         say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import zlib
@@ -13,12 +14,18 @@ from typing import TypeVar
 
 from toothgraph.errors import ConfigError, DataError, check_names, check_number, some_of
 from toothgraph.fdi import LOWER, UPPER
-from toothgraph.scan_names import composed
+from toothgraph.scan_names import above_dates, composed, together_by
 from toothgraph.system.files import check_there
+from toothgraph.system.provenance import sha256
 
 Item = TypeVar("Item")
 _log = logging.getLogger("toothgraph")
 _LONE = 4  # labelled scans: of fewer, each may well be of another patient
+_HEAD = 1 << 16  # bytes of a file: those of two scans are not the same
+_LIST = (
+    "give `toothgraph prepare` a list in .csv with the columns path, patient and jaw, or say in a --split file who "
+    "trains"
+)
 _EXPECTED = 'expected a JSON split {"train": [patients], "val": [patients]}, of which "val" may be empty'
 
 
@@ -145,17 +152,62 @@ def warn_of_missing(path: Path, wanted: Iterable[str], found: Iterable[str]) -> 
 
 
 def warn_of_lone_jaws(patients: Sequence[str], jaws: Iterable[int]) -> None:
-    """Warn if both jaws are there, and no two scans are of one patient: their names may give each jaw a patient of its
-    own, and so one patient may train and validate.
+    """Warn if half of the scans or more are each the only one of a patient, and both jaws are among them: their names
+    may give each jaw a patient of its own, and so one patient may train and validate.
 
     Args:
         patients: the patient of each labelled scan.
         jaws: of each, 0 upper, 1 lower, -1 unknown.
     """
-    if len(patients) < _LONE or len({*patients}) < len(patients) or not {UPPER, LOWER} <= {*jaws}:
+    lone = {patient: own[0] for patient, own in together_by(jaws, patients).items() if len(own) == 1}
+    if len(lone) < max(_LONE, len(patients) / 2) or not {UPPER, LOWER} <= {*lone.values()}:
         return
+    which = f"the {len(lone)} labelled scans" if len(lone) == len(patients) else f"{len(lone)} labelled scans of all"
     _log.warning(
-        "upper and lower jaws are there, but by their names no two of the %d labelled scans are of one patient (%s); "
-        "if some are, one patient trains and validates: give `toothgraph prepare` a list in .csv with the columns "
-        "path, patient and jaw, or say in a --split file who trains", len(patients), some_of(sorted({*patients})),
+        "upper and lower jaws are there, but by their names no two of %s are of one patient (%s); if some are, one "
+        "patient trains and validates: %s", which, some_of(sorted(lone)), _LIST,
     )  # fmt: skip
+
+
+def warn_of_same_files(files: Sequence[Path], whose: Sequence[str]) -> None:
+    """Warn of files of two patients with the same content, as ``anna_upper.stl`` and ``anna_upper (1).stl``: a scan may
+    train, and a copy of it validate. ``whose`` is the patient of each file."""
+    patients = dict(zip(files, whose, strict=True))
+    begin = together_by(files, list(map(_begin_of, files)))
+    begin.pop("", None)
+    alike = [
+        own
+        for some in begin.values()
+        if len({patients[file] for file in some}) > 1
+        for own in together_by(some, list(map(sha256, some))).values()
+    ]
+    same = [" = ".join(map(str, own)) for own in alike if len({patients[file] for file in own}) > 1]
+    if same:
+        _log.warning(
+            "the same file, by its content, is there as scans of several patients, so it may train and validate; keep "
+            "one: %s", some_of(same, 3),
+        )  # fmt: skip
+
+
+def _begin_of(file: Path) -> str:
+    """The size of a file and a digest of its first bytes; empty for a folder, and if it cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return f"{file.stat().st_size} {hashlib.sha256(stream.read(_HEAD)).hexdigest()}"
+    except OSError:
+        return ""
+
+
+def warn_of_visits(files: Sequence[Path], whose: Sequence[str]) -> None:
+    """Warn of folders with folders by date, each a patient: they may be visits of one, who may then train and validate.
+    A folder that has all files in it is none. ``whose`` is the patient of each file."""
+    patients: dict[Path, set[str]] = {}
+    for file, patient in zip(files, whose, strict=True):
+        if folder := above_dates(file):
+            patients.setdefault(folder, set()).add(patient)
+    several = [folder for folder, own in patients.items() if len(own) > 1]
+    if several and any(several[0] not in file.resolve().parents for file in files):
+        _log.warning(
+            "folders by date are patients of their own in %s; if they are visits of one, who may then train and "
+            "validate, %s", some_of(several, 3), _LIST,
+        )  # fmt: skip

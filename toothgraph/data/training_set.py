@@ -13,7 +13,15 @@ from toothgraph.data.prepared.folder import read_prepared
 from toothgraph.data.prepared.layout import is_prepared
 from toothgraph.data.prepared.sources import warn_of_copies
 from toothgraph.data.scan import Scan, prepare_scan
-from toothgraph.data.split import Split, load_split, make_split, warn_of_lone_jaws, warn_of_missing
+from toothgraph.data.split import (
+    Split,
+    load_split,
+    make_split,
+    warn_of_lone_jaws,
+    warn_of_missing,
+    warn_of_same_files,
+    warn_of_visits,
+)
 from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError, check_names
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
@@ -101,6 +109,8 @@ def load_training_set(
         usable = [scan for scan in scans if not labels or scan.labelled]
         if labels:
             warn_of_lone_jaws([scan.patient for scan in usable], (scan.jaw for scan in usable))
+            known = {scan.source: scan.patient for scan in usable if scan.source}
+            warn_of_visits([*known], [*known.values()])
         named = _own_split(usable, val_fraction, seed, labels) if usable else Split((), (), {})
     return scans, named
 
@@ -179,6 +189,7 @@ def read_scans(
     patients = dict(zip(files, patients_of(files, names), strict=True))
     wanted = {path: name for path, name in zip(files, names, strict=True) if keep(name)}
     warn_of_copies(list(wanted))
+    warn_of_same_files(list(wanted), [patients[path] for path in wanted])
     scans = []
     for path in progress(list(wanted)):
         try:
