@@ -310,6 +310,18 @@ def test_a_suffix_in_a_name_is_no_part_of_the_patient() -> None:
     assert patients_of(long, output_names(long)) == ["x" * 240] * 2
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("Anna", "anna"), *(("M\u00fcller", f"M{u}ller") for u in ("u\u0308", "U\u0308"))]
+)
+def test_names_that_macos_and_windows_take_for_one_are_told_apart(one: str, other: str) -> None:
+    files = [Path(f"{place}_{jaw}.stl") for place in (f"a/{one}", f"b/{other}") for jaw in ("upper", "lower")]
+    names = [f"{place}_{jaw}" for place in (f"a_{one}", f"b_{other}") for jaw in ("upper", "lower")]
+    assert output_names(files) == scan_names(files) == names
+    assert len({composed(name).casefold() for name in names}) == 4
+    here = [Path(f"a/{one}_upper.stl"), Path(f"a/{other}_upper.stl"), Path("b/ben.stl")]  # where they are two files
+    assert output_names(here) == [file.stem for file in here]
+
+
 def test_the_words_of_either_scan_tell_whose_a_case_is() -> None:
     files = [Path("s/antagonist_lower.stl"), Path("s/ben_upper.stl")]
     assert patients_of(files, output_names(files)) == ["ben", "ben"]

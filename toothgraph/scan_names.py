@@ -368,12 +368,20 @@ def long_names(files: Sequence[Path]) -> list[str]:
 
 
 def _apart(files: Sequence[Path], ends: Sequence[str]) -> list[str]:
-    """The stem of each file, with folders in front until no name, with its end, is there twice."""
+    """The stem of each file, with folders in front until no name, with its end, is there twice. Those of several
+    folders are one name, too, if only case, or the form of accents, differs: macOS and Windows make one file of them.
+    """
     stems, folders, lengths = [printable(stem_of(file)) for file in files], _folders_below(files), [0] * len(files)
     for length in range(1, max(map(len, folders), default=0) + 1):
         names = list(map(_joined, folders, stems, lengths))
-        count = Counter(zip(names, ends, strict=True))
-        unclear = {patient_of(name) for name, end in zip(names, ends, strict=True) if count[name, end] > 1}
+        same = Counter(zip(names, ends, strict=True))
+        alike = [(composed(name).casefold(), end) for name, end in zip(names, ends, strict=True)]
+        places = Counter(place for place, _ in {*zip(alike, map(tuple, folders), strict=True)})
+        unclear = {
+            patient_of(name)
+            for name, end, place in zip(names, ends, alike, strict=True)
+            if same[name, end] > 1 or places[place] > 1
+        }
         lengths = [length if patient_of(name) in unclear else own for name, own in zip(names, lengths, strict=True)]
     return list(map(_joined, folders, stems, lengths))
 

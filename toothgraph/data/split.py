@@ -162,7 +162,9 @@ def warn_of_lone_jaws(patients: Sequence[str], jaws: Iterable[int]) -> None:
     lone = {patient: own[0] for patient, own in together_by(jaws, patients).items() if len(own) == 1}
     if len(lone) < max(_LONE, len(patients) / 2) or not {UPPER, LOWER} <= {*lone.values()}:
         return
-    which = f"the {len(lone)} labelled scans" if len(lone) == len(patients) else f"{len(lone)} labelled scans of all"
+    which = f"{len(lone)} labelled scans (of {len(patients)})"
+    if len(lone) == len(patients):
+        which = f"the {len(lone)} labelled scans"
     _log.warning(
         "upper and lower jaws are there, but by their names no two of %s are of one patient (%s); if some are, one "
         "patient trains and validates: %s", which, some_of(sorted(lone)), _LIST,
