@@ -172,6 +172,19 @@ def test_what_a_review_has_written_are_fdi_numbers(command, jaw: int, log: bool,
     assert content["jaw"] == ("upper", "lower")[jaw] and {*content["labels"]} == {*arch.labels.tolist()}
 
 
+def test_another_scan_into_the_same_folder_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
+    other, out = synthetic_arch(2, jaw=0, faces=2000), tmp_path / "out"
+    for patient, mesh in (("anna", arch), ("ben", other)):
+        write_labelled(tmp_path / patient, "upper", mesh, mesh.labels, ("ply",))
+    assert command("convert", tmp_path / "anna", "--out", out, "--format", "txt", "--report").code == 0
+    before = (out / "upper.txt").read_bytes()
+    done = command("convert", tmp_path / "ben", "--out", out, "--format", "txt", "--report")
+    assert done.code == 1 and f"upper.* are of {tmp_path / 'anna' / 'upper.ply'}; choose another --out" in done.err
+    assert (out / "upper.txt").read_bytes() == before and "choose another" not in (out / "index.html").read_text()
+    write_labelled(tmp_path / "anna", "upper", other, other.labels, ("ply",))  # scanned again
+    assert command("convert", tmp_path / "anna", "--out", out, "--format", "txt").code == 0
+
+
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder in which nothing can be made")
 def test_an_error_of_the_system_says_what_to_do(command, arch: Mesh, tmp_path: Path) -> None:
     write_labelled(tmp_path, "one_U", arch, arch.labels, ("ply",))

@@ -150,6 +150,27 @@ def test_corrected_labels_are_kept_whatever_is_asked_for(command, arches, segmen
     assert table(copied)[NAMES[0]]["teeth"] and len(table(copied)) == 6
 
 
+def test_another_patient_into_the_same_folder_is_refused(command, arches, segmenter, tmp_path):
+    """By a name that both files have, one would take the place of the other, corrected or not."""
+    for number, patient in enumerate(("anna", "ben")):
+        (tmp_path / patient).mkdir()
+        shutil.copy(arches / f"{number:04d}_upper.stl", tmp_path / patient / "upper.stl")
+    out = tmp_path / "out"
+    given = (*OPTIONS, segmenter, "--format", "txt", "--report", "--out", out)
+    assert command("predict", tmp_path / "anna", *given).labelled
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    for words in (given, (*given, "--again")):
+        done = command("predict", tmp_path / "ben", *words)
+        assert done.code == 1 and f"upper.* are of {tmp_path / 'anna' / 'upper.stl'}; choose another --out" in done.err
+        assert {name for name, content in before.items() if (out / name).read_bytes() != content} <= {"index.html"}
+        assert listed(out) == ["upper"] and table(out)["upper"]["error"] == ""
+    (out / "upper.txt").write_text("0\n" + "11\n" * (before["upper.txt"].count(b"\n") - 1))
+    assert "are of" in command("predict", tmp_path / "ben", *given).err
+    assert "kept, its labels were corrected" in command("predict", tmp_path / "anna", *given).out
+    (tmp_path / "anna").rename(tmp_path / "moved")
+    assert "kept, its labels were corrected" in command("predict", tmp_path / "moved", *given).out
+
+
 def test_parts_come_to_the_whole(command, arches, segmenter, lab, tmp_path):
     out, given = tmp_path / "lab", ("predict", arches, *OPTIONS, segmenter, "--report", "--out", tmp_path / "lab")
     part = command(*given, "--shard", "2/2")

@@ -85,6 +85,7 @@ def convert(
     with starting():
         from toothgraph.cli.predict import refuse_overwriting
         from toothgraph.io.find import find_scans
+        from toothgraph.io.reviewed import OtherScan
         from toothgraph.io.write import DEFAULT_FORMATS
 
         if report:  # it imports matplotlib
@@ -104,7 +105,7 @@ def convert(
                     written += _convert(file, name, patient, labels, out, kinds, reading, pages)
             except ToothgraphError as error:
                 failed += 1
-                if pages:
+                if pages and not isinstance(error, OtherScan):
                     pages.failed[name] = str(error)
                 say_error(error)
             display.advance()
@@ -131,7 +132,7 @@ def _convert(
         return False
     mesh, state = found
     beside = file if labels is None else labels / f"{name}.json"
-    _check_free(out, name)
+    _check_free(out, name, file, mesh)
     shown = shown_of(split_labelled(mesh), beside, mesh) if pages or "json" in kinds else []
     say(_written(mesh, name, out, kinds, state, beside, shown))
     if pages:
@@ -139,10 +140,12 @@ def _convert(
     return True
 
 
-def _check_free(out: Path, name: str) -> None:
-    """Raises LabelError where a person has corrected the labels that are in ``out``: they would be lost."""
-    from toothgraph.io.reviewed import corrected_in
+def _check_free(out: Path, name: str, file: Path, mesh: Mesh) -> None:
+    """Raises OtherScan where the labels in ``out`` are of another scan, and LabelError where a person has corrected
+    them: they would be lost."""
+    from toothgraph.io.reviewed import check_same_scan, corrected_in
 
+    check_same_scan(out, name, file, lambda: mesh)
     if changed := corrected_in(out, name):
         raise LabelError(f"{changed}: its labels were corrected, and would be lost; choose another --out")
 

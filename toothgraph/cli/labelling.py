@@ -23,7 +23,7 @@ from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
 from toothgraph.inference.options import PredictOptions
 from toothgraph.io.label_record import Record, read_record, write_record
 from toothgraph.io.read import read_mesh
-from toothgraph.io.reviewed import corrected_in
+from toothgraph.io.reviewed import OtherScan, check_same_scan, corrected_in
 from toothgraph.io.write import format_of
 from toothgraph.model.file import load_segmentation
 from toothgraph.model.nets import SegmentationNet
@@ -74,6 +74,7 @@ class Outcome:
         teeth: of the table of its teeth, see :func:`teeth_of`; None where they are not known.
         files: that are there of it.
         entries: of the list of pages, one for each jaw, if a page was written.
+        of_other: what the folder has under this name is of another scan, and stays as it is.
     """
 
     row: Row
@@ -83,6 +84,7 @@ class Outcome:
     teeth: Sequence[Mapping[str, float | None]] | None = None
     files: Sequence[str] = ()
     entries: Sequence[Entry] = ()
+    of_other: bool = False
 
 
 @dataclass
@@ -142,6 +144,7 @@ class Labeller:
                     pages.check(job.name)
                     if job.name.lower() in OWN_NAMES:
                         raise ConfigError(f"{job.name}: {job.name}.csv is the summary; give the scan another name")
+                check_same_scan(self.out, job.name, job.file, lambda: read_mesh(job.file, unit=self.unit))
                 record = read_record(self._path(job))
                 if changed := corrected_in(self.out, job.name):
                     return self._corrected(job, record, changed, pages)
@@ -327,4 +330,4 @@ def _to_label(known: Outcome | ToothgraphError | None, anew: bool) -> bool:
 
 def failed(job: Job, error: object) -> Outcome:
     """The outcome of a scan that could not be labelled."""
-    return Outcome(Row(job.name, FAILED, error=one_line(error)))
+    return Outcome(Row(job.name, FAILED, error=one_line(error)), of_other=isinstance(error, OtherScan))

@@ -154,7 +154,7 @@ def label_all(labeller: Labeller, units: list[list[Job]], workers: int, told: To
             told.outcomes.append(outcome)
             if pages:
                 pages.entries.extend(outcome.entries)
-                if outcome.row.state == FAILED:
+                if outcome.row.state == FAILED and not outcome.of_other:
                     pages.failed[outcome.row.scan] = outcome.row.error
             display.advance()
             told.say(outcome)

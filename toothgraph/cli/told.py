@@ -36,8 +36,8 @@ class Told:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.outcomes:
-            path = merge_summary(self.out, (self._row(outcome) for outcome in self.outcomes))
+        if ours := [outcome for outcome in self.outcomes if not outcome.of_other]:
+            path = merge_summary(self.out, map(self._row, ours))
             say(f"table of the scans -> {path}")
 
     def _row(self, outcome: Outcome) -> Row:

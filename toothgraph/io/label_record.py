@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from toothgraph.errors import LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UPPER, is_primary
 from toothgraph.io.formats.tooth_folder import number_of
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, LabelOrigin
+from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import stored_digest
+from toothgraph.scan_names import lasting, printable
 from toothgraph.system.files import write_text
 
 SUFFIX = ".found.json"
@@ -63,12 +67,32 @@ class Record:
         run: what the run that wrote all files of the scan says of it; empty until all of them are written.
         jaws: of a file with both jaws, which of its faces are ``upper`` and which ``lower``: pairs of the first face
             and the one behind the last, counted from 0; else empty.
+        scan: the file of the scan, see :func:`place_of`; empty where it is not known.
+        surface: of the scan, see :func:`toothgraph.mesh.original.stored_digest`; empty where it is not known.
     """
 
     files: Mapping[str, FoundFile] = field(default_factory=dict)
     renumbered: Sequence[Mapping[int, int]] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
     jaws: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    scan: str = ""
+    surface: str = ""
+
+    def of(self, mesh: Mesh) -> Record:
+        """The same record, of this scan."""
+        return replace(self, scan=place_of(mesh.path) if mesh.path else "", surface=stored_digest(mesh))
+
+    def is_of_other(self, file: Path, read: Callable[[], Mesh]) -> bool:
+        """Whether it is known to be of another scan than the one that ``read`` reads from ``file``: it lies at another
+        place, and has another surface. Who scans again into the same file means the same scan."""
+        if not self.surface or (self.scan and self.scan == place_of(file)):
+            return False
+        return self.surface != stored_digest(read())
+
+
+def place_of(file: Path) -> str:
+    """The path of a scan in full; empty for one in an archive: other archives may have the same paths in them."""
+    return printable(os.path.abspath(file)) if lasting(file) == str(file) else ""
 
 
 def record_of(path: Path) -> Path:
@@ -102,12 +126,13 @@ def read_record(path: Path) -> Record:
         run = dict(content.get("run", {}))
         jaws = {str(jaw): [(int(first), int(end)) for first, end in runs]
                 for jaw, runs in content.get("jaws", {}).items()}  # fmt: skip
+        scan, surface = (str(content.get(key, "")) for key in ("scan", "surface"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabelError(
             f"{file}: expected the record of labels that toothgraph wrote, cannot read it ({error!r}); without this "
             "file they count as given"
         ) from error
-    return Record(files, renumbered, run, jaws)
+    return Record(files, renumbered, run, jaws, scan, surface)
 
 
 def is_recorded(path: Path) -> bool:
@@ -128,6 +153,8 @@ def write_record(path: Path, record: Record) -> None:
         "renumbered": list(record.renumbered),
         **({"run": dict(record.run)} if record.run else {}),
         **({"jaws": {jaw: list(runs) for jaw, runs in record.jaws.items()}} if record.jaws else {}),
+        **({"scan": record.scan} if record.scan else {}),
+        **({"surface": record.surface} if record.surface else {}),
     }
     write_text(record_of(path), json.dumps(content, indent=1) + "\n")
 

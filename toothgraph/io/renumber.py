@@ -102,7 +102,7 @@ def renumber(
         file.write(lambda labels: mapped(labels, numbers))
     if record.files:
         again = {name: replace(found, colours=colours_in(path.parent / name)) for name, found in record.files.items()}
-        write_record(path, Record(again, [*record.renumbered, numbers], jaws=record.jaws))
+        write_record(path, replace(record, files=again, renumbered=[*record.renumbered, numbers], run={}))
     return Renumbered(numbers, [file.path for file in files], joined, bool(record.files))
 
 

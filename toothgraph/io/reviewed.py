@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from toothgraph.errors import LabelError
+from toothgraph.errors import ConfigError, LabelError
 from toothgraph.io.archive import one_scan
 from toothgraph.io.label_record import read_record, was_changed
 from toothgraph.io.label_sources import labels_in
@@ -16,7 +17,7 @@ from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw
 from toothgraph.io.read import read_mesh
 from toothgraph.io.renumber import mapped
 from toothgraph.io.review_file import LABELS, review_version, work_of_review
-from toothgraph.io.review_log import APPROVED, LOG, Session, read_log, session_of
+from toothgraph.io.review_log import APPROVED, LOG, Session, read_log, session_of, surface_digest
 from toothgraph.mesh.label_origin import CORRECTED, LabelOrigin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import vertices_to_original
@@ -36,6 +37,44 @@ def corrected_in(folder: Path, name: str) -> Path | None:
     record = read_record(folder / f"{name}{LABELS}")
     changed = (file for each in record.files if was_changed(file := folder / each, record))
     return next(changed, None) or work_of_review(folder, name)
+
+
+class OtherScan(ConfigError):
+    """A folder has labels of another scan under the name of this one."""
+
+
+def check_same_scan(folder: Path, name: str, file: Path, read: Callable[[], Mesh]) -> None:
+    """Whether the labels that a folder has under a name may be replaced by those of a scan, as far as is known.
+
+    Args:
+        folder: of labels.
+        name: of the scan in it.
+        file: of the scan.
+        read: reads it; only asked where its place does not tell.
+
+    Raises:
+        OtherScan: if they are of a scan that lies at another place and has another surface.
+        LabelError: if the record of the labels cannot be read.
+        MeshError: if the scan cannot be read.
+    """
+    labels = folder / f"{name}{LABELS}"
+    record = read_record(labels)
+    if record.surface:
+        other = any((folder / each).exists() for each in record.files) and record.is_of_other(file, read)
+    else:
+        other = work_of_review(folder, name) is not None and _is_of(folder, name, read) is False
+    if other:
+        whose = record.scan or "another scan"
+        raise OtherScan(
+            f"{file}: {folder / name}.* are of {whose}; choose another --out, or give all scans in one command, which "
+            "tells their names apart"
+        )
+
+
+def _is_of(folder: Path, name: str, read: Callable[[], Mesh]) -> bool | None:
+    """Whether the log of a review is of the surface of a scan; None without a log."""
+    lines = read_log(folder / f"{name}{LOG}")
+    return lines[0].get("surface") == surface_digest(read()) if lines else None
 
 
 def approved_labels(folder: Path, name: str) -> tuple[Path, LabelOrigin] | None:

@@ -120,7 +120,9 @@ def write_labelled(
     if not paths:
         return paths
     origin = LabelOrigin(FOUND, model) if model is not None else LabelOrigin() if given else None
-    _announce(paths, origin)
+    jaws = {} if jaw_of_face is None else jaw_runs(faces_to_original(mesh, jaw_of_face))
+    of_scan = Record(jaws=jaws).of(mesh)
+    _announce(paths, origin, of_scan)
     try:
         for kind, path in zip(formats, paths, strict=True):
             stage(f"writing {path.name}")
@@ -128,8 +130,7 @@ def write_labelled(
     finally:
         if not any((paths[0].parent / name).exists() for name in read_record(paths[0]).files):
             record_of(paths[0]).unlink(missing_ok=True)  # nothing was written
-    jaws = {} if jaw_of_face is None else jaw_runs(faces_to_original(mesh, jaw_of_face))
-    _keep_record(paths, labelled, origin, jaws)
+    _keep_record(paths, labelled, origin, of_scan)
     return paths
 
 
@@ -174,18 +175,16 @@ def _labelled(mesh: Mesh, face_fdi: np.ndarray) -> Labelled:
     )
 
 
-def _announce(paths: Sequence[Path], origin: LabelOrigin | None) -> None:
+def _announce(paths: Sequence[Path], origin: LabelOrigin | None, of_scan: Record) -> None:
     """Say in the record of a scan which files are about to be written: after a stop in the middle, those that are new
     would else look like corrected ones."""
     record = read_record(paths[0])
     if origin is not None or record.run or any(path.name in record.files for path in paths):
         new = {path.name: FoundFile(origin.model, "", {}, kind=origin.kind) for path in paths} if origin else {}
-        write_record(paths[0], Record({**_others(record, paths), **new}))
+        write_record(paths[0], replace(of_scan, files={**_others(record, paths), **new}))
 
 
-def _keep_record(
-    paths: Sequence[Path], labelled: Labelled, origin: LabelOrigin | None, jaws: Mapping[str, Sequence[tuple[int, int]]]
-) -> None:
+def _keep_record(paths: Sequence[Path], labelled: Labelled, origin: LabelOrigin | None, of_scan: Record) -> None:
     """Say in the record of a scan where the labels of these files come from; without an origin, forget the files."""
     record = read_record(paths[0])
     files = _others(record, paths)
@@ -195,7 +194,7 @@ def _keep_record(
             both = labelled.vertex_fdi if path.suffix in _ON_BOTH else None
             files[path.name] = recorded(path, origin, labels, both)
     if files or record.files:
-        write_record(paths[0], Record(files, jaws=jaws))
+        write_record(paths[0], replace(of_scan, files=files))
 
 
 def _others(record: Record, paths: Sequence[Path]) -> dict[str, FoundFile]:
