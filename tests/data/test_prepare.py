@@ -116,10 +116,45 @@ def test_lists_name_patients_and_jaws(arches: Path, tmp_path: Path) -> None:
         listing.write_text(f"path,scan_id\nx.stl,{name or '/'}\n")
         with pytest.raises(DataError, match="is not valid as a name"):
             find_sources([listing])
-    for text, said in (("path\n\n,\n", "`path` is empty"), ("path,jaw\nx.stl,left\n", "expected a jaw of")):
+    for text, said in (
+        ("path,patient\n\n,ann\n", "line 3: .*`path` is empty"), ("path,jaw\nx.stl,left\n", "expected a jaw of"),
+        ("path,jaw\n\n , \n", "found no row"), ("", "found no row"),
+    ):  # fmt: skip
         listing.write_text(text)
         with pytest.raises(DataError, match=said):
             find_sources([listing])
+
+
+def test_listed_scans_of_one_name_get_their_folders_in_front(tmp_path: Path) -> None:
+    files = ["anna/upper.stl", "anna/lower.stl", "ben/upper.stl", "ben/upper.stl", "cleo.stl", "dora/upper.stl"]
+    for name, some in (("a.csv", files[:4]), ("b.csv", files[4:])):
+        (tmp_path / name).write_text(
+            "path,scan_id\n" + "".join(f"{file},{'d' * file.startswith('dora')}\n" for file in some)
+        )
+    found = find_sources([tmp_path / "a.csv", tmp_path / "b.csv"])
+    assert [source.scan_id for source in found] == ["anna_upper", "anna_lower", "ben_upper", "ben_upper", "cleo", "d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("path;patient;jaw\nanna/upper.stl;Müller, A;upper\n;;\n", "utf-8-sig"),
+        ("sep=;\r\npath;patient;jaw\r\nanna/upper.stl;Müller, A;upper\r\n", "utf-8"),
+        ("path\tpatient\tjaw\nanna/upper.stl\tMüller, A\tUpper\n", "utf-16"),
+        ('path,patient,jaw\n\n,,\nanna\\upper.stl,"Müller, A",upper\n', "utf-8"),
+    ],
+)
+def test_lists_as_other_programs_write_them(text: str, encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "anna").mkdir()
+    (tmp_path / "anna" / "upper.stl").touch()
+    (tmp_path / "set.csv").write_bytes(text.encode(encoding))
+    assert find_sources([tmp_path / "set.csv"]) == [Source(tmp_path / "anna" / "upper.stl", "upper", "Müller, A", 0)]
+
+
+def test_a_list_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "set.csv").write_bytes("path,patient\nx.stl,Müller\n".encode("latin-1"))
+    with pytest.raises(DataError, match="CSV UTF-8"):
+        find_sources([tmp_path / "set.csv"])
 
 
 def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
+import io
 import logging
 import os
 import re
@@ -73,17 +75,20 @@ def find_sources(paths: Iterable[Path]) -> list[Source]:
     and one that is too long for a file is cut.
 
     A CSV list has a header and a column ``path`` (relative to the folder of the list). The columns ``scan_id``,
-    ``patient`` and ``jaw`` (upper, lower, unknown) are optional.
+    ``patient`` and ``jaw`` (upper, lower, unknown) are optional. Scans without a ``scan_id`` are named by their files,
+    apart from the scans in folders.
 
     Raises:
-        DataError: if a path does not exist, a list has another form, or a scan name is not a valid file name.
+        DataError: if a path does not exist, a list has another form or no scan, or a scan name is not a valid file
+            name.
     """
-    listed, files = [], []
+    lists, files = [], []
     for path in map(Path, paths):
         if path.suffix.lower() == ".csv" and path.is_file():
-            listed += list(_read_list(path))
+            lists.append(path)
         else:
             files += find_scans([path])
+    listed = _listed(lists)
     named = {os.path.abspath(source.path) for source in listed}  # a list says more of a scan than its name
     files = list({place: file for file in files if (place := os.path.abspath(file)) not in named}.values())
     warn_of_copies(files)
@@ -110,28 +115,89 @@ def warn_of_copies(files: Sequence[Path]) -> None:
         _log.warning("%d more names are there twice", len(copies) - _SHOWN)
 
 
-def _read_list(file: Path) -> Iterator[Source]:
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file}: cannot be read as a list of scans: {error}") from error
-    for column in rows[0] if rows else ():
-        meant = str(column).strip().lower()
+def _listed(lists: Iterable[Path]) -> list[Source]:
+    """The scans of lists. Those without a ``scan_id`` are named as files in folders are."""
+    rows = [row for file in lists for row in _rows_of(file)]
+    files = list(dict.fromkeys(Path(os.path.abspath(row.path)) for row in rows if not row.scan_id))
+    names = dict(zip(files, map(short_enough, long_names(files)), strict=True))
+    return [_source(row, row.scan_id or names[Path(os.path.abspath(row.path))]) for row in rows]
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One scan of a list: ``where`` it stands there, its file, and what the list says of it, empty where nothing."""
+
+    where: str
+    path: Path
+    scan_id: str
+    patient: str
+    jaw: str
+
+
+def _source(row: _Row, scan_id: str) -> Source:
+    for name in (row.scan_id or stem_of(row.path), scan_id):
+        if not _SAFE.fullmatch(name) or len(os.fsencode(name)) > LONGEST:
+            raise DataError(f"{row.where}: {name!r} is not valid as a name of a scan; change it")
+    if row.jaw and row.jaw not in _JAWS:
+        raise DataError(f"{row.where}: expected a jaw of {', '.join(_JAWS)}, got {row.jaw!r}")
+    known = _JAWS.get(row.jaw, -1)
+    return Source(row.path, scan_id, composed(row.patient) or patient_of(scan_id), known if known >= 0 else None)
+
+
+def _rows_of(file: Path) -> list[_Row]:
+    """The rows of a list that are not empty."""
+    cells = _cells(file)
+    columns = next(cells, (0, []))[1]
+    for column in columns:
+        meant = column.strip().lower()
         if column not in _COLUMNS and meant in _COLUMNS:
             raise DataError(f"{file}: has a column {column!r}; did you mean {meant!r}?")
-    for number, row in enumerate(rows, start=2):
-        row = {column: (value or "").strip() for column, value in row.items() if column in _COLUMNS}
+    rows = []
+    for number, values in cells:
+        row = {column: value.strip() for column, value in zip(columns, values, strict=False) if column in _COLUMNS}
         if not row.get("path"):
             raise DataError(f"{file}: line {number}: expected the columns {', '.join(_COLUMNS)}; `path` is empty")
-        path = file.parent / row["path"]
-        scan_id = row.get("scan_id") or stem_of(path)
-        if not _SAFE.fullmatch(scan_id) or len(scan_id.encode()) > LONGEST:
-            raise DataError(f"{file}: line {number}: {scan_id!r} is not valid as a name of a scan; change it")
-        jaw = row.get("jaw", "").lower()
-        if jaw and jaw not in _JAWS:
-            raise DataError(f"{file}: line {number}: expected a jaw of {', '.join(_JAWS)}, got {jaw!r}")
-        known = _JAWS.get(jaw, -1)
-        yield Source(
-            path, scan_id, composed(row.get("patient", "")) or patient_of(scan_id), known if known >= 0 else None
-        )
+        scan_id, patient, jaw = (row.get(column, "") for column in _COLUMNS[1:])
+        rows.append(_Row(f"{file}: line {number}", _place(file.parent, row["path"]), scan_id, patient, jaw.lower()))
+    if not rows:
+        raise DataError(f"{file}: expected the columns {', '.join(_COLUMNS)} and a row for each scan, found no row")
+    return rows
+
+
+def _place(folder: Path, written: str) -> Path:
+    """The file that a list names, with ``/`` or, as Windows writes it, ``\\`` between folders."""
+    path = folder / written
+    return path if os.path.exists(path) else folder / written.replace("\\", "/")
+
+
+def _cells(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """The lines of a list that are not empty, each with its number. Between cells is a comma, or what Excel writes in
+    countries with a decimal comma: a semicolon, or a tab; a first line ``sep=;`` says which."""
+    text = io.StringIO(_text(file), newline="")
+    first, skipped = text.readline(), 0
+    if told := re.fullmatch(r'"?sep=(.)"?', first.rstrip("\r\n")):
+        skipped = 1
+    else:
+        text.seek(0)
+    separator = told[1] if told else max(",;\t", key=first.count)
+    lines = csv.reader(text, delimiter=separator)
+    try:
+        for line in lines:
+            if any(cell.strip() for cell in line):
+                yield lines.line_num + skipped, line
+    except csv.Error as error:
+        raise DataError(f"{file}: cannot be read as a list of scans: {error}") from error
+
+
+def _text(file: Path) -> str:
+    """The text of a list, in UTF-8, or in UTF-16 with its mark, as Excel writes it."""
+    try:
+        content = file.read_bytes()
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if wide else "utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read as a list of scans: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f'{file}: cannot be read as a list of scans: it is not in UTF-8; save it as "CSV UTF-8", as Excel names it'
+        ) from error
