@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toothgraph.errors import ConfigError
 from toothgraph.io.find import find_scans
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.label_record import read_record
@@ -15,6 +16,7 @@ from toothgraph.io.label_systems import to_universal
 from toothgraph.io.labels import read_scan
 from toothgraph.io.write import write_labelled
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.review.begin import read_for_review
 from toothgraph.synthetic import synthetic_arch
 
 
@@ -170,6 +172,31 @@ def test_what_a_review_has_written_are_fdi_numbers(command, jaw: int, log: bool,
     assert done.code == 0 and "are those of the" not in done.err, done.err
     content = json.loads((tmp_path / "out" / "007.json").read_text())
     assert content["jaw"] == ("upper", "lower")[jaw] and {*content["labels"]} == {*arch.labels.tolist()}
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "said"),
+    [
+        (("convert",), "anna.Found", "is the record of anna; give the scan another name"),
+        (("convert", "--report"), "anna.both", "is the page of both jaws of anna; give the scan another name"),
+        (("view",), "anna.Both", "is the page of both jaws of anna; give the scan another name"),
+        (("predict",), "anna.found", "is the record of anna; give the scan another name"),
+        (("predict", "--report"), "anna.both", "is the page of both jaws of anna; give the scan another name"),
+    ],
+)
+def test_names_of_other_files_are_refused(
+    command, words: tuple[str, ...], name: str, said: str, arch: Mesh, tmp_path: Path
+) -> None:
+    write_labelled(tmp_path / "scans", "one", arch, arch.labels, ("ply",))
+    (tmp_path / "scans" / "one.ply").rename(tmp_path / "scans" / f"{name}.ply")
+    out = tmp_path / "out"
+    done = command(*words, tmp_path / "scans", "--out", out)
+    assert done.code == 1 and said in done.err, done.err
+    assert not out.exists() or not list(out.glob("anna*"))
+    with pytest.raises(ConfigError, match=r"is the record of a;"):
+        write_labelled(out, "a.found", arch, arch.labels, ("ply",))
+    with pytest.raises(ConfigError, match=r"is the record of a;"):
+        read_for_review(tmp_path / "scans" / f"{name}.ply", "a.found", {})
 
 
 def test_another_scan_into_the_same_folder_is_refused(command, arch: Mesh, tmp_path: Path) -> None:

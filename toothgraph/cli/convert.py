@@ -20,7 +20,7 @@ from toothgraph.cli.options import (
     starting,
     unit_option,
 )
-from toothgraph.cli.pages import listed
+from toothgraph.cli.pages import check_page_name, listed
 from toothgraph.cli.refusals import at_once, check_labels, named_palette
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, LabelError, ToothgraphError, named_fault
@@ -126,6 +126,8 @@ def _convert(
     from toothgraph.anatomy.jaw_parts import split_labelled
     from toothgraph.cli.labelled import shown_of
 
+    if pages:
+        check_page_name(name, pages)
     found = _labelled(file, name, labels, reading)
     if found is None:
         say(f"left out: {name} has no labels in {labels}", err=True)
@@ -219,5 +221,4 @@ def _show(pages: PageFolder, shown: Sequence[PageScan], name: str, patient: str)
     from toothgraph.cli.labelled import write_views
     from toothgraph.scan_names import untold
 
-    pages.check(name)
     write_views(pages.path, name, shown, ("html", "csv"), pages, untold(patient, name))

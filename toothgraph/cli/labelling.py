@@ -15,13 +15,14 @@ from toothgraph._version import __version__
 from toothgraph.both_jaws import JawPair, segment_file
 from toothgraph.cli.device import choose_device
 from toothgraph.cli.labelled import LabelledFolder, teeth_shown, write_views
+from toothgraph.cli.pages import check_page_name
 from toothgraph.cli.summary import CORRECTED, FAILED, LABELLED, REVIEW, UNTRUSTED, Row, row_of
 from toothgraph.cli.terminal import one_line
 from toothgraph.data.prepared.sources import Source
 from toothgraph.errors import ConfigError, ToothgraphError, named_fault
 from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW
 from toothgraph.inference.options import PredictOptions
-from toothgraph.io.label_record import Record, read_record, write_record
+from toothgraph.io.label_record import Record, check_name, read_record, write_record
 from toothgraph.io.read import read_mesh
 from toothgraph.io.reviewed import OtherScan, check_same_scan, corrected_in
 from toothgraph.io.write import format_of
@@ -140,8 +141,9 @@ class Labeller:
         """What is there of an earlier run and stays; an error of the scan; None for a scan that is to be labelled."""
         try:
             with named_fault(job.file), named_shortage(job.file):
+                check_name(job.name)
                 if pages:
-                    pages.check(job.name)
+                    check_page_name(job.name, pages)
                     if job.name.lower() in OWN_NAMES:
                         raise ConfigError(f"{job.name}: {job.name}.csv is the summary; give the scan another name")
                 check_same_scan(self.out, job.name, job.file, lambda: read_mesh(job.file, unit=self.unit))

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from toothgraph.anatomy.colours import COLOUR_OF_FDI
-from toothgraph.errors import LabelError
+from toothgraph.errors import ConfigError, LabelError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UPPER, is_primary
 from toothgraph.io.formats.tooth_folder import number_of
 from toothgraph.mesh.label_origin import CORRECTED, FOUND, GIVEN, LabelOrigin
@@ -98,6 +98,14 @@ def place_of(file: Path) -> str:
 def record_of(path: Path) -> Path:
     """The file of the record of a label file."""
     return path.with_suffix(SUFFIX)
+
+
+def check_name(name: str) -> None:
+    """Raises ConfigError for a scan whose labels would take the place of the record of another: ``anna.found`` of
+    ``anna``."""
+    own = SUFFIX.removesuffix(".json")
+    if name.lower().endswith(own):
+        raise ConfigError(f"{name}: {name}.json is the record of {name[: -len(own)]}; give the scan another name")
 
 
 def read_record(path: Path) -> Record:

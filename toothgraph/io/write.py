@@ -17,7 +17,16 @@ from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, check_fdi, jaw_of_teeth
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.formats.vtk import write_vtk
-from toothgraph.io.label_record import FoundFile, Record, jaw_runs, read_record, record_of, recorded, write_record
+from toothgraph.io.label_record import (
+    FoundFile,
+    Record,
+    check_name,
+    jaw_runs,
+    read_record,
+    record_of,
+    recorded,
+    write_record,
+)
 from toothgraph.io.review_file import work_of_review
 from toothgraph.io.said import doubts_content
 from toothgraph.mesh.clean import triangulate
@@ -95,8 +104,8 @@ def write_labelled(
 
     Raises:
         LabelError: if there are not F labels, or they are no FDI numbers.
-        ConfigError: for an unknown format, or if the folder has labels of this scan that a person has corrected in a
-            review.
+        ConfigError: for an unknown format, for a name that ends in ``.found``, or if the folder has labels of this scan
+            that a person has corrected in a review.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -106,6 +115,7 @@ def write_labelled(
     """
     if unknown := [kind for kind in formats if kind not in FORMATS]:
         raise ConfigError(f"expected formats of {', '.join(FORMATS)}, got {unknown[0]!r}")
+    check_name(name)
     face_fdi = check_fdi(face_fdi, where=name)
     if work := work_of_review(Path(out_dir), name):
         raise ConfigError(

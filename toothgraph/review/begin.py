@@ -14,6 +14,7 @@ from toothgraph.anatomy.frame import outside_out, upright_rotation
 from toothgraph.both_jaws import JawPair, segment_file
 from toothgraph.fdi import jaw_of_teeth
 from toothgraph.io.label_folder import with_labels_of
+from toothgraph.io.label_record import check_name
 from toothgraph.io.labels import read_scan
 from toothgraph.io.said import Said, said_of_labels
 from toothgraph.mesh.mesh import Mesh
@@ -46,7 +47,13 @@ def begin(mesh: Mesh, net: Callable[[], SegmentationNet], predict: bool, folder:
 
 
 def read_for_review(path: Path, name: str, reading: dict[str, Any]) -> Mesh:
-    """A scan with its own labels, under the name that it has in the review."""
+    """A scan with its own labels, under the name that it has in the review.
+
+    Raises:
+        ConfigError: if its files would take the place of the record of another scan.
+        ToothgraphError: if it cannot be read.
+    """
+    check_name(name)
     return replace(read_scan(path, **reading, primary=True), scan_id=name)
 
 
