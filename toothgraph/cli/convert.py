@@ -128,12 +128,10 @@ def _convert(
 
     if pages:
         check_page_name(name, pages)
-    found = _labelled(file, name, labels, reading)
+    found = _own(file, reading) if labels is None else _labelled(file, name, labels, reading)
     if found is None:
-        say(f"left out: {name} has no labels in {labels}", err=True)
         return False
-    mesh, state = found
-    beside = file if labels is None else labels / f"{name}.json"
+    mesh, state, beside = found
     _check_free(out, name, file, mesh)
     shown = shown_of(split_labelled(mesh), beside, mesh) if pages or "json" in kinds else []
     say(_written(mesh, name, out, kinds, state, beside, shown))
@@ -152,34 +150,42 @@ def _check_free(out: Path, name: str, file: Path, mesh: Mesh) -> None:
         raise LabelError(f"{changed}: its labels were corrected, and would be lost; choose another --out")
 
 
-def _labelled(file: Path, name: str, labels: Path | None, reading: dict[str, Any]) -> tuple[Mesh, str] | None:
-    """A scan with its labels, and the state of their review; None if the folder has no labels of it."""
-    from toothgraph.io.label_folder import with_labels_of
+def _own(file: Path, reading: dict[str, Any]) -> tuple[Mesh, str, Path]:
+    """A scan with its own labels, which are of no review, and beside what they lie."""
     from toothgraph.io.labels import read_scan
-    from toothgraph.io.read import read_mesh
-    from toothgraph.io.review_file import LABELS, review_state
-    from toothgraph.io.reviewed import face_labels
     from toothgraph.io.unread_labels import unread_labels
 
-    if labels is None:
-        mesh = read_scan(file, **reading, primary=True)
-        if mesh.labels is None:
-            raise LabelError(
-                f"{file}: has no labels; {unread_labels(file)}. If they lie in another folder, give --labels; "
-                "`toothgraph predict` finds some"
-            )
-        return mesh, ""
+    mesh = read_scan(file, **reading, primary=True)
+    if mesh.labels is None:
+        raise LabelError(
+            f"{file}: has no labels; {unread_labels(file)}. If they lie in another folder, give --labels; "
+            "`toothgraph predict` finds some"
+        )
+    return mesh, "", file
+
+
+def _labelled(file: Path, name: str, labels: Path, reading: dict[str, Any]) -> tuple[Mesh, str, Path] | None:
+    """A scan with the labels of a folder, the state of their review, and their JSON; None if the folder has no labels
+    of it."""
+    from toothgraph.io.label_folder import with_labels_of
+    from toothgraph.io.read import read_mesh
+    from toothgraph.io.review_file import LABELS, review_state
+    from toothgraph.io.reviewed import face_labels, hint_of_others, name_in
+
     mesh = read_mesh(file, unit=reading["unit"])
     if reading["jaw"] is not None:
         mesh = replace(mesh, jaw=reading["jaw"])
+    there = name_in(labels, name, file, lambda: mesh)
     held = with_labels_of(
-        labels, name, mesh, primary=True, palette=reading["palette"], label_system=reading["label_system"]
+        labels, there, mesh, primary=True, palette=reading["palette"], label_system=reading["label_system"]
     )
     if held is None:
+        say(f"left out: {name} has no labels in {labels}{hint_of_others(labels, name, file)}", err=True)
         return None
-    state = review_state(labels / f"{name}{LABELS}")
-    of_faces = face_labels(labels, name, mesh) if state else None
-    return held if of_faces is None else replace(held, labels=of_faces), state
+    beside = labels / f"{there}{LABELS}"
+    state = review_state(beside)
+    of_faces = face_labels(labels, there, mesh) if state else None
+    return held if of_faces is None else replace(held, labels=of_faces), state, beside
 
 
 def _written(

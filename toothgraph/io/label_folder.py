@@ -40,7 +40,7 @@ def with_labels_of(
         LabelError: if they cannot be read, or do not fit the scan.
         MeshError: if a labelled scan cannot be read.
     """
-    files = [file for suffix in (*SUFFIXES, ".txt", ".json") if (file := folder / f"{name}{suffix}").is_file()]
+    files = _files_in(folder, name)
     if not files:
         return None
     first = files[0]
@@ -56,3 +56,12 @@ def with_labels_of(
     labels, of_vertices = as_fdi(mesh, found, primary)
     warn_of_other_jaw(mesh, labels, found)
     return labelled(mesh, labels, of_vertices, reviewed_origin(found.source) or found.origin)
+
+
+def has_labels(folder: Path, name: str) -> bool:
+    """Whether a folder has a file with labels of a scan of this name."""
+    return bool(_files_in(folder, name))
+
+
+def _files_in(folder: Path, name: str) -> list[Path]:
+    return [file for suffix in (*SUFFIXES, ".txt", ".json") if (file := folder / f"{name}{suffix}").is_file()]

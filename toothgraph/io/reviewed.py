@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from toothgraph.errors import ConfigError, LabelError
 from toothgraph.io.archive import one_scan
+from toothgraph.io.label_folder import has_labels
 from toothgraph.io.label_record import read_record, was_changed
 from toothgraph.io.label_sources import labels_in
 from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw
@@ -20,7 +22,8 @@ from toothgraph.io.review_file import LABELS, review_version, work_of_review
 from toothgraph.io.review_log import APPROVED, LOG, Session, read_log, session_of, surface_digest
 from toothgraph.mesh.label_origin import CORRECTED, LabelOrigin
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.original import vertices_to_original
+from toothgraph.mesh.original import stored_digest, vertices_to_original
+from toothgraph.scan_names import may_be_named
 
 
 def corrected_in(folder: Path, name: str) -> Path | None:
@@ -72,9 +75,41 @@ def check_same_scan(folder: Path, name: str, file: Path, read: Callable[[], Mesh
 
 
 def _is_of(folder: Path, name: str, read: Callable[[], Mesh]) -> bool | None:
-    """Whether the log of a review is of the surface of a scan; None without a log."""
-    lines = read_log(folder / f"{name}{LOG}")
-    return lines[0].get("surface") == surface_digest(read()) if lines else None
+    """Whether labels are of the surface of a scan, as the log of a review says, or else the record; None without."""
+    if lines := read_log(folder / f"{name}{LOG}"):
+        return lines[0].get("surface") == surface_digest(read())
+    surface = read_record(folder / f"{name}{LABELS}").surface
+    return surface == stored_digest(read()) if surface else None
+
+
+def name_in(folder: Path, name: str, file: Path, read: Callable[[], Mesh]) -> str:
+    """The name under which a folder has the labels of a scan: ``name``, or where it has none, one that the scan had
+    when other scans were beside it, if the labels there are known to be of its surface.
+
+    Args:
+        folder: of labels.
+        name: of the scan now.
+        file: of the scan.
+        read: reads it; only asked where the folder has labels under another name.
+
+    Raises:
+        LabelError: if a record or a log there cannot be read.
+        MeshError: if the scan cannot be read.
+    """
+    if has_labels(folder, name):
+        return name
+    return next((other for other in other_names(folder, name, file) if _is_of(folder, other, read)), name)
+
+
+def other_names(folder: Path, name: str, file: Path) -> list[str]:
+    """Names under which a folder has labels that a scan may have had before."""
+    return [other for other in sorted(may_be_named(file) - {name}) if has_labels(folder, other)]
+
+
+def hint_of_others(folder: Path, name: str, file: Path) -> str:
+    """What to do where a folder has labels only under another name, and nothing proves that they are of a scan."""
+    others = ", ".join(f"{folder / other}.*" for other in other_names(folder, name, file))
+    return f"; {others} may be of it, but nothing proves it: if so, give them the name {name}" if others else ""
 
 
 def approved_labels(folder: Path, name: str) -> tuple[Path, LabelOrigin] | None:
@@ -153,7 +188,7 @@ def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm"
     Args:
         path: the mesh file.
         folder: of ``toothgraph review --labels``.
-        name: of the scan in the review.
+        name: of the scan in the review, see :func:`name_in`.
         unit: the unit of length in the file.
 
     Raises:
@@ -161,11 +196,15 @@ def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm"
         LabelError: if the scan was not approved, or its labels do not fit it.
     """
     path = one_scan(Path(path))
-    approved = approved_labels(folder, name)
+    read = cache(lambda: read_mesh(path, unit=unit))
+    held = name_in(folder, name, path, read)
+    approved = approved_labels(folder, held)
     if approved is None:
-        raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that")
+        hint = "" if has_labels(folder, held) else hint_of_others(folder, name, path)
+        raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that{hint}")
     file, origin = approved
-    mesh = read_mesh(path, unit=unit)
+    mesh = read()
+    name = held
     found, of_faces = labels_in(file, mesh), face_labels(folder, name, mesh)
     if of_faces is not None:
         found = replace(found, column=replace(found.column, on_faces=of_faces))
