@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from toothgraph.cli.predict import without_outputs
 from toothgraph.errors import ConfigError, DataError, LabelError, ShapeError
 from toothgraph.fdi import jaw_of_labels
 from toothgraph.io.find import find_scans
@@ -229,6 +230,24 @@ def test_find_scans(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="found no scans"):
         find_scans([tmp_path / "empty"])
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    for name in ("cases/ben/1.ply", "cases/ben/more/2.ply", "store/anna/3.ply", "store/cleo/4.ply", "store/5.ply"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).touch()
+    cases, anna = tmp_path / "cases", tmp_path / "store" / "anna"
+    for link, place in {
+        cases / "anna": anna, cases / "anna2": anna, cases / "again": cases / "ben", cases / "loop": cases,
+        cases / "up": tmp_path, cases / "ben" / "lost": tmp_path / "none", anna / "cleo": tmp_path / "store" / "cleo",
+        anna / "back": cases, cases / "whole": tmp_path / "store",
+    }.items():  # fmt: skip
+        link.symlink_to(place, target_is_directory=True)
+    names = [str(path.relative_to(cases)) for path in find_scans([cases])]
+    assert names == ["ben/1.ply", "ben/more/2.ply", "anna/3.ply", "whole/5.ply", "whole/cleo/4.ply"]
+    inside = without_outputs(find_scans([cases]), (cases,), tmp_path / "store")
+    assert [path.name for path in inside] == ["1.ply", "2.ply"]  # of --out, also behind a link
+    assert find_scans([cases / "anna2"])[0] == cases / "anna2" / "3.ply"  # a link that is given
 
 
 def check_real(folder: Path, palette: Palette, path: Path) -> int:

@@ -209,11 +209,14 @@ def refuse_overwriting(files: list[Path], out: Path) -> None:
 
 
 def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> list[Path]:
-    """Leave out what an earlier run wrote, where --out lies inside a folder that is searched for scans."""
+    """Leave out what an earlier run wrote, where --out lies, by itself or by a link, inside a folder that is searched
+    for scans."""
     ours = out.resolve()
-    if not any(path.is_dir() and path.resolve() in ours.parents for path in given):
-        return files
-    return [file for file in files if file in given or ours not in file.resolve().parents]
+    searched = {path for path in given if path.is_dir() and not path.resolve().is_relative_to(ours)}
+    return [
+        file for file in files
+        if file in given or ours not in file.resolve().parents or searched.isdisjoint(file.parents)
+    ]  # fmt: skip
 
 
 def without_labelled(files: list[Path], given: tuple[Path, ...]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
 
@@ -19,7 +20,8 @@ _log = logging.getLogger("toothgraph")
 
 
 def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
-    """Mesh files among files, folders and archives. Folders are searched recursively; hidden files are ignored.
+    """Mesh files among files, folders and archives. Folders are searched recursively; hidden files are ignored. A link
+    to a folder counts as that folder, unless it leads to one that is searched already, or to one that it lies in.
 
     An archive (:mod:`toothgraph.io.archive`) counts as a folder of what is in it; archives in a folder are ignored.
 
@@ -28,16 +30,16 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
     else the first.
 
     Returns:
-        Each scan once; scans of one folder are sorted by name.
+        Each scan once; scans of one folder are sorted by name, and those behind links come last.
 
     Raises:
         DataError: if a path does not exist, is a list of scans (``.csv``), or nothing is found.
         MeshError: if an archive cannot be unpacked.
     """
-    found: dict[Path, None] = {}
+    found, search = dict[Path, None](), _Search()
     for path in map(opened, map(Path, paths)):
         if path.is_dir():
-            found.update(dict.fromkeys(_scans_inside(path)))
+            found.update(dict.fromkeys(search.inside(path)))
         else:
             check_there(path)
             if path.suffix.lower() == ".csv":
@@ -46,6 +48,7 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
                     "training the folder that `prepare` has made of the list"
                 )
             found[path] = None
+    found.update(dict.fromkeys(search.behind_links()))
     if not found:
         names = ", ".join(map(str, paths)) or "an empty list"
         prepared = any((Path(path) / "manifest.csv").is_file() for path in paths)
@@ -86,21 +89,45 @@ def _warn_of_3shape(folder: Path) -> None:
         _log.warning("%s: not read, 3Shape's own format; export STL or PLY: %s", folder, ", ".join(lost))
 
 
-def _scans_inside(folder: Path) -> Iterator[Path]:
-    if is_tooth_folder(folder):
-        others = [file.name for file in sorted(folder.iterdir()) if may_be_scan(file) and number_of(file) is None]
-        if others:
-            _log.warning(
-                "%s: is read as one scan, since it has a gingiva file and files named as teeth; not read: %s",
-                folder, ", ".join(others),
-            )  # fmt: skip
-        yield folder
-        return
-    _warn_of_3shape(folder)
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir() and not entry.is_symlink():  # links may form a cycle
-            yield from _scans_inside(entry)
-        elif may_be_scan(entry):
-            yield entry
+@dataclass
+class _Search:
+    """A search of folders: the real places of those that were searched, and the links to folders that were met."""
+
+    seen: set[Path] = field(default_factory=set)
+    links: list[Path] = field(default_factory=list)
+
+    def inside(self, folder: Path) -> Iterator[Path]:
+        """The scans in a folder; what lies behind links comes later, since a folder itself goes before a link to it."""
+        self.seen.add(folder.resolve())
+        if is_tooth_folder(folder):
+            _warn_of_others(folder)
+            yield folder
+            return
+        _warn_of_3shape(folder)
+        for entry in sorted(folder.iterdir()):
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir() and entry.is_symlink():
+                self.links.append(entry)
+            elif entry.is_dir():
+                if entry.resolve() not in self.seen:
+                    yield from self.inside(entry)
+            elif may_be_scan(entry):
+                yield entry
+
+    def behind_links(self) -> Iterator[Path]:
+        """The scans in folders that only links lead to, also links that lie in such a folder."""
+        for link in self.links:  # it grows
+            place = link.resolve()
+            if place not in self.seen and place not in link.parent.resolve().parents:
+                yield from self.inside(link)
+
+
+def _warn_of_others(folder: Path) -> None:
+    """Tell of scans in a folder with one file per tooth that are none of its teeth."""
+    others = [file.name for file in sorted(folder.iterdir()) if may_be_scan(file) and number_of(file) is None]
+    if others:
+        _log.warning(
+            "%s: is read as one scan, since it has a gingiva file and files named as teeth; not read: %s",
+            folder, ", ".join(others),
+        )  # fmt: skip
