@@ -180,7 +180,8 @@ def _labelled(file: Path, name: str, labels: Path, reading: dict[str, Any]) -> t
         labels, there, mesh, primary=True, palette=reading["palette"], label_system=reading["label_system"]
     )
     if held is None:
-        say(f"left out: {name} has no labels in {labels}{hint_of_others(labels, name, file)}", err=True)
+        hint = hint_of_others(labels, name, file, lambda: mesh)
+        say(f"left out: {name} has no labels in {labels}{hint}", err=True)
         return None
     beside = labels / f"{there}{LABELS}"
     state = review_state(beside)

@@ -106,10 +106,15 @@ def other_names(folder: Path, name: str, file: Path) -> list[str]:
     return [other for other in sorted(may_be_named(file) - {name}) if has_labels(folder, other)]
 
 
-def hint_of_others(folder: Path, name: str, file: Path) -> str:
-    """What to do where a folder has labels only under another name, and nothing proves that they are of a scan."""
-    others = ", ".join(f"{folder / other}.*" for other in other_names(folder, name, file))
-    return f"; {others} may be of it, but nothing proves it: if so, give them the name {name}" if others else ""
+def hint_of_others(folder: Path, name: str, file: Path, read: Callable[[], Mesh]) -> str:
+    """What is said where a folder has labels under another name only, and they are not known to be of a scan."""
+    known = {other: _is_of(folder, other, read) is False for other in other_names(folder, name, file)}
+    said = (
+        f"; {folder / other}.* are of another surface" if wrong
+        else f"; {folder / other}.* may be of it, but nothing proves it: if so, give them the name {name}"
+        for other, wrong in known.items()
+    )  # fmt: skip
+    return "".join(said)
 
 
 def approved_labels(folder: Path, name: str) -> tuple[Path, LabelOrigin] | None:
@@ -200,7 +205,7 @@ def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm"
     held = name_in(folder, name, path, read)
     approved = approved_labels(folder, held)
     if approved is None:
-        hint = "" if has_labels(folder, held) else hint_of_others(folder, name, path)
+        hint = "" if has_labels(folder, held) else hint_of_others(folder, name, path, read)
         raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that{hint}")
     file, origin = approved
     mesh = read()
