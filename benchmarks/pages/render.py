@@ -141,7 +141,7 @@ def layers_figure(content: dict[str, Any]) -> str:
     case = next(case for section in content["sections"] for case in section["cases"] if case["sizes"] == sizes)
     return rendered(
         "readme_layers",
-        ratio=case["ways"]["PyG EdgeConv"]["ratio"]["median"],
+        ratio=case["ways"]["PyG EdgeConv"]["ratio"],
         sizes=sizes,
         threads=content["facts"]["hardware"]["threads"],
     )
