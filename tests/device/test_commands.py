@@ -82,7 +82,7 @@ def steps(pretended: Any, monkeypatch: pytest.MonkeyPatch) -> Steps:
         )
 
     monkeypatch.setattr(pl, "Trainer", on_it)
-    for module in ("options", "labelling"):
+    for module in ("device", "labelling", "scoring", "training_options", "workers"):
         monkeypatch.setattr(f"toothgraph.cli.{module}.choose_device", lambda name: pretended.device)
     return steps
 

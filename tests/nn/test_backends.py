@@ -450,6 +450,22 @@ def test_triton_compiles_whole_for_any_size(backend: str, device: str, norm: str
                 torch.testing.assert_close(*results)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inside torch.compile
+@pytest.mark.parametrize("aggr", ["max", "min"])
+def test_what_is_traced_by_torch_alone_learns(aggr: str) -> None:
+    torch._dynamo.reset()
+    conv = FastEdgeConv(3, 4, aggr=aggr)
+    compiled = torch.compile(conv, backend="eager")
+    table = torch.randint(0, 9, (3, 9))
+    with use_backend("native"):
+        results = []
+        for net in (conv, compiled):
+            x = torch.arange(27.0).reshape(9, 3).sin().requires_grad_()
+            net(x, neighbor_index=table).square().sum().backward()
+            results.append(x.grad)
+    torch.testing.assert_close(*results)
+
+
 @pytest.mark.skipif(INTERPRETED, reason="this is the interpreter")
 @needs_triton
 @pytest.mark.slow

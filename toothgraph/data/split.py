@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from toothgraph.errors import ConfigError, DataError, check_names, check_number, some_of
 from toothgraph.fdi import LOWER, UPPER
-from toothgraph.scan_names import above_dates, composed, together_by
+from toothgraph.scan_names import above_dates, composed, printable, together_by
 from toothgraph.system.files import check_there
 from toothgraph.system.provenance import sha256
 
@@ -183,7 +183,9 @@ def warn_of_same_files(files: Sequence[Path], whose: Sequence[str]) -> None:
         if len({patients[file] for file in some}) > 1
         for own in together_by(some, list(map(sha256, some))).values()
     ]
-    same = [" = ".join(map(str, own)) for own in alike if len({patients[file] for file in own}) > 1]
+    same = [
+        " = ".join(printable(str(file)) for file in own) for own in alike if len({patients[file] for file in own}) > 1
+    ]
     if same:
         _log.warning(
             "the same file, by its content, is there as scans of several patients, so it may train and validate; keep "
@@ -211,5 +213,5 @@ def warn_of_visits(files: Sequence[Path], whose: Sequence[str]) -> None:
     if several and any(several[0] not in file.resolve().parents for file in files):
         _log.warning(
             "folders by date are patients of their own in %s; if they are visits of one, who may then train and "
-            "validate, %s", some_of(several, 3), _LIST,
+            "validate, %s", some_of([printable(str(folder)) for folder in several], 3), _LIST,
         )  # fmt: skip

@@ -311,7 +311,8 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
             if self.aggr == "std":
                 return deviation(b, hood)
             z = self._reduced(b, hood, edge_attr, along)
-            z = z.addmm_(target, own.t())  # in place: new memory would take longer than the product
+            # In place: new memory would take longer than the product. What is traced may keep the maximum, though.
+            z = z.addmm(target, own.t()) if torch.compiler.is_compiling() else z.addmm_(target, own.t())
         return z * hood.degree[:, None] if self.aggr in ("sum", "add") else function.act(z)
 
     def _without_edges(self, target: Tensor, own: Tensor, norm: torch.nn.BatchNorm1d | None) -> Tensor:
