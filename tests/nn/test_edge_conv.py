@@ -249,6 +249,15 @@ def test_a_weight_that_is_computed_stays_so(act: str | None) -> None:
         assert {name for name, _ in fast.named_parameters()} >= {"lin.parametrizations.weight.original0"}
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inside torch.compile
+def test_nothing_parts_the_graph_of_a_compiler() -> None:
+    torch._dynamo.reset()
+    conv, x = FastEdgeConv(3, 4, "batch", "relu"), torch.randn(9, 3)
+    compiled = torch.compile(conv, fullgraph=True, backend="eager")
+    for given in ({"neighbor_index": random_table(2, 9)}, {"edge_index": ragged_edges(9, 36)}):
+        torch.testing.assert_close(compiled(x, **given), conv(x, **given))
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # inside inductor
 @pytest.mark.parametrize("norm", [None, "batch"])

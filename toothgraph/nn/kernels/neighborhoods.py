@@ -41,7 +41,7 @@ class Neighborhoods(NamedTuple):
 def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
     """Neighbourhoods of a PyG ``edge_index`` [2, E] (source, target), in any order. Raises ConfigError under
     ``torch.jit.trace``, which sees nothing of what is written from outside of torch."""
-    if torch._C._is_tracing():
+    if not torch.compiler.is_compiling() and torch._C._is_tracing():  # which would part the graph of a compiler
         raise ConfigError("torch.jit.trace cannot trace this layer; torch.export and torch.compile can")
     source, target = edge_index
     if HAS_COMPILED and edge_index.device.type == "cpu" and not transformed() and not exported():
