@@ -12,7 +12,7 @@ from benchmarks.pages.statistics import Row, studies
 from benchmarks.pages.study_tables import few_labels
 from benchmarks.pages.weights import WHOLE, flat_scores
 from benchmarks.studies.default_weights import CONDITIONS
-from benchmarks.studies.few_patients import BOTH
+from benchmarks.studies.few_patients import ARMS
 from benchmarks.studies.missing_teeth import KINDS
 from toothgraph import weights
 from toothgraph.anatomy.frame import TEETH_NEEDED
@@ -159,6 +159,7 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
     missing = next(iter(read["missing_teeth"]["by"].values()))["summary"]
     synthetic = read["synthetic_weights"]["sets"]["3d-iosseg, as stored"]["scores"]
     steps = read["prediction_steps"]["sets"]
+    by_recipe = {name: rows for name, rows in protocols(few).items() if name != "paper"}
     return rendered(
         "results",
         scans=scans_section(run, package),
@@ -168,8 +169,8 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
         peers_source=read["peers"]["source"],
         few=few_labels(largest),
         one=one_patient(few),
-        older=bool(mark([row for row in few if row["protocol"] != "paper" and row["jaws"] == BOTH])),
-        patients={RECIPES[name]: gains_table(own) for name, own in protocols(few).items() if name != "paper"},
+        older=any(mark([row for row in own if row["arm"] in ARMS]) for own in by_recipe.values()),
+        patients={RECIPES[name]: gains_table(own) for name, own in by_recipe.items()},
         missing=missing,
         kinds=numbers_table(read["missing_teeth"]),
         warned=warned(missing),
