@@ -21,7 +21,6 @@ from toothgraph.inference.predict import Prediction
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
 from toothgraph.io.predictions import Labels, Predictions, read_predictions
-from toothgraph.io.review_log import surface_digest
 from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import (
@@ -29,6 +28,7 @@ from toothgraph.mesh.original import (
     faces_to_original,
     original_of,
     scan_of_part,
+    surface_digest,
     vertices_of_part,
     vertices_to_original,
 )

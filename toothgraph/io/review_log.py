@@ -5,7 +5,6 @@ The labels, as they are now, follow from it. Who takes steps: :mod:`toothgraph.r
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ import numpy as np
 from toothgraph.errors import LabelError, OperationError
 from toothgraph.io.packed import unpacked
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.mesh.original import surface_digest
 
 LOG = ".log.jsonl"
 START = "start"
@@ -106,13 +106,6 @@ def session_of(log: Path, lines: Sequence[Mapping[str, Any]], mesh: Mesh) -> Ses
         return replay(Session(labels), lines[1:])
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise LabelError(f"{log}: expected the log of a review, cannot read it ({error!r})") from error
-
-
-def surface_digest(mesh: Mesh) -> str:
-    """Tells whether a log is of this surface."""
-    total = hashlib.sha256(np.ascontiguousarray(mesh.faces, dtype="<i8").tobytes())
-    total.update(np.ascontiguousarray(mesh.vertices, dtype="<f8").tobytes())
-    return total.hexdigest()[:32]
 
 
 def replay(session: Session, log: Sequence[Mapping[str, Any]]) -> Session:

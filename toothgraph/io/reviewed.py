@@ -19,10 +19,10 @@ from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw
 from toothgraph.io.read import read_mesh
 from toothgraph.io.renumber import mapped
 from toothgraph.io.review_file import LABELS, review_version, work_of_review
-from toothgraph.io.review_log import APPROVED, LOG, Session, read_log, session_of, surface_digest
+from toothgraph.io.review_log import APPROVED, LOG, Session, read_log, session_of
 from toothgraph.mesh.label_origin import CORRECTED, LabelOrigin
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.original import stored_digest, vertices_to_original
+from toothgraph.mesh.original import stored_digest, surface_digest, vertices_to_original
 from toothgraph.scan_names import may_be_named
 
 
@@ -209,8 +209,7 @@ def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm"
         raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that{hint}")
     file, origin = approved
     mesh = read()
-    name = held
-    found, of_faces = labels_in(file, mesh), face_labels(folder, name, mesh)
+    found, of_faces = labels_in(file, mesh), face_labels(folder, held, mesh)
     if of_faces is not None:
         found = replace(found, column=replace(found.column, on_faces=of_faces))
     labels, of_vertices = as_fdi(mesh, found)

@@ -22,11 +22,20 @@ def original_of(mesh: Mesh) -> Original:
     return Original(mesh.vertices, mesh.faces, vertex, every_face, every_face)
 
 
+def surface_digest(mesh: Mesh) -> str:
+    """Tells whether two meshes are the same: of their vertices and faces."""
+    return _digest(mesh.vertices, mesh.faces)
+
+
 def stored_digest(mesh: Mesh) -> str:
     """Tells whether two files have the same surface: of the vertices and faces as stored, in whatever unit."""
     original = original_of(mesh)
-    total = hashlib.sha256(np.ascontiguousarray(original.polygons, dtype="<i8").tobytes())
-    total.update(np.ascontiguousarray(original.vertices, dtype="<f8").tobytes())
+    return _digest(original.vertices, original.polygons)
+
+
+def _digest(vertices: np.ndarray, faces: np.ndarray) -> str:
+    total = hashlib.sha256(np.ascontiguousarray(faces, dtype="<i8").tobytes())
+    total.update(np.ascontiguousarray(vertices, dtype="<f8").tobytes())
     return total.hexdigest()[:32]
 
 

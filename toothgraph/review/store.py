@@ -33,12 +33,12 @@ from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.label_record import read_record
 from toothgraph.io.packed import packed, unpacked
 from toothgraph.io.review_file import LABELS, review_entry, review_state, review_version
-from toothgraph.io.review_log import APPROVED, LOG, START, UNSEEN, Session, read_log, replay, session_of, surface_digest
+from toothgraph.io.review_log import APPROVED, LOG, START, UNSEEN, Session, read_log, replay, session_of
 from toothgraph.io.reviewed import changed_since
 from toothgraph.io.said import changed_numbers, doubts_content, doubts_in, said_now
 from toothgraph.io.write import count_instances, measures_content, write_again
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.original import vertices_to_original
+from toothgraph.mesh.original import surface_digest, vertices_to_original
 from toothgraph.report.doubts import doubts_now
 from toothgraph.review.exchange import FORMATS, has_labels, write_exchange
 from toothgraph.review.session import Step
