@@ -20,7 +20,7 @@ from toothgraph.cli.options import (
     starting,
     unit_option,
 )
-from toothgraph.cli.pages import check_page_name, listed
+from toothgraph.cli.pages import listed
 from toothgraph.cli.refusals import at_once, check_labels, named_palette
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, LabelError, ToothgraphError, named_fault
@@ -127,7 +127,7 @@ def _convert(
     from toothgraph.cli.labelled import shown_of
 
     if pages:
-        check_page_name(name, pages)
+        pages.check(name)
     found = _own(file, reading) if labels is None else _labelled(file, name, labels, reading)
     if found is None:
         return False

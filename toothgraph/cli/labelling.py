@@ -15,7 +15,6 @@ from toothgraph._version import __version__
 from toothgraph.both_jaws import JawPair, segment_file
 from toothgraph.cli.device import choose_device
 from toothgraph.cli.labelled import LabelledFolder, teeth_shown, write_views
-from toothgraph.cli.pages import check_page_name
 from toothgraph.cli.summary import CORRECTED, FAILED, LABELLED, REVIEW, UNTRUSTED, Row, row_of
 from toothgraph.cli.terminal import one_line
 from toothgraph.data.prepared.sources import Source
@@ -143,7 +142,7 @@ class Labeller:
             with named_fault(job.file), named_shortage(job.file):
                 check_name(job.name)
                 if pages:
-                    check_page_name(job.name, pages)
+                    pages.check(job.name)
                     if job.name.lower() in OWN_NAMES:
                         raise ConfigError(f"{job.name}: {job.name}.csv is the summary; give the scan another name")
                 check_same_scan(self.out, job.name, job.file, lambda: read_mesh(job.file, unit=self.unit))

@@ -24,7 +24,7 @@ from toothgraph.cli.options import (
     starting,
     unit_option,
 )
-from toothgraph.cli.pages import check_page_name, listed
+from toothgraph.cli.pages import listed
 from toothgraph.cli.refusals import check_file, check_model, named_palette
 from toothgraph.cli.terminal import say, say_error, scans_of
 from toothgraph.errors import ConfigError, ToothgraphError, named_fault
@@ -161,7 +161,7 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], list[PageS
         for file, name, patient in zip(files, names, patients, strict=True):
             display.begin(name)
             try:
-                check_page_name(name, pages)
+                pages.check(name)
                 with named_fault(file), named_shortage(file):
                     shown = load(file)
                     pages.add(name, *shown, patient=patient)

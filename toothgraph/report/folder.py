@@ -44,7 +44,8 @@ class PageFolder:
         self.last: tuple[str, PageScan] | None = None  # the scan before: its patient, and what its page shows
 
     def check(self, name: str) -> None:
-        """Raises ConfigError for a scan whose page would take the place of the list."""
+        """Raises ConfigError for a scan whose page would take the place of another, see
+        :func:`toothgraph.report.index.check_name`."""
         check_name(name)
 
     def add(self, name: str, *jaws: PageScan, patient: str = "") -> None:

@@ -27,6 +27,7 @@ from toothgraph.report.tooth_table import ToothRow
 from toothgraph.scan_names import patient_of, tells
 from toothgraph.system.files import write_text
 
+_BOTH = ".both"  # ends the name of a page of both jaws
 PAGE, TABLE = "index.html", "measures.csv"
 JAWS = [JAW_NAMES[jaw] for jaw in (UPPER, LOWER)]
 _DATA = re.compile(r'<script type="application/json" id="scans">(.*?)</script>', re.DOTALL)
@@ -111,9 +112,13 @@ def entry_of(
 
 
 def check_name(name: str) -> None:
-    """Raises ConfigError for a scan whose page or table would take the place of the list or the table of measures."""
+    """Raises ConfigError for a scan whose page or table would take the place of the list, of the table of measures, or
+    of the page of both jaws of a patient: ``anna.both`` of ``anna``."""
     if name.lower() in (Path(PAGE).stem, Path(TABLE).stem):
         raise ConfigError(f"{name}: {PAGE} and {TABLE} are the list of the scans; give the scan another name")
+    if name.lower().endswith(_BOTH):
+        patient = name[: -len(_BOTH)]
+        raise ConfigError(f"{name}: {name}.html is the page of both jaws of {patient}; give the scan another name")
 
 
 def read_index(folder: str | Path) -> list[Entry]:
@@ -158,8 +163,8 @@ def _read(scan: Mapping[str, Any]) -> Entry:
 
 
 def pair_page(patient: str) -> str:
-    """The file name of the page of both jaws of a patient. The dot keeps it apart from the pages of scans."""
-    return f"{patient}.both.html"
+    """The file name of the page of both jaws of a patient; :func:`check_name` keeps it apart from those of scans."""
+    return f"{patient}{_BOTH}.html"
 
 
 def write_index(folder: str | Path, entries: Iterable[Entry], failed: Mapping[str, str] | None = None) -> Path:
