@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "toothgraph"
 
-# Each room and what it may import besides itself. The ground floor are the single files that import next to nothing.
+# Each room and what it may import besides itself. The ground floor are files that import next to nothing.
 GROUND = {"_version", "choices", "config", "errors", "fdi", "rules", "scan_names", "seeding", "stages", "weights"}
 ROOMS = {
     "system": set(),
