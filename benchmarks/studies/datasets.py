@@ -12,11 +12,12 @@ from toothgraph.cli.terminal import say
 from toothgraph.data.split import Split, load_split, make_split, of_patients, warn_of_missing
 from toothgraph.datasets import official_split
 from toothgraph.errors import DataError, LabelError, ToothgraphError, some_of
+from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.find import find_scans
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette, load_palette
 from toothgraph.io.unread_labels import unread_labels
-from toothgraph.scan_names import patient_of, patients_of, scan_names
+from toothgraph.scan_names import jaw_from_name, patient_of, patients_of, scan_names
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,17 @@ class Dataset:
         names = dict(zip(files, scan_names(files), strict=True))
         chosen = of_patients(files, patients_of(files, list(names.values())), patients)
         return {file: names[file] for file in chosen if file not in self.left_out}
+
+    def jaw(self, patient: str, jaw: int) -> Path:
+        """The file of one jaw of a patient: 0 upper, 1 lower, by its name.
+
+        Raises:
+            DataError: if there is none.
+        """
+        found = [file for file in self.names((patient,)) if jaw_from_name(file) == jaw]
+        if not found:
+            raise DataError(f"{self.scans}: expected a scan of the {JAW_NAMES[jaw]} jaw of {patient}, found none")
+        return found[0]
 
 
 def data_arguments(doc: str | None) -> argparse.ArgumentParser:

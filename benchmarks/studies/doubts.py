@@ -31,6 +31,7 @@ from toothgraph import load_model, segment_file
 from toothgraph.anatomy.mouth import COMPLETE, kind_of_mouth
 from toothgraph.both_jaws import JawPair
 from toothgraph.errors import MeshError
+from toothgraph.fdi import LOWER, UPPER
 from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.labels import read_scan
 from toothgraph.io.palette import Palette
@@ -92,7 +93,7 @@ def made(data: Dataset, side: str, patients: list[str]) -> Iterator[Case]:
             patient, jaw = patients[at % len(patients)], (at + number // len(patients)) % 2
             name = f"{'set' if side == CHOSEN else 'told'}-{kind.replace(' ', '_')}-{patient}_{'UL'[jaw]}"
             told = -1 if kind == odd_mouths.PAIR[0] else jaw
-            scan = data.scans / f"{patient}_{'UL'[jaw]}.ply"
+            scan = data.jaw(patient, jaw)
             make = partial(_made, data, name, kind, patient, jaw)
             yield Case(name, side, kind, False, make, told, scan if kind in CLOSED else None)
 
@@ -100,8 +101,8 @@ def made(data: Dataset, side: str, patients: list[str]) -> Iterator[Case]:
 def _made(data: Dataset, name: str, kind: str, patient: str, jaw: int) -> Mesh:
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     scans = [
-        odd_mouths.upright(read_scan(data.scans / f"{patient}_{letter}.ply", palette=data.palette))
-        for letter in ("UL" if kind == odd_mouths.PAIR[0] else "UL"[jaw])
+        odd_mouths.upright(read_scan(data.jaw(patient, each), palette=data.palette))
+        for each in ((UPPER, LOWER) if kind == odd_mouths.PAIR[0] else (jaw,))
     ]
     if kind == odd_mouths.PAIR[0]:
         return odd_mouths.turned_somehow(odd_mouths.both_jaws(scans[0], scans[1], rng), rng)
@@ -112,9 +113,7 @@ def real(folder: Path, data: Dataset, chosen: list[str], counted: list[str]) -> 
     """Scans as they are."""
     for side, patients in ((CHOSEN, chosen), (COUNTED, counted)):
         for patient in patients:
-            for jaw in "UL":
-                file = data.scans / f"{patient}_{jaw}.ply"
-                yield _as_it_is(file, side)
+            yield from (_as_it_is(data.jaw(patient, jaw), side) for jaw in (UPPER, LOWER))
     files = [*sorted((folder / "teeth3ds").glob("*.ply")), *(folder / "odd-scans" / name for name in OTHERS)]
     files += [file for file in sorted((folder / "field").glob("[ms]*/*")) if file.suffix != ".txt"]
     for file in files:

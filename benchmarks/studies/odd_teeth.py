@@ -72,13 +72,11 @@ def config_of(training: str, seed: int, options: argparse.Namespace) -> Finetune
     return replace(config, seed=seed, lr=RATE, backbone_rate=1.0, warps=WARPS[training])
 
 
-def odd_scans(dataset: Dataset, quick: bool) -> Iterator[tuple[str, Mesh, list[int]]]:
+def odd_scans(dataset: Dataset) -> Iterator[tuple[str, Mesh, list[int]]]:
     """Kind, labelled scan in any pose, and the teeth that were changed: of each patient one jaw for each kind."""
     for number, kind in enumerate(KINDS):
         for place, patient in enumerate(dataset.split.val):
-            file = dataset.scans / f"{patient}_{'UL'[(number + place) % 2]}.ply"
-            if quick:
-                file = dataset.validation()[0]
+            file = dataset.jaw(patient, (number + place) % 2)
             rng = np.random.default_rng(zlib.crc32(f"{kind} {file.stem}".encode()))
             scan = odd_mouths.upright(read_scan(file, palette=dataset.palette))
             made = odd_mouths.KINDS[kind][1](scan, rng)
@@ -116,7 +114,7 @@ def row_of(cell: Cell, dataset: Dataset, read: TrainingReader, options: argparse
     model = finetune(read(replace(config, seed=0)), dataset.split, out, config, resume=True)  # the same graphs for all
     net, file = load_segmentation(model)
     plain = [score_file(net, scan, palette=dataset.palette).row for scan in dataset.validation()]
-    odd = [labelled(net, *case) for case in odd_scans(dataset, options.quick)]
+    odd = [labelled(net, *case) for case in odd_scans(dataset)]
     files = {options.data / "field" / "shapes" / name: changed for name, changed in FILES.items()}
     field = [labelled(net, "file", read_scan(file), changed) for file, changed in files.items() if file.is_file()]
     return {

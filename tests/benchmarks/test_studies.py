@@ -15,6 +15,7 @@ from benchmarks.pages import ablation_tables, results, weights
 from benchmarks.studies import ablation, datasets, default_weights, label_efficiency, prediction_steps, tooth_sizes
 from toothgraph import load_model
 from toothgraph.errors import ConfigError, DataError
+from toothgraph.fdi import LOWER, UPPER
 from toothgraph.inference import PredictOptions
 from toothgraph.io.write import write_teeth3ds_json
 from toothgraph.model.config import check_net
@@ -52,6 +53,13 @@ def test_official_lists_split_by_patient(teeth3ds: Path) -> None:
     assert sorted(names) == ["C3_lower", "C3_upper", "D4_lower", "D4_upper"]
     with pytest.raises(DataError, match=r"training_upper\.txt"):
         datasets.teeth3ds(teeth3ds / "data_part_1")
+
+
+def test_a_jaw_of_a_patient_is_found_by_any_name(teeth3ds: Path) -> None:
+    found = datasets.teeth3ds(teeth3ds)
+    assert [found.jaw("C3", jaw).name for jaw in (UPPER, LOWER)] == ["C3_upper.obj", "C3_lower.obj"]
+    with pytest.raises(DataError, match="expected a scan of the lower jaw of E5, found none"):
+        found.jaw("E5", LOWER)
 
 
 @pytest.mark.usefixtures("one_look")
