@@ -157,9 +157,7 @@ def evaluate(
     names = dict(zip(files, scan_names(files), strict=True))
     whose = patients_of(files, [*names.values()])
     patients = dict(zip(map(lasting, files), whose, strict=True))
-    others = read_scores(against)["per_scan"] if against else None
-    if others is not None and not {row["scan_id"] for row in others} & {*names.values()}:
-        raise ConfigError(f"{against}: has none of the scans that are scored; compare results of the same scans")
+    others = None if against is None else scores_to_compare(against, {*names.values()})
     cases = cases_of(files)
     told = {file: which for file in cases if (which := told_jaw(file, cases)) is not None}
     scorer = Scorer(model, device, JAWS[jaw], named_palette(palette), unit or "mm", label_system or "auto",
@@ -183,11 +181,32 @@ def evaluate(
         if complete is not None:
             write_scores(out, content, parts)
             return
-        kept = f" -> {parts.path}" if parts.path.exists() else ""  # of a part without a scan, nothing is
-        failed = sum(not result.scored for result in results)
-        say(f"{len(results) - failed} of {scans_of(len(files))} scored, of part {shard[0]} of {shard[1]}{kept}")
-        if failed:
-            raise ToothgraphError(f"{failed} of {scans_of(len(ours))} could not be scored; see above")
+        say_of_part(results, len(files), shard, parts.path)
+
+
+def scores_to_compare(file: Path, names: set[str]) -> list[dict[str, Any]]:
+    """The rows of scans in another result.
+
+    Raises:
+        ConfigError: if it has none of these scans.
+    """
+    rows: list[dict[str, Any]] = read_scores(file)["per_scan"]
+    if not {row["scan_id"] for row in rows} & names:
+        raise ConfigError(f"{file}: has none of the scans that are scored; compare results of the same scans")
+    return rows
+
+
+def say_of_part(results: list[Result], scans: int, shard: tuple[int, int], kept: Path) -> None:
+    """Say how many of all scans are scored by one part, and where they are kept.
+
+    Raises:
+        ToothgraphError: if some of the part could not be scored.
+    """
+    failed = sum(not result.scored for result in results)
+    where = f" -> {kept}" if kept.exists() else ""  # a part without a scan keeps nothing
+    say(f"{len(results) - failed} of {scans_of(scans)} scored, of part {shard[0]} of {shard[1]}{where}")
+    if failed:
+        raise ToothgraphError(f"{failed} of {scans_of(len(results))} could not be scored; see above")
 
 
 def with_net(scorer: Scorer, files: list[Path]) -> tuple[Scorer, dict[str, Any]]:

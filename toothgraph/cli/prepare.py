@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,10 +15,14 @@ from toothgraph.cli.kinds import PATH, Choice
 from toothgraph.cli.options import label_system_option, palette_option, shard_option, starting, unit_option
 from toothgraph.cli.refusals import check_path, named_palette
 from toothgraph.cli.terminal import say, scans_of
+from toothgraph.cli.training import free, next_command
 from toothgraph.cli.training_options import PRESETS
 from toothgraph.errors import DataError
 from toothgraph.system.files import check_folder
 from toothgraph.system.progress import Display
+
+if TYPE_CHECKING:
+    from toothgraph.data.prepared.build import PrepareOptions
 
 _TRIED = 5  # scans without labels whose colours are looked at
 
@@ -60,31 +64,20 @@ def prepare(
     in OUT/quarantine.csv with its reason and stops nothing. Stopped and started again, it goes on; a scan that is
     unchanged is not prepared twice. OUT/manifest.csv lists the scans.
     """
-    from dataclasses import replace
-
     _check_given(scans, out)
     check_folder(out)
     with starting():
-        from toothgraph.cli.training import next_command
-        from toothgraph.data.prepared.build import Done, PrepareOptions, part_of
+        from toothgraph.data.prepared.build import Done, part_of
         from toothgraph.data.prepared.build import prepare as prepare_all
-        from toothgraph.data.prepared.folder import read_manifest, read_quarantine
         from toothgraph.data.prepared.sources import find_sources
-        from toothgraph.data.split import warn_of_lone_jaws, warn_of_same_files, warn_of_visits
-        from toothgraph.io.label_systems import warn_of_several_systems
-        from toothgraph.model.config import check_net
+        from toothgraph.data.split import warn_of_same_files
         from toothgraph.system.memory import check_bound
-        from toothgraph.training.config import FINETUNE_PRESETS
 
-    check_bound(limits["memory"])
-    config = FINETUNE_PRESETS[preset]
-    graph = replace(config.net.graph, faces=faces or config.net.graph.faces)
-    check_net(replace(config.net, graph=graph))
-    variants = tessellations or config.variants
-    options = PrepareOptions(
-        graph=graph, variants=variants, bases=min(config.bases, variants - 1), seed=seed, unit=unit or "mm",
-        palette=named_palette(palette), label_system=label_system or "auto", **limits,
-    )  # fmt: skip
+        check_bound(limits["memory"])
+        options = options_of(
+            preset, faces, tessellations, seed=seed, unit=unit or "mm", palette=named_palette(palette),
+            label_system=label_system or "auto", **limits,
+        )  # fmt: skip
     sources = find_sources(scans)
     warn_of_same_files([source.path for source in sources], [source.patient for source in sources])
     total = sum(part_of(source.patient, shard[1]) == shard[0] for source in sources)
@@ -102,20 +95,56 @@ def prepare(
 
         prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, add)
     say(f"{sum(count.values())} of {scans_of(total)}: {said()} -> {out}")
-    headers = read_manifest(out)
+    warn_of_labels(out, palette)
+    if count["bad"]:
+        say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
+    if total and not count["made"] + count["kept"]:
+        raise DataError(f"none of {scans_of(total)} can be used; see {out / 'quarantine.csv'}")
+    say_next(out, len(sources))
+
+
+def options_of(preset: str, faces: int | None, tessellations: int | None, **others: Any) -> PrepareOptions:
+    """How scans are prepared: as a preset says, with other sizes where they are given.
+
+    Raises:
+        ConfigError: for a graph that the net of the preset cannot take.
+    """
+    from dataclasses import replace
+
+    from toothgraph.data.prepared.build import PrepareOptions
+    from toothgraph.model.config import check_net
+    from toothgraph.training.config import FINETUNE_PRESETS
+
+    config = FINETUNE_PRESETS[preset]
+    graph = replace(config.net.graph, faces=faces or config.net.graph.faces)
+    check_net(replace(config.net, graph=graph))
+    variants = tessellations or config.variants
+    return PrepareOptions(graph=graph, variants=variants, bases=min(config.bases, variants - 1), **others)
+
+
+def warn_of_labels(prepared: Path, palette: str | None) -> None:
+    """Warn where labels of prepared scans may be read wrongly or not at all, and where patients may be told wrongly."""
+    from toothgraph.data.prepared.folder import read_manifest
+    from toothgraph.data.split import warn_of_lone_jaws, warn_of_visits
+    from toothgraph.io.label_systems import warn_of_several_systems
+
+    headers = read_manifest(prepared)
     if palette is None:
         tell_of_colours([Path(header.source) for header in headers if not header.labelled])
     labelled = [header for header in headers if header.labelled]
     warn_of_lone_jaws([header.patient for header in labelled], (header.jaw for header in labelled))
     warn_of_visits([Path(header.source) for header in labelled], [header.patient for header in labelled])
     warn_of_several_systems((header.scan_id, header.guessed) for header in labelled)
-    if count["bad"]:
-        say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
-    if total and not count["made"] + count["kept"]:
-        raise DataError(f"none of {scans_of(total)} can be used; see {out / 'quarantine.csv'}")
-    if missing := len(sources) - len(headers) - len(read_quarantine(out)):
-        say(f"{missing} of {scans_of(len(sources))} are not prepared yet: run the other parts (--shard)", err=True)
-    elif then := training_on(out):
+
+
+def say_next(prepared: Path, sources: int) -> None:
+    """Name the command that trains on a folder of prepared scans; while some of the sources are not prepared, say that
+    other parts are to run."""
+    from toothgraph.data.prepared.folder import read_manifest, read_quarantine
+
+    if missing := sources - len(read_manifest(prepared)) - len(read_quarantine(prepared)):
+        say(f"{missing} of {scans_of(sources)} are not prepared yet: run the other parts (--shard)", err=True)
+    elif then := training_on(prepared):
         next_command(*then)
 
 
@@ -145,7 +174,6 @@ def _check_given(scans: tuple[Path, ...], out: Path | None) -> None:
 
 def training_on(prepared: Path) -> list[str]:
     """The words of the command that takes a folder of prepared scans; none while a part of them is missing."""
-    from toothgraph.cli.training import free
     from toothgraph.data.prepared.folder import read_manifest, read_options
     from toothgraph.data.prepared.layout import is_prepared
 

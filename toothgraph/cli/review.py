@@ -30,6 +30,7 @@ from toothgraph.cli.options import (
 )
 from toothgraph.cli.refusals import at_once, check_file, named_palette
 from toothgraph.cli.terminal import say, scans_of
+from toothgraph.cli.training import free, next_command, same_scans
 from toothgraph.errors import ConfigError, OperationError, some_of
 from toothgraph.system.files import check_folder, places_of
 from toothgraph.system.progress import Display
@@ -99,9 +100,7 @@ def review(
     The page is for this machine only: its address has a secret, and works until the command is stopped (Ctrl-C).
     """
     with starting():
-        from toothgraph.cli.training import free, next_command, same_scans
         from toothgraph.io.find import find_scans
-        from toothgraph.io.review_file import LABELS
         from toothgraph.io.review_log import APPROVED
         from toothgraph.model.file import load_segmentation
         from toothgraph.review.begin import begin, read_for_review
@@ -114,9 +113,7 @@ def review(
 
     files = find_scans(list(scans))
     names = scan_names(files)
-    if labels.resolve() in {place.parent for file in files for place in places_of(file)}:
-        raise ConfigError(f"{labels}: has scans in it; choose a folder of its own for the labels, so that no file of "
-                          "yours is changed")  # fmt: skip
+    _check_without_scans(labels, files)
     reading = {"unit": unit or "mm", "palette": named_palette(palette), "jaw": JAWS[jaw],
                "label_system": label_system or "auto"}  # fmt: skip
     options = {"model": sha256(model_file(model)), "predict": predicted, "palette": palette, "jaw": jaw,
@@ -146,20 +143,22 @@ def review(
             atexit.register(_leave, server, TERMINATED if isinstance(stop, Terminated) else STOPPED)
         if sys.stderr.isatty():
             say("", err=True)  # the terminal has written ^C
+        approved = [scan.state for scan in found.known.values()].count(APPROVED)
         _say_outdated(labels, names, scans, unit)
-        states = [scan.state for scan in found.known.values()]
-        if any((labels / f"{name}{LABELS}").is_file() for name in names):
-            own = same_scans(scans, {"unit": unit}, ("unit",))
-            say("the labels as coloured scans, one STL per tooth, pages and tables:", err=True)
-            next_command("convert", *own, "--labels", labels, "--out", free(Path("corrected")), "--format", "ply",
-                         "--format", "stl", "--report")  # fmt: skip
-        if approved := states.count(APPROVED):
-            same = {"palette": palette, "unit": unit, "label_system": label_system}
-            learn = (*same_scans(scans, same, tuple(same)), "--labels", labels, "--init", "default")
-            say("to learn from what is approved:", err=True)
-            next_command("finetune", *learn, "--out", free(Path("runs/reviewed")))
+        _say_next(labels, names, scans, {"palette": palette, "unit": unit, "label_system": label_system}, approved)
         stop.args = (f"{approved} of {scans_of(len(files))} approved; the same command goes on",)
         raise
+
+
+def _check_without_scans(labels: Path, files: list[Path]) -> None:
+    """Refuse a folder for labels in which scans are.
+
+    Raises:
+        ConfigError: then.
+    """
+    if labels.resolve() in {place.parent for file in files for place in places_of(file)}:
+        raise ConfigError(f"{labels}: has scans in it; choose a folder of its own for the labels, so that no file of "
+                          "yours is changed")  # fmt: skip
 
 
 def _say_kept(names: list[str]) -> None:
@@ -202,11 +201,27 @@ def _apply(scans: Scans, steps: Path, labels: Path) -> None:
 def _say_outdated(labels: Path, names: list[str], scans: tuple[Path, ...], unit: str | None) -> None:
     """What `predict` has written of these scans, and shows labels that were corrected since."""
     from toothgraph.cli.labelled import LabelledFolder
-    from toothgraph.cli.training import next_command, same_scans
 
     if old := LabelledFolder(labels, unit or "mm").all_outdated(names):
         say(f"older than the labels: {some_of(old)}; written anew, with the labels kept, by:", err=True)
         next_command("predict", *same_scans(scans, {"unit": unit}, ("unit",)), "--out", labels)
+
+
+def _say_next(
+    labels: Path, names: list[str], scans: tuple[Path, ...], reading: dict[str, str | None], approved: int
+) -> None:
+    """The commands that write the labels for other programs, and that learn from the scans that are approved."""
+    from toothgraph.io.review_file import LABELS
+
+    if any((labels / f"{name}{LABELS}").is_file() for name in names):
+        own = same_scans(scans, reading, ("unit",))
+        say("the labels as coloured scans, one STL per tooth, pages and tables:", err=True)
+        next_command("convert", *own, "--labels", labels, "--out", free(Path("corrected")), "--format", "ply",
+                     "--format", "stl", "--report")  # fmt: skip
+    if approved:
+        learn = (*same_scans(scans, reading, tuple(reading)), "--labels", labels, "--init", "default")
+        say("to learn from what is approved:", err=True)
+        next_command("finetune", *learn, "--out", free(Path("runs/reviewed")))
 
 
 def _say_numbers(name: str, steps: int, opened: Opened, labels: Path) -> None:
