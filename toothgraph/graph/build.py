@@ -1,4 +1,4 @@
-"""From a mesh to its face graph: the faces are the nodes."""
+"""Build the face graph of a mesh, in which each face is a node."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def face_features(mesh: Mesh) -> np.ndarray:
     Source: He et al., MIDL 2022, PMLR 172:493-507.
 
     Returns:
-        [F, 15] float64: five 3-vectors, mm (the normal has length 1). A rotation acts on each of them.
+        [F, 15] float64: five 3-vectors, in mm except the normal, which has length 1. A rotation of the mesh rotates
+        each of the five vectors.
 
     Raises:
-        ShapeError: for what is no mesh.
+        ShapeError: if ``mesh`` is not a Mesh, or has no faces.
 
     Example:
         >>> from toothgraph import Mesh
@@ -43,7 +44,7 @@ def surface_centre(mesh: Mesh) -> np.ndarray:
     """The area-weighted centre of the surface. [3], mm.
 
     Raises:
-        ShapeError: for what is no mesh.
+        ShapeError: if ``mesh`` is not a Mesh, or has no faces.
 
     Example:
         >>> from toothgraph import Mesh
@@ -58,8 +59,8 @@ def surface_centre(mesh: Mesh) -> np.ndarray:
 def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
     """The face-adjacency graph of a mesh.
 
-    Positions are relative to the centre of the surface: this keeps the precision of float32, and the origin of a
-    scanner has no meaning.
+    By default, positions are relative to the centre of the surface. This keeps the precision of float32, and the origin
+    that a scanner chooses has no meaning.
 
     Args:
         mesh: the surface; its faces become the nodes, in the same order.
@@ -67,12 +68,12 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
 
     Returns:
         ``Data`` with ``x`` [N, 15], ``pos`` [N, 3] and ``normal`` [N, 3] float32, ``area`` [N] float32 (mm²),
-        ``edge_index`` [2, E], ``jaw`` [1], ``scan_id``, and ``y`` [N] class indices if the mesh is labelled. Neighbour
-        tables, which the nets need, are added by :func:`toothgraph.graph.add_tables`.
+        ``edge_index`` [2, E], ``jaw`` [1], ``scan_id``, and ``y`` [N] class indices if the mesh is labelled.
+        :func:`toothgraph.graph.add_tables` adds the neighbour tables that the nets need.
 
     Raises:
-        ShapeError: for what is no mesh, or an origin that is not three finite numbers.
-        LabelError: for labels that are no FDI numbers. Classes of your own are given to the graph:
+        ShapeError: if ``mesh`` is not a Mesh or has no faces, or if the origin is not three finite numbers.
+        LabelError: if the labels are not FDI numbers. Add classes of your own to the graph, not to the mesh:
             ``graph = face_graph(mesh.with_labels(None))``, then ``graph.y = ...``.
 
     Example:
@@ -91,7 +92,7 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
         pos=x[:, :3].clone(),
         normal=x[:, 12:].clone(),
         area=torch.from_numpy(mesh.areas.astype(np.float32)),
-        edge_index=torch.from_numpy(mesh.adjacency.copy()),  # which may be changed in place
+        edge_index=torch.from_numpy(mesh.adjacency.copy()),  # a copy: the caller may change it in place
         jaw=torch.tensor([mesh.jaw]),
         scan_id=mesh.scan_id,
     )
@@ -101,10 +102,10 @@ def face_graph(mesh: Mesh, origin: np.ndarray | None = None) -> Data:
 
 
 def classes_of(mesh: Mesh) -> torch.Tensor:
-    """The class indices of the labels of a mesh, [F].
+    """The class index of each face of a labelled mesh. [F]
 
     Raises:
-        LabelError: for labels that are no FDI numbers.
+        LabelError: if the labels are not FDI numbers.
     """
     assert mesh.labels is not None
     check_fdi(mesh.labels, where=mesh.scan_id)
@@ -119,13 +120,15 @@ def face_corners(graph: Data) -> np.ndarray:
 
 
 def loose_mesh(graph: Data) -> Mesh:
-    """The surface of a graph, its faces in the same order, each with corners of its own."""
+    """The mesh of a graph: the same faces in the same order, which share no vertices."""
     corners = face_corners(graph)
     return Mesh(corners.reshape(-1, 3), np.arange(3 * len(corners)).reshape(-1, 3))
 
 
 def with_corners(graph: Data, corners: np.ndarray) -> Data:
-    """The graph with the corners of its faces elsewhere; tables are not computed again, see ``add_tables``.
+    """A new graph with other positions of the corners of its faces.
+
+    Neighbour tables are not computed again; ``add_tables`` does that.
 
     Args:
         graph: of :func:`face_graph`, N nodes.
@@ -147,8 +150,8 @@ def to_networkx(data: Data) -> nx.Graph:
     """The face graph as an undirected networkx graph; nodes have the attributes ``pos`` and, if present, ``y``.
 
     Raises:
-        ShapeError: for a graph without ``pos`` or ``edge_index``, with edges to nodes that are not there, or with a
-            ``y`` that has not one row per node.
+        ShapeError: if ``pos`` or ``edge_index`` is missing, if an edge names a node that does not exist, or if ``y``
+            does not have one row per node.
 
     Example:
         >>> from toothgraph import Mesh

@@ -1,4 +1,4 @@
-"""The fields of a face graph: what each is, and what makes it."""
+"""The fields of a face graph: their shapes, and the functions that make them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _OTHERS = {
 
 
 def check_graph(data: Any, *names: str) -> None:
-    """Refuse several graphs in a batch, and what :func:`check_fields` refuses.
+    """Check that ``data`` is one graph with the fields ``names``.
 
     Raises:
-        ShapeError: then; the text says how to go through a batch.
+        ShapeError: for a batch of graphs (the message says how to go through it), and as in :func:`check_fields`.
     """
     if isinstance(data, Batch):
         raise ShapeError(
@@ -45,24 +45,24 @@ def check_graph(data: Any, *names: str) -> None:
 
 
 def check_nodes(data: Data) -> None:
-    """Refuse a graph without any nodes.
+    """Check that a graph has nodes.
 
     Raises:
-        ShapeError: then.
+        ShapeError: if it has none.
     """
     if data.num_nodes == 0:
         raise ShapeError("expected a graph with nodes, got one with none; was everything cut away?")
 
 
 def check_fields(data: Any, *names: str) -> None:
-    """Refuse a graph that lacks a field, or whose field has another shape than in a face graph.
+    """Check that a graph has the fields ``names``, and that fields of nodes have the shapes of a face graph.
 
     Args:
         data: a graph, see :func:`toothgraph.graph.face_graph`, or a batch.
-        names: of the fields that are needed.
+        names: the names of the fields that are needed.
 
     Raises:
-        ShapeError: then; the text says what the field is and what makes it.
+        ShapeError: if not; the message says what the field is and which function makes it.
     """
     if not isinstance(data, Data):
         raise ShapeError(

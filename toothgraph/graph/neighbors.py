@@ -21,17 +21,17 @@ from toothgraph.mesh.checks import checked_edges, checked_indices
 
 
 def _check(pos: np.ndarray, k: int = 1, least: int = 1) -> None:
-    """Refuse positions that are not [N, 3], and fewer than ``least`` neighbours."""
+    """Check that positions are [N, 3], and that ``k`` is at least ``least``."""
     if np.ndim(pos) != 2 or np.shape(pos)[1] != 3:
         raise ShapeError(f"expected positions [N, 3], got {list(np.shape(pos))}")
     check_number("k", k, least=least, whole=True)
 
 
 def check_spacings(spacings: Any) -> None:
-    """Refuse what are no spacings of levels.
+    """Check the spacings of levels.
 
     Raises:
-        ConfigError: for anything but a sequence of finite numbers of at least 0, in increasing order.
+        ConfigError: if they are not a sequence of finite numbers of at least 0, in increasing order.
     """
     numbers = isinstance(spacings, Sequence) and all(isinstance(each, Real) and isfinite(each) for each in spacings)
     if not numbers or list(spacings) != sorted(spacings) or (spacings and not spacings[0] >= 0):
@@ -42,21 +42,21 @@ def check_spacings(spacings: Any) -> None:
 def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None, workers: int = 1) -> np.ndarray:
     """The ``k`` nearest other nodes in space.
 
-    The scans of a ``Batch`` lie in one place, and a table of all their positions links them. Make the table of each
-    graph before it is batched, as :func:`toothgraph.graph.add_tables` does, or take :func:`toothgraph.nn.knn_edges`,
-    which knows a ``batch``.
+    The scans of a ``Batch`` overlap in space, so a table of all their positions would link different scans. Make the
+    table of each graph before you batch the graphs, as :func:`toothgraph.graph.add_tables` does, or use
+    :func:`toothgraph.nn.knn_edges`, which takes a ``batch``.
 
     Args:
         pos: [N, 3] positions of one scan.
         k: neighbours per node.
         candidates: [M] indices of the nodes that may be neighbours; all nodes by default.
-        workers: threads that search.
+        workers: number of threads for the search.
 
     Returns:
         [k, N] int64.
 
     Raises:
-        ShapeError: for positions of another shape, or candidates that are not there.
+        ShapeError: for positions of another shape, or candidates that are not nodes.
         ConfigError: for a ``k`` below 0.
 
     Example:
@@ -83,8 +83,14 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None, wor
 
 
 def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
-    """One node per cube of side ``spacing`` (mm): the nearest to the cube's centre. ``pos`` is [N, 3]; sorted indices
-    [M].
+    """One node per cube of side ``spacing``: the node nearest to the centre of the cube.
+
+    Args:
+        pos: [N, 3] positions, mm.
+        spacing: mm.
+
+    Returns:
+        [M] sorted indices of the nodes.
 
     Raises:
         ShapeError: for positions of another shape.
@@ -106,23 +112,23 @@ def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
 
 
 def surface_distance(pos: np.ndarray, edge_index: np.ndarray, start: int | np.ndarray) -> np.ndarray:
-    """Shortest distances along the edges of the graph, mm; infinite without a path (Dijkstra's algorithm).
+    """Shortest distances along the edges of the graph, mm; infinite where there is no path (Dijkstra's algorithm).
 
     Args:
         pos: [N, 3] positions.
-        edge_index: [2, E], both directions; an edge that is there twice counts once.
+        edge_index: [2, E], both directions; an edge that is listed twice counts once.
         start: one node, or [M] nodes.
 
     Returns:
-        [N], or [M, N].
+        [N] for one node, [M, N] for M nodes.
 
     Raises:
-        ShapeError: for edges of another shape, or for nodes that are not there.
+        ShapeError: for edges of another shape, or for nodes that do not exist.
     """
     source, target = checked_edges(edge_index, len(pos))
     start = checked_indices("start", start, len(pos), "nodes")
     length = np.linalg.norm(pos[source] - pos[target], axis=1) + 1e-9  # in a sparse matrix, zero means no edge
-    # It adds up the lengths of an edge that is there several times.
+    # csr_matrix adds up the lengths of an edge that is listed several times; so divide by the number of times.
     graph, times = (csr_matrix((each, (source, target)), shape=(len(pos), len(pos)))
                     for each in (length, np.ones(len(length))))  # fmt: skip
     graph.data /= times.data
@@ -144,7 +150,7 @@ def surface_table(pos: np.ndarray, edge_index: np.ndarray, k: int, candidates: n
         [k, N] int64.
 
     Raises:
-        ShapeError: for edges of another shape, or for nodes that are not there.
+        ShapeError: for edges of another shape, or for nodes that do not exist.
     """
     nodes, candidates = np.arange(len(pos)), checked_indices("candidates", candidates, len(pos), "nodes")
     table = np.broadcast_to(nodes, (k, len(pos))).copy()
@@ -168,12 +174,13 @@ def dilated_tables(
         pos: [N, 3] positions, mm.
         k: neighbours per level.
         spacings: mm, one per level, increasing; 0 means all nodes.
-        edge_index: [2, E], to measure along the edges (rings, at a level of all nodes) and not through space.
-        workers: threads that search through space.
+        edge_index: [2, E], to measure distances along the edges and not through space. A level of all nodes then counts
+            steps, see :func:`ring_table`.
+        workers: number of threads for the search through space.
 
     Returns:
-        The table [len(spacings)·k, N] int64, level by level, and the last level of each node [N] int64: all
-        neighbours at level l have ``level`` ≥ l, but for a missing one, for which the node itself stands.
+        The table [len(spacings)·k, N] int64, level by level, and ``level`` [N] int64, the coarsest level of each node.
+        All neighbours at level l have ``level`` ≥ l, except a missing neighbour, which is replaced by the node itself.
 
     Raises:
         ShapeError: for positions of another shape.
@@ -218,8 +225,8 @@ def ring_table(edge_index: np.ndarray, num_nodes: int, rings: int, k: int | None
         [k, N] int64.
 
     Raises:
-        ShapeError: for edges of another shape, or to nodes that are not there.
-        ConfigError: for fewer than one ring.
+        ShapeError: for edges of another shape, or to nodes that do not exist.
+        ConfigError: if ``rings`` is below 1.
 
     Example:
         >>> row = np.array([[0, 1, 1, 2], [1, 0, 2, 1]])  # three nodes, each beside the next
@@ -271,7 +278,8 @@ def crop_table(table: np.ndarray, keep: np.ndarray) -> np.ndarray:
         [k, M], dtype of ``table``.
 
     Raises:
-        ShapeError: for nodes to keep, or neighbours in the table, that are not there, and for a node kept twice.
+        ShapeError: if ``table`` is not [k, N], if a node to keep or a neighbour in the table does not exist, or if a
+            node is kept twice.
 
     Example:
         >>> crop_table(np.array([[1, 2, 0], [2, 0, 1]]), np.array([0, 2]))  # node 2 is the second now

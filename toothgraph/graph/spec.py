@@ -17,7 +17,7 @@ from toothgraph.mesh.decimate import Decimated, decimate
 from toothgraph.mesh.mesh import Mesh, check_mesh
 
 TESSELLATION_JITTER = 0.02  # mm; less than scanner noise, but enough to change which edges collapse
-SIZE_SPREAD = 0.15  # maximum relative difference in size between tessellations
+SIZE_SPREAD = 0.15  # maximum relative difference of the size of a tessellation from the size asked for
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class GraphSpec:
         along_surface: whether neighbours are the nearest along the face graph and not in space.
 
     Raises:
-        ConfigError: for fewer than one face, for spacings that are no sequence of increasing numbers of at least 0, and
-            for a ``k`` below 1 where there are spacings.
+        ConfigError: if ``faces`` is below 1, if ``spacings`` are not increasing numbers of at least 0, or if ``k`` is
+            below 1 (below 0 without spacings).
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -67,21 +67,22 @@ def scan_graph(
     Args:
         mesh: the scan.
         spec: sizes of the graph.
-        rng: for a random tessellation; None gives the tessellation without noise.
+        rng: random generator, for a random tessellation; None gives the tessellation without noise.
         origin: [3] mm, the new origin; by default the centre of the surface.
         spread: maximum relative difference of the size of a random tessellation from ``spec.faces``.
         jitter: mm, standard deviation of the vertex noise of a random tessellation.
-        workers: threads that search for neighbours.
+        workers: number of threads for the search of neighbours.
 
     Returns:
-        The graph, with ``neighbor_index`` [len(spacings)·k, N] int32 (half the memory of int64) and ``level``
-        [N] (see :func:`dilated_tables`), and the decimated mesh.
+        The graph and the decimated mesh. The graph has ``neighbor_index`` [len(spacings)·k, N] int32 (half the memory
+        of int64) and ``level`` [N], see :func:`dilated_tables`.
 
     Raises:
         MeshError: see :func:`toothgraph.mesh.decimate.decimate`.
-        ConfigError: for levels that cannot be, see :func:`dilated_tables`, a ``spread`` out of 0 to 1, or a ``jitter``
-            below 0.
-        ShapeError: for what is no mesh, or no random generator.
+        ConfigError: for levels that are not possible (see :func:`dilated_tables`), a ``spread`` outside of 0 to 1, or a
+            ``jitter`` below 0.
+        ShapeError: if ``mesh`` is not a Mesh or has no faces, if ``spec`` is not a GraphSpec, or if ``rng`` is not a
+            random generator.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -103,19 +104,21 @@ def scan_graph(
 
 
 def add_tables(graph: Data, spec: GraphSpec, workers: int = 1) -> Data:
-    """Add ``neighbor_index`` and ``level`` to a graph, from its positions; nothing is added without spacings.
+    """Add the neighbour tables ``neighbor_index`` and ``level`` to a graph.
+
+    The tables are computed from the positions of the nodes. Without spacings, nothing is added.
 
     Args:
-        graph: with ``pos`` [N, 3] mm; with ``edge_index`` for neighbours along the surface.
-        spec: of the tables. Its number of faces does not count here: :func:`scan_graph` decimates, too.
-        workers: threads that search for neighbours.
+        graph: has ``pos`` [N, 3] mm and, for neighbours along the surface, ``edge_index``.
+        spec: the options of the tables. ``spec.faces`` is not used here; :func:`scan_graph` decimates a scan, too.
+        workers: number of threads for the search of neighbours.
 
     Returns:
         The same graph.
 
     Raises:
-        ShapeError: for a graph without these fields.
-        ConfigError: for levels that cannot be, see :func:`dilated_tables`.
+        ShapeError: if one of these fields is missing, or if ``spec`` is not a GraphSpec.
+        ConfigError: for levels that are not possible, see :func:`dilated_tables`.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch

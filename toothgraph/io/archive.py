@@ -1,4 +1,4 @@
-"""Archives as people send them: a ``.zip`` of one scan or a case, a ``.gz`` of one scan, read as a folder would be."""
+"""Archives as people send them, read like folders: a ``.zip`` of one scan or a case, a ``.gz`` of one scan."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from toothgraph.stages import stage
 ARCHIVES = (".zip", ".gz")
 _FILES = 10_000  # in one archive
 _NESTED = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
-_WANTED = (*SUFFIXES, ".txt", ".json", ".bin")  # scans, their labels, and what belongs to a .gltf
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # of Windows; macOS has colons in names of folders, as in dates
+_WANTED = (*SUFFIXES, ".txt", ".json", ".bin")  # scans, their labels, and the data files of a .gltf
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # a drive of Windows; on macOS, names of folders may have colons, as in dates
 _CHUNK = 1 << 20
-_folders: list[tempfile.TemporaryDirectory[str]] = []  # what was unpacked; they go when the process ends
+_folders: list[tempfile.TemporaryDirectory[str]] = []  # of unpacked archives; deleted when the process ends
 
 
 def is_archive(path: Path) -> bool:
@@ -37,13 +37,13 @@ def is_archive(path: Path) -> bool:
 
 
 def opened(path: Path) -> Path:
-    """What a path means: an archive is unpacked and means the one scan in it, or else a folder; others mean themselves.
+    """The path itself; for an archive, the one scan in it, or the folder into which several scans were unpacked.
 
-    Scans and their labels are unpacked, and nothing else. They are gone when the process ends.
+    Only scans and files that belong to them are unpacked. They are deleted when the process ends.
 
     Raises:
-        MeshError: if an archive is damaged or protected, has no scans, unpacks to more than ``gltf.UNPACKED`` bytes,
-            or has in it another archive, a link, or a file whose place is outside of it.
+        MeshError: if an archive is damaged or protected, has no scans, unpacks to more than ``gltf.UNPACKED`` bytes, or
+            contains another archive, a link, or a file whose place is outside the archive.
     """
     if not is_archive(path):
         return path
@@ -58,7 +58,11 @@ def opened(path: Path) -> Path:
 
 
 def one_scan(path: Path) -> Path:
-    """The same where one scan is wanted; raises MeshError if an archive has several."""
+    """The one scan that a path means: the path itself, or the scan in an archive.
+
+    Raises:
+        MeshError: if an archive has several scans, or as :func:`opened` does.
+    """
     scan = opened(path)
     if not scan.is_dir() or scan == path or is_tooth_folder(scan):
         return scan
@@ -71,9 +75,12 @@ def one_scan(path: Path) -> Path:
 
 @cache
 def _unpacked(path: Path, changed: int, size: int) -> Path:
-    """A folder with the content of an archive; made once of each archive as it is."""
+    """The temporary folder with the content of an archive.
+
+    An archive is unpacked once, and again only if its time of change or its size is another.
+    """
     temporary = tempfile.TemporaryDirectory(prefix=UNPACKED)
-    folder = Path(temporary.name) / path.stem  # scans of one name in several archives are told apart by their folders
+    folder = Path(temporary.name) / path.stem  # this name tells apart scans of the same name in several archives
     try:
         folder.mkdir()
         _unpack(path, folder)
@@ -91,7 +98,7 @@ def _unpacked(path: Path, changed: int, size: int) -> Path:
 
 
 def _unpack(path: Path, folder: Path) -> None:
-    """Write the files that are wanted; what comes out is counted, since an archive may lie about its size."""
+    """Write the wanted files of an archive. Unpacked bytes are counted, since an archive may state a wrong size."""
     left = gltf.UNPACKED
     for name, source in _members(path):
         place = _place(path, name)
@@ -110,7 +117,7 @@ def _unpack(path: Path, folder: Path) -> None:
 
 
 def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes] | gzip.GzipFile]]]:
-    """The names in an archive, and what opens each."""
+    """The name of each file in an archive, and a function that opens it."""
     if path.suffix.lower() == ".gz":
         yield path.stem, partial(gzip.GzipFile, path)
         return
@@ -125,8 +132,8 @@ def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes] | gzip.Gz
 
 
 def _place(path: Path, name: str) -> PurePosixPath | None:
-    """Where a file goes in the folder; None for what is not wanted, and what macOS adds."""
-    place = PurePosixPath(name.replace("\\", "/"))  # as some Windows programs write it
+    """The place of a file in the folder; None for a file that is not wanted or that macOS has added."""
+    place = PurePosixPath(name.replace("\\", "/"))  # some Windows programs write backslashes
     if place.is_absolute() or ".." in place.parts or _DRIVE.match(name):
         raise MeshError(
             f"{path}: has a file in it whose place is outside, {name!r}; do not unpack what you do not trust"

@@ -20,20 +20,22 @@ _log = logging.getLogger("toothgraph")
 
 
 def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
-    """Mesh files among files, folders and archives. Folders are searched recursively; hidden files are ignored. A link
-    to a folder counts as that folder, unless it leads to one that is searched already, or to one that it lies in.
+    """The scans among files, folders and archives.
 
-    An archive (:mod:`toothgraph.io.archive`) counts as a folder of what is in it; archives in a folder are ignored.
+    Folders are searched recursively; hidden files are ignored. A link to a folder counts as that folder. It is ignored
+    if the folder is searched anyway, or if the link lies inside that folder.
 
-    A folder with one file per tooth (:mod:`toothgraph.io.formats.tooth_folder`) is one scan. Of files that ``predict``
-    or ``convert`` wrote of one scan in several formats, one is taken: the first whose content was changed since, or
+    An archive (:mod:`toothgraph.io.archive`) counts as a folder with its content; archives in a folder are ignored.
+
+    A folder with one file per tooth (:mod:`toothgraph.io.formats.tooth_folder`) is one scan. If ``predict`` or
+    ``convert`` wrote a scan in several formats, one file is taken: the first file whose content was changed since, or
     else the first.
 
     Returns:
         Each scan once; scans of one folder are sorted by name, and those behind links come last.
 
     Raises:
-        DataError: if a path does not exist, is a list of scans (``.csv``), or nothing is found.
+        DataError: if a path does not exist or is a list of scans (``.csv``), or if no scan is found.
         MeshError: if an archive cannot be unpacked.
     """
     found, search = dict[Path, None](), _Search()
@@ -71,10 +73,10 @@ def _one_per_scan(scans: list[Path]) -> list[Path]:
 
 
 def _twins(scans: list[Path]) -> list[Path]:
-    """Of scans with one record, those of its files that are not taken."""
+    """The files that are left out of several files of one scan, which have the same record."""
     try:
         record = read_record(scans[0])
-    except LabelError:  # told where the scan is read
+    except LabelError:  # reported when the scan is read
         return []
     ours = [scan for scan in scans if scan.name in record.files]
     ours.sort(key=lambda scan: (scan.is_dir(), (*SUFFIXES, scan.suffix).index(scan.suffix)))
@@ -83,7 +85,7 @@ def _twins(scans: list[Path]) -> list[Path]:
 
 
 def _warn_of_3shape(folder: Path) -> None:
-    """Tell of scans in 3Shape's own format, unless they were exported beside it."""
+    """Warn of scans in 3Shape's own format, unless an export of the scan lies beside the file."""
     own = [file for file in sorted(folder.glob("*.[dD][cC][mM]")) if file.is_file() and is_of_3shape(file)]
     if lost := [file.name for file in own if not any(map(may_be_scan, folder.glob(f"{escape(file.stem)}.*")))]:
         _log.warning("%s: not read, 3Shape's own format; export STL or PLY: %s", folder, ", ".join(lost))
@@ -91,13 +93,18 @@ def _warn_of_3shape(folder: Path) -> None:
 
 @dataclass
 class _Search:
-    """A search of folders: the real places of those that were searched, and the links to folders that were met."""
+    """A search of folders.
+
+    Attributes:
+        seen: the resolved paths of the folders that were searched.
+        links: the links to folders that were found.
+    """
 
     seen: set[Path] = field(default_factory=set)
     links: list[Path] = field(default_factory=list)
 
     def inside(self, folder: Path) -> Iterator[Path]:
-        """The scans in a folder; what lies behind links comes later, since a folder itself goes before a link to it."""
+        """The scans in a folder, without following links to folders: those are kept for :meth:`behind_links`."""
         self.seen.add(folder.resolve())
         if is_tooth_folder(folder):
             _warn_of_others(folder)
@@ -116,15 +123,15 @@ class _Search:
                 yield entry
 
     def behind_links(self) -> Iterator[Path]:
-        """The scans in folders that only links lead to, also links that lie in such a folder."""
-        for link in self.links:  # it grows
+        """The scans in folders to which only links lead; links inside such folders are followed, too."""
+        for link in self.links:  # the list grows during this loop
             place = link.resolve()
             if place not in self.seen and place not in link.parent.resolve().parents:
                 yield from self.inside(link)
 
 
 def _warn_of_others(folder: Path) -> None:
-    """Tell of scans in a folder with one file per tooth that are none of its teeth."""
+    """Warn of scans in a folder with one file per tooth that are not one of its parts."""
     others = [file.name for file in sorted(folder.iterdir()) if may_be_scan(file) and number_of(file) is None]
     if others:
         _log.warning(

@@ -1,4 +1,4 @@
-"""Whether two lists of labels of one scan say the same."""
+"""Whether two lists of labels of one scan agree."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from toothgraph.fdi import in_chart_order
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import original_of, vertices_to_original
 
-_INSIDE = (
-    0.8  # share of the faces inside a tooth that agree at least; labels of faces and of vertices differ at borders
-)
-_ALL = 0.5  # likewise of all its faces: in a coarse mesh, a tooth is all border
-_FEW = 5  # faces, of which nothing is concluded
-_TIE = 1e-4  # share of an area; what a file rounds is less
+# Least share of the faces inside a tooth that must agree. Labels of faces and of vertices differ only at borders.
+_INSIDE = 0.8
+_ALL = 0.5  # least share of all faces of a tooth that must agree: in a coarse mesh, most faces are at a border
+_FEW = 5  # so few faces are too few to conclude anything
+_TIE = 1e-4  # share of an area; rounding in a file causes less
 
 
 def numbers_that_differ(faces: np.ndarray, one: np.ndarray, other: np.ndarray) -> list[int]:
-    """The teeth that two lists of labels do not have at the same place.
+    """The teeth that lie at different places in two lists of labels, in the order of a dental chart.
 
-    One list may have been per face and the other per vertex, so that borders differ by a face. Gingiva is not told:
-    where it differs, so does a tooth.
+    One list may come from labels per face and the other from labels per vertex: differences at borders do not count.
+    Gingiva is not compared: where gingiva differs, a tooth differs, too.
 
     Args:
-        faces: [F, 3] of a mesh.
-        one, other: [F] numbers of its faces.
+        faces: [F, 3] faces of a mesh.
+        one, other: [F] numbers of the faces.
     """
     inside = _inside(faces, one) & _inside(faces, other)
     same = one == other
@@ -38,9 +37,11 @@ def numbers_that_differ(faces: np.ndarray, one: np.ndarray, other: np.ndarray) -
 
 
 def are_of_faces(mesh: Mesh, of_vertices: np.ndarray, of_faces: np.ndarray) -> bool:
-    """Whether labels of vertices [V0] are what becomes of labels of faces [F] where they are written per vertex, see
-    :func:`toothgraph.mesh.original.vertices_to_original`. Where two labels have the same area around a vertex, but for
-    what a file rounds, it may have either."""
+    """Whether labels of vertices [V0] are the labels of faces [F] written per vertex.
+
+    They are, if :func:`toothgraph.mesh.original.vertices_to_original` makes them of the labels of faces. If two labels
+    have the same area around a vertex, except for rounding, the vertex may have either label.
+    """
     told = vertices_to_original(mesh, of_faces)
     differ = np.flatnonzero(told != of_vertices)
     vertex, found = original_of(mesh).vertex_map[differ], of_vertices[differ]
@@ -51,7 +52,7 @@ def are_of_faces(mesh: Mesh, of_vertices: np.ndarray, of_faces: np.ndarray) -> b
 
 
 def _area(mesh: Mesh, of_faces: np.ndarray, vertex: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """The area of the faces around each vertex [n] that have its number [n]."""
+    """The area of the faces around each vertex [n] that have the given number of that vertex [n]."""
     wanted = np.full(len(mesh.vertices), np.iinfo(np.int64).min)
     wanted[vertex] = number
     corner = mesh.faces.reshape(-1)
@@ -64,7 +65,7 @@ def _below(same: np.ndarray, share: float) -> bool:
 
 
 def _inside(faces: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Which faces touch no face with another label [F]."""
+    """Whether each face [F] touches only faces with its own label."""
     lowest, highest = np.full(faces.max() + 1, labels.max()), np.full(faces.max() + 1, labels.min())
     np.minimum.at(lowest, faces, labels[:, None])
     np.maximum.at(highest, faces, labels[:, None])

@@ -1,4 +1,4 @@
-"""Labels that are the colours of faces or vertices."""
+"""Labels that a file stores as colours of faces or vertices."""
 
 from __future__ import annotations
 
@@ -13,18 +13,27 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.stored import Stored
 
 _log = logging.getLogger("toothgraph")
-_STRANGE = 0.6  # share of non-gingiva; if more of it is not a tooth, the palette or the label system is wrong
-MOST_CLASSES = 40  # 33 classes, and some that an editing tool has mixed
+_STRANGE = 0.6  # share of the labels without gingiva; if more are not teeth, the palette or label system is wrong
+MOST_CLASSES = 40  # colours: 33 classes, and some colours that an editing tool has mixed
 CHANNELS = (("red", "green", "blue"), ("r", "g", "b"))
 
 
 def mostly_strange(strange: int, teeth: int) -> bool:
-    """Whether too many labels are neither gingiva nor a tooth to be single errors."""
+    """Whether so many labels are neither gingiva nor a tooth that they cannot be single errors.
+
+    Args:
+        strange: count of labels that are neither gingiva nor a tooth.
+        teeth: count of labels that are a tooth.
+    """
     return strange > _STRANGE * (strange + teeth)
 
 
 def from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> LabelColumn | None:
-    """The labels that a palette gives to the colours of a scan; None without colours, or if most are not in it."""
+    """The labels that a palette gives to the colours of a scan.
+
+    Returns:
+        The labels; None if the scan has no colours, or most of them are not in the palette.
+    """
     colours = {"face": colour_column(stored.face_data), "vertex": colour_column(stored.vertex_data)}
     found = {where: rgb for where, rgb in colours.items() if rgb is not None}
     if not found:
@@ -41,7 +50,7 @@ def from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> LabelColumn | 
     of_jaw = {each: palette.of_jaw(each).labels(rgb) for each in (UPPER, LOWER)}
     labels = palette.labels(rgb) if jaw == UNKNOWN_JAW else of_jaw[jaw]
     strange = int((labels == UNKNOWN).sum())
-    of_any = np.maximum(of_jaw[UPPER], of_jaw[LOWER])  # colours of the other jaw are in the palette, too
+    of_any = np.maximum(of_jaw[UPPER], of_jaw[LOWER])  # counts colours of both jaws: both are in the palette
     none, teeth = int((of_any == UNKNOWN).sum()), int((of_any > 0).sum())
     if mostly_strange(none, teeth):
         _log.warning(
@@ -71,15 +80,20 @@ def _by_frequency(rgb: np.ndarray) -> list[list[int]]:
 
 
 def colours_like_labels(stored: Stored) -> list[list[int]]:
-    """The different face or vertex colours of a scan, 0 … 255, the most frequent first, if so few that they may be
-    labels; else none. Photographs of teeth have thousands."""
+    """The different face or vertex colours of a scan, if these are so few that they may be labels; else none.
+
+    The most frequent colour comes first; channels are 0 … 255. Photographs of teeth have thousands of colours.
+    """
     columns = (colour_column(data) for data in (stored.face_data, stored.vertex_data))
     found = (_by_frequency(rgb) for rgb in columns if rgb is not None)
     return next((colours for colours in found if 1 < len(colours) <= MOST_CLASSES), [])
 
 
 def colour_column(data: dict[str, np.ndarray]) -> np.ndarray | None:
-    """Colours [n, 3] int64, 0 … 255, or None; floats are from 0 to 1."""
+    """The colours [n, 3] in columns of a file, int64, 0 … 255; None if there are none.
+
+    Floats up to 1 are read as shares of 255.
+    """
     for names in CHANNELS:
         if all(name in data for name in names):
             rgb = np.stack([data[name] for name in names], axis=1)

@@ -1,4 +1,4 @@
-"""Numbers of a scan's faces or vertices as files hold them: a text file, a JSON file, an array in the scan itself."""
+"""Numbers of faces or vertices as files store them: in a text file, a JSON file, or an array of the scan itself."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class LabelColumn:
 
 
 def column_of(mesh: Mesh, numbers: np.ndarray, per_vertex: bool) -> LabelColumn:
-    """A column with its values on the clean faces: the number of the polygon, or of the majority of its corners."""
+    """A column of stored numbers, also on the clean faces.
+
+    A clean face takes the number of its polygon. With numbers per vertex, this is the number of most of its corners.
+    """
     of_polygons = numbers
     if per_vertex:
         polygons = original_of(mesh).polygons
@@ -51,13 +54,13 @@ def column_of(mesh: Mesh, numbers: np.ndarray, per_vertex: bool) -> LabelColumn:
 
 
 def from_txt(path: Path, mesh: Mesh, label_system: str) -> LabelColumn:
-    """The numbers of a text file, one per face or per vertex; of Universal numbers, words like ``A``, too.
+    """The numbers of a text file, one per face or per vertex. Universal numbers may also be letters like ``A``.
 
     Raises:
-        LabelError: if it cannot be read, or has another count.
+        LabelError: if the file cannot be read, or the count of numbers is neither that of faces nor of vertices.
     """
     try:
-        text = plain_text(path.read_bytes())[0].replace(b",", b" ")  # no decimal commas: they are whole numbers
+        text = plain_text(path.read_bytes())[0].replace(b",", b" ")  # whole numbers have no decimal commas
         if label_system == "universal":
             found = np.array([number_of_word(word.decode("ascii", "replace")) for word in text.split()])
         else:
@@ -75,10 +78,10 @@ def from_txt(path: Path, mesh: Mesh, label_system: str) -> LabelColumn:
 
 
 def from_json(path: Path, mesh: Mesh) -> LabelColumn | None:
-    """The ``labels`` of a JSON file, one per vertex, the layout of Teeth3DS; None if it has no such list.
+    """The list ``labels`` of a JSON file, one per vertex, as in the layout of Teeth3DS; None if there is no such list.
 
     Raises:
-        LabelError: if it cannot be read, or has another count.
+        LabelError: if the file cannot be read, or the count of labels is not that of vertices.
     """
     try:
         content = json.loads(plain_text(path.read_bytes())[0])
@@ -100,13 +103,16 @@ def from_json(path: Path, mesh: Mesh) -> LabelColumn | None:
 
 
 def array_names(label_system: str) -> tuple[str, ...]:
-    """The names of arrays that may be labels: that of a label system of one's own, if it has one, or the usual ones."""
+    """The names of arrays that may be labels, in lower case.
+
+    A label system from a file (``FILE:SET``) may name its array; else these are the usual names.
+    """
     own = load_numbering(label_system).array if is_own(label_system) else ""
     return (own.lower(),) if own else ARRAY_NAMES
 
 
 def plain_column(mesh: Mesh, data: dict[str, np.ndarray], name: str, per_vertex: bool) -> LabelColumn | None:
-    """An array by its name in lower case; None if there is none, or it has not only whole numbers."""
+    """The array of this name (given in lower case); None if it does not exist or has other than whole numbers."""
     values = next((column for key, column in data.items() if key.lower() == name and column.dtype.kind in "iufb"), None)
     if values is None or not (are_whole(values) & (np.abs(values.astype(np.float64)) < _TOO_LARGE)).all():
         return None
@@ -114,7 +120,7 @@ def plain_column(mesh: Mesh, data: dict[str, np.ndarray], name: str, per_vertex:
 
 
 def from_arrays(path: Path, mesh: Mesh, stored: Stored, label_system: str) -> tuple[LabelColumn | None, str]:
-    """Labels from an array in the file, and its name."""
+    """The labels from an array in the file, and the name of the array in lower case; None and empty without one."""
     names = array_names(label_system)
     for per_vertex, data in ((False, stored.face_data), (True, stored.vertex_data)):
         by_name = {key.lower(): column for key, column in data.items()}
@@ -125,10 +131,10 @@ def from_arrays(path: Path, mesh: Mesh, stored: Stored, label_system: str) -> tu
 
 
 def integers(numbers: np.ndarray, path: Path) -> np.ndarray:
-    """Whole numbers as int64.
+    """Labels as int64.
 
     Raises:
-        LabelError: if one is not whole, or too large for a label.
+        LabelError: if a number is not whole, or is too large for a label.
     """
     whole = are_whole(numbers) & (np.abs(numbers) < _TOO_LARGE)
     if not whole.all():

@@ -1,4 +1,4 @@
-"""Labels of scans in a folder of their own, as `toothgraph predict` and `toothgraph review` write them."""
+"""Labels of scans in a separate folder, as `toothgraph predict` and `toothgraph review` write them."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ def with_labels_of(
     palette: Palette | None = None,
     label_system: str = "auto",
 ) -> Mesh | None:
-    """A scan with the labels that a folder has of it: of several files, one that was corrected goes first.
+    """The scan with its labels from another folder. If several files have labels, a corrected one is preferred.
 
     Args:
-        folder: with ``<name>.json``, ``<name>.txt``, or the labelled scan itself as ``<name>.ply`` or another format
-            that keeps the order of faces.
-        name: of the scan in the folder.
+        folder: a folder with ``<name>.json``, ``<name>.txt``, or the labelled scan itself as ``<name>.ply`` or in
+            another format that keeps the order of faces.
+        name: the name of the scan in the folder.
         mesh: the scan as read, F faces.
-        primary, palette, label_system: see :func:`toothgraph.io.labels.read_scan`; what a model found has FDI numbers.
+        primary, palette, label_system: see :func:`toothgraph.io.labels.read_scan`; labels that a model found have FDI
+            numbers.
 
     Returns:
-        The mesh with ``labels`` [F] and their origin; None if the folder has no labels of it.
+        The mesh with ``labels`` [F] and their origin; None if the folder has no labels of the scan.
 
     Raises:
-        LabelError: if they cannot be read, or do not fit the scan.
+        LabelError: if the labels cannot be read, or do not fit the scan.
         MeshError: if a labelled scan cannot be read.
     """
     files = _files_in(folder, name)

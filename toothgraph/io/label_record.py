@@ -1,9 +1,10 @@
-"""The record beside labels that toothgraph wrote, ``<stem>.found.json``: which files are one scan, whether a model
-found the labels in them, and whether they were changed since.
+"""The record beside labels that toothgraph wrote, ``<stem>.found.json``.
 
-For each label file of the scan, the record has what found them, and a digest of the faces (or vertices) of each number.
-Renumbered teeth keep their faces, so it can also say which number a tooth had before. Of a file that has its numbers
-more than once, on faces, on vertices and as colours, it has what is needed to see a change of any of them.
+It tells which files are one scan, whether a model found the labels in them, and whether the labels were changed since.
+
+For each label file of the scan, the record has the name of the model that found the labels, and a digest of the faces
+(or vertices) of each number. Renumbered teeth keep their faces, so the record also tells which number a tooth had
+before. A file may have its numbers on faces, on vertices and as colours; then the record shows a change of any of them.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from toothgraph.scan_names import lasting, printable
 from toothgraph.system.files import write_text
 
 SUFFIX = ".found.json"
-_SHOWN = 6  # changes that are told one by one
-Digests = dict[int, str]  # of each number
-Colours = Mapping[int, str]  # of each number
+_SHOWN = 6  # changes that a message lists; of the others it gives the count
+Digests = dict[int, str]  # by number
+Colours = Mapping[int, str]  # by number
 _ALWAYS = ("model", "content", "numbers")
-_COLOURED = (".ply",)  # the other formats have numbers only
+_COLOURED = (".ply",)  # formats with colours; the other formats have only numbers
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,11 @@ class FoundFile:
     """What the record says of one file.
 
     Attributes:
-        model: what found the labels; empty for those that none did, or where it is not known.
-        content: digest of the whole file; empty while it is being written, and after a stop in the middle.
-        numbers: digests of the faces, or in a JSON of the vertices, of each number.
-        of_vertices: digests of the vertices of each number, if the file has numbers on both.
-        colours: of each number as ``rrggbb``, hexadecimal, if the file is coloured by its numbers.
+        model: the model that found the labels; empty if no model did, or if it is not known.
+        content: digest of the whole file; empty while the file is being written, and if writing was interrupted.
+        numbers: for each number a digest of its faces; for a JSON, of its vertices.
+        of_vertices: for each number a digest of its vertices, if the file has numbers on faces and on vertices.
+        colours: for each number its colour as ``rrggbb``, hexadecimal, if the file is coloured by its numbers.
         kind: ``found`` by a model, or ``given``.
     """
 
@@ -62,13 +63,14 @@ class Record:
     """The record of a scan.
 
     Attributes:
-        files: by file name.
-        renumbered: the numbers that were exchanged since, former to present, in the order of the corrections.
-        run: what the run that wrote all files of the scan says of it; empty until all of them are written.
-        jaws: of a file with both jaws, which of its faces are ``upper`` and which ``lower``: pairs of the first face
-            and the one behind the last, counted from 0; else empty.
-        scan: the file of the scan, see :func:`place_of`; empty where it is not known.
-        surface: of the scan, see :func:`toothgraph.mesh.original.stored_digest`; empty where it is not known.
+        files: what it says of each file, by file name.
+        renumbered: the numbers that were changed since, former to present, in the order of the corrections.
+        run: the entry of the run that wrote all files of the scan; empty until all of them are written.
+        jaws: for a file with both jaws, which of its faces are ``upper`` and which ``lower``, as runs of faces: pairs
+            of the first face and the face after the last, counted from 0; else empty.
+        scan: the file of the scan, see :func:`place_of`; empty if it is not known.
+        surface: digest of the surface of the scan, see :func:`toothgraph.mesh.original.stored_digest`; empty if it is
+            not known.
     """
 
     files: Mapping[str, FoundFile] = field(default_factory=dict)
@@ -79,40 +81,50 @@ class Record:
     surface: str = ""
 
     def of(self, mesh: Mesh) -> Record:
-        """The same record, of this scan."""
+        """A copy of the record with the file and the surface of this scan."""
         return replace(self, scan=place_of(mesh.path) if mesh.path else "", surface=stored_digest(mesh))
 
     def is_of_other(self, file: Path, read: Callable[[], Mesh]) -> bool:
-        """Whether it is known to be of another scan than the one that ``read`` reads from ``file``: it lies at another
-        place, and has another surface. Who scans again into the same file means the same scan."""
+        """Whether the record is known to be of another scan.
+
+        It is, if its scan lies at another place than ``file`` and has another surface. A new surface in the same file
+        counts as the same scan.
+
+        Args:
+            file: the file of the scan.
+            read: reads the scan from ``file``; it is called only if the place does not decide.
+        """
         if not self.surface or (self.scan and self.scan == place_of(file)):
             return False
         return self.surface != stored_digest(read())
 
 
 def place_of(file: Path) -> str:
-    """The path of a scan in full; empty for one in an archive: other archives may have the same paths in them."""
+    """The absolute path of a scan; empty for a scan in an archive, as several archives may have the same paths."""
     return printable(os.path.abspath(file)) if lasting(file) == str(file) else ""
 
 
 def record_of(path: Path) -> Path:
-    """The file of the record of a label file."""
+    """The path of the record that belongs to a label file or scan."""
     return path.with_suffix(SUFFIX)
 
 
 def check_name(name: str) -> None:
-    """Raises ConfigError for a scan whose labels would take the place of the record of another: ``anna.found`` of
-    ``anna``."""
+    """Refuse the name of a scan if its labels would overwrite the record of another scan.
+
+    Raises:
+        ConfigError: for a name like ``anna.found``: its labels would overwrite the record of ``anna``.
+    """
     own = SUFFIX.removesuffix(".json")
     if name.lower().endswith(own):
         raise ConfigError(f"{name}: {name}.json is the record of {name[: -len(own)]}; give the scan another name")
 
 
 def read_record(path: Path) -> Record:
-    """The record beside a label file or scan; empty if there is none.
+    """The record beside a label file or scan; an empty record if there is none.
 
     Raises:
-        LabelError: if it cannot be read.
+        LabelError: if the record cannot be read.
     """
     file = record_of(path)
     if not file.is_file():
@@ -144,7 +156,7 @@ def read_record(path: Path) -> Record:
 
 
 def is_recorded(path: Path) -> bool:
-    """Whether the record beside a scan says that toothgraph wrote it; a record that cannot be read says nothing."""
+    """Whether the record beside a scan says that toothgraph wrote this file; False if the record cannot be read."""
     try:
         return path.name in read_record(path).files
     except LabelError:
@@ -168,7 +180,7 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def jaw_runs(jaw_of_face: np.ndarray) -> dict[str, list[tuple[int, int]]]:
-    """``jaws`` of a :class:`Record`, from the jaw of each face [F0] of the file, 0 upper, 1 lower."""
+    """The attribute ``jaws`` of a :class:`Record`, from the jaw of each face [F0] of the file, 0 upper, 1 lower."""
     starts = np.flatnonzero(np.diff(jaw_of_face, prepend=-1))
     ends = np.append(starts[1:], len(jaw_of_face))
     runs: dict[str, list[tuple[int, int]]] = {JAW_NAMES[jaw]: [] for jaw in (UPPER, LOWER)}
@@ -178,13 +190,13 @@ def jaw_runs(jaw_of_face: np.ndarray) -> dict[str, list[tuple[int, int]]]:
 
 
 def recorded(path: Path, origin: LabelOrigin, labels: np.ndarray, of_vertices: np.ndarray | None = None) -> FoundFile:
-    """What the record is to say of a file that was just written.
+    """The entry of the record for a file that was just written.
 
     Args:
         path: the file.
-        origin: ``found`` or ``given``.
-        labels: [n] the numbers in it.
-        of_vertices: [V] the numbers on its vertices, if ``labels`` are those on faces.
+        origin: the origin of its labels, ``found`` or ``given``.
+        labels: [n] the numbers in the file.
+        of_vertices: [V] the numbers on its vertices, if ``labels`` are the numbers on its faces.
     """
     vertices = {} if of_vertices is None else number_digests(path, of_vertices)
     numbers, colours = number_digests(path, labels), colours_in(path)
@@ -192,12 +204,12 @@ def recorded(path: Path, origin: LabelOrigin, labels: np.ndarray, of_vertices: n
 
 
 def colours_in(path: Path) -> Colours:
-    """The colour of each number in a file that is coloured by its numbers, as this version writes it; else none."""
+    """The colour that this version writes for each number; empty if files of this format have no colours."""
     return {fdi: bytes(rgb).hex() for fdi, rgb in COLOUR_OF_FDI.items() if fdi >= 0} if path.suffix in _COLOURED else {}
 
 
 def origin_of(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bool = False) -> LabelOrigin:
-    """Where the labels [n] of a file come from."""
+    """The origin of the labels [n] of a file, and the numbers that were changed since they were written."""
     found = record.files.get(path.name)
     if found is None:
         return LabelOrigin()
@@ -210,8 +222,10 @@ def origin_of(path: Path, record: Record, labels: np.ndarray, *, per_vertex: boo
 
 
 def changes_in(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bool = False) -> list[str]:
-    """What was changed in the labels [n] of a file since they were written, in words: ``35 was 36``, ``14 has another
-    outline``, ``18 is gone``."""
+    """The changes in the labels [n] of a file since they were written, in words.
+
+    Examples are ``35 was 36``, ``14 has another outline`` and ``18 is gone``.
+    """
     found = record.files.get(path.name)
     if found is None or not found.content:
         return []
@@ -219,19 +233,22 @@ def changes_in(path: Path, record: Record, labels: np.ndarray, *, per_vertex: bo
 
 
 def _digests(path: Path, found: FoundFile, labels: np.ndarray, per_vertex: bool) -> tuple[Digests, Digests]:
-    """Of each number, as it was found and as it is now."""
+    """The digests of each number: those in the record, and those of the present file."""
     before = found.of_vertices if per_vertex and found.of_vertices else found.numbers
     return before, before if path.is_dir() and _same_content(path, found) else number_digests(path, labels)
 
 
 def was_changed(path: Path, record: Record) -> bool:
-    """Whether the content of a file in the record is another than what was written."""
+    """Whether the content of a file in the record has changed since it was written."""
     found = record.files.get(path.name)
     return found is not None and bool(found.content) and path.exists() and not _same_content(path, found)
 
 
 def _same_content(path: Path, found: FoundFile) -> bool:
-    """Whether a file is as it was written. Up to version 0.2, a record did not count the milk teeth of a folder."""
+    """Whether a file is still as it was written.
+
+    Up to version 0.2, the digest of a folder left out the files of milk teeth: such a digest counts, too.
+    """
     if content_digest(path) == found.content:
         return True
     former = path.is_dir() and not is_primary(np.array([*found.numbers])).any()
@@ -239,7 +256,7 @@ def _same_content(path: Path, found: FoundFile) -> bool:
 
 
 def content_digest(path: Path, *, milk_teeth: bool = True) -> str:
-    """SHA-256 of a file, or of the names and contents of the parts of a folder with one file per tooth."""
+    """SHA-256 of a file; for a folder with one file per tooth, of the names and contents of its parts."""
     total = hashlib.sha256()
     for file in sorted(path.iterdir()) if path.is_dir() else [path]:
         number = None if file is path else number_of(file)
@@ -250,8 +267,10 @@ def content_digest(path: Path, *, milk_teeth: bool = True) -> str:
 
 
 def number_digests(path: Path, labels: np.ndarray) -> Digests:
-    """A digest of what has each number: of the indices into ``labels`` [n]; for a folder with one file per tooth, whose
-    faces have no common order, of its files."""
+    """A digest for each number: of the indices in ``labels`` [n] that have this number.
+
+    The faces of a folder with one file per tooth have no common order: there, it is a digest of each file.
+    """
     if path.is_dir():
         parts = {number: file for file in path.iterdir() if (number := number_of(file)) is not None}
         return {number: _digest(file.read_bytes()) for number, file in sorted(parts.items())}

@@ -1,4 +1,4 @@
-"""Sources of the labels of a scan: files beside it, or arrays or colours inside it."""
+"""Sources of the labels of a scan: files beside it, and arrays or colours inside it."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ _log = logging.getLogger("toothgraph")
 
 @dataclass(frozen=True, eq=False)
 class FoundLabels:
-    """Labels as found, and what is known of them.
+    """Labels as stored in a file, with their label system and origin.
 
     Attributes:
         column: the numbers.
         source: the file that contains them.
-        label_system: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``; ``unsure`` if a guess would be none.
-        origin: where they come from.
-        changes: what was changed since toothgraph wrote them, in words.
-        guessed: the label system, where it follows from the numbers alone; else empty.
+        label_system: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``; ``unsure`` if it cannot be guessed.
+        origin: where the labels come from.
+        changes: what was changed since toothgraph wrote the labels, in words.
+        guessed: the label system, if it was guessed from the numbers alone; else empty.
     """
 
     column: LabelColumn
@@ -62,12 +62,14 @@ class FoundLabels:
 def find_labels(
     path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str
 ) -> FoundLabels | None:
-    """The first labels found; but of several that toothgraph wrote, the first that were changed since. What it wrote
-    has FDI numbers, whatever ``label_system`` says of the others.
+    """The labels of a scan from the first source that has some; None without labels.
+
+    If the first labels were written by toothgraph, labels that were changed since they were written go before them.
+    Files that toothgraph wrote have FDI numbers; ``label_system`` applies only to other files.
 
     Raises:
-        LabelError: if labels exist but cannot be read, their number does not match the scan, or two files contradict
-            each other: label files that no model wrote, or two that were changed since.
+        LabelError: if labels exist but cannot be read, if their count does not match the scan, or if two files
+            contradict each other: two label files that toothgraph did not write, or two that were changed since.
     """
     record, first, corrected = read_record(path), None, list[FoundLabels]()
     for found in _sources(path, mesh, palette, stored, label_system, record):
@@ -87,8 +89,11 @@ def find_labels(
 
 
 def _with_borders(found: FoundLabels, path: Path, mesh: Mesh, stored: Stored | None, label_system: str) -> FoundLabels:
-    """Labels of vertices in a file beside the scan, with the labels of faces in the scan itself where these are the
-    same: a face at a border has corners of two teeth, and only the labels of faces say whose it is."""
+    """The labels of vertices from a file beside the scan, completed by the labels of faces in the scan itself.
+
+    A face at a border has corners on two teeth, and only the labels of faces tell to which tooth it belongs. They are
+    taken if they agree with the labels of vertices.
+    """
     if not found.column.per_vertex:
         return found
     data = (stored or read_stored(path)).face_data
@@ -99,17 +104,21 @@ def _with_borders(found: FoundLabels, path: Path, mesh: Mesh, stored: Stored | N
 
 
 def check_labels(path: Path, mesh: Mesh, stored: Stored, label_system: str) -> None:
-    """Raises LabelError as :func:`find_labels` does, and if two files that a model wrote contradict each other, whether
-    they were changed since or not."""
+    """Check that the labels of a scan can be read, fit the scan and do not contradict each other.
+
+    Raises:
+        LabelError: as :func:`find_labels`; also if two files that toothgraph wrote contradict each other, changed or
+            not.
+    """
     record = read_record(path)
     sources = _sources(path, mesh, None, stored, label_system, record)
     _check_agree(mesh, [found for found in sources if found.source.name in record.files])
 
 
 def _check_agree(mesh: Mesh, several: Sequence[FoundLabels]) -> None:
-    """Raises LabelError if two files do not say the same of a scan: nobody knows which of them is right."""
+    """Raise LabelError if two files have different labels for a scan, as nothing tells which file is right."""
     for one, other in combinations(several, 2):
-        if one.source == other.source:  # colours that were painted over numbers: the first counts
+        if one.source == other.source:  # numbers and colours in one file: the first of them counts
             continue
         if differ := numbers_that_differ(mesh.faces, one.column.on_faces, other.column.on_faces):
             raise LabelError(
@@ -119,10 +128,10 @@ def _check_agree(mesh: Mesh, several: Sequence[FoundLabels]) -> None:
 
 
 def labels_in(file: Path, mesh: Mesh) -> FoundLabels:
-    """The labels of a scan in a JSON file that lies elsewhere, as FDI numbers.
+    """The labels of a scan in a JSON file at any place, which must have FDI numbers.
 
     Raises:
-        LabelError: if it has none, or they do not match the scan.
+        LabelError: if the file has no labels, or they do not match the scan.
     """
     column = from_json(file, mesh)
     if column is None:
@@ -133,13 +142,16 @@ def labels_in(file: Path, mesh: Mesh) -> FoundLabels:
 def _sources(
     path: Path, mesh: Mesh, palette: Palette | None, stored: Stored | None, label_system: str, record: Record
 ) -> Iterator[FoundLabels]:
-    """All labels of a scan, one after another; each is read when it is asked for. ``auto`` is resolved."""
-    # 1. A label file beside the scan. One STL per tooth: label files beside it have another face order.
+    """All labels of a scan, one source after another, with the label system that ``auto`` stands for.
+
+    A generator: arrays and colours are read only if the caller asks for more than the label files.
+    """
+    # 1. A label file beside the scan; not beside a folder with one file per tooth, where the order of faces is another.
     files = []
     for suffix, read in ((".txt", partial(from_txt, label_system=label_system)), (".json", from_json)):
-        beside = path if path.suffix.lower() == suffix else path.with_suffix(suffix)  # of a list, it is the list itself
+        beside = path if path.suffix.lower() == suffix else path.with_suffix(suffix)  # the path may itself be a list
         if not path.is_dir() and beside.is_file() and (column := read(beside, mesh)) is not None:
-            fdi = label_system in ("auto", "fdi") or reviewed_origin(beside) is not None  # which a review always writes
+            fdi = label_system in ("auto", "fdi") or reviewed_origin(beside) is not None  # a review writes FDI numbers
             files.append(FoundLabels(column, beside, "fdi" if fdi else label_system))
     _check_agree(mesh, [file for file in files if file.source.name not in record.files])
     yield from files
@@ -161,7 +173,7 @@ def _sources(
         if not column.per_vertex and path.name not in record.files:
             _warn_of_other_array(mesh, stored, column, name, system)
         yield FoundLabels(column, path, system, guessed=system * (label_system == "auto" and not system_by_name(name)))
-    # 3. What else a model's file has: a person may have changed its numbers on vertices only, or painted it.
+    # 3. Other labels in a file of the record: a person may have changed only its numbers on vertices, or its colours.
     if path.name in record.files:
         for column in _repeats(path, mesh, stored, record.files[path.name]):
             yield FoundLabels(column, path, "fdi")
@@ -171,8 +183,10 @@ def _sources(
 
 
 def changed_repeat(path: Path, mesh: Mesh, stored: Stored, record: Record) -> LabelColumn | None:
-    """The numbers on vertices, or those that colours mean, of a file of the record, if they were changed since a model
-    found them, and those on faces were not."""
+    """The labels on vertices or in colours of a recorded file, if only they were changed since it was written.
+
+    None if the file is not in the record, if its numbers on faces were changed, or if nothing was changed.
+    """
     of_faces = stored.face_data.get("fdi")
     if path.name not in record.files or (of_faces is not None and changes_in(path, record, of_faces)):
         return None
@@ -181,8 +195,10 @@ def changed_repeat(path: Path, mesh: Mesh, stored: Stored, record: Record) -> La
 
 
 def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterator[LabelColumn]:
-    """The numbers on vertices, and those that the colours of faces and of vertices mean, in a file that a model's
-    labels were written to. One colour for all, or colours that are mostly not those of teeth, are of other programs."""
+    """The labels that a recorded file repeats: on its vertices, and in the colours of its faces and vertices.
+
+    Colours are ignored if they are all the same, or mostly not colours of teeth: another program wrote them.
+    """
     if found.of_vertices and "fdi" in stored.vertex_data:
         numbers = np.asarray(stored.vertex_data["fdi"], dtype=np.float64)
         yield column_of(mesh, integers(numbers, path), per_vertex=True)
@@ -194,8 +210,8 @@ def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterat
         if (rgb := colour_column(data)) is None:
             continue
         labels = palette.labels(rgb)
-        plain = len(rgb) > 0 and bool((rgb == rgb[0]).all())  # one colour for all, be it that of a tooth
-        if plain and len(found.numbers) == 1:  # as it was written, where no tooth was found
+        plain = len(rgb) > 0 and bool((rgb == rgb[0]).all())  # the same colour everywhere, even if that of a tooth
+        if plain and len(found.numbers) == 1:  # it was written so: there was only one number
             continue
         if plain or mostly_strange(int((labels == UNKNOWN).sum()), int((labels > 0).sum())):
             _log.warning(
@@ -206,14 +222,17 @@ def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterat
 
 
 def _warn_of_other_array(mesh: Mesh, stored: Stored, column: LabelColumn, name: str, system: str) -> None:
-    """Warn if an array on vertices has other teeth than the one on faces, which is read: somebody may have corrected
-    it. Only arrays are compared that are surely FDI or Universal numbers; others may count instances."""
+    """Warn if an array on vertices has other teeth than the array on faces, which is the one that is read.
+
+    A person may have corrected only one of them. Only arrays that surely have FDI or Universal numbers are compared;
+    other arrays may count instances.
+    """
     for other in ARRAY_NAMES:
         theirs = plain_column(mesh, stored.vertex_data, other, per_vertex=True)
         if theirs is None or not (theirs.on_faces > 0).any() or system not in ("fdi", "universal"):
             continue
         other_system = guess_system(theirs.on_faces, other)
-        if other_system != "fdi" and other_system not in other:  # Universal numbers are so by name
+        if other_system != "fdi" and other_system not in other:  # the name must tell that the numbers are Universal
             continue
         fdi = to_fdi(column.on_faces, system, mesh.jaw), to_fdi(theirs.on_faces, other_system, mesh.jaw)
         if differ := numbers_that_differ(mesh.faces, *fdi):

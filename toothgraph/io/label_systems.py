@@ -15,7 +15,7 @@ from toothgraph.io.numbering import load_numbering
 
 # Universal numbers 1 … 32 in order: upper jaw from the patient's right, then back along the lower jaw.
 _UNIVERSAL = np.array([*range(18, 10, -1), *range(21, 29), *range(38, 30, -1), *range(41, 49)])
-# Its letters A … T for primary teeth, in the same order; as numbers they are LETTER + 1 … LETTER + 20.
+# The Universal letters A … T for primary teeth, in the same order; here they are numbers LETTER + 1 … LETTER + 20.
 _UNIVERSAL_PRIMARY = np.array([*range(55, 50, -1), *range(61, 66), *range(75, 70, -1), *range(81, 86)])
 LETTER = 100
 _PALMER = ("UR", "UL", "LL", "LR")
@@ -26,16 +26,17 @@ _ARCH14 = {
 }
 
 _log = logging.getLogger("toothgraph")
-_FEW = 3  # labels of a scan: as many classes of another kind are common, as few teeth are rare
-_QUADRANT = 8  # teeth; labels that count from 1 to there may be kinds of teeth
+_FEW = 3  # different labels: so few are more often classes of another kind than teeth
+_QUADRANT = 8  # teeth; labels that count from 1 to at most 8 may be kinds of teeth
 
 
 def to_universal(fdi: np.ndarray) -> np.ndarray:
-    """FDI numbers [N] as Universal numbers 1 … 32, the letters of primary teeth as ``LETTER + 1`` … ``LETTER + 20``;
-    gingiva and unknown stay 0 and -1.
+    """FDI numbers [N] as Universal numbers [N], 1 … 32.
+
+    The letters of primary teeth become ``LETTER + 1`` … ``LETTER + 20``; gingiva and unknown stay 0 and -1.
 
     Raises:
-        LabelError: for what are no FDI numbers.
+        LabelError: if a number is no FDI number.
 
     Example:
         >>> to_universal(np.array([18, 11, 38, 0, -1])).tolist()
@@ -51,10 +52,10 @@ def to_universal(fdi: np.ndarray) -> np.ndarray:
 def guess_system(numbers: np.ndarray, name: str = "") -> str:
     """The label system that labels [N] probably use. The first rule that applies decides:
 
-    1. ``universal`` or ``fdi``, if it is part of the array's name
+    1. ``universal`` or ``fdi``, if this word is part of the array's name
     2. ``fdi``, if every number is 0, -1 or a permanent tooth in FDI, or if the smallest tooth number is 11 to 16
-    3. ``unsure``, if no number is above 14, and there are three or fewer, or they are 1, 2 … 8 at most: that may be a
-       quadrant in ``arch14``, or classes of another kind, such as tooth and margin
+    3. ``unsure``, if no number is above 14, and there are at most three different numbers, or they count from 1 to at
+       most 8: these may be a quadrant in ``arch14``, or classes of another kind, such as tooth and margin
     4. ``arch14``, if no number is above 14
     5. ``universal``, if no number is above 32
     6. ``none``, if a number is below 10: these are clusters, not teeth
@@ -79,16 +80,18 @@ def guess_system(numbers: np.ndarray, name: str = "") -> str:
 
 
 def system_by_name(name: str) -> str:
-    """The label system that the name of an array tells, as of ``UniversalID``; empty if it tells none."""
+    """The label system that the name of an array tells, such as ``universal`` for ``UniversalID``; empty if none."""
     return next((system for system in ("universal", "fdi") if system in name.lower()), "")
 
 
 def told_apart(guessed: Iterable[tuple[str, str]]) -> str:
-    """Which scans look like which label system, in words; empty where all look like one. One scan may lack the teeth
-    that tell its own, and so be taken for one of another system.
+    """Which scans look like which label system, in words; empty if all look like the same system.
+
+    A scan without the teeth that are typical of its label system may be taken for another system.
 
     Args:
-        guessed: name and label system of each scan, empty where it was not guessed, see :func:`guess_system`.
+        guessed: the name and label system of each scan; the system is empty if it was not guessed, see
+            :func:`guess_system`.
 
     Example:
         >>> told_apart([("007_U", "arch14"), ("007_L", "universal"), ("008_L", "universal")])
@@ -104,7 +107,7 @@ def told_apart(guessed: Iterable[tuple[str, str]]) -> str:
 
 
 def warn_of_several_systems(guessed: Iterable[tuple[str, str]]) -> None:
-    """Warn where the labels of a set of scans look like several label systems, see :func:`told_apart`."""
+    """Warn if the labels of a set of scans look like several label systems, see :func:`told_apart`."""
     if like := told_apart(guessed):
         _log.warning(
             "the numbers of the labels look %s; if all scans have one label system, some labels are read wrongly: name "
@@ -113,21 +116,23 @@ def warn_of_several_systems(guessed: Iterable[tuple[str, str]]) -> None:
 
 
 def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:
-    """Labels of another system as FDI numbers. 0 stays gingiva, and so is 33 among Universal numbers, as some programs
-    have it; other numbers that are not a tooth become -1.
+    """Labels of another system as FDI numbers. Numbers that are neither a tooth nor gingiva become -1.
+
+    Gingiva is 0, and in the Universal system also 33, which some programs use. Labels that are ``fdi`` are not changed.
 
     Args:
         numbers: [N] int64.
         label_system: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``, see
             :func:`toothgraph.io.numbering.load_numbering`.
-        jaw: 0 upper, 1 lower; needed for ``arch14``, and for a file where a number is a tooth in each jaw.
+        jaw: 0 upper, 1 lower; needed for ``arch14``, and for a ``FILE:SET`` that gives a number to different teeth in
+            the two jaws.
 
     Returns:
         [N] int64.
 
     Raises:
-        LabelError: for another system, or if the jaw is needed and unknown.
-        ConfigError: if a file cannot be read.
+        LabelError: for an unknown label system, or if the jaw is needed and unknown.
+        ConfigError: if the file of ``FILE:SET`` cannot be read.
 
     Example:
         >>> to_fdi(np.array([0, 3, 19]), "universal", jaw=-1).tolist()
@@ -155,10 +160,10 @@ def to_fdi(numbers: np.ndarray, label_system: str, jaw: int) -> np.ndarray:
 
 
 def number_of_word(word: str) -> float:
-    """A label in a text file as a number; the letters ``A`` to ``T`` of the Universal system are above ``LETTER``.
+    """A label in a text file as a number; the Universal letters ``A`` … ``T`` become ``LETTER + 1`` … ``LETTER + 20``.
 
     Raises:
-        ValueError: for what is neither.
+        ValueError: if the word is neither a number nor such a letter.
     """
     return LETTER + ord(word) - ord("A") + 1 if len(word) == 1 and "A" <= word <= "T" else float(word)
 
@@ -180,7 +185,7 @@ def universal_name(fdi: int) -> str:
 
 
 def palmer_name(fdi: int) -> str:
-    """The Palmer name of a tooth, its quadrant in letters: 16 is ``UR6``, 55 is ``URE``.
+    """The Palmer name of a tooth, with its quadrant as two letters: 16 is ``UR6``, 55 is ``URE``.
 
     Raises:
         ValueError: for a number that is not a tooth.

@@ -1,4 +1,4 @@
-"""Labels of a scan as FDI numbers on its clean faces."""
+"""Labels of a scan as FDI numbers of its clean faces."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from toothgraph.mesh.original import original_of
 from toothgraph.mesh.stored import Stored
 
 _log = logging.getLogger("toothgraph")
-_NEVER = range(1, 11)  # numbers that no tooth has in FDI; two of them are another numbering, one may be a mistake
+_NEVER = range(1, 11)  # no FDI numbers; two of them show another label system, a single one may be a mistake
 
 
 def read_scan(
@@ -55,23 +55,24 @@ def read_scan(
     Args:
         path: the mesh file; see ``read_mesh`` for formats and cleaning.
         unit: the unit of length in the file.
-        palette: the meaning of its colours, if they are labels; a text, as ``FILE:SET``, is given to ``load_palette``.
+        palette: the meaning of its colours, if they are labels; a text ``FILE:SET`` is read with ``load_palette``.
         jaw: 0 upper, 1 lower; None takes it from the file name, else from the labels.
         label_system: numbering of the teeth: ``fdi``, ``universal``, ``arch14`` or ``FILE:SET``, see
             :func:`toothgraph.io.numbering.load_numbering`. ``auto`` reads label files as FDI and guesses the system of
             arrays, see :func:`toothgraph.io.label_systems.guess_system`.
-        primary: keep the numbers of primary teeth, 51 to 85, which are else unknown: the nets have no classes for them.
+        primary: keep the numbers of primary teeth, 51 to 85. By default, these teeth are unknown, as the nets have no
+            classes for them.
         scan_id: the name of the scan in messages and tables; by default the stem of the file.
 
     Returns:
-        The mesh, mm, with ``labels`` [F], or without labels if the file has none.
+        The mesh in mm, with ``labels`` [F], or without labels if the file has none.
 
     Raises:
         MeshError: if the surface cannot be read.
         LabelError: if labels exist but do not match the scan, contradict each other, or most of them are not numbers of
             the label system.
         ConfigError: for a palette that cannot be read.
-        ShapeError: for another jaw.
+        ShapeError: if ``jaw`` is no jaw.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -92,7 +93,7 @@ def read_scan(
         return replace(mesh, labels=None, original=original_of(mesh))
     labels, of_vertices = as_fdi(mesh, found, primary)
     told = "by its name" if jaw is None else "as was asked for"
-    if palette is None:  # colours are told of where they are read
+    if palette is None:  # for colours, the code that reads them warns
         warn_of_other_jaw(mesh, labels, found, told)
     mesh = labelled(mesh, labels, of_vertices, replace(found.origin, guessed=found.guessed))
     if found.changes:
@@ -105,14 +106,14 @@ def read_scan(
 
 
 def labelled(mesh: Mesh, labels: np.ndarray, of_vertices: np.ndarray | None, origin: LabelOrigin) -> Mesh:
-    """The scan with its labels, see :func:`as_fdi`; they tell the jaw if its name does not."""
+    """The scan with labels as :func:`as_fdi` returns them; if its jaw is not known, the labels tell it."""
     jaw = jaw_of_labels(labels) if mesh.jaw == UNKNOWN_JAW else mesh.jaw
     original = replace(original_of(mesh), vertex_labels=of_vertices)
     return replace(mesh, labels=labels, jaw=jaw, label_origin=origin, original=original)
 
 
 def warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels, told: str = "by its name") -> None:
-    """Warn if the labels are those of the other jaw than a scan is ``told`` to be of."""
+    """Warn if the labels are of the other jaw than the scan; ``told`` says, in words, where the jaw comes from."""
     of_labels = jaw_of_labels(labels)
     if UNKNOWN_JAW not in (mesh.jaw, of_labels) and of_labels != mesh.jaw:
         _log.warning(
@@ -122,7 +123,10 @@ def warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels, told: 
 
 
 def _warn_of_counting(mesh: Mesh) -> None:
-    """Warn if a molar is labelled as a premolar: labels may ignore the closed gap of an extracted premolar."""
+    """Warn if a tooth with the size of a molar is labelled as a premolar.
+
+    Such labels may ignore the closed gap of an extracted premolar.
+    """
     if mesh.labels is None:
         return
     if parts := jaw_parts(mesh):
@@ -141,9 +145,12 @@ def _warn_of_counting(mesh: Mesh) -> None:
 def read_labels(
     path: str | Path, mesh: Mesh, palette: Palette | None = None, label_system: str = "auto"
 ) -> np.ndarray | None:
-    """The FDI number of each clean face, from the first source that exists:
+    """The FDI number of each clean face, from the first source that exists.
 
-    1. ``<stem>.txt`` beside the mesh: one number per stored face, or per stored vertex if only their number matches
+    The sources are, in this order:
+
+    1. ``<stem>.txt`` beside the mesh: one number per stored face, or per stored vertex if only the count of vertices
+       matches
     2. ``<stem>.json`` beside it with a list ``labels``: one number per stored vertex (layout of Teeth3DS,
        https://arxiv.org/abs/2210.06094)
     3. for a folder with one file per tooth: the file names (1 and 2 are then not used)
@@ -152,10 +159,10 @@ def read_labels(
     5. with a palette: face or vertex colours, as the palette says, else those that match it better.
        The jaw is the one with more matching colours, even if the file name says another.
 
-    Of labels that toothgraph wrote (:mod:`toothgraph.io.label_record`), the first that were changed since go before
-    those that were not. Two files that contradict each other are an error. From vertex labels, a face takes the
-    majority of its corners; with three different labels, it takes the smallest tooth number. Anything but 0 and the
-    permanent teeth becomes -1, with one warning in the log.
+    Labels that toothgraph wrote (:mod:`toothgraph.io.label_record`) and that were changed since go before labels that
+    it wrote and that were not changed. Two files that contradict each other are an error. From vertex labels, a face
+    takes the majority of its corners; with three different labels, it takes the smallest tooth number. All numbers
+    except 0 and the permanent teeth become -1, with one warning in the log.
 
     Args:
         path: the mesh file.
@@ -167,7 +174,7 @@ def read_labels(
         [F] int64 FDI numbers, 0 gingiva, -1 unknown; None if there are no labels.
 
     Raises:
-        LabelError: if labels exist but cannot be read, their number does not match the scan, or two files contradict
+        LabelError: if labels exist but cannot be read, their count does not match the scan, or two files contradict
             each other.
     """
     found = _find(Path(path), mesh, palette, None, label_system)
@@ -185,8 +192,21 @@ def _find(
 def as_fdi(
     mesh: Mesh, found: FoundLabels, primary: bool = False, option: str = "--label-system; in Python label_system="
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """FDI numbers of the clean faces [F], and of the stored vertices [V0] if the file has labels per vertex. An error
-    names the ``option`` that says how they are numbered."""
+    """The FDI numbers of the clean faces [F] and of the stored vertices [V0].
+
+    Args:
+        mesh: the scan.
+        found: its labels as stored.
+        primary: keep the numbers of primary teeth, which else become unknown.
+        option: the option for the label system, for error messages.
+
+    Returns:
+        The numbers of the faces; those of the vertices if the file has labels per vertex, else None.
+
+    Raises:
+        LabelError: if the label system is not certain, needs a jaw that is not known, or too many labels are not
+            numbers of it.
+    """
     column, source, label_system = found.column, found.source, found.label_system
     labels, of_vertices = column.on_faces, None
     if label_system == "unsure":

@@ -1,4 +1,4 @@
-"""A set of a JSON file by its name, ``FILE:SET``."""
+"""Read one named set, ``FILE:SET``, of a JSON file that has several."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from toothgraph.system.files import check_there
 
 
 def load_set(spec: str, kind: str) -> dict[str, Any]:
-    """Read a set.
+    """Read one set of a JSON file.
 
     Args:
-        spec: ``FILE:SET``.
-        kind: what a set is, for messages.
+        spec: the file and the name of the set, ``FILE:SET``.
+        kind: what a set is, such as a palette, for messages.
 
     Raises:
         ConfigError: if the file or the set is missing, or is no JSON object.

@@ -1,4 +1,4 @@
-"""Label systems of anybody's own: a file that says which number is which tooth."""
+"""Label systems from a file: it says which number is which tooth."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from toothgraph.io.named_set import load_set
 
 @dataclass(frozen=True)
 class Numbering:
-    """Numbers of teeth and gingiva.
+    """A label system from a file: its numbers of teeth and gingiva.
 
     Attributes:
-        name: its source, for messages.
-        teeth: own number to FDI number, of the upper and of the lower jaw; gingiva is 0.
-        array: the array of a PLY, VTP or VTK file that has the labels; empty for the usual names.
+        name: the source of the label system, for messages.
+        teeth: two tables from its number to the FDI number, for the upper and the lower jaw; gingiva is 0.
+        array: the name of the array of a PLY, VTP or VTK file that has the labels; empty for the usual names.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Numbering:
         """Numbers [N] as FDI numbers [N] int64; -1 for a number that is in neither jaw.
 
         Raises:
-            LabelError: if the jaw is unknown and a number is a tooth in each.
+            LabelError: if the jaw is unknown and a number of the system means different teeth in the two jaws.
         """
         upper, lower = self.teeth
         if jaw == UNKNOWN_JAW and any(upper[own] != lower[own] for own in upper.keys() & lower.keys()):
@@ -45,20 +45,20 @@ class Numbering:
         return fdi[inverse.reshape(-1)]
 
     def content(self) -> dict[str, Any]:
-        """All that labels depend on, for JSON."""
+        """The content of the label system that labels depend on, for JSON; without its name."""
         return {"array": self.array, **{JAW_NAMES[jaw]: sorted(self.teeth[jaw].items()) for jaw in (UPPER, LOWER)}}
 
 
 def content_of(label_system: str) -> Any:
-    """What a digest has of a label system: its name, or what is in its file."""
+    """The name of a label system, or its content if it is from a file, to be used in a digest."""
     return load_numbering(label_system).content() if is_own(label_system) else label_system
 
 
 def load_numbering(spec: str) -> Numbering:
     """Read ``FILE:SET``, one label system of a JSON file.
 
-    A set has ``upper`` and ``lower`` (FDI number to own number), and optionally ``background`` (the number of gingiva,
-    0 if not given) and ``array`` (the name of the array that has them).
+    A set has ``upper`` and ``lower`` (FDI number to the number in the labels), and optionally ``background`` (the
+    number of gingiva, 0 if not given) and ``array`` (the name of the array that has the labels).
 
     Raises:
         ConfigError: if the file or the set is missing, or does not have this form.
@@ -83,7 +83,7 @@ def load_numbering(spec: str) -> Numbering:
 
 
 def _jaw(teeth: dict[str, int], gingiva: int) -> dict[int, int]:
-    """Own number to FDI number."""
+    """The table from the number in the labels to the FDI number, for one jaw."""
     found = {gingiva: 0}
     for name, own in teeth.items():
         fdi = int(name)

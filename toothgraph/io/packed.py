@@ -1,4 +1,4 @@
-"""Whole numbers as short text, for a log and for a page."""
+"""Whole numbers as short text, for the log and the page of a review."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ MOST = 1 << 28  # bytes of unpacked numbers
 
 
 def packed(values: np.ndarray) -> str:
-    """Whole numbers [n], less than 2³¹, as text: their differences, little-endian int32, deflated, in base64."""
+    """Whole numbers [n], less than 2³¹, as text: their differences as little-endian int32, deflated, in base64."""
     steps = np.diff(np.asarray(values, dtype=np.int64), prepend=0).astype("<i4")
     return base64.b64encode(zlib.compress(steps.tobytes(), 6)).decode("ascii")
 
 
 def unpacked(text: str) -> np.ndarray:
-    """[n] int64, of :func:`packed`.
+    """The whole numbers [n], int64, of a text that :func:`packed` has made.
 
     Raises:
         LabelError: for any other text.

@@ -11,8 +11,8 @@ from toothgraph.errors import ConfigError
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN, UNKNOWN_JAW, UPPER, is_permanent
 from toothgraph.io.named_set import load_set
 
-# Editing tools change colours by up to 24 units per channel. A colour is still clear if it is nearer than half the
-# distance to every other colour.
+# Editing tools change colours by up to 24 units per channel. A changed colour is still clear if it is more than twice
+# as near to its own colour in the palette as to the colour of any other number.
 _TOLERANCE = 24
 
 
@@ -21,10 +21,10 @@ class Palette:
     """Colours of teeth and gingiva.
 
     Attributes:
-        name: its source, for messages.
+        name: the source of the palette, for messages.
         fdi: [n] FDI numbers, 0 gingiva.
         rgb: [n, 3] int64, 0 … 255.
-        where: ``"face"`` or ``"vertex"``: which colours of a file to read; empty for either.
+        where: ``"face"`` or ``"vertex"``: which colours of a file are read; empty for either.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Palette:
         return Palette(self.name, self.fdi[keep], self.rgb[keep], self.where)
 
     def exact_share(self, rgb: np.ndarray) -> float:
-        """The share of the colours [n, 3] that are exactly in the palette."""
+        """The share of the colours [n, 3] that are in the palette without any difference."""
         return float(np.isin(_code(rgb), _code(self.rgb)).mean()) if len(rgb) else 0.0
 
     def jaw_of(self, rgb: np.ndarray) -> int:
@@ -53,7 +53,10 @@ class Palette:
         return UNKNOWN_JAW if upper == lower else (UPPER if upper > lower else LOWER)
 
     def labels(self, rgb: np.ndarray) -> np.ndarray:
-        """Colours [n, 3] to FDI numbers [n]: the nearest colour within the tolerance; -1 if none or not clear."""
+        """Colours [n, 3] as FDI numbers [n].
+
+        The nearest colour of the palette within the tolerance counts; -1 if there is none, or if it is not clear.
+        """
         colours, inverse = np.unique(_code(rgb), return_inverse=True)
         parts = np.stack([colours >> 16, (colours >> 8) & 255, colours & 255], axis=1)
         distance = np.abs(parts[:, None, :] - self.rgb[None]).max(axis=2)  # [distinct colours, n palette]

@@ -1,4 +1,4 @@
-"""Labels that another program found for a scan, on the faces and vertices of that scan."""
+"""Labels that another program found for a scan, on the faces and vertices of this scan."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from toothgraph.mesh.stored import NO_SURFACE, Stored
 from toothgraph.scan_names import composed
 
 _OPTION = "--predictions-label-system"
-_FARTHEST = 1.0  # mm, median distance of the faces of one surface to those of another mesh of it
-_SCATTERED = 0.3  # share of the pairs of adjacent faces with different labels; of an arch it is below a tenth
+_FARTHEST = 1.0  # mm, largest median distance between the faces of two meshes of the same surface
+_SCATTERED = 0.3  # share of the pairs of adjacent faces with different labels; on an arch it is below a tenth
 
 _log = logging.getLogger("toothgraph")
 
@@ -37,12 +37,13 @@ class Predictions:
     """A folder of labels that another program found.
 
     Attributes:
-        folder: its files; that of a scan has the scan's name, in this folder or in one inside it. Of scans whose files
-            have one name, as ``patient_1/lower.ply`` and ``patient_2/lower.ply``, it has the name that
-            :func:`toothgraph.scan_names.scan_names` gives, ``patient_1_lower``, or lies in a folder of the same name.
-        palette: what colours in them mean.
-        label_system: how they number teeth, see :func:`toothgraph.io.labels.read_scan`.
-        unit: unit of length of the meshes in it.
+        folder: the folder. The file for a scan has the scan's name, and lies in this folder or in one inside it. If
+            several scans have the same file name, as ``patient_1/lower.ply`` and ``patient_2/lower.ply``, the file has
+            the name that :func:`toothgraph.scan_names.scan_names` gives, ``patient_1_lower``, or lies in a folder with
+            the name of the scan's folder.
+        palette: the meaning of colours in the files.
+        label_system: how the files number teeth, see :func:`toothgraph.io.labels.read_scan`.
+        unit: the unit of length of the meshes in the folder.
     """
 
     folder: Path
@@ -51,14 +52,14 @@ class Predictions:
     unit: str = "mm"
 
     def files_of(self, scan: Path, scan_id: str | None = None) -> list[Path]:
-        """The files of a scan, meshes first: a list of numbers beside a mesh counts the faces of that mesh.
+        """The files with labels of a scan. Meshes come first, as a list of numbers may belong to the mesh beside it.
 
         Args:
-            scan: its file.
-            scan_id: its name; by default that of the file.
+            scan: the file of the scan.
+            scan_id: the name of the scan; by default that of its file.
 
         Raises:
-            LabelError: if there are none, or the same in several folders.
+            LabelError: if the folder has no files for the scan, or has them in several folders.
         """
         own = composed(scan.name if scan.is_dir() else scan.stem)
         name, folder = composed(scan_id or own), composed(scan.absolute().parent.name)
@@ -95,12 +96,12 @@ def _is_list(file: Path) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Labels of a scan as stored.
+    """Labels on the stored polygons and vertices of a scan.
 
     Attributes:
         faces: [F0] FDI numbers of the stored polygons, 0 gingiva.
         vertices: [V0] FDI numbers of the stored vertices.
-        guessed_system: the label system that their file was taken to have, by its numbers alone; empty if it was told.
+        guessed_system: the label system of the file, if it was guessed from the numbers alone; else empty.
     """
 
     faces: np.ndarray
@@ -109,18 +110,21 @@ class Labels:
 
 
 def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions, scan_id: str | None = None) -> Labels:
-    """Labels of a scan from a folder: a list of numbers per face or per vertex, or a mesh that has labels. Of several
-    files of its name, the first that has labels counts.
+    """The labels of a scan from a folder: a list of numbers per face or per vertex, or a mesh that has labels.
 
-    A mesh with the vertices and faces of the scan in their order is taken as it is, and one with as many faces in
-    another place as one that was moved. From any other mesh of the same surface each face and vertex of the scan takes
-    the label of the nearest face. What is no number of a permanent
-    tooth is unknown, and unknown counts as gingiva: a program that gives no tooth there has found none.
+    If several files have the name of the scan, the first file that has labels counts.
+
+    A mesh with the same vertices and faces in the same order gives its labels directly. So does a mesh with as many
+    faces at another place: it counts as the scan, moved. From any other mesh of the same surface, each face and vertex
+    of the scan takes the label of the nearest face.
+
+    Numbers that are not those of permanent teeth are unknown. Unknown counts as gingiva: the program has found no tooth
+    there.
 
     Args:
         mesh: the scan.
-        scan: its file.
-        predictions: the folder.
+        scan: the file of the scan.
+        predictions: the folder of labels.
         scan_id: the name that files in the folder have; by default that of ``scan``.
 
     Raises:
@@ -135,7 +139,7 @@ def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions, scan_id: 
 
 
 def _labels_in(file: Path, mesh: Mesh, predictions: Predictions) -> Labels | None:
-    """The labels that a file has of a scan; None if it has none."""
+    """The labels of a scan in one file; None if the file has no labels."""
     stored = NO_SURFACE if _is_list(file) else read_stored(file)
     if stored is not NO_SURFACE and _in_another_order(mesh, file, stored, predictions.unit):
         return _of_other_mesh(mesh, file, stored, predictions)
@@ -151,13 +155,13 @@ def _labels_in(file: Path, mesh: Mesh, predictions: Predictions) -> Labels | Non
 
 
 def _warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels) -> None:
-    """Numbers that were taken for those of another label system are often those of the other jaw."""
+    """Warn if labels are of the other jaw than the true labels of the scan: their label system may be another."""
     if mesh.labels is not None and not shows_both_jaws(mesh.labels):
         warn_of_other_jaw(replace(mesh, jaw=jaw_of_labels(mesh.labels)), labels, found, "by its true labels")
 
 
 def _warn_of_other_order(mesh: Mesh, labels: np.ndarray, file: Path) -> None:
-    """Labels in another order than the faces lie scattered over the surface."""
+    """Warn if labels are scattered over the surface: they may be in another order than the faces."""
     one, other = mesh.adjacency
     if (share := float((labels[one] != labels[other]).mean())) > _SCATTERED:
         _log.warning(
@@ -173,8 +177,10 @@ def _no_labels(file: Path) -> LabelError:
 
 
 def _in_another_order(mesh: Mesh, file: Path, stored: Stored, unit: str) -> bool:
-    """Whether a mesh has other faces than the scan, or has its faces or vertices, in the same place, in another
-    order."""
+    """Whether the labels of a mesh cannot be given to the scan face by face.
+
+    This is so if its count of faces is another, or if its faces or vertices lie at the same place in another order.
+    """
     own = original_of(mesh)
     if len(stored.polygons) != len(own.polygons):
         return True

@@ -27,10 +27,11 @@ def read_mesh(path: str | Path, *, unit: str = "mm") -> Mesh:
 
     The mesh is cleaned: vertices at the same position are merged, polygons are cut into triangles, and faces without
     area, repeated faces and unused vertices are removed. ``mesh.original`` keeps the vertices and faces of the file
-    and the mapping to them. STL files store no vertices: these are the distinct corners in order of first occurrence.
+    and the mapping to them. STL files store no vertices: there, the vertices are the distinct corners in order of first
+    occurrence.
 
     Args:
-        path: the file, or an archive of it alone; the name of the file may contain the jaw, see
+        path: the file, or an archive that contains only this scan; the name of the file may contain the jaw, see
             :func:`toothgraph.scan_names.jaw_from_name`.
         unit: the unit of length in the file, one of ``MM_PER_UNIT``.
 
@@ -55,7 +56,7 @@ def read_mesh(path: str | Path, *, unit: str = "mm") -> Mesh:
 
 
 def mesh_from_stored(path: Path, stored: Stored, *, unit: str = "mm") -> Mesh:
-    """The clean mesh from the content of a file; arguments, result and errors as in ``read_mesh``."""
+    """The clean mesh from the stored content of a file; arguments, result and errors are those of ``read_mesh``."""
     if unit not in MM_PER_UNIT:
         raise ConfigError(f"expected a unit of {', '.join(MM_PER_UNIT)}, got {unit!r}")
     stage("cleaning")
@@ -65,10 +66,12 @@ def mesh_from_stored(path: Path, stored: Stored, *, unit: str = "mm") -> Mesh:
 
 
 def check_extent(mesh: Mesh) -> None:
-    """Refuse a mesh in memory that is not in mm, as a file is refused; the jaws of a scene may lie apart.
+    """Refuse a mesh in memory that does not have the size of a scan in mm.
+
+    The upper limit is four times that for a file, since the two jaws of a scene may lie apart.
 
     Raises:
-        MeshError: then.
+        MeshError: if the mesh is too small or too large.
     """
     low, high = _EXTENT
     extent = float(np.ptp(mesh.vertices, axis=0).max())
@@ -83,7 +86,7 @@ def check_extent(mesh: Mesh) -> None:
 
 
 def _units_of(extent: float) -> list[str]:
-    """The units in which a largest extent is that of a scan."""
+    """The units in which this largest extent fits a scan."""
     low, high = _EXTENT
     return [name for name, factor in MM_PER_UNIT.items() if low <= extent * factor <= high]
 

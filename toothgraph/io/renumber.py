@@ -1,4 +1,4 @@
-"""Give teeth of a labelled scan other numbers, in all its label files at once."""
+"""Give teeth of a labelled scan other numbers, in all label files of the scan at once."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class LabelFile:
     """A label file, or a labelled scan, as stored.
 
     Attributes:
-        path: the file, or folder.
+        path: the file, or the folder with one file per tooth.
         labels: [n] numbers, per face or per vertex.
-        write: writes the file again with other numbers, given as a function from old to new ones.
+        write: a function that writes the file again; its argument is a function from old to new numbers.
     """
 
     path: Path
@@ -49,13 +49,13 @@ class LabelFile:
 
 @dataclass(frozen=True)
 class Renumbered:
-    """What was done.
+    """The result of :func:`renumber`.
 
     Attributes:
-        numbers: former to new, as they are in the files.
-        written: the files.
-        joined: numbers that two teeth had, which are one now.
-        found: whether toothgraph had written them: what a model found, or files of `convert`.
+        numbers: former to new numbers, as they are in the files.
+        written: the files that were written.
+        joined: new numbers that two teeth have got, which are one tooth now.
+        found: whether toothgraph had written the files: labels that a model found, or files of `convert`.
     """
 
     numbers: dict[int, int]
@@ -67,24 +67,25 @@ class Renumbered:
 def renumber(
     path: Path, numbers: Mapping[int, int], label_system: str = "fdi", *, merge: bool = False, unit: str = "mm"
 ) -> Renumbered:
-    """Give teeth other numbers, all at the same time, so that two can be exchanged.
+    """Give teeth other numbers, all at the same time, so that two teeth can exchange their numbers.
 
-    All label files that toothgraph wrote for this scan are written again, and a ``.txt`` or ``.json`` beside it. What
-    was changed stays in the record of the scan (:mod:`toothgraph.io.label_record`).
+    All label files that toothgraph wrote for this scan are written again, and a ``.txt`` or ``.json`` beside it. The
+    change is added to the record of the scan (:mod:`toothgraph.io.label_record`).
 
     Args:
         path: any label file of the scan, or the scan itself.
-        numbers: former to new; 0 for gingiva, -1 for unknown.
-        label_system: of ``numbers``, and of labels that toothgraph did not write; those it wrote are FDI numbers.
-        merge: two teeth may get one number; nothing tells them apart afterwards.
-        unit: of length in the scan.
+        numbers: former to new numbers; 0 for gingiva, -1 for unknown.
+        label_system: the label system of ``numbers``, and of labels that toothgraph did not write; labels that it wrote
+            are FDI numbers.
+        merge: allow two teeth to get one number; nothing tells them apart afterwards.
+        unit: the unit of length in the scan.
 
     Raises:
-        LabelError: if there are no labels, no face has a number, a new number is not that of a tooth, two teeth would
-            have one number without ``merge``, or the files of the scan do not agree, or do not fit it.
+        LabelError: if there are no labels, no face has one of the former numbers, a new number is not that of a tooth,
+            two teeth would have one number without ``merge``, or the files of the scan do not agree or do not fit it.
         MeshError: if a file cannot be read.
     """
-    # 1. What is there, and what it is to become.
+    # 1. The labels in the files, and the new numbers.
     record = read_record(path)
     files = label_files(path, record, unit)
     _check_surface(path, unit, label_system)
@@ -109,7 +110,7 @@ def renumber(
 def _checked(
     numbers: Mapping[int, int], there: np.ndarray, label_system: str, path: Path, *, found: bool
 ) -> dict[int, int]:
-    """The numbers as the files have them: as given, or as FDI numbers if toothgraph wrote the labels."""
+    """The former and new numbers as in the files: as given, or as FDI numbers if toothgraph wrote the labels."""
     jaw = jaw_from_name(path)
     jaw = max(jaw_of_teeth(there), UPPER) if jaw == UNKNOWN_JAW else jaw
 
@@ -132,12 +133,12 @@ def label_files(path: Path, record: Record, unit: str = "mm") -> list[LabelFile]
     """The label files of a scan that can be written again: those in its record, and a ``.txt`` or ``.json`` beside it.
 
     Args:
-        path: any of them, or the scan itself.
-        record: of the scan.
-        unit: of length in its files.
+        path: any of these files, or the scan itself.
+        record: the record of the scan.
+        unit: the unit of length in the files.
 
     Raises:
-        LabelError: if there are none, or some were changed since they were found and others were not.
+        LabelError: if there are no such files, or if files in the record were changed in different ways.
     """
     _check_there(path)
     beside = [] if path.is_dir() else [path.with_suffix(suffix).name for suffix in (".txt", ".json")]
@@ -151,7 +152,8 @@ def label_files(path: Path, record: Record, unit: str = "mm") -> list[LabelFile]
         raise LabelError(f"{path}: has no label files that can be written again; {where}")
     ours = [file for file in found if file.path.name in record.files]
     said = {file.path.name: ", ".join(changes_in(file.path, record, file.labels)) or "not changed" for file in ours}
-    # Borders of vertices, in a .json, are not those of faces: only their teeth are compared; see also _check_surface.
+    # A .json has labels of vertices, with other borders than those of faces: only its teeth are compared here, and its
+    # places in _check_surface.
     of_faces = {what for name, what in said.items() if not name.endswith(".json")}
     teeth = {frozenset(file.labels.tolist()) for file in ours}
     if len(of_faces) > 1 or (len(set(said.values())) > 1 and len(teeth) > 1):
@@ -164,10 +166,10 @@ def label_files(path: Path, record: Record, unit: str = "mm") -> list[LabelFile]
 
 
 def surface_of(path: Path) -> Path | None:
-    """The scan that a label file belongs to; None if it is not there.
+    """The scan that a label file belongs to; None if there is no scan beside it.
 
     Raises:
-        LabelError: if the path does not exist, or is a folder of several scans.
+        LabelError: if the path does not exist, or is an archive or a folder of several scans.
     """
     _check_there(path)
     beside = [path, *(path.with_suffix(suffix) for suffix in (*SUFFIXES, ".teeth"))]
@@ -177,7 +179,7 @@ def surface_of(path: Path) -> Path | None:
 
 
 def _check_surface(path: Path, unit: str, label_system: str) -> None:
-    """Raises LabelError if label files do not fit the scan beside them, or contradict each other."""
+    """Raise LabelError if label files do not fit the scan beside them, or contradict each other."""
     surface = surface_of(path)
     if surface is not None:
         stored = read_stored(surface)
@@ -193,7 +195,7 @@ def _check_there(path: Path) -> None:
 
 
 def _opened(path: Path, record: Record, unit: str) -> LabelFile | None:
-    """A label file; None for a JSON without labels."""
+    """A label file as stored; None for a file without labels that can be written again."""
     if path.suffix == ".txt":
         return _txt(path)
     if path.suffix == ".json":
@@ -207,7 +209,7 @@ def _opened(path: Path, record: Record, unit: str) -> LabelFile | None:
             path, stored.vertices, stored.polygons, new(labels)))  # fmt: skip
     mesh = mesh_from_stored(path, stored, unit=unit)
     painted = changed_repeat(path, mesh, stored, record)
-    if painted is not None:  # the numbers on faces are out of date
+    if painted is not None:  # the numbers on faces are out of date: a person changed the colours or vertices
         of_faces, of_vertices = faces_to_original(mesh, painted.on_faces), vertices_to_original(mesh, painted.on_faces)
     elif "fdi" in stored.face_data and "fdi" in stored.vertex_data:
         of_faces, of_vertices = (data["fdi"].astype(np.int64) for data in (stored.face_data, stored.vertex_data))
@@ -228,7 +230,7 @@ def _txt(path: Path) -> LabelFile:
 
 
 def _exchanged(path: Path, stored: Stored) -> LabelFile | None:
-    """A file for other programs that a review has written; None for another one."""
+    """A file that a review has written for other programs; None if the file is not one of these."""
     name, of_faces = EXCHANGED[path.suffix], path.suffix == ".vtp"
     numbers = (stored.face_data if of_faces else stored.vertex_data).get(name)
     if numbers is None:
@@ -260,7 +262,7 @@ def _json(path: Path) -> LabelFile | None:
 def _renumbered_content(
     content: dict[str, Any], doubts: list[Doubt], labels: np.ndarray, now: np.ndarray
 ) -> dict[str, Any]:
-    """A JSON label file with other numbers. The confidence of what a person has changed is gone."""
+    """The content of a JSON label file with other numbers; without the confidence of numbers that changed."""
     same = {str(number) for number in np.unique(labels) if np.array_equal(labels == number, now == number)}
     content = {**content, "labels": now.tolist()}
     if "instances" in content:

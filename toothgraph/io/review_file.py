@@ -1,4 +1,4 @@
-"""What a label file of a review says of it: its state, the number of steps, and what found the labels at first."""
+"""The entry of a review in its label file: the state, the number of steps, and the model that found the labels."""
 
 from __future__ import annotations
 
@@ -14,34 +14,36 @@ LABELS = ".json"
 
 
 def review_entry(state: str, version: int, model: str) -> dict[str, Any]:
-    """What a label file says of its review: its state, the number of steps, and what found the labels at first."""
+    """The entry of a review in its label file: state, number of steps, and the model that first found the labels."""
     return {"state": state, "version": version, "model": model}
 
 
 def review_state(file: Path) -> str:
-    """``unseen``, ``corrected`` or ``approved``; empty for a label file that is not of a review."""
+    """The state of the review in a label file: ``unseen``, ``corrected`` or ``approved``; empty without a review."""
     return str(_review(file).get("state", ""))
 
 
 def review_version(file: Path) -> int | None:
-    """The number of steps after which a label file was written; None if it is not there, or not of a review."""
+    """The number of steps after which a label file was written; None if the file is missing or not of a review."""
     version = _review(file).get("version")
     return version if isinstance(version, int) else None
 
 
 def reviewed_origin(file: Path) -> LabelOrigin | None:
-    """The origin of the labels in a file of a review; None for another file."""
+    """The origin of the labels in a file of a review; None for any other file."""
     review = _review(file)
     return LabelOrigin(BY_A_PERSON, str(review.get("model", ""))) if review else None
 
 
 def work_of_review(folder: Path, name: str) -> Path | None:
-    """The file in a folder that has what a person has done in a review of a scan: its labels, or, where a stop came
-    before these were written, its log. None if there is no step of a review.
+    """The file with the work of a person in a review of a scan; None if the review has no step.
+
+    It is the label file if its state is corrected or approved. If the review stopped before the label file was written,
+    it is the log.
 
     Args:
-        folder: of ``toothgraph review --labels``, or any other.
-        name: of the scan in it.
+        folder: the folder of ``toothgraph review --labels``, or any other.
+        name: the name of the scan in the folder.
     """
     labels, log = folder / f"{name}{LABELS}", folder / f"{name}{LOG}"
     if review_state(labels) in (CORRECTED, APPROVED):

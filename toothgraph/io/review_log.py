@@ -1,6 +1,6 @@
-"""The log of a review: the labels of each face that it began with, and what was done since, one line for each step.
+"""The log of a review: the labels of all faces at its beginning, then one line for each step.
 
-The labels, as they are now, follow from it. Who takes steps: :mod:`toothgraph.review.session`.
+The present labels follow from the log. The steps themselves are in :mod:`toothgraph.review.session`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOG = ".log.jsonl"
 START = "start"
 UNSEEN, CORRECTED, APPROVED = "unseen", "corrected", "approved"
 UNDO, REDO, APPROVE = STEPS = ("undo", "redo", "approve")
-FILE = "file"  # the label file was changed by another command
+FILE = "file"  # the kind of a step in which another command has changed the label file
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,26 +40,26 @@ class Change:
     after: np.ndarray
 
     def reversed(self) -> Change:
-        """What takes it back."""
+        """The change that undoes this change."""
         return Change(self.faces, self.after, self.before)
 
 
 def change_between(before: np.ndarray, after: np.ndarray) -> Change:
-    """The faces in which two labellings [F] differ."""
+    """The change from one labelling [F] to another, with the faces in which they differ."""
     faces = np.flatnonzero(before != after)
     return Change(faces, before[faces], after[faces])
 
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """Where the review of a scan stands. It does not change: each step gives a new one.
+    """The present state of the review of a scan. A session does not change: each step gives a new session.
 
     Attributes:
         labels: [F] FDI numbers.
         version: number of steps in the log.
         state: ``unseen``, ``corrected`` or ``approved``.
-        done: changes that can be undone, the last one last.
-        undone: changes that can be done again, the next one last.
+        done: changes that can be undone, the latest at the end.
+        undone: changes that can be done again, the next at the end.
     """
 
     labels: np.ndarray
@@ -70,15 +70,15 @@ class Session:
 
 
 def read_log(log: Path) -> list[dict[str, Any]]:
-    """The lines of a log; empty if there is none.
+    """The lines of a log; empty if there is no log.
 
     Raises:
-        LabelError: if one cannot be read.
+        LabelError: if a line cannot be read.
     """
     if not log.is_file():
         return []
     whole = log.read_bytes()
-    whole = whole[: whole.rfind(b"\n") + 1]  # what a stop has cut off was never said to be saved
+    whole = whole[: whole.rfind(b"\n") + 1]  # a last line that was cut off was never reported as saved
     try:
         found = [json.loads(line) for line in whole.splitlines()]
         if found and found[0]["kind"] != START:
@@ -89,10 +89,11 @@ def read_log(log: Path) -> list[dict[str, Any]]:
 
 
 def session_of(log: Path, lines: Sequence[Mapping[str, Any]], mesh: Mesh) -> Session:
-    """Where a review stands after the lines of its log.
+    """The session of a review after the lines of its log.
 
     Raises:
-        LabelError: if there are none, they cannot be read, or they are of another surface.
+        LabelError: if there are no lines, they cannot be read, or they are of another surface.
+        OperationError: if a step does not fit the scan.
     """
     if not lines:
         raise LabelError(f"{log}: expected the log of a review, found none")
@@ -109,10 +110,10 @@ def session_of(log: Path, lines: Sequence[Mapping[str, Any]], mesh: Mesh) -> Ses
 
 
 def replay(session: Session, log: Sequence[Mapping[str, Any]]) -> Session:
-    """The session after the steps of a log. It takes the changes as they were then, whatever the tools do today.
+    """The session after the steps of a log. Changes are taken from the log, not computed again by the tools.
 
     Raises:
-        OperationError: if the log is not of this scan.
+        OperationError: if the log is not of this scan, or a step cannot be undone or done again.
     """
     for entry in log:
         kind = str(entry.get("kind"))
@@ -133,7 +134,7 @@ def changed(session: Session, change: Change) -> Session:
 
 
 def taken_over(session: Session, change: Change) -> Session:
-    """The session after a change by another command. What was approved stays so."""
+    """The session after a change by another command. An approved review stays approved."""
     after = changed(session, change)
     return replace(after, state=APPROVED) if session.state == APPROVED else after
 
@@ -145,7 +146,7 @@ def _with(labels: np.ndarray, change: Change) -> np.ndarray:
 
 
 def stepped(session: Session, kind: str) -> tuple[Session, Change]:
-    """The session after ``undo``, ``redo`` or ``approve``, and what it has changed.
+    """The session after ``undo``, ``redo`` or ``approve``, and the change of labels that the step makes.
 
     Raises:
         OperationError: if there is nothing to undo, or to do again.

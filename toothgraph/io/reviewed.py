@@ -1,4 +1,4 @@
-"""Labels of a review: which of them may be learned from, and what they are, of each face."""
+"""Labels of a review: which scans are approved for training, and the label of each face."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from toothgraph.scan_names import may_be_named
 
 
 def corrected_in(folder: Path, name: str) -> Path | None:
-    """A file of a scan that has labels which a person has corrected: in a review, or since a model found them. None if
-    the folder has no such labels of it.
+    """A file with labels of a scan that a person has corrected; None if the folder has no such file.
+
+    The labels were corrected in a review, or the file was changed since toothgraph wrote it.
 
     Args:
-        folder: of labels.
-        name: of the scan in it.
+        folder: a folder of labels.
+        name: the name of the scan in the folder.
 
     Raises:
         LabelError: if the record of what a model found cannot be read.
@@ -43,20 +44,20 @@ def corrected_in(folder: Path, name: str) -> Path | None:
 
 
 class OtherScan(ConfigError):
-    """A folder has labels of another scan under the name of this one."""
+    """A folder has labels of another scan under the name of this scan."""
 
 
 def check_same_scan(folder: Path, name: str, file: Path, read: Callable[[], Mesh]) -> None:
-    """Whether the labels that a folder has under a name may be replaced by those of a scan, as far as is known.
+    """Check that a folder has no labels of another scan under the name of this scan.
 
     Args:
-        folder: of labels.
-        name: of the scan in it.
-        file: of the scan.
-        read: reads it; only asked where its place does not tell.
+        folder: a folder of labels.
+        name: the name of the scan in the folder.
+        file: the file of the scan.
+        read: a function that reads the scan; it is called only if the place of the file does not decide.
 
     Raises:
-        OtherScan: if they are of a scan that lies at another place and has another surface.
+        OtherScan: if the labels are known to be of a scan at another place and with another surface.
         LabelError: if the record of the labels cannot be read.
         MeshError: if the scan cannot be read.
     """
@@ -75,7 +76,7 @@ def check_same_scan(folder: Path, name: str, file: Path, read: Callable[[], Mesh
 
 
 def _is_of(folder: Path, name: str, read: Callable[[], Mesh]) -> bool | None:
-    """Whether labels are of the surface of a scan, as the log of a review says, or else the record; None without."""
+    """Whether labels are of the surface of a scan, by the log of a review or else by the record; None without both."""
     if lines := read_log(folder / f"{name}{LOG}"):
         return lines[0].get("surface") == surface_digest(read())
     surface = read_record(folder / f"{name}{LABELS}").surface
@@ -83,17 +84,20 @@ def _is_of(folder: Path, name: str, read: Callable[[], Mesh]) -> bool | None:
 
 
 def name_in(folder: Path, name: str, file: Path, read: Callable[[], Mesh]) -> str:
-    """The name under which a folder has the labels of a scan: ``name``, or where it has none, one that the scan had
-    when other scans were beside it, if the labels there are known to be of its surface.
+    """The name under which a folder has the labels of a scan.
+
+    The name of a scan depends on the scans beside it, so that the scan may have had another name before. Such a name is
+    returned if the folder has no labels under ``name``, and the labels under the other name are known to be of the
+    surface of the scan. Else it is ``name``.
 
     Args:
-        folder: of labels.
-        name: of the scan now.
-        file: of the scan.
-        read: reads it; only asked where the folder has labels under another name.
+        folder: a folder of labels.
+        name: the present name of the scan.
+        file: the file of the scan.
+        read: a function that reads the scan; it is called only if the folder has labels under another name.
 
     Raises:
-        LabelError: if a record or a log there cannot be read.
+        LabelError: if a record or a log in the folder cannot be read.
         MeshError: if the scan cannot be read.
     """
     if has_labels(folder, name):
@@ -102,12 +106,12 @@ def name_in(folder: Path, name: str, file: Path, read: Callable[[], Mesh]) -> st
 
 
 def other_names(folder: Path, name: str, file: Path) -> list[str]:
-    """Names under which a folder has labels that a scan may have had before."""
+    """Other names that a scan may have had before, and under which the folder has labels."""
     return [other for other in sorted(may_be_named(file) - {name}) if has_labels(folder, other)]
 
 
 def hint_of_others(folder: Path, name: str, file: Path, read: Callable[[], Mesh]) -> str:
-    """What is said where a folder has labels under another name only, and they are not known to be of a scan."""
+    """A hint for an error message: labels under other names that the scan may have had; empty without such labels."""
     known = {other: _is_of(folder, other, read) is False for other in other_names(folder, name, file)}
     said = (
         f"; {folder / other}.* are of another surface" if wrong
@@ -121,11 +125,11 @@ def approved_labels(folder: Path, name: str) -> tuple[Path, LabelOrigin] | None:
     """The label file of a scan whose review was approved, and the origin of its labels.
 
     Args:
-        folder: of ``toothgraph review --labels``.
-        name: of the scan.
+        folder: the folder of ``toothgraph review --labels``.
+        name: the name of the scan.
 
     Returns:
-        None if the scan was not approved, or is not there.
+        The file and the origin; None if the scan was not approved, or the folder has no label file of it.
 
     Raises:
         LabelError: if the file is not one of a review.
@@ -141,16 +145,18 @@ def approved_labels(folder: Path, name: str) -> tuple[Path, LabelOrigin] | None:
 
 
 def face_labels(folder: Path, name: str, mesh: Mesh) -> np.ndarray | None:
-    """The label of each face [F] of a scan in a review, as its log has them, with what another command has changed in
-    the label file since. The label file itself has those of vertices. None without a log.
+    """The label of each face [F] of a scan in a review, from the log of the review; None without a log.
+
+    The label file has only labels of vertices. If another command has changed the label file since, these changes are
+    included.
 
     Args:
-        folder: of ``toothgraph review --labels``.
-        name: of the scan.
+        folder: the folder of ``toothgraph review --labels``.
+        name: the name of the scan.
         mesh: the scan, F faces.
 
     Raises:
-        LabelError: if the log cannot be read, is of another surface, or its label file does not fit the scan.
+        LabelError: if the log cannot be read or is of another surface, or if the label file does not fit the scan.
     """
     log = folder / f"{name}{LOG}"
     if not log.is_file():
@@ -161,11 +167,12 @@ def face_labels(folder: Path, name: str, mesh: Mesh) -> np.ndarray | None:
 
 
 def changed_since(file: Path, mesh: Mesh, session: Session) -> np.ndarray | None:
-    """The labels [F] of a label file that a review has written; None if they are still those of the review, or the file
-    is of another step of it.
+    """The labels [F] of a review's label file, if another command has changed it since the review wrote it.
+
+    None if the labels are still those of the review, or if the file was written after another step of it.
 
     Raises:
-        LabelError: if they do not fit the scan.
+        LabelError: if the labels do not fit the scan.
     """
     if review_version(file) != session.version:
         return None
@@ -182,18 +189,20 @@ def changed_since(file: Path, mesh: Mesh, session: Session) -> np.ndarray | None
 
 
 def _renumbered(before: np.ndarray, now: np.ndarray) -> dict[int, int] | None:
-    """Former to new numbers, if all that have a number have got the same other one."""
+    """A table from former to new numbers, if all places of each number have got the same new number; else None."""
     pairs = np.unique(np.stack([before, now]), axis=1)
     return dict(pairs.T.tolist()) if len(np.unique(pairs[0])) == pairs.shape[1] else None
 
 
 def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm") -> Mesh:
-    """Read a scan with the labels that a review has approved: of each face, where its log is there.
+    """Read a scan with the labels that a review has approved.
+
+    With the log of the review, these are the labels of each face; without it, they follow from those of vertices.
 
     Args:
         path: the mesh file.
-        folder: of ``toothgraph review --labels``.
-        name: of the scan in the review, see :func:`name_in`.
+        folder: the folder of ``toothgraph review --labels``.
+        name: the name of the scan in the review, see :func:`name_in`.
         unit: the unit of length in the file.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What may be the labels of a scan and is not read as such, and what to do, for messages."""
+"""Hints for messages: what may be the labels of a scan although it is not read as labels, and what to do."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from toothgraph.errors import some_of
 from toothgraph.io.formats.registry import read_stored
 from toothgraph.io.label_colours import CHANNELS, MOST_CLASSES, colours_like_labels
 
-SHOWN = 20  # colours that are named: gingiva and the teeth of a jaw
+SHOWN = 20  # colours that a message lists: gingiva and the teeth of a jaw
 _OF_COLOURS = {"alpha", "a", *chain(*CHANNELS)}
 
 
 def unread_labels(path: Path, palette_option: str = "--palette", system_option: str = "--label-system") -> str:
-    """In words, what lies beside a scan or in it that may be its labels, and what to do.
+    """A text that says what beside a scan or in it may be its labels, and what to do.
 
     Args:
-        path: a scan without labels that were read.
-        palette_option, system_option: what says the meaning of colours, and of numbers.
+        path: a scan in which no labels were found.
+        palette_option, system_option: the options for the meaning of colours and of numbers.
 
     Raises:
         MeshError: if the file cannot be read.

@@ -42,18 +42,18 @@ DEFAULT_FORMATS = ("ply", "txt", "json")
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """A labelled scan to be written: vertices and faces of the input file in the same order, number and unit.
+    """A labelled scan to be written, with the vertices and faces of the input file in the same order and unit.
 
     Attributes:
-        patient: the patient's name, from the name of the scan.
+        patient: the patient's name, from the name of the scan, or else of its folder.
         jaw: 0 upper, 1 lower, -1 unknown; None for both.
         vertices: [V0, 3].
         polygons: [F0, m]; short rows are filled with -1.
         vertex_fdi: [V0] FDI numbers.
         face_fdi: [F0] FDI numbers.
-        confidence: of each tooth, by FDI number.
+        confidence: the confidence of each tooth, by FDI number.
         doubts: what a person should review; None if unknown.
-        measures: of the arch.
+        measures: measures of the arch.
     """
 
     patient: str
@@ -91,21 +91,21 @@ def write_labelled(
         mesh: the clean mesh.
         face_fdi: [F] FDI numbers of its faces, 0 gingiva, -1 unknown.
         formats: any of ``FORMATS``.
-        confidence: of each tooth, by FDI number; written to the JSON.
+        confidence: the confidence of each tooth, by FDI number; written to the JSON.
         doubts: what a person should review, see :mod:`toothgraph.io.said`; written to the JSON.
-        measures: of the arch; written to the JSON.
-        model: what found the labels; this is kept in ``name.found.json`` beside them
-            (:mod:`toothgraph.io.label_record`). None if no model did: then they count as given.
-        jaw_of_face: [F] 0 upper, 1 lower, of a file with both jaws; kept in the same record.
-        given: keep such a record also of labels that no model found, so that all files are known as one scan.
+        measures: measures of the arch; written to the JSON.
+        model: the model that found the labels; its name is kept in the record ``name.found.json`` beside them
+            (:mod:`toothgraph.io.label_record`). None if no model found them: then the labels count as given.
+        jaw_of_face: [F] 0 upper, 1 lower, for a file with both jaws; kept in the record.
+        given: write a record also for labels that no model found, so that all files are known as one scan.
 
     Returns:
         The paths, in the order of ``formats``.
 
     Raises:
-        LabelError: if there are not F labels, or they are no FDI numbers.
+        LabelError: if there are not F labels, or labels are no FDI numbers.
         ConfigError: for an unknown format, for a name that ends in ``.found``, or if the folder has labels of this scan
-            that a person has corrected in a review.
+            that a person has corrected or approved in a review.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -145,7 +145,11 @@ def write_labelled(
 
 
 def check_not_over_scan(mesh: Mesh, folder: str | Path, name: str) -> None:
-    """Refuse to write labels over the scan that they are of, or over label files beside it; raises ConfigError."""
+    """Refuse to write labels over the scan itself, or over label files beside the scan.
+
+    Raises:
+        ConfigError: if the folder and name of the output are those of the scan.
+    """
     if mesh.path is None:
         return
     places = places_of(mesh.path)
@@ -157,8 +161,9 @@ def check_not_over_scan(mesh: Mesh, folder: str | Path, name: str) -> None:
 
 
 def write_again(path: Path, mesh: Mesh, face_fdi: np.ndarray) -> None:
-    """Write one file of :func:`write_labelled` with other labels. The record beside it stays, and so tells that they
-    were changed.
+    """Write one file of :func:`write_labelled` again with other labels.
+
+    The record beside it is not written again, so that it shows the change of the labels.
 
     Args:
         path: the file.
@@ -169,7 +174,7 @@ def write_again(path: Path, mesh: Mesh, face_fdi: np.ndarray) -> None:
 
 
 def format_of(path: Path) -> str:
-    """The one of ``FORMATS`` that a file or folder is of, as :func:`write_labelled` names it."""
+    """The format, one of ``FORMATS``, of a file or folder that :func:`write_labelled` has written."""
     return "stl" if path.suffix == ".teeth" else path.suffix.removeprefix(".")
 
 
@@ -186,8 +191,10 @@ def _labelled(mesh: Mesh, face_fdi: np.ndarray) -> Labelled:
 
 
 def _announce(paths: Sequence[Path], origin: LabelOrigin | None, of_scan: Record) -> None:
-    """Say in the record of a scan which files are about to be written: after a stop in the middle, those that are new
-    would else look like corrected ones."""
+    """Enter the files that are about to be written in the record of a scan.
+
+    Without this, new files would look like corrected files if writing is interrupted.
+    """
     record = read_record(paths[0])
     if origin is not None or record.run or any(path.name in record.files for path in paths):
         new = {path.name: FoundFile(origin.model, "", {}, kind=origin.kind) for path in paths} if origin else {}
@@ -195,7 +202,7 @@ def _announce(paths: Sequence[Path], origin: LabelOrigin | None, of_scan: Record
 
 
 def _keep_record(paths: Sequence[Path], labelled: Labelled, origin: LabelOrigin | None, of_scan: Record) -> None:
-    """Say in the record of a scan where the labels of these files come from; without an origin, forget the files."""
+    """Enter the origin of the labels of these files in the record of a scan; without an origin, remove the files."""
     record = read_record(paths[0])
     files = _others(record, paths)
     if origin is not None:
@@ -235,13 +242,14 @@ def write_teeth3ds_json(
         vertex_fdi: [V] FDI numbers.
         jaw: 0 upper, 1 lower, -1 unknown; None for both.
         id_patient: the patient's name.
-        confidence: of each tooth, by FDI number; adds a key ``confidence``.
+        confidence: the confidence of each tooth, by FDI number; adds a key ``confidence``.
         doubts: what a person should review; adds the keys ``doubts`` and ``doubt_parts``, see
             :mod:`toothgraph.io.said`.
-        measures: of the arch; adds a key ``measures``: the value of each, its unit, and the reason if it has none.
+        measures: measures of the arch; adds a key ``measures`` with the value and unit of each measure, and the reason
+            if it has no value.
 
     Raises:
-        LabelError: for labels that are no FDI numbers.
+        LabelError: if labels are no FDI numbers.
     """
     vertex_fdi = np.asarray(vertex_fdi)
     vertex_fdi = check_fdi(vertex_fdi, where=str(path))
@@ -261,7 +269,7 @@ def write_teeth3ds_json(
 
 
 def measures_content(measures: Sequence[Measure]) -> dict[str, dict[str, str | float | None]]:
-    """Measures as the JSON has them: by key, with value and unit, and the reason where there is no value."""
+    """Measures as they are stored in the JSON: by key, with value and unit, and with a reason if it has one."""
     return {
         measure.key: {"value": None if measure.value is None else round(measure.value, 2), "unit": measure.unit}
         | ({"reason": measure.reason} if measure.reason else {})
@@ -270,7 +278,7 @@ def measures_content(measures: Sequence[Measure]) -> dict[str, dict[str, str | f
 
 
 def count_instances(fdi: np.ndarray) -> np.ndarray:
-    """FDI numbers [n] to instances [n]: teeth become 1, 2, … in order of their number; gingiva and unknown 0."""
+    """FDI numbers [n] as instances [n]: teeth become 1, 2, … in order of their number; gingiva and unknown become 0."""
     teeth = np.unique(fdi[fdi > 0])
     return np.where(fdi > 0, np.searchsorted(teeth, fdi) + 1, 0)
 

@@ -1,6 +1,7 @@
-"""What a layer was given, before it computes: shapes and types always, values where reading them costs no wait.
+"""Checks of the inputs of layers, before the layers compute.
 
-Values are read on a CPU only. Elsewhere a look at them would stop the program until the device is done.
+Shapes and types are always checked. Values are checked on a CPU only: on another device, the program would have to wait
+for the device to read them.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ _STALE = (
     "tables must be cut, too: toothgraph.transforms.crop does both"
 )
 TABLE_FROM = "toothgraph.scan_graph or toothgraph.graph.knn_table makes one"
-SURFACE = 1500  # nodes from which a graph shows enough of the surface to compare normals with it
-LOOKED_AT = 256  # nodes whose normals are compared with the surface around them; the median of 64 is by chance off
-NEIGHBOURS = 6  # other nodes around a node, at least: through fewer, nearly any plane goes
-LOCAL = 0.2  # reach of the neighbours, at most this share of the size of the scan: else they may lie on no surface
-FLAT = 0.05  # variance of the neighbours across the surface, at most this share of that along it
-FITS = 0.75  # median |cosine| of normal and surface; without fault at least 0.82, also where two walls are near
+SURFACE = 1500  # least number of nodes of a graph whose normals are compared with its surface
+LOOKED_AT = 256  # number of nodes whose normals are compared; the median of only 64 nodes may be off by chance
+NEIGHBOURS = 6  # least number of neighbours of such a node: nearly any plane fits fewer
+LOCAL = 0.2  # largest reach of neighbours, as a share of the size of the scan; beyond, they may lie on no surface
+FLAT = 0.05  # largest variance of neighbours across the surface, as a share of the variance along it
+FITS = 0.75  # least median |cosine| of normal and surface normal; correct scans: 0.82 or more, also with two near walls
 
 
 def described(found: Any) -> str:
-    """What was found, in words: a tensor by its shape and type, anything else by the name of its class."""
+    """A value in words, for a message: a tensor by its shape and type, anything else by its class."""
     if not isinstance(found, Tensor):
         return kind_of(found)
     kind = "" if found.layout == torch.strided else "sparse "
@@ -45,7 +46,7 @@ P = ParamSpec("P")
 
 
 def called_as(example: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
-    """For a constructor: of arguments that do not fit it, ConfigError with an ``example`` of a call, not TypeError."""
+    """Decorate a constructor: for arguments that do not fit, it raises ConfigError with an ``example`` of a call."""
 
     def around(init: Callable[P, None]) -> Callable[P, None]:
         signature = inspect.signature(init)
@@ -64,10 +65,10 @@ def called_as(example: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
 
 
 def check_count(name: str, value: Any, least: int = 1) -> None:
-    """Refuse an option that is no whole number of at least ``least``.
+    """Check that an option is a whole number of at least ``least``.
 
     Raises:
-        ConfigError: then.
+        ConfigError: if it is not.
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         lazy = "; it is not taken from the first input: give the number of columns of x" if value == -1 else ""
@@ -75,14 +76,14 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
 
 
 def _same(wanted: int | None, found: int) -> bool:
-    return wanted is None or found == wanted  # not `in`: torch.compile has no such comparison for its sizes
+    return wanted is None or found == wanted  # not `in`, which torch.compile cannot apply to sizes
 
 
 def check_nodes(x: Any, channels: int | None, name: str = "x") -> None:
-    """Refuse node features that are no tensor [N, ``channels``] (any number of channels for None).
+    """Check that node features are a tensor [N, ``channels``]; with None, any number of channels is accepted.
 
     Raises:
-        ShapeError: then.
+        ShapeError: if they are not.
     """
     if isinstance(x, Tensor) and x.layout == torch.strided and x.dim() == 2 and _same(channels, x.shape[1]):
         return
@@ -92,14 +93,14 @@ def check_nodes(x: Any, channels: int | None, name: str = "x") -> None:
 
 
 def check_edge_mlp(x: Any, inputs: int, edge_dim: int) -> None:
-    """Refuse an edge MLP whose number of inputs is not twice the columns of ``x``, and ``edge_dim``.
+    """Check that an edge MLP has 2·C + ``edge_dim`` inputs, where ``x`` has C columns.
 
     Raises:
-        ShapeError: then.
+        ShapeError: if it has another number of inputs.
     """
     ends = x if isinstance(x, tuple | list) else (x,)
     if not ends or not all(isinstance(end, Tensor) and end.dim() == 2 for end in ends):
-        return  # what is no x at all is told by check_nodes
+        return  # check_nodes reports an x of another kind
     channels = ends[0].shape[1]
     if any(end.shape[1] != channels for end in ends) or inputs == 2 * channels + edge_dim:
         return
@@ -115,10 +116,10 @@ def check_edge_mlp(x: Any, inputs: int, edge_dim: int) -> None:
 
 
 def check_one_graph(edge_index: Any, neighbor_index: Any) -> None:
-    """Refuse neither or both of edges and a table.
+    """Check that exactly one of edges and a table is given.
 
     Raises:
-        ShapeError: then.
+        ShapeError: if both or neither are given.
     """
     if edge_index is None and neighbor_index is None:
         raise ShapeError(f"expected edge_index [2, E] or neighbor_index= [k, N], got none; {TABLE_FROM}")
@@ -130,10 +131,10 @@ def check_one_graph(edge_index: Any, neighbor_index: Any) -> None:
 
 
 def check_index(name: str, index: Tensor, limit: int, hint: str = "", what: str = "nodes") -> None:
-    """Refuse numbers of nodes, or of ``what``, outside of 0 … ``limit`` - 1, on a CPU.
+    """Check that indices of nodes (or of ``what``) are within 0 … ``limit`` - 1; on a CPU only.
 
     Raises:
-        ShapeError: then.
+        ShapeError: if they are not.
     """
     if not _on_cpu(index) or index.numel() == 0:
         return
@@ -149,17 +150,17 @@ def check_table(
     rows: int | None = None,
     why: str = "a column per node",
 ) -> None:
-    """Refuse what is no neighbour table.
+    """Check that ``table`` is a neighbour table.
 
     Args:
         table: expected [k, N], int64 or int32.
         nodes: N; None for any number.
         limit: number of nodes that can be neighbours; by default N.
-        rows: k, if it is known.
-        why: says what the table is.
+        rows: k; None for any number.
+        why: what the table is, for the message.
 
     Raises:
-        ShapeError: if it is none, or names a node that is not there.
+        ShapeError: if it is not and, on a CPU, if it names a node that does not exist.
     """
     is_table = isinstance(table, Tensor) and table.layout == torch.strided and table.dim() == 2
     if not is_table or not _same(rows, table.shape[0]) or not _same(nodes, table.shape[1]):
@@ -182,7 +183,7 @@ def checked_edges(edge_index: Any, sources: int, targets: int) -> Tensor:
         targets: N.
 
     Raises:
-        ShapeError: for anything else, and, on a CPU, for nodes that are not there.
+        ShapeError: for anything else and, on a CPU, for nodes that do not exist.
     """
     if isinstance(edge_index, EdgeIndex):
         edge_index = edge_index.as_tensor()
@@ -206,10 +207,12 @@ def checked_edges(edge_index: Any, sources: int, targets: int) -> Tensor:
 
 
 def check_edge_attr(edge_attr: Any, edge_dim: int, table: Tensor | None, edge_index: Any) -> None:
-    """Refuse edge values that are not [E, D] of ``edge_index``, or [N, k, D] of a ``table`` [k, N].
+    """Check that edge values are [E, D] for an ``edge_index``, or [N, k, D] for a ``table`` [k, N].
+
+    D is ``edge_dim``. If it is 0, edge values must be None.
 
     Raises:
-        ShapeError: then.
+        ShapeError: if they are not.
     """
     if not edge_dim:
         if edge_attr is not None:
@@ -246,10 +249,10 @@ def _is_sparse(edge_index: Any) -> bool:
 
 
 def check_device(x: Tensor, name: str = "x", /, **others: Tensor | None) -> None:
-    """Refuse tensors on another device than ``x``: some kernels would read their addresses all the same.
+    """Check that tensors are on the device of ``x``: some kernels would read an address of another device.
 
     Raises:
-        ShapeError: then.
+        ShapeError: if one of them is on another device.
     """
     for other, given in others.items():
         if given is not None and given.device != x.device:
@@ -260,10 +263,10 @@ def check_device(x: Tensor, name: str = "x", /, **others: Tensor | None) -> None
 
 
 def check_weights(weight: Tensor, x: Tensor, name: str = "x") -> None:
-    """Refuse ``x`` on another device than the weights of the layer that is to take it.
+    """Check that ``x`` is on the device of the weights of a layer.
 
     Raises:
-        ShapeError: then.
+        ShapeError: if it is on another device.
     """
     if weight.device != x.device:
         todo = f"call .to({str(x.device)!r}) on the layer or the net, or .to({str(weight.device)!r}) on the graph"
@@ -283,10 +286,10 @@ def _edge_hint(found: Any, nodes: int) -> str:
 
 
 def check_rows(name: str, given: Any, rows: int, of: str, whole: bool = False) -> None:
-    """Refuse what has not one value, or ``whole`` number, for each of ``rows``.
+    """Check that ``given`` is a tensor [``rows``] and, if ``whole``, of int64.
 
     Raises:
-        ShapeError: then; the text says what a row is (``of``).
+        ShapeError: if it is not; the message says what a row is (``of``).
     """
     if not isinstance(given, Tensor) or given.dim() != 1 or given.shape[0] != rows:
         found = f"{described(given)}{from_numpy_hint(name, given)}"
@@ -296,10 +299,10 @@ def check_rows(name: str, given: Any, rows: int, of: str, whole: bool = False) -
 
 
 def check_points(pos: Any, normal: Any) -> None:
-    """Refuse what are not positions and normals, [N, 3] floating-point numbers of one type each.
+    """Check that positions and normals are both [N, 3], of the same floating-point type.
 
     Raises:
-        ShapeError: then.
+        ShapeError: if they are not.
     """
     for name, given in (("pos", pos), ("normal", normal)):
         check_nodes(given, 3, name)
@@ -311,10 +314,10 @@ def check_points(pos: Any, normal: Any) -> None:
 
 @torch.no_grad()
 def warn_of_other_normals(pos: Tensor, normal: Tensor, table: Tensor) -> None:
-    """Warn if normals do not stand on the surface, on a CPU: as after a rotation that turned only the positions.
+    """Warn, on a CPU, if normals are not perpendicular to the surface, as after a rotation of the positions alone.
 
-    The neighbours of a few nodes are compared with the plane through them. Where they lie on no surface, as in a random
-    cloud or with few neighbours, nothing is said.
+    The normals of some nodes are compared with the plane through their neighbours. Where the neighbours lie on no
+    surface, as in a random cloud, or where there are few of them, there is no warning.
 
     Args:
         pos: [N, 3].
@@ -327,7 +330,7 @@ def warn_of_other_normals(pos: Tensor, normal: Tensor, table: Tensor) -> None:
     points = pos[some].double()
     to = pos[table[:, some].long()] - points  # [k, M, 3]
     reach, size = (offset.square().sum(dim=-1).mean().sqrt() for offset in (to, points - points.mean(dim=0)))
-    if not reach <= LOCAL * size:  # also where a position is not finite
+    if not reach <= LOCAL * size:  # also true where a position is not finite
         return
     variance, axes = torch.linalg.eigh(torch.einsum("kmi,kmj->mij", to, to))  # [M, 3] ascending, [M, 3, 3]
     enough = (to != 0).any(dim=-1).sum(dim=0) >= NEIGHBOURS

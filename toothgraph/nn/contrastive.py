@@ -1,4 +1,4 @@
-"""InfoNCE for pre-training, and how many partners it finds."""
+"""InfoNCE loss for pre-training, and the accuracy of matching."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def info_nce(
 
     .. math:: L = -\frac1P \sum_i \log \frac{\exp(a_i·b_i/T)}{\sum_{j \in C(i)} \exp(a_i·b_j/T)}
 
-    C(i) is i and its negatives. Rows are averaged per scan, then over scans. Similarities are computed in blocks, once
-    for both directions, and again in the backward pass; so memory grows with P, not with P². Only a second derivative
-    needs P².
+    C(i) contains i and the negatives of i. Losses are averaged per scan, then over scans. Similarities are computed in
+    blocks, once for both directions, and computed again in the backward pass. So memory grows with P, not with P². Only
+    a second derivative needs P².
 
     Sources: van den Oord et al., 2018, https://arxiv.org/abs/1807.03748; Xie et al., ECCV 2020, eq. 3,
     https://doi.org/10.1007/978-3-030-58580-8_34
@@ -84,14 +84,14 @@ def info_nce(
         pos: [P, 3] surface point of each pair in the frame of its scan, mm; needed for ``exclude_radius``.
         exclude_radius: mm; closer pairs of the same scan are not negatives.
         block: rows per block; by default a size that suits the device.
-        sizes: in place of ``batch``, how many pairs each scan has, where those of a scan follow each other; so no GPU
-            need be asked for them.
+        sizes: number of pairs of each scan, in place of ``batch``; the pairs of a scan must follow each other. With
+            ``sizes``, nothing need be read back from a GPU.
 
     Returns:
         scalar, float32 also under autocast (float64 for float64 input).
 
     Raises:
-        ShapeError: without pairs, or if shapes do not match.
+        ShapeError: if there are no pairs, or if shapes do not match.
         ConfigError: for an invalid option.
 
     Example:
@@ -130,7 +130,7 @@ def info_nce(
 
 
 def _scans(a: Tensor, batch: Tensor | None, sizes: Sequence[int] | None) -> tuple[Tensor, list[Any], int]:
-    """The number of each pair's scan [P], from 0; the pairs of each scan; how many scans there are."""
+    """The scan of each pair [P], numbered from 0; the pairs of each scan; the number of scans."""
     if sizes is None and batch is not None:
         ids, scan = torch.unique(batch, return_inverse=True)
         return scan, [torch.nonzero(scan == number).squeeze(1) for number in range(len(ids))], len(ids)
@@ -143,13 +143,13 @@ def _scans(a: Tensor, batch: Tensor | None, sizes: Sequence[int] | None) -> tupl
 
 
 class InfoNCE(nn.Module):
-    """:func:`info_nce` as a module with fixed options; shapes as there.
+    """:func:`info_nce` as a module with fixed options. Shapes are the same.
 
     Raises:
         ConfigError: for an invalid option.
         ShapeError: in a call without pairs, or if shapes do not match.
 
-    Example, on two views of a scan, here with their positions in the place of a net's embeddings:
+    Example, with two views of a scan; their features ``x`` take the place of the embeddings of a net:
         >>> from toothgraph import face_graph, synthetic_arch
         >>> from toothgraph.transforms import TwoViews
         >>> a, b = TwoViews(rng=0)(face_graph(synthetic_arch(1, jaw=0, faces=2000)))
@@ -202,7 +202,8 @@ def match_top1(a: Tensor, b: Tensor, targets: Tensor, block: int = 1024) -> Tens
         scalar float32.
 
     Raises:
-        ShapeError: without anchors or candidates, for other shapes, and, on a CPU, for partners that are not there.
+        ShapeError: if there are no anchors or candidates, for other shapes and, on a CPU, for partners that do not
+            exist.
         ConfigError: for a block below 1.
 
     Example:

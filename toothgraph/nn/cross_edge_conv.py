@@ -12,7 +12,7 @@ from toothgraph.nn.kernels.precision import full_precision
 
 
 def added(fresh: Tensor, other: Tensor) -> Tensor:
-    """The sum, without a gradient in the memory of ``fresh``: new memory takes longer than the sum."""
+    """The sum of two tensors. Without gradients, it overwrites ``fresh``, because new memory takes longer to get."""
     return fresh + other if torch.is_grad_enabled() else fresh.add_(other)
 
 
@@ -23,7 +23,7 @@ class CrossEdgeConv(nn.Module):
         source_channels, target_channels, out_channels: C_s, C_t and C_out.
 
     Shapes:
-        - input: ``source`` [M, C_s], ``target`` [N, C_t], ``neighbor_index`` [k, N] into source; M means no neighbour
+        - input: ``source`` [M, C_s], ``target`` [N, C_t], ``neighbor_index`` [k, N] of sources; M means no neighbour
         - output: [N, C_out]
     """
 
@@ -33,7 +33,7 @@ class CrossEdgeConv(nn.Module):
         self.target = nn.Linear(target_channels, out_channels)
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew, as a new layer has them."""
+        """Set the weights to new random values, as in a new layer."""
         reset(self.source)
         reset(self.target)
 

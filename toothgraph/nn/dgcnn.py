@@ -33,7 +33,7 @@ def _mlp(*channels: int) -> nn.Sequential:
 
 
 def _is_fast(parts: list[nn.Module]) -> bool:
-    """Whether parts are those of :func:`_mlp`, or of the same kinds in their places."""
+    """Whether the parts have the kinds, in the order, of an MLP that :func:`_mlp` makes."""
     if not parts or len(parts) % 3:
         return False
     norms = [NodeNorm if isinstance(norm, NodeNorm) else nn.BatchNorm1d for norm in parts[1::3]]
@@ -64,7 +64,7 @@ class MLPEdgeConv(nn.Module):
 
     Raises:
         ConfigError: for fewer than two widths, or a number below 1.
-        ShapeError: in a call with other shapes, and, on a CPU, with neighbours that are not there or edges that are not
+        ShapeError: in a call with other shapes and, on a CPU, with neighbours that do not exist or edges that are not
             sorted by node.
 
     Example:
@@ -85,7 +85,7 @@ class MLPEdgeConv(nn.Module):
         self.nn = _mlp(2 * channels[0], *channels[1:])
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew, as a new layer has them."""
+        """Set the weights to new random values, as in a new layer."""
         reset(self.nn)
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ class MLPEdgeConv(nn.Module):
         return self._convolve(x, edge_index)
 
     def _convolve(self, x: Tensor, edge_index: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():  # the order cannot be looked at
+        if torch.compiler.is_compiling():  # the order cannot be checked: sort the edges
             (edge_index,) = in_order(edge_index)
         source, node = edge_index
         parts = flattened(self.nn)
@@ -130,7 +130,7 @@ class MLPEdgeConv(nn.Module):
     def after_first(self, edges: Tensor, parts: list[nn.Module]) -> Tensor:
         """Apply the MLP after its first linear layer: batch norm, Mish, linear, batch norm, Mish, …"""
         kind = edges.device.type
-        # Autocast chooses the precision of each part; without edges there is nothing to be done at once.
+        # Autocast chooses the precision of each part. Without edges, there is nothing to compute in blocks.
         if (kind != "meta" and torch.is_autocast_enabled(kind)) or edges.shape[0] == 0:
             for part in parts:
                 edges = part(edges)
@@ -179,7 +179,7 @@ class TransformNet(nn.Module):
             self.out.bias.copy_(torch.eye(self.channels).flatten())
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew, as a new net has them."""
+        """Set the weights to new random values, as in a new net."""
         for part in (self.conv, self.lift, self.reduce):
             reset(part)
         self._start_as_identity()

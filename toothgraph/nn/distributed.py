@@ -1,8 +1,9 @@
 """Operations over all training processes: sums with gradients, and the statistics of batch norms.
 
-Outside of :func:`trained_together`, without a process group, or with one process, these functions change nothing. With
-several processes (each has the mean loss of its own scans, and gradients are averaged over processes) the result is the
-same as with one process that has all scans: gradients through a sum over processes are summed over processes, too.
+These functions change nothing outside of :func:`trained_together` (except for ``SyncBatchNorm``), without a process
+group, or with one process. With several processes, each computes the mean loss of its own scans, and gradients are
+averaged over processes. The result is the same as with one process that has all scans, because gradients through a sum
+over processes are summed over processes, too.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ _together = False
 
 @contextmanager
 def trained_together() -> Iterator[None]:
-    """Within it, batch norms of this package take the statistics of all processes, as ``toothgraph`` trains.
+    """A context in which batch norms of this package use the statistics of all processes.
 
-    Outside of it, as in a program of your own with ``DistributedDataParallel``, each process has its own statistics, as
-    with batch norms of torch, and may call a net alone. What ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` has
-    converted takes those of all processes anywhere.
+    ``toothgraph`` trains its nets in this context. Outside of it, as in a program of your own with
+    ``DistributedDataParallel``, each process uses its own statistics, as batch norms of torch do, and may call a net
+    alone. A norm that ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` has converted always uses the statistics of all
+    processes.
 
     Example:
         >>> with trained_together():
@@ -39,14 +41,14 @@ def trained_together() -> Iterator[None]:
 
 
 def world(norm: nn.Module | None = None) -> int:
-    """The number of processes that train together, or over which a norm takes its statistics."""
+    """The number of processes that train together, or that share the statistics of ``norm``."""
     distributed = torch.distributed
     asked = _together or isinstance(norm, nn.SyncBatchNorm)
     return distributed.get_world_size() if asked and distributed.is_available() and distributed.is_initialized() else 1
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over processes. The loss of every process depends on it, so gradients are summed, too."""
+    """The sum over processes. The loss of every process depends on this sum, so gradients are summed, too."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -69,7 +71,7 @@ def summed(x: Tensor) -> Tensor:
 
 
 def gathered(x: Tensor) -> Tensor:
-    """The rows of all processes in process order: [P_r, …] in each to [Σ P_r, …] in all."""
+    """The rows of all processes, in the order of processes: [P_r, …] in process r to [Σ P_r, …] in all."""
     if world() == 1:
         return x
     sizes = torch.zeros(world(), dtype=torch.long, device=x.device)
@@ -87,10 +89,10 @@ def combined(mean: Tensor, var: Tensor, count: int, norm: nn.Module | None = Non
         mean: [C] of the rows of this process.
         var: [C] of the rows of this process, biased.
         count: number of these rows; may be 0.
-        norm: whose statistics these are.
+        norm: the batch norm that uses the statistics.
 
     Returns:
-        [C], [C] and the total number of rows.
+        Mean [C], variance [C] and the number of rows of all processes.
     """
     if world(norm) == 1:
         return mean, var, count

@@ -1,4 +1,4 @@
-"""EdgeConv on the nearest neighbours in feature space, found anew in each call."""
+"""EdgeConv on the nearest neighbours in feature space, which each call searches for."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ CALL = "FastDynamicEdgeConv(torch.nn.Linear(2 * C_in, C_out), k=10)"
 
 
 class FastDynamicEdgeConv(FastEdgeConv):
-    """EdgeConv on the graph of the ``k`` nearest nodes of the same scan in feature space, each node among its own.
+    """EdgeConv on the ``k`` nearest nodes of the same scan in feature space; each node is a neighbour of itself.
 
-    Values, parameters, their names and gradients as in PyG's ``DynamicEdgeConv``, without its compiled package; the
-    edge MLP is computed as in :class:`FastEdgeConv`.
+    Values, gradients, parameters and parameter names are the same as in PyG's ``DynamicEdgeConv``, but no compiled
+    package is needed. The edge MLP is computed as in :class:`FastEdgeConv`.
 
-    ``torch.compile`` leaves the search for neighbours out, and compiles what comes after it: how many neighbours there
-    are is known only when they are found. So ``fullgraph=True`` is not possible, nor is an export.
+    ``torch.compile`` does not compile the search for neighbours, because the number of neighbours is known only after
+    the search. It compiles the rest of the layer. So neither ``fullgraph=True`` nor an export is possible.
 
     Source: Wang et al., ACM TOG 2019, https://doi.org/10.1145/3326362
 
     Args:
-        nn: the edge MLP, from [.., 2·C_in] to [.., C_out]; it is not initialised again.
+        nn: the edge MLP, from [.., 2·C_in] to [.., C_out]; it keeps its weights.
         k: number of neighbours; a scan with fewer nodes uses all of them.
-        aggr: any of torch_geometric.
+        aggr: any aggregation of torch_geometric.
 
     Shapes:
         - input: ``x`` [N, C_in], or (sources [M, C_in], targets [N, C_in]); ``batch`` [N], or ([M], [N]), the scan of
@@ -39,8 +39,8 @@ class FastDynamicEdgeConv(FastEdgeConv):
         - output: [N, C_out]
 
     Raises:
-        ConfigError: for what is no module, a ``k`` below 1, or other arguments, such as numbers of channels.
-        ShapeError: in a call with other shapes, and, on a CPU, for scans that are not in ascending order.
+        ConfigError: if ``nn`` is not a module, if ``k`` is below 1, or for other arguments, such as channel numbers.
+        ShapeError: in a call with other shapes and, on a CPU, for scans that are not in ascending order.
 
     Example:
         >>> conv = FastDynamicEdgeConv(nn.Linear(2 * 3, 8), k=4)
@@ -90,13 +90,15 @@ class FastDynamicEdgeConv(FastEdgeConv):
         return super().forward(x, edges)
 
     def _check_weights(self, x: Tensor, name: str = "x") -> None:
-        """Refuse nodes on another device than the weights, before neighbours are searched."""
+        """Check that nodes are on the device of the weights, before the search for neighbours."""
         if (weight := _own_weight(self._parts())) is not None:
             check_weights(weight, x, name)
 
     @classmethod
     def from_pyg(cls, conv: DynamicEdgeConv) -> FastDynamicEdgeConv:
-        """Convert a PyG ``DynamicEdgeConv``; its modules are copied, with their modes and what of them is frozen.
+        """Convert a PyG ``DynamicEdgeConv``.
+
+        Its modules are copied. The copies keep training modes and frozen parameters.
 
         Raises:
             ConfigError: for another layer, or a subclass.
@@ -108,7 +110,7 @@ class FastDynamicEdgeConv(FastEdgeConv):
         return layer
 
     def to_pyg(self) -> DynamicEdgeConv:
-        """Convert to a PyG ``DynamicEdgeConv``, which needs ``pyg-lib``; modules are copied."""
+        """Convert to a PyG ``DynamicEdgeConv``, which needs ``pyg-lib``. Modules are copied."""
         conv = DynamicEdgeConv(nn.Identity(), self.k, copied_aggr(self))
         conv.nn, conv.training = copy.deepcopy(self.nn), self.training
         return conv

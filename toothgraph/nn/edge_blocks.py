@@ -1,4 +1,4 @@
-"""What needs values on edges, on the edges of one block of nodes after another."""
+"""Computations that need edge values, for one block of nodes at a time."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ def reduced_edges(
     edge_attr: Tensor | None,
     along: Tensor,
 ) -> Tensor:
-    """``aggr_j rest(a_i + b_j + V e_ij)``: the rest of an edge MLP on the edges of one block of nodes at a time.
+    """``aggr_j rest(a_i + b_j + V e_ij)``, computed on the edges of one block of nodes at a time.
 
-    No edge values are kept for the backward pass, which computes them again; but where a part needs all edges at once
-    (batch norm in training) or draws random numbers, there is one block, kept.
+    With several blocks, edge values are not kept for the backward pass, which computes them again. There is only one
+    block, whose values are kept, if all edges fit into one, or if a part of ``rest`` needs all edges at once (batch
+    norm in training) or draws random numbers.
 
     Args:
-        a: [N, C], part of the targets.
-        b: [M, C], part of the sources.
+        a: [N, C], the part of the targets.
+        b: [M, C], the part of the sources.
         hood: the neighbourhoods of the targets.
-        rest: what comes after the first layer.
-        aggregation: of torch_geometric, for what is not a plain ``aggr``.
-        aggr: its name.
-        edge_attr: [E, D], e in the order of the neighbourhoods, or None.
-        along: [C, D], V.
+        rest: the modules after the first layer of the edge MLP.
+        aggregation: module of torch_geometric, for an ``aggr`` other than ``max`` and ``min``.
+        aggr: the name of the aggregation.
+        edge_attr: [E, D], the values e in the order of the neighbourhoods, or None.
+        along: [C, D], the weights V.
 
     Returns:
         [N, C_out].
@@ -60,9 +61,9 @@ def reduced_edges(
                 edges = edges.addmm_(e, along.t())
         for module in rest:
             edges = module(edges)
-        if fixed and count and aggr in ("max", "min"):  # one winner, and no scatter
+        if fixed and count and aggr in ("max", "min"):  # the gradient goes to one winner, and no scatter is needed
             return getattr(edges.view(count, fixed, -1), str(aggr))(dim=1).values
-        if count and aggr in ("max", "min"):  # likewise; a maximum by scatter spreads NaN over a node's other edges
+        if count and aggr in ("max", "min"):  # also one winner; a scatter would spread NaN to the other edges of a node
             bags = Neighborhoods(near, F.pad(degree.cumsum(0), (1, 0)), 0).edges
             return reduce_neighbors(edges, bags, "max") if aggr == "max" else -reduce_neighbors(-edges, bags, "max")
         if fixed:
@@ -89,7 +90,7 @@ def largest_edges(b: Tensor, hood: Neighborhoods, edge_attr: Tensor, along: Tens
 def _block_by_block(
     part: Callable[..., Tensor], hood: Neighborhoods, a: Tensor | None, edge_attr: Tensor | None, channels: int
 ) -> Tensor:
-    """``part(neighbours, degrees, rows of a, rows of edge_attr)`` of one block of nodes after another, joined."""
+    """Join ``part(neighbours, degrees, rows of a, rows of edge_attr)`` of all blocks of nodes."""
     fixed, nodes = hood.fixed, len(hood.ends) - 1
     flat, degree = hood.source.reshape(-1), hood.degree
     found = []
@@ -108,7 +109,7 @@ def _block_by_block(
 
 
 def _node_blocks(hood: Neighborhoods, edges: int) -> list[slice]:
-    """Blocks of nodes with about so many edges each."""
+    """Blocks of nodes with about ``edges`` edges each."""
     nodes, total = len(hood.ends) - 1, hood.source.numel()
     count = -(-total // edges)
     if count <= 1 or torch.compiler.is_compiling():

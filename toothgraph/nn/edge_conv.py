@@ -52,38 +52,40 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
     .. math::
         x_i' = \max_j \mathrm{act}(s z_{ij} + t) = \mathrm{act}(s a_i + t + \max_j s b_j)
 
-    This needs two products over nodes and one gather-maximum: O(N·C) memory, and O(E·C) in PyG, with the same values
-    and gradients up to rounding. A node without neighbours gets 0, as in PyG. NaN wins over all numbers;
-    a zero has no sign.
+    This needs two matrix products over nodes and one maximum over gathered rows. Memory is O(N·C), but O(E·C) in PyG.
+    Values and gradients are the same as in PyG, up to rounding. A node without neighbours gets 0, as in PyG. NaN wins
+    over all numbers; the sign of a zero is not defined.
 
-    The statistics of the edge norm need no edges either. Let p_i be the in-degree and q_j the out-degree of the nodes,
-    and a, b without their means over edges. For E edges: E·var = Σ p a² + Σ q b² + 2 Σ_i a_i Σ_{j∈N(i)} b_j.
+    The statistics of the norm need no edge values either. Let E be the number of edges, p_i the in-degree and q_j the
+    out-degree of the nodes, and subtract from a and b their means over edges. Then
+    E·var = Σ p a² + Σ q b² + 2 Σ_i a_i Σ_{j∈N(i)} b_j.
 
-    Of an edge MLP ``nn`` that does not commute with the aggregation, the first linear layer is computed on nodes, the
-    rest on the edges of one block of nodes after another; these are computed again in the backward pass. One whose
-    first part is no linear layer is computed on edges, as in PyG.
+    If an edge MLP ``nn`` does not commute with the aggregation, its first linear layer is computed on nodes, and the
+    rest on the edges of one block of nodes at a time. The backward pass computes the values of several blocks again. An
+    edge MLP that does not start with a linear layer is computed on edges, as in PyG.
 
-    Edge values that are given are a third part of the linear layer. With a maximum or minimum, the part of sources and
-    edges is built in blocks, too; mean, sum and the statistics of the norm take the values as they are given.
+    Edge values e_ij are a third input of the linear layer. For a maximum or minimum, b_j + V e_ij is also computed for
+    one block of nodes at a time. Mean, sum and the statistics of the norm do not compute V e_ij on edges.
 
-    Products, statistics and gathers are float32 under autocast, because ``a_i + b_j`` computes ``x_j - x_i`` with
-    cancellation; half precision would be too coarse. ``x`` of another type is taken in the type of the weights: of
-    ``x.double()`` or ``x.half()`` the output is float32, unless the layer is of that type, too (``layer.double()``).
+    Products, statistics and gathers are float32 under autocast. Half precision would be too coarse, because
+    ``a_i + b_j`` computes ``x_j - x_i`` with cancellation. ``x`` is converted to the type of the weights: for
+    ``x.double()`` or ``x.half()``, the output is float32, unless the layer has that type, too (``layer.double()``).
 
-    It is a ``MessagePassing`` layer of torch_geometric. Edges are built, as in PyG, where somebody looks at or changes
-    what happens on them: masks of explainers, hooks, a wrapped or pruned ``lin``, a subclass with its own ``message``.
+    The layer is a ``MessagePassing`` layer of torch_geometric. It computes messages on edges, as PyG does, if something
+    observes or changes them: a mask of an explainer, a hook, a wrapped or pruned ``lin``, or a subclass with its own
+    ``message``, ``aggregate`` or ``update``.
 
     Args:
         in_channels: C_in; not with ``nn``.
         out_channels: C_out; not with ``nn``.
-        norm: None or ``"batch"`` (batch norm over the edges; on several processes, over those of each, as with
-            ``BatchNorm1d``, but see :func:`toothgraph.nn.distributed.trained_together`).
+        norm: None or ``"batch"``, a batch norm over edges. With several processes, each uses the statistics of its own
+            edges, as with ``BatchNorm1d``, except in :func:`toothgraph.nn.distributed.trained_together`.
         act: None, a name (``relu``, ``leaky_relu``, ``elu``, ``tanh``, ``sigmoid``) or a monotone module.
-        aggr: ``"max"``, ``"min"``, ``"mean"``, ``"sum"`` (also ``"add"``) or ``"std"``; with ``nn`` any of
-            torch_geometric.
+        aggr: ``"max"``, ``"min"``, ``"mean"``, ``"sum"`` (also ``"add"``) or ``"std"``; with ``nn``, any
+            aggregation of torch_geometric.
         bias: whether the linear layer has a bias.
         nn: an edge MLP from [.., 2·C_in + D] to [.., C_out], in place of the options above; it keeps its weights.
-        flow: ``"source_to_target"``, or ``"target_to_source"`` for edges the other way round.
+        flow: ``"source_to_target"``, or ``"target_to_source"`` for edges in the other direction.
         edge_dim: D, channels of edge values e_ij, the last input of the first linear layer: z_ij = a_i + b_j + V e_ij.
 
     Shapes:
@@ -94,9 +96,9 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
 
     Raises:
         ConfigError: for a number of channels below 1, or a norm or activation that does not commute with the
-            aggregation; the text is the reason.
-        ShapeError: in a call with both or neither of ``edge_index`` and ``neighbor_index``, with other things than
-            these tensors, and, on a CPU, with neighbours that are not there.
+            aggregation; the message gives the reason.
+        ShapeError: in a call with both or neither of ``edge_index`` and ``neighbor_index``, with inputs of other types
+            or shapes and, on a CPU, with neighbours that do not exist.
 
     Example:
         >>> x, edge_index = torch.rand(4, 3), torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2]])
@@ -154,10 +156,10 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         self.act = act
 
     def _set_jittable_templates(self, raise_on_error: bool = False) -> None:
-        """None: torch_geometric would write a file per process for ``propagate``, which hardly ever runs here."""
+        """Make no templates: torch_geometric would write a file per process for ``propagate``, which runs rarely."""
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew, as a new layer has them."""
+        """Set the weights to new random values, as in a new layer."""
         super().reset_parameters()
         for part in self.children():
             reset(part)
@@ -169,7 +171,7 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         neighbor_index: Tensor | None = None,
         edge_attr: Tensor | None = None,
     ) -> Tensor:
-        if not self.edge_dim:  # before the number of inputs is compared, in which edge_attr would be missing
+        if not self.edge_dim:  # first: the check of the inputs of the MLP would not know of edge_attr
             check_edge_attr(edge_attr, 0, None, edge_index)
         parts = self._parts()
         function = None if self._watched() else factorised(parts, self.aggr, self.edge_dim)
@@ -210,20 +212,20 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         return torch.where(hood.degree[:, None] > 0, out, 0.0)
 
     def _parts(self) -> list[nn.Module]:
-        """The edge MLP, in order."""
+        """The parts of the edge MLP, in order."""
         if "nn" in self._modules:
             return flattened(self.nn)
         return [part for part in (self.lin, self.norm, self.act) if part is not None and type(part) is not nn.Identity]
 
     def _watched(self) -> bool:
-        """Whether somebody looks at, or changes, what happens on the edges."""
+        """Whether a subclass, an explainer or a hook observes or changes the messages on edges."""
         kind = type(self)
         changed = kind.message is not FastEdgeConv.message or kind.aggregate is not MessagePassing.aggregate
         changed = changed or kind.update is not MessagePassing.update
         return changed or bool(self.explain) or any(getattr(self, hooks) for hooks in _MESSAGE_HOOKS)
 
     def _ends(self, x: Tensor | tuple[Tensor, Tensor], first: nn.Module | None) -> tuple[Tensor, Tensor]:
-        """Features of sources and targets; raises ShapeError if they are none."""
+        """The features of sources and targets; raises ShapeError for another ``x``."""
         channels = getattr(self, "in_channels", None)
         weight = getattr(first, "weight", None)
         if (
@@ -247,7 +249,7 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         return x[0], x[1]
 
     def _turned(self, edge_index: Any, sources: int, targets: int) -> Tensor:
-        """Edges [2, E] from sources to targets, whatever the flow."""
+        """The edges [2, E] from sources to targets, for both flows."""
         if self.flow == "source_to_target":
             return checked_edges(edge_index, sources, targets)
         if hasattr(edge_index, "sparse_sizes") or getattr(edge_index, "layout", torch.strided) != torch.strided:
@@ -256,7 +258,7 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         return checked_edges(edge_index, targets, sources).flip(0)
 
     def _edges_of(self, table: Tensor) -> Tensor:
-        """The edges [2, E] of a table, for what needs edges."""
+        """The edges [2, E] of a neighbour table [k, N]; raises ShapeError while an explainer masks edges."""
         if self.explain:
             raise ShapeError(
                 "expected edge_index [2, E] where a mask of edges is explained, got neighbor_index, whose edges have "
@@ -266,8 +268,8 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         return torch.stack([table.flatten().long(), node.flatten()])
 
     def _on_edges(self, source: Tensor, target: Tensor, edges: Tensor, edge_attr: Tensor | None) -> Tensor:
-        """The same by messages along edges, as in torch_geometric."""
-        if "nn" not in self._modules:  # as in the other way: differences need full precision
+        """The output of the layer by messages along edges, as in torch_geometric."""
+        if "nn" not in self._modules:  # as in the factorised computation: differences need full precision
             dtype = next(self.parameters()).dtype
             with full_precision(target):
                 edge_attr = None if edge_attr is None else edge_attr.to(dtype)
@@ -279,7 +281,7 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         return self.propagate(edges, x=(source, target), edge_attr=edge_attr, size=(len(source), len(target)))
 
     def message(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor | None = None) -> Tensor:
-        """The edge MLP of [x_i, x_j − x_i, e_ij], [E, C_out]; called only where edges are built."""
+        """The edge MLP of [x_i, x_j − x_i, e_ij], [E, C_out]; called only if messages are computed on edges."""
         edges = torch.cat([x_i, x_j - x_i] if edge_attr is None else [x_i, x_j - x_i, edge_attr], dim=-1)
         if "nn" in self._modules:
             return self.nn(edges)
@@ -311,12 +313,12 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
             if self.aggr == "std":
                 return deviation(b, hood)
             z = self._reduced(b, hood, edge_attr, along)
-            # In place: new memory would take longer than the product. What is traced may keep the maximum, though.
+            # In place, because new memory takes longer than the product; but a trace may still need the maximum.
             z = z.addmm(target, own.t()) if torch.compiler.is_compiling() else z.addmm_(target, own.t())
         return z * hood.degree[:, None] if self.aggr in ("sum", "add") else function.act(z)
 
     def _without_edges(self, target: Tensor, own: Tensor, norm: torch.nn.BatchNorm1d | None) -> Tensor:
-        """Zeros, which depend on input and weights; other processes wait for the statistics of this one, too."""
+        """Zeros that depend on input and weights; other processes get the statistics of no rows from this one."""
         nothing = F.linear(target, own) * 0.0
         if norm is not None and norm.training and world(norm) > 1:
             none = nothing.sum(0)
@@ -326,7 +328,7 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         return nothing
 
     def _reduced(self, b: Tensor, hood: Neighborhoods, edge_attr: Tensor | None, along: Tensor) -> Tensor:
-        """Of b_j + V e_ij: maximum, minimum, or mean (which becomes the sum later)."""
+        """Maximum, minimum or mean over neighbours of b_j + V e_ij; the caller makes the sum from the mean."""
         if self.aggr == "min":
             return -_largest(-b, hood, edge_attr, -along)
         if self.aggr == "max":
@@ -336,10 +338,11 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
 
     @classmethod
     def from_pyg(cls, conv: EdgeConv) -> FastEdgeConv:
-        """Convert a PyG ``EdgeConv``; its modules are copied, with their modes and what of them is frozen.
+        """Convert a PyG ``EdgeConv``.
 
-        ``Linear``, or ``Sequential(Linear[, BatchNorm1d][, act])``, that commutes with the aggregation becomes a layer
-        with ``lin``, ``norm`` and ``act``; any other edge MLP stays one, as ``nn``.
+        Its modules are copied. The copies keep training modes and frozen parameters. An edge MLP ``Linear`` or
+        ``Sequential(Linear[, BatchNorm1d][, act])`` that commutes with the aggregation becomes ``lin``, ``norm`` and
+        ``act`` of the new layer; any other edge MLP becomes its ``nn``.
 
         Raises:
             ConfigError: for another layer, or a subclass that computes something else.
@@ -347,7 +350,9 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         return from_edge_conv(cls, conv)
 
     def to_pyg(self) -> EdgeConv:
-        """Convert to a PyG ``EdgeConv``; modules are copied, with their modes and what of them is frozen.
+        """Convert to a PyG ``EdgeConv``.
+
+        Modules are copied. The copies keep training modes and frozen parameters.
 
         Raises:
             ConfigError: for a subclass that computes something else, or a layer with ``edge_dim``.
@@ -356,7 +361,7 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
         return to_edge_conv(self)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        """Also takes the names of PyG's ``EdgeConv(Linear)`` and ``EdgeConv(Sequential(Linear, BatchNorm1d, …))``."""
+        """Load weights, also with the names of PyG's ``EdgeConv(Linear)`` or ``EdgeConv(Sequential(Linear, …))``."""
         if "nn" not in self._modules:
             take_names_of_pyg(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -373,7 +378,7 @@ class FastEdgeConv(MessagePassing):  # type: ignore[misc]  # torch_geometric has
 
 
 def _own_weight(parts: list[nn.Module]) -> Tensor | None:
-    """A weight of an edge MLP; None where hooks may fetch them from another device when they are needed."""
+    """A weight of a part without hooks, or None; a hook may fetch weights from another device during a call."""
     plain = (part for part in parts if is_plain(part, (type(part),)))
     return next((weight for part in plain for weight in part.parameters(recurse=False)), None)
 

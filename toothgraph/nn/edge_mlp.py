@@ -1,4 +1,4 @@
-"""What an edge MLP is made of: which parts commute with an aggregation, and which need the edges."""
+"""The parts of edge MLPs: which commute with an aggregation, and which must be computed on edges."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch import Tensor, nn
 from toothgraph.errors import ConfigError
 from toothgraph.nn.checks import described
 
-# Exactly these: a subclass may compute something else.
+# Exactly these classes: a subclass may compute something else.
 MONOTONE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.Softplus, nn.Sigmoid, nn.Tanh,
             nn.Hardtanh, nn.Hardsigmoid, nn.LogSigmoid, nn.Softsign, nn.Identity)  # fmt: skip
 _EACH_ROW = (*MONOTONE, nn.Linear, pyg.Linear, nn.LayerNorm, nn.Mish, nn.SiLU, nn.GELU, nn.PReLU, nn.Hardswish,
              nn.Hardshrink, nn.Softshrink, nn.Tanhshrink)  # fmt: skip
 _NORMS = (nn.BatchNorm1d, nn.SyncBatchNorm)
 _BY_NAME = {"relu": nn.ReLU, "leaky_relu": nn.LeakyReLU, "elu": nn.ELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
-_NOTHING = nn.Identity()  # made once: a module takes longer to make than a look at all others
+_NOTHING = nn.Identity()  # made once: making a module takes longer than checking all others
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def is_plain(module: nn.Module, kinds: Sequence[type[nn.Module]]) -> bool:
-    """Whether calling a module is what its class does and nothing else: no hook, no wrapper, no other ``forward``."""
+    """Whether a call of a module runs only the ``forward`` of its class: no hook, no wrapper, no other ``forward``."""
     same = any(isinstance(module, kind) and type(module).forward is kind.forward for kind in kinds)
     return same and "forward" not in vars(module) and not any(getattr(module, hooks) for hooks in _HOOKS)
 
 
 def are_plain(parts: list[nn.Module], kinds: Sequence[type[nn.Module]]) -> bool:
-    """Whether parts are of these kinds, one each, and none is wrapped, pruned or watched by a hook."""
+    """Whether the parts have these kinds, in this order, and none is wrapped or pruned or has a hook."""
     return len(parts) == len(kinds) and all(is_plain(part, (kind,)) for part, kind in zip(parts, kinds, strict=True))
 
 
@@ -45,7 +45,7 @@ def is_monotone(act: nn.Module) -> bool:
 def flattened(module: nn.Module) -> list[nn.Module]:
     """The parts of nested ``Sequential`` modules, and of ``MLP`` and ``BatchNorm`` of torch_geometric, in order.
 
-    A part that is not understood, or that has hooks of its own, stays as it is.
+    A part of another kind, or with hooks of its own, stays as it is.
     """
     if is_plain(module, (nn.Sequential,)):
         return [part for each in module.children() for part in flattened(each)]
@@ -71,13 +71,13 @@ def _of_mlp(mlp: pyg.MLP) -> list[nn.Module]:
 
 
 class EdgeFunction(NamedTuple):
-    """An edge MLP, factorised.
+    """An edge MLP, split into its first linear layer and the rest.
 
     Attributes:
-        linear: its first layer, plain: ``weight`` [C, 2·C_in + D] and ``bias``.
-        norm: batch norm after it, if norm and activation commute with the aggregation.
-        act: the activation after that, if so.
-        rest: what comes after the first layer on edges; None if all of it commutes.
+        linear: the first layer, with ``weight`` [C, 2·C_in + D] and ``bias``.
+        norm: the batch norm after ``linear``, if all that follows commutes with the aggregation; else None.
+        act: the activation after ``norm``, in the same case; else the identity.
+        rest: the parts after ``linear``, to be computed on edges; None if all of them commute with the aggregation.
     """
 
     linear: nn.Linear
@@ -87,11 +87,11 @@ class EdgeFunction(NamedTuple):
 
 
 def factorised(parts: list[nn.Module], aggr: object, edge_dim: int = 0) -> EdgeFunction | None:
-    """An edge MLP with its first layer on nodes; None if this layer is no plain linear layer.
+    """Split an edge MLP after its first layer; None if the first layer is no plain linear layer.
 
     Args:
         parts: see :func:`flattened`.
-        aggr: the aggregation, a name or anything else.
+        aggr: the aggregation: a name, or anything else.
         edge_dim: D, input channels of edge values.
     """
     if not parts or not is_plain(parts[0], (nn.Linear, pyg.Linear)):
@@ -132,7 +132,7 @@ def treats_rows_alone(part: nn.Module) -> bool:
 
 
 def checked_act(norm: str | None, act: str | nn.Module | None, aggr: Any) -> nn.Module:
-    """The activation; raises ConfigError for options that do not commute."""
+    """The activation as a module; raises ConfigError for options that do not commute with the aggregation."""
     if norm not in (None, "batch"):
         raise ConfigError(
             f'expected norm None or "batch", got {norm!r}: a norm with another scale for each edge (layer, instance) '

@@ -1,4 +1,4 @@
-"""Statistics over edges, without values of edges."""
+"""Statistics over edges, computed without edge values."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ def affine(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor) -> tuple[Tensor, Ten
 
 
 def deviation(b: Tensor, hood: Neighborhoods) -> Tensor:
-    """Standard deviation over neighbours of rows of ``b`` [M, C], which a node's own part does not change: [N, C].
+    """Standard deviation of the rows of ``b`` [M, C] over neighbours: [N, C].
 
-    As in torch_geometric, where the variance is below 1e-5 it is 0.
+    The part a_i of the node itself does not change it. As in torch_geometric, it is 0 where the variance is at most
+    1e-5.
     """
-    b = b - b.mean(dim=0)  # the squares must not cancel
+    b = b - b.mean(dim=0)  # so that the squares do not cancel
     var = reduce_neighbors(b.square(), hood, "mean") - reduce_neighbors(b, hood, "mean").square()
     std = var.clamp_min(_LEAST_VARIANCE).sqrt()
     return std.masked_fill(std <= math.sqrt(_LEAST_VARIANCE), 0.0)
@@ -34,17 +35,17 @@ def deviation(b: Tensor, hood: Neighborhoods) -> Tensor:
 def edge_statistics(
     a: Tensor, b: Tensor, hood: Neighborhoods, edge_attr: Tensor | None = None, along: Tensor | None = None
 ) -> tuple[Tensor, Tensor, int]:
-    """Mean and (biased) variance of z_ij = a_i + b_j, or a_i + b_j + V e_ij, over all edges, without these.
+    """Mean and (biased) variance of z_ij = a_i + b_j (+ V e_ij) over all edges, without computing z_ij.
 
     Args:
-        a: [N, C], part of the targets.
-        b: [M, C], part of the sources.
+        a: [N, C], the part of the targets.
+        b: [M, C], the part of the sources.
         hood: the neighbourhoods.
-        edge_attr: [E, D], e.
-        along: [C, D], V.
+        edge_attr: [E, D], the values e.
+        along: [C, D], the weights V.
 
     Returns:
-        [C], [C] and the number of edges.
+        Mean [C], variance [C] and the number of edges.
     """
     source = hood.source.reshape(-1)
     count = source.shape[0]

@@ -12,10 +12,10 @@ from toothgraph.nn.checks import check_count, check_device, check_nodes, check_r
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.kernels.precision import full_precision
 
-_ROUNDINGS = 64  # a distance² below so many roundings of the largest |row|² is not trusted
+_ROUNDINGS = 64  # a distance² below this number of roundings of the largest |row|² is not trusted
 
 
-# A compiler would take the numbers of scans and blocks, over which this loops, for constants.
+# A compiler would treat the numbers of scans and blocks in the loops as constants.
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 @torch.no_grad()
 def knn_edges(
@@ -26,26 +26,27 @@ def knn_edges(
     targets: Tensor | None = None,
     target_batch: Tensor | None = None,
 ) -> Tensor:
-    """Edges to each node from its ``k`` nearest nodes of the same scan, including itself or a node at its position.
+    """Edges to each node from its ``k`` nearest nodes of the same scan, the node itself included.
 
-    On a CPU, up to three channels are searched with a k-d tree. Otherwise distances are computed for ``block`` rows at
-    a time, with N·block memory, in float32 (float64 for float64 where float32 is too coarse). A row that is not finite
-    is no neighbour of others, where there are enough of them.
+    Another node at the same position may take the place of the node itself. On a CPU, finite rows with up to three
+    channels are searched with a k-d tree. Otherwise, distances are computed for ``block`` rows at a time, which needs
+    N·block memory. They are float32 (for float64 rows, float64 where float32 is too coarse). A row that is not finite
+    is no neighbour of other rows, if there are enough finite rows.
 
     Args:
         x: [N, C] features or positions.
         k: number of neighbours; a scan with fewer nodes uses all of them.
         batch: [N] scan of each node, ascending.
         block: rows per step.
-        targets: [M, C] other nodes, to which the edges go; by default those of ``x``.
-        target_batch: [M] their scans, ascending.
+        targets: [M, C] nodes that the edges go to; by default the nodes of ``x``.
+        target_batch: [M] scan of each target, ascending.
 
     Returns:
         ``edge_index`` [2, E] (neighbour, node), sorted by node.
 
     Raises:
-        ConfigError: for a ``k`` below 0.
-        ShapeError: for other shapes, and, on a CPU, for scans that are not in ascending order.
+        ConfigError: for a ``k`` below 0, or a ``block`` below 1.
+        ShapeError: for other shapes and, on a CPU, for scans that are not in ascending order.
 
     Example:
         >>> pos, scan = torch.tensor([[0.0], [1.0], [5.0], [5.5]]), torch.tensor([0, 0, 0, 1])
@@ -82,7 +83,7 @@ def knn_edges(
 
 
 def _check_batch(name: str, batch: Tensor | None, x: Tensor) -> None:
-    """Refuse what is not the scan of each node, in ascending order; raises ShapeError."""
+    """Check that ``batch`` is the scan of each node, in ascending order; raises ShapeError."""
     if batch is None:
         raise ShapeError(f"expected {name} [{len(x)}], the scan of each node, got none; of one scan, give zeros")
     check_rows(name, batch, len(x), "node", whole=True)
@@ -110,8 +111,11 @@ def _by_tree(x: Tensor, to: Tensor, k: int) -> Tensor:
 
 
 def _by_products(x: Tensor, to: Tensor, k: int, block: int) -> Tensor:
-    """Distances come from products, block by block. Where rows are much nearer to each other than to the middle of all,
-    nothing is left of such a distance but rounding: these rows are compared with all others by differences."""
+    """The k nearest rows, by distances from matrix products of one block of rows at a time: [M, k].
+
+    Where rows are much nearer to each other than to the middle of all rows, such a distance is only a rounding error.
+    These rows are compared with all others by differences.
+    """
     x, to = (each if each.dtype == torch.float64 else each.float() for each in (x, to))
     sound, asks = x.isfinite().all(dim=1, keepdim=True), to.isfinite().all(dim=1, keepdim=True)
     middle = torch.where(sound, x, 0).sum(dim=0) / sound.sum().clamp_min(1)

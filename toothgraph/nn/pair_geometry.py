@@ -33,7 +33,7 @@ def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: fl
     ====  ================  ===========================================
     0     ‖d‖ / scale       distance
     1     n_i·d / scale     height above the node's tangent plane
-    2     n_i·u             angle between its normal and the line
+    2     n_i·u             angle between the node's normal and the line
     3     n_j·u             the same at the neighbour
     4     n_i·n_j           angle between the normals
     5     (n_i × n_j)·u     handedness: differs for a mirror image
@@ -51,7 +51,7 @@ def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: fl
         [k, N, 6].
 
     Raises:
-        ShapeError: if these are not their shapes or, on a CPU, a neighbour is not there.
+        ShapeError: for other shapes or, on a CPU, if a neighbour does not exist.
         ConfigError: for a scale that is not above 0.
 
     Example:
@@ -87,9 +87,9 @@ def _features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float)
 
 
 class PairGeometryConv(nn.Module):
-    """First layer: an edge MLP on :func:`pair_features` with several neighbourhood sizes, then the maximum over edges.
+    """First layer of a net: an edge MLP on :func:`pair_features` at each level of a table, and the maximum over edges.
 
-    On a CPU, it warns if the normals do not stand on the surface, as after a rotation of the positions alone.
+    On a CPU, it warns if normals are not perpendicular to the surface, as after a rotation of the positions alone.
 
     Args:
         k: neighbours per level of the table.
@@ -103,7 +103,7 @@ class PairGeometryConv(nn.Module):
 
     Raises:
         ConfigError: if an option is not above 0, or there are no scales.
-        ShapeError: in a call with other shapes, and, on a CPU, with neighbours that are not there.
+        ShapeError: in a call with other shapes and, on a CPU, with neighbours that do not exist.
 
     Example:
         >>> pos, normal = torch.rand(5, 3), torch.eye(3)[[0, 1, 2, 0, 1]]
@@ -129,7 +129,7 @@ class PairGeometryConv(nn.Module):
         )
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew, as a new layer has them."""
+        """Set the weights to new random values, as in a new layer."""
         reset(self.mlps)
 
     def forward(self, pos: Tensor, normal: Tensor, neighbor_index: Tensor) -> Tensor:

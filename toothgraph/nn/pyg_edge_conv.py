@@ -1,4 +1,4 @@
-"""``FastEdgeConv`` from and to torch_geometric's ``EdgeConv``."""
+"""Convert ``FastEdgeConv`` from and to torch_geometric's ``EdgeConv``."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from toothgraph.nn.edge_conv import FastEdgeConv
 
 _MESSAGE_STEPS = ("forward", "message", "aggregate", "message_and_aggregate", "update", "edge_update")
-_PYG_NAMES = {  # in an EdgeConv, and here
+_PYG_NAMES = {  # the name in an EdgeConv, and the name here
     **{"nn.weight": "lin.weight", "nn.bias": "lin.bias", "nn.0.": "lin.", "nn.lins.0.": "lin."},
     **{"nn.1.module.": "norm.", "nn.1.": "norm.", "nn.norms.0.module.": "norm.", "nn.norms.0.": "norm."},
 }
 
 
 def check_own_steps(conv: MessagePassing, kind: type[MessagePassing]) -> None:
-    """Refuse a layer whose messages are not those of ``kind``.
+    """Check that a layer computes its messages as ``kind`` does.
 
     Raises:
         ConfigError: for a subclass that computes something else.
@@ -38,7 +38,7 @@ def check_own_steps(conv: MessagePassing, kind: type[MessagePassing]) -> None:
 
 
 def from_edge_conv(kind: type[FastEdgeConv], conv: EdgeConv) -> FastEdgeConv:
-    """See :meth:`toothgraph.nn.FastEdgeConv.from_pyg`."""
+    """Convert an ``EdgeConv``, see :meth:`toothgraph.nn.FastEdgeConv.from_pyg`."""
     if not isinstance(conv, EdgeConv):
         raise ConfigError(f"expected an EdgeConv of torch_geometric, got {described(conv)}")
     check_own_steps(conv, EdgeConv)
@@ -51,10 +51,10 @@ def from_edge_conv(kind: type[FastEdgeConv], conv: EdgeConv) -> FastEdgeConv:
         out, both = function.linear.weight.shape
         bias = function.linear.bias is not None
         layer = kind(both // 2, out, None, None, conv.aggr, bias, flow=conv.flow)
-        if is_parametrized(function.linear):  # its weight is computed
+        if is_parametrized(function.linear):  # its weight is computed from other tensors
             layer.lin = copy.deepcopy(function.linear)
         else:
-            layer.lin.weight = copy.deepcopy(function.linear.weight)  # with what is frozen
+            layer.lin.weight = copy.deepcopy(function.linear.weight)  # frozen parameters stay frozen
             layer.lin.bias = copy.deepcopy(function.linear.bias)
         layer.norm, layer.act = copy.deepcopy(function.norm), copy.deepcopy(function.act)
         layer.lin.train(function.linear.training)
@@ -63,14 +63,14 @@ def from_edge_conv(kind: type[FastEdgeConv], conv: EdgeConv) -> FastEdgeConv:
 
 
 def to_edge_conv(layer: FastEdgeConv) -> EdgeConv:
-    """See :meth:`toothgraph.nn.FastEdgeConv.to_pyg`."""
+    """Convert to an ``EdgeConv``, see :meth:`toothgraph.nn.FastEdgeConv.to_pyg`."""
     if layer.edge_dim:
         raise ConfigError(
             f"expected a layer without edge values, got edge_dim {layer.edge_dim}: the EdgeConv of torch_geometric "
             "has none"
         )
     if "nn" in layer._modules:
-        conv = EdgeConv(nn.Identity(), aggr=copied_aggr(layer), flow=layer.flow)  # which would draw weights anew
+        conv = EdgeConv(nn.Identity(), aggr=copied_aggr(layer), flow=layer.flow)  # it would draw new weights
         conv.nn = copy.deepcopy(layer.nn)
     else:
         conv = EdgeConv(nn.Identity(), aggr=layer.aggr, flow=layer.flow)
@@ -81,13 +81,15 @@ def to_edge_conv(layer: FastEdgeConv) -> EdgeConv:
 
 
 def take_names_of_pyg(state_dict: dict[str, Any], prefix: str) -> None:
-    """Rename, in place, what an ``EdgeConv(Linear)`` or ``EdgeConv(Sequential(Linear, BatchNorm1d, …))`` calls its
-    weights."""
+    """Rename, in place, the weights of an ``EdgeConv`` of torch_geometric to their names here.
+
+    Its edge MLP may be ``Linear``, ``Sequential(Linear, BatchNorm1d, …)`` or an ``MLP`` of torch_geometric.
+    """
     for theirs, ours in _PYG_NAMES.items():
         for name in [name for name in state_dict if name.startswith(prefix + theirs)]:
             state_dict[prefix + ours + name.removeprefix(prefix + theirs)] = state_dict.pop(name)
 
 
 def copied_aggr(conv: MessagePassing) -> Any:
-    """The aggregation of another layer: its name, or a copy of one with options or weights of its own."""
+    """The aggregation of a layer: its name, or a copy of the module if it is not one of the plain ones."""
     return conv.aggr if conv.aggr in ("max", "min", "mean", "sum", "add", "std") else copy.deepcopy(conv.aggr_module)

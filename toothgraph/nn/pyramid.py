@@ -21,14 +21,14 @@ from toothgraph.nn.kernels.neighborhoods import _on_cpu
 from toothgraph.nn.recompute import recomputed
 
 SLOPE = 0.2  # negative slope of the leaky ReLUs
-LENGTH = 20.0  # mm, unit of coordinates as inputs, so that they are of order one
+LENGTH = 20.0  # mm, unit of the coordinates in the inputs, so that these are of order one
 
 
 def node_norm(channels: int, norm: str = "batch") -> nn.Module:
     """A norm of node features [N, C]: ``batch`` (over nodes) or ``layer`` (over the channels of each node).
 
     Raises:
-        ConfigError: for another one.
+        ConfigError: for another ``norm``, or ``channels`` below 1.
     """
     check_count("channels", channels)
     if norm not in ("batch", "layer"):
@@ -45,10 +45,10 @@ def dense(in_channels: int, out_channels: int, norm: str = "batch") -> nn.Sequen
 
 @dataclass(frozen=True)
 class Levels:
-    """The levels of a batch of graphs. Level l has M_l nodes, numbered from 0.
+    """The levels of a batch of graphs. Level 0 is the finest; level l has M_l nodes, numbered from 0.
 
     Attributes:
-        nodes: per level, [M_l] its graph nodes.
+        nodes: per level, [M_l] the graph nodes of the level.
         within: per level, [k, M_l] neighbours in the same level.
         own: per level above 0, [M_l] number of each node in the level below.
         down: per level above 0, [k, M_l] neighbours in the level below; M_{l-1} means none.
@@ -65,12 +65,12 @@ class Levels:
 def find_levels(data: Data, k: int, num_levels: int) -> Levels:
     """The levels from ``neighbor_index`` [num_levels·k, N] and ``level`` [N] of a batch.
 
-    How many nodes a level has is asked of the device, unless the batch says so: ``level_sizes``, a number for each
-    level, as :func:`toothgraph.data.collate` counts them.
+    The number of nodes of each level is read from the device, unless the batch has ``level_sizes``, one number per
+    level, as :func:`toothgraph.data.collate` adds it.
 
     Raises:
-        ShapeError: if one of them is missing or of another shape, and, on a CPU, for neighbours or levels that are not
-            there.
+        ShapeError: if one of the tables is missing or has another shape and, on a CPU, for neighbours or levels that do
+            not exist.
     """
     check_levels(data, k, num_levels)
     tables = [table.long() for table in data.neighbor_index.split(k)]
@@ -91,11 +91,11 @@ def find_levels(data: Data, k: int, num_levels: int) -> Levels:
 
 
 def _members(data: Data, number: int) -> Tensor:
-    """[M] the nodes of a level, in ascending order."""
-    if number == 0:  # which is all
+    """The nodes of a level, [M] in ascending order."""
+    if number == 0:  # it has all nodes
         return torch.arange(data.level.shape[0], device=data.level.device)
     sizes = data.get("level_sizes")
-    if _on_cpu(data.level) or not sizes or sizes[0] != len(data.level):  # a batch that was cut since is counted anew
+    if _on_cpu(data.level) or not sizes or sizes[0] != len(data.level):  # a batch that was cut is counted again
         members = torch.nonzero(data.level >= number).squeeze(1)
         if torch.compiler.is_compiling():  # an exported net takes scans with two nodes or more at each level
             torch._check(members.shape[0] >= 2)
@@ -105,7 +105,7 @@ def _members(data: Data, number: int) -> Tensor:
 
 
 def check_levels(data: Data, k: int, num_levels: int) -> None:
-    """Refuse a graph without the tables of the levels; errors as in :func:`find_levels`."""
+    """Check that a graph has the tables of the levels; raises errors as in :func:`find_levels`."""
     wanted = f"neighbor_index [{num_levels * k}, N], {k} neighbours at each of {num_levels} levels, and level [N]"
     make = (
         f"toothgraph.scan_graph(mesh, spec) makes such a graph, toothgraph.graph.add_tables(graph, spec) adds them; "
@@ -131,7 +131,7 @@ def check_levels(data: Data, k: int, num_levels: int) -> None:
 
 
 def _of_levels(table: Tensor, level: Tensor, k: int) -> bool:
-    """Whether the neighbours of each level are nodes of it; a missing one is the node itself."""
+    """Whether all neighbours at each level are nodes of that level; a missing neighbour is the node itself."""
     own = torch.arange(table.shape[1])
     above = list(enumerate(table.split(k)))[1:]  # the finest level has all nodes
     return all(bool(((level[rows.long()] >= number) | (rows == own)).all()) for number, rows in above)
@@ -173,7 +173,8 @@ class Step(nn.Module):
 class Pyramid(nn.Module):
     """Encoder and decoder over the levels, with skip connections (as in a U-Net).
 
-    Large neighbourhoods are cheap on coarse levels with few nodes; only two layers gather over all nodes.
+    Large neighbourhoods are cheap on coarse levels, which have few nodes. Only the first and the last block gather
+    among all nodes.
 
     Args:
         widths: channels per level, finest first.
@@ -183,12 +184,12 @@ class Pyramid(nn.Module):
         recompute: do not keep inner values of the blocks; compute them again in the backward pass.
 
     Shapes:
-        - input: ``x`` [N, widths[0]], levels of the batch, ``batch`` [N], number of scans
+        - input: ``x`` [N, widths[0]], levels of the batch (:func:`find_levels`), ``batch`` [N], number of scans
         - output: [N, widths[0]]
 
     Raises:
-        ConfigError: for widths or a norm that cannot be.
-        ShapeError: in a call with features of another shape, or levels of another number.
+        ConfigError: for ``widths``, a ``depth`` or a ``norm`` that are not valid.
+        ShapeError: in a call with features of another shape, or with another number of levels.
 
     Example:
         >>> from toothgraph import GraphSpec, scan_graph, synthetic_arch

@@ -15,11 +15,12 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recomputed(net: nn.Module, function: Callable[..., Tensor], *args: Any) -> Tensor:
-    """``function(*args)`` with only its arguments kept for the backward pass; it must not use random numbers. Under
-    ``torch.compile``, the compiler chooses what is kept.
+    """``function(*args)``, with only the arguments kept for the backward pass.
+
+    ``function`` must not use random numbers. Under ``torch.compile``, the compiler chooses what is kept.
 
     Args:
-        net: the module that computes it; its batch norms update their running statistics only once.
+        net: the module that computes ``function``; its batch norms update their running statistics only once.
         function: ``net`` itself or one of its methods.
         args: the arguments.
     """

@@ -10,9 +10,9 @@ from toothgraph.nn.checks import check_device, check_nodes, check_rows, checked_
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 
 NUM_CLASSES = 33  # of tooth segmentation: gingiva and 32 teeth
-SUMMED = 256  # nodes whose probabilities are looked at
-IMPOSSIBLE = -20.0  # log-probability of a class that cannot be, where a mean is taken
-NOT_ONE = 0.1  # |log of the sum| of probabilities that no rounding explains, in half precision either
+SUMMED = 256  # number of nodes whose probabilities are checked
+IMPOSSIBLE = -20.0  # replaces a log-probability of -inf in a mean
+NOT_ONE = 0.1  # a larger |log of the sum of probabilities| is no rounding, not even of half precision
 
 
 def segmentation_loss(
@@ -27,7 +27,7 @@ def segmentation_loss(
 ) -> Tensor:
     """Cross-entropy plus weighted soft Dice loss; each is averaged per scan, then over scans.
 
-    Dice is computed on probabilities, per scan, over the classes in its ground truth.
+    Dice is computed on probabilities, per scan, over the classes in the ground truth of the scan.
 
     Source: Milletari et al., 3DV 2016, https://doi.org/10.1109/3DV.2016.79
 
@@ -36,19 +36,20 @@ def segmentation_loss(
         target: [N] class indices; nodes with -1 are ignored.
         batch: [N] scan of each node; one scan by default.
         dice_weight: weight of 1 − Dice.
-        label_smoothing: share of the cross-entropy that is spread evenly over all classes, as of
-            ``torch.nn.functional.cross_entropy``; a class whose log-probability is -inf counts as -20 there.
+        label_smoothing: share of the cross-entropy that is spread evenly over all classes, as in
+            ``torch.nn.functional.cross_entropy``; in this share, a log-probability of -inf counts as -20.
         weight: [N] weight of each node in the cross-entropy, at least 0, see :func:`boundary_weights`; equal by
             default. A scan whose weights are all 0 has a cross-entropy of 0.
-        num_scans: scans in ``batch``, which are then 0 … num_scans - 1; so no GPU need be asked for them.
+        num_scans: number of scans. With it, ``batch`` must number them 0 … num_scans - 1, and the number need not be
+            read from a GPU.
 
     Returns:
         scalar, float32 also for half precision. Zero, with zero gradients, if no node is labelled.
 
     Raises:
         ConfigError: for an option outside of its range.
-        ShapeError: if shapes do not match; on a CPU also for a class that is not there, or if ``log_prob`` are no
-            log-probabilities.
+        ShapeError: if shapes do not match; on a CPU also for a class that does not exist, for a weight that is not a
+            finite number of at least 0, or if ``log_prob`` are no log-probabilities.
 
     Example:
         >>> log_prob = torch.tensor([[2.0, 0.0], [0.0, 2.0]]).log_softmax(dim=1)
@@ -67,7 +68,7 @@ def segmentation_loss(
     weight = torch.ones_like(target, dtype=log_prob.dtype) if weight is None else weight.to(log_prob.dtype)
     if _on_cpu(log_prob):  # fewer rows are less work
         log_prob, target, batch, weight, known = (part[known] for part in (log_prob, target, batch, weight, known))
-    else:  # to count them would be to wait for the device
+    else:  # to select rows would be to wait for the device
         log_prob, weight = log_prob.masked_fill(~known[:, None], 0.0), weight * known
         target = target.clamp_min(0)
     if len(target) == 0:
@@ -82,7 +83,7 @@ def _loss_of_known(
     log_prob: Tensor, target: Tensor, scan: Tensor, weight: Tensor, known: Tensor, size: int,
     dice_weight: float, label_smoothing: float,
 ) -> Tensor:  # fmt: skip
-    """The loss of the nodes that are ``known``, of ``size`` scans, some of them perhaps without such nodes."""
+    """The loss over the ``known`` nodes of ``size`` scans; a scan may have no known nodes."""
     classes = log_prob.shape[1]
     cell = scan * classes + target
     truth = known.new_zeros(size * classes, dtype=torch.long).index_add(0, cell, known.long()).view(size, classes)
@@ -143,7 +144,7 @@ def _check_labels(log_prob: Tensor, target: Tensor, batch: Tensor | None, weight
 
 
 def _seem_fdi(target: Tensor) -> bool:
-    """Whether all known teeth have numbers that the FDI gives to upper teeth, many on both sides."""
+    """Whether all known teeth have FDI numbers of upper teeth, with four or more different ones on both sides."""
     there = torch.bincount(target.clamp_min(0), minlength=NUM_CLASSES) > 0
     right, left = there[11:19], there[21:29]
     return int(there[1:].sum()) == int(right.sum() + left.sum()) and min(int(right.sum()), int(left.sum())) >= 4
@@ -161,8 +162,8 @@ def boundary_weights(target: Tensor, edge_index: Tensor, extra: float) -> Tensor
         [N] float32.
 
     Raises:
-        ShapeError: for other shapes and, on a CPU, edges to nodes that are not there.
-        ConfigError: if ``extra`` is no finite number.
+        ShapeError: for other shapes and, on a CPU, for edges to nodes that do not exist.
+        ConfigError: if ``extra`` is not a finite number.
 
     Example:
         >>> row = torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]])  # four nodes, each beside the next

@@ -1,4 +1,4 @@
-"""Names of scans: whose they are, of which jaw, and the names of what is written of them."""
+"""Names of scans: what they say of the patient and the jaw, and how output files are named after them."""
 
 from toothgraph.scan_names.characters import (
     LONGEST,

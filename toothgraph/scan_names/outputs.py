@@ -1,4 +1,4 @@
-"""Names of what is written of scans: stems, with folders in front where stems are not unique."""
+"""Names of the outputs of scans: stems, with the names of folders in front where stems are not unique."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from toothgraph.errors import ConfigError, DataError, some_of
 from toothgraph.scan_names.characters import composed, printable, short_enough, stem_of
 from toothgraph.scan_names.words import patient_of
 
-UNPACKED = "toothgraph-unpacked-"  # how temporary folders begin in which archives are unpacked
+UNPACKED = "toothgraph-unpacked-"  # names of the temporary folders of unpacked archives begin so
 
 
 def scan_names(files: Sequence[Path]) -> list[str]:
-    """A name for each file: its stem, with the names of its folders in front if stems are not unique, see
-    :func:`long_names`.
+    """A unique name for each file: its stem, with folder names in front if stems are not unique.
+
+    See :func:`long_names`.
 
     Raises:
         DataError: if two files still share a name.
@@ -32,9 +33,9 @@ def scan_names(files: Sequence[Path]) -> list[str]:
 def output_names(files: list[Path]) -> list[str]:
     """A name for each output: the stem of its input.
 
-    If files in several folders have the same name, the names of their folders are put in front, as many as tell them
-    apart, for both jaws of a patient. If only the stems are the same, the suffix is added. A name that is too long for
-    a file is cut.
+    If files in several folders have the same name, the names of their folders are put in front: as many as are needed
+    to tell the files apart, and the same number for both jaws of a patient. If only the stems are the same, the suffix
+    is added. A name that is too long for a file is cut.
 
     Raises:
         ConfigError: if two inputs still share a name.
@@ -50,7 +51,7 @@ def output_names(files: list[Path]) -> list[str]:
 
 
 def may_be_named(file: Path) -> set[str]:
-    """The names that outputs of a scan may have, whatever other scans there were.
+    """All names that the outputs of a scan may have. Which of them it gets depends on the other scans.
 
     Example:
         >>> {"upper", "anna_upper", "anna_upper.stl"} <= may_be_named(Path("anna/upper.stl"))
@@ -62,11 +63,13 @@ def may_be_named(file: Path) -> set[str]:
 
 
 def long_names(files: Sequence[Path]) -> list[str]:
-    """A name for each file: its stem. If a stem is not unique, all scans of its patient get the names of their folders
-    in front, as many as tell them apart, so that both jaws keep the same patient. No folder counts that has all files
-    in it, but the last one of a file.
+    """A name for each file: its stem, with the names of its folders in front if the stem is not unique.
 
-    Two files of one folder keep one name.
+    As many folders are put in front as are needed to tell the files apart. All scans of a patient get the same number
+    of them, so that both jaws keep the same patient. A folder that contains all files is left out, unless the file lies
+    directly in it.
+
+    Two files in one folder with the same stem keep the same name.
 
     Example:
         >>> long_names([Path("anna/lower/scan.stl"), Path("ben/lower/scan.stl"), Path("mia_lower.stl")])
@@ -76,8 +79,10 @@ def long_names(files: Sequence[Path]) -> list[str]:
 
 
 def _apart(files: Sequence[Path], ends: Sequence[str]) -> list[str]:
-    """The stem of each file, with folders in front until no name, with its end, is there twice. Those of several
-    folders are one name, too, if only case, or the form of accents, differs: macOS and Windows make one file of them.
+    """The stem of each file, with folder names in front until no pair of name and end occurs twice.
+
+    Names from different folders also count as the same if they differ only in case or in the form of accents: macOS and
+    Windows make one file of them.
     """
     stems, folders, lengths = [printable(stem_of(file)) for file in files], _folders_below(files), [0] * len(files)
     for length in range(1, max(map(len, folders), default=0) + 1):
@@ -95,26 +100,31 @@ def _apart(files: Sequence[Path], ends: Sequence[str]) -> list[str]:
 
 
 def _folders_below(files: Sequence[Path]) -> list[list[str]]:
-    """The folders of each file below the one that has all files in it; of a file in that one, its name."""
+    """The names of the folders of each file below the folder that contains all files.
+
+    For a file directly in that folder, it is the name of that folder.
+    """
     folders = list(map(folders_of, files))
     shared = sum(1 for _ in takewhile(lambda names: len(names) == 1, map(set, zip(*folders, strict=False))))
     return [own[shared:] or own[-1:] for own in folders]
 
 
 def joined(folders: Sequence[str], stem: str, length: int) -> str:
-    """A stem with that many folders in front."""
+    """A stem with the names of its last ``length`` folders in front."""
     return "_".join([*folders[max(len(folders) - length, 0) :], stem])
 
 
 def folders_of(file: Path) -> list[str]:
-    """The names of all folders of a file; of one in an archive, from the archive's own on, since another process
-    unpacks it elsewhere."""
+    """The names of all folders of a file.
+
+    For a file in an archive, they begin with the folder of the archive, since each process unpacks it at another place.
+    """
     folder = Path(lasting(Path(os.path.abspath(file)))).parent
     return [printable(part) for part in folder.parts if part != folder.anchor]
 
 
 def lasting(file: Path) -> str:
-    """A name of a file that another process has, too: its path; of a file in an archive, that within the archive."""
+    """A name of a file that is the same in every process: its path, or for a file in an archive, the path in it."""
     parts = file.parts
     begin = next((number for number, part in enumerate(parts, 1) if part.startswith(UNPACKED)), None)
     return str(file) if begin is None else "/".join(parts[begin:])

@@ -1,4 +1,4 @@
-"""Patients of several scans: by their names, by the other scan of a folder, by folders."""
+"""Patients of several scans: from their names, from the other scan in the folder, from the names of folders."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _DATE = re.compile(r"(?:19|20)\d\d([-_. ]?)[01]\d\1[0-3]\d|[0-3]?\d([-_. ])[01]?
 
 @dataclass(frozen=True)
 class Case:
-    """Two scans of one folder that are both jaws of a patient.
+    """Two scans in one folder that are the two jaws of a patient.
 
     Attributes:
-        patient: the patient in their names, or else the folder.
+        patient: the patient in the names of the scans, or else the name of the folder.
         jaws: 0 upper, 1 lower, by file.
-        folder: the folder, where it is the patient; else None.
+        folder: the folder, if its name is the patient; else None.
     """
 
     patient: str
@@ -41,11 +41,14 @@ class Case:
 
 
 def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
-    """The case of each scan that belongs to one: of the two scans of a folder, one name says its jaw, and the other
-    name does not say the same. So the jaw of the other is known, too.
+    """The case of each scan that belongs to a case.
 
-    A name that has other words is no case, be they of another patient or say what else it shows: ``anna_upper.stl`` and
-    ``ben.stl``, ``1_1_upper.stl`` and ``1_lower.stl``, ``upper.stl`` and ``bite.stl``.
+    A case is a folder with exactly two scans. The name of one scan says its jaw, and the name of the other does not say
+    the same jaw. So the jaw of the other scan is known, too.
+
+    Two scans are no case if their names have different words, because they are of different patients or one of them
+    shows something else: ``anna_upper.stl`` and ``ben.stl``, ``1_1_upper.stl`` and ``1_lower.stl``, ``upper.stl`` and
+    ``bite.stl``.
 
     Args:
         files: all scans that were found.
@@ -72,8 +75,11 @@ def cases_of(files: Sequence[Path]) -> dict[Path, Case]:
 
 
 def _may_be_one(names: Sequence[str], jaws: Sequence[int]) -> bool:
-    """Whether two names may be of one patient: those of both jaws by the same words, or one says only what it is; a
-    name without a jaw by no words but those of the other, in their order."""
+    """Whether two names may be of one patient.
+
+    If both names say a jaw, they must have the same telling words, or one of them has only words for the kind of file.
+    If one name says no jaw, it may only have telling words of the other name, in the same order.
+    """
     one, other = map(telling_words, names)
     if UNKNOWN_JAW not in jaws:
         return one == other or any(not telling_words(name) and all_words(name) for name in names)
@@ -82,19 +88,23 @@ def _may_be_one(names: Sequence[str], jaws: Sequence[int]) -> bool:
 
 
 def told_jaw(file: Path, cases: Mapping[Path, Case]) -> int | None:
-    """The jaw of a scan whose name does not say it, if that of the other scan of its case does: 0 or 1; else None."""
+    """The jaw of a scan, 0 or 1, if only the name of the other scan of its case tells it; else None."""
     return cases[file].jaws[file] if file in cases and jaw_from_name(file) == UNKNOWN_JAW else None
 
 
 def patients_of(files: Sequence[Path], names: Sequence[str]) -> list[str]:
-    """The patient of each scan, by the name of its output. Where that does not tell it, by the case; and where such
-    scans lie in several folders, by the nearest folder that tells: two people are not one patient."""
+    """The patient of each scan, from the name of its output, or else from its case or its folder.
+
+    Where the name of the output does not tell the patient, the case of the scan does (:func:`cases_of`). Where such
+    scans lie in several folders, the nearest folder whose name tells a patient counts, so that two people are not taken
+    for one patient.
+    """
     cases, patients = cases_of(files), dict(zip(files, map(_by_name, files, names), strict=True))
     by_name, places = dict(patients), {}
     for file in files:
         case = cases.get(file)
         own = {by_name[other] for other in case.jaws} if case else {by_name[file]}
-        if len(own) == 1 and tells(*own):  # by both names
+        if len(own) == 1 and tells(*own):  # both names of the case agree
             continue
         if case:
             patients[file] = case.patient
@@ -109,8 +119,11 @@ def patients_of(files: Sequence[Path], names: Sequence[str]) -> list[str]:
 
 
 def _by_name(file: Path, name: str) -> str:
-    """The patient by the name of a scan. In one with several folders in front, what only says a jaw, or what a file is,
-    says nothing of whose it is: ``anna_upper_scan`` of ``anna/upper/scan.stl`` is of ``anna``."""
+    """The patient of a scan, from the name of its output.
+
+    If several folders stand in front of the name, parts that only say a jaw or a kind of file are left out:
+    ``anna_upper_scan`` of ``anna/upper/scan.stl`` is of ``anna``.
+    """
     folders, stem = folders_of(file), printable(stem_of(file))
     for length in range(len(folders) + 1):
         whole = joined(folders, stem, length)
@@ -120,7 +133,7 @@ def _by_name(file: Path, name: str) -> str:
 
 
 def _telling(file: Path) -> Path:
-    """The nearest folder of a file whose name tells whose scans are in it; its own, if none does."""
+    """The nearest folder of a file whose name tells a patient; the file's own folder, if no name does."""
     folder = file.parent.resolve()
     parts = folders_of(folder / file.name)[::-1]
     return next(
@@ -129,23 +142,27 @@ def _telling(file: Path) -> Path:
 
 
 def above_dates(file: Path) -> Path | None:
-    """The folder above one that is named by a date and alone tells whose a scan is: ``anna`` of
-    ``anna/2023-01-10/upper.stl``; else None."""
+    """The folder above a folder named by a date: ``anna`` of ``anna/2023-01-10/upper.stl``.
+
+    None if the name of the file tells the patient, or the nearest folder that tells more than a jaw is not a date.
+    """
     if telling_words(stem_of(file)) or not _DATE.fullmatch((place := _telling(file)).name):
         return None
     return place.parent
 
 
 def _whose(parts: Sequence[str]) -> str:
-    """The patient by the names of folders and of a file; empty if none of them tells."""
+    """The patient from the names of folders and of a file; empty if none of these names tells a patient."""
     told = any(map(JAW_WORD.search, parts))
     return "_".join(composed(without_jaw(part, told)) for part in parts if telling_words(part))
 
 
 def may_be_of(file: Path) -> set[str]:
-    """The names that the patient of a scan may have: that of its file alone; that of its file with its folder, or with
-    the first one that says more than a jaw, which names have in front where stems are not unique; and that of its
-    folder, where its file has none.
+    """All names that the patient of a scan may have. Which of them it gets depends on the other scans.
+
+    These are the patient in the name of the file, and the patient in this name with folders in front: once with the
+    last folder, once with all from the nearest folder that tells a patient. If the name of the file tells no patient,
+    the name of its folder is one, too.
 
     Example:
         >>> sorted(may_be_of(Path("ben/antagonist.stl")))
@@ -159,7 +176,7 @@ def may_be_of(file: Path) -> set[str]:
 
 
 def together_by(items: Iterable[Item], whose: Sequence[str]) -> dict[str, list[Item]]:
-    """The items of each patient, in the order in which they come; ``whose`` is the patient of each item.
+    """The items of each patient, in their order in ``items``; ``whose`` has the patient of each item.
 
     Example:
         >>> together_by(["007_L", "008_L", "007_U"], ["007", "008", "007"])
@@ -172,5 +189,8 @@ def together_by(items: Iterable[Item], whose: Sequence[str]) -> dict[str, list[I
 
 
 def learned_from(header: Mapping[str, Any]) -> set[str]:
-    """The patients that a model has learned from, by the header of its file; of an older one, by the names of scans."""
+    """The patients that a model has learned from, as the header of its file says.
+
+    An older header has only the names of the scans; then the patients in these names.
+    """
     return {composed(str(one)) for one in header.get("patients") or map(patient_of, map(str, header.get("train", ())))}

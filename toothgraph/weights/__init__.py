@@ -1,4 +1,4 @@
-"""The weights that come with the package, and what may be done with them."""
+"""The default weights that come with the package, and their terms of use."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from toothgraph.errors import CheckpointError, not_there
 
-DEFAULT = "default"  # stands for them wherever a model is asked for
+DEFAULT = "default"  # means these weights wherever a model is asked for
 FILE = Path(__file__).resolve().parent / "default.safetensors"
-MODEL_FILE = "model.safetensors"  # of a run folder, and of an exported one
-CONFIG_FILE, MODEL_TYPE = "config.json", "toothgraph"  # of an exported one
+MODEL_FILE = "model.safetensors"  # in the folder of a run, and in an exported folder
+CONFIG_FILE, MODEL_TYPE = "config.json", "toothgraph"  # in an exported folder
 
 
 def is_default(path: str | Path) -> bool:
-    """Whether this is the word for the weights in the package, and no file of that name."""
+    """Whether ``path`` is the word ``default`` for the weights in the package, and no file of this name exists."""
     return str(path) == DEFAULT and not Path(path).exists()
 
 
@@ -25,7 +25,7 @@ def model_file(path: str | Path) -> Path:
         path: file or folder; ``default`` means the weights in the package, unless a file of that name exists.
 
     Raises:
-        CheckpointError: if there is none.
+        CheckpointError: if the path does not exist, or the folder has no model.
     """
     path = FILE if is_default(path) else Path(path)
     file = path / MODEL_FILE if path.is_dir() else path
@@ -46,5 +46,5 @@ def is_export(folder: Path) -> bool:
 
 
 def notice() -> str:
-    """Their own terms, which the package's licence does not cover."""
+    """The terms of the default weights, which the package's licence does not cover."""
     return (FILE.parent / "NOTICE").read_text(encoding="utf-8").strip()

@@ -1,1 +1,1 @@
-"""One module per file format: from bytes to vertices and polygons, and back."""
+"""One module per file format, which reads vertices and polygons from a file or writes them."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from toothgraph.mesh.stored import polygons_from, triangles_of_strips
 
-MEMORY = 8_000_000_000  # bytes, limit of the process, where it has no lower one
+MEMORY = 8_000_000_000  # bytes, limit of the process, unless the system sets a lower limit
 SECONDS = 300  # limit of CPU time
 REFUSED = 3  # exit code for a file that cannot be used
 _COLOUR_NAMES = ("color", "colors", "colour", "colours", "rgb", "rgba")
@@ -39,7 +39,7 @@ def limit() -> None:
         import resource
     except ImportError:
         return
-    allowed = resource.getrlimit(resource.RLIMIT_DATA)[0]  # of the process that started this one
+    allowed = resource.getrlimit(resource.RLIMIT_DATA)[0]  # inherited from the process that started this one
     memory = MEMORY if allowed == resource.RLIM_INFINITY else min(MEMORY, allowed)
     resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
@@ -49,8 +49,11 @@ def limit() -> None:
 def read(path: Path) -> dict[str, np.ndarray]:
     """The surface of a ``.vtp`` or legacy ``.vtk`` file: polygons and strips, without lines and points.
 
+    Returns:
+        ``vertices`` [V, 3], ``polygons`` [F, m] and the columns ``vertex:name`` [V] and ``face:name`` [F].
+
     Raises:
-        ValueError: if it is damaged or contains no polydata; the text is the reason.
+        ValueError: if the file is damaged or contains no polydata; the text is the reason.
     """
     from vtkmodules.util.numpy_support import vtk_to_numpy
     from vtkmodules.vtkCommonCore import vtkLogger, vtkOutputWindow, vtkStringOutputWindow
@@ -84,7 +87,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
 
 def _cells(cells: Any, to_numpy: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Corners per cell [n], and the corners of all cells in one array."""
+    """The count of corners of each cell [n], and the corners of all cells in one array."""
     if cells is None or cells.GetNumberOfCells() == 0:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     ends, corners = to_numpy(cells.GetOffsetsArray()), to_numpy(cells.GetConnectivityArray())
@@ -92,7 +95,7 @@ def _cells(cells: Any, to_numpy: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _columns(data: Any, to_numpy: Any) -> list[tuple[str, np.ndarray]]:
-    """The arrays with one number per row, and colours as ``red``, ``green`` and ``blue``."""
+    """The arrays with one number per row by name, and colours as the arrays ``red``, ``green`` and ``blue``."""
     columns = []
     for place in range(data.GetNumberOfArrays()):
         array, name = data.GetArray(place), data.GetArrayName(place)
@@ -108,7 +111,7 @@ def _columns(data: Any, to_numpy: Any) -> list[tuple[str, np.ndarray]]:
 
 def _first_complaint(text: str | bytes) -> str:
     """The first error message of vtk, without the position in its source code. Warnings are ignored."""
-    if isinstance(text, bytes):  # it quotes the file, which may contain any bytes
+    if isinstance(text, bytes):  # the message quotes the file, which may contain any bytes
         text = text.decode("utf-8", "replace")
     errors = [part for part in text.split("\n\n") if part.lstrip().startswith("ERROR")]
     if not errors:

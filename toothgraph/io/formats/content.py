@@ -1,4 +1,4 @@
-"""Which format a file has by its first bytes: people rename files, and programs name them wrongly."""
+"""The format of a file by its first bytes, as people rename files and programs name them wrongly."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from toothgraph.errors import MeshError
 
-_HEAD = 4096  # bytes that are looked at
+_HEAD = 4096  # bytes at the beginning that are searched
 _SIGNS = {
     rb"ply[\r\n]": ".ply",
     rb"\s*(solid|facet)\b[^\0]*\bvertex\s": ".stl",
@@ -18,7 +18,7 @@ _SIGNS = {
     rb"[^\0]*<VTKFile[^>]*UnstructuredGrid": ".vtu",
     rb"glTF": ".glb",
     rb"[\0-\xff]{128}DICM": ".dcm",
-    rb"(?:[^\0]*[\r\n])?v[ \t]+[-+]?[\d.]+(?:e[-+]?\d+)?[ \t]+[-+]?[\d.]": ".obj",  # the only one without a heading
+    rb"(?:[^\0]*[\r\n])?v[ \t]+[-+]?[\d.]+(?:e[-+]?\d+)?[ \t]+[-+]?[\d.]": ".obj",  # has no header: found by a vertex
 }
 _HPS = rb"\s*(<[^\0]*)?<HPS\b"
 _OTHERS = {
@@ -27,21 +27,21 @@ _OTHERS = {
     rb"\s*<(!doctype )?html": "a web page and no scan; download it again",
     _HPS: "3Shape's own format, which only its programs read; export STL or PLY from them",
 }
-_BINARY_STL, _FACE = 84, 50  # bytes of the heading, and of each face
+_BINARY_STL, _FACE = 84, 50  # bytes of the header and of each face
 
 
 def is_of_3shape(path: Path) -> bool:
-    """Whether a file, named ``.dcm`` as a rule, has 3Shape's own format, which only its programs read."""
+    """Whether a file has 3Shape's own format, which only 3Shape's programs read; it is usually named ``.dcm``."""
     with path.open("rb") as file:
         return bool(re.match(_HPS, file.read(_HEAD).removeprefix(codecs.BOM_UTF8)))
 
 
 def suffix_by_content(path: Path) -> str:
-    """The suffix that a file ought to have, such as ``.ply``; empty where its first bytes do not tell.
+    """The suffix that a file should have, such as ``.ply``; empty if its first bytes do not tell.
 
     Raises:
-        MeshError: for an archive (but 3MF is one), a web page, or what only the program that wrote it can read.
-        OSError: for a file that cannot be read.
+        MeshError: for an archive, a web page, or a file in 3Shape's own format; not for a file named ``.3mf``.
+        OSError: if the file cannot be read.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD)

@@ -14,14 +14,14 @@ from toothgraph.errors import MeshError
 from toothgraph.mesh.stored import Stored, stack_polygons
 
 SURFACE = ("triangle", "quad", "polygon")
-BESIDE = ("vertex", "line")  # what may lie beside a surface, and is not looked at
+BESIDE = ("vertex", "line")  # cells that a file with a surface may also have; they are ignored
 
 
 def read_with_meshio(path: Path) -> Stored:
     """Read the triangles, quads and polygons of a file.
 
     Raises:
-        MeshError: if meshio cannot read it, it holds volumes, or points without three coordinates.
+        MeshError: if meshio cannot read the file, or it has volumes, or points without three coordinates.
     """
     mesh = _call_meshio(path)
     points = np.asarray(mesh.points, dtype=np.float64)
@@ -39,7 +39,7 @@ def read_with_meshio(path: Path) -> Stored:
 
 
 def _call_meshio(path: Path) -> meshio.Mesh:
-    """On bad input meshio prints, warns and calls ``sys.exit``; this turns all of it into one MeshError."""
+    """Read a file with meshio. On bad input, meshio prints, warns and calls ``sys.exit``: all become one MeshError."""
     printed = io.StringIO()
     try:
         with (
@@ -52,7 +52,7 @@ def _call_meshio(path: Path) -> meshio.Mesh:
     except MemoryError:
         raise
     except (Exception, SystemExit) as error:
-        # before the exit it prints the cause, then a line with the file's name only
+        # before the exit, meshio prints the cause, then a line with only the name of the file
         said = printed.getvalue().split("Error:")[0] if isinstance(error, SystemExit) else str(error)
         cause = " ".join(said.split()) or "the content does not have this format; export the scan again"
         raise MeshError(f"{path}: cannot be read: {cause}") from error

@@ -15,8 +15,8 @@ from toothgraph.mesh.stored import Stored, stack_polygons
 
 _EXTENSIONS = ("KHR_mesh_quantization", "KHR_materials_", "KHR_texture_", "KHR_lights_", "EXT_texture_")
 _TRIANGLES, _FAN = 4, 6  # modes of a primitive
-_GLB_JSON = 20  # bytes before the first chunk, which is the description
-UNPACKED = 1_000_000_000  # bytes, limit of the unpacked size of a 3MF file
+_GLB_JSON = 20  # bytes before the content of the first chunk, which is the JSON description
+UNPACKED = 1_000_000_000  # bytes, limit of the unpacked size of a 3MF file or an archive
 
 
 def read_scene(path: Path) -> Stored:
@@ -53,7 +53,7 @@ def read_scene(path: Path) -> Stored:
 
 
 def buffers_of(path: Path) -> list[Path]:
-    """The files beside a ``.gltf`` in which its surface is; none for other files, or where it cannot be read."""
+    """The files beside a ``.gltf`` that contain its surface; none for other formats, or if it cannot be read."""
     if path.suffix.lower() != ".gltf":
         return []
     try:
@@ -65,7 +65,7 @@ def buffers_of(path: Path) -> list[Path]:
 
 
 def _check_unpacked(path: Path) -> None:
-    """A 3MF file is a zip archive: a small file can unpack to any size."""
+    """Refuse a 3MF file that unpacks to too many bytes: it is a zip archive, and a small one can unpack to any size."""
     if path.suffix.lower() != ".3mf":
         return
     with zipfile.ZipFile(path) as archive:
@@ -77,7 +77,7 @@ def _check_unpacked(path: Path) -> None:
 
 
 def _check_features(path: Path) -> None:
-    """Refuse by name what trimesh does not read, or reads at other places without a word."""
+    """Refuse a file with features that trimesh does not read, or reads wrongly without a warning."""
     content = _json_of(path)
     if unknown := [name for name in content.get("extensionsRequired", []) if not name.startswith(_EXTENSIONS)]:
         raise MeshError(f"{path}: needs the extension {unknown[0]}, which is not read; export without compression")
@@ -91,7 +91,7 @@ def _check_features(path: Path) -> None:
 
 
 def _json_of(path: Path) -> dict[str, Any]:
-    """The description in a GLB or glTF file; empty for 3MF."""
+    """The JSON description in a GLB or glTF file; empty for 3MF."""
     if path.suffix.lower() == ".3mf":
         return {}
     with path.open("rb") as file:
@@ -101,16 +101,16 @@ def _json_of(path: Path) -> dict[str, Any]:
 
 
 def _check_chunks(path: Path) -> None:
-    """The chunks of a GLB file say how long they are, and that much memory is taken before they are read."""
+    """Refuse a GLB file with chunks that end behind the file: memory is taken for the length that a chunk states."""
     if path.suffix.lower() != ".glb":
         return
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        start = 12  # behind the header of the file
+        start = 12  # after the header of the file
         while start + 8 <= size:
             file.seek(start)
             length = int.from_bytes(file.read(4), "little")
-            start += 8 + length  # behind the header of the chunk
+            start += 8 + length  # the header of the chunk and its content
             if start > size:
                 raise MeshError(
                     f"{path}: expected a chunk of {length} bytes, found {size - start + length}; was the file cut off? "
@@ -119,7 +119,7 @@ def _check_chunks(path: Path) -> None:
 
 
 def _colours(parts: list[Any]) -> dict[str, np.ndarray]:
-    """Vertex colours, if all parts have them."""
+    """The columns ``red``, ``green`` and ``blue`` of vertex colours; none unless all parts have colours."""
     if not parts or any(part.visual.kind != "vertex" for part in parts):
         return {}
     rgb = np.concatenate([np.asarray(part.visual.vertex_colors)[:, :3] for part in parts])

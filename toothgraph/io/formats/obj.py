@@ -1,7 +1,7 @@
-"""OBJ: of all that such a file may contain, the vertices (``v``, with colours) and the faces (``f``) are read.
+"""OBJ files: only vertices (``v``, with colours) and faces (``f``) are read.
 
-Format: Wavefront, "Object Files (.obj)", appendix B1 of the Advanced Visualizer manual; colours behind the coordinates
-as many scanners write them.
+Format: Wavefront, "Object Files (.obj)", appendix B1 of the Advanced Visualizer manual; colours after the coordinates
+of a vertex, as many scanners write them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from toothgraph.errors import MeshError
 from toothgraph.io.formats.text import Lines, blocks, lines_of, numbers_of_lines, plain_text
 from toothgraph.mesh.stored import Stored, polygons_from
 
-# Lines of vertices and faces that go on behind a backslash. Not those of names: in some encodings, a letter may end so.
+# Lines of vertices and faces that continue on the next line after a backslash. Lines of names are left alone: in some
+# encodings, the last byte of a letter is a backslash.
 _CONTINUED = re.compile(rb"^ *[vVfF](?=[ \\])(?:[^\n\\#]*\\ *\n)+", re.MULTILINE)
-_COMMENT = re.compile(rb"(?<!\.)#[^\n]*")  # but not 1.#QNAN
-_WHITE = 255.0  # of vertices without a colour where others have one
+_COMMENT = re.compile(rb"(?<!\.)#[^\n]*")  # except in a number like 1.#QNAN
+_WHITE = 255.0  # colour of vertices without a colour if other vertices have one
 
 
 def read_obj(path: Path) -> Stored:
@@ -27,17 +28,18 @@ def read_obj(path: Path) -> Stored:
 
 
 def obj_from_bytes(path: Path, data: bytes) -> Stored:
-    """The vertices and faces of an OBJ file. Colours of vertices become columns ``red``, ``green`` and ``blue``, 0 to
-    255.
+    """The vertices and faces of an OBJ file.
+
+    Colours of vertices become columns ``red``, ``green`` and ``blue``, 0 to 255.
 
     Args:
         path: the file, for messages.
-        data: its content.
+        data: the content of the file.
 
     Raises:
         MeshError: if a vertex has fewer than three coordinates, or a face names no vertex.
     """
-    # 1. The numbers of vertices and of faces, and how many vertices were defined where each face was.
+    # 1. The numbers in lines of vertices and of faces, and for each face how many vertices stand before it in the file.
     text, mended = plain_text(data)
     if b"\\" in text:
         text = _CONTINUED.sub(lambda line: re.sub(rb"\\ *\n", b" ", line[0]), text)
@@ -50,7 +52,7 @@ def obj_from_bytes(path: Path, data: bytes) -> Stored:
         faces.add(_first_indices(lines.pick(is_face, skip=1)))
         before.append(so_far + np.cumsum(is_vertex)[is_face])
         so_far += np.count_nonzero(is_vertex)
-    # 2. What they mean.
+    # 2. Coordinates, colours and polygons from these numbers.
     points, vertex_data, said = _vertices(path, *vertices.all())
     polygons = _faces(path, *faces.all(), np.concatenate(before))
     mended += [*vertices.mended, *faces.mended, *said]
@@ -65,7 +67,7 @@ class _Rows:
         self._values, self._counts = [np.zeros(0)], [np.zeros(0, dtype=np.int64)]
 
     def add(self, text: bytes) -> None:
-        """Take the numbers of lines; comments behind them are no part of them."""
+        """Add the numbers of some lines; comments at the end of a line are ignored."""
         try:
             values, counts, mended = numbers_of_lines(_COMMENT.sub(b"", text) if b"#" in text else text)
         except ValueError as error:
@@ -75,18 +77,18 @@ class _Rows:
         self.mended += mended
 
     def all(self) -> tuple[np.ndarray, np.ndarray]:
-        """The numbers of all rows in one array, and how many are in each."""
+        """The numbers of all rows in one array, and the count of numbers in each row."""
         return np.concatenate(self._values), np.concatenate(self._counts)
 
 
 def _named(lines: Lines, name: bytes) -> np.ndarray:
-    """Which lines [L] have the one-letter first word ``name``."""
+    """Whether the first word of each line [L] is the single letter ``name``."""
     behind = np.minimum(lines.first + 1, len(lines.content) - 1)
     return lines.begin_with(name) & (lines.content[behind] <= 0x20)
 
 
 def _first_indices(text: bytes) -> bytes:
-    """Lines of faces without what follows a slash: texture and normals."""
+    """Lines of faces without the indices after a slash, which are of texture and normals."""
     if b"/" not in text:
         return text
     content = np.frombuffer(text, np.uint8)
@@ -98,7 +100,7 @@ def _first_indices(text: bytes) -> bytes:
 def _vertices(
     path: Path, values: np.ndarray, counts: np.ndarray
 ) -> tuple[np.ndarray, dict[str, np.ndarray], list[str]]:
-    """Coordinates [V, 3], colours, and what was mended."""
+    """The coordinates [V, 3], the columns of colours, and what was mended, in words."""
     if (counts < 3).any():
         raise MeshError(f"{path}: expected three coordinates per vertex, found {counts.min()}; export again")
     start = (np.cumsum(counts) - counts)[:, None]
@@ -115,7 +117,7 @@ def _vertices(
 
 
 def _faces(path: Path, values: np.ndarray, counts: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Polygons [F, m]; ``before`` [F] vertices were defined where each face was."""
+    """The polygons [F, m]; ``before`` [F] is the count of vertices that stand before each face in the file."""
     whole = np.isfinite(values) & (values == np.rint(values)) & (values != 0)
     if not whole.all():
         raise MeshError(

@@ -13,7 +13,7 @@ from toothgraph.mesh.stored import Stored, polygons_from
 
 _KIND = re.compile(r"(ST)?(C)?(N)?OFF\b")
 _COLOUR_NAMES = ("red", "green", "blue")
-_FACE_COLOURS = (3, 4)  # count of numbers after the corners if they are a colour; a single one is a colour index
+_FACE_COLOURS = (3, 4)  # counts of numbers after the corners that are a colour; a single number is a colour index
 
 
 def read_off(path: Path) -> Stored:
@@ -23,7 +23,7 @@ def read_off(path: Path) -> Stored:
     or the counts may follow it on the same line.
 
     Raises:
-        MeshError: if the file is binary, has not three dimensions, or does not match its header.
+        MeshError: if the file is binary, does not have three dimensions, or does not match its header.
     """
     lines, mended = _content(path)
     kind = _KIND.match(lines[0]) if lines else None
@@ -57,7 +57,7 @@ def read_off(path: Path) -> Stored:
 
 
 def _content(path: Path) -> tuple[list[str], list[str]]:
-    """The lines without comments, and what was mended."""
+    """The lines of a file without comments and blank lines, and what was mended, in words."""
     text, mended = plain_text(path.read_bytes())
     if b"\0" in text[:4096] or text[:200].split(b"\n")[0].strip().endswith(b"BINARY"):
         raise MeshError(f"{path}: expected OFF as text, found a binary file; export it as text, or as PLY or STL")
@@ -80,13 +80,13 @@ def _numbers(path: Path, lines: list[str], what: str) -> np.ndarray:
 
 
 def _colours(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns from 0 to 255; in the file, they may be from 0 to 1."""
+    """Colours as columns ``red``, ``green`` and ``blue``, 0 to 255; in the file, they may be from 0 to 1."""
     scale = 255.0 if len(values) and values.max() <= 1.0 else 1.0
     return dict(zip(_COLOUR_NAMES, np.rint(values * scale).T, strict=True))
 
 
 def _faces(path: Path, lines: list[str], num_vertices: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Polygons [F, m], and their colours if every face has one."""
+    """The polygons [F, m], and the columns of their colours if every face has a colour."""
     rows = [line.split() for line in lines]
     try:
         sizes = [int(row[0]) for row in rows]

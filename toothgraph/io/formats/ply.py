@@ -1,4 +1,4 @@
-"""PLY files: read with all elements and scalar properties; written with colours and FDI numbers.
+"""PLY files: all elements with their scalar properties are read; colours and FDI numbers are written.
 
 Format: Turk, "The PLY Polygon File Format", 1994.
 """
@@ -46,7 +46,7 @@ class _Element:
     properties: list[_Property] = field(default_factory=list)
 
     def row_dtype(self, order: str, lengths: list[int]) -> np.dtype:
-        """The layout of one row with lists of these lengths; ``#k`` is the length of list k."""
+        """The layout of one row whose lists have these lengths; field ``pk`` is property k, ``#k`` its length."""
         fields: list[tuple[Any, ...]] = []
         remaining = iter(lengths)
         for k, prop in enumerate(self.properties):
@@ -86,7 +86,7 @@ def read_ply(path: Path) -> Stored:
             tables[element.name], offset = _read_element(path, body, offset, element, order)
         except ValueError as error:
             raise MeshError(f"{path}: {error}; export the scan again, as triangles") from None
-    # 3. Vertices and faces; the other columns stay with them.
+    # 3. Vertices and faces, with their other columns.
     vertices, faces = tables.get("vertex", {}), tables.get("face", {})
     axes = {key.lower(): key for key in vertices if key.lower() in ("x", "y", "z")}
     if len(axes) < 3:
@@ -107,7 +107,7 @@ def read_ply(path: Path) -> Stored:
 
 
 def _corner_lists(columns: dict[str, np.ndarray]) -> np.ndarray:
-    """The list of vertices of each row [n, m], by its usual names, else the only list that is there."""
+    """The list of vertices of each row [n, m]: the list with a usual name, or else the only list of the element."""
     lists = {key.lower(): column for key, column in columns.items() if column.ndim == 2}
     named = [lists[name] for name in _FACE_LISTS if name in lists]
     if not named and len(lists) == 1:
@@ -116,7 +116,7 @@ def _corner_lists(columns: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def _unrolled(strips: np.ndarray, num_vertices: int) -> np.ndarray:
-    """The triangles [T, 3] of rows of strips [n, m]; -1, also written as an unsigned number, ends a strip."""
+    """The triangles [T, 3] of rows of strips [n, m]. A strip ends with -1, also if written as an unsigned number."""
     rows = np.column_stack([strips, np.full(len(strips), -1)]).ravel()
     rows = np.where((rows >= num_vertices) & np.isin(rows, _UNSIGNED_MINUS_ONE), -1, rows)
     ends = np.flatnonzero(rows == -1)
@@ -125,8 +125,11 @@ def _unrolled(strips: np.ndarray, num_vertices: int) -> np.ndarray:
 
 
 def _parse_header(path: Path, data: bytes) -> tuple[str, list[_Element], int, list[str]]:
-    """The format, the elements, the offset of the body, and what was mended. Lines may end in LF, CR or both; the body
-    begins behind the first line end after ``end_header``, which is of the same kind as the first of the header."""
+    """The format, the elements, the offset of the body, and what was mended, in words.
+
+    Lines of the header may end in LF, CR or both. The body begins after the line end of ``end_header``, which is of the
+    same kind as the first line end of the header.
+    """
     begin = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
     end = _END_OF_HEADER.search(data) if data[begin : begin + 3].lower() == b"ply" else None
     if end is None:
@@ -135,7 +138,7 @@ def _parse_header(path: Path, data: bytes) -> tuple[str, list[_Element], int, li
     line_end = re.search(rb"\r\n|\r|\n", data)
     start = end.end()
     if end[1] == b"\r\n" and line_end and line_end[0] == b"\r":
-        start -= 1  # this LF is the first byte of the body
+        start -= 1  # lines end in CR: the LF is the first byte of the body
     mended = ["a byte order mark"] * (begin > 0) + ["lines that end in CR"] * (end[1] == b"\r")
     format_name, elements = "", []
     for line in lines[1:]:
@@ -162,7 +165,10 @@ def _parse_header(path: Path, data: bytes) -> tuple[str, list[_Element], int, li
 
 
 def _ascii_as_binary(path: Path, text: bytes, elements: list[_Element]) -> tuple[memoryview, list[str]]:
-    """The numbers of an ASCII body as float64, and what was mended; the types in ``elements`` are changed to match."""
+    """The numbers of an ASCII body as float64 bytes, and what was mended, in words.
+
+    The types in ``elements`` are changed to float64, too.
+    """
     try:
         plain, mended = without_commas(plain_text(text)[0])
         values = numbers(plain)
@@ -241,7 +247,7 @@ def _columns(element: _Element, numbers: list[np.ndarray], tables: list[np.ndarr
     for k, prop in enumerate(element.properties):
         key = f"p{k}"
         if known and prop.length_dtype is not None and prop.name.lower() not in _FACE_LISTS:
-            continue  # texture coordinates of corners and the like, which nobody reads
+            continue  # other lists, such as texture coordinates of corners, are not used
         if prop.length_dtype is None:
             column = np.empty(element.count, dtype=tables[0][key].dtype.newbyteorder("="))
         else:
@@ -310,7 +316,7 @@ def _fill(rows: np.ndarray, fdi: np.ndarray) -> None:
 
 
 def _face_bytes(polygons: np.ndarray, fdi: np.ndarray) -> bytes:
-    """The rows of the face element; their length depends on the number of corners."""
+    """The bytes of the rows of the face element; the length of a row depends on the number of corners."""
     sizes = (polygons >= 0).sum(axis=1)
     if sizes.max(initial=0) > 255:
         raise MeshError(f"expected faces of at most 255 corners for PLY, found one of {sizes.max()}; write VTP instead")

@@ -1,4 +1,4 @@
-"""Read the vertices and polygons of a file, by the reader of its format."""
+"""Read the vertices and polygons of a file with the reader of its format."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _READERS = {
     ".mesh": read_with_meshio,
 }
 SUFFIXES = tuple(_READERS)
-_RENAMED = (".stl", ".ply", ".obj", ".off")  # read whatever their names say
+_RENAMED = (".stl", ".ply", ".obj", ".off")  # formats that are read even if the file has the suffix of another format
 
 
 def read_stored(path: Path) -> Stored:
@@ -67,7 +67,7 @@ def read_stored(path: Path) -> Stored:
 
 
 def _read_file(path: Path) -> Stored:
-    """Read a file as what its content shows, which wins over its name."""
+    """Read a file in the format that its content shows, even if its name has the suffix of another format."""
     named = _checked_suffix(path)
     shown = suffix_by_content(path) or named
     if shown == named:
@@ -83,13 +83,17 @@ def _kind(suffix: str) -> str:
 
 
 def may_be_scan(path: Path) -> bool:
-    """Whether a file in a folder is worth a try, by its name; a DICOM file by its content, since most are images."""
+    """Whether a file may be a scan, by its suffix; for a DICOM file also by its content, since most are images."""
     suffix = path.suffix.lower()
     return suffix in SUFFIXES and path.is_file() and (suffix != ".dcm" or has_surface(path))
 
 
 def _checked_suffix(path: Path) -> str:
-    """The suffix of a file in lower case, after checks of name, existence and size."""
+    """The suffix of a file in lower case, after checks of its name, existence and size.
+
+    Raises:
+        MeshError: for a folder, an unknown suffix, or a missing or empty file.
+    """
     suffix = path.suffix.lower()
     if path.is_dir():
         raise MeshError(

@@ -16,10 +16,10 @@ from toothgraph.mesh.stored import Stored, polygons_from
 from toothgraph.system.files import atomic_path
 
 _HEADER = 84
-_UNSET = (0, 0xFFFFFFFF)  # a count of faces that was never filled in
-_MOST = 50_000_000  # faces of a file of 2.5 GB: a count above it is none
+_UNSET = (0, 0xFFFFFFFF)  # counts of faces in the header that were never filled in
+_MOST = 50_000_000  # faces, of a file of 2.5 GB: a larger number in the header is no count of faces
 _FAR = 1e6  # no coordinate of a scan is that large, in any unit
-_HEAD = 4096  # bytes that tell a text
+_HEAD = 4096  # bytes that tell whether a file is text
 _TEXT = bytes({*range(0x20, 0x100), *b"\t\n\v\f\r\x1a"})
 _FACET_LINE, _VERTEX_LINE, _END_LINE, _LAST_LINE = 1, 2, 3, 4
 _LINES = {b"facet": _FACET_LINE, b"vertex": _VERTEX_LINE, b"endfacet": _END_LINE, b"endsolid": _LAST_LINE}
@@ -34,17 +34,18 @@ def read_stl(path: Path) -> Stored:
 
 
 def stl_from_bytes(path: Path, data: bytes) -> Stored:
-    """The faces of an STL file. STL repeats every corner; the vertices are the distinct corners in order of first
-    occurrence.
+    """The vertices and faces of an STL file.
+
+    STL repeats every corner; the vertices are the distinct corners in order of first occurrence.
 
     Args:
         path: the file, for messages.
-        data: its content.
+        data: the content of the file.
 
     Raises:
         MeshError: if it is not an STL file, or is cut short.
     """
-    # Some programs begin binary files with `solid`, so the size goes first.
+    # Some programs begin binary files with `solid`, so the size is checked first.
     if len(data) >= _HEADER and len(data) == _HEADER + 50 * _promised(data):
         return _welded(_facets(data, _promised(data))["corners"], ())
     if _is_text(data):
@@ -56,7 +57,7 @@ def stl_from_bytes(path: Path, data: bytes) -> Stored:
 
 
 def _welded(corners: np.ndarray, mended: Sequence[str], sizes: np.ndarray | None = None) -> Stored:
-    """Corners [F, 3, 3], or of polygons of ``sizes`` [F], as a surface."""
+    """The surface of triangles with corners [F, 3, 3], or of polygons with ``sizes`` [F]; equal corners are merged."""
     corners = corners.reshape(-1, 3).astype(np.float64)
     first, inverse = unique_rows(corners)
     polygons = inverse.reshape(-1, 3) if sizes is None else polygons_from(sizes, inverse)
@@ -73,7 +74,10 @@ def _facets(data: bytes, count: int) -> np.ndarray:
 
 
 def _from_binary(path: Path, data: bytes) -> Stored:
-    """A file whose header does not promise what is there: the faces in it count, if they can be those of a surface."""
+    """The surface of a binary file whose size does not match the count of faces in its header.
+
+    The faces in the file count, if they look like those of a surface; else the count in the header.
+    """
     promised, (there, behind) = _promised(data), divmod(len(data) - _HEADER, 50)
     unset = promised in _UNSET or promised > _MOST
     more = _facets(data, there)[0 if unset else promised :]
@@ -90,25 +94,25 @@ def _from_binary(path: Path, data: bytes) -> Stored:
 
 
 def _near(facets: np.ndarray) -> bool:
-    """Whether the corners of facets are finite, not all zero and not far away: those of other bytes are not."""
-    farthest = np.abs(facets["corners"]).max()  # NaN if any is
+    """Whether the corners of facets are finite, not all zero and not far away; corners from random bytes are not."""
+    farthest = np.abs(facets["corners"]).max()  # NaN if any corner is NaN
     return bool(0 < farthest < _FAR)
 
 
 def _have_normals(facets: np.ndarray) -> bool:
-    """Whether the normals of facets have length 1, or 0 where a program has none."""
+    """Whether nearly all normals of facets have length 1, or 0 if the program wrote none."""
     with np.errstate(invalid="ignore", over="ignore"):
         length = np.linalg.norm(facets["normal"].astype(np.float64), axis=1)
     return bool(((np.abs(length - 1) < 0.1) | (length == 0)).mean() > 0.99)
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether a file is an ASCII STL, maybe in UTF-16, by what it begins with."""
+    """Whether a file is an ASCII STL by its first bytes; it may be in UTF-16."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
     if data[:_HEAD].removeprefix(codecs.BOM_UTF8).lstrip()[:5].lower() not in (b"solid", b"facet"):
         return False
-    # The name may be in any encoding. Behind it, numbers as bits soon contain a byte that no text has.
+    # The name may be in any encoding. After it, binary numbers soon contain a byte that no text has.
     name = re.search(rb"[\r\n]", data)
     head = data[name.end() :][:_HEAD] if name else data[:_HEAD]
     return b"facet" in head.lower() and not head.translate(None, delete=_TEXT)
@@ -121,7 +125,7 @@ def _from_text(path: Path, data: bytes) -> Stored:
     except ValueError as error:
         raise MeshError(f"{path}: cannot be read as STL: {error}; export the scan again") from None
     num_facets, num_ends = (np.count_nonzero(kinds == kind) for kind in (_FACET_LINE, _END_LINE))
-    # Vertices between the beginning of one facet and that of the next
+    # Count of vertices between the beginning of a facet and the beginning of the next facet.
     vertices = np.cumsum(kinds == _VERTEX_LINE)
     sizes = np.diff(np.append(vertices[kinds == _FACET_LINE], len(values) // 3))
     if num_ends != num_facets or (sizes < 3).any() or sizes.sum() != len(values) // 3:
@@ -136,7 +140,7 @@ def _from_text(path: Path, data: bytes) -> Stored:
 
 
 def _read_lines(text: bytes) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """What each line of a text is, the numbers of all vertices in one array, and what was mended.
+    """The kind of each line of a text, the numbers of all vertices in one array, and what was mended, in words.
 
     Raises:
         ValueError: if a vertex is not three numbers.
@@ -157,7 +161,7 @@ def _read_lines(text: bytes) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 def _lines_of_one_thing(text: bytes) -> tuple[Lines, list[str]]:
-    """The lines of a text, with one thing in each, and its keyword in one word; and what was mended."""
+    """The lines of a text with one keyword in each line, written as one word; and what was mended, in words."""
     lines, mended = lines_of(text), []
     if lines.begin_with(b"end ").any():
         text = _END.sub(b"end", text)

@@ -1,7 +1,7 @@
-"""Text formats as people's programs write them: any encoding, line end, indentation and decimal sign.
+"""Text of scan files as many programs write it: with any encoding, line end, indentation and decimal sign.
 
-A text is kept as bytes. Its lines are found and sorted by their first word with numpy, since a scan has a million of
-them; names and comments are never decoded.
+A text is kept as bytes. Since a scan has a million lines, numpy finds the lines and their first words. Names and
+comments are never decoded.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 
 _BLANK = bytes.maketrans(b"\t\v\f\x1a", b"    ")  # 0x1A ends a text file in DOS
 _DECIMAL = re.compile(rb"(?<!\S)([^\s,.]*),([^\s,.]*)(?!\S)")
-_NOT_A_NUMBER = re.compile(rb"-?(?:1\.#\w+|nan\(\w*\))", re.IGNORECASE)  # as some C libraries print it
+_NOT_A_NUMBER = re.compile(rb"-?(?:1\.#\w+|nan\(\w*\))", re.IGNORECASE)  # NaN as some C libraries print it
 
 
 def plain_text(data: bytes) -> tuple[bytes, list[str]]:
-    """A text with blanks for tabs and lines that end in LF, the last one too; and what of it was mended, in words."""
+    """The text with blanks instead of tabs and with LF at the end of every line; and what was mended, in words."""
     mended = []
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         data = data.decode("utf-16", "replace").encode("utf-8", "replace")
@@ -37,8 +37,10 @@ def plain_text(data: bytes) -> tuple[bytes, list[str]]:
 
 
 def blocks(text: bytes, size: int = 1 << 20) -> Iterator[bytes]:
-    """A text in pieces of whole lines, of about ``size`` bytes: work on a piece stays in the caches of a processor, and
-    what it needs is small beside the whole."""
+    """The text in pieces of whole lines, of about ``size`` bytes each.
+
+    A piece fits into the caches of a processor, and work on it needs little memory compared with the whole text.
+    """
     start = 0
     while start < len(text):
         end = text.rfind(b"\n", start, start + size) + 1 or text.find(b"\n", start) + 1 or len(text)
@@ -52,9 +54,9 @@ class Lines:
 
     Attributes:
         content: [n] bytes of the text, uint8.
-        lengths: [L] bytes of each line with its end.
-        words: [L] words in each line.
-        first: [L] where the first word of each line begins; of a line without words, anywhere.
+        lengths: [L] count of bytes of each line with its line end.
+        words: [L] count of words in each line.
+        first: [L] place in ``content`` where the first word of each line begins; any place for a line without words.
     """
 
     content: np.ndarray
@@ -63,7 +65,7 @@ class Lines:
     first: np.ndarray
 
     def begin_with(self, word: bytes) -> np.ndarray:
-        """Whether the first word of each line [L] begins with ``word``, which is in lower case, in any case."""
+        """Whether the first word of each line [L] begins with ``word`` (given in lower case); case does not matter."""
         same = self.words > 0
         for place, letter in enumerate(word):
             at = np.minimum(self.first + place, len(self.content) - 1)
@@ -71,14 +73,19 @@ class Lines:
         return same
 
     def pick(self, chosen: np.ndarray, skip: int) -> bytes:
-        """The text of chosen [L] lines, with blanks for the first ``skip`` bytes of their first words."""
+        """The text of the chosen lines; blanks replace the first ``skip`` bytes of the first word of each.
+
+        Args:
+            chosen: [L] whether each line is chosen.
+            skip: count of bytes that become blanks.
+        """
         content = self.content.copy()
         content[(self.first[chosen][:, None] + np.arange(skip)).ravel()] = 0x20
         return content[np.repeat(chosen, self.lengths)].tobytes()
 
 
 def lines_of(text: bytes) -> Lines:
-    """The lines of a text that ends with one."""
+    """The lines of a text whose last line has a line end."""
     content = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(content == 0x0A) + 1
     lengths = np.diff(ends, prepend=0)
@@ -92,14 +99,16 @@ def lines_of(text: bytes) -> Lines:
 
 
 def numbers_of_lines(text: bytes) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """All numbers of a text that ends with a line [n], how many are in each line [L], and what was mended, in words.
+    """All numbers [n] of a text, the count of numbers in each line [L], and what was mended, in words.
+
+    The last line of the text must have a line end.
 
     Raises:
         ValueError: if a word is not a number; the text names it.
     """
     text, mended = without_commas(text)
     values, words = numbers(text), lines_of(text).words if text else np.zeros(0, dtype=np.int64)
-    if words.sum() != len(values):  # bytes below 0x20 count as blanks in one, and not in the other
+    if words.sum() != len(values):  # `lines_of` takes all bytes below 0x20 for blanks, `numbers` does not
         raise ValueError("expected numbers, found control characters among them")
     return values, words, mended
 
@@ -122,9 +131,9 @@ def numbers(text: bytes) -> np.ndarray:
 
 
 def without_commas(text: bytes) -> tuple[bytes, list[str]]:
-    """Numbers with points for decimal commas, and blanks for commas that separate; and what was mended, in words.
+    """The text with points for decimal commas and blanks for separating commas; and what was mended, in words.
 
-    A comma is decimal if it is the only one in its word, and there is no point.
+    A comma is decimal if it is the only comma in its word, and the word has no point.
     """
     if b"," not in text:
         return text, []

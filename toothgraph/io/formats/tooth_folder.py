@@ -1,4 +1,4 @@
-"""One file per tooth: a folder with ``gingiva.stl`` and files named by tooth numbers is one scan; STL, PLY or OBJ."""
+"""One file per tooth: a folder with ``gingiva.stl`` and files named by tooth numbers (STL, PLY or OBJ) is one scan."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from toothgraph.mesh.stored import Stored, stack_polygons
 _GINGIVA = re.compile(r"gingiva|gums?", re.IGNORECASE)
 _TOOTH = re.compile(r"(?:(?:tooth|fdi)[ _-]?)?([1-4][1-8]|[5-8][1-5])", re.IGNORECASE)
 _READERS = {".stl": read_stl, ".ply": read_ply, ".obj": read_obj}
-_UNKNOWN = "unknown"  # file name for faces without a known tooth
+_UNKNOWN = "unknown"  # name of the file with the faces of unknown teeth
 
 
 def number_of(file: Path) -> int | None:
-    """The FDI number in a file name: 11 for ``11.stl`` or ``tooth_11.ply``, 0 for ``gingiva.stl``; else None."""
+    """The FDI number in a file name, or None: 11 for ``11.stl`` or ``tooth_11.ply``, 0 for ``gingiva.stl``.
+
+    ``unknown.stl`` has the number -1.
+    """
     if file.suffix.lower() not in _READERS:
         return None
     if _GINGIVA.fullmatch(file.stem):
@@ -38,8 +41,10 @@ def is_crown(file: Path) -> bool:
 
 
 def is_tooth_folder(path: Path) -> bool:
-    """Whether a folder is one scan: it has a gingiva file and a tooth file (not needed if its name ends in
-    ``.teeth``)."""
+    """Whether a folder is one scan: it has a gingiva file and a tooth file.
+
+    If its name ends in ``.teeth``, the gingiva file is enough.
+    """
     if not path.is_dir():
         return False
     numbers = {number_of(file) for file in path.iterdir()}
@@ -47,7 +52,9 @@ def is_tooth_folder(path: Path) -> bool:
 
 
 def read_tooth_folder(path: Path) -> Stored:
-    """Read all parts as one surface, with the FDI number of each face as ``fdi``. Other files are ignored.
+    """Read all parts of a folder as one surface, with the FDI number of each face as ``fdi``.
+
+    Files that are no parts are ignored.
 
     Raises:
         MeshError: if a part cannot be read, or two files have the same number.
@@ -57,7 +64,7 @@ def read_tooth_folder(path: Path) -> Stored:
         number = number_of(file)
         if number in parts:
             raise MeshError(f"{file}: the second file for {number or 'gingiva'} in its folder; remove one of them")
-        if number == 0 and file.stat().st_size == 0:  # only there to mark the folder
+        if number == 0 and file.stat().st_size == 0:  # an empty gingiva file only marks the folder as one scan
             parts[number] = Stored(np.empty((0, 3)), np.empty((0, 3), dtype=np.int64))
         elif number is not None:
             parts[number] = _READERS[file.suffix.lower()](file)
@@ -79,7 +86,7 @@ def read_tooth_folder(path: Path) -> Stored:
 
 
 def write_tooth_folder(path: Path, vertices: np.ndarray, faces: np.ndarray, fdi: np.ndarray) -> None:
-    """Write ``gingiva.stl`` and one STL per tooth. Older files of teeth that no longer exist are deleted.
+    """Write ``gingiva.stl`` and one STL per tooth. Older STL files of teeth that no longer exist are deleted.
 
     Args:
         path: the folder.

@@ -16,7 +16,8 @@ from toothgraph.io.formats import _vtk_process
 from toothgraph.mesh.stored import Stored
 from toothgraph.system.files import atomic_path
 
-# The array that an approved scan has in a file for other programs: FDI numbers on faces, Universal ones on vertices.
+# The array of an approved scan in a file for other programs: FDI numbers on faces in a .vtp, Universal numbers on
+# vertices in a .vtk.
 EXCHANGED = {".vtp": "Label", ".vtk": "Universal_ID"}
 TIMEOUT = 600  # seconds (wall time) to read one file
 
@@ -24,7 +25,7 @@ TIMEOUT = 600  # seconds (wall time) to read one file
 def read_vtk(path: Path) -> Stored:
     """Read the surface of a ``.vtp`` or legacy ``.vtk`` file: polygons and strips, without lines and points.
 
-    A separate process reads it (:mod:`toothgraph.io.formats._vtk_process`): if a bad file crashes vtk, only that
+    A separate process reads the file (:mod:`toothgraph.io.formats._vtk_process`): if a bad file crashes vtk, only that
     process ends.
 
     Raises:
@@ -135,7 +136,7 @@ def write_polydata(
 
 
 def check_vtk(formats: Iterable[str]) -> None:
-    """Before any work: whether labels can be written in these formats.
+    """Check, before any work, that labels can be written in these formats.
 
     Raises:
         ConfigError: if vtk is needed and not installed.

@@ -1,4 +1,4 @@
-"""Gradients that can be differentiated again, for functions whose own backward pass cannot."""
+"""Gradients that can be differentiated again, for functions with a backward pass that cannot."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from toothgraph.nn.kernels.precision import full_precision
 def plain_gradients(
     function: Callable[..., Tensor], inputs: tuple[Tensor | None, ...], grad: Tensor
 ) -> list[Tensor | None]:
-    """The gradients of ``function(*inputs)``, computed with plain operations, so that they have gradients.
+    """The gradients of ``function(*inputs)``, computed with operations that torch can differentiate again.
 
-    For the backward pass of an ``autograd.Function`` under ``create_graph``: there, gradients are enabled.
+    It is called in the backward pass of an ``autograd.Function`` under ``create_graph``, where gradients are enabled.
 
     Args:
-        function: the same values by operations that torch can differentiate.
+        function: computes the same values as the ``autograd.Function``, with operations that torch can differentiate.
         inputs: saved tensors, or None.
-        grad: of its result.
+        grad: gradient of the result of ``function``.
 
     Returns:
         One gradient, or None, for each input.

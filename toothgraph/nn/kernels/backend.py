@@ -36,7 +36,7 @@ _log = logging.getLogger("toothgraph")
 
 @dataclass
 class _Triton:
-    """What is known of Triton in this process: where it runs, for what it failed, which reasons were told."""
+    """Triton in this process: devices where it runs, inputs for which it failed, reasons that were logged."""
 
     runs: set[torch.device] = field(default_factory=set)
     failed: set[tuple[Any, ...]] = field(default_factory=set)
@@ -52,17 +52,24 @@ _process_wide = os.environ.get("TOOTHGRAPH_BACKEND") or "auto"
 def choose_backend(x: Tensor, backend: str = "auto") -> str:
     """The backend for reductions over neighbours of ``x``.
 
+    ``auto`` is the backend of :func:`use_backend`, else of the environment variable ``TOOTHGRAPH_BACKEND``. Without
+    both, ``auto`` is
+
+    - ``compiled`` for float32 and float64 on a CPU, if the package was installed with a C++ compiler, but not while
+      ``torch.export`` traces the code;
+    - ``triton`` for CUDA tensors, if Triton works, but not under ``torch.use_deterministic_algorithms``, because Triton
+      adds gradients in a varying order;
+    - ``native`` in all other cases.
+
+    ``compiled`` and ``triton`` have no forward-mode derivatives and no transformations of ``torch.func``; for these,
+    ``auto`` is ``native``.
+
     Args:
-        x: the values; their device and dtype matter, and for Triton the number of channels.
-        backend: ``compiled`` (C++, for float32 and float64 on a CPU), ``native`` (torch only), ``scatter``
-            (torch-scatter), ``triton`` or ``auto``. ``auto`` is the backend of :func:`use_backend`, else of the
-            environment variable ``TOOTHGRAPH_BACKEND``. Without either, it is compiled where the package was installed
-            with a C++ compiler, triton for CUDA tensors if Triton works, else native. Triton adds gradients in a
-            varying order, so under ``torch.use_deterministic_algorithms`` it is native; compiled and Triton do not know
-            the forward mode of automatic differentiation, or the transformations of ``torch.func``.
+        x: the values. Their device and dtype matter and, for Triton, the number of channels.
+        backend: ``compiled`` (C++), ``native`` (torch only), ``scatter`` (torch-scatter), ``triton`` or ``auto``.
 
     Raises:
-        ConfigError: for an unknown backend, or one that cannot be used here; the text is the reason.
+        ConfigError: for an unknown backend, or one that cannot be used here; the message gives the reason.
 
     Example:
         >>> choose_backend(torch.rand(4, 8), "native")
@@ -105,8 +112,9 @@ def choose_backend(x: Tensor, backend: str = "auto") -> str:
 def triton_runs(x: Tensor) -> bool:
     """Whether Triton compiles and runs a kernel for tensors like ``x``; it needs a C compiler and a supported GPU.
 
-    Once it has run on a device it is not asked again. Where it has not, it is tried again for other channels or types,
-    and, if only memory was short, with the next call. Each reason is told once.
+    Once Triton has run on a device, it is not tested there again. After a failure, it is tested again for another
+    number of channels or another dtype; if memory was short, it is tested again in the next call. Each reason is logged
+    once.
     """
     device, kind = x.device, (x.device, x.dtype, x.shape[1:])
     if device in _triton.runs or kind in _triton.failed:
@@ -114,7 +122,7 @@ def triton_runs(x: Tensor) -> bool:
     try:
         some = torch.zeros(1, *x.shape[1:], dtype=x.dtype, device=device)
         triton_reduce(some, *from_table(torch.zeros(1, 1, dtype=torch.long, device=device)), "max")
-    except Exception as error:  # for any reason: torch only gives the same result
+    except Exception as error:  # whatever the reason, the native backend gives the same result
         why = str(error).split("\n")[0]
         if not isinstance(error, torch.OutOfMemoryError):
             _triton.failed.add(kind)
@@ -127,13 +135,13 @@ def triton_runs(x: Tensor) -> bool:
 
 
 def use_backend(backend: str) -> AbstractContextManager[None]:
-    """A context manager: within it, all layers of this process (all threads) use a backend; before and after, not.
+    """A context in which all layers of this process, in all threads, use ``backend``.
 
     Args:
         backend: see :func:`choose_backend`; ``auto`` chooses as if none was set.
 
     Raises:
-        ConfigError: for an unknown backend, at once. One that cannot be used here is refused by the layers.
+        ConfigError: for an unknown backend, at once. For a backend that cannot be used here, the layers raise it.
 
     Example:
         >>> from toothgraph.nn import choose_backend

@@ -1,4 +1,4 @@
-"""Sums and means over neighbours whose derivatives of any order are right; torch's embedding bag has only the first."""
+"""Sums and means over neighbours, with derivatives of any order; torch's embedding bag has only the first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MODES = {"sum": 0, "mean": 1}  # of an embedding bag
 
 
 def bag_total(x: Tensor, hood: Neighborhoods, reduce: str) -> Tensor:
-    """Sum or mean over neighbours of rows of ``x`` [M, C]: [N, C]; 0 for a node without neighbours."""
+    """Sum or mean of the rows of ``x`` [M, C] over the neighbours of each node: [N, C]; 0 without neighbours."""
     if torch._C._are_functorch_transforms_active():
         return _by_edges(x, hood.source.reshape(-1), _nodes(hood.ends), hood.ends, reduce)
     learns = (x.requires_grad and torch.is_grad_enabled()) or transformed()
@@ -51,7 +51,7 @@ class _BagTotal(torch.autograd.Function):
 
 
 def _nodes(ends: Tensor) -> Tensor:
-    """[E] the node of each edge."""
+    """The node of each edge. [E]"""
     return torch.arange(len(ends) - 1, device=ends.device).repeat_interleave(ends.diff())
 
 

@@ -10,9 +10,11 @@ from toothgraph.nn.distributed import combined, world
 
 
 class NodeNorm(nn.BatchNorm1d):
-    """Batch norm over the rows [N, C] of all processes that train together
-    (:func:`toothgraph.nn.distributed.trained_together`). A single row has no statistics: running statistics are
-    used."""
+    """Batch norm over the rows [N, C] of all processes that train together.
+
+    See :func:`toothgraph.nn.distributed.trained_together`. With one process, a single row has no statistics, so the
+    running statistics are used.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and world() > 1:
@@ -30,7 +32,7 @@ def running(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 @torch.no_grad()
 def track(norm: nn.BatchNorm1d, mean: Tensor, var: Tensor, count: int) -> None:
-    """Update the running statistics with the mean and (biased) variance [C] of ``count`` rows; no row tells nothing."""
+    """Update the running statistics with mean and (biased) variance [C] of ``count`` rows; 0 rows leave them."""
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
     if count == 0:

@@ -1,7 +1,7 @@
-"""The compiled reductions of a CPU, in ``compiled.cpp``: one pass over the nodes, in one parallel region.
+"""Compiled reductions for a CPU, see ``compiled.cpp``: one pass over the nodes, in one parallel region.
 
-They are built when the package is installed, if a C++ compiler is there (Linux). As operators of torch they serve
-``torch.compile``, too, whose own code for the gradients of a gather is slower.
+They are built when the package is installed on Linux, if there is a C++ compiler. They are operators of torch, so
+``torch.compile`` uses them, too: its own code for the gradients of a gather is slower.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from toothgraph.nn.kernels.saved import from_winner, keep_bags, keep_winner, kee
 
 LIBRARY = Path(__file__).with_name("compiled.lib")
 _VERSION = 1  # of the signatures in compiled.cpp
-_ALONE = 1 << 18  # numbers to be read; with fewer, one thread is faster than two
+_ALONE = 1 << 18  # with fewer numbers to read than this, one thread is faster than two
 _NAMES = {torch.float32: "float", torch.float64: "double"}
 _log = logging.getLogger("toothgraph")
 
@@ -58,7 +58,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 
 
 def _opened(file: Path) -> ctypes.CDLL | None:
-    """The library, or None where it was not built, or not for this machine."""
+    """The library, or None if it was not built, cannot be loaded on this machine or has another version."""
     if not file.exists():
         return None
     try:
@@ -85,17 +85,17 @@ def is_served(x: Tensor) -> bool:
 
 
 def compiled_max(x: Tensor, source: Tensor, ends: Tensor, fixed: int, padded: bool = False) -> Tensor:
-    """Maximum over neighbours of rows of ``x`` [M, C]: [N, C]; 0 for a node without neighbours.
+    """Maximum of the rows of ``x`` [M, C] over the neighbours of each node: [N, C]; 0 without neighbours.
 
     NaN is larger than all numbers; the first of equal values wins. Gradients can be differentiated again.
 
     Args:
         x: see :func:`is_served`.
         source, ends, fixed: as in :class:`toothgraph.nn.kernels.neighborhoods.Neighborhoods`.
-        padded: neighbour M means none.
+        padded: neighbour M means no neighbour.
 
     Raises:
-        ShapeError: for neighbours that are not there.
+        ShapeError: for neighbours that do not exist.
     """
     learns = x.requires_grad and torch.is_grad_enabled()
     out: Tensor = torch.ops.toothgraph.cpu_max(x, source.long(), ends, fixed, padded, learns)[0]
@@ -109,10 +109,12 @@ def compiled_total(x: Tensor, source: Tensor, ends: Tensor, fixed: int, reduce: 
 
 
 def compiled_bags(source: Tensor, target: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
-    """Edges [E] of int64 to bags: the sources in the order of their targets, and the ends of the bags [nodes + 1].
+    """Sort edges into bags: the sources in the order of their targets, and the ends of the bags [nodes + 1].
+
+    ``source`` and ``target`` are [E] of int64.
 
     Raises:
-        ShapeError: for targets that are not there.
+        ShapeError: for targets that do not exist.
     """
     if torch.compiler.is_compiling():
         found: tuple[Tensor, Tensor] = torch.ops.toothgraph.cpu_bags(source, target, nodes)
@@ -146,7 +148,7 @@ def _check(fine: bool, rows: int) -> None:
 
 
 def fits_pairs(*given: Tensor, k: int) -> bool:
-    """Whether :func:`compiled_pairs` takes points [N, 6], and the weights and biases of two layers."""
+    """Whether :func:`compiled_pairs` takes these points [N, 6], and weight and bias of these two layers."""
     *_, w1, _, w2, _ = given
     same = all(is_served(each) and each.dtype == torch.float32 for each in given)
     return same and len(w1) in (16, 32, 48, 64) and len(w2) <= 128 and k <= 255
@@ -155,20 +157,20 @@ def fits_pairs(*given: Tensor, k: int) -> bool:
 def compiled_pairs(
     points: Tensor, table: Tensor, scale: float, layers: tuple[Tensor, ...], learns: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """The maximum over neighbours of an edge MLP of their pair features.
+    """The maximum over neighbours of an edge MLP on pair features.
 
     Args:
         points: [N, 6], positions and normals; see :func:`fits_pairs`.
         table: [k, N] of int64.
         scale: mm, see :func:`toothgraph.nn.pair_features`.
         layers: w1 [H, 6], b1 [H], w2 [C, H], b2 [C], contiguous.
-        learns: whether the winners are wanted.
+        learns: whether the winners are needed.
 
     Returns:
-        [N, C], and which of the k neighbours won, uint8 [N, C], or None.
+        [N, C] and, if ``learns``, the number of the winner among the k neighbours, uint8 [N, C]; else None.
 
     Raises:
-        ShapeError: for neighbours that are not there.
+        ShapeError: for neighbours that do not exist.
     """
     assert _library is not None
     nodes, channels = len(points), len(layers[2])
@@ -184,7 +186,7 @@ def compiled_pairs(
 def compiled_pairs_back(
     points: Tensor, table: Tensor, scale: float, layers: tuple[Tensor, ...], winner: Tensor, grad: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of w1, b1 and w2; arguments as in :func:`compiled_pairs`, and ``grad`` [N, C]."""
+    """Gradients of w1, b1 and w2; arguments as in :func:`compiled_pairs`, with its winners and ``grad`` [N, C]."""
     assert _library is not None
     w1, _, w2, _ = layers
     grad, threads = grad.contiguous(), _threads(table.numel() * len(w2))
@@ -200,7 +202,7 @@ def _layers(layers: tuple[Tensor, ...], scale: float) -> _Layers:
     return _Layers(*(each.data_ptr() for each in layers), len(layers[0]), len(layers[2]), scale)
 
 
-# Operators of torch: what torch.compile needs to know of them, and their gradients.
+# Operators of torch: their schemas, the shapes of their results for torch.compile, and their gradients.
 
 _BAGS = "Tensor source, Tensor ends, SymInt fixed"
 _operators = torch.library.Library("toothgraph", "FRAGMENT")

@@ -1,8 +1,8 @@
 """Maximum over neighbours on a CPU: block by block, one neighbour of all nodes of a block at a time.
 
-A block stays in the cache, and all blocks use the same buffers: new memory takes longer than the computation. Where
-nodes have different numbers of neighbours, those with most come first, so that each pass takes the first nodes of a
-block.
+A block stays in the cache. All blocks use the same buffers, because new memory takes longer than the computation. If
+nodes have different numbers of neighbours, the nodes with most neighbours come first, so that each pass takes the first
+nodes of a block.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _INDEX = 8  # bytes
 _ROW = (1 << 29) - 1  # the extra mantissa bits of a float64, compared with a float32
 _BEYOND = 2.0**1000  # replaces infinity, whose bits must not change; as a float32 it is infinite again
 _ZERO = 2.0**-1000  # replaces 0, because a processor may flush its low bits; as a float32 it is 0 again
-_ALONE = 4  # passes for one node more cost as much as its other neighbours at once
+_ALONE = 4  # with more passes left than this per node, each node takes its other neighbours at once
 
 
 def running_max(x: Tensor, hood: Neighborhoods) -> Tensor:
-    """Maximum over neighbours of rows of ``x`` [M, C], without a gradient: [N, C]. NaN is larger than all numbers."""
+    """Maximum of the rows of ``x`` [M, C] over neighbours, without a gradient: [N, C]. NaN wins over all numbers."""
     order = _by_degree(hood)
     if order is None:
         out = x.new_empty(len(hood.source), x.shape[1])
@@ -38,10 +38,10 @@ def running_max(x: Tensor, hood: Neighborhoods) -> Tensor:
 
 
 def winning_max(x: Tensor, hood: Neighborhoods) -> Tensor:
-    """The same with a gradient, which goes to one winner and can be differentiated again.
+    """Maximum over neighbours with a gradient, which goes to one winner and can be differentiated again.
 
-    No search for the winner is needed: the row number is stored with the value, in the extra mantissa bits of a
-    float64. This is exact and needs no further passes.
+    Each value is stored with its row number, in the extra mantissa bits of a float64. This is exact, and no search for
+    the winner is needed.
 
     Args:
         x: [M, C]; :func:`carries_winner` must be true.
@@ -54,10 +54,10 @@ def winning_max(x: Tensor, hood: Neighborhoods) -> Tensor:
 
 
 def carries_winner(x: Tensor) -> bool:
-    """Whether a value of ``x`` [M, C] and its row number fit together into a float64: NaN has no room for it."""
+    """Whether all values of ``x`` [M, C] fit into a float64 together with their row numbers; NaN does not."""
     if x.dtype not in (torch.float32, torch.float16, torch.bfloat16) or x.shape[0] > _ROW:
         return False
-    return not bool(x.detach().sum(dtype=torch.float32).isnan())  # NaN, or infinities of both signs
+    return not bool(x.detach().sum(dtype=torch.float32).isnan())  # NaN if there is a NaN, or infinities of both signs
 
 
 class _WinningMax(torch.autograd.Function):
@@ -113,7 +113,7 @@ def _rows(row_bytes: int) -> int:
 
 
 def _by_degree(hood: Neighborhoods) -> Tensor | None:
-    """[A] the nodes with neighbours, those with most first; None if all have equally many."""
+    """The nodes with neighbours [A], most neighbours first; None if all nodes have the same number."""
     if hood.fixed:
         return None
     degree, order = hood.degree.sort(descending=True, stable=True)
@@ -121,8 +121,10 @@ def _by_degree(hood: Neighborhoods) -> Tensor | None:
 
 
 def _maxima(x: Tensor, hood: Neighborhoods, order: Tensor | None) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Per block of nodes: its slice (of ``order``), its maxima, and a buffer of the same shape; the next block
-    overwrites both."""
+    """Per block of nodes: its slice (of ``order``), its maxima, and a buffer of the same shape.
+
+    The next block overwrites the maxima and the buffer.
+    """
     buffers = None
     row_bytes = x.element_size() * x.shape[1]
     for block in _slices(len(hood.source) if order is None else len(order), row_bytes):
@@ -140,10 +142,11 @@ def _maxima(x: Tensor, hood: Neighborhoods, order: Tensor | None) -> Iterator[tu
 
 
 def _passes(hood: Neighborhoods, nodes: Tensor, rows: int) -> tuple[list[Tensor], list[tuple[int, Tensor]]]:
-    """Neighbours of nodes with falling degrees: the j-th of the first nodes, which have as many, for each j.
+    """The passes over the neighbours of ``nodes``, which are sorted by falling degree, and the neighbours left over.
 
-    Also what is left of a few nodes that have far more neighbours than all others: (their number in the block, some
-    of their neighbours), at most ``rows`` at a time.
+    Pass j contains neighbour j of all nodes that have more than j neighbours. If a few nodes have far more neighbours
+    than all others, the passes end, and their other neighbours are left over: (number of the node in the block, some of
+    its neighbours), at most ``rows`` neighbours at a time.
     """
     start, end = hood.ends[nodes], hood.ends[nodes + 1]
     longer = (len(nodes) - torch.bincount(end - start).cumsum(0)).tolist()  # per j: nodes with more than j

@@ -58,7 +58,7 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
         from torch_scatter import segment_csr
 
         return segment_csr(x[hood.source.reshape(-1)], hood.ends, reduce=reduce)
-    if traced and hood.fixed:  # which a compiler joins with what comes next
+    if traced and hood.fixed:  # a compiler fuses this with the next operations
         near = x[hood.source]  # [N, k, C]
         return near.amax(dim=1) if reduce == "max" else getattr(near, reduce)(dim=1)
     if reduce != "max":
@@ -69,7 +69,7 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
         if learns:
             return winning_max(x, hood) if carries_winner(x) else _gathered_max(x, hood)
         return running_max(x, hood)
-    if torch._C._are_functorch_transforms_active():  # these know no gather of winners
+    if torch._C._are_functorch_transforms_active():  # torch.func does not support the gather of winners
         return _stacked_max(x, hood)
     if hood.fixed and not learns:
         return _row_by_row(x, hood, torch.maximum)
@@ -79,12 +79,12 @@ def reduce_neighbors(x: Tensor, hood: Neighborhoods, reduce: str, backend: str =
 
 
 def _learns(x: Tensor) -> bool:
-    """Whether a gradient is to come back to ``x``, or goes forward with it."""
+    """Whether derivatives of ``x`` are needed, in the backward or the forward mode, or by ``torch.func``."""
     return (x.requires_grad and torch.is_grad_enabled()) or transformed()
 
 
 def _gathered_max(x: Tensor, hood: Neighborhoods) -> Tensor:
-    """The maximum as a gather of its winners; its derivatives of any order are those of the gather. NaN wins."""
+    """The maximum as a gather of its winners, with the derivatives of the gather, of any order. NaN wins."""
     with torch.no_grad():
         big = torch.finfo(x.dtype).max
         found = x.detach().nan_to_num(nan=float("inf"), posinf=big, neginf=float("-inf"))
@@ -94,15 +94,18 @@ def _gathered_max(x: Tensor, hood: Neighborhoods) -> Tensor:
 
 
 def _stacked_max(x: Tensor, hood: Neighborhoods) -> Tensor:
-    """The maximum over a stack [N, k, C] of neighbours, for transformations of functions as ``torch.func.jvp``."""
+    """The maximum over a stack [N, k, C] of neighbours, for transformations such as ``torch.func.jvp``."""
     if not hood.fixed:
         return _padded_max(x, _as_table(hood, x.shape[0]), _stacked_max)
     return x[hood.source].max(dim=1).values
 
 
 def repeatable_max(x: Tensor, hood: Neighborhoods) -> Tensor:
-    """The maximum with a deterministic gradient on a GPU (the gradient of ``embedding_bag`` is not deterministic, and
-    torch rejects it there). The first of equal values wins. Arguments and shapes as in :func:`reduce_neighbors`."""
+    """The maximum over neighbours with a deterministic gradient on a GPU.
+
+    The gradient of ``embedding_bag`` is not deterministic, and torch rejects it there. The first of equal values wins.
+    Arguments and shapes are those of :func:`reduce_neighbors`.
+    """
     if not hood.fixed:
         return _padded_max(x, _as_table(hood, x.shape[0]), repeatable_max)
     return _row_by_row(x, hood, lambda most, other: torch.where((other > most) | other.isnan(), other, most))
@@ -118,7 +121,7 @@ def _row_by_row(x: Tensor, hood: Neighborhoods, larger: Callable[[Tensor, Tensor
 
 
 def _as_table(hood: Neighborhoods, none: int) -> Tensor:
-    """The neighbours of each node as a table [N, k], filled with ``none``."""
+    """The neighbours of each node as a table [N, k], filled up with ``none``."""
     most = int(hood.degree.max()) if len(hood.degree) else 0
     bags = hood.source.new_full((len(hood.degree), max(most, 1)), none)
     bags[torch.arange(bags.shape[1], device=bags.device) < hood.degree[:, None]] = hood.source
@@ -142,7 +145,7 @@ def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend:
     Args:
         x: [M, C] values of the nodes that can be neighbours.
         neighbor_index: [k, N] neighbours of each node.
-        padded: index M means no neighbour; a node without neighbours gets 0.
+        padded: if true, index M means no neighbour, and a node without neighbours gets 0.
         backend: see :func:`choose_backend`.
 
     Returns:
@@ -150,7 +153,7 @@ def gather_max(x: Tensor, neighbor_index: Tensor, padded: bool = False, backend:
 
     Raises:
         ConfigError: for an unknown backend, or one that cannot be used here.
-        ShapeError: for other shapes and, on a CPU, neighbours that are not there.
+        ShapeError: for other shapes and, on a CPU, for neighbours that do not exist.
 
     Example:
         >>> x = torch.tensor([[1.0], [5.0], [3.0]])

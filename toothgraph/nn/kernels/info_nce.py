@@ -32,17 +32,18 @@ def pair_losses(
     symmetric: bool = True,
     block: int | None = None,
 ) -> Tensor:
-    """-log softmax of the partner of each row of ``x`` among the rows of ``y`` and, if symmetric, the reverse.
+    """The loss of each pair: -log softmax of the partner of each row of ``x`` among the rows of ``y``.
 
-    A second derivative needs the whole [P, P] matrix.
+    If ``symmetric``, it is the mean of this loss and the loss with ``x`` and ``y`` exchanged. A second derivative needs
+    the whole [P, P] matrix.
 
     Args:
         x: [P, D], divided by the temperature.
-        y: [P, D].
+        y: [P, D]; row i is the partner of row i of ``x``.
         scan: [P] number of the scan of each pair, from 0.
         pos: [P, 3] mm, position of each pair in its scan.
         radius: mm; closer pairs of the same scan are not negatives.
-        symmetric: the mean of both directions, not only x to y.
+        symmetric: whether to average both directions.
         block: rows per block; by default a size that suits the device.
 
     Returns:
@@ -116,7 +117,7 @@ def _similarities(
 
 
 def _near(place: Tensor, rows: slice, window: slice, radius: float) -> Tensor:
-    """Which pairs [B, W] are too near each other for negatives."""
+    """Which pairs [B, W] are too near to each other to be negatives."""
     near: Tensor = sum((axis[rows, None] - axis[window]).square_() for axis in place) < radius**2
     near.diagonal(rows.start - window.start).fill_(False)
     return near
@@ -138,7 +139,7 @@ def _whole_matrix(x: Tensor, y: Tensor, place: Tensor | None, radius: float, sym
 
 def _windows(axis: Tensor, blocks: list[slice], radius: float) -> list[slice]:
     """For each block of rows, the range along the sorted axis with all pairs near it."""
-    reach, size = 1.01 * radius, blocks[0].stop  # a margin for rounding; all blocks but the last have as many rows
+    reach, size = 1.01 * radius, blocks[0].stop  # a margin for rounding; all blocks except the last have this size
     ends = torch.cat([axis[size - 1 :: size][: len(blocks) - 1], axis[-1:]])
     first = torch.searchsorted(axis, axis[::size] - reach)
     last = torch.searchsorted(axis, ends + reach, right=True)

@@ -33,15 +33,18 @@ class Neighborhoods(NamedTuple):
 
     @property
     def edges(self) -> Neighborhoods:
-        """The same bags, of rows [E] of edge values in place of nodes."""
+        """The same bags, with the rows of edge values [E, …] in place of the neighbours."""
         row = torch.arange(self.source.numel(), device=self.source.device)
         return self._replace(source=row.view(self.source.shape))
 
 
 def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
-    """Neighbourhoods of a PyG ``edge_index`` [2, E] (source, target), in any order. Raises ConfigError under
-    ``torch.jit.trace``, which sees nothing of what is written from outside of torch."""
-    if not torch.compiler.is_compiling() and torch._C._is_tracing():  # which would part the graph of a compiler
+    """Neighbourhoods of a PyG ``edge_index`` [2, E] (source, target), in any order.
+
+    Raises:
+        ConfigError: under ``torch.jit.trace``, which does not see what code outside of torch writes.
+    """
+    if not torch.compiler.is_compiling() and torch._C._is_tracing():  # a compiler cannot trace the latter
         raise ConfigError("torch.jit.trace cannot trace this layer; torch.export and torch.compile can")
     source, target = edge_index
     if HAS_COMPILED and edge_index.device.type == "cpu" and not transformed() and not exported():
@@ -55,7 +58,7 @@ def from_edges(edge_index: Tensor, num_nodes: int) -> Neighborhoods:
 
 
 def in_order(edge_index: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
-    """Edges [2, E] in the order of their targets, and what is given for each edge [E, …] in the same order."""
+    """Sort edges [2, E] by target, and put the given values of edges [E, …] into the same order."""
     if _in_order(edge_index[1]):
         return edge_index, *given
     order = edge_index[1].argsort(stable=True)
@@ -63,13 +66,13 @@ def in_order(edge_index: Tensor, *given: Tensor) -> tuple[Tensor, ...]:
 
 
 def transformed() -> bool:
-    """Whether ``torch.func`` transforms the code, or derivatives go forward with the values."""
+    """Whether ``torch.func`` transforms the code, or forward-mode differentiation is on."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def exported() -> bool:
-    """Whether ``torch.export`` traces the code: then it must not depend on what is installed here."""
-    asked = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # torch 2.4 cannot tell
+    """Whether ``torch.export`` traces the code; an export must not depend on what is installed here."""
+    asked = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # torch 2.4 cannot tell an export
     return bool(asked())
 
 

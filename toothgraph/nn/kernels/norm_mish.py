@@ -1,8 +1,8 @@
 """Batch norm, Mish and the next linear layer in one step; only one tensor is kept for the backward pass.
 
 Three separate modules keep three inputs: z, the normalised z, and its Mish. All of them follow from z, so the backward
-pass computes them again in blocks of rows and reuses a few buffers. For edge values this needs a third of the memory,
-and less time than the memory accesses would.
+pass computes them again in blocks of rows and reuses a few buffers. For edge values, this needs a third of the memory,
+and less time than the memory accesses that it saves.
 
 With e = exp(y), tanh(softplus(y)) = e(e + 2) / (e(e + 2) + 2): Mish and its derivative need one exponential.
 

@@ -1,7 +1,7 @@
 """The pair-geometry layer in blocks: no edge values are kept, in memory or for the backward pass.
 
-On a CPU it is one compiled pass, see ``compiled.cpp``. Where that is not there, tensors are channel first,
-so that every operation runs along whole rows of edges.
+On a CPU, it is one compiled pass, see ``compiled.cpp``. Without the compiled code, tensors have channels first, so that
+every operation runs along whole rows of edges.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _CPU_BLOCK, _GPU_BLOCK = 1 << 19, 1 << 25  # edge values per block: fits the CPU
 
 
 def shortest(length: Tensor) -> float:
-    """mm, above 0 in the precision of the lengths: what a length of 0 is divided by in its place."""
+    """The least length to divide by, mm; above 0 in the precision of ``length``."""
     return max(1e-9, torch.finfo(length.dtype).tiny)
 
 
 def pair_maximum(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float, mlp: nn.Module) -> Tensor:
     """``mlp(pair_features(...)).amax(0)``, with gradients for the MLP only.
 
-    Equal maxima of two edges have one winner, or share the gradient, as in ``amax``. A second derivative needs all
-    edge values. The MLP uses the dtype of its weights, also under autocast.
+    If two edges have equal maxima, the compiled pass gives the gradient to one of them; otherwise they share it, as in
+    ``amax``. A second derivative needs all edge values. The MLP uses the dtype of its weights, also under autocast.
 
     Args:
         pos: [N, 3] mm.
@@ -57,7 +57,7 @@ def pair_maximum(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: flo
 def _all_edges_back(
     points: Tensor, table: Tensor, scale: float, layers: tuple[Tensor, ...], grad: Tensor
 ) -> list[Tensor | None]:
-    """Gradients of the layers that can be differentiated again; points [6, N]."""
+    """Gradients of the layers, from all edges at once; they can be differentiated again. Points are [6, N]."""
     f = _features(points, table, slice(0, points.shape[1]), scale).to(grad.dtype)  # [7, kN]
 
     def plain(w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
@@ -121,8 +121,10 @@ class _PairMaximum(torch.autograd.Function):
 def _edges(
     points: Tensor, table: Tensor, scale: float, w1: Tensor, b1: Tensor, w2: Tensor
 ) -> Iterator[tuple[slice, Tensor, Tensor, Tensor]]:
-    """Per block of B nodes: its slice, the features and a row of ones [7, kB], the hidden layer [H, kB], and the
-    output without bias [C, k, B]."""
+    """Per block of B nodes: its slice, its features, its hidden layer and its output without bias.
+
+    Features and a row of ones are [7, kB], the hidden layer is [H, kB], and the output is [C, k, B].
+    """
     k, nodes = table.shape
     size = max(1, (_CPU_BLOCK if points.device.type == "cpu" else _GPU_BLOCK) // (k * len(w2)))
     first = torch.cat([w1, b1[:, None]], dim=1)  # [H, 7]

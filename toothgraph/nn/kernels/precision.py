@@ -9,5 +9,5 @@ from torch import Tensor
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """A context without autocast on the device of ``x``; meta tensors, which have shapes only, know no autocast."""
+    """A context without autocast on the device of ``x``; meta tensors have only shapes, and no autocast."""
     return nullcontext() if x.device.type == "meta" else torch.autocast(x.device.type, enabled=False)

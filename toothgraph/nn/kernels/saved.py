@@ -1,4 +1,4 @@
-"""What the reductions over neighbours keep for their backward passes, whatever kernel runs them."""
+"""The tensors that reductions over neighbours keep for their backward passes, the same for all kernels."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from torch import Tensor
 
 
 def keep_winner(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    """Of a maximum: the row that won in each place, and how many rows there were."""
+    """Keep, for the gradient of a maximum, the winning row of each result, and the number of rows."""
     ctx.mark_non_differentiable(output[1])
     ctx.save_for_backward(output[1])
     ctx.rows = inputs[0].shape[0]
 
 
 def keep_winner_again(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    """Of the gradient of a maximum, for its own: the same winners."""
+    """Keep, for the derivative of the gradient of a maximum, the winning rows."""
     ctx.save_for_backward(inputs[1])
 
 
 def from_winner(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    """The derivative of the gradient of a maximum: each node takes from the row that won; 0 where none did."""
+    """The derivative of the gradient of a maximum: the value of the winning row, or 0 where no row won."""
     (winner,) = ctx.saved_tensors
     if len(grad) == 0:
         return grad.new_zeros(winner.shape), None, None
@@ -28,7 +28,7 @@ def from_winner(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 def keep_bags(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    """Of a sum or mean, or of its gradient: the neighbourhoods and the two options that follow them."""
+    """Keep, for the derivative of a sum or mean or of its gradient, the bags and the options ``fixed`` and ``mean``."""
     x, source, ends, *ctx.options = inputs[:5]
     ctx.save_for_backward(source, ends)
     ctx.rows = x.shape[0]

@@ -1,10 +1,10 @@
 """Triton kernels for reductions over neighbourhoods, used by :mod:`toothgraph.nn.kernels.triton_ops`.
 
 Each program has BLOCK_N nodes and BLOCK_C channels and loops over the neighbours of its nodes. So a row of ``x`` is
-read as consecutive channels, and no edge is stored. Neighbours are read as they lie in memory: ``along`` is the step
-from one neighbour of a node to the next, and ``across`` that from node to node in a table. Offsets are 64-bit, because
-N·C may exceed 2^31. A neighbour outside 0..rows-1 is never read: it makes the result NaN, except where NONE says that
-row number ``rows`` stands for no neighbour. Maxima and sums have the type ACC, float32 or float64.
+read as consecutive channels, and no edge is stored. Neighbours are not copied: ``along`` is the step in memory from one
+neighbour of a node to its next, and ``across`` is the step from one node of a table to the next. Offsets are 64-bit,
+because N·C may exceed 2^31. A neighbour outside 0..rows-1 is never read, and makes the result NaN. The exception is row
+number ``rows``, which means no neighbour if NONE is true. Maxima and sums have the type ACC, float32 or float64.
 """
 
 import torch
@@ -25,7 +25,7 @@ def _block(nodes, channels, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr):
 
 @triton.jit
 def _bags(ends, node, nodes, across, DEGREE: tl.constexpr):
-    """First neighbour and number of neighbours of each node, and the largest number. DEGREE 0: the number varies."""
+    """First neighbour and number of neighbours of each node, and the largest number. DEGREE is 0 if it varies."""
     if DEGREE > 0:
         first = node * across
         degree = tl.where(node < nodes, DEGREE, 0)
@@ -39,7 +39,7 @@ def _bags(ends, node, nodes, across, DEGREE: tl.constexpr):
 
 @triton.jit
 def _is_lost(near, is_neighbor, rows, NONE: tl.constexpr):
-    """Which neighbours [BLOCK_N, 1] are neither there nor said to be none."""
+    """Which neighbours [BLOCK_N, 1] do not exist; if NONE is true, row number ``rows`` is allowed."""
     last = rows + 1 if NONE else rows
     return is_neighbor & ((near < 0) | (near >= last))
 
@@ -49,7 +49,7 @@ def maximum(
     x, source, ends, across, along, out, winner, rows, nodes, channels, NONE: tl.constexpr,
     DEGREE: tl.constexpr, ACC: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr,
 ):  # fmt: skip
-    """The first of the largest neighbours, NaN the largest: its value (0 if none) and its row (-1 if none)."""
+    """Value and row of the largest neighbour (0 and -1 if none). NaN is largest; the first of equal values wins."""
     node, channel, at, exists = _block(nodes, channels, BLOCK_N, BLOCK_C)
     first, degree, longest = _bags(ends, node, nodes, across, DEGREE)
     best = tl.zeros((BLOCK_N, BLOCK_C), ACC)

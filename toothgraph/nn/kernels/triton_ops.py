@@ -21,13 +21,14 @@ _BAGS = "Tensor source, Tensor ends, SymInt fixed"
 def triton_reduce(x: Tensor, source: Tensor, ends: Tensor, fixed: int, reduce: str, padded: bool = False) -> Tensor:
     """Maximum, sum or mean over neighbours.
 
-    Nobody waits for a device to say that a neighbour outside 0..M-1 is not there; the result for its node is NaN.
+    A neighbour outside 0..M-1 raises no error, because the program would have to wait for the device. It makes the
+    result of its node NaN.
 
     Args:
         x: [M, C], on a CUDA device, or on any device with ``TRITON_INTERPRET=1``.
         source, ends, fixed: as in :class:`toothgraph.nn.kernels.neighborhoods.Neighborhoods`.
         reduce: ``max``, ``sum`` or ``mean``.
-        padded: in a maximum, neighbour M means none.
+        padded: in a maximum, neighbour M means no neighbour.
 
     Returns:
         [N, C] of the dtype of ``x``; 0 for a node without neighbours. The first of equal maxima wins, and the first
@@ -42,7 +43,7 @@ def triton_reduce(x: Tensor, source: Tensor, ends: Tensor, fixed: int, reduce: s
 
 
 def _bags(source: Tensor, ends: Tensor, fixed: int) -> tuple[Tensor, Tensor, int, int]:
-    """The neighbours for a kernel; a table [N, k] is not copied, however it lies, but its strides are told."""
+    """The neighbours for a kernel, and their steps in memory. A table [N, k] is not copied, whatever its strides."""
     if fixed:
         across, along = source.stride()
         return source, ends.contiguous(), across, along
