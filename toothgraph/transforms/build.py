@@ -112,7 +112,7 @@ class NeighborTables(GraphTransform):
 
     Shapes:
         - input: ``pos`` [N, 3] mm
-        - output: the same graph with ``neighbor_index`` [len(spacings)·k, N] int32 and ``level`` [N]
+        - output: the graph with ``neighbor_index`` [len(spacings)·k, N] int32 and ``level`` [N]
 
     Raises:
         ShapeError: in a call with a graph without positions.

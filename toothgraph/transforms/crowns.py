@@ -58,7 +58,7 @@ def crowns_of(graphs: Iterable[Data], rng: np.random.Generator) -> Crowns:
     points: list[np.ndarray] = []
     places: list[int] = []
     jaws: list[int] = []
-    scattered: dict[str, None] = {}  # an ordered set: a scan has graphs of several tessellations
+    scattered: dict[str, None] = {}  # an ordered set, since a scan has graphs of several tessellations
     for graph in graphs:
         check_classes(graph.y.numpy(), "y")
         centroids, corners = graph.x[:, :3].numpy().astype(float), face_corners(graph)
