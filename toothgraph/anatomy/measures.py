@@ -233,7 +233,7 @@ class _Arch:
     Attributes:
         first: the quadrant that the arch begins with, see ``QUADRANTS``.
         up, side: [3] unit directions, to the bite and from this quadrant to the other one.
-        spans: of each tooth.
+        spans: the span of each tooth, see :class:`toothgraph.anatomy.sizes.Span`.
         points, areas: [N, 3] the middles of its faces, mm, and [N] their areas, mm².
     """
 

@@ -65,7 +65,7 @@ def joined_jaws(mesh: Mesh, rules: TwoArchRules = DEFAULT.two_arches) -> Joined 
 def bite_height(mesh: Mesh, rules: TwoArchRules = DEFAULT.two_arches) -> np.ndarray | None:
     """The height of each face in a bite, [F] mm; None if the surface is not a bite.
 
-    Arguments as of :func:`joined_jaws`.
+    Arguments as in :func:`joined_jaws`.
     """
     if len(mesh.faces) < 2 or np.linalg.norm(area_vector(mesh)) > rules.one_way:
         return None
