@@ -68,7 +68,7 @@ class Doubt:
 
 
 def as_doubt(doubt: Doubt | str) -> Doubt:
-    """A warning as it is, or a warning of unknown kind from a sentence, whose numbers stay text."""
+    """Turn a sentence into a warning of unknown kind, in which numbers stay text; return a warning unchanged."""
     return doubt if isinstance(doubt, Doubt) else Doubt.of(PLAIN, doubt)
 
 

@@ -67,7 +67,7 @@ class Prediction:
         jaw: 0 upper, 1 lower; as given, or as predicted.
         jaw_probability: of this jaw, by the net; low if the jaw was given and the scan looks like the other jaw.
         tooth_certainty: [F] probability of each face's tooth number, over all readings of the row of teeth; 1 on faces
-            of no tooth. None if teeth were not numbered.
+            outside the row. None if teeth were not numbered.
         other_reading: the next best numbers; None if there is no tooth, or teeth were not numbered.
         milk_teeth: teeth that look like milk teeth, by the FDI numbers of their successors.
         inside_out: whether teeth were found only with the faces wound the other way round.

@@ -241,7 +241,7 @@ def surface_scores(
 
 
 def segmentation_scores(mesh: Mesh, truth: np.ndarray, prediction: np.ndarray, jaw: int) -> dict[str, float | None]:
-    """:func:`surface_scores` of a mesh; ``truth`` and ``prediction`` are [F] FDI numbers of its faces.
+    """The :func:`surface_scores` of a mesh; ``truth`` and ``prediction`` are [F] FDI numbers of its faces.
 
     Example:
         >>> from toothgraph import synthetic_arch
