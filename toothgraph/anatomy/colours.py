@@ -1,10 +1,11 @@
 """One fixed colour per tooth number.
 
-Teeth that stand beside each other, across a gap or opposite, and the same tooth of the other side are far apart (by
-CIEDE2000), also for people who see red and green, or blue and yellow, alike; any two teeth of one jaw, and each tooth
-and the ground of a page, light or dark, can be told apart. Neighbours also differ in brightness alone. The colours were
-found by a random search for the largest least distance; tests/anatomy/test_colours.py has these distances. Primary
-teeth have the colours of their successors, paler.
+Some teeth have colours that are far apart (by CIEDE2000), also for people who do not see the difference between red and
+green, or blue and yellow: neighbours, teeth on both sides of a gap, opposite teeth, and the same tooth of the left and
+the right side. Any two teeth of one jaw can be told apart. So can each tooth and the background of a light or a dark
+page. Neighbours also differ in brightness alone. The colours were found by a random search that made the smallest
+distance as large as possible; tests/anatomy/test_colours.py has these distances. Primary teeth have paler colours of
+their successors.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ for _fdi, _colour in COLOUR_OF_FDI.items():
 
 
 def colours(fdi: np.ndarray) -> np.ndarray:
-    """FDI numbers [n] to colours [n, 3] uint8. Anything but 0 and teeth is grey.
+    """The colours [n, 3] uint8 of FDI numbers [n]; a number that is neither 0 nor a tooth is grey.
 
     Example:
         >>> colours(np.array([0, 11, 99])).tolist()  # 99 is no tooth

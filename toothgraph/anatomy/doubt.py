@@ -1,6 +1,6 @@
-"""A warning to review: what it is about, which teeth it names, and what of it is still true of teeth renumbered since.
+"""Warnings to review: what each is about, which teeth it names, and what stays true after teeth are renumbered.
 
-Where warnings are found: :mod:`toothgraph.report.doubts`.
+The module :mod:`toothgraph.report.doubts` finds the warnings.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import numpy as np
 from toothgraph.anatomy.tooth_text import ToothText, tooth_text
 from toothgraph.fdi import JAW_NAMES, UNKNOWN_JAW, jaw_of_each
 
-# The kinds: of all labels, which cannot be trusted then; …
+# The kinds of warnings. About all labels of a scan, which cannot be trusted then:
 STRONG = JOINED, FEW_TEETH, TWO_ARCHES, WHICH_JAW, JAW, UNSURE_SCAN = (
     "joined", "few_teeth", "two_arches", "which_jaw", "jaw", "unsure_scan",
 )  # fmt: skip
-# … of the scan; …
+# About the scan:
 OF_SCAN = BOTH_JAWS, CUT, INSIDE_OUT, CLOSED = "both_jaws", "cut", "inside_out", "closed"
-# … of the shape of teeth, whatever their numbers; …
+# About the shape of teeth, whatever their numbers are:
 OF_SHAPE = POST, STUMP, PART, DOUBLE, BRACKETS = "post", "stump", "part", "double", "brackets"
-# … of the number of each tooth; of several numbers together; …
+# About the number of each tooth, and about several numbers together:
 OF_NUMBER = UNSURE, MILK = "unsure", "milk"
 OF_NUMBERS = OTHER_NUMBERS, IMPOSSIBLE = "other_numbers", "impossible"
-# … a sentence of which nothing else is known, and one that was said of teeth before they got other numbers.
+# A sentence of unknown kind, and such a sentence about teeth before they got other numbers:
 PLAIN, FORMER = "", "former"
 
 
@@ -34,9 +34,9 @@ class Doubt:
     """A warning to review; ``str()`` of it is the sentence.
 
     Attributes:
-        kind: what it is about, one of those above.
-        text: how it is said, with the teeth in it.
-        jaw: 0 upper, 1 lower, of a file with both jaws, if it concerns one of them; else -1.
+        kind: what it is about, one of the constants of this module.
+        text: the sentence, with the teeth that it names.
+        jaw: 0 upper, 1 lower, if the file has both jaws and the warning is about one of them; else -1.
 
     Example:
         >>> doubt = Doubt.of(UNSURE, "review ", [36, 37], ": the model is not sure")
@@ -58,42 +58,44 @@ class Doubt:
 
     @property
     def flat(self) -> list[str | int]:
-        """Its sentence in pieces, see :attr:`toothgraph.anatomy.tooth_text.ToothText.flat`."""
+        """The sentence in pieces, see :attr:`toothgraph.anatomy.tooth_text.ToothText.flat`."""
         return [*([] if self.jaw == UNKNOWN_JAW else [f"{JAW_NAMES[self.jaw]} jaw: "]), *self.text.flat]
 
     @property
     def strong(self) -> bool:
-        """Whether it concerns all labels of a scan."""
+        """Whether the warning is about all labels of a scan."""
         return self.kind in STRONG
 
 
 def as_doubt(doubt: Doubt | str) -> Doubt:
-    """A warning, also from a sentence of which nothing else is known: its numbers are text."""
+    """Turn a sentence into a warning of unknown kind, in which numbers stay text; return a warning unchanged."""
     return doubt if isinstance(doubt, Doubt) else Doubt.of(PLAIN, doubt)
 
 
 def part_of_tooth(fdi: int, share: float | None = None) -> Doubt:
-    """That a tooth shows a share of its usual area; None if the share is not known."""
+    """The warning that a tooth shows only a share of its usual area; ``share`` is None if it is not known."""
     usual = "less than the usual area" if share is None else f"{share:.0%} of the usual area"
     return Doubt.of(PART, [fdi], f" shows {usual}: is it erupting, broken, or no tooth?")
 
 
 def two_in_one(fdi: int, times: float | None = None) -> Doubt:
-    """That a tooth is some times as wide as usual; None if it is not known how many."""
+    """The warning that a tooth is ``times`` as wide as usual; None if the factor is not known."""
     usual = "wider than usual" if times is None else f"{times:.1f} times as wide as usual"
     return Doubt.of(DOUBLE, [fdi], f" is {usual}: are these two teeth?")
 
 
 def renumbered(doubts: Iterable[Doubt], numbers: Mapping[int, int]) -> list[Doubt]:
-    """The warnings that are still true when a person has given teeth other numbers.
+    """The warnings that are still true after a person has given teeth other numbers.
 
-    What is said of the shape of a tooth goes along to its new number. What is said of a number, or of how sure the
-    model is of it, is gone where a person has changed it, and so is what is said of two teeth that are one now. A
-    sentence of which nothing else is known may name teeth: it stays, and says that it is of the former numbers.
+    A warning about the shape of a tooth gets the new number of the tooth. A warning about a number, or about how sure
+    the model is of it, is dropped if the person has changed the number. Warnings about several numbers together are
+    always dropped, and so are those about a tooth that was removed or joined with another tooth. The warning about the
+    jaw is dropped if teeth now have numbers of the other jaw. A sentence of unknown kind may name teeth: it stays, with
+    a note that it has the former numbers.
 
     Args:
         doubts: warnings.
-        numbers: former to new number of each tooth.
+        numbers: the new number of each tooth, by its former number.
 
     Example:
         >>> [str(doubt) for doubt in renumbered([two_in_one(41, 2.2)], {41: 31})]
@@ -118,7 +120,7 @@ def renumbered(doubts: Iterable[Doubt], numbers: Mapping[int, int]) -> list[Doub
 
 
 def _of_teeth(doubt: Doubt, numbers: Mapping[int, int], joined: set[int]) -> list[Doubt]:
-    """A warning of single teeth, of those of which it is still true; none if there are none."""
+    """A warning about single teeth, for the teeth of which it is still true; an empty list if there are none."""
 
     def now(fdi: int) -> int | None:
         own = numbers.get(fdi, fdi)
@@ -127,6 +129,6 @@ def _of_teeth(doubt: Doubt, numbers: Mapping[int, int], joined: set[int]) -> lis
     after = doubt.text.with_teeth(now)
     if not after.teeth:
         return []
-    if doubt.kind in (PART, DOUBLE) and doubt.text.teeth[0] % 10 != after.teeth[0] % 10:  # of another usual size
+    if doubt.kind in (PART, DOUBLE) and doubt.text.teeth[0] % 10 != after.teeth[0] % 10:  # another usual size
         after = (part_of_tooth if doubt.kind == PART else two_in_one)(after.teeth[0]).text
     return [replace(doubt, text=after)]

@@ -21,8 +21,8 @@ PLACES = np.array([[24.0, 4.0], [21.5, 10.0], [17.5, 15.0], [11.5, 18.5], [4.5, 
 ALONG = np.array([*range(8, 0, -1), *range(9, 17)])  # positions 1 … 16 in order along the arch
 TEETH_NEEDED = 4  # fewer teeth do not define a frame
 THIN = 5.0  # mm; if all tooth centres are this near to one line, the rotation about the line is not defined
-TIP = 0.02  # share of the area of a crown whose middle is its tip
-STANDS_OUT = 0.5  # mm from the plane of the tips; beyond, a tooth pulls at the plane no harder
+TIP = 0.02  # the tip of a crown is the middle of this share of its area, the highest
+STANDS_OUT = 0.5  # mm from the plane of the tips; a tooth that is farther away pulls at the plane no harder
 OPEN = 0.1  # share of the area; a surface with a shorter area vector counts as closed
 
 
@@ -37,7 +37,10 @@ def upright_rotation(mesh: Mesh) -> np.ndarray | None:
 
 
 def arch_rotation(mesh: Mesh, place: np.ndarray) -> np.ndarray | None:
-    """:func:`rotation_to_places` of a surface; ``place`` [F] is the position of each face, 0 for gingiva."""
+    """The rotation [3, 3] of a surface into the networks' frame, see :func:`rotation_to_places`.
+
+    ``place`` [F] is the position of each face, 0 for gingiva. None with fewer than four teeth.
+    """
     return rotation_to_places(mesh.centroids, place, bite_of(mesh, place))
 
 
@@ -73,7 +76,10 @@ def rotation_to_places(points: np.ndarray, place: np.ndarray, bite: np.ndarray |
 
 
 def bite_of(mesh: Mesh, place: np.ndarray) -> np.ndarray | None:
-    """The opening direction of a surface, from gingiva to teeth, independent of the winding of its faces. [3]"""
+    """The opening direction of a surface, from gingiva to teeth, independent of the winding of its faces. [3]
+
+    None if the surface is closed, or does not have both teeth and gingiva.
+    """
     up, tooth = open_direction(mesh), place > 0
     if up is None or tooth.all() or not tooth.any():
         return None
@@ -104,8 +110,10 @@ def open_direction(mesh: Mesh) -> np.ndarray | None:
 
 
 def bite_directions(mesh: Mesh) -> np.ndarray:
-    """Candidate unit directions of the bite: the area vector, or the principal axes of a closed surface (thinnest
-    first, both signs).
+    """Candidate unit directions of the bite.
+
+    For an open surface, it is the direction of the area vector. For a closed surface, they are the principal axes,
+    thinnest first, with both signs.
 
     Returns:
         [1, 3] or [6, 3].
@@ -199,8 +207,8 @@ def _tip(points: np.ndarray, areas: np.ndarray) -> np.ndarray:
     return tip
 
 
-# A view of a jaw in patient axes: which of them point to the right and to the top of the picture and to the viewer. The
-# bite is drawn as in a chart of teeth: the incisors of an upper jaw at the top, those of a lower jaw at the bottom.
+# Views of a jaw: the directions, in patient axes, to the right of the picture, to its top and to the viewer. The bite
+# is drawn as in a dental chart: the incisors of an upper jaw at the top, those of a lower jaw at the bottom.
 CAMERAS = {
     "front": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
     "left": ((0, 0, -1), (0, 1, 0), (1, 0, 0)),
@@ -211,7 +219,7 @@ CAMERAS = {
 
 
 def jaw_shown(mesh: Mesh, labels: np.ndarray | None = None) -> int:
-    """The jaw of the labels that are drawn, else of the mesh; ``UNKNOWN_JAW`` if neither tells."""
+    """The jaw of the given labels, else of the mesh's labels, else ``mesh.jaw``, which may be ``UNKNOWN_JAW``."""
     for known in (labels, mesh.labels):
         if known is not None and (jaw := jaw_of_teeth(known)) != UNKNOWN_JAW:
             return jaw

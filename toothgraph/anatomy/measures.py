@@ -1,6 +1,6 @@
 """Measures of a labelled arch, and of both arches of a patient, as orthodontists define them.
 
-Definitions, sources and how exact they are: docs/measures.md.
+The file docs/measures.md has their definitions and sources, and says how exact they are.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from toothgraph.mesh.topology import label_pieces
 
 QUADRANTS = {UPPER: (1, 2), LOWER: (3, 4)}  # in order along the arch, as its positions run
 Pair = tuple[int, int]  # the same tooth of both quadrants
-TIP = 0.02  # share of the area of a crown whose middle is the tip of a cusp
-STRAY = 0.1  # of the largest piece of a crown; a smaller piece is not measured: it may be a few faces of another tooth
-# Share of its usual width that a tooth has. Outside, it is a part of a tooth, two teeth, a milk tooth, or has a wrong
-# number: a molar that is called a premolar has 1.5 times the width.
+TIP = 0.02  # the tip of a cusp is the middle of this share of the crown's area, the highest
+STRAY = 0.1  # share of the largest piece of a crown; a smaller piece may be of another tooth, and is not measured
+# Limits of the width of a tooth, as a share of its usual width. Outside these limits, it is a part of a tooth, two
+# teeth, a milk tooth, or has a wrong number: a molar that is called a premolar has 1.5 times the width.
 FITS = (0.6, 1.4)
 
 ARCH_LENGTH = tooth_text(
@@ -49,7 +49,7 @@ INTERMOLAR_WIDTH = tooth_text("Between the mesiobuccal cusp tips of the first mo
 
 
 def _bolton(number: int, mean: str) -> ToothText:
-    """What a ratio is of, from the tooth of this number in a quadrant to that of the other quadrant."""
+    """What a Bolton ratio compares: the teeth of both jaws, up to this number in each quadrant."""
     below, above = (([10 * first + number], " … ", [10 * second + number]) for first, second in ((3, 4), (1, 2)))
     mean = f". Bolton's mean: {mean}."
     return tooth_text("The widths of the lower teeth ", *below, " in percent of the upper ", *above, mean)
@@ -63,8 +63,8 @@ class Measure:
     """One measure.
 
     Attributes:
-        key: for programs.
-        name: for people.
+        key: its name for programs.
+        name: its name for people.
         value: in ``unit``; None if it cannot be measured.
         unit: ``mm`` or ``%``.
         meaning: what is measured, in one line, with the teeth that it names; more in docs/measures.md.
@@ -108,18 +108,18 @@ class ArchMeasures:
 def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Collection[int] = ()) -> ArchMeasures:
     """Measure an arch.
 
-    A measure has no value if a tooth that it needs is missing, does not have the width of its number, or lies behind a
-    tooth that does not: the numbers may then be wrong.
+    A measure has no value if a tooth that it needs is missing, or has a width that does not fit its number. It has none
+    either if this is so for a tooth in front of the needed one, because the numbers may then be wrong from there on.
 
     Args:
         mesh: F faces.
         labels: [F] FDI numbers; the mesh's own if None.
-        milk_teeth: FDI numbers that milk teeth have, beside those from 51; they are not measured as the teeth that
-            follow them.
+        milk_teeth: numbers of permanent teeth that the labels give to milk teeth; numbers from 51 are known to be milk
+            teeth without this. Milk teeth are not measured as their successors.
 
     Raises:
-        LabelError: if there are no labels, not one per face, or they are no FDI numbers.
-        ShapeError: for what is no mesh, or one without faces.
+        LabelError: if there are no labels, not one per face, or they are not FDI numbers.
+        ShapeError: if ``mesh`` is not a mesh or has no faces.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -134,7 +134,7 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
                          "to read_scan if its colours are the labels")  # fmt: skip
     labels = check_fdi(labels, where=mesh.scan_id)
     primary = is_primary(labels)
-    if primary.any():  # they tell how the arch runs, as the teeth in whose places they are
+    if primary.any():  # they show how the arch runs, in the places of their successors
         milk_teeth = {*milk_teeth, *(np.unique(labels[primary]) - TO_PRIMARY).tolist()}
         labels = successors_of(labels)
     jaw = jaw_of_labels(labels)
@@ -191,8 +191,11 @@ def measure_pair(upper: Mapping[int, float], lower: Mapping[int, float]) -> list
 
 
 def measures_of_file(arches: Sequence[ArchMeasures]) -> list[Measure]:
-    """All measures of a file: those of its arch; or those of the upper and of the lower one, their keys with the jaw in
-    front, then those of both together."""
+    """All measures of a file with one arch, or with an upper and a lower arch.
+
+    For two arches, these are the measures of each arch, with the jaw in front of their keys, and then the measures of
+    both arches together.
+    """
     if len(arches) == 1:
         return arches[0].measures
     own = [replace(measure, key=f"{name}_{measure.key}", name=f"{measure.name}, {name} jaw")
@@ -204,13 +207,13 @@ def unusable(widths: Mapping[int, float], teeth: Iterable[int]) -> ToothText | N
     """Why some of the teeth cannot be measured, in words; None if all can.
 
     Args:
-        widths: of the teeth that are there, by FDI number, mm.
+        widths: mm, of the teeth that were found, by FDI number.
         teeth: FDI numbers that are needed.
     """
     if missing := sorted(fdi for fdi in teeth if fdi not in widths):
         return tooth_text("no permanent ", missing, " found")
     for fdi in teeth:
-        for before in range(fdi // 10 * 10 + 1, fdi + 1):  # a wrong number is counted on to the teeth behind it
+        for before in range(fdi // 10 * 10 + 1, fdi + 1):  # a wrong number shifts the numbers behind it
             share = widths.get(before, usual_width(before)) / usual_width(before)
             if not FITS[0] <= share <= FITS[1]:
                 wide = f" is {widths[before]:.1f} mm wide, {usual_width(before):.1f} mm is usual: a milk tooth, a "
@@ -230,7 +233,7 @@ class _Arch:
     Attributes:
         first: the quadrant that the arch begins with, see ``QUADRANTS``.
         up, side: [3] unit directions, to the bite and from this quadrant to the other one.
-        spans: of each tooth.
+        spans: the span of each tooth, see :class:`toothgraph.anatomy.sizes.Span`.
         points, areas: [N, 3] the middles of its faces, mm, and [N] their areas, mm².
     """
 
@@ -249,7 +252,7 @@ class _Arch:
         rotation = arch_rotation(mesh, place)
         if rotation is None:
             return None
-        # Medians of coordinates depend a little on the pose; taken again in this frame, they do not.
+        # The medians of coordinates depend a little on the pose. Computed again in this frame, they do not.
         again = arch_rotation(turned(mesh, rotation), place)
         assert again is not None
         rotation = again @ rotation
@@ -277,7 +280,10 @@ class _Arch:
         return float(np.linalg.norm(ahead - (ahead @ across) * across))
 
     def intermolar_width(self, molars: Pair) -> float | ToothText:
-        """The distance of the mesiobuccal tips; or why there is none: no face of such a part has its tooth's number."""
+        """The distance between the mesiobuccal tips of two molars, or why there is none.
+
+        There is none if no face in the mesiobuccal part of a molar has its number.
+        """
         parts = {fdi: self.mesiobuccal_part(fdi) for fdi in molars}
         if cut := [fdi for fdi, part in parts.items() if not part.any()]:
             return tooth_text("the mesiobuccal part of ", cut, " is not labelled")
@@ -316,7 +322,7 @@ class _Arch:
 
 
 def _without_stray(labels: np.ndarray, mesh: Mesh) -> np.ndarray:
-    """Labels [F] without those of pieces that are small beside the largest piece of their tooth."""
+    """Labels [F], set to 0 on pieces that are small compared with the largest piece of their tooth."""
     piece = label_pieces(labels, mesh.adjacency)
     area = np.bincount(piece, mesh.areas)
     largest = np.zeros(100)

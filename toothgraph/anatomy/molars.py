@@ -9,14 +9,14 @@ from toothgraph.fdi import class_to_position, fdi_to_class
 from toothgraph.mesh.mesh import Mesh
 
 # Log-ratio of the mesiodistal and buccolingual extents of a tooth to those of the tooth behind it: mean and standard
-# deviation. Measured on the training patients of 3D-IOSSeg (benchmarks/studies/tooth_sizes.py); the deviations are
-# larger, for boundaries found by a net. There are too few deciduous molars: their values are set by hand, after
-# published crown sizes.
+# deviation. Measured on the training patients of 3D-IOSSeg (benchmarks/studies/tooth_sizes.py); the deviations are set
+# larger, to allow for boundaries found by a net. There are too few deciduous molars, so their values are set by hand,
+# after published crown sizes.
 MOLAR = np.array([[0.065, 0.01], [0.08, 0.055]])  # first molar before second molar
 PREMOLAR = np.array([[-0.385, -0.205], [0.06, 0.06]])  # second premolar before first molar
 MILK = np.array([[0.0, -0.17], [0.12, 0.05]])  # deciduous molar: as long as the molar behind it, but narrower
 MILK_SHARE = 0.3  # prior probability of a deciduous molar among teeth in this position that are not molars
-SURE = 3.0  # nats by which a tooth must rather be a molar
+SURE = 3.0  # nats, minimum log-odds of a molar
 FLAT = 1e-3  # mm, lower limit of an extent
 
 
@@ -32,7 +32,7 @@ def molars_as_premolars(mesh: Mesh, place: np.ndarray, sure: float = SURE) -> di
         sure: minimum log-odds, nats.
 
     Returns:
-        Those of the positions 5 and 13 that are molars, with their :func:`molar_odds`.
+        The positions, of 5 and 13, at which there is a molar, with their :func:`molar_odds`.
     """
     sizes = sizes_by_place(mesh, place)
     pairs = {fifth: (sizes[fifth], sizes[fifth + 1]) for fifth in (5, 13) if fifth in sizes and fifth + 1 in sizes}
@@ -47,8 +47,12 @@ def counts_past_gap(mesh: Mesh) -> bool:
 
 
 def molar_odds(size: np.ndarray, behind: np.ndarray) -> float:
-    """Log-odds (nats) that a tooth is a molar and not a premolar or a deciduous molar, from its size [2] and the size
-    [2] of the tooth behind it, mm."""
+    """Log-odds (nats) that a tooth is a molar and not a premolar or a deciduous molar, by its size.
+
+    Args:
+        size: [2] mm, mesiodistal and buccolingual extent of the tooth.
+        behind: [2] mm, the same extents of the tooth behind it.
+    """
     ratio = np.log(np.maximum(size, FLAT) / np.maximum(behind, FLAT))
     other = np.logaddexp(
         np.log(1 - MILK_SHARE) + _log_normal(ratio, PREMOLAR), np.log(MILK_SHARE) + _log_normal(ratio, MILK)

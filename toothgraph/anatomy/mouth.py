@@ -1,4 +1,4 @@
-"""Which kind of mouth a labelled scan shows: complete, or with teeth missing, whose gaps are open or have closed."""
+"""Which kind of mouth a labelled scan shows: complete, with an open gap of a missing tooth, or with closed gaps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from toothgraph.fdi import class_to_position, fdi_to_class, jaw_of_labels
 from toothgraph.mesh.mesh import Mesh
 
 COMPLETE, OPEN, CLOSED = KINDS = ("complete", "open gap", "closed gap")
-SHARE = 0.4  # of the width of the missing teeth, that an open gap has at least
+SHARE = 0.4  # an open gap has at least this share of the width of the missing teeth
 
 
 def kind_of_mouth(mesh: Mesh) -> str:
     """The kind of mouth by the labels of a scan.
 
-    ``complete``: no tooth is missing between two others. ``open gap``: one is, and room is left for it. ``closed gap``:
-    teeth are missing, and nowhere is room left.
+    ``complete``: no tooth is missing between two others. ``open gap``: teeth are missing, and at least one gap has room
+    for them. ``closed gap``: teeth are missing, and no gap has room for them.
 
     Args:
         mesh: with labels.

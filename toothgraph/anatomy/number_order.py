@@ -16,8 +16,8 @@ from toothgraph.fdi import JAW_NAMES, LOWER, class_to_position, fdi_to_class, ja
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import label_pieces
 
-STEP = 3.0  # mm along the arch; teeth that overlap by more, as crowded ones do, have no clear order
-APART = 3.0  # mm between two pieces of one number; a piece that is nearer may belong to a torn surface of one tooth
+STEP = 3.0  # mm between two middles along the arch; nearer teeth, such as crowded ones, have no clear order
+APART = 3.0  # mm between two pieces of one number; nearer pieces may be the torn surface of one tooth
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,19 +40,21 @@ class Crown:
 
     @property
     def jaw(self) -> int:
-        """That of its number."""
+        """The jaw of the crown's number."""
         return int(jaw_of_each(np.array(self.fdi)))
 
 
 def number_faults(mesh: Mesh) -> list[ToothText]:
-    """What is impossible in the numbers of a labelled scan, one sentence each, with the place; most scans have none.
+    """Impossible numbers of a labelled scan, one sentence for each fault; most scans have none.
+
+    The faults are:
 
     * a number on two teeth that are apart;
     * two teeth next to each other whose numbers are in the wrong order;
     * all numbers in the wrong direction: left and right are exchanged;
     * a number of the other jaw, on the surface that has the other teeth.
 
-    Of a surface with labels of both jaws, each is looked at for itself.
+    If the labels show both jaws, each jaw is checked separately.
 
     Args:
         mesh: with labels.
@@ -83,31 +85,37 @@ def number_faults(mesh: Mesh) -> list[ToothText]:
 
 
 def numbers_along_arch(mesh: Mesh) -> list[int]:
-    """The number of each tooth of a labelled scan, by its place, from the patient's right to the left, as charts of
-    teeth are read; of both jaws, those of the upper come first. Empty if too few teeth show where the arch begins."""
+    """The number of each tooth of a labelled scan, in the order in which the teeth stand along the arch.
+
+    The order is from the patient's right to the left, as in a dental chart. If the labels show both jaws, the upper jaw
+    comes first. The list is empty if there are too few teeth to show where the arch begins.
+    """
     if parts := jaw_parts(mesh):
         return [number for part in parts for number in numbers_along_arch(mesh.part(part))]
     return _as_read(_row(mesh, list(_largest(labelled_crowns(mesh)).values())))
 
 
 def said_along_arch(mesh: Mesh) -> str:
-    """The numbers of :func:`numbers_along_arch` in words."""
+    """The numbers of :func:`numbers_along_arch` as text."""
     return " ".join(map(str, numbers_along_arch(mesh))) or "too few teeth to tell"
 
 
 def _as_read(row: list[Crown]) -> list[int]:
-    """The numbers of a row of crowns from the patient's right to the left; in a lower jaw a row runs the other way."""
+    """The numbers of a row of crowns from the patient's right to the left; the row of a lower jaw is reversed."""
     numbers = [crown.fdi for crown in row]
     return numbers[::-1] if _jaw_of(numbers) == LOWER else numbers
 
 
 def _jaw_of(numbers: list[int]) -> int:
-    """The jaw of most teeth, milk teeth among them."""
+    """The jaw to which most of the numbers belong, milk teeth included."""
     return jaw_of_teeth(np.array(numbers, dtype=int))
 
 
 def _on_one_surface(mesh: Mesh, crown: Crown, others: list[Crown]) -> bool:
-    """Whether a crown is connected with others; a file may show some teeth of the other jaw beside them."""
+    """Whether a crown is on the same connected surface as one of the others.
+
+    A file may show teeth of the other jaw on a separate surface.
+    """
     return mesh.pieces[crown.faces[0]] in {mesh.pieces[other.faces[0]] for other in others}
 
 
@@ -133,13 +141,16 @@ def labelled_crowns(mesh: Mesh) -> list[Crown]:
 
 
 def _positions(labels: np.ndarray) -> np.ndarray:
-    """The position of each label [F], of a milk tooth that of its successor."""
+    """The position of each label [F]; a milk tooth has the position of its successor."""
     return class_to_position(fdi_to_class(successors_of(labels)))
 
 
 def _row(mesh: Mesh, crowns: list[Crown]) -> list[Crown]:
-    """Crowns in their order along the arch. Where the front teeth are missing, the row may begin behind the gap in
-    front: the beginning is chosen that breaks the order of the numbers least."""
+    """Crowns in their order along the arch; empty if there are too few.
+
+    If front teeth are missing, the row may begin behind their gap. So the beginning is chosen that breaks the order of
+    the numbers least.
+    """
     up = _up(mesh)
     if up is None or len(crowns) < TEETH_NEEDED:
         return []
@@ -150,7 +161,7 @@ def _row(mesh: Mesh, crowns: list[Crown]) -> list[Crown]:
 
 
 def _up(mesh: Mesh) -> np.ndarray | None:
-    """The direction of the bite [3], from the shape; of a closed surface from the numbers."""
+    """The direction of the bite [3], from the shape, or for a closed surface from the numbers; None if not known."""
     assert mesh.labels is not None
     position = _positions(mesh.labels)
     if (up := bite_of(mesh, position)) is not None:

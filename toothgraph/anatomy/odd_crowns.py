@@ -1,7 +1,8 @@
-"""Teeth of a labelled arch that are not shaped as crowns are: posts, stumps, parts, two in one, brackets on them.
+"""Teeth of a labelled arch without the usual shape of a crown: posts, stumps, parts, two in one, teeth with brackets.
 
-All by the shape of the surface. The limits lie between ordinary scans and scans that were changed for this by a program
-(benchmarks/studies/odd_mouths.py): chosen on some patients, counted on others (benchmarks/studies/doubts.py).
+They are found by the shape of the surface alone. The limits lie between ordinary scans and scans that a program changed
+for this purpose (benchmarks/studies/odd_mouths.py). They were chosen on some patients and tested on others
+(benchmarks/studies/doubts.py).
 """
 
 from __future__ import annotations
@@ -18,33 +19,35 @@ from toothgraph.anatomy.sizes import arch_directions, tooth_sizes, usual_areas
 from toothgraph.fdi import LOWER, UPPER, class_to_position, fdi_to_class, in_chart_order, jaw_of_labels
 from toothgraph.mesh.mesh import Mesh
 
-LEAST_FACES = 12  # of a tooth that is looked at
+LEAST_FACES = 12  # minimum number of faces of a tooth that is checked
 # Walls of a post: the share of the area of a crown that stands upright, within 14°. Crowns have up to 0.61.
 UPRIGHT, POST = 0.25, 0.74
-# A stump is small and narrow, and level on top (within 18°), or very narrow: shares of the usual area and depth, and of
-# its own area. Crowns have a depth of 0.79 and more, but for parts of them.
+# A stump is small. It is narrow with a level top (within 18°), or very narrow. The limits are shares of the usual area
+# and depth, and of its own area. Crowns have a depth of 0.79 and more, except parts of crowns.
 LEVEL, STUMP_AREA, STUMP_DEPTH, STUMP_TOP, NARROW = 0.95, 0.75, 0.83, 0.1, 0.7
-PART = 0.35  # share of the usual area; the hindmost tooth of a side may be less, as the scan ends there
-STUB = 0.4  # of the hindmost, to be a stump
-DOUBLE_WIDTH, DOUBLE_AREA = 1.5, 1.15  # shares of what is usual, of two teeth in one
-WIDE, DEEP = 1.28, 1.05  # shares of the width and depth of a second premolar, that a milk molar in its place has
-# A bracket stands out from the outer face of a crown: mm from a smooth surface through that face, mm² on one tooth, and
-# how many teeth have that. Ordinary scans have it on up to 1.
+PART = 0.35  # share of the usual area; the last tooth on a side may show less, because the scan ends there
+STUB = 0.4  # share of the usual area that the last tooth on a side must show to be a stump
+DOUBLE_WIDTH, DOUBLE_AREA = 1.5, 1.15  # two teeth in one have more than these shares of the usual width and area
+WIDE, DEEP = 1.28, 1.05  # a milk molar has more than these shares of the width and depth of a second premolar
+# A bracket stands out from the outer face of a crown. The limits are mm from a smooth surface through that face, mm² on
+# one tooth, and the number of teeth that have this. Ordinary scans have it on up to 1 tooth.
 STANDS_OUT, BUMP, BRACKETS = 0.6, 1.5, 3
-OUTWARDS = 0.3  # the outer face looks outwards; slopes of cusps do not, and would bend the smooth surface inwards
+OUTWARDS = 0.3  # cosine; slopes of cusps look less outwards than this, and would bend the smooth surface inwards
 
 
 @dataclass(frozen=True)
 class OddCrowns:
-    """FDI numbers, in the order of a chart.
+    """FDI numbers of teeth without the usual shape of a crown.
+
+    ``parts`` and ``doubles`` are in order along the arch, the others in the order of a dental chart.
 
     Attributes:
-        posts: smooth upright posts, as scan bodies of implants are.
-        stumps: low and narrow, level on top, as teeth that were prepared for crowns.
-        parts: the share of its usual area that each of these has: erupting, broken, or no tooth.
-        doubles: how many times its usual width each of these has: two teeth with one number.
-        milk: second premolars that are as wide as the milk molars in their place, and are no molars.
-        bracketed: with something on the outer face, if that are three or more.
+        posts: smooth upright posts, such as scan bodies of implants.
+        stumps: low and narrow teeth with a level top, such as teeth that were prepared for crowns.
+        parts: pairs of a number and the share of its usual area that the tooth shows: erupting, broken, or no tooth.
+        doubles: pairs of a number and its width as a multiple of the usual width: two teeth with one number.
+        milk: second premolars that are as wide as the milk molars in their place, and are not permanent molars.
+        bracketed: teeth with something on the outer face, if there are three or more.
     """
 
     posts: tuple[int, ...] = ()
@@ -59,12 +62,13 @@ NONE = OddCrowns()
 
 
 def odd_crowns(mesh: Mesh, labels: np.ndarray, milk_teeth: Sequence[int] = ()) -> OddCrowns:
-    """The teeth of an arch that are not shaped as crowns are.
+    """The teeth of an arch without the usual shape of a crown.
 
     Args:
         mesh: F faces.
         labels: [F] FDI numbers of one jaw.
-        milk_teeth: numbers that milk teeth have; they are smaller than usual.
+        milk_teeth: numbers that the labels give to milk teeth. Milk teeth are smaller than usual, so only posts and
+            brackets are looked for.
     """
     place = class_to_position(fdi_to_class(labels))
     rotation = arch_rotation(mesh, place)
@@ -124,7 +128,10 @@ def _bumps(mesh: Mesh, faces: Sequence[np.ndarray], up: np.ndarray) -> list[floa
 
 
 def _bump(mesh: Mesh, own: np.ndarray, along: np.ndarray, up: np.ndarray, middle: np.ndarray) -> float:
-    """The area that stands out from the outer face of one crown: from a quadratic surface through the most of it."""
+    """The area of one crown that stands out from its outer face, mm².
+
+    It stands out from a quadratic surface that is fitted to most of this face.
+    """
     outwards = np.cross(along, up)
     points = mesh.centroids[own]
     outwards = outwards * np.sign(outwards @ (points.mean(axis=0) - middle))

@@ -12,8 +12,8 @@ from scipy.spatial import cKDTree
 
 from toothgraph.anatomy.sizes import NEAR
 
-POINTS = 1024  # that are drawn on each crown
-CLOSEST = 0.002  # quantile of the distances between two surfaces that is their gap, so that one stray point is none
+POINTS = 1024  # number of points that are drawn on each crown
+CLOSEST = 0.002  # the gap of two surfaces is this quantile of their distances, so that a stray point does not count
 
 
 def plane_of(up: np.ndarray) -> np.ndarray:
@@ -57,7 +57,7 @@ def tooth_frames(middles: np.ndarray, up: np.ndarray) -> np.ndarray:
         up: [3] unit direction from the gingiva to the bite.
 
     Returns:
-        [T, 3, 3], the rows unit vectors. A tooth without a neighbour has any direction for the first.
+        [T, 3, 3], the rows unit vectors. For a tooth without a neighbour, the first direction is arbitrary.
     """
     frames = np.empty((len(middles), 3, 3))
     for tooth, middle in enumerate(middles):
@@ -86,13 +86,16 @@ def in_tooth_frames(points: Sequence[np.ndarray], middles: np.ndarray, up: np.nd
 
 
 def gap_between(first: np.ndarray, second: np.ndarray) -> float:
-    """How far two surfaces, given as points [P, 3] and [Q, 3], are from each other, mm."""
+    """The gap between two surfaces, given as points [P, 3] and [Q, 3], mm."""
     return _gap_to(cKDTree(first), second)
 
 
 def _gap_to(first: cKDTree, second: np.ndarray) -> float:
-    """The same from a tree. Only the few smallest distances count: the others are not searched beyond a bound on these,
-    which most points of a tooth are."""
+    """The gap between the points of a tree and other points [Q, 3], mm.
+
+    Only the few smallest distances count. So the search ends at a bound on these distances, and most points of a tooth
+    are beyond it.
+    """
     few = min(int(CLOSEST * (len(second) - 1)) + 2, len(second))
     towards = np.argpartition(((second - first.data.mean(axis=0)) ** 2).sum(axis=1), few - 1)[:few]
     bound = first.query(second[towards])[0].max()
@@ -113,7 +116,7 @@ class Gaps:
         self.known: dict[tuple[int, int], float] = {}
 
     def along(self, order: Sequence[int] | np.ndarray, step: int = 1) -> np.ndarray:
-        """The gap between each tooth and the one ``step`` places behind it, for teeth in that order. [T - step], mm"""
+        """The gap between each tooth and the one ``step`` places behind it in the given order. [T - step], mm"""
         pairs = [(int(first), int(second)) for first, second in zip(order[:-step], order[step:], strict=True)]
         for first, second in pairs:
             if (first, second) not in self.known:

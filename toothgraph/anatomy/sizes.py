@@ -10,17 +10,17 @@ import numpy as np
 from toothgraph.anatomy.frame import ALONG, TEETH_NEEDED, arch_rotation
 from toothgraph.mesh.mesh import Mesh
 
-LEAST = 20.0  # mm²; less of a labelled tooth does not count as one
+LEAST = 20.0  # mm²; a smaller labelled area does not count as a tooth
 WHOLE_TOOTH = 30.0  # mm²; a smaller piece may be part of a tooth
 # mm², labelled area of teeth 1 … 8 of the upper and of the lower jaw: medians of the training patients of 3D-IOSSeg
 # (benchmarks/studies/tooth_cuts.py).
 CROWN_AREA = np.array([[157, 112, 130, 148, 132, 212, 178, 114], [89, 99, 122, 124, 127, 210, 178, 101]], dtype=float)
-NEAR = 20.0  # mm, maximum distance of a neighbour; if the front teeth are missing, the next is on the other side
+NEAR = 20.0  # mm, maximum distance of a neighbour; without front teeth, the next tooth is on the other side of the arch
 SHARE = 0.02  # share of the vertices ignored at either end of an extent, so that single faces do not widen a tooth
 # Share of the area ignored at either end of a mesiodistal width. With this value the widths of left and right teeth
 # agree best, depend least on the resolution of the mesh, and fit synthetic crowns of known width (docs/measures.md).
 END = 0.005
-CONTACT = 0.02  # share of the area at either end whose middle is the contact point
+CONTACT = 0.02  # the contact point is the middle of this share of the area at an end
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ def mesiodistal_spans(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | 
         mesh, teeth, up: see :func:`tooth_sizes`.
 
     Returns:
-        One for each tooth; None if the direction of the arch is not known, as without a neighbour.
+        One for each tooth; None if the direction of the arch is not known, for example without a neighbour.
     """
     return [
         None if along is None else _span(mesh.centroids[own], np.maximum(mesh.areas[own], 1e-12), along)
@@ -139,8 +139,10 @@ def sizes_by_place(mesh: Mesh, place: np.ndarray) -> dict[int, np.ndarray]:
 
 
 def arch_directions(mesh: Mesh, teeth: Sequence[np.ndarray], up: np.ndarray | None) -> list[np.ndarray | None]:
-    """The direction of the arch at each tooth, [3]; None where no neighbour gives it. Arguments as of
-    :func:`tooth_sizes`."""
+    """The unit direction of the arch at each tooth, [3]; None if no neighbour gives it.
+
+    Arguments as in :func:`tooth_sizes`.
+    """
     middles = [mesh.centroids[own].mean(axis=0) for own in teeth]
     directions = []
     for tooth, middle in enumerate(middles):

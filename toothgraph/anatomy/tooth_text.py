@@ -1,4 +1,4 @@
-"""A text that knows which of its numbers are teeth, so that they can get other numbers, or be written otherwise."""
+"""Texts that know which of their numbers are teeth, so that teeth can be renumbered or written in another way."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ Teeth = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ToothText:
-    """A text with the numbers of teeth in it; ``str()`` of it is what is read.
+    """A text with the numbers of teeth in it; ``str()`` gives the text to read.
 
     Attributes:
-        parts: in their order, pieces of text, and lists of FDI numbers, which are read with commas between.
+        parts: pieces of text and lists of FDI numbers, in order. The text to read has commas between the numbers of a
+            list.
 
     Example:
         >>> said = tooth_text("review ", (36, 37), ": 2 mm apart")
@@ -28,12 +29,12 @@ class ToothText:
 
     @property
     def teeth(self) -> Teeth:
-        """The FDI numbers in it, in their order."""
+        """The FDI numbers in the text, in order."""
         return tuple(part for part in self.flat if isinstance(part, int))
 
     @property
     def flat(self) -> list[str | int]:
-        """Its pieces of text and FDI numbers, with the commas, for pages that write the numbers otherwise."""
+        """The pieces of text and the FDI numbers, with the commas, for pages that write the numbers in another way."""
         found: list[str | int] = []
         for part in self.parts:
             if isinstance(part, str):
@@ -44,7 +45,7 @@ class ToothText:
         return found
 
     def with_teeth(self, now: Callable[[int], int | None]) -> ToothText:
-        """The same of other teeth: the new number of each, None for one that is named no more."""
+        """The text with other teeth: ``now`` gives the new number of a tooth, or None to leave the tooth out."""
         return ToothText(tuple(
             part if isinstance(part, str) else tuple(own for fdi in part if (own := now(fdi)) is not None)
             for part in self.parts
@@ -57,5 +58,5 @@ def tooth_text(*parts: str | Iterable[int]) -> ToothText:
 
 
 def from_flat(parts: Iterable[str | int]) -> ToothText:
-    """The text whose :attr:`ToothText.flat` this is."""
+    """A text from its :attr:`ToothText.flat`."""
     return ToothText(tuple(part if isinstance(part, str) else (part,) for part in parts))

@@ -1,4 +1,4 @@
-"""Work beside the net: the next tessellation is made while the net looks at this one."""
+"""A second thread, which makes the next tessellation while the net looks at the current one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Begin = Callable[..., Callable[[], Any]]
 
 @contextmanager
 def second_thread() -> Iterator[Begin]:
-    """A function that begins ``work(*args)`` in one more thread, and returns a function that waits for its result.
+    """Yield a function that begins ``work(*args)`` in a second thread and returns a function that waits for its result.
 
-    Decimation and searches in trees let other threads run meanwhile. Where torch may use one thread only, as in one of
-    several processes, work is done when its result is asked for.
+    Decimation and tree searches let other threads run at the same time. If torch may use only one thread, as in one of
+    several processes, the work is done when its result is asked for.
     """
     if torch.get_num_threads() == 1:
         yield partial

@@ -1,4 +1,4 @@
-"""One look: what a net says of one tessellation of a scan."""
+"""A look: the output of a net for one tessellation of a scan."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from toothgraph.stages import stage
 
 @dataclass(frozen=True, eq=False)
 class Tessellation:
-    """What a look needs, before the net is asked.
+    """The input of a look: one tessellation of a scan.
 
     Attributes:
-        graph: of the coarse faces.
-        coarse: F' faces.
+        graph: the graph of the coarse faces.
+        coarse: the coarse mesh, F' faces.
     """
 
     graph: Data
@@ -33,7 +33,7 @@ class Tessellation:
 
 
 def tessellate(mesh: Mesh, spec: GraphSpec, number: int) -> Tessellation:
-    """A mesh in its plain tessellation (``number`` 0) or a drawn one."""
+    """Tessellate a mesh: without noise for ``number`` 0, else by a random draw with this number."""
     rng = sample_rng(0, 0, mesh.scan_id, number) if number else None
     graph, decimated = scan_graph(mesh, spec, rng, workers=torch.get_num_threads())
     return Tessellation(graph, decimated.mesh)
@@ -41,12 +41,12 @@ def tessellate(mesh: Mesh, spec: GraphSpec, number: int) -> Tessellation:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What a net says of one tessellation.
+    """The output of a net for one tessellation.
 
     Attributes:
         seen: the tessellation, of F' faces.
-        log_prob: [F', 33].
-        frame: [3, 3], the rotation the scan was turned by.
+        log_prob: [F', 33] log-probabilities of the classes.
+        frame: [3, 3], the rotation by which the scan was turned.
         sure: how sure the net is of its tooth numbers, see :func:`toothgraph.inference.pose.certainty`.
     """
 
@@ -56,7 +56,7 @@ class Look:
     sure: float
 
     def places(self, jaw: int) -> np.ndarray:
-        """Probabilities of gingiva and the 16 places of a jaw [F', 17] on the coarse faces, given the jaw."""
+        """Probabilities of gingiva and the 16 places of a given jaw, on the coarse faces. [F', 17]"""
         prob: np.ndarray = restrict_to_jaw(self.log_prob, jaw).exp().numpy()[:, classes_of_jaw(jaw)]
         return prob
 
@@ -64,7 +64,7 @@ class Look:
 def look(
     net: SegmentationNet, seen: Tessellation, jaw: int, frames: np.ndarray, rules: PoseRules = DEFAULT.pose
 ) -> Look:
-    """Let the net see a tessellation, in the best of some frames."""
+    """Apply the net to a tessellation, in the best of the given frames."""
     stage("looking for teeth")
     batch = Batch.from_data_list([seen.graph]).to(next(net.parameters()).device)
     viewer = Viewer(net.in_any_frame(batch, torch.tensor([jaw], device=batch.pos.device)), batch, rules)
@@ -73,7 +73,7 @@ def look(
 
 
 def decide_jaw(log_prob: torch.Tensor) -> tuple[int, float]:
-    """The jaw with more tooth probability over all nodes [N, 33], and its share."""
+    """The jaw with the larger sum of tooth probabilities, and its share of the sum; ``log_prob`` is [N, 33]."""
     prob = log_prob.exp()
     upper, lower = float(prob[:, 1:17].sum()), float(prob[:, 17:].sum())
     share = upper / max(upper + lower, 1e-12)

@@ -10,21 +10,21 @@ from toothgraph.rules import Rules
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """What :func:`toothgraph.predict_mesh` does.
+    """The steps that :func:`toothgraph.predict_mesh` takes, and their rules.
 
     Attributes:
         tessellations: how many decimations of the scan the net sees; their probabilities are averaged.
-        find_pose: look for the frame that the net knows; else the scan must lie in it.
-        crop_to_teeth: look again at the part with the teeth, where the first look finds them on a part only.
+        find_pose: find the rotation into the frame that the net knows; without this, the scan must lie in that frame.
+        crop_to_teeth: look again at the part with the teeth, if the first look finds teeth on a part of the scan only.
         refine_borders: move borders into the folds of the surface, see :func:`toothgraph.postprocess.borders.refine`.
         assign_numbers: number teeth by the shape of their crowns and the gaps between them, see
-            :func:`toothgraph.postprocess.assign_numbers.number_teeth`; else the numbers are those of the net.
-        primary: give teeth that look like milk teeth their own numbers, 51 to 85, in what is shown and written; else
-            each has that of its successor.
+            :func:`toothgraph.postprocess.assign_numbers.number_teeth`; without this, teeth have the numbers of the net.
+        primary: show and write teeth that look like milk teeth with the numbers of milk teeth, 51 to 85; without this,
+            each has the number of its successor.
         rules: the tuned constants.
 
     Raises:
-        ConfigError: for ``tessellations`` that are no whole number of at least 1.
+        ConfigError: if ``tessellations`` is not a whole number of at least 1.
 
     Example:
         >>> from toothgraph import synthetic_arch

@@ -1,4 +1,4 @@
-"""How a scan lies: a few candidate frames by geometry, and the one that the teeth found in it agree with."""
+"""Find the frame of a scan: geometry gives a few candidates, and the teeth found in one show whether it is right."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ OWN_FRAME = np.eye(3)[None]  # as the scan lies
 
 
 def candidate_frames(mesh: Mesh, first: np.ndarray = OWN_FRAME[0], rules: PoseRules = DEFAULT.pose) -> np.ndarray:
-    """Rotations into frames that may be the scan's. [K, 3, 3].
+    """Candidate rotations of a scan into the frame of the net. [K, 3, 3].
 
     Args:
         mesh: the scan.
-        first: [3, 3], the frame to begin with, by default the scan's own; left out where it turns the bite downwards.
-        rules: how many frames, and which are worth trying.
+        first: [3, 3], the frame to begin with, by default the scan's own. It is left out if the surface is open and its
+            opening does not point upwards in this frame.
+        rules: how many frames to try, and which ones.
     """
     bite = bite_directions(mesh)
     turns = [frames_about(up, rules.turns) for up in bite]
@@ -36,12 +37,13 @@ def candidate_frames(mesh: Mesh, first: np.ndarray = OWN_FRAME[0], rules: PoseRu
 def certainty(log_prob: Tensor, area: Tensor) -> float:
     """How sure a net is of its tooth numbers, 0 to 1.
 
-    By area, how much the likeliest of the 16 places is ahead of all others together. A net finds teeth in any frame
-    but knows their numbers in the right one only: from behind, or with left and right confused, it hesitates.
+    This is the mean, by area, of how much the likeliest of the 16 places exceeds all others together. A net finds teeth
+    in any frame, but it knows their numbers in the right frame only. If the arch is seen from behind, or if left and
+    right are confused, the net hesitates.
 
     Args:
-        log_prob: [N, 33].
-        area: [N].
+        log_prob: [N, 33] log-probabilities of the classes.
+        area: [N] areas of the faces.
     """
     teeth = join_places(log_prob)[:, 1:].exp()
     ahead = (2 * teeth.amax(dim=1) - teeth.sum(dim=1)).clamp_min(0)
@@ -50,13 +52,13 @@ def certainty(log_prob: Tensor, area: Tensor) -> float:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A scan in one frame.
+    """The output of a net for a scan in one frame.
 
     Attributes:
         frame: [3, 3] rotation.
-        log_prob: [N, 33], what the net says.
-        sure: its :func:`certainty`.
-        asked: [3, 3], the frame that the teeth found ask for; None where they are too few.
+        log_prob: [N, 33] log-probabilities of the classes.
+        sure: how sure the net is of its tooth numbers, see :func:`certainty`.
+        asked: [3, 3], the frame that fits the teeth found; None if there are too few teeth.
         teeth: how many positions have the area of a tooth.
     """
 
@@ -68,7 +70,7 @@ class View:
 
     @property
     def off(self) -> float:
-        """Degrees from the frame the teeth ask for; 180 where they ask for none."""
+        """Degrees between this frame and the frame that fits the teeth found; 180 if there are too few teeth."""
         if self.asked is None:
             return 180.0
         cosine = (np.trace(self.asked @ self.frame.T) - 1) / 2
@@ -79,10 +81,10 @@ class Viewer:
     """Shows a scan to a net in any frame.
 
     Args:
-        say: what the net says of the scan turned by a rotation: [3, 3] to log-probabilities [N, 33]. See
-            :meth:`toothgraph.model.SegmentationNet.in_any_frame`; or a net of any other program.
-        graph: of the scan, or a batch of it alone: ``pos`` and ``normal`` [N, 3], ``area`` [N].
-        rules: which frames are corrected, and which are right.
+        say: function from a rotation [3, 3] to the log-probabilities [N, 33] of the scan turned by it. See
+            :meth:`toothgraph.model.SegmentationNet.in_any_frame`; a net of any other program can be used, too.
+        graph: the graph of the scan, or a batch of this graph alone: ``pos`` and ``normal`` [N, 3], ``area`` [N].
+        rules: which frames are corrected, and which are accepted.
     """
 
     def __init__(self, say: Callable[[Tensor], Tensor], graph: Data, rules: PoseRules = DEFAULT.pose) -> None:
@@ -91,19 +93,23 @@ class Viewer:
         self.normal = graph.normal.cpu().numpy()
 
     def view(self, frame: np.ndarray) -> View:
-        """The scan turned by a rotation [3, 3]."""
+        """The view of the scan turned by a rotation [3, 3]."""
         log_prob = self.say(torch.from_numpy(frame).to(self.graph.pos))
         place = join_places(log_prob).argmax(dim=1).cpu().numpy()
         shown = np.bincount(place, weights=self.area, minlength=17) >= LEAST
         teeth = int(shown[1:].sum())
-        if teeth < self.rules.row:  # of a short row each stray face would turn the frame
+        if teeth < self.rules.row:  # in a short row, stray faces would turn the frame
             asked = rotation_to_places(self.pos, np.where(shown[place], place, 0), frame[1])
         else:
             asked = rotation_to_places(self.pos, place)
         return View(frame, log_prob, certainty(log_prob, self.graph.area), asked, teeth)
 
     def settled(self, frame: np.ndarray) -> View:
-        """The scan turned by a rotation, then by what its teeth ask for, until they ask for no more."""
+        """The view of the scan in a frame, after corrections by the teeth found.
+
+        The scan is turned into the frame that fits its teeth, again and again, until the correction is small. The
+        number of corrections is limited, and a very large correction is ignored.
+        """
         view = self.view(frame)
         for _ in range(self.rules.corrections):
             if view.asked is None or not self.rules.settled < view.off < self.rules.followed:
@@ -112,14 +118,16 @@ class Viewer:
         return view
 
     def best(self, frames: np.ndarray) -> View:
-        """The scan in the first of the frames [K, 3, 3] that leads to one its teeth agree with.
+        """The view of the scan in the best of some frames [K, 3, 3].
 
-        Laid onto a mean arch, the teeth ask for a frame. From behind, the net may be certain too, with left and right
-        exchanged, but its teeth then ask for the arch to be turned over. Where no frame is agreed with, the one
-        counts in which the net is most certain.
+        Each frame is first corrected, see :meth:`settled`. The first frame in which the teeth found agree with it is
+        taken: laid onto a mean arch, they give nearly the same frame. If the arch is seen from behind, the net may be
+        certain, too, with left and right exchanged, but then the teeth give a frame that is turned over. If the teeth
+        agree with no frame, the one in which the net is most certain is taken.
 
-        A few teeth fit several places of an arch, and where little gum was scanned, its opening is not the bite. Then
-        the bite is where the crowns face, and the scan is turned about it.
+        A few teeth fit several places of an arch. And if little gum was scanned, the opening of the surface is not the
+        direction of the bite. So with few teeth, the bite is where the crowns face, and the scan is turned about this
+        direction.
         """
         tried = []
         for frame in frames:
@@ -134,7 +142,7 @@ class Viewer:
         return surest
 
     def crowns_face(self, view: View) -> np.ndarray:
-        """The mean unit direction [3] of the faces that a view takes for teeth."""
+        """The mean unit normal [3] of the faces of a view, weighted by area and by the probability of a tooth."""
         tooth = 1 - view.log_prob[:, 0].exp().cpu().numpy()
         total: np.ndarray = ((tooth * self.area)[:, None] * self.normal).sum(axis=0)
         return total / max(np.linalg.norm(total), 1e-12)

@@ -43,12 +43,12 @@ from toothgraph.stages import stage
 
 @dataclass(frozen=True)
 class OtherReading:
-    """Numbers that fit a row of teeth almost as well as those given.
+    """The numbers of a row of teeth that fit best after the given numbers.
 
     Attributes:
         changes: pairs of FDI numbers, given and other, of the teeth that differ, from the patient's right to the left;
             0 for gingiva.
-        odds: how much likelier the given numbers are.
+        odds: how much likelier the given numbers are than the other ones.
     """
 
     changes: tuple[tuple[int, int], ...]
@@ -57,19 +57,19 @@ class OtherReading:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a net says of a scan.
+    """The labels of a scan, and how sure they are.
 
     Attributes:
         labels: [F] FDI numbers of the mesh's faces, 0 gingiva.
-        probabilities: [F, 17] float32, of gingiva and of the 16 teeth of the jaw, as the net gives them. On a piece of
-            surface that is one crown of its own, all faces have the mean over it, and gingiva 0; where the row of teeth
-            then says that it is none, gingiva has the probability of that.
+        probabilities: [F, 17] float32, of gingiva and of the 16 teeth of the jaw, as the net gives them. On a separate
+            piece of surface that is one crown, all faces have the mean over the piece, and gingiva is 0. If the row of
+            teeth then says that the piece is not a tooth, gingiva has the probability of this.
         jaw: 0 upper, 1 lower; as given, or as predicted.
-        jaw_probability: of that jaw, as the net sees it; low where it was given and the scan looks like the other.
-        tooth_certainty: [F] probability of each face's tooth number, over all readings of the row of teeth; 1 where
-            teeth were not numbered.
-        other_reading: the next best numbers, where teeth could be numbered otherwise.
-        milk_teeth: FDI numbers of the teeth that look like milk teeth in the place of these.
+        jaw_probability: of this jaw, by the net; low if the jaw was given and the scan looks like the other jaw.
+        tooth_certainty: [F] probability of each face's tooth number, over all readings of the row of teeth; 1 on faces
+            outside the row. None if teeth were not numbered.
+        other_reading: the next best numbers; None if there is no tooth, or teeth were not numbered.
+        milk_teeth: teeth that look like milk teeth, by the FDI numbers of their successors.
         inside_out: whether teeth were found only with the faces wound the other way round.
     """
 
@@ -84,7 +84,11 @@ class Prediction:
 
     @cached_property
     def confidence(self) -> np.ndarray:
-        """[F] float32, probability of each face's label: that it is a tooth, times that its number is right."""
+        """Probability of each face's label. [F] float32
+
+        For a tooth, it is the probability of a tooth times that of its number. If teeth were not numbered, it is the
+        probability that the net gives to the label.
+        """
         place = class_to_position(fdi_to_class(self.labels))
         if self.tooth_certainty is None:
             return self.probabilities[np.arange(len(place)), place]
@@ -96,23 +100,24 @@ class Prediction:
 def predict_mesh(
     net: SegmentationNet, mesh: Mesh, jaw: int = UNKNOWN_JAW, options: PredictOptions | None = None
 ) -> Prediction:
-    """Label every face of a mesh, however it lies.
+    """Label every face of a mesh, in whatever orientation it lies.
 
-    The scan is decimated to the size the net works on, several times and differently; the probabilities
-    are averaged on the scan's faces. Of a scan with far more faces than that, a coarser surface stands in for
-    it, and the average is interpolated once. Where the first look finds teeth on a part of the scan only, the
-    net looks again, at that part. Then borders move into the folds of the surface, and the teeth are numbered
-    along the arch, past gaps that have closed. The draws depend only on the scan's name. Where fewer than four teeth
-    are found, all is done once more with the faces wound the other way round, and counts if that shows four.
+    The scan is decimated several times, in different ways, to the size that the net works on. The probabilities are
+    averaged on the scan's faces. If the scan has far more faces than this size, a coarser surface takes its place, and
+    the average is interpolated once. If the first look finds teeth on a part of the scan only, the net looks again at
+    that part. Then borders move into the folds of the surface, and the teeth are numbered along the arch, past gaps
+    that have closed. Random draws depend only on the scan's name. If fewer than four teeth are found, all steps are
+    repeated with the faces wound the other way round; the second result counts if it has at least four teeth.
 
     Args:
         net: in evaluation mode.
-        mesh: any size; its labels are not looked at.
+        mesh: any size; its labels are not used.
         jaw: 0 upper, 1 lower, -1 to let the net decide.
         options: which steps are taken, and by which rules; by default all of them.
 
     Raises:
-        ShapeError: for what is no mesh, has no faces or is no net in evaluation mode, or for another jaw.
+        ShapeError: if ``mesh`` is not a mesh or has no faces, if ``net`` is not a net of torch.float32 in evaluation
+            mode, or if ``jaw`` has another value.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -147,17 +152,17 @@ def _shows_an_arch(found: Prediction) -> bool:
 
 
 def _predict(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> Prediction:
-    """What :func:`predict_mesh` does with faces wound as they are."""
+    """The steps of :func:`predict_mesh`, with the faces wound as they are."""
     return label_faces(mesh, see(net, mesh, jaw, options), net.crowns or default_crowns(), options)
 
 
 def label_faces(mesh: Mesh, seen: Seen, crowns: CrownNet, options: PredictOptions) -> Prediction:
-    """From what the net says to labels, by the rules.
+    """Turn the output of the net into labels, by the rules.
 
     Args:
         mesh: F faces.
-        seen: what the net says of them.
-        crowns: tells teeth by their shape.
+        seen: the output of the net for these faces.
+        crowns: a net that knows teeth by the shape of their crowns.
         options: which steps are taken.
     """
     rules, jaw = options.rules, seen.jaw
@@ -181,7 +186,7 @@ def label_faces(mesh: Mesh, seen: Seen, crowns: CrownNet, options: PredictOption
         of_row = found.reading.probability[np.arange(len(best)), found.reading.places]
         certainty[numbered] = of_row[found.tooth[numbered]]
         for own in alone:
-            if numbered[own].all() and not found.place[own].any():  # a crown by its size, and none by the row
+            if numbered[own].all() and not found.place[own].any():  # a crown by its size, but no tooth by the row
                 prob[own] *= 1 - certainty[own, None]
                 prob[own, 0] = certainty[own]
     return Prediction(classes[found.place], prob, jaw, seen.jaw_probability, certainty, other, milk)
@@ -199,14 +204,14 @@ def classifier(crowns: CrownNet) -> Classifier:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a net says of a scan, before any rule.
+    """The output of a net for a scan, before any rule is applied.
 
     Attributes:
-        prob: [F, 17] of gingiva and the positions 1 … 16.
-        jaw: 0 upper, 1 lower; as given, or as the net votes.
-        jaw_probability: of that jaw.
+        prob: [F, 17] probabilities of gingiva and the positions 1 … 16.
+        jaw: 0 upper, 1 lower; as given, or as the net finds it.
+        jaw_probability: probability of this jaw, by the net.
         up: [3] unit direction towards the bite, in the scan's own frame.
-        side: [F] bool, the faces that it looked at; None for all.
+        side: [F] bool, the faces that the net looked at; None for all.
     """
 
     prob: np.ndarray
@@ -217,7 +222,9 @@ class Seen:
 
 
 def see(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> Seen:
-    """What the net says of every face; of a closed surface, of the side with the teeth, and the rest is gingiva.
+    """The output of the net for every face of a surface.
+
+    If the surface is closed, the net looks at the side with the teeth only, and the rest is gingiva.
 
     Arguments as in :func:`predict_mesh`.
     """
@@ -231,7 +238,7 @@ def see(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> 
 
 
 def see_scan(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> Seen:
-    """What the net says of every face of a scan, which is open.
+    """The output of the net for every face of an open surface.
 
     Arguments as in :func:`predict_mesh`.
     """
@@ -248,12 +255,12 @@ def see_scan(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions
         seen = tessellate(base, spec, 0)
         to_base = begin(nearest, seen.coarse, base, carry)
         first = look(net, seen, jaw, frames(base), rules.pose)
-        # 2. A closer one at the part with the teeth, and further tessellations of it, made while the net looks.
+        # 2. A closer look at the part with the teeth. Further tessellations of it are made while the net looks.
         gingiva = first.log_prob[:, 0].exp().numpy()
         near = arch_faces(first.seen.coarse, gingiva, base, rules.region) if options.crop_to_teeth else None
         arch = base if near is None else base.part(near)
         looks, to_arch = ([first], [to_base]) if near is None else ([], [])
-        few = len(arch.faces) <= spec.faces  # of a scan that is small already the next would be the same
+        few = len(arch.faces) <= spec.faces  # further tessellations of a small scan would be the same
         numbers = range(len(looks), 1 if few else options.tessellations)
         waiting: list[Callable[[], Tessellation]] = [partial(tessellate, arch, spec, each) for each in numbers]
         waiting[1:] = [begin(work) for work in waiting[1:]]  # the first is needed at once
@@ -265,14 +272,14 @@ def see_scan(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions
             if seen.coarse is arch:
                 break
         whole, of_base, of_arch = to_mesh(), to_base(), [found() for found in to_arch]
-    # 3. The jaw, by all of them.
+    # 3. The jaw, by all looks.
     seen_jaw, share = decide_jaw(torch.cat([one.log_prob for one in looks]))
     if jaw == UNKNOWN_JAW:
         jaw = seen_jaw
     elif jaw != seen_jaw:
         share = 1 - share
     stage("carrying labels to every face")
-    # 4. Their mean on the scan's faces.
+    # 4. The mean of all looks on the scan's faces.
     prob = np.mean([carried(one, to, jaw) for one, to in zip(looks, of_arch, strict=True)], axis=0)  # [F of arch, 17]
     if near is not None:
         everywhere = carried(first, of_base, jaw)
@@ -282,5 +289,5 @@ def see_scan(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions
 
 
 def carried(one: Look, to: Nearest | None, jaw: int) -> np.ndarray:
-    """What a look says of the places, given the jaw, on the mesh that was tessellated: [F, 17]."""
+    """The probabilities of a look, given the jaw, carried to the mesh that was tessellated. [F, 17]"""
     return one.places(jaw) if to is None else to.carry(one.places(jaw))

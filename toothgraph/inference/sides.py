@@ -1,8 +1,8 @@
-"""The side of a closed surface that shows the teeth: models with a base, printed shells, crowns with a bottom.
+"""Find the side of a closed surface that shows the teeth: models with a base, printed shells, crowns with a bottom.
 
-A scan is open where nothing was scanned, and its opening tells where the bite is. A model has been closed since: by a
-flat bottom, or by a copy of its own surface below. What a scanner did not see is no part of a scan: it says nothing of
-how it lies, the nets do not know it, and it is gingiva.
+A scan is open where nothing was scanned, and its opening shows the direction of the bite. A model was closed later, by
+a flat bottom or by a copy of its own surface below. The scanner did not see this added surface. It says nothing about
+the orientation of the scan, the nets do not know it, and it is labelled as gingiva.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from toothgraph.rules import DEFAULT, SideRules
 
 
 def side_with_teeth(net: SegmentationNet, mesh: Mesh, jaw: int, options: PredictOptions) -> np.ndarray | None:
-    """The faces of a closed surface that are worth looking at; None for a scan, which is open.
+    """The faces on the side of a closed surface that shows the teeth; None for an open surface.
 
-    Of several sides it is the one on which the net is surest of its teeth.
+    If several sides are possible, the one on which the net is most certain of its tooth numbers is taken.
 
     Args:
         net: in evaluation mode.
         mesh: F faces.
         jaw: 0 upper, 1 lower, -1 unknown.
-        options: without ``find_pose``, the bite is in the direction of y.
+        options: without ``find_pose``, the bite is taken to be in the direction of y.
 
     Returns:
-        [F] bool.
+        [F] bool, or None.
     """
     if open_direction(mesh) is not None:
         return None
@@ -51,11 +51,13 @@ def side_with_teeth(net: SegmentationNet, mesh: Mesh, jaw: int, options: Predict
 
 
 def bite_sides(mesh: Mesh, rules: SideRules = DEFAULT.sides) -> np.ndarray:
-    """Directions in which the teeth of a closed surface may point: away from its flat bottom, else its axes.
+    """Directions in which the teeth of a closed surface may point.
+
+    They point away from its flat bottoms. If it has none, they are near its principal axes.
 
     Args:
         mesh: F faces, the normals pointing outwards.
-        rules: what is flat, and how large a bottom is.
+        rules: what counts as flat, and how large a bottom is.
 
     Returns:
         [K, 3] unit vectors.
@@ -66,23 +68,23 @@ def bite_sides(mesh: Mesh, rules: SideRules = DEFAULT.sides) -> np.ndarray:
     axes = bite_directions(mesh).reshape(2, 3, 3)  # both signs, thinnest first
     thin, wide = np.ptp(mesh.vertices @ axes[0, :2].T, axis=0)
     axes = axes[:, 0] if thin < rules.thin * wide else axes.reshape(-1, 3)
-    # an axis is some degrees off; where the side opens that is seen along it is nearer to the bite
+    # An axis is some degrees off. The opening of the side that is seen along the axis is nearer to the bite.
     opening = [open_direction(mesh.part(visible_faces(mesh, axis, rules))) for axis in axes]
     return np.stack([axis if up is None else up for axis, up in zip(axes, opening, strict=True)])
 
 
 def flat_sides(mesh: Mesh, rules: SideRules = DEFAULT.sides) -> np.ndarray:
-    """Outward unit normals of the planes that the whole surface stands on, largest first. [K, 3]
+    """Outward unit normals of the flat bottoms on which a surface can stand, largest first. [K, 3]
 
     Args:
         mesh: F faces, the normals pointing outwards.
-        rules: what is flat, and how large a bottom is.
+        rules: what counts as flat, and how large a bottom is.
     """
     found: list[np.ndarray] = []
     left = np.ones(len(mesh.faces), dtype=bool)
     level = np.cos(np.radians(rules.level))
     for _ in range(rules.planes):
-        # 1. The direction that most of what is left faces, to a third of the angle; then the mean of what faces it.
+        # 1. The normal, rounded to a grid, with the largest area among the faces left; then the mean of its faces.
         grid = np.round(mesh.normals / np.sin(np.radians(rules.level)))
         _, which = np.unique(grid, axis=0, return_inverse=True)
         area = np.bincount(which.reshape(-1), weights=mesh.areas * left)
@@ -91,7 +93,7 @@ def flat_sides(mesh: Mesh, rules: SideRules = DEFAULT.sides) -> np.ndarray:
         normal /= max(np.linalg.norm(normal), 1e-12)
         facing = mesh.normals @ normal > level
         left &= ~facing
-        # 2. Whether all else lies on one side of it.
+        # 2. Whether enough area lies at the outer end in this direction, so that all the rest is on one side.
         height = mesh.centroids @ normal
         bottom = facing & (height > height.max() - rules.flat)
         if mesh.areas[bottom].sum() >= rules.bottom * mesh.areas.sum():
@@ -100,6 +102,6 @@ def flat_sides(mesh: Mesh, rules: SideRules = DEFAULT.sides) -> np.ndarray:
 
 
 def volume(mesh: Mesh) -> float:
-    """What a closed surface encloses, mm³; below 0 where its normals point inwards."""
+    """The volume of a closed surface, mm³; negative if its normals point inwards."""
     first, second, third = (mesh.corners - mesh.vertices.mean(axis=0)).swapaxes(0, 1)
     return float((first * np.cross(second, third)).sum() / 6)

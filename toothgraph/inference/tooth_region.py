@@ -1,4 +1,4 @@
-"""Where on a scan the teeth are, so that a model base or a patch of cheek does not take the net's faces."""
+"""Find where the teeth are on a scan, so that a model base or a patch of cheek does not use up the net's faces."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from toothgraph.rules import DEFAULT, RegionRules
 
 
 def arch_faces(coarse: Mesh, gingiva: np.ndarray, mesh: Mesh, rules: RegionRules = DEFAULT.region) -> np.ndarray | None:
-    """The faces near what a first look found to be teeth.
+    """The faces near the teeth that a first look found; None if nothing is to be cut off.
 
     Args:
-        coarse: the surface the net looked at, F' faces.
-        gingiva: [F'] its probability of gingiva.
+        coarse: the surface that the net looked at, F' faces.
+        gingiva: [F'] probability of gingiva on it.
         mesh: the same surface, F faces.
-        rules: how much stays about the teeth.
+        rules: how much surface is kept around the teeth.
 
     Returns:
-        [F] bool; None where there is nothing to cut: no tooth was found, or nearly all is near one.
+        [F] bool; None if no tooth was found, or if nearly all of the surface is near a tooth.
     """
     tooth = tooth_faces(coarse, gingiva, rules)
     if not tooth.any():
@@ -31,7 +31,7 @@ def arch_faces(coarse: Mesh, gingiva: np.ndarray, mesh: Mesh, rules: RegionRules
 
 
 def tooth_faces(mesh: Mesh, gingiva: np.ndarray, rules: RegionRules = DEFAULT.region) -> np.ndarray:
-    """Faces that are rather tooth than gingiva, without small islands. [F] bool."""
+    """Faces that are more likely tooth than gingiva, without small islands. [F] bool."""
     tooth = gingiva < 0.5
     piece = label_pieces(tooth, mesh.adjacency)
     large = np.bincount(piece, weights=mesh.areas) >= rules.island

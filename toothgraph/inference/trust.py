@@ -1,5 +1,8 @@
-"""What of a prediction may be learned from: teeth whose number is sure, and which a second look finds alike; and
-gingiva where neither look suspects a tooth."""
+"""Select the labels of a prediction that a net may learn from.
+
+They are teeth with a sure number that a second look finds in the same way, and gingiva where neither look suspects a
+tooth.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +24,21 @@ from toothgraph.seeding import sample_rng
 from toothgraph.transforms.augment import random_rotation
 
 KEPT, UNSURE, UNLIKE, MILK = "kept", "its number is not sure", "two looks differ", "looks like a milk tooth"
-_BORDER = 0.7  # mm, from a tooth found, in which gingiva is never sure and yet says where the tooth ends
+_BORDER = 0.7  # mm from a tooth; nearer gingiva is never sure, but it is kept, as it shows where the tooth ends
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What found labels must reach.
+    """The limits that predicted labels must reach.
 
     Attributes:
-        certainty: least probability of its number, over all readings of the row of teeth.
-        agreement: least IoU of its surface between two looks that give it the same number.
-        teeth: least share of the teeth found that reach both; with fewer, nothing of the scan is kept.
-        gingiva: highest probability of a tooth, by either look, where gingiva is found. A teacher that has seen no
-            third molar calls most of it gingiva, and a student would learn that it is.
-        jaw: least probability of the jaw, by both looks, where it is not told.
+        certainty: lowest probability of the number of a tooth, over all readings of the row of teeth.
+        agreement: lowest IoU of the surface of a tooth between two looks that give it the same number.
+        teeth: lowest share of the teeth found that are kept; below it, or with fewer than four kept teeth, nothing of
+            the scan is kept.
+        gingiva: highest probability of a tooth, by either look, on faces labelled as gingiva. A teacher that has seen
+            no third molar labels most of a third molar as gingiva, and a student would learn this.
+        jaw: lowest probability of the jaw, by both looks, if the jaw is not given.
     """
 
     certainty: float = 0.9
@@ -50,8 +54,8 @@ class Trusted:
 
     Attributes:
         labels: [F] FDI numbers, 0 gingiva; :data:`toothgraph.fdi.UNKNOWN` where the labels are not to be trusted.
-        teeth: of each tooth found, by its number, :data:`KEPT` or why it was not.
-        reason: why nothing of the scan is kept; empty if something is.
+        teeth: for each tooth found, by its number, :data:`KEPT` or why it was not kept.
+        reason: why nothing of the scan is kept; empty if something is kept.
         jaw: 0 upper, 1 lower, as given or found.
     """
 
@@ -69,27 +73,27 @@ def trusted_labels(
     seed: int = 0,
     jaws: Collection[int] = (UPPER, LOWER),
 ) -> Trusted:
-    """Label a scan twice, the second time turned at random and with other tessellations, and keep what is sure.
+    """Label a scan twice, the second time turned at random and with other tessellations, and keep the sure labels.
 
-    A wrong label that is learned comes back as a sure one. So a tooth is kept only if its number is sure by the whole
-    row of teeth and both looks agree on its surface; faces on which they differ have no label, nor has gingiva that may
-    be a tooth.
+    A net that learns a wrong label later predicts it as a sure one. So a tooth is kept only if its number is sure by
+    the whole row of teeth, both looks agree on its surface, and it does not look like a milk tooth. Faces on which the
+    looks differ have no label, and gingiva that may be a tooth has none either.
 
     Args:
         net: in evaluation mode.
-        mesh: F faces; its labels are not looked at.
-        trust: what a tooth must reach.
+        mesh: F faces; its labels are not used.
+        trust: the limits that labels must reach.
         options: which steps of prediction are taken; by default all of them.
-        seed: of the random turn.
-        jaws: of which the net has learned labels. A net that knows both tells which jaw it sees; to one that knows one
-            alone, every scan looks like that one.
+        seed: of the random rotation.
+        jaws: the jaws whose labels the net has learned. A net that has learned both can tell which jaw it sees. To a
+            net that has learned only one, every scan looks like this jaw.
 
     Raises:
-        ShapeError: for what is no mesh or no net.
+        ShapeError: if ``mesh`` is not a mesh, or ``net`` is not a net.
     """
     first = predict_mesh(net, mesh, mesh.jaw, options)
     rotation = random_rotation(sample_rng(seed, 0, mesh.scan_id), 180)
-    other = replace(turned(mesh, rotation), scan_id=f"{mesh.scan_id} turned")  # draws depend on the name
+    other = replace(turned(mesh, rotation), scan_id=f"{mesh.scan_id} turned")  # random draws depend on the name
     second = predict_mesh(net, other, mesh.jaw, options)
     labels = np.where(first.labels == second.labels, first.labels, UNKNOWN)
     teeth = {}
@@ -109,7 +113,7 @@ def trusted_labels(
 
 
 def _wrong_jaw(first: Prediction, second: Prediction, given: int, trust: Trust, jaws: Collection[int]) -> str:
-    """Why the jaw may be the other one; empty if nothing says so. All numbers would be those of the other jaw."""
+    """Why the jaw may be the wrong one, so that all numbers would be wrong; empty if nothing speaks for this."""
     if first.jaw != second.jaw:
         return "two looks differ on which jaw it is"
     sure, knows_both = min(first.jaw_probability, second.jaw_probability), {UPPER, LOWER} <= {*jaws}
@@ -123,7 +127,7 @@ def _wrong_jaw(first: Prediction, second: Prediction, given: int, trust: Trust, 
 
 
 def _may_be_tooth(first: Prediction, second: Prediction, mesh: Mesh, limit: float) -> np.ndarray:
-    """Faces [F] that are called gingiva, are away from the teeth, and may be part of one."""
+    """Faces away from the teeth that are labelled as gingiva but may be part of a tooth. [F] bool"""
     unsure = (first.labels == 0) & (np.minimum(first.probabilities[:, 0], second.probabilities[:, 0]) < 1 - limit)
     teeth = cKDTree(mesh.centroids[first.labels > 0])
     unsure[unsure] = teeth.query(mesh.centroids[unsure], distance_upper_bound=_BORDER)[0] > _BORDER
@@ -131,7 +135,7 @@ def _may_be_tooth(first: Prediction, second: Prediction, mesh: Mesh, limit: floa
 
 
 def _verdict(number: int, first: Prediction, second: Prediction, areas: np.ndarray, trust: Trust) -> str:
-    """Whether a tooth is kept, or why not."""
+    """:data:`KEPT` if a tooth is kept, else the reason why not."""
     ours, theirs = first.labels == number, second.labels == number
     if number in first.milk_teeth:
         return MILK

@@ -1,5 +1,7 @@
-"""What functions are given beside meshes: whole numbers in range that number vertices, faces and nodes, or an error
-before compiled code reads them; and random generators."""
+"""Checks of arguments: indices, points, edges and random generators.
+
+Wrong indices raise an error here, before compiled code reads them.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +14,16 @@ from toothgraph.fdi import are_whole
 
 
 def checked_indices(name: str, index: Any, count: int | None, of: str) -> np.ndarray:
-    """The same numbers as an array, if they number things that are there.
+    """Indices as an array, after a check that they are in range.
 
     Args:
-        name: of the argument, for the message.
+        name: name of the argument, for the message.
         index: whole numbers, any shape.
-        count: how many things there are; None where only a negative number is wrong.
-        of: the things, for the message.
+        count: how many things can be indexed; None if only negative numbers are wrong.
+        of: what is indexed, for the message.
 
     Raises:
-        ShapeError: for numbers that are not whole, negative, or of things that are not there.
+        ShapeError: for numbers that are not whole, negative or too large.
     """
     index = np.asarray(index)
     if index.size == 0:
@@ -38,22 +40,22 @@ def checked_indices(name: str, index: Any, count: int | None, of: str) -> np.nda
 
 
 def check_generator(rng: object) -> None:
-    """Refuse what is no random generator.
+    """Raise an error if ``rng`` is not a random generator of numpy.
 
     Raises:
-        ShapeError: then.
+        ShapeError: for any other object.
     """
     if not isinstance(rng, np.random.Generator):
         raise ShapeError(f"expected a random generator, got {rng!r}; numpy.random.default_rng(seed) makes one")
 
 
 def checked_point(name: str, point: Any, todo: str = "") -> np.ndarray:
-    """A point [3], mm, as an array.
+    """A point [3], mm, as an array, after a check.
 
     Args:
-        name: of the argument, for the message.
+        name: name of the argument, for the message.
         point: three finite numbers.
-        todo: what else may be meant by a single number, as the end of the message.
+        todo: end of the message for a single number, on what else may be meant.
 
     Raises:
         ShapeError: for anything else.
@@ -69,10 +71,10 @@ def checked_point(name: str, point: Any, todo: str = "") -> np.ndarray:
 
 
 def checked_edges(edge_index: Any, count: int) -> np.ndarray:
-    """An ``edge_index`` [2, E] between ``count`` nodes, as an array.
+    """An ``edge_index`` [2, E] between ``count`` nodes as an array, after a check.
 
     Raises:
-        ShapeError: for another shape, or nodes that are not there.
+        ShapeError: for another shape, or for nodes that do not exist.
     """
     shape = np.shape(edge_index)
     if len(shape) != 2 or shape[0] != 2:

@@ -1,4 +1,4 @@
-"""From the content of a file to a clean triangle mesh, with the mapping back to the file."""
+"""Turn the content of a file into a clean triangle mesh, with the mapping back to the file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def triangulate(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut polygons into triangle fans around their first corner.
 
     Args:
-        polygons: [F0, m]; short rows are filled with -1, which stands nowhere else.
+        polygons: [F0, m]; short rows are filled with -1, which must not occur elsewhere.
 
     Returns:
         triangles [T, 3] in the order of their polygons, and the polygon of each [T].

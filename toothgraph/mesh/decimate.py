@@ -30,7 +30,7 @@ class Decimated:
         mesh: the coarse mesh; with labels if the fine mesh has labels.
         fine: the mesh it was made from.
         survivor: [S] the fine faces that remain after the collapses.
-        new_face: [S] the coarse face of each of them, -1 if it was removed in cleaning.
+        new_face: [S] the coarse face of each of these fine faces, -1 if it was removed in cleaning.
     """
 
     mesh: Mesh
@@ -67,8 +67,8 @@ def decimate(mesh: Mesh, n_faces: int, *, rng: np.random.Generator | None = None
     Raises:
         MeshError: if ``n_faces`` is below 4 or so small that no face remains, or if ``jitter`` is given without
             ``rng``.
-        ConfigError: for what is no finite number, or a ``jitter`` below 0.
-        ShapeError: for what is no random generator.
+        ConfigError: if ``n_faces`` or ``jitter`` is not a finite number, or ``jitter`` is below 0.
+        ShapeError: if ``rng`` is not a random generator.
 
     Example:
         >>> from toothgraph import synthetic_arch

@@ -18,24 +18,24 @@ class Nearest:
 
     Attributes:
         face: [F, k] coarse faces.
-        weight: [F, k] their weights, of which the sum is not 1 yet.
+        weight: [F, k] their weights, not yet scaled to a sum of 1.
     """
 
     face: np.ndarray
     weight: np.ndarray
 
     def carry(self, values: np.ndarray) -> np.ndarray:
-        """Values of the coarse faces [F', C] on the fine ones [F, C], of the same dtype."""
+        """Carry values of the coarse faces [F', C] to the fine faces [F, C], with the same dtype."""
         weight = self.weight.astype(values.dtype)
         weight /= weight.sum(axis=1, keepdims=True)
         carried = np.zeros((len(self.face), values.shape[1]), dtype=values.dtype)
-        for column in range(self.face.shape[1]):  # one neighbour at a time, for [F, C] of memory
+        for column in range(self.face.shape[1]):  # one neighbour at a time needs only [F, C] of memory
             carried += weight[:, column, None] * values[self.face[:, column]]
         return carried
 
 
 def nearest(coarse: Mesh, fine: Mesh, rules: InterpolationRules = DEFAULT.interpolation) -> Nearest | None:
-    """The nearest coarse faces of each fine face, by position and direction of the normal; None for equal faces.
+    """The nearest coarse faces of each fine face, by position and normal; None if both meshes have the same faces.
 
     Weights are the inverse squared distance. Arguments as in :func:`interpolate`.
     """
@@ -65,7 +65,7 @@ def interpolate(
         [F, C], dtype of ``values``.
 
     Raises:
-        ShapeError: for values that are no array of floating-point numbers with a row per coarse face.
+        ShapeError: if ``values`` is not an array of floating-point numbers with one row per coarse face.
 
     Example:
         >>> from toothgraph import synthetic_arch

@@ -12,10 +12,11 @@ class LabelOrigin:
     """Where the labels of a scan come from.
 
     Attributes:
-        kind: ``found`` by a model and not changed since, ``corrected`` since, or ``given`` otherwise.
-        model: what found them; empty if that is not known, or for ``given``.
-        changed: for ``corrected``, the numbers whose faces are others than the model said, and those that are gone.
-        guessed: the label system that the file was taken to have, by its numbers alone; empty if it was told.
+        kind: ``found`` if a model found the labels and nobody changed them, ``corrected`` if a person changed them
+            afterwards, else ``given``.
+        model: name of the model that found the labels; empty if it is not known, or for ``given``.
+        changed: for ``corrected``, the numbers with other faces than the model gave them, and the numbers removed.
+        guessed: the label system of the file, if it was guessed from the numbers alone; empty if it was given.
     """
 
     kind: str = GIVEN

@@ -14,7 +14,7 @@ def majority(group: np.ndarray, label: np.ndarray, weight: np.ndarray | None, n_
     Args:
         group: [n] group of each vote.
         label: [n] FDI numbers, 0 or -1.
-        weight: [n] weights of at least 0; None for equal weights. Where all of a group are 0, its votes are counted.
+        weight: [n] weights of at least 0; None for equal weights. If all weights of a group are 0, each vote counts 1.
         n_groups: number of groups G.
 
     Returns:

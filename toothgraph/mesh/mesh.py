@@ -72,10 +72,10 @@ class Mesh:
     """A triangle mesh.
 
     Attributes:
-        vertices: [V, 3] float64, mm; every vertex is used by a face. Corners that coincide are one vertex: only faces
-            with common vertices are neighbours.
+        vertices: [V, 3] float64, mm; every vertex is used by a face. Corners at the same position should be one vertex,
+            because only faces with common vertices are neighbours.
         faces: [F, 3] int64, without degenerate and duplicate faces.
-        labels: [F] int64 FDI numbers, 0 gingiva, -1 unknown; None without labels. Other numbers are refused where a
+        labels: [F] int64 FDI numbers, 0 gingiva, -1 unknown; None without labels. Other numbers raise an error when a
             graph, a file, a page, a picture or a measure is made of them.
         jaw: 0 upper, 1 lower, -1 unknown.
         scan_id: name for messages and tables.
@@ -87,7 +87,7 @@ class Mesh:
     Raises:
         MeshError: if shapes do not match, an index is not whole or outside the vertices, or a vertex is not finite.
         LabelError: if labels are not one whole number per face.
-        ShapeError: for another jaw.
+        ShapeError: if ``jaw`` has another value.
 
     Example:
         >>> corners = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0]])
@@ -188,7 +188,9 @@ class Mesh:
         return replace(self, faces=self.faces[:, ::-1])
 
     def with_labels(self, labels: np.ndarray | None) -> Mesh:
-        """The same mesh with other face labels [F]; ``original.vertex_labels`` is removed, since it may differ.
+        """The same mesh with other face labels [F].
+
+        ``original.vertex_labels`` is removed, because it may not fit the new labels. ``label_origin`` is reset.
 
         Raises:
             LabelError: for labels that are not one whole number per face.
@@ -200,7 +202,7 @@ class Mesh:
 
 
 def _checked_labels(labels: Any, vertices: np.ndarray, faces: np.ndarray, name: str) -> np.ndarray:
-    """Face labels as int64 [F]; raises LabelError for what are none."""
+    """Face labels as int64 [F]; raises LabelError for other values or shapes."""
     given = np.asarray(labels)
     if given.shape != (len(faces),):
         todo = "labels per face of a file do not fit the mesh where cleaning dropped faces"
@@ -224,10 +226,10 @@ def _checked_labels(labels: Any, vertices: np.ndarray, faces: np.ndarray, name: 
 
 
 def check_mesh(mesh: object) -> None:
-    """Refuse what is no mesh, or one without faces.
+    """Raise an error if ``mesh`` is not a mesh or has no faces.
 
     Raises:
-        ShapeError: then; the text says how to get one.
+        ShapeError: in both cases; for what is not a mesh, the message says how to get one.
     """
     if not isinstance(mesh, Mesh):
         raise ShapeError(

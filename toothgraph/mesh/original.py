@@ -23,12 +23,15 @@ def original_of(mesh: Mesh) -> Original:
 
 
 def surface_digest(mesh: Mesh) -> str:
-    """Tells whether two meshes are the same: of their vertices and faces."""
+    """A digest of the vertices and faces of a mesh, which shows whether two meshes have the same surface."""
     return _digest(mesh.vertices, mesh.faces)
 
 
 def stored_digest(mesh: Mesh) -> str:
-    """Tells whether two files have the same surface: of the vertices and faces as stored, in whatever unit."""
+    """A digest of the stored vertices and faces, which shows whether two files have the same surface.
+
+    The coordinates are taken as stored, without conversion to mm.
+    """
     original = original_of(mesh)
     return _digest(original.vertices, original.polygons)
 
@@ -40,7 +43,7 @@ def _digest(vertices: np.ndarray, faces: np.ndarray) -> str:
 
 
 def scan_of_part(mesh: Mesh, keep: np.ndarray) -> Mesh:
-    """A part of a scan as a scan of its own, in the unit of its file, with the file's labels of its vertices.
+    """A part of a scan as a separate scan, in the unit of the file, with the file's vertex labels if it has any.
 
     Args:
         mesh: the scan.
@@ -55,15 +58,15 @@ def scan_of_part(mesh: Mesh, keep: np.ndarray) -> Mesh:
 
 
 def vertices_of_part(mesh: Mesh, keep: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Values per stored vertex [V0, …] to values per vertex of a part [V', …]; ``keep`` as in :func:`scan_of_part`."""
+    """Carry values per stored vertex [V0, …] to the vertices of a part [V', …]; ``keep`` as in :func:`scan_of_part`."""
     vertex = original_of(mesh).vertex_map
-    stored = np.empty(len(mesh.vertices), dtype=np.int64)  # one of those that were welded
+    stored = np.empty(len(mesh.vertices), dtype=np.int64)  # one of the stored vertices that were merged
     stored[vertex[vertex >= 0]] = np.flatnonzero(vertex >= 0)
     return values[stored[np.unique(mesh.faces[keep])]]
 
 
 def faces_from_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:
-    """Values per stored polygon [F0, …] to values per clean face [F, …].
+    """Carry values per stored polygon [F0, …] to the clean faces [F, …].
 
     Raises:
         LabelError: if there are not F0 values.
@@ -72,7 +75,7 @@ def faces_from_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:
 
 
 def faces_to_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:
-    """Values per clean face to values per stored polygon.
+    """Carry values per clean face to the stored polygons.
 
     A polygon that was cut into triangles gets the value of its first triangle. A polygon that was removed because it
     is flat gets the value of the clean face with the nearest centroid.
@@ -101,7 +104,7 @@ def faces_to_original(mesh: Mesh, values: np.ndarray) -> np.ndarray:
 
 
 def vertices_to_original(mesh: Mesh, face_labels: np.ndarray) -> np.ndarray:
-    """Labels per clean face to labels per stored vertex.
+    """Carry labels per clean face to the stored vertices.
 
     A vertex takes the label with the largest area among its faces (see ``majority``). A vertex without a clean face
     takes the label of the nearest vertex of a clean face, or 0 if its coordinates are not finite.

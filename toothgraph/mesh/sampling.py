@@ -6,12 +6,12 @@ import numpy as np
 
 
 def sample_surface(corners: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Points spread evenly over triangles, by area.
+    """Random points on triangles, spread evenly by area.
 
     Args:
         corners: [F, 3 corners, 3].
-        count: P.
-        rng: draws them.
+        count: number of points P.
+        rng: random generator that draws them.
 
     Returns:
         [P, 3].

@@ -1,4 +1,4 @@
-"""Why no teeth may be found on a surface, by how its faces are connected and wound."""
+"""Faults in how the faces of a surface are connected and wound, which may be why no teeth are found on it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import numpy as np
 
 from toothgraph.mesh.mesh import Mesh
 
-ALONE = 0.5  # share of the faces; loose specks of a scan are far fewer
-TURNED = 0.05  # share of the edges; ordinary scans have fewer
+ALONE = 0.5  # share of the faces without a neighbour; loose specks of a scan are far fewer
+TURNED = 0.05  # share of the edges between faces with opposite winding; ordinary scans have fewer
 
 
 def broken_surface(mesh: Mesh) -> str:
-    """What is wrong with how faces are connected and wound, and what to do, in words; empty if nothing is.
+    """What is wrong with how faces are connected and wound, and what to do, in words; empty if nothing is wrong.
 
     Example:
         >>> corners = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0]])
@@ -35,7 +35,7 @@ def broken_surface(mesh: Mesh) -> str:
 
 
 def _turned(mesh: Mesh) -> float:
-    """The share of the common edges of faces that two of them have in the same direction."""
+    """The share of the edges between two faces that both faces have in the same direction."""
     start, end = mesh.faces.ravel(), np.roll(mesh.faces, -1, axis=1).ravel()
     _, edge = np.unique(np.minimum(start, end) * len(mesh.vertices) + np.maximum(start, end), return_inverse=True)
     faces, forward = np.bincount(edge), np.bincount(edge, weights=start < end)

@@ -16,7 +16,7 @@ class Stored:
         polygons: [F0, m] int64 indices into ``vertices``; short rows are filled with -1.
         vertex_data: further columns per vertex by name, each [V0] (colours, labels).
         face_data: further columns per polygon by name, each [F0].
-        mended: where the file departs from its format and was read all the same, in words.
+        mended: in words, where the file departs from its format but was still read.
     """
 
     vertices: np.ndarray
@@ -30,7 +30,7 @@ def stack_polygons(blocks: list[np.ndarray]) -> np.ndarray:
     """Concatenate blocks [n_i, m_i] of vertex indices to [Σ n_i, max m_i] int64, filled with -1.
 
     Raises:
-        ValueError: if the table would be out of all proportion.
+        ValueError: if the table would be large and mostly empty.
     """
     width = max((block.shape[1] for block in blocks), default=3)
     rows = sum(len(block) for block in blocks)
@@ -44,10 +44,14 @@ def stack_polygons(blocks: list[np.ndarray]) -> np.ndarray:
 
 
 def polygons_from(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Polygons [F, m] from the corners of each [F] and those of all in one array; short rows are filled with -1.
+    """Polygons [F, m] from their numbers of corners and from all corners in one array; short rows are filled with -1.
+
+    Args:
+        sizes: [F] number of corners of each polygon.
+        corners: vertex indices of all polygons, one polygon after the other.
 
     Raises:
-        ValueError: if the sizes and corners do not match, or the table would be out of all proportion.
+        ValueError: if the sizes and corners do not match, or the table would be large and mostly empty.
     """
     if sizes.min(initial=0) < 0 or sizes.sum() != len(corners):
         raise ValueError(f"its polygons need {sizes.sum()} corners, found {len(corners)}")
@@ -58,18 +62,25 @@ def polygons_from(sizes: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 
 def _check_proportion(rows: int, width: int, corners: int) -> None:
-    """Refuse a table [rows, width] that would be mostly empty: a polygon of many corners, as of a filled base, beside
-    triangles, would take the memory of as many corners for each of them."""
+    """Raise ValueError if a table [rows, width] would be large and mostly empty.
+
+    One polygon of many corners, such as a filled base, would make the row of each triangle as long as its own.
+    """
     if rows * width > 100 * corners + 1000:
         raise ValueError(f"a polygon has {width} corners, which is too many")
 
 
-NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))  # beside labels that lie in a list
+NO_SURFACE = Stored(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))  # for a file that is only a list of labels
 
 
 def triangles_of_strips(sizes: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The triangles [T, 3] of triangle strips, and the strip of each [T]. Every second triangle is wound the other way
-    in a strip; this is corrected.
+    """The triangles [T, 3] of triangle strips, and the strip of each triangle [T].
+
+    In a strip, every second triangle is wound the other way; this is corrected.
+
+    Args:
+        sizes: number of corners of each strip.
+        corners: vertex indices of all strips, one strip after the other.
 
     Raises:
         ValueError: if the sizes and corners do not match.

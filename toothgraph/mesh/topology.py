@@ -107,7 +107,7 @@ def label_pieces(label: np.ndarray, edge_index: np.ndarray) -> np.ndarray:
         [F] int32, the component of each face, numbered from 0.
 
     Raises:
-        ShapeError: for edges of another shape, or of faces that are not there.
+        ShapeError: for edges of another shape, or of faces that do not exist.
 
     Example:
         >>> row = np.array([[0, 1, 1, 2], [1, 0, 2, 1]])  # three faces, each beside the next
@@ -136,12 +136,12 @@ def _checked_faces(faces: np.ndarray) -> np.ndarray:
 def _sorted_sides(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower vertex, upper vertex and face of all 3F sides, sorted by lower, then by upper vertex.
 
-    Vertices that no face uses cost nothing: where the numbers are much larger than there are corners, those in use are
-    counted first. A transposed sparse matrix (faces by lower vertices) sorts the sides by lower vertex in linear time.
-    The few sides at each vertex are sorted afterwards.
+    Vertices that no face uses cost nothing: if the vertex numbers are much larger than the number of corners, the used
+    vertices are numbered anew first. A transposed sparse matrix (faces by lower vertices) sorts the sides by lower
+    vertex in linear time. The few sides at each vertex are sorted afterwards.
     """
     num_vertices = int(faces.max()) + 1
-    if num_vertices > 16 * faces.size + 1024:  # memory for every number up to the largest
+    if num_vertices > 16 * faces.size + 1024:  # else memory for every number up to the largest
         used, corners = np.unique(faces, return_inverse=True)
         lower, upper, face = _sorted_sides(corners.reshape(-1, 3))
         return used[lower], used[upper], face

@@ -1,4 +1,4 @@
-"""Which faces of a surface an eye sees that looks at it from one side, as a scanner does."""
+"""Which faces of a surface are seen from one side, as by a scanner."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ _STEP = np.array([0.7548776662466927, 0.5698402909980532])  # of the R2 sequence
 
 
 def visible_faces(mesh: Mesh, up: np.ndarray, rules: SideRules = DEFAULT.sides) -> np.ndarray:
-    """Faces of which something is seen from some direction near ``up``, and small patches between them.
+    """Faces that are seen, at least partly, from a direction near ``up``, and small patches between them.
 
-    The surface is drawn as points into a depth image for each direction. A face is seen where it faces the eye and one
-    of its points is not far below the highest in its cell of the image. So the bottom of a model, the inside of a shell
-    and roots within the gum are not seen.
+    The surface is drawn as points into a depth image for each direction. A face is seen if it faces the eye and one of
+    its points is not far below the highest point in its pixel. So the bottom of a model, the inside of a shell and
+    roots within the gum are not seen. Afterwards, small patches, large surfaces within sharp edges, and narrow rims are
+    corrected as a whole.
 
     Args:
         mesh: F faces, the normals pointing outwards.
-        up: [3] unit direction from the surface to the middle of the eye's places.
+        up: [3] unit direction from the surface to the middle of the places of the eye.
         rules: the cone of directions, the resolution of the image, and which patches are small.
 
     Returns:
@@ -40,7 +41,7 @@ def visible_faces(mesh: Mesh, up: np.ndarray, rules: SideRules = DEFAULT.sides) 
         np.maximum.at(highest, pixel, height)
         cosine = mesh.normals @ eye
         slope = np.sqrt(np.maximum(1 - cosine**2, 0)) / np.maximum(cosine, rules.facing)
-        below = rules.below + rules.cell * slope  # within a pixel a steep surface is as deep as that
+        below = rules.below + rules.cell * slope  # depth of a steep surface within a pixel
         seen[face[(cosine > rules.facing)[face] & (height > highest[pixel] - below[face])]] = True
     for of in (False, True):
         seen = _without_patches(seen, of, mesh, rules.patch)
@@ -48,7 +49,10 @@ def visible_faces(mesh: Mesh, up: np.ndarray, rules: SideRules = DEFAULT.sides) 
 
 
 def _without_patches(seen: np.ndarray, of: bool, mesh: Mesh, patch: float) -> np.ndarray:
-    """``seen`` [F] where connected faces that are ``of``, with less than ``patch`` mm² beside others, are not."""
+    """``seen`` [F] with small patches of the value ``of`` changed to the value around them.
+
+    A patch is connected, has less than ``patch`` mm², and has a face of the other value beside it.
+    """
     piece = label_pieces(seen, mesh.adjacency)
     small = np.bincount(piece, weights=mesh.areas) < patch
     source, target = mesh.adjacency
@@ -58,8 +62,11 @@ def _without_patches(seen: np.ndarray, of: bool, mesh: Mesh, patch: float) -> np
 
 
 def _whole_sides(seen: np.ndarray, mesh: Mesh, up: np.ndarray, rules: SideRules) -> np.ndarray:
-    """``seen`` [F] for whole surfaces within sharp edges: none of the inside of a shell, of which little is seen, and
-    all of its outside that does not face down, also where it overhangs."""
+    """``seen`` [F] with each large surface within sharp edges decided as a whole.
+
+    If little of such a surface is seen, as of the inside of a shell, none of its faces counts as seen. If nearly all of
+    it is seen, as of the outside of a shell, all its faces count that do not face down, also where it overhangs.
+    """
     piece = label_pieces(np.zeros(len(seen), dtype=np.int64), mesh.adjacency[:, ~_sharp(mesh, rules)])
     area, shown = (np.bincount(piece, weights=weight) for weight in (mesh.areas, mesh.areas * seen))
     large = area > rules.large * area.sum()
@@ -68,12 +75,12 @@ def _whole_sides(seen: np.ndarray, mesh: Mesh, up: np.ndarray, rules: SideRules)
 
 
 def _without_rims(seen: np.ndarray, mesh: Mesh, rules: SideRules) -> np.ndarray:
-    """``seen`` [F] without narrow strips between a sharp edge and what is not seen, as the rim of a shell."""
+    """``seen`` [F] without narrow strips between a sharp edge and unseen faces, such as the rim of a shell."""
     hidden = np.flatnonzero(~seen)
     if not len(hidden):
         return seen
     piece = label_pieces(seen, mesh.adjacency[:, ~_sharp(mesh, rules)])
-    # the way along the surface to what is not seen
+    # distance along the surface to the nearest unseen face
     source, target = mesh.adjacency
     length = np.linalg.norm(mesh.centroids[target] - mesh.centroids[source], axis=1)
     links = csr_matrix((np.maximum(length, 1e-9), (source, target)), shape=(len(seen), len(seen)))
@@ -93,7 +100,7 @@ def _sharp(mesh: Mesh, rules: SideRules) -> np.ndarray:
 
 
 def _points(mesh: Mesh, spacing: float) -> tuple[np.ndarray, np.ndarray]:
-    """Points on the surface, at least one on each face, about ``spacing`` mm apart: their faces [P], and [P, 3]."""
+    """Points about ``spacing`` mm apart on the surface, at least one per face: their faces [P] and positions [P, 3]."""
     count = np.maximum(np.ceil(mesh.areas / spacing**2).astype(np.int64), 1)
     face = np.repeat(np.arange(len(count)), count)
     number = np.arange(len(face)) - np.repeat(np.cumsum(count) - count, count)
@@ -111,8 +118,10 @@ def _plane(direction: np.ndarray) -> np.ndarray:
 
 
 def _cone(up: np.ndarray, tilt: float) -> np.ndarray:
-    """Unit directions within ``tilt`` degrees of one: itself, eight at half of the angle and eight at all of it.
-    [17, 3]"""
+    """Unit directions within ``tilt`` degrees of ``up``. [17, 3]
+
+    They are ``up`` itself, eight directions at half of this angle and eight at the whole angle.
+    """
     turn = 2 * np.pi * np.arange(8) / 8
     around = np.stack([np.cos(turn), np.sin(turn)], axis=1) @ _plane(up)
     rings = [np.cos(angle) * up + np.sin(angle) * around for angle in np.radians([tilt / 2, tilt])]

@@ -103,7 +103,8 @@ def challenge_scores(
     """Score the labelled vertices of one jaw in both ways (see the table of the module).
 
     Vertices with true label -1 are ignored. An empty prediction gets a low score and no error. A size below 1e-6 mm
-    along an axis (a flat tooth, a tooth of one vertex) counts as 1e-6 mm in d: only the same position is then a hit.
+    along an axis (a flat tooth, a tooth of one vertex) counts as 1e-6 mm in d. Then only a prediction at the same
+    position is a hit.
 
     Args:
         vertices: [V, 3] mm, original vertices.
@@ -117,7 +118,7 @@ def challenge_scores(
         without true teeth.
 
     Raises:
-        LabelError: if shapes differ, labels are no FDI numbers, or a true instance has several labels.
+        LabelError: if shapes differ, labels are not FDI numbers, or a true instance has several labels.
 
     Example:
         >>> vertices, labels = np.random.default_rng(0).normal(size=(40, 3)), np.repeat([0, 11, 12, 13], 10)

@@ -39,7 +39,7 @@ from toothgraph.metrics.definitions import (
     TEETH_FOUND,
 )
 
-FOUND = 0.5  # a larger IoU of a true and a predicted tooth is that of no other: each finds one at most
+FOUND = 0.5  # a tooth can have a larger IoU with one other tooth only, so each tooth finds one at most
 
 
 def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ def confusion(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         [33, 34] int64: rows are true classes, columns predicted classes; the last column is "no class".
 
     Raises:
-        LabelError: if the shapes differ, or for numbers that are none of FDI, such as class indices.
+        LabelError: if the shapes differ, or for numbers that are not FDI numbers, such as class indices.
 
     Example:
         >>> table = confusion(np.array([0, 11, 11, 12]), np.array([0, 11, 12, 12]))
@@ -82,21 +82,21 @@ def class_scores(table: np.ndarray, jaw: int) -> dict[str, float | None]:
     """Scores of one scan from its confusion matrix.
 
     - ``accuracy``: share of correct faces.
-    - ``dice``, ``miou``: mean over the classes present in ground truth or prediction, including gingiva, also those of
-      the other jaw. One that is only predicted counts 0.
+    - ``dice``, ``miou``: mean over the classes present in ground truth or prediction, including gingiva and the classes
+      of the other jaw. A class that is only predicted counts 0.
     - ``miou_paper``: mean over the 17 classes of the jaw; a class absent from both counts 1. A predicted class of the
       other jaw is not one of the 17, but it lowers the IoU of the true classes of its faces.
     - ``miou_matched``: see :func:`matched_iou`.
 
     Args:
         table: [33, 34] from :func:`confusion`.
-        jaw: 0 upper, 1 lower, for ``miou_paper``, which is None with -1.
+        jaw: 0 upper, 1 lower, -1 unknown; it is used for ``miou_paper`` only, which is None with -1.
 
     Returns:
         The five keys; every value is None if no face has a known ground truth.
 
     Raises:
-        ShapeError: for another jaw.
+        ShapeError: if ``jaw`` has another value.
 
     Example:
         >>> table = confusion(np.array([0, 11, 11, 12]), np.array([0, 11, 12, 12]))
@@ -124,8 +124,9 @@ def matched_iou(table: np.ndarray) -> float:
     """``miou`` after a one-to-one matching of predicted and true teeth, independent of their numbers.
 
     The matching maximises the sum of the IoU (Kuhn, 1955, https://doi.org/10.1002/nav.3800020109). A tooth without an
-    overlapping partner counts 0, on either side. What this is above ``miou`` is the loss from wrong numbers. It may be
-    below: where a true and a predicted tooth of one number do not overlap, ``miou`` counts one 0 for both.
+    overlapping partner counts 0, in the ground truth and in the prediction. The difference from ``miou`` is the loss
+    from wrong numbers. This score may be lower than ``miou``: if a true and a predicted tooth with the same number do
+    not overlap, ``miou`` counts one 0 for both, and this score counts 0 for each.
 
     Args:
         table: [33, 34] from :func:`confusion`, with at least one face.
@@ -153,7 +154,8 @@ def found_teeth(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         table: [33, 34] from :func:`confusion`.
 
     Returns:
-        [T] their classes 1 … 32, and [T] those of the predicted teeth; there is one such tooth at most for each.
+        [T] classes 1 … 32 of the true teeth that are found, and [T] classes of the predicted teeth that find them. Each
+        true tooth has at most one such predicted tooth.
     """
     _, true, predicted = _counts(table)
     common = table[1:, 1:NUM_CLASSES]
@@ -211,8 +213,8 @@ def surface_scores(
         ground truth.
 
     Raises:
-        LabelError: if shapes differ, most true teeth belong to the other jaw, or numbers are none of FDI.
-        ShapeError: for another jaw.
+        LabelError: if shapes differ, most true teeth belong to the other jaw, or labels are not FDI numbers.
+        ShapeError: if ``jaw`` has another value.
 
     Example:
         >>> vertices = np.array([[0.0, 0, 0], [10, 0, 0], [0, 10, 0], [10, 10, 0]])
@@ -239,7 +241,7 @@ def surface_scores(
 
 
 def segmentation_scores(mesh: Mesh, truth: np.ndarray, prediction: np.ndarray, jaw: int) -> dict[str, float | None]:
-    """:func:`surface_scores` of a mesh; ``truth`` and ``prediction`` are [F] FDI numbers of its faces.
+    """The :func:`surface_scores` of a mesh; ``truth`` and ``prediction`` are [F] FDI numbers of its faces.
 
     Example:
         >>> from toothgraph import synthetic_arch

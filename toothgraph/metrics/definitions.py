@@ -1,6 +1,6 @@
-"""Every key of a score, by name, with its definition. ``evaluate`` writes these definitions beside the scores.
+"""The keys of all scores, with their definitions. ``evaluate`` writes these definitions beside the scores.
 
-Each is a number from 0 to 1, or None where the scan does not define it. The fields of a graph are in the docs,
+Each score is a number from 0 to 1, or None where the scan does not define it. The fields of a graph are in the docs,
 ``docs/conventions.md``.
 """
 
@@ -32,7 +32,7 @@ METRICS = {
     CHALLENGE_DOCUMENTED: "3DTeethSeg challenge over vertices, as its documentation defines it",
 }
 
-FLAT = [key for key in METRICS if key not in (CHALLENGE_CODE, CHALLENGE_DOCUMENTED)]  # those that are one number
+FLAT = [key for key in METRICS if key not in (CHALLENGE_CODE, CHALLENGE_DOCUMENTED)]  # the scores that are one number
 
 # Parts of the two challenge scores.
 EXP_TLA = "exp_tla"

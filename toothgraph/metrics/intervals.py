@@ -1,4 +1,4 @@
-"""How sure a mean score is: intervals over patients, and the difference of two results of the same scans."""
+"""How sure a mean score is: intervals over patients, and the difference of two results on the same scans."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import numpy as np
 
 from toothgraph.metrics.definitions import FLAT
 
-_DRAWS = 10_000  # of the bootstrap
+_DRAWS = 10_000  # number of draws of the bootstrap
 Row = Mapping[str, Any]
 
 
 def mean_interval(values: Sequence[float], patients: Sequence[str]) -> tuple[float, float] | None:
-    """The 95 % interval of the mean of values [n], by a bootstrap over patients: both jaws of one are drawn together.
+    """The 95 % interval of the mean of values [n], by a bootstrap over patients.
+
+    All scans of a patient, such as both jaws, are drawn together.
 
     Args:
         values: one per scan.
-        patients: whose scan it is.
+        patients: the patient of each scan.
 
     Returns:
         The lower and the upper limit; None for fewer than two patients.
@@ -41,10 +43,10 @@ def mean_interval(values: Sequence[float], patients: Sequence[str]) -> tuple[flo
 
 
 def intervals(rows: Sequence[Row]) -> dict[str, tuple[float, float] | None]:
-    """The interval of the mean of each score, without those of the challenge; None where it is not defined.
+    """The interval of the mean of each score, except the challenge scores; None where it is not defined.
 
     Args:
-        rows: of scans, with ``patient`` and every score.
+        rows: one per scan, with ``patient`` and every score.
     """
     found = {}
     for key in FLAT:
@@ -54,16 +56,17 @@ def intervals(rows: Sequence[Row]) -> dict[str, tuple[float, float] | None]:
 
 
 def compared(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
-    """Two results of the same scans, scan by scan.
+    """Compare two results on the same scans, scan by scan.
 
     Args:
-        rows: of scans, with ``scan_id``, ``patient`` and every score.
-        others: the same of the other result.
+        rows: one per scan, with ``scan_id``, ``patient`` and every score.
+        others: such rows of the other result.
 
     Returns:
-        ``scans`` and ``patients``, how many both have; ``unlike``, how many have one name in both and are other scans,
-        by their patient, number of faces or surface, where both results say these; and ``scores``: for each score the
-        means ``this`` and ``other`` over these scans, their ``difference``, and its ``interval``.
+        A dictionary with these keys. ``scans`` and ``patients``: how many of them are in both results. ``unlike``: how
+        many names are in both results but belong to different scans, judged by patient, number of faces and surface as
+        far as both results have these. ``scores``: for each score, the means ``this`` and ``other`` over the common
+        scans that have it in both results, their ``difference``, and its ``interval``.
     """
     other = {row["scan_id"]: row for row in others}
     named = [row for row in rows if row["scan_id"] in other]
@@ -83,5 +86,5 @@ def compared(rows: Sequence[Row], others: Sequence[Row]) -> dict[str, Any]:
 
 
 def _alike(row: Row, other: Row) -> bool:
-    """Whether two rows of one name are of one scan, as far as both say it."""
+    """Whether two rows with the same name are of the same scan, judged by the keys that both have."""
     return all(row[key] == other[key] for key in ("patient", "faces", "surface") if key in row and key in other)

@@ -36,10 +36,10 @@ def score_scan(
 
     Returns:
         Nine face scores (each a number or None) and two challenge dictionaries (each four numbers, or None for a scan
-        without true teeth). Ready for JSON.
+        without true teeth). All values can be written as JSON.
 
     Raises:
-        LabelError: if shapes differ, most true teeth belong to the other jaw, or labels are no FDI numbers.
+        LabelError: if shapes differ, most true teeth belong to the other jaw, or labels are not FDI numbers.
 
     Example:
         >>> from toothgraph import synthetic_arch

@@ -1,4 +1,4 @@
-"""One number per tooth: pieces of the surface, in a row along the arch, read together."""
+"""Give each tooth one number: the pieces of the surface form a row along the arch, which is read as a whole."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from toothgraph.postprocess.short_rows import read_either_way
 from toothgraph.rules import DEFAULT, RowRules, Rules
 from toothgraph.seeding import sample_rng
 
-DRAW = 77  # makes the draw of points another one than those of the scan's tessellations
+DRAW = 77  # number of the draw of points, so that it differs from the draws of the scan's tessellations
 BACKWARDS = np.array([-1.0, -1, 1])  # a crown in its frame, seen from the other end of the row
 Classifier = Callable[[np.ndarray, int], np.ndarray]  # points [T, P, 3] of crowns and their jaw, to [T, 16] log-prob.
 
@@ -32,7 +32,7 @@ class Numbered:
     Attributes:
         place: [F] position of each face, 1 … 16, 0 gingiva.
         tooth: [F] which tooth of the row each face belongs to, -1 for none.
-        reading: of the row, None where there is no tooth.
+        reading: the reading of the row; None if there is no tooth.
     """
 
     place: np.ndarray
@@ -54,18 +54,21 @@ def number_teeth(
     """Give every tooth one number, each number once, in order along the arch.
 
     Teeth are the connected components of one label, split and joined at the folds of the surface. What each crown looks
-    like, and the gaps between them, give the numbers of the whole row at once: see
-    :mod:`toothgraph.postprocess.read_row`. The numbers that the net gave are not looked at, since a net counts.
+    like and the gaps between crowns give the numbers of the whole row at once: see
+    :mod:`toothgraph.postprocess.read_row`. With ``classify``, the reading does not use the net's own numbers, because
+    a net counts the teeth along the arch.
 
     Args:
         mesh: F faces.
-        place: [F] positions 1 … 16, 0 gingiva; which face belongs to which tooth, more than which tooth it is.
+        place: [F] positions 1 … 16, 0 gingiva; they tell which faces form a tooth, more than which tooth it is.
         prob: [F, 17] probabilities of the positions.
         jaw: 0 upper, 1 lower.
-        up: [3] unit direction towards the bite; by default the side that the surface is open to.
-        classify: tells positions by the shape of crowns; without it, the mean of ``prob`` over each crown does.
+        up: [3] unit direction towards the bite; by default the first of
+            :func:`toothgraph.anatomy.frame.bite_directions`.
+        classify: gives positions by the shape of crowns; by default, the mean of the log of ``prob`` over each crown
+            is used.
         rules: the tuned constants.
-        side: [F] bool, the faces that were looked at, if not all: only they tell what a tooth looks like.
+        side: [F] bool, the faces that the net looked at, if not all; only these show what a tooth looks like.
         crowns: faces of each piece of surface that is one tooth, see :mod:`toothgraph.postprocess.lone_crowns`.
     """
     # 1. Pieces of the surface that are one tooth each.
@@ -82,7 +85,7 @@ def number_teeth(
     order, angle = order_along_arch(middles, up)
     teeth, middles = teeth[order], middles[order]
     whole, faces = [whole[number] for number in order], [faces[number] for number in order]
-    # 3. What each looks like, and what lies between them.
+    # 3. What each tooth looks like, and the gaps between teeth.
     rng = sample_rng(0, 0, mesh.scan_id, DRAW)
     points = [sample_surface(mesh.corners[own], POINTS, rng) for own in faces]
     log_prob = np.log(np.maximum(prob, rules.numbers.least))
@@ -103,7 +106,8 @@ def number_teeth(
             gaps.along(order, 2), touching(meeting, teeth[order], area[order]), size[order],
         )  # fmt: skip
 
-    # 4. The numbers of the whole row, also with the order of crowded neighbours exchanged; a short one from either end.
+    # 4. The numbers of the whole row. Crowded neighbours may change places; a short or straight row has two readings,
+    # one from each end.
     def order_of(angle: np.ndarray, said: np.ndarray, order: np.ndarray) -> np.ndarray:
         if bend < rules.row.straight:  # all are at nearly the same angle
             return order
@@ -127,7 +131,14 @@ def number_teeth(
 def settled_order(
     row_of: Callable[[np.ndarray], Row], angle: np.ndarray, jaw: int, rules: RowRules = DEFAULT.row
 ) -> np.ndarray:
-    """The order of teeth that reads best: neighbours at nearly the same angle [T], degrees, may be exchanged. [T]"""
+    """The order of teeth that gives the best reading; neighbours at nearly the same angle may change places. [T]
+
+    Args:
+        row_of: the row of the teeth in a given order [T].
+        angle: [T] degrees, of each tooth along the arch.
+        jaw: 0 upper, 1 lower.
+        rules: the tuned constants of a row.
+    """
     order = np.arange(len(angle))
     best = score_of(row_of(order), jaw, rules)
     for first in np.flatnonzero(np.diff(angle) < rules.crowded):
@@ -146,7 +157,7 @@ def find_teeth(
     rules: Rules = DEFAULT,
     crowns: Sequence[np.ndarray] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The pieces of a surface that are one tooth each, or gingiva.
+    """Divide a surface into pieces that are one tooth each, or gingiva.
 
     Args:
         mesh: F faces.
@@ -154,14 +165,14 @@ def find_teeth(
         prob: [F, 17] probabilities of the positions.
         jaw: 0 upper, 1 lower; for the expected size of each tooth.
         rules: the tuned constants.
-        crowns: faces of each piece of surface that is one tooth; it is not joined with what lies near it.
+        crowns: faces of each piece of surface that is one tooth; it is not joined with other pieces near it.
 
     Returns:
-        [F] numbers of the pieces, and [F] positions, 0 for gingiva: very small pieces took the label around them.
+        [F] numbers of the pieces, and [F] positions, 0 for gingiva. Very small pieces have the label around them.
     """
     piece = label_pieces(place, mesh.adjacency)
     piece, place = dissolve(piece, place.copy(), mesh, rules.numbers.speck)
-    for own in crowns:  # with the specks on it, which are not connected to it
+    for own in crowns:  # the faces include specks on the crown, which are not connected to it
         first = own[np.bincount(piece[own], weights=mesh.areas[own])[piece[own]].argmax()]
         piece[own], place[own] = piece[first], place[first]
     tooth = np.flatnonzero(place > 0)
@@ -178,14 +189,14 @@ def find_teeth(
 
 
 def pieces_that_meet(mesh: Mesh, piece: np.ndarray) -> set[tuple[int, int]]:
-    """Numbers of two pieces with a common edge, in either order."""
+    """All pairs of pieces that have a common edge, each pair in both orders."""
     source, target = piece[mesh.adjacency]
     across = source != target
     return set(zip(source[across].tolist(), target[across].tolist(), strict=True))
 
 
 def touching(meeting: set[tuple[int, int]], teeth: np.ndarray, area: np.ndarray) -> np.ndarray:
-    """Whether each tooth of a row and the next one touch, one of them too small for a tooth. [T - 1] bool"""
+    """Whether each tooth of a row touches the next one, and one of the two is too small for a tooth. [T - 1] bool"""
     meet = [pair in meeting for pair in zip(teeth[:-1].tolist(), teeth[1:].tolist(), strict=True)]
     return np.array(meet, dtype=bool) & (np.minimum(area[:-1], area[1:]) < WHOLE_TOOTH)
 

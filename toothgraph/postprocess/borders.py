@@ -43,7 +43,7 @@ def borders(mesh: Mesh, crease: float = DEFAULT.borders.crease, pairs: np.ndarra
     Args:
         mesh: F faces.
         crease: radians; a concave bend of this size reduces the cost by a factor e.
-        pairs: [E, 2], which of the pairs; by default all.
+        pairs: [E, 2], the pairs to use; by default all.
     """
     # 1. Pairs of faces.
     pairs = neighbours(mesh) if pairs is None else pairs
@@ -62,7 +62,7 @@ def borders(mesh: Mesh, crease: float = DEFAULT.borders.crease, pairs: np.ndarra
 
 
 def neighbours(mesh: Mesh) -> np.ndarray:
-    """The pairs of faces with a common edge, each once. [E, 2]"""
+    """The pairs of faces with a common edge, each pair once. [E, 2]"""
     source, target = mesh.adjacency
     once = source < target
     return np.stack([source[once], target[once]], axis=1)
@@ -72,11 +72,12 @@ def refine(mesh: Mesh, prob: np.ndarray, rules: BorderRules = DEFAULT.borders) -
     """Move label boundaries into the folds of the surface.
 
     Minimises Σ_f area_f·(−log prob_f[l_f]) + strength·Σ over boundaries of their length, reduced in sharp folds (Potts
-    model). Only faces near a boundary of the most likely labels may change. The time of a cut grows faster than its
-    faces; so borders of a large scan are first placed on a coarser surface, and then moved a little on the scan itself.
+    model). Only faces near a boundary of the most likely labels may change. The time of a cut grows faster than the
+    number of its faces. So the borders of a large scan are first placed on a coarser surface, and then moved a little
+    on the scan itself.
 
-    Sources: α-expansion, Boykov, Veksler and Zabih, PAMI 2001, https://doi.org/10.1109/34.969114; a band about the cut
-    of a coarser level, Lombaert et al., ICCV 2005, https://doi.org/10.1109/ICCV.2005.13
+    Sources: Boykov, Veksler and Zabih, PAMI 2001, https://doi.org/10.1109/34.969114 (α-expansion); Lombaert et al.,
+    ICCV 2005, https://doi.org/10.1109/ICCV.2005.13 (a band around the cut of a coarser level)
 
     Args:
         mesh: F faces.
@@ -97,7 +98,7 @@ def refine(mesh: Mesh, prob: np.ndarray, rules: BorderRules = DEFAULT.borders) -
 
 
 def _placed(mesh: Mesh, prob: np.ndarray, labels: np.ndarray, band: float, rules: BorderRules) -> np.ndarray:
-    """Labels [F] of less energy; only faces within ``band`` mm of a boundary of ``labels`` [F] may change."""
+    """Labels [F] with a lower energy; only faces within ``band`` mm of a boundary of ``labels`` [F] may change."""
     pairs = neighbours(mesh)
     free = near_border(mesh, labels, pairs, band)
     near = borders(mesh, rules.crease, pairs[free[pairs].any(axis=1)])
@@ -119,7 +120,11 @@ def _placed(mesh: Mesh, prob: np.ndarray, labels: np.ndarray, band: float, rules
 
 
 class _Clock:
-    """Tells how long all cuts will take, which are minutes on a large scan: so many faces may change in each."""
+    """Estimates the time that is left for all cuts, which take minutes on a large scan.
+
+    Args:
+        faces: number of faces that may change, for each cut.
+    """
 
     def __init__(self, faces: Sequence[int]) -> None:
         self.all = sum(map(self._seconds, faces))
@@ -127,22 +132,29 @@ class _Clock:
 
     @staticmethod
     def _seconds(faces: int) -> float:
-        """As measured once on a core of a server; the clock corrects it."""
+        """The time of one cut, as measured once on a core of a server; :meth:`left` corrects it."""
         return 2e-8 * float(faces) ** 1.5
 
     def done(self, faces: int) -> None:
-        """One more is cut."""
+        """Count one more cut as done; ``faces`` could change in it."""
         self.past += self._seconds(faces)
 
     def left(self) -> str:
-        """The time that is left at most, as the cuts until now took it; empty for a few seconds."""
+        """The longest time that is left, as text, judged by the cuts so far; empty if it is a few seconds."""
         slower = (time.monotonic() - self.begun) / self.past if self.past > self.all / 20 else 1.0
         seconds = slower * (self.all - self.past)
         return f", at most about {clock(seconds)} left" if seconds > _WORTH_TELLING else ""
 
 
 def near_border(mesh: Mesh, labels: np.ndarray, pairs: np.ndarray, band: float) -> np.ndarray:
-    """Faces within ``band`` mm of a face at a label boundary: ``labels`` [F], ``pairs`` [E, 2] to [F] bool."""
+    """Which faces are within ``band`` mm of a face at a label boundary. [F] bool
+
+    Args:
+        mesh: F faces.
+        labels: [F].
+        pairs: [E, 2] faces with a common edge.
+        band: mm.
+    """
     at = np.unique(pairs[labels[pairs[:, 0]] != labels[pairs[:, 1]]])
     if len(at) == 0:
         return np.zeros(len(labels), dtype=bool)

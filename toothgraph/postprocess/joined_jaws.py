@@ -1,6 +1,7 @@
-"""Both jaws of a patient in one connected surface: found by their shape, and parted at the narrowest place.
+"""Find both jaws of a patient in one connected surface by its shape, and part them at the narrowest place.
 
-Scans of a bite are joined where the teeth touch: a program has welded what coincides, or has bridged a gap with faces.
+In a scan of a bite, the jaws are joined where the teeth touch: a program has merged vertices at the same position, or
+has closed a gap with faces.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.topology import border_edges
 from toothgraph.rules import DEFAULT, TwoArchRules
 
-ENDS = 0.1  # share of the area at either end of a bite, which is of one jaw: palate, floor of the mouth, the folds
-PER_MM = 100  # lengths of a cut are counted in parts of a mm
-UNCUT = 2**30  # more than any cut
+ENDS = 0.1  # share of the area at either end of a bite that belongs to one jaw: palate, floor of the mouth, the folds
+PER_MM = 100  # the length of a cut is counted in whole hundredths of a mm
+UNCUT = 2**30  # a capacity larger than any cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +28,8 @@ class Joined:
     """A surface that looks like two jaws in a bite.
 
     Attributes:
-        parts: the faces [F'] of either, if they could be parted.
-        cut: mm, the length of the narrowest line between them.
+        parts: the face numbers [F'] of each jaw; empty if the jaws could not be parted.
+        cut: mm, the length of the shortest line between the jaws.
     """
 
     parts: tuple[np.ndarray, ...]
@@ -36,10 +37,11 @@ class Joined:
 
 
 def joined_jaws(mesh: Mesh, rules: TwoArchRules = DEFAULT.two_arches) -> Joined | None:
-    """Part two jaws that are one connected surface; None for what does not look like a bite, as any scan of one jaw.
+    """Part two jaws that form one connected surface; None if the surface does not look like a bite.
 
-    In a bite the upper half of the surface faces downwards and the lower half upwards. Both are parted along the
-    shortest line between what lies at either end. Where that is long, the jaws are joined at many places, and stay one.
+    In a bite the upper half of the surface faces downwards and the lower half upwards; no scan of one jaw looks like
+    this. The jaws are parted along the shortest line between the two ends of the bite. If this line is long, the jaws
+    are joined at many places, and they are not parted.
 
     Args:
         mesh: F faces.
@@ -52,7 +54,7 @@ def joined_jaws(mesh: Mesh, rules: TwoArchRules = DEFAULT.two_arches) -> Joined 
     share = np.cumsum(mesh.areas[order]) / mesh.areas.sum()
     first, cut = _cut(mesh, order[share < ENDS], order[share > 1 - ENDS])
     main = mesh.pieces == np.bincount(mesh.pieces, weights=mesh.areas).argmax()
-    if not main.all():  # what is loose goes with what is nearest
+    if not main.all():  # loose pieces go with the nearest faces
         first[~main] = first[main][cKDTree(mesh.centroids[main]).query(mesh.centroids[~main])[1]]
     area = mesh.areas[first].sum()
     least = max(rules.arch, rules.share * max(area, mesh.areas.sum() - area))
@@ -61,9 +63,9 @@ def joined_jaws(mesh: Mesh, rules: TwoArchRules = DEFAULT.two_arches) -> Joined 
 
 
 def bite_height(mesh: Mesh, rules: TwoArchRules = DEFAULT.two_arches) -> np.ndarray | None:
-    """How high each face lies in a bite [F], mm; None for a surface that is none.
+    """The height of each face in a bite, [F] mm; None if the surface is not a bite.
 
-    Arguments as of :func:`joined_jaws`.
+    Arguments as in :func:`joined_jaws`.
     """
     if len(mesh.faces) < 2 or np.linalg.norm(area_vector(mesh)) > rules.one_way:
         return None
@@ -74,19 +76,26 @@ def bite_height(mesh: Mesh, rules: TwoArchRules = DEFAULT.two_arches) -> np.ndar
     height: np.ndarray = centred @ axis
     if _facing(mesh, height, axis) < rules.facing:
         return None
-    border = mesh.vertices[border_edges(mesh.faces)]  # a solid whose faces are inside out has none
+    border = mesh.vertices[border_edges(mesh.faces)]  # a solid with its faces inside out has no border
     return height if np.linalg.norm(border[:, 0] - border[:, 1], axis=1).sum() > rules.border else None
 
 
 def _facing(mesh: Mesh, height: np.ndarray, axis: np.ndarray) -> float:
-    """How much the halves above and below the middle face each other along an axis: of the less, its mean normal."""
+    """How much the halves above and below the middle face each other along an axis.
+
+    For each half, this is the part of its mean normal that points to the other half; the smaller of the two counts.
+    """
     up, high = mesh.areas * (mesh.normals @ axis), height > 0
     whole = np.maximum([mesh.areas[high].sum(), mesh.areas[~high].sum()], 1e-300)
     return float(np.minimum(-up[high].sum() / whole[0], up[~high].sum() / whole[1]))
 
 
 def _cut(mesh: Mesh, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, float]:
-    """The faces [F] on the side of ``low`` of the shortest line between some faces and others, and its length, mm."""
+    """Cut a surface along the shortest line between the faces ``low`` and the faces ``high``.
+
+    Returns:
+        [F] bool, the faces on the side of ``low``, and the length of the line, mm.
+    """
     source, target = mesh.adjacency
     shared = (mesh.faces[source][:, :, None] == mesh.faces[target][:, None, :]).any(axis=2)  # [E, 3 corners]
     ends = mesh.corners[source]

@@ -1,4 +1,4 @@
-"""Crowns that are pieces of surface of their own: a set of crowns without gum, or a model put together from teeth."""
+"""Find crowns that are separate pieces of surface: a set of crowns without gum, or a model assembled from teeth."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from toothgraph.rules import DEFAULT, LoneCrownRules
 def lone_crowns(mesh: Mesh, prob: np.ndarray, rules: LoneCrownRules = DEFAULT.lone_crowns) -> list[np.ndarray]:
     """The separate pieces of a surface that are one tooth each.
 
-    A piece has the size of a crown, and the net finds a tooth on it. Where it finds several such teeth, the surface was
-    put together from crowns: then every piece of that size is one, whatever the net says of it. Without gum, specks
-    belong to the crown that they are on.
+    Such a piece has the size of a crown, and the net finds a tooth on it. If there are several, the surface was
+    assembled from crowns: then every piece of that size is a crown, whatever the net finds on it. If such a surface has
+    no gum, specks belong to the crown that they lie on.
 
     Args:
         mesh: F faces.
-        prob: [F, 17] probabilities of gingiva and of the positions 1 … 16; of what was not looked at, gingiva is 1.
-        rules: the size of a crown, and how many make a set.
+        prob: [F, 17] probabilities of gingiva and of the positions 1 … 16; gingiva is 1 on faces that the net did not
+            look at.
+        rules: the size of a crown, and how many crowns make a set.
 
     Returns:
-        Face indices [F'] of each.
+        Face indices [F'] of each crown.
     """
     piece = mesh.pieces.copy()
     area = np.bincount(piece, weights=mesh.areas)
@@ -47,12 +48,12 @@ def _length(mesh: Mesh, faces: np.ndarray) -> float:
 
 
 def with_whole_crowns(prob: np.ndarray, area: np.ndarray, crowns: list[np.ndarray]) -> np.ndarray:
-    """Probabilities [F, 17] that are the same on all faces of each crown, and of no gingiva there.
+    """Probabilities [F, 17] that are the same on all faces of each crown, with gingiva at 0 there.
 
     Args:
         prob: [F, 17] of gingiva and of the positions 1 … 16.
         area: [F] mm².
-        crowns: face indices [F'] of each, see :func:`lone_crowns`.
+        crowns: face indices [F'] of each crown, see :func:`lone_crowns`.
     """
     if not crowns:
         return prob

@@ -1,7 +1,8 @@
-"""Milk teeth in a row: they look like other permanent teeth than those whose place they hold, and are smaller.
+"""Milk teeth in a row of teeth.
 
-The second milk molar looks like a first molar. Without this, it takes the number of the first molar, and all teeth
-behind it count on.
+A milk tooth may look like a permanent tooth of another place, only smaller. For example, the second milk molar looks
+like a first permanent molar. Without the rules of this module, it gets the number of the first molar, and the numbers
+of all teeth behind it are shifted.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ from toothgraph.anatomy.dentition import CROWN_SIZE, MILK_LOOKS, MILK_SIZE
 from toothgraph.rules import DEFAULT, RowRules
 
 MILK_PLACES = (3, 4, 5)  # counted from the midline
-LATE_PLACES = (7, 8)  # come when milk teeth go
-FIT = 3.0  # standard deviations below the mean size of a milk tooth that one may be
-MOST = 3.0  # nats that the size alone may speak for a milk tooth, in each look
+LATE_PLACES = (7, 8)  # these teeth erupt when the milk teeth fall out
+FIT = 3.0  # a milk tooth may be smaller than the mean size by at most this many standard deviations
+MOST = 3.0  # nats that the size alone may speak for a milk tooth, compared with each tooth that it may look like
 
 
 def in_mixed_dentition(
     log_prob: np.ndarray, size: np.ndarray, jaw: int, rules: RowRules = DEFAULT.row
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What crowns look like if the mouth has milk teeth: a milk tooth takes the place of its successor.
+    """What crowns look like if the mouth has milk teeth, each in the place of its successor.
 
-    A milk tooth looks like certain permanent teeth. How much smaller than them it is speaks for or against it: sizes
-    are log-normal about the mean sizes of both.
+    A milk tooth looks like certain permanent teeth. Its size speaks for or against a milk tooth: sizes are log-normal
+    about the mean sizes of the milk tooth and of the permanent tooth. Second and third molars have an extra cost.
 
     Args:
         log_prob: [T, 16] log-probabilities of the positions 1 … 16 as permanent teeth.
-        size: [T] mm, the root of the product of both widths of each crown; NaN where it is not known.
+        size: [T] mm, the square root of the product of both widths of each crown; NaN where it is not known.
         jaw: 0 upper, 1 lower.
-        rules: what a milk tooth costs, and how much sizes spread.
+        rules: the costs, and how much sizes spread.
 
     Returns:
         [T, 16] log-probabilities of the positions, and [T, 16] bool, whether the tooth there would be a milk tooth.
@@ -51,8 +52,8 @@ def in_mixed_dentition(
 def _smaller(size: np.ndarray, milk: float, permanent: float, rules: RowRules) -> np.ndarray:
     """Nats by which sizes [T] fit a milk tooth better than a permanent one; 0 where a size is not known.
 
-    What is far too small for a milk tooth fits neither, and its size speaks for none: a part of a tooth, or a tooth of
-    coarse faces, whose border is lost.
+    A crown that is far too small even for a milk tooth fits neither, and its size does not speak for a milk tooth. It
+    is a part of a tooth, or a tooth of coarse faces that has lost its border.
     """
     off, of_permanent = (np.log(size / mean) / rules.milk_size for mean in (milk, permanent))
     better = np.nan_to_num(np.clip((of_permanent**2 - off**2) / 2, None, MOST))
@@ -60,14 +61,15 @@ def _smaller(size: np.ndarray, milk: float, permanent: float, rules: RowRules) -
 
 
 def with_milk_incisors(places: np.ndarray, milk: np.ndarray) -> np.ndarray:
-    """Which teeth are milk teeth, if those at the places 3 to 5 are known.
+    """Which teeth are milk teeth, including incisors, if the milk teeth at the places 3 to 5 are known.
 
-    Milk incisors look like permanent ones. They fall out after the first permanent molars have come. So where milk
-    canines and molars are found on both sides, and no permanent molar, all teeth are milk teeth.
+    Milk incisors look like permanent incisors. They fall out after the first permanent molars have erupted. So all
+    teeth are milk teeth if those at the places 3 to 5 are, with at least one on each side, and no permanent molar is
+    found.
 
     Args:
         places: [T] positions 1 … 16, 0 gingiva.
-        milk: [T] bool, of the teeth at the places of canines and premolars.
+        milk: [T] bool, whether a tooth at the place of a canine or premolar is a milk tooth.
 
     Returns:
         [T] bool.

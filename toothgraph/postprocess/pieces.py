@@ -45,7 +45,7 @@ def separate(
     assert coarse.labels is not None
     onto = csr_matrix((part.areas, (decimated.face_map, np.arange(len(tooth)))), (len(coarse.faces), len(tooth)))
     sizes = dict(zip(teeth.tolist(), usual.tolist(), strict=True))
-    # 2. Split and join there.
+    # 2. Split and join on the coarse surface.
     parted = cut_apart(coarse, coarse.labels, sizes, int(piece.max()) + 1, rules)
     found = join(coarse, parted, onto @ log_prob[tooth], rules)
     # 3. Back to the fine faces; a piece that was not split keeps its faces.
@@ -107,8 +107,8 @@ def widest_cut(bulk: float, rules: PieceRules = DEFAULT.pieces) -> float:
 def join(mesh: Mesh, piece: np.ndarray, evidence: np.ndarray, rules: Rules = DEFAULT) -> np.ndarray:
     """Join pieces that do not meet in a fold and have no narrow cut together; widest boundary first.
 
-    If there is a narrow cut, the two pieces are split there instead. Pieces are not joined if the probabilities say
-    clearly that they are different teeth.
+    If there is a narrow cut through both pieces together, they are split there instead. Pieces are not joined if the
+    probabilities say clearly that they are different teeth.
 
     Args:
         mesh: F faces.
@@ -236,7 +236,8 @@ def sweep(area: np.ndarray, every: Borders) -> tuple[np.ndarray, np.ndarray, np.
         every: pairs of the faces with their weights, mm.
 
     Returns:
-        ``order`` [n]; for the cut after each face but the last: its cost (mm) and the smaller area (mm²), [n - 1].
+        ``order`` [n]; for the cut after each face except the last, its cost (mm) and the area of the smaller side
+        (mm²), [n - 1] each.
     """
     n = len(area)
     i, j = every.pairs.T

@@ -1,10 +1,11 @@
 """The numbers of a row of teeth: the best reading of the whole row, the next best one, and how sure each number is.
 
-A chain model. A state is the last position that was given so far, and whether the piece before was taken for gingiva.
-Each piece takes a later position than the one before it, or the same where two pieces may be one tooth, or none. What a
-piece looks like, and what lies between two teeth (an open gap, a missing tooth, a gap that has closed), is summed up in
-nats. The mouth has permanent teeth only, or milk teeth too: both are read, and compared. Best path by Viterbi (1967,
-doi:10.1109/TIT.1967.1054010), probabilities by the forward-backward algorithm (Rabiner 1989, doi:10.1109/5.18626).
+The model is a chain. Its state is the last position given so far, and whether the piece before was taken for gingiva.
+Each piece takes a later position than the piece before it, or no position. It may also take the same position where the
+two pieces may be one tooth. A score in nats sums up what each piece looks like and what lies between two teeth (an open
+gap, a missing tooth, a gap that has closed). The row is read once with permanent teeth only and once with milk teeth
+too, and the two readings are compared. The best path is found by the algorithm of Viterbi (1967,
+doi:10.1109/TIT.1967.1054010), the probabilities by the forward-backward algorithm (Rabiner 1989, doi:10.1109/5.18626).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from toothgraph.anatomy.frame import ALONG
 from toothgraph.postprocess.milk_teeth import in_mixed_dentition
 from toothgraph.rules import DEFAULT, RowRules
 
-LAST = 17  # states: no position yet, or the k-th along the arch; once more for "the piece before is gingiva"
+LAST = 17  # states: no position yet, or the k-th along the arch; the same again if the piece before is gingiva
 Lattice = tuple[np.ndarray, np.ndarray]  # scores of all steps [T, 34, 34], and of all ends [34]
 
 
@@ -33,9 +34,10 @@ class Row:
         gingiva: [T] nats by which a piece is likelier gingiva than a tooth.
         weight: [T] from 0 to 1; less than 1 for a piece that is too small for a tooth.
         gap: [T - 1] mm to the next piece.
-        wide_gap: [T - 2] mm to the next but one.
+        wide_gap: [T - 2] mm to the piece after the next one.
         touching: [T - 1] bool, whether a piece and the next one may be one tooth.
-        size: [T] mm, the root of the product of the extents of each piece along and across the arch; NaN if not known.
+        size: [T] mm, the square root of the product of the extents of each piece along and across the arch; NaN if not
+            known.
     """
 
     log_prob: np.ndarray
@@ -53,8 +55,8 @@ class Reading:
 
     Attributes:
         places: [T] positions 1 … 16, 0 for gingiva.
-        probability: [T, 17] of gingiva and of the positions, for each piece, over all readings.
-        second: [T] places of the next best reading.
+        probability: [T, 17] probabilities of gingiva and of the positions, for each piece, over all readings.
+        second: [T] positions in the next best reading.
         odds: how much likelier the best reading is than the second.
         milk: [T] bool, whether the best reading takes each piece for a milk tooth in the place of its successor.
     """
@@ -95,7 +97,11 @@ def score_of(row: Row, jaw: int, rules: RowRules = DEFAULT.row) -> float:
 
 
 def both_dentitions(row: Row, jaw: int, rules: RowRules) -> tuple[list[Lattice], np.ndarray]:
-    """The lattices of a mouth without and with milk teeth, and which pieces would be one at which position, [T, 16]."""
+    """The lattices of a mouth without and with milk teeth, and at which positions a piece would be a milk tooth.
+
+    Returns:
+        The two lattices, and [T, 16] bool.
+    """
     said, milk = in_mixed_dentition(row.log_prob, row.size, jaw, rules)
     between = transitions(row, jaw, rules)
     ends = np.tile(np.concatenate([[0.0], -end_costs(jaw, rules)[1]]), 2)
@@ -104,7 +110,7 @@ def both_dentitions(row: Row, jaw: int, rules: RowRules) -> tuple[list[Lattice],
 
 
 def transitions(row: Row, jaw: int, rules: RowRules) -> np.ndarray:
-    """Scores of all steps of the chain from state to state, but for what each piece looks like. [T, 34, 34]"""
+    """Scores of all steps of the chain from state to state, without what each piece looks like. [T, 34, 34]"""
     pieces = len(row.weight)
     none = row.weight * (rules.trust * row.gingiva - rules.no_tooth)
     start, _ = end_costs(jaw, rules)
@@ -117,12 +123,12 @@ def transitions(row: Row, jaw: int, rules: RowRules) -> np.ndarray:
         steps[:, before, after_gingiva] = np.where(np.eye(LAST, dtype=bool), none[:, None, None], -np.inf)
     place = np.arange(1, LAST)
     steps[1 + np.flatnonzero(row.touching)[:, None], place, place] = -rules.same_tooth
-    steps[0, 1:] = -np.inf  # the first piece comes after none
+    steps[0, 1:] = -np.inf  # no piece comes before the first
     return steps
 
 
 def _with_looks(between: np.ndarray, log_prob: np.ndarray, row: Row, rules: RowRules) -> np.ndarray:
-    """The same with what each piece looks like, ``log_prob`` [T, 16]."""
+    """The scores of :func:`transitions` plus what each piece looks like, ``log_prob`` [T, 16]. [T, 34, 34]"""
     seen = rules.trust * row.weight[:, None] * log_prob[:, ALONG - 1]  # in order along the arch
     steps = between.copy()
     steps[:, :, 1:LAST] += seen[:, None, :]
@@ -130,8 +136,13 @@ def _with_looks(between: np.ndarray, log_prob: np.ndarray, row: Row, rules: RowR
 
 
 def gap_costs(jaw: int, gap: float | np.ndarray, rules: RowRules) -> np.ndarray:
-    """What it costs that one position follows another across gaps [...] in mm; infinite where it may not.
-    [..., 16, 16]"""
+    """The cost of one position after another across a gap; infinite if it may not follow. [..., 16, 16]
+
+    Args:
+        jaw: 0 upper, 1 lower.
+        gap: [...] mm.
+        rules: the costs of gaps.
+    """
     lost, room = _between(jaw)
     gap = np.asarray(gap)[..., None, None]
     first, second = np.ogrid[:16, :16]
@@ -143,7 +154,7 @@ def gap_costs(jaw: int, gap: float | np.ndarray, rules: RowRules) -> np.ndarray:
 
 @cache
 def _between(jaw: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of the teeth between two positions: what it costs that all are missing, and their room in mm. [16, 16] each"""
+    """The cost if all teeth between two positions are missing, and the room of these teeth in mm. [16, 16] each"""
     first, second = np.ogrid[:16, :16]
     later, behind = second > first, np.minimum(first + 1, 16)
     tables = (np.concatenate([[0.0], np.cumsum(along(table, jaw))]) for table in (MISSING_COST, CROWN_WIDTH))
@@ -152,14 +163,17 @@ def _between(jaw: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def end_costs(jaw: int, rules: RowRules) -> tuple[np.ndarray, np.ndarray]:
-    """What it costs that a row begins, and that it ends, at each position: teeth missing or not scanned. [16] each"""
+    """The cost of a row that begins, and of a row that ends, at each position. [16] each
+
+    It is the cost of the teeth beyond, which are missing or were not scanned.
+    """
     missing = rules.end * along(MISSING_COST, jaw)
     before, after = np.cumsum(missing) - missing, np.cumsum(missing[::-1])[::-1] - missing
     return np.minimum(before, rules.part), np.minimum(after, rules.part)
 
 
 def best_path(steps: Iterable[np.ndarray], ends: np.ndarray) -> tuple[float, list[int]]:
-    """The path with the largest score, and its state after each piece."""
+    """The largest score of all paths, and the state of that path after each piece."""
     score, came = np.where(np.arange(len(ends)) == 0, 0.0, -np.inf), []
     for step in steps:
         options = score[:, None] + step
@@ -187,7 +201,7 @@ def marginals(lattices: list[Lattice]) -> np.ndarray:
 
 
 def _joint(steps: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """The sum over all paths through each state at each piece, nats. [T, 34]"""
+    """The score of all paths together that go through each state at each piece, nats. [T, 34]"""
     forward = [np.where(np.arange(len(ends)) == 0, 0.0, -np.inf)]
     for step in steps:
         forward.append(np.logaddexp.reduce(forward[-1][:, None] + step, axis=0))
@@ -198,12 +212,12 @@ def _joint(steps: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 
 def _without(steps: np.ndarray, piece: int, state: int) -> list[np.ndarray]:
-    """The same lattice, one piece not in one state."""
+    """The steps of a lattice in which one piece may not be in one state."""
     other = steps[piece].copy()
     other[:, state] = -np.inf
     return [*steps[:piece], other, *steps[piece + 1 :]]
 
 
 def _places(path: list[int]) -> np.ndarray:
-    """The position of each piece, from the states behind it. [T]"""
+    """The position of each piece, from the states of a path; 0 for gingiva. [T]"""
     return np.array([ALONG[state - 1] if 0 < state < LAST else 0 for state in path])

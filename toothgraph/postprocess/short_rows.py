@@ -1,6 +1,7 @@
-"""The numbers of a short row of teeth: its shape does not tell which end is the front, so it is read from both ends.
+"""Read the numbers of a short row of teeth from both ends, because its shape does not tell which end is the front.
 
-What the crowns look like, turned as each end would have them, decides. The other reading is kept with its odds.
+For each direction, the crowns are turned accordingly. The direction in which they fit better is taken. The reading in
+the other direction becomes the second best if no other reading comes closer.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from toothgraph.rules import DEFAULT, RowRules
 
 
 def read_either_way(rows: tuple[Row, Row], jaw: int, rules: RowRules = DEFAULT.row) -> tuple[Reading, bool]:
-    """The likelier reading of a row from one end and from the other.
+    """The likelier of the two readings of a row, from one end or from the other.
 
     Args:
-        rows: T pieces from the one end, and from the other.
+        rows: the T pieces in order from one end, and in order from the other end.
         jaw: 0 upper, 1 lower.
         rules: what gaps, missing teeth and pieces of gingiva cost.
 
     Returns:
-        The reading, and whether it is that of the second row; pieces are in the order of the row that was read.
+        The reading, and whether it is the reading of the second row. Its pieces are in the order of the row that was
+        read.
     """
     scores = [score_of(row, jaw, rules) for row in rows]
     backwards = scores[1] > scores[0]

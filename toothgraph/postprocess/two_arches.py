@@ -12,7 +12,7 @@ from toothgraph.mesh.mesh import Mesh
 from toothgraph.rules import DEFAULT, TwoArchRules
 
 SAMPLES = 2000  # faces whose distance to the other surface is measured
-OPPOSITE = -0.5  # cosine of the directions of the bite of two jaws that face each other; -0.8 with the mouth wide open
+OPPOSITE = -0.5  # highest cosine between the bite directions of two jaws in a bite; -0.8 with the mouth wide open
 
 
 def shows_two_arches(mesh: Mesh, probabilities: np.ndarray, rules: TwoArchRules = DEFAULT.two_arches) -> bool:
@@ -36,24 +36,24 @@ def shows_two_arches(mesh: Mesh, probabilities: np.ndarray, rules: TwoArchRules 
 
 
 def two_surfaces(mesh: Mesh, rules: TwoArchRules = DEFAULT.two_arches) -> list[np.ndarray]:
-    """The faces of either of two large surfaces that may be the two jaws of a patient; teeth are not looked at.
+    """The faces of two large separate surfaces that may be the two jaws of a patient; teeth are not used.
 
-    Two walls of one shell lie near each other everywhere: they are no two jaws. A small surface, such as a loose crown,
-    goes with the large one that is nearest to it.
+    Two surfaces that lie near each other are the walls of one shell and not two jaws. A small surface, such as a loose
+    crown, goes with the nearer large one.
 
     Args:
         mesh: F faces.
-        rules: how large the surfaces are, and how far apart.
+        rules: how large the surfaces must be, and how far apart.
 
     Returns:
-        Two arrays of face numbers [F']; none if there are not exactly two such surfaces.
+        Two arrays of face numbers [F']; an empty list if there are not exactly two such surfaces.
     """
     piece = mesh.pieces
     area = np.bincount(piece, weights=mesh.areas)
     large = np.flatnonzero(area >= max(rules.share * area.max(initial=0.0), rules.arch))
     if len(large) != 2:
         return []
-    # In millimetres from every piece to both large ones.
+    # How far apart the two large surfaces are, mm.
     trees = [cKDTree(mesh.centroids[piece == own]) for own in large]
     first = np.flatnonzero(piece == large[0])
     apart = trees[1].query(mesh.centroids[first[:: len(first) // SAMPLES + 1]])[0]
@@ -76,14 +76,15 @@ def are_both_jaws(
 ) -> bool:
     """Whether two labelled surfaces are the upper and the lower jaw, and not two parts or two scans of one jaw.
 
-    Both have teeth. Where a net is sure which jaw each of them is, that tells. Else they are both jaws if they face
-    each other, as in a bite, or have teeth of the same places, as two parts of one jaw have not.
+    Both must have four or more teeth. If the net is sure which jaw each surface is, this decides. Otherwise they are
+    both jaws if they face each other, as in a bite, or if they have teeth at the same places. Two parts of one jaw do
+    not have such teeth.
 
     Args:
         meshes: two surfaces.
-        places: [F] of each, positions 1 … 16 of the teeth, 0 gingiva.
-        upper: the probability of each to be an upper jaw.
-        rules: how sure that has to be.
+        places: [F] of each surface, positions 1 … 16 of the teeth, 0 gingiva.
+        upper: for each surface, the probability that it is an upper jaw.
+        rules: how high this probability must be.
     """
     if min(len(np.unique(place[place > 0])) for place in places) < TEETH_NEEDED:
         return False
@@ -96,6 +97,6 @@ def are_both_jaws(
 
 
 def same_teeth(places: Sequence[np.ndarray]) -> bool:
-    """Whether two surfaces have four or more teeth of the same places; ``places`` as of :func:`are_both_jaws`."""
+    """Whether two surfaces have four or more teeth at the same places; ``places`` as in :func:`are_both_jaws`."""
     first, second = (np.unique(place[place > 0]) for place in places)
     return len(np.intersect1d(first, second)) >= TEETH_NEEDED

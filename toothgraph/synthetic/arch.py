@@ -28,7 +28,7 @@ def synthetic_arch(
     variation: Variation | None = None,
     without: Collection[int] = (),
 ) -> Mesh:
-    """A dental arch like a file of an intraoral scanner: one open surface with FDI labels.
+    """Make a random dental arch like a file of an intraoral scanner: one open surface with FDI labels.
 
     Frame: x forward, y towards the bite, z to the patient's left in an upper jaw and to the right in a lower jaw, see
     :mod:`toothgraph.anatomy.frame`. Sizes, positions and inclinations of the teeth follow the medians of real arches.
@@ -45,7 +45,7 @@ def synthetic_arch(
 
     Raises:
         ConfigError: if a seed is no whole number of at least 0, the number of faces is out of range, ``jaw`` is not 0
-            or 1, ``without`` has other numbers than those of permanent teeth, or fewer than two teeth remain.
+            or 1, ``without`` has numbers that are no permanent teeth, or fewer than two teeth remain.
         ShapeError: for a ``variation`` of another class.
 
     Example:
@@ -113,7 +113,7 @@ def _dense_surface(rng: np.random.Generator, gum: Gum, faces: int) -> tuple[np.n
 def _punch_holes(
     rng: np.random.Generator, vertices: np.ndarray, faces: np.ndarray, chance: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """With probability ``chance``, cut up to three small round holes, as in parts that a scanner did not see."""
+    """With probability ``chance``, cut one to three small round holes, like parts that a scanner did not see."""
     wanted, number = rng.uniform(), rng.integers(1, 4)
     radii, picks = rng.uniform(0.6, 1.8, size=3), rng.uniform(size=3)
     if wanted >= chance:
@@ -126,14 +126,14 @@ def _punch_holes(
 
 
 def _scan(rng: np.random.Generator, vertices: np.ndarray, faces: np.ndarray, noise: float) -> np.ndarray:
-    """Move vertices along their normals, mm: slow waves (stitching of images) and fine sensor noise."""
+    """Add scanner noise to vertices, along their normals: slow waves (stitching of images) and fine sensor noise."""
     corners = vertices[faces]
     area_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals = np.zeros_like(vertices)
     for corner in range(3):
         np.add.at(normals, faces[:, corner], area_normals)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    # Fine noise is proportional to the edge length, else it would tilt the faces of a fine mesh more.
+    # Fine noise is proportional to the edge length; otherwise it would tilt the faces of a fine mesh more.
     edge = np.sqrt(np.linalg.norm(area_normals, axis=1).mean())
     amount = 1.5 * SmoothNoise(rng, 3, 5.0)(vertices) + edge / 0.4 * rng.normal(size=len(vertices))
     return vertices + noise * amount[:, None] * normals
@@ -152,7 +152,7 @@ def _of_largest_piece(faces: np.ndarray) -> np.ndarray:
 
 
 def _without_fins(mesh: Mesh) -> Mesh:
-    """The largest component of the mesh without faces that have an edge in the same direction as another face.
+    """The largest component of the mesh, without faces that share an edge and its direction with another face.
 
     If neighbouring crowns touch, the surface net may have an edge with more than two faces; two of them then have the
     edge in the same direction. Without such faces the surface is an oriented manifold.
@@ -181,8 +181,10 @@ def _without_jags(labels: np.ndarray, source: np.ndarray, target: np.ndarray) ->
 
 
 def _links_by_edge(mesh: Mesh) -> np.ndarray:
-    """The links of the face graph [2, E], sorted by the mesh edges that they cross. This order is kept so that a seed
-    always gives the same labels, also if two neighbours could give a face their label."""
+    """The links of the face graph [2, E], sorted by the mesh edges that they cross.
+
+    With this fixed order, a seed always gives the same labels, even if two neighbours could give a face their label.
+    """
     ends = np.sort(mesh.faces[:, [[0, 1], [1, 2], [2, 0]]], axis=2)
     edge = ends[..., 0] * (mesh.faces.max() + 1) + ends[..., 1]  # [F, 3 sides]
     shared = edge[mesh.adjacency[0], :, None] == edge[mesh.adjacency[1], None, :]  # [E, 3, 3]

@@ -1,8 +1,8 @@
-"""Crown shapes by tooth type, as implicit functions: negative inside, approximately in mm near the surface.
+"""Crown shapes by tooth type, as implicit functions.
 
-Widths are textbook means of permanent teeth. Visible crown heights, inclinations and tip levels follow the medians of
-scanned arches. Each crown has its own frame: ``a`` distal, ``b`` buccal, ``c`` along the axis from the gingival margin
-(0) to the bite.
+The functions are negative inside a crown, and approximately the distance in mm near its surface. Widths are textbook
+means of permanent teeth. Visible crown heights, inclinations and tip levels follow the medians of scanned arches. Each
+crown has its own frame: ``a`` distal, ``b`` buccal, ``c`` along the axis from the gingival margin (0) to the bite.
 """
 
 from __future__ import annotations
@@ -100,13 +100,13 @@ CROWNS: dict[int, dict[int, Crown]] = {
 
 
 def smooth_max(first: np.ndarray, second: np.ndarray, radius: float) -> np.ndarray:
-    """Maximum with its edge rounded over ``radius``. Same shape as the inputs."""
+    """Smooth maximum: its edge is rounded over ``radius``. Same shape as the inputs."""
     overlap = np.maximum(radius - np.abs(first - second), 0.0)
     return np.maximum(first, second) + overlap**2 / (4.0 * radius)
 
 
 def smooth_min(first: np.ndarray, second: np.ndarray, radius: float) -> np.ndarray:
-    """Minimum with its edge rounded over ``radius``. Same shape as the inputs."""
+    """Smooth minimum: its edge is rounded over ``radius``. Same shape as the inputs."""
     return -smooth_max(-first, -second, radius)
 
 

@@ -22,7 +22,7 @@ _HALF_ARCH = {
 }  # fmt: skip
 
 
-# Probabilities; and size, of which more draws crowns of no width.
+# Upper limits: of probabilities, and of size, since a larger size could draw crowns without width.
 _MOST = {"missing": 1.0, "wisdom": 1.0, "holes": 1.0, "size": 0.25}
 CONTACT = 0.6  # height of the contacts between neighbours, as a share of the crown height
 
@@ -33,8 +33,19 @@ class Variation:
 
     ``Variation.none()`` gives the mean arch: 14 teeth, no noise, a smooth boundary, no holes.
 
+    Attributes:
+        missing: probability that a tooth is missing; twice as high for second premolars and second molars.
+        wisdom: probability of each third molar.
+        size: relative differences in the size of the arch, its teeth and their cusps.
+        crowding: scale of crowding, gaps and displaced teeth.
+        rotation: standard deviation of the rotation of teeth about their axes; inclinations vary 0.6 times as much.
+        wear: scale of the height that cusps and edges have lost.
+        noise: scale of the noise on the surface.
+        ragged: scale of the irregularity of the scan boundary.
+        holes: probability that the surface has holes.
+
     Raises:
-        ConfigError: for a difference below 0, a probability above 1 or a ``size`` above 0.25.
+        ConfigError: for a value below 0, a probability above 1 or a ``size`` above 0.25.
     """
 
     missing: float = 0.03

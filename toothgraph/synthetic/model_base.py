@@ -1,4 +1,4 @@
-"""A model base under a scan. Laboratory software adds it; training scans often have none."""
+"""Add a model base under a scan, as laboratory software does; training scans often have none."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from toothgraph.system.files import write_text
 
 
 def synthetic_file(out: str | Path, index: int) -> Path:
-    """Where :func:`write_synthetic` writes the arch of this number, from 0."""
+    """Path of the STL file that :func:`write_synthetic` writes for the arch with this number, counted from 0."""
     return Path(out) / f"{index // 2:04d}_{JAW_NAMES[(UPPER, LOWER)[index % 2]]}.stl"
 
 

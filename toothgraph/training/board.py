@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run besides the losses and scores that tasks log."""
+"""What TensorBoard shows of a run, besides the losses and scores that the task logs."""
 
 from __future__ import annotations
 
@@ -21,26 +21,27 @@ _RIGHT, _WRONG, _UNKNOWN = (0.85, 0.85, 0.85), (0.85, 0.1, 0.1), (0.5, 0.5, 0.5)
 
 
 def board_of(out: Path, step: int) -> TensorBoardLogger:
-    """The event files of a run.
+    """Logger that writes the TensorBoard files of a run.
 
     Args:
         out: run folder.
-        step: where it begins; what an earlier process has written of later steps is no longer shown.
+        step: step at which the run begins; values of later steps from an earlier process are no longer shown.
     """
     purge: dict[str, Any] = {"purge_step": step + 1} if step else {}
     return TensorBoardLogger(str(out), name="", version=FOLDER, default_hp_metric=False, **purge)
 
 
 class Board(pl.Callback):
-    """Writes the learning rate, scans per second, and of each validation two pictures.
+    """Writes the learning rate, the scans per second, and two pictures of each validation.
 
-    The pictures are the confusion by tooth over all validation scans, and one of these scans, always the same: its
-    labels, what the net finds, and where they differ. Only the first process writes; it has seen all of them, as every
-    process validates on the same scans. Validations of a task that returns no labels get no picture.
+    One picture is the confusion matrix by tooth over all validation scans. The other shows one of these scans, always
+    the same: its labels, the labels that the net finds, and where they differ. Only the first process writes. It has
+    seen all validation scans, since every process validates on all of them. If the validation of a task returns no
+    labels, there are no pictures.
 
     Args:
         every: steps between values.
-        scans: that one step takes, of all processes.
+        scans: scans per step, over all processes.
         shown: name of the scan that is drawn.
     """
 
@@ -97,17 +98,17 @@ class Board(pl.Callback):
 
 
 def draw_found(graph: Data, found: np.ndarray, step: int) -> Any:
-    """A figure of a labelled graph in the frame of the nets: its labels, what was found, and where they differ.
+    """Figure of a labelled graph: its labels, the labels found, and where they differ.
 
     Args:
-        graph: N nodes with ``x`` and ``y``.
+        graph: N nodes with ``x`` and ``y``, in the frame of the networks.
         found: [N] FDI numbers.
-        step: of the run.
+        step: step of the run, for the title.
     """
     from toothgraph.anatomy.colours import colours
     from toothgraph.report.picture import draw_grid
 
-    # A surface of loose triangles: the graph has the corners of its faces, not which of them are one vertex.
+    # A surface of loose triangles: the graph holds the corners of its faces, but not which corners are one vertex.
     corners, labels = face_corners(graph), class_to_fdi(graph.y.numpy())
     faces = np.arange(3 * len(corners)).reshape(-1, 3)
     mesh = Mesh(corners.reshape(-1, 3), faces, labels=labels, jaw=int(graph.jaw), scan_id=graph.scan_id)

@@ -1,4 +1,4 @@
-"""What happens around the training steps: rows, checkpoints, a gentle stop."""
+"""Callbacks around the training steps: metrics, display, checkpoints, weight average and a gentle stop."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ _log = logging.getLogger("toothgraph")
 
 
 def stepped(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether the optimiser took its step with this batch, or gradients still add up."""
+    """Whether the optimiser took its step with this batch. If not, gradients are still being accumulated."""
     return (batch_idx + 1) % trainer.accumulate_grad_batches == 0
 
 
 def validation_follows(trainer: pl.Trainer) -> bool:
-    """Whether a validation is due after this step: every so many batches, and after the last; never if nobody
-    validates."""
+    """Whether a validation is due after this step.
+
+    It is due at a regular interval of batches and after the last step, but never if there are no validation scans.
+    """
     if not trainer.limit_val_batches:
         return False
     batches = trainer.global_step * trainer.accumulate_grad_batches
@@ -36,7 +38,7 @@ def validation_follows(trainer: pl.Trainer) -> bool:
 
 
 class MetricsTable(pl.Callback):
-    """Writes ``metrics.csv``, and a line to the log for each validation.
+    """Writes ``metrics.csv``, and a log line for each validation.
 
     Args:
         out: run folder.
@@ -83,13 +85,14 @@ class MetricsTable(pl.Callback):
 
 
 class Shown(pl.Callback):
-    """Keeps a display up to date: steps, the loss, and what validations found.
+    """Keeps a progress display up to date: steps, loss and validation scores.
 
-    Comes after :class:`MetricsTable`, whose rows of before a resume it begins with.
+    In the list of callbacks it comes after :class:`MetricsTable`, because it starts with the rows of that table, also
+    those from before a resume.
 
     Args:
-        display: entered by the caller.
-        table: the metrics.
+        display: the display; the caller enters its context.
+        table: the table of metrics.
     """
 
     def __init__(self, display: Display, table: MetricsTable) -> None:
@@ -116,7 +119,7 @@ class Shown(pl.Callback):
 
 
 def scores_found(rows: list[dict[str, Any]], monitor: str) -> str:
-    """The last score of a table of metrics, and the best one: ``val_miou 0.71, best 0.73 at step 60``."""
+    """Text with the last and the best validation score, as ``val_miou 0.7100, best 0.7300 at step 60``."""
     scored = [(float(row[monitor]), row["step"]) for row in rows if row.get(monitor)]
     if not scored:
         return ""
@@ -125,15 +128,15 @@ def scores_found(rows: list[dict[str, Any]], monitor: str) -> str:
 
 
 class Checkpoints(pl.Callback):
-    """Writes ``last.ckpt`` every so many steps and ``best.ckpt`` at the best validation, each whole or not.
+    """Writes ``last.ckpt`` at regular steps and ``best.ckpt`` at the best validation, each completely or not at all.
 
-    The one before the last stays as ``previous.ckpt``. Where a validation is due, ``last.ckpt`` is written after it:
-    a run killed in between resumes before it, and misses none.
+    The checkpoint before the last is kept as ``previous.ckpt``. If a validation is due, ``last.ckpt`` is written after
+    it. So a run that is killed during a validation resumes before it, and no validation is missed.
 
     Args:
         out: run folder.
-        every: steps.
-        monitor: the validation metric of which more is better.
+        every: steps between two writes of ``last.ckpt``.
+        monitor: name of the validation metric; a higher value is better.
     """
 
     def __init__(self, out: Path, every: int, monitor: str) -> None:
@@ -141,18 +144,18 @@ class Checkpoints(pl.Callback):
         self.best = float("-inf")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # The table knows the best, whichever checkpoint this is resumed from.
+        # The table knows the best score, whichever checkpoint the run resumes from.
         known = [row.get(self.monitor) for row in read_metrics(self.out, trainer.global_step)]
         self.best = max((float(value) for value in known if value), default=float("-inf"))
 
     def save(self, trainer: pl.Trainer, name: str) -> None:
-        if not trainer.is_global_zero:  # which takes part in gathering the state, and writes nothing
+        if not trainer.is_global_zero:  # helps to gather the state, and writes nothing
             trainer.save_checkpoint(self.out / name)
             return
         with atomic_path(self.out / name) as temporary:
             trainer.save_checkpoint(temporary)
             if name == LAST and (self.out / LAST).exists():
-                os.replace(self.out / LAST, self.out / PREVIOUS)  # should the new one turn out to be damaged
+                os.replace(self.out / LAST, self.out / PREVIOUS)  # in case the new one turns out to be damaged
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -174,15 +177,16 @@ class Checkpoints(pl.Callback):
 
 
 class WeightAverage(pl.Callback):
-    """Keeps a moving average of a net; validation takes that one, and :meth:`hand_over` gives it to the model file.
+    """Keeps a moving average of the weights of a net, for the validation and the model file.
 
-    Comes before :class:`MetricsTable` and :class:`Checkpoints`. A checkpoint holds the trained net, and the average as
-    the state of this callback, so a resumed run goes on with both. Lightning's own callback copies the whole module,
-    and with it the data.
+    Validation uses the average. :meth:`hand_over` puts it into the net, before the model file is written. In the list
+    of callbacks it comes before :class:`MetricsTable` and :class:`Checkpoints`. A checkpoint holds the trained weights,
+    and the average as the state of this callback, so a resumed run goes on with both. Lightning's own callback is not
+    used, because it copies the whole module together with the data.
 
     Args:
-        net: what is trained.
-        decay: share of the average that stays at each step.
+        net: the net that is trained.
+        decay: share of the average that is kept at each step.
     """
 
     def __init__(self, net: torch.nn.Module, decay: float) -> None:
@@ -216,27 +220,30 @@ class WeightAverage(pl.Callback):
         self.net.load_state_dict(self._aside)
 
     def hand_over(self) -> None:
-        """Put the average in the place of the net; not a hook, since of a run resumed at its end none is called."""
+        """Put the average into the net.
+
+        This is not a hook: if a run is resumed at its end, Lightning calls no hooks.
+        """
         self.net.load_state_dict(self.average)
 
 
 class GentleStop(pl.Callback):
-    """Ctrl-C (or SIGTERM) finishes the step; a second one stops at once.
+    """Stops after the current step on Ctrl-C or SIGTERM, and at once on a second signal.
 
-    Comes before :class:`Checkpoints`, which then saves the last step.
+    In the list of callbacks it comes before :class:`Checkpoints`, which then saves the last step.
 
     Args:
-        display: where it answers.
+        display: display that shows the answer to the user.
     """
 
     def __init__(self, display: Display) -> None:
         self.display = display
         self.asked = False
-        self.by_sigterm = False  # asked so, and not by Ctrl-C
+        self.by_sigterm = False  # whether SIGTERM asked, and not Ctrl-C
         self._process = os.getpid()
 
     def _ask(self, number: int, frame: Any) -> None:
-        if os.getpid() != self._process:  # a loader's worker, which inherits this: Ctrl-C is not its business
+        if os.getpid() != self._process:  # a loader's worker, which inherits this handler and ignores Ctrl-C
             if number == signal.SIGTERM:
                 os._exit(1)
             return
@@ -247,7 +254,10 @@ class GentleStop(pl.Callback):
         self.display.answer(f"stopping after this step; {again} again to stop at once")
 
     def listening(self) -> AbstractContextManager[None]:
-        """Within it, signals are heard; in Lightning's own hooks the handlers would outlive a run that fails."""
+        """Handle SIGINT and SIGTERM inside the block.
+
+        If Lightning's hooks set the handlers, they would remain after a run that fails.
+        """
         return handled({signal.SIGINT: self._ask, signal.SIGTERM: self._ask})
 
     def on_train_batch_end(
@@ -255,9 +265,9 @@ class GentleStop(pl.Callback):
     ) -> None:
         if not stepped(trainer, batch_idx):
             return
-        # One process stops with all others: they wait for each other in every step.
+        # If one process stops, all stop: they wait for each other in every step.
         if not trainer.strategy.reduce_boolean_decision(self.asked, all=False):
             return
         self.asked = trainer.should_stop = True
         if not validation_follows(trainer):
-            trainer.limit_val_batches = 0  # else Lightning validates before it stops, out of turn
+            trainer.limit_val_batches = 0  # else Lightning validates before it stops, though none is due

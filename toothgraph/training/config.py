@@ -22,33 +22,33 @@ Config = TypeVar("Config", bound="TrainingConfig")
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What pre-training and fine-tuning share.
+    """Options that pre-training and fine-tuning share.
 
     Attributes:
         net: the network and its graphs.
-        seed: of initialisation, order and augmentation.
+        seed: seed of initialisation, order and augmentation.
         steps: optimiser steps.
-        epochs: passes over the scans; where given, it sets the steps.
+        epochs: passes over the scans; if given, they determine the number of steps.
         batch: scans per step.
         variants: tessellations per scan.
-        bases: how many of them get a model base, see :func:`toothgraph.synthetic.model_base.with_base`.
+        bases: how many of the tessellations get a model base, see :func:`toothgraph.synthetic.model_base.with_base`.
         lr: highest learning rate.
-        weight_decay: of the weights; biases and norms do not decay.
+        weight_decay: weight decay; biases and norms do not decay.
         optimizer: ``adamw``, ``adam`` or ``sgd`` (momentum 0.9).
-        schedule: ``warmup`` (a tenth of the steps up, then a cosine to zero), ``cosine`` (to a hundredth)
-            or ``decay`` (×0.99 every 1000 steps).
-        clip: largest norm of the gradient; 0 for none.
-        val_fraction: share of the patients to validate on, where no split file says who.
-        workers: processes that draw samples.
+        schedule: ``warmup`` (rises for a tenth of the steps, then falls to zero as a cosine), ``cosine`` (falls to a
+            hundredth) or ``decay`` (×0.99 every 1000 steps).
+        clip: largest norm of the gradient; 0 for no limit.
+        val_fraction: share of the patients to validate on, if no split file names them.
+        workers: processes that load samples.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         precision: ``32``, ``bf16`` or ``16``.
         devices: GPUs (or processes on a CPU) per machine; each takes ``batch`` scans per step.
-        nodes: machines.
-        accumulate: batches per step, one after another.
+        nodes: number of machines.
+        accumulate: batches per step, computed one after another.
         deterministic: let torch use only operations that give the same result every time.
-        checkpoint_every: steps from one ``last.ckpt`` to the next.
-        validate_every: steps from one validation to the next.
-        log_every: steps from one row of ``metrics.csv`` to the next.
+        checkpoint_every: steps between two writes of ``last.ckpt``.
+        validate_every: steps between two validations.
+        log_every: steps between two rows of ``metrics.csv``.
     """
 
     net: NetConfig = field(default_factory=NetConfig)
@@ -81,11 +81,11 @@ class PretrainConfig(TrainingConfig):
     """Options of pre-training.
 
     Attributes:
-        temperature: by which similarities are divided, see :func:`toothgraph.nn.info_nce`.
-        normalize: whether vectors are scaled to length one first.
+        temperature: number by which similarities are divided, see :func:`toothgraph.nn.info_nce`.
+        normalize: whether embeddings are first scaled to length one.
         symmetric: whether both views serve as anchors.
-        negatives: ``scan`` (the other pairs of the same scan) or ``batch`` (of all scans).
-        exclude_radius: mm; pairs closer to the anchor are no negatives; 0 for none.
+        negatives: ``scan`` (the other pairs of the same scan) or ``batch`` (the other pairs of all scans).
+        exclude_radius: mm; pairs closer to the anchor are not negatives; 0 excludes no pair.
         views: how the two views are drawn.
     """
 
@@ -104,22 +104,23 @@ class FinetuneConfig(TrainingConfig):
 
     Attributes:
         label_fraction: share of the training patients whose labels are used.
-        dice_weight: of the Dice loss beside the cross-entropy, see :func:`toothgraph.nn.segmentation_loss`.
-        label_smoothing: share of the certainty that is spread over all classes.
-        boundary_weight: extra weight of the nodes at a border in the cross-entropy.
-        backbone_rate: learning rate of a pre-trained backbone, as a share of ``lr``; one from scratch learns at ``lr``.
-        average: decay of the moving average of the weights, which then is what is validated and saved; 0 for none.
-        jaw_dropout: how often the jaw is withheld, so that the net also learns to do without.
-        cuts: how often something is taken away from a scan.
-        warps: how often teeth of a scan are changed: prepared, scan bodies, other sizes, brackets.
-        crowns: what tells teeth by their shape, see :class:`toothgraph.model.crowns.CrownNet`: ``adapt`` adapts that of
-            ``init``, or else that of the weights in the package, to the labels; ``keep`` takes it as it is; ``train``
-            starts from nothing.
-        crown_steps: optimiser steps of that training; no more than ``steps``.
-        augmentation: how far a scan is moved.
-        rounds: of self-training, where there are unlabelled scans, see
+        dice_weight: weight of the Dice loss that is added to the cross-entropy, see
+            :func:`toothgraph.nn.segmentation_loss`.
+        label_smoothing: share of the cross-entropy that is spread over all classes.
+        boundary_weight: extra weight in the cross-entropy of nodes with a neighbour of another class.
+        backbone_rate: learning rate of a pre-trained backbone, as a share of ``lr``; a new backbone learns at ``lr``.
+        average: decay of a moving average of the weights, which is then validated and saved; 0 for no average.
+        jaw_dropout: probability that the net is not told the jaw, so that it also learns without it.
+        cuts: probabilities that parts of a scan are removed.
+        warps: probabilities that teeth of a scan are changed: prepared, scan bodies, other sizes, brackets.
+        crowns: network that finds teeth by their shape, see :class:`toothgraph.model.crowns.CrownNet`: ``adapt`` adapts
+            the one of ``init``, or else the one of the weights in the package, to the labels; ``keep`` takes it
+            unchanged; ``train`` trains a new one.
+        crown_steps: optimiser steps for that network; no more than ``steps``.
+        augmentation: strength of each augmentation.
+        rounds: rounds of self-training, if there are unlabelled scans, see
             :func:`toothgraph.training.self_training.self_train`.
-        trust: what a tooth must reach that a teacher finds there.
+        trust: limits that labels found by a teacher must reach.
     """
 
     steps: int = 2400
@@ -163,12 +164,13 @@ FINETUNE_PRESETS = {
 
 
 def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[str, dict[str, Any]]]) -> Config:
-    """A configuration from a preset and layers of options over it, each with a name for errors.
+    """Configuration from a preset and layers of options, where each layer overrides those before it.
 
-    A layer that sets ``steps`` undoes the ``epochs`` of those below.
+    Each layer has a name for error messages. A layer that sets ``steps`` without ``epochs`` removes the ``epochs`` set
+    before it.
 
     Raises:
-        ConfigError: for an unknown preset or option, or a value of the wrong kind.
+        ConfigError: for an unknown preset or option, or a value of the wrong kind or out of its range.
 
     Example:
         >>> own = {"steps": 100, "augmentation": {"mirror": 0.5}}
@@ -188,7 +190,7 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
 
 
 def check_config(config: TrainingConfig) -> None:
-    """Refuse what training would trip over only later, when scans are read and the run has begun.
+    """Raise an error for options that would stop a run later, when scans are read and training has begun.
 
     Raises:
         ConfigError: for an option out of its range.

@@ -1,4 +1,4 @@
-"""Training of the network that tells which tooth a crown is."""
+"""Training of the network that finds the position of a tooth from the shape of its crown."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from toothgraph.transforms.crowns import Crowns, crowns_of, vary
 
 BATCH = 192
 RATE, DECAY = 2e-3, 0.02
-SMOOTHING = 0.05  # of labels; more of it where there are few scans, whose crowns are learned by heart
-ADAPTED = 0.25  # the learning rate of a net that is adapted, as a share
+SMOOTHING = 0.05  # label smoothing for six scans or more; higher for fewer, whose crowns are learned by heart
+ADAPTED = 0.25  # learning rate for adapting a net, as a share of RATE
 
 
 def train_crowns(
@@ -34,19 +34,19 @@ def train_crowns(
 ) -> CrownNet | None:
     """Train a :class:`toothgraph.model.crowns.CrownNet` on the crowns of labelled graphs, or adapt one to them.
 
-    Jaws whose labels count past a closed gap are left out, see :mod:`toothgraph.anatomy.molars`. A net that is adapted
-    is asked only which of the teeth that occur in these labels a crown is: so a tooth that these mouths lack is not
-    unlearned.
+    Graphs whose labels count past a closed gap are left out, see :mod:`toothgraph.anatomy.molars`. When a net is
+    adapted, only positions that occur in these labels, or their mirror images, are compared. So the net does not
+    unlearn a tooth that is missing in all of these mouths.
 
     Args:
-        graphs: in the networks' frame, with ``y``.
+        graphs: labelled graphs (``y``) in the frame of the networks.
         steps: optimiser steps.
-        seed: of initialisation, order and variation.
-        start: the net to adapt; it stays as it is.
-        stop: asked before each step whether to stop.
+        seed: seed of initialisation, order and variation.
+        start: the net to adapt; it is not changed.
+        stop: called before each step; training stops if it returns True.
 
     Returns:
-        The net in evaluation mode; ``start`` itself, or a net that knows nothing, where there are no crowns. None if
+        The net in evaluation mode. Without any crowns: ``start``, or else a net that has learned nothing. None if
         training was stopped.
     """
     sound = [graph for graph in graphs if not counts_past_gap(graph)]
@@ -75,12 +75,12 @@ def train_crowns(
 
 
 def smoothing_for(scans: int) -> float:
-    """The label smoothing for this many different scans: 0.15 for both jaws of one patient, 0.05 from six on."""
+    """Label smoothing for a number of scans: 0.15 for up to two scans, 0.05 for six or more."""
     return float(np.clip(6 * SMOOTHING / max(scans, 1), SMOOTHING, 3 * SMOOTHING))
 
 
 def batch_loss(net: CrownNet, crowns: Crowns, allowed: Tensor, smoothing: float = SMOOTHING) -> Tensor:
-    """The cross-entropy of some crowns, varied at random, over the positions [16] bool that are allowed."""
+    """Cross-entropy of a random batch of crowns, varied at random, over the positions ``allowed`` [16] bool."""
     which = torch.randint(len(crowns), (BATCH,))
     points, place, visible = vary(crowns.points[which], crowns.place[which])
     said = net(crown_images(points, visible[:, None])[:, 0], crowns.jaw[which])[:, allowed]
@@ -89,12 +89,12 @@ def batch_loss(net: CrownNet, crowns: Crowns, allowed: Tensor, smoothing: float 
 
 
 def occurring(place: Tensor) -> Tensor:
-    """Which positions occur among some [N], or their mirror images. [16] bool"""
+    """Which positions occur in ``place`` [N], themselves or as a mirror image. [16] bool"""
     there = torch.zeros(16, dtype=torch.bool)
     there[place - 1] = True
     return there | there.roll(8)
 
 
 def counts_past_gap(graph: Data) -> bool:
-    """The same of a labelled graph as :func:`toothgraph.anatomy.molars.counts_past_gap` of a mesh."""
+    """Whether the labels of a graph count past a closed gap, see :func:`toothgraph.anatomy.molars.counts_past_gap`."""
     return molars.counts_past_gap(loose_mesh(graph).with_labels(class_to_fdi(graph.y.numpy())))

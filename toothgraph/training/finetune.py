@@ -37,8 +37,8 @@ _log = logging.getLogger("toothgraph")
 class FinetuneTask(Task):
     """Segmentation of labelled graphs.
 
-    Validation scores the graph's own nodes, with the jaw given: close to, but not the same as, the scores
-    of ``evaluate``, which are taken on the original faces.
+    Validation scores the nodes of the graph, and the net is told the jaw. The scores are close to those of
+    ``evaluate``, but not the same, since ``evaluate`` scores the original faces.
     """
 
     work = "fine-tuning"
@@ -47,7 +47,7 @@ class FinetuneTask(Task):
     val_columns = ("val_miou", "val_accuracy", "val_loss")
     config: FinetuneConfig
     net: SegmentationNet
-    crowns: CrownNet | None = None  # of what the training started from
+    crowns: CrownNet | None = None  # of the model that the training started from
 
     def _loss(self, log_prob: Tensor, batch: Batch) -> Tensor:
         extra = self.config.boundary_weight
@@ -84,7 +84,7 @@ class FinetuneTask(Task):
         return self.net.crowns is not None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """Score one scan; for pictures, its confusion matrix [33, 34] and the FDI numbers found [N]."""
+        """Score one scan. Returns its confusion matrix [33, 34] and the FDI numbers found [N], for pictures."""
         jaw = int(batch.jaw)
         log_prob = self.net(batch, batch.jaw)
         found = class_to_fdi(restrict_to_jaw(log_prob, jaw).argmax(dim=1).cpu().numpy())
@@ -110,10 +110,11 @@ def finetune(
     """Train a segmentation net on labelled scans.
 
     Args:
-        scans: scans of the training and the validation patients; those without labels are left out.
-        split: who is which; ``config.label_fraction`` of its training patients are used. Nobody has to validate.
+        scans: scans of the training and the validation patients; scans without labels are left out.
+        split: which patients train and which validate. Of the training patients, ``config.label_fraction`` are used. No
+            patient has to validate.
         out: run folder.
-        config: options; the net's shape is that of ``init`` where there is one.
+        config: options; with ``init``, ``config.net`` must have the backbone of ``init``.
         init: run folder or model file to start from.
         resume: go on with the run in ``out``.
 
@@ -121,8 +122,9 @@ def finetune(
         The model file.
 
     Raises:
-        ToothgraphError: for an option out of its range, if a side that has patients has no scans, the folder holds
-            another run, ``init`` lacks a tensor of the backbone, or training fails.
+        ToothgraphError: if an option is out of its range, there are no labelled scans to train on or none of the
+            validation patients, the folder holds another run, ``init`` lacks a tensor of the backbone, or training
+            fails.
     """
     check_free(Path(out), resume)
     return learn(labelled_sides(scans, split, config.label_fraction), out, config, init=init, resume=resume)
@@ -137,11 +139,11 @@ def learn(
     resume: bool = False,
     objective: type[FinetuneTask] = FinetuneTask,
 ) -> Path:
-    """The same with given sides.
+    """Train a segmentation net on given training and validation scans; the other arguments as for :func:`finetune`.
 
     Args:
-        sides: the scans to train and to validate on.
-        objective: what is learned; a subclass has another ``loss``.
+        sides: the scans to train on and to validate on.
+        objective: task to train; a subclass may have another ``loss``.
 
     Returns:
         The model file.
@@ -183,7 +185,7 @@ def learn(
 
 
 def plain_only(scans: list[Scan]) -> list[Scan]:
-    """The scans with their plain tessellation only."""
+    """The scans, each with only its first tessellation, the plain one."""
     return [replace(scan, variants=scan.variants[:1]) for scan in scans]
 
 

@@ -1,7 +1,7 @@
-"""Labels that a teacher finds on unlabelled scans: a prepared folder of those that may be learned from.
+"""Labels that a teacher finds on unlabelled scans, in a prepared folder from which a student learns.
 
-quarantine.csv    the scans of which nothing is kept, and why
-teeth.csv         each tooth found on the others: whether it is kept, or why not
+quarantine.csv    scans of which nothing is kept, and why
+teeth.csv         each tooth found on the other scans: whether it is kept, or why not
 """
 
 from __future__ import annotations
@@ -65,27 +65,27 @@ def find_labels(
     jaws: Collection[int] = (UPPER, LOWER),
     student: Path | None = None,
 ) -> list[Scan]:
-    """Label scans by a teacher, and prepare those with teeth that may be learned from.
+    """Label scans with a teacher, and prepare the scans that have teeth to learn from.
 
-    What was labelled before the work was stopped is not labelled again, where scan, teacher, options and version are
-    the same. A scan that cannot be read stops nothing.
+    After an interruption, a scan is not labelled again if the scan, the teacher, the options and the version are the
+    same. A scan that fails goes to quarantine, and the other scans go on.
 
     Args:
         unlabelled: the scans.
-        teacher: its model file.
-        name: what the origin of the labels calls it.
+        teacher: model file of the teacher.
+        name: name of the teacher, as it is stored with the labels.
         out: the prepared folder.
-        config: what the graphs are to be like, and what a tooth must reach (``trust``).
-        jaws: those of which the teacher has learned labels.
-        student: the run folder of who learns from what is found; once that has begun, nothing is labelled anew, and
-            once it is finished, another version may have found what is there.
+        config: options of the graphs, and limits that a tooth must reach (``trust``).
+        jaws: jaws of which the teacher has learned labels.
+        student: run folder of the student that learns from these labels. Once that run has begun, the labels must not
+            change. Once it is finished, labels are accepted whatever teacher, options or version found them.
 
     Returns:
         The prepared scans.
 
     Raises:
         DataError: if nothing can be learned from any scan.
-        ConfigError: if the folder was begun with other graphs, or the student has begun with other labels.
+        ConfigError: if the folder was begun with other graph options, or the student has begun with other labels.
         MemoryShortage: if a scan needs more memory than there is.
     """
     net, file = load_segmentation(teacher)
@@ -121,7 +121,7 @@ def find_labels(
 
 
 def _check_unchanged(student: Path, out: Path, names: Sequence[str], todo: Sequence[Unlabelled]) -> None:
-    """Refuse to change the labels under a student that has begun to learn from them; raises ConfigError."""
+    """Raise ConfigError if labels would change from which a student has begun to learn."""
     if todo or {*names} != {header.scan_id for header in read_manifest(out)} | {*read_quarantine(out)}:
         changed = todo[0].source.path if todo else out / MANIFEST
         raise ConfigError(
@@ -132,15 +132,15 @@ def _check_unchanged(student: Path, out: Path, names: Sequence[str], todo: Seque
 
 @dataclass(frozen=True)
 class _Labeller:
-    """Labels scans one by one into a folder.
+    """Labels scans one by one, and writes them to a folder.
 
     Attributes:
         net: the teacher.
-        origin: where the labels come from.
+        origin: origin that is stored with the labels.
         out: the prepared folder.
-        config: of the run.
-        jaws: of which the teacher has learned labels.
-        content: all else on which the labels of a scan depend, for JSON.
+        config: options of the run.
+        jaws: jaws of which the teacher has learned labels.
+        content: everything except the scan that its labels depend on, as values for JSON.
     """
 
     net: SegmentationNet
@@ -151,23 +151,23 @@ class _Labeller:
     content: dict[str, Any]
 
     def digest(self, one: Unlabelled) -> str:
-        """Of what the labels of a scan depend on, but for the scan."""
+        """Digest of everything except the scan itself that its labels depend on."""
         return digest_of({**self.content, "unit": one.unit})
 
     def has(self, one: Unlabelled, *, anyhow: bool = False) -> bool:
-        """Whether a scan was labelled so before, or, by whatever teacher and version, at all."""
+        """Whether a scan was labelled before with the same teacher, options and version; with any if ``anyhow``."""
         done = done_before(self.out, one.source, None if anyhow else self.digest(one))
         return done is not None and (done.state == "bad" or _teeth_file(self.out, one.source.scan_id).is_file())
 
     def label(self, one: Unlabelled) -> None:
-        """Label a scan, and keep its graphs, or the reason why not."""
+        """Label a scan, and write its graphs, or the reason why nothing of it is kept."""
         source = one.source
         try:
             with named_shortage(source.path):
                 found, mesh, scan = self._found(one)
-        except MemoryShortage:  # all following scans would fail, too
+        except MemoryShortage:  # all following scans would fail as well
             raise
-        except Exception as error:  # also one in this package: it is told, and the other scans go on
+        except Exception as error:  # also a bug in this package: it is reported, and the other scans go on
             reason = reason_of(source, error)
             _log.warning("left out: %s", reason)
             quarantine(self.out, source, self.digest(one), reason)
@@ -184,7 +184,7 @@ class _Labeller:
         bad_file(self.out, source.scan_id).unlink(missing_ok=True)
 
     def _found(self, one: Unlabelled) -> tuple[Trusted, Mesh, Scan | None]:
-        """What may be learned from a scan, the scan with these labels, and its graphs, if there is something."""
+        """The labels to learn from, the scan with these labels, and its graphs, which are None if nothing is kept."""
         config, source = self.config, one.source
         mesh = read_mesh(source.path, unit=one.unit)
         mesh = replace(mesh, scan_id=source.scan_id, jaw=mesh.jaw if source.jaw is None else source.jaw)
@@ -201,7 +201,7 @@ def _teeth_file(out: Path, scan_id: str) -> Path:
 
 
 def _say(scans: Sequence[Scan], looked_at: int, out: Path) -> None:
-    """Write ``teeth.csv``, and say how much is kept, and why the rest is not."""
+    """Write ``teeth.csv``, and log how many teeth are kept, and why the others are not."""
     text, count = io.StringIO(), Counter[str]()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["scan_id", "tooth", "state"])

@@ -11,7 +11,7 @@ from toothgraph.training.config import TrainingConfig
 
 
 def rate_factor(schedule: str, step: int, steps: int) -> float:
-    """The learning rate at a step, as a share of the highest."""
+    """Learning rate at a step, as a share of the highest learning rate."""
     if schedule == "decay":
         return 0.99 ** (step // 1000)
     progress = min(1.0, step / max(1, steps))
@@ -26,7 +26,10 @@ def rate_factor(schedule: str, step: int, steps: int) -> float:
 
 
 def make_optimizer(net: torch.nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
-    """The optimiser; biases and norms (tensors of one dimension) do not decay, a backbone may learn more slowly."""
+    """Make the optimiser of a net.
+
+    Biases and norms (tensors of one dimension) have no weight decay. A backbone may have a lower learning rate.
+    """
     groups = []
     for rate, part in rates(net, config).items():
         weights = [p for p in part if p.requires_grad and p.dim() > 1]
@@ -43,7 +46,7 @@ def make_optimizer(net: torch.nn.Module, config: TrainingConfig) -> torch.optim.
 
 
 def rates(net: torch.nn.Module, config: TrainingConfig) -> dict[float, list[torch.nn.Parameter]]:
-    """The parameters by their highest learning rate."""
+    """The parameters of a net, grouped by their highest learning rate."""
     parts: dict[float, list[torch.nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
         slower = getattr(config, "backbone_rate", 1.0) if name.startswith("backbone.") else 1.0

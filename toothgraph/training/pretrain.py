@@ -29,13 +29,14 @@ CANDIDATE_SPACING = 1.0  # mm between the candidates of ``val_match_top1``
 
 
 class PretrainTask(Task):
-    """InfoNCE over matched nodes of two views; batches come from :func:`collate_pairs`.
+    """Pre-training with the InfoNCE loss over matched nodes of two views; batches come from :func:`collate_pairs`.
 
-    Validation, on views of scans not trained on:
+    Metrics of the validation, on views of scans that are not trained on:
 
-    * ``val_match_top1``: share of matched nodes whose nearest candidate in the other view is their partner;
-      candidates lie at least 1 mm apart, and ``val_candidates`` is how many there were at the least;
-    * ``val_loss``, and ``val_ln_candidates``, the loss of guessing.
+    * ``val_match_top1``: share of matched nodes for which the most similar candidate in the other view is the partner.
+      Candidates are at least 1 mm apart; only nodes whose partner is a candidate count.
+    * ``val_candidates``: smallest number of candidates in any of these views.
+    * ``val_loss``: the loss; ``val_ln_candidates``: the loss of guessing, ln of the number of matched pairs.
     """
 
     work = "pre-training"
@@ -45,7 +46,7 @@ class PretrainTask(Task):
     config: PretrainConfig
 
     def _matched(self, out: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Of the projections [N, D], those of the matched nodes of both views [P, D], and each pair's scan [P]."""
+        """Projections [P, D] of the matched nodes in the first and the second view, and the scan [P] of each pair."""
         first, second = batch.match_index.chunk(2)
         if len(first) == 0:
             raise DataError(
@@ -56,7 +57,7 @@ class PretrainTask(Task):
 
     def _loss(self, a: Tensor, b: Tensor, scan: Tensor, batch: Batch) -> Tensor:
         config, pos, sizes = self.config, batch.match_pos.chunk(2)[0], batch.get("match_sizes")
-        # Those of all processes, whose scans are not to share a number; in validation all see the same scans.
+        # Take the pairs of all processes, and number their scans apart. In validation all processes see the same scans.
         if self.training and config.negatives == "batch" and world() > 1:
             scan = scan + torch.distributed.get_rank() * len(batch.scan_id)
             a, b, scan, pos = (gathered(part) for part in (a, b, scan, pos))
@@ -114,19 +115,19 @@ def pretrain(
     """Pre-train a backbone.
 
     Args:
-        scans: scans of the training and the validation patients; labels are not looked at.
-        split: who is which; nobody has to validate.
+        scans: scans of the training and the validation patients; their labels are ignored.
+        split: which patients train and which validate; no patient has to validate.
         out: run folder.
         config: options.
         resume: go on with the run in ``out``.
-        objective: what is learned; a subclass has another ``loss``.
+        objective: task to train; a subclass may have another ``loss``.
 
     Returns:
         The model file.
 
     Raises:
-        ToothgraphError: for an option out of its range, if a side that has patients has no scans, the folder holds
-            another run, or training fails.
+        ToothgraphError: if an option is out of its range, there are no scans to train on or none of the validation
+            patients, the folder holds another run, or training fails.
     """
     check_config(config)
     check_free(Path(out), resume)

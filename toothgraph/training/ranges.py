@@ -1,4 +1,7 @@
-"""Which values a training run takes. Apart from the options themselves, so that it is asked before torch is loaded."""
+"""Which values the options of a training run may have.
+
+This is not in the module of the options, so that values can be checked before torch is loaded.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[float], bool], str], ...] = (
     (_AT_LEAST_1, lambda value: value >= 1, "at least 1"),
     (_AT_LEAST_0, lambda value: 0 <= value < math.inf, "at least 0"),
     (_ABOVE_0, lambda value: 0 < value < math.inf, "above 0"),
-    (("seed",), lambda value: value < 2**63, f"at most {2**63 - 1}"),  # as torch takes them
+    (("seed",), lambda value: value < 2**63, f"at most {2**63 - 1}"),  # the largest that torch accepts
     (("label_fraction",), lambda value: value != 0, "above 0 and up to 1"),
     (_SHARES, lambda value: 0 <= value <= 1, "0 to 1"),
     (("average",), lambda value: 0 <= value < 1, "at least 0 and below 1"),
@@ -36,14 +39,14 @@ _CHOICES = {
 
 
 def check_values(values: Mapping[str, Any]) -> None:
-    """Refuse values that training would trip over only later, when scans are read and the run has begun.
+    """Raise an error for values that would stop a run later, when scans are read and training has begun.
 
     Args:
-        values: options by name. None stands for an option that is not set; what is not of the kind of its option is
-            left to :func:`toothgraph.config.updated`, which knows the kinds.
+        values: options by name. None stands for an option that is not set. A value of the wrong type is not checked
+            here, but in :func:`toothgraph.config.updated`.
 
     Raises:
-        ConfigError: for a number out of its range, or a word that is no choice of its option.
+        ConfigError: for a number out of its range, or a word that is not a choice of its option.
     """
     for names, fits, wanted in _RANGES:
         for name in names:

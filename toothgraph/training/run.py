@@ -1,4 +1,4 @@
-"""What pre-training and fine-tuning share: optimiser, trainer, run folder."""
+"""The run that pre-training and fine-tuning share: trainer, run folder and model file."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ _PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-m
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Lightning's advice on hardware and loaders away from the user."""
+    """Hide Lightning's advice on hardware and loaders inside the block."""
     with errors_only("lightning.pytorch", "lightning.fabric"):
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", message=r".*`isinstance\(treespec, LeafSpec\)` is deprecated")
         warnings.filterwarnings("ignore", message=r".*does not have many workers")
-        warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # refused instead
+        warnings.filterwarnings("ignore", message=r".*AMP with fp16 is not supported on CPU")  # an error instead
         yield
 
 
 @contextmanager
 def determinism_kept() -> Iterator[None]:
-    """Leave torch as deterministic as it was: Lightning switches it for the whole process."""
+    """Restore torch's deterministic mode after the block, since Lightning sets it for the whole process."""
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     try:
         yield
@@ -67,21 +67,23 @@ def determinism_kept() -> Iterator[None]:
 
 @determinism_kept()
 def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict[str, Any]) -> Path:
-    """Train, and write the model. Nothing is written before all that can be checked is found in order.
+    """Train a task and write the model file.
+
+    Everything that can be checked is checked before anything is written.
 
     Args:
         task: what to train.
         out: run folder.
-        resume: go on with the run that is there.
-        facts: what ``config.json`` is to say besides the options.
-        header: what the model file says of itself.
+        resume: go on with the run in ``out``.
+        facts: entries of ``config.json`` besides the options.
+        header: metadata for the model file.
 
     Returns:
         The model file.
 
     Raises:
-        Stopped: if the user stopped it; ``last.ckpt`` is there to resume from.
-        ConfigError: if an option cannot be used, or the folder holds another run.
+        Stopped: if the user stopped the run; it can be resumed from ``last.ckpt``.
+        ConfigError: if an option cannot be used, the folder holds another run, or another process works on it.
         NotFinite: if the loss is not finite; ``bad_batch.json`` names the step and the scans.
         CheckpointError: if the checkpoint cannot be used.
     """
@@ -116,11 +118,11 @@ def run(task: Task, out: Path, resume: bool, facts: dict[str, Any], header: dict
 
 
 def fit(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, checkpoint: Path | None) -> None:
-    """The steps of a run. Raises as :func:`run` does."""
+    """Do the training steps of a run. Raises the same errors as :func:`run`."""
     try:
         with quiet(), stop.listening(), trained_together():
             trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit as error:  # what Lightning makes of the second Ctrl-C, and of SIGTERM after the step is saved
+    except SystemExit as error:  # Lightning raises it at the second Ctrl-C, and at SIGTERM after the step is saved
         if not (isinstance(error, SIGTERMException) and trainer.should_stop):
             raise Stopped("stopped at once", stop.by_sigterm) from error
     except NotFinite as error:
@@ -135,9 +137,9 @@ def fit(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, checkpoint
 
 
 def save(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, header: dict[str, Any]) -> None:
-    """What comes after the steps: what the task has to finish, and the model file."""
+    """Finish a run after its last step: the remaining work of the task, then the model file."""
     header = header | {"steps": trainer.global_step, "trained": provenance.facts()}
-    stop.asked = False  # a Ctrl-C in the last step has done its work
+    stop.asked = False  # a Ctrl-C during the last step has no further effect
     with stop.listening(), Display("finishing", every=None) as stop.display:
         if not task.finish(lambda: stop.asked):
             raise Stopped("stopped while it learned the shapes of teeth", stop.by_sigterm)
@@ -146,30 +148,32 @@ def save(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, header: d
 
 
 def what_came_of_it(steps: int, rows: list[dict[str, Any]], monitor: str) -> str:
-    """The last line of a run: how long it took, and its scores where somebody validated."""
+    """The last log line of a run: steps, time, and validation scores or, without them, the last training loss."""
     time = f" in {clock(float(rows[-1]['seconds']))}" if rows else ""
     scores = scores_found(rows, monitor) or (f"train_loss {rows[-1]['train_loss']}" if rows else "")
     return f"finished: {steps} steps{time}" + (f", {scores}" if scores else "")
 
 
 def device_of(name: str) -> str:
-    """A device by its name; ``auto`` is CUDA where there is one, else the CPU."""
+    """Name of a device for torch: ``auto`` becomes ``cuda`` if it is available, else ``cpu``."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return name
 
 
 def accelerator(name: str) -> str:
-    """Lightning's word for a device, see :func:`device_of`."""
+    """Lightning's name for a device, see :func:`device_of`."""
     device = device_of(name)
     return "gpu" if device == "cuda" else device
 
 
 def make_trainer(task: Task, out: Path, display: Display) -> tuple[pl.Trainer, GentleStop]:
-    """A Lightning trainer for a task, which keeps a display up to date, and what tells whether the user stopped it.
+    """Lightning trainer for a task, and the callback that knows whether the user asked to stop.
+
+    The trainer keeps ``display`` up to date.
 
     Raises:
-        ConfigError: if the device cannot compute in the precision asked for.
+        ConfigError: if the device cannot compute in the requested precision.
     """
     config = task.config
     stop = GentleStop(display)
@@ -190,7 +194,7 @@ def make_trainer(task: Task, out: Path, display: Display) -> tuple[pl.Trainer, G
             devices=config.devices,
             num_nodes=config.nodes,
             strategy="ddp" if config.devices * config.nodes > 1 else "auto",
-            use_distributed_sampler=False,  # ours knows the step, and so where a resumed run goes on
+            use_distributed_sampler=False,  # our sampler knows the step, and so where a resumed run goes on
             accumulate_grad_batches=config.accumulate,
             deterministic=config.deterministic or None,
             precision=_PRECISION[config.precision],
@@ -201,11 +205,11 @@ def make_trainer(task: Task, out: Path, display: Display) -> tuple[pl.Trainer, G
             limit_val_batches=1.0 if task.validates else 0,
             num_sanity_val_steps=0,
             gradient_clip_val=config.clip or None,
-            logger=False,  # comes when it is known where the run begins
+            logger=False,  # set in run(), when it is known where the run begins
             log_every_n_steps=config.log_every,
             callbacks=callbacks,
             enable_checkpointing=False,
-            enable_progress_bar=False,  # ours shows what it finds
+            enable_progress_bar=False,  # our display also shows the scores
             enable_model_summary=False,
         )
     if config.precision == "16" and trainer.strategy.root_device.type == "cpu":

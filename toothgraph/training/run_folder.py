@@ -4,11 +4,11 @@
 config.json          every option, the split, versions, git revision
 metrics.csv          one row per ``log_every`` steps and per validation
 log.txt              messages of the run
-state.json           whether it is at work, finished, stopped or failed
+state.json           whether the run is running, finished, stopped or failed
 tensorboard/         the same metrics for TensorBoard
-last.ckpt            state of the training, to resume from; previous.ckpt is the one before
+last.ckpt            state of the training, to resume from; previous.ckpt is the one before it
 best.ckpt            the state at the best validation
-bad_batch.json       step and scans of a loss that was not finite, if one was
+bad_batch.json       step and scans of a loss that was not finite, if there was one
 model.safetensors    the trained net, written when the run finishes
 ===================  ==================================================================
 """
@@ -44,16 +44,16 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
 
     Args:
         out: the folder.
-        config: the run's options, a dataclass.
-        resume: go on with the run that is there.
-        facts: what else to keep in ``config.json``.
+        config: options of the run, a dataclass.
+        resume: go on with the run in this folder.
+        facts: further entries of ``config.json``.
 
     Returns:
-        The checkpoint to resume from, if there is one; a finished run may have none left.
+        The checkpoint to resume from; None if there is none, as may be in a finished run.
 
     Raises:
-        ConfigError: if a run is there and ``resume`` was not asked for, or it had other options or scans.
-        CheckpointError: if there are checkpoints, all of them damaged.
+        ConfigError: if the folder holds a run and ``resume`` is False, or if that run had other options or scans.
+        CheckpointError: if there are checkpoints, but all are damaged.
     """
     if not first_rank():
         return usable_checkpoint(out) if resume else None
@@ -62,7 +62,7 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
     checkpoint = usable_checkpoint(out) if resume else None
     if checkpoint or (resume and file.exists() and is_finished(out)):
         _check_same(out, config, facts)
-        if checkpoint and checkpoint.name == PREVIOUS:  # the damaged one must not take the place of the good one
+        if checkpoint and checkpoint.name == PREVIOUS:  # else the damaged file would replace the good one
             (out / LAST).unlink(missing_ok=True)
         return checkpoint
     content = {
@@ -75,10 +75,10 @@ def open_run(out: Path, config: Any, resume: bool, facts: dict[str, Any]) -> Pat
 
 
 def usable_checkpoint(out: Path) -> Path | None:
-    """The last checkpoint, or, where it is damaged, the one before; None where there is none.
+    """The last checkpoint, or the one before it if the last is damaged; None if there are no checkpoints.
 
     Raises:
-        CheckpointError: if there are some, all of them damaged.
+        CheckpointError: if there are checkpoints, but all are damaged.
     """
     damaged = None
     for file in (out / LAST, out / PREVIOUS):
@@ -98,20 +98,20 @@ def usable_checkpoint(out: Path) -> Path | None:
 
 
 def resumes_at(out: Path) -> int:
-    """The step at which ``--resume`` goes on.
+    """The step at which ``--resume`` goes on; 0 without a checkpoint.
 
     Raises:
-        CheckpointError: if there are checkpoints, all of them damaged.
+        CheckpointError: if there are checkpoints, but all are damaged.
     """
     checkpoint = usable_checkpoint(out)
     return int(read_checkpoint(checkpoint)["global_step"]) if checkpoint else 0
 
 
 def check_free(out: Path, resume: bool) -> None:
-    """Whether a run may be written to ``out``; worth asking before scans are read.
+    """Raise an error if a run may not be written to ``out``; called before scans are read.
 
     Raises:
-        ConfigError: if it is no folder, or a run is there and ``resume`` was not asked for.
+        ConfigError: if ``out`` is no folder, or holds a run and ``resume`` is False.
     """
     check_folder(out)
     if (out / CONFIG_FILE).exists() and not resume and first_rank():
@@ -119,10 +119,10 @@ def check_free(out: Path, resume: bool) -> None:
 
 
 def read_config(out: Path) -> dict[str, Any]:
-    """What ``config.json`` says of a run.
+    """The content of the ``config.json`` of a run.
 
     Raises:
-        ConfigError: if it cannot be read.
+        ConfigError: if it is missing or cannot be read.
     """
     file = out / CONFIG_FILE
     if not file.is_file():
@@ -136,8 +136,10 @@ def read_config(out: Path) -> dict[str, Any]:
 
 
 def threads_of(out: Path) -> int | None:
-    """The threads of torch that a run, or the teacher that is at work in it, was started with; None where there is no
-    run, or it does not say."""
+    """Number of torch threads that a run was started with; None if there is no run, or its number is not known.
+
+    If the run of a teacher is the current one in the folder, its number is returned.
+    """
     run = at_work(out) or out
     if not (run / CONFIG_FILE).is_file():
         return None
@@ -146,26 +148,28 @@ def threads_of(out: Path) -> int | None:
 
 
 def check_options(out: Path, config: Any) -> None:
-    """Whether the run in a folder, if it has begun, has these options: worth asking before there is other work.
+    """Raise an error if the run in a folder has begun with other options; called before other work begins.
 
     Raises:
-        ConfigError: if it has others.
+        ConfigError: if the options differ.
     """
     if has_begun(out) and first_rank():
         _check_same(out, config, {})
 
 
 def _check_same(out: Path, config: Any, facts: dict[str, Any]) -> None:
-    """Whether a run that is resumed has the options and scans it was started with; what it did not know of yet had its
-    default."""
+    """Raise ConfigError if a resumed run has other options or scans than it was started with.
+
+    Some options, such as ``workers``, may differ. An option that did not exist when the run started had its default.
+    """
     said = read_config(out)
     options, defaults = (_plain(one) for one in (config, type(config)()))
     before = _completed(said["options"], defaults)
     free = {"workers", "device", "checkpoint_every", "log_every", "deterministic"}
     if not any(origin.startswith(FOUND) for origin in said.get("labels", {}).values()):
-        free |= {"rounds", "trust"}  # of self-training, which this run is not
+        free |= {"rounds", "trust"}  # options of self-training, which this run does not use
     changed = [name for name in options if name not in free and before.get(name) != options[name]]
-    # The path of --init may be another by now; its content may not.
+    # The path of --init may have changed; the content of that file may not.
     changed += [name for name in facts if name != "init" and said.get(name, facts[name]) != facts[name]]
     if "content" in changed:
         scans = [name for name, digest in facts["content"].items() if said["content"].get(name) != digest]
@@ -179,13 +183,13 @@ def _check_same(out: Path, config: Any, facts: dict[str, Any]) -> None:
 
 
 def _plain(config: Any) -> dict[str, Any]:
-    """Options as JSON has them."""
+    """Options as plain values, as they are stored in JSON."""
     content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
     return content
 
 
 def _completed(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """Options with the defaults of those that they lack, also of parts within parts."""
+    """Options, with defaults for missing ones, also in nested options."""
     both = {**defaults, **options}
     for name, value in both.items():
         default = defaults.get(name)
@@ -195,12 +199,12 @@ def _completed(options: dict[str, Any], defaults: dict[str, Any]) -> dict[str, A
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A Lightning checkpoint: tensors and plain containers only, nothing in it is executed.
+    """Read a Lightning checkpoint; it may hold only tensors and plain containers, and no code in it is executed.
 
     Raises:
-        CheckpointError: if it is damaged or holds anything else.
+        CheckpointError: if the checkpoint is damaged or holds anything else.
     """
-    import torch  # which takes a second to load: a folder that cannot be written to is refused before
+    import torch  # takes a second to load; a folder that cannot be written to is refused before that
 
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -212,7 +216,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_metrics(out: Path, up_to_step: int | None = None) -> list[dict[str, Any]]:
-    """The rows of ``metrics.csv``, or those up to a step, for a run that goes on from there."""
+    """The rows of ``metrics.csv``; with ``up_to_step``, only the rows up to the step at which a run resumes."""
     file = out / METRICS_FILE
     if not file.exists():
         return []
@@ -222,7 +226,7 @@ def read_metrics(out: Path, up_to_step: int | None = None) -> list[dict[str, Any
 
 
 def write_metrics(out: Path, columns: list[str], rows: list[dict[str, Any]]) -> None:
-    """Write ``metrics.csv`` whole."""
+    """Write all rows of ``metrics.csv`` anew."""
     text = io.StringIO()
     table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
@@ -232,7 +236,7 @@ def write_metrics(out: Path, columns: list[str], rows: list[dict[str, Any]]) -> 
 
 @contextmanager
 def logged(out: Path) -> Iterator[None]:
-    """Within it, the package's messages go to ``log.txt``, too."""
+    """Also write the package's messages to ``log.txt`` inside the block."""
     if not first_rank():
         yield
         return
@@ -248,34 +252,34 @@ def logged(out: Path) -> Iterator[None]:
 
 
 def has_begun(out: Path) -> bool:
-    """Whether there is a run that goes on with ``--resume``, or is finished: it has learned something."""
+    """Whether the folder holds a run that has learned something: it has a checkpoint or a model file."""
     return (out / CONFIG_FILE).exists() and any((out / name).exists() for name in CHECKPOINTS)
 
 
 def is_finished(out: Path) -> bool:
-    """Whether the run's model was written."""
+    """Whether the model file of the run was written."""
     return (out / MODEL_FILE).exists()
 
 
 def teacher(number: int) -> str:
-    """The folder of the teacher of a round, within the run folder."""
+    """Name of the folder, inside the run folder, for the teacher of a round."""
     return f"teacher-{number}"
 
 
 def labels_of(number: int) -> str:
-    """The folder of the labels that the teacher of a round found, within the run folder."""
+    """Name of the folder, inside the run folder, for the labels that the teacher of a round finds."""
     return f"found-{number}"
 
 
 def at_work(out: Path) -> Path | None:
-    """The last teacher's run, where the student's own run has not begun; None for a run of another kind."""
+    """Run folder of the last teacher, as long as the run of the last student has not begun; else None."""
     if (out / CONFIG_FILE).exists():
         return None
     return _last(out, teacher)
 
 
 def last_labels(out: Path) -> Path | None:
-    """The labels that were found last, where the student's own run has not begun; None if there are none."""
+    """Folder of the labels found last, as long as the run of the last student has not begun; else None."""
     return None if (out / CONFIG_FILE).exists() else _last(out, labels_of)
 
 

@@ -1,6 +1,7 @@
-"""``state.json`` of a run folder: whether the run is at work, finished, stopped or failed, and at which step.
+"""The file ``state.json`` of a run folder: whether the run is running, finished, stopped or failed, and at which step.
 
-A run holds a lock on the file as long as it lives. A run that says it is at work and holds no lock was killed.
+A run holds a lock on the file while its process lives. If the file says ``running`` and is not locked, the run was
+killed.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Stopped(Exception):
     """The user stopped a run; its last checkpoint is saved.
 
     Args:
-        said: at which step.
-        by_sigterm: by SIGTERM, and not by Ctrl-C.
+        said: the message: when the run stopped.
+        by_sigterm: whether SIGTERM stopped it, and not Ctrl-C.
     """
 
     def __init__(self, said: str, by_sigterm: bool = False) -> None:
@@ -39,12 +40,12 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class RunState:
-    """What is known of a run.
+    """State of a run.
 
     Attributes:
         state: ``running``, ``finished``, ``stopped``, ``failed`` or ``killed``.
-        step: the last one, as far as the run has said; 0 for one that was killed or is at work.
-        reason: why it failed.
+        step: last step of the run; 0 while it runs, and if it was killed.
+        reason: why it failed, else empty.
     """
 
     state: str
@@ -54,14 +55,14 @@ class RunState:
 
 @contextmanager
 def told(out: Path, step: Callable[[], int]) -> Iterator[None]:
-    """Within it, the run is at work; how it ends is kept.
+    """Mark a run as running inside the block, and record how the block ends. Only the first process does so.
 
     Args:
         out: the run folder, which exists.
-        step: tells how many steps are done.
+        step: returns the number of steps done.
 
     Raises:
-        ConfigError: if another process is at work on this run.
+        ConfigError: if another process works on this run.
     """
     if not first_rank():
         yield
@@ -81,10 +82,10 @@ def told(out: Path, step: Callable[[], int]) -> Iterator[None]:
 
 
 def check_idle(out: Path) -> None:
-    """Whether nobody is at work on a run, asked before anything of it is written.
+    """Raise an error if another process works on a run; called before anything is written.
 
     Raises:
-        ConfigError: if another process is.
+        ConfigError: if another process works on this run.
     """
     if first_rank() and (out / STATE_FILE).exists():
         with (out / STATE_FILE).open("a+", encoding="utf-8") as file:
@@ -97,7 +98,7 @@ def _lock(out: Path, file: TextIO) -> None:
 
 
 def read_state(out: Path) -> RunState | None:
-    """The state of a run; None for a run of an earlier version, or if the file cannot be read."""
+    """State of a run. None if ``state.json`` is missing, as in runs of earlier versions, or cannot be read."""
     try:
         with (out / STATE_FILE).open(encoding="utf-8") as file:
             state = RunState(**json.loads(file.read()))
@@ -109,8 +110,11 @@ def read_state(out: Path) -> RunState | None:
 
 
 def _locked(file: TextIO, *, share: bool = False) -> bool:
-    """Take the lock of an open file, until it is closed; False if another process has it. Where there are no locks,
-    True."""
+    """Take the lock of an open file until the file is closed. False if another process holds the lock.
+
+    On a system without locks, True. On a file system without locks, True for an exclusive lock and False for a shared
+    one, so that a run that says ``running`` is not taken for killed.
+    """
     if fcntl is None:
         return True
     try:
@@ -123,6 +127,6 @@ def _locked(file: TextIO, *, share: bool = False) -> bool:
 
 
 def _write(file: TextIO, state: RunState) -> None:
-    file.truncate(0)  # in place: a file that takes its place would not have the lock
+    file.truncate(0)  # rewrite the file in place: a new file would not have the lock
     file.write(json.dumps(asdict(state)) + "\n")
     file.flush()

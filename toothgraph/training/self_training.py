@@ -1,7 +1,7 @@
-"""Self-training: a teacher, trained on few labels, labels further scans, and a student learns from both.
+"""Self-training: a teacher that was trained on few labels labels further scans, and a student learns from both.
 
-Source: Xie et al., CVPR 2020, https://doi.org/10.1109/CVPR42600.2020.01070 (a student that is trained anew, with noise,
-on the labels that its teacher is sure of). Here the teacher's labels are those of the whole of prediction.
+Source: Xie et al., CVPR 2020, https://doi.org/10.1109/CVPR42600.2020.01070. There, a new student is trained with noise
+on the labels of which its teacher is sure. Here, the teacher labels scans with all steps of prediction.
 """
 
 from __future__ import annotations
@@ -39,30 +39,31 @@ def self_train(
     init: str | Path | None = None,
     resume: bool = False,
 ) -> Path:
-    """Fine-tune on labelled scans; then, ``config.rounds`` times, on these and on what the net before found on others.
+    """Fine-tune on labelled scans, then ``config.rounds`` times on these and on labels found on other scans.
 
-    The run folder holds, for each round, the run of the teacher (``teacher-1``) and what it found (``found-1``); the
-    last student is the run itself. Without labelled scans, ``init`` is the first teacher. Scans of the patients who
-    validate, and scans whose labels are used, are left out of ``unlabelled``.
+    In each round, the last net is the teacher that labels ``unlabelled``, and a new student learns from both. For each
+    round, the run folder holds the run of the teacher (``teacher-1``) and the labels that it found (``found-1``). The
+    last student is the run itself. Without labelled scans, ``init`` is the first teacher. Scans of patients who
+    validate or test, and scans whose labels are used, are left out of ``unlabelled``.
 
     Args:
-        scans, split, init, resume: as for :func:`toothgraph.training.finetune.finetune`; there may be no scans.
+        scans, split, init, resume: as for :func:`toothgraph.training.finetune.finetune`; ``scans`` may be empty.
         unlabelled: scans to learn from without labels, see :func:`toothgraph.training.unlabelled.find_unlabelled`.
         out: run folder.
-        config: options; ``label_fraction`` is of the patients of ``scans``.
+        config: options; ``label_fraction`` is the share of the training patients of ``scans``.
 
     Returns:
         The model file.
 
     Raises:
-        ConfigError: on several devices, or if there are neither labelled scans nor a segmentation net to start from.
+        ConfigError: for several devices, or if there are neither labelled scans nor a segmentation net to start from.
         ToothgraphError: see ``finetune`` and :func:`toothgraph.training.found_labels.find_labels`; also if no
             unlabelled scan is left.
     """
     out = Path(out)
     check_one_device(config)
     check_free(out, resume)
-    student = replace(config, label_fraction=1.0)  # learns from all that it is given
+    student = replace(config, label_fraction=1.0)  # it learns from all labels that it is given
     check_options(out, student if init else replace(student, backbone_rate=1.0))
     sides = labelled_sides(scans, split, config.label_fraction) if scans else Sides([], [], labels=True)
     free = _usable(unlabelled, sides, split)
@@ -93,13 +94,16 @@ def self_train(
 
 
 def check_one_device(config: FinetuneConfig) -> None:
-    """Refuse self-training on several devices; raises ConfigError."""
+    """Raise ConfigError for self-training on several devices."""
     if config.devices * config.nodes > 1:
         raise ConfigError("self-training runs on one device: expected devices and nodes of 1")
 
 
 def _of_teacher(config: FinetuneConfig) -> FinetuneConfig:
-    """Without the options that change nothing of how a teacher learns, so that they may change when a run goes on."""
+    """The options of a teacher's run.
+
+    Options that do not affect how a teacher learns are reset, so that they may change when a run is resumed.
+    """
     return replace(config, rounds=1, trust=Trust())
 
 
@@ -110,7 +114,7 @@ def _jaws(scans: Sequence[Scan]) -> set[int]:
 
 @contextmanager
 def _told_of(stage: str) -> Iterator[None]:
-    """Who stops the work within it is told in which stage that was."""
+    """If the user stops the work inside the block, add the stage to the message."""
     try:
         yield
     except Stopped as stopped:
@@ -122,7 +126,7 @@ def _told_of(stage: str) -> Iterator[None]:
 
 
 def _usable(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> list[Unlabelled]:
-    """The unlabelled scans that are neither of a patient who validates or tests nor labelled."""
+    """The unlabelled scans that may be used, see :func:`left_over`; raises DataError if there are none."""
     free = left_over(unlabelled, sides, split)
     if not free:
         raise DataError(
@@ -138,7 +142,7 @@ def _usable(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> lis
 
 
 def _segmentation(init: str | Path | None) -> Path:
-    """The model file to start from, where it can label scans."""
+    """The model file of ``init``; raises ConfigError if it is no segmentation net, which can label scans."""
     file = read_model(init) if init else None
     if file is None or file.kind != "segmentation":
         raise ConfigError(

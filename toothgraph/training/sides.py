@@ -1,4 +1,4 @@
-"""Who trains and who validates, and where their labels come from."""
+"""The scans to train on and to validate on, and where their labels come from."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Sides:
     """The scans of a training run.
 
     Attributes:
-        train, val: to train on and to validate on; nobody may validate.
-        labels: whether their labels are used.
+        train, val: scans to train on and to validate on; ``val`` may be empty.
+        labels: whether the labels of the scans are used.
     """
 
     train: Sequence[Scan]
@@ -30,7 +30,7 @@ class Sides:
     labels: bool
 
     def facts(self) -> dict[str, Any]:
-        """What ``config.json`` says of them."""
+        """What ``config.json`` says about these scans."""
         facts: dict[str, Any] = {
             "train": [scan.scan_id for scan in self.train], "val": [scan.scan_id for scan in self.val],
             "content": {scan.scan_id: scan.digest for scan in (*self.train, *self.val)},
@@ -40,7 +40,7 @@ class Sides:
         return facts
 
     def say(self) -> None:
-        """Say who trains and who validates, and warn if a model's own labels are all there is."""
+        """Log which scans train and which validate. Warn if a model found all training or some validation labels."""
         _log.info("trains on %s", self._said(self.train))
         if self.val:
             _log.info("validates on %s", self._said(self.val))
@@ -73,10 +73,10 @@ class Sides:
 
 
 def labelled_sides(scans: Sequence[Scan], split: Split, fraction: float) -> Sides:
-    """The labelled scans to train and to validate on, of a share of the training patients.
+    """Labelled scans to train on, from a share of the training patients, and labelled scans to validate on.
 
     Raises:
-        DataError: if a side that has patients has none.
+        DataError: if there is no labelled scan to train on, or if there are validation patients without labelled scans.
     """
     labelled = [scan for scan in scans if scan.labelled]
     if not labelled:
@@ -90,10 +90,10 @@ def labelled_sides(scans: Sequence[Scan], split: Split, fraction: float) -> Side
 
 
 def unlabelled_sides(scans: Sequence[Scan], split: Split) -> Sides:
-    """The scans to train and to validate on, whatever their labels.
+    """Scans to train on and to validate on, with or without labels.
 
     Raises:
-        DataError: if a side that has patients has none.
+        DataError: if there is no scan to train on, or if there are validation patients without scans.
     """
     return _sides(scans, split.train, split.val, labels=False)
 

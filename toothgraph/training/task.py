@@ -1,4 +1,4 @@
-"""What is trained: a net with its data and options."""
+"""The Lightning module of a training run: a net with its data and options."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from toothgraph.training.sides import Sides
 
 
 class NotFinite(DataError):
-    """A loss that is no number, and the scans it came from."""
+    """The loss of a batch is not finite; ``scan_ids`` are the scans of the batch."""
 
     def __init__(self, loss: float, scan_ids: list[str]) -> None:
         super().__init__(f"the loss became {loss} on the scans {', '.join(scan_ids)}; try a lower --lr")
         self.scan_ids = scan_ids
 
 
-Draws = ViewPairs | LabelledGraphs  # data sets that take (epoch, index)
+Draws = ViewPairs | LabelledGraphs  # datasets that are indexed by (epoch, index of the scan)
 
 
 class Task(pl.LightningModule):
-    """A net with its data and options; subclasses say what a step is.
+    """A net with its data and options. Subclasses define the training and validation steps.
 
     Args:
-        net: what is trained.
+        net: the net to train.
         config: options.
-        train, val: datasets that take (epoch, index).
-        join: collates samples.
+        train, val: datasets that are indexed by (epoch, index of the scan).
+        join: function that collates samples into a batch.
     """
 
-    work = ""  # what a display calls it
+    work = ""  # name of this work in a progress display
     monitor = ""
-    monitor_is = ""  # in plain words
+    monitor_is = ""  # what the monitored metric is, in plain words
     val_columns: tuple[str, ...] = ()
     sides: Sides
 
@@ -56,7 +56,7 @@ class Task(pl.LightningModule):
         self.validates = len(val) > 0
 
     def finish(self, stop: Callable[[], bool]) -> bool:
-        """What is left to do once the net is trained; whether it was done, or stopped."""
+        """Do what is left after the last step. True if it was done, False if ``stop`` ended it."""
         del stop
         return True
 
@@ -104,26 +104,26 @@ class Task(pl.LightningModule):
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         del dataloader_idx
-        return batch.to(device, non_blocking=True)  # from pinned memory, while the step before is computed
+        return batch.to(device, non_blocking=True)  # from pinned memory, while the previous step is computed
 
 
 def count_steps(config: TrainingConfig, num_scans: int) -> int:
-    """Steps of a run: as many as its epochs need, where epochs are given."""
+    """Number of steps of a run: as many as ``epochs`` need if given, else ``steps``."""
     if config.epochs is None:
         return config.steps
     return max(1, math.ceil(config.epochs * num_scans / scans_per_step(config)))
 
 
 def scans_per_step(config: TrainingConfig) -> int:
-    """The scans of one optimiser step, of all processes."""
+    """Number of scans in one optimiser step, over all processes."""
     return config.batch * config.devices * config.nodes * config.accumulate
 
 
 def check_finite(loss: torch.Tensor, scan_ids: list[str]) -> None:
-    """Stop at the first loss that is not finite, and say which scans it came from.
+    """Raise an error if a loss is not finite.
 
     Raises:
-        NotFinite: with the scans' names.
+        NotFinite: with the names of the scans.
     """
     if not torch.isfinite(loss):
         raise NotFinite(loss.item(), scan_ids)

@@ -1,4 +1,4 @@
-"""Unlabelled scans to learn from: where they are, and which of them are labelled already or validate."""
+"""Unlabelled scans to learn from: find them, and leave out those that are labelled already or that validate."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from toothgraph.training.sides import Sides
 
 @dataclass(frozen=True)
 class Unlabelled:
-    """A scan to be labelled: where it is, and the unit of length in its file."""
+    """A scan to be labelled: its source, and the unit of length in its file."""
 
     source: Source
     unit: str = "mm"
 
 
 def find_unlabelled(paths: Sequence[Path], unit: str = "mm") -> list[Unlabelled]:
-    """The scans in files, folders and lists; of a prepared folder, the files that it was made from.
+    """The scans in files, folders and lists; for a prepared folder, the files that it was made from.
 
-    Prepared graphs themselves are too coarse: the whole of prediction looks at a scan's teeth from near.
+    The graphs in a prepared folder are too coarse, because prediction also looks at each tooth closely.
 
     Raises:
-        DataError: if a path does not exist, two scans have one name, or the files that a folder was prepared from are
-            gone.
+        DataError: if a path does not exist, two different scans have the same name, the files that a folder was made
+            from are gone, or a teacher found the labels of a prepared folder.
     """
     raw = [path for path in paths if not is_prepared(path)]
     found = [Unlabelled(source, unit) for source in (find_sources(raw) if raw else [])]
@@ -65,10 +65,10 @@ def _behind(folder: Path) -> list[Unlabelled]:
 
 
 def left_over(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> list[Unlabelled]:
-    """Those whose labels are not used already, and that are of no patient who validates or tests.
+    """The unlabelled scans whose labels are not used already and whose patients neither validate nor test.
 
-    A scan is known by its name or by what is in its file, and a patient by any name that its files may have, since
-    names depend on what else was given: ``ben/upper.stl`` is of ``ben`` or of nobody.
+    A scan is recognised by its name or by the content of its file. A patient is recognised by any name that the file
+    may stand for, since names depend on which other files were given: ``ben/upper.stl`` is of ``ben`` or of nobody.
     """
     names = {scan.scan_id for scan in (*sides.train, *sides.val)}
     labelled = _Files(scan.source for scan in (*sides.train, *sides.val))
@@ -84,7 +84,7 @@ def left_over(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> l
 
 
 class _Files:
-    """Files, in which another one is found by its content; those of one size alone are read."""
+    """A set of files in which a file is found by its content. Only files of the same size are read."""
 
     def __init__(self, paths: Iterable[Path | None]) -> None:
         self.by_size: dict[int, list[Path]] = defaultdict(list)
@@ -97,7 +97,7 @@ class _Files:
 
 
 def _same_file(one: Path, other: Path) -> bool:
-    """Whether two paths mean one scan: the same path, or files with the same content."""
+    """Whether two paths are the same, or lead to files with the same content."""
     if one == other or one.resolve() == other.resolve():
         return True
     return one.is_file() and other.is_file() and filecmp.cmp(one, other, shallow=False)

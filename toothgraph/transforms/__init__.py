@@ -1,4 +1,4 @@
-"""Graph transforms: functions that take a generator, and the same as steps of torch_geometric's ``Compose``."""
+"""Graph transforms, each as a function that takes a random generator and as a step of torch_geometric's ``Compose``."""
 
 from toothgraph.transforms.augment import Augment, Augmentation, MirrorArch, augment
 from toothgraph.transforms.base import GraphTransform, RandomTransform

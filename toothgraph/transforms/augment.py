@@ -25,7 +25,7 @@ from toothgraph.graph.fields import check_graph
 from toothgraph.mesh.checks import check_generator
 from toothgraph.transforms.base import RandomTransform
 
-ROUNDING = 1e-6  # mm², twice the area of a face; of a smaller one, corners in float32 say no normal
+ROUNDING = 1e-6  # mm², twice the area of a face; the float32 corners of a smaller face give no normal
 _MIRROR_CLASS = torch.from_numpy(mirror_classes())
 
 
@@ -44,7 +44,7 @@ class Augmentation:
         mirror: probability of a left-right mirror image; labels change sides, too.
 
     Raises:
-        ConfigError: for a strength below 0, a relative change of 1 and above, or a probability above 1.
+        ConfigError: for a strength below 0, a relative change of 1 or more, or a probability above 1.
     """
 
     rotation: float = 180.0
@@ -59,7 +59,7 @@ class Augmentation:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             check_number(f"{name} of an augmentation", value, least=0, most=1 if name == "mirror" else None)
-        for name in ("scale", "stretch"):  # of 1 and above, something would be turned inside out
+        for name in ("scale", "stretch"):  # 1 or more could turn the surface inside out
             if getattr(self, name) >= 1:
                 raise ConfigError(f"expected {name} of an augmentation below 1, got {getattr(self, name)!r}")
 
@@ -100,7 +100,7 @@ class ElasticField:
         self.shifts = torch.from_numpy(shifts.astype(np.float32))  # [W, 3], mm
 
     def __call__(self, points: Tensor) -> Tensor:
-        """Displacements [..., 3] of points [..., 3], mm, in their precision."""
+        """Displacements [..., 3] of points [..., 3], mm, in the precision of the points."""
         vectors, phases, shifts = (part.to(points.dtype) for part in (self.vectors, self.phases, self.shifts))
         return torch.sin(points @ vectors.T + phases) @ shifts
 
@@ -111,22 +111,23 @@ def _noise(rng: np.random.Generator, like: Tensor, sigma: float) -> Tensor:
 
 
 def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange: bool = True) -> Data:
-    """An augmented copy. ``x``, ``pos``, ``normal``, ``area`` stay consistent; tables and edges are shared.
+    """An augmented copy of a face graph.
 
-    Corners are moved, then normals and areas are computed from them; a face without area keeps its normal, which is
-    turned. In a mirror image two corners are swapped, so that the winding still gives outward normals. Shapes as in
-    :func:`toothgraph.graph.face_graph`.
+    ``x``, ``pos``, ``normal`` and ``area`` stay consistent; tables and edges are shared with the input. First the
+    corners are moved, then normals and areas are computed from them. A face without area keeps its normal, rotated with
+    the graph. In a mirror image two corners are swapped, so that the winding still gives outward normals. Shapes are
+    those of :func:`toothgraph.graph.face_graph`.
 
     Args:
         data: the graph.
         rng: random generator.
         how: strength of each part.
         exchange: whether ``y`` are the 33 classes of teeth, which change sides in a mirror image; see
-            :class:`MirrorArch`. If not, they stay as they are, whatever they are.
+            :class:`MirrorArch`. If False, ``y`` is not changed.
 
     Raises:
-        ShapeError: for a graph without ``x`` [N, 15], or without a random generator; where a mirror image may come and
-            ``exchange`` is wanted, also for ``y`` that are no classes of the nodes.
+        ShapeError: for a graph without ``x`` [N, 15], or without a random generator. If a mirror image is possible and
+            ``exchange`` is True, also for ``y`` that are no classes of the nodes.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch
@@ -139,7 +140,7 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange
     check_generator(rng)
     check_kind("how", how, Augmentation)
     exchange = exchange and how.mirror > 0 and data.get("y") is not None
-    if exchange:  # in each call, not only where a mirror image is drawn
+    if exchange:  # checked in each call, not only if a mirror image is drawn
         _check_teeth(data)
     # 1. Rotate, scale, mirror: linear maps of position and corners.
     matrix = random_rotation(rng, how.rotation)
@@ -168,13 +169,13 @@ def augment(data: Data, rng: np.random.Generator, how: Augmentation, *, exchange
     out.x = torch.cat([pos, offsets.flatten(1), normal], dim=1)
     out.pos, out.normal, out.area = pos, normal, doubled.norm(dim=1) / 2
     if mirrored and exchange:
-        y = data.y.long()  # small integers number no rows: those of uint8 would be a mask
+        y = data.y.long()  # as int64, since an index of uint8 would be a mask
         out.y = torch.where(y >= 0, _MIRROR_CLASS[y.clamp_min(0)], y).to(data.y.dtype)
     return out
 
 
 def _check_teeth(data: Data) -> None:
-    """Refuse ``y`` that are no classes of teeth [N], by which a mirror image could not exchange left and right."""
+    """Raise ShapeError if ``y`` are no classes of teeth [N]: a mirror image could not exchange left and right."""
     y = data.y
     whole = isinstance(y, Tensor) and not y.is_floating_point() and y.dtype != torch.bool
     if not whole or y.shape != (data.num_nodes,):
@@ -190,9 +191,10 @@ MIRROR = "a mirror image exchanges left and right: for labels of your own, give 
 
 
 def warn_of_own_classes(graph: Data, what: str = MIRROR) -> None:
-    """Warn if ``y``, which a transform reads, are classes of teeth of the other jaw than the scan's: then they are
-    probably no teeth, but labels of somebody's own, which small numbers look like. ``what`` says what it does with
-    them, and what to do.
+    """Warn if ``y`` are probably not classes of teeth, but a user's own labels, which also are small numbers.
+
+    This is so if they are classes of teeth of the other jaw than that of the scan. ``what`` is the end of the warning:
+    what the transform does with ``y``, and what to do.
 
     Raises:
         ShapeError: if ``y`` are no classes.
@@ -216,7 +218,7 @@ class Augment(RandomTransform):
 
     Args:
         how: strength of each part.
-        exchange: whether ``y`` are the 33 classes of teeth, which change sides in a mirror image; give False for labels
+        exchange: whether ``y`` are the 33 classes of teeth, which change sides in a mirror image. Give False for labels
             of your own, see :class:`MirrorArch`.
         rng: see :class:`RandomTransform`.
 
@@ -253,13 +255,13 @@ class Augment(RandomTransform):
 class MirrorArch(RandomTransform):
     """A left-right mirror image, in which the quadrants change places: tooth 11 becomes 21, and 31 becomes 41.
 
-    ``torch_geometric.transforms.RandomFlip`` turns the sign of ``pos`` alone: faces, normals and tooth numbers are then
-    those of another arch. This is the ``mirror`` of :func:`augment`. Its plane goes through the origin, across z, which
-    is left and right in the frame of the networks (:mod:`toothgraph.anatomy.frame`).
+    ``torch_geometric.transforms.RandomFlip`` changes only the sign of ``pos``: faces, normals and tooth numbers are
+    then those of another arch. This is the ``mirror`` of :func:`augment`. The mirror plane goes through the origin and
+    is perpendicular to z, the left-right axis in the frame of the networks (:mod:`toothgraph.anatomy.frame`).
 
     Args:
         p: probability.
-        exchange: whether ``y`` are the 33 classes of teeth (:mod:`toothgraph.fdi`), and change sides. Give False for
+        exchange: whether ``y`` are the 33 classes of teeth (:mod:`toothgraph.fdi`), which change sides. Give False for
             labels of your own, such as tooth and gingiva: small numbers look like classes, and 1 (tooth 11) would
             become 9 (tooth 21).
         rng: see :class:`RandomTransform`.

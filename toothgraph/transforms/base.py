@@ -1,4 +1,4 @@
-"""What the transforms of this room share: they take each graph of a batch alone, and say where chance comes from."""
+"""Base classes of the transforms: how they treat a batch, and where random values come from."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from toothgraph.graph.spec import GraphSpec
 
 
 class GraphTransform(BaseTransform):  # type: ignore[misc]  # torch_geometric has no types
-    """A transform of one graph. Of a ``Batch`` each graph is taken on its own.
+    """A transform of one graph. In a ``Batch``, each graph is transformed on its own.
 
-    The graph that is given stays as it is.
+    The input graph is not changed.
     """
 
     def forward(self, data: Data) -> Data:
@@ -29,20 +29,21 @@ class GraphTransform(BaseTransform):  # type: ignore[misc]  # torch_geometric ha
 
     @abstractmethod
     def _of_graph(self, graph: Data) -> Data:
-        """The graph after the transform; see the class."""
+        """The graph after the transform."""
 
 
 @dataclass(eq=False)
 class RandomTransform(GraphTransform):
-    """A transform that draws.
+    """A transform with random values.
 
     Args:
-        rng: where the draws come from. None, the default: the state of torch's generator, which ``torch.manual_seed``
-            sets and a ``DataLoader`` sets anew in each of its workers. A seed or a generator of NumPy: a sequence of
-            its own, the same in each run; not in the workers of a ``DataLoader``, which would all draw the same.
+        rng: source of the random values. None, the default, uses torch's generator, which ``torch.manual_seed`` seeds
+            and a ``DataLoader`` seeds anew in each of its workers. A seed or a NumPy generator gives this transform a
+            sequence of its own, the same in each run. It is refused in the workers of a ``DataLoader``, which would
+            all draw the same values.
 
     Raises:
-        ConfigError: in a call in a worker of a ``DataLoader``, with a seed or a generator.
+        ConfigError: in a call in a worker of a ``DataLoader``, if ``rng`` is a seed or a generator.
         ShapeError: for an ``rng`` of another kind.
     """
 
@@ -60,7 +61,7 @@ class RandomTransform(GraphTransform):
         return np.random.default_rng(self.rng)
 
     def generator(self) -> np.random.Generator:
-        """The generator for one graph."""
+        """The random generator for one graph."""
         if self.rng is None:
             return np.random.default_rng(int(torch.randint(2**62, ())))
         if get_worker_info() is not None:
@@ -72,16 +73,18 @@ class RandomTransform(GraphTransform):
 
 
 def before_own_classes(transform: GraphTransform) -> str:
-    """What a transform of teeth does with labels of somebody's own, for a warning."""
+    """Text of a warning: a transform of teeth reads ``y`` as classes of teeth, so a user's own labels come later."""
     name = type(transform).__name__
     return f"{name} takes y as classes of teeth: take it before you put labels of your own into y, or leave it out"
 
 
 def spec_after_move(transform: GraphTransform, graph: Data, spec: GraphSpec | None) -> GraphSpec:
-    """How the tables of a graph are computed again whose nodes a transform moves; a graph without tables gets none.
+    """Specification of the tables that are computed again after a transform has moved the nodes of a graph.
+
+    For a graph without tables, it is a specification of no tables.
 
     Raises:
-        ConfigError: for a graph that has tables, without their specification.
+        ConfigError: if the graph has tables and ``spec`` is None.
     """
     if "neighbor_index" not in graph:
         return GraphSpec(spacings=())

@@ -25,25 +25,26 @@ from toothgraph.transforms.base import GraphTransform
 class FaceGraph(GraphTransform):
     """A mesh as a graph whose nodes are its faces, see :func:`toothgraph.graph.face_graph`.
 
-    ``torch_geometric.transforms.FaceToEdge`` makes a graph whose nodes are the vertices. Here equal vertices are one,
-    and faces without area or twice there go. With ``NeighborTables``, this is what
-    :func:`toothgraph.graph.scan_graph` does, and what the nets are given.
+    ``torch_geometric.transforms.FaceToEdge`` makes a graph whose nodes are the vertices. Here equal vertices are
+    merged, and faces without area and repeated faces are removed. Together with ``NeighborTables``, this is what
+    :func:`toothgraph.graph.scan_graph` does to make the input of the nets.
 
     Args:
         faces: a larger mesh is decimated to about this number of faces; None leaves it as it is.
 
     Shapes:
         - input: a :class:`toothgraph.Mesh`; or ``Data`` with ``pos`` [V, 3] mm and ``face`` [3, F], as
-          torch_geometric reads it, and maybe ``y``, integers, -1 unknown: [F], or [V], of which a face takes what most
-          of its corners have. Any classes of your own; ``jaw`` and ``scan_id`` are kept.
+          torch_geometric reads it. ``Data`` may have ``y``, integers, -1 for unknown, also classes of your own: [F], or
+          [V], from which a face takes the value of most of its corners. ``jaw`` and ``scan_id`` are kept.
         - output: a graph of N nodes: ``x`` [N, 15], ``pos``, ``normal`` [N, 3], ``area`` [N] mm², ``edge_index``
-          [2, E], ``jaw`` [1], ``scan_id``, and ``y`` [N] if there are labels: of a mesh the classes of its FDI numbers.
+          [2, E], ``jaw`` [1], ``scan_id``, and ``y`` [N] if there are labels. From a mesh, ``y`` are the classes of its
+          FDI numbers.
 
     Raises:
         ConfigError: for a number of faces below 1.
-        ShapeError: in a call with what is no mesh, or with ``y`` of another shape.
-        LabelError: in a call with a mesh whose labels are no FDI numbers; classes of your own go into ``y``.
-        MeshError: in a call with faces that point outside of the vertices, or none with an area.
+        ShapeError: in a call with something that is no mesh, or with ``y`` of another shape.
+        LabelError: in a call with a mesh whose labels are no FDI numbers; put classes of your own into ``y``.
+        MeshError: in a call, if a face has a vertex that does not exist, or no face has an area.
 
     Example:
         >>> from torch_geometric.data import Data
@@ -70,7 +71,7 @@ class FaceGraph(GraphTransform):
 
 
 def _mesh_of(data: Data) -> Mesh:
-    """The mesh of torch_geometric's ``Data``; its labels are ``y``, whatever they mean."""
+    """The mesh in torch_geometric's ``Data``. Its labels are ``y``, which may be any classes."""
     pos, face = (data.get(name) for name in ("pos", "face")) if isinstance(data, Data) else (None, None)
     if not isinstance(pos, Tensor) or not isinstance(face, Tensor) or pos.shape[1:] != (3,) or face.shape[:1] != (3,):
         turned = isinstance(face, Tensor) and face.dim() == 2 and face.shape[1] == 3
@@ -88,7 +89,7 @@ def _mesh_of(data: Data) -> Mesh:
 
 
 def _labels_of(data: Data, kept: np.ndarray) -> np.ndarray | None:
-    """What ``y`` says of the faces that are kept [F']; None without ``y``."""
+    """Labels of the faces ``kept`` [F'], from ``y``; None without ``y``."""
     y, corners = data.get("y"), data.face.t().numpy()
     if y is None:
         return None
@@ -104,14 +105,14 @@ def _labels_of(data: Data, kept: np.ndarray) -> np.ndarray | None:
 
 @dataclass(eq=False)
 class NeighborTables(GraphTransform):
-    """Neighbour tables of a graph, see :func:`toothgraph.graph.add_tables`.
+    """Add neighbour tables to a graph, see :func:`toothgraph.graph.add_tables`.
 
     Args:
-        spec: of the tables; its number of faces does not count here.
+        spec: specification of the tables; its number of faces is not used.
 
     Shapes:
         - input: ``pos`` [N, 3] mm
-        - output: also ``neighbor_index`` [len(spacings)·k, N] int32, and ``level`` [N]
+        - output: the graph with ``neighbor_index`` [len(spacings)·k, N] int32 and ``level`` [N]
 
     Raises:
         ShapeError: in a call with a graph without positions.

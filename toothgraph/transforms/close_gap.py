@@ -147,7 +147,7 @@ class Shift:
 
     Attributes:
         flat: [N, 2] x and z after the motion, mm.
-        turn: [N] angles they turn by about y, radians.
+        turn: [N] angles of rotation about y, radians.
         gone: [N] bool, points of the tooth and of the gingiva in its gap.
     """
 
@@ -157,18 +157,19 @@ class Shift:
 
 
 def shift_behind(flat: np.ndarray, order: np.ndarray, tooth: int, share: float) -> Shift | None:
-    """Close the gap of a tooth: what is behind it moves along the arch.
+    """The motion of points when a tooth is removed and what is behind it moves along the arch to close the gap.
 
     Args:
         flat: [N, 2] x and z of points on a labelled scan in the networks' frame, mm.
         order: [N] tooth of each point, counted from the midline, see :func:`from_midline`.
-        tooth: the one that goes.
-        share: of the gap, that is closed.
+        tooth: the tooth to remove, counted in the same way.
+        share: share of the gap that is closed.
 
     Returns:
-        None if the tooth is missing, no tooth is before or behind it, or there are too few for an arch.
+        None if the tooth is missing, no tooth is before or behind it, there are too few teeth for an arch, or there is
+        no gap to close.
     """
-    # 1. The teeth before and behind it; a scan of one side may begin with it.
+    # 1. The teeth before and behind it; on a scan of one side, it may be the first tooth.
     present = [int(each) for each in np.unique(order) if each != 0]
     side = 1 if tooth > 0 else -1
     behind = [each for each in present if each * side > tooth * side]
@@ -214,11 +215,11 @@ def _with_motion(graph: Data, flat: np.ndarray, turn: np.ndarray) -> Data:
 
 
 def warn_of_own_frame(graph: Data, transform: RandomTransform) -> None:
-    """Warn if the bite of a scan, by its labels, is far from y: seen along y, its teeth are no arch."""
+    """Warn if the bite direction of a labelled scan is far from the y axis: seen along y, its teeth form no arch."""
     rotation = arch_rotation(loose_mesh(graph), class_to_position(graph.y.numpy()))
     if rotation is None:
         return
-    off = float(np.degrees(np.arccos(min(abs(rotation[1, 1]), 1.0))))  # an arch upside down is one, too
+    off = float(np.degrees(np.arccos(min(abs(rotation[1, 1]), 1.0))))  # abs: an arch upside down is also an arch
     if off > TILTED:
         warnings.warn(
             f"{type(transform).__name__} closes few gaps of {graph.get('scan_id', 'a graph')}: by its teeth, the bite "
@@ -230,22 +231,23 @@ def warn_of_own_frame(graph: Data, transform: RandomTransform) -> None:
 
 @dataclass(eq=False)
 class CloseGap(RandomTransform):
-    """Take out a tooth, often on both sides, and move the teeth behind it forward: see :func:`close_gap`.
+    """Remove a tooth, often on both sides, and move the teeth behind it forward: see :func:`close_gap`.
 
-    It needs the frame of the networks, and warns if the teeth stand otherwise. :class:`toothgraph.datasets.ScanFolder`
-    and :func:`toothgraph.data.prepare_scan` turn labelled scans into it; files are in a frame of their own.
+    The graph must be in the frame of the networks; there is a warning if its teeth are not.
+    :class:`toothgraph.datasets.ScanFolder` and :func:`toothgraph.data.prepare_scan` turn labelled scans into this
+    frame. A scan from a file is in its own frame.
 
     Args:
-        spec: of the neighbour tables of the graph, which are computed again; a graph without tables gets none.
+        spec: specification of the neighbour tables, which are computed again; a graph without tables gets none.
         rng: see :class:`RandomTransform`.
 
     Shapes:
         - input: a graph of :class:`FaceGraph` with ``y`` [N] classes, in the frame of the networks
           (:mod:`toothgraph.anatomy.frame`), mm
-        - output: fewer nodes, or the same where the tooth is missing, or no tooth is before or behind it
+        - output: fewer nodes, or the same graph if the tooth is missing, or no tooth is before or behind it
 
     Raises:
-        ConfigError: in a call with a graph that has tables, without their specification.
+        ConfigError: in a call with a graph that has tables, if ``spec`` is None.
         ShapeError: in a call with a graph without labels.
 
     Example:

@@ -1,4 +1,4 @@
-"""Subgraphs."""
+"""Subgraphs: a region or selected nodes of a graph, with their fields and neighbour tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from toothgraph.transforms.base import GraphTransform
 
 
 def plain(graph: Data) -> Data:
-    """A shallow copy of a stored graph, to be changed or batched."""
+    """A shallow copy of a graph, whose fields can be replaced and which can be batched."""
     return Data(**dict(graph.items()))
 
 
@@ -55,19 +55,20 @@ def cut_region(data: Data, centre: np.ndarray, size: int) -> np.ndarray:
 
 
 def crop(data: Data, keep: np.ndarray) -> Data:
-    """The subgraph of the nodes ``keep`` [M]. A neighbour outside of it is replaced by the node itself.
+    """The subgraph of the nodes ``keep`` [M].
 
-    Every field with one value per node, or per edge, is cut, a user's own fields, too. A field whose name contains
-    ``index`` numbers nodes, as in torch_geometric: with one column per node it is a neighbour table. Of ``face`` [3, F]
-    of torch_geometric, whose nodes are vertices, the faces stay that keep all their corners.
+    In neighbour tables, a neighbour outside of the subgraph is replaced by the node itself. Every field with one value
+    per node or per edge is cut, also a user's own fields. As in torch_geometric, a field whose name contains ``index``
+    holds node numbers; with one column per node it is a neighbour table. In torch_geometric's ``face`` [3, F], where
+    nodes are vertices, a face stays if all its corners are kept.
 
     Args:
         data: a graph of N nodes with ``edge_index``.
         keep: indices of the kept nodes, each once, in their new order; or [N] bool.
 
     Raises:
-        ShapeError: for nodes that are not there or several times, a graph without ``edge_index``, one whose fields
-            belong to another number of nodes, or one with a list of nodes (``match_index``), which cannot be cut.
+        ShapeError: for nodes that do not exist or are given several times; for a graph without ``edge_index``, with
+            fields for another number of nodes, or with a list of nodes (``match_index``), which cannot be cut.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch
@@ -127,7 +128,7 @@ def _taken(value: Any, rows: np.ndarray) -> Any:
 
 
 def _cut_table(name: str, value: Any, nodes: int, keep: np.ndarray) -> Any:
-    """A neighbour table of the kept nodes; raises ShapeError for what is none."""
+    """The neighbour table of the kept nodes; raises ShapeError if ``value`` is no neighbour table."""
     if not isinstance(value, Tensor) or value.dim() == 0 or value.shape[-1] != nodes:
         found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ShapeError(
@@ -145,17 +146,17 @@ def _cut_table(name: str, value: Any, nodes: int, keep: np.ndarray) -> Any:
 class Subgraph(GraphTransform):
     """The subgraph of some nodes, with its neighbour tables: see :func:`crop`.
 
-    ``Data.subgraph`` of torch_geometric leaves ``neighbor_index`` with the numbers of the whole graph.
+    After ``Data.subgraph`` of torch_geometric, ``neighbor_index`` still has the node numbers of the whole graph.
 
     Args:
-        keep: called with a graph of N nodes, gives those that stay: [N] bool, or their indices.
+        keep: function that takes a graph of N nodes and returns the nodes that stay: [N] bool, or their indices.
 
     Shapes:
         - input: N nodes with ``edge_index``
-        - output: the nodes that stay, in the order of ``keep``; every field is cut, tables, too
+        - output: the nodes that stay, in the order of ``keep``; all fields are cut, also the tables
 
     Raises:
-        ShapeError: in a call, if ``keep`` gives something else, see :func:`crop`.
+        ShapeError: in a call, if ``keep`` returns something else, see :func:`crop`.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch

@@ -1,4 +1,4 @@
-"""Crowns cut out of labelled graphs, and how they vary: turned, tilted, stretched, cut short, mirrored."""
+"""Crowns cut out of labelled graphs, and random variations of them: turned, tilted, stretched, cut short, mirrored."""
 
 from __future__ import annotations
 
@@ -43,13 +43,14 @@ class Crowns:
 
 
 def crowns_of(graphs: Iterable[Data], rng: np.random.Generator) -> Crowns:
-    """The crowns of labelled graphs in the networks' frame; those of a jaw with fewer than two teeth are left out.
+    """Cut crowns out of labelled graphs in the frame of the networks.
 
-    A number on patches far apart is no crown: it is left out, and a warning in the log names its scan.
+    A jaw with fewer than two teeth is left out. A number on patches far apart is no crown: it is left out, and a
+    warning in the log names the scan and the tooth.
 
     Args:
-        graphs: with ``x`` [N, 15], ``area`` [N] and ``y`` [N].
-        rng: draws the points.
+        graphs: graphs with ``x`` [N, 15], ``area`` [N] and ``y`` [N].
+        rng: random generator that draws the points.
 
     Raises:
         ShapeError: for FDI numbers as labels.
@@ -57,7 +58,7 @@ def crowns_of(graphs: Iterable[Data], rng: np.random.Generator) -> Crowns:
     points: list[np.ndarray] = []
     places: list[int] = []
     jaws: list[int] = []
-    scattered: dict[str, None] = {}  # each once, in order: a scan has graphs of several tessellations
+    scattered: dict[str, None] = {}  # an ordered set, since a scan has graphs of several tessellations
     for graph in graphs:
         check_classes(graph.y.numpy(), "y")
         centroids, corners = graph.x[:, :3].numpy().astype(float), face_corners(graph)
@@ -96,10 +97,10 @@ def _near_middle(points: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 def vary(points: Tensor, place: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Crowns as they might have been found: drawn with the state of torch's generator.
+    """Random variations of crowns, as a net might find them. Values are drawn from torch's generator.
 
-    Turned by about 13° and tilted by about 7°, stretched and scaled by about 7 %, noisy; some cut short at one side, as
-    by a boundary that is off; half of them mirrored, with the side of the mouth exchanged.
+    Crowns are turned by about 13°, tilted by about 7°, stretched and scaled by about 7 %, and get noise. Some are cut
+    short at one side, as by a wrong boundary. Half of them are mirrored, with positions of the other side.
 
     Args:
         points: [B, P, 3].

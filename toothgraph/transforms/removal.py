@@ -34,7 +34,7 @@ class Removal:
         missing: remove teeth and leave the gaps open, see :func:`without_teeth`.
 
     Raises:
-        ConfigError: for what is no probability.
+        ConfigError: for a value that is no probability.
     """
 
     extraction: float = 0.0
@@ -54,7 +54,7 @@ def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: Grap
     """The graph after random removals (possibly none); ``spec`` is the specification of its neighbour tables.
 
     Raises:
-        ShapeError: for a graph without nodes or labels, or, where teeth may go, with FDI numbers as labels.
+        ShapeError: for a graph without nodes or labels, or, if teeth may be removed, with FDI numbers as labels.
 
     Example:
         >>> from toothgraph import scan_graph, synthetic_arch
@@ -69,7 +69,7 @@ def remove_parts(graph: Data, rng: np.random.Generator, how: Removal, spec: Grap
     check_kind("how", how, Removal)
     check_kind("spec", spec, GraphSpec)
     check_nodes(graph)
-    if how.extraction > 0 or how.missing > 0:  # in each call, not only where a tooth is drawn
+    if how.extraction > 0 or how.missing > 0:  # checked in each call, not only if a tooth is drawn
         check_classes(graph.y.numpy(), "y")
     if rng.uniform() < how.extraction:
         graph = close_gap(graph, rng, spec)
@@ -105,7 +105,7 @@ def centred(graph: Data) -> Data:
 
 
 def trimmed(graph: Data, margin: float) -> Data:
-    """The graph without nodes farther than ``margin`` mm from all teeth: some scans have little gingiva.
+    """The graph without nodes farther than ``margin`` mm from all teeth, like a scan with little gingiva.
 
     Raises:
         ShapeError: for a graph without labels.
@@ -153,11 +153,11 @@ def without_teeth(graph: Data, rng: np.random.Generator) -> Data:
 
 
 def without(graph: Data, teeth: Collection[int]) -> Data:
-    """The graph without some teeth; one that is not there is no error.
+    """The graph without the given teeth. A tooth that the graph does not have is ignored.
 
     Args:
-        graph: with labels.
-        teeth: their FDI numbers.
+        graph: a graph with labels.
+        teeth: FDI numbers of the teeth to remove.
 
     Raises:
         ShapeError: for a graph without labels, or with FDI numbers as labels.
@@ -177,16 +177,16 @@ def without(graph: Data, teeth: Collection[int]) -> Data:
 
 @dataclass(eq=False)
 class RemoveTeeth(RandomTransform):
-    """Take teeth out and leave the gaps open: see :func:`without_teeth`, and :func:`without` for teeth that are named.
+    """Remove teeth and leave the gaps open: random teeth (:func:`without_teeth`), or given teeth (:func:`without`).
 
     Args:
-        teeth: FDI numbers; None draws one to four of the teeth that are there, and leaves four at least.
+        teeth: FDI numbers; None draws one to four of the teeth of the graph, and keeps at least four.
         rng: see :class:`RandomTransform`.
 
     Shapes:
         - input: ``edge_index`` and ``y`` [N], classes of teeth (:mod:`toothgraph.fdi`): 0 gingiva, 1 to 32, -1 for
-          unknown. For labels of your own, such as tooth and gingiva, do it before you make them of the classes.
-        - output: fewer nodes; every field is cut, tables, too
+          unknown. If you make labels of your own from the classes, such as tooth and gingiva, do it after this step.
+        - output: fewer nodes; all fields are cut, also the tables
 
     Raises:
         ConfigError: for a number that is no permanent tooth, or for one number in place of several.
@@ -219,21 +219,21 @@ class RemoveTeeth(RandomTransform):
 class RemoveParts(RandomTransform):
     """The removals of training, see :func:`remove_parts`.
 
-    An extraction needs the frame of the networks, see :class:`CloseGap`.
+    For extractions, the graph must be in the frame of the networks, see :class:`CloseGap`.
 
     Args:
-        how: probability of each.
-        spec: of the neighbour tables of the graph, which an extraction computes again; a graph without tables gets
-            none.
+        how: probability of each removal.
+        spec: specification of the neighbour tables, which are computed again after an extraction; a graph without
+            tables gets none.
         rng: see :class:`RandomTransform`.
 
     Shapes:
-        - input: a graph of :class:`FaceGraph` with ``y`` [N] classes; for an extraction in the frame of the networks
-        - output: fewer nodes, or the same; every field is cut, tables, too
+        - input: a graph of :class:`FaceGraph` with ``y`` [N] classes; for extractions in the frame of the networks
+        - output: fewer nodes, or the same; all fields are cut, also the tables
 
     Raises:
-        ConfigError: in a call with a graph that has tables, without their specification, where an extraction may come.
-        ShapeError: in a call with a graph without labels, or, where teeth may go, with FDI numbers as labels.
+        ConfigError: in a call with a graph that has tables, if ``spec`` is None and extractions are possible.
+        ShapeError: in a call with a graph without labels, or, if teeth may be removed, with FDI numbers as labels.
 
     Example:
         >>> from toothgraph import GraphSpec, scan_graph, synthetic_arch
@@ -265,9 +265,10 @@ class RemoveParts(RandomTransform):
 
 @dataclass(eq=False)
 class CentreSurface(GraphTransform):
-    """Move the origin to the centre of the surface, weighted by area; training does so after :class:`RemoveParts`.
+    """Move the origin to the area-weighted centre of the surface, as training does after :class:`RemoveParts`.
 
-    ``torch_geometric.transforms.Center`` takes the mean of the nodes, which depends on the mesh, and leaves ``x``.
+    ``torch_geometric.transforms.Center`` uses the mean of the nodes, which depends on the mesh, and does not change
+    ``x``.
 
     Shapes:
         - input and output: ``x`` [N, 15], ``pos`` [N, 3] mm, ``area`` [N] mm²

@@ -17,13 +17,13 @@ from toothgraph.transforms.crop import plain
 
 @dataclass(eq=False)
 class RandomRotate(RandomTransform):
-    """Turn a graph at random, positions and normals alike.
+    """Rotate a graph at random, positions and normals together.
 
-    ``torch_geometric.transforms.RandomRotate`` turns ``pos`` alone: what is left of ``normal`` then belongs to another
-    surface, and so do its pair features. This one turns ``pos``, ``normal``, and what ``x`` holds of them: all of it
-    where it is that of :func:`toothgraph.graph.face_graph` (position, corners, normal), else the columns that are equal
-    to ``pos`` or ``normal``. It is the rotation of :func:`augment`, for any graph with normals; that one also mirrors,
-    scales and adds noise.
+    ``torch_geometric.transforms.RandomRotate`` rotates only ``pos``: the normals, and pair features made from them,
+    then belong to another surface. This transform rotates ``pos``, ``normal`` and the vectors in ``x``. These are all
+    columns of ``x`` if it is the one of :func:`toothgraph.graph.face_graph` (position, corners, normal), else the
+    columns that are equal to ``pos`` or ``normal``. It is the rotation of :func:`augment`, for any graph with normals;
+    :func:`augment` also mirrors, scales and adds noise.
 
     Args:
         degrees: maximum angle about a random axis; 180, the default, means a uniformly random rotation.
@@ -34,7 +34,7 @@ class RandomRotate(RandomTransform):
 
     Raises:
         ConfigError: for an angle that is not above 0 and at most 180.
-        ShapeError: in a call with a graph without them.
+        ShapeError: in a call with a graph without ``pos`` or ``normal``.
 
     Example:
         >>> from torch_geometric.data import Data
@@ -62,12 +62,12 @@ class RandomRotate(RandomTransform):
 
 
 def _turned(x: Tensor, data: Data, matrix: Tensor) -> Tensor:
-    """Features [N, C] with their vectors turned; the same tensor where they hold none."""
+    """Features [N, C] with their vectors rotated; the same tensor if they hold no vectors."""
     if not x.is_floating_point():
         return x
     vectors = [data[name].to(x.dtype) for name in ("pos", "normal")]
     starts = [c for c in range(x.shape[1] - 2) if any(torch.equal(x[:, c : c + 3], each) for each in vectors)]
-    if (0 in starts or 12 in starts) and _of_face_graph(x):  # perhaps with another origin
+    if (0 in starts or 12 in starts) and _of_face_graph(x):  # ``pos`` may have another origin
         starts = [0, 3, 6, 9, 12]
     if not starts:
         return x
@@ -78,9 +78,9 @@ def _turned(x: Tensor, data: Data, matrix: Tensor) -> Tensor:
 
 
 def _of_face_graph(x: Tensor) -> bool:
-    """Whether columns 3 to 11 of x [N, 15] are three corners about a middle: then they add up to 0 in each row."""
+    """Whether columns 3 to 11 of x [N, 15] are corners relative to their centre: then they add up to 0 in each row."""
     if x.shape[1] != 15:
         return False
     corners = x[:, 3:12].unflatten(1, (3, 3)).double()
-    rounding = 0.05 * corners.square().mean().sqrt()  # of half precision, too
+    rounding = 0.05 * corners.square().mean().sqrt()  # enough also for half precision
     return bool((corners.sum(dim=1).abs() <= rounding).all())

@@ -23,14 +23,15 @@ class ViewOptions:
     """Options for two views.
 
     Attributes:
-        min_share: minimum share of the faces in a view, which has one at least.
+        min_share: minimum share of the faces in a view; a view has at least one face.
         max_share: maximum share of the faces in a view.
         quota: maximum number of faces in a view.
         radius: mm, maximum distance of two nodes at the same surface point.
         augmentation: augmentation of each view after cropping.
 
     Raises:
-        ConfigError: for a share outside of 0 to 1, a maximum below the minimum, or a radius that is not above 0.
+        ConfigError: for a share outside of 0 to 1, a maximum below the minimum, a quota below 1, or a radius that is
+            not above 0.
     """
 
     min_share: float = 0.5
@@ -95,9 +96,9 @@ def two_views(
         the surface points in the frame of the scan (mm).
 
     Raises:
-        ShapeError: without graphs, or for one without nodes, or that lacks a field of
-            :func:`toothgraph.graph.face_graph`; also for ``y`` that are no classes of teeth, where these would be
-            exchanged (see :func:`augment`).
+        ShapeError: if there are no graphs, or a graph has no nodes or lacks a field of
+            :func:`toothgraph.graph.face_graph`; also if ``y`` are no classes of teeth, but would be exchanged (see
+            :func:`augment`).
         ConfigError: for a seed or an epoch below 0.
 
     Example:
@@ -144,7 +145,7 @@ def two_views(
 
 
 def choose_variants(rng: np.random.Generator, count: int) -> tuple[int, int]:
-    """Indices of two different tessellations; with only one, this one twice."""
+    """Indices of two different tessellations; if there is only one, its index twice."""
     if count == 1:
         return 0, 0
     first, second = rng.choice(count, size=2, replace=False)
@@ -186,18 +187,18 @@ def spread_candidates(data: Data, spacing: float) -> np.ndarray:
 
 @dataclass(eq=False)
 class TwoViews(RandomTransform):
-    """Two augmented, overlapping regions of one scan, as pre-training has them: see :func:`two_views`.
+    """Two augmented, overlapping regions of one scan, as in pre-training: see :func:`two_views`.
 
-    Pairs batch as torch_geometric batches tuples: its ``DataLoader`` gives a batch of first and one of second views.
+    torch_geometric's ``DataLoader`` batches these pairs as it does all tuples: into a batch of first views and a batch
+    of second views.
 
-    ``y`` and other fields with one value per node are cut, and nothing else happens to them: they may be classes of
-    your own. Only with a mirror image in the augmentation, which there is none by default, classes of teeth change
-    sides.
+    ``y`` and other fields with one value per node are cut, and not changed otherwise, so they may be classes of your
+    own. Only if the augmentation has a mirror image (by default it has none), classes of teeth change sides.
 
     Args:
         options: sizes, matching radius and augmentation.
-        exchange: whether ``y`` are the 33 classes of teeth; with a mirror image, give False for labels of your own, see
-            :class:`MirrorArch`.
+        exchange: whether ``y`` are the 33 classes of teeth. If there may be a mirror image, give False for labels of
+            your own, see :class:`MirrorArch`.
         rng: see :class:`RandomTransform`.
 
     Shapes:
@@ -206,7 +207,7 @@ class TwoViews(RandomTransform):
         - output: two graphs with ``match_index`` [P] and ``match_pos`` [P, 3] mm
 
     Raises:
-        ShapeError: in a call with something else.
+        ShapeError: in a call with any other input.
 
     Example:
         >>> from toothgraph import face_graph, synthetic_arch

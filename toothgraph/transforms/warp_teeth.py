@@ -1,8 +1,9 @@
-"""Change teeth of a labelled scan into what data sets seldom show: prepared for a crown, replaced by a scan body of an
-implant, larger or smaller, with brackets or attachments.
+"""Change teeth of a labelled scan into forms that are rare in data sets.
 
-Corners of faces are moved, faces are not added. The margin of a tooth stays where it is; where two teeth are joined,
-the faces of both follow, so that the surface stays whole. Labels stay, but around a scan body is gingiva.
+Teeth are prepared for crowns, replaced by scan bodies of implants, made larger or smaller, or get brackets or
+attachments. Corners of faces are moved; no faces are added. The margin of a tooth stays where it is. Where two teeth
+are joined, the faces of both move, so that the surface stays whole. Labels stay, except that the faces of a scan body
+that reach into the margin become gingiva.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from toothgraph.transforms.augment import warn_of_own_classes
 from toothgraph.transforms.base import RandomTransform, before_own_classes, spec_after_move
 from toothgraph.transforms.close_gap import from_midline
 
-# [M, 3 corners, 3] mm in the frame of a crown, see Crown.axes, to the same after the change.
+# From corners [M, 3 corners, 3], mm, in the frame of a crown (see Crown.axes), to the same corners after the change.
 Warp = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 MARGIN = 1.0  # mm from the gingiva over which a change grows to its full size
-SAME = 1e-3  # mm between two copies of a corner, at most
-FRONT, MOST = 6, 4  # of a side, teeth that may have brackets; teeth of a jaw, that are resized
+SAME = 1e-3  # mm, maximum distance between two copies of a corner
+FRONT, MOST = 6, 4  # the last tooth from the midline that may get a bracket; how many teeth may be resized
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class Warps:
     """Probabilities that teeth of a scan are changed, independent of each other.
 
     Attributes:
-        prepared: one to three neighbours are ground down for crowns.
-        scan_bodies: one or two neighbours become cylinders, the scan bodies of implants.
+        prepared: one to three adjacent teeth are ground down for crowns.
+        scan_bodies: one or two adjacent teeth become cylinders, the scan bodies of implants.
         resized: one to four teeth become wider or narrower, and mostly lower, as milk teeth are.
         brackets: all teeth up to the first molars, or some of them, get a bracket or an attachment.
 
     Raises:
-        ConfigError: for what is no probability.
+        ConfigError: for a value that is no probability.
     """
 
     prepared: float = 0.0
@@ -63,10 +64,10 @@ NO_WARPS = Warps()
 
 @dataclass(frozen=True, eq=False)
 class Crown:
-    """Where a tooth is, and how it stands.
+    """Position and orientation of a tooth.
 
     Attributes:
-        rows: [M] its faces.
+        rows: [M] indices of its faces.
         foot: [3] mm, the middle of its margin.
         axes: [3, 3] rows: outwards (to lips and cheeks), towards the bite, along the arch.
     """
@@ -77,7 +78,7 @@ class Crown:
 
 
 def prepared(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A stump: narrower, tapered and lower, its top more or less flat."""
+    """Change a tooth into a stump: narrower, tapered and lower, with a more or less flat top."""
     height = max(float(np.quantile(points[..., 1], 0.98)), 1e-6)
     share = points[..., 1] / height
     inside = share.clip(0, 1)
@@ -90,7 +91,7 @@ def prepared(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def scan_body(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A cylinder with a flat top: each point goes along its ray from the middle of the margin to the cylinder."""
+    """Change a tooth into a cylinder with a flat top: points move to it along rays from the middle of the margin."""
     radius, tall = rng.uniform(1.6, 3.0), rng.uniform(5.0, 11.0)
     away = np.hypot(points[..., 0], points[..., 2]).clip(1e-6)
     up = points[..., 1].clip(1e-6)
@@ -99,17 +100,17 @@ def scan_body(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def resized(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A tooth of the same shape, narrower or wider, and lower as a rule."""
+    """Make a tooth narrower or wider, and in most cases lower."""
     across, tall = rng.uniform(0.75, 1.25), rng.uniform(0.6, 1.1)
     return points * np.array([across, tall, across])
 
 
 def bracket(points: np.ndarray, rng: np.random.Generator, size: np.ndarray) -> np.ndarray:
-    """A block on the outer face, its edges rounded by what the faces resolve.
+    """Add a block to the outer side of a tooth; its edges are as sharp as the faces allow.
 
     Args:
         points: see ``Warp``.
-        rng: for the place and the tilt.
+        rng: random generator for place and tilt.
         size: [3] mm, thickness, height and width.
     """
     out, up, along = np.moveaxis(points, -1, 0)
@@ -130,9 +131,9 @@ def warp_teeth(graph: Data, rng: np.random.Generator, how: Warps, spec: GraphSpe
 
     Args:
         graph: a labelled scan, mm, in any pose.
-        rng: for what is changed, and how.
-        how: probabilities; nothing is drawn where all are 0.
-        spec: of its neighbour tables, which are computed again.
+        rng: random generator for what is changed, and how.
+        how: probabilities; if all are 0, nothing is drawn.
+        spec: specification of its neighbour tables, which are computed again.
 
     Returns:
         A new graph with the same nodes, or ``graph`` itself.
@@ -183,7 +184,7 @@ def warp_teeth(graph: Data, rng: np.random.Generator, how: Warps, spec: GraphSpe
 
 
 def _neighbours(teeth: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """One to ``most`` of the teeth, side by side."""
+    """One to ``most`` adjacent teeth, drawn at random."""
     first = int(rng.integers(len(teeth)))
     return teeth[first : first + int(rng.integers(1, most + 1))]
 
@@ -191,14 +192,14 @@ def _neighbours(teeth: np.ndarray, most: int, rng: np.random.Generator) -> np.nd
 def warped(
     corners: np.ndarray, place: np.ndarray, chosen: Sequence[int] | np.ndarray, warp: Warp, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Corners after a change of some teeth, and the faces of these that reach into the margin. [N, 3, 3], [N] bool
+    """Corners [N, 3, 3] after a change of some teeth, and which faces of these teeth reach into the margin [N] bool.
 
     Args:
         corners: [N, 3 corners, 3] mm.
         place: [N] tooth of each face, see :func:`toothgraph.transforms.close_gap.from_midline`.
         chosen: places of the teeth to change.
         warp: the change.
-        rng: for its draws.
+        rng: random generator for the change.
     """
     out, stretched = corners.copy(), np.zeros(len(corners), dtype=bool)
     gum = corners[place == 0].reshape(-1, 3)
@@ -213,7 +214,7 @@ def warped(
             moved *= grown[..., None]
             stretched[crown.rows] = (grown < 1).any(axis=1)
         moved = moved @ crown.axes
-        # The same corner of other faces goes with it.
+        # Copies of these corners in other faces move along.
         distance, same = cKDTree(own.reshape(-1, 3)).query(corners, distance_upper_bound=SAME)
         joined = np.isfinite(distance)
         out[joined] += moved.reshape(-1, 3)[same[joined]]
@@ -221,25 +222,25 @@ def warped(
 
 
 def find_crown(corners: np.ndarray, place: np.ndarray, tooth: int) -> Crown:
-    """How a tooth stands: its axis from its surface, the direction of the arch from its neighbours.
+    """Position and orientation of a tooth: its axis from its surface, the arch direction from its neighbours.
 
     Args:
         corners, place: see :func:`warped`.
-        tooth: its place; at least one more tooth is there.
+        tooth: place of the tooth; there must be at least one other tooth.
     """
     rows = np.flatnonzero(place == tooth)
     own = corners[rows]
     middles = {int(each): corners[place == each].mean(axis=(0, 1)) for each in np.unique(place[place != 0])}
-    # 1. The faces of an open surface add up to what closes it: their sum points from the margin to the bite.
+    # 1. Upwards: the area vectors of an open surface add up to a vector that points from its margin to the bite.
     up = np.cross(own[:, 1] - own[:, 0], own[:, 2] - own[:, 0]).sum(axis=0)
     up /= max(float(np.linalg.norm(up)), 1e-12)
-    # 2. Along the arch, from one neighbour to the other; the last tooth has one.
+    # 2. Along the arch: from one neighbour to the other. The last tooth has only one neighbour.
     order = sorted(middles)
     at = order.index(tooth)
     along = middles[order[min(at + 1, len(order) - 1)]] - middles[order[max(at - 1, 0)]]
     along -= (along @ up) * up
     along /= max(float(np.linalg.norm(along)), 1e-12)
-    # 3. Outwards: across both. The places run the same way around in both jaws, and on a scan of any part.
+    # 3. Outwards: perpendicular to both. Places have the same direction in both jaws, and on a scan of any part.
     out = np.cross(up, along)
     # 4. The foot: the middle of the crown, as low as its margin.
     points = own.reshape(-1, 3)
@@ -249,11 +250,11 @@ def find_crown(corners: np.ndarray, place: np.ndarray, tooth: int) -> Crown:
 
 @dataclass(eq=False)
 class WarpTeeth(RandomTransform):
-    """Grind teeth down, make them scan bodies, resize them, add brackets: see :func:`warp_teeth`.
+    """Grind teeth down, turn them into scan bodies, resize them, or add brackets: see :func:`warp_teeth`.
 
     Args:
-        how: probability of each.
-        spec: of the neighbour tables of the graph, which are computed again; a graph without tables gets none.
+        how: probability of each change.
+        spec: specification of the neighbour tables, which are computed again; a graph without tables gets none.
         rng: see :class:`RandomTransform`.
 
     Shapes:
@@ -261,7 +262,7 @@ class WarpTeeth(RandomTransform):
         - output: the same nodes and edges; labels, see :mod:`toothgraph.transforms.warp_teeth`
 
     Raises:
-        ConfigError: in a call with a graph that has tables, without their specification.
+        ConfigError: in a call with a graph that has tables, if ``spec`` is None.
         ShapeError: in a call with a graph without labels.
 
     Example:
