@@ -1,7 +1,7 @@
 """toothgraph: tooth segmentation of intraoral scans with few labels.
 
-The public names and their modules are said once, in ``__init__.pyi``, and so are the packages for programs, such as
-``toothgraph.nn``. Each is imported when it is first asked for, so that ``import toothgraph`` does not wait for torch.
+The public names, their modules and the public subpackages, such as ``toothgraph.nn``, are listed only in
+``__init__.pyi``. Each is imported when it is first used, so that ``import toothgraph`` does not wait for torch.
 """
 
 import lazy_loader

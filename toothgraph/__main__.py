@@ -1,4 +1,4 @@
-"""``python -m toothgraph``."""
+"""Entry point of ``python -m toothgraph``."""
 
 from toothgraph.cli import main
 

@@ -1,3 +1,3 @@
-"""The version, said once."""
+"""The version of the package; defined only here."""
 
 __version__ = "0.2.0"

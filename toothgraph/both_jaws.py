@@ -1,4 +1,4 @@
-"""A file that may show both jaws of a patient, as scanners save an occlusion: each jaw labelled for itself."""
+"""Label a file that may show both jaws of a patient, as scanners save an occlusion; each jaw is labelled separately."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ from toothgraph.segmentation import Segmentation, segment
 
 @dataclass(frozen=True, eq=False)
 class JawPair:
-    """Both jaws of one file, each labelled for itself.
+    """Both jaws of one file, each labelled separately.
 
     Attributes:
         mesh: the clean mesh of the file.
-        jaws: the upper and the lower jaw, as scans of their own.
-        parts: the faces of ``mesh`` [F'] that each of them has, in their order.
-        cut: mm, the length of the line along which they were parted; 0 for jaws that are not connected.
+        jaws: the upper and the lower jaw, each as a scan of its own.
+        parts: for each jaw, the numbers [F'] of its faces in ``mesh``, in the order of the jaw's own faces.
+        cut: mm, the length of the line along which the jaws were cut apart; 0 for jaws that were not connected.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -68,7 +68,7 @@ class JawPair:
 
     @property
     def jaw_name(self) -> str:
-        """What a table says in place of a jaw."""
+        """The word ``both``, which tables show in place of a jaw."""
         return "both"
 
     @cached_property
@@ -78,7 +78,7 @@ class JawPair:
 
     @property
     def jaw_of_face(self) -> np.ndarray:
-        """[F] 0 upper, 1 lower."""
+        """[F] The jaw of each face: 0 upper, 1 lower."""
         return self._joined([np.full(len(part), jaw) for jaw, part in enumerate(self.parts)])
 
     @cached_property
@@ -98,19 +98,21 @@ class JawPair:
 
     @property
     def face_confidence(self) -> np.ndarray:
-        """[F0] probability of each face's label."""
+        """[F0] Probability of the label of each of the file's own faces."""
         return faces_to_original(self.mesh, self.confidence)
 
     @property
     def classes(self) -> np.ndarray:
-        """[33] the FDI numbers of both jaws: 0 for gingiva, then the teeth of the upper jaw and those of the lower."""
+        """[33] the FDI numbers of both jaws: 0 for gingiva, then the teeth of the upper jaw, then of the lower jaw."""
         return FDI_OF_CLASS.copy()
 
     @property
     def face_probabilities(self) -> np.ndarray:
-        """[F0, 33] float32: what the net says of each face, for the numbers in ``classes``; 0 for the teeth of the jaw
-        that the face is not of. On crowns that are pieces of surface of their own, the mean over each, as in
-        :class:`toothgraph.inference.predict.Prediction`."""
+        """[F0, 33] float32 probabilities that the net gives to each face, for the numbers in ``classes``.
+
+        Teeth of the other jaw have probability 0. On a separate piece of surface that is one crown, each face has the
+        mean over the piece, see :class:`toothgraph.inference.predict.Prediction`.
+        """
         values = np.zeros((len(self.mesh.faces), NUM_CLASSES), dtype=np.float32)
         for jaw, (one, part) in enumerate(zip(self.jaws, self.parts, strict=True)):
             values[np.ix_(part, classes_of_jaw(jaw))] = one.prediction.probabilities
@@ -118,39 +120,39 @@ class JawPair:
 
     @property
     def face_instances(self) -> np.ndarray:
-        """[F0] 1, 2, … for each tooth that was found, by its number; 0 for gingiva."""
+        """[F0] Instances: 1, 2, … for the teeth that were found, in order of their numbers; 0 for gingiva."""
         return count_instances(self.face_labels)
 
     @property
     def teeth(self) -> list[ToothRow]:
-        """A row for gingiva and for each tooth of the upper jaw, then of the lower one."""
+        """One row for gingiva and one for each tooth, first of the upper jaw, then of the lower jaw."""
         return [row for one in self.jaws for row in one.teeth]
 
     @property
     def measures(self) -> list[Measure]:
-        """The measures of both arches, their keys with the jaw in front; then those of both together."""
+        """The measures of each arch, with the jaw in front of their keys; then the measures of both arches together."""
         return measures_of_file([one.measures for one in self.jaws])
 
     @property
     def warnings(self) -> list[Doubt]:
-        """What to review: that there are two jaws, and what is said of each."""
+        """What to review: first what concerns both jaws together, then the warnings of each jaw."""
         of_jaws = [replace(doubt, jaw=one.mesh.jaw) for one in self.jaws for doubt in one.warnings]
         return self._of_both + of_jaws
 
     @property
     def _of_both(self) -> list[Doubt]:
-        """What is said of both jaws together."""
+        """The warnings that concern both jaws together."""
         upper = self.jaws[0]
         return pair_doubts(self.cut, upper.prediction.jaw_probability, upper.rules.two_arches)
 
     @property
     def doubts(self) -> list[str]:
-        """The sentences of the ``warnings``."""
+        """The ``warnings`` as sentences."""
         return list(map(str, self.warnings))
 
     @property
     def strong_doubts(self) -> list[str]:
-        """Those of them that concern all labels of a jaw, or of both."""
+        """The sentences of the ``warnings`` that concern all labels of one jaw, or of both jaws."""
         return [str(doubt) for doubt in self.warnings if doubt.strong]
 
     def page_scans(self, truth: np.ndarray | None = None) -> list[PageScan]:
@@ -162,10 +164,10 @@ class JawPair:
     def write(
         self, folder: str | Path, name: str | None = None, formats: Sequence[str] = DEFAULT_FORMATS
     ) -> list[Path]:
-        """Write the labelled file as it was, both jaws in it; see :func:`toothgraph.io.write.write_labelled`.
+        """Write both jaws to one labelled file; see :func:`toothgraph.io.write.write_labelled`.
 
         Raises:
-            ConfigError: if this would overwrite the file itself, labels beside it, or what a review has corrected.
+            ConfigError: if this would overwrite the file itself, labels beside it, or labels corrected in a review.
         """
         check_not_over_scan(self.mesh, folder, name or self.mesh.scan_id)
         return write_labelled(
@@ -174,7 +176,7 @@ class JawPair:
         )  # fmt: skip
 
     def _joined(self, of_jaws: Sequence[np.ndarray]) -> np.ndarray:
-        """Values of the faces of both jaws on those of the file. [F]"""
+        """[F] Values for the faces of the file, from the values for the faces of each jaw."""
         values = np.zeros(len(self.mesh.faces), dtype=of_jaws[0].dtype)
         for part, own in zip(self.parts, of_jaws, strict=True):
             values[part] = own
@@ -187,15 +189,15 @@ def segment_file(
     jaw: int | None = None,
     options: PredictOptions | None = None,
 ) -> Segmentation | JawPair:
-    """Label a scan, or both jaws of a patient, as the commands do.
+    """Label a scan of one jaw, or of both jaws of a patient, as the commands do.
 
-    The jaws may lie in any bite or none, as two surfaces that are not connected. Joined to one surface, they must be in
-    a bite; they are parted where they touch, or where they touch at too many places labelled as one scan, with a
-    warning (``strong_doubts``).
+    If the two jaws are separate surfaces, they may be in a bite or lie anywhere else. If they are joined to one
+    surface, they must be in a bite, and are cut apart where they touch. If they touch at too many places for that, the
+    file is labelled as one scan, with a warning in ``strong_doubts``.
 
     Args:
         scan, net, options: see :func:`toothgraph.segmentation.segment`.
-        jaw: of a scan that shows one jaw. Which jaw is which of two, the net sees.
+        jaw: the jaw of a scan that shows one jaw. In a file with both jaws, the net decides which one is the upper jaw.
 
     Raises:
         MeshError, ShapeError: see :func:`toothgraph.segmentation.segment`.
@@ -229,13 +231,13 @@ def segment_jaws(
     jaw: int | None = None,
     options: PredictOptions | None = None,
 ) -> list[Segmentation]:
-    """The same as scans of their own.
+    """Label a scan of one jaw, or of both jaws of a patient, and return each jaw as a scan of its own.
 
-    Arguments and errors as of :func:`segment_file`.
+    Arguments and errors are those of :func:`segment_file`.
 
     Returns:
-        One segmentation; or two, of the faces of the upper and of the lower jaw, with names ``<scan>_upper`` and
-        ``<scan>_lower``.
+        One segmentation for one jaw. For both jaws two segmentations, of the upper and of the lower jaw, with the names
+        ``<scan>_upper`` and ``<scan>_lower``.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -253,7 +255,7 @@ def _both_jaws(
     net: SegmentationNet,
     options: PredictOptions,
 ) -> JawPair | None:
-    """The labels of two surfaces of a mesh, if they are both jaws."""
+    """The two labelled surfaces of a mesh as a pair of jaws; None if they are not an upper and a lower jaw."""
     upper = [_upper(one.prediction) for one in found]
     if not are_both_jaws([one.mesh for one in found], list(map(_places, found)), upper, options.rules.two_arches):
         return None
@@ -271,16 +273,20 @@ def _both_jaws(
 
 
 def _places(found: Segmentation) -> np.ndarray:
-    """The positions of the teeth found, [F]."""
+    """[F] The position of the tooth that was found on each face."""
     return class_to_position(fdi_to_class(found.prediction.labels))
 
 
 def _upper(prediction: Prediction) -> float:
-    """The probability of an upper jaw."""
+    """The probability that a prediction is of an upper jaw."""
     return prediction.jaw_probability if prediction.jaw == UPPER else 1 - prediction.jaw_probability
 
 
 def _sure(first: float, second: float) -> float:
-    """The probability that the first of two jaws is the upper one, from that of each, since one of them is."""
+    """The probability that the first of two jaws is the upper one, given that exactly one of them is.
+
+    Args:
+        first, second: the probability that each jaw is an upper jaw, seen alone.
+    """
     so, otherwise = first * (1 - second), second * (1 - first)
     return so / (so + otherwise) if so + otherwise > 0 else 0.5

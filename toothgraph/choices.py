@@ -13,12 +13,12 @@ FORMATS = ("ply", "txt", "json", "vtp", "vtk", "stl")  # for labelled scans
 
 
 def is_own(label_system: str) -> bool:
-    """Whether a label system is none of ``LABEL_SYSTEMS`` but one of a file, ``FILE:SET``."""
+    """Whether a label system is read from a file (``FILE:SET``), and not one of ``LABEL_SYSTEMS``."""
     return ":" in label_system
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """A question for the choice that is nearest to a word, to be put behind an error; empty if none is near."""
+    """The end of an error message that asks for the choice nearest to a word; empty if no choice is near."""
     own = {choice.lower(): choice for choice in choices}
     near = get_close_matches(word.lower(), own, n=1)
     return f"; did you mean {own[near[0]]!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""A dataclass of options from a TOML file and from layers of values."""
+"""Set the options of a dataclass from a TOML file and from layers of values."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def updated(config: Dataclass, values: dict[str, Any], source: str) -> Dataclass
             changes[name] = _checked(value, types[name], f"{source}: {name}")
     try:
         return replace(config, **changes)  # type: ignore[type-var]
-    except ConfigError as error:  # of values that do not go together
+    except ConfigError as error:  # the values do not fit each other
         raise ConfigError(f"{source}: {error}") from error
 
 
@@ -71,7 +71,7 @@ def _checked(value: Any, wanted: Any, where: str) -> Any:
 
 
 def check_choices(values: dict[str, Any], choices: dict[str, tuple[str, ...]], where: str) -> None:
-    """Refuse a value that is none of its choices; ``where`` begins the message."""
+    """Refuse a value that is not one of its choices; ``where`` is the beginning of the message."""
     for name, possible in choices.items():
         if name in values and values[name] not in possible:
             near = did_you_mean(str(values[name]), possible)

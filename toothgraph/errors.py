@@ -67,7 +67,7 @@ class MemoryShortage(ToothgraphError):
 
 
 class OperationError(ToothgraphError):
-    """A step of a review that cannot be done on its labels."""
+    """A step of a review cannot be done on the labels."""
 
 
 class CheckpointError(ToothgraphError):
@@ -75,7 +75,7 @@ class CheckpointError(ToothgraphError):
 
 
 def not_there(path: object) -> str:
-    """What is said of a path where nothing is; with the files that have its name, and end in another way."""
+    """The message for a path that does not exist; it names files with the same name and another suffix."""
     wanted = Path(str(path))
     named = sorted(wanted.parent.glob(f"{glob.escape(wanted.stem)}.*")) if wanted.stem else []
     there = f" (there is {some_of([file.name for file in named], 3)})" if named else ""
@@ -86,10 +86,10 @@ def check_number(
     name: str, value: Any, *, least: float | None = None, above: float | None = None, most: float | None = None,
     whole: bool = False,
 ) -> None:  # fmt: skip
-    """Refuse an option that is no finite number in its range.
+    """Refuse an option that is not a finite number in its range.
 
     Raises:
-        ConfigError: then; the text has ``name``, the range, and what was found.
+        ConfigError: if it is not; the text has ``name``, the range and the value.
     """
     fits = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     fits = fits and (not whole or isinstance(value, Integral))
@@ -104,10 +104,10 @@ def check_number(
 
 
 def check_names(name: str, value: Any) -> None:
-    """Refuse one string or path where a list is expected: a string would be taken letter by letter.
+    """Refuse a single string or path where a list is expected; a string would be read letter by letter.
 
     Raises:
-        ConfigError: then.
+        ConfigError: for a string or a path.
     """
     if isinstance(value, str):
         raise ConfigError(f"expected {name} as a list of names, got the text {value!r}; a list of one is [{value!r}]")
@@ -116,14 +116,14 @@ def check_names(name: str, value: Any) -> None:
 
 
 def from_numpy_hint(name: str, found: Any) -> str:
-    """What to do with an array of NumPy where a tensor is expected, as the end of a message; else empty."""
-    import numpy as np  # not to be waited for where no message is made
+    """The end of a message that says how to make a tensor of a NumPy array; empty for anything else."""
+    import numpy as np  # imported here, because only a message needs it
 
     return f"; torch.from_numpy({name}) makes a tensor of it" if isinstance(found, np.ndarray) else ""
 
 
 def kind_of(found: Any) -> str:
-    """What something is, for a message: ``an ndarray``, ``a list``, ``none``."""
+    """The class of an object as a message names it: ``an ndarray``, ``a list``, ``none``."""
     return "none" if found is None else with_article(type(found).__name__)
 
 
@@ -133,10 +133,10 @@ def with_article(name: str) -> str:
 
 
 def check_kind(name: str, value: Any, kind: type) -> None:
-    """Refuse an argument of another class.
+    """Refuse an argument that is not of a class.
 
     Raises:
-        ShapeError: then.
+        ShapeError: if it is not.
     """
     if not isinstance(value, kind):
         found = "none" if value is None else type(value).__name__
@@ -144,35 +144,37 @@ def check_kind(name: str, value: Any, kind: type) -> None:
 
 
 def check_one_path(name: str, value: Any) -> None:
-    """Refuse what is no path, such as a list of several; None is allowed.
+    """Refuse anything but one path or None, such as a list of paths.
 
     Raises:
-        ConfigError: then.
+        ConfigError: for anything else.
     """
     if not isinstance(value, str | PathLike | None):
         raise ConfigError(f"expected {name}: one folder, got {value!r}")
 
 
 def some_of(names: Collection[object], most: int = 5) -> str:
-    """The first of several names, and how many more there are, to be shown in a message."""
+    """The first ``most`` of several names and the number of the others, for a message."""
     shown, more = ", ".join(map(str, islice(names, most))), len(names) - most
     return f"{shown} and {more} more" if more > 0 else shown
 
 
 def unexpected(error: BaseException) -> str:
-    """An error in this package, or below it, in one line."""
+    """The message for an unexpected error, in one line."""
     return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
 
 
 @contextmanager
 def named_fault(what: object) -> Iterator[None]:
-    """Turn an error in this package into one line, so that it costs one scan; what the system says stays as it is.
+    """Turn an unexpected error into a ToothgraphError of one line, so that only one scan fails.
+
+    A ToothgraphError or OSError is raised unchanged.
 
     Args:
-        what: at which it came.
+        what: begins the message, such as the scan at which the error occurred.
 
     Raises:
-        ToothgraphError: with the line of this package to report.
+        ToothgraphError: with the file and line of this package that the user should report.
     """
     try:
         yield
@@ -191,14 +193,14 @@ EXTRAS = {
     "dicom": ("pydicom",),
     "export": ("onnx", "onnxscript", "onnxruntime"),
     "scatter": ("torch_scatter",),
-}  # the packages of each optional part of the installation
+}  # the packages of each extra, an optional part of the installation
 
 
 def has_extra(extra: str) -> bool:
-    """Whether all packages of an extra are installed; none of them is imported."""
+    """Whether all packages of an extra are installed; they are not imported."""
     return all(find_spec(package) is not None for package in EXTRAS[extra])
 
 
 def needs_extra(what: str, extra: str) -> str:
-    """What to do for something that needs an extra, as a message."""
+    """The message that says how to install the extra that ``what`` needs."""
     return f"{what} needs the extra {extra}: pip install 'toothgraph[{extra}]'"

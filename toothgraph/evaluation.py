@@ -1,4 +1,4 @@
-"""Scores of a net, or of labels that another program found, on labelled scans."""
+"""Score a net, or the labels that another program found, on labelled scans."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _log = logging.getLogger("toothgraph")
 
 @dataclass(frozen=True)
 class Scored:
-    """A scan's row of scores, and the counts that the per-tooth table is made of."""
+    """The row of scores of a scan, and the counts from which the per-tooth table is computed."""
 
     row: dict[str, Any]
     confusion: np.ndarray
@@ -59,12 +59,12 @@ def score_file(
     scan_id: str | None = None,
     options: PredictOptions | None = None,
 ) -> Scored:
-    """Read, predict and score one scan; its labels tell the net nothing, not even the jaw.
+    """Read, label and score one scan; the net gets no information from the true labels, not even the jaw.
 
     Args:
         net: in evaluation mode.
         file: the scan.
-        jaw: 0 upper, 1 lower; None takes it from the file's name, or if that says nothing lets the net decide.
+        jaw: 0 upper, 1 lower; None takes it from the file's name, or lets the net decide if the name does not tell.
         palette, unit, label_system, scan_id: see :func:`toothgraph.io.labels.read_scan`.
         options: which steps of prediction are taken; by default all of them.
 
@@ -74,19 +74,19 @@ def score_file(
     """
     start = time.perf_counter()
     mesh = _labelled(file, jaw, palette, unit, label_system, scan_id)
-    # Not mesh.jaw: where the name does not tell the jaw, that one comes from the labels.
+    # Not mesh.jaw: if the name does not tell the jaw, mesh.jaw comes from the labels.
     found = segment_file(mesh, net, jaw_from_name(file) if jaw is None else jaw, options)
     seconds = time.perf_counter() - start
     return _score(mesh, _on_file(mesh, found.labels), found.jaw_name, seconds)
 
 
 def _on_file(mesh: Mesh, labels: np.ndarray) -> Labels:
-    """Labels [F] of the clean faces on the faces and vertices of the file."""
+    """Transfer the labels [F] of the clean faces to the faces and vertices of the file."""
     return Labels(faces_to_original(mesh, labels), vertices_to_original(mesh, labels))
 
 
 def _score(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: float | None) -> Scored:
-    """The row of a file, see :func:`score_labels`; of one with both jaws the mean of the scores of both."""
+    """The scores of a file, see :func:`score_labels`; for a file with both jaws, the mean of both jaws."""
     parts, guessed = jaw_parts(mesh), mesh.label_origin.guessed
     if not parts:
         return _guessed(score_labels(mesh, found, found_jaw, seconds), guessed_true_system=guessed)
@@ -106,7 +106,7 @@ def _score(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: float | No
 
 
 def _guessed(scored: Scored, **systems: str) -> Scored:
-    """The same, its row with the label systems that were guessed, where some were."""
+    """Add the label systems that were guessed to the row of a scan; empty ones are left out."""
     return replace(scored, row={**scored.row, **{key: system for key, system in systems.items() if system}})
 
 
@@ -120,15 +120,15 @@ def score_other(
     label_system: str = "auto",
     scan_id: str | None = None,
 ) -> Scored:
-    """Score the labels that another program found for a scan, by the same definitions as those of a net.
+    """Score the labels that another program found for a scan, by the same definitions as the labels of a net.
 
     Args:
-        predictions: where they are.
-        file, jaw, palette, unit, label_system, scan_id: of the scan and its true labels, see :func:`score_file`.
+        predictions: where the labels of the other program are.
+        file, jaw, palette, unit, label_system, scan_id: the scan and its true labels, see :func:`score_file`.
 
     Raises:
         MeshError: if a surface cannot be read.
-        LabelError: if either has no labels, or they do not fit.
+        LabelError: if the true labels or those of the other program are missing, or do not fit.
     """
     mesh = _labelled(file, jaw, palette, unit, label_system, scan_id)
     labels = read_predictions(mesh, file, predictions, scan_id)
@@ -137,7 +137,7 @@ def score_other(
 
 
 def _jaw_name(labels: np.ndarray) -> str | None:
-    """Which jaw labels show, or both; None without teeth."""
+    """The name of the jaw that labels show, or ``both``; None without teeth."""
     if shows_both_jaws(labels):
         return "both"
     jaw = jaw_of_labels(labels)
@@ -162,9 +162,9 @@ def score_prediction(mesh: Mesh, prediction: Prediction, seconds: float) -> Scor
     """Score a prediction on the original faces and vertices.
 
     Args:
-        mesh: with its true labels; of its vertices those of the file count, where it labels these.
+        mesh: with its true labels; if the file labels vertices, vertices are scored with these labels.
         prediction: for that mesh.
-        seconds: what it took, file to labels.
+        seconds: the time from reading the file to its labels.
     """
     return score_labels(mesh, _on_file(mesh, prediction.labels), JAW_NAMES[prediction.jaw], seconds)
 
@@ -173,10 +173,10 @@ def score_labels(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: floa
     """Score labels of the original faces and vertices.
 
     Args:
-        mesh: with its true labels; of its vertices those of the file count, where it labels these.
-        found: what is scored.
-        found_jaw: ``upper``, ``lower`` or ``both``, if that is known.
-        seconds: what it took, file to labels, if that is known.
+        mesh: with its true labels; if the file labels vertices, vertices are scored with these labels.
+        found: the labels that are scored.
+        found_jaw: ``upper``, ``lower`` or ``both``; None if that is not known.
+        seconds: the time from reading the file to its labels; None if that is not known.
     """
     assert mesh.labels is not None
     stage("scoring")
@@ -185,7 +185,7 @@ def score_labels(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: floa
     of_vertices = original.vertex_labels
     if of_vertices is None:
         of_vertices = vertices_to_original(mesh, mesh.labels)
-    of_vertices = np.where(np.isfinite(original.vertices).all(axis=1), of_vertices, UNKNOWN)  # they have no place
+    of_vertices = np.where(np.isfinite(original.vertices).all(axis=1), of_vertices, UNKNOWN)  # without a place
     jaw = jaw_of_labels(mesh.labels)
     scores = score_scan(
         original.vertices * original.mm_per_unit,
@@ -213,11 +213,12 @@ def score_labels(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: floa
 
 
 def report(scored: list[Scored]) -> dict[str, Any]:
-    """``scores`` (means over scans), ``by_mouth``, ``per_scan`` and ``per_tooth``.
+    """The scores of all scans, as a dictionary for a JSON file.
 
-    ``sound`` has the means over the scans whose labels do not count past the gap of a missing tooth, which is no truth
-    for numbers (see :mod:`toothgraph.anatomy.molars`); ``by_mouth`` those of each kind of mouth among them. Without a
-    scan, ``scores`` is None.
+    ``scores`` has the means over all scans, or None without a scan. ``sound`` has the means over the scans whose true
+    labels do not count past the gap of a missing tooth. (Labels that do are wrong as tooth numbers, see
+    :mod:`toothgraph.anatomy.molars`.) ``by_mouth`` has the means over each kind of mouth among the sound scans.
+    ``per_scan`` has one row per scan, and ``per_tooth`` the scores of each tooth.
     """
     rows = [item.row for item in scored]
     sound = [row for row in rows if not row["counted"]]

@@ -11,8 +11,8 @@ class index   meaning
 -1            unknown: not used in losses and scores
 ============  =====================================================
 
-Primary (milk) teeth, 51 … 85, have no classes. The nets and the rules call each by the number of its successor; where
-they are numbered, that is done at the end (``primary`` of :class:`toothgraph.segmentation.Segmentation`).
+Primary (milk) teeth, 51 … 85, have no classes. The nets and the rules use the number of the successor of each instead.
+Primary teeth get their own numbers only at the end (``primary`` of :class:`toothgraph.segmentation.Segmentation`).
 
 The *position* of a tooth, 1 … 16, is its class within its jaw: FDI 11 and 31 share position 1, FDI 21 and 41
 share position 9. Seen from the occlusal side, the positions run in the same direction in both jaws.
@@ -36,7 +36,7 @@ NUM_CLASSES = len(FDI_OF_CLASS)  # 33
 NUM_POSITIONS = 17  # gingiva and 16 teeth of one jaw
 UNKNOWN = -1
 
-# As a chart of teeth is read: from the patient's right to the left, upper teeth, then lower ones.
+# In the order of a dental chart: from the patient's right to the left, upper teeth, then lower teeth.
 CHART = [10 * quadrant + tooth for quadrant, teeth in ((1, range(8, 0, -1)), (2, range(1, 9)), (4, range(8, 0, -1)),
          (3, range(1, 9))) for tooth in teeth]  # fmt: skip
 
@@ -44,10 +44,10 @@ _CLASS_OF_FDI = np.full(100, UNKNOWN)
 _CLASS_OF_FDI[FDI_OF_CLASS] = np.arange(NUM_CLASSES)
 
 
-TO_PRIMARY = 40  # what the number of a primary tooth has more than that of its successor
+TO_PRIMARY = 40  # the number of a primary tooth minus the number of its successor
 PRIMARY_TEETH = np.array([10 * quadrant + tooth for quadrant in (5, 6, 7, 8) for tooth in range(1, 6)])
 
-# Whether a number may be a label, from -2, which may not, and -1 on.
+# Whether each number from -2 to 99 may be a label; -2 may not.
 _KNOWN = np.isin(np.arange(-2, 100), [UNKNOWN, *FDI_OF_CLASS, *PRIMARY_TEETH])
 
 _KINDS = ("central incisor", "lateral incisor", "canine", "first premolar", "second premolar", "first molar",
@@ -58,7 +58,7 @@ _QUADRANTS = ("upper right", "upper left", "lower left", "lower right")
 
 
 def tooth_name(fdi: int) -> str:
-    """A tooth in words: 16 is ``upper right first molar``, 55 ``upper right second primary molar``.
+    """The name of a tooth: 16 is ``upper right first molar``, 55 ``upper right second primary molar``.
 
     Raises:
         ValueError: for a number that is not a tooth.
@@ -76,25 +76,25 @@ def tooth_name(fdi: int) -> str:
 
 
 def check_jaw(jaw: object) -> None:
-    """Refuse what is no jaw: 0 upper, 1 lower, -1 unknown.
+    """Refuse anything but a jaw: 0 upper, 1 lower, -1 unknown.
 
     Raises:
-        ShapeError: then.
+        ShapeError: for anything else.
     """
     if not isinstance(jaw, Integral) or isinstance(jaw, bool) or jaw not in JAW_NAMES:
         raise ShapeError(f"expected a jaw of 0 upper, 1 lower or -1 unknown, got {jaw!r}")
 
 
 def is_tooth(fdi: int) -> bool:
-    """Whether a number is that of a permanent or a primary tooth."""
+    """Whether a number is the FDI number of a permanent or a primary tooth."""
     return fdi in FDI_OF_CLASS[1:] or fdi in PRIMARY_TEETH
 
 
 def named_teeth(name: str, teeth: Any) -> list[int]:
-    """Permanent teeth that are named as an option, by FDI number, in order and each once.
+    """The FDI numbers of the permanent teeth that an option names, sorted and without repetition.
 
     Raises:
-        ConfigError: for what is no permanent tooth, and for one number or a text in place of several numbers.
+        ConfigError: for anything that is not a permanent tooth, and for one number or a text in place of a list.
     """
     if isinstance(teeth, str) or not isinstance(teeth, Collection):
         raise ConfigError(f"expected {name} as a list of FDI numbers, got {teeth!r}; a list of one is [11]")
@@ -107,19 +107,20 @@ def named_teeth(name: str, teeth: Any) -> list[int]:
 
 
 def is_primary(fdi: np.ndarray) -> np.ndarray:
-    """Whether each number is that of a primary tooth, 51 … 85. Same shape, bool."""
+    """Whether each number is the FDI number of a primary tooth, 51 … 85. Same shape, bool."""
     return np.isin(fdi, PRIMARY_TEETH)
 
 
 def successors_of(fdi: np.ndarray) -> np.ndarray:
-    """The numbers, each primary tooth replaced by its successor: 55 becomes 15. Same shape."""
+    """FDI numbers with each primary tooth replaced by its successor: 55 becomes 15. Same shape."""
     fdi = np.asarray(fdi)
     return np.where(is_primary(fdi), fdi - TO_PRIMARY, fdi)
 
 
 def in_chart_order(numbers: Iterable[int]) -> list[int]:
-    """Numbers as a chart of teeth has them, each once; what is not a permanent tooth comes last, by size. See
-    :func:`in_row_order` for rows with primary teeth.
+    """The numbers in the order of a dental chart, each once.
+
+    Numbers that are not permanent teeth come last, sorted. For rows with primary teeth, see :func:`in_row_order`.
 
     Example:
         >>> in_chart_order([21, 11, 12, 22, 21])  # from the patient's right to the left
@@ -138,21 +139,21 @@ def in_row_order(numbers: Iterable[int]) -> list[int]:
 
 
 def are_whole(numbers: np.ndarray) -> np.ndarray:
-    """Which numbers are finite and whole. Same shape, bool."""
+    """Whether each number is finite and whole. Same shape, bool."""
     whole: np.ndarray = np.isfinite(numbers) & (numbers == np.rint(numbers))
     return whole
 
 
 def whole_numbers(numbers: object, whose: str = "labels", where: str = "") -> np.ndarray:
-    """Numbers as an array of integers, same shape: files that NumPy reads give floats.
+    """The numbers as an array of integers, same shape; whole floats, which NumPy reads from files, are converted.
 
     Args:
         numbers: FDI numbers or class indices.
-        whose: what they are, for the message.
-        where: of which scan or file, for the message.
+        whose: what the numbers are, for the message.
+        where: the scan or file that they are from, for the message.
 
     Raises:
-        LabelError: for what is not whole, or no number.
+        LabelError: for numbers that are not whole, or anything that is not a number.
     """
     given = np.asarray(numbers)
     if given.dtype.kind in "iu":
@@ -167,7 +168,7 @@ def is_permanent(fdi: np.ndarray) -> np.ndarray:
     """Whether each number is 0 (gingiva) or a permanent tooth. Shape of ``fdi``, bool.
 
     Raises:
-        LabelError: for what is not whole, or no number.
+        LabelError: for numbers that are not whole, or anything that is not a number.
     """
     fdi = whole_numbers(fdi)
     inside = (fdi >= 0) & (fdi < 100)
@@ -175,10 +176,10 @@ def is_permanent(fdi: np.ndarray) -> np.ndarray:
 
 
 def fdi_to_class(fdi: np.ndarray) -> np.ndarray:
-    """FDI numbers to class indices, same shape. Anything but 0 and the permanent teeth becomes -1.
+    """Convert FDI numbers to class indices, same shape. Anything but 0 and the permanent teeth becomes -1.
 
     Raises:
-        LabelError: for what is not whole, or no number.
+        LabelError: for numbers that are not whole, or anything that is not a number.
 
     Example:
         >>> fdi_to_class(np.array([0, 11, 21, 31, 48, 55, -1])).tolist()  # 55 is a primary tooth
@@ -189,18 +190,18 @@ def fdi_to_class(fdi: np.ndarray) -> np.ndarray:
 
 
 def check_fdi(numbers: np.ndarray, whose: str = "labels", where: str = "") -> np.ndarray:
-    """Refuse what are no FDI numbers: anything but 0, -1 for unknown, and permanent and primary teeth.
+    """Refuse anything but FDI numbers: 0, -1 for unknown, and the permanent and primary teeth.
 
     Args:
-        numbers: any shape; whole floats are taken.
-        whose: what they are, for the message.
-        where: of which scan or file, for the message.
+        numbers: any shape; whole floats are accepted.
+        whose: what the numbers are, for the message.
+        where: the scan or file that they are from, for the message.
 
     Returns:
         The same numbers as integers.
 
     Raises:
-        LabelError: then.
+        LabelError: for anything else.
     """
     numbers = whole_numbers(numbers, whose, where)
     known = _KNOWN[np.clip(numbers, -2, len(_KNOWN) - 3).astype(np.int64) + 2]
@@ -216,22 +217,24 @@ def check_fdi(numbers: np.ndarray, whose: str = "labels", where: str = "") -> np
 
 
 def check_classes(index: np.ndarray, whose: str = "classes") -> None:
-    """Refuse what are no class indices: numbers above 32, the FDI numbers of an upper jaw, which are below, or yes and
-    no.
+    """Refuse numbers that are not class indices.
+
+    Refused are numbers above 32 and booleans. The FDI numbers of an upper jaw, 11 to 28, are refused, too, if at least
+    two of them are below 17 and two are not: as class indices, these would be teeth of both jaws.
 
     Args:
         index: class indices of one scan, any shape.
-        whose: what they are, for the message.
+        whose: what the numbers are, for the message.
 
     Raises:
-        ShapeError: then.
+        ShapeError: for such numbers.
     """
     index = np.asarray(index)
     wanted = f"expected {whose} as class indices, 0 to {NUM_CLASSES - 1}, or -1 for unknown"
     if index.dtype == bool:
         raise ShapeError(f"{wanted}, got yes and no")
     found = np.unique(index[index > 0])
-    right, left = found[found < 17], found[found >= 17]  # of an upper jaw; no scan has classes of both jaws
+    right, left = found[found < 17], found[found >= 17]  # by FDI; as classes, they are of both jaws, as no scan has
     of_fdi = min(len(right), len(left)) >= 2 and bool(np.isin(found, FDI_OF_CLASS[1:17]).all())
     if of_fdi or (len(found) and found[-1] >= NUM_CLASSES):
         raise ShapeError(
@@ -240,11 +243,11 @@ def check_classes(index: np.ndarray, whose: str = "classes") -> None:
 
 
 def class_to_fdi(index: np.ndarray) -> np.ndarray:
-    """Class indices to FDI numbers, same shape; -1 stays -1.
+    """Convert class indices to FDI numbers, same shape; -1 stays -1.
 
     Raises:
-        ShapeError: for numbers that are no classes.
-        LabelError: for what is not whole, or no number.
+        ShapeError: for numbers that are not classes.
+        LabelError: for numbers that are not whole, or anything that is not a number.
 
     Example:
         >>> class_to_fdi(np.array([0, 1, 9, 17, 32, -1])).tolist()
@@ -257,9 +260,9 @@ def class_to_fdi(index: np.ndarray) -> np.ndarray:
 
 
 def jaw_of_labels(fdi: np.ndarray) -> int:
-    """The jaw of most labelled faces, from FDI numbers [N]; ``UNKNOWN_JAW`` if no tooth is labelled.
+    """The jaw of most faces that are labelled as teeth, from FDI numbers [N]; ``UNKNOWN_JAW`` without such faces.
 
-    Milk teeth do not count, as training does not know them; see :func:`jaw_of_teeth`.
+    Milk teeth do not count, because training does not use them; :func:`jaw_of_teeth` counts them.
 
     Example:
         >>> jaw_of_labels(np.array([0, 31, 32, 11]))
@@ -274,7 +277,7 @@ def jaw_of_labels(fdi: np.ndarray) -> int:
 
 
 def jaw_of_teeth(fdi: np.ndarray) -> int:
-    """The same, milk teeth counted, too.
+    """The jaw of most faces that are labelled as permanent or milk teeth, from FDI numbers [N].
 
     Example:
         >>> jaw_of_teeth(np.array([0, 71, 72]))
@@ -284,8 +287,7 @@ def jaw_of_teeth(fdi: np.ndarray) -> int:
 
 
 def jaw_of_each(fdi: np.ndarray) -> np.ndarray:
-    """The jaw of each FDI number, of permanent and primary teeth: 0 upper, 1 lower, -1 for what is no tooth. Same
-    shape."""
+    """The jaw of each FDI number: 0 upper, 1 lower, -1 for no tooth. Same shape; primary teeth count, too."""
     fdi = successors_of(fdi)
     upper, lower = (fdi >= 11) & (fdi <= 28), (fdi >= 31) & (fdi <= 48)
     return np.where(upper, UPPER, np.where(lower, LOWER, UNKNOWN_JAW))
@@ -295,7 +297,7 @@ def classes_of_jaw(jaw: int) -> np.ndarray:
     """The 17 class indices of one jaw, gingiva first; all 33 when the jaw is unknown.
 
     Raises:
-        ShapeError: for another jaw than 0 upper, 1 lower, -1 unknown.
+        ShapeError: for anything but 0 upper, 1 lower, -1 unknown.
     """
     check_jaw(jaw)
     if jaw == UNKNOWN_JAW:
@@ -304,18 +306,18 @@ def classes_of_jaw(jaw: int) -> np.ndarray:
 
 
 def class_to_position(index: np.ndarray) -> np.ndarray:
-    """Class indices to positions 1 … 16 within their jaw, same shape; 0 for gingiva and unknown.
+    """Convert class indices to positions 1 … 16 within their jaw, same shape; 0 for gingiva and unknown.
 
     Example:
         >>> class_to_position(fdi_to_class(np.array([11, 21, 31, 41, 0]))).tolist()
         [1, 9, 1, 9, 0]
     """
     index = np.asarray(index)
-    return np.where(index > 0, (index - 1) % 16 + 1, 0).astype(np.int64)  # of uint8, a place has no negative
+    return np.where(index > 0, (index - 1) % 16 + 1, 0).astype(np.int64)  # uint8 has no negative numbers
 
 
 def mirror_classes() -> np.ndarray:
-    """Class index of the same tooth on the other side (quadrants 1↔2, 3↔4). Shape [33].
+    """For each class, the class index of the same tooth on the other side (quadrants 1↔2, 3↔4). Shape [33].
 
     Example:
         >>> int(mirror_classes()[fdi_to_class(11)]) == int(fdi_to_class(21))

@@ -1,4 +1,4 @@
-"""From a scan to everything that is known of it, in one call."""
+"""Label a scan, and find its teeth, measures and warnings, in one call."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from toothgraph.report.tooth_table import ToothRow, confidences, tooth_table
 from toothgraph.rules import Rules
 from toothgraph.stages import stage
 
-GUESS = 0.4  # the highest confidence of a number that only the place of a tooth gives
+GUESS = 0.4  # the highest confidence of a tooth number that only the place of the tooth tells, not its shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +41,15 @@ class Segmentation:
     """A labelled scan.
 
     Attributes:
-        mesh: the clean mesh, with the jaw that was given or found, its faces turned round where they were wound inside
-            out; its ``original`` is as it was.
-        prediction: labels, probabilities and confidence of its faces, and the jaw's probability.
-        rules: by which it was labelled.
-        model: what the net was loaded from; empty for one made in memory.
-        two_arches: whether two surfaces have the same teeth, where that is known; else it is seen from the prediction.
-        joined: whether the surface looks like both jaws in a bite that could not be parted.
-        primary: whether teeth that look like milk teeth have their own numbers, 51 to 85, in all that is asked of this
-            segmentation; the ``prediction`` has those of their successors.
+        mesh: the clean mesh, with the jaw that was given or found. Faces that were wound inside out are reversed, but
+            its ``original`` is as it was.
+        prediction: labels, probabilities and confidence of the faces, and the probability of the jaw.
+        rules: the constants with which the scan was labelled.
+        model: what the net was loaded from; empty for a net made in memory.
+        two_arches: whether two surfaces of the scan have the same teeth; None to find out from the ``prediction``.
+        joined: whether the surface looks like both jaws in a bite that could not be cut apart.
+        primary: whether teeth that look like milk teeth get their own numbers, 51 to 85, in labels, tables and
+            warnings. The ``prediction`` has the numbers of their successors.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -71,24 +71,24 @@ class Segmentation:
 
     @cached_property
     def odd_crowns(self) -> OddCrowns:
-        """Teeth that are not shaped as crowns are; see :func:`toothgraph.anatomy.odd_crowns.odd_crowns`."""
+        """Teeth that are not shaped like crowns; see :func:`toothgraph.anatomy.odd_crowns.odd_crowns`."""
         return odd_crowns(self.mesh, self.prediction.labels, self.prediction.milk_teeth)
 
     @cached_property
     def milk_teeth(self) -> tuple[int, ...]:
-        """Numbers of the prediction that milk teeth have, by the row of teeth and by the shape of each."""
+        """The numbers in the ``prediction`` of the teeth that look like milk teeth, by their row or by their shape."""
         return tuple(in_chart_order([*self.prediction.milk_teeth, *self.odd_crowns.milk]))
 
     @cached_property
     def confidence(self) -> np.ndarray:
-        """[F] probability of each face's label; no more than a guess's for what is no crown, whatever a net says."""
+        """[F] Probability of each face's label; at most ``GUESS`` on posts and stumps, whatever the net says."""
         odd = (*self.odd_crowns.posts, *self.odd_crowns.stumps)
         sure = self.prediction.confidence
         return np.where(np.isin(self.prediction.labels, odd), np.minimum(sure, GUESS), sure) if odd else sure
 
     @cached_property
     def teeth(self) -> list[ToothRow]:
-        """A row for gingiva and for each tooth, from the patient's right to the left."""
+        """One row for gingiva and one for each tooth, from the patient's right to the left."""
         stage("measuring teeth")
         rows = tooth_table(self.mesh, self.prediction.labels, self.confidence)
         return [replace(row, fdi=self._number(row.fdi)) for row in rows]
@@ -107,7 +107,7 @@ class Segmentation:
         return labels
 
     def _number(self, fdi: int) -> int:
-        """The number that a tooth of the prediction is given."""
+        """The number shown for a tooth of the prediction; with ``primary``, milk teeth have numbers of their own."""
         return fdi + TO_PRIMARY if self.primary and fdi in self.milk_teeth else fdi
 
     @property
@@ -122,18 +122,21 @@ class Segmentation:
 
     @property
     def face_confidence(self) -> np.ndarray:
-        """[F0] probability of each face's label."""
+        """[F0] Probability of the label of each of the file's own faces."""
         return faces_to_original(self.mesh, self.confidence)
 
     @property
     def face_probabilities(self) -> np.ndarray:
-        """[F0, 17] float32: what the net says of each face, for the numbers in ``classes``; on crowns that are pieces
-        of surface of their own, the mean over each, see :class:`toothgraph.inference.predict.Prediction`."""
+        """[F0, 17] float32 probabilities that the net gives to each face, for the numbers in ``classes``.
+
+        On a separate piece of surface that is one crown, each face has the mean over the piece, see
+        :class:`toothgraph.inference.predict.Prediction`.
+        """
         return faces_to_original(self.mesh, self.prediction.probabilities)
 
     @property
     def jaws(self) -> list[Segmentation]:
-        """Itself: of a file with both jaws, :class:`toothgraph.both_jaws.JawPair` has two."""
+        """A list of only this segmentation; :class:`toothgraph.both_jaws.JawPair` has two, one per jaw."""
         return [self]
 
     @property
@@ -148,13 +151,12 @@ class Segmentation:
 
     @property
     def face_instances(self) -> np.ndarray:
-        """[F0] 1, 2, … for each tooth that was found, by its number; 0 for gingiva."""
+        """[F0] Instances: 1, 2, … for the teeth that were found, in order of their numbers; 0 for gingiva."""
         return count_instances(self.face_labels)
 
     @cached_property
     def warnings(self) -> list[Doubt]:
-        """What to review, each with its kind and the teeth that it names; see
-        :func:`toothgraph.report.doubts.find_doubts`."""
+        """What to review, with the kind and teeth of each warning; see :func:`toothgraph.report.doubts.find_doubts`."""
         found = self.prediction
         two = self.two_arches
         if two is None:
@@ -171,17 +173,17 @@ class Segmentation:
 
     @property
     def doubts(self) -> list[str]:
-        """The sentences of the ``warnings``."""
+        """The ``warnings`` as sentences."""
         return list(map(str, self.warnings))
 
     @property
     def strong_doubts(self) -> list[str]:
-        """Those of them that concern all labels, see :attr:`toothgraph.anatomy.doubt.Doubt.strong`."""
+        """The ``warnings`` that concern all labels, as sentences; see :attr:`toothgraph.anatomy.doubt.Doubt.strong`."""
         return [str(doubt) for doubt in self.warnings if doubt.strong]
 
     @property
     def _crowns(self) -> OddCrowns:
-        """The odd crowns by the numbers that are given."""
+        """The odd crowns, by the numbers that are shown for them."""
         crowns = self.odd_crowns
         return replace(
             crowns, stumps=tuple(map(self._number, crowns.stumps)), bracketed=tuple(map(self._number, crowns.bracketed))
@@ -198,7 +200,7 @@ class Segmentation:
         """What a page shows of the scan, see :func:`toothgraph.report.page.write_scans`.
 
         Args:
-            truth: [F] FDI numbers that are right, to show the errors.
+            truth: [F] the true FDI numbers, to show the errors.
         """
         return PageScan(
             self.mesh, self.labels, confidence=self.confidence, truth=truth, teeth=self.teeth,
@@ -206,7 +208,7 @@ class Segmentation:
         )  # fmt: skip
 
     def page_scans(self, truth: np.ndarray | None = None) -> list[PageScan]:
-        """:meth:`page_scan` in a list: of a file with both jaws, there are two."""
+        """The :meth:`page_scan` of this scan in a list; for a file with both jaws, the list has two."""
         return [self.page_scan(truth)]
 
     def write(
@@ -215,7 +217,7 @@ class Segmentation:
         """Write the labelled scan; see :func:`toothgraph.io.write.write_labelled`.
 
         Raises:
-            ConfigError: if this would overwrite the scan itself, labels beside it, or what a review has corrected.
+            ConfigError: if this would overwrite the scan itself, labels beside it, or labels corrected in a review.
         """
         check_not_over_scan(self.mesh, folder, name or self.mesh.scan_id)
         return write_labelled(
@@ -234,13 +236,13 @@ def segment(
 
     Args:
         scan: a mesh, or a file in millimetres.
-        net: in evaluation mode; by default the one in the package.
-        jaw: 0 upper, 1 lower, -1 to let the net decide; by default what the file's name says.
+        net: in evaluation mode; by default the net in the package.
+        jaw: 0 upper, 1 lower, -1 to let the net decide; by default that of the mesh, or what the file's name says.
         options: which steps are taken; by default all of them.
 
     Raises:
         MeshError: if the file cannot be read, or a mesh is not in mm.
-        ShapeError: for what is no mesh with faces and no file, no net in evaluation mode, or another jaw.
+        ShapeError: for anything but a mesh with faces or a file, a net in evaluation mode, and such a jaw.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -269,15 +271,15 @@ def segment_all(
     jaw: int | None = None,
     options: PredictOptions | None = None,
 ) -> Iterator[Segmentation]:
-    """Label scans one after another, reading the next file while the net is at work.
+    """Label scans one after another; the next file is read while the net works.
 
     Args:
-        files: in millimetres.
+        files: scan files, in millimetres.
         net, jaw, options: see :func:`segment`.
 
     Raises:
         MeshError: at the first file that cannot be read.
-        ConfigError: for one path in place of a list.
+        ConfigError: for a single path in place of a list.
 
     Example:
         >>> from toothgraph import synthetic_arch

@@ -1,4 +1,4 @@
-"""What long work does just now: the steps say it, and who shows it listens. Without a listener nothing happens."""
+"""Tell what a long piece of work is doing: each step names its stage, and a listener, if there is one, shows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _listener: ContextVar[Callable[[str], None] | None] = ContextVar("listener", def
 
 
 def stage(what: str) -> None:
-    """Say what begins now, as ``decimating``."""
+    """Tell the listener which stage begins now, such as ``decimating``."""
     listener = _listener.get()
     if listener is not None:
         listener(what)
@@ -18,7 +18,7 @@ def stage(what: str) -> None:
 
 @contextmanager
 def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
-    """Within it, ``listener`` is told each stage of this thread."""
+    """While the context is active, ``listener`` is called with each stage of this thread."""
     before = _listener.set(listener)
     try:
         yield
@@ -27,7 +27,7 @@ def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
 
 
 def clock(seconds: float) -> str:
-    """A time as ``1:02:03`` or ``2:03``."""
+    """A number of seconds as ``1:02:03`` or ``2:03``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

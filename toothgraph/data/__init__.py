@@ -1,7 +1,7 @@
 """Scans as training data: reading, split by patient, samples and batches.
 
-The public names and their modules are said once, in ``__init__.pyi``. Each is imported when it is first asked for: a
-command that checks a split does not wait for torch.
+The public names and their modules are listed only in ``__init__.pyi``. Each is imported when it is first used, so that
+a command that checks a split does not wait for torch.
 """
 
 import lazy_loader

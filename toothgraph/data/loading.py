@@ -28,8 +28,8 @@ class StepSampler(Sampler[list[Draw]]):
     """The batches of the steps from ``start`` to ``steps``; they depend only on the seed and the step number.
 
     The scans are an endless sequence, shuffled in each epoch, and each step takes the next ``batch_size`` scans per
-    process. So a resumed run gets the same batches as a run without interruption. Each of the ``ranks`` processes
-    takes other scans of the step.
+    process. So a resumed run gets the same batches as a run without interruption. The ``ranks`` processes take
+    different scans of a step.
     """
 
     def __init__(
@@ -124,10 +124,10 @@ class LabelledGraphs(Dataset[Data]):
 
 
 def collate_pairs(pairs: Sequence[tuple[Data, Data]]) -> Batch:
-    """Pairs of views to one batch: first all first views, then all second views.
+    """Join pairs of views to one batch: first all first views, then all second views.
 
-    So the two halves of ``match_index`` (and of ``match_pos``) match row by row. ``match_sizes`` is how many matches
-    each pair has.
+    So the two halves of ``match_index`` (and of ``match_pos``) match row by row. ``match_sizes`` is the number of
+    matches of each pair.
     """
     first, second = zip(*pairs, strict=True)
     batch = collate([*first, *second])
@@ -136,12 +136,12 @@ def collate_pairs(pairs: Sequence[tuple[Data, Data]]) -> Batch:
 
 
 def collate(graphs: Sequence[Data]) -> Batch:
-    """Graphs of any size to one batch. Where only some have labels, those of the others are unknown (-1).
+    """Join graphs of any size to one batch. If only some graphs have labels, the labels of the others are unknown (-1).
 
-    What would have to be asked of a GPU is counted here: ``level_sizes``, the number of nodes of each level.
+    The number of nodes of each level is counted here (``level_sizes``), so that it need not be asked of a GPU.
 
     Raises:
-        ShapeError: without graphs, or if only some of them have another field.
+        ShapeError: without graphs, or if any field but the labels is missing in some of them.
     """
     graphs = list(graphs) if isinstance(graphs, Sequence) else []
     if not graphs or not all(isinstance(graph, Data) for graph in graphs):

@@ -33,12 +33,12 @@ class Scan:
     """One scan, ready for sampling.
 
     Attributes:
-        scan_id: its name.
-        variants: its graphs, each of another tessellation, all in the frame of the scan.
-        patient: by default from its name, see :func:`toothgraph.scan_names.patient_of`.
-        label_origin: where its labels come from.
-        source: its file, as it was given; None if that is not known.
-        digest: of what its graphs depend on: its surface, its labels and how they were made.
+        scan_id: name of the scan.
+        variants: graphs of the scan, each of another tessellation, all in the frame of the scan.
+        patient: name of the patient; by default from ``scan_id``, see :func:`toothgraph.scan_names.patient_of`.
+        label_origin: where the labels come from.
+        source: path of the file, as given; None if it is not known.
+        digest: a hash that changes with the graphs: with the surface, the labels and the way the graphs are made.
     """
 
     scan_id: str
@@ -91,7 +91,7 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
 
 
 def _digest(graphs: Sequence[Data]) -> str:
-    """Of faces and labels of graphs, 16 hexadecimal digits."""
+    """A hash of the faces and labels of graphs, 16 hexadecimal digits."""
     total = hashlib.sha256()
     for graph in graphs:
         for name in ("x", "y"):
@@ -101,7 +101,7 @@ def _digest(graphs: Sequence[Data]) -> str:
 
 
 class Unlabelled(Sequence[Data]):
-    """Graphs without labels and jaw; these are removed at access."""
+    """Graphs whose labels and jaw are removed at access."""
 
     def __init__(self, graphs: Sequence[Data]) -> None:
         self.graphs = graphs
@@ -120,5 +120,5 @@ class Unlabelled(Sequence[Data]):
 
 
 def without_labels(scan: Scan) -> Scan:
-    """The same scan without labels and jaw, so that pre-training cannot use them."""
+    """A copy of a scan without labels and jaw, so that pre-training cannot use them."""
     return replace(scan, variants=Unlabelled(scan.variants))

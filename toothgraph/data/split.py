@@ -1,4 +1,4 @@
-"""Training and validation split, always by patient: both jaws of a patient are on the same side."""
+"""Split scans into training and validation by patient: both jaws of a patient are on the same side."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from toothgraph.system.provenance import sha256
 
 Item = TypeVar("Item")
 _log = logging.getLogger("toothgraph")
-_LONE = 4  # labelled scans: of fewer, each may well be of another patient
-_HEAD = 1 << 16  # bytes of a file: those of two scans are not the same
+_LONE = 4  # labelled scans; fewer scans may well all be of different patients
+_HEAD = 1 << 16  # bytes at the beginning of a file, which differ between any two scans
 _LIST = (
     "give `toothgraph prepare` a list in .csv with the columns path, patient and jaw, or say in a --split file who "
     "trains"
@@ -34,9 +34,9 @@ class Split:
     """Patients by role.
 
     Attributes:
-        train, val: patient ids.
-        test: those that neither trains nor validates, kept for the last word; no training reads them.
-        fractions: per cent of labels → the training patients with labels; nested, may be empty.
+        train, val: patient ids for training and validation.
+        test: patient ids kept for a final test, in neither ``train`` nor ``val``; no training reads their scans.
+        fractions: for each per cent of labels, the training patients with labels; nested, may be empty.
     """
 
     train: tuple[str, ...]
@@ -71,7 +71,7 @@ def _patients(ids: object) -> tuple[str, ...]:
 
 
 def load_split(path: str | Path) -> Split:
-    """Read a split: JSON with ``train`` and ``val``, and optionally ``test`` and ``label_fraction_percent``.
+    """Read a split file: JSON with ``train`` and ``val``, and optionally ``test`` and ``label_fraction_percent``.
 
     Raises:
         ConfigError: if the file is missing or malformed, a patient is on two sides, or a label fraction contains a
@@ -109,13 +109,13 @@ def make_split(
 
     Args:
         patients: all patients.
-        val_fraction: the share of them.
-        seed: of the choice.
-        candidates: who may be held out; by default all of them.
+        val_fraction: the share of all patients to hold out.
+        seed: seed of the choice.
+        candidates: the patients who may be held out; by default all of them.
 
     Raises:
         DataError: if there are no patients.
-        ConfigError: for a share below 0 or above 1, or one name in place of a list.
+        ConfigError: for a share below 0 or above 1, or a single name in place of a list.
 
     Example:
         >>> from toothgraph.scan_names import patient_of
@@ -143,7 +143,7 @@ def of_patients(items: Sequence[Item], whose: Sequence[str], patients: Sequence[
 
 
 def warn_of_missing(path: Path, wanted: Iterable[str], found: Iterable[str]) -> None:
-    """Warn about patients of a split file without a scan; their names may be written in another way."""
+    """Warn about patients of a split file without a scan; their names may be spelled in another way."""
     patients = set(wanted)
     missing = sorted(patients - set(found))
     if missing:
@@ -152,12 +152,13 @@ def warn_of_missing(path: Path, wanted: Iterable[str], found: Iterable[str]) -> 
 
 
 def warn_of_lone_jaws(patients: Sequence[str], jaws: Iterable[int]) -> None:
-    """Warn if half of the scans or more are each the only one of a patient, and both jaws are among them: their names
-    may give each jaw a patient of its own, and so one patient may train and validate.
+    """Warn if at least half of the scans are the only scan of their patient, and both jaws are among these scans.
+
+    The names may then make two patients of the two jaws of one patient, who may so be in training and in validation.
 
     Args:
         patients: the patient of each labelled scan.
-        jaws: of each, 0 upper, 1 lower, -1 unknown.
+        jaws: the jaw of each scan: 0 upper, 1 lower, -1 unknown.
     """
     lone = {patient: own[0] for patient, own in together_by(jaws, patients).items() if len(own) == 1}
     if len(lone) < max(_LONE, len(patients) / 2) or not {UPPER, LOWER} <= {*lone.values()}:
@@ -172,8 +173,14 @@ def warn_of_lone_jaws(patients: Sequence[str], jaws: Iterable[int]) -> None:
 
 
 def warn_of_same_files(files: Sequence[Path], whose: Sequence[str]) -> None:
-    """Warn of files of two patients with the same content, as ``anna_upper.stl`` and ``anna_upper (1).stl``: a scan may
-    train, and a copy of it validate. ``whose`` is the patient of each file."""
+    """Warn of files with the same content that belong to several patients.
+
+    For example ``anna_upper.stl`` and ``anna_upper (1).stl``: a scan may be in training, and its copy in validation.
+
+    Args:
+        files: the files of the scans.
+        whose: the patient of each file.
+    """
     patients = dict(zip(files, whose, strict=True))
     begin = together_by(files, list(map(_begin_of, files)))
     begin.pop("", None)
@@ -194,7 +201,7 @@ def warn_of_same_files(files: Sequence[Path], whose: Sequence[str]) -> None:
 
 
 def _begin_of(file: Path) -> str:
-    """The size of a file and a digest of its first bytes; empty for a folder, and if it cannot be read."""
+    """The size of a file and a hash of its first bytes; empty for a folder or a file that cannot be read."""
     try:
         with file.open("rb") as stream:
             return f"{file.stat().st_size} {hashlib.sha256(stream.read(_HEAD)).hexdigest()}"
@@ -203,8 +210,15 @@ def _begin_of(file: Path) -> str:
 
 
 def warn_of_visits(files: Sequence[Path], whose: Sequence[str]) -> None:
-    """Warn of folders with folders by date, each a patient: they may be visits of one, who may then train and validate.
-    A folder that has all files in it is none. ``whose`` is the patient of each file."""
+    """Warn of folders with subfolders by date that count as several patients.
+
+    The subfolders may be visits of one patient, who may then be in training and in validation. There is no warning if
+    the first such folder contains all files.
+
+    Args:
+        files: the files of the scans.
+        whose: the patient of each file.
+    """
     patients: dict[Path, set[str]] = {}
     for file, patient in zip(files, whose, strict=True):
         if folder := above_dates(file):

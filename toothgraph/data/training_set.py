@@ -1,4 +1,4 @@
-"""The scans of a training run, raw or prepared, and their split."""
+"""Load the scans of a training run, raw or prepared, and their split."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def load_training_set(
         spec, variants, seed, bases: see :func:`toothgraph.data.prepare_scan`.
         split: a split file, see :func:`toothgraph.data.load_split`; without it, a share of the patients is held out.
         fraction: share of the training patients that are used, 0 to 1.
-        val_fraction: share of the patients to hold out if there is no split file; only of those with given labels, if
-            others were found by a model. A single patient trains, and nobody validates.
+        val_fraction: share of the patients to hold out if there is no split file. If some labels were found by a model
+            or corrected, only patients with given labels are held out. A single patient is used for training.
         unit, palette, label_system, labels, reviewed, progress: see :func:`read_scans`.
 
     Raises:
         DataError: if no scan can be used, or two scans have the same name.
-        ConfigError: if the split file is wrong, a prepared folder contains other graphs, or for one path in place of a
-            list.
+        ConfigError: if the split file is wrong, a prepared folder contains other graphs, or for a single path in place
+            of a list.
         MemoryShortage: if the scans do not fit into memory.
     """
     check_names("paths", paths)
@@ -116,7 +116,7 @@ def load_training_set(
 
 
 def _check_once(scans: Sequence[Scan]) -> None:
-    """Raises DataError if a scan is there twice, as one that is prepared may be among others."""
+    """Raise DataError if a scan is given twice, for example prepared and raw."""
     keys = [[scan.scan_id for scan in scans], [os.path.abspath(scan.source) for scan in scans if scan.source]]
     for twice in (next((key for key, count in Counter(each).items() if count > 1), "") for each in keys):
         if twice:
@@ -124,7 +124,7 @@ def _check_once(scans: Sequence[Scan]) -> None:
 
 
 def _check_reviewed(reviewed: Path, paths: Sequence[str | Path]) -> None:
-    """Raises ConfigError if there is no such folder, or scans are prepared, with the labels that they had then."""
+    """Raise ConfigError if there is no such folder, or if scans are prepared and so have labels already."""
     if not reviewed.is_dir():
         check_there(reviewed, ConfigError)
         raise ConfigError(f"{reviewed}: expected the folder of `toothgraph review --labels`, found a file")
@@ -133,10 +133,11 @@ def _check_reviewed(reviewed: Path, paths: Sequence[str | Path]) -> None:
 
 
 def _own_split(scans: Sequence[Scan], val_fraction: float, seed: int, labels: bool) -> Split:
-    """A split of scans without a split file.
+    """Make a split of scans without a split file.
 
-    Labels that a model found are no measure, and corrected ones are the few that are to be learned: where there are
-    such labels, only patients with given ones validate. One patient at least whose labels come from a person trains.
+    Labels that a model found cannot measure a model, and corrected labels are few and needed for training. If there are
+    such labels, only patients who have neither are used for validation. At least one patient whose labels come from a
+    person is used for training.
     """
     patients = {scan.patient for scan in scans}
     if not labels:
@@ -174,13 +175,13 @@ def read_scans(
         palette: the meaning of face or vertex colours.
         label_system: numbering of the teeth; see :func:`toothgraph.io.labels.read_scan`.
         labels: whether to read labels.
-        reviewed: folder of ``toothgraph review``: the labels of its approved scans count, and no others.
-        keep: whether to read a scan, by its name.
+        reviewed: folder of ``toothgraph review``; only the labels of its approved scans are used.
+        keep: takes the name of a scan and returns whether to read it.
         progress: wraps the list of files, for a progress bar.
 
     Raises:
         DataError: if no scan can be used, or two scans have the same name.
-        ConfigError: for one path in place of a list.
+        ConfigError: for a single path in place of a list.
         MemoryShortage: if the scans do not fit into memory.
     """
     check_names("paths", paths)

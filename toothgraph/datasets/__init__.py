@@ -1,4 +1,4 @@
-"""Data sets of face graphs with the interface of torch_geometric: scans are read once, and stored as graphs."""
+"""Data sets of face graphs with the interface of torch_geometric; scans are read once and stored as graphs."""
 
 from toothgraph.datasets.iosseg3d import IOSSeg3D
 from toothgraph.datasets.scan_folder import ScanFolder

@@ -1,4 +1,4 @@
-"""3D-IOSSeg as face graphs."""
+"""The data set 3D-IOSSeg as face graphs."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ SIDES = ("train", "val", "all")
 
 
 class IOSSeg3D(ScanFolder):
-    """3D-IOSSeg as face graphs: the labels are colours of the faces.
+    """The data set 3D-IOSSeg as face graphs; its labels are the colours of the faces.
 
-    Nothing is downloaded here; the terms of the data are their authors'.
+    Nothing is downloaded. The terms of the data are those of its authors.
 
     Source: Li et al., Computers in Biology and Medicine 168, 2024
 
     Args:
-        root: has ``raw/3d-iosseg/007_L.ply``, ``007_U.ply`` and so on; ``raw/palettes.json`` with a set ``3d-iosseg``,
-            see :func:`toothgraph.load_palette`; and ``raw/split.json``, see :func:`toothgraph.data.load_split`.
+        root: a folder with the scans ``raw/3d-iosseg/007_L.ply``, ``007_U.ply`` and so on, with ``raw/palettes.json``
+            that has a set ``3d-iosseg`` (see :func:`toothgraph.load_palette`), and with ``raw/split.json`` (see
+            :func:`toothgraph.data.load_split`).
         side: ``train`` or ``val`` of the split, or ``all``, which needs no split.
-        scans: a folder with what ``root/raw`` would have.
+        scans: another folder with the same content as ``root/raw``.
         options: see :class:`ScanFolder`.
 
     Raises:

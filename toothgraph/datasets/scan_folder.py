@@ -1,4 +1,4 @@
-"""Any folder of scans as a data set."""
+"""A data set from any folder of scans."""
 
 from __future__ import annotations
 
@@ -35,28 +35,29 @@ Paths = str | Path | Sequence[str | Path]
 class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
     """Scans in a folder, as face graphs: each item is the graph of one scan.
 
-    The first time, the scans are read and their graphs stored in ``root/processed-<digest>``; the digest is of all
-    parameters on which the graphs depend, and of the places in ``scans``, so that others get another folder. A scan
-    that is added later is read when the data set is next opened, and one that cannot be read is left out:
-    ``quarantine.csv`` in that folder says why. It is a folder as ``toothgraph prepare`` makes it, and ``pretrain`` and
-    ``finetune`` take it.
+    The first time, the scans are read and their graphs are stored in ``root/processed-<digest>``. The digest depends on
+    all parameters that change the graphs, and on the places in ``scans``, so that other graphs get another folder. A
+    scan that is added later is read when the data set is next opened. A scan that cannot be read is left out;
+    ``quarantine.csv`` in that folder gives the reason. The folder has the layout of ``toothgraph prepare``, so that
+    ``pretrain`` and ``finetune`` take it, too.
 
     Graphs are read from disk at access, so that many scans need little memory. Labelled scans are turned into the frame
     of the networks (:mod:`toothgraph.anatomy.frame`).
 
     Args:
         root: a folder with scans in it or in ``root/raw``, at any depth; or a folder of ``toothgraph prepare``.
-        scans: files and folders, if the scans are not in ``root``, as where that may not be written to.
-        spec: specification of the graphs, see :class:`toothgraph.GraphSpec`; of a prepared folder, None takes its own.
+        scans: files and folders of the scans, if they are not in ``root``, for example where nothing may be written.
+        spec: specification of the graphs, see :class:`toothgraph.GraphSpec`. For a prepared folder, None takes the
+            specification of its graphs.
         variants, bases, seed: tessellations of each scan, see :func:`toothgraph.data.prepare_scan`. An item is the
-            first, which has no noise; ``scans[i].variants`` are all of them, as :class:`TwoViews` takes them.
-        unit, palette, label_system: of the scans, see :func:`toothgraph.io.labels.read_scan`; a palette may be
-            ``FILE:SET``.
+            first tessellation, which has no noise. ``scans[i].variants`` has all of them, for :class:`TwoViews`.
+        unit, palette, label_system: how to read the scans, see :func:`toothgraph.io.labels.read_scan`; a palette may
+            be ``FILE:SET``.
         workers: processes that read scans; with more than 0, a script needs ``if __name__ == "__main__":``.
-        transform: of each graph at access.
-        pre_transform: of each graph before it is stored; its ``repr`` has to tell its parameters.
-        log: whether to say on stderr that scans are read.
-        force_reload: whether to look at the content of each file again, and to read those that have changed.
+        transform: applied to each graph at access.
+        pre_transform: applied to each graph before it is stored; its ``repr`` has to show its parameters.
+        log: whether to show on stderr that scans are read.
+        force_reload: whether to check the content of each file again, and to read the files that have changed.
 
     Shapes:
         - item: a graph of N nodes, ``x`` [N, 15], ``pos``, ``normal`` [N, 3], ``area`` [N] mm², ``edge_index`` [2, E],
@@ -64,10 +65,10 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
           the scan has labels (``toothgraph.fdi.class_to_fdi`` gives the numbers of the teeth)
 
     Raises:
-        DataError: if there are no scans, or none of them can be used; if ``root`` is a file.
-        ConfigError: for a number out of its range, a palette that cannot be read, or another ``spec`` than that of a
-            prepared folder.
-        ShapeError: for a ``spec`` that is no :class:`toothgraph.GraphSpec`.
+        DataError: if there are no scans, if none of them can be used, or if ``root`` is a file.
+        ConfigError: for a number out of its range, a palette that cannot be read, or a ``spec`` that differs from that
+            of a prepared folder. Also for ``pre_transform`` or ``force_reload`` with a prepared folder.
+        ShapeError: for a ``spec`` that is not a :class:`toothgraph.GraphSpec`.
 
     Example:
         >>> from toothgraph import GraphSpec
@@ -137,7 +138,7 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
 
     @property
     def _part(self) -> str:
-        """A name for the scans, if there may be others in the same ``root``: of the places that were given."""
+        """A name that tells these scans from others in the same ``root``; empty if ``scans`` is not given."""
         return self._elsewhere
 
     @property
@@ -147,7 +148,7 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
 
     @property
     def raw_file_names(self) -> list[str]:
-        """Where the scans are, from ``raw_dir``."""
+        """The paths of the scans, relative to ``raw_dir``."""
         return [os.path.relpath(source.path, self.raw_dir) for source in self._sources]
 
     @property
@@ -158,7 +159,7 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
 
     @property
     def processed_file_names(self) -> list[str]:
-        """The list of the scans; and of each its graphs, or why there are none."""
+        """The manifest, and for each scan the file of its graphs, or of the reason why it has none."""
         folder = Path(self.processed_dir)
         files = [MANIFEST]
         for source in self._sources:
@@ -195,17 +196,17 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
 
     @property
     def patients(self) -> list[str]:
-        """The patient of each item. Both jaws of one belong on the same side of a split."""
+        """The patient of each item. Both jaws of a patient belong on the same side of a split."""
         return [scan.patient for scan in self.scans]
 
     def of_patients(self, names: Collection[str]) -> ScanFolder:
-        """The scans of some patients, as of :func:`toothgraph.data.make_split`.
+        """The part of the data set with the scans of some patients, see :func:`toothgraph.data.make_split`.
 
         Args:
-            names: patients of the data set; one whose scans are not in this part of it is no error.
+            names: patients of the data set. A patient may have no scan in this part of it, such as a slice.
 
         Raises:
-            ConfigError: for a patient without a scan in the data set, or one name in place of a list.
+            ConfigError: for a patient without a scan in the data set, or a single name in place of a list.
         """
         check_names("patients", names)
         wanted, there = set(names), sorted({scan.patient for scan in self._scans})
@@ -221,10 +222,10 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
 
     @property
     def num_classes(self) -> int:
-        """33: gingiva and the 32 teeth, whichever of them there are.
+        """33, for gingiva and the 32 teeth, even if the scans do not have all of them.
 
-        With a ``transform`` of your own that changes ``y``, and with a ``pre_transform`` of your own: one more than the
-        largest class, as torch_geometric counts.
+        With a ``transform`` of your own that changes ``y``, or any ``pre_transform`` of your own, it is the largest
+        class plus one, as in torch_geometric.
         """
         if _is_own(self.pre_transform) or (_is_own(self.transform) and self._has_other_classes()):
             return max(int(graph.y.max()) for graph in self if "y" in graph) + 1
@@ -241,6 +242,6 @@ def _digest_of_places(places: Sequence[Path]) -> str:
 
 
 def _is_own(transform: Any) -> bool:
-    """Whether a transform, or one of several, is neither of this package nor of torch_geometric."""
+    """Whether a transform, or one of its steps, is neither from this package nor from torch_geometric."""
     steps = transform.transforms if isinstance(transform, Compose) else [] if transform is None else [transform]
     return any(type(step).__module__.split(".")[0] not in ("toothgraph", "torch_geometric") for step in steps)

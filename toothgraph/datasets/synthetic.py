@@ -13,14 +13,15 @@ from toothgraph.synthetic.write import synthetic_file, write_synthetic
 class SyntheticArches(ScanFolder):
     """Labelled dental arches made by a program: a data set that needs no download and no patient.
 
-    Upper and lower jaws take turns. An arch depends on the seed and its own number alone, so that more arches begin
-    with the same ones. Scores on them say nothing about real scans.
+    Upper and lower jaws alternate. For given ``faces``, an arch depends only on the seed and its own number, so that a
+    larger data set begins with the same arches. Scores on these arches say nothing about real scans.
 
     Args:
-        root: gets the arches as files, ``raw/<faces>-<seed>/0000_upper.stl`` and so on, and their graphs.
-        arches: how many.
-        faces: of each arch, 2,000 to 300,000.
-        seed: of the arches, and of random tessellations.
+        root: the folder to which the arches are written, as ``raw/<faces>-<seed>/0000_upper.stl`` and so on, and their
+            graphs.
+        arches: number of arches.
+        faces: faces of each arch, 2,000 to 300,000.
+        seed: seed of the arches and of random tessellations.
         options: see :class:`ScanFolder`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Teeth3DS as face graphs."""
+"""The data set Teeth3DS as face graphs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ def official_split(folder: str | Path, split: str = "Teeth3DS") -> dict[str, lis
     """The scans of a published split of Teeth3DS.
 
     Args:
-        folder: has ``<split>_train_test_split`` with ``training_*.txt`` and ``testing_*.txt``, at any depth.
+        folder: a folder that contains, at any depth, ``<split>_train_test_split`` with ``training_*.txt`` and
+            ``testing_*.txt``.
         split: ``Teeth3DS``, ``3DTeethSeg22_challenge`` or ``3DTeethLand_challenge``.
 
     Returns:
-        The names of the scans under ``training`` and ``testing``, as ``0132CR0A_upper``.
+        The names of the scans, such as ``0132CR0A_upper``, under ``training`` and ``testing``.
 
     Raises:
         ConfigError: for another split.
-        DataError: without these lists, or with an empty one.
+        DataError: if these lists are missing or empty.
 
     Example:
         >>> lists = Path("raw/Teeth3DS_train_test_split")
@@ -56,21 +57,22 @@ def official_split(folder: str | Path, split: str = "Teeth3DS") -> dict[str, lis
 
 
 class Teeth3DS(ScanFolder):
-    """Teeth3DS as face graphs, with its published splits.
+    """The data set Teeth3DS as face graphs, with its published splits.
 
-    ``torch_geometric.datasets.Teeth3DS`` samples points of the same scans and drops the faces. This one reads its
-    ``raw`` folder, or any other with the published files, and keeps the faces; the labels of the vertices become those
-    of the faces. Nothing is downloaded here; the class of torch_geometric does that. The terms are the authors'.
+    ``torch_geometric.datasets.Teeth3DS`` samples points of the same scans and drops the faces. The class here reads the
+    ``raw`` folder of that class, or any folder with the published files, and keeps the faces. The labels of the
+    vertices become labels of the faces. Nothing is downloaded here; the class of torch_geometric does that. The terms
+    of the data are those of its authors.
 
     Source: Ben-Hamadou et al., https://arxiv.org/abs/2210.06094
 
     Args:
-        root: has ``raw/<anything>/<scan>.obj`` with ``<scan>.json`` beside, and
+        root: a folder with ``raw/<anything>/<scan>.obj``, ``<scan>.json`` beside each scan, and
             ``raw/<split>_train_test_split/training_upper.txt`` and so on.
         split: ``Teeth3DS``, ``3DTeethSeg22_challenge`` or ``3DTeethLand_challenge``.
-        train: whether the training scans or those for testing. A patient of whom any scan is for testing is not trained
-            on.
-        scans: a folder with what ``root/raw`` would have.
+        train: True for the training scans, False for the test scans. The training scans of a patient who also has test
+            scans are left out.
+        scans: another folder with the same content as ``root/raw``.
         options: see :class:`ScanFolder`.
 
     Raises:

@@ -40,13 +40,13 @@ class GeometryBackbone(nn.Module):
     Shapes:
         - input: a batch, or one graph, with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index``
           [len(spacings)·k, N], ``level`` [N]; for ``shape`` also ``area`` [N] mm² and ``edge_index`` [2, E];
-          ``levels`` from :func:`toothgraph.nn.pyramid.find_levels`, where they are known already
+          optionally ``levels`` from :func:`toothgraph.nn.pyramid.find_levels`, if they are known already
         - output: [N, D]
 
     Raises:
         ConfigError: for options that do not fit each other, such as widths that are not one per spacing.
         ShapeError: in a call with a graph that lacks one of these fields, or with tables of another ``k`` or number of
-            levels, and, on a CPU, with neighbours that are not there. The text says how to make the graph.
+            levels, and, on a CPU, with neighbours that do not exist. The text says how to make the graph.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -100,10 +100,10 @@ class GeometryBackbone(nn.Module):
 
 
 def as_batch(data: Data) -> Data:
-    """A batch is returned unchanged; a single graph becomes a batch of one graph.
+    """Return a batch unchanged, and a single graph as a batch of one graph.
 
     Raises:
-        ShapeError: for what is no graph, or for one without nodes.
+        ShapeError: for anything but a graph, or for a graph without nodes.
     """
     if not isinstance(data, Data):
         listed = "; torch_geometric.data.Batch.from_data_list joins several" if isinstance(data, list | tuple) else ""
@@ -124,10 +124,10 @@ def count_graphs(data: Data) -> int:
 
 
 def face_shape(data: Data) -> Tensor:
-    """Area and bend of each face, for any pose: [N, 3] log of the area in mm², mean and largest dihedral angle.
+    """Area and bend of each face: [N, 3] log of the area in mm², mean and largest dihedral angle.
 
-    The angles, in radians, are between a face and its neighbours in ``edge_index`` (usually up to three). In the mean,
-    convex angles are positive.
+    They do not depend on the pose of the scan. The angles, in radians, are between a face and its neighbours in
+    ``edge_index`` (usually up to three). In the mean, convex angles are positive. The largest angle has no sign.
     """
     source, target = data.edge_index
     cosine = (data.normal[source] * data.normal[target]).sum(dim=1).clamp(-1, 1)

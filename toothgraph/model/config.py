@@ -33,8 +33,8 @@ class NetConfig:
         projection: output channels of the projection head in pre-training.
         dropout: dropout in the segmentation head.
         dynamic_k: neighbours in the dynamic graphs of ``paper``.
-        recompute: activation checkpointing: inner values are computed again in the backward pass, for less memory and
-            more time.
+        recompute: activation checkpointing. Inner values are computed again in the backward pass, which takes less
+            memory and more time.
     """
 
     kind: str = "geometry"
@@ -81,10 +81,11 @@ def check_levels(k: int, spacings: Sequence[float], widths: Mapping[str, Sequenc
         k: neighbours per level.
         spacings: mm, one per level.
         widths: channels per level, by the name of the option.
-        where: begins the message.
+        where: the beginning of the message.
 
     Raises:
-        ConfigError: if they are no levels, or widths are not one per level; the text names the option.
+        ConfigError: if ``k`` or the spacings are invalid, or there is not one width per level; the text names the
+            option.
     """
     if not isinstance(spacings, Sequence) or not spacings or not isinstance(k, int) or k < 1:
         raise ConfigError(f"{where}expected k of at least 1 and one or more spacings (mm), got {k!r} and {spacings!r}")

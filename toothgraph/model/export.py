@@ -1,7 +1,8 @@
-"""A trained net in a file for other programs: ONNX, or a program of ``torch.export``. One scan at a time, of any size.
+"""Export a trained net to a file for other programs: ONNX, or a program of ``torch.export``.
 
-The file takes the tensors of a graph, each by itself, and finds the levels in it. What makes the graph, the frame of
-the scan, borders and numbers are not in the file: see :mod:`toothgraph.inference`.
+The file takes one scan of any size at a time. Its inputs are the tensors of a graph; it finds the levels itself. The
+steps before and after the net are not in the file: the graph, the frame of the scan, borders and numbers. See
+:mod:`toothgraph.inference`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from toothgraph.system.files import atomic_path
 from toothgraph.system.quiet import errors_only
 
 OUTPUT = "log_prob"
-TOLERANCE = 1e-3  # of log-probabilities, which rounding alone does not reach
+TOLERANCE = 1e-3  # difference of log-probabilities; rounding alone stays below it
 _LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 
@@ -39,8 +40,8 @@ def export_inputs(graph: Data, jaw: int | None = None) -> dict[str, Tensor]:
     """The inputs of an exported net, for one graph.
 
     Args:
-        graph: of :func:`toothgraph.scan_graph`.
-        jaw: 0 upper, 1 lower, -1 unknown; that of the graph if not given.
+        graph: made by :func:`toothgraph.scan_graph`.
+        jaw: 0 upper, 1 lower, -1 unknown; by default the jaw of the graph.
 
     Returns:
         ``pos`` [N, 3] mm and ``normal`` [N, 3] float32, ``neighbor_index`` [levels·k, N] int32, ``level`` [N] int64,
@@ -63,7 +64,7 @@ def export_inputs(graph: Data, jaw: int | None = None) -> dict[str, Tensor]:
 
 
 class ForExport(nn.Module):
-    """A segmentation net that takes the tensors of :func:`export_inputs`: log-probabilities [N, 33].
+    """A segmentation net from the tensors of :func:`export_inputs` to log-probabilities [N, 33].
 
     The net is a copy, in evaluation mode, on the CPU.
 
@@ -80,7 +81,7 @@ class ForExport(nn.Module):
                 "default kind, with features pair or coordinates"
             )
         self.net = copy.deepcopy(net).cpu().eval().requires_grad_(False)
-        self.net.crowns = None  # numbers the teeth of whole scans
+        self.net.crowns = None  # used only to number teeth, after the net
 
     def forward(self, pos: Tensor, normal: Tensor, neighbor_index: Tensor, level: Tensor, jaw: Tensor) -> Tensor:
         graph = Batch(
@@ -91,7 +92,7 @@ class ForExport(nn.Module):
 
 
 def export_program(net: SegmentationNet) -> torch.export.ExportedProgram:
-    """A net as a program of ``torch.export``, for graphs with any number of nodes and two or more at each level.
+    """A net as a program of ``torch.export``, for graphs of any size with at least two nodes at each level.
 
     Raises:
         ConfigError: for a net that cannot be exported.
@@ -102,25 +103,25 @@ def export_program(net: SegmentationNet) -> torch.export.ExportedProgram:
 
 
 def _sizes() -> dict[str, Any]:
-    """Which sizes of the inputs vary."""
+    """The sizes of the inputs that may vary."""
     nodes = torch.export.Dim("N", min=2)
     return {"pos": {0: nodes}, "normal": {0: nodes}, "neighbor_index": {1: nodes}, "level": {0: nodes}, "jaw": None}
 
 
 def export_net(net: SegmentationNet, path: str | Path) -> float:
-    """Write a net to a file for other programs, and compare what the file says with what the net says.
+    """Write a net to a file for other programs, and compare the output of the file with that of the net.
 
     Args:
         net: any device, any mode; with features ``pair`` or ``coordinates``.
         path: ``.onnx`` for ONNX (needs ``toothgraph[export]``), ``.pt2`` for ``torch.export.load``.
 
     Returns:
-        The largest difference of log-probabilities, by rounding. The metadata ``toothgraph`` of the file are a JSON
-        text: how graphs are made (``graph``), and the FDI number of each column (``fdi``).
+        The largest difference of log-probabilities, caused by rounding. The file has metadata named ``toothgraph``, a
+        JSON text with the specification of the graphs (``graph``) and the FDI number of each column (``fdi``).
 
     Raises:
         ConfigError: for another ending, a net that cannot be exported, or a package that is missing.
-        CheckpointError: if the file does not say what the net says; nothing is written then.
+        CheckpointError: if the outputs differ by more than rounding; then nothing is written.
     """
     path = Path(path)
     if path.suffix not in NET_SUFFIXES:
@@ -166,7 +167,7 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path, about: str, i
 
 
 def example_inputs(net: SegmentationNet, nodes: int = 500, seed: int = 0) -> dict[str, Tensor]:
-    """Inputs for a net as of a scan: points on a sphere large enough that every level has many."""
+    """Inputs for a net, like those of a scan: points on a sphere so large that every level has many nodes."""
     graph, rng = net.config.graph, np.random.default_rng(seed)
     normal = rng.normal(size=(nodes, 3))
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
@@ -180,13 +181,13 @@ def example_inputs(net: SegmentationNet, nodes: int = 500, seed: int = 0) -> dic
 
 
 def _about(net: SegmentationNet) -> dict[str, Any]:
-    """What a program that reads the file has to know."""
+    """The metadata of the file, which a program that uses it needs."""
     return {"graph": asdict(net.config.graph), "fdi": class_to_fdi(np.arange(NUM_CLASSES)).tolist()}
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what torch and onnxscript tell of themselves from the user."""
+    """Hide the messages and warnings of torch and onnxscript from the user."""
     with errors_only(*_LOGGERS):
         warnings.simplefilter("ignore")
         yield

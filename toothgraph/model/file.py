@@ -23,7 +23,7 @@ from toothgraph.model.nets import ContrastiveNet, SegmentationNet
 from toothgraph.system import provenance
 from toothgraph.system.files import atomic_path
 
-CROWNS = "crowns."  # begins the names of the tensors of a CrownNet
+CROWNS = "crowns."  # prefix of the names of the tensors of a CrownNet
 _FORMAT = "toothgraph-model-1"
 Net = TypeVar("Net", ContrastiveNet, SegmentationNet)
 _NETS = {"pretrained": ContrastiveNet, "segmentation": SegmentationNet}
@@ -70,7 +70,7 @@ def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[s
         header: further information (seed, steps, scans, versions), stored as JSON.
 
     Raises:
-        ShapeError: for another net, also a compiled one: a file has the nets of this package.
+        ShapeError: for any other net, also one made by ``torch.compile``: a file can only hold nets of this package.
     """
     kind = next((name for name, cls in _NETS.items() if type(net) is cls), None)
     if kind is None:
@@ -87,7 +87,7 @@ def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[s
     }
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     with atomic_path(path) as temporary:
-        # not save_file: only the owner could read its file
+        # not save_file, because only the owner could read its file
         temporary.write_bytes(save(tensors, metadata={"toothgraph": json.dumps(content)}))
 
 
@@ -124,7 +124,7 @@ def read_model(path: str | Path) -> ModelFile:
 
 
 def load_model(path: str | Path = weights.DEFAULT) -> SegmentationNet:
-    """Load a trained segmentation network in evaluation mode; by default the one in the package.
+    """Load a trained segmentation network in evaluation mode; by default the network in the package.
 
     Args:
         path: see :func:`read_model`.
@@ -175,7 +175,7 @@ def load_segmentation(path: str | Path) -> tuple[SegmentationNet, ModelFile]:
 
 @cache
 def default_crowns() -> CrownNet:
-    """What tells teeth by their shape in the package's own weights: for nets that have nothing of the kind."""
+    """The crown network of the weights in the package, for nets that have none of their own."""
     crowns = load_model().crowns
     assert crowns is not None
     return crowns

@@ -1,4 +1,4 @@
-"""A model as a folder that can be shared as it is, in the layout of the Hugging Face Hub.
+"""Write a model as a folder that can be shared, in the layout of the Hugging Face Hub.
 
 ===================  ==================================================================
 config.json          what the net is, for programs
@@ -6,7 +6,7 @@ model.safetensors    the model file, byte by byte
 README.md            a card for people, with a block of metadata
 ===================  ==================================================================
 
-Only ``model.safetensors`` is read again: it has everything in its header.
+Only ``model.safetensors`` is read again; its header has all information.
 """
 
 from __future__ import annotations
@@ -59,17 +59,18 @@ def export_folder(
     """Write a model as a folder.
 
     Args:
-        model: see :func:`toothgraph.model.file.read_model`; a pre-trained backbone may be one, too.
-        folder: to write to; an earlier export in it is replaced.
-        licence: of the weights, one of the Hub's identifiers, such as ``mit`` or ``cc-by-nc-4.0``.
-        scores: of this model, the content of the file that ``toothgraph evaluate`` writes.
+        model: see :func:`toothgraph.model.file.read_model`; it may also be a pre-trained backbone.
+        folder: the folder to write; an earlier export in it is replaced.
+        licence: the licence of the weights, an identifier of the Hub such as ``mit`` or ``cc-by-nc-4.0``.
+        scores: the scores of this model, the content of the file that ``toothgraph evaluate`` writes.
 
     Returns:
-        What was exported.
+        The model that was exported.
 
     Raises:
-        CheckpointError: if the model cannot be read, or the scores are of another one.
-        ConfigError: if the folder has other files of these names.
+        CheckpointError: if the model cannot be read, or the scores are of another model.
+        ConfigError: if the folder has files of these names that are not from an export, or the scores are not the
+            content of such a file.
     """
     file = read_model(model)
     if scores is not None:
@@ -101,7 +102,7 @@ def _config(file: ModelFile) -> dict[str, Any]:
 
 
 def _of_known_patients(file: ModelFile, scores: Mapping[str, Any]) -> int:
-    """How many of the scored scans are of patients that the model has learned from, by their names."""
+    """The number of scored scans whose patients, by their names, the model has learned from."""
     learned = learned_from(file.header)
     return sum(
         str(row.get("patient") or patient_of(str(row.get("scan_id", "")))) in learned for row in scores["per_scan"]
@@ -120,16 +121,16 @@ def _check_scores(scores: Mapping[str, Any], file: ModelFile) -> None:
 
 
 def card(file: ModelFile, name: str, licence: str, scores: Mapping[str, Any] | None) -> str:
-    """The model card: a block of metadata in YAML, and what a person should know.
+    """The model card: a block of metadata in YAML, then a text for people.
 
     Args:
         file: the model.
-        name: of the model.
+        name: the name of the model.
         licence, scores: see :func:`export_folder`.
     """
     metadata: dict[str, Any] = {"license": licence, "library_name": MODEL_TYPE, "tags": list(_TAGS)}
     known = _of_known_patients(file, scores) if scores is not None else 0
-    if scores is not None and not known:  # what the Hub compares nets by
+    if scores is not None and not known:  # the Hub compares nets by these
         metadata["metrics"] = list(_single(scores))
         metadata["model-index"] = [{"name": name, "results": [_result(scores)]}]
     parts = [
@@ -159,7 +160,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def how_made(file: ModelFile) -> dict[str, str]:
-    """What the header says of the training, without the names of scans and patients."""
+    """What the header says about the training, without the names of scans and patients."""
     header, trained = file.header, file.header.get("trained") or {}
     graph = file.net.graph
     known = {
@@ -176,7 +177,7 @@ def how_made(file: ModelFile) -> dict[str, str]:
 
 
 def _single(scores: Mapping[str, Any]) -> dict[str, float]:
-    """The scores that are one number."""
+    """The scores that are a single number."""
     return {key: value for key, value in scores["scores"].items() if isinstance(value, int | float)}
 
 

@@ -31,7 +31,7 @@ class ProjectionHead(nn.Sequential):
 
 
 class SegmentationHead(nn.Module):
-    """Node embeddings and node positions to tooth classes.
+    """Classify nodes into tooth classes, from their embeddings and positions.
 
     Coordinates and normals are added here. A second pyramid, with a pooled feature of the whole scan, distinguishes
     neighbouring molars. The jaw is an input (a third code means unknown). Each node also predicts the jaw from its
@@ -42,7 +42,7 @@ class SegmentationHead(nn.Module):
         k: neighbours per level of the table.
         num_levels: levels of the table.
         widths: channels per level.
-        dropout: before the last layer.
+        dropout: dropout before the last layer.
         norm: ``batch`` or ``layer``.
         context: whether a feature of the whole scan is pooled.
         classes: ``places`` (17 positions and the jaw) or ``all`` (33 classes at once).
@@ -50,13 +50,13 @@ class SegmentationHead(nn.Module):
 
     Shapes:
         - input: ``embedding`` [N, D]; a batch with ``pos`` [N, 3] mm, ``normal`` [N, 3], ``neighbor_index``
-          [levels·k, N], ``level`` [N]; ``jaw`` [B] (0, 1, -1); ``levels``, see
+          [levels·k, N], ``level`` [N]; ``jaw`` [B] (0, 1, -1); optionally ``levels``, see
           :class:`toothgraph.model.GeometryBackbone`
         - output: [N, 33] log-probabilities
 
     Raises:
         ConfigError: for options that do not fit each other.
-        ShapeError: in a call with a graph that lacks one of these fields or has others, or without one jaw per graph.
+        ShapeError: in a call with a graph that lacks one of these fields, or in which they have another shape or dtype.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Log-probabilities of tooth positions and jaws: combine and restrict them."""
+"""Combine and restrict log-probabilities of tooth positions and jaws."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from toothgraph.nn.checks import check_nodes
 
 
 def log_softmax(x: Tensor) -> Tensor:
-    """Log-probabilities over the last dimension, same shape, at least float32: in half precision the sum is not 1."""
+    """Log-probabilities over the last dimension, same shape, at least float32; in half precision the sum is not 1."""
     return x.log_softmax(dim=-1, dtype=torch.promote_types(x.dtype, torch.float32))
 
 
@@ -38,13 +38,14 @@ def join_places(log_prob: Tensor) -> Tensor:
 def restrict_to_jaw(log_prob: Tensor, jaw: int) -> Tensor:
     """Log-probabilities [N, 33] of the nodes of one scan given its jaw: teeth of the other jaw get -inf, the sum is 1.
 
-    A tooth of the other jaw counts as its own counterpart, by the share of tooth probability on the scan that is of the
-    other jaw. So a net that sees the jaw is believed where it sees the other jaw in some places, which are no teeth of
-    this one; and a net that mistakes the whole scan for the other jaw, of which alone it has learned, finds teeth.
+    The probability of a tooth of the other jaw is added to the tooth at the same position of this jaw, with a weight:
+    the share of all tooth probability on the scan that the net gives to the other jaw. If the net sees the other jaw
+    only in some places, the weight is small, and these places tend to become gingiva. If the net takes the whole scan
+    for the other jaw, for example because it was trained only on that jaw, the weight is near 1 and the teeth are kept.
 
     Args:
         log_prob: [N, 33].
-        jaw: 0 upper, 1 lower, -1 unknown: then they stay as they are.
+        jaw: 0 upper, 1 lower; -1 unknown, which changes nothing.
 
     Raises:
         ShapeError: for another number of classes, or another jaw.

@@ -40,10 +40,10 @@ def build_backbone(config: NetConfig) -> GeometryBackbone | PaperBackbone:
 
 
 def check_jaw(jaw: Tensor | None, data: Data) -> Tensor:
-    """The jaw of each graph of a batch, [B]; -1 for all if None.
+    """The jaw of each graph of a batch, [B]; -1 for all graphs if ``jaw`` is None.
 
     Raises:
-        ShapeError: if it is not one number of -1, 0 or 1 per graph.
+        ShapeError: if ``jaw`` is not one number of -1, 0 or 1 per graph.
     """
     size = count_graphs(data)
     if jaw is None:
@@ -56,9 +56,9 @@ def check_jaw(jaw: Tensor | None, data: Data) -> Tensor:
 
 
 class ContrastiveNet(nn.Module):
-    """Backbone and projection head: a batch of graphs, or one graph, to vectors [N, P] for InfoNCE.
+    """Backbone and projection head, from a batch of graphs, or one graph, to vectors [N, P] for InfoNCE.
 
-    Errors as in :class:`GeometryBackbone`.
+    Errors are those of :class:`GeometryBackbone`.
     """
 
     def __init__(self, config: NetConfig) -> None:
@@ -73,11 +73,11 @@ class ContrastiveNet(nn.Module):
 
 
 class SegmentationNet(nn.Module):
-    """Backbone and classifier: a batch of graphs, or one graph, to log-probabilities [N, 33] of the tooth classes.
+    """Backbone and classifier, from a batch of graphs, or one graph, to log-probabilities [N, 33] of the tooth classes.
 
-    ``jaw`` [B] is the jaw of each scan: 0 upper, 1 lower, -1 unknown; None if all are unknown. ``source`` says what its
-    weights were loaded from, for the record of the labels it finds. Errors as in :class:`GeometryBackbone`; ShapeError
-    also for another number of jaws.
+    ``jaw`` [B] is the jaw of each scan: 0 upper, 1 lower, -1 unknown; None if all are unknown. ``source`` names the
+    file that the weights were loaded from; it goes into the record of the labels that the net finds. Errors are those
+    of :class:`GeometryBackbone`, and ShapeError for another number of jaws.
 
     Example:
         >>> from toothgraph import synthetic_arch
@@ -116,7 +116,7 @@ class SegmentationNet(nn.Module):
         return self.head(self.backbone(data, *levels), data, jaw, *levels)
 
     def _levels(self, data: Data) -> tuple[Levels, ...]:
-        """The levels, found once for backbone and head; nothing for the net of the paper, which has none."""
+        """The levels of a batch, found once for backbone and head; empty for the net of the paper, which has none."""
         if not isinstance(self.backbone, GeometryBackbone):
             return ()
         return (find_levels(data, self.backbone.k, self.backbone.num_levels),)

@@ -1,6 +1,7 @@
 """The networks of He et al., MIDL 2022 (PMLR 172:493-507), preset ``paper``: DGCNN on dynamic neighbour graphs.
 
-Edge MLPs of several layers with Mish need edge values; only their first layer is computed on nodes.
+The edge MLPs have several layers with Mish, so that they need a value for each edge. Only their first layer is computed
+on nodes.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class PaperBackbone(nn.Module):
         - output: [N, 1216]
 
     Raises:
-        ShapeError: in a call with a graph without ``x``, or with another ``x``.
+        ShapeError: in a call with a graph without ``x``, or with ``x`` of another shape.
     """
 
     out_channels = 1216

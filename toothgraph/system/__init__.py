@@ -1,1 +1,1 @@
-"""The machine: files written whole, memory, processes, where a figure comes from."""
+"""What concerns the machine: atomic files, memory, processes, and the origin of a figure."""

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Write files completely or not at all."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from toothgraph.errors import ConfigError, DataError, ToothgraphError, not_there
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it into place when the block ends well.
+    """Yield a temporary path beside ``path``, which replaces ``path`` when the block ends without an error.
 
-    The parent folder is made if needed. When the block raises, the temporary file goes and ``path`` stays
-    as it was. The temporary name keeps the suffix of ``path``, because some writers choose a format by it.
+    The parent folder is made if needed. When the block raises, the temporary file is removed and ``path`` stays as it
+    was. The temporary name keeps the suffix of ``path``, because some writers choose a format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
     except OSError as error:
-        error.filename = str(path)  # nobody knows the temporary name
+        error.filename = str(path)  # the user does not know the temporary name
         raise
     temporary = Path(name)
     try:  # from here on: a signal may come at any time
@@ -43,21 +43,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 
 def check_there(path: Path, error: type[ToothgraphError] = DataError) -> None:
-    """Raises ``error`` if there is no such file or folder."""
+    """Raise ``error`` if there is no such file or folder."""
     if not path.exists():
         raise error(not_there(path))
 
 
 def places_of(path: Path) -> tuple[Path, Path]:
-    """Where a file is: in its folder, and, if it is a link, what it leads to."""
+    """The path of a file in its real folder, and the path of the file itself, which differs for a link."""
     return path.parent.resolve() / path.name, path.resolve()
 
 
 def check_folder(path: Path) -> None:
-    """Whether ``path`` is a folder or can become one; worth asking before hours of work.
+    """Refuse a path that is not a folder and cannot become one, before hours of work are lost.
 
     Raises:
-        ConfigError: if it, or what it would lie in, is a file.
+        ConfigError: if the path, or one of its parents, is a file.
     """
     there = next(place for place in (path, *path.parents) if place.exists())
     if not there.is_dir():

@@ -1,4 +1,4 @@
-"""A file that several processes write, one at a time. Light to import."""
+"""Let several processes write a file, one at a time. Light to import."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ except ImportError:  # Windows has no such locks
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Within it no other process that asks for the same file goes on; waits until the others have left.
+    """Lock a file: wait until no other process holds its lock, and hold it while the context is active.
+
+    Where the operating system or the file system has no locks, no process waits.
 
     Args:
-        path: the file, created empty if needed. It may be replaced or removed within. Where a system or a file system
-            has no locks, nobody waits.
+        path: the file, created empty if needed. It may be replaced or removed while the context is active.
     """
     if fcntl is None:
         yield
@@ -33,7 +34,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
             if _is_at(path, file):
                 yield
                 return
-            # else replaced while this process waited: the lock of the new one counts
+            # else the file was replaced while this process waited: lock the new one
 
 
 def _is_at(path: Path, file: IO[str]) -> bool:

@@ -1,4 +1,4 @@
-"""How much memory a process may take, and what is said where it is not enough. Light to import."""
+"""Limit the memory of a process, and report where it is not enough. Light to import."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ except ImportError:  # not a POSIX system
     resource = None  # type: ignore[assignment]
 
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
-_GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-gpu")  # whose drivers map far more than there is
+_GPUS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd", "/dev/nvhost-gpu")  # GPU drivers map far more memory than there is
 _STATUS = Path("/proc/self/status")
-_ROOM = 0.25  # GB beside the libraries, for buffers of theirs and the smallest scan; below it they end the process
-# By torch in a RuntimeError, by Python and the loader of libraries in others.
+_ROOM = 0.25  # GB beside the libraries, for their buffers and the smallest scan; with less they end the process
+# Texts of errors: of torch in a RuntimeError, of Python and the loader of libraries in other errors.
 _SAID = ("not enough memory", "can't allocate memory", "out of memory", "Cannot allocate memory", "bad_alloc",
          "can't start new thread", "failed to map segment", "killed by signal: Killed")  # fmt: skip
 
 
 def of_machine() -> float | None:
-    """GB that this machine, or the container, has; None where that is not known or a GPU's driver is at work."""
+    """Memory of this machine or container, GB; None where it is not known or where there is a GPU driver."""
     if not sys.platform.startswith("linux") or any(Path(gpu).exists() for gpu in _GPUS):
         return None
     found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
@@ -34,7 +34,7 @@ def of_machine() -> float | None:
 
 
 def taken() -> float | None:
-    """GB of this process that count towards a bound; None where that is not known. Linux."""
+    """Memory of this process that counts towards a bound, GB; None where it is not known. Linux only."""
     if not _STATUS.exists():
         return None
     data = next((line for line in _STATUS.read_text().splitlines() if line.startswith("VmData:")), "")
@@ -42,15 +42,15 @@ def taken() -> float | None:
 
 
 def check_bound(gigabytes: float | None) -> None:
-    """Whether a bound leaves room beside what the libraries take: to be asked once they are imported.
+    """Refuse a bound that leaves too little memory beside the libraries; to be called after they are imported.
 
-    Below it allocations do not fail one by one: a library ends the process, or cannot be loaded.
+    Below such a bound, allocations do not fail one by one: a library ends the process, or cannot be loaded.
 
     Args:
         gigabytes: the bound; None for :func:`of_machine`.
 
     Raises:
-        ConfigError: with the least that is needed.
+        ConfigError: if the bound is too low; the text has the least bound that is needed.
     """
     wanted, own = (of_machine() if gigabytes is None else gigabytes), taken()
     if wanted is None or own is None or wanted >= own + _ROOM:
@@ -61,10 +61,10 @@ def check_bound(gigabytes: float | None) -> None:
 
 
 def share(gigabytes: float | None, workers: int) -> float | None:
-    """GB that each of several processes may take: what was asked for, or else equal parts of what the machine has.
+    """Memory that each of several processes may take, GB: ``gigabytes``, or an equal share of the machine's memory.
 
     Raises:
-        ConfigError: if the parts are too small.
+        ConfigError: if the share is too small.
     """
     whole = of_machine()
     if gigabytes is not None or whole is None:
@@ -79,13 +79,13 @@ def share(gigabytes: float | None, workers: int) -> float | None:
 
 @contextmanager
 def bounded(gigabytes: float | None) -> Iterator[None]:
-    """Within it this process gets no more memory than that: allocations fail, and the machine does not stall.
+    """Limit the memory of this process while the context is active, so that allocations fail before the machine stalls.
 
     Args:
         gigabytes: the bound; None for :func:`of_machine`.
 
     Raises:
-        ConfigError: if a bound was asked for and cannot be set here.
+        ConfigError: if a bound is given and cannot be set on this system.
     """
     if gigabytes is not None and resource is None:
         raise ConfigError("--memory needs a POSIX system")
@@ -102,27 +102,27 @@ def bounded(gigabytes: float | None) -> Iterator[None]:
 
 
 def set_limit(gigabytes: float) -> None:
-    """From now on this process gets no more memory than that, or than it was allowed before. POSIX."""
+    """Limit the memory of this process from now on; an earlier limit that is lower stays. POSIX only."""
     before = resource.getrlimit(resource.RLIMIT_DATA)
     limits = [round(gigabytes * 1e9), *(limit for limit in before if limit != resource.RLIM_INFINITY)]
     resource.setrlimit(resource.RLIMIT_DATA, (min(limits), before[1]))
 
 
 def is_shortage(error: BaseException) -> bool:
-    """Whether an error is a lack of memory, in whatever words."""
+    """Whether an error is a lack of memory, by its class or its text."""
     return isinstance(error, MemoryError) or any(said in str(error) for said in _SAID)
 
 
 @contextmanager
 def named_shortage(what: object, advice: str = "reduce the scan") -> Iterator[None]:
-    """Turn a lack of memory into one line.
+    """Turn a lack of memory into an error of one line.
 
     Args:
-        what: for which there was too little.
-        advice: what to do besides raising the limit.
+        what: the scan or other thing that needs more memory.
+        advice: what the user can do besides raising the limit.
 
     Raises:
-        MemoryShortage: with the limit and the option that sets it.
+        MemoryShortage: the text has the limit and the option that sets it.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Many pieces of work in several processes. One that dies costs the piece it was at, and nothing else. POSIX."""
+"""Do many pieces of work in several processes. A process that dies loses only its current piece. POSIX only."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from toothgraph.errors import ConfigError
 from toothgraph.system.memory import set_limit
 from toothgraph.system.signals import handled
 
-if TYPE_CHECKING:  # not there on Windows
+if TYPE_CHECKING:  # does not exist on Windows
     from multiprocessing.context import ForkServerContext
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_GRACE = 20.0  # seconds that a process has to clear up after a stop
-_LOG, _RESULT, _DONE, _FAILED = "log", "result", "done", "failed"  # what a process sends
+_GRACE = 20.0  # seconds that a process has to clean up after a stop
+_LOG, _RESULT, _DONE, _FAILED = "log", "result", "done", "failed"  # kinds of messages that a process sends
 
 
 class _Stop(BaseException):
-    """In a process: the run is stopped."""
+    """Raised in a process of the pool when the run is stopped."""
 
 
 def check_workers(workers: int) -> None:
-    """Raises ConfigError where there cannot be several processes of this kind."""
+    """Raise ConfigError for several workers on a system without ``forkserver`` processes."""
     if workers > 1 and "forkserver" not in multiprocessing.get_all_start_methods():
         raise ConfigError(f"--workers {workers}: needs a POSIX system; expected 1 here")
 
@@ -51,24 +51,26 @@ def in_processes(
     threads: int = 1,
     memory: float | None = None,
 ) -> None:
-    """Do pieces of work in processes, each of which takes the next piece as soon as it is free.
+    """Do pieces of work in several processes; each process takes the next piece as soon as it is free.
 
-    Ctrl-C and SIGTERM concern this process alone: it stops the others, in which ``work`` ends with an exception, so
-    that it removes what is half written; what is done by then is told. What ``work`` logs is logged here.
+    Only the calling process reacts to Ctrl-C and SIGTERM. It then stops the other processes: an exception is raised in
+    their ``work``, which can remove files that are half written. Results that are finished by then are still passed to
+    ``tell``. Log records of ``work`` are logged in the calling process.
 
     Args:
-        work: called in the processes, gives the results of a piece; to be pickled, as are pieces and results.
+        work: called in the processes with a piece; returns its results. It has to be picklable, as have the pieces and
+            the results.
         waiting: the pieces, taken from the left.
-        workers: processes.
-        tell: called here with each result, in the order in which they come.
-        lost: called here with a piece whose process died, and how it died; gives what results it has beside those
-            that came before. It may put pieces into ``waiting``.
-        at_work: called here with the pieces at work, whenever they change.
-        threads: of torch, for each process.
+        workers: number of processes.
+        tell: called in the calling process with each result, in the order in which the results arrive.
+        lost: called in the calling process with a piece whose process died, and with how it died. It returns results
+            for the piece, besides those that have already arrived. It may put pieces into ``waiting``.
+        at_work: called in the calling process with all pieces that are being done, whenever these change.
+        threads: threads of torch in each process.
         memory: GB that each process may take; None for no bound.
 
     Raises:
-        Exception: what ``work`` raised; the others are stopped.
+        Exception: an exception that ``work`` raised; all processes are stopped.
     """
     pool = _Pool[Item, Result](work, min(workers, len(waiting)), threads, memory)
     try:
@@ -91,7 +93,7 @@ def in_processes(
 
 
 class _Worker(Generic[Item, Result]):
-    """A process, and the piece it is at."""
+    """One process of the pool, and its current piece."""
 
     item: Item
 
@@ -104,14 +106,15 @@ class _Worker(Generic[Item, Result]):
 
     def give(self, item: Item) -> None:
         self.item, self.busy = item, True
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has died: seen where its answer is read
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has died; answer() notices that
             self.pipe.send(item)
 
     def answer(self) -> list[Result]:
-        """The next result of its piece, if that is what comes next.
+        """Receive one message of the process: a list with the result in it, or an empty list for other messages.
 
         Raises:
             EOFError: if the process is dead.
+            Exception: what ``work`` raised in the process.
         """
         try:
             kind, content = self.pipe.recv()
@@ -128,7 +131,7 @@ class _Worker(Generic[Item, Result]):
         return []
 
     def end(self) -> str:
-        """Wait for the end of a dying process; how it ended, in words."""
+        """Wait for the end of a dying process, and return in words how it ended."""
         self.process.join()
         self.pipe.close()
         code = self.process.exitcode or 0
@@ -138,7 +141,7 @@ class _Worker(Generic[Item, Result]):
 
 
 class _Pool(Generic[Item, Result]):
-    """The processes."""
+    """The processes of a call of :func:`in_processes`."""
 
     def __init__(
         self, work: Callable[[Item], Iterable[Result]], workers: int, threads: int, memory: float | None
@@ -149,7 +152,7 @@ class _Pool(Generic[Item, Result]):
         self._given = (work, threads, memory)
         self._workers: list[_Worker[Item, Result]] = []
         try:
-            with handled({signal.SIGINT: signal.SIG_IGN}):  # inherited: no traceback of one just born
+            with handled({signal.SIGINT: signal.SIG_IGN}):  # inherited: a new process prints no traceback
                 for _ in range(workers):
                     self._workers.append(self._new())
         except BaseException:
@@ -163,23 +166,23 @@ class _Pool(Generic[Item, Result]):
         return [worker for worker in self._workers if worker.busy]
 
     def feed(self, waiting: deque[Item]) -> bool:
-        """Give the next pieces to the free; whether any is at work."""
+        """Give the next pieces to the free processes; return whether any process is busy."""
         for worker in self._workers:
             if waiting and not worker.busy:
                 worker.give(waiting.popleft())
         return bool(self.busy())
 
     def ready(self) -> list[_Worker[Item, Result]]:
-        """Those that have something to say; waits until one has."""
+        """Wait until at least one process has sent a message, and return the processes that have."""
         pipes = wait([worker.pipe for worker in self.busy()])
         return [worker for worker in self._workers if worker.pipe in pipes]
 
     def replace(self, worker: _Worker[Item, Result]) -> None:
-        """Another in the place of a dead one."""
+        """Start a new process in place of a dead one."""
         self._workers[self._workers.index(worker)] = self._new()
 
     def stop(self) -> list[Result]:
-        """Stop all; the results that came before."""
+        """Stop all busy processes, and return the results that they had finished."""
         results: list[Result] = []
         for worker in self.busy():
             if worker.process.pid and worker.process.is_alive():
@@ -191,12 +194,12 @@ class _Pool(Generic[Item, Result]):
                     results += worker.answer()
                 except EOFError:
                     break
-                except Exception:  # of another piece; the first one is on its way to the caller
+                except Exception:  # of another piece; the first exception is already on its way to the caller
                     continue
         return results
 
     def close(self) -> None:
-        """End all: the free by the end of their pipe, the others at once."""
+        """End all processes: free ones by closing their pipe, busy ones at once."""
         for worker in self._workers:
             if worker.busy and worker.process.is_alive():
                 worker.process.kill()
@@ -206,7 +209,7 @@ class _Pool(Generic[Item, Result]):
 
 
 def _module_of(work: Callable[[Any], Any]) -> str:
-    """The module of a function, of the one inside a ``partial``, or of an object's class."""
+    """The module of a function, of the function inside a ``partial``, or of the class of an object."""
     work = work.func if isinstance(work, partial) else work
     return getattr(work, "__module__", None) or type(work).__module__
 
@@ -217,10 +220,10 @@ def _tell_to_stop(process: int) -> None:
 
 
 def _serve(pipe: Connection, work: Callable[[Any], Iterable[Any]], threads: int, memory: float | None) -> None:
-    """What a process does: pieces, until its pipe ends."""
+    """The main function of a process: do pieces of work until the pipe is closed."""
     import torch
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all processes of a run; the first one tells the others
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all processes of a run; the caller stops the others
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(threads)
     if memory is not None:
@@ -239,7 +242,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Iterable[Any]], threads: int,
                 pipe.send((_FAILED, _portable(error)))
             else:
                 pipe.send((_DONE, None))
-    except (EOFError, OSError, _Stop):  # the first process stops it, or is gone
+    except (EOFError, OSError, _Stop):  # the calling process stops this one, or is gone
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
@@ -248,7 +251,7 @@ def _raise_stop(number: int, frame: FrameType | None) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error, or one that says the same if it cannot be sent."""
+    """The error itself, or a RuntimeError with the same text if the error cannot be pickled."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
@@ -257,7 +260,7 @@ def _portable(error: Exception) -> Exception:
 
 
 class _Sender(logging.Handler):
-    """Sends what is logged to the first process."""
+    """A log handler that sends records to the calling process."""
 
     def __init__(self, pipe: Connection) -> None:
         super().__init__()

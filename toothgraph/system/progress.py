@@ -1,4 +1,4 @@
-"""One display for all commands, on stderr: two lines that change on a terminal, a plain line now and then elsewhere."""
+"""The progress display of all commands, on stderr: two changing lines on a terminal, else a plain line now and then."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from toothgraph.system.processes import first_rank
 if TYPE_CHECKING:  # imported where it is shown
     from rich.console import Console, RenderableType
 
-_EDGE = 4  # columns that stay free: for the ^C of a terminal, which must not begin another line
-_SLOW = 2.0  # seconds from which one that is at work tells how long
+_EDGE = 4  # columns that stay free, so that the ^C of a terminal does not begin another line
+_SLOW = 2.0  # seconds after which the time of the current item is shown
 
 
 class Display:
-    """How far a piece of work is and what it does just now. To be entered as a context.
+    """A context that shows how far a piece of work is, and what is being done.
 
-    On a terminal: the work, a bar, how many are done, and the time left; below it what is at work and at which stage.
-    The lines go when the work is done. Elsewhere: a plain line at the beginning, and then at most one each ``every``
-    seconds, if there is news.
+    On a terminal, the first line has the work, a bar, the number of items done and the time left. The second line has
+    the current item and its stage. Both lines disappear when the work is done. Elsewhere, a plain line is printed at
+    the beginning, and then at most one each ``every`` seconds, if anything has changed.
 
     Args:
-        work: what is done, as ``labelling``.
-        total: how many there are; 0 if that is not known yet.
-        unit: of what, in the plural.
-        item: which of them is the first.
-        every: seconds between two lines where stderr is no terminal; None for none.
-        announce: whether to print a line there as soon as it is known how many there are.
-        goes_on: whether the same command goes on after a stop, which is then told.
+        work: the name of the work, such as ``labelling``.
+        total: number of items; 0 if it is not known yet.
+        unit: name of the items, in the plural.
+        item: name of the first item.
+        every: seconds between two lines if stderr is not a terminal; None for no lines.
+        announce: whether to print a first line there as soon as the number of items is known.
+        goes_on: whether the same command continues the work after a stop; the message of a stop then says so.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Display:
         self.every, self.announce = every, announce and every is not None
         self.goes_on = goes_on
         self.done = self._start = 0
-        self.facts, self.note = "", ""  # what to say beside the count, and what to say first of all
+        self.facts, self.note = "", ""  # texts beside the count, and before all others
         self._stage, self._at_first = "", True
-        self._changes = False  # whether the lines of a terminal are shown
+        self._changes = False  # whether the changing lines of a terminal are shown
         self._live: _Live | None = None
         self._begun = self._item_begun = time.monotonic()
-        self._end: float | None = None  # when it will be done, as far as is known
+        self._end: float | None = None  # estimated time of the end
         self._exit = ExitStack()
 
     def __enter__(self) -> Display:
@@ -88,14 +88,14 @@ class Display:
         self._changes, self._live = False, None
         if isinstance(error, KeyboardInterrupt) and not error.args and self.total > 1:
             then = "; the same command goes on" if self.goes_on else ""
-            error.args = (f"{self._count()} done{then}",)  # for whoever tells of it
+            error.args = (f"{self._count()} done{then}",)  # for the code that reports the stop
 
     def start_at(self, done: int) -> None:
-        """So many were done before, and take no time now."""
+        """Begin with items that were done before; they do not count for the time left."""
         self.done = self._start = done
 
     def over(self, paths: Iterable[Path]) -> Iterator[Path]:
-        """Files one after another, each shown by its name."""
+        """Yield files one after another, and show each as the current item."""
         files: Sequence[Path] = list(paths)
         self.total, self.item = len(files), files[0].stem if files else ""
         self._announce()
@@ -105,29 +105,29 @@ class Display:
             self.advance()
 
     def begin(self, item: str) -> None:
-        """The next of them is at work."""
-        if self._at_first:  # what came before, as loading a net, says nothing of the time that each takes
+        """Show the next item as the current one."""
+        if self._at_first:  # the time before, such as loading a net, does not count for the items
             self._at_first, self._begun = False, time.monotonic()
         self.item, self._stage, self._item_begun = item, "", time.monotonic()
 
     def stage(self, what: str) -> None:
-        """What is done with it now. It is drawn at once: what follows may hold the lock that drawing needs."""
+        """Show the stage of the current item, at once, because the stage may hold the lock that drawing needs."""
         self._stage = what
         if self._live:
             self._live.draw()
 
     def answer(self, note: str) -> None:
-        """Say something from a signal handler, which may not wait for a lock that the interrupted code holds."""
+        """Show a note from a signal handler, which must not wait for a lock that the interrupted code holds."""
         self.note = note
         if not self._changes:
             os.write(2, f"{note}\n".encode())
 
     def advance(self, facts: str = "") -> None:
-        """One more is done; ``facts`` is what to say beside the count."""
+        """Count one more item as done; ``facts`` is a text beside the count."""
         self.show(self.done + 1, facts)
 
     def show(self, done: int, facts: str = "") -> None:
-        """So many are done."""
+        """Set the number of items that are done; ``facts`` is a text beside the count."""
         self.done, self.facts = done, facts or self.facts
         now = time.monotonic()
         if done > self._start:
@@ -138,7 +138,7 @@ class Display:
 
     def _left(self) -> str:
         seconds = 0.0 if self._end is None else self._end - time.monotonic()
-        return f"{clock(seconds)} left" if seconds > 0 else ""  # one that takes longer than others: not known
+        return f"{clock(seconds)} left" if seconds > 0 else ""  # unknown: an item takes longer than the others
 
     def _at_work(self) -> str:
         return ": ".join(part for part in (self.item, self._stage) if part)
@@ -152,12 +152,12 @@ class Display:
         return ", ".join(part for part in (*what, self.facts, self._left(), self.note) if part)
 
     def first_line(self) -> str:
-        """What begins, in one plain line."""
+        """The work that begins, in one plain line."""
         count = f"{self.total - self.done:,} {self.unit}" if self.total > 1 else ""
         return " ".join(part for part in (self.work, count or self.item) if part)
 
     def lines(self, console: Console) -> RenderableType:
-        """The two lines of a terminal, never wider than it is."""
+        """The two lines for a terminal, never wider than the terminal."""
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
@@ -188,7 +188,7 @@ class Display:
 
 def on_terminal() -> bool:
     """Whether stderr is a terminal on which lines can change."""
-    stderr: TextIO | None = sys.stderr  # none in a program without a console
+    stderr: TextIO | None = sys.stderr  # None in a program without a console
     return stderr is not None and stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
@@ -197,27 +197,27 @@ def _cut(text: str, width: int) -> str:
 
 
 class _Live:
-    """Draws a display on the terminal, several times a second. What is printed meanwhile goes above it."""
+    """Draws a display on the terminal, several times a second; text printed meanwhile appears above it."""
 
     def __init__(self, display: Display) -> None:
         from rich.console import Console
         from rich.live import Live
 
         console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
-        # Where stdout is a file, it stays one: rich would print it on the terminal.
+        # Only if stdout is a terminal: else rich would print on the terminal what belongs in a file.
         self._live = Live(get_renderable=lambda: display.lines(console), console=console, transient=True,
                           redirect_stdout=sys.stdout.isatty(), vertical_overflow="crop")  # fmt: skip
 
     def __enter__(self) -> _Live:
         try:
             self._live.start(refresh=True)
-        except BaseException:  # Ctrl-C while it is drawn first: it would stay
+        except BaseException:  # Ctrl-C during the first drawing: else the display would stay
             self._live.stop()
             raise
         return self
 
     def draw(self) -> None:
-        """Draw now, and not when it is due."""
+        """Draw now, without waiting for the next regular time."""
         self._live.refresh()
 
     def __exit__(self, *error: object) -> None:
@@ -225,7 +225,7 @@ class _Live:
 
 
 class _Lines:
-    """Prints a display's state as plain lines."""
+    """Prints the state of a display as plain lines."""
 
     def __init__(self, display: Display, every: float) -> None:
         self._display, self._every = display, every
@@ -248,7 +248,7 @@ class _Lines:
 
 
 def _own_streams() -> None:
-    """In a process forked beside a display, what is printed goes straight out: the display's lock may be held."""
+    """Restore the real stdout and stderr in a forked process, where the lock of a display may be held."""
     sys.stdout, sys.stderr = (getattr(stream, "rich_proxied_file", stream) for stream in (sys.stdout, sys.stderr))
 
 

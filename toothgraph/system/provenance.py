@@ -1,4 +1,4 @@
-"""Where a figure comes from: versions, hardware, revision, date."""
+"""Record where a figure comes from: versions, hardware, revision, date."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def package_version(name: str) -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a figure depends on; packages that are not installed are left out."""
+    """The versions of toothgraph, Python and installed packages on which a figure depends."""
     found = {"toothgraph": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
         number = package_version(name)
@@ -45,7 +45,7 @@ def versions() -> dict[str, str]:
 
 def hardware() -> dict[str, Any]:
     """Processor, cores, threads in use, and GPUs."""
-    import torch  # which takes a second to load
+    import torch  # imported here, because it takes a second to load
 
     return {
         "processor": _processor(),
@@ -82,11 +82,11 @@ def git_revision() -> str | None:
         return None
 
 
-REVISION = git_revision()  # of the code that runs: what is committed while it does is not in it
+REVISION = git_revision()  # of the code that runs, even if a commit is made meanwhile
 
 
 def facts() -> dict[str, Any]:
-    """All of the above, with the date (UTC)."""
+    """The versions, the hardware, the git revision and the date (UTC), as a dictionary."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "versions": versions(),

@@ -1,4 +1,4 @@
-"""What other packages tell of themselves, kept from the user."""
+"""Hide messages of other packages from the user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def errors_only(*loggers: str) -> Iterator[None]:
-    """Of these loggers, only errors are shown; filters of warnings that are set within end with it."""
+    """Show only errors of these loggers while the context is active; changes of warning filters also end with it."""
     found = [logging.getLogger(name) for name in loggers]
     before = [logger.level for logger in found]
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, by which a user or a batch system stops a command."""
+"""Handle Ctrl-C and SIGTERM, with which a user or a batch system stops a command."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-GRACE = 20  # seconds that a loader's worker goes on after SIGTERM
+GRACE = 20  # seconds that a worker of a data loader goes on after SIGTERM
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: stops what Ctrl-C stops."""
+    """Raised at SIGTERM; stops everything that Ctrl-C stops."""
 
 
 def outlive_sigterm(worker: int = 0) -> None:
-    """In a loader's worker: go on for a while after SIGTERM, which batch systems send to all processes of a run.
+    """Let a data loader's worker go on for a while after SIGTERM, which batch systems send to all processes of a run.
 
-    The run needs its graphs to finish the step, and then ends the worker.
+    The run needs the graphs of the worker to finish its step, and then ends the worker.
 
     Args:
-        worker: its number, as loaders give it; of no meaning here.
+        worker: the number of the worker, which data loaders pass; not used.
     """
     if hasattr(signal, "alarm"):
         signal.signal(signal.SIGTERM, _end_soon)
@@ -34,8 +34,10 @@ def _end_soon(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def handled(handlers: dict[int, Any]) -> Iterator[None]:
-    """Within it, signals have these handlers by number; outside of the main thread, where the caller handles signals,
-    nothing changes."""
+    """Set signal handlers, by signal number, while the context is active.
+
+    Outside of the main thread nothing changes; there the caller handles signals.
+    """
     before: dict[int, Any] = {}
     try:
         with suppress(ValueError):  # not in the main thread
@@ -49,12 +51,15 @@ def handled(handlers: dict[int, Any]) -> Iterator[None]:
 
 @contextmanager
 def heeded() -> Iterator[None]:
-    """Within it, SIGTERM raises :class:`Terminated`, and SIGINT raises KeyboardInterrupt, even where a script started
-    this process in the background and so had it ignore SIGINT. In another thread than the main one nothing changes."""
+    """Let SIGTERM raise :class:`Terminated` and SIGINT raise KeyboardInterrupt while the context is active.
+
+    SIGINT works even if a script has started this process in the background, where it would be ignored. Outside of the
+    main thread nothing changes.
+    """
     process = os.getpid()
 
     def terminate(number: int, frame: FrameType | None) -> None:
-        if os.getpid() != process:  # a fork, which ends as it would without this
+        if os.getpid() != process:  # a forked process ends as it would without this handler
             os._exit(128 + number)
         raise Terminated
 

@@ -1,10 +1,10 @@
-"""How many threads torch takes and how they wait for each other, chosen before torch is imported. Light to import.
+"""Choose how many threads torch takes and how they wait, before torch is imported. Light to import.
 
 A pass through a net opens hundreds of short parallel regions. Where another process keeps a core busy, the threads of
 each region wait for the one that has no core, and by default they wait by spinning: a layer that takes 0.05 s then
-takes several times as long. So the commands take no more threads than cores are free, and threads that sleep while they
-wait. Two threads that sleep are slower than one in a training step and in a prediction; two that spin are faster, but
-only while nothing else runs (benchmarks/speed/threads.py). So below three free cores one thread is taken.
+takes several times as long. So the commands take no more threads than there are free cores, and the threads sleep while
+they wait. Two threads that sleep are slower than one in a training step and in a prediction. Two that spin are faster,
+but only while nothing else runs (benchmarks/speed/threads.py). So with fewer than three free cores, one is taken.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from pathlib import Path
 
 _STAT = Path("/proc/stat")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
-_SAMPLE = 0.1  # seconds that are looked at
-WORTH = 3  # free cores from which more threads than one pay
+_SAMPLE = 0.1  # seconds over which the load is measured
+WORTH = 3  # minimum number of free cores for more than one thread
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}  # GNU's and Intel's runtime
+_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}  # for the runtimes of GNU and of Intel
 
 
 def cores() -> int:
-    """Cores that this process may use: those it is bound to, or fewer where a container has a quota."""
+    """The number of cores that this process may use, from its CPU affinity and the quota of its container."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota, _, period = _QUOTA.read_text().partition(" ") if _QUOTA.exists() else ("max", "", "")
     return max(1, min(bound, round(int(quota) / int(period)))) if quota.isdigit() else bound
 
 
 def free_cores() -> int:
-    """Those of them that no other process keeps busy just now; at least one. All of them where that is not known."""
+    """The number of usable cores that no other process keeps busy now, at least one; all where that is not known."""
     before = _busy_seconds()
     if before is None:
         return cores()
@@ -45,7 +45,7 @@ def free_cores() -> int:
 
 
 def _busy_seconds() -> float | None:
-    """Seconds that all cores together have been busy since the machine started. Linux."""
+    """Seconds that all cores together have been busy since the machine started; None if not on Linux."""
     if not _STAT.exists():
         return None
     user, nice, system, _, _, irq, softirq, steal = map(int, _STAT.read_text().split("\n")[0].split()[1:9])
@@ -53,7 +53,7 @@ def _busy_seconds() -> float | None:
 
 
 def choice(wanted: int | None) -> tuple[int, str]:
-    """Threads, and why so many: asked for, said by the environment, or by the cores that are free."""
+    """The number of threads and the reason for it: the option, the environment, or the number of free cores."""
     if wanted is not None:
         return wanted, "as asked for"
     if os.environ.get("OMP_NUM_THREADS", "").isdigit():
@@ -64,17 +64,17 @@ def choice(wanted: int | None) -> tuple[int, str]:
 
 @contextmanager
 def limited(wanted: int | None) -> Iterator[int]:
-    """Within it, torch takes that many threads, and so do processes started in it.
+    """Set the number of threads of torch, and of processes started meanwhile, while the context is active.
 
     Args:
-        wanted: threads; None for :func:`choice`.
+        wanted: number of threads; None for the number that :func:`choice` finds.
     """
     threads, _ = choice(wanted)
     before: dict[str, str | None] = {name: os.environ.get(name) for name in (*_VARIABLES, *_WAITING)}
     os.environ |= dict.fromkeys(_VARIABLES, str(threads))
     for name, value in _WAITING.items():
         os.environ.setdefault(name, value)
-    torch = sys.modules.get("torch")  # where a command is called from Python, torch may be there already
+    torch = sys.modules.get("torch")  # a command called from Python may find torch already imported
     loaded = torch.get_num_threads() if torch else threads
     if torch:
         torch.set_num_threads(threads)

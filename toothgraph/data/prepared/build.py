@@ -1,4 +1,4 @@
-"""Prepare many scans in parallel. A bad file does not stop it, and finished scans are not prepared again."""
+"""Prepare many scans in parallel. A bad file does not stop the run, and finished scans are not prepared again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PrepareOptions:
         megabytes: maximum file size, MB.
         memory: maximum memory of a process, GB.
         seconds: maximum time per scan.
-        pre_transform: of each graph before it is stored; told apart by what ``repr`` says of it.
+        pre_transform: applied to each graph before it is stored; its ``repr`` has to differ if its results differ.
 
     Raises:
         ConfigError: for a number out of its range.
@@ -76,7 +76,7 @@ class PrepareOptions:
     def content(self) -> dict[str, Any]:
         """All values on which the result depends, for JSON."""
         palette = self.palette and {"fdi": self.palette.fdi.tolist(), "rgb": self.palette.rgb.tolist()}
-        address = re.compile(r" at 0x[0-9a-f]+")  # of a function, another in each run
+        address = re.compile(r" at 0x[0-9a-f]+")  # the address of a function differs in each run
         done = {"pre_transform": address.sub("", repr(self.pre_transform))} if self.pre_transform else {}
         return {
             "format": FORMAT,
@@ -94,13 +94,13 @@ class PrepareOptions:
         return digest_of(self.content())
 
     def digest_of_failures(self) -> str:
-        """The same with all on which it depends that a scan cannot be used: the limits, and the version."""
+        """A hash of :meth:`content`, the limits and the version: all that decides whether a scan can be used."""
         limits = {name: getattr(self, name) for name in ("megabytes", "memory", "seconds")}
         return digest_of({**self.content(), **limits, "version": __version__})
 
 
 def digest_of(content: dict[str, Any]) -> str:
-    """A hash of values for JSON, 16 hexadecimal digits."""
+    """A hash of values that JSON can store, 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -127,7 +127,7 @@ def prepare(
         sources: all scans of the data set.
         out: the folder, see :mod:`toothgraph.data.prepared.folder`.
         options: the options; for an existing folder, the same as before.
-        workers: number of processes; 0 for none but this one, without the limits of memory and time.
+        workers: number of processes; with 0, this process does the work, without limits of memory and time.
         shard: (i, n) for part i of n, counted from 1.
         on_done: called after each scan.
 
@@ -135,7 +135,7 @@ def prepare(
         The results of all scans of this shard.
 
     Raises:
-        ConfigError: if the folder was begun with other options, or there is no such part.
+        ConfigError: if the folder was begun with other options, or there is no such shard.
     """
     check_number("workers", workers, least=0, whole=True)
     check_number("the parts of shard", shard[1], least=1, whole=True)
@@ -175,12 +175,12 @@ def prepare(
 
 
 def part_of(patient: str, parts: int) -> int:
-    """Which part (``--shard``) a patient is in, from 1: by the name alone, so that it stays there when others go."""
+    """The part (``--shard``) of a patient, from 1. It depends only on the name, not on the other patients."""
     return int.from_bytes(hashlib.sha256(patient.encode()).digest()[:8], "big") % parts + 1
 
 
 def _first_of_each_name(sources: Sequence[Source]) -> tuple[list[Source], list[Done]]:
-    """The first scan of each name, and all further scans with the same name."""
+    """The first scan of each name, and bad results for all further scans with the same name."""
     first: dict[str, Source] = {}
     doubled: list[Done] = []
     for source in sources:
@@ -198,16 +198,16 @@ def done_before(out: Path, source: Source, options: str | None, failed: str = ""
     Args:
         out: the prepared folder.
         source: the scan.
-        options: digest of the options; None where they may have been others.
-        failed: digest with which a scan went to quarantine; by default the same.
+        options: digest of the options; None to accept any options.
+        failed: digest with which a scan went to quarantine; by default ``options``.
     """
     file, bad = scan_file(out, source.scan_id), bad_file(out, source.scan_id)
     if not file.exists() and not bad.exists():
-        return None  # no digest yet: that would read the whole file here
+        return None  # before the digest, which reads the whole file
     try:
         digest = source.digest()
     except OSError:
-        digest = ""  # as in quarantine: it could not be read then, and cannot now
+        digest = ""  # as quarantine() writes it for a file that cannot be read
     if file.exists():
         try:
             header = read_header(file)
@@ -222,7 +222,7 @@ def done_before(out: Path, source: Source, options: str | None, failed: str = ""
 
 
 def reason_of(source: Source, error: Exception) -> str:
-    """Why a scan cannot be used, in one line; of an error in this package, which one it is."""
+    """The reason why a scan cannot be used, in one line; for an unexpected error, with its class."""
     if isinstance(error, OSError):
         return f"{source.path}: cannot be read: {error.strerror or error}"
     if isinstance(error, ToothgraphError):
@@ -241,7 +241,7 @@ def _lost(source: Source, how: str) -> list[Done]:
 
 @contextmanager
 def _ends_after(seconds: int) -> Iterator[None]:
-    """After the time limit, the process ends."""
+    """While the context is active, the process ends after the time limit."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(seconds)
     try:
@@ -256,7 +256,7 @@ def prepare_one(
     options: PrepareOptions,
     limit: Callable[[int], AbstractContextManager[Any]] = _ends_after,
 ) -> Done:
-    """Read, check and write one scan; every error of the scan becomes the reason of its result.
+    """Read, check and write one scan. An error of the scan becomes the reason of a bad result.
 
     Raises:
         OSError: if the result cannot be written.
@@ -264,7 +264,7 @@ def prepare_one(
     try:
         with limit(options.seconds), named_shortage(source.path):
             scan, header = _read(source, options)
-    except Exception as error:  # also one in this package: it is reported, and the other scans go on
+    except Exception as error:  # also a fault of this package: it is reported, and the other scans go on
         return Done(source, "bad", reason_of(source, error))
     save_scan(scan_file(out, source.scan_id), scan, header)  # outside of `try`: a full disk is not an error of the scan
     bad_file(out, source.scan_id).unlink(missing_ok=True)
@@ -272,7 +272,7 @@ def prepare_one(
 
 
 def _read(source: Source, options: PrepareOptions) -> tuple[Scan, Header]:
-    """The graphs of a scan, and its header."""
+    """Read a scan, and return its graphs and its header."""
     _check_size(source, options)
     digest = source.digest()
     mesh = read_scan(

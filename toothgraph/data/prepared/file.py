@@ -1,8 +1,8 @@
 """Prepared scans: one file of graphs per scan, ready for training; one tessellation is read at a time.
 
-A file is safetensors: tensors named ``<tessellation>.<field>`` and a JSON header. Integers of a graph, and int64 of any
-other field, are stored in the smallest type that fits. Positions and normals that are columns of ``x`` are not stored
-again. Other fields that a transform added are stored as they are.
+A file is in the safetensors format: tensors named ``<tessellation>.<field>`` and a JSON header. The integer fields of a
+face graph, and int64 values of any other field, are stored in the smallest type that fits. Positions and normals that
+are columns of ``x`` are not stored again. Other fields, which a transform added, are stored as they are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FORMAT = "toothgraph-scan-2"  # increased if the stored data, or the way from sc
 SUFFIX = ".safetensors"
 _NEEDED = ("x", "area", "edge_index")
 _WHOLE = {"edge_index": torch.int64, "level": torch.int64, "y": torch.int64, "neighbor_index": torch.int32}
-_AS_GIVEN = "as_given"  # in the header, where there are any: names of tensors of integers of another type
+_AS_GIVEN = "as_given"  # optional key of the header: names of integer tensors stored in their own type
 _IN_X = {"pos": slice(0, 3), "normal": slice(12, 15)}
 _IN_HEADER = ("jaw", "scan_id")
 
@@ -47,9 +47,9 @@ class Header:
         labelled: whether any face has a known class.
         tessellations: number of graphs.
         version: version of toothgraph.
-        labels: ``given``, ``found`` or ``corrected``.
-        found_by: the model that found them, if it is known.
-        guessed: the label system that they were taken to have, by their numbers alone; empty if it was told.
+        labels: origin of the labels: ``given``, ``found`` or ``corrected``.
+        found_by: the model that found the labels; empty if it is not known.
+        guessed: the label system that was guessed from the numbers of the labels; empty if it was told.
     """
 
     scan_id: str
@@ -98,7 +98,7 @@ def save_scan(path: Path, scan: Scan, header: Header) -> None:
     """Write the graphs of a scan to one file, atomically.
 
     Raises:
-        DataError: for a graph without a field that is needed, or with one that is no dense tensor of real numbers.
+        DataError: if a needed field is missing, or a field is not a dense tensor of real numbers.
     """
     tensors, as_given = {}, []
     for number, graph in enumerate(scan.variants):
@@ -114,7 +114,7 @@ def save_scan(path: Path, scan: Scan, header: Header) -> None:
                 as_given.append(key)
             tensors[key] = value.clone(memory_format=torch.contiguous_format)  # fields may share their memory
     content = {"format": FORMAT, **asdict(header), **({_AS_GIVEN: as_given} if as_given else {})}
-    metadata = {"toothgraph": json.dumps(content)}  # one key: the order of several varies
+    metadata = {"toothgraph": json.dumps(content)}  # one key, because the order of several keys varies
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(tensors, metadata=metadata))
 
@@ -143,7 +143,7 @@ def load_scan(path: Path) -> Scan:
 
 
 def scan_of(path: Path, header: Header) -> Scan:
-    """A prepared scan, by its header alone."""
+    """A prepared scan from its header; the file is not read."""
     return Scan(header.scan_id, StoredGraphs(path, header), header.patient, header.label_origin, Path(header.source),
                 f"{header.sha256[:16]} {header.options}")  # fmt: skip
 
@@ -197,7 +197,7 @@ def _is_whole(value: Tensor) -> bool:
 
 
 def _smallest(value: Tensor) -> Tensor:
-    """Integers in the smallest type that fits; other values as they are."""
+    """Integers in the smallest type that fits; other values unchanged."""
     if not _is_whole(value):
         return value
     value = value.long()

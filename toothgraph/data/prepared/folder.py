@@ -1,4 +1,4 @@
-"""What is read from a folder of prepared scans, and written to it. What is where: layout.py."""
+"""Read and write a folder of prepared scans; its layout is in layout.py."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from toothgraph.system.lock import one_at_a_time
 
 _LOCK = ".lock"
 _COLUMNS = [field.name for field in fields(Header)]
-_LATER = {field.name for field in fields(Header) if field.default is not MISSING}  # not in folders made before
+_LATER = {field.name for field in fields(Header) if field.default is not MISSING}  # missing in older folders
 
 
 def open_folder(out: Path, options: dict[str, Any]) -> None:
@@ -36,7 +36,7 @@ def open_folder(out: Path, options: dict[str, Any]) -> None:
     """
     (out / SCANS).mkdir(parents=True, exist_ok=True)
     (out / BAD).mkdir(exist_ok=True)
-    with one_at_a_time(out / _LOCK):  # of two runs that begin at once, the second looks at what the first wrote
+    with one_at_a_time(out / _LOCK):  # of two runs that begin at once, the second reads what the first wrote
         if (out / OPTIONS).exists():
             _check_options(out, json.loads(json.dumps(options)))
         else:
@@ -75,7 +75,7 @@ def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
         graph: the required specification of the graphs; None for any.
 
     Raises:
-        ConfigError: if the graphs were built with another specification, or by a version that made others.
+        ConfigError: if the graphs were built with another specification, or by a version with another format.
         DataError: if its manifest cannot be read, or a scan name in it is not a valid file name.
     """
     options = read_options(folder)
@@ -95,7 +95,7 @@ def read_prepared(folder: Path, graph: GraphSpec | None = None) -> list[Scan]:
 
 
 def stored_graph(graph: GraphSpec) -> dict[str, Any]:
-    """A specification of graphs as the options of a prepared folder have it."""
+    """A specification of graphs in the form in which a prepared folder stores it."""
     content: dict[str, Any] = json.loads(json.dumps(asdict(graph)))
     return content
 
@@ -134,7 +134,7 @@ def scan_file(folder: Path, scan_id: str) -> Path:
     """The file of a prepared scan.
 
     Raises:
-        DataError: if the name would be a path outside of the folder.
+        DataError: if the name is not a valid file name in the folder.
     """
     file = folder / SCANS / f"{scan_id}{SUFFIX}"
     if file.parent != folder / SCANS or scan_id in ("", ".", ".."):
@@ -143,7 +143,7 @@ def scan_file(folder: Path, scan_id: str) -> Path:
 
 
 def read_sources(folder: Path) -> list[Source]:
-    """The scans that a prepared folder was made from, where their files were then.
+    """The scans that a prepared folder was made from, with the paths that their files had then.
 
     Raises:
         DataError: if its manifest cannot be read.
@@ -155,10 +155,10 @@ def read_sources(folder: Path) -> list[Source]:
 
 
 def remove_leftovers(folder: Path, seconds: float) -> None:
-    """Remove temporary files of killed processes: files that were not written to for ``seconds``."""
+    """Remove temporary files of killed processes, which were not written to for ``seconds``."""
     before = time.time() - seconds
     for file in (folder / SCANS).glob(f".*{SUFFIX}"):
-        with suppress(FileNotFoundError):  # renamed by now: its process has finished it
+        with suppress(FileNotFoundError):  # its process has finished and renamed it
             if file.stat().st_mtime < before:
                 file.unlink()
 
@@ -169,7 +169,7 @@ def bad_file(folder: Path, scan_id: str) -> Path:
 
 
 def read_bad(file: Path) -> dict[str, str]:
-    """The entry of a scan that cannot be used; empty if the file is incomplete."""
+    """The entry of a scan that cannot be used; empty if the file is missing or incomplete."""
     try:
         return dict(json.loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # e.g. after a full disk: the scan is read again
@@ -177,7 +177,7 @@ def read_bad(file: Path) -> dict[str, str]:
 
 
 def quarantine(folder: Path, source: Source, options: str, reason: str) -> None:
-    """Put a scan that cannot be used on the list, with the reason.
+    """Record that a scan cannot be used, with the reason.
 
     Args:
         folder: the prepared folder.
@@ -210,8 +210,10 @@ def write_lists(folder: Path, names: Collection[str]) -> None:
 
 
 def _known(file: Path) -> Header | None:
-    """The header of a scan; None for one that is not prepared yet, or was cut off, as by a full disk: the part whose it
-    is prepares it."""
+    """The header of a scan; None if the scan is not prepared yet, or its file is incomplete, as after a full disk.
+
+    The run of its shard prepares such a scan.
+    """
     try:
         return read_header(file) if file.exists() else None
     except DataError:

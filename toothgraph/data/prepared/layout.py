@@ -1,4 +1,4 @@
-"""A folder of prepared scans:
+"""The layout of a folder of prepared scans.
 
 ===================  ====================================================================
 options.json         the options of all scans
@@ -19,7 +19,7 @@ FOUND_BY_TEACHER = {"labels": "found by a teacher"}  # among the options of a fo
 
 
 def is_prepared(path: Path) -> bool:
-    """Whether a path is a prepared folder: ``prepare`` has finished at least once."""
+    """Whether a path is a folder in which ``prepare`` has finished at least once."""
     return (path / MANIFEST).is_file() and (path / OPTIONS).is_file()
 
 

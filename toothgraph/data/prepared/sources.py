@@ -1,4 +1,4 @@
-"""The scans of a data set, from files, folders and CSV lists (which may contain patient names)."""
+"""Find the scans of a data set in files, folders and CSV lists; a list may name the patients."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from toothgraph.scan_names import (
 
 _SAFE = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,199}")
 _COLUMNS = ("path", "scan_id", "patient", "jaw")
-_SHOWN = 3  # scans that are there twice, told one by one
+_SHOWN = 3  # names of several files that are warned of one by one
 _log = logging.getLogger("toothgraph")
 _JAWS = {name: jaw for jaw, name in JAW_NAMES.items()}
 
@@ -46,8 +46,8 @@ class Source:
         path: the file, or the folder with one file per tooth.
         scan_id: its name, valid as a file name.
         patient: name of the patient.
-        jaw: 0 upper, 1 lower, as a list says it, or the other scan of its case; None takes it from the file name or the
-            labels.
+        jaw: 0 upper, 1 lower, from a CSV list or from the other scan of the same case; None to take it from the file
+            name or the labels.
     """
 
     path: Path
@@ -56,7 +56,7 @@ class Source:
     jaw: int | None = None
 
     def digest(self) -> str:
-        """SHA-256 of the file, its label files and their record, the files of its buffers, patient and jaw."""
+        """SHA-256 of the file, its label files, their record, its glTF buffer files, patient and jaw."""
         inside = sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]
         beside = [] if self.path.is_dir() else [self.path.with_suffix(".txt"), self.path.with_suffix(".json")]
         beside += [record_of(self.path), *buffers_of(self.path)]
@@ -71,12 +71,13 @@ class Source:
 
 
 def find_sources(paths: Iterable[Path]) -> list[Source]:
-    """The scans in files, folders and CSV lists, in a fixed order. A name that occurs twice is made longer,
-    and one that is too long for a file is cut.
+    """The scans in files, folders and CSV lists, in a fixed order.
+
+    A name that occurs twice is made longer. A name that is too long for a file system is cut.
 
     A CSV list has a header and a column ``path`` (relative to the folder of the list). The columns ``scan_id``,
-    ``patient`` and ``jaw`` (upper, lower, unknown) are optional. Scans without a ``scan_id`` are named by their files,
-    apart from the scans in folders.
+    ``patient`` and ``jaw`` (upper, lower, unknown) are optional. Scans without a ``scan_id`` are named by their files;
+    their names are chosen without regard to the scans in folders.
 
     Raises:
         DataError: if a path does not exist, a list has another form or no scan, or a scan name is not a valid file
@@ -89,7 +90,7 @@ def find_sources(paths: Iterable[Path]) -> list[Source]:
         else:
             files += find_scans([path])
     listed = _listed(lists)
-    named = {os.path.abspath(source.path) for source in listed}  # a list says more of a scan than its name
+    named = {os.path.abspath(source.path) for source in listed}  # a list says more about a scan than its name
     files = list({place: file for file in files if (place := os.path.abspath(file)) not in named}.values())
     warn_of_copies(files)
     names, cases = long_names(files), cases_of(files)
@@ -101,7 +102,7 @@ def find_sources(paths: Iterable[Path]) -> list[Source]:
 
 
 def warn_of_copies(files: Sequence[Path]) -> None:
-    """Warn if a scan is there beside what toothgraph wrote for it: as two patients, it may train and validate."""
+    """Warn if several files have one name and toothgraph wrote one of them: one scan may then train and validate."""
     same: dict[str, list[Path]] = {}
     for file in files:
         same.setdefault(stem_of(file), []).append(file)
@@ -116,7 +117,7 @@ def warn_of_copies(files: Sequence[Path]) -> None:
 
 
 def _listed(lists: Iterable[Path]) -> list[Source]:
-    """The scans of lists. Those without a ``scan_id`` are named as files in folders are."""
+    """The scans of CSV lists. Scans without a ``scan_id`` are named in the same way as files in folders."""
     rows = [row for file in lists for row in _rows_of(file)]
     files = list(dict.fromkeys(Path(os.path.abspath(row.path)) for row in rows if not row.scan_id))
     names = dict(zip(files, map(short_enough, long_names(files)), strict=True))
@@ -125,7 +126,7 @@ def _listed(lists: Iterable[Path]) -> list[Source]:
 
 @dataclass(frozen=True)
 class _Row:
-    """One scan of a list: ``where`` it stands there, its file, and what the list says of it, empty where nothing."""
+    """One scan of a CSV list: its line (``where``), its file, and the values of the list, empty if not given."""
 
     where: str
     path: Path
@@ -145,7 +146,7 @@ def _source(row: _Row, scan_id: str) -> Source:
 
 
 def _rows_of(file: Path) -> list[_Row]:
-    """The rows of a list that are not empty."""
+    """The rows of a CSV list that are not empty."""
     cells = _cells(file)
     columns = next(cells, (0, []))[1]
     for column in columns:
@@ -165,14 +166,17 @@ def _rows_of(file: Path) -> list[_Row]:
 
 
 def _place(folder: Path, written: str) -> Path:
-    """The file that a list names, with ``/`` or, as Windows writes it, ``\\`` between folders."""
+    """The file that a CSV list names, with ``/`` or, as on Windows, ``\\`` between folders."""
     path = folder / written
     return path if os.path.exists(path) else folder / written.replace("\\", "/")
 
 
 def _cells(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a list that are not empty, each with its number. Between cells is a comma, or what Excel writes in
-    countries with a decimal comma: a semicolon, or a tab; a first line ``sep=;`` says which."""
+    """The lines of a CSV list that are not empty, each with its line number.
+
+    The separator is a comma, a semicolon (which Excel writes in countries with a decimal comma) or a tab. A first line
+    such as ``sep=;`` names it.
+    """
     text = io.StringIO(_text(file), newline="")
     first, skipped = text.readline(), 0
     if told := re.fullmatch(r'"?sep=(.)"?', first.rstrip("\r\n")):
@@ -190,7 +194,7 @@ def _cells(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _text(file: Path) -> str:
-    """The text of a list, in UTF-8, or in UTF-16 with its mark, as Excel writes it."""
+    """The text of a CSV list in UTF-8, or in UTF-16 with a byte order mark, as Excel writes it."""
     try:
         content = file.read_bytes()
         wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
