@@ -1,5 +1,7 @@
-"""What a net knows of the faces of a scan before it names teeth: faces of one tooth are alike, faces beside it
-differ."""
+"""Embeddings of the faces of a scan: alike for faces of one tooth, different for faces beside it.
+
+A net computes them before it names teeth.
+"""
 
 from __future__ import annotations
 
