@@ -1,4 +1,4 @@
-"""The command line. Only this package imports click; heavy imports wait until a command needs them."""
+"""The command line. Only this package imports click. Heavy imports wait until a command needs them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ COMMANDS = (
 
 
 class Commands(click.Group):
-    """The commands, each in a module of its name; our own errors become one line and exit code 1."""
+    """The group of all commands.
+
+    Each command is in the module of its name, which is imported when the command is needed. A ToothgraphError is
+    printed in one line and ends the program with exit code 1.
+    """
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         open_closed_streams()
@@ -62,19 +66,19 @@ class Commands(click.Group):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        atexit.register(gc.freeze)  # else Python looks for cycles among all that torch has made, which takes seconds
+        atexit.register(gc.freeze)  # without this, the search for garbage at exit takes seconds
         _log_to_stderr()
-        # Huge pages for large tensors on Linux, as NumPy takes them; torch reads it before its first tensor.
+        # Large tensors use huge pages on Linux, as NumPy arrays do. torch reads this before its first tensor.
         os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
         try:
             with heeded(), _usage_folded():
                 return super().invoke(ctx)
         except ToothgraphError as error:
             _fail(str(error))
-        except KeyboardInterrupt as stop:  # Ctrl-C or SIGTERM; a training finishes its step first, and says so itself
+        except KeyboardInterrupt as stop:  # Ctrl-C or SIGTERM; a training ends its step, and prints its own text
             say(": ".join(("stopped", *map(str, stop.args))), err=True)
             sys.exit(TERMINATED if isinstance(stop, Terminated) else STOPPED)
-        except BrokenPipeError:  # the reader of our output has gone, as `head` does: click ends quietly
+        except BrokenPipeError:  # the program that reads our output has ended, as `head` does; click then says nothing
             raise
         except Exception as error:
             if is_shortage(error):
@@ -84,7 +88,7 @@ class Commands(click.Group):
             _fail(_of_system(error))
 
 
-# What to do about an error of the system.
+# What a user can do about an error of the operating system.
 _WAYS_OUT = {
     errno.ENOSPC: "free some space there, or choose another --out",
     errno.EFBIG: "the disk, or a limit of the shell (ulimit -f), allows no larger file; choose another --out",
@@ -97,7 +101,7 @@ _WAYS_OUT = {
 
 
 def _of_system(error: OSError) -> str:
-    """An error of the system, as of a full disk or a folder not to be written to: where, what, and what to do."""
+    """The message for an error of the operating system: the file, what went wrong, and what to do."""
     place = f"{error.filename}: " if error.filename else ""
     way_out = _WAYS_OUT.get(error.errno or 0, "")
     return f"{place}{error.strerror or error}{'; ' * bool(way_out)}{way_out}"
@@ -105,19 +109,23 @@ def _of_system(error: OSError) -> str:
 
 @contextmanager
 def _usage_folded() -> Iterator[None]:
-    """Errors of usage, which click prints, keep their words whole as all other messages do."""
+    """Wrap usage errors, which click prints, between words only, as all other messages are wrapped."""
     try:
         yield
     except click.UsageError as error:
-        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # it is the help
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # the error is the help text
             raise
-        start = "Error: "  # by click
+        start = "Error: "  # click prints this
         said = folded(start + _taught(error), columns(sys.stderr)).removeprefix(start)
         raise click.UsageError(said, error.ctx) from error
 
 
 def _taught(error: click.UsageError) -> str:
-    """click's message, and what it leaves out: what a missing option is for, and where else a word may belong."""
+    """The message of a usage error, with hints that click leaves out.
+
+    A missing option gets its help text. For an unknown option, the message names the argument that the word may mean,
+    the other commands that have the option, or the file --config.
+    """
     said = error.format_message()
     if isinstance(error, click.MissingParameter) and isinstance(error.param, click.Option) and error.param.help:
         return f"{said.rstrip('.')}: {error.param.help}"
@@ -142,7 +150,7 @@ def _flags(command: str) -> list[str]:
 
 
 def _present_flag(arg: str) -> str:
-    """A flag under its present name; a former one is still accepted, with a notice."""
+    """The argument with the present name of its flag. For a former name, a notice is printed."""
     flag, equals, value = arg.partition("=")
     if flag not in FORMER_FLAGS:
         return arg
@@ -168,14 +176,14 @@ def _log_to_stderr() -> None:
 
 
 class _Stderr(logging.Handler):
-    """Writes to what stderr is at that moment: beside a bar, rich takes its place."""
+    """Writes log records to the current ``sys.stderr``, which rich replaces while it shows a bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(folded(self.format(record), columns(sys.stderr)), file=sys.stderr, flush=True)
 
 
 class _Plain(logging.Formatter):
-    """Information as it is, warnings marked as such."""
+    """Formats information without a prefix, and warnings and errors with the name of their level."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = record.getMessage()

@@ -1,4 +1,4 @@
-"""``--json``: what a command found, for programs. Stdout has one JSON text and nothing else."""
+"""``--json``: the results of a command, for programs. Stdout has one JSON text and nothing else."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 @contextmanager
 def json_alone(as_json: bool) -> Iterator[Callable[[Any], None]]:
-    """What prints a value as JSON to stdout, where everything else that is said goes to stderr meanwhile.
+    """Give a function that prints a value as JSON to stdout. All other output goes to stderr meanwhile.
 
     Args:
-        as_json: else nothing is printed, and all that is said goes where it goes.
+        as_json: if False, the function prints nothing, and other output goes where it usually goes.
     """
     if not as_json:
         yield lambda content: None
@@ -34,13 +34,13 @@ def json_alone(as_json: bool) -> Iterator[Callable[[Any], None]]:
 
 
 def of_labelling(outcomes: Sequence[Outcome], files: dict[str, Path], model: str, summary: Path) -> dict[str, Any]:
-    """What ``predict --json`` prints.
+    """The content that ``predict --json`` prints.
 
     Args:
-        outcomes: of the scans that are done, in any order.
-        files: all scans by the name of their outputs, in the order in which they are told.
-        model: what found the labels.
-        summary: the table of the folder.
+        outcomes: the outcomes of the finished scans, in any order.
+        files: all scans by the name of their outputs, in the order in which they are printed.
+        model: the model that found the labels.
+        summary: the summary table of the folder.
     """
     by_name = {outcome.row.scan: outcome for outcome in outcomes}
     scans = [_of_scan(by_name[name], file) for name, file in files.items() if name in by_name]

@@ -122,7 +122,7 @@ def _convert(
     file: Path, name: str, patient: str, labels: Path | None, out: Path, kinds: Sequence[str], reading: dict[str, Any],
     pages: PageFolder | None,
 ) -> bool:  # fmt: skip
-    """Write a scan, and its page; False if the folder has no labels of it."""
+    """Write a scan and its page; False if the folder of labels has none for this scan."""
     from toothgraph.anatomy.jaw_parts import split_labelled
     from toothgraph.cli.labelled import shown_of
 
@@ -141,8 +141,12 @@ def _convert(
 
 
 def _check_free(out: Path, name: str, file: Path, mesh: Mesh) -> None:
-    """Raises OtherScan where the labels in ``out`` are of another scan, and LabelError where a person has corrected
-    them: they would be lost."""
+    """Check that labels in ``out`` may be replaced by those of a scan.
+
+    Raises:
+        OtherScan: if they are of another scan.
+        LabelError: if a person has corrected them, since they would be lost.
+    """
     from toothgraph.io.reviewed import check_same_scan, corrected_in
 
     check_same_scan(out, name, file, lambda: mesh)
@@ -151,7 +155,7 @@ def _check_free(out: Path, name: str, file: Path, mesh: Mesh) -> None:
 
 
 def _own(file: Path, reading: dict[str, Any]) -> tuple[Mesh, str, Path]:
-    """A scan with its own labels, which are of no review, and beside what they lie."""
+    """A scan with its own labels, an empty review state, and the file beside which the labels lie."""
     from toothgraph.io.labels import read_scan
     from toothgraph.io.unread_labels import unread_labels
 
@@ -165,8 +169,10 @@ def _own(file: Path, reading: dict[str, Any]) -> tuple[Mesh, str, Path]:
 
 
 def _labelled(file: Path, name: str, labels: Path, reading: dict[str, Any]) -> tuple[Mesh, str, Path] | None:
-    """A scan with the labels of a folder, the state of their review, and their JSON; None if the folder has no labels
-    of it."""
+    """A scan with the labels of a folder, the state of their review, and the path of their JSON.
+
+    None if the folder has no labels of the scan.
+    """
     from toothgraph.io.label_folder import with_labels_of
     from toothgraph.io.read import read_mesh
     from toothgraph.io.review_file import LABELS, review_state
@@ -192,8 +198,10 @@ def _labelled(file: Path, name: str, labels: Path, reading: dict[str, Any]) -> t
 def _written(
     mesh: Mesh, name: str, out: Path, formats: Sequence[str], state: str, beside: Path, shown: Sequence[PageScan]
 ) -> str:
-    """Write a scan, with the warnings and the confidence in the JSON ``beside`` its labels and the measures of what is
-    ``shown``; what is said of it."""
+    """Write the label files of a scan; return the line to print.
+
+    The files have the warnings and the confidence from the JSON ``beside`` the labels, and the measures of ``shown``.
+    """
     import numpy as np
 
     from toothgraph.anatomy.jaw_parts import jaw_parts
@@ -207,7 +215,8 @@ def _written(
 
     assert mesh.labels is not None
     origin = mesh.label_origin
-    model = origin.model or "a model" if origin.kind == FOUND else None  # who trains on it is told so again
+    # The files name the model that found the labels, so that a training on them reports it.
+    model = origin.model or "a model" if origin.kind == FOUND else None
     teeth, said = in_chart_order(mesh.labels[mesh.labels > 0]), said_of_labels(beside, origin)
     doubts = doubts_now(mesh, said.doubts)
     sure = {fdi: said.confidence[fdi] for fdi in teeth if fdi in said.confidence}

@@ -1,4 +1,4 @@
-"""``toothgraph demo``: a first look, on a patient made by a program."""
+"""``toothgraph demo``: a first look, on a synthetic patient."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def demo(ctx: click.Context, out: Path, opens: bool | None) -> None:
 
 
 def _write_scans(folder: Path) -> list[Path]:
-    """The two jaws as binary STL, and the labels they were made with beside them."""
+    """Write the two jaws as binary STL, with their true labels beside them; return the STL files."""
     files = []
-    with Display("making", len(SEEDS), "arches", every=None) as display:  # first of all: what follows takes a while
+    with Display("making", len(SEEDS), "arches", every=None) as display:  # shown first, since the imports take a while
         from toothgraph.io.formats.stl import write_stl
         from toothgraph.synthetic import Variation, synthetic_arch
         from toothgraph.system.files import write_text
@@ -73,7 +73,7 @@ def _write_scans(folder: Path) -> list[Path]:
 
 
 def _tell(files: list[Path], labelled: Path, opens: bool) -> None:
-    """Where to look, how good it is, and what to do next."""
+    """Say how many faces are right, where to look, and what to do next; open the page if ``opens``."""
     from toothgraph.report.index import pair_page
 
     page = labelled / pair_page(PATIENT)

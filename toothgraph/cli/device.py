@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def _limit_threads(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
-    """Settle the threads of torch while the command runs, before torch is imported."""
+    """Set the threads of torch for the running command, before torch is imported."""
     del param
-    ctx.meta["threads"] = value  # what was asked for
+    ctx.meta["threads"] = value  # the number that was asked for
     ctx.with_resource(limited(value))
 
 
@@ -37,7 +37,7 @@ device_option = click.option(
 
 
 def load_net(model: Path, device: str | None) -> tuple[SegmentationNet, ModelFile]:
-    """The net of a model file on the device asked for, and what the file says of it."""
+    """The net of a model file on the chosen device, and the model file as read."""
     from toothgraph.model.file import load_segmentation
 
     with Display("loading the net", every=None):
@@ -49,7 +49,7 @@ def choose_device(name: str | None) -> Any:
     """A torch device for inference.
 
     Raises:
-        ConfigError: if it is unknown or not there.
+        ConfigError: if the device is unknown or cannot be used here.
     """
     import torch
 

@@ -60,7 +60,7 @@ def _refuse(
     against: Path | None,
     **given: Any,
 ) -> None:
-    """What is refused before libraries are loaded."""
+    """Refuse wrong arguments before libraries are loaded."""
     check_folder(out.parent)
     if subset and split is None:
         raise ConfigError("--subset needs --split, the file that says who belongs to it")
@@ -172,7 +172,7 @@ def evaluate(
     with json_alone(as_json) as print_json:
         results = score_files(replace(scorer, known=frozenset(before)), ours, before, parts, workers)
         complete = parts.complete(files, results, scorer.inputs_or_none)
-        if as_json or complete is not None:  # of a part, only --json shows them
+        if as_json or complete is not None:  # the scores of a part are only shown by --json
             content = scores_of(results if complete is None else complete, patients, scored_is)
             check_label_systems(content["per_scan"], predictions)
             if others is not None:
@@ -210,7 +210,7 @@ def say_of_part(results: list[Result], scans: int, shard: tuple[int, int], kept:
 
 
 def with_net(scorer: Scorer, files: list[Path]) -> tuple[Scorer, dict[str, Any]]:
-    """The same with its net; and what the scores are of, for their file."""
+    """The scorer with its net, and what the file of scores says of the net."""
     from toothgraph.system import provenance
 
     net, source = load_net(scorer.model, scorer.device)
@@ -222,7 +222,7 @@ def with_net(scorer: Scorer, files: list[Path]) -> tuple[Scorer, dict[str, Any]]
 def with_labels(
     scorer: Scorer, folder: Path, palette: str | None, label_system: str | None
 ) -> tuple[Scorer, dict[str, Any]]:
-    """The same with the labels of another program; and what the scores are of, for their file."""
+    """The scorer with the labels of another program, and what the file of scores says of them."""
     from toothgraph.io.predictions import Predictions
 
     other = Predictions(folder, named_palette(palette), label_system or "auto", scorer.unit)
@@ -230,11 +230,13 @@ def with_labels(
 
 
 def say_what_was_learned(files: list[Path], header: Mapping[str, Any]) -> None:
-    """Say how many scans are of patients that a model has learned from, by their names: such scores are too good.
+    """Say how many scans are of patients that a model has learned from; such scores are too good.
+
+    Patients are compared by their names.
 
     Args:
         files: the scans.
-        header: of the model file.
+        header: the header of the model file.
     """
     learned = learned_from(header)
     by_case = zip(files, patients_of(files, scan_names(files)), strict=True)
@@ -250,14 +252,14 @@ def say_what_was_learned(files: list[Path], header: Mapping[str, Any]) -> None:
 def score_files(
     scorer: Scorer, files: list[Path], before: dict[str, Result], parts: Parts, workers: int
 ) -> list[Result]:
-    """Score what can be scored; say of each scan how it went, and keep it.
+    """Score the scans that can be scored. Print and keep the result of each.
 
     Args:
         scorer: knows the digests in ``before``.
         files: the scans.
-        before: what an earlier run has scored, by digest.
-        parts: where it is kept.
-        workers: processes.
+        before: the results of an earlier run, by digest.
+        parts: where results are kept.
+        workers: number of processes.
     """
     from toothgraph.cli.scoring import Result
 
@@ -300,7 +302,7 @@ def score_files(
 
 
 def refuse_overwriting(files: list[Path], out: Path) -> None:
-    """Raises ConfigError where --out is a scan or its label file."""
+    """Raise ConfigError if --out is a scan or its label file."""
     for file in files:
         own = [other for place in places_of(file) for other in (place, *map(place.with_suffix, (".json", ".txt")))]
         if any(place in own for place in places_of(out)):
@@ -308,7 +310,7 @@ def refuse_overwriting(files: list[Path], out: Path) -> None:
 
 
 def choose_scans(scans: tuple[Path, ...], split: Path | None, subset: str | None) -> list[Path]:
-    """The files to score: all, or those of the split's patients."""
+    """The files to score: all, or those of the patients of a split."""
     from toothgraph.data.split import load_split, of_patients, warn_of_missing
     from toothgraph.io.find import find_scans
 

@@ -1,6 +1,6 @@
-"""How a command ends; docs/how-to.md says the same to users."""
+"""Exit codes of the commands. docs/how-to.md explains them to users."""
 
-FAILED = 1  # an error, told in one line
+FAILED = 1  # an error, printed in one line
 UNTRUSTED = 3  # all scans are labelled, but the labels of some cannot be trusted as a whole
 STOPPED = 130  # Ctrl-C, as shells expect
 TERMINATED = 143  # SIGTERM, which batch systems send

@@ -74,7 +74,7 @@ def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> 
 
 
 def export_as_folder(model: Path, out: Path, licence: str | None, scores: Path | None) -> None:
-    """Write a folder to share, and say what in it names patients."""
+    """Write a folder to share, and say how many scans its model file names."""
     from toothgraph.model.folder import CARD_FILE, export_folder
 
     file = export_folder(model, out, licence or "unknown", read_scores(scores) if scores else None)

@@ -68,7 +68,7 @@ def info(folder: Path | None, out: Path | None, as_json: bool) -> None:
 
 
 def describer(folder: Path | None) -> Callable[[Path], Iterator[tuple[str, Any]]] | None:
-    """What describes a folder, by what it is of; None without one."""
+    """The function that describes this kind of folder; None without a folder."""
     if folder is None:
         return None
     from toothgraph.data.prepared.layout import is_begun
@@ -80,7 +80,7 @@ def describer(folder: Path | None) -> Callable[[Path], Iterator[tuple[str, Any]]
 
 
 def describe_model(path: Path) -> Iterator[tuple[str, Any]]:
-    """What is worth knowing of a model file, a folder of ``toothgraph export`` or the default weights, by name."""
+    """The facts on a model file, a folder of ``toothgraph export`` or the default weights, by name."""
     from toothgraph import weights
     from toothgraph.model.file import read_model
     from toothgraph.model.folder import how_made
@@ -98,7 +98,7 @@ def describe_model(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def draw_curves(run: Path, out: Path) -> None:
-    """The curves of a run, or of the teacher that is at work in it, as a picture."""
+    """Draw the curves of a run, or of the teacher that is at work in it, as a picture."""
     from toothgraph.report.curves import draw_run
     from toothgraph.training.run_folder import at_work, read_metrics
 
@@ -139,12 +139,12 @@ def _chosen(device: str) -> str:
 
     try:
         return choose_backend(torch.empty(0, device=device))
-    except ConfigError as error:  # TOOTHGRAPH_BACKEND names one that cannot serve: that is what is to be shown
+    except ConfigError as error:  # TOOTHGRAPH_BACKEND names a backend that cannot be used; this is shown
         return f"none: {error}"
 
 
 def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
-    """What is worth knowing of a folder of prepared scans, by name."""
+    """The facts on a folder of prepared scans, by name."""
     from toothgraph.data.prepared.folder import read_manifest, read_options, read_quarantine
     from toothgraph.data.prepared.layout import FOUND_BY_TEACHER, QUARANTINE, is_prepared
     from toothgraph.fdi import JAW_NAMES
@@ -177,7 +177,7 @@ def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 def describe(run: Path) -> Iterator[tuple[str, Any]]:
-    """What is worth knowing of a run folder, by name."""
+    """The facts on a run folder, by name."""
     from toothgraph.data.prepared.layout import SCANS
     from toothgraph.training.run_folder import CHECKPOINTS, at_work, last_labels, read_config, read_metrics
 
@@ -213,7 +213,10 @@ def describe(run: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _state(run: Path, options: dict[str, Any], last_row: int) -> str:
-    """How far a run is, and what ``--resume`` does: it goes on from the checkpoint, not from the last row."""
+    """How far a run is, and where ``--resume`` goes on.
+
+    It goes on from the checkpoint, not from the last row of the metrics.
+    """
     from toothgraph.errors import CheckpointError
     from toothgraph.training.run_folder import is_finished, resumes_at
     from toothgraph.training.run_state import FINISHED, KILLED, RUNNING, read_state

@@ -1,4 +1,4 @@
-"""Kinds of values that options take."""
+"""The types of values that options take."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toothgraph.weights import DEFAULT
 
 
 class Choice(click.Choice):  # type: ignore[type-arg]  # click before 8.2 takes no type here
-    """One of some words; for any other, the nearest is named."""
+    """A choice out of some words. The error for any other word names the nearest one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
@@ -25,7 +25,7 @@ class Choice(click.Choice):  # type: ignore[type-arg]  # click before 8.2 takes 
 
 
 class LabelSystem(Choice):
-    """One of some label systems, or ``FILE:SET``, one of anybody's own."""
+    """A known label system, or one of the user's own as ``FILE:SET``."""
 
     def __init__(self, systems: Sequence[str] = LABEL_SYSTEMS) -> None:
         super().__init__([*systems, "FILE:SET"])
@@ -35,7 +35,7 @@ class LabelSystem(Choice):
 
 
 class Model(click.Path):
-    """A file or folder of a model, or ``default``; shells offer the word, too."""
+    """A file or folder of a model, or the word ``default``, which shell completion offers, too."""
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         if not DEFAULT.startswith(incomplete):
@@ -45,7 +45,7 @@ class Model(click.Path):
 
 
 class Shard(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 takes no type here
-    """``i/n``, counted from 1."""
+    """A part ``i/n`` of the scans, counted from 1."""
 
     name = "i/n"
 

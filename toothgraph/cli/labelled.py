@@ -1,4 +1,4 @@
-"""A labelled scan, as its files have it: what is shown of it, and what ``predict`` writes beside its labels."""
+"""A labelled scan and the files beside its labels: page, picture, table, measures and row of the summary."""
 
 from __future__ import annotations
 
@@ -40,13 +40,15 @@ _log = logging.getLogger("toothgraph")
 
 
 def shown_of(jaws: Sequence[Mesh], scan: Path, whole: Mesh | None = None) -> list[PageScan]:
-    """What a page shows of a labelled scan: with the warnings and the confidence that the JSON beside it has, as far as
-    they are true of its labels now, and with what is impossible in their numbers.
+    """What a page shows of a labelled scan: one :class:`toothgraph.report.page.PageScan` for each jaw.
+
+    It includes the warnings and the confidence from the JSON beside the scan, as far as they are true of the present
+    labels, and warnings of impossible numbers.
 
     Args:
         jaws: the scan, or its two jaws, see :func:`toothgraph.anatomy.jaw_parts.split_labelled`.
-        scan: its file.
-        whole: the scan as read, for the labels of its two jaws to be downloaded as one file.
+        scan: the file of the scan.
+        whole: the scan as read; with it, the labels of its two jaws can be downloaded as one file.
     """
     said, shown = said_of_labels(scan, jaws[0].label_origin), []
     for jaw in jaws:
@@ -62,22 +64,22 @@ def shown_of(jaws: Sequence[Mesh], scan: Path, whole: Mesh | None = None) -> lis
 
 
 def teeth_shown(shown: Sequence[PageScan]) -> list[ToothRow]:
-    """The rows of gingiva and of each tooth, of one jaw after the other."""
+    """The table rows of gingiva and of each tooth, one jaw after the other."""
     return [row for one in shown for row in one.teeth or tooth_table(one.mesh, one.labels, one.confidence)]
 
 
 def write_views(
     folder: Path, name: str, shown: Sequence[PageScan], kinds: Collection[str], pages: PageFolder | None, patient: str
 ) -> None:
-    """Write page, picture and table of a scan, whichever are asked for.
+    """Write the page, picture and table of a scan, as far as they are asked for.
 
     Args:
-        folder: to write to.
-        name: of the files.
+        folder: the folder to write to.
+        name: the stem of the files.
         shown: the scan, or both of its jaws.
         kinds: some of ``VIEWS``.
-        pages: of the folder; needed for a page.
-        patient: whose scan it is, if the name does not tell.
+        pages: the pages of the folder; needed for a page.
+        patient: the patient, if the name of the scan does not tell it.
     """
     if pages and "html" in kinds:
         stage("writing the page")
@@ -97,22 +99,22 @@ class LabelledFolder:
 
     Attributes:
         path: the folder.
-        unit: of length in its files.
+        unit: unit of length in its files.
     """
 
     path: Path
     unit: str = "mm"
 
     def labels_of(self, name: str) -> list[Path]:
-        """The label files of a scan that a model found, changed since or not."""
+        """The existing label files that a model wrote for a scan, also those that were changed since."""
         record = read_record(self.path / f"{name}.ply")
         return [file for each in record.files if (file := self.path / each).exists()]
 
     def shown(self, name: str) -> list[PageScan]:
-        """What is shown of a scan; nothing if no surface is beside its labels.
+        """What a page shows of a scan; empty if there are no labels, or no surface beside them.
 
         Raises:
-            ToothgraphError: if its files cannot be read, or do not agree.
+            ToothgraphError: if the files of the scan cannot be read, or do not agree.
         """
         files = self.labels_of(name)
         surface = surface_of(files[0]) if files else None
@@ -122,7 +124,7 @@ class LabelledFolder:
         return [] if mesh.labels is None else shown_of(split_labelled(mesh), surface, mesh)
 
     def shown_or_none(self, name: str) -> list[PageScan]:
-        """The same; a fault of its files is told, and stops nothing."""
+        """What a page shows of a scan; empty if its files have a fault, which is logged as a warning."""
         try:
             return self.shown(name)
         except ToothgraphError as error:
@@ -136,7 +138,7 @@ class LabelledFolder:
         return [view for view in views if view.is_file() and view.stat().st_mtime_ns < newest]
 
     def all_outdated(self, names: Collection[str]) -> list[Path]:
-        """What is older than the labels of some of these scans: pages, pictures, tables, and the summary."""
+        """The pages, pictures and tables that are older than the labels of their scan, and the summary if it is."""
         old = [view for name in names for view in self.outdated(name)]
         summary = self.path / SUMMARY
         written = [file.stat().st_mtime_ns for name in names for file in self.labels_of(name)]
@@ -154,14 +156,14 @@ class LabelledFolder:
         """Write anew the page, picture and table that are older than the labels of a scan.
 
         Args:
-            name: of its files.
-            shown: see :meth:`shown`.
-            pages: of the folder, whose list another writes; by default this writes it.
-            asked: those to write whatever is there.
-            patient: whose scan it is, if neither its name nor the list tells.
+            name: the stem of the scan's files.
+            shown: what pages show of the scan, see :meth:`shown`.
+            pages: the pages of the folder, if the caller writes their list; by default this method writes it.
+            asked: files to write even if they are not outdated.
+            patient: the patient, if neither the name of the scan nor the list tells it.
 
         Returns:
-            What was written: also the page of both jaws, and the list if this wrote it.
+            The files written, including the page of both jaws, and the list if this method wrote it.
         """
         views = list(dict.fromkeys([*self.outdated(name), *asked]))
         kinds = {view.suffix[1:] for view in views}
@@ -177,14 +179,17 @@ class LabelledFolder:
         return [*views, *(pages.pairs if pages else []), *listed]
 
     def row(self, name: str, shown: Sequence[PageScan], seconds: str = "") -> Row:
-        """The row of the summary of a scan whose labels were corrected."""
+        """The row of the summary for a scan whose labels were corrected."""
         numbers = [str(row.fdi) for row in teeth_shown(shown) if row.fdi > 0]
         jaw = "both" if len(shown) == 2 else JAW_NAMES[jaw_shown(shown[0].mesh, shown[0].labels)]
         warnings = " | ".join(one_line(str(doubt)) for one in shown for doubt in one.doubts)
         return Row(name, CORRECTED, jaw, str(len(numbers)), " ".join(numbers), warnings, seconds)
 
     def renew_row(self, name: str, shown: Sequence[PageScan]) -> Path | None:
-        """Write the row of a corrected scan anew, if the summary of the folder has it.
+        """Write the summary row of a corrected scan anew; None if the summary has no row of it.
+
+        Returns:
+            The path of the summary.
 
         Raises:
             ConfigError: if ``summary.csv`` is another table.
@@ -196,10 +201,10 @@ class LabelledFolder:
 
 
 def renew_measures(path: Path, shown: Sequence[PageScan]) -> None:
-    """Write the measures in a JSON label file anew, if it has some: they depend on the numbers.
+    """Write the measures in a JSON label file anew, if it has some, as they depend on the numbers of the teeth.
 
     Raises:
-        LabelError: if it is no JSON any more.
+        LabelError: if the file is not JSON.
     """
     if not path.is_file():
         return

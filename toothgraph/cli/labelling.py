@@ -1,4 +1,4 @@
-"""What ``predict`` does with a scan, in this process or in another."""
+"""Label the scans of ``predict``, in this process or in another."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # it imports matplotlib, which takes a while
     from toothgraph.report.index import Entry
 
 _log = logging.getLogger("toothgraph")
-OWN_NAMES = ("summary",)  # with --report, a table of the teeth of such a scan would take the place of the summary
+OWN_NAMES = ("summary",)  # with --report, the table of the teeth of such a scan would replace the summary
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,12 @@ class Job:
 
     Attributes:
         file: the scan.
-        name: of its outputs.
-        together: the names of all scans of its patient that are labelled one after the other.
-        again: even where an earlier run has done it.
-        patient: whose scan it is.
-        jaw: 0 upper, 1 lower, as the name of the other scan of its case tells, but its looks go first; else None.
+        name: the name of its outputs.
+        together: the names of all scans of its patient, which are labelled one after the other.
+        again: whether to label it even if an earlier run has done so.
+        patient: the patient.
+        jaw: 0 upper, 1 lower, if the name of the other scan of its case tells it; else None. It is ignored if the scan
+            looks like the other jaw.
     """
 
     file: Path
@@ -64,17 +65,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it went with a scan.
+    """The result of labelling a scan.
 
     Attributes:
-        row: of the summary.
+        row: the row of the summary.
         said: one line for stdout; empty for a scan that failed.
-        warnings: to review.
-        kept: it was labelled by an earlier run, and nothing has changed since.
-        teeth: of the table of its teeth, see :func:`teeth_of`; None where they are not known.
-        files: that are there of it.
-        entries: of the list of pages, one for each jaw, if a page was written.
-        of_other: what the folder has under this name is of another scan, and stays as it is.
+        warnings: warnings to review.
+        kept: whether an earlier run labelled it, and nothing has changed since.
+        teeth: the table of its teeth, see :func:`teeth_of`; None if they are not known.
+        files: the files that exist for the scan.
+        entries: entries for the list of pages, one for each jaw, if a page was written.
+        of_other: whether the folder has another scan under this name, which stays as it is.
     """
 
     row: Row
@@ -89,18 +90,18 @@ class Outcome:
 
 @dataclass
 class Labeller:
-    """Labels scans and writes what was asked for.
+    """Labels scans and writes the files that were asked for.
 
     Attributes:
         out: the folder to write to.
-        model, device: of the net, its file, and where it runs.
+        model, device: the file of the net, and the device where it runs.
         jaw, options: see :func:`toothgraph.segmentation.segment`.
-        unit: of length in the files.
-        formats: to write.
-        picture: also a picture.
-        report: also a page, a picture and a table.
-        listed: the patient of each page that the list has, by the name of the scan.
-        net: that of ``model``; loaded when it is first needed.
+        unit: unit of length in the files.
+        formats: formats of the label files.
+        picture: whether to write a picture, too.
+        report: whether to write a page, a picture and a table, too.
+        listed: the patient of each page in the list, by the name of the scan.
+        net: the net of ``model``; loaded when it is first needed.
     """
 
     out: Path
@@ -116,10 +117,10 @@ class Labeller:
     net: SegmentationNet | None = None
 
     def __call__(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Label the scans of one patient, and tell of each how it went."""
-        kept = self._pages()  # of labels that were corrected
+        """Label the scans of one patient, and yield the outcome of each."""
+        kept = self._pages()  # for scans whose labels were corrected
         known = [self._known(job, kept) for job in jobs]
-        # A page of both jaws needs both: if one is labelled, so is the other.
+        # A page of both jaws needs both: if one jaw is labelled, so is the other.
         anew = self.report and not all(known)
         pages = self._pages([job.name for job, before in zip(jobs, known, strict=True) if _to_label(before, anew)])
         if pages and kept:
@@ -137,7 +138,10 @@ class Labeller:
                 yield failed(job, error)
 
     def _known(self, job: Job, pages: PageFolder | None) -> Outcome | ToothgraphError | None:
-        """What is there of an earlier run and stays; an error of the scan; None for a scan that is to be labelled."""
+        """The outcome that an earlier run left and that stays, or an error of the scan.
+
+        None if the scan is to be labelled.
+        """
         try:
             with named_fault(job.file), named_shortage(job.file):
                 check_name(job.name)
@@ -154,7 +158,7 @@ class Labeller:
             return error
 
     def _corrected(self, job: Job, record: Record, changed: Path, pages: PageFolder | None) -> Outcome:
-        """Labels that a person has corrected stay; what shows them is written anew, or where asked for at first."""
+        """Keep labels that a person has corrected. Outdated or missing pages, pictures and tables are written."""
         said = f"{job.name}: kept, its labels were corrected since -> {changed}"
         folder, views = LabelledFolder(self.out, self.unit), self._outputs(job)[1]
         shown = folder.shown_or_none(job.name)
@@ -181,11 +185,11 @@ class Labeller:
         return PageFolder(self.out, listed, LabelledFolder(self.out, self.unit).shown_or_none)
 
     def _path(self, job: Job) -> Path:
-        """Any file whose record is that of the outputs."""
+        """A path beside which the record of the outputs lies. The file itself need not exist."""
         return self.out / f"{job.name}.ply"
 
     def _same(self, job: Job, record: Record) -> Outcome | None:
-        """The outcome of an earlier run if it had the same scan, net and options, and all it wrote is there."""
+        """The outcome of an earlier run with the same scan, net and options, if all its files exist; else None."""
         labels, views = self._outputs(job)
         there = all(path.exists() for path in (*labels, *views)) and {path.name for path in labels} <= set(record.files)
         if not there or (self.report and job.name not in self.listed):
@@ -194,7 +198,7 @@ class Labeller:
             if record.run["inputs"] != self._inputs(job):
                 return None
             row, teeth, warnings = row_of(record.run["row"]), list(record.run["teeth"]), list(record.run["doubts"])
-        except (KeyError, TypeError, ValueError, AttributeError):  # of another version, or a damaged one
+        except (KeyError, TypeError, ValueError, AttributeError):  # a record of another version, or a damaged one
             return None
         return Outcome(
             row, f"{job.name}: labelled before, unchanged -> {labels[0]}", warnings, kept=True, teeth=teeth,
@@ -202,23 +206,26 @@ class Labeller:
         )  # fmt: skip
 
     def _outputs(self, job: Job) -> tuple[list[Path], list[Path]]:
-        """The files of the labels of a scan, and those to look at."""
+        """The paths of the label files of a scan, and those of its page, picture and table."""
         labels = ["teeth" if kind == "stl" else kind for kind in self.formats]
         views = ["html", "png", "csv"] if self.report else ["png"] * self.picture
         of_scan = [[self.out / f"{job.name}.{kind}" for kind in kinds] for kinds in (labels, views)]
         return of_scan[0], of_scan[1]
 
     def _former(self, job: Job) -> list[str]:
-        """Other formats that an earlier run wrote and nobody has changed: their labels would be those of that run."""
+        """Label formats that an earlier run wrote and that this run was not asked for.
+
+        They are written again; otherwise they would keep the labels of the earlier run.
+        """
         there = [Path(name) for name in read_record(self._path(job)).files if (self.out / name).exists()]
         return [kind for kind in map(format_of, there) if kind not in self.formats]
 
     def _inputs(self, job: Job) -> str:
-        """A digest of all that the outputs depend on."""
+        """A digest of everything that the outputs of a scan depend on."""
         content = {
             "scan": scan_digest(job.file, job.name),
             "path": [job.file.parent.resolve().name, job.file.name],
-            "together": job.together if self.report else (),  # they may have a page of both jaws
+            "together": job.together if self.report else (),  # these scans may share a page of both jaws
             "model": self._net.source,
             "options": [self._jaw(job), self.unit, list(self.formats), self.picture, self.report, asdict(self.options)],
             "version": [__version__, provenance.REVISION],
@@ -236,7 +243,7 @@ class Labeller:
 
     def _label(self, job: Job, pages: PageFolder | None) -> Outcome:
         begun = time.perf_counter()
-        inputs = self._inputs(job)  # of the file as it is before it is read
+        inputs = self._inputs(job)  # the digest of the file before it is read
         mesh = read_mesh(job.file, unit=self.unit)
         found = segment_file(mesh, self._net, self._jaw(job), self.options)
         if self.jaw is None and job.jaw is not None and _looks_other(found):  # the name of another file is no proof
@@ -250,7 +257,7 @@ class Labeller:
         row, teeth = row_for(job.name, found, seconds), teeth_of(found.teeth)
         record = read_record(self._path(job))
         run = {"inputs": inputs, "row": asdict(row), "teeth": teeth, "doubts": found.doubts}
-        write_record(self._path(job), replace(record, run=run))  # last: all is there
+        write_record(self._path(job), replace(record, run=run))  # last, when all files exist
         entries = pages.entries[-len(found.jaws) :] if pages else []
         files = [*map(str, (*written, *self._outputs(job)[1]))]
         line = line_for(job.name, found, written[0])
@@ -258,12 +265,15 @@ class Labeller:
 
 
 def _looks_other(found: Segmentation | JawPair) -> bool:
-    """Whether a scan looks like the other jaw than it was labelled as."""
+    """Whether a scan looks like the opposite of the jaw that it was labelled as."""
     return isinstance(found, Segmentation) and found.prediction.jaw_probability < found.rules.review.jaw
 
 
 def warn_of_folder_jaw(job: Job, found: Segmentation | JawPair) -> None:
-    """Warn where the name of the outputs says another jaw than was found, as that of a folder in front may."""
+    """Warn if the name of the outputs says another jaw than the one found.
+
+    This happens where the name of a folder stands in front of the name of the file.
+    """
     said = jaw_from_name(f"{job.name}.ply")
     if not isinstance(found, Segmentation) or said in (UNKNOWN_JAW, found.mesh.jaw, jaw_from_name(job.file)):
         return
@@ -274,7 +284,7 @@ def warn_of_folder_jaw(job: Job, found: Segmentation | JawPair) -> None:
 
 
 def scan_digest(file: Path, name: str) -> str:
-    """A digest of a scan and of the labels beside it; empty for one that cannot be read, which is told elsewhere."""
+    """A digest of a scan and of the labels beside it; empty if the scan cannot be read, which is reported elsewhere."""
     try:
         return Source(file, name, patient_of(name)).digest()
     except OSError:
@@ -282,7 +292,7 @@ def scan_digest(file: Path, name: str) -> str:
 
 
 def jobs_of(files: Sequence[Path], names: Sequence[str], again: bool) -> list[list[Job]]:
-    """The scans, those of one patient together."""
+    """The scans as jobs, one list for each patient."""
     cases, units = cases_of(files), []
     for patient, scans in together_by(zip(files, names, strict=True), patients_of(files, names)).items():
         together = tuple(name for _, name in scans)
@@ -291,7 +301,7 @@ def jobs_of(files: Sequence[Path], names: Sequence[str], again: bool) -> list[li
 
 
 def row_for(name: str, found: Segmentation | JawPair, seconds: float) -> Row:
-    """The row of a labelled scan."""
+    """The row of the summary for a labelled scan."""
     numbers = numbers_in(found)
     state = UNTRUSTED if found.strong_doubts else REVIEW if found.doubts else LABELLED
     warnings = " | ".join(map(one_line, found.doubts))
@@ -312,7 +322,7 @@ def numbers_in(found: Segmentation | JawPair) -> list[str]:
 
 
 def teeth_of(rows: Iterable[ToothRow]) -> list[dict[str, float | None]]:
-    """The table of the teeth, without gingiva, by the names of its columns in ``<stem>.csv``."""
+    """The table of the teeth without gingiva. Its keys are the names of the columns in ``<stem>.csv``."""
     return [
         {"fdi": row.fdi, "faces": row.faces, "area_mm2": round(row.area, 2), "width_mm": _rounded(row.width),
          "confidence": _rounded(row.confidence)}
@@ -325,7 +335,10 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _to_label(known: Outcome | ToothgraphError | None, anew: bool) -> bool:
-    """Whether a scan is labelled, by what is known of it; ``anew``: even if nothing has changed."""
+    """Whether a scan is labelled, by what :meth:`Labeller._known` says of it.
+
+    With ``anew``, it is labelled even if nothing has changed.
+    """
     return known is None or (anew and isinstance(known, Outcome) and known.kept)
 
 

@@ -60,17 +60,17 @@ model_option = click.option(
 
 
 def starting() -> Display:
-    """To be entered while libraries are loaded, which may take seconds."""
+    """A display to enter as a context while libraries are loaded, which may take seconds."""
     return Display("starting", every=None)
 
 
 def memory_option(
     needs: str, refuse: Callable[..., None] = lambda **given: None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """``--memory`` of a command, which then runs within the bound.
+    """The option ``--memory`` of a command, which then runs within this bound.
 
     Args:
-        needs: module whose import brings the libraries of the command, before the bound is checked and set.
+        needs: module whose import loads the libraries of the command, before the bound is checked and set.
         refuse: raises for arguments of the command that do not go together; called before that import.
     """
 
@@ -96,7 +96,7 @@ FORMER_FLAGS = {"--numbering": "--label-system", "--no-numbering": "--keep-numbe
 
 
 def prediction_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The steps of prediction that can be left out, by their fields in ``PredictOptions``."""
+    """Add the options that leave out steps of prediction; each sets a field of ``PredictOptions``."""
     left_out = {
         "find_pose": ("--no-orient", "The scans already lie in the networks' frame."),
         "refine_borders": ("--no-refine", "Keep the borders that the net finds."),

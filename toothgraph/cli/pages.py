@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def listed(pages: PageFolder | None) -> Iterator[None]:
-    """Write the list at the end if pages were added or scans failed, also after a stop: else no list has them."""
+    """Write the list of pages at the end, also after a stop, if pages were added or scans failed.
+
+    Without this, no list would name these pages and scans.
+    """
     try:
         yield
     finally:

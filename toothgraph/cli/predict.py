@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def _refuse(out: Path, formats: tuple[str, ...], **given: Any) -> None:
-    """What is refused before libraries are loaded."""
+    """Refuse wrong arguments before libraries are loaded."""
     from toothgraph.io.formats.vtk import check_vtk
 
     check_folder(out)
@@ -146,7 +146,7 @@ def predict(
 
 
 def label_all(labeller: Labeller, units: list[list[Job]], workers: int, told: Told, pages: PageFolder | None) -> None:
-    """Label scans, in this process or in several, and tell how it went with each."""
+    """Label scans in this process or in several, and report the result of each."""
     total = sum(map(len, units))
     with listed(pages), told, Display("labelling", total, item=units[0][0].name, goes_on=True) as display:
 
@@ -179,7 +179,7 @@ def one_after_another(
 def in_parallel(
     labeller: Labeller, units: list[list[Job]], workers: int, tell: Callable[[Outcome], None], display: Display
 ) -> None:
-    """Label scans in several processes. One whose process dies fails, and no other."""
+    """Label scans in several processes. If a process dies, only the scan that it was labelling fails."""
     from toothgraph.cli.labelling import failed
 
     waiting, seen = deque(units), set[str]()
@@ -202,15 +202,18 @@ def in_parallel(
 
 
 def refuse_overwriting(files: list[Path], out: Path) -> None:
-    """Raises ConfigError where the output folder is a scan's own: its labels or itself could be lost."""
+    """Raise ConfigError if --out is the folder of a scan, as labels or the scan itself could be lost."""
     ours = out.resolve()
     if own := next((file for file in files if any(place.parent == ours for place in places_of(file))), None):
         raise ConfigError(f"{own}: --out is the scan's own folder, and its files could be overwritten; choose another")
 
 
 def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> list[Path]:
-    """Leave out what an earlier run wrote, where --out lies, by itself or by a link, inside a folder that is searched
-    for scans."""
+    """The scans without those that an earlier run wrote into --out.
+
+    This matters where --out lies inside a folder that is searched for scans, by itself or through a link. A file that
+    is given by its name stays.
+    """
     ours = out.resolve()
     searched = {path for path in given if path.is_dir() and not path.resolve().is_relative_to(ours)}
     return [
@@ -220,7 +223,10 @@ def without_outputs(files: list[Path], given: tuple[Path, ...], out: Path) -> li
 
 
 def without_labelled(files: list[Path], given: tuple[Path, ...]) -> list[Path]:
-    """Leave out labelled files of scans that are given, too, as a run into another folder has written them."""
+    """The scans without labelled files that toothgraph wrote of other scans among them.
+
+    A run into another folder may have written such files. A file that is given by its name stays.
+    """
     from toothgraph.io.label_record import is_recorded
 
     written = {file for file in files if file not in given and is_recorded(file)}

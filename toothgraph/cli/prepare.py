@@ -149,7 +149,7 @@ def say_next(prepared: Path, sources: int) -> None:
 
 
 def speed_of(made: int, seconds: float) -> str:
-    """How fast it goes, in the unit in which it is a number; nothing where nothing was made."""
+    """The speed in words, as scans per second or seconds per scan; empty if no scan was made."""
     if not made:
         return ""
     rate = made / max(seconds, 1e-9)
@@ -157,12 +157,13 @@ def speed_of(made: int, seconds: float) -> str:
 
 
 def _check_given(scans: tuple[Path, ...], out: Path | None) -> None:
-    """Refuse a call without scans or without a folder, or whose scans are not there; click, which takes one path alone
-    for OUT, would miss SCANS.
+    """Refuse a call without scans, without a folder, or with scans that do not exist.
+
+    click takes a single path for OUT, and would then report that SCANS is missing.
 
     Raises:
-        UsageError: for a missing argument; it names what is missing.
-        DataError: for a path that is not there.
+        UsageError: for a missing argument; the error names it.
+        DataError: for a path that does not exist.
     """
     if out is None:
         raise click.UsageError("Missing arguments 'SCANS...' and 'OUT'.")
@@ -173,7 +174,10 @@ def _check_given(scans: tuple[Path, ...], out: Path | None) -> None:
 
 
 def training_on(prepared: Path) -> list[str]:
-    """The words of the command that takes a folder of prepared scans; none while a part of them is missing."""
+    """The words of the training command for a folder of prepared scans.
+
+    Empty while a part of the folder is missing, or if it has no scans.
+    """
     from toothgraph.data.prepared.folder import read_manifest, read_options
     from toothgraph.data.prepared.layout import is_prepared
 
@@ -186,7 +190,10 @@ def training_on(prepared: Path) -> list[str]:
 
 
 def _options_of_graphs(graph: dict[str, Any]) -> list[str]:
-    """The options with which a training takes graphs of this kind; none for those of the default preset."""
+    """The options that make a training use graphs of this specification.
+
+    Empty for the graphs of the default preset, and for graphs of no preset.
+    """
     from toothgraph.data.prepared.folder import stored_graph
     from toothgraph.training.config import FINETUNE_PRESETS
 
@@ -199,7 +206,7 @@ def _options_of_graphs(graph: dict[str, Any]) -> list[str]:
 
 
 def tell_of_colours(unlabelled: Sequence[Path]) -> None:
-    """Warn in one line where scans count as unlabelled, and the first of them have colours that may be labels."""
+    """Warn once if one of the first scans that count as unlabelled has colours that may be labels."""
     from toothgraph.io.formats.registry import read_stored
     from toothgraph.io.label_colours import colours_like_labels
 

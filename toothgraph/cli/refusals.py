@@ -1,4 +1,4 @@
-"""What is refused before the libraries of a command are loaded, which takes seconds."""
+"""Checks of arguments before the libraries of a command are loaded, which takes seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def at_once(check: Callable[[Any], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """What refuses a value of an option as it is parsed.
+    """A callback that checks the value of an option when it is parsed.
 
     Args:
         check: raises a ToothgraphError for a wrong value. It imports no torch.
@@ -35,31 +35,31 @@ def at_once(check: Callable[[Any], object]) -> Callable[[click.Context, click.Pa
 
 
 def check_path(path: Path) -> None:
-    """Raises DataError for a path that is not there."""
+    """Raise DataError if a path does not exist."""
     check_there(path)
 
 
 def check_file(path: Path) -> None:
-    """Raises ConfigError for a file that an option names and that is not there."""
+    """Raise ConfigError if the file that an option names does not exist."""
     check_there(path, ConfigError)
 
 
 def check_labels(folder: Path) -> None:
-    """Raises ConfigError for a folder of labels that is not there, or is a file."""
+    """Raise ConfigError if a folder of labels does not exist, or is a file."""
     check_there(folder, ConfigError)
     if folder.is_file():
         raise ConfigError(f"{folder}: expected the folder that has the labels, found a file")
 
 
 def check_label_system(name: str) -> None:
-    """Raises ConfigError for one of anybody's own that is not there or cannot be read."""
+    """Raise ConfigError if a label system of the user's own does not exist or cannot be read."""
     from toothgraph.io.numbering import content_of
 
     content_of(name)
 
 
 def check_model(path: Path | str) -> None:
-    """Raises CheckpointError for a model that is not there."""
+    """Raise CheckpointError if a model does not exist."""
     model_file(path)
 
 
@@ -75,14 +75,14 @@ def check_device(name: str) -> None:
 
 
 def named_palette(spec: str | None) -> Palette | None:
-    """The palette of ``FILE:SET``."""
+    """The palette that ``FILE:SET`` names; None without a name."""
     from toothgraph.io.palette import load_palette
 
     return load_palette(spec) if spec else None
 
 
 def refuse_training(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | None, **given: Any) -> None:
-    """What is refused of a training before libraries are loaded, also where only its configuration file says it."""
+    """Refuse wrong arguments of a training, also in its configuration file, before libraries are loaded."""
     from toothgraph.config import read_toml
     from toothgraph.training.ranges import check_values
     from toothgraph.training.run_folder import check_free

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Change(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 takes no type here
-    """``36=35``: the tooth that is 36 becomes 35."""
+    """A change of a number: ``36=35`` gives tooth 36 the number 35."""
 
     name = "old=new"
 
@@ -75,7 +75,7 @@ def renumber(
                 say(f"{number} is one tooth now")
         surface, mesh = surface_of(scan), None
         if surface is not None:
-            auto = label_system == "fdi" or bool(done and done.found)  # what toothgraph wrote are FDI numbers
+            auto = label_system == "fdi" or bool(done and done.found)  # toothgraph writes FDI numbers
             mesh = read_scan(surface, unit=unit or "mm", label_system="auto" if auto else label_system, primary=True)
         if done and done.found:
             renew_beside(done.written[0], unit or "mm", mesh, surface)
@@ -88,7 +88,7 @@ def renumber(
 
 
 def _check(changes: Sequence[tuple[int, int]], label_system: str) -> None:
-    """Raises UsageError for changes that cannot be, before the libraries are loaded that read scans."""
+    """Raise UsageError for changes that are impossible, before the libraries that read scans are loaded."""
     from toothgraph.fdi import is_tooth
 
     asked = [before for before, _ in changes]
@@ -100,13 +100,13 @@ def _check(changes: Sequence[tuple[int, int]], label_system: str) -> None:
 
 
 def renew_beside(file: Path, unit: str, mesh: Mesh | None, surface: Path | None) -> None:
-    """Write anew what shows the labels of a scan: page, picture, table, summary, and the measures in its JSON.
+    """Write anew the page, picture, table, summary row and JSON measures of a scan, as far as they exist.
 
     Args:
         file: a label file of the scan.
-        unit: of length in its files.
+        unit: unit of length in its files.
         mesh: the scan as it is now; None if no surface is beside its labels.
-        surface: its file.
+        surface: the file of the surface.
     """
     from toothgraph.anatomy.jaw_parts import split_labelled
     from toothgraph.cli.labelled import LabelledFolder, renew_measures, shown_of

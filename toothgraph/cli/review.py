@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def _refuse(labels: Path, formats: tuple[str, ...], **given: Any) -> None:
-    """What is refused before libraries are loaded."""
+    """Refuse wrong arguments before libraries are loaded."""
     from toothgraph.io.formats.vtk import check_vtk
 
     check_folder(labels)
@@ -128,7 +128,7 @@ def review(
     if steps is not None:
         try:
             _apply(found, steps, labels)
-        finally:  # those before a step that cannot be done are saved
+        finally:  # the steps before one that cannot be done are saved
             _say_outdated(labels, names, scans, unit)
         return
     server = ReviewServer(found, port)
@@ -138,8 +138,8 @@ def review(
         webbrowser.open(server.address)
     try:
         server.run()
-    except KeyboardInterrupt as stop:  # as a review ends
-        if server.at_work:  # PyTorch in a thread crashes a process that ends as usual
+    except KeyboardInterrupt as stop:  # the usual end of a review
+        if server.at_work:  # PyTorch in a running thread crashes a process that ends as usual
             atexit.register(_leave, server, TERMINATED if isinstance(stop, Terminated) else STOPPED)
         if sys.stderr.isatty():
             say("", err=True)  # the terminal has written ^C
@@ -162,14 +162,17 @@ def _check_without_scans(labels: Path, files: list[Path]) -> None:
 
 
 def _say_kept(names: list[str]) -> None:
-    """Scans whose labels stay although the options would find or read others."""
+    """Name the scans whose labels stay although the present options would find or read others."""
     if names:
         say(f"Notice: begun with other options, as --model or --predict, and worked on since, so that the labels stay: "
             f"{some_of(names)}", err=True)  # fmt: skip
 
 
 def _leave(server: ReviewServer, code: int) -> None:
-    """Leave the process while threads of a server are at work; what else is to be done at its end is done before."""
+    """Leave the process at once if threads of the server are still at work.
+
+    All other exit functions run before.
+    """
     atexit.unregister(_leave)
     atexit._run_exitfuncs()
     if server.at_work:
@@ -179,7 +182,7 @@ def _leave(server: ReviewServer, code: int) -> None:
 
 
 def _apply(scans: Scans, steps: Path, labels: Path) -> None:
-    """Do the steps of a file, one after another; a line that cannot be done stops it."""
+    """Do the steps of a file, scan by scan. The first step that cannot be done ends it."""
     lines = list(_lines(steps))
     names = list(dict.fromkeys(str(line["scan"]) for _, line in lines))
     if strange := [name for name in names if name not in scans.known]:
@@ -199,7 +202,7 @@ def _apply(scans: Scans, steps: Path, labels: Path) -> None:
 
 
 def _say_outdated(labels: Path, names: list[str], scans: tuple[Path, ...], unit: str | None) -> None:
-    """What `predict` has written of these scans, and shows labels that were corrected since."""
+    """Name the files of `predict` that are older than the labels of these scans, and how to write them anew."""
     from toothgraph.cli.labelled import LabelledFolder
 
     if old := LabelledFolder(labels, unit or "mm").all_outdated(names):
@@ -225,7 +228,7 @@ def _say_next(
 
 
 def _say_numbers(name: str, steps: int, opened: Opened, labels: Path) -> None:
-    """What a scan is now, after some steps, and what cannot be right in it."""
+    """Print the state and the numbers of a scan after some steps, and warn of numbers that cannot be right."""
     from toothgraph.anatomy.number_order import number_faults, said_along_arch
 
     mesh = opened.surface.mesh.with_labels(opened.session.labels)

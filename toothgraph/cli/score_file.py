@@ -1,4 +1,4 @@
-"""What ``toothgraph evaluate`` writes and says of scored scans, and reads of an earlier result."""
+"""What ``toothgraph evaluate`` writes and prints of scored scans, and what it reads from an earlier result."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def read_scores(file: Path) -> dict[str, Any]:
-    """What an earlier ``evaluate`` has written.
+    """The content of a file that an earlier ``evaluate`` wrote.
 
     Raises:
-        ConfigError: if it is something else, or a score is no number.
+        ConfigError: if the file is something else, or a score is not a number.
     """
     from toothgraph.metrics.definitions import FLAT
 
@@ -37,15 +37,17 @@ def read_scores(file: Path) -> dict[str, Any]:
 
 
 def check_label_systems(rows: Sequence[Mapping[str, Any]], predictions: Path | None) -> None:
-    """Warn where the true labels, and refuse where those of a folder of predictions, were taken for numbers of several
-    label systems: a scan may lack the teeth that tell its own.
+    """Check that the numbers of all scans look like one label system.
+
+    A scan may lack the teeth that tell its label system, so that different systems are guessed for one set of scans.
+    For the true labels this gives a warning, for the labels of a folder of predictions an error.
 
     Args:
-        rows: of the scans; ``guessed_true_system`` and ``guessed_system`` are the label systems that were guessed.
-        predictions: the folder.
+        rows: rows of the scans; ``guessed_true_system`` and ``guessed_system`` are the label systems that were guessed.
+        predictions: the folder of predictions.
 
     Raises:
-        LabelError: then.
+        LabelError: if the predictions look like several label systems.
     """
     from toothgraph.io.label_systems import told_apart, warn_of_several_systems
 
@@ -58,12 +60,12 @@ def check_label_systems(rows: Sequence[Mapping[str, Any]], predictions: Path | N
 
 
 def scores_of(results: list[Result], patients: Mapping[str, str], scored_is: dict[str, Any]) -> dict[str, Any]:
-    """What there is to say of scored scans.
+    """The content of the file of scores.
 
     Args:
-        results: of the scans.
-        patients: whose they are, by file.
-        scored_is: what the scores are of, by key.
+        results: the results of the scans.
+        patients: the patient of each scan, by file.
+        scored_is: what is scored, as entries of the file.
     """
     from toothgraph.evaluation import report
     from toothgraph.metrics.definitions import METRICS
@@ -85,16 +87,16 @@ def scores_of(results: list[Result], patients: Mapping[str, str], scored_is: dic
 
 
 def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
-    """Write the scores of all scans, and say the means.
+    """Write the scores of all scans, and print the means.
 
     Args:
         out: JSON file.
-        content: of it.
-        parts: where they were kept; removed once they are written.
+        content: the content of the file.
+        parts: where the results were kept; removed here.
 
     Raises:
         DataError: if no scan could be scored.
-        ToothgraphError: if some could not, after the others were written.
+        ToothgraphError: if some scans could not be scored; the scores of the others are written before.
     """
     from toothgraph.system.files import write_text
 
@@ -118,7 +120,7 @@ def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
 
 
 def _say_means(content: dict[str, Any]) -> None:
-    """Means with their intervals, and beside them those of the other result, if one is given."""
+    """Print the means with their intervals, and the comparison with another result if there is one."""
     patients = len({row["patient"] for row in content["per_scan"]})
     between = content["intervals"]
     for key, value in content["scores"].items():

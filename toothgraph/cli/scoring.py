@@ -1,4 +1,4 @@
-"""What ``evaluate`` does with a scan, in this process or in another, and what it keeps until all are scored."""
+"""Score the scans of ``evaluate``, in this process or in another, and keep the results until all are scored."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from toothgraph.system.memory import named_shortage
 
 @dataclass(frozen=True)
 class Result:
-    """How it went with a scan.
+    """The result of scoring a scan.
 
     Attributes:
         file: the scan, by :func:`toothgraph.scan_names.lasting`.
-        inputs: a digest of all that the scores depend on; empty where that cannot be read.
-        scored: its scores; None if it could not be scored, or for those that are kept of an earlier run.
+        inputs: a digest of everything that the scores depend on; empty if that cannot be read.
+        scored: the scores; None if the scan could not be scored, or if an earlier run has the scores.
         error: why it could not be scored.
         kept: whether an earlier run has scored it.
     """
@@ -53,13 +53,14 @@ class Scorer:
     """Scores scans.
 
     Attributes:
-        model, device: of the net, its file, and where it runs.
+        model, device: the file of the net, and the device where it runs.
         jaw, palette, unit, label_system, options: see :func:`toothgraph.evaluation.score_file`.
         predictions: labels that another program found, which are scored in place of the net's.
         known: digests of the scans that are scored already.
-        names: of the scans, by file.
-        told: the jaw of scans whose name does not say it, but that of the other scan of their case, by file.
-        net: that of ``model``; loaded when it is first needed.
+        names: names of the scans, by file.
+        told: the jaw of each scan whose own name does not say it but the name of the other scan of its case does, by
+            file.
+        net: the net of ``model``; loaded when it is first needed.
     """
 
     model: Path
@@ -76,7 +77,7 @@ class Scorer:
     net: SegmentationNet | None = None
 
     def __call__(self, file: Path) -> Iterator[Result]:
-        """Score a scan."""
+        """Score a scan, and yield its one result."""
         inputs = ""
         try:
             inputs = self.inputs(file)
@@ -107,7 +108,7 @@ class Scorer:
         return self.net
 
     def inputs(self, file: Path) -> str:
-        """A digest of all that the scores of a scan depend on."""
+        """A digest of everything that the scores of a scan depend on."""
         content = {
             "scan": scan_digest(file, self.names.get(file, file.stem)),
             "file": lasting(file),
@@ -124,14 +125,14 @@ class Scorer:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def inputs_or_none(self, file: Path) -> str:
-        """The same; empty where what they depend on is not there, such as the labels of another program."""
+        """The digest of :meth:`inputs`; empty if an input is missing, such as the labels of another program."""
         try:
             return self.inputs(file)
         except ToothgraphError:
             return ""
 
     def _source(self, file: Path) -> Any:
-        """What the labels that are scored come from."""
+        """The source of the labels that are scored: the net, or digests of the label files and how they are read."""
         if self.predictions is None:
             return self._net.source
         files = self.predictions.files_of(file, self.names.get(file))
@@ -149,10 +150,12 @@ def _colours(palette: Palette | None) -> Any:
 
 
 class Parts:
-    """``<out>.parts``: a line for each scan that is scored, of all processes that score the same scans, until all are.
+    """The file ``<out>.parts``: one line for each scored scan, from all processes that score the same scans.
+
+    It exists until all scans are scored.
 
     Args:
-        out: the file that the scores go to in the end.
+        out: the file for the scores of all scans.
     """
 
     def __init__(self, out: Path) -> None:
@@ -160,20 +163,20 @@ class Parts:
         self.path = out.with_name(f"{out.name}.parts")
 
     def read(self) -> dict[str, Result]:
-        """What is there, by file; of two lines of one file, the last."""
+        """The results in the file, by scan. If a scan has two lines, the last one counts."""
         found: dict[str, Result] = {}
         if not self.path.exists():
             return found
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 result = _result(json.loads(line))
-            except (ValueError, KeyError, TypeError):  # cut short, as by a killed process: that scan is scored again
+            except (ValueError, KeyError, TypeError):  # a killed process cut the line short: score the scan again
                 continue
             found[result.file] = result
         return found
 
     def add(self, result: Result) -> None:
-        """One more line."""
+        """Append the result of a scan."""
         scored = result.scored and {"row": result.scored.row, "confusion": result.scored.confusion.tolist()}
         line = json.dumps({"file": result.file, "inputs": result.inputs, "scored": scored, "error": result.error})
         with one_at_a_time(self.path), self.path.open("r+b") as file:
@@ -183,15 +186,15 @@ class Parts:
     def complete(
         self, files: Sequence[Path], ours: Sequence[Result], inputs: Callable[[Path], str]
     ) -> list[Result] | None:
-        """The results of all files, in their order; None as long as those of other processes are missing.
+        """The results of all files, in their order; None while results of other processes are missing.
 
         Args:
             files: all scans.
-            ours: results of this process.
-            inputs: the digest of a scan as it is now, with the net and the options of this process.
+            ours: the results of this process.
+            inputs: gives the digest of a scan as it is now, with the net and the options of this process.
 
         Raises:
-            ToothgraphError: if other processes have scored scans otherwise.
+            ToothgraphError: if other processes scored scans with other options, or scans have changed since.
         """
         own = {result.file: result for result in ours}
         known = self.read() | own
@@ -210,7 +213,7 @@ class Parts:
         return results
 
     def remove(self) -> None:
-        """All are scored."""
+        """Remove the file, when all scans are scored."""
         self.path.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""``summary.csv`` of ``predict``: a row for each scan, of all runs and shards that wrote into a folder."""
+"""``summary.csv`` of ``predict``: one row for each scan, from all runs and shards that wrote into a folder."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from toothgraph.system.lock import one_at_a_time
 
 SUMMARY = "summary.csv"
 LABELLED, REVIEW, UNTRUSTED = "labelled", "review", "untrusted"  # states of a scan that is labelled
-CORRECTED, FAILED = "corrected", "failed"  # its labels were corrected and are kept; it could not be labelled
+CORRECTED, FAILED = "corrected", "failed"  # corrected labels were kept; the scan could not be labelled
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row.
+    """The row of a scan.
 
     Attributes:
         scan: the name of its outputs.
         state: ``labelled``; ``review``: with warnings; ``untrusted``: its labels cannot be trusted as a whole;
             ``corrected``: its labels were corrected since, and are kept; ``failed``.
         jaw: ``upper``, ``lower`` or ``unknown``.
-        teeth: how many.
-        numbers: their FDI numbers, with spaces between.
-        warnings: to review, with `` | `` between.
-        seconds: from file to written labels.
-        error: why it failed.
+        teeth: number of teeth.
+        numbers: the FDI numbers of the teeth, separated by spaces.
+        warnings: warnings to review, separated by `` | ``.
+        seconds: time from the file to the written labels.
+        error: why the scan failed.
     """
 
     scan: str
@@ -58,13 +58,13 @@ def row_of(content: Mapping[str, object]) -> Row:
 
 
 def read_summary(folder: Path) -> list[Row]:
-    """The rows in a folder; none without a summary.
+    """The rows of the summary in a folder; empty if there is no summary.
 
     Raises:
         ConfigError: if ``summary.csv`` is another table.
     """
     path = folder / SUMMARY
-    if not path.exists() or path.stat().st_size == 0:  # about to be written for the first time
+    if not path.exists() or path.stat().st_size == 0:  # an empty file is about to be written for the first time
         return []
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -79,7 +79,9 @@ def read_summary(folder: Path) -> list[Row]:
 
 
 def merge_summary(folder: Path, rows: Iterable[Row]) -> Path:
-    """Add rows to the summary of a folder; a row of the same scan is replaced. Other processes may do so, too.
+    """Add rows to the summary of a folder. A new row replaces the old row of the same scan.
+
+    Several processes may do this at the same time.
 
     Raises:
         ConfigError: if ``summary.csv`` is another table.

@@ -1,4 +1,4 @@
-"""What a command says: on a terminal no word is broken, so that a path can be copied."""
+"""Print the messages of commands. On a terminal, lines break only between words, so that a path can be copied."""
 
 from __future__ import annotations
 
@@ -16,18 +16,22 @@ FACT = 21  # the column in which the values of a table begin
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print lines, a result to stdout or with ``err`` a message to stderr. Beside a display they go above it, which
-    click's own echo would not."""
+    """Print text: a result to stdout, or with ``err`` a message to stderr.
+
+    While a display is shown, the text goes above it. The text of click's own ``echo`` would not.
+    """
     stream = sys.stderr if err else sys.stdout
     print(folded(printable(text), columns(stream)), file=stream, flush=True)
 
 
 def say_fact(name: str, value: str) -> None:
-    """Print a row of a table to stdout: a name, and beside it a value, whose further lines stay in its column.
+    """Print a row of a table to stdout: a name, and beside it a value.
+
+    Further lines of the value stay in the column of the value.
 
     Args:
-        name: what it is, of at most 20 characters.
-        value: may have several lines.
+        name: the name of the row, at most 20 characters.
+        value: text of one or several lines.
     """
     width = columns(sys.stdout)
     wrapped = folded(fitting(printable(value), width), width and max(width - FACT, FACT), indent="")
@@ -36,18 +40,22 @@ def say_fact(name: str, value: str) -> None:
 
 
 def fitting(value: str, width: int | None) -> str:
-    """The value of a row on a terminal of so many columns (None: a file or pipe); a digest that it would break has 12
-    digits."""
+    """The value of a table row, with a digest cut to 12 digits if the terminal is too narrow for it.
+
+    Args:
+        value: text, in which digests have 64 hexadecimal digits.
+        width: columns of the terminal; None for a file or a pipe, where nothing is cut.
+    """
     return value if not width or width >= FACT + 64 else re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", value)
 
 
 def say_command(words: Iterable[object], *, before: str, err: bool = False) -> None:
-    """Print a command that may be copied: where a line of the terminal is full, a backslash ends it.
+    """Print a command that can be copied: a backslash ends each full line of the terminal.
 
     Args:
-        words: of the command.
-        before: what to say in front of it.
-        err: to stderr, not to stdout.
+        words: the words of the command.
+        before: text in front of the command.
+        err: print to stderr instead of stdout.
     """
     stream = sys.stderr if err else sys.stdout
     width = columns(stream)
@@ -66,17 +74,17 @@ def say_error(error: object) -> None:
 
 
 def one_line(error: object) -> str:
-    """The text of an error without line breaks, as it can be printed and written."""
+    """The text of an error in one line of printable characters."""
     return " ".join(printable(str(error)).split())
 
 
 def folded(text: str, width: int | None, indent: str = "    ") -> str:
-    """Each line cut between words into lines of at most ``width``; only a word that is longer stays whole.
+    """Wrap each line between words to at most ``width`` columns. A longer word stays whole.
 
     Args:
         text: any text.
-        width: columns; None cuts nothing.
-        indent: of all lines that were cut off.
+        width: columns; None leaves the text as it is.
+        indent: text in front of each continuation line.
     """
     if width is None:
         return text
@@ -97,10 +105,10 @@ def columns(stream: TextIO) -> int | None:
         return int(os.environ["COLUMNS"]) or None
     try:
         return os.get_terminal_size(stream.fileno()).columns or None
-    except (OSError, ValueError):  # a terminal that does not tell
+    except (OSError, ValueError):  # the terminal does not report its width
         return None
 
 
 def scans_of(count: int) -> str:
-    """``1 scan``, ``2 scans``."""
+    """A number of scans in words: ``1 scan``, ``2 scans``."""
     return f"{count} scan{'' if count == 1 else 's'}"

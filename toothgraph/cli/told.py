@@ -1,4 +1,4 @@
-"""What `predict` says of scans, of each one and at the end, and the table that it leaves."""
+"""Print what ``predict`` says of each scan and at the end, and write its summary."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from toothgraph.errors import ToothgraphError
 if TYPE_CHECKING:
     from toothgraph.cli.labelling import Outcome
 
-_NAMED = 5  # words: a command that is longer nobody reads
+_NAMED = 5  # words; a command with more is too long to read
 
 
 class Told:
-    """What is said of the scans, and their summary, which is also written after a stop. To be entered as a context.
+    """Prints the results of scans, and writes their summary.
+
+    Use it as a context manager. The summary is written when the context ends, also after a stop.
 
     Raises:
         ConfigError: if there is a ``summary.csv`` that is another table.
@@ -43,12 +45,12 @@ class Told:
     def _row(self, outcome: Outcome) -> Row:
         before = self._before.get(outcome.row.scan)
         if outcome.row.state == CORRECTED and before is not None:
-            row = outcome.row if outcome.row.jaw else before  # without a surface, nothing but the state is known anew
+            row = outcome.row if outcome.row.jaw else before  # without a surface, only the state is known
             return replace(row, state=CORRECTED, error="", seconds=before.seconds)
         return outcome.row
 
     def say(self, outcome: Outcome) -> None:
-        """What was found in a scan, or why it failed."""
+        """Print what was found in a scan, or why it failed."""
         if outcome.row.state == FAILED:
             say_error(outcome.row.error)
             return
@@ -57,11 +59,11 @@ class Told:
         say(outcome.said)
 
     def finish(self, total: int, scans: Sequence[object]) -> None:
-        """Say at the end what a person has to know, and end as the scans went.
+        """Print what a person has to know at the end. Exit with code 3 if labels cannot be trusted.
 
         Args:
-            total: scans that were to be labelled.
-            scans: the words of the command that name them.
+            total: number of scans that were to be labelled.
+            scans: the words of the command that name the scans.
 
         Raises:
             ToothgraphError: if scans could not be labelled.

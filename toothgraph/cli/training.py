@@ -1,4 +1,4 @@
-"""How both training commands begin and end."""
+"""The beginning and the end of both training commands."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from toothgraph.weights import MODEL_FILE
 def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
     """Run a training, say where its result is, and which command comes next.
 
-    A stopped one exits with 130, as shells expect, or with 143 after SIGTERM.
+    A stopped training exits with 130, as shells expect, or with 143 after SIGTERM.
     """
-    before = (out / MODEL_FILE).exists()  # of a run that is finished already
+    before = (out / MODEL_FILE).exists()  # the run has finished already
     try:
         with named_shortage(out, "lower --batch or --faces, or set recompute = true under [net] in --config"):
             model = go()
@@ -33,17 +33,17 @@ def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
 
 
 def next_command(*words: object) -> None:
-    """Say what may be typed next."""
+    """Print a command that the user may type next."""
     say_command(["toothgraph", *words], before="next:", err=True)
 
 
 def free(path: Path) -> Path:
-    """A path where nothing is yet: this one, or with a number at its end."""
+    """A path that does not exist yet: the given one, or one with a number added to its name."""
     numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
     return path if not path.exists() else next(other for other in numbered if not other.exists())
 
 
 def same_scans(scans: Sequence[Path], run: dict[str, str | None], names: Sequence[str]) -> list[object]:
-    """The scans of a command and those options of a run, by name, that the next command needs, too."""
+    """The words of a command that name its scans, and the named options of a run as far as they are set."""
     options = [(f"--{name.replace('_', '-')}", run[name]) for name in names if run[name]]
     return [*scans, *(word for option in options for word in option)]

@@ -1,4 +1,4 @@
-"""Options of both training commands, and how they become a configuration."""
+"""The options of both training commands, and how they become a configuration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from toothgraph.training.config import TrainingConfig
 
 PRESETS = ("default", "paper")
-# Options of a run that are no field of its configuration.
+# Options of a run that are not fields of its configuration.
 RUN_KEYS = ("preset", "split", "palette", "label_system", "unit", "init", "labels")
 # Former names that are still accepted in a configuration file.
 FORMER_KEYS = {"numbering": "label_system"}
@@ -67,9 +67,9 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-    """Options of the run, and layers of options for :func:`toothgraph.training.config.make_config`.
+    """The options of the run, and layers of options for :func:`toothgraph.training.config.make_config`.
 
-    The command line goes before the file.
+    The command line has priority over the file ``--config``.
     """
     from toothgraph.config import read_toml
 
@@ -99,7 +99,7 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
 
 
 def _set_faces(layer: dict[str, Any], faces: Any, source: str) -> None:
-    """``faces`` is short for ``net.graph.faces``."""
+    """Store ``faces``, the short form of ``net.graph.faces``, in a layer of options."""
     net = layer.get("net", {})
     graph = net.get("graph", {}) if isinstance(net, dict) else None
     if not isinstance(graph, dict):
@@ -110,7 +110,7 @@ def _set_faces(layer: dict[str, Any], faces: Any, source: str) -> None:
 def read_training_set(
     paths: tuple[Path, ...], run: dict[str, Any], config: TrainingConfig, *, fraction: float = 1.0, labels: bool
 ) -> tuple[list[Scan], Split]:
-    """The scans of a run, read or prepared; and who trains and who validates."""
+    """The scans of a run, read or prepared, and their split into training and validation patients."""
     from toothgraph.data.training_set import load_training_set
 
     with Display("reading") as display:
@@ -123,8 +123,11 @@ def read_training_set(
 
 
 def begin_training(out: Path, resume: bool, device: str) -> None:
-    """Before scans are read, which may take minutes: a device that cannot be used is refused. A resumed run takes the
-    threads it had, unless others are asked for: their number changes the order of sums, and so the last digits."""
+    """Refuse a device that cannot be used, and give a resumed run its former number of threads.
+
+    This happens before scans are read, which may take minutes. ``--threads`` has priority over the former number. The
+    number of threads changes the order of sums, and so the last digits.
+    """
     from toothgraph.training.run_folder import threads_of
 
     if resume and click.get_current_context().meta.get("threads") is None and (before := threads_of(out)):

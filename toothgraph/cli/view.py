@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 
 
 def _refuse(scans: tuple[Path, ...], out: Path, compare: Path | None, **given: Any) -> None:
-    """What is refused before libraries are loaded; of folders and archives it is known later how many scans they
-    have."""
+    """Refuse wrong arguments before libraries are loaded.
+
+    How many scans folders and archives have is known later, so they are checked later.
+    """
     if compare is not None:
         check_file(compare) if str(compare) != DEFAULT else check_model(compare)
     if all(scan.is_file() and scan.suffix.lower() not in (".zip", ".gz") for scan in scans):
@@ -132,7 +134,7 @@ def view(
 
 
 def _check(scans: tuple[Path, ...], out: Path, compare: Path | None) -> None:
-    """Raises ConfigError for what cannot be shown together."""
+    """Raise ConfigError for scans that cannot be shown together, or for a wrong --out."""
     picture = out.suffix.lower() == ".png"
     if not picture and out.suffix.lower() != ".html":
         raise ConfigError(f"{out}: expected a name that ends in .html or .png; of a folder of scans, --out is a folder")
@@ -148,7 +150,7 @@ def _check(scans: tuple[Path, ...], out: Path, compare: Path | None) -> None:
 
 
 def _show_folder(files: list[Path], out: Path, load: Callable[[Path], list[PageScan]]) -> None:
-    """Write the pages of many scans, and the list of them."""
+    """Write a page of each scan, and the list of the pages."""
     from toothgraph.report.folder import PageFolder
     from toothgraph.system.files import check_folder
 
@@ -178,7 +180,7 @@ def _show_folder(files: list[Path], out: Path, load: Callable[[Path], list[PageS
 def _labelled(
     scan: Path, reading: dict[str, Any], net: Callable[[], SegmentationNet], predicted: bool
 ) -> list[PageScan]:
-    """A scan with its own labels, or with those of a model; of a file with both jaws, one for each."""
+    """What a page shows of a scan, one entry for each jaw, with its own labels or those of a model."""
     from toothgraph.anatomy.jaw_parts import split_labelled
     from toothgraph.both_jaws import segment_file
     from toothgraph.cli.labelled import shown_of
@@ -201,7 +203,10 @@ def _net(model: Path, device: str | None) -> SegmentationNet:
 def _compared(
     shown: PageScan, scan: Path, compare: Path, reading: dict[str, Any], model: Path, device: str | None
 ) -> tuple[PageScan, str]:
-    """The scan with a second result, of another model or from a file with the same surface; and what is compared."""
+    """The scan with a second result, and a sentence on what is compared.
+
+    The second result is that of another model, or of a file with the same surface.
+    """
     from toothgraph.cli.labelled import OWN
     from toothgraph.io.labels import read_scan
     from toothgraph.report.differences import find_differences, labels_from

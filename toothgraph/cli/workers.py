@@ -24,7 +24,7 @@ workers_option = click.option(
 
 
 def process_ended(file: Path, how: str) -> str:
-    """Why a scan failed whose process died."""
+    """The error of a scan whose process died."""
     return f"{file}: its process ended ({how}), as where memory is short; take fewer --workers"
 
 
@@ -36,7 +36,7 @@ def in_workers(
     lost: Callable[[Any, str], Iterable[Any]],
     at_work: Callable[[Sequence[Any]], None],
 ) -> None:
-    """:func:`toothgraph.system.pool.in_processes`, with the threads and the memory of the command that runs."""
+    """Run :func:`toothgraph.system.pool.in_processes` with the threads and the memory of the running command."""
     from toothgraph.system.pool import in_processes
 
     given = click.get_current_context().meta
@@ -47,10 +47,10 @@ def in_workers(
 
 
 def check_workers(workers: int, device: str | None) -> None:
-    """What can be refused before scans are read.
+    """Check ``--workers`` before scans are read.
 
     Raises:
-        ConfigError: for several processes beside a GPU, or that this system or the memory does not allow.
+        ConfigError: for several processes with a GPU, or if the system or the memory does not allow several.
     """
     from toothgraph.system import pool
 

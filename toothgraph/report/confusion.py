@@ -1,4 +1,4 @@
-"""Which teeth are taken for which, as a picture."""
+"""Confusion matrices as pictures: which teeth are taken for which."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from toothgraph.errors import ConfigError
 from toothgraph.fdi import FDI_OF_CLASS, NUM_CLASSES, fdi_to_class, in_chart_order
 
 _SAID = 0.005  # smallest share that is written into its cell
-_DARK = 0.5  # from which share on a cell has white letters
+_DARK = 0.5  # cells with a larger share have white letters
 
 
 def draw_confusion(table: np.ndarray, title: str = "") -> Figure:
-    """Draw a confusion matrix: a row for each true tooth, a column for each number that was given, both as in a chart.
+    """Draw a confusion matrix with a row for each true tooth and a column for each given number.
 
-    Each row adds up to 100 %. Numbers that are neither true nor given are left out.
+    Rows and columns are in the order of a dental chart. Each row adds up to 100 %. Numbers that are neither true nor
+    given are left out.
 
     Args:
         table: [33, 34] of :func:`toothgraph.metrics.confusion`.
-        title: above the picture.
+        title: text above the picture.
 
     Raises:
         ConfigError: for a table of another shape, or without a face.

@@ -27,8 +27,8 @@ def draw_run(path: str | Path, rows: Sequence[Mapping[str, str]], title: str = "
 
     Args:
         path: the PNG file.
-        rows: of ``metrics.csv``: texts by column; an empty text where a row has no value.
-        title: above the picture.
+        rows: rows of ``metrics.csv``, each with texts by column; an empty text means no value.
+        title: text above the picture.
 
     Raises:
         DataError: if no row has a value.

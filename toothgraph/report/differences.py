@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from toothgraph.errors import LabelError
 from toothgraph.mesh.mesh import Mesh
 
-NEAR = 0.5  # mm; faces of two files of one scan are nearer than this, or than a face of the coarser file is long
+NEAR = 0.5  # mm; in the median, faces of two files of one scan are nearer than this, or than a face is long
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,10 @@ class ToothDifference:
 
     Attributes:
         fdi: number.
-        other: what most of its area is in the other labels, 0 for gingiva; None if the reference lacks the tooth.
-        differs: mm² that only one of the two gives this number.
-        overlap: area that both give it, divided by the area that either gives it.
+        other: the number that most of its area has in the other labels, 0 for gingiva; None if the reference lacks the
+            tooth.
+        differs: mm², the area that has this number in only one of the two.
+        overlap: the area that has this number in both, divided by the area that has it in either.
     """
 
     fdi: int
@@ -36,7 +37,7 @@ def find_differences(mesh: Mesh, reference: np.ndarray, labels: np.ndarray) -> l
     Args:
         mesh: F faces.
         reference: [F] FDI numbers: the truth, or the labels before.
-        labels: [F] FDI numbers that are compared with it.
+        labels: [F] FDI numbers that are compared with the reference.
     """
     known = reference >= 0
     rows = []
@@ -54,7 +55,7 @@ def find_differences(mesh: Mesh, reference: np.ndarray, labels: np.ndarray) -> l
 
 
 def labels_from(other: Mesh, mesh: Mesh) -> np.ndarray:
-    """The labels of another file of the same scan, for the faces of ``mesh``: each takes those of the nearest face.
+    """The labels of another file of the same scan, for the faces of ``mesh``. Each takes that of the nearest face.
 
     Returns:
         [F] FDI numbers.

@@ -23,11 +23,11 @@ class OtherNumbers(Protocol):
 
     @property
     def changes(self) -> Sequence[tuple[int, int]]:
-        """Pairs of FDI numbers, given and other."""
+        """Pairs of FDI numbers, given and other. 0 stands for no tooth."""
 
     @property
     def odds(self) -> float:
-        """How much likelier the given ones are."""
+        """How much likelier the given numbers are than the others."""
 
 
 def find_doubts(
@@ -49,21 +49,21 @@ def find_doubts(
 ) -> list[Doubt]:
     """Reasons to review a segmentation; most scans of one arch have none.
 
-    First those that concern all labels (:attr:`toothgraph.anatomy.doubt.Doubt.strong`): the scan may show no arch, both
-    jaws, the other jaw, or a part.
+    Reasons that concern all labels (:attr:`toothgraph.anatomy.doubt.Doubt.strong`) come first: the scan may show no
+    arch, both jaws, the other jaw, or only a part.
 
     Args:
         teeth: rows of :func:`toothgraph.report.tooth_table.tooth_table`, with confidences.
-        other: the next best numbers and how much likelier those given are, see ``other_reading`` of
+        other: the next best numbers and how much likelier the given ones are, see ``other_reading`` of
             :class:`toothgraph.inference.predict.Prediction`.
-        milk_teeth, inside_out, jaw, jaw_probability: of the same.
+        milk_teeth, inside_out, jaw, jaw_probability: see the same class.
         primary: whether milk teeth are numbered as such.
         two_arches: result of :func:`toothgraph.postprocess.two_arches.shows_two_arches`.
         joined: whether the surface looks like both jaws in a bite that could not be parted.
         faults: result of :func:`toothgraph.anatomy.number_order.number_faults`.
         crowns: result of :func:`toothgraph.anatomy.odd_crowns.odd_crowns`.
-        closed: whether the surface has no open side; said only where something else speaks for a fault.
-        broken: result of :func:`toothgraph.mesh.soundness.broken_surface`; said only where few teeth are found.
+        closed: whether the surface has no open side; reported only if something else also suggests a fault.
+        broken: result of :func:`toothgraph.mesh.soundness.broken_surface`; reported only if few teeth are found.
         rules: limits of the confidence.
     """
     found = _found(teeth)
@@ -111,12 +111,13 @@ def find_doubts(
 
 
 def doubts_now(mesh: Mesh, doubts: Iterable[Doubt]) -> list[Doubt]:
-    """Warnings of labels that a person may have changed since: what was impossible in the numbers may be right now, and
-    the other way round.
+    """The warnings that are true of the present labels, which a person may have changed.
+
+    Warnings of impossible numbers are found anew in the present labels; the former ones are left out.
 
     Args:
-        mesh: with the labels as they are now.
-        doubts: what was said of them.
+        mesh: the scan with its present labels.
+        doubts: the warnings so far.
     """
     impossible = _impossible(number_faults(mesh))
     said = set(map(str, impossible))
@@ -136,7 +137,7 @@ def _of_all_labels(
     broken: str,
     rules: ReviewRules,
 ) -> list[Doubt]:
-    """What concerns all labels."""
+    """The warnings that concern all labels."""
     doubts, other_jaw = [], ""
     if jaw_probability < rules.jaw:
         other_jaw = (
@@ -173,7 +174,7 @@ def _of_all_labels(
 
 
 def _of_crowns(crowns: OddCrowns) -> list[Doubt]:
-    """What is to be said of teeth that are not shaped as crowns are."""
+    """The warnings of teeth that do not have the shape of a crown, and of brackets."""
     doubts = []
     if crowns.posts:
         post = ": a smooth post, as of an implant's scan body, and no crown; the number is a guess by its place"
@@ -190,12 +191,12 @@ def _of_crowns(crowns: OddCrowns) -> list[Doubt]:
 
 
 def pair_doubts(cut: float = 0.0, sure: float = 1.0, rules: TwoArchRules = DEFAULT.two_arches) -> list[Doubt]:
-    """What is to be said of both jaws in one file.
+    """The warnings of a file that has both jaws.
 
     Args:
         cut: mm, the length of the line along which they were parted; 0 if they were not connected.
         sure: the probability that they are not exchanged.
-        rules: how sure that has to be.
+        rules: the limit of that probability.
     """
     which = Doubt.of(
         kinds.WHICH_JAW,
@@ -216,13 +217,13 @@ def pair_doubts(cut: float = 0.0, sure: float = 1.0, rules: TwoArchRules = DEFAU
 
 
 def doubts_of_jaw(doubts: Sequence[Doubt], jaw: int) -> list[Doubt]:
-    """The warnings of a file with both jaws that concern one jaw; what concerns both is told with the upper one."""
+    """The warnings that concern one jaw of a file with both. Warnings of both jaws go with the upper jaw."""
     sides = (jaw, UNKNOWN_JAW) if jaw == UPPER else (jaw,)
     return [replace(doubt, jaw=UNKNOWN_JAW) for doubt in doubts if doubt.jaw in sides]
 
 
 def _found(teeth: Sequence[ToothRow]) -> list[tuple[ToothRow, float]]:
-    """The teeth with their confidence."""
+    """The teeth whose confidence is known, each with its confidence."""
     return [(row, row.confidence) for row in teeth if row.fdi > 0 and row.confidence is not None]
 
 

@@ -18,13 +18,14 @@ from toothgraph.system.lock import one_at_a_time
 class PageFolder:
     """Writes the pages of scans into a folder, one after another.
 
-    The two jaws of a patient get a page together if one follows the other, or the labels of the other one are there. Of
-    names that tell no patient, the latter only if they have such a page already: others may be of another person.
+    The two jaws of a patient also get a common page, if they are added one after the other, or if the labels of the
+    other jaw can be loaded. If a name does not tell the patient, the other jaw is loaded only if the common page exists
+    already: the other scan may be of another person.
 
     Args:
         path: the folder. What an earlier run has written there stays in the list.
-        listed: the patient of each page that the list has, by the name of the scan; None reads it.
-        load: what the page of a scan in the list shows, read again; empty if its labels are gone.
+        listed: the patient of each page in the list, by the name of the scan; None reads them from the list.
+        load: reads again what the page of a scan in the list shows; gives nothing if its labels are gone.
 
     Raises:
         ConfigError: if there is an ``index.html`` that is not a list of scans.
@@ -44,13 +45,20 @@ class PageFolder:
         self.last: tuple[str, PageScan] | None = None  # the scan before: its patient, and what its page shows
 
     def check(self, name: str) -> None:
-        """Raises ConfigError for a scan whose page would take the place of another, see
-        :func:`toothgraph.report.index.check_name`."""
+        """Raise ConfigError if the page of a scan would replace another file.
+
+        See :func:`toothgraph.report.index.check_name`.
+        """
         check_name(name)
 
     def add(self, name: str, *jaws: PageScan, patient: str = "") -> None:
-        """Write the page of a scan, or of both jaws that are in one file; and one of both jaws if the other scan of the
-        patient came before it. ``patient`` is whose scan it is, if its name does not tell."""
+        """Write the page of a scan, and the page of both jaws if the other jaw of the patient is known.
+
+        Args:
+            name: name of the scan.
+            jaws: what the page shows, one for each jaw in the file.
+            patient: the patient, if the name of the scan does not tell it.
+        """
         complete = list(map(_measured, jaws))
         for jaw in complete:
             assert jaw.teeth is not None and jaw.measures is not None
@@ -70,10 +78,10 @@ class PageFolder:
             write_scans(page, scans, title=patient)
             self.pairs.append(page)
         else:
-            page.unlink(missing_ok=True)  # of an earlier run, with other labels
+            page.unlink(missing_ok=True)  # the page of an earlier run has other labels
 
     def _stored(self, name: str, patient: str) -> PageScan | None:
-        """The other scan of a patient, as an earlier run has labelled it, if there is one."""
+        """The other scan of a patient, as an earlier run has labelled it; None if not exactly one is known."""
         if not tells(patient) and not (self.path / pair_page(patient)).is_file():
             return None
         others = [other for other, whose in self.listed.items() if whose == patient and other != name]
@@ -81,8 +89,10 @@ class PageFolder:
         return _measured(jaws[0]) if len(jaws) == 1 else None
 
     def write_list(self) -> Path:
-        """Write ``index.html`` and ``measures.csv``, with what others have written there meanwhile; returns the path of
-        the list."""
+        """Write ``index.html`` and ``measures.csv``, and return the path of the list.
+
+        What other processes have written there meanwhile stays.
+        """
         with one_at_a_time(self.path / TABLE):
             added = {entry.page_name for entry in self.entries}
             entries, failed = read_list(self.path)
@@ -95,6 +105,6 @@ def _jaw(scan: PageScan) -> int:
 
 
 def _measured(jaw: PageScan) -> PageScan:
-    """A scan with the table of its teeth and its measures."""
+    """What a page shows of a jaw, with the table of its teeth and its measures."""
     teeth = jaw.teeth or tooth_table(jaw.mesh, jaw.labels, jaw.confidence)
     return replace(jaw, teeth=teeth, measures=jaw.measured)

@@ -38,16 +38,16 @@ class Entry:
     """One scan of the list.
 
     Attributes:
-        name: of the scan, or of one jaw of it.
+        name: name of the scan, or of one jaw of it.
         jaw: ``upper``, ``lower`` or ``unknown``.
         teeth: FDI numbers, from the patient's right to the left.
-        confidence: mean over the area of the teeth; None for labels that are not a model's.
+        confidence: mean over the area of the teeth; None if no tooth has one.
         doubts: what a person should review, each in pieces of text and FDI numbers.
-        widths: of the teeth by FDI number, mm.
-        measures: of the arch.
-        picture: WebP, as base64.
-        scan: name of the scan if that has both jaws, else empty.
-        patient: whose scan it is; empty if its name tells.
+        widths: widths of the teeth by FDI number, mm.
+        measures: measures of the arch.
+        picture: a WebP picture in base64.
+        scan: name of the scan if its file has both jaws, else empty.
+        patient: the patient; empty if the name of the scan tells it.
     """
 
     name: str
@@ -63,12 +63,12 @@ class Entry:
 
     @property
     def whose(self) -> str:
-        """The patient."""
+        """The patient, as given or as the name of the scan tells it."""
         return self.patient or patient_of(self.name)
 
     @property
     def page_name(self) -> str:
-        """The name of its page, ``<page_name>.html`` in the same folder."""
+        """The name of the page of the scan, ``<page_name>.html`` in the same folder."""
         return self.scan or self.name
 
 
@@ -82,17 +82,17 @@ def entry_of(
     scan: str = "",
     patient: str = "",
 ) -> Entry:
-    """What the list says of a labelled scan.
+    """The entry of a labelled scan for the list.
 
     Args:
-        name: of the scan, or of one jaw of it.
+        name: name of the scan, or of one jaw of it.
         mesh: F faces.
         labels: [F] FDI numbers.
         teeth: rows of :func:`toothgraph.report.tooth_table.tooth_table`.
         measures: see :func:`toothgraph.anatomy.measures.measure_arch`.
         doubts: what a person should review.
-        scan: name of the scan if that has both jaws.
-        patient: whose scan it is, if its name does not tell.
+        scan: name of the scan if its file has both jaws.
+        patient: the patient, if the name of the scan does not tell it.
     """
     rows = [row for row in teeth if row.fdi > 0]
     sure = [(row.area, row.confidence) for row in rows if row.confidence is not None]
@@ -112,8 +112,11 @@ def entry_of(
 
 
 def check_name(name: str) -> None:
-    """Raises ConfigError for a scan whose page or table would take the place of the list, of the table of measures, or
-    of the page of both jaws of a patient: ``anna.both`` of ``anna``."""
+    """Raise ConfigError if the page or table of a scan would replace another file.
+
+    The other file is the list of the scans, the table of measures, or the page of both jaws of a patient: a scan
+    ``anna.both`` would replace the page of both jaws of ``anna``.
+    """
     if name.lower() in (Path(PAGE).stem, Path(TABLE).stem):
         raise ConfigError(f"{name}: {PAGE} and {TABLE} are the list of the scans; give the scan another name")
     if name.lower().endswith(_BOTH):
@@ -122,16 +125,16 @@ def check_name(name: str) -> None:
 
 
 def read_index(folder: str | Path) -> list[Entry]:
-    """The scans that the list in a folder has, if their pages are still there; none without a list.
+    """The scans in the list of a folder whose pages still exist; empty if there is no list.
 
     Raises:
-        ConfigError: if there is an ``index.html`` that is not such a list, or of another version.
+        ConfigError: if there is an ``index.html`` that is not such a list, or is one of another version.
     """
     return read_list(folder)[0]
 
 
 def read_list(folder: str | Path) -> tuple[list[Entry], dict[str, str]]:
-    """The scans of :func:`read_index`, and those that the list has without a page, each with the reason.
+    """The scans of :func:`read_index`, and the scans in the list that have no page, each with the reason.
 
     Raises:
         ConfigError: see :func:`read_index`.
@@ -163,18 +166,19 @@ def _read(scan: Mapping[str, Any]) -> Entry:
 
 
 def pair_page(patient: str) -> str:
-    """The file name of the page of both jaws of a patient; :func:`check_name` keeps it apart from those of scans."""
+    """The file name of the page of both jaws of a patient. :func:`check_name` refuses scans of such a name."""
     return f"{patient}{_BOTH}.html"
 
 
 def write_index(folder: str | Path, entries: Iterable[Entry], failed: Mapping[str, str] | None = None) -> Path:
-    """Write ``index.html``, the scans grouped by patient and those to review first, and ``measures.csv``.
+    """Write ``index.html``, the list of the scans, and ``measures.csv``.
 
-    The page needs no network and no files but the pages of the scans.
+    The list is grouped by patient, with the scans to review first. It needs no network and no files except the pages of
+    the scans.
 
     Args:
         folder: the folder of the pages.
-        entries: the scans; of two with one name, the last.
+        entries: the scans; if two have the same name, the last one counts.
         failed: scans that have no page, each with the reason; they are listed below the others.
 
     Returns:
@@ -197,7 +201,7 @@ def _patient(name: str, entries: Sequence[Entry], folder: Path) -> dict[str, Any
     jaws = {jaw: [entry for entry in entries if entry.jaw == jaw] for jaw in JAWS}
     page = quote(pair_page(name)) if (folder / pair_page(name)).is_file() else None
     one_each = all(len(own) == 1 for own in jaws.values())
-    of_one = tells(name) or page or len({entry.page_name for entry in entries}) == 1  # not two people without a name
+    of_one = tells(name) or page or len({entry.page_name for entry in entries}) == 1  # else maybe two people
     both = measure_pair(*(jaws[jaw][0].widths for jaw in JAWS)) if one_each and of_one else []
     return {
         "name": name,
@@ -213,13 +217,13 @@ def _shown(entry: Entry) -> dict[str, Any]:
 
 
 def _concern(scan: Mapping[str, Any]) -> tuple[bool, float, str]:
-    """Sorts the scans that a person should look at first to the front."""
+    """A sort key that puts the scans that a person should look at first in front."""
     sure = scan["confidence"]
     return not scan["doubts"], float(not scan["doubts"]) if sure is None else sure, scan["name"]
 
 
 def _table(patients: Sequence[Mapping[str, Any]]) -> str:
-    """One row per scan or patient and measure: CSV."""
+    """CSV with one row for each measure of a scan or of a patient."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["patient", "scan", "jaw", "measure", "value", "unit", "reason"])

@@ -1,6 +1,6 @@
 """A self-contained HTML page with one labelled scan, or with both jaws of a patient: turn it, pick teeth, measure.
 
-The page is put together from the files in ``web/``; the scans travel in it as JSON, arrays as base64.
+The page is put together from the files in ``web/``. The scans are in it as JSON, with arrays in base64.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from toothgraph.report.tooth_table import ToothRow, tooth_table
 from toothgraph.system.files import write_text
 
 UNKNOWN = 255  # the byte for FDI -1
-NOWHERE = 2**32 - 1  # in place of a face
-# The page's script, in the order in which it runs.
+NOWHERE = 2**32 - 1  # stands for no face
+# The files of the page's script, in the order in which they run.
 SCRIPT = (
     *("data", "numbering", "camera", "colours", "draw", "marks", "pick", "cross", "surface", "panel", "input"),
     *("steps", "edit", "print", "start"),
@@ -43,10 +43,10 @@ SCRIPT = (
 
 @dataclass(frozen=True, eq=False)
 class Second:
-    """Other labels of the same scan, to compare: those of another model, or those before or after a correction.
+    """Other labels of the same scan, to compare: of another model, or from before or after a correction.
 
     Attributes:
-        name: what the page calls them.
+        name: what the page calls these labels.
         labels: [F] FDI numbers.
         confidence: [F] probabilities of the labels, if known.
     """
@@ -58,11 +58,11 @@ class Second:
 
 @dataclass(frozen=True, eq=False)
 class FilePart:
-    """The faces of a file that one of its two jaws has.
+    """The faces of one jaw in a file that has both jaws.
 
     Attributes:
         mesh: the clean mesh of the file.
-        faces: [F] numbers of its faces, in the order of the jaw's.
+        faces: [F] indices of faces in ``mesh``, in the order of the faces of the jaw.
     """
 
     mesh: Mesh
@@ -78,13 +78,15 @@ class PageScan:
         labels: [F] FDI numbers.
         name: what the page calls these labels, if there are others.
         confidence: [F] probabilities of the labels, as a second colouring; NaN where it is not known.
-        truth: [F] FDI numbers that are right: the page shows the errors beside them.
-        second: other labels of this scan: the page shows what differs.
+        truth: [F] true FDI numbers; with them, the page shows the errors.
+        second: other labels of this scan; with them, the page shows what differs.
         teeth: the table of ``labels``, if already computed.
-        doubts: what a person should review; a plain sentence is shown as it is, whatever numbers teeth are shown with.
-        other_numbers: the next best numbers and how much likelier those given are.
-        measures: of this jaw, if already computed.
-        part: of its file, if that has both jaws: their labels are downloaded as one file.
+        doubts: what a person should review. A plain text is shown unchanged, also where the page shows other tooth
+            numbers than FDI.
+        other_numbers: the next best numbers and how much likelier the given ones are.
+        measures: the measures of this jaw, if already computed.
+        part: the faces of this jaw in its file, if the file has both jaws; their labels are then downloaded as one
+            file.
     """
 
     mesh: Mesh
@@ -101,7 +103,7 @@ class PageScan:
 
     @cached_property
     def measured(self) -> ArchMeasures:
-        """The measures of this jaw, taken when they are first asked for."""
+        """The measures of this jaw, as given or computed at first use."""
         return measure_arch(self.mesh, self.labels) if self.measures is None else self.measures
 
 
@@ -159,18 +161,18 @@ def write_scans(path: str | Path, scans: Sequence[PageScan], *, title: str | Non
 
 @lru_cache(maxsize=1)
 def page_template() -> str:
-    """The page with its style and script, and ``__DATA__`` where the scans go."""
+    """The HTML page with its style and script, and ``__DATA__`` in the place of the scans."""
     script = "\n".join(web_text(f"{name}.js") for name in SCRIPT)
     return sealed(web_text("page.html").replace("__STYLE__", web_text("page.css")).replace("__SCRIPT__", script))
 
 
 def web_text(name: str) -> str:
-    """A file of ``web/``."""
+    """The text of a file in ``web/``."""
     return resources.files("toothgraph.report").joinpath("web").joinpath(name).read_text(encoding="utf-8")
 
 
 def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, Any]:
-    """The data for the script of the page; arguments and errors as in :func:`write_scans`."""
+    """The data for the script of the page. Arguments and errors are those of :func:`write_scans`."""
     _check(scans)
     points, placing = place_jaws([(scan.mesh, scan.labels) for scan in scans])
     first = scans[0]
@@ -190,7 +192,7 @@ def page_data(scans: Sequence[PageScan], title: str | None = None) -> dict[str, 
         "results": results,
         "comparisons": comparisons,
         "measures": list(map(measure_data, _of_both(scans))),
-        "review": None,  # the page alone changes labels, for a download
+        "review": None,  # without a server, the page changes labels for a download
         "file": _file_of_both(scans),
         "scans": [_scan_data(scan, own) for scan, own in zip(scans, points, strict=True)],
     }
@@ -246,29 +248,34 @@ def _scan_data(scan: PageScan, points: np.ndarray) -> dict[str, Any]:
 
 
 def measure_data(measure: Measure) -> dict[str, Any]:
-    """A measure as pages have it: its texts in parts, the numbers of teeth among them."""
+    """A measure as pages store it. Its texts are lists of strings and FDI numbers."""
     lack = [] if measure.lack is None else measure.lack.flat
     return {"key": measure.key, "name": measure.name, "value": measure.value, "unit": measure.unit,
             "definition": measure.meaning.flat, "reason": lack}  # fmt: skip
 
 
 def measure_from(data: Mapping[str, Any]) -> Measure:
-    """The measure of which :func:`measure_data` this is. Its texts may be plain, as lists of pages had them once."""
+    """The measure that :func:`measure_data` has stored. Its texts may be plain strings, as in older lists."""
     meaning, lack = (from_flat([said] if isinstance(said, str) else said)
                      for said in (data["definition"], data["reason"]))  # fmt: skip
     return Measure(data["key"], data["name"], data["value"], data["unit"], meaning, lack if str(lack) else None)
 
 
 def _stored(mesh: Mesh) -> str | None:
-    """The face whose label each face of the file takes, for labels to be saved; None where the two are the same."""
+    """For each face of the file, the face of the mesh that gives its label when labels are saved.
+
+    None if the faces of the mesh are those of the file.
+    """
     faces = np.arange(len(mesh.faces))
     face = faces_to_original(mesh, faces)
     return None if np.array_equal(face, faces) else _text(face.astype("<u4"))
 
 
 def _file_of_both(scans: Sequence[PageScan]) -> dict[str, str] | None:
-    """The file that has both jaws, and the face whose label each of its faces takes, counted through the one jaw and
-    then the other; None for jaws with files of their own."""
+    """The name of the file that has both jaws, and for each of its faces the face that gives its label.
+
+    Faces are counted through the first jaw and then through the second. None if each jaw has its own file.
+    """
     parts = [scan.part for scan in scans if scan.part]
     if len(parts) < 2 or parts[0].mesh is not parts[1].mesh:
         return None
@@ -279,7 +286,7 @@ def _file_of_both(scans: Sequence[PageScan]) -> dict[str, str] | None:
 
 
 def _of_both(scans: Sequence[PageScan]) -> list[Measure]:
-    """What is measured on an upper and a lower jaw together."""
+    """The measures of an upper and a lower jaw together; empty for one scan."""
     if len(scans) == 1:
         return []
     upper, lower = sorted(scans, key=lambda scan: jaw_shown(scan.mesh, scan.labels))
@@ -299,7 +306,7 @@ def _bytes(fdi: np.ndarray) -> np.ndarray:
 
 
 def _shares(confidence: np.ndarray) -> np.ndarray:
-    """Probabilities [F] as bytes, 1 to 255; 0 where it is not known."""
+    """Probabilities [F] as bytes from 1 to 255; 0 where the probability is not known."""
     return np.where(np.isnan(confidence), 0, np.clip(np.rint(255 * np.nan_to_num(confidence)), 1, 255)).astype("u1")
 
 

@@ -26,7 +26,7 @@ from toothgraph.system.files import atomic_path
 VIEWS = ("occlusal", "front", "side")
 _DPI = 100
 _LIGHT = np.array([-0.35, 0.5, 0.8]) / np.linalg.norm([0.35, 0.5, 0.8])  # right, up, to the viewer
-_ENDS = {"side": ("back", "front")}  # what lies at the left and right edge; elsewhere the patient's R and L
+_ENDS = {"side": ("back", "front")}  # what lies at the left and right edge; in other views the patient's R and L
 
 
 def camera(mesh: Mesh, labels: np.ndarray | None, view: str) -> np.ndarray:
@@ -67,7 +67,10 @@ def _paint(axes: Axes, mesh: Mesh, labels: np.ndarray | None, view: str, rgb: np
 
 
 def _name_sides(axes: Axes, mesh: Mesh, labels: np.ndarray | None, view: str) -> None:
-    """Write what lies at the left and at the right edge, if the jaw is known: else left and right are not."""
+    """Write what lies at the left and at the right edge.
+
+    Nothing is written for an unknown jaw, since its left and right are not known.
+    """
     if jaw_shown(mesh, labels) == UNKNOWN_JAW:
         return
     left, right = _ENDS.get(view, ("R", "L"))
@@ -76,7 +79,7 @@ def _name_sides(axes: Axes, mesh: Mesh, labels: np.ndarray | None, view: str) ->
 
 
 def _checked(mesh: Mesh, labels: np.ndarray | None) -> np.ndarray | None:
-    """The labels to draw: those given, else the mesh's own."""
+    """The labels to draw: those given, or else those of the mesh."""
     chosen = mesh.labels if labels is None else np.asarray(labels)
     if not len(mesh.faces):
         raise ConfigError(f"{mesh.scan_id}: expected a mesh with faces to draw, found no faces")
@@ -107,7 +110,7 @@ def _legend(figure: Figure, labels: np.ndarray | None) -> None:
 
 
 def save_png(figure: Figure, path: str | Path) -> None:
-    """Write a figure as PNG: whole, or not at all."""
+    """Write a figure as PNG. The file is written completely or not at all."""
     with atomic_path(path) as temporary:
         FigureCanvasAgg(figure).print_png(temporary)
 
@@ -162,7 +165,7 @@ def render(
 
 
 def render_jaws(path: str | Path, jaws: Sequence[tuple[Mesh, np.ndarray]], *, title: str | None = None) -> None:
-    """Write a PNG picture of a labelled scan as :func:`render` does; of an upper and a lower jaw, both from the bite.
+    """Write a PNG picture of one scan as :func:`render` does, or of both jaws in occlusal view.
 
     Args:
         path: the PNG file.
@@ -239,11 +242,11 @@ def draw_grid(
 
 
 _SAMPLES = 10  # points on the surface per pixel of a thumbnail
-_DEPTH = 0.6  # mm below the highest point of a pixel, that still colour it
+_DEPTH = 0.6  # mm; points this far below the highest point of a pixel still colour it
 
 
 def thumbnail_text(mesh: Mesh, labels: np.ndarray | None = None) -> str:
-    """The :func:`thumbnail` as pages and logs keep it: in base64."""
+    """The :func:`thumbnail` in base64, as pages and logs store it."""
     return base64.b64encode(thumbnail(mesh, labels)).decode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""Where the jaws of a page stand: in the patient's axes, and two of them one above the other."""
+"""Place the jaws of a page in the axes of the patient, and two jaws one above the other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from toothgraph.anatomy.frame import jaw_shown, patient_axes
 from toothgraph.fdi import UPPER
 from toothgraph.mesh.mesh import Mesh
 
-# Two scans lie in one bite if their teeth meet: how far they may be turned and shifted against each other.
+# Two scans lie in one bite if their teeth meet. These limits say how far they may be turned and shifted.
 TURNED = 20.0  # degrees
 SIDEWAYS, FORWARD = 10.0, 14.0  # mm, of the middles of the teeth
 ABOVE = (1.0, 25.0)  # mm, the middle of the upper teeth above that of the lower ones
@@ -22,14 +22,14 @@ PLACED = (
 
 
 def place_jaws(scans: Sequence[tuple[Mesh, np.ndarray]]) -> tuple[list[np.ndarray], str]:
-    """Points of one or two labelled scans for a page.
+    """The points of one or two labelled scans for a page.
 
     Args:
         scans: (mesh, [F] FDI numbers) of one scan, or of an upper and a lower jaw.
 
     Returns:
-        [V, 3] for each scan, mm: x to the patient's left, y up, z to the front, 0 in the middle of all; and a note on
-        how two jaws were placed, empty if they lie as in their files.
+        [V, 3] for each scan, mm: x to the patient's left, y up, z to the front, with 0 in the middle of all scans. And
+        a note on how two jaws were placed, empty if they lie as in their files.
     """
     note = ""
     if len(scans) == 2 and in_one_bite(*scans):
@@ -47,7 +47,7 @@ def place_jaws(scans: Sequence[tuple[Mesh, np.ndarray]]) -> tuple[list[np.ndarra
 
 
 def in_one_bite(first: tuple[Mesh, np.ndarray], second: tuple[Mesh, np.ndarray]) -> bool:
-    """Whether an upper and a lower jaw lie in their files as they meet in the mouth."""
+    """Whether the files of an upper and a lower jaw place them as they meet in the mouth."""
     upper, lower = sorted((first, second), key=lambda scan: jaw_shown(*scan))
     axes = patient_axes(*upper)
     between = axes @ patient_axes(*lower).T  # the rotation from one jaw's axes to the other's
@@ -58,13 +58,13 @@ def in_one_bite(first: tuple[Mesh, np.ndarray], second: tuple[Mesh, np.ndarray])
 
 
 def _teeth(mesh: Mesh, labels: np.ndarray) -> np.ndarray:
-    """Middles of the faces of teeth, of all faces if there are none. [T, 3]"""
+    """The centroids of the faces of teeth, or of all faces if there are no teeth. [T, 3]"""
     teeth = mesh.centroids[labels > 0]
     return teeth if len(teeth) else mesh.centroids
 
 
 def _meeting_point(points: np.ndarray, mesh: Mesh, labels: np.ndarray) -> np.ndarray:
-    """The point of a jaw that is put where the jaws meet: in the middle, at the tips of the crowns, at the front."""
+    """The point of a jaw that is placed where the jaws meet: midline, tips of the crowns, front."""
     teeth = points[mesh.faces[labels > 0]].reshape(-1, 3) if (labels > 0).any() else points
     upper = jaw_shown(mesh, labels) == UPPER
     low, high = np.percentile(teeth, [2, 98], axis=0)

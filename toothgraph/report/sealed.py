@@ -1,4 +1,4 @@
-"""Pages that run their own script and no other: names of files and of results come from others."""
+"""Pages that run only their own script, since the names of files and of results in them may come from anyone."""
 
 from __future__ import annotations
 

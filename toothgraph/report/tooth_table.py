@@ -23,9 +23,9 @@ class ToothRow:
         fdi: number; 0 for gingiva.
         faces: number of faces.
         area: mm².
-        width: mm, mesiodistal, see :func:`toothgraph.anatomy.sizes.mesiodistal_spans`; None for gingiva, or without
-            a neighbour that gives the direction of the arch.
-        confidence: mean over its area; None if it is not known of all of it.
+        width: mm, mesiodistal, see :func:`toothgraph.anatomy.sizes.mesiodistal_spans`; None for gingiva, or without a
+            neighbour that gives the direction of the arch.
+        confidence: mean over its area; None if it is not known for the whole area.
     """
 
     fdi: int
@@ -36,7 +36,7 @@ class ToothRow:
 
 
 def confidences(rows: Iterable[ToothRow]) -> dict[int, float]:
-    """The confidence of each tooth by its number, of those where it is known."""
+    """The confidence of each tooth by its number, for teeth whose confidence is known."""
     return {row.fdi: row.confidence for row in rows if row.fdi > 0 and row.confidence is not None}
 
 

@@ -1,1 +1,1 @@
-"""Correct labels by a few clicks, or make them from nothing: operations, their log, and a page."""
+"""Correct labels by a few clicks, or make them from scratch: operations, their log, and a page."""

@@ -1,4 +1,4 @@
-"""What the review of a scan begins with: its own labels, or those that a model finds."""
+"""The labels with which the review of a scan begins: its own, or those that a model finds."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ from toothgraph.review.store import Start
 
 
 def begin(mesh: Mesh, net: Callable[[], SegmentationNet], predict: bool, folder: Path | None = None) -> Start:
-    """Labels of a scan to review: those that are in the folder of the review already, as ``predict`` or ``renumber``
-    has left them; else those of the scan itself; else those that the net finds.
+    """The labels with which the review of a scan begins.
+
+    Labels that are in the folder of the review already go first, as ``predict`` or ``renumber`` has left them. Then
+    come the labels of the scan itself, and last those that the net finds.
 
     Args:
         mesh: the scan as read, with its labels if it has any.
-        net: gives the net; only asked where it is needed.
-        predict: whether the net labels scans with labels of their own, too.
-        folder: of the review, where labels may be already.
+        net: gives the net; only called where it is needed.
+        predict: whether the net also labels scans that have labels of their own.
+        folder: the folder of the review, where labels may be already.
 
     Raises:
-        LabelError: if there are labels in the folder, and they do not fit the scan.
+        LabelError: if labels in the folder do not fit the scan.
     """
     held = with_labels_of(folder, mesh.scan_id, mesh, primary=True) if folder else None
     if folder and held:
@@ -50,8 +52,8 @@ def read_for_review(path: Path, name: str, reading: dict[str, Any]) -> Mesh:
     """A scan with its own labels, under the name that it has in the review.
 
     Raises:
-        ConfigError: if its files would take the place of the record of another scan.
-        ToothgraphError: if it cannot be read.
+        ConfigError: if the files of the scan would replace the record of another scan.
+        ToothgraphError: if the scan cannot be read.
     """
     check_name(name)
     return replace(read_scan(path, **reading, primary=True), scan_id=name)

@@ -1,4 +1,4 @@
-"""A border drawn by a few points: between them it runs in the folds, and what it encloses is a tooth."""
+"""A border drawn by a few points. Between the points it runs in the folds, and what it encloses is a tooth."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from toothgraph.postprocess.borders import Borders, borders
 from toothgraph.review.surface import Surface
 
 REACH = 8.0  # mm beyond the points, within which the border may run
-RIM = 3.0  # mm, the outermost of these, which are outside of it
+RIM = 3.0  # mm; the outermost part of this reach is outside the border
 
 
 def inside_border(surface: Surface, points: Sequence[int]) -> np.ndarray:
     """The faces that a closed border encloses.
 
-    From point to point it takes the way along the edges of the mesh that is shortest, where a way in a fold counts
-    less. What lies far away is outside.
+    From point to point, the border takes the shortest way along the edges of the mesh, where a way in a fold counts
+    less. Faces far away are outside.
 
     Args:
-        surface: of the scan, F faces.
-        points: faces, three or more, in order around the tooth.
+        surface: the surface of the scan, F faces.
+        points: three or more faces, in order around the tooth.
 
     Returns:
-        [F] bool; nothing if the surface has a gap there, so that the border does not close.
+        [F] bool; all False if the surface has a gap there, so that the border does not close.
     """
     mesh, inside = surface.mesh, np.zeros(len(surface.mesh.faces), dtype=bool)
     # 1. The part of the scan where the border may run.
@@ -46,16 +46,16 @@ def inside_border(surface: Surface, points: Sequence[int]) -> np.ndarray:
 
 
 def _way_around(mesh: Mesh, folds: Borders, edges: np.ndarray, corners: np.ndarray) -> np.ndarray:
-    """Which edges a border takes from vertex to vertex of ``corners``, and back to the first.
+    """Which edges the border takes from each vertex of ``corners`` to the next, and back to the first.
 
     Args:
         mesh: the part of the scan.
-        folds: its E pairs of adjacent faces, and what a border between them costs.
-        edges: [E, 2] vertices of the edges between them.
+        folds: the E pairs of adjacent faces, and the cost of a border between them.
+        edges: [E, 2] vertices of the edge between each pair.
         corners: vertices, in order.
 
     Returns:
-        [E] bool; none if there is no way.
+        [E] bool; all False if there is no way.
     """
     count = len(mesh.vertices)
     low, high = edges.min(axis=1), edges.max(axis=1)
@@ -75,16 +75,17 @@ def _way_around(mesh: Mesh, folds: Borders, edges: np.ndarray, corners: np.ndarr
 
 
 def _cut_off(mesh: Mesh, pairs: np.ndarray, crossed: np.ndarray, off: np.ndarray, reach: float) -> np.ndarray:
-    """The faces that a border parts from those at the rim of a part of a scan.
+    """The faces that a border separates from the rim of a part of a scan.
 
-    Where the surface has a tunnel, a border may part nothing. Then it is what is nearer to the face deepest within.
+    Where the surface has a tunnel, the border may separate nothing. Then the result is the faces that are nearer to the
+    innermost face than to the rim.
 
     Args:
         mesh: F faces, the part of the scan.
         pairs: [E, 2] adjacent faces.
         crossed: [E] bool, whether the border runs between them.
-        off: [F] mm from the middle of the border.
-        reach: mm, of the part.
+        off: [F] distance from the middle of the border, mm.
+        reach: radius of the part, mm.
     """
     size, (i, j) = len(mesh.faces), pairs[~crossed].T
     step = np.linalg.norm(mesh.centroids[i] - mesh.centroids[j], axis=1) + 1e-9

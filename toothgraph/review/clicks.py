@@ -1,4 +1,4 @@
-"""Teeth from clicks on them: one click a tooth, without any trained net, or better with what one says."""
+"""Label teeth from one click on each, without any trained net, or better with the output of one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from toothgraph.review.surface import Surface
 from toothgraph.review.walker import walk
 from toothgraph.rules import DEFAULT
 
-NEAR = 2.5  # mm around a click that are surely of its tooth
-FAR = 13.0  # mm from all clicks, where there is surely no tooth of theirs; the farthest of a crown is 11 mm away
+NEAR = 2.5  # mm; faces this near to a click surely belong to its tooth
+FAR = 13.0  # mm; faces farther from all clicks belong to none of their teeth; the farthest of a crown is 11 mm away
 RULES = replace(
     DEFAULT.borders, band=4.0, plausible=1e-2
 )  # borders by folds alone may move farther than those of a net
@@ -27,13 +27,14 @@ def label_from_clicks(
 ) -> np.ndarray:
     """Label a whole arch from one click on each tooth, anywhere near the middle of its crown.
 
-    Walks over the surface tell which click a face belongs to, or that it is gingiva; then borders move into the folds.
+    Random walks over the surface tell which click a face belongs to, or that it is gingiva. Then borders move into the
+    folds.
 
     Args:
-        surface: of the scan, F faces.
-        faces: of the clicks, T.
+        surface: the surface of the scan, F faces.
+        faces: the T faces that were clicked.
         numbers: T FDI numbers of these teeth.
-        tooth: [F] the probability that a face is of any tooth, as a net says it, if there is one.
+        tooth: [F] the probability that a face is of any tooth, by a net, if there is one.
 
     Returns:
         [F] FDI numbers.
@@ -44,11 +45,11 @@ def label_from_clicks(
     if not len(faces) or len(set(numbers)) != len(faces) or len(numbers) != len(faces):
         raise ConfigError(f"expected one click a tooth, each with a number of its own, got {list(numbers)}")
     coarse, clicked = surface.coarse, surface.mesh.centroids[np.asarray(faces)]
-    # 1. What is surely of a tooth, and what surely is not.
+    # 1. Faces that are surely of a tooth, and faces that surely are not.
     far, nearest = cKDTree(clicked).query(coarse.centroids)
     seed = np.where(far < NEAR, nearest + 1, np.where(far > FAR, 0, -1))
     seed[surface.coarse_face[np.asarray(faces)]] = np.arange(1, len(faces) + 1)
-    # 2. All between, by folds and embeddings, and by the net.
+    # 2. All other faces, by folds and embeddings, and by the net.
     prob = walk(coarse, seed, len(faces) + 1, embedding=surface.embedding(coarse))
     if tooth is not None:
         said = interpolate(surface.mesh, coarse, np.asarray(tooth, dtype=np.float64)[:, None])[:, 0].clip(
@@ -61,7 +62,15 @@ def label_from_clicks(
 
 
 def with_net(prob: np.ndarray, tooth: np.ndarray) -> np.ndarray:
-    """Which click a face belongs to [F, 1 + T], by walks and by a net that says whether it is a tooth at all [F]."""
+    """Combine what walks and a net say of each face.
+
+    Args:
+        prob: [F, 1 + T] the probabilities of gingiva and of each click, by walks.
+        tooth: [F] the probability that a face is of any tooth, by a net.
+
+    Returns:
+        [F, 1 + T] probabilities of both together.
+    """
     both = np.sqrt(prob) * np.c_[1 - tooth, np.repeat(tooth[:, None], prob.shape[1] - 1, axis=1)]
     together: np.ndarray = both / np.maximum(both.sum(axis=1, keepdims=True), 1e-12)
     return together

@@ -1,4 +1,7 @@
-"""What a net knows of the faces of a scan before it names teeth: those of one tooth are alike, those beside it not."""
+"""Embeddings of the faces of a scan: alike for faces of one tooth, different for faces beside it.
+
+A net computes them before it names teeth.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ class Embedded:
     """The embedding of a scan.
 
     Attributes:
-        places: [C, 3] mm, middles of the faces of the net's graph.
-        values: [C, D], each of length 1.
+        places: [C, 3] mm, the centroids of the faces of the net's graph.
+        values: [C, D] embeddings, each of length 1.
     """
 
     places: np.ndarray
@@ -32,14 +35,14 @@ class Embedded:
         return cKDTree(self.places)
 
     def of(self, mesh: Mesh) -> np.ndarray:
-        """That of the nearest place, for the faces of another mesh of the same scan. [F, D]"""
+        """The embedding of each face of another mesh of the same scan, taken from the nearest place. [F, D]"""
         found: np.ndarray = self.values[self._tree.query(mesh.centroids)[1]]
         return found
 
 
 @torch.no_grad()
 def embed(net: SegmentationNet, mesh: Mesh) -> Embedded | None:
-    """The embedding of a scan by the backbone of a net; None of a net for which it depends on how the scan lies."""
+    """The embedding of a scan by the backbone of a net; None if it depends on how the scan lies."""
     if not net.backbone.pose_invariant:
         return None
     graph, decimated = scan_graph(mesh.with_labels(None), net.config.graph)

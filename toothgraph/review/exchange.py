@@ -1,5 +1,7 @@
-"""Approved labels in files of other programs, and back: each has its labels in one place only, so that what is changed
-there is what is read."""
+"""Approved labels in files of other programs, and back.
+
+Each file has its labels in one place only, so that a change there is what is read.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ def write_exchange(path: Path, mesh: Mesh, labels: np.ndarray) -> None:
 
 
 def has_labels(path: Path, mesh: Mesh, labels: np.ndarray) -> bool:
-    """Whether a file has what :func:`write_exchange` writes for these labels [F]; not if it cannot be read."""
+    """Whether a file has what :func:`write_exchange` writes for these labels [F]; False if it cannot be read."""
     try:
         stored = read_vtk(path)
     except MeshError:

@@ -1,4 +1,4 @@
-"""What a person does with labels: pure functions from the labels of a scan to other labels."""
+"""The steps in which a person changes labels: pure functions from the labels of a scan to other labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from toothgraph.review.regions import grown, halves
 from toothgraph.review.surface import Surface
 
 TEETH = (*CHART, *PRIMARY_TEETH.tolist())
-MOST_FACES = 5_000_000  # in one operation; more is no work of a hand
+MOST_FACES = 5_000_000  # in one operation; a person does not mark more by hand
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Operation:
 
     Attributes:
         kind: one of :data:`KINDS`.
-        tooth: FDI number of the tooth that it is done to.
+        tooth: FDI number of the tooth to change.
         to: the other FDI number; 0 is gingiva, -1 unknown.
-        faces: of the clicks, of the brush, or of the points of a border.
-        numbers: FDI numbers of the clicks, for ``clicks``.
+        faces: the faces of the clicks, of the brush, or of the points of a border.
+        numbers: FDI numbers of the clicks, for the kind ``clicks``.
     """
 
     kind: str
@@ -39,20 +39,20 @@ class Operation:
     numbers: tuple[int, ...] = field(default=())
 
     def content(self) -> dict[str, Any]:
-        """As it stands in a log: without what it does not have."""
+        """The operation as a log stores it, without empty fields."""
         return {key: list(value) if isinstance(value, tuple) else value
                 for key, value in asdict(self).items() if value not in (None, ())}  # fmt: skip
 
 
 def operation_from(content: Mapping[str, Any], faces: int) -> Operation:
-    """An operation from a page or a log.
+    """The operation that a page or a log describes.
 
     Args:
         content: the fields of :class:`Operation`.
-        faces: of the scan.
+        faces: number of faces of the scan.
 
     Raises:
-        OperationError: for anything that is not one.
+        OperationError: if the content is not a valid operation.
     """
     kind = content.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
@@ -85,7 +85,7 @@ def apply(surface: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
     """The labels after an operation.
 
     Args:
-        surface: of the scan, F faces.
+        surface: the surface of the scan, F faces.
         labels: [F] FDI numbers; not changed.
         done: the operation.
 
@@ -93,7 +93,7 @@ def apply(surface: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
         [F] FDI numbers.
 
     Raises:
-        OperationError: if it cannot be done; the text says why, and what to do.
+        OperationError: if the operation cannot be done; the text says why, and what to do.
     """
     after = _APPLY[done.kind](surface, labels.copy(), done)
     if np.array_equal(after, labels):
@@ -125,8 +125,10 @@ def _gingiva(_: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
 
 
 def _shift(_: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
-    """The tooth and those that follow it without a gap, away from the midline, by one: to the back if ``to`` is the
-    number behind it, else to the front."""
+    """Change by one the number of a tooth, and of the teeth behind it up to the first gap.
+
+    They move to the back, away from the midline, if ``to`` is the number behind the tooth, else to the front.
+    """
     tooth, to = _there(labels, done.tooth), _number(done)
     step = to - tooth
     if abs(step) != 1 or to not in TEETH:

@@ -22,16 +22,16 @@ UNKNOWN = 255
 
 @lru_cache(maxsize=1)
 def list_page() -> str:
-    """The list of the scans; it asks the server for them."""
+    """The HTML page with the list of the scans, which it asks the server for."""
     page = resources.files("toothgraph.review").joinpath("web").joinpath("list.html").read_text(encoding="utf-8")
     return sealed(page.replace("__NUMBERING__", web_text("numbering.js")))
 
 
 def scan_page(scans: Sequence[tuple[str, Opened]], onward: str) -> str:
-    """The page of a scan, or of both jaws of a patient.
+    """The HTML page of a scan, or of both jaws of a patient.
 
     Args:
-        scans: with their names.
+        scans: the scans with their names.
         onward: the name of the scan to look at next; empty for none.
     """
     shown = [_shown(opened) for _, opened in scans]
@@ -45,20 +45,22 @@ def scan_page(scans: Sequence[tuple[str, Opened]], onward: str) -> str:
 
 
 def confidence_of(opened: Opened, labels: np.ndarray) -> np.ndarray | None:
-    """How sure the model is of each face [F]; NaN where that is not known, and where a person has said something else:
-    no model is sure of that."""
+    """How sure the model is of the label of each face [F]; None without a model.
+
+    NaN where this is not known, and where a person has given the face another label.
+    """
     start = opened.start
     return None if start.confidence is None else np.where(labels == start.labels, start.confidence, np.nan)
 
 
 def teeth_of(opened: Opened, labels: np.ndarray) -> list[dict[str, Any]]:
-    """The table of the teeth, as the page has it."""
+    """The table of the teeth, in the form that the page reads."""
     rows: list[ToothRow] = tooth_table(opened.surface.mesh, labels, confidence_of(opened, labels))
     return [asdict(row) for row in rows]
 
 
 def labels_data(labels: np.ndarray) -> str:
-    """Labels [F] as the page has them."""
+    """Labels [F] in the form that the page reads: bytes in base64."""
     return base64.b64encode(np.where(labels < 0, UNKNOWN, labels).astype("u1").tobytes()).decode("ascii")
 
 

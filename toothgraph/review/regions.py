@@ -1,4 +1,4 @@
-"""Parts of a scan that follow from one or two clicks: the halves of a tooth, and a tooth that has no label yet."""
+"""Parts of a scan that follow from one or two clicks: the two halves of a tooth, or a tooth without a label."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from toothgraph.review.clicks import FAR, NEAR, RULES
 from toothgraph.review.surface import FACE, LEAST_FACES, Surface
 from toothgraph.review.walker import walk
 
-SHARE = 0.3  # of the distance of two clicks: the radius around each that is surely of its half
+SHARE = 0.3  # share of the distance between two clicks; this near to a click, faces surely belong to its half
 
 
 def halves(surface: Surface, own: np.ndarray, first: int, second: int) -> np.ndarray:
-    """Which faces of a tooth belong to the second of two clicks.
+    """Which faces of a tooth belong to the second of two clicked faces.
 
     Args:
-        surface: of the scan.
+        surface: the surface of the scan.
         own: [n] the faces of the tooth.
         first, second: the faces that were clicked.
 
@@ -32,20 +32,21 @@ def halves(surface: Surface, own: np.ndarray, first: int, second: int) -> np.nda
 
 
 def grown(surface: Surface, labels: np.ndarray, face: int) -> np.ndarray:
-    """The faces of the tooth that a click shows, among those that are not of any tooth: bounded by the folds around it,
-    and by what a net tells apart.
+    """The faces of a tooth without a label, from one click on it.
+
+    The tooth is bounded by the folds around it, and by what a net tells apart. Faces of other teeth are left out.
 
     Args:
-        surface: of the scan, F faces.
+        surface: the surface of the scan, F faces.
         labels: [F] FDI numbers.
-        face: that was clicked.
+        face: the face that was clicked.
 
     Returns:
         [n] faces.
     """
     mesh, click = surface.mesh, surface.mesh.centroids[face]
     far = np.linalg.norm(mesh.centroids - click, axis=1)
-    near = np.flatnonzero(far < FAR + 2.0)  # a little more than the tooth can reach, for the walks to end there
+    near = np.flatnonzero(far < FAR + 2.0)  # a little more than the tooth can reach, so that the walks end there
     part = mesh.part(near).with_labels(np.maximum(labels[near], 0))
     coarse = _coarser(part)
     assert coarse.labels is not None

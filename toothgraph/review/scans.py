@@ -1,4 +1,4 @@
-"""The scans under review: which there are, how each stands, and a thread that prepares them in order of need."""
+"""The scans under review: which there are, how each stands, and background work that prepares them in order of need."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Known:
     """What the list says of a scan.
 
     Attributes:
-        name, path: of the scan.
-        patient: whose it is.
-        state: of its review; empty while nothing is known of it.
+        name, path: name and file of the scan.
+        patient: the patient.
+        state: state of its review; empty while it is not known.
         start: what its review begins with; None until it is prepared.
-        teeth: how many there are now.
+        teeth: number of teeth in the present labels.
         error: why it cannot be reviewed.
-        version: of the labels.
-        picture: of the labels as they are now, WebP, base64.
+        version: version of the labels.
+        picture: a WebP picture of the labels, in base64.
         drawn: the version of the labels that the picture shows.
     """
 
@@ -64,12 +64,12 @@ class Known:
     drawn: int = 0
 
     def begins(self, start: Start) -> None:
-        """Take over what its review begins with."""
+        """Store what the review of the scan begins with."""
         self.start = start
         self.picture = self.picture or start.picture
 
     def stands(self, session: Session) -> None:
-        """Take over where its review stands."""
+        """Store where the review of the scan stands."""
         self.version = session.version
         self.state, self.teeth = session.state, len(np.unique(session.labels[session.labels > 0]))
 
@@ -79,11 +79,11 @@ class Opened:
     """A scan in memory.
 
     Attributes:
-        mesh: as read.
-        surface: as it is shown, its faces turned round where they were inside out.
+        mesh: the scan as read.
+        surface: the surface as it is shown; its faces are turned round if they were inside out.
         start: what its review began with.
-        session: where it stands.
-        lock: one step at a time.
+        session: where its review stands.
+        lock: allows one step at a time.
     """
 
     mesh: Mesh
@@ -94,21 +94,21 @@ class Opened:
 
 
 class _Ended(BaseException):
-    """The background is to end; no error of a scan."""
+    """Raised to end the background work; it is no error of a scan."""
 
 
 class Scans:
     """All scans of a review.
 
     Args:
-        files: by name.
-        folder: of the labels.
+        files: the files of the scans, by name.
+        folder: the folder of the labels.
         read: reads a scan.
-        begin: what the review of a scan begins with.
-        formats: in which approved labels are written, too.
-        embed: what a net knows of a scan, for the tools, see :func:`toothgraph.review.embedding.embed`.
-        options: of ``read`` and ``begin``, as JSON has them. A review that was begun with others, and without a step
-            since, begins anew.
+        begin: gives what the review of a scan begins with.
+        formats: formats in which approved labels are also written.
+        embed: gives the embedding of a scan for the tools, see :func:`toothgraph.review.embedding.embed`.
+        options: options of ``read`` and ``begin``, as JSON has them. A review that was begun with other options, and
+            has no step since, begins anew.
     """
 
     def __init__(
@@ -125,9 +125,9 @@ class Scans:
         self.known = {name: Known(name, files[name], whose) for name, whose in zip(files, patients, strict=True)}
         self.stores = {name: Store(folder, name, formats) for name in files}
         self._read, self._begin, self._embed, self._options = read, begin, embed, dict(options or {})
-        self.begun_otherwise: list[str] = []  # names of scans that have steps since they were begun with other options
+        self.begun_otherwise: list[str] = []  # names of scans with steps that were begun with other options
         self._opened: OrderedDict[str, Opened] = OrderedDict()
-        self._lock = threading.RLock()  # of what is in memory
+        self._lock = threading.RLock()  # guards what is in memory
         self._preparing = threading.Lock()  # one scan is read and labelled at a time
         self._ended, self._more = threading.Event(), threading.Event()
         for name in files:
@@ -135,7 +135,7 @@ class Scans:
 
     # ---- the list
     def _recall(self, name: str) -> None:
-        """What the files of an earlier review say of a scan."""
+        """Take over what the files of an earlier review say of a scan."""
         known = self.known[name]
         try:
             lines = self.stores[name].lines()
@@ -149,7 +149,7 @@ class Scans:
             known.error = str(error)
 
     def listed(self) -> list[dict[str, Any]]:
-        """A row for each scan, those to look at first in front."""
+        """One row for each scan, with the scans to look at first in front."""
         unknown = (True, True, 0.0)
         known = sorted(
             self.known.values(),
@@ -159,10 +159,10 @@ class Scans:
 
     # ---- one scan
     def open(self, name: str) -> Opened:
-        """A scan in memory: read, and labelled if it was not yet.
+        """Give a scan in memory. If needed, it is read, and labelled if it was not yet.
 
         Raises:
-            ToothgraphError: if it cannot be reviewed.
+            ToothgraphError: if the scan cannot be reviewed.
         """
         with self._lock:
             if name in self._opened:
@@ -200,11 +200,14 @@ class Scans:
         return Opened(mesh, Surface(seen, self._embed), start, session)
 
     def _begins_anew(self, lines: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether nobody has taken a step since a review was begun with other options than those of now."""
+        """Whether a review has no step yet, and was begun with other options than the present ones."""
         return len(lines) == 1 and lines[0].get("options") != self._options
 
     def _begun(self, store: Store, mesh: Mesh) -> Start | None:
-        """What the review of a scan begins with; None where a step was taken, or nothing else would be found."""
+        """A new start for the review of a scan; None if the start in its log stays.
+
+        The start in the log stays if a step was taken, or if options and labels in the folder have not changed.
+        """
         lines = store.lines()
         if len(lines) > 1:
             return None
@@ -219,13 +222,13 @@ class Scans:
         """Do one step on a scan, and save it.
 
         Args:
-            name: of the scan.
-            version: of the labels that the page shows.
+            name: the name of the scan.
+            version: version of the labels that the page shows.
             content: see :func:`toothgraph.review.session.take`.
 
         Raises:
             Stale: if the labels have another version by now, or another command has changed their files.
-            OperationError: if it cannot be done.
+            OperationError: if the step cannot be done.
         """
         opened = self.open(name)
         with opened.lock:
@@ -246,14 +249,14 @@ class Scans:
             return step
 
     def _stands(self, opened: Opened, name: str, session: Session) -> None:
-        """Take over where the review of a scan stands now."""
+        """Store where the review of a scan stands now."""
         opened.session = session
         self.known[name].stands(session)
         self._more.set()
 
     # ---- in the background
     def work(self) -> None:
-        """Prepare all scans, and draw those again whose labels change, until :meth:`end` is called."""
+        """Prepare all scans, and draw a scan again when its labels change, until :meth:`end` is called."""
         with heard_by(self._heed), suppress(_Ended):
             while not self._ended.is_set():
                 self._more.clear()
@@ -262,14 +265,16 @@ class Scans:
                 self._ended.wait(PAUSE)  # more steps may follow at once
 
     def _heed(self, what: str) -> None:
-        """At each stage of the work in the background, leave it if that is asked for."""
+        """End the background work at its next stage, if :meth:`end` was called."""
         del what
         if self._ended.is_set():
             raise _Ended
 
     def prepare_all(self) -> None:
-        """Read, label and draw one scan after another, until all are, with the labels they have now, or :meth:`end` is
-        called. One with which that cannot be done says why in the list, and the others go on."""
+        """Read, label and draw one scan after another, until all are drawn with their present labels.
+
+        It stops early when :meth:`end` is called. If a scan fails, the list says why, and the others go on.
+        """
         while not self._ended.is_set() and (name := self._next()) is not None:
             try:
                 opened, known = self.open(name), self.known[name]
@@ -282,8 +287,11 @@ class Scans:
                 _log.warning("%s", reason if isinstance(error, ToothgraphError) else f"{name}: {reason}")
 
     def _next(self) -> str | None:
-        """The scan that the background takes next: one in memory whose picture is out of date, else one that is not
-        prepared, else one whose labels an earlier review has changed since its picture was drawn."""
+        """The name of the scan that the background work takes next; None if there is none.
+
+        First come scans in memory whose picture is out of date, then scans that are not prepared. Last come scans whose
+        labels an earlier review has changed since their picture was drawn.
+        """
         known = [one for one in self.known.values() if not one.error]
         old = [one for one in known if one.start is not None and one.drawn != one.version]
         with self._lock:
@@ -292,7 +300,7 @@ class Scans:
         return next((one.name for one in (*at_hand, *waiting, *old)), None)
 
     def end(self) -> None:
-        """Let the background end, at the latest after the scan at hand."""
+        """Ask the background work to end; it ends at the latest after the current scan."""
         self._ended.set()
         self._more.set()
 
@@ -309,7 +317,10 @@ def reason_of(error: Exception) -> str:
 
 
 def _up_to_date(store: Store, mesh: Mesh, start: Start, session: Session) -> Session:
-    """Where a review stands, with what another command has written into its label files."""
+    """Where a review stands, with changes that another command has made in its label files.
+
+    Such a change is saved as a step.
+    """
     labels = store.changed_elsewhere(mesh, session)
     if labels is None:
         return session
@@ -319,7 +330,10 @@ def _up_to_date(store: Store, mesh: Mesh, start: Start, session: Session) -> Ses
 
 
 def doubts_of(known: Known) -> list[list[str | int]]:
-    """What is to be reviewed, each in parts, the numbers of teeth among them; nothing any more once it is approved."""
+    """The warnings to review, each as texts and FDI numbers of teeth.
+
+    Empty once the scan is approved.
+    """
     return [doubt.flat for doubt in known.start.doubts] if known.start and known.state != APPROVED else []
 
 

@@ -1,8 +1,8 @@
-"""The local web server of a review: for one person at one machine.
+"""The local web server of a review, for one person at one machine.
 
-It listens on 127.0.0.1 only. Each address begins with a random token, so that other programs and pages cannot guess it;
-the ``Host`` must be this machine, and what changes labels must come from its own page. Scans are found by name in a
-list, never by a path.
+It listens on 127.0.0.1 only. Each address begins with a random token, so that other programs and pages cannot guess it.
+The ``Host`` must be this machine, and requests that change labels must come from the server's own page. Scans are found
+by name in a list, never by a path.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from toothgraph.review.store import Stale
 
 _log = logging.getLogger("toothgraph")
 MOST = 64 << 20  # bytes of a request
-PATIENCE = 10.0  # seconds that work at hand has to come to an end, when the review ends
+PATIENCE = 10.0  # seconds that running work has to finish when the review ends
 HEADERS = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",  # the token stays here
@@ -40,14 +40,14 @@ HEADERS = {
 
 
 class ReviewServer(ThreadingHTTPServer):
-    """Serves the review of some scans.
+    """The web server of a review.
 
     Args:
-        scans: to review.
-        port: 0 takes a free one.
+        scans: the scans to review.
+        port: the port; 0 takes a free one.
 
     Raises:
-        ConfigError: if there can be no server at this port.
+        ConfigError: if no server can listen at this port.
     """
 
     daemon_threads = True
@@ -69,7 +69,7 @@ class ReviewServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """Where the list of scans is."""
+        """The address of the list of scans."""
         return f"http://127.0.0.1:{self.server_address[1]}/{self.token}/"
 
     def run(self) -> None:
@@ -85,7 +85,7 @@ class ReviewServer(ThreadingHTTPServer):
                 thread.join(max(0.0, until - time.monotonic()))
 
     def beside(self, work: Callable[[], object]) -> None:
-        """Do work in a thread of its own; :meth:`run` waits a while for it at its end."""
+        """Do work in its own thread. When :meth:`run` ends, it waits at most ``PATIENCE`` seconds for such threads."""
         thread = threading.Thread(target=work, daemon=True)
         with self._lock:  # windows ask at the same time
             self._beside = [other for other in self._beside if other.is_alive()]
@@ -93,7 +93,10 @@ class ReviewServer(ThreadingHTTPServer):
             self._beside.append(thread)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer in a thread of its own, which may wait for the next request of the same window for long."""
+        """Answer a request in its own thread.
+
+        The thread may wait long for the next request of the same window.
+        """
         self._answering = [thread for thread in self._answering if thread.is_alive()]
         thread = threading.Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
         thread.start()
@@ -106,7 +109,7 @@ class ReviewServer(ThreadingHTTPServer):
 
 
 class _Refused(Exception):
-    """A request that is not answered."""
+    """Raised for a request that is refused."""
 
     def __init__(self, status: HTTPStatus, text: str) -> None:
         super().__init__(text)
@@ -118,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "toothgraph", ""
     timeout = 60  # seconds without a word
-    _begun = False  # the answer to the request at hand
+    _begun = False  # whether the answer to the current request has begun
 
     def do_GET(self) -> None:
         self._answered(self._get)
@@ -177,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         return text
 
     def _next(self, names: list[str]) -> str:
-        """The most doubtful other scan that was not approved."""
+        """The name of the most doubtful other scan that is not approved; empty if there is none."""
         rows = self.server.scans.listed()
         return next((row["name"] for row in rows if row["name"] not in names and row["state"] != "approved"
                      and not row["error"]), "")  # fmt: skip
@@ -200,11 +203,11 @@ class _Handler(BaseHTTPRequestHandler):
         except Exception as error:
             _log.error("%s", reason := reason_of(error))
             self.close_connection = True
-            if not self._begun:  # a second answer would be taken for that of the next request
+            if not self._begun:  # a second answer would be taken for the answer to the next request
                 self._json({"error": reason}, HTTPStatus.INTERNAL_SERVER_ERROR)
 
     def _place(self) -> list[str]:
-        """The parts of the address behind the token."""
+        """Check who asks and how; return the parts of the address after the token."""
         if self.headers.get("Host", "") not in self.server.hosts:
             raise _Refused(HTTPStatus.FORBIDDEN, "this server is for its own machine")
         if self.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
@@ -249,12 +252,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _whole(opened: Opened) -> dict[str, Any]:
-    """All labels of a scan, for a page that shows older ones."""
+    """All labels of a scan, for a page that shows older labels."""
     return {**_stands(opened, opened.session), "labels": labels_data(opened.session.labels)}
 
 
 def _done(opened: Opened, done: Step) -> dict[str, Any]:
-    """What a step has changed."""
+    """The faces that a step has changed, with their new labels."""
     after = labels_data(done.change.after)
     return {**_stands(opened, done.after), "changed": done.change.faces.tolist(), "to": after}
 

@@ -1,4 +1,4 @@
-"""Steps of a review, and what its log says of each; the log: :mod:`toothgraph.io.review_log`."""
+"""Steps of a review, and the log entry of each. The log itself is in :mod:`toothgraph.io.review_log`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Step:
     """One more step of a review.
 
     Attributes:
-        after: the session that it leads to.
-        change: of the labels; of no face for ``approve``.
-        entry: what the log says of it.
+        after: the session after the step.
+        change: the change of the labels; it has no faces for ``approve``.
+        entry: what the log says of the step.
     """
 
     after: Session
@@ -30,15 +30,15 @@ class Step:
 
 
 def take(surface: Surface, session: Session, content: Mapping[str, Any]) -> Step:
-    """Do what a page asks for: an operation, ``undo``, ``redo`` or ``approve``.
+    """Do a step that a page asks for: an operation, ``undo``, ``redo`` or ``approve``.
 
     Args:
-        surface: of the scan, F faces.
-        session: where its review stands.
+        surface: the surface of the scan, F faces.
+        session: where the review of the scan stands.
         content: ``{"kind": …}`` and the other fields of :class:`toothgraph.review.operations.Operation`.
 
     Raises:
-        OperationError: if it cannot be done.
+        OperationError: if the step cannot be done.
     """
     kind = content.get("kind")
     if kind in STEPS:
@@ -51,13 +51,16 @@ def take(surface: Surface, session: Session, content: Mapping[str, Any]) -> Step
 
 
 def adopted(session: Session, labels: np.ndarray) -> Step:
-    """Take over labels [F] that another command has written, such as ``renumber``. What was approved stays so."""
+    """The step that takes over labels [F] of another command, such as ``renumber``.
+
+    An approved scan stays approved.
+    """
     change = change_between(session.labels, labels)
     return Step(taken_over(session, change), change, {"kind": FILE, "changed": _packed(change)})
 
 
 def _said(done: Operation) -> dict[str, Any]:
-    """An operation as the log has it: the faces of a brush are in what it changed."""
+    """An operation as the log has it. The faces of a brush are left out, since the change has them."""
     return replace(done, faces=()).content() if done.kind == "paint" else done.content()
 
 

@@ -1,12 +1,13 @@
-"""The files of a review: for each scan its labels, and the log of how they came about. Nothing else is ever written.
+"""The files of a review: for each scan its labels, and the log of the steps that led to them.
 
 DIR/<name>.json         labels in the layout of Teeth3DS, with instances, and ``review``: state, version, origin
-DIR/<name>.vtp, .vtk    the same in files of other programs, once they are approved, if asked for
-DIR/<name>.*            the same, where `predict` has written the scan here before
+DIR/<name>.vtp, .vtk    the same labels for other programs, once they are approved, if asked for
+DIR/<name>.*            the same labels, in the files that `predict` has written here before
 DIR/<name>.log.jsonl    the labels that the review began with, then one line for each step, with the time
 
-A step is in the log before it counts, so a stop at any moment loses nothing that was said to be saved. A line that was
-cut off by a stop is removed before the next one. The labels follow from the log.
+No other files are written, except an empty file that locks the log. A step is written to the log before it counts, so
+a stop at any moment loses nothing that was reported as saved. A line that was cut off by a stop is removed before the
+next one is written. The labels follow from the log.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from toothgraph.system.files import write_text
 from toothgraph.system.lock import one_at_a_time
 
 _log = logging.getLogger("toothgraph")
-# In a label file, what follows from the log.
+# The entries of a label file that follow from the log.
 OF_LABELS = ("jaw", "labels", "instances", "review", "confidence", "doubts", "doubt_parts")
 NOT_KNOWN = -1  # in a log, a confidence that is NaN; others are 0 to 255
 
@@ -62,16 +63,16 @@ class Start:
 
     Attributes:
         labels: [F] FDI numbers.
-        confidence: [F] 0 to 1, NaN where it is not known; None for labels that are not a model's.
+        confidence: [F] 0 to 1, NaN where it is not known; None for labels that no model found.
         model: what found the labels; empty for labels of a file.
         jaw: 0 upper, 1 lower, -1 unknown.
         inside_out: whether the faces are shown with the opposite winding of the file.
-        doubts: what to look at.
+        doubts: warnings to review.
         teeth: mean confidence by FDI number.
         sure: mean confidence over all teeth; None if unknown.
-        picture: WebP of the scan, base64.
+        picture: a WebP picture of the scan, in base64.
         source: where the labels come from, in words.
-        options: of the command, by which the labels were found or read.
+        options: the options of the command with which the labels were found or read.
     """
 
     labels: np.ndarray
@@ -88,11 +89,11 @@ class Start:
 
     @property
     def order(self) -> tuple[bool, bool, float]:
-        """Sorts scans: those in most doubt first."""
+        """A sort key that puts the scans in most doubt first."""
         return not self.doubts, self.sure is None, self.sure or 0.0
 
     def line(self, mesh: Mesh) -> dict[str, Any]:
-        """As the first line of a log."""
+        """The first line of a log."""
         sure = None if self.confidence is None else packed(_stored(self.confidence))
         return {
             "kind": START, "surface": surface_digest(mesh), "labels": packed(self.labels), "confidence": sure,
@@ -126,26 +127,26 @@ class Store:
     """The review of one scan on disk.
 
     Args:
-        folder: DIR.
-        name: of the scan; it becomes the stem of the files.
-        formats: of :mod:`toothgraph.review.exchange`, in which approved labels are written, too.
+        folder: the folder DIR.
+        name: the name of the scan, which is the stem of the files.
+        formats: formats of :mod:`toothgraph.review.exchange` in which approved labels are also written.
     """
 
     def __init__(self, folder: Path, name: str, formats: Sequence[str] = ()) -> None:
         self.formats = formats
         self.labels, self.log = folder / f"{name}{LABELS}", folder / f"{name}{LOG}"
-        self._seen: dict[str, tuple[int, int]] | None = None  # the label files when they had the labels of the session
+        self._seen: dict[str, tuple[int, int]] | None = None  # the label files when they last had the session's labels
 
     def lines(self) -> list[dict[str, Any]]:
         """The lines of the log; empty if there is none yet.
 
         Raises:
-            LabelError: if one cannot be read.
+            LabelError: if a line cannot be read.
         """
         return read_log(self.log)
 
     def begin(self, mesh: Mesh, start: Start) -> None:
-        """Begin the log of a scan; in place of one without steps."""
+        """Begin the log of a scan. A log without steps is replaced; one with steps stays."""
         with one_at_a_time(self._lock):
             if len(self.lines()) <= 1:
                 write_text(self.log, json.dumps(start.line(mesh)) + "\n")
@@ -154,7 +155,7 @@ class Store:
         """What the review began with, and where it stands.
 
         Raises:
-            LabelError: without a log, or if it is of another surface.
+            LabelError: if there is no log, or it cannot be read or is of another surface.
         """
         lines = self.lines()
         session = session_of(self.log, lines, mesh)
@@ -178,7 +179,7 @@ class Store:
             self.write_labels(mesh, start, step.after)
 
     def write_labels(self, mesh: Mesh, start: Start, session: Session) -> None:
-        """Write the label file as the log has it."""
+        """Write the label file of a scan for a session, and the other files that have the labels."""
         if session.state != APPROVED and review_state(self.labels) == APPROVED:
             self._withdraw(mesh, start)
         labelled = mesh.with_labels(session.labels)
@@ -190,7 +191,7 @@ class Store:
         }
         record = read_record(self.labels)
         others = [self.labels.with_name(name) for name in record.files if name != self.labels.name]
-        for file in others:  # that `predict` has written here: no other labels than these may stay
+        for file in others:  # files of `predict` must not keep other labels than these
             if file.exists():
                 write_again(file, mesh, session.labels)
         write_text(self.labels, json.dumps(content))
@@ -200,13 +201,15 @@ class Store:
         self._seen = self._stamps()
 
     def _withdraw(self, mesh: Mesh, start: Start) -> None:
-        """Remove the files for other programs that an approval has written, where it does not hold any more. What
-        another program has changed since stays."""
+        """Remove the files for other programs that an approval has written, when it does not hold any more.
+
+        A file that another program has changed since stays.
+        """
         approved = replay(Session(start.labels), self.lines()[1 : 1 + (review_version(self.labels) or 0)])
         record = read_record(self.labels)
         for kind in FORMATS:
             file = self.labels.with_name(f"{self.labels.stem}.{kind}")
-            if file.name in record.files or not file.is_file():  # the former have the labels of now in any case
+            if file.name in record.files or not file.is_file():  # the record's files have the present labels anyway
                 continue
             if has_labels(file, mesh, approved.labels):
                 file.unlink()
@@ -214,15 +217,17 @@ class Store:
                 _log.warning("%s: has other labels than the review, and is kept: another program has changed it", file)
 
     def catch_up(self, mesh: Mesh, start: Start, session: Session) -> None:
-        """Write the label file again if a stop came between it and the log."""
+        """Write the label file again if a stop came after the log was written and before the file was."""
         if session.state != UNSEEN and review_version(self.labels) != session.version:
             self.write_labels(mesh, start, session)
 
     def changed_elsewhere(self, mesh: Mesh, session: Session) -> np.ndarray | None:
-        """The labels [F] of the label files, if another command has changed them since the review wrote or read them.
+        """The labels [F] of the label files, if another command has changed them; else None.
+
+        Changes count since the review last wrote or read the files.
 
         Raises:
-            LabelError: if they do not fit the scan.
+            LabelError: if the labels do not fit the scan.
         """
         before, stamps = self._seen, self._stamps()
         if stamps == before:
@@ -230,7 +235,7 @@ class Store:
         labels = None
         if session.state != UNSEEN:
             labels = changed_since(self.labels, mesh, session)
-        elif before is not None:  # a review that is opened begins with what is there
+        elif before is not None:  # at its first look, a review begins with these labels anyway
             held = with_labels_of(self.labels.parent, mesh.scan_id, mesh, primary=True)
             if held is not None and held.labels is not None and not np.array_equal(held.labels, session.labels):
                 labels = held.labels
@@ -261,7 +266,7 @@ def _labels_content(labelled: Mesh, start: Start) -> dict[str, Any]:
 
 
 def _said_content(labelled: Mesh, start: Start) -> dict[str, Any]:
-    """What was said of the labels at the start, as far as it is true of those that are there now."""
+    """The confidence and the warnings of the start, as far as they are true of the present labels."""
     assert labelled.labels is not None
     changed = changed_numbers(start.labels, labelled.labels)
     sure = {str(fdi): round(share, 4) for fdi, share in start.teeth.items() if fdi not in changed}
@@ -270,8 +275,10 @@ def _said_content(labelled: Mesh, start: Start) -> dict[str, Any]:
 
 
 def _others_content(file: Path, labelled: Mesh) -> dict[str, Any]:
-    """What else a label file has, which another command has written, as the patient's name; measures, which depend on
-    the labels, are taken anew."""
+    """The other entries of a label file, which another command has written, such as the patient's name.
+
+    Measures are computed again, as they depend on the labels.
+    """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or cut off
@@ -284,7 +291,7 @@ def _others_content(file: Path, labelled: Mesh) -> dict[str, Any]:
 
 
 def _append(path: Path, line: str) -> None:
-    """Add a line that is on the disk when this returns, behind the last whole one."""
+    """Append a line after the last complete one. It is on the disk when this function returns."""
     with path.open("r+b") as file:
         whole = file.read()
         file.seek(whole.rfind(b"\n") + 1)

@@ -1,4 +1,4 @@
-"""The surface of a scan as the tools see it: with faces of one size, so that a fold is as sharp on any scan."""
+"""The surface of a scan for the tools, with faces of one size, so that a fold is equally sharp on any scan."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from toothgraph.mesh.interpolate import Nearest, nearest
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.review.embedding import Embedded
 
-FACE = 0.3  # mm², of the coarse surface: about that of the scans on which the tools were tuned
+FACE = 0.3  # mm², a face of the coarse surface; about as on the scans on which the tools were tuned
 LEAST_FACES = 500
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """A scan, and what the tools compute of it once.
+    """A scan, with the values that the tools compute only once.
 
     Attributes:
         mesh: F faces.
-        embed: see :func:`toothgraph.review.embedding.embed`; None without a net.
+        embed: gives the embedding of a scan, see :func:`toothgraph.review.embedding.embed`; None without a net.
     """
 
     mesh: Mesh
@@ -31,7 +31,7 @@ class Surface:
 
     @cached_property
     def decimated(self) -> Decimated:
-        """A surface with faces of about ``FACE`` mm²; the scan itself if its faces are that large."""
+        """The surface with faces of about ``FACE`` mm²; the scan itself if its faces are that large."""
         bare = self.mesh.with_labels(None)
         return decimate(bare, max(round(bare.areas.sum() / FACE), LEAST_FACES))
 
@@ -46,7 +46,7 @@ class Surface:
         return nearest(self.coarse, self.mesh)
 
     def carry(self, values: np.ndarray) -> np.ndarray:
-        """Values of the coarse faces [C, n] on those of the scan [F, n]."""
+        """Transfer values of the coarse faces [C, n] to the faces of the scan [F, n]."""
         return values if self._nearest is None else self._nearest.carry(values)
 
     @cached_property
@@ -54,14 +54,14 @@ class Surface:
         return None if self.embed is None else self.embed(self.mesh)
 
     def embedding(self, part: Mesh) -> np.ndarray | None:
-        """What a net says of the faces of a part, or of a coarser surface of it [n, D]; None without a net."""
+        """The embedding of the faces of a part of the scan, or of a coarser surface of it [n, D]; None without one."""
         return None if self._embedded is None else self._embedded.of(part)
 
     def prepare(self) -> None:
-        """Compute what is needed once, so that the first step need not wait for it."""
+        """Compute the values that are needed once, so that the first step does not wait for them."""
         _ = self.mesh.adjacency, self.coarse.adjacency, self.coarse_face, self._nearest, self._embedded
 
     @property
     def coarse_face(self) -> np.ndarray:
-        """[F] the coarse face of each face."""
+        """The coarse face of each face. [F]"""
         return self.decimated.face_map
