@@ -1,4 +1,4 @@
-"""Docstrings for pages that Sphinx does not make."""
+"""Docstrings as plain text, for pages that Sphinx does not build."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import re
 
 
 def in_a_line(paragraph: str, quote: str) -> str:
-    """A paragraph of a docstring as one line, with its roles and literals between ``quote``."""
+    """Return a paragraph of a docstring as one line, with ``quote`` around names in roles and around literals."""
     marked = r":\w+:`~?([\w.]+)`|``(.+?)``"
     return re.sub(marked, lambda found: f"{quote}{found[1] or found[2]}{quote}", " ".join(paragraph.split()))
