@@ -228,7 +228,9 @@ def everything(there: Path) -> Path:
     palette: dict[str, Any] = {"background": colours(np.array([0]))[0].tolist()}
     for jaw, own in numbers.items():
         palette[jaw] = {str(fdi): colours(np.array([fdi]))[0].tolist() for fdi in own}
+    own_numbers = {jaw: {str(fdi): fdi for fdi in own} for jaw, own in numbers.items()}
     (there / "palettes.json").write_text(json.dumps({"my-set": palette}))
+    (there / "numbers.json").write_text(json.dumps({"my-set": own_numbers}))
     (there / "fine.toml").write_text(TINY)
     return there
 
