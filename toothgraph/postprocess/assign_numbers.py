@@ -71,61 +71,117 @@ def number_teeth(
         side: [F] bool, the faces that the net looked at, if not all; only these show what a tooth looks like.
         crowns: faces of each piece of surface that is one tooth, see :mod:`toothgraph.postprocess.lone_crowns`.
     """
-    # 1. Pieces of the surface that are one tooth each.
     piece, place = find_teeth(mesh, place, prob, jaw, rules, crowns)
+    tooth = np.full(len(place), -1)
+    if not (place > 0).any():
+        return Numbered(place, tooth)
+    row = see_teeth(mesh, piece, place, prob, up, rules, side)
+    reading, order = read_teeth(row, jaw, classify, rules.row)
+    for number, own in enumerate(order):
+        place[row.faces[own]], tooth[row.faces[own]] = reading.places[number], number
+    return Numbered(place, tooth, reading)
+
+
+@dataclass(frozen=True, eq=False)
+class SeenTeeth:
+    """T teeth in order along the arch, what each looks like, and what lies between them.
+
+    Attributes:
+        piece: [T] number of the piece of surface that is the tooth.
+        faces: the faces of each tooth.
+        angle: [T] degrees, of each tooth along the arch.
+        log_prob: [T, 17] mean log-probability of the positions, gingiva first.
+        shapes: [T, P, 3] points of each crown in its own frame, mm.
+        size: [T] mm, geometric mean of the extents of each crown along and across the arch.
+        area: [T] mm², of the faces that the net looked at.
+        gaps: the gaps between any two teeth.
+        meeting: the pairs of pieces that have a common edge.
+    """
+
+    piece: np.ndarray
+    faces: list[np.ndarray]
+    angle: np.ndarray
+    log_prob: np.ndarray
+    shapes: np.ndarray
+    size: np.ndarray
+    area: np.ndarray
+    gaps: Gaps
+    meeting: set[tuple[int, int]]
+
+    def in_order(self, order: np.ndarray, said: np.ndarray) -> Row:
+        """The row of these teeth in an order [T], of which a look said the log-probabilities ``said`` [T, 16]."""
+        gingiva = self.log_prob[:, 0] - np.logaddexp.reduce(self.log_prob[:, 1:], axis=1)
+        return Row(
+            said[order], gingiva[order], np.minimum(self.area[order] / WHOLE_TOOTH, 1.0), self.gaps.along(order),
+            self.gaps.along(order, 2), touching(self.meeting, self.piece[order], self.area[order]), self.size[order],
+        )  # fmt: skip
+
+
+def see_teeth(
+    mesh: Mesh,
+    piece: np.ndarray,
+    place: np.ndarray,
+    prob: np.ndarray,
+    up: np.ndarray | None,
+    rules: Rules,
+    side: np.ndarray | None,
+) -> SeenTeeth:
+    """Put the teeth of a surface in order along the arch, and measure what each looks like.
+
+    Args:
+        mesh: F faces.
+        piece: [F] number of the piece of each face; a piece is one tooth, or gingiva.
+        place: [F] positions, 0 gingiva, at least one tooth.
+        prob, up, rules, side: as in :func:`number_teeth`.
+    """
     teeth = np.unique(piece[place > 0])
-    if len(teeth) == 0:
-        return Numbered(place, np.full(len(place), -1))
     whole = [np.flatnonzero(piece == number) for number in teeth]
     faces = [own if side is None or not side[own].any() else own[side[own]] for own in whole]
-    # 2. In order along the arch.
     weight = np.maximum(mesh.areas, 1e-12)
     middles = np.stack([np.average(mesh.centroids[own], axis=0, weights=weight[own]) for own in faces])
     up = bite_directions(mesh)[0] if up is None else up
     order, angle = order_along_arch(middles, up)
-    teeth, middles = teeth[order], middles[order]
     whole, faces = [whole[number] for number in order], [faces[number] for number in order]
-    # 3. What each tooth looks like, and the gaps between teeth.
     rng = sample_rng(0, 0, mesh.scan_id, DRAW)
     points = [sample_surface(mesh.corners[own], POINTS, rng) for own in faces]
     log_prob = np.log(np.maximum(prob, rules.numbers.least))
-    seen = np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces])  # [T, 17]
-    shapes = in_tooth_frames(points, middles, up)
+    shapes = in_tooth_frames(points, middles[order], up)
     low, high = np.quantile(shapes[..., :2], [SHARE, 1 - SHARE], axis=1)
-    size = np.sqrt(np.prod(high - low, axis=1))
-    gingiva = seen[:, 0] - np.logaddexp.reduce(seen[:, 1:], axis=1)
-    area = np.array([mesh.areas[own].sum() for own in faces])
-    gaps, meeting = Gaps([own[::2] for own in points]), pieces_that_meet(mesh, piece)
+    return SeenTeeth(
+        teeth[order], whole, angle,
+        np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces]),
+        shapes, np.sqrt(np.prod(high - low, axis=1)), np.array([mesh.areas[own].sum() for own in faces]),
+        Gaps([own[::2] for own in points]), pieces_that_meet(mesh, piece),
+    )  # fmt: skip
+
+
+def read_teeth(teeth: SeenTeeth, jaw: int, classify: Classifier | None, rules: RowRules) -> tuple[Reading, np.ndarray]:
+    """Read the numbers of the whole row.
+
+    Crowded neighbours may change places. A short or straight row has two readings, one from each end.
+
+    Returns:
+        The reading, and the order [T] of the teeth in it.
+    """
 
     def look_of(shapes: np.ndarray) -> np.ndarray:
-        return seen[:, 1:] if classify is None else classify(shapes, jaw)
+        return teeth.log_prob[:, 1:] if classify is None else classify(shapes, jaw)
 
-    def row_of(order: np.ndarray, said: np.ndarray) -> Row:
-        return Row(
-            said[order], gingiva[order], np.minimum(area[order] / WHOLE_TOOTH, 1.0), gaps.along(order),
-            gaps.along(order, 2), touching(meeting, teeth[order], area[order]), size[order],
-        )  # fmt: skip
-
-    # 4. The numbers of the whole row. Crowded neighbours may change places; a short or straight row has two readings,
-    # one from each end.
     def order_of(angle: np.ndarray, said: np.ndarray, order: np.ndarray) -> np.ndarray:
-        if bend < rules.row.straight:  # all are at nearly the same angle
+        if bend < rules.straight:  # all are at nearly the same angle
             return order
-        return order[settled_order(lambda other: row_of(order[other], said), angle, jaw, rules.row)]
+        return order[settled_order(lambda other: teeth.in_order(order[other], said), angle, jaw, rules)]
 
-    forward, bend, said = np.arange(len(teeth)), angle[-1] - angle[0], look_of(shapes)
+    angle, bend = teeth.angle, teeth.angle[-1] - teeth.angle[0]
+    forward, said = np.arange(len(angle)), look_of(teeth.shapes)
     order = order_of(angle, said, forward)
-    if 1 < len(teeth) < rules.row.short or bend < rules.row.straight:
-        other = look_of(shapes * BACKWARDS)
-        orders = order, order_of(-angle[::-1], other, forward[::-1])
-        reading, backwards = read_either_way((row_of(orders[0], said), row_of(orders[1], other)), jaw, rules.row)
-        order = orders[int(backwards)]
-    else:
-        reading = read_row(row_of(order, said), jaw, rules.row)
-    tooth = np.full(len(place), -1)
-    for number, own in enumerate(order):
-        place[whole[own]], tooth[whole[own]] = reading.places[number], number
-    return Numbered(place, tooth, reading)
+    if not (1 < len(angle) < rules.short or bend < rules.straight):
+        return read_row(teeth.in_order(order, said), jaw, rules), order
+    other = look_of(teeth.shapes * BACKWARDS)
+    orders = order, order_of(-angle[::-1], other, forward[::-1])
+    rows = teeth.in_order(orders[0], said), teeth.in_order(orders[1], other)
+    reading, backwards = read_either_way(rows, jaw, rules)
+    return reading, orders[int(backwards)]
 
 
 def settled_order(
