@@ -31,7 +31,7 @@ def parser_of(doc: str | None) -> argparse.ArgumentParser:
 def parse(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path | None = None) -> argparse.Namespace:
     """Read the options and apply them. ``result`` is the result file if none is given.
 
-    With ``--quick``, ``data`` that is not given are synthetic arches, and ``runs`` a folder that goes afterwards.
+    With ``--quick``, missing ``data`` is replaced by synthetic arches, and missing ``runs`` by a temporary folder.
     """
     options = parser.parse_args(argv)
     if options.quick and options.out is None:
@@ -48,41 +48,41 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path 
 
 
 def apply_threads(options: argparse.Namespace) -> None:
-    """As many threads as asked for."""
+    """Let torch use as many threads as the options ask for."""
     if options.threads:
         torch.set_num_threads(options.threads)
 
 
 def make_room(file: Path | None) -> None:
-    """Make the folder of a file that is written after all is measured."""
+    """Make the folder of a file, so that the file can be written later, when everything is measured."""
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
 
 
 def facts_of_children() -> dict[str, Any]:
-    """Where figures of other processes come from: without the threads of this one, which measures nothing."""
+    """The origin of figures that other processes measure: without the threads of this process."""
     facts = provenance.facts()
     del facts["hardware"]["threads"]
     return facts
 
 
 def quick_folder() -> Path:
-    """A folder that is removed when the script ends."""
+    """Make a temporary folder that is removed when the script ends."""
     folder = Path(tempfile.mkdtemp(prefix="toothgraph-quick-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def quick_data() -> Path:
-    """Synthetic arches in the layout of a data set."""
+    """Write synthetic arches in the layout of a data set to a temporary folder, and return the folder."""
     print("no data given: synthetic arches, to try the script", flush=True)
     return write_arches(quick_folder())
 
 
 def run(main: Callable[[], None], goes_on: bool = False) -> None:
-    """Run a script. What its user can mend ends in one line: a wrong folder, labels that are not there.
+    """Run a script. Errors that a user can correct, such as a wrong folder or missing labels, end it with one line.
 
-    ``goes_on`` is for a script that finds what it has done when it is started again.
+    ``goes_on`` is for a script that continues its work when it is started again.
     """
     try:
         main()

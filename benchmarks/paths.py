@@ -1,4 +1,4 @@
-"""Where the repository keeps its results, pages and pictures."""
+"""The folders of the repository for results, pages and pictures."""
 
 from pathlib import Path
 

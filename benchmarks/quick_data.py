@@ -10,7 +10,7 @@ from toothgraph.system.files import write_text
 
 
 def write_arches(folder: Path) -> Path:
-    """Six synthetic arches of three patients in the layout of 3D-IOSSeg; the same folder."""
+    """Write six synthetic arches of three patients in the layout of 3D-IOSSeg, and return ``folder``."""
     write_synthetic(folder / "3d-iosseg", 6, 3000, 0)
     write_text(folder / "split.json", json.dumps({"train": ["0000", "0001"], "val": ["0002"]}))
     colours = {"background": [0, 0, 0], "upper": {"11": [255, 0, 0]}, "lower": {"31": [0, 255, 0]}}

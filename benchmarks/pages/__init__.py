@@ -1,1 +1,1 @@
-"""The pages that are rendered from benchmarks/results."""
+"""Code that renders pages from the result files in benchmarks/results."""

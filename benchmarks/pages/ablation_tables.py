@@ -10,11 +10,11 @@ from benchmarks.pages.markdown import table
 from benchmarks.pages.statistics import Row, common_seeds, paired_interval
 from benchmarks.pages.study_tables import CURVES, gain_over, spread
 
-OLDER_PREDICTION = ("7e5952f",)  # revisions of rows before a39bb5d, which all others have
+OLDER_PREDICTION = ("7e5952f",)  # revisions before a39bb5d; all other rows were scored at a39bb5d or later
 
 
 def budgets(rows: list[Row]) -> dict[tuple[str, int, int], list[Row]]:
-    """Rows that may be compared: same data set, steps and faces of the default."""
+    """Groups of rows that may be compared: with the same data set, steps and faces of the default."""
     found: dict[tuple[str, int, int], list[Row]] = defaultdict(list)
     for row in rows:
         found[row["dataset"], row["steps"], row["faces"]].append(row)
@@ -22,7 +22,7 @@ def budgets(rows: list[Row]) -> dict[tuple[str, int, int], list[Row]]:
 
 
 def by_variant(rows: list[Row]) -> dict[str, list[Row]]:
-    """The seeds of each variant: the default, from scratch, then by name."""
+    """The rows of each variant, one for each seed: first the default, then from scratch, then by name."""
     found: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row["variant"] not in ("default", "from scratch"), row["variant"])):
         found[row["variant"]].append(row)
@@ -30,7 +30,7 @@ def by_variant(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def ablation_table(rows: list[Row]) -> str:
-    """One line per variant of the recipe."""
+    """The table of the ablation, with one line for each variant of the recipe."""
     found = by_variant(rows)
     base = found.get("default", [])
     lines = []
@@ -45,12 +45,12 @@ def ablation_table(rows: list[Row]) -> str:
 
 
 def scored_before(row: Row) -> bool:
-    """Whether a row's scores are those of an older prediction than the others'."""
+    """Whether a row was scored with an older version of prediction than the other rows."""
     return (row.get("scored") or row["facts"]["git"]) in OLDER_PREDICTION
 
 
 def ablation_verdict(rows: list[Row]) -> dict[str, list[str]]:
-    """Which changes are worse or better by the intervals of both scores, and of which neither can be told."""
+    """The changes that are worse or better by the intervals of both scores, and those that are neither ("same")."""
     found = by_variant(rows)
     base = found.pop("default", [])
     told: dict[str, list[str]] = {"worse": [], "same": [], "better": []}

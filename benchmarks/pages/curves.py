@@ -20,7 +20,7 @@ def curve_name(*key: str | int) -> str:
 
 
 def draw_curves(rows: list[Row]) -> None:
-    """The curve of each set of rows that may be compared, as PNG and SVG."""
+    """Draw the curve of each set of rows that may be compared, as PNG and SVG."""
     IMAGES.mkdir(exist_ok=True)
     for key, own in studies(rows).items():
         if has_pair(own):
@@ -30,8 +30,12 @@ def draw_curves(rows: list[Row]) -> None:
 
 
 def draw_curve(rows: list[Row], title: str, files: list[Path]) -> None:
-    """Above, the scores over the share of labels: every seed a point, their means a line; below, what is gained over
-    scratch, paired by patient, with its 95 % interval. On the left `miou`, on the right the same with numbers aside."""
+    """Draw scores and gains over the share of labels.
+
+    The upper plots show the scores: each seed is a point, and a line joins the means. The lower plots show the gain
+    over scratch, paired by patient, with its 95 % interval. `miou` is on the left, `miou_matched` (the same without
+    regard to numbers) on the right.
+    """
     import matplotlib
 
     matplotlib.use("agg")
@@ -50,7 +54,7 @@ def draw_curve(rows: list[Row], title: str, files: list[Path]) -> None:
         lower.set(xlabel="labelled training patients, %", xscale="log")
         lower.set_xticks(ticks, labels=list(map(str, ticks)))
         lower.set_xticks([], minor=True)
-        if len(ticks) == 1:  # else nothing is seen of it
+        if len(ticks) == 1:  # otherwise a single share would not be visible
             lower.set_xlim(ticks[0] / 2, ticks[0] * 2)
     axes[0, 0].set_ylabel("mean over other patients")
     axes[1, 0].set_ylabel("gain, points")
@@ -76,7 +80,7 @@ def _draw_scores(axes: Any, found: dict[tuple[str, int], list[Row]], score: str)
 
 
 def _draw_gains(axes: Any, found: dict[tuple[str, int], list[Row]], score: str) -> None:
-    shift = {"pretrained": 1.0, "more": 1.05}  # so that one does not hide the other
+    shift = {"pretrained": 1.0, "more": 1.05}  # so that they do not hide each other
     for (init, fraction), own in found.items():
         base = found.get(("scratch", fraction), [])
         if init not in shift or not common_seeds(own, base):

@@ -17,7 +17,7 @@ WORDS = {
 
 
 def doubts_section(content: dict[str, Any]) -> str:
-    """The shares, and what is said of each kind."""
+    """The page: for each kind, how many scans get a warning, and one of the warnings."""
     words = {**content["kinds"], **WORDS}
     rows = [{**row, "kind": RIGHT if row.get("right") else row["kind"]} for row in content["rows"]]
     made = list(content["kinds"])
@@ -54,15 +54,15 @@ def doubts_section(content: dict[str, Any]) -> str:
 
 
 def shares(rows: list[dict[str, Any]], kind: str, side: str, real: bool) -> str:
-    """How many of a kind are flagged: ``9 of 10``."""
+    """How many scans of a kind get a warning, such as ``9 of 10``."""
     own = [row for row in rows if (row["kind"], row["side"], row["real"]) == (kind, side, real)]
     return f"{sum(bool(row['doubts']) for row in own)} of {len(own)}" if own else "–"
 
 
 def said(rows: list[dict[str, Any]], kind: str) -> str:
-    """A warning that scans of a kind get, without the numbers: the one that most of them have."""
+    """The most frequent warning of the scans of a kind. Warnings with the same first 20 letters count as the same."""
     own = [row for row in rows if row["kind"] == kind and row["doubts"]]
-    starts: dict[str, list[str]] = {}  # of the warnings that scans have, by their first words
+    starts: dict[str, list[str]] = {}  # the warnings of the scans, by their first 20 letters
     for row in own:
         for begin, doubt in {"".join(filter(str.isalpha, doubt))[:20]: doubt for doubt in row["doubts"]}.items():
             starts.setdefault(begin, []).append(doubt)

@@ -1,4 +1,4 @@
-"""The page on few labelled patients, and none: its tables, its curve, and the figures of its sentences."""
+"""The page on few labelled patients and on none: its tables, its curve, and the figures in its sentences."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ SCORES = ("miou", "miou_matched", "numbers_right")
 OLDER_PREDICTION = (
     "0457f26", "1e46938", "20f449b", "3dba0bb", "499f8eb", "4d574b6", "4d9d6bc", "7736969", "b2837a5", "bb67e53",
     "bc5d5b0", "d587b0c", "d708b9c", "dbcd371", "ec58f1d", "f7e454f",
-)  # fmt: skip  # revisions that scored rows before the prediction of today
-Cells = dict[tuple[str, int], list[Row]]  # the runs of an arm with so many patients
+)  # fmt: skip  # revisions that scored rows with an earlier version of prediction
+Cells = dict[tuple[str, int], list[Row]]  # runs by arm and number of labelled patients
 
 
 def cells(rows: list[Row]) -> Cells:
-    """The runs of each arm and number of labelled patients."""
+    """The runs by arm and number of labelled patients."""
     found: Cells = defaultdict(list)
     for row in rows:
         found[row["arm"], row["patients"]].append(row)
@@ -59,39 +59,41 @@ def cells(rows: list[Row]) -> Cells:
 
 
 def protocols(rows: list[Row]) -> dict[str, list[Row]]:
-    """The rows of each protocol, both jaws labelled; those of two are not compared."""
+    """The rows of each protocol with both jaws labelled. Rows of different protocols are not compared."""
     both = [row for row in rows if row["jaws"] == BOTH]
     return {name: own for name in PROTOCOLS if (own := [row for row in both if row["protocol"] == name])}
 
 
 def scored_before(row: Row) -> bool:
-    """Whether a row's scores are those of the earlier prediction: they are not compared with those of today's."""
+    """Whether a row was scored by the earlier prediction. It is not compared with rows of the present prediction."""
     return row.get("scored") in OLDER_PREDICTION
 
 
 def latest(rows: list[Row]) -> list[Row]:
-    """Each run once, as it was scored last: some have a row of the earlier prediction, too, for the objectives of
-    pre-training, which that one scored."""
+    """Each run once, with its last row.
+
+    Some runs also have a row of the earlier prediction, which is compared with the rows of the study of objectives.
+    """
     return [*{tuple(row[key] for key in Cell._fields): row for row in rows}.values()]
 
 
 def mark(rows: list[Row]) -> str:
-    """The sign of a figure that the earlier prediction has a part in."""
+    """The footnote sign of a figure for which any row was scored by the earlier prediction."""
     return " ¹" if any(map(scored_before, rows)) else ""
 
 
 def run_of(row: Row) -> tuple[int, int]:
-    """What two runs with the same labels share: draw and seed."""
+    """Draw and seed of a run. Two runs with the same draw and seed have the same labels."""
     return row["draw"], row["seed"]
 
 
 def partner_of(row: Row) -> tuple[int, int, bool]:
-    """What two runs share that are compared: draw, seed, and the prediction that scored them."""
+    """Draw, seed and version of prediction of a run. Runs are compared only if these are the same."""
     return *run_of(row), scored_before(row)
 
 
 def by_draw(rows: list[Row], score: str = "miou") -> dict[int, float]:
-    """A score of each draw, the mean of its seeds."""
+    """A score of each draw, as the mean over its seeds."""
     found: dict[int, list[float]] = defaultdict(list)
     for row in rows:
         found[row["draw"]].append(row["scores"][score])
@@ -99,11 +101,13 @@ def by_draw(rows: list[Row], score: str = "miou") -> dict[int, float]:
 
 
 def gain(rows: list[Row], base: list[Row], score: str = "miou") -> tuple[float, float, float] | None:
-    """Mean difference of the runs with the same labels and seed, and its 95 % interval by a bootstrap over the draws
-    (both arms the same; a draw is the mean of its seeds) and over the patients scored. None where no run has a
-    partner that the same prediction scored."""
+    """Mean difference between runs with the same labels and seed, and its 95 % interval.
+
+    The interval is a bootstrap over the draws (the same draws in both arms; a draw is the mean of its seeds) and over
+    the scored patients. None if no run has a partner that was scored by the same prediction.
+    """
     theirs = {partner_of(row): per_patient(row, score) for row in base}
-    pairs: dict[int, list[list[float]]] = defaultdict(list)  # by draw: a list for each seed, over the patients
+    pairs: dict[int, list[list[float]]] = defaultdict(list)  # by draw: for each seed the differences of the patients
     for row in rows:
         if partner_of(row) in theirs:
             ours, other = per_patient(row, score), theirs[partner_of(row)]
@@ -119,7 +123,10 @@ def gain(rows: list[Row], base: list[Row], score: str = "miou") -> tuple[float, 
 
 
 def said_gain(rows: list[Row], base: list[Row]) -> str:
-    """The same in points; of a single draw the mean alone, since an interval would leave out how draws differ."""
+    """The gain in points as text.
+
+    For a single draw, it is only the mean, because an interval would leave out how draws differ.
+    """
     found = gain(rows, base)
     if found is None:
         return "–"
@@ -129,7 +136,7 @@ def said_gain(rows: list[Row], base: list[Row]) -> str:
 
 
 def gains_table(rows: list[Row]) -> str:
-    """One line per number of patients: `miou` of each arm, its worst draw, and what each arm adds to the one before."""
+    """A table by number of patients: `miou` and worst draw of each arm, and its gain over the arm before."""
     found, lines = cells(rows), []
     for count in sorted({row["patients"] for row in rows}):
         own = [found.get((arm, count), []) for arm in ARMS]
@@ -145,7 +152,7 @@ def _draws_of(arms: list[list[Row]]) -> str:
 
 
 def mean_and_worst(rows: list[Row], score: str = "miou") -> str:
-    """Mean over the draws, and the worst."""
+    """Mean of a score over the draws, and the worst draw, as text."""
     values = [*by_draw(rows, score).values()]
     if not values:
         return "–"
@@ -153,7 +160,7 @@ def mean_and_worst(rows: list[Row], score: str = "miou") -> str:
 
 
 def runs_table(rows: list[Row]) -> str:
-    """Every run."""
+    """A table of all runs, with one line for each."""
     order = sorted(rows, key=lambda row: (row["patients"], row["jaws"], *run_of(row), [*TITLES].index(row["arm"])))
     lines = [
         [", ".join(row["labelled"][:5]) + (", …" if row["patients"] > 5 else "") + _of_jaw(row), TITLES[row["arm"]],
@@ -170,7 +177,7 @@ def _of_jaw(row: Row) -> str:
 
 
 def few_patients(rows: list[Row]) -> str:
-    """The section."""
+    """The section on few labelled patients."""
     studies = [
         {"name": name, "title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own),
          "curve": curve_name(name), "facts": facts_of(own), "parts": parts_of_self_training(own), "spread": spread(own),
@@ -184,7 +191,7 @@ def few_patients(rows: list[Row]) -> str:
 
 
 def single_jaws(rows: list[Row]) -> list[dict[str, Any]]:
-    """For each protocol with runs of one labelled jaw, its tables."""
+    """The tables of each protocol that has runs with one labelled jaw."""
     found = []
     for name, both in protocols(rows).items():
         own = [row for row in rows if row["protocol"] == name and row["jaws"] != BOTH]
@@ -195,8 +202,10 @@ def single_jaws(rows: list[Row]) -> list[dict[str, Any]]:
 
 
 def jaws_table(rows: list[Row], both: list[Row]) -> str:
-    """A line per jaw labelled and jaw scored: `miou` of each arm, and what the labels of the other jaw of the same
-    patient add to the last arm."""
+    """A table by labelled jaw and scored jaw: `miou` of each arm, and the gain of the last arm from the other jaw.
+
+    This gain comes from also labelling the other jaw of the same patient.
+    """
     lines = []
     for labelled, scored in itertools.product(sorted({row["jaws"] for row in rows}), sorted({*JAWS} - {BOTH})):
         single = [row for row in rows if row["jaws"] == labelled]
@@ -208,14 +217,17 @@ def jaws_table(rows: list[Row], both: list[Row]) -> str:
 
 
 def on_jaw(row: Row, jaw: str) -> Row:
-    """The same run with `miou` of the scans of one jaw alone."""
+    """A run with only the scans of one jaw, and their mean `miou`."""
     scans = [scan for scan in row["per_scan"] if jaw_from_name(scan["scan_id"]) in JAWS[jaw]]
     return {**row, "per_scan": scans, "scores": {"miou": float(np.mean([scan["miou"] for scan in scans]))}}
 
 
 def parts_of_self_training(rows: list[Row]) -> dict[str, dict[str, str]]:
-    """What it is worth, with one labelled patient, that a student learns no gingiva that may be a tooth, and that it
-    teaches another one, and what it is worth against a mean teacher; what was not run is left out."""
+    """What the parts of self-training gain with one labelled patient; parts that were not run are left out.
+
+    ``gingiva``: the student learns no gingiva that may be a tooth. ``round``: the student teaches a second student.
+    ``mean``: self-training is used in place of a mean teacher.
+    """
     found, parts = cells(rows), {}
     for part, arm, without in (
         ("gingiva", "one-round", "all-gingiva"),
@@ -229,8 +241,11 @@ def parts_of_self_training(rows: list[Row]) -> dict[str, dict[str, str]]:
 
 
 def tricks(rows: list[Row]) -> dict[str, Any]:
-    """What other recipes from scratch reach with one labelled patient, and which is the best: chosen by the draws that
-    all were run with, judged by its others. Empty where none was run."""
+    """What other recipes from scratch reach with one labelled patient, and which of them is the best.
+
+    The best recipe is chosen by the draws that all recipes were run with, and judged by its other draws. Empty if no
+    other recipe was run.
+    """
     found = cells(rows)
     own = {arm: found[arm, 1] for arm in ("scratch", *TRICKS) if (arm, 1) in found}
     if not {*own} & {*TRICKS}:
@@ -253,13 +268,15 @@ def tricks(rows: list[Row]) -> dict[str, Any]:
 
 
 def _in(rows: list[Row], draws: set[int], others: bool = False) -> list[Row]:
-    """The rows of some draws, or those of all others."""
+    """The rows of some draws, or, with ``others``, the rows of all other draws."""
     return [row for row in rows if (row["draw"] in draws) != others]
 
 
 def spread(rows: list[Row]) -> list[dict[str, Any]]:
-    """By how much two runs with one labelled patient differ in `miou`, in the mean: of two seeds with the same labels,
-    and of two draws with the same seed. Only arms that were run with several seeds."""
+    """How much two runs with one labelled patient differ in `miou`, in the mean, for each arm with several seeds.
+
+    ``seeds`` is for two seeds with the same labels, ``draws`` for two draws with the same seed.
+    """
     found, spreads = cells(rows), []
     for arm in ARMS:
         values = {run_of(row): row["scores"]["miou"] for row in found.get((arm, 1), [])}
@@ -274,9 +291,12 @@ def spread(rows: list[Row]) -> list[dict[str, Any]]:
 
 
 def one_patient(rows: list[Row]) -> dict[str, Any]:
-    """What the sentences on one labelled patient say: for each arm mean and worst over the draws that all have, by the
-    recipe with most of these (of two with as many, the longer one); and what stronger augmentation adds from scratch,
-    by the short recipe."""
+    """The figures in the sentences on one labelled patient.
+
+    They are the mean and the worst `miou` of each arm over the draws that all arms have, for the recipe with most such
+    draws (of two recipes with as many, the longer one). Also the gain of stronger augmentation from scratch, by the
+    short recipe.
+    """
     by_protocol = {name: shared_draws(own) for name, own in protocols(rows).items() if name != "paper"}
     protocol = max(by_protocol, key=lambda name: len(by_protocol[name]))
     shared, found = by_protocol[protocol], cells(protocols(rows)[protocol])
@@ -292,25 +312,28 @@ def one_patient(rows: list[Row]) -> dict[str, Any]:
 
 
 def shared_draws(rows: list[Row]) -> set[int]:
-    """The draws of one patient that every arm was run with."""
+    """The draws with one labelled patient that every arm was run with."""
     found = cells(rows)
     return set.intersection(*({*by_draw(found.get((arm, 1), []))} for arm in ARMS))
 
 
 def curve_name(protocol: str) -> str:
-    """The stem of the files of a curve."""
+    """The stem of the files with the curve of a protocol."""
     return f"few_patients-{protocol}"
 
 
 def has_band(rows: list[Row]) -> bool:
-    """Whether any net learned from all patients."""
+    """Whether any net learned from the labels of all training patients."""
     return max(row["patients"] for row in rows) not in PATIENTS
 
 
 def draw_curve(rows: list[Row], files: list[Path]) -> None:
-    """`miou` over the number of labelled patients. Each draw is a point, and a thin line joins those of one; means are
-    joined where the same draws were run. Nothing is joined across numbers of patients that were not run. The nets
-    that learn from all patients are a band."""
+    """Draw `miou` over the number of labelled patients.
+
+    Each draw is a point, and a thin line joins the points of one draw. Means are joined if the same draws were run.
+    Nothing is joined across numbers of patients that were not run. Nets that learn from all patients are shown as a
+    band.
+    """
     import matplotlib
 
     matplotlib.use("agg")
@@ -321,7 +344,7 @@ def draw_curve(rows: list[Row], files: list[Path]) -> None:
     everyone = max(row["patients"] for row in rows)
     counts = sorted({*PATIENTS} & {row["patients"] for row in rows})
     for plot, (score, title) in zip(axes, {"miou": "mIoU", "miou_matched": "mIoU, numbers aside"}.items(), strict=True):
-        for arm, shift in zip(ARMS, (0.96, 1.0, 1.04), strict=True):  # so that none hides another
+        for arm, shift in zip(ARMS, (0.96, 1.0, 1.04), strict=True):  # so that they do not hide each other
             by_count = values_of(rows, arm, score)
             for count, found in by_count.items():
                 plot.plot([count * shift] * len(found), list(found.values()), "o", color=COLOURS[arm], markersize=3,
@@ -348,7 +371,7 @@ Values = dict[int, dict[int, float]]  # by number of patients, then by draw
 
 
 def values_of(rows: list[Row], arm: str, score: str) -> Values:
-    """The scores of an arm where few patients are labelled."""
+    """The scores of an arm with few labelled patients, by number of patients and by draw."""
     return {
         count: by_draw(own, score) for (kind, count), own in sorted(cells(rows).items())
         if kind == arm and count in PATIENTS
@@ -356,8 +379,11 @@ def values_of(rows: list[Row], arm: str, score: str) -> Values:
 
 
 def joined(found: Values) -> list[tuple[tuple[int, int], tuple[float, float], float]]:
-    """The lines of an arm: numbers of patients, scores, width. One for each draw that was run with two neighbouring
-    numbers of :data:`PATIENTS`, and a thick one for the means where all of its draws were run with both."""
+    """The lines to draw for an arm, each with its two numbers of patients, its two scores, and its width.
+
+    There is one line for each draw that was run with two neighbouring numbers of :data:`PATIENTS`, and a thick line for
+    the means if the same draws were run with both numbers.
+    """
     lines = []
     for ends in itertools.pairwise(PATIENTS):
         fewer, more = (found.get(count, {}) for count in ends)
@@ -369,7 +395,7 @@ def joined(found: Values) -> list[tuple[tuple[int, int], tuple[float, float], fl
 
 
 def one_shot(content: dict[str, Any]) -> str:
-    """The section on what an embedding knows across patients before any label is learned from."""
+    """The section on what an embedding knows across patients before it learns from any label."""
     names = {False: "untrained", True: "pre-trained"}
     values = {kind: [row for row in content["rows"] if row["pretrained"] is kind] for kind in names}
     patients = [row["patient"] for row in values[True]]
@@ -384,7 +410,7 @@ def one_shot(content: dict[str, Any]) -> str:
 
 
 def new_scanner(rows: list[Row]) -> str:
-    """The section on a scanner that is learned without labels: each scan of it scored by a net that did not see it."""
+    """The section on a new scanner learned without labels. Each of its scans is scored by a net that did not see it."""
     before, *others = rows
     runs: dict[tuple[str, float, int], list[Row]] = defaultdict(list)
     for row in others:
@@ -408,6 +434,6 @@ def _scores_on(scores: dict[str, Any]) -> str:
 
 
 def _of_both_halves(halves: list[dict[str, Any]]) -> dict[str, Any]:
-    """Mean over the scans that each half's net was scored on."""
+    """Mean scores over the scans of both halves, each scored by the net that learned from the other half."""
     scans = [scan for half in halves for scan in half["per_scan"]]
     return {key: float(np.mean([scan[key] for scan in scans])) for key in ("miou", "miou_matched")}

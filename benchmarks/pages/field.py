@@ -1,4 +1,4 @@
-"""The page of what was tried, from benchmarks/results/field.json."""
+"""The page on models, shells and parts of arches, from benchmarks/results/field.json."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD = [
 
 
 def field_section(content: dict[str, Any]) -> str:
-    """A line for each kind, of files and of made surfaces."""
+    """The page, with a table line for each kind of files and of made surfaces."""
     rows = content["rows"]
     kinds = list(dict.fromkeys((row["kind"], row["made"]) for row in rows))
     kinds.sort(key=lambda kind: (kind[0] != SCAN, kind[1]))
@@ -24,7 +24,7 @@ def field_section(content: dict[str, Any]) -> str:
 
 
 def line_of(rows: list[dict[str, Any]]) -> list[str]:
-    """What came out for one kind."""
+    """The table line of one kind."""
     first, known = rows[0], [row for row in rows if "teeth" in row]
     told = [row for row in rows if row["jaw"] in ("upper", "lower")]
     right = sum(row["teeth"] == row["found"] for row in known)
@@ -41,7 +41,7 @@ def line_of(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def wrong_of(rows: list[dict[str, Any]]) -> str:
-    """The surfaces with a number that is missing or wrong, and whether a warning says so."""
+    """A list of the surfaces with missing or wrong numbers, which also says where there is no warning."""
     lines = []
     for row in rows:
         missing, wrong = ({*row.get(one, [])} - {*row.get(other, [])} if "teeth" in row else set()

@@ -1,4 +1,4 @@
-"""Figures as text, and tables of them; also for what scripts print."""
+"""Figures as text, and tables of figures, for pages and for the output of scripts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A figure, or a dash where there is none."""
+    """A figure as text, or a dash if there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def points(share: float) -> str:
-    """A difference in hundredths, with its sign."""
+    """A difference in hundredths as text, with its sign."""
     return f"{100 * share:+.1f}"

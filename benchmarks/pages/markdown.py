@@ -1,4 +1,4 @@
-"""What all pages share: templates, and what is filled into them."""
+"""What all pages share: rendering of templates, and data for them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ TEMPLATES = Environment(
 
 
 def rendered(template: str, **data: Any) -> str:
-    """A template with its data, its paragraphs wrapped."""
+    """A template filled with data, with its paragraphs wrapped."""
     text = TEMPLATES.get_template(f"{template}.md.jinja").render(**data)
     return "\n\n".join(block if block.startswith(AS_IT_IS) else wrapped(block) for block in blocks_of(text.strip()))
 
 
 def blocks_of(text: str) -> list[str]:
-    """What empty lines part; code between fences is one block, with the empty lines in it."""
+    """The blocks of a text that empty lines separate. Code between fences is one block, with its empty lines."""
     blocks: list[str] = []
-    for part in re.split(r"\n{2,}", text):  # a part that is left out leaves more empty lines behind
+    for part in re.split(r"\n{2,}", text):  # where a template leaves a part out, there are more empty lines
         if blocks and blocks[-1].startswith("```") and blocks[-1].count("```") == 1:
             blocks[-1] += f"\n\n{part}"
         else:
@@ -41,7 +41,7 @@ def blocks_of(text: str) -> list[str]:
 
 
 def wrapped(paragraph: str) -> str:
-    """A paragraph, or a list with its items, in lines of up to WIDTH."""
+    """A paragraph, or a list with its items, wrapped to lines of at most WIDTH characters."""
     items = re.split(r"\n(?=- )", paragraph)
     return "\n".join(
         textwrap.fill(" ".join(item.split()), WIDTH, subsequent_indent="  " if item.startswith("- ") else "",
@@ -51,7 +51,7 @@ def wrapped(paragraph: str) -> str:
 
 
 def facts_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The facts of several runs as those of one: the last one's, with the processors and revisions of all."""
+    """The facts of several runs in the form of one: the facts of the last run, with all processors and revisions."""
     last = max((row["facts"] for row in rows), key=lambda facts: facts["date"])
     machines = sorted({row["facts"]["hardware"]["processor"] for row in rows})
     revisions = sorted({row["facts"]["git"] for row in rows})

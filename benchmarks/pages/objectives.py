@@ -1,4 +1,4 @@
-"""The section on objectives of pre-training: what each brings with one labelled patient, beside InfoNCE alone."""
+"""The section on objectives of pre-training: the scores with one labelled patient, compared with InfoNCE alone."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ TITLES = {
 
 
 def objectives(rows: list[Row], few: list[Row], shot: list[Row]) -> str:
-    """The section.
+    """The section on objectives of pre-training.
 
     Args:
-        rows: of the study of objectives.
-        few: of the study of few labelled patients by the short recipe, whose runs from scratch and from InfoNCE are
-            compared with.
-        shot: of the study without training, which has the nearest labels of an untrained net and of InfoNCE.
+        rows: rows of the study of objectives.
+        few: rows of the study of few labelled patients by the short recipe. Its runs from scratch and from InfoNCE are
+            used for comparison.
+        shot: rows of the study without training, with the nearest labels of an untrained net and of InfoNCE.
     """
     runs = runs_by_title(rows, few, shot)
     draws = sorted({row["draw"] for row in rows})
@@ -52,7 +52,7 @@ def objectives(rows: list[Row], few: list[Row], shot: list[Row]) -> str:
 
 
 def runs_by_title(rows: list[Row], few: list[Row], shot: list[Row]) -> dict[str, list[Row]]:
-    """The runs with one labelled patient by what pre-trained them, each with ``nearest``."""
+    """The runs with one labelled patient, by the title of their pre-training. Each run also has ``nearest``."""
     draws = {run_of(row) for row in rows}
     nearest = {(row["pretrained"], row["patient"]): row for row in shot}
     found: dict[str, list[Row]] = defaultdict(list)
@@ -68,7 +68,7 @@ def runs_by_title(rows: list[Row], few: list[Row], shot: list[Row]) -> dict[str,
 
 
 def one_draw(rows: list[Row], draw: int) -> str:
-    """`miou` with the labels of a draw, the mean of its seeds."""
+    """`miou` with the labels of a draw, as the mean over its seeds."""
     values = [row["scores"]["miou"] for row in rows if row["draw"] == draw]
     return number(float(np.mean(values))) if values else "–"
 
@@ -80,8 +80,10 @@ def mean_nearest(rows: list[Row], draws: set[int]) -> str:
 
 
 def verdict(runs: dict[str, list[Row]], alone: list[Row]) -> dict[str, list[str]]:
-    """Which objectives are better or worse than InfoNCE alone by more than their spread over draws and patients. One
-    draw tells nothing of the spread."""
+    """Which objectives are better or worse than InfoNCE alone by more than their spread over draws and patients.
+
+    With a single run in common, the spread is not known, and the verdict is ``open``.
+    """
     found: dict[str, list[str]] = {"better": [], "worse": [], "same": [], "open": []}
     for title, own in runs.items():
         together = {run_of(row) for row in own} & {run_of(row) for row in alone}

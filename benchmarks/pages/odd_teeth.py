@@ -19,7 +19,7 @@ HEAD = [
 
 
 def odd_teeth(rows: list[Row]) -> str:
-    """What changing teeth in training gains on ordinary scans, on odd teeth and on files."""
+    """The page: what changing teeth in training gains on ordinary scans, on odd teeth and on files."""
     base, ours = ([row for row in rows if row["training"] == name] for name in (WITHOUT, WITH))
     sets = {PLAIN: (None,), **{MOUTHS[kind][0]: (kind,) for kind in KINDS}, ODD: KINDS}
     sides = {name: (scans_of(base, kinds), scans_of(ours, kinds)) for name, kinds in sets.items()}
@@ -43,14 +43,17 @@ def odd_teeth(rows: list[Row]) -> str:
 
 
 def scans_of(rows: list[Row], kinds: tuple[str | None, ...]) -> list[Row]:
-    """The rows of the nets with the scans of some kinds alone; None for the scans as they are."""
+    """The rows of the nets with only the scans of some kinds; None is the kind of the scans as they are."""
     if kinds == (None,):
         return [{"seed": row["seed"], "per_scan": row["per_scan"]} for row in rows]
     return [{"seed": row["seed"], "per_scan": [s for s in row["odd"] if s["kind"] in kinds]} for row in rows]
 
 
 def gain(base: list[Row], ours: list[Row], score: str = "miou") -> tuple[float, float, float]:
-    """The gain and its interval over patients and seeds; a scan without a tooth found has no number right."""
+    """The gain and its interval over patients and seeds. A score that a scan lacks counts as 0.
+
+    A scan in which no tooth is found has no number that is right.
+    """
     return paired_interval(filled(ours, score), filled(base, score), score)
 
 
@@ -60,13 +63,13 @@ def filled(rows: list[Row], score: str) -> list[Row]:
 
 
 def told(interval: tuple[float, float, float]) -> str:
-    """What an interval tells."""
+    """What an interval shows, in words: a gain, a loss, or neither."""
     _, low, high = interval
     return GAIN if low > 0 else "is a loss" if high < 0 else "cannot be told from zero"
 
 
 def line(name: str, base: list[Row], ours: list[Row]) -> list[str]:
-    """A line of the table, for one kind of scans."""
+    """The table line of one kind of scans."""
     return [
         name,
         str(len(base[0]["per_scan"])),
@@ -77,14 +80,14 @@ def line(name: str, base: list[Row], ours: list[Row]) -> list[str]:
 
 
 def counts(rows: list[Row]) -> str:
-    """How many of the changed teeth are found, and how many of these bear their number, over all nets."""
+    """How many of the changed teeth are found, and how many of these have the right number, over all nets."""
     scans = [scan for row in rows for scan in row["per_scan"] if "changed" in scan]
     changed, found, right = (sum(scan[name] for scan in scans) for name in ("changed", "found", "right"))
     return f"{found} and {right} of {changed}" if changed else "–"
 
 
 def files_table(base: list[Row], ours: list[Row]) -> str:
-    """The scores on files, means over the nets."""
+    """A table of the scores on files, as means over the nets."""
     lines = []
     for place, scan in enumerate(base[0]["field"]):
         cells = [

@@ -1,4 +1,4 @@
-"""docs/reliability.md, from benchmarks/results/fuzz.json and many_scans.json."""
+"""The page docs/reliability.md, from benchmarks/results/fuzz.json and many_scans.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from toothgraph.io.formats.gltf import UNPACKED
 
 
 def reliability_page(fuzz: dict[str, Any], many: dict[str, Any]) -> str:
-    """The page."""
+    """The page on reliability, from the results of fuzzing and of many scans."""
     lines = [
         [row["kind"], *(f"{row[key]:,}" for key in ("inputs", "read", "refused", "died")), str(len(row["findings"]))]
         for row in fuzz["rows"]
@@ -29,7 +29,7 @@ def reliability_page(fuzz: dict[str, Any], many: dict[str, Any]) -> str:
 
 
 def prepared(made: dict[str, Any]) -> dict[str, Any]:
-    """What the page tells of preparing thousands of scans."""
+    """The data of the page on preparing thousands of scans."""
     told = ("facts", "damaged", "workers", "tessellations", "named", "exactly", "same_bytes")
     sizes = {"peak": "peak_bytes", "largest": "largest_process_bytes", "size": "bytes"}
     reasons = [[way, why] for way, why in made["reasons"].items()]
@@ -47,7 +47,7 @@ def prepared(made: dict[str, Any]) -> dict[str, Any]:
 
 
 def growth_table(marks: list[dict[str, float]]) -> str:
-    """When each tenth of the scans was done."""
+    """A table of the time at which each tenth of the scans was finished."""
     lines = [
         [f"{mark['scans']:,}", f"{mark['seconds']:.0f}",
          f"{(mark['scans'] - before['scans']) / (mark['seconds'] - before['seconds']):.1f}"]
@@ -57,7 +57,7 @@ def growth_table(marks: list[dict[str, float]]) -> str:
 
 
 def trained(training: dict[str, Any]) -> dict[str, Any]:
-    """What the page tells of trainings on few and on all scans."""
+    """The data of the page on trainings with few and with all scans."""
     by_size: dict[int, list[dict[str, Any]]] = {}
     for run in training["runs"]:
         by_size.setdefault(run["scans"], []).append(run)
@@ -75,12 +75,12 @@ def trained(training: dict[str, Any]) -> dict[str, Any]:
 
 
 def median_and_range(values: list[float]) -> str:
-    """Median and range."""
+    """Median and range of some values, as text."""
     return f"{median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
 
 
 def rates_table(reading: dict[str, float]) -> str:
-    """Scans per second from disk and from the system's cache."""
+    """A table of scans per second, from disk (cold) and from the system's cache (warm)."""
     lines = [
         [what, *(f"{reading[f'{key}_{cache}']:.0f}" for cache in ("cold", "warm"))]
         for key, what in (("read", "a graph is read"), ("drawn", "two views are read and drawn"))

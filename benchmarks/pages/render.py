@@ -1,9 +1,10 @@
-"""Render docs/results.md and the pages in docs/results, model_card.md, reliability.md, benchmarks/README.md, and the
-figures of README.md and docs/measures.md.
+"""Render all pages and figures that come from benchmarks/results.
 
     python -m benchmarks.pages.render
 
-All come from benchmarks/results; the words are in benchmarks/pages/templates.
+The pages are docs/results.md, the pages in docs/results, docs/model_card.md, docs/reliability.md and
+benchmarks/README.md. The figures in README.md and docs/measures.md are rendered, too. The words are in
+benchmarks/pages/templates.
 """
 
 from __future__ import annotations
@@ -71,12 +72,12 @@ READ = (
     "missing_teeth",
     "prediction_steps",
     "synthetic_weights",
-)  # what the summary is made of
+)  # the result files for docs/results.md
 FIGURES = ("<!-- rendered by benchmarks.pages.render -->", "<!-- end of what is rendered -->")
 
 
 def results_pages() -> dict[str, str]:
-    """The pages in docs/results, by name: the long tables that docs/results.md links."""
+    """The pages in docs/results, by name. They have the long tables to which docs/results.md links."""
     study, ablations, package = read_rows(STUDY), read_rows(ABLATION), read_result("default_weights")
     few = read_rows(FEW)
     before = [row for row in few if scored_before(row)]
@@ -111,8 +112,7 @@ def results_pages() -> dict[str, str]:
 
 
 def readme_figures(read: dict[str, Any], few: list[Row]) -> str:
-    """The part of README.md that tells how good the results are: the weights, one labelled patient, and how long a
-    run of the whole path took."""
+    """The part of README.md on results: the weights, one labelled patient, and the time of a run of the whole path."""
     run, package = read["real_scans"], read["default_weights"]
     return rendered(
         "readme_section",
@@ -128,7 +128,7 @@ def readme_figures(read: dict[str, Any], few: list[Row]) -> str:
 
 
 def with_figures(page: str, *figures: str) -> str:
-    """A page with its parts that are rendered exchanged, in their order."""
+    """A page with its rendered parts replaced by new ones, in their order."""
     begin, end = FIGURES
     before, *parts = page.split(begin)
     afters = [part.split(end)[1] for part in parts]
@@ -136,7 +136,7 @@ def with_figures(page: str, *figures: str) -> str:
 
 
 def layers_figure(content: dict[str, Any]) -> str:
-    """The sentence of README.md on the layers: one EdgeConv beside that of torch_geometric, in training."""
+    """The sentence of README.md on the layers: one EdgeConv compared with that of torch_geometric, in training."""
     sizes = {"N": 15985, "k": 20, "channels": 64, "pass": "forward + backward"}
     case = next(case for section in content["sections"] for case in section["cases"] if case["sizes"] == sizes)
     return rendered(
@@ -148,7 +148,7 @@ def layers_figure(content: dict[str, Any]) -> str:
 
 
 def measures_figures(content: dict[str, Any]) -> str:
-    """The part of docs/measures.md that tells how exact they are."""
+    """The part of docs/measures.md on how exact the measures are."""
     renamed = {"known_widths": "known", "by_resolution": "resolution"}
     return rendered("measures_section", **{renamed.get(name, name): value for name, value in content.items()})
 
@@ -160,7 +160,7 @@ def read_result(name: str) -> dict[str, Any]:
 
 
 def pages() -> dict[Path, str]:
-    """All that is rendered from the result files of this repository."""
+    """The content of all files that are rendered from the results, by path."""
     few = latest(read_rows(FEW))
     made = {
         RESULTS.parent / "README.md": speed_page(RESULTS),

@@ -1,5 +1,7 @@
-"""The sections of the pages in docs/results on scans, trainings, ablations and teeth; weights.py has those on trained
-weights, summary.py the page that links them."""
+"""The sections of the pages in docs/results on scans, trainings, ablations and teeth.
+
+weights.py has the sections on trained weights, and summary.py the page that links the pages.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ def patients_in(per_scan: list[Row]) -> set[str]:
 
 
 def scans_section(trained: dict[str, Any], weights: dict[str, Any]) -> str:
-    """The section on the scans, counted in the results of the whole path and of the default weights."""
+    """The section on the scans. They are counted in the results of the whole path and of the default weights."""
     validated = trained["per_scan"]
     train, validate = len(weights["header"]["patients"]), len(patients_in(validated))
     others = {name: weights["sets"][f"{name}, as stored"]["per_scan"] for name in ("teeth3ds", "odd-scans")}
@@ -91,7 +93,7 @@ def real_scans(content: dict[str, Any]) -> str:
 
 
 def label_efficiency(rows: list[Row]) -> str:
-    """The section on fewer labels: tables and a curve for each set of rows that can be compared."""
+    """The section on fewer labels, with tables and a curve for each set of rows that may be compared."""
     found = {key: own for key, own in studies(rows).items() if has_pair(own)}
     largest_first = sorted(found.items(), key=lambda item: -len(item[1]))
     single = sorted({row["fraction"] for row in rows if row["patients"] == 1})
@@ -110,7 +112,7 @@ def label_efficiency(rows: list[Row]) -> str:
 
 
 def one_study(key: tuple[str, str, str, int, int], own: list[Row]) -> dict[str, Any]:
-    """What the section tells of rows that may be compared."""
+    """The data of the section on fewer labels for one set of rows that may be compared."""
     return {
         **dict(zip(("protocol", "dataset", "recipe", "steps", "faces"), key, strict=True)),
         "facts": facts_of(own),
@@ -147,7 +149,7 @@ def ablation(rows: list[Row]) -> str:
 
 
 def tooth_cuts(content: dict[str, Any]) -> str:
-    """The section on where one tooth ends."""
+    """The section on the sizes and cuts that tell one tooth from two neighbours."""
     limits = content["limits"]
     shares = ("large", "bulky", "narrow", "less narrow", "parted")
     lines = [

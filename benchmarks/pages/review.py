@@ -1,4 +1,4 @@
-"""The section on how long a review takes."""
+"""The sections on reviews: how long they take, how fast they answer, and which scan to correct next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.studies.simulated_reviewer import SECONDS
 
 
 def reviewer(content: dict[str, Any]) -> str:
-    """The section, from the rows of the study."""
+    """The section on how long a review takes, from the rows of the study."""
     rows = content["rows"]
     starts = sorted({(row["start"], row["net"]) for row in rows},
                     key=lambda one: (STARTS.index(one[0]), one[1] != PACKAGE))  # fmt: skip
@@ -56,7 +56,7 @@ def review_times(content: dict[str, Any]) -> str:
 
 
 def active_learning(rows: list[dict[str, Any]]) -> str:
-    """The section on which scan to correct next; of all runs with the same steps and scans to choose from."""
+    """The section on which scan to correct next, from the rows of all rounds."""
     runs: dict[tuple[str, int, int], list[list[dict[str, Any]]]] = {}
     for row in rows:
         if row["arm"] == START:

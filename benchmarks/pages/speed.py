@@ -1,4 +1,4 @@
-"""benchmarks/README.md, from the result files of the speed benchmarks."""
+"""The page benchmarks/README.md, from the result files of the speed benchmarks."""
 
 from __future__ import annotations
 
@@ -22,38 +22,40 @@ CPU_ONLY = ("prepare",)  # nothing in it runs on a GPU
 
 
 def time_of(value: float) -> str:
-    """Seconds to three digits, as ms below a second."""
+    """A time in seconds as text with three digits, in ms below one second."""
     return f"{value * 1e3:.3g} ms" if value < 0.9995 else f"{value:.3g} s" if value < 99.95 else f"{value:.0f} s"
 
 
 def ranged(values: dict[str, float]) -> str:
-    """A median of times with its spread."""
+    """A median of times with its range, as text."""
     if values["repeats"] == 1:
         return f"{time_of(values['median'])} (one run)"
     return f"{time_of(values['median'])} ({time_of(values['min'])} to {time_of(values['max'])})"
 
 
 def limit_of(case: dict[str, Any], machine: dict[str, float]) -> float | None:
-    """Seconds this case takes at best on that machine; None where nothing is stated."""
+    """The least seconds that a case takes on a machine; None if the case states no limit."""
     best = max(case["bytes"] / machine["copy_bytes_per_s"], case["flop"] / machine["matmul_flop_per_s"])
     return best or None
 
 
 def memory_of(way: dict[str, Any]) -> str:
-    """Peak memory of a way; that of the process behind it where it was measured."""
+    """Peak memory of a way as text, with that of the whole process in brackets if it was measured."""
     text = f"{way['peak_bytes'] / 1e6:.1f} MB"
     return f"{text} ({way['process_bytes'] / 1e6:.0f} MB)" if "process_bytes" in way else text
 
 
 def ratio_of(name: str, case: dict[str, Any]) -> str:
-    """The ratio of a way to the first one of its case; a dash where that was left out."""
+    """The ratio of a way to the first way of its case; a dash if the first way was left out."""
     way = case["ways"][name]
     return f"{way['ratio']['median']:.2f}" if "ratio" in way else "1" if name == next(iter(case["ways"])) else "–"
 
 
 def row_of(name: str, case: dict[str, Any], machine: dict[str, float], limited: bool) -> list[str]:
-    """One way of one case; ``limited`` where any case of the table states a limit. A way that was left out says so, and
-    has no more cells."""
+    """The table row of one way of a case. ``limited`` says that some case of the table states a limit.
+
+    The row of a way that was left out says so, and has no further cells.
+    """
     way = case["ways"][name]
     sizes = [f"{value:,}" if isinstance(value, int) else str(value) for value in case["sizes"].values()]
     if "left_out" in way:
@@ -68,7 +70,7 @@ def row_of(name: str, case: dict[str, Any], machine: dict[str, float], limited: 
 
 
 def section_table(cases: list[dict[str, Any]], machine: dict[str, float]) -> str:
-    """All cases of one section."""
+    """The table of all cases of one section."""
     limited = any(limit_of(case, machine) for case in cases)
     head = [*cases[0]["sizes"], "way", "time", "ratio", "peak memory", *(["limit", "× limit"] if limited else [])]
     head += ["per face"] if "per" in cases[0] else []
@@ -77,7 +79,7 @@ def section_table(cases: list[dict[str, Any]], machine: dict[str, float]) -> str
 
 
 def measured(file: Path) -> dict[str, Any] | None:
-    """The content of a result file with its tables, if there is one."""
+    """The content of a result file with its tables; None if the file does not exist."""
     if not file.exists():
         return None
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -87,7 +89,7 @@ def measured(file: Path) -> dict[str, Any] | None:
 
 
 def script_part(script: str, results: Path) -> dict[str, Any]:
-    """What a script has measured on each device."""
+    """The question of a script, and what it has measured on each device."""
     devices = {"CPU": measured(results / f"{script}.json"), "CUDA": measured(results / f"{script}-cuda.json")}
     if script in CPU_ONLY:
         del devices["CUDA"]
@@ -96,13 +98,13 @@ def script_part(script: str, results: Path) -> dict[str, Any]:
 
 
 def read(file: Path) -> dict[str, Any] | None:
-    """The content of a result file, if there is one."""
+    """The content of a result file; None if the file does not exist."""
     content: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     return content
 
 
 def threads_table(content: dict[str, Any]) -> str:
-    """A row for each load of the machine and each way to choose threads; of two processes the slower one."""
+    """A table by load of the machine and setting of threads. Of two processes, it has the times of the slower one."""
     tasks = [name for name in content["rows"][0]["found"][0] if name != "threads"]
     rows = [
         [str(row["busy cores"]), str(row["processes"]), row["setting"],
@@ -114,13 +116,13 @@ def threads_table(content: dict[str, Any]) -> str:
 
 
 def same_result(row: dict[str, Any]) -> str:
-    """Whether both revisions made the same. Results of before compare labels, and nothing of a training step."""
+    """Whether both revisions had the same result. Older result files compare only labels, not training steps."""
     same = row.get("same result", None if row["task"] == "training step" else row.get("same labels"))
     return "–" if same is None else "yes" if same else "no"
 
 
 def beside_table(content: dict[str, Any]) -> str:
-    """A row for each way to wait, task and file."""
+    """A table with a row for each way of waiting, task and file."""
     rows = [
         [*(row[name] for name in ("waiting threads", "task", "file")),
          *(time_of(row["seconds"][whose]) for whose in ("ours", "theirs")),
@@ -131,13 +133,13 @@ def beside_table(content: dict[str, Any]) -> str:
 
 
 def cost_table(content: dict[str, Any]) -> str:
-    """A row for each count of operations."""
+    """A table with a row for each count of operations."""
     rows = [[name, f"{value:.2f}"] for name, value in content["gflop"].items()]
     return table(["of one scan", "GFLOP"], rows)
 
 
 def archive_table(content: dict[str, Any]) -> str:
-    """A row for each run; results of before do not tell its threads."""
+    """A table with a row for each run. Older result files do not have the threads."""
     rows = [
         [str(row["workers"]), str(row.get("threads", "–")), str(row["scans"]),
          *(f"{row['per minute'][name]:.2f}" for name in ("running", "whole")), f"{row['load before']:.1f}"]
@@ -147,7 +149,7 @@ def archive_table(content: dict[str, Any]) -> str:
 
 
 def install_table(content: dict[str, Any]) -> str:
-    """A row for each of the largest packages, and for all of them."""
+    """A table with a row for each of the largest packages, and a row for all packages."""
     installed = content["installed"]
     rows = [[name, f"{size / 1e6:.0f} MB"] for name, size in installed["largest"].items()]
     return table(
@@ -156,7 +158,7 @@ def install_table(content: dict[str, Any]) -> str:
 
 
 def speed_page(results: Path) -> str:
-    """The whole page; what was not measured yet is named as such."""
+    """The whole page. It also says what was not measured yet."""
     names = ("threads", "beside", "archive", "cost", "install")
     threads, beside, archive, cost, install = (read(results / f"{name}.json") for name in names)
     return rendered(

@@ -1,4 +1,4 @@
-"""What the rows of a training study tell: which may be compared, and by how much they differ."""
+"""Statistics of the rows of a training study: which rows may be compared, and by how much they differ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DRAWS = 10_000  # of the bootstrap
 
 
 def studies(rows: list[Row]) -> dict[tuple[str, str, str, int, int], list[Row]]:
-    """Rows that may be compared: same protocol, data set, recipe, steps and faces."""
+    """Groups of rows that may be compared: with the same protocol, data set, recipe, steps and faces."""
     found: dict[tuple[str, str, str, int, int], list[Row]] = defaultdict(list)
     for row in rows:
         found[row["protocol"], row["dataset"], row["recipe"], row["steps"], row["faces"]].append(row)
@@ -26,13 +26,16 @@ def studies(rows: list[Row]) -> dict[tuple[str, str, str, int, int], list[Row]]:
 
 
 def rates_of(row: Row) -> tuple[float, float]:
-    """The highest learning rate of a run, and that of its backbone as a share of it."""
+    """The highest learning rate of a run, and the rate of its backbone as a share of it."""
     return row["lr"], row["backbone_rate"]
 
 
 def cells(rows: list[Row]) -> dict[tuple[str, int], list[Row]]:
-    """The rows of each initialisation and share of labels, one per seed, at the learning rates run with the most seeds;
-    of several such rates, those with the best mean. Either side is tuned so, and share by share."""
+    """The rows of each initialisation and share of labels, one for each seed, at the learning rates of the tables.
+
+    These are the learning rates that were run with the most seeds. If several have as many seeds, those with the best
+    mean are taken. So every initialisation is tuned, separately for each share of labels.
+    """
     found: dict[tuple[str, int], list[Row]] = {}
     for (init, fraction, _), own in by_rates(rows).items():
         best = found.get((init, fraction), [])
@@ -42,17 +45,17 @@ def cells(rows: list[Row]) -> dict[tuple[str, int], list[Row]]:
 
 
 def has_pair(rows: list[Row]) -> bool:
-    """Whether any share was run from scratch and pre-trained with one seed: without it a curve would mislead."""
+    """Whether any share was run from scratch and pre-trained with the same seed. Otherwise a curve would mislead."""
     return bool(compared(rows))
 
 
 def gains(rows: list[Row]) -> dict[int, float]:
-    """What pre-training gains over scratch in `miou`, by the shares of labels that have a seed in common."""
+    """The gain of pre-training over scratch in `miou`, for the shares of labels with a common seed."""
     return {fraction: paired_interval(ours, base)[0] for fraction, (ours, base) in compared(rows).items()}
 
 
 def compared(rows: list[Row]) -> dict[int, tuple[list[Row], list[Row]]]:
-    """Pre-trained and from scratch, by the shares of labels that have a seed in common."""
+    """The rows pre-trained and from scratch, for the shares of labels with a common seed."""
     found = cells(rows)
     pairs = {share: (found.get(("pretrained", share), []), base) for (init, share), base in found.items()
              if init == "scratch"}  # fmt: skip
@@ -60,7 +63,7 @@ def compared(rows: list[Row]) -> dict[int, tuple[list[Row], list[Row]]]:
 
 
 def per_patient(row: Row, score: str) -> dict[str, float]:
-    """Mean of a score over a patient's scans."""
+    """The mean of a score over the scans of each patient."""
     values: dict[str, list[float]] = defaultdict(list)
     for scan in row["per_scan"]:
         values[patient_of(scan["scan_id"])].append(scan[score])
@@ -68,10 +71,10 @@ def per_patient(row: Row, score: str) -> dict[str, float]:
 
 
 def by_seed(rows: list[Row], base: list[Row], score: str) -> tuple[np.ndarray, np.ndarray]:
-    """What each patient has on either side, [seeds, patients] each.
+    """The scores of each patient in ``rows`` and in ``base``, each [seeds, patients].
 
     Raises:
-        ValueError: if the rows are not of the same patients.
+        ValueError: if the rows do not have the same patients.
     """
     found = [per_patient(row, score) for row in (*rows, *base)]
     if any(own.keys() != found[0].keys() for own in found):
@@ -81,31 +84,34 @@ def by_seed(rows: list[Row], base: list[Row], score: str) -> tuple[np.ndarray, n
 
 
 def common_seeds(rows: list[Row], base: list[Row]) -> set[int]:
-    """The seeds that both have."""
+    """The seeds that both sets of rows have."""
     return {row["seed"] for row in rows} & {row["seed"] for row in base}
 
 
 def paired_interval(rows: list[Row], base: list[Row], score: str = "miou") -> tuple[float, float, float]:
-    """See :func:`mean_interval`, of the seeds both have."""
+    """The result of :func:`mean_interval` for the seeds that both sets of rows have."""
     return mean_interval(*of_common_seeds(rows, base), score)
 
 
 def of_common_seeds(rows: list[Row], base: list[Row]) -> tuple[list[Row], list[Row]]:
-    """Those of both sides whose seeds both have."""
+    """The rows of both sides with seeds that both sides have."""
     seeds = common_seeds(rows, base)
     return [row for row in rows if row["seed"] in seeds], [row for row in base if row["seed"] in seeds]
 
 
 def patient_gains(rows: list[Row], base: list[Row], score: str) -> dict[str, float]:
-    """The difference of each patient's mean over the seeds."""
+    """For each patient, the difference between the means of both sides over their seeds."""
     ours, theirs = by_seed(rows, base, score)
     difference = ours.mean(axis=0) - theirs.mean(axis=0)
     return dict(zip(per_patient(rows[0], score), difference.tolist(), strict=True))
 
 
 def mean_interval(rows: list[Row], base: list[Row], score: str) -> tuple[float, float, float]:
-    """Mean difference over patients, and its 95 % interval by a bootstrap: over the patients, the same on both sides,
-    and over the seeds of either side, of which a single one tells nothing of how seeds differ."""
+    """Mean difference over patients, and its 95 % interval by a bootstrap.
+
+    The bootstrap draws patients, the same ones on both sides, and seeds on each side. With a single seed, the interval
+    does not include how seeds differ.
+    """
     rng = np.random.default_rng(0)
     ours, theirs = by_seed(rows, base, score)
     patients = rng.integers(ours.shape[1], size=(DRAWS, 1, ours.shape[1]))
@@ -119,12 +125,12 @@ def mean_interval(rows: list[Row], base: list[Row], score: str) -> tuple[float, 
 
 
 def mean_miou(rows: list[Row]) -> float:
-    """Over the seeds."""
+    """The mean `miou` over the seeds."""
     return float(np.mean([row["scores"]["miou"] for row in rows]))
 
 
 def by_rates(rows: list[Row]) -> dict[tuple[str, int, tuple[float, float]], list[Row]]:
-    """The seeds of each initialisation, share of labels and pair of rates."""
+    """The rows of each initialisation, share of labels and pair of rates, sorted by seed."""
     tried: dict[tuple[str, int, tuple[float, float]], list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row["seed"]):
         tried[row["init"], row["fraction"], rates_of(row)].append(row)
@@ -132,7 +138,7 @@ def by_rates(rows: list[Row]) -> dict[tuple[str, int, tuple[float, float]], list
 
 
 def reached(rows: list[Row]) -> list[float]:
-    """The mean `val_miou` at SHARES_OF_STEPS."""
+    """The mean `val_miou` over some runs at SHARES_OF_STEPS."""
     return [float(np.mean([nearest(row, share) for row in rows])) for share in SHARES_OF_STEPS]
 
 

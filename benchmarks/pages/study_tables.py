@@ -26,11 +26,11 @@ from benchmarks.pages.statistics import (
 
 TITLES = {"scratch": "from scratch", "pretrained": "pre-trained", "more": "pre-trained on more"}
 CURVES = {"miou": "mIoU", "miou_matched": "mIoU, numbers aside"}
-GOAL, GOAL_SHARES = 0.03, (10, 20)  # the gain in `miou` that pre-training was to bring, at these per cent of the labels
+GOAL, GOAL_SHARES = 0.03, (10, 20)  # the gain in `miou` expected of pre-training, at these per cent of the labels
 
 
 def spread(rows: list[Row], score: str = "miou") -> str:
-    """Mean over seeds, with the smallest and largest."""
+    """Mean of a score over seeds, with the smallest and the largest value, as text."""
     values = [row["scores"][score] for row in rows]
     if not values:
         return "–"
@@ -39,27 +39,30 @@ def spread(rows: list[Row], score: str = "miou") -> str:
 
 
 def in_points(interval: tuple[float, float, float]) -> str:
-    """A mean and its interval, in hundredths."""
+    """A mean and its interval in hundredths, as text."""
     mean, low, high = map(points, interval)
     return f"{mean} ({low} to {high})"
 
 
 def gain_over(base: list[Row], rows: list[Row], score: str = "miou") -> str:
-    """The mean gain in points with its interval, of the seeds that both have."""
+    """The mean gain in points with its interval, for the seeds that both sides have, as text."""
     if not common_seeds(rows, base):
         return "–"
     return in_points(paired_interval(rows, base, score))
 
 
 def gain_of_seeds(base: list[Row], rows: list[Row], score: str) -> str:
-    """The same, but of a single seed the mean alone: an interval would leave out how seeds differ."""
+    """The mean gain in points with its interval, as text. For a single common seed, it is only the mean.
+
+    An interval from a single seed would leave out how seeds differ.
+    """
     if len(common_seeds(rows, base)) != 1:
         return gain_over(base, rows, score)
     return f"{points(paired_interval(rows, base, score)[0])} (one seed)"
 
 
 def study_table(rows: list[Row], score: str = "miou") -> str:
-    """One line per fraction; what pre-training gains over scratch is paired by patient."""
+    """A table with one line for each fraction. The gain of pre-training over scratch is paired by patient."""
     found = cells(rows)
     there = [init for init in TITLES if any(name == init for name, _ in found)]
     gained = [f"gain, {TITLES[init]}" for init in there[1:]]
@@ -74,14 +77,16 @@ def study_table(rows: list[Row], score: str = "miou") -> str:
 
 
 def of_compared(rows: list[Row]) -> list[Row]:
-    """The rows of the shares of labels that were run from scratch and pre-trained: a row without a partner tells
-    nothing of what pre-training gains."""
+    """The rows of the shares of labels that were run both from scratch and pre-trained.
+
+    A row without a partner does not show what pre-training gains.
+    """
     shares = set(compared(rows))
     return [row for row in rows if row["fraction"] in shares]
 
 
 def rates_table(rows: list[Row]) -> str:
-    """All learning rates that were tried, and which of them the other tables show."""
+    """A table of all learning rates that were tried, and which of them the other tables show."""
     shown = cells(rows)
     lines = [
         [TITLES[init], f"{fraction} %", f"{lr:g}", f"{share:g}", *(spread(own, score) for score in CURVES),
@@ -93,7 +98,7 @@ def rates_table(rows: list[Row]) -> str:
 
 
 def flatness_table(rows: list[Row]) -> str:
-    """How far along the runs of each cell were at shares of their steps: whether more steps would have helped."""
+    """A table of the `val_miou` of each cell at shares of its steps: it shows if more steps would have helped."""
     lines = [
         [TITLES[init], f"{fraction} %", *(f"{value:.3f}" for value in reached(own))]
         for (init, fraction), own in sorted(cells(rows).items())
@@ -102,7 +107,7 @@ def flatness_table(rows: list[Row]) -> str:
 
 
 def patient_table(rows: list[Row]) -> str:
-    """What pre-training gains on each patient, in points: whether a mean is that of many or of one."""
+    """A table of the gain of pre-training on each patient, in points. It shows if many patients gain, or only one."""
     columns = {
         f"{share} %, `{score}`": patient_gains(*of_common_seeds(*pair), score)
         for share, pair in compared(rows).items()
@@ -114,7 +119,7 @@ def patient_table(rows: list[Row]) -> str:
 
 
 def still_rising(rows: list[Row], least: float = 0.01) -> dict[str, Any]:
-    """Which cells were not flat in the last stretch: a gain over such a one may shrink with more steps."""
+    """The cells that were still improving at the end. A gain over such a cell may shrink with more steps."""
     rising = []
     for (init, fraction), own in sorted(cells(rows).items()):
         *_, before, last = reached(own)
@@ -124,7 +129,7 @@ def still_rising(rows: list[Row], least: float = 0.01) -> dict[str, Any]:
 
 
 def few_labels(rows: list[Row]) -> dict[str, Any]:
-    """What pre-training gains with the fewest labels, and with more: told from zero by its interval, or not."""
+    """What pre-training gains with the fewest labels and with more labels, and if its interval includes zero."""
     pairs = compared(rows)
     fewest, *more = pairs
     found = {share: paired_interval(*pairs[share]) for share in more}
@@ -143,7 +148,7 @@ def few_labels(rows: list[Row]) -> dict[str, Any]:
 
 
 def verdict(rows: list[Row], least: float = GOAL) -> dict[str, Any]:
-    """Where pre-training gained what it was to gain, where it did not, and where no rows tell."""
+    """The shares at which pre-training gained what was expected, those at which it did not, and those not compared."""
     found = gains(rows)
     told: dict[str, Any] = {"least": least, "shares": GOAL_SHARES, "reached": [], "missed": [], "not_compared": []}
     for share in sorted({*GOAL_SHARES} | {share for _, share in cells(rows)}):
@@ -156,8 +161,10 @@ def verdict(rows: list[Row], least: float = GOAL) -> dict[str, Any]:
 
 
 def share_that_suffices(rows: list[Row]) -> dict[str, dict[str, Any] | None]:
-    """With how many of the labels a net does as well as one from scratch with all of them: pre-trained, and, since that
-    alone would not tell what pre-training has to do with it, from scratch. Empty without a run from scratch with all.
+    """The share of labels with which a net does as well as a net trained from scratch with all labels.
+
+    There is one share for pre-trained nets and one for nets from scratch, because only both together show the effect of
+    pre-training. Empty without a run from scratch with all labels.
     """
     found = cells(rows)
     base = found.get(("scratch", 100), [])
@@ -165,7 +172,7 @@ def share_that_suffices(rows: list[Row]) -> dict[str, dict[str, Any] | None]:
 
 
 def enough(found: dict[tuple[str, int], list[Row]], init: str, base: list[Row]) -> dict[str, Any] | None:
-    """The least share of the labels at which an initialisation is not below ``base`` in either score."""
+    """The smallest share of labels at which an initialisation is not below ``base`` in either score; None if none."""
     for share in sorted(share for name, share in found if name == init):
         own = found[init, share]
         if own is base:
@@ -178,7 +185,7 @@ def enough(found: dict[tuple[str, int], list[Row]], init: str, base: list[Row]) 
 
 
 def better_rates(rows: list[Row]) -> list[dict[str, Any]]:
-    """Where rates that the tables do not show did better: without it a baseline would look weaker than it is."""
+    """The learning rates that did better than those in the tables. Without them a baseline would look too weak."""
     found = cells(rows)
     better = []
     for (init, fraction, rates), own in sorted(by_rates(rows).items()):

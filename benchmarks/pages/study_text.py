@@ -1,4 +1,4 @@
-"""What the label-efficiency study says at its end, in a terminal."""
+"""The text that the label-efficiency study prints at its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toothgraph.cli.terminal import columns, folded
 
 
 def told(rows: list[Row], dataset: Dataset, options: argparse.Namespace) -> str:
-    """What the rows say, as text: the table, what it tells, and what to run next. Draws the curve."""
+    """The results of the rows as text: the table, what it shows, and what to run next. Also draws the curve."""
     names = [TITLES[name] for name in dict.fromkeys(row["init"] for row in rows)]
     width = columns(sys.stdout)
     said = (
@@ -38,7 +38,7 @@ def told(rows: list[Row], dataset: Dataset, options: argparse.Namespace) -> str:
 
 
 def answer(rows: list[Row]) -> str:
-    """In a sentence: where pre-training helps."""
+    """A sentence that says where pre-training helps."""
     said = []
     for share, (ours, base) in compared(rows).items():
         mean, low, high = paired_interval(ours, base)
@@ -48,7 +48,7 @@ def answer(rows: list[Row]) -> str:
 
 
 def next_command(rows: list[Row], dataset: Dataset, options: argparse.Namespace) -> list[str]:
-    """What to type next: the study itself after a quick try, else the better of the two trainings with all labels."""
+    """The commands to run next: the study itself after a quick try, otherwise the better training with all labels."""
     if options.quick:
         return ["This was a quick try, and its figures mean nothing. Next, run it without --quick."]
     largest = max(compared(rows))
@@ -72,7 +72,7 @@ def next_command(rows: list[Row], dataset: Dataset, options: argparse.Namespace)
 
 
 def aligned(table: str) -> str:
-    """A Markdown table with columns of one width each, without its bars."""
+    """A Markdown table as plain text, with aligned columns and without bars."""
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
     widths = [max(map(len, column)) for column in zip(*(lines[:1] + lines[2:]), strict=True)]
     lines[1] = ["-" * width for width in widths]

@@ -1,4 +1,4 @@
-"""docs/results.md: what a stranger reads in five minutes, and the model card. Long tables are on pages of their own."""
+"""The page docs/results.md, a summary for a new reader, and the model card. Long tables are on other pages."""
 
 from __future__ import annotations
 
@@ -26,13 +26,15 @@ SCORES = ("miou", "miou_matched", "numbers_right", "accuracy")
 
 
 def weights_table(unseen: dict[str, Any], package: dict[str, Any], sets: str = "sound") -> str:
-    """Scores of the weights in the package: first on arches that nobody who works on it has seen, then on the scans
-    with which it was developed.
+    """A table of scores of the weights in the package.
+
+    It begins with arches that nobody who works on the package has seen. Then follow the scans with which the package
+    was developed.
 
     Args:
         unseen: scores by others, with their revision.
-        package: those of default_weights.json.
-        sets: which scores of these, ``sound`` (labels that count past a gap left out) or ``scores``.
+        package: content of default_weights.json.
+        sets: which scores of ``package``: ``sound`` (without labels that count past a gap) or ``scores``.
     """
     lines = [
         ["unseen", of["what"], of["set"] + (", labels that contradict the teeth left out" if of["sound"] else ""),
@@ -40,7 +42,7 @@ def weights_table(unseen: dict[str, Any], package: dict[str, Any], sets: str = "
         for of in unseen["sets"]
     ]  # fmt: skip
     for name, content in package["sets"].items():
-        if name.endswith(CONDITIONS[0]):  # as the unseen ones were scored
+        if name.endswith(CONDITIONS[0]):  # scored in the same way as the unseen scans
             which = name.split(",")[0]
             lines.append(
                 ["developed on", ORIGINS[which], which, str(content[sets]["scans"]),
@@ -50,7 +52,7 @@ def weights_table(unseen: dict[str, Any], package: dict[str, Any], sets: str = "
 
 
 def unseen_facts(unseen: dict[str, Any], package: dict[str, Any]) -> dict[str, Any]:
-    """What the sentences on the unseen arches say."""
+    """The data for the sentences on the unseen arches."""
     rows = unseen["sets"]
     every = [row for row in rows if not row["sound"]]
     first, sound = (next(row for row in rows if row["sound"] == kind) for kind in (False, True))
@@ -78,12 +80,12 @@ def _beside_package(unseen: dict[str, Any], package: dict[str, Any]) -> str:
 
 
 def peers_table(peers: dict[str, Any]) -> str:
-    """Nets of others on the published test split, as one of them reports."""
+    """A table of nets of others on the published test split, with the scores that one of them reports."""
     return table(["net", "`miou`, reported"], [[row["net"], number(row["miou"])] for row in peers["rows"]])
 
 
 def steps_table(content: dict[str, Any]) -> str:
-    """What leaving out a step of prediction changes, in points of `miou`; marked where it gains."""
+    """A table of the change in points of `miou` when a step of prediction is left out; gains are marked."""
     sets = list(content["sets"])
     lines = []
     for step in next(iter(content["sets"].values())):
@@ -99,7 +101,7 @@ def steps_table(content: dict[str, Any]) -> str:
 
 
 def steps_worth(own: dict[str, Any]) -> list[tuple[str, float]]:
-    """What leaving out each step changes in `miou` on a set, the largest loss first."""
+    """The change of `miou` on a set when each step is left out, with the largest loss first."""
     whole = own[WHOLE]["scores"]["miou"]
     changes = [(step, found["scores"]["miou"] - whole) for step, found in own.items() if step != WHOLE]
     return sorted(changes, key=lambda one: one[1])
@@ -118,7 +120,7 @@ def warned(summary: dict[str, Any]) -> dict[str, int]:
 
 
 def numbers_table(content: dict[str, Any]) -> str:
-    """How often numbers are right, by kind of mouth."""
+    """A table of how often numbers are right, by kind of mouth."""
     found = next(iter(content["by"].values()))["summary"]
     lines = [
         [kind, str(row["scans"]), str(row["teeth"]), *(f"{low:.3f} ({a:.3f} to {b:.3f})" for low, a, b in
@@ -130,7 +132,7 @@ def numbers_table(content: dict[str, Any]) -> str:
 
 
 def model_card(package: dict[str, Any], unseen: dict[str, Any]) -> str:
-    """docs/model_card.md."""
+    """The page docs/model_card.md."""
     return rendered(
         "model_card",
         sha256=package["sha256"],
@@ -145,7 +147,7 @@ def model_card(package: dict[str, Any], unseen: dict[str, Any]) -> str:
 
 
 def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablations: list[Row]) -> str:
-    """The page.
+    """The page docs/results.md.
 
     Args:
         read: the content of the result files, by name.

@@ -13,14 +13,17 @@ from benchmarks.studies.readings import reasons
 from toothgraph.anatomy.sizes import WHOLE_TOOTH
 from toothgraph.scan_names import patient_of
 
-WORST = ("miou", "miou_matched", "accuracy", "boundary_iou")  # scores of the worst scans
-WHOLE, LEFT_OUT = "all steps", "numbers as the net gives them"  # steps of prediction that a sentence is about
+WORST = ("miou", "miou_matched", "accuracy", "boundary_iou")  # scores in the table of the worst scans
+WHOLE, LEFT_OUT = "all steps", "numbers as the net gives them"  # prediction steps that a sentence is about
 PICTURE = "default_weights-worst.png"
 WRONG_NUMBERS = "missing_teeth-wrong.png"  # drawn by benchmarks.studies.wrong_numbers
 
 
 def flat_scores(sets: dict[str, Any]) -> str:
-    """One line per set of scans; a second one without the scans whose labels count past a gap, if there are any."""
+    """A table with one line for each set of scans, and one for its scans with sound labels.
+
+    The second line leaves out the scans with labels that count past a gap. It is there only if the set has such scans.
+    """
     keys = ("accuracy", "dice", "miou", "miou_paper", "miou_matched", "boundary_iou", "numbers_right")
     lines = []
     for name, content in sets.items():
@@ -60,7 +63,7 @@ def default_weights(content: dict[str, Any]) -> str:
 
 
 def what_numbering_changes(steps: dict[str, Any], scored: dict[str, Any]) -> dict[str, Any]:
-    """What the step that numbers teeth changes in two scores of a set, and how many of its scans count past a gap."""
+    """How the step that numbers teeth changes two scores of a set, and how many of its scans count past a gap."""
     on, off = steps[WHOLE]["scores"], steps[LEFT_OUT]["scores"]
     return {
         "scans": len(scored["per_scan"]),
@@ -73,8 +76,8 @@ def prediction_steps(content: dict[str, Any], odd: dict[str, Any] | None = None)
     """The section on the steps of prediction.
 
     Args:
-        content: of prediction_steps.json.
-        odd: of default_weights.json, what was found on odd-scans, some of whose labels count past a gap.
+        content: content of prediction_steps.json.
+        odd: results on odd-scans from default_weights.json; some labels of odd-scans count past a gap.
     """
     keys = ("miou", "miou_matched", "boundary_iou", "accuracy")
     lines = [
@@ -136,7 +139,7 @@ def missing_teeth(content: dict[str, Any]) -> str:
 
 
 def reliability_table(content: dict[str, Any]) -> str:
-    """Confidence beside how often numbers are right, for each revision."""
+    """A table of confidence and of how often numbers are right, for each revision."""
     lines = [
         [revision, f"{row['from']:g} and more", str(row["teeth"]), number(row["said"]), number(row["right"])]
         for revision, own in content["by"].items()
@@ -146,12 +149,12 @@ def reliability_table(content: dict[str, Any]) -> str:
 
 
 def said(pairs: Iterable[Iterable[int]]) -> str:
-    """Labels and the numbers given."""
+    """Pairs of labels and given numbers as text."""
     return ", ".join(f"{label} → {given}" for label, given in pairs)
 
 
 def rules_sweep(content: dict[str, Any]) -> str:
-    """The section on the constants of prediction, the one with the largest change first."""
+    """The section on the constants of prediction, with the constant of the largest change first."""
     changes = ("miou_change", "miou_matched_change")
     by_rule: dict[str, list[dict[str, Any]]] = {}
     for row in content["rows"]:

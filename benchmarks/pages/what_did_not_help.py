@@ -1,4 +1,4 @@
-"""The section on what did not help: its figures, from the rows of the studies."""
+"""The section on changes that did not help, from the rows of the studies."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from benchmarks.pages.statistics import (
 from benchmarks.pages.study_tables import CURVES, GOAL, GOAL_SHARES
 
 NO_CANINES = "078"  # the patient whose upper jaw is labelled without canines
-TUNED, TRIED_RATES = 10, (0.006, 0.003)  # the share of labels at which these rates were tried on one seed first
+TUNED, TRIED_RATES = 10, (0.006, 0.003)  # share of labels, and rates that were first tried there with one seed
 
 
 def what_did_not_help(rows: list[Row], ablations: list[Row]) -> str:
-    """The section."""
+    """The section on changes that did not help."""
     own = max(studies(rows).values(), key=len)
     found, variants = cells(own), by_variant(ablations)
     few, every = found["scratch", GOAL_SHARES[0]], found["scratch", 100]
@@ -54,12 +54,12 @@ def what_did_not_help(rows: list[Row], ablations: list[Row]) -> str:
 
 
 def gains_of_variant(variants: dict[str, list[Row]], name: str) -> list[str]:
-    """What a change of the recipe brings in both scores."""
+    """The gain of a change of the recipe in both scores, in points."""
     return [points(paired_interval(variants[name], variants["default"], score)[0]) for score in CURVES]
 
 
 def goal_of(own: list[Row]) -> dict[str, Any]:
-    """What pre-training was to gain, what it gained, and the learning rates it was run at."""
+    """The expected gain of pre-training, its real gain, and the learning rates that it was run with."""
     found, rates = gains(own), {share: set[float]() for share in GOAL_SHARES}
     heads = set()
     for row in own:
@@ -77,19 +77,19 @@ def goal_of(own: list[Row]) -> dict[str, Any]:
 
 
 def without(of_patients: dict[str, float], left_out: str) -> float:
-    """The mean gain over all patients but one."""
+    """The mean gain over all patients except one."""
     return float(np.mean([gain for patient, gain in of_patients.items() if patient != left_out]))
 
 
 def single_patient(own: list[Row], of_patients: dict[int, dict[str, float]]) -> dict[str, Any]:
-    """The smallest share of the labels: how many patients it is, and the least gain of any."""
+    """The number of patients in the smallest share of labels, and the smallest gain of any patient there."""
     share = min(of_patients)
     patients = next(row["patients"] for row in own if row["fraction"] == share)
     return {"patients": patients, "least": min(of_patients[share].values())}
 
 
 def twice_the_steps(rows: list[Row], own: list[Row]) -> dict[str, Any]:
-    """From scratch with all labels and twice the steps of a study."""
+    """The results from scratch with all labels and twice the steps of a study."""
     like = own[0]
     more = [
         row for row in rows
@@ -101,7 +101,7 @@ def twice_the_steps(rows: list[Row], own: list[Row]) -> dict[str, Any]:
 
 
 def tuned_on_one_seed(own: list[Row]) -> dict[str, Any]:
-    """How much better one learning rate looked than another with the first seed, and with all."""
+    """How much better one learning rate is than another, with the first seed and with all seeds."""
     found = by_rates(own)
     better, other = (found["scratch", TUNED, (rate, 1.0)] for rate in TRIED_RATES)
     one = better[0]["scores"]["miou"] - other[0]["scores"]["miou"]
@@ -110,7 +110,7 @@ def tuned_on_one_seed(own: list[Row]) -> dict[str, Any]:
 
 
 def more_scans(found: dict[tuple[str, int], list[Row]]) -> dict[str, Any]:
-    """What synthetic arches in pre-training bring, at the smallest share of the labels run with them."""
+    """The gain of synthetic arches in pre-training, at the smallest share of labels that was run with them."""
     share = min(share for init, share in found if init == "more")
     ours, base = of_common_seeds(found["more", share], found["pretrained", share])
     return {"seeds": len(ours), "gains": [paired_interval(ours, base, score)[0] for score in CURVES]}

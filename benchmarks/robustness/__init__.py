@@ -1,1 +1,1 @@
-"""How the package copes with thousands of scans, some of them damaged."""
+"""How the package handles thousands of scans, some of them damaged."""

@@ -1,4 +1,4 @@
-"""A tree of synthetic scans of which some are damaged, in ten ways."""
+"""A tree of synthetic scans, some of them damaged in one of ten ways."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from toothgraph.io.formats.stl import read_stl, write_stl
 from toothgraph.synthetic.write import write_synthetic
 
 STL_HEAD = 80  # bytes; the number of faces follows
-BASES = 40  # different arches; the others are copies of them, each moved and stretched another way
+BASES = 40  # different arches; all scans are copies of them, each turned and stretched differently
 
 
 def _empty(stl: Path) -> None:
@@ -81,10 +81,10 @@ def _write(stl: Path, change: Callable[[np.ndarray], np.ndarray], source: Path |
 
 
 def write_tree(out: Path, scans: int, faces: int, seed: int, every: int = 20) -> dict[str, str]:
-    """Write scans into folders of a hundred; of every ``every`` the last is damaged, in one way after another.
+    """Write scans into folders of a hundred. Every ``every``-th scan is damaged, in one way after another.
 
     Returns:
-        The damaged ones by scan id, with the way.
+        For each damaged scan id, the way in which the scan is damaged.
     """
     bases = write_synthetic(out.parent / f"{out.name}-bases", min(BASES, scans), faces, seed)
     damaged: dict[str, str] = {}

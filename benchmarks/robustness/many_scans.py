@@ -1,9 +1,9 @@
-"""Two thousand scans, a twentieth of them damaged: preparing them, stopping in between, training on them.
+"""Two thousand scans, one in twenty damaged: preparing them with and without interruptions, and training on them.
 
     python -m benchmarks.robustness.many_scans FOLDER [--parts prepare training reading]
 
-FOLDER takes some GB and can be deleted afterwards. Parts can be measured one at a time, `prepare` first; each says
-when and where it was.
+FOLDER takes some GB and can be deleted afterwards. Parts can be measured one at a time, `prepare` first. The result of
+each part says when and where it was measured.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 from toothgraph.training.config import PRETRAIN_PRESETS
 
-INTERRUPTIONS = 5  # and of a quick run 1
-SEEDS = 3  # and of a quick run 1; trainings of each size: the largest of a few views decides the peak
+INTERRUPTIONS = 5  # 1 in a quick run
+SEEDS = 3  # trainings of each size, 1 in a quick run; the largest of a few views decides the peak
 TOOTHGRAPH = [sys.executable, "-m", "toothgraph"]
 
 
 class Watched:
-    """A command in a session of its own, whose processes' memory is looked at a few times per second.
+    """A command in a session of its own. The memory of its processes is measured a few times per second.
 
     Attributes:
-        peak: bytes at most, of all its processes together; what they share counts once.
-        largest: bytes of the largest process.
+        peak: most bytes of all processes together; memory that they share counts once.
+        largest: most bytes of a single process.
     """
 
     def __init__(self, *command: object) -> None:
@@ -68,17 +68,17 @@ class Watched:
             self.largest = max(self.largest, *sizes, 0)
 
     def kill(self) -> None:
-        """kill -9, all of it."""
+        """End all processes of the command by ``kill -9``."""
         for pid in session(self.process.pid):
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
         self._ended.set()
 
     def finish(self) -> dict[str, Any]:
-        """Wait for it: seconds and memory.
+        """Wait until the command has ended, and return its seconds and memory.
 
         Raises:
-            SystemExit: if it failed.
+            SystemExit: if the command failed.
         """
         code = self.process.wait()
         seconds = time.monotonic() - self.begun
@@ -91,7 +91,7 @@ class Watched:
 
 
 def session(leader: int) -> list[int]:
-    """The processes of a session."""
+    """The ids of the processes of a session."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -103,21 +103,21 @@ def session(leader: int) -> list[int]:
 
 
 def proportional(pid: int) -> int:
-    """Bytes of a process, of shared pages its share."""
+    """Memory of a process in bytes, with its share of shared pages; 0 if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:  # it has ended
+    except OSError:  # the process has ended
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
 
 
 def count(folder: Path) -> int:
-    """Scans done with in a prepared folder."""
+    """Number of finished scans in a prepared folder, including those in quarantine."""
     return sum(1 for name in ("scans", "quarantine") for _ in folder.glob(f"{name}/[!.]*"))
 
 
 def digest(folder: Path) -> str:
-    """Of all names and contents of a prepared folder."""
+    """SHA-256 digest of all file names and contents of a prepared folder."""
     total = hashlib.sha256()
     for file in sorted(file for file in folder.rglob("[!.]*") if file.is_file()):
         total.update(f"{file.relative_to(folder)}\n{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
@@ -125,7 +125,10 @@ def digest(folder: Path) -> str:
 
 
 def prepared_once(tree: Path, out: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Prepare all without interruption; when each tenth was done."""
+    """Prepare all scans without interruption, then once more, and return the times, memory and size.
+
+    ``marks`` tell when each tenth of the scans was finished.
+    """
     run = Watched("prepare", tree, out, *given(options))
     marks: list[dict[str, float]] = []
     while run.process.poll() is None:
@@ -140,7 +143,7 @@ def prepared_once(tree: Path, out: Path, options: argparse.Namespace) -> dict[st
 
 
 def interrupted(tree: Path, out: Path, options: argparse.Namespace) -> list[int]:
-    """Prepare with five ``kill -9`` at random moments; how many scans were done with at each."""
+    """Prepare all scans with ``kill -9`` at some random moments, and return how many were finished at each."""
     rng, killed = np.random.default_rng(options.seed), []
     times = 1 if options.quick else INTERRUPTIONS
     for number in range(times):
@@ -155,18 +158,18 @@ def interrupted(tree: Path, out: Path, options: argparse.Namespace) -> list[int]
 
 
 def given(options: argparse.Namespace) -> list[object]:
-    """Options of ``prepare``."""
+    """The options of the command ``prepare``."""
     return ["--tessellations", options.tessellations, "--workers", options.workers]
 
 
 def quarantined(out: Path) -> dict[str, str]:
-    """Reasons by scan id."""
+    """The reason for each scan in quarantine, by scan id."""
     with (out / "quarantine.csv").open(newline="", encoding="utf-8") as stream:
         return {row["scan_id"]: row["reason"] for row in csv.DictReader(stream)}
 
 
 def part(folder: Path, out: Path, scans: int) -> Path:
-    """A prepared folder with the first scans of another, and two patients to validate on whatever their number."""
+    """Make a prepared folder with the first scans of another one. The first two patients validate, at any size."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     shutil.copy(folder / "options.json", out)
@@ -179,7 +182,7 @@ def part(folder: Path, out: Path, scans: int) -> Path:
 
 
 def trained(folder: Path, out: Path, seed: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Memory and steps of a short pre-training."""
+    """Memory and seconds per step of a short pre-training."""
     shutil.rmtree(out, ignore_errors=True)
     measured = Watched(
         "pretrain", folder, "--split", folder / "split.json", "--out", out, "--steps", options.steps, "--workers", 1,
@@ -192,7 +195,7 @@ def trained(folder: Path, out: Path, seed: int, options: argparse.Namespace) -> 
 
 
 def reading(folder: Path, draws: int) -> dict[str, float]:
-    """Scans per second that one process reads and draws two views of, not in the system's cache, and in it."""
+    """Scans per second that one process reads, and draws two views of; outside the system's cache (cold) and in it."""
     config = PRETRAIN_PRESETS["default"]
     scans = read_prepared(folder)[:draws]
     views = ViewPairs([without_labels(scan) for scan in scans], 0, config.views)
@@ -206,7 +209,7 @@ def reading(folder: Path, draws: int) -> dict[str, float]:
 
     found = {}
     for name, way in (("read", lambda k: scans[k].variants[0]), ("drawn", lambda k: views[0, k])):
-        way(0)  # imports
+        way(0)  # the first call imports modules
         for file in files:
             with file.open("rb") as stream:
                 os.fsync(stream.fileno())
@@ -217,7 +220,7 @@ def reading(folder: Path, draws: int) -> dict[str, float]:
 
 
 def measure_prepare(options: argparse.Namespace) -> dict[str, Any]:
-    """Preparing a tree with damage, at one go and with interruptions."""
+    """Measure preparing a tree with damaged scans, without and with interruptions."""
     tree, once, stopped = (options.folder / name for name in ("tree", "once", "stopped"))
     for folder in (tree, once, stopped):
         shutil.rmtree(folder, ignore_errors=True)
@@ -240,7 +243,7 @@ def measure_prepare(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_training(options: argparse.Namespace) -> dict[str, Any]:
-    """Memory of trainings on few and on all scans."""
+    """Measure the memory of trainings on few and on all scans."""
     once = options.folder / "once"
     good = len(read_prepared(once))
     sizes = {size: part(once, options.folder / f"part{size}", size) for size in (min(options.few, good), good)}
@@ -253,7 +256,7 @@ def measure_training(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_reading(options: argparse.Namespace) -> dict[str, Any]:
-    """How fast scans come from disk."""
+    """Measure how fast scans are read from disk."""
     return {"draws": options.draws, **reading(options.folder / "once", options.draws)}
 
 
@@ -261,7 +264,7 @@ PARTS = {"prepare": measure_prepare, "training": measure_training, "reading": me
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure and write, part by part."""
+    """Measure the parts one by one, and write the result of each."""
     parser = parser_of(__doc__)
     parser.add_argument("folder", type=Path, nargs="?", help="takes some GB, and can be deleted afterwards")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))

@@ -1,1 +1,1 @@
-"""How fast the layers, the nets and the stages from file to labels are, and how much memory they take."""
+"""Time and memory of the layers, the nets and the stages from file to labels."""

@@ -1,10 +1,10 @@
-"""A folder of scans labelled by one process and by several: scans per minute.
+"""Scans per minute when one process or several processes label a folder of scans.
 
     python -m benchmarks.speed.archive [SCAN ...] [--workers 1 2] [--rounds 1]
 
-Each row is a run of `toothgraph predict` with the weights in the package, and with the threads that the command takes
-by itself, or those of --threads. Writes benchmarks/results/archive.json. `whole` counts from the start of the command,
-`running` between the first scans that are done and the last: it is what thousands of scans take.
+Each row is a run of `toothgraph predict` with the weights in the package, and with the threads that the command chooses
+by itself, or those of --threads. `whole` is the rate from the start of the command. `running` is the rate from the
+first finished scans to the last one, as it is for thousands of scans. Writes benchmarks/results/archive.json.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ from toothgraph.system.files import write_text
 
 
 def threads_of(workers: int, wanted: int | None) -> int:
-    """Of each process of the command: as asked for, else one of several, or by the cores that are free now."""
+    """Threads of each process of the command.
+
+    Without ``wanted``, each of several processes has one thread. A single process has as many as the command chooses.
+    """
     return wanted or (1 if workers > 1 else threads.choice(None)[0])
 
 
 def timed(scans: list[Path], workers: int, wanted: int | None) -> dict[str, Any]:
-    """Label the scans once."""
+    """Label the scans once, and return the row of this run."""
     load, ends, taken = os.getloadavg()[0], [], threads_of(workers, wanted)
     with tempfile.TemporaryDirectory() as out:
         command = [sys.executable, "-m", "toothgraph", "predict", *map(str, scans), "--out", out]
@@ -47,7 +50,7 @@ def timed(scans: list[Path], workers: int, wanted: int | None) -> dict[str, Any]
         seconds = time.perf_counter() - begun
     if len(ends) < len(scans):
         raise RuntimeError(f"{len(ends)} of {len(scans)} scans were labelled; exit code {process.returncode}")
-    first = min(workers, len(ends) - 1) - 1  # from here on all processes are at work
+    first = min(workers, len(ends) - 1) - 1  # from this scan on, all processes are at work
     return {
         "workers": workers, "threads": taken, "scans": len(scans), "load before": round(load, 2),
         "seconds": round(seconds, 2),

@@ -1,4 +1,4 @@
-"""The two backbones: the default one, and `paper` against the same net with dense distances and all edges.
+"""The two backbones: the default one, and `paper` compared with the same net with dense distances and all edges.
 
 python -m benchmarks.speed.backbone [--device cuda]
 """
@@ -43,7 +43,7 @@ PAPER = {"quick": [300], "cpu": [4_000, 10_000], "cuda": [4_000, 10_000, 16_000,
 
 
 class PlainPaper(nn.Module):
-    """The preset's backbone as it is usually written: dense distances, PyG's EdgeConv, the same weights."""
+    """The backbone of the preset `paper` as usually written: dense distances, PyG's EdgeConv, the same weights."""
 
     def __init__(self, net: PaperBackbone) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ def both_passes(
 
 
 def default_cases(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The geometry backbone on its own tables."""
+    """The cases of the default backbone, on the default neighbour tables."""
     spec, cases = GraphSpec(), []
     for faces in DEFAULT["quick" if options.quick else options.device]:
         data = graph(faces, spec).to(options.device)
@@ -107,7 +107,7 @@ def default_cases(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def work_of_default(net: nn.Module, data: Batch) -> tuple[float, float]:
-    """Bytes and operations of a forward pass, counted while it runs: linear layers and gathers."""
+    """Bytes and operations of the linear layers and gathers in a forward pass, counted while it runs."""
     moved, flop = 0.0, 0.0
     rows = data.num_nodes * data.neighbor_index.shape[0] * (6 * FLOAT + INDEX)  # pair geometry: pos and normal
 
@@ -122,7 +122,7 @@ def work_of_default(net: nn.Module, data: Batch) -> tuple[float, float]:
         table = keywords.get("neighbor_index", inputs[-1])
         moved += table.numel() * (FLOAT * out.shape[1] + INDEX) + FLOAT * out.numel()
         lin = getattr(layer, "lin", None)
-        if isinstance(lin, nn.Linear):  # called as two products, not as a module
+        if isinstance(lin, nn.Linear):  # the layer computes it as two products, not as a module
             flop += 2 * lin.weight.numel() * len(out)
 
     hooks = []
@@ -139,7 +139,7 @@ def work_of_default(net: nn.Module, data: Batch) -> tuple[float, float]:
 
 
 def paper_cases(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The paper's backbone, three ways."""
+    """The cases of the backbone of the preset `paper`, computed in three ways."""
     cases = []
     for faces in PAPER["quick" if options.quick else options.device]:
         data = graph(faces, GraphSpec(k=0, spacings=())).to(options.device)

@@ -1,11 +1,11 @@
-"""Prediction and a training step beside those of another checkout of this repository, in turns, on the same files.
+"""Prediction and a training step compared with another checkout of this repository, in turns, on the same files.
 
     python -m benchmarks.speed.beside OTHER_CHECKOUT SCAN [SCAN ...]
 
-Each checkout has a process of its own that waits for its turn, so that both see the same machine. Writes
-benchmarks/results/beside.json: seconds of either, and the ratio of each round, with threads that spin while they wait
-for each other and with threads that sleep. The training step is of the net in the package, on one scan: forward,
-backward and optimiser.
+Each checkout has a process of its own that waits for its turn, so that both run under the same conditions. Everything
+is measured twice: with threads that spin while they wait for each other, and with threads that sleep. The training step
+is a step of the net in the package on one scan: forward, backward and optimiser. Writes
+benchmarks/results/beside.json, with the seconds of both checkouts and the ratio over the rounds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from toothgraph.system.files import write_text
 TASKS = ("predict", "predict and label all faces and vertices", "training step")
 WAITING = {"spin (torch's default)": {}, "sleep": {"OMP_WAIT_POLICY": "PASSIVE"}}
 OTHERS = ("OMP_WAIT_POLICY", "KMP_BLOCKTIME", "GOMP_SPINCOUNT")
-Made = Any  # of a task: the digest of its labels, or loss and norm of the gradients of a training step
+Made = Any  # result of a task: the digest of its labels, or loss and norm of the gradients of a training step
 WORKER = """
 import sys, time, hashlib, json, math, torch
 import toothgraph as tg
@@ -72,7 +72,7 @@ for line in sys.stdin:
 
 
 class Worker:
-    """A process with the package of one checkout."""
+    """A process that runs tasks with the package of one checkout."""
 
     def __init__(self, checkout: Path, threads: int, waiting: dict[str, str]) -> None:
         self.checkout = checkout
@@ -84,12 +84,12 @@ class Worker:
         )  # fmt: skip
 
     def turn(self, task: str, file: Path) -> tuple[float, Made]:
-        """Seconds of a task, and what it made."""
+        """Run a task, and return its seconds and its result."""
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(f"{task}\t{file.resolve()}\n")
         self.process.stdin.flush()
         said = self.process.stdout.readline()
-        if not said:  # it has printed why
+        if not said:  # the process has printed why
             raise SystemExit(f"{self.checkout}: its package cannot do the task {task!r}")
         seconds, made = json.loads(said)
         return seconds, made
@@ -100,20 +100,23 @@ class Worker:
 
 
 def revision(checkout: Path) -> str:
-    """Its git revision."""
+    """The git revision of a checkout."""
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def alike(one: Made, other: Made) -> bool:
-    """Whether two revisions made the same: labels to the byte, numbers but for the order of sums."""
+    """Whether two revisions have the same result: labels are equal to the byte, numbers to a relative 1e-3.
+
+    Numbers may differ a little, because sums may be computed in another order.
+    """
     if isinstance(one, str):
         return bool(one == other)
     return all(math.isclose(a, b, rel_tol=1e-3) for a, b in zip(one, other, strict=True))
 
 
 def rounds(ours: Worker, theirs: Worker, task: str, file: Path, count: int) -> dict[str, Any]:
-    """Some rounds in which either has a turn, the first of which is not counted."""
+    """Run some rounds in which both workers have a turn, and return their row. The first round is not counted."""
     pairs, same = [], True
     for number in range(count + 1):
         order = (ours, theirs) if number % 2 else (theirs, ours)

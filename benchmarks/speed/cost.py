@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed.cost [SCAN ...]
 
-Counted are the products (matrix products and convolutions), a multiplication and an addition as two operations; no
+Only products (matrix products and convolutions) are counted. A multiplication and an addition are two operations. No
 time is measured. Writes benchmarks/results/cost.json.
 """
 
@@ -30,14 +30,14 @@ from toothgraph.system.files import write_text
 
 
 def operations(work: Any) -> float:
-    """Of a call, in GFLOP."""
-    with use_backend("native"), FlopCounterMode(display=False) as counter:  # products of torch, which it knows
+    """The operations of a call, in GFLOP."""
+    with use_backend("native"), FlopCounterMode(display=False) as counter:  # only torch's own products are counted
         work()
     return counter.get_total_flops() / 1e9
 
 
 def of_scan(net: SegmentationNet, mesh: Mesh) -> dict[str, float]:
-    """Of the net alone, and of predictions."""
+    """The GFLOP of the net alone, and of whole predictions, for one scan."""
     graph, _ = scan_graph(mesh, net.config.graph)
     batch = Batch.from_data_list([graph])
     with torch.no_grad():

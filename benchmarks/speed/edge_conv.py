@@ -1,4 +1,4 @@
-"""FastEdgeConv against PyG's EdgeConv, gathered edges and what a compiler makes of them: time and memory.
+"""Time and memory of FastEdgeConv, compared with PyG's EdgeConv, gathered edges, and compiled versions of these.
 
 python -m benchmarks.speed.edge_conv [--device cuda]
 """
@@ -36,7 +36,7 @@ from toothgraph.nn.kernels.neighborhoods import from_table
 
 QUESTION = "What does EdgeConv cost without edges, eager and compiled?"
 NOTE = "No limit is stated: rows that stay in a cache move faster than any copy of large memory."
-BY_COMPILER = ", compiled"  # ends the name of a way
+BY_COMPILER = ", compiled"  # ending of the name of a compiled way
 COMPILERS, PER_FACE, GATHER = "Eager and compiled", "Cost per face", "The gather-maximum alone"
 LINEAR = "One linear layer, maximum, C to C channels, neighbours on an arch in spatial order"
 NORMED = "Linear, batch norm over edges, leaky ReLU, in training"
@@ -52,7 +52,7 @@ SCALING = {"quick": [500], "cpu": [16_000, 64_000, 256_000, 1_000_000], "cuda": 
 
 
 class Gathered(nn.Module):
-    """The factorised layer with the neighbours' rows gathered and then reduced, by ``amax`` or ``max``."""
+    """The factorised layer, where the rows of neighbours are gathered and then reduced, by ``amax`` or ``max``."""
 
     def __init__(self, fast: FastEdgeConv, winner: bool) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Gathered(nn.Module):
 
 
 def edges_of(table: Tensor) -> Tensor:
-    """[2, E] of a table, sorted by target."""
+    """The edges [2, E] of a neighbour table, sorted by target."""
     k, nodes = table.shape
     target = torch.arange(nodes, device=table.device).repeat_interleave(k)
     return torch.stack([table.t().reshape(-1), target])
@@ -90,12 +90,12 @@ def both_passes(
 
 
 def where_compiled(ways: dict[str, Way]) -> dict[str, Way]:
-    """The same ways; those of a compiler are left out where it does not work."""
+    """The same ways, where a compiled way is left out if the compiler fails on it."""
     return {name: or_left_out(way) if name.endswith(BY_COMPILER) else way for name, way in ways.items()}
 
 
 def or_left_out(way: Way) -> Way:
-    """A way that is left out if it fails, for any reason but memory: what a compiler lacks, it says in many ways."""
+    """A way that is left out if it fails for any reason except GPU memory. Compilers raise many kinds of errors."""
 
     def tried() -> object:
         try:
@@ -109,7 +109,7 @@ def or_left_out(way: Way) -> Way:
 
 
 def against_others(size: tuple[int, int, int], normed: bool, options: Namespace) -> list[dict[str, Any]]:
-    """One layer, all ways of computing it."""
+    """The cases of one layer of a given size, computed in all ways."""
     (n, k, channels), device = size, options.device
     table = mesh_table(n, k).to(device)
     n = table.shape[1]
@@ -130,7 +130,7 @@ def against_others(size: tuple[int, int, int], normed: bool, options: Namespace)
 
 
 class Three(nn.Module):
-    """The factorised layer in the plainest words."""
+    """The factorised layer, written as plainly as possible."""
 
     def __init__(self, fast: FastEdgeConv) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class Dense(nn.Module):
 
 
 def against_compilers(size: tuple[int, int, int], options: Namespace) -> list[dict[str, Any]]:
-    """One layer, eager and compiled, over a table and over ragged edges in any order."""
+    """The cases of one layer, eager and compiled, on a neighbour table and on ragged edges in random order."""
     (n, k, channels), device = size, options.device
     table = mesh_table(n, k).to(device)
     n = table.shape[1]
@@ -180,13 +180,13 @@ def against_compilers(size: tuple[int, int, int], options: Namespace) -> list[di
 
 
 def compiled(call: Callable[..., Tensor], quick: bool) -> Callable[..., Tensor]:
-    """The same call of a module that torch has compiled; only traced where it is quick."""
+    """The same call of a module compiled by torch. With ``quick``, the module is only traced."""
     assert isinstance(call, partial)
     return partial(torch.compile(call.func, backend="eager" if quick else "inductor"), *call.args, **call.keywords)
 
 
 def usable_backends(x: Tensor) -> list[str]:
-    """The backends that run here, for tensors like ``x``; Triton may be there and not run."""
+    """The backends that run here for tensors like ``x``. Triton may be installed and still not run."""
     found = []
     for backend in BACKENDS:
         try:
@@ -197,7 +197,7 @@ def usable_backends(x: Tensor) -> list[str]:
 
 
 def in_passes(x: Tensor, table: Tensor) -> Tensor:
-    """The gather-maximum by k passes over all nodes, without a gradient."""
+    """The gather-maximum, computed by k passes over all nodes, without a gradient."""
     most = x.index_select(0, table[0])
     for row in table[1:]:
         torch.maximum(most, x.index_select(0, row), out=most)
@@ -205,7 +205,7 @@ def in_passes(x: Tensor, table: Tensor) -> Tensor:
 
 
 def gathers(sizes: list[int], options: Namespace, k: int = 12, channels: int = 64) -> list[dict[str, Any]]:
-    """The gather-maximum alone: mesh neighbours in spatial order and random ones, from few faces to many."""
+    """The cases of the gather-maximum alone, on mesh neighbours in spatial order and on random neighbours."""
     cases, device = [], options.device
     for wanted in sizes:
         mesh = mesh_table(wanted, k).to(device)
@@ -223,7 +223,7 @@ def gathers(sizes: list[int], options: Namespace, k: int = 12, channels: int = 6
 
 
 def scaling(sizes: list[int], options: Namespace, k: int = 12, channels: int = 64) -> list[dict[str, Any]]:
-    """Cost per face of one layer from few faces to many, on mesh neighbours in spatial order and on random ones."""
+    """The cost per face of one layer from few faces to many, on mesh neighbours in spatial order and random ones."""
     cases, device = [], options.device
     for wanted in sizes:
         mesh = mesh_table(wanted, k).to(device)

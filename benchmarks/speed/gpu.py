@@ -1,10 +1,10 @@
-"""All that runs on a GPU, measured in ten minutes at most; rows are written as they are found.
+"""All benchmarks that run on a GPU, in ten minutes at most. Rows are written as soon as they are measured.
 
 python -m benchmarks.speed.gpu [--minutes 10] [--out rows.jsonl]
 
-Each script is a process of its own, which is stopped at its share of the time. The rows of all of them go to the file
-of ``--out``, behind those of earlier runs; each run begins with a row on the machine. A script that finishes also
-writes its result file, from which the page of the benchmarks is rendered.
+Each script is a process of its own, which is stopped when its share of the time is over. The rows of all scripts are
+appended to the file of ``--out``, after those of earlier runs. Each run begins with a row about the machine. A script
+that finishes also writes its result file, from which the page of the benchmarks is rendered.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from benchmarks.paths import RESULTS, ROOT
 from toothgraph.errors import ConfigError
 from toothgraph.system import provenance
 
-SHARES = {  # of the time; what a script leaves goes to those after it
+SHARES = {  # of the time; time that a script leaves goes to the scripts after it
     "edge_conv": 0.38, "info_nce": 0.08, "knn": 0.1, "mlp_edge_conv": 0.04, "backbone": 0.16, "pretrain_step": 0.1,
     "predict": 0.14,
 }  # fmt: skip
@@ -41,7 +41,7 @@ def command(script: str, options: argparse.Namespace) -> list[str]:
 
 
 def measure(script: str, limit: float, options: argparse.Namespace) -> str:
-    """Run a script; how it ended, in words."""
+    """Run a script for ``limit`` seconds at most, and return in words how it ended."""
     begun = time.monotonic()
     try:
         done = subprocess.run(command(script, options), cwd=ROOT, timeout=limit)
@@ -52,7 +52,7 @@ def measure(script: str, limit: float, options: argparse.Namespace) -> str:
 
 
 def note(out: Path, row: dict[str, Any]) -> None:
-    """Add a row to the file."""
+    """Append a row to the file of rows."""
     with out.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 

@@ -1,4 +1,4 @@
-"""What the speed benchmarks share: options, turns of timing, memory, rates of the machine, result files."""
+"""What the speed benchmarks share: options, timing in turns, memory, rates of the machine, result files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the commands do; torch reads it at its first allocation
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the commands do; torch reads this at its first allocation
 
 import torch
 
@@ -27,14 +27,14 @@ from toothgraph.system.files import write_text
 
 FLOAT, INDEX = 4, 8  # bytes
 LEAST, MOST = 3, 15  # rounds of timing
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's numbers of its settings
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc's numbers for these settings
 Way = Callable[[], object]
 Found = TypeVar("Found")
 _rows: Path | None = None  # file for the rows of this process
 
 
 class LeftOut(Exception):
-    """A way that cannot be taken here: the word for it in a table, and the reason, which is kept in one line."""
+    """Raised by a way that cannot be measured here, with the text of its cell in a table and the reason in one line."""
 
     def __init__(self, cell: str, reason: object) -> None:
         self.cell, self.reason = cell, " ".join(str(reason).split())[:300]
@@ -42,7 +42,7 @@ class LeftOut(Exception):
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """The options that every speed benchmark has."""
+    """A parser with the options that every speed benchmark has."""
     parser = parser_of(doc)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--rows", type=Path, help="also add each row to this file, as soon as it is measured")
@@ -50,7 +50,7 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def start(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
-    """Read the options and apply them, in full float32; then measure the machine (``options.machine``)."""
+    """Read and apply the options, set full float32, and measure the machine (``options.machine``)."""
     global _rows
     options = parse(parser, argv)
     if options.device == "cuda" and not torch.cuda.is_available():
@@ -67,31 +67,31 @@ def start(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.N
 
 
 def full_float32() -> None:
-    """No TF32: its products have 10 bits in place of 23, whatever the environment asks for."""
+    """Turn TF32 off, even if the environment asks for it: its products have 10 bits in place of 23."""
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
 
 
 def float32() -> dict[str, Any]:
-    """How torch computes in float32, as a result file has it."""
+    """How torch computes in float32, for the result file."""
     return {"matmul": torch.get_float32_matmul_precision(), "cudnn_tf32": torch.backends.cudnn.allow_tf32}
 
 
 def note(row: dict[str, Any]) -> None:
-    """Add a row to the file of ``--rows``, if there is one."""
+    """Append a row to the file of ``--rows``, if that option is given."""
     if _rows:
         with _rows.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"script": Path(sys.argv[0]).stem, **row}) + "\n")
 
 
 def wait(device: str) -> None:
-    """Let the device finish."""
+    """Wait until the device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
 
 
 def seconds(way: Way, device: str) -> float:
-    """Wall clock of one call."""
+    """Wall-clock seconds of one call."""
     wait(device)
     begun = time.perf_counter()
     way()
@@ -100,7 +100,7 @@ def seconds(way: Way, device: str) -> float:
 
 
 def resident(field: str = "VmRSS") -> int:
-    """Bytes of this process in memory: now (``VmRSS``), or at most since the last reset (``VmHWM``). Linux."""
+    """Bytes of this process in memory: now (``VmRSS``), or the peak since the last reset (``VmHWM``). Only on Linux."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field):
             return int(line.split()[1]) * 1024
@@ -108,15 +108,18 @@ def resident(field: str = "VmRSS") -> int:
 
 
 def reset_peak() -> None:
-    """Give freed memory back to the system, and let ``VmHWM`` begin anew. Linux with glibc."""
+    """Give freed memory back to the system, and reset ``VmHWM``. Only on Linux with glibc."""
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
 
 
 @contextmanager
 def exact_memory() -> Iterator[None]:
-    """Within it, what is freed leaves the process at once: otherwise glibc keeps blocks of up to 32 MiB, and how
-    many depends on all that ran before. Afterwards it keeps them, as in any process that has run for a while."""
+    """Let freed memory leave the process at once, within this context.
+
+    Otherwise glibc keeps freed blocks of up to 32 MiB, and how many it keeps depends on all that ran before. After the
+    context glibc keeps blocks again, as in any process that has run for a while.
+    """
     mallopt = ctypes.CDLL(None).mallopt
     mallopt(M_MMAP_THRESHOLD, 1 << 16)
     try:
@@ -127,7 +130,7 @@ def exact_memory() -> Iterator[None]:
 
 
 def peak_extra(way: Way, device: str) -> int:
-    """Bytes one call takes at its peak, above what was there before."""
+    """Bytes that one call takes at its peak, in addition to those taken before the call."""
     if device == "cuda":
         wait(device)
         torch.cuda.reset_peak_memory_stats()
@@ -143,30 +146,30 @@ def peak_extra(way: Way, device: str) -> int:
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Median, smallest and largest."""
+    """Median, smallest and largest of some values, and their number."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "repeats": len(values)}
 
 
 def attempt(measure: Callable[[], Found]) -> Found | LeftOut:
-    """What a measurement finds, or why its way is left out: it says so, or the GPU's memory is too small for it."""
+    """The result of a measurement, or why its way is left out: it raises LeftOut, or the GPU's memory is too small."""
     try:
         return measure()
     except LeftOut as error:
         why = LeftOut(error.cell, error.reason)
     except torch.cuda.OutOfMemoryError as error:
         why = LeftOut("does not fit", error)
-    torch.cuda.empty_cache()  # only here: the error holds the tensors of the way
+    torch.cuda.empty_cache()  # only here, because within `except` the error holds the tensors of the way
     return why
 
 
 def later_peak(way: Way, device: str) -> int:
-    """The peak of a second call, without what a first one sets up. Both are also the burn-in of the times."""
+    """Peak memory of a second call, without what the first call sets up. Both calls also warm up the timing."""
     peak_extra(way, device)
     return peak_extra(way, device)
 
 
 def compare(ways: dict[str, Way], options: argparse.Namespace, budget: float = 8.0) -> dict[str, Any]:
-    """Time several ways of doing one thing, taking turns; the first is what the others are compared with.
+    """Time several ways of doing one thing, in turns. All other ways are compared with the first one.
 
     Args:
         ways: by name.
@@ -174,9 +177,9 @@ def compare(ways: dict[str, Way], options: argparse.Namespace, budget: float = 8
         budget: seconds after which no further round begins.
 
     Returns:
-        By name: ``seconds`` and ``ratio`` (time over the first way's time in the same round, where that was taken),
-        each with median, min and max, and ``peak_bytes``. Of a way that is left out: ``left_out``, the word for it, and
-        ``reason``.
+        By name: ``seconds`` and ``ratio`` (time over the first way's time in the same round, if that was measured),
+        each with median, min and max, and ``peak_bytes``. For a way that is left out: ``left_out``, the text of its
+        cell, and ``reason``.
     """
     device, most = options.device, 1 if options.quick else MOST
     peaks = {name: attempt(partial(later_peak, way, device)) for name, way in ways.items()}
@@ -207,7 +210,7 @@ def compare(ways: dict[str, Way], options: argparse.Namespace, budget: float = 8
 
 
 def machine(options: argparse.Namespace) -> dict[str, float]:
-    """What this machine can do: bytes per second of a copy (read and written), operations per second of a product."""
+    """Rates of this machine: bytes per second of a copy (read and written), operations per second of a product."""
     device, quick = options.device, options.quick
     source = torch.randn(1 << 20 if quick else 1 << 26, device=device)
     target, size = torch.empty_like(source), 256 if quick else 2048
@@ -220,8 +223,10 @@ def machine(options: argparse.Namespace) -> dict[str, float]:
 
 
 def forward_backward(call: Callable[[], torch.Tensor], *leaves: torch.Tensor) -> Way:
-    """A way that also runs backward from the sum. It leaves ``leaves`` without gradients, so that each call takes the
-    memory for its own."""
+    """A way that runs a call, and backward from the sum of its result.
+
+    It removes the gradients of ``leaves`` afterwards, so that each call needs memory for its own gradients.
+    """
 
     def way() -> None:
         try:
@@ -234,7 +239,7 @@ def forward_backward(call: Callable[[], torch.Tensor], *leaves: torch.Tensor) ->
 
 
 def without_grad(call: Way) -> Way:
-    """A way that keeps nothing for a backward pass."""
+    """A way that runs a call without keeping anything for a backward pass."""
 
     def way() -> object:
         with torch.no_grad():
@@ -251,10 +256,10 @@ def section(title: str, note: str, cases: list[dict[str, Any]]) -> dict[str, Any
 def case(
     title: str, sizes: dict[str, Any], ways: dict[str, Any], moved: float = 0, flop: float = 0, per: int | None = None
 ) -> dict[str, Any]:
-    """One row group of a section: sizes, what was measured, and the bytes and operations that no way gets round.
+    """One row group of a section: sizes, measurements, and the bytes and operations that every way needs.
 
-    ``per`` are the faces by which a time is divided. The row of ``--rows`` has the title, too, which parts it from
-    those of the same sizes in other sections.
+    ``per`` is the number of faces by which a time is divided. The row for ``--rows`` also has the title, which
+    separates it from rows with the same sizes in other sections.
     """
     print("  ", *(f"{name} {value}" for name, value in sizes.items()), flush=True)
     for name, way in ways.items():
@@ -265,7 +270,7 @@ def case(
 
 
 def line(way: dict[str, Any]) -> str:
-    """One measurement in words."""
+    """One measurement as a line of text."""
     if "left_out" in way:
         return f"{way['left_out']}: {way['reason']}"
     time_, ratio, peak = way["seconds"], way.get("ratio"), way.get("peak_bytes")
@@ -275,7 +280,7 @@ def line(way: dict[str, Any]) -> str:
 
 
 def write(options: argparse.Namespace, script: str, question: str, sections: list[dict[str, Any]]) -> Path:
-    """Write the result file: the measurements with where they come from."""
+    """Write the result file: the measurements, and where they come from. Return its path."""
     name = Path(script).stem + ("-cuda" if options.device == "cuda" else "")
     out = options.out or RESULTS / f"{name}.json"
     content = {

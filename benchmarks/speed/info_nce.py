@@ -1,4 +1,4 @@
-"""InfoNCE in blocks, both directions from one product, against the dense matrix of similarities.
+"""InfoNCE in blocks, with both directions from one product, compared with the dense matrix of similarities.
 
 python -m benchmarks.speed.info_nce [--device cuda]
 """
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
             "dense": forward_backward(lambda a=a, b=b, scans=scans: dense_info_nce(a, b, scans), a, b),
         }
         entries = scans * pairs**2
-        # a product forward, two backward; the similarities written and read in both passes
+        # one product forward, two backward; similarities are written and read in both passes
         sizes = {"pairs per scan": pairs, "scans": scans, "channels": CHANNELS, "pass": "forward + backward"}
         found = compare(ways, options, 6.0)
         cases.append(case(TITLE, sizes, found, moved=4 * FLOAT * entries, flop=3 * 2 * entries * CHANNELS))

@@ -1,8 +1,8 @@
-"""What an installation takes: the wheel into a clean environment, then the first label of a scan.
+"""Time and size of an installation: the wheel in a clean environment, then the first scan that it labels.
 
 python -m benchmarks.speed.install dist/toothgraph-VERSION-py3-none-linux_x86_64.whl
 
-It also checks the wheel: the net, the pages and the licences are in it, and neither tests nor scans.
+It also checks the wheel: it must have the net, the pages and the licences, and no tests or scans.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ WANTED = (
     *(("toothgraph/nn/kernels/compiled.lib",) if sys.platform == "linux" else ()),
 )  # fmt: skip
 SCANS = (".stl", ".ply", ".obj", ".off", ".vtp", ".vtk", ".gz", ".zip", ".dcm")
-TRAINING = ("lightning", "tensorboard")  # what those who only label do not need
+TRAINING = ("lightning", "tensorboard")  # needed for training, but not for labelling
 
-# Runs in the new environment: distributions with their size in bytes, and what each asks for.
+# Runs in the new environment. Prints each distribution with its size in bytes and its requirements.
 LIST = """
 import json, re
 from importlib.metadata import distributions
@@ -42,7 +42,7 @@ print(json.dumps({plain(each.name): [
 
 
 def check_wheel(wheel: Path) -> None:
-    """Stop if something is missing in a wheel, or should not be in it."""
+    """Stop if a wheel lacks a file, or has a file that it should not have."""
     names = zipfile.ZipFile(wheel).namelist()
     missing = [wanted for wanted in WANTED if not any(name.endswith(wanted) for name in names)]
     strange = [name for name in names if name.endswith(SCANS) or not name.startswith("toothgraph")]
@@ -51,7 +51,7 @@ def check_wheel(wheel: Path) -> None:
 
 
 def timed(*command: object, stdin: str | None = None, codes: tuple[int, ...] = (0,)) -> tuple[float, str]:
-    """Seconds and output of a command that does not see this checkout; stops if it fails."""
+    """Run a command that does not see this checkout, and return its seconds and output. Stop if it fails."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     begun = time.perf_counter()
     done = subprocess.run(
@@ -64,7 +64,7 @@ def timed(*command: object, stdin: str | None = None, codes: tuple[int, ...] = (
 
 
 def needed(roots: set[str], asked: dict[str, list[str]], without: tuple[str, ...]) -> set[str]:
-    """All that some distributions ask for, and what those ask for, as far as it is installed."""
+    """The installed distributions that ``roots`` require, directly or indirectly, except those in ``without``."""
     found, left = set(), set(roots)
     while left:
         name = left.pop()
@@ -75,7 +75,7 @@ def needed(roots: set[str], asked: dict[str, list[str]], without: tuple[str, ...
 
 
 def sizes(python: Path) -> dict[str, Any]:
-    """Bytes of what is installed, by distribution, and the share that only training needs."""
+    """Bytes of the installed distributions: all, the largest ones, and all that are needed without training."""
     listed = json.loads(timed(python, "-", stdin=LIST)[1])
     size = {name: bytes_ for name, (bytes_, _) in listed.items()}
     asked = {name: wants for name, (_, wants) in listed.items()}
@@ -90,7 +90,7 @@ def sizes(python: Path) -> dict[str, Any]:
 
 
 def measure(wheel: Path, folder: Path, torch: str) -> dict[str, Any]:
-    """Install into a new environment, and label two scans: with everything cold, and again."""
+    """Install into a new environment, label the two scans of the demo, and then label one of them again."""
     python = folder / "venv" / "bin" / "python"
     seconds = {"environment": timed(sys.executable, "-m", "venv", folder / "venv")[0]}
     pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parse(parser, argv, RESULTS / "install.json")
     wheel = options.wheel.resolve()
     check_wheel(wheel)
-    load = os.getloadavg()[1]  # of the five minutes before
+    load = os.getloadavg()[1]  # mean of the last five minutes
     with tempfile.TemporaryDirectory() as folder:
         found = measure(wheel, Path(folder), options.torch)
     content = {

@@ -1,4 +1,4 @@
-"""Finding neighbours in feature space and in space, against a dense distance matrix.
+"""Finding neighbours in feature space and in space, compared with a dense distance matrix.
 
 python -m benchmarks.speed.knn [--device cuda]
 """
@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> None:
             "dense distances, in space": lambda pos=pos: dense_edges(pos, K),
         }
         found = compare(ways, options, 6.0)
-        # every row looks at every node once; the product's blocks are written and read once
+        # each row is compared with each node once; the blocks of the product are written and read once
         sizes = {"N": n, "k": K, "channels": CHANNELS}
         cases.append(case(TITLE, sizes, found, moved=2 * FLOAT * n * n, flop=2 * n * n * CHANNELS))
     note = (

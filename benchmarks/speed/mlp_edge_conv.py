@@ -1,4 +1,4 @@
-"""Edge MLPs of the paper's net: batch norm, Mish and linear layer in one step against plain modules.
+"""Edge MLPs of the paper's net: batch norm, Mish and linear layer in one step, compared with plain modules.
 
 python -m benchmarks.speed.mlp_edge_conv
 """
@@ -19,7 +19,7 @@ CHANNELS = ((15, 128, 128, 64), (64, 64, 64, 64))  # the first two blocks of the
 
 
 class Plain(dgcnn.MLPEdgeConv):
-    """The same layer, its parts one module after another."""
+    """The same layer, with its parts computed as one module after another."""
 
     def after_first(self, edges: Tensor, parts: list[nn.Module]) -> Tensor:
         for part in parts:

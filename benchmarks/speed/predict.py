@@ -1,4 +1,4 @@
-"""A warm process labels a scan: from file to written labels and to a report, by stage, with the process's peak memory.
+"""Time and memory when a warm process labels a scan, by stage: from the file to written labels and to a report.
 
 python -m benchmarks.speed.predict [--scan FILE ...] [--subdivide 1] [--model RUN] [--device cuda]
 """
@@ -29,7 +29,7 @@ SIZES = {False: [16_000, 64_000, 213_000, 1_024_000], True: [500]}
 
 
 def stages(file: Path, net: SegmentationNet, out: Path, options: Namespace) -> dict[str, Any]:
-    """File to labels, and its parts."""
+    """Measurements of the whole way from a file to written labels, and of its stages."""
     mesh = read_mesh(file)
     found = segment(mesh, net)
 

@@ -1,4 +1,4 @@
-"""From a file to a graph, by stage; and the cost per face of face adjacency.
+"""Time and memory from a file to a graph, by stage, and the cost per face of face adjacency.
 
 python -m benchmarks.speed.prepare
 """
@@ -31,7 +31,7 @@ STL_FACE, STL_HEAD = 50, 84  # bytes
 
 
 def stages(file: Path, spec: GraphSpec, options: argparse.Namespace) -> dict[str, Any]:
-    """Every stage on what the one before gives; the first way is all of them."""
+    """Measurements of each stage on the result of the stage before. The first way is all stages together."""
     stored = read_stored(file)
     mesh = mesh_from_stored(file, stored)
     coarse = decimate(mesh, spec.faces).mesh
@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
         edges = face_adjacency(mesh.faces).shape[1]
         ways: dict[str, Way] = {
             "face_adjacency": lambda m=mesh: face_adjacency(m.faces),
-            "face_graph": lambda m=mesh: face_graph(replace(m)),  # a fresh mesh, since a mesh keeps its adjacency
+            "face_graph": lambda m=mesh: face_graph(replace(m)),  # a new mesh, because a mesh keeps its adjacency
             "dilated_tables": lambda m=mesh: dilated_tables(m.centroids, spec.k, spec.spacings),
         }
         found = compare(ways, options, 4.0)

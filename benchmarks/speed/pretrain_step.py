@@ -1,4 +1,4 @@
-"""One step of pre-training with the default preset, by stage.
+"""Time and memory of one pre-training step with the default preset, by stage.
 
 python -m benchmarks.speed.pretrain_step [--device cuda]
 """

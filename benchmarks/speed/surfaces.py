@@ -17,7 +17,7 @@ from toothgraph.synthetic import MIN_FACES, synthetic_arch
 
 
 def subdivide(mesh: Mesh) -> Mesh:
-    """Four faces for each, by the middles of the edges; the four stay together in the order of faces."""
+    """Divide each face into four at the middles of its edges. The four stay together in the order of faces."""
     ends = np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     _, first, middle = np.unique(ends @ [len(mesh.vertices), 1], return_index=True, return_inverse=True)
     a, b, c = mesh.faces.T
@@ -29,7 +29,7 @@ def subdivide(mesh: Mesh) -> Mesh:
 
 @lru_cache(maxsize=2)
 def arch(faces: int) -> Mesh:
-    """A synthetic arch of about that many faces, in spatial order: larger ones are subdivided."""
+    """A synthetic arch of about ``faces`` faces in spatial order. Arches above 60,000 faces are subdivided ones."""
     if faces > 60_000:
         return subdivide(arch(faces // 4))
     mesh = synthetic_arch(1, jaw=0, faces=max(faces, MIN_FACES))
@@ -40,7 +40,7 @@ def arch(faces: int) -> Mesh:
 
 
 def morton(points: np.ndarray, cell: float) -> np.ndarray:
-    """Place of each point [N] on the Z-curve through cubes of side ``cell``: what is near in space is near in it."""
+    """Place of each point on the Z-curve through cubes of side ``cell``, [N]. Near points have near places."""
     cube = np.floor((points - points.min(axis=0)) / cell).astype(np.int64)
     place = np.zeros(len(points), dtype=np.int64)
     for bit in range(int(cube.max(initial=0)).bit_length()):
@@ -50,12 +50,12 @@ def morton(points: np.ndarray, cell: float) -> np.ndarray:
 
 
 def mesh_table(faces: int, k: int) -> torch.Tensor:
-    """The k nearest neighbours of the faces of an arch, in spatial order. [k, about ``faces``]."""
+    """The k nearest neighbours of the faces of an arch, with faces in spatial order. [k, about ``faces``]"""
     return torch.from_numpy(knn_table(arch(faces).centroids, k))
 
 
 def graph(faces: int, spec: GraphSpec) -> Batch:
-    """A batch of one graph with the neighbour tables of ``spec``, of an arch that is not decimated."""
+    """A batch with the graph of one arch that is not decimated, and the neighbour tables of ``spec``."""
     mesh = arch(faces)
     data: Data = face_graph(mesh)
     if spec.spacings:

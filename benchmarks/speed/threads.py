@@ -1,9 +1,10 @@
-"""Threads beside other work: a layer, a training step and a prediction, on a quiet and on a busy machine.
+"""The effect of threads on a layer, a training step and a prediction, on a quiet and on a busy machine.
 
     python -m benchmarks.speed.threads
 
-Each way is a process of its own, since how threads wait is settled when torch is imported. "Busy" keeps one core busy
-with a loop. "Two" are two such processes at once. Writes benchmarks/results/threads.json.
+Each setting runs in a process of its own, because the way in which threads wait is fixed when torch is imported. On a
+busy machine, a loop keeps one core busy. Each setting is also measured in two processes at once. Writes
+benchmarks/results/threads.json.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ LAYER = {"nodes": 16_000, "neighbors": 20, "channels": 64}
 
 
 def child(choose: bool, quick: bool) -> None:
-    """Print the seconds of each task, median of some rounds, and the threads taken. Imports torch last."""
+    """Print the threads used and the median seconds of each task over some rounds. Imports torch last."""
     from toothgraph.system import threads
 
     with ExitStack() as stack:
@@ -54,7 +55,7 @@ def child(choose: bool, quick: bool) -> None:
 
 
 def make_tasks(quick: bool) -> dict[str, Any]:
-    """What is timed, and for how many seconds."""
+    """The tasks to time, each with its seconds of timing, by name."""
     import torch
     from torch_geometric.data import Batch
 
@@ -84,7 +85,7 @@ def make_tasks(quick: bool) -> dict[str, Any]:
 
 @contextmanager
 def busy(cores: int) -> Iterator[None]:
-    """Some cores have other work."""
+    """Keep some cores busy with other work, within this context."""
     loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]
     try:
         yield
@@ -95,7 +96,7 @@ def busy(cores: int) -> Iterator[None]:
 
 
 def measured(setting: str, together: int, quick: bool) -> list[dict[str, Any]]:
-    """What so many processes at once find."""
+    """The measurements of ``together`` processes that run at once with a setting."""
     env = {name: value for name, value in os.environ.items() if name not in OTHERS} | SETTINGS[setting]
     script = f"from benchmarks.speed.threads import child; child({not SETTINGS[setting]}, {quick})"
     command = [sys.executable, "-c", script]

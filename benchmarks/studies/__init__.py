@@ -1,1 +1,1 @@
-"""How good the nets are: trainings, scores, and what the labels say of teeth."""
+"""How good the nets are: trainings, scores, and what the labels say about teeth."""

@@ -3,11 +3,12 @@
     python -m benchmarks.studies.ablation SCANS [SCANS ...] RUNS [--split FILE] [--config OWN.toml ...] [--only NAME]
 
 SCANS are labelled scans of your own, as in the study of label efficiency. Each --config is a change of your own: a TOML
-file with options under [finetune], [pretrain] or both, named as in docs/config.md; it is compared with the default.
-Every variant is pre-trained (where the change concerns it) and fine-tuned with all labels, and scored with the weights
-of its last step; each run becomes a row of RUNS/ablation.jsonl (of a published set: benchmarks/results/ablation.jsonl),
-and at the end there is a table. A run that has its row is not done
-again, and one that was stopped goes on.
+file with options under [finetune], [pretrain] or both, named as in docs/config.md. It is compared with the default.
+
+A variant that changes pre-training is pre-trained itself. The others begin with the pre-trained net of the default, or
+from scratch. Every variant is fine-tuned with all labels, and scored with the weights of its last step. Each run
+becomes a row of RUNS/ablation.jsonl (for a published set: benchmarks/results/ablation.jsonl). A table of the rows is
+printed at the end. A run that has a row is not run again. A run that was stopped continues.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ Options = dict[str, Any]
 
 
 def net(**values: Any) -> Options:
-    """A change of the net, which concerns both trainings."""
+    """A change of the net, for both trainings."""
     return {"pretrain": {"net": values}, "finetune": {"net": values}}
 
 
@@ -67,7 +68,7 @@ def moved(**values: Any) -> Options:
 
 
 def cuts(**values: Any) -> Options:
-    """A change of what is taken away from a scan in fine-tuning."""
+    """A change of the parts that are removed from scans in fine-tuning."""
     return {"finetune": {"cuts": values}}
 
 
@@ -136,14 +137,17 @@ VARIANTS: dict[str, Options] = {
 
 
 def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[PretrainConfig, FinetuneConfig]:
-    """Options of both trainings of a variant: the presets at ``--faces`` each, then the variant's own change; all steps
-    are scaled as ``--steps`` says."""
+    """Options of both trainings of a variant.
+
+    The presets come first, with ``--faces`` if given, and then the variant's own change. ``--steps`` scales the steps
+    of both trainings.
+    """
     given = {"seed": seed, "device": options.device}
     if options.faces:
         given["net"] = {"graph": {"faces": options.faces}}
     change = options.changes[name]
     pre_config = updated(updated(PRETRAIN_PRESETS["default"], given, name), change.get("pretrain", {}), name)
-    fine = replace(FINETUNE_PRESETS["default"], crowns="train")  # not from those of the package's weights
+    fine = replace(FINETUNE_PRESETS["default"], crowns="train")  # not adapted from the package's weights
     config = updated(updated(fine, given, name), change.get("finetune", {}), name)
     if options.steps:
         scale = options.steps / FINETUNE_PRESETS["default"].steps
@@ -153,10 +157,10 @@ def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[Pretrain
 
 
 def identity(name: str, seed: int, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
-    """What no two rows share. Steps and faces are those of the default, whatever the variant changes."""
+    """The values that identify a row. Steps and faces are those of the default, even if the variant changes them."""
     _, config = configs("default", seed, options)
     own = {"variant": name, "dataset": dataset.name, "seed": seed}
-    if name not in VARIANTS:  # a file of this name may have had another content
+    if name not in VARIANTS:  # a file of the same name may have had other content before
         own["change"] = options.changes[name]
     return {**own, "steps": config.steps, "faces": config.net.graph.faces}
 
@@ -164,7 +168,7 @@ def identity(name: str, seed: int, dataset: Dataset, options: argparse.Namespace
 def run_variant(
     name: str, seed: int, dataset: Dataset, read: TrainingReader, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Train (or go on with) a variant, and score it."""
+    """Train a variant, or continue its training, and return its scores."""
     pre_config, config = configs(name, seed, options)
     init = None
     change = options.changes[name]
@@ -186,10 +190,10 @@ def run_variant(
 
 
 def own_change(file: Path) -> Options:
-    """What a TOML file changes.
+    """The change that a TOML file describes.
 
     Raises:
-        ConfigError: if it cannot be read, or has something else than the two trainings.
+        ConfigError: if the file cannot be read, is empty, or has other sections than [finetune] and [pretrain].
     """
     change = read_toml(file)
     if not change or not change.keys() <= {"pretrain", "finetune"}:
@@ -201,12 +205,12 @@ def own_change(file: Path) -> Options:
 
 
 def slug(name: str) -> str:
-    """A folder's name."""
+    """A folder name made from the name of a variant."""
     return "".join(letter if letter.isalnum() or letter == "." else "-" for letter in name)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run what is missing, seed by seed."""
+    """Run the variants that have no row yet, seed by seed, and print the table."""
     parser = arguments(__doc__)
     names = list(VARIANTS)
     parser.add_argument(
@@ -218,7 +222,7 @@ def main(argv: list[str] | None = None) -> None:
     own = {f"own: {file.stem}": own_change(file) for file in options.config}
     options.changes = VARIANTS | own
     options.only = [*(options.only or (["default"] if own else names)), *own]
-    for name in options.only:  # what is no option is told before anything is read
+    for name in options.only:  # report unknown options before any scan is read
         configs(name, 0, options)
     if options.quick:
         options.only = options.only[:2]

@@ -1,14 +1,16 @@
-"""Which scan to correct next: the one in most doubt, or any.
+"""Which scan to correct next: the most doubtful one, or a random one.
 
     python -m benchmarks.studies.active_learning DATA RUNS --model MODEL [--rounds 5] [--steps 600] [--pool 24]
         [--seeds 0] [--arms doubtful random]
 
-Begins with a net of few labelled patients, as benchmarks.studies.few_patients trains them. In each round the net labels
-scans of other patients, one of them is chosen and corrected by the simulated reviewer, and a net learns from all labels
-so far, beginning with the first net. ``doubtful`` takes the scan that `toothgraph review` shows first, ``random`` any.
-What is learned from are the labels that the reviewer has approved, in the files of a review, not the truth. Each net is
-scored on the validation patients' original faces. Writes a row per round to benchmarks/results/active_learning.jsonl; a
-round that has its row is not run again.
+The study begins with a net trained on few labelled patients, as benchmarks.studies.few_patients trains it. In each
+round the net labels scans of other patients. One of these scans is chosen, and the simulated reviewer corrects it. Then
+a net learns from all labels so far, beginning with the first net. ``doubtful`` chooses the scan that `toothgraph
+review` shows first, ``random`` a random one.
+
+The nets learn from the labels that the reviewer approved, stored in the files of a review, not from the truth. Each net
+is scored on the validation patients' original faces. Each round writes a row to
+benchmarks/results/active_learning.jsonl. A round that has a row is not run again.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ from toothgraph.training.finetune import finetune
 
 RESULT = RESULTS / "active_learning.jsonl"
 ARMS = ("doubtful", "random")
-START = "start"  # the arm of the row on the first net
+START = "start"  # the arm of the row for the first net
 
 
 class Cell(NamedTuple):
@@ -60,12 +62,12 @@ class Cell(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """Of all rounds of the arm."""
+        """The name of the folder for all rounds of the arm."""
         return f"{self.arm}-{self.seed}-{self.steps}-{self.pool}"
 
 
 def pool_of(dataset: Dataset, labelled: Sequence[str], count: int, seed: int) -> list[Path]:
-    """Scans to choose from: of training patients without labels, a seed draws ``count`` of them."""
+    """Scans to choose from: at most ``count``, drawn from those of the training patients who have no labels."""
     known = set(map(patient_of, labelled))
     others = [file for file in dataset.training() if patient_of(file.stem) not in known]
     drawn = np.random.default_rng(seed).permutation(len(others))[:count]
@@ -73,7 +75,7 @@ def pool_of(dataset: Dataset, labelled: Sequence[str], count: int, seed: int) ->
 
 
 def chosen(arm: str, files: Sequence[Path], net: SegmentationNet, dataset: Dataset, seed: int) -> tuple[Path, Start]:
-    """The scan to correct, and what its review begins with."""
+    """The scan to correct next, and the start of its review."""
     if arm == "random":
         file = files[int(np.random.default_rng([seed, len(files)]).integers(len(files)))]
         return file, started(file, net, dataset)
@@ -83,7 +85,7 @@ def chosen(arm: str, files: Sequence[Path], net: SegmentationNet, dataset: Datas
 
 
 def started(file: Path, net: SegmentationNet, dataset: Dataset) -> Start:
-    """What the review of a scan begins with."""
+    """The start of the review of a scan, with the labels that the net predicts."""
     return begin(truth_of(file, dataset).with_labels(None), lambda: net, predict=True)
 
 
@@ -93,7 +95,7 @@ def truth_of(file: Path, dataset: Dataset) -> Mesh:
 
 
 def corrected(file: Path, start: Start, dataset: Dataset, folder: Path) -> dict[str, Any]:
-    """Let the reviewer correct a scan and approve it, in the files of a review; what that took."""
+    """Let the reviewer correct and approve a scan, write the files of the review, and return what it took."""
     mesh = truth_of(file, dataset)
     assert mesh.labels is not None
     surface = Surface(mesh.inside_out() if start.inside_out else mesh)
@@ -109,7 +111,7 @@ def corrected(file: Path, start: Start, dataset: Dataset, folder: Path) -> dict[
 
 
 def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
-    """One round: choose, correct, learn, score."""
+    """Run one round (choose, correct, learn, score), and return its row."""
     first, file = load_segmentation(options.model)
     if cell.arm == START:
         return {**cell._asdict(), **scored(options.model, dataset), "operations": 0, "seconds": 0.0}
@@ -140,7 +142,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run what has no row yet."""
+    """Run all rounds that have no row yet."""
     parser = data_arguments(__doc__)
     runs_argument(parser)
     parser.add_argument("--model", type=Path, help="run folder or model file of the net to begin with")

@@ -2,8 +2,8 @@
 
     python -m benchmarks.studies.arch_measures DATA
 
-The measures of all arches of 3D-IOSSeg by their own labels, and how far those by the labels of the weights in the
-package are from them on the validation scans. Writes benchmarks/results/arch_measures.json, in some minutes.
+All arches of 3D-IOSSeg are measured by their own labels. On the validation scans, these measures are compared with
+those by the labels of the weights in the package. Writes benchmarks/results/arch_measures.json, in some minutes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Arches = dict[str, ArchMeasures]  # by scan
 
 
 def known_widths(arches: int) -> dict[str, float]:
-    """Errors of the widths of synthetic crowns without variation, whose widths are known; mm."""
+    """Errors in mm of the measured widths of synthetic crowns without variation, which have known widths."""
     errors = []
     for seed in range(arches):
         rng = np.random.default_rng(seed)
@@ -50,7 +50,7 @@ def known_widths(arches: int) -> dict[str, float]:
 
 
 def by_resolution(arches: int) -> dict[str, Any]:
-    """How much widths differ between a coarse and a fine mesh of an arch; mm."""
+    """How much the widths of teeth differ between a coarse and a fine mesh of an arch, in mm."""
     changes = []
     for seed in range(arches):
         coarse, fine = (
@@ -61,14 +61,14 @@ def by_resolution(arches: int) -> dict[str, Any]:
 
 
 def spread(values: Iterable[float]) -> dict[str, float]:
-    """Number, mean and standard deviation."""
+    """Number, mean and standard deviation of some values."""
     every = list(values)
     deviation = float(np.std(every, ddof=1)) if len(every) > 1 else 0.0
     return {"count": len(every), "mean": float(np.mean(every)) if every else 0.0, "deviation": deviation}
 
 
 def of_jaw(arches: Arches, jaw: int) -> dict[str, Any]:
-    """Measures, widths and the difference between right and left, of the arches of one jaw."""
+    """Statistics of the arches of one jaw: measures, widths of teeth, and differences between right and left."""
     own = [arch for arch in arches.values() if arch.jaw == jaw]
     measures: dict[str, list[float]] = defaultdict(list)
     widths: dict[int, list[float]] = defaultdict(list)
@@ -106,7 +106,7 @@ def bolton(arches: Arches) -> dict[str, dict[str, float]]:
 
 
 def differences(own: Arches, found: Arches) -> dict[str, dict[str, float]]:
-    """How far measures by a model's labels are from those by the scans' own, by measure: median, 95 %, largest."""
+    """Differences between measures by a model's labels and by the scans' own: median, 95 % quantile and largest."""
     off: dict[str, list[float]] = defaultdict(list)
     for name, arch in found.items():
         off["width"] += [abs(width - own[name].widths[fdi]) for fdi, width in arch.widths.items()

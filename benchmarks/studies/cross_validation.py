@@ -2,7 +2,8 @@
 
     python -m benchmarks.studies.cross_validation DATA RUNS
 
-Trains what is missing in RUNS/fold-0 … fold-4, from scratch on the labels of the other patients, with the short recipe.
+Trains the nets that are missing in RUNS/fold-0 … fold-4. Each is trained from scratch on the labels of the patients of
+the other folds, with the short recipe.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ FACES, STEPS, RATE = 4000, 600, 6e-3  # the short recipe, with the best rate of 
 
 
 def folds(dataset: Dataset) -> list[Split]:
-    """The patients held out in each fold, and those trained on: by a hash of their names, both jaws together."""
+    """The split of each fold: the patients held out, and the patients trained on.
+
+    A hash of their names orders the patients, and every fifth one is held out. Both jaws of a patient stay together.
+    """
     patients = sorted({*dataset.split.train, *dataset.split.val}, key=lambda name: (zlib.crc32(name.encode()), name))
     held = [tuple(sorted(patients[k::FOLDS])) for k in range(FOLDS)]
     return [Split(tuple(sorted({*patients} - {*out})), out, {}) for out in held]
@@ -40,19 +44,19 @@ def short(config: Config, options: argparse.Namespace) -> Config:
 
 
 def config_of(options: argparse.Namespace, fold: int) -> FinetuneConfig:
-    """That of a fold."""
+    """The configuration of a fold."""
     return replace(short(FINETUNE_PRESETS["default"], options), seed=fold, lr=RATE, backbone_rate=1.0)
 
 
 def train(dataset: Dataset, options: argparse.Namespace, fold: int) -> Path:
-    """The model of a fold, trained or gone on with where it is not finished."""
+    """Train the net of a fold, or continue its training, and return the path of its model."""
     config = config_of(options, fold)
     scans = training_reader(dataset, options)(replace(config, seed=0))  # the same graphs for all folds
     return finetune(scans, folds(dataset)[fold], options.runs / f"fold-{fold}", config, resume=True)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train the folds."""
+    """Train the nets of the folds."""
     parser = data_arguments(__doc__)
     runs_argument(parser, "gets a run folder for each fold")
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))

@@ -1,4 +1,4 @@
-"""The labelled scans the studies run on: where they are, what their colours mean, who trains."""
+"""The labelled scans that the studies use: their folders, the meaning of their colours, and their split by patient."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Dataset:
     """Scans with labels, and their split by patient.
 
     Attributes:
-        name: as the rows of a study have it.
-        scans: folder.
-        palette: what face or vertex colours mean; None where labels are in files beside the scans.
+        name: name of the data set in the rows of a study.
+        scans: folder of the scans.
+        palette: meaning of the face or vertex colours; None if the labels are in files beside the scans.
         split: patients to train and to validate on.
         also: further files and folders of scans.
         left_out: scans that cannot be used.
@@ -57,7 +57,7 @@ class Dataset:
         return list(self.names(self.split.val))
 
     def few(self) -> Dataset:
-        """The same with two patients to train on and one to validate on, to try a script."""
+        """The data set with two patients to train on and one to validate on, to try a script."""
         return replace(self, split=Split(self.split.train[:2], self.split.val[:1], {}))
 
     def names(self, patients: tuple[str, ...]) -> dict[Path, str]:
@@ -68,10 +68,10 @@ class Dataset:
         return {file: names[file] for file in chosen if file not in self.left_out}
 
     def jaw(self, patient: str, jaw: int) -> Path:
-        """The file of one jaw of a patient: 0 upper, 1 lower, by its name.
+        """The file of one jaw of a patient. ``jaw`` is 0 for upper and 1 for lower; the names of files tell the jaw.
 
         Raises:
-            DataError: if there is none.
+            DataError: if the patient has no scan of that jaw.
         """
         found = [file for file in self.names((patient,)) if jaw_from_name(file) == jaw]
         if not found:
@@ -80,7 +80,7 @@ class Dataset:
 
 
 def data_arguments(doc: str | None) -> argparse.ArgumentParser:
-    """The options of every script that reads labelled scans."""
+    """A parser with the options of every script that reads labelled scans."""
     parser = parser_of(doc)
     parser.add_argument(
         "data", type=Path, nargs="?", help="folder of the data sets, see benchmarks/studies/datasets.py"
@@ -89,21 +89,22 @@ def data_arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def runs_argument(parser: argparse.ArgumentParser, text: str = "gets the run folders") -> None:
-    """The folder for the runs of a script that trains, after the data."""
+    """Add the argument for the folder of the runs, which follows that of the data."""
     parser.add_argument("runs", type=Path, nargs="?", help=text)
 
 
 def iosseg(data: Path) -> Dataset:
-    """3D-IOSSeg in a folder ``3d-iosseg``, beside ``palettes.json`` and ``split.json``."""
+    """The data set 3D-IOSSeg in a folder ``3d-iosseg``, beside ``palettes.json`` and ``split.json``."""
     palette = load_palette(f"{data / 'palettes.json'}:3d-iosseg")
     return Dataset("3d-iosseg", data / "3d-iosseg", palette, load_split(data / "split.json"))
 
 
 def teeth3ds(data: Path) -> Dataset:
-    """A downloaded Teeth3DS folder: ``<jaw>/<patient>/<patient>_<jaw>.obj`` with ``.json`` beside, anywhere below
-    it, and ``Teeth3DS_train_test_split`` with a list of scans per side and jaw.
+    """The data set Teeth3DS in its downloaded folder.
 
-    A patient of whom any scan is listed for testing is not trained on.
+    Anywhere below the folder are the scans, ``<jaw>/<patient>/<patient>_<jaw>.obj``, each with a ``.json`` beside it,
+    and ``Teeth3DS_train_test_split`` with a list of scans for each side (training, testing) and jaw. A patient with any
+    scan listed for testing is not trained on.
     """
     sides = official_split(data)
     tested = {patient_of(scan) for scan in sides["testing"]}
@@ -118,13 +119,14 @@ def own_scans(
     unit: str = "mm",
     label_system: str = "auto",
 ) -> Dataset:
-    """Scans of anybody's, as the commands take them; without a split file, a fifth of the patients validates.
+    """The data set of a user's own scans, given in the same way as to the commands.
 
-    Those who validate are looked at here, so that a study does not find out after hours that they have no labels. As in
-    the commands, a scan that cannot be used is told and left out.
+    Without a split file, a fifth of the patients validates. Scans that may be validated on are read here, so that a
+    study does not find out after hours that they have no labels. As in the commands, a scan that cannot be used is
+    reported and left out.
 
     Raises:
-        DataError: without scans, or with too few patients with labels.
+        DataError: if there are no scans, or too few patients with labels.
         LabelError: if no scan to validate on has labels.
     """
     files = find_scans(list(paths))

@@ -1,10 +1,11 @@
-"""Scores of the weights in the package: on patients and scanners they were not trained on.
+"""Scores of the weights in the package, on patients and scanners that they were not trained on.
 
     python -m benchmarks.studies.default_weights DATA --picture docs/images/default_weights-worst.png
 
 DATA holds 3d-iosseg with its split file, teeth3ds (scans of another scanner, labels as vertex colours), odd-scans
-(exports of other programs) and palettes.json. Every scan is labelled as its file has it, with the jaw given and with
-the jaw withheld, and turned at random with the jaw withheld. Writes benchmarks/results/default_weights.json.
+(exports of other programs) and palettes.json. Every scan is labelled three times: as stored with the jaw given, as
+stored with the jaw withheld, and turned at random with the jaw withheld. Writes
+benchmarks/results/default_weights.json.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from toothgraph.transforms.augment import random_rotation
 RESULT = RESULTS / "default_weights.json"
 ODD = ("labelled-upper.vtp", "labelled-lower.vtp", "labelled-missing-12-26-upper.vtp",
        "labelled-universal-non-manifold.vtp")  # fmt: skip
-WORST = 6  # drawn
+WORST = 6  # scans in the picture
 Drawn = tuple[float, Mesh, np.ndarray]  # miou, scan, labels found
 SEED = 0  # of the random turns
 CONDITIONS = ("as stored", "jaw withheld", "turned, jaw withheld")
@@ -57,8 +58,10 @@ def scored(
     drawn: list[Drawn],
     options: PredictOptions | None = None,
 ) -> list[Scored]:
-    """Scores of labelled meshes under one of the CONDITIONS; what was found in the first goes to ``drawn``. Rows also
-    have ``duplicates``."""
+    """Scores of labelled meshes under one of the CONDITIONS.
+
+    Under the first condition, the labels found are appended to ``drawn``. The row of each mesh also has ``duplicates``.
+    """
     found = []
     for mesh, shown in shown_as(condition, meshes):
         assert mesh.labels is not None
@@ -75,15 +78,17 @@ def scored(
 
 
 def shown_as(condition: str, meshes: Iterable[Mesh]) -> Iterator[tuple[Mesh, Mesh]]:
-    """Each mesh, and what the net is shown of it under one of the CONDITIONS."""
+    """Each mesh, and the mesh that the net is shown under one of the CONDITIONS."""
     rng = np.random.default_rng(SEED)
     for mesh in meshes:
         yield mesh, turned(mesh, random_rotation(rng, 180)) if condition.startswith("turned") else mesh
 
 
 def duplicates(mesh: Mesh, labels: np.ndarray) -> int:
-    """How many teeth have a number that another one has: pieces of the area of a whole tooth, beyond the first of
-    a number."""
+    """How many teeth have a number that another tooth has already.
+
+    A tooth is a connected piece with at least the area of a whole tooth. All pieces with one number count, except one.
+    """
     piece = label_pieces(labels, mesh.adjacency)
     first = np.unique(piece, return_index=True)[1]
     number, area = labels[first], np.bincount(piece, weights=mesh.areas)
@@ -92,7 +97,7 @@ def duplicates(mesh: Mesh, labels: np.ndarray) -> int:
 
 
 def draw_worst(drawn: list[Drawn], file: Path) -> None:
-    """The worst scans, the truth beside what was found."""
+    """Draw the scans with the lowest scores, the true labels beside the labels found."""
     panels = []
     for miou, mesh, labels in sorted(drawn, key=lambda item: item[0])[:WORST]:
         panels += [(f"{mesh.scan_id}: truth", mesh, mesh.labels), (f"found, miou {miou:.2f}", mesh, labels)]
@@ -100,7 +105,7 @@ def draw_worst(drawn: list[Drawn], file: Path) -> None:
 
 
 def other_scanners(data: Path) -> dict[str, list[Mesh]]:
-    """The labelled scans of other sets."""
+    """The labelled scans of the other data sets, by set."""
     palette = load_palette(f"{data / 'palettes.json'}:teeth3ds")
     return {
         "teeth3ds": [read_scan(file, palette=palette) for file in find_scans([data / "teeth3ds"])],
@@ -109,15 +114,17 @@ def other_scanners(data: Path) -> dict[str, list[Mesh]]:
 
 
 def labelled_sets(data: Path, quick: bool = False) -> dict[str, list[Mesh]]:
-    """All scans to score on: the validation patients of 3d-iosseg, and those of other scanners. A quick run takes one
-    patient."""
+    """All scans to score on, by set: the validation patients of 3d-iosseg, and the scans of other scanners.
+
+    A quick run takes one patient of 3d-iosseg.
+    """
     dataset = iosseg(data).few() if quick else iosseg(data)
     own = [read_scan(scan, palette=dataset.palette) for scan in dataset.validation()]
     return {"3d-iosseg": own} | ({} if quick else other_scanners(data))
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """The options of a script that scores a model on all sets."""
+    """A parser with the options of a script that scores a model on all sets."""
     parser = data_arguments(doc)
     parser.add_argument("--model", type=Path, default=Path(weights.DEFAULT), help="that of the package if not given")
     return parser

@@ -1,12 +1,12 @@
-"""Warnings to review: of scans with something wrong, the share that is flagged, and of those that are all right.
+"""Warnings that ask for a review: how many scans with something wrong get one, and how many scans that are right.
 
     python -m benchmarks.studies.doubts DATA [--keep FOLDER]
 
 DATA holds 3d-iosseg, teeth3ds, odd-scans, field, palettes.json and split.json. Scans with something wrong are made from
-labelled ones (odd_mouths.py) in any pose, and a few of each kind are real. Limits were chosen on training patients
-("chosen"), and are counted on validation patients and other sets ("counted"). A closed model or shell has something
-wrong where its labels are, which the scan it was made of tells. FOLDER keeps what was found in each scan, so that
-warnings can be counted again without a net. Writes benchmarks/results/doubts.json.
+labelled scans (odd_mouths.py) in random poses. Some are real. The limits of the warnings were chosen on training
+patients ("chosen"). The warnings are counted on validation patients and other sets ("counted"). A closed model or shell
+counts as right if every tooth found on it is right; the labels of the scan it was made from tell this. FOLDER keeps
+what was found in each scan, so that warnings can be counted again without a net. Writes benchmarks/results/doubts.json.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ from toothgraph.system.files import write_text
 RESULT = RESULTS / "doubts.json"
 CHOSEN, COUNTED = "chosen", "counted"
 ORDINARY, MISSING = "ordinary", "missing teeth"
-UNSURE = ("072", "036", "045")  # training patients with milk teeth, or with the labels of another
+UNSURE = ("072", "036", "045")  # training patients with milk teeth, or with the labels of another patient
 EACH = {CHOSEN: 5, COUNTED: 10}  # cases of each kind
-# What real files show that are no ordinary scans, by their names. 071 and 095 have attachments of aligners.
+# Real files that are not ordinary scans, and what each shows. 071 and 095 have attachments of aligners.
 REAL = {
     "013TXGFK_upper": "mixed", "01A6HAN6_upper": "mixed", "ZGH1UT1Q_lower": "mixed", "gingiva-only-upper": "no teeth",
     "back-teeth-of-one-side_lower": "part", "front-teeth-only_lower": "part", "closed-u-model_lower": "model",
@@ -56,23 +56,23 @@ REAL = {
     "095_L": "brackets", "five-teeth-removed_lower": MISSING,
 }  # fmt: skip
 CLOSED = ("model", "shell")
-RIGHT = ("closed-u-model_lower", "closed-u-model_upper")  # without labels: every tooth is right, as pictures show
+RIGHT = ("closed-u-model_lower", "closed-u-model_upper")  # without labels; pictures show that every tooth is right
 OTHERS = ("labelled-upper.vtp", "labelled-lower.vtp", "camera-element-lower.ply", "interleaved-normals-lower.obj",
           "gingiva-only-upper.stl")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Case:
-    """A scan.
+    """A scan to check for warnings.
 
     Attributes:
-        name: of the case.
+        name: name of the case.
         side: ``chosen`` or ``counted``.
-        kind: what is wrong with it.
-        real: not made by a program.
-        make: reads it or makes it.
-        jaw: as for :func:`toothgraph.segment`.
-        scan: whose labels tell what is right, of closed ones.
+        kind: what is wrong with the scan.
+        real: whether the scan is real, not made by a program.
+        make: function that reads or makes the scan.
+        jaw: jaw to give, as for :func:`toothgraph.segment`.
+        scan: for closed models and shells, the file with the labels that tell which teeth are right.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Case:
 
 
 def made(data: Dataset, side: str, patients: list[str]) -> Iterator[Case]:
-    """Scans with something wrong, the kinds in turn on the patients."""
+    """Cases with something wrong, made from the scans of some patients, the kinds in turn."""
     kinds = [*odd_mouths.KINDS, odd_mouths.PAIR[0]]
     for number in range(EACH[side]):
         for place, kind in enumerate(kinds):
@@ -110,7 +110,7 @@ def _made(data: Dataset, name: str, kind: str, patient: str, jaw: int) -> Mesh:
 
 
 def real(folder: Path, data: Dataset, chosen: list[str], counted: list[str]) -> Iterator[Case]:
-    """Scans as they are."""
+    """Cases of scans as they are, without changes."""
     for side, patients in ((CHOSEN, chosen), (COUNTED, counted)):
         for patient in patients:
             yield from (_as_it_is(data.jaw(patient, jaw), side) for jaw in (UPPER, LOWER))
@@ -130,7 +130,7 @@ def _as_it_is(file: Path, side: str) -> Case:
 def flagged(case: Case, keep: Path | None, palette: Palette | None = None) -> dict[str, object]:
     """The row of a case; ``palette`` is that of its scan."""
     kind, right = case.kind, None
-    if kind == "unit":  # refused where it is read
+    if kind == "unit":  # refused when it is read
         doubts = [refusal(case)]
     else:
         found = kept(case, keep)
@@ -144,9 +144,9 @@ def flagged(case: Case, keep: Path | None, palette: Palette | None = None) -> di
 
 
 def is_right(found: Segmentation | JawPair, scan: Path, palette: Palette | None) -> bool:
-    """Whether the teeth found are those of the labels of a scan, none more and none less.
+    """Whether the teeth found are exactly those that the labels of a scan have.
 
-    Third molars do not count, as in ordinary scans: many scans end within them.
+    Third molars do not count, because many scans end within them.
     """
     if scan.stem in RIGHT:
         return True
@@ -156,7 +156,7 @@ def is_right(found: Segmentation | JawPair, scan: Path, palette: Palette | None)
 
 
 def refusal(case: Case) -> str:
-    """Why a file is refused; empty if it is not."""
+    """Why the scan of a case is refused when it is read from a file; empty if it is not refused."""
     mesh = case.make()
     with TemporaryDirectory() as folder:
         file = Path(folder) / "scan.stl"
@@ -169,7 +169,7 @@ def refusal(case: Case) -> str:
 
 
 def kept(case: Case, keep: Path | None) -> Segmentation | JawPair:
-    """What is found in the scan of a case, or was."""
+    """What is found in the scan of a case, read from the folder ``keep`` if it is there already."""
     file = None if keep is None else keep / f"{case.name}.pkl"
     if file is not None and file.exists():
         found: Segmentation | JawPair = pickle.loads(file.read_bytes())
@@ -181,7 +181,7 @@ def kept(case: Case, keep: Path | None) -> Segmentation | JawPair:
 
 
 def cases(options: Namespace) -> list[Case]:
-    """All of them; in a quick run the first of each kind."""
+    """All cases; in a quick run the first of each kind."""
     data = iosseg(options.data)
     if options.quick:
         one = data.split.val[:1]
@@ -196,7 +196,7 @@ def cases(options: Namespace) -> list[Case]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Count, and write the result."""
+    """Collect the warnings of all cases, and write the result."""
     parser = data_arguments(__doc__)
     parser.add_argument("--keep", type=Path, help="folder for what is found in each scan")
     options = parse(parser, argv, RESULT)

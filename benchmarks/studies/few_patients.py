@@ -1,26 +1,32 @@
-"""What unlabelled scans are worth when one, two, three or five patients are labelled, whichever patients these are.
+"""What unlabelled scans are worth when one, two, three or five patients are labelled, for several choices of patients.
 
     python -m benchmarks.studies.few_patients DATA RUNS [--patients 1 2 3 5] [--draws 0 1 2 3 4] [--seeds 0]
         [--arms scratch pretrained self-trained one-round all-gingiva mean-teacher scratch-slow scratch-fast
         scratch-brief scratch-moved scratch-averaged pretrained-moved self-trained-moved]
         [--protocol short | long | paper] [--jaws both | lower | upper]
 
-A draw is an order of the training patients; its first n are labelled, both jaws. So the five of a draw hold its three.
-With ``--jaws lower`` only their lower jaws are, and the upper ones are among the unlabelled scans.
-Three arms get the same labels: a net from scratch (with its own learning rate); one whose backbone was pre-trained on
-the unlabelled scans of all training patients; and a student that learns, too, from what the second one finds on the
-scans of the other training patients, and whose own student is the result (``one-round``: that first student;
-``all-gingiva``: one that learns all gingiva found there, sure or not; ``mean-teacher``: the second net goes on, and
-what it learns from, on the unlabelled scans, is what the moving average of its own weights says on the way).
-``scratch-…``: from scratch by another recipe, see :data:`TRICKS`, for the best that so few labels give alone;
-``pretrained-moved`` and ``self-trained-moved``: these two with the augmentation of ``scratch-moved``.
-Crowns are learned from the labels of the arm alone. All are scored on the validation patients' original faces. Writes a
-row per run to benchmarks/results/few_patients.jsonl; a run that has its row is not run again, one that was stopped goes
-on.
+A draw is an order of the training patients, and its first n patients are labelled. So the five labelled patients of a
+draw include its three. Both jaws are labelled. With ``--jaws lower``, only the lower jaws are labelled, and the upper
+jaws are among the unlabelled scans. All arms get the same labels:
 
-Three protocols: ``short`` (4,000 faces, 600 steps), ``long`` (the recipe of the presets), and ``paper``, the net of He
-et al. with its own losses, optimisers and rates (``--preset paper``), at a size that a CPU bears: 1,000 faces, 300
-steps, ten minutes a run.
+- ``scratch``: a net trained from scratch, with a learning rate of its own.
+- ``pretrained``: a net with a backbone that was pre-trained on the unlabelled scans of all training patients.
+- ``self-trained``: the net of ``pretrained`` labels the other scans of the training patients. A student learns from
+  these and the given labels. It then teaches a second student, which is the result.
+- ``one-round``: the first student of ``self-trained``.
+- ``all-gingiva``: as ``one-round``, but the student learns all gingiva that the teacher finds, sure or not.
+- ``mean-teacher``: the net of ``pretrained`` trains further. On unlabelled scans it learns from the answers of the
+  moving average of its own weights.
+- ``scratch-…``: a net from scratch by another recipe, see :data:`TRICKS`, for the best that so few labels give alone.
+- ``pretrained-moved`` and ``self-trained-moved``: these two arms with the augmentation of ``scratch-moved``.
+
+Crowns are learned from the labels of the arm alone. All nets are scored on the validation patients' original faces.
+Each run writes a row to benchmarks/results/few_patients.jsonl. A run that has a row is not run again. A run that was
+stopped continues.
+
+There are three protocols: ``short`` (4,000 faces, 600 steps), ``long`` (the recipe of the presets), and ``paper``.
+``paper`` is the net of He et al. with its own losses, optimisers and rates (``--preset paper``), at a size that a CPU
+can train: 1,000 faces, 300 steps, ten minutes a run.
 """
 
 from __future__ import annotations
@@ -55,8 +61,8 @@ from toothgraph.transforms import Augmentation, Warps
 
 RESULT = RESULTS / "few_patients.jsonl"
 ARMS = ("scratch", "pretrained", "self-trained")
-ONE_ROUND = ("one-round", "all-gingiva")  # self-trained, too, but once; and learning all gingiva that the teacher finds
-SCRATCH = {"lr": RATE, "backbone_rate": 1.0}  # the rate that was best for a net from scratch with all labels
+ONE_ROUND = ("one-round", "all-gingiva")  # self-trained in one round; the second learns all gingiva
+SCRATCH = {"lr": RATE, "backbone_rate": 1.0}  # the best rate for a net from scratch with all labels
 MOVED: dict[str, Any] = {"augmentation": Augmentation(rotation=60, scale=0.2, stretch=0.1, elastic=1.0, mirror=0.5),
          "warps": Warps(resized=0.2)}  # fmt: skip
 TRICKS: dict[str, dict[str, Any]] = {
@@ -68,16 +74,16 @@ TRICKS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 ALSO = (*ONE_ROUND, "mean-teacher", *TRICKS, "pretrained-moved", "self-trained-moved")
 PATIENTS = (1, 2, 3, 5)
-FIRST = ("017", "041", "045", "075")  # who is labelled first in draws 0 to 3: 017 lacks premolars, 075 is complete
+FIRST = ("017", "041", "045", "075")  # the first patient of draws 0 to 3; 017 lacks premolars, 075 is complete
 PROTOCOLS = ("long", "short", "paper")
 BOTH = "both"
-JAWS = {BOTH: (UPPER, LOWER), "lower": (LOWER,), "upper": (UPPER,)}  # of which the labels are known
+JAWS = {BOTH: (UPPER, LOWER), "lower": (LOWER,), "upper": (UPPER,)}  # the labelled jaws
 PAPER_FACES, PAPER_STEPS = 1000, 300
 KEYS = ("miou", "miou_matched", "accuracy", "boundary_iou", "teeth_found", "numbers_right", "scans_right")
 
 
 class Cell(NamedTuple):
-    """One run."""
+    """One run of the study."""
 
     arm: str
     patients: int
@@ -88,11 +94,11 @@ class Cell(NamedTuple):
 
     @property
     def from_scratch(self) -> bool:
-        """Whether nothing is learned before the labels."""
+        """Whether the net is not pre-trained."""
         return self.arm == "scratch" or self.arm in TRICKS
 
     def folder(self, runs: Path, arm: str = "") -> Path:
-        """Where it is trained, or where another arm with the same labels is."""
+        """The folder of the run, or of the run of another arm with the same labels."""
         name = f"{self.protocol}-{arm or self.arm}-{self.patients}-{self.draw}-{self.seed}"
         return runs / (name if self.jaws == BOTH else f"{name}-{self.jaws}")
 
@@ -116,7 +122,7 @@ def of_protocol(presets: dict[str, Config], protocol: str, options: argparse.Nam
 
 
 def config_of(cell: Cell, options: argparse.Namespace) -> FinetuneConfig:
-    """That of a run."""
+    """The configuration of fine-tuning in a run."""
     config = replace(of_protocol(FINETUNE_PRESETS, cell.protocol, options), crowns="train", seed=cell.seed)
     if cell.arm in ONE_ROUND:
         config = replace(config, rounds=1)
@@ -128,7 +134,7 @@ def config_of(cell: Cell, options: argparse.Namespace) -> FinetuneConfig:
 
 
 def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
-    """The model of a run, trained or gone on with."""
+    """Train a run, or continue it where it stopped, and return the path of its model."""
     config = config_of(cell, options)
     labelled = drawn(dataset.split.train, cell.draw, cell.patients)
     known = training_reader(dataset, options)(replace(config, seed=0))
@@ -141,7 +147,7 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
         training_reader(dataset, options)(before), dataset.split, options.runs / f"{cell.protocol}-pretrained", before,
         resume=True,
     )  # fmt: skip
-    # The run of one arm is the first teacher of the other: it is trained once.
+    # The run of `pretrained` is also the first teacher of `self-trained`, so it is trained only once.
     moved = "-moved" * cell.arm.endswith("-moved")
     same = cell.folder(options.runs, f"pretrained{moved}")
     first_teacher = cell.folder(options.runs, f"self-trained{moved}") / teacher(1)
@@ -164,13 +170,16 @@ def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
 
 
 def _take_over(run: Path, out: Path) -> None:
-    """Begin with a run of another arm, if it is there and this one is not."""
+    """Copy the run of another arm to ``out``, if that run exists and ``out`` does not."""
     if run.is_dir() and not out.exists():
         shutil.copytree(run, out)
 
 
 def _first_student(run: Path, out: Path) -> None:
-    """Begin with the first student of a run of several rounds, who is the same, if it is finished there."""
+    """Copy the first student of a run of several rounds to ``out``, if it is finished and ``out`` does not exist.
+
+    It is the same student that a run of one round trains.
+    """
     if is_finished(run / teacher(2)) and not out.exists():
         for part in (teacher(1), labels_of(1)):
             shutil.copytree(run / part, out / part)
@@ -178,7 +187,7 @@ def _first_student(run: Path, out: Path) -> None:
 
 
 def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
-    """Train and score a run."""
+    """Train a run, score it, and return its row."""
     model = train(cell, dataset, options)
     folder = cell.folder(options.runs)
     runs = [folder, *(place for number in (1, 2) if (place := folder / teacher(number)).is_dir())]
@@ -191,7 +200,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
 
 
 def scored(model: Path, dataset: Dataset) -> dict[str, Any]:
-    """What a row says of a fine-tuned model: its scores on the validation patients, and where it comes from."""
+    """The part of a row about a fine-tuned model: its scores on the validation patients, and where it comes from."""
     net, file = load_segmentation(model)
     found = score(net, dataset)
     return {
@@ -204,7 +213,7 @@ def scored(model: Path, dataset: Dataset) -> dict[str, Any]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run what has no row yet."""
+    """Run all cells that have no row yet."""
     parser = data_arguments(__doc__)
     runs_argument(parser)
     parser.add_argument("--patients", type=int, nargs="+", default=[*PATIENTS], help="how many are labelled")

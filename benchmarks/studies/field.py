@@ -1,10 +1,10 @@
-"""What lies on a dental computer: models, shells, crowns alone, parts of arches; found as they come, and made.
+"""Files as dental computers hold them: models, shells, crowns alone and parts of arches, both real and made.
 
     python -m benchmarks.studies.field DATA
 
-DATA holds the folder field (files that failed once, see FILES) and 3d-iosseg with its split file. From scans of the
-first validation patients the same kinds are made (see MADE), each turned at random. Everything is labelled with the jaw
-withheld. Writes benchmarks/results/field.json.
+DATA holds the folder field (files that failed once, see FILES) and 3d-iosseg with its split file. The same kinds are
+also made from scans of the first validation patients (see MADE), each turned at random. All scans are labelled with the
+jaw withheld. Writes benchmarks/results/field.json.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from toothgraph.system.files import write_text
 from toothgraph.transforms.augment import random_rotation
 
 RESULT = RESULTS / "field.json"
-PATIENTS = 3  # of which the kinds are made
+PATIENTS = 3  # the kinds are made from the scans of so many patients
 SCAN = "scan as it was"
 
-# Files of the folder field: kind and name.
+# The files of the folder field, by kind.
 FILES = {
     "solid model, U-shaped": ("shapes/closed-u-model_lower.stl", "shapes/closed-u-model_upper.stl"),
     "printed shell": ("shapes/shell-1mm_lower.stl",),
@@ -55,7 +55,7 @@ FILES = {
 
 
 def side_of(mesh: Mesh, right: bool, first: int, last: int) -> list[int]:
-    """The teeth ``first`` to ``last`` of one side that a scan has; by number, counted from the midline."""
+    """FDI numbers of the teeth of a scan on one side, from place ``first`` to place ``last`` from the midline."""
     assert mesh.labels is not None
     quadrant = (4 if right else 3) if jaw_of_labels(mesh.labels) == LOWER else (1 if right else 2)
     there = shapes.teeth_of(mesh)
@@ -63,16 +63,16 @@ def side_of(mesh: Mesh, right: bool, first: int, last: int) -> list[int]:
 
 
 def front_of(mesh: Mesh, last: int) -> list[int]:
-    """The teeth 1 to ``last`` of both sides that a scan has."""
+    """FDI numbers of the teeth of a scan on both sides, from place 1 to place ``last`` from the midline."""
     return side_of(mesh, True, 1, last) + side_of(mesh, False, 1, last)
 
 
 def without_half_of_last_molar(mesh: Mesh) -> Mesh:
-    """The scan with half of the last tooth on the right."""
+    """The scan cut off within the last tooth on the right, so that half of this tooth is left."""
     return shapes.cut_through(mesh, side_of(mesh, True, 1, 8)[-1], 0.5)
 
 
-# What is made of a labelled scan that stands upright, by kind.
+# The functions that make each kind from a labelled, upright scan.
 MADE: dict[str, Callable[[Mesh], Mesh]] = {
     SCAN: lambda mesh: mesh,
     "solid model, U-shaped": lambda mesh: shapes.solid_u(mesh, 3.0),
@@ -95,7 +95,7 @@ MADE: dict[str, Callable[[Mesh], Mesh]] = {
 
 
 def labelled(net: SegmentationNet, mesh: Mesh, kind: str, made: bool) -> dict[str, Any]:
-    """One row: what was found on a mesh with the jaw withheld, and how right it is as far as the labels tell."""
+    """The row of a mesh: what is found on it with the jaw withheld, and its scores if the mesh has labels."""
     begun = time.perf_counter()
     found = segment(mesh, net, UNKNOWN_JAW)
     seconds = time.perf_counter() - begun
@@ -114,7 +114,7 @@ def labelled(net: SegmentationNet, mesh: Mesh, kind: str, made: bool) -> dict[st
 
 
 def tilt(mesh: Mesh, labels: np.ndarray) -> float | None:
-    """Degrees between the bite by the true labels and by those found; None where one does not tell."""
+    """Degrees between the directions towards the bite by the true and by the found labels; None if either has none."""
     true, found = upright_rotation(mesh), upright_rotation(mesh.with_labels(labels))
     if true is None or found is None:
         return None
@@ -122,14 +122,14 @@ def tilt(mesh: Mesh, labels: np.ndarray) -> float | None:
 
 
 def files(data: Path) -> Iterator[tuple[str, Mesh]]:
-    """The kind of each file of the folder field, and what is in it."""
+    """The kind and the mesh of each file of the folder field."""
     for kind, names in FILES.items():
         for name in names:
             yield kind, read_scan(data / "field" / name)
 
 
 def made_of(scans: list[Mesh], kinds: list[str]) -> Iterator[tuple[str, Mesh]]:
-    """All kinds made of labelled scans, turned at random."""
+    """All kinds made from labelled scans, each turned at random."""
     for scan, seed in zip(scans, count(), strict=False):
         rotation = upright_rotation(scan)
         assert rotation is not None
@@ -140,7 +140,7 @@ def made_of(scans: list[Mesh], kinds: list[str]) -> Iterator[tuple[str, Mesh]]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Label everything, and write the JSON."""
+    """Label all scans, and write the JSON file."""
     parser = data_arguments(__doc__)
     parser.add_argument("--patients", type=int, default=PATIENTS, help="of which the kinds are made")
     parser.add_argument("--kind", action="append", help="only this kind; may be given more than once")
@@ -158,7 +158,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def told(row: dict[str, Any]) -> str:
-    """A row in one line."""
+    """A row as one line of text."""
     said = (
         f"{row['kind']}, {row['name']}: {row['found_jaw']} jaw, {len(row['found'])} teeth, {len(row['doubts'])} doubts"
     )

@@ -4,16 +4,17 @@
         [--fractions 10 100] [--seeds 0 1 2] [--also SCANS ...] [--quick]
     python -m benchmarks.studies.label_efficiency DATA RUNS --dataset 3d-iosseg
 
-SCANS are labelled scans of your own, files and folders; a split file and a palette as the commands take them. Without a
-split file, a fifth of the patients validates. At the end there are a table, a curve, and what to run next.
+SCANS are labelled scans of your own, files and folders. The split file and the palette are as for the commands. Without
+a split file, a fifth of the patients validates. At the end the script prints a table, a curve, and what to run next.
 
-Every cell (initialisation, fraction, seed) gets the same number of steps, is scored with the weights of its last
-step on the validation patients' original faces, and becomes one row of RUNS/label_efficiency.jsonl (of a published set:
-benchmarks/results/label_efficiency.jsonl).
-A cell that has its row is not run again, and one that was stopped goes on, so a long study can be continued;
-several processes may work on different seeds. With ``--rescore`` nothing is trained: the nets of all rows are scored
-anew, by the code as it is. Pre-training sees all training scans, without labels; with ``--also`` a
-third initialisation, ``more``, is pre-trained on further unlabelled scans together with them.
+Every cell (initialisation, fraction, seed) gets the same number of steps. It is scored with the weights of its last
+step on the validation patients' original faces, and becomes one row of RUNS/label_efficiency.jsonl (for a published
+set: benchmarks/results/label_efficiency.jsonl). A cell that has a row is not run again, and a cell that was stopped
+continues, so a long study can be done in parts. Several processes may work on different seeds. With ``--rescore``
+nothing is trained: the nets of all rows are scored again by the present code.
+
+Pre-training sees all training scans, without labels. With ``--also``, there is a third initialisation, ``more``, which
+is pre-trained on these scans and on further unlabelled scans.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Cell(NamedTuple):
 
 
 def study_arguments() -> argparse.ArgumentParser:
-    """The options of this study."""
+    """A parser with the options of this study."""
     parser = arguments(__doc__)
     parser.add_argument("--fractions", type=int, nargs="+", default=list(FRACTIONS), help="per cent of the labels")
     parser.add_argument("--inits", nargs="+", choices=INITS, default=["scratch", "pretrained"])
@@ -99,7 +100,7 @@ def configs(options: argparse.Namespace, cell: Cell) -> tuple[PretrainConfig, Fi
 
 
 def recipe(options: argparse.Namespace) -> str:
-    """A short name for everything that all cells share: rows of another recipe are not compared."""
+    """A short hash of all options that the cells share. Rows of different recipes are not compared."""
     pre, fine = configs(options, Cell("scratch", 100, 0))
     fine = replace(fine, lr=FINETUNE_PRESETS["default"].lr)  # each initialisation may have its own
     shared = [
@@ -110,12 +111,12 @@ def recipe(options: argparse.Namespace) -> str:
 
 
 def learning_rate(options: argparse.Namespace, cell: Cell) -> float | None:
-    """The rate asked for: scratch has its own."""
+    """The learning rate given for the initialisation of a cell, where scratch has its own; None if none is given."""
     return options.lr_scratch if cell.init == "scratch" else options.lr_pretrained
 
 
 def identity(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
-    """What no two rows share."""
+    """The values that identify a row."""
     pre_config, config = configs(options, cell)
     return {
         "protocol": options.protocol,
@@ -131,7 +132,7 @@ def identity(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[
 
 
 def read_more(paths: list[Path], config: PretrainConfig) -> list[Scan]:
-    """Graphs of further scans, whatever their labels; their patients get a name of their own."""
+    """Graphs of further scans without labels. The names of their scans and patients begin with ``also-``."""
     scans = read_scans(
         paths, config.net.graph, variants=config.variants, bases=config.bases, seed=config.seed, labels=False
     )
@@ -139,7 +140,7 @@ def read_more(paths: list[Path], config: PretrainConfig) -> list[Scan]:
 
 
 def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.Namespace) -> dict[str, Any]:
-    """Train (or go on with) a cell, and score it."""
+    """Train a cell, or continue its training, score it, and return its row."""
     pre_config, config = configs(options, cell)
     init, facts = None, {}
     if cell.init != "scratch":
@@ -165,14 +166,14 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
 
 
 def run_folder(options: argparse.Namespace, cell: Cell, lr: float, backbone_rate: float, steps: int) -> Path:
-    """Where a cell is trained."""
+    """The run folder of a cell."""
     rates = f"lr{lr:g}" + (f"x{backbone_rate:g}" if backbone_rate != 1 else "")
     folder: Path = options.runs / f"{cell.init}-{cell.fraction}-{cell.seed}-{rates}-{steps}"
     return folder
 
 
 def rescored(row: dict[str, Any], dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
-    """The row with its net scored by the code as it is now."""
+    """A row with its net scored again by the present code."""
     cell = Cell(row["init"], row["fraction"], row["seed"])
     folder = run_folder(options, cell, row["lr"], row["backbone_rate"], row["steps"])
     net, file = load_segmentation(folder)
@@ -182,7 +183,7 @@ def rescored(row: dict[str, Any], dataset: Dataset, options: argparse.Namespace)
 
 
 def wanted_cells(dataset: Dataset, options: argparse.Namespace) -> list[Cell]:
-    """The runs asked for; of several shares that come to the same labelled patients, only the first."""
+    """The cells to run. Of several fractions that lead to the same labelled patients, only the smallest is run."""
     shares: dict[tuple[str, ...], int] = {}
     for fraction in sorted(options.fractions):
         shares.setdefault(dataset.split.labelled(fraction / 100), fraction)
@@ -196,14 +197,14 @@ def wanted_cells(dataset: Dataset, options: argparse.Namespace) -> list[Cell]:
 
 
 def of_this_study(options: argparse.Namespace, dataset: Dataset) -> list[dict[str, Any]]:
-    """The rows that may be compared with each other: those of these options, at any rates, shares and seeds."""
+    """The rows that may be compared with each other: those of these options, at any rates, fractions and seeds."""
     known = identity(Cell("scratch", 100, 0), dataset, options)
     shared = {name: known[name] for name in ("protocol", "dataset", "recipe", "steps", "faces")}
     return [row for row in read_rows(options.out) if shared.items() <= row.items()]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run what is missing, a row at a time; then say what the rows tell."""
+    """Run the cells that have no row yet, then print what the rows show."""
     parser = study_arguments()
     options = start(parser, argv, RESULT)
     if options.quick:

@@ -1,7 +1,7 @@
-"""A mean teacher: what a net learns from on scans without labels is what the moving average of its weights says there.
+"""A mean teacher: on scans without labels, a net learns from the answers of the moving average of its weights.
 
-Tarvainen and Valpola, "Mean teachers are better role models" (NeurIPS 2017, arXiv 1703.01780). Here a sure answer of
-the teacher is a label, as in FixMatch (Sohn et al., NeurIPS 2020, arXiv 2001.07685).
+Tarvainen and Valpola, "Mean teachers are better role models" (NeurIPS 2017, arXiv 1703.01780). Here an answer of the
+teacher counts as a label if the teacher is sure, as in FixMatch (Sohn et al., NeurIPS 2020, arXiv 2001.07685).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from toothgraph.training.sides import Sides
 
 
 def mixed(labelled: Sequence[Scan], others: Sequence[Scan]) -> Sides:
-    """Sides of which one half of what is drawn has labels; those of ``others`` are not used."""
+    """Scans to train on, about half of them labelled. Any labels of ``others`` are not used."""
     again = max(1, len(others) // len(labelled))
     hidden = [replace(scan, variants=ClassesUnknown(scan.variants)) for scan in others]
     return Sides([*labelled] * again + hidden, [], labels=True)
 
 
 class ClassesUnknown(Unlabelled):
-    """Graphs without labels and jaw, of which all classes are said to be unknown."""
+    """Graphs without labels and jaw, with the class of every node set to unknown."""
 
     def __getitem__(self, which: Any) -> Any:
         if isinstance(which, slice):
@@ -40,13 +40,13 @@ class ClassesUnknown(Unlabelled):
 
 
 class MeanTeacher(FinetuneTask):
-    """Fine-tuning where the moving average of the net says the classes that are not known.
+    """Fine-tuning in which the moving average of the net, the teacher, gives the classes that are not known.
 
-    The teacher sees what the student sees, without dropout. It is the result.
+    The teacher gets the same input as the student, without dropout. The teacher is the result.
     """
 
-    DECAY = 0.99  # share of the average that stays at each step
-    SURE = 0.9  # probability from which on what the teacher says is learned
+    DECAY = 0.99  # share of the average that is kept at each step
+    SURE = 0.9  # least probability of an answer of the teacher that is learned
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -67,7 +67,7 @@ class MeanTeacher(FinetuneTask):
         super().on_train_batch_end(outputs, batch, batch_idx)
 
     def finish(self, stop: Callable[[], bool]) -> bool:
-        """The teacher is the result; shapes of teeth are learned from the labelled scans alone."""
+        """Take the teacher as the result, and learn the shapes of teeth from the labelled scans alone."""
         self.net.load_state_dict(self.teacher.state_dict())
         self.sides = replace(self.sides, train=[scan for scan in self.sides.train if scan.labelled])
         return super().finish(stop)

@@ -1,11 +1,12 @@
-"""Numbers of teeth where teeth are missing: all patients by nets that did not see them, and teeth taken out of scans.
+"""Tooth numbers where teeth are missing: in scans of all patients, and in scans with teeth taken out.
 
     python -m benchmarks.studies.cross_validation DATA RUNS    # nets for the folds
     python -m benchmarks.studies.missing_teeth DATA RUNS [--other CHECKOUT]
 
-Each fold's net gets a net for crowns that is trained on the same patients. Then every held-out scan is labelled: as it
-is, with teeth taken out and the gap left open, and with the gap closed. With ``--other``, another checkout of this
-repository labels them too, with the same segmentation nets. Writes benchmarks/results/missing_teeth.json.
+No net is scored on a patient that it was trained on. Each fold's net gets a net for crowns that is trained on the same
+patients. Then every held-out scan is labelled: as it is, with teeth taken out and the gap left open, and with teeth
+taken out and the gap closed. With ``--other``, another checkout of this repository labels the scans too, with the same
+segmentation nets. Writes benchmarks/results/missing_teeth.json.
 """
 
 from __future__ import annotations
@@ -51,15 +52,15 @@ from toothgraph.transforms.close_gap import from_midline, shift_behind
 
 CROWN_STEPS = 800
 QUICK_FOLDS = 2
-CLOSE = DEFAULT.review.odds  # below which the next best reading is reported
+CLOSE = DEFAULT.review.odds  # the next best reading is reported at odds below this
 COUNTED = "labels count past a gap"
 KINDS = (*MOUTHS, COUNTED, "opened by cutting", "closed by moving")
-# The same mouth was scanned, or stored, twice: the one is not scored by a net that saw the other.
+# The same mouth was scanned, or stored, twice. Neither scan is scored by a net that saw its twin.
 TWINS = (("036_L", "045_L"), ("071_L", "095_L"), ("071_U", "095_U"))
-DOUBTS = ("doubts", "numbers_doubted")  # any warning; one that gives other numbers
-LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)  # of confidence, to compare it with how often numbers are right
+DOUBTS = ("doubts", "numbers_doubted")  # any warning; a warning that gives other numbers
+LEVELS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.99)  # confidence levels, to compare with how often numbers are right
 CLOSED = 0.95  # share of a gap that closes
-# Which teeth go, counted from the midline to either side: as they go missing in life.
+# The teeth to take out, counted from the midline to either side (one side is negative), as they go missing in life.
 PATTERNS = ((-4, 4), (4,), (-5, 5), (5,), (-2, 2), (6,), (-4, 4, 5), (1,), (-6, 6), (3,))
 WORKER = """
 import sys, json, numpy as np, torch, toothgraph as tg
@@ -79,7 +80,7 @@ for line in sys.stdin:
 
 
 def net_of(dataset: Dataset, options: argparse.Namespace, fold: int) -> Path:
-    """A fold's net with a net for crowns of the same patients."""
+    """The path of a fold's net, together with a net for crowns that is trained on the same patients."""
     out: Path = options.runs / f"fold-{fold}" / "with-crowns.safetensors"
     if not out.exists():
         net, file = load_segmentation(options.runs / f"fold-{fold}")
@@ -92,9 +93,12 @@ def net_of(dataset: Dataset, options: argparse.Namespace, fold: int) -> Path:
 
 
 def without_teeth(mesh: Mesh, teeth: tuple[int, ...], closed: bool) -> Mesh | None:
-    """A labelled scan in the networks' frame without some of its teeth, counted from the midline; None if it lacks one.
+    """A labelled scan in the networks' frame without some of its teeth, which are counted from the midline.
 
-    A closed gap: what is behind it moves along the arch, as :mod:`toothgraph.transforms.close_gap` moves a graph.
+    To close a gap, everything behind it moves along the arch, as :mod:`toothgraph.transforms.close_gap` moves a graph.
+
+    Returns:
+        None if the scan lacks one of the teeth, or if nothing is behind a gap that should close.
     """
     for tooth in teeth:
         assert mesh.labels is not None
@@ -110,11 +114,11 @@ def without_teeth(mesh: Mesh, teeth: tuple[int, ...], closed: bool) -> Mesh | No
 
 
 def _shifted(mesh: Mesh, order: np.ndarray, tooth: int) -> np.ndarray | None:
-    """The vertices once the gap of a tooth has closed. [V, 3]; None where nothing is behind it."""
+    """The vertices [V, 3] after the gap of a tooth has closed; None if nothing is behind the tooth."""
     corner, area = mesh.faces.ravel(), np.repeat(mesh.areas, 3)
     of_vertex = (
         majority(corner, np.repeat(order + 20, 3), area, len(mesh.vertices)) - 20
-    )  # which takes no negative ones
+    )  # majority takes no negative numbers
     shift = shift_behind(mesh.vertices[:, [0, 2]], of_vertex, tooth, CLOSED)
     if shift is None:
         return None
@@ -124,7 +128,7 @@ def _shifted(mesh: Mesh, order: np.ndarray, tooth: int) -> np.ndarray | None:
 
 
 def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Every scan as a file with labels beside it: as it is, and twice with teeth taken out."""
+    """Write every scan and its labels to files: as it is, with teeth taken out, and also with the gap closed."""
     made = []
     folder: Path = options.runs / "scans"
     for fold, split in enumerate(folds(dataset)[: QUICK_FOLDS if options.quick else None]):
@@ -143,7 +147,7 @@ def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, 
             kind = COUNTED if counts_past_gap(mesh) else kind_of_mouth(mesh)
             made.append({**base, "kind": kind, "teeth": [], **_write(folder / file.stem, mesh)})
             if kind == COUNTED:
-                continue  # such labels are no truth for numbers
+                continue  # such labels do not tell the true numbers
             rotation = upright_rotation(mesh)
             assert rotation is not None  # a labelled scan has teeth
             upright = turned(mesh, rotation)
@@ -163,7 +167,7 @@ def seen_as_twin(scan: str, trained: Collection[str]) -> bool:
 
 
 def _write(path: Path, mesh: Mesh) -> dict[str, Any]:
-    """Write a scan and its labels; where they are."""
+    """Write a scan and its labels, and return their paths."""
     assert mesh.labels is not None
     jaw = JAW_NAMES[jaw_of_labels(mesh.labels)]
     file, labels = path.with_name(f"{path.name}_{jaw}.stl"), path.with_name(f"{path.name}_{jaw}.npy")
@@ -174,7 +178,7 @@ def _write(path: Path, mesh: Mesh) -> dict[str, Any]:
 
 
 def label_all(scans: list[dict[str, Any]], nets: list[Path], checkout: Path, out: Path) -> list[dict[str, Any]]:
-    """What a checkout finds on all scans."""
+    """Label all scans with a checkout of this repository, and return their rows."""
     env = {**os.environ, "PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "ignore", "-c", WORKER]
     out.mkdir(parents=True, exist_ok=True)
@@ -187,10 +191,10 @@ def label_all(scans: list[dict[str, Any]], nets: list[Path], checkout: Path, out
 
 
 def scored(scan: dict[str, Any], said: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Teeth that are found, how many of them have a wrong number, and of how many neither reading is right.
+    """The row of a scan: teeth found, teeth with a wrong number, and teeth for which neither reading is right.
 
-    Where labels count past a gap, a number is wrong if it fits no reading of the tooth's picture; elsewhere, if it is
-    not the label.
+    Where labels count past a gap, a number is wrong if it fits no reading of the tooth's picture. Elsewhere, a number
+    is wrong if it is not the label.
     """
     truth, labels = np.load(scan["labels"]), np.load(out / f"{Path(scan['file']).stem}.npy")
     table = confusion(truth, labels)
@@ -244,7 +248,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def reliability(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
-    """How often numbers are right, by the confidence that was said of them."""
+    """How often numbers are right, by their confidence."""
     said, right = np.array([pair for row in rows for pair in row["sure"]], dtype=float).reshape(-1, 2).T
     bins = np.digitize(said, LEVELS)
     return [
@@ -263,7 +267,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
     options = parse(parser, argv, RESULTS / "missing_teeth.json")
     dataset = iosseg(options.data)
-    if options.quick:  # of two patients, and with nets of its own
+    if options.quick:  # on few patients, with nets trained here
         dataset = dataset.few()
         for fold in range(QUICK_FOLDS):
             train(dataset, options, fold)
@@ -272,7 +276,7 @@ def main(argv: list[str] | None = None) -> None:
     scans = make_scans(dataset, options)
     content: dict[str, Any] = {"facts": provenance.facts(), "crown_steps": CROWN_STEPS, "by": {}}
     arms = [(ROOT, nets)]
-    if options.other:  # which may not know of crowns
+    if options.other:  # the other checkout may not know nets for crowns
         arms.append((options.other.resolve(), [net.with_name("model.safetensors") for net in nets]))
     for checkout, of_folds in arms:
         name = revision(checkout)

@@ -1,12 +1,13 @@
-"""A new scanner, learned from its unlabelled scans alone, beginning with the weights in the package.
+"""Adapting the weights in the package to a new scanner, with unlabelled scans of that scanner.
 
     python -m benchmarks.studies.new_scanner DATA RUNS [--steps 300] [--rates 3e-4 1e-3] [--arms alone anchored]
 
-The scans of teeth3ds are parted into two halves. From each half, without its labels, the net learns as
+The scans of teeth3ds are divided into two halves. From each half, without its labels, the net learns as
 ``toothgraph finetune --unlabelled HALF --init default`` does (``alone``), or together with the labelled scans that the
-weights were trained on (``anchored``). It is scored on the other half; and on odd-scans and on the validation patients
-of 3d-iosseg, which it should not unlearn. Writes a row per run to benchmarks/results/new_scanner.jsonl, the first of
-them for the weights as they are; a run that has its row is not run again.
+weights were trained on (``anchored``). It is scored on the other half. It is also scored on odd-scans and on the
+validation patients of 3d-iosseg, where it should not become worse. Each run writes a row to
+benchmarks/results/new_scanner.jsonl. The first row is for the weights as they are. A run that has a row is not run
+again.
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ Sets = dict[str, list[Mesh]]
 
 
 def halves(unlabelled: list[Unlabelled]) -> tuple[list[Unlabelled], list[Unlabelled]]:
-    """Every other scan, upper and lower jaws in turn."""
+    """Two halves of the scans, each with every other scan in the order of jaw and name."""
     order = sorted(unlabelled, key=lambda one: (one.source.scan_id.split("_")[-1], one.source.scan_id))
     return order[::2], order[1::2]
 
 
 def scores(net: SegmentationNet, meshes: Iterable[Mesh]) -> dict[str, Any]:
-    """Of labelled meshes as they are stored, the jaw given."""
+    """Scores of labelled meshes as they are stored, with the jaw given."""
     found = []
     for mesh in meshes:
         assert mesh.labels is not None
@@ -63,7 +64,7 @@ def scores(net: SegmentationNet, meshes: Iterable[Mesh]) -> dict[str, Any]:
 
 
 def all_scores(model: Path, sets: Sets, half: int | None, parts: tuple[list[Unlabelled], ...]) -> dict[str, Any]:
-    """The row's figures: of the scans of the new scanner those that the net did not learn from."""
+    """The figures of a row. Scans that the net learned from are not scored."""
     net, file = load_segmentation(model)
     learned = set() if half is None else {one.source.scan_id for one in parts[half]}
     left = {name: [mesh for mesh in meshes if mesh.scan_id not in learned] for name, meshes in sets.items()}
@@ -77,7 +78,7 @@ def all_scores(model: Path, sets: Sets, half: int | None, parts: tuple[list[Unla
 def train(
     known: dict[str, Any], parts: tuple[list[Unlabelled], ...], dataset: Dataset, options: argparse.Namespace
 ) -> Path:
-    """The model of a run, trained or gone on with."""
+    """Train a run, or continue it where it stopped, and return the path of its model."""
     net, _ = load_segmentation(Path(weights.DEFAULT))
     config = replace(FINETUNE_PRESETS["default"], net=net.config, steps=known["steps"], lr=known["lr"], rounds=1)
     config = replace(config, log_every=min(config.log_every, config.steps))
@@ -89,7 +90,7 @@ def train(
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run what has no row yet."""
+    """Run all cells that have no row yet."""
     parser = data_arguments(__doc__)
     runs_argument(parser)
     parser.add_argument("--steps", type=int, default=300)

@@ -1,13 +1,13 @@
-"""Whether pre-training that knows teeth beats InfoNCE where one patient is labelled.
+"""Whether other objectives of pre-training beat InfoNCE when one patient is labelled.
 
     python -m benchmarks.studies.objectives DATA RUNS [--objectives NAME ...] [--draws 0 1 2] [--seeds 0]
 
 Each objective of benchmarks/studies/pretraining_tasks.py pre-trains one backbone on the unlabelled scans of all
-training patients, by the short recipe of benchmarks/studies/few_patients.py: same views, same steps. Then all is as for
-the arm `pretrained` of that study: fine-tuned with the labels of one patient, scored on the validation patients'
-original faces. `nearest` is what the pre-trained net knows before any training with labels, as in
-benchmarks/studies/one_shot.py. Writes a row per run to benchmarks/results/objectives.jsonl; a run that has its row is
-not run again. The rows of InfoNCE alone and of no pre-training are those of few_patients.
+training patients. The recipe is the short one of benchmarks/studies/few_patients.py, with the same views and steps. The
+rest is as for the arm `pretrained` of that study: the net is fine-tuned with the labels of one patient, and scored on
+the validation patients' original faces. `nearest` shows what the pre-trained net knows before any training with labels,
+as in benchmarks/studies/one_shot.py. Each run writes a row to benchmarks/results/objectives.jsonl. A run that has a row
+is not run again. The rows of InfoNCE alone and of no pre-training are those of few_patients.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RESULT = RESULTS / "objectives.jsonl"
 
 
 class Cell(NamedTuple):
-    """One run."""
+    """One run of the study."""
 
     objective: str
     draw: int
@@ -47,7 +47,7 @@ class Cell(NamedTuple):
 
 
 def pretrained(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
-    """The run of an objective, trained or gone on with."""
+    """Pre-train with an objective, or continue where it stopped, and return the run folder."""
     config = short(PRETRAIN_PRESETS["default"], options)
     folder = options.runs / f"{cell.objective}-pretrained"
     scans = training_reader(dataset, options)(config)
@@ -56,7 +56,7 @@ def pretrained(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Pat
 
 
 def nearest(model: Path, scans: list[Scan], labelled: tuple[str, ...], others: tuple[str, ...]) -> dict[str, float]:
-    """Scores where each face of the other patients takes the label of its nearest one on the labelled scans."""
+    """Scores when each face of the other patients takes the label of the nearest face on the labelled scans."""
     file = read_model(model)
     net = SegmentationNet(file.net).eval()
     load_backbone(net, file)
@@ -65,7 +65,7 @@ def nearest(model: Path, scans: list[Scan], labelled: tuple[str, ...], others: t
 
 
 def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
-    """Pre-train, fine-tune and score."""
+    """Pre-train, fine-tune and score a run, and return its row."""
     labelled = drawn(dataset.split.train, cell.draw, 1)
     before = pretrained(cell, dataset, options)
     config = few_patients.config_of(few_patients.Cell("pretrained", 1, cell.draw, cell.seed, "short"), options)
@@ -85,7 +85,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run what has no row yet."""
+    """Run all cells that have no row yet."""
     parser = data_arguments(__doc__)
     runs_argument(parser)
     parser.add_argument("--objectives", nargs="+", choices=list(OBJECTIVES), default=list(OBJECTIVES))

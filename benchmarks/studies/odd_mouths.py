@@ -1,8 +1,8 @@
-"""Scans with something wrong, made from labelled ones: what a person should be told of.
+"""Scans with something wrong, made from labelled scans: cases in which a person should be warned.
 
-Each kind is a function from a labelled scan, in the networks' frame, and a random generator to a scan. Stumps, scan
-bodies, brackets and milk molars keep the labels of their teeth. The code that changes teeth in training
-(:mod:`toothgraph.transforms.warp_teeth`) is another on purpose: a net is not to be scored by what it learned.
+Each kind is a function. It takes a labelled scan in the networks' frame and a random generator, and returns a scan.
+Stumps, scan bodies, brackets and milk molars keep the labels of their teeth. Training changes teeth with different code
+(:mod:`toothgraph.transforms.warp_teeth`) on purpose: otherwise a net would be scored on changes that it has learned.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ SEED = 5
 
 
 def upright(scan: Mesh) -> Mesh:
-    """A labelled scan in the networks' frame."""
+    """A labelled scan, turned into the networks' frame."""
     rotation = upright_rotation(scan)
     assert rotation is not None
     return turned(scan, rotation)
 
 
 def turned_somehow(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """The scan in any pose, without labels."""
+    """The scan in a random pose, without labels."""
     return turned(mesh, random_rotation(rng, 180)).with_labels(None)
 
 
 def model(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """A closed model: walls from the border of the scan to a plane, and a flat bottom of small faces."""
+    """A closed model: the scan with walls from its border down to a plane, and a flat bottom of small faces."""
     depth = mesh.vertices[:, 1].min() - rng.uniform(6, 14)
     border = outer_border(mesh)
     low, ends = np.unique(border, return_inverse=True)
@@ -61,7 +61,7 @@ def model(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 
 
 def shell(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """The scan as a printed shell: an inner wall, and a rim between both."""
+    """The scan as a printed shell, with an inner wall and a rim between the two walls."""
     normals = np.zeros_like(mesh.vertices)
     np.add.at(normals, mesh.faces.ravel(), np.repeat(mesh.normals * mesh.areas[:, None], 3, axis=0))
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
@@ -74,7 +74,7 @@ def shell(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 
 
 def part(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """Three or four back teeth of one side."""
+    """The part of a scan with the back teeth of one side, from the first or the second premolar on."""
     assert mesh.labels is not None
     side = mesh.centroids[:, 2] * rng.choice([-1, 1]) > 0
     forward = mesh.centroids[:, 0]
@@ -85,21 +85,21 @@ def part(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 
 
 def crown(mesh: Mesh, fdi: int) -> tuple[np.ndarray, np.ndarray]:
-    """The vertices of a crown, and which of them lie at its border."""
+    """The vertices of a crown, and which of them lie on its border."""
     assert mesh.labels is not None
     own = np.unique(mesh.faces[mesh.labels == fdi])
     return own, np.isin(own, mesh.faces[mesh.labels != fdi])
 
 
 def one_tooth(mesh: Mesh, rng: np.random.Generator, kinds: Sequence[int]) -> int:
-    """The number of a tooth that is there: any of these kinds, 1 to 8."""
+    """The FDI number of a random tooth of a scan. ``kinds`` are the last digits to draw from, 1 to 8."""
     assert mesh.labels is not None
     there = [fdi for fdi in np.unique(mesh.labels[mesh.labels > 0]).tolist() if fdi % 10 in kinds]
     return int(rng.choice(there))
 
 
 def stump(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """A premolar or molar prepared for a crown: shorter, tapered, smooth, with a shoulder."""
+    """The scan with a premolar or molar prepared for a crown: shorter, tapered, smooth, with a shoulder."""
     own, border = crown(mesh, one_tooth(mesh, rng, (4, 5, 6)))
     vertices = mesh.vertices.copy()
     points = vertices[own]
@@ -120,7 +120,7 @@ def stump(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 
 
 def scan_body(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """A cylinder, an implant's scan body, in place of a tooth."""
+    """The scan with an implant's scan body, a cylinder, in place of a tooth."""
     assert mesh.labels is not None
     fdi = one_tooth(mesh, rng, (4, 5, 6))
     own, border = crown(mesh, fdi)
@@ -146,7 +146,7 @@ def scan_body(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 
 
 def flattened(mesh: Mesh, teeth: Sequence[int]) -> Mesh:
-    """The ridge without some teeth: their surface shrinks to a membrane between their borders."""
+    """The scan without some teeth: their surface shrinks to a membrane within their borders, labelled gingiva."""
     assert mesh.labels is not None
     tooth = np.isin(mesh.labels, teeth)
     inside = np.setdiff1d(mesh.faces[tooth], mesh.faces[~tooth])
@@ -163,14 +163,17 @@ def flattened(mesh: Mesh, teeth: Sequence[int]) -> Mesh:
 
 
 def no_teeth(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """The gums alone."""
+    """The scan without any teeth."""
     del rng
     assert mesh.labels is not None
     return flattened(mesh, np.unique(mesh.labels[mesh.labels > 0]).tolist())
 
 
 def mixed(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """Second milk molars in place of second premolars, without second and third molars: first molars, smaller."""
+    """The scan with second milk molars in place of second premolars, without second and third molars.
+
+    The milk molars are the first molars of the scan, made smaller.
+    """
     assert mesh.labels is not None
     quadrants = np.unique(mesh.labels[mesh.labels > 0] // 10)
     late = [fdi for fdi in np.unique(mesh.labels).tolist() if fdi % 10 in (7, 8)]
@@ -182,14 +185,14 @@ def mixed(mesh: Mesh, rng: np.random.Generator) -> Mesh:
             crown = mesh.part(molar)
             middle = crown.vertices.mean(axis=0)
             room = mesh.centroids[premolar].mean(axis=0) - middle
-            room[[0, 2]] *= 1.12  # it is wider than the premolar
+            room[[0, 2]] *= 1.12  # a milk molar is wider than the premolar
             milk = replace(crown, vertices=(crown.vertices - middle) * size + middle + room)
             pieces.append(milk.with_labels(np.full(len(milk.faces), 10 * q + 5)))
     return joined([jaw, *pieces])
 
 
 def brackets(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """Brackets on the outer side of the teeth up to the second premolars."""
+    """The scan with brackets on the outer side of the teeth up to the second premolars."""
     assert mesh.labels is not None
     vertices = mesh.vertices.copy()
     centre = mesh.vertices[np.unique(mesh.faces[mesh.labels > 0])].mean(axis=0)
@@ -212,18 +215,18 @@ def brackets(mesh: Mesh, rng: np.random.Generator) -> Mesh:
 
 
 def mirrored(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """The mirror image, as programs with another sense of rotation write it."""
+    """The mirror image of a scan, as programs with the other handedness write it."""
     del rng
     return Mesh(mesh.vertices * [1, 1, -1], mesh.faces, scan_id=mesh.scan_id)
 
 
 def wrong_unit(mesh: Mesh, rng: np.random.Generator) -> Mesh:
-    """A file in centimetres, metres or inches."""
+    """The scan with coordinates in centimetres, metres or inches."""
     return Mesh(mesh.vertices / rng.choice([10.0, 25.4, 1000.0]), mesh.faces, scan_id=mesh.scan_id)
 
 
 def joined(meshes: Sequence[Mesh]) -> Mesh:
-    """Surfaces in one file, with labels if all have some."""
+    """Several surfaces as one mesh, with labels if all of them have labels."""
     start = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes)])
     faces = np.concatenate([mesh.faces + first for mesh, first in zip(meshes, start, strict=False)])
     labels = [mesh.labels for mesh in meshes if mesh.labels is not None]
@@ -236,7 +239,7 @@ def joined(meshes: Sequence[Mesh]) -> Mesh:
 
 
 def both_jaws(upper: Mesh, lower: Mesh, rng: np.random.Generator) -> Mesh:
-    """Both jaws in one file: in a bite, apart, or with the mouth open."""
+    """Both jaws as one mesh: in the bite, slightly open, wide open, or side by side."""
     over = upper.vertices * [1, -1, -1]
     over[:, [0, 2]] -= (over.mean(axis=0) - lower.vertices.mean(axis=0))[[0, 2]]
     over[:, 1] += np.quantile(lower.vertices[:, 1], 0.98) - np.quantile(over[:, 1], 0.02)

@@ -1,12 +1,12 @@
-"""Does it help to change teeth in training? Nets with and without, on ordinary scans and on odd teeth.
+"""Does it help to change teeth in training? Nets trained with and without, on ordinary scans and on odd teeth.
 
     python -m benchmarks.studies.odd_teeth DATA RUNS [--seeds 0 1]
 
-DATA as for doubts.py. Each net is trained from scratch with the short recipe on the training patients of 3D-IOSSeg,
-their teeth as they are or some of them changed (:mod:`toothgraph.transforms.warp_teeth`). It is scored with the weights
-of its last step: on the validation patients as they are, on the same with odd teeth that other code makes
-(odd_mouths.py), and on files of the folder field. The jaw is told. Each net becomes a row of
-benchmarks/results/odd_teeth.jsonl; one that has its row is not trained again.
+DATA is as for doubts.py. Each net is trained from scratch with the short recipe on the training patients of 3D-IOSSeg.
+Their teeth are left as they are, or some of them are changed (:mod:`toothgraph.transforms.warp_teeth`). Each net is
+scored with the weights of its last step: on the validation patients as they are, on the same patients with odd teeth
+that other code makes (odd_mouths.py), and on files of the folder field. The jaw is given. Each net becomes a row of
+benchmarks/results/odd_teeth.jsonl. A net that has a row is not trained again.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ RESULT = RESULTS / "odd_teeth.jsonl"
 WITHOUT, WITH = "teeth as they are", "teeth changed"
 WARPS = {WITHOUT: NO_WARPS, WITH: Warps(prepared=0.2, scan_bodies=0.2, resized=0.2, brackets=0.2)}
 KINDS = ("stump", "scan body", "brackets", "mixed")  # of odd_mouths.py
-# Of the folder field, and the teeth that were changed there. The labels of the scan body have no tooth 46.
+# Files of the folder field, and the teeth that were changed in each. The labels of the scan body have no tooth 46.
 FILES = {
     "prepared-molar_lower.stl": [36], "scan-body-for-46_lower.stl": [], "five-teeth-removed_lower.stl": [],
     "back-teeth-of-one-side_lower.stl": [], "front-teeth-only_lower.stl": [], "shell-1mm_lower.stl": [],
     "crowns-no-gum_lower.stl": [],
 }  # fmt: skip
 SCORES = ("miou", "miou_matched", "teeth_found", "numbers_right")
-CHANGED = 0.05  # least share of a tooth's surface that differs from the scan's, for a tooth that was changed
+CHANGED = 0.05  # a tooth counts as changed if more than this share of its surface differs from the scan's
 VARIANTS, BASES = 2, 1  # tessellations of a scan, and how many of them get a model base
 
 
 class Cell(NamedTuple):
-    """A training."""
+    """One training of the study."""
 
     training: str
     seed: int
@@ -73,7 +73,7 @@ def config_of(training: str, seed: int, options: argparse.Namespace) -> Finetune
 
 
 def odd_scans(dataset: Dataset) -> Iterator[tuple[str, Mesh, list[int]]]:
-    """Kind, labelled scan in any pose, and the teeth that were changed: of each patient one jaw for each kind."""
+    """For each kind and patient, yield the kind, a labelled scan of one jaw in a random pose, and the changed teeth."""
     for number, kind in enumerate(KINDS):
         for place, patient in enumerate(dataset.split.val):
             file = dataset.jaw(patient, (number + place) % 2)
@@ -84,7 +84,7 @@ def odd_scans(dataset: Dataset) -> Iterator[tuple[str, Mesh, list[int]]]:
 
 
 def changed_teeth(scan: Mesh, made: Mesh) -> list[int]:
-    """The teeth of ``made`` a part of whose surface is none of the scan's, in one pose."""
+    """The teeth of ``made`` with a surface that differs from that of ``scan``, where both are in the same pose."""
     assert made.labels is not None
     known = {each.tobytes() for each in np.round(scan.centroids, 4)}
     new = np.array([each.tobytes() not in known for each in np.round(made.centroids, 4)])
@@ -93,7 +93,7 @@ def changed_teeth(scan: Mesh, made: Mesh) -> list[int]:
 
 
 def labelled(net: SegmentationNet, kind: str, mesh: Mesh, changed: list[int]) -> dict[str, Any]:
-    """The scores of a scan with odd teeth; of those that were changed, how many are found, and with which numbers."""
+    """The scores of a scan with odd teeth, and how many of the changed teeth are found and have the right number."""
     assert mesh.labels is not None
     begun = time.perf_counter()
     found = segment(mesh, net, jaw_of_labels(mesh.labels)).prediction
@@ -108,7 +108,7 @@ def labelled(net: SegmentationNet, kind: str, mesh: Mesh, changed: list[int]) ->
 
 
 def row_of(cell: Cell, dataset: Dataset, read: TrainingReader, options: argparse.Namespace) -> dict[str, Any]:
-    """Train (or go on with) a net, and score it."""
+    """Train a net, or continue its training, score it, and return its row."""
     config = config_of(cell.training, cell.seed, options)
     out = options.runs / f"{cell.training.replace(' ', '-')}-{cell.seed}"
     model = finetune(read(replace(config, seed=0)), dataset.split, out, config, resume=True)  # the same graphs for all
@@ -131,7 +131,7 @@ def row_of(cell: Cell, dataset: Dataset, read: TrainingReader, options: argparse
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run what is missing, seed by seed."""
+    """Run the trainings that have no row yet, seed by seed."""
     parser = data_arguments(__doc__)
     runs_argument(parser, "gets a run folder for each net")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])

@@ -1,11 +1,11 @@
-"""What pre-training knows of teeth before any training with labels: each face takes the label of its nearest one.
+"""What a pre-trained net knows of teeth before it learns labels: each face takes the label of the nearest face.
 
     python -m benchmarks.studies.one_shot DATA PRETRAINED [PRETRAINED ...]
 
 PRETRAINED are runs or models of `pretrain`. Each face of a validation scan gets the label of the face nearest to it, by
-the cosine of the embeddings, among the faces of one labelled patient's scan of the same jaw. An embedding that tells
-every face of a scan from all others, but not first molars from second ones across patients, does badly here. Beside
-each net stands its backbone before any training. Writes benchmarks/results/one_shot.json.
+the cosine of the embeddings, among the faces of one labelled patient's scan of the same jaw. An embedding may tell each
+face of a scan from all others, but not first molars from second molars across patients. Such an embedding scores badly
+here. Each net is compared with its backbone before any training. Writes benchmarks/results/one_shot.json.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DRAWS = 5
 
 
 def graphs(dataset: Dataset, spec: GraphSpec, patients: tuple[str, ...]) -> dict[str, Data]:
-    """The labelled graphs of some patients, as they lie in their files."""
+    """The labelled graphs of some patients by scan, in the poses of their files."""
     files = [file for file in find_scans(dataset.places) if patient_of(file.stem) in patients]
     return {file.stem: scan_graph(read_scan(file, palette=dataset.palette), spec)[0] for file in files}
 
@@ -55,7 +55,7 @@ def embedded(net: SegmentationNet, graph: Data) -> torch.Tensor:
 
 
 def scores(net: SegmentationNet, known: list[Data], others: list[Data]) -> dict[str, float]:
-    """Mean over the other scans with a labelled scan of their jaw."""
+    """Mean scores of the graphs in ``others`` for which ``known`` has a labelled graph of the same jaw."""
     labelled = {jaw_of(graph): (embedded(net, graph), graph.y) for graph in known}
     rows = []
     for graph in others:
@@ -68,12 +68,12 @@ def scores(net: SegmentationNet, known: list[Data], others: list[Data]) -> dict[
 
 
 def jaw_of(graph: Data) -> int:
-    """By its labels."""
+    """The jaw of a graph, by its labels."""
     return jaw_of_labels(class_to_fdi(graph.y.numpy()))
 
 
 def hardly_trained(dataset: Dataset, options: argparse.Namespace) -> Path:
-    """A model of two steps, to try the script."""
+    """A model that is trained for two steps, to try the script."""
     options.runs, options.workers = quick_folder(), 1
     config = short(PRETRAIN_PRESETS["default"], options)
     return pretrain(training_reader(dataset, options)(config), dataset.split, options.runs / "pretrained", config)

@@ -1,8 +1,9 @@
-"""Train what tells teeth by their shape, on the labels of the training patients, and put it into the package's weights.
+"""Train the net that recognises teeth by their shape, and put it into the package's weights.
 
     python -m benchmarks.studies.package_crowns DATA
 
-The segmentation net in the package stays as it is. Patients who validate are not looked at.
+It learns from the labels of the training patients. Validation patients are not used. The segmentation net in the
+package stays as it is.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ STEPS, VARIANTS = 3200, 3
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train and write."""
+    """Train the net and write the weights."""
     parser = data_arguments(__doc__)
     parser.add_argument("--seed", type=int, default=0)
     options = parse(parser, argv, weights.FILE)

@@ -1,4 +1,4 @@
-"""What each step of prediction is worth: all of them, and each left out.
+"""What each step of prediction is worth: scores with all steps, and with each step left out.
 
     python -m benchmarks.studies.prediction_steps DATA [--sweep]
 
@@ -6,12 +6,12 @@ Labels the validation patients of 3d-iosseg, teeth3ds and the labelled odd-scans
 weights in the package. Every scan is turned at random and its jaw withheld. Writes
 benchmarks/results/prediction_steps.json.
 
-With ``--sweep``, shows instead which tuned constants matter: each rule of SWEPT is tried two thirds and one and a half
-times as large (counts: one less and one more), the others at their defaults, on the validation patients of 3d-iosseg.
-What the net says of a scan is computed once. So rules that change it are left out: pose, region, interpolation and
-base_share; and so are those that change warnings alone: two_arches and review. The sweep is not for choosing values:
-the validation patients are for scoring. Writes benchmarks/results/rules_sweep.json row by row; a sweep that was stopped
-goes on.
+With ``--sweep``, the script shows instead which tuned constants matter. Each rule of SWEPT is tried two thirds and one
+and a half times as large (counts: one less and one more), with the others at their defaults, on the validation patients
+of 3d-iosseg. The output of the net for a scan is computed once. So rules that change this output are left out: pose,
+region, interpolation and base_share. Rules that change warnings alone are also left out: two_arches and review. The
+sweep is not for choosing values, because the validation patients are for scoring. Writes
+benchmarks/results/rules_sweep.json row by row. A sweep that was stopped continues.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ SCORES = ("miou", "miou_matched")
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """A scan and what the net says of it.
+    """A scan, and the output of the net for it.
 
     Attributes:
-        mesh: with its true labels.
-        shown: the same, as the net was shown it.
-        seen: what the net says of it.
+        mesh: scan with its true labels.
+        shown: the same scan without labels, as the net was shown it.
+        seen: output of the net for ``shown``.
     """
 
     mesh: Mesh
@@ -71,20 +71,20 @@ class Labelled:
 
 @torch.inference_mode()
 def seen_by(net: SegmentationNet, meshes: Iterable[Mesh]) -> list[Labelled]:
-    """What a net says of labelled meshes under CONDITION."""
+    """Labelled meshes with the output of a net for them under CONDITION."""
     plain = ((mesh, shown.with_labels(None)) for mesh, shown in shown_as(CONDITION, meshes))
     return [Labelled(mesh, shown, see(net, shown, UNKNOWN_JAW, PredictOptions())) for mesh, shown in plain]
 
 
 def mean_scores(scans: list[Labelled], crowns: CrownNet, rules: Rules) -> dict[str, float]:
-    """The mean SCORES of scans that are labelled by some rules."""
+    """The mean SCORES of scans when they are labelled with the given rules."""
     options = PredictOptions(rules=rules)
     rows = [score_prediction(one.mesh, label_faces(one.shown, one.seen, crowns, options), 0.0).row for one in scans]
     return {score: float(np.mean([row[score] for row in rows])) for score in SCORES}
 
 
 def swept_rules() -> Iterator[tuple[str, str, float, float]]:
-    """Section, name, default and value of all that is tried."""
+    """Section, name, default and tried value of each rule in the sweep."""
     for section in SWEPT:
         own = getattr(Rules(), section)
         for field in fields(own):
@@ -94,14 +94,14 @@ def swept_rules() -> Iterator[tuple[str, str, float, float]]:
 
 
 def values_about(default: float) -> list[float]:
-    """Two thirds and one and a half times as much; of a count, one less (but at least 1) and one more."""
+    """Values to try for a default: 2/3 and 3/2 of it; for a count, one less (but not 0) and one more."""
     if isinstance(default, int):
         return [value for value in (default - 1, default + 1) if value >= 1]
     return [round(default * factor, 6) for factor in (2 / 3, 3 / 2)]
 
 
 def sweep(scans: list[Labelled], crowns: CrownNet, file: ModelFile, out: Path, quick: bool) -> None:
-    """Score what has no row yet. Rows of other scans, another net or other defaults are dropped."""
+    """Score the values that have no row yet. Rows of other scans, another net or other defaults are dropped."""
     default = Rules()
     about: dict[str, Any] = {
         "sha256": provenance.sha256(file.path),

@@ -1,8 +1,8 @@
-"""What else a backbone may learn from scans without labels: objectives that join or replace InfoNCE.
+"""Further objectives for pre-training without labels, which join or replace InfoNCE.
 
-All see the same views in the same order as :class:`toothgraph.training.pretrain.PretrainTask`, and are validated as it
-is. Their constants are those of the sources, set once; those of the cut into pieces were set on five training scans,
-where 96 % of the surface lies in a piece of its own tooth or of the gingiva.
+All objectives see the same views in the same order as :class:`toothgraph.training.pretrain.PretrainTask`, and are
+validated in the same way. Their constants are those of the sources, set once. The constants that divide a surface into
+pieces were set on five training scans. There 96 % of the surface lies in a piece of its own tooth or of the gingiva.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from toothgraph.training.pretrain import PretrainTask
 
 
 class Prototypes(PretrainTask):
-    """InfoNCE, and prototypes that all scans share: from one view of a surface point, the prototype is told that the
-    other view is assigned to. The assignment gives each prototype as many points as any other.
+    """InfoNCE together with prototypes that all scans share.
+
+    From one view of a surface point, the net predicts the prototype to which the other view is assigned. The assignment
+    gives each prototype about the same number of points.
 
     Source: Caron et al., "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments", NeurIPS 2020:
     three prototypes per class, of which there are 33 here; temperature 0.1; Sinkhorn-Knopp with 0.05, three rounds.
@@ -51,8 +53,10 @@ class Prototypes(PretrainTask):
 
 
 def balanced(near: Tensor, sharpness: float = 0.05, rounds: int = 3) -> Tensor:
-    """Shares of prototypes for each point, [P, K], by their similarities [P, K]: those of a point sum to 1, and those
-    of a prototype to nearly P / K (Sinkhorn-Knopp)."""
+    """Shares of the prototypes for each point [P, K], from their similarities [P, K] (Sinkhorn-Knopp).
+
+    The shares of a point sum to 1, and those of a prototype to nearly P / K.
+    """
     shares = torch.exp((near - near.max()) / sharpness)
     for _ in range(rounds):
         shares = shares / shares.sum(dim=0, keepdim=True)
@@ -61,15 +65,17 @@ def balanced(near: Tensor, sharpness: float = 0.05, rounds: int = 3) -> Tensor:
 
 
 class Crowns(PretrainTask):
-    """InfoNCE, and the same for pieces of the surface between folds, of about the size of a crown: the mean embedding
-    of a piece in one view must find that of the same piece in the other view among all pieces of all scans.
+    """InfoNCE between points, together with InfoNCE between pieces of the surface.
+
+    The pieces lie between folds and are about as large as a crown. The mean embedding of a piece in one view must find
+    that of the same piece in the other view among all pieces of all scans.
 
     Source: Hénaff et al., "Efficient Visual Pretraining with Contrastive Detection", ICCV 2021 (pooling, temperature
     0.1, negatives of the whole batch).
     """
 
     TEMPERATURE = 0.1
-    LEAST = 10  # matched points of a piece that counts
+    LEAST = 10  # matched points; smaller pieces do not count
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -81,7 +87,7 @@ class Crowns(PretrainTask):
         a, b, scan = self._matched(self.net.projector(embedding), batch)
         points, second = batch.match_index.chunk(2)
         of_node = torch.cat([pieces(graph) for graph in batch.to_data_list()[: len(batch.scan_id) // 2]])
-        piece = of_node[points] + (of_node.max() + 1) * scan  # [P], of all scans
+        piece = of_node[points] + (of_node.max() + 1) * scan  # [P], unique over all scans
         _, piece, size = piece.unique(return_inverse=True, return_counts=True)
         large = size >= self.LEAST
         near = self._loss(a, b, scan, batch)
@@ -92,13 +98,14 @@ class Crowns(PretrainTask):
 
 
 def pieces(graph: Data, spacing: float = 10.0, crease: float = 0.25, rounds: int = 4) -> Tensor:
-    """Pieces of a surface between its folds: each node belongs to the nearest seed, and a path across a fold is long.
-    [N] numbers of pieces.
+    """The piece of each node [N], where a surface is divided into pieces between its folds.
+
+    Each node belongs to the nearest seed. A path across a fold counts as longer than it is.
 
     Args:
         graph: face graph with ``pos``, ``normal``, ``edge_index``.
         spacing: mm between seeds, about as wide as a crown.
-        crease: radians; a concave fold of this angle makes a path e times as long.
+        crease: angle in radians; a concave fold of this angle makes a path e times as long.
         rounds: how often each seed moves to the middle of its piece.
     """
     pos, normal = graph.pos.double().numpy(), graph.normal.double().numpy()
@@ -111,7 +118,7 @@ def pieces(graph: Data, spacing: float = 10.0, crease: float = 0.25, rounds: int
     piece, seeds = np.zeros(len(pos), dtype=np.int64), thin(pos, spacing)
     for _ in range(rounds + 1):
         _, _, nearest = dijkstra(paths, indices=seeds, min_only=True, return_predecessors=True)
-        piece = np.unique(nearest, return_inverse=True)[1].reshape(-1)  # where no seed leads to: one piece
+        piece = np.unique(nearest, return_inverse=True)[1].reshape(-1)  # nodes that no seed reaches: one piece
         middle = np.stack([np.bincount(piece, pos[:, axis]) for axis in range(3)], axis=1) / np.bincount(piece)[:, None]
         order = np.lexsort((np.linalg.norm(pos - middle[piece], axis=1), piece))
         seeds = order[np.unique(piece[order], return_index=True)[1]]
@@ -119,12 +126,12 @@ def pieces(graph: Data, spacing: float = 10.0, crease: float = 0.25, rounds: int
 
 
 class Masked(PretrainTask):
-    """In place of InfoNCE: 60 % of the surface is hidden, patch by patch, and how it bends there is told from the rest.
+    """In place of InfoNCE: 60 % of the surface is hidden, and the net predicts from the rest how it bends there.
 
-    The backbone sees nothing of a hidden face: no geometry of its own, and no neighbour sees it. What is told does not
-    depend on the pose: for each level of the neighbour table, how far the neighbours lie above the face's plane, as a
-    share of their distance, and the cosine between the normals; of each the mean. Both views are hidden in patches of
-    their own.
+    The surface is hidden patch by patch, and each view has patches of its own. The backbone sees nothing of a hidden
+    face: not its own geometry, and not as a neighbour of other faces. The targets do not depend on the pose. For each
+    level of the neighbour table there are two: the height of the neighbours above the face's plane as a share of their
+    distance, and the cosine between the normals, each the mean over the neighbours.
 
     Source: Pang et al., "Masked Autoencoders for Point Cloud Self-supervised Learning", ECCV 2022 (60 %, patches).
     """
@@ -156,16 +163,22 @@ class Masked(PretrainTask):
 
 
 def hidden_patches(batch: Batch, k: int, share: float) -> Tensor:
-    """Which nodes are hidden, [N] bool: a patch is the nodes that have the same nearest node of the third level, which
-    are 6 mm apart in the default graph; all of a patch are hidden, or none."""
+    """Which nodes are hidden, patch by patch, [N] bool.
+
+    A patch is all nodes with the same nearest node of the third level. Nodes of the third level are 6 mm apart in the
+    default graph. Either all nodes of a patch are hidden, or none.
+    """
     nodes = torch.arange(batch.num_nodes)
     centre = torch.where(batch.level >= 2, nodes, batch.neighbor_index[2 * k].long())
     return torch.rand(batch.num_nodes)[centre] < share
 
 
 def bends(batch: Batch, k: int) -> Tensor:
-    """How the surface bends about each node, at each level: height of the neighbours above its plane by their
-    distance, and cosine between the normals, each the mean over the neighbours. [N, 2·levels]"""
+    """How the surface bends around each node at each level of the neighbour table, [N, 2·levels].
+
+    There are two values for each level, each the mean over the neighbours: the height of a neighbour above the node's
+    plane divided by its distance, and the cosine between the normals.
+    """
     found = []
     for table in batch.neighbor_index.long().split(k):
         step = batch.pos[table] - batch.pos

@@ -1,4 +1,4 @@
-"""Which numbers fit a tooth by its picture, where that is not its label alone: read by hand, in readings.json."""
+"""Numbers that fit a tooth by its picture, if its label is not the only one: read by hand, kept in readings.json."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def _read() -> dict[str, Any]:
 
 
 def reasons() -> dict[str, str]:
-    """What a scan's picture shows, by scan."""
+    """What the picture of a scan shows, by scan."""
     return {scan: of_scan["why"] for scan, of_scan in _read().items()}
 
 
 def readings() -> dict[str, dict[int, list[int]]]:
-    """The numbers that fit, by scan and label."""
+    """The numbers that fit a tooth, by scan and label."""
     return {
         scan: {int(label): fitting for label, fitting in of_scan["numbers"].items()}
         for scan, of_scan in _read().items()
@@ -29,7 +29,7 @@ def readings() -> dict[str, dict[int, list[int]]]:
 
 
 def that_fit_none(scan: str, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The pairs of label and number given of which the number fits no reading of the tooth.
+    """The pairs of label and given number in which the number fits no reading of the tooth.
 
     A tooth without an entry has one reading, its label.
     """

@@ -2,9 +2,9 @@
 
     python -m benchmarks.studies.real_scans DATA RUNS
 
-DATA holds the folder 3d-iosseg (ASCII PLY, labels as face colours), palettes.json and split.json. RUNS gets
-the run folders. A stage whose result is there already is not run again, so a stopped benchmark goes on.
-Writes benchmarks/results/real_scans.json.
+DATA holds the folder 3d-iosseg (ASCII PLY, labels as face colours), palettes.json and split.json. RUNS gets the run
+folders. A stage that has its result already is not run again, so a stopped benchmark continues. Writes
+benchmarks/results/real_scans.json.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ RESULT = RESULTS / "real_scans.json"
 
 
 def stages(data: Path, runs: Path, quick: bool) -> dict[str, tuple[list[str], Path]]:
-    """Per stage: its command, and the file that shows it is done. A quick run takes two steps on three patients."""
+    """The command of each stage, and the file that shows that the stage is done.
+
+    A quick run takes two steps on three patients.
+    """
     scans, split = str(data / "3d-iosseg"), ["--split", str(data / "split.json")]
     tiny = ["--steps", "2", "--faces", "500"] if quick else []
     if quick:
@@ -49,7 +52,7 @@ def stages(data: Path, runs: Path, quick: bool) -> dict[str, tuple[list[str], Pa
 
 
 def run_stage(command: list[str], log: Path) -> float:
-    """Run one command, its output copied to a log. Seconds of wall clock."""
+    """Run one command with its output appended to a log, and return the seconds of wall clock."""
     start = time.monotonic()
     with log.open("a") as stream:
         subprocess.run(
@@ -66,7 +69,7 @@ def last_validation(run: Path, columns: list[str]) -> dict[str, float]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run what is missing, and write the JSON."""
+    """Run the stages that have no result yet, and write the JSON file."""
     parser = data_arguments(__doc__)
     runs_argument(parser)
     parser.add_argument("--note", default="", help="a sentence on the circumstances, for the page")
@@ -93,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
         "note": options.note,
         "commands": commands,
         "seconds": seconds,
-        "facts": metrics["model"]["trained"],  # of the training, not of this writing
+        "facts": metrics["model"]["trained"],  # of the training, not of the moment of writing
         "pretrain": {
             "options": pre_config["options"],
             "train_scans": len(pre_config["train"]),

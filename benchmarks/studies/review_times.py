@@ -2,10 +2,10 @@
 
     python -m benchmarks.studies.review_times
 
-Synthetic arches. An answer is the whole of a step: the operation, the log and the labels on the disk, and the table of
-the teeth; the first of its kind on a scan, and the best of those after it. What a scan needs once is computed before,
-as the server does once its page is sent. The page is drawn by Chromium without a graphics card. Writes
-benchmarks/results/review_times.json.
+The scans are synthetic arches. An answer is a whole step: the operation, writing the log and the labels to disk, and
+the table of the teeth. For each kind of step there are two times on a scan: the first one, and the best of the later
+ones. What a scan needs once is computed before, as the server does after it has sent the page. The page is drawn by
+Chromium without a graphics card. Writes benchmarks/results/review_times.json.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ window.addEventListener("load", () => {
 
 
 def steps_on(mesh: Mesh) -> Iterator[dict[str, Any]]:
-    """Steps of each kind that can be done again and again, each followed by its undoing."""
+    """One step of each kind. Each can be repeated any number of times, if it is undone every time."""
     truth = mesh.labels
     assert truth is not None
     middle = {tooth: middle_of(mesh, truth, tooth) for tooth in np.unique(truth[truth > 0]).tolist()}
@@ -86,7 +86,7 @@ def steps_on(mesh: Mesh) -> Iterator[dict[str, Any]]:
 
 
 def scans_of(mesh: Mesh, folder: Path) -> Scans:
-    """One scan under review: 37 is under the number of 36, and 44 has no label."""
+    """One scan under review with two errors: tooth 37 has the number 36, and tooth 44 has no label."""
     assert mesh.labels is not None
     labels = np.where(mesh.labels == 37, 36, np.where(mesh.labels == 44, 0, mesh.labels))
     start = Start(labels, np.full(len(labels), 0.9), "", 1, False, [], {}, 0.9, "")
@@ -95,7 +95,7 @@ def scans_of(mesh: Mesh, folder: Path) -> Scans:
 
 
 def answers(mesh: Mesh, rounds: int) -> dict[str, dict[str, float]]:
-    """Seconds of each kind of step on a prepared scan: the first, and the best of some rounds after it."""
+    """Seconds of each kind of step on a prepared scan: the first time, and the best of some later rounds."""
     found: dict[str, dict[str, float]] = {}
     for step in steps_on(mesh):
         with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +112,7 @@ def answers(mesh: Mesh, rounds: int) -> dict[str, dict[str, float]]:
 
 
 def preparing(mesh: Mesh) -> float:
-    """Seconds of what a scan needs once."""
+    """Seconds to compute what a scan needs once."""
     surface, begun = Surface(replace(mesh, labels=None)), time.perf_counter()
     surface.prepare()
     return time.perf_counter() - begun
@@ -124,7 +124,7 @@ def _step(scans: Scans, step: dict[str, Any]) -> None:
 
 
 def frames(mesh: Mesh) -> dict[str, float]:
-    """Milliseconds of what the page does, the best of fifteen; empty without a browser."""
+    """Milliseconds of the actions of the page, each the best of fifteen times; empty without a browser."""
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if browser is None:
         return {}
@@ -153,7 +153,7 @@ def frames(mesh: Mesh) -> dict[str, float]:
 
 
 def ahead() -> bool:
-    """Whether the machine does this first, whatever else it has to do: by the priority of the session on Linux."""
+    """Whether this process has priority over other work of the machine: by the nice value of its session on Linux."""
     group = Path("/proc/self/autogroup")  # "/autogroup-25 nice -15"; empty where the kernel forms no groups
     nice = re.search(r"nice (-?\d+)", group.read_text(encoding="ascii")) if group.is_file() else None
     return nice is not None and int(nice[1]) < 0

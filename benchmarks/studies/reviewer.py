@@ -1,10 +1,10 @@
-"""How long a review takes: a simulated reviewer puts scans right, from a net's labels and from nothing.
+"""How long a review takes: a simulated reviewer corrects scans, from a net's labels and from nothing.
 
     python -m benchmarks.studies.reviewer DATA [--model MODEL]
 
-The reviewer sees the truth and takes the cheapest steps until every tooth has its number and an IoU of 0.9. The scans
-are those of the validation patients of 3D-IOSSeg. The nets are that in the package and, with --model, one of few
-labelled patients, as benchmarks.studies.few_patients trains them. Writes benchmarks/results/reviewer.json.
+The reviewer knows the truth and takes the cheapest steps until every tooth has its number and an IoU of 0.9. The scans
+are those of the validation patients of 3D-IOSSeg. The nets are the one in the package and, with --model, a net trained
+on few labelled patients, as benchmarks.studies.few_patients trains it. Writes benchmarks/results/reviewer.json.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ NET, CLICKS, EMBEDDED, CLICKS_NET, OFF, PAINTING = STARTS = (
     "clicks up to 2 mm off",
     "the brush alone",
 )
-MISSED = 2.0  # mm, of clicks that are off
+MISSED = 2.0  # mm; largest distance of a click that is off
 
 
 def scored(file: Path, dataset: Dataset, nets: Mapping[str, SegmentationNet]) -> list[dict[str, Any]]:
-    """A row for each way to begin with a scan."""
+    """The rows of a scan, one for each way to begin its review."""
     mesh = read_scan(file, palette=dataset.palette)
     assert mesh.labels is not None
     truth, surface = mesh.labels, Surface(mesh)
@@ -87,7 +87,7 @@ def scored(file: Path, dataset: Dataset, nets: Mapping[str, SegmentationNet]) ->
 
 
 def nets_of(model: Path | None) -> dict[str, SegmentationNet]:
-    """The nets to begin with, by what the rows call them."""
+    """The nets to begin with, by their names in the rows."""
     nets = {PACKAGE: load_model()}
     if model:
         net, file = load_segmentation(model)
@@ -97,7 +97,7 @@ def nets_of(model: Path | None) -> dict[str, SegmentationNet]:
 
 
 def missed(name: str, surface: Surface, truth: np.ndarray, clicks: list[int]) -> list[int]:
-    """Other faces of the same teeth, up to ``MISSED`` mm from the middle, drawn by the name of the scan."""
+    """For each click, a random face of the same tooth up to ``MISSED`` mm away; the name of the scan is the seed."""
     rng = np.random.default_rng(sum(map(ord, name)))
     off = []
     for face in clicks:
@@ -107,7 +107,7 @@ def missed(name: str, surface: Surface, truth: np.ndarray, clicks: list[int]) ->
 
 
 def row_of(scan: str, start: str, truth: np.ndarray, labels: np.ndarray, done: list[Done]) -> dict[str, Any]:
-    """What a review took."""
+    """The row of a review: the score of the labels that it begins with, and the steps and seconds that it takes."""
     return {
         "scan": scan, "start": start, "teeth": len(np.unique(truth[truth > 0])),
         "miou_matched": round(matched_iou(confusion(truth, labels)), 4), "operations": len(done),

@@ -23,12 +23,12 @@ from toothgraph.training.config import TrainingConfig
 
 TrainingReader = Callable[[TrainingConfig], list[Scan]]
 Row = dict[str, Any]
-QUICK_FACES = 1000  # of a graph; of 300, two views of a real scan often share no face
+QUICK_FACES = 1000  # of a graph; with 300 faces, two views of a real scan often share none
 SCORES = ("miou", "miou_matched", "accuracy", "boundary_iou")
 
 
 class Named(Protocol):
-    """What no two rows share, as a NamedTuple."""
+    """The values that identify a row, as a NamedTuple."""
 
     def _asdict(self) -> Row: ...
 
@@ -37,7 +37,7 @@ Cell = TypeVar("Cell", bound=Named)
 
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
-    """The options that every training study has."""
+    """A parser with the options that every training study has."""
     parser = parser_of(doc)
     parser.usage = "%(prog)s [options] SCANS [SCANS ...] RUNS"
     parser.add_argument(
@@ -62,9 +62,10 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def start(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path) -> argparse.Namespace:
-    """Read the options and apply them; ``--quick`` is one seed of a few steps on small graphs.
+    """Read the options and apply them. ``--quick`` means one seed and a few steps on small graphs.
 
-    Results on a published set go to ``result`` in the repository if nothing else is said, all others beside the runs.
+    Without ``--out``, results on a published set go to ``result`` in the repository, and all others to the folder of
+    the runs.
     """
     options = parser.parse_args(argv)
     apply_threads(options)
@@ -87,7 +88,7 @@ def start(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path)
 
 
 def dataset_of(options: argparse.Namespace) -> Dataset:
-    """The scans asked for; with ``--quick``, three patients of them."""
+    """The data set that the options ask for; with ``--quick``, three patients of it."""
     if options.dataset:
         dataset = DATASETS[options.dataset](options.data[0])
     else:
@@ -96,25 +97,25 @@ def dataset_of(options: argparse.Namespace) -> Dataset:
 
 
 def append_row(file: Path, row: dict[str, Any]) -> None:
-    """Add a row in one piece, so that several processes may write to the same file."""
+    """Append a row to a file in one piece, so that several processes may write to the same file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row) + "\n")
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
-    """All rows so far."""
+    """All rows of a file; none if the file does not exist."""
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     return [json.loads(line) for line in lines if line.strip()]
 
 
 def has_row(file: Path, known: dict[str, Any]) -> bool:
-    """Whether a run has its row, given what no two rows share."""
+    """Whether a file has the row of a run. ``known`` are the values that identify the row."""
     return any(known.items() <= row.items() for row in read_rows(file))
 
 
 def new_rows(file: Path, cells: Iterable[Cell], row_of: Callable[[Cell], Row]) -> Iterator[tuple[Cell, Row]]:
-    """Run each cell that has no row yet, and add its row to the file."""
+    """Run each cell that has no row yet, append its row to the file, and yield both."""
     for cell in cells:
         if not has_row(file, cell._asdict()):
             row = row_of(cell)
@@ -123,8 +124,10 @@ def new_rows(file: Path, cells: Iterable[Cell], row_of: Callable[[Cell], Row]) -
 
 
 def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingReader:
-    """What makes the graphs of all patients, labelled, as a training wants them. They are kept beside the runs, where
-    every process and every later start finds them."""
+    """Return a function that makes the labelled graphs of all patients for a training.
+
+    The graphs are kept in the folder of the runs, where other processes and later starts find them.
+    """
     wanted = {*dataset.split.train, *dataset.split.val}
     sources = [
         source
@@ -149,7 +152,7 @@ def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingRe
 
 
 def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
-    """Scores on the validation patients, as `toothgraph evaluate` takes them."""
+    """Scores on the validation patients, computed as by `toothgraph evaluate`."""
     found = report(
         [
             score_file(
@@ -163,12 +166,12 @@ def score(net: SegmentationNet, dataset: Dataset) -> dict[str, Any]:
 
 
 def minutes_of(run: Path) -> float:
-    """Wall clock of a run, resumed or not, as its own table has it."""
+    """Wall-clock minutes of a run, resumed or not, from its metrics.csv."""
     return float(_metrics(run)[-1]["seconds"]) / 60
 
 
 def learning_curve(run: Path) -> dict[str, float]:
-    """`val_miou` of a run, on the nodes of the graphs, by step."""
+    """`val_miou` of a run by step, computed on the nodes of the graphs."""
     return {row["step"]: round(float(row["val_miou"]), 4) for row in _metrics(run) if row["val_miou"]}
 
 

@@ -1,7 +1,7 @@
-"""What becomes of a scan before it reaches us: models with a base, printed shells, crowns alone, parts of an arch.
+"""Shapes that programs make from scans: models with a base, printed shells, crowns alone, parts of an arch.
 
-All are made from a labelled scan in the networks' frame (:func:`toothgraph.anatomy.frame.upright_rotation`), y
-towards the bite, so that the labels of what comes out are known. New faces are gingiva.
+All are made from a labelled scan in the networks' frame (:func:`toothgraph.anatomy.frame.upright_rotation`), with y
+towards the bite. So the labels of the result are known. New faces are gingiva.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UP = np.array([0.0, 1.0, 0.0])
 
 
 def solid_u(mesh: Mesh, depth: float) -> Mesh:
-    """A solid with the outline of the scan, as aligners are formed over: walls straight down to a flat bottom.
+    """A solid model with the outline of the scan, as aligners are formed over: walls straight down to a flat bottom.
 
     Args:
         mesh: F faces, upright.
@@ -33,7 +33,7 @@ def solid_u(mesh: Mesh, depth: float) -> Mesh:
 
 
 def solid_full(mesh: Mesh, depth: float, flare: float = 0.15) -> Mesh:
-    """A solid with one bottom under the whole arch, the tongue's place too: walls from the outer border, and a lid.
+    """A solid model with walls from the outer border, and one bottom under the whole arch and the place of the tongue.
 
     Args:
         mesh: F faces, upright.
@@ -61,11 +61,11 @@ def solid_full(mesh: Mesh, depth: float, flare: float = 0.15) -> Mesh:
 
 
 def shell(mesh: Mesh, thickness: float) -> Mesh:
-    """A scan made thick for printing: the same surface once more below, inside out, and a rim between them.
+    """A scan made thick for printing: its surface, a second one below it that is inside out, and a rim between them.
 
     Args:
         mesh: F faces.
-        thickness: mm; below 0 it grows outwards, and the teeth with it.
+        thickness: in mm; if negative, the shell grows outwards, and the teeth with it.
     """
     other = mesh.vertices - thickness * vertex_normals(mesh)
     if thickness > 0:
@@ -74,14 +74,14 @@ def shell(mesh: Mesh, thickness: float) -> Mesh:
 
 
 def hollow(mesh: Mesh, depth: float, thickness: float) -> Mesh:
-    """A printed model without a bottom: walls down to the table, and all of it ``thickness`` mm thick."""
+    """A printed model with walls down to the table but no bottom; all of it is ``thickness`` mm thick."""
     walls = solid_full(mesh, depth)
     bottom = walls.vertices[:, 1].min() + 1e-6
     return shell(walls.part(~(walls.corners[:, :, 1] < bottom).all(axis=1)), thickness)
 
 
 def closed_by(mesh: Mesh, other: np.ndarray) -> Mesh:
-    """A mesh closed by its own faces at other places of its vertices [V, 3], and a rim between both."""
+    """A mesh closed by a copy of its faces with the vertices ``other`` [V, 3], and by a rim between the surfaces."""
     edges, count = border_edges(mesh.faces), len(mesh.vertices)
     top, after = edges.T
     rim = [np.stack([after, top, top + count], 1), np.stack([after, top + count, after + count], 1)]
@@ -90,25 +90,25 @@ def closed_by(mesh: Mesh, other: np.ndarray) -> Mesh:
 
 
 def with_faces(mesh: Mesh, vertices: np.ndarray, faces: np.ndarray) -> Mesh:
-    """The mesh with more vertices, and with faces behind its own, which are gingiva."""
+    """The mesh with new vertices and faces. Faces that come after its own are labelled gingiva."""
     assert mesh.labels is not None
     labels = np.concatenate([mesh.labels, np.zeros(len(faces) - len(mesh.faces), dtype=np.int64)])
     return replace(mesh, vertices=vertices, faces=faces, labels=labels, original=None)
 
 
 def vertex_normals(mesh: Mesh) -> np.ndarray:
-    """Unit normals of the vertices: the mean of their faces, by area. [V, 3]"""
+    """Unit normals of the vertices [V, 3]: the mean normal of their faces, weighted by area."""
     total = np.zeros_like(mesh.vertices)
     np.add.at(total, mesh.faces, (mesh.areas[:, None] * mesh.normals)[:, None])
     return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
 
 
 def crowns_alone(mesh: Mesh, closed: bool) -> Mesh:
-    """The teeth by their labels, each a piece of its own, without gum.
+    """The teeth of a scan by their labels, each a separate piece, without gum.
 
     Args:
         mesh: with labels.
-        closed: whether each has a bottom.
+        closed: whether each tooth gets a bottom.
     """
     assert mesh.labels is not None
     vertices, faces, labels, first = [], [], [], 0
@@ -129,13 +129,13 @@ def crowns_alone(mesh: Mesh, closed: bool) -> Mesh:
 
 
 def largest_piece(mesh: Mesh) -> Mesh:
-    """Its largest connected component."""
+    """The connected component of a mesh with the largest area."""
     piece = label_pieces(np.zeros(len(mesh.faces), dtype=np.int64), mesh.adjacency)
     return mesh.part(piece == np.bincount(piece, weights=mesh.areas).argmax())
 
 
 def teeth_of(mesh: Mesh) -> list[int]:
-    """The FDI numbers of its teeth."""
+    """The FDI numbers of the teeth of a mesh."""
     assert mesh.labels is not None
     number, where = np.unique(mesh.labels, return_inverse=True)
     area = np.bincount(where, weights=mesh.areas)
@@ -143,7 +143,7 @@ def teeth_of(mesh: Mesh) -> list[int]:
 
 
 def around(mesh: Mesh, teeth: Sequence[int]) -> Mesh:
-    """The part of a scan that is nearer to some teeth than to any other: those teeth, and the gum about them.
+    """The part of a scan that is nearer to the given teeth than to any other tooth: these teeth and the gum around.
 
     Args:
         mesh: with labels.
@@ -156,12 +156,12 @@ def around(mesh: Mesh, teeth: Sequence[int]) -> Mesh:
 
 
 def cut_through(mesh: Mesh, fdi: int, share: float) -> Mesh:
-    """A scan that ends within its last tooth: all that lies behind the plane across it is not there.
+    """A scan that ends within its last tooth: everything behind a plane across this tooth is removed.
 
     Args:
         mesh: with labels, upright; ``fdi`` is the last tooth of a side.
         fdi: its number.
-        share: of the area of the tooth that is left.
+        share: share of the area of the tooth that is left.
     """
     assert mesh.labels is not None
     back = -mesh.centroids[:, 0]

@@ -1,8 +1,8 @@
-"""Make a finetune run's net the package's default weights; score them with default_weights.py afterwards.
+"""Make the net of a finetune run the default weights of the package.
 
     python -m benchmarks.studies.ship_weights RUN --data "what it was trained on"
 
-Matrices are stored in half precision, which halves the file.
+Score the new weights with default_weights.py afterwards. Matrices are stored in half precision, which halves the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from toothgraph.system import provenance
 
 
 def halve(net: nn.Module) -> None:
-    """Keep the matrices of a net in half precision, as in the package's file."""
+    """Convert the matrices of a net to half precision, as in the package's file."""
     for parameter in net.parameters():
         if parameter.dim() > 1:
             parameter.data = parameter.data.half()
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("expected RUN, a run folder of finetune, and --data, what it was trained on")
     net, file = load_segmentation(options.run)
     halve(net)
-    if options.quick:  # the weights in the package once more
+    if options.quick:  # write the weights of the package again
         file.header.setdefault("train", file.header.get("patients", ()))
         options.data = options.data or file.header.get("data", "")
     patients = sorted({patient_of(scan) for scan in file.header["train"]})

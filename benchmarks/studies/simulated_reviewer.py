@@ -1,6 +1,6 @@
-"""A reviewer who sees the truth, and always takes the step that puts most teeth right for its time.
+"""A simulated reviewer who knows the true labels, and always takes the step that corrects most teeth per second.
 
-Times are those of the keystroke-level model: Card, Moran and Newell, CACM 1980, https://doi.org/10.1145/358886.358895
+Times are from the keystroke-level model: Card, Moran and Newell, CACM 1980, https://doi.org/10.1145/358886.358895
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from toothgraph.postprocess.borders import neighbours
 from toothgraph.review.operations import Operation, apply
 from toothgraph.review.surface import Surface
 
-GOOD = 0.9  # IoU of a tooth that is right
-LEAST = 5.0  # mm²; less under a number that the truth lacks is no tooth, and less of the truth is none to be found
-KEY, POINT, PRESS, THINK, HOME = 0.28, 1.10, 0.20, 1.35, 0.40  # seconds, of the model; HOME from mouse to keys
+GOOD = 0.9  # least IoU of a tooth that is right
+LEAST = 5.0  # mm²; a smaller area of one number is no tooth, in the labels and in the truth
+KEY, POINT, PRESS, THINK, HOME = 0.28, 1.10, 0.20, 1.35, 0.40  # seconds, from the model; HOME: hand from mouse to keys
 CLICK = POINT + PRESS
 PICK = THINK + CLICK
 SECONDS = {
@@ -29,13 +29,13 @@ SECONDS = {
     "swap": PICK + HOME + KEY + CLICK,
     "merge": PICK + HOME + KEY + CLICK,
     "gingiva": PICK + HOME + KEY,
-    "split": THINK + KEY + 2 * CLICK + HOME + 2 * KEY,  # and the number of the second half
+    "split": THINK + KEY + 2 * CLICK + HOME + 2 * KEY,  # with the number of the second half
     "new": THINK + KEY + CLICK + HOME + 2 * KEY,
-    "border": PICK + KEY + HOME,  # and a click for each point
-    "paint": PICK + KEY + HOME,  # and the strokes
+    "border": PICK + KEY + HOME,  # plus a click for each point
+    "paint": PICK + KEY + HOME,  # plus the strokes
 }
-POINTS = 8  # of a border
-BRUSH, SPEED = 3.0, 10.0  # mm wide; mm a second, along a border where care is taken
+POINTS = 8  # on a border
+BRUSH, SPEED = 3.0, 10.0  # width in mm; mm per second, as along a border, where care is taken
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Done:
     """One step of the reviewer.
 
     Attributes:
-        kind: of the operation.
-        seconds: estimated.
+        kind: kind of the operation.
+        seconds: estimated duration.
     """
 
     kind: str
@@ -58,13 +58,15 @@ def overlap(mesh: Mesh, first: np.ndarray, second: np.ndarray) -> float:
 
 
 def teeth_of(mesh: Mesh, labels: np.ndarray) -> list[int]:
-    """The numbers on more than ``LEAST`` mm²."""
+    """The FDI numbers that cover more than ``LEAST`` mm²."""
     return [fdi for fdi in CHART if mesh.areas[labels == fdi].sum() > LEAST]
 
 
 def wrong_teeth(mesh: Mesh, truth: np.ndarray, labels: np.ndarray) -> list[int]:
-    """True teeth whose number or surface is not right yet, and numbers that are on no tooth. Faces whose truth is not
-    known count as right."""
+    """True teeth with a wrong number or surface, and numbers that are on no tooth.
+
+    Faces with unknown truth count as right.
+    """
     labels = np.where(truth < 0, truth, labels)
     there = teeth_of(mesh, truth)
     wrong = [tooth for tooth in there if overlap(mesh, truth == tooth, labels == tooth) < GOOD]
@@ -72,7 +74,7 @@ def wrong_teeth(mesh: Mesh, truth: np.ndarray, labels: np.ndarray) -> list[int]:
 
 
 def review(surface: Surface, truth: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, list[Done]]:
-    """Correct labels [F] until all teeth are right, and tell the steps."""
+    """Correct labels [F] until all teeth are right. Return the labels and the steps."""
     done: list[Done] = []
     while wrong := wrong_teeth(surface.mesh, truth, labels):
         best = None
@@ -95,7 +97,7 @@ def review(surface: Surface, truth: np.ndarray, labels: np.ndarray) -> tuple[np.
 def candidates(
     surface: Surface, truth: np.ndarray, labels: np.ndarray, wrong: list[int]
 ) -> Iterator[tuple[Operation, float]]:
-    """Steps worth trying, with their seconds."""
+    """Yield the steps worth trying, with their seconds."""
     mesh = surface.mesh
     there = set(teeth_of(mesh, labels))
     for tooth in wrong:
@@ -104,7 +106,7 @@ def candidates(
             yield from _of_no_tooth(mesh, truth, labels, tooth)
             continue
         given = most_of(mesh, labels, own)
-        # 1. Its surface has another number.
+        # 1. The tooth has another number.
         if given > 0 and given != tooth:
             for kind in ("renumber", "swap", "merge"):
                 yield Operation(kind, given, tooth), SECONDS[kind]
@@ -118,7 +120,7 @@ def candidates(
                 for first, second in ((tooth, other), (other, tooth)):
                     clicks = (middle_of(mesh, truth, first), middle_of(mesh, truth, second))
                     yield Operation("split", None, second, clicks), SECONDS["split"]
-        # 3. It has no label, or its border is wrong.
+        # 3. The tooth has no label, or its border is wrong.
         if given == 0 and tooth not in there:
             yield Operation("new", None, tooth, (middle_of(mesh, truth, tooth),)), SECONDS["new"]
         points = border_of(surface, truth, tooth)
@@ -128,7 +130,7 @@ def candidates(
 
 
 def _of_no_tooth(mesh: Mesh, truth: np.ndarray, labels: np.ndarray, number: int) -> Iterator[tuple[Operation, float]]:
-    """What may be done with a number that the truth does not have."""
+    """Yield the steps worth trying for a number that the truth does not have."""
     under = most_of(mesh, truth, labels == number)
     yield Operation("gingiva", number), SECONDS["gingiva"]
     if under > 0:
@@ -141,18 +143,18 @@ def _of_no_tooth(mesh: Mesh, truth: np.ndarray, labels: np.ndarray, number: int)
 
 
 def most_of(mesh: Mesh, labels: np.ndarray, faces: np.ndarray) -> int:
-    """The number with most of the area of some faces [F] bool."""
+    """The number that covers most of the area of some faces [F] bool."""
     numbers, which = np.unique(np.maximum(labels[faces], 0), return_inverse=True)
     return int(numbers[np.bincount(which, mesh.areas[faces]).argmax()])
 
 
 def _sharing(mesh: Mesh, truth: np.ndarray, labels: np.ndarray, number: int) -> list[int]:
-    """True teeth that have most of their surface under one number."""
+    """True teeth of which a given number covers most of the surface."""
     return [tooth for tooth in teeth_of(mesh, truth) if most_of(mesh, labels, truth == tooth) == number]
 
 
 def middle_of(mesh: Mesh, truth: np.ndarray, tooth: int) -> int:
-    """The face in the middle of a crown, as it is seen from its outside."""
+    """The face in the middle of a crown, as seen from outside."""
     own = np.flatnonzero(truth == tooth)
     out = np.average(mesh.normals[own], axis=0, weights=mesh.areas[own])
     out /= max(float(np.linalg.norm(out)), 1e-9)
@@ -164,7 +166,7 @@ def middle_of(mesh: Mesh, truth: np.ndarray, tooth: int) -> int:
 
 
 def border_of(surface: Surface, truth: np.ndarray, tooth: int) -> tuple[int, ...]:
-    """Faces on the border of a tooth, ``POINTS`` of them around it."""
+    """Faces on the border of a tooth, at most ``POINTS``, spread around the tooth."""
     mesh, own = surface.mesh, truth == tooth
     pairs = neighbours(surface.mesh)
     ends = pairs[own[pairs[:, 0]] != own[pairs[:, 1]]]
@@ -182,8 +184,11 @@ def border_of(surface: Surface, truth: np.ndarray, tooth: int) -> tuple[int, ...
 
 
 def painted(mesh: Mesh, truth: np.ndarray, labels: np.ndarray, tooth: int) -> tuple[Operation, float]:
-    """One stroke of the brush over the largest wrong part of a tooth: where it is missing, or where it should not be.
-    Where it should not be, the stroke gives what most of that part is."""
+    """One stroke of the brush over the largest wrong part of a tooth, with its seconds.
+
+    In a wrong part the tooth is missing, or it is where it should not be. Where it should not be, the stroke gives the
+    number that covers most of that part in truth.
+    """
     wrong = ((truth == tooth) != (labels == tooth)) & (truth >= 0)
     piece = label_pieces(np.where(wrong, 1 + (truth == tooth), 0), mesh.adjacency)
     area = np.bincount(piece, np.where(wrong, mesh.areas, 0.0))
@@ -195,6 +200,6 @@ def painted(mesh: Mesh, truth: np.ndarray, labels: np.ndarray, tooth: int) -> tu
 
 
 def painting(mesh: Mesh, truth: np.ndarray) -> list[Done]:
-    """Labels from nothing by the brush alone, one stroke a tooth."""
+    """The steps that label a scan from nothing with the brush alone, one stroke for each tooth."""
     return [Done("paint", SECONDS["paint"] + float(mesh.areas[truth == tooth].sum()) / (BRUSH * SPEED))
             for tooth in teeth_of(mesh, truth)]  # fmt: skip

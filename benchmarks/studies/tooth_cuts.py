@@ -1,10 +1,10 @@
-"""How large a tooth is for its number, and how narrow the best cut through it: one tooth against two neighbours.
+"""How large a tooth is for its number, and how narrow its narrowest cut is: one tooth compared with two neighbours.
 
     python -m benchmarks.studies.tooth_cuts DATA
 
-From the labels of the training patients alone, without a net. The limits in toothgraph/rules.py come from here: beyond
-which size and up to which cut toothgraph/postprocess/pieces.py parts teeth that have one number. Writes
-benchmarks/results/tooth_cuts.json.
+Measured on the labels of the training patients alone, without a net. The limits in toothgraph/rules.py come from here.
+They say from which size and up to which width of a cut toothgraph/postprocess/pieces.py separates teeth that have the
+same number. Writes benchmarks/results/tooth_cuts.json.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ from toothgraph.system.files import write_text
 
 RESULT = RESULTS / "tooth_cuts.json"
 RULES = Rules()
-Found = list[tuple[float, float]]  # bulk, width of the narrowest cut
+Found = list[tuple[float, float]]  # bulk (area over expected area), width of the narrowest cut
 
 
 def teeth_of(mesh: Mesh) -> tuple[Mesh, np.ndarray, np.ndarray]:
-    """A scan's teeth, as coarse as they are parted, labelled by place; the places in order along the arch, [T]; and
-    the area of each, [T]."""
+    """The teeth of a scan as a coarse mesh labelled by place, the places along the arch [T], and their areas [T].
+
+    The mesh is as coarse as the mesh on which prediction separates teeth.
+    """
     assert mesh.labels is not None
     place = class_to_position(fdi_to_class(mesh.labels))
     tooth = np.flatnonzero(place > 0)
@@ -49,7 +51,10 @@ def teeth_of(mesh: Mesh) -> tuple[Mesh, np.ndarray, np.ndarray]:
 
 
 def cuts(teeth: Mesh, there: np.ndarray, area: np.ndarray, usual: np.ndarray) -> tuple[Found, Found]:
-    """Each tooth, and each pair of neighbours, as if it bore the number of the larger one."""
+    """Bulk and narrowest cut of each tooth, and of each pair of neighbours.
+
+    A pair is compared with the usual area of one tooth: that of its usually larger tooth.
+    """
     assert teeth.labels is not None
     one, two = [], []
     for number, own, expected in zip(there, area, usual, strict=True):
@@ -57,13 +62,13 @@ def cuts(teeth: Mesh, there: np.ndarray, area: np.ndarray, usual: np.ndarray) ->
     for first, second in pairwise(range(len(there))):
         union = teeth.part(np.isin(teeth.labels, there[[first, second]]))
         width, _ = narrowest_cut(union, RULES)
-        if width > 0:  # else they do not touch
+        if width > 0:  # otherwise the two do not touch
             two.append(((area[first] + area[second]) / max(usual[first], usual[second]), width))
     return one, two
 
 
 def summary(found: Found) -> dict[str, Any]:
-    """How many there are, and which shares of them the limits tell apart."""
+    """The number of teeth or pairs, their smallest width, and the share of them beyond each limit."""
     (bulk, width), limits = np.array(found).T, RULES.pieces
     parted = [w <= widest_cut(b, limits) for b, w in found]
     shares = {

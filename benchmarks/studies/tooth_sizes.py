@@ -1,10 +1,10 @@
-"""How large a tooth is beside the one behind it, and which labels count past a closed gap.
+"""How large a tooth is compared with the tooth behind it, and which labels count past a closed gap.
 
     python -m benchmarks.studies.tooth_sizes DATA
 
-From the labels alone, no net: the ratios of neighbouring teeth of the training patients, which
-toothgraph/anatomy/molars.py tells a molar by, and all sides of all labelled scans on which the tooth labelled as the
-second premolar is a molar by its size. Writes benchmarks/results/tooth_sizes.json.
+Two things are measured, on the labels alone, without a net. The first is the size ratios of neighbouring teeth of the
+training patients, by which toothgraph/anatomy/molars.py recognises a molar. The second is all sides of all labelled
+scans on which the tooth labelled as second premolar is a molar by its size. Writes benchmarks/results/tooth_sizes.json.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 
 RESULT = RESULTS / "tooth_sizes.json"
-TO_DEVIATION = 1.4826  # of a normal distribution, over the median of the absolute deviations
+TO_DEVIATION = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
 
 
 def pairs(sizes: dict[int, np.ndarray], first: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The sizes of a tooth and the one behind it, of the sides that have both."""
+    """The sizes of a tooth and of the tooth behind it, for each side that has both."""
     there = [(first + side, first + side + 1) for side in (0, 8)]
     return [(sizes[front], sizes[back]) for front, back in there if front in sizes and back in sizes]
 
 
 def spread(ratios: list[np.ndarray]) -> dict[str, Any]:
-    """Median and deviation of log-ratios [n, 2], such that a few wrong labels do not count."""
+    """Median and robust standard deviation of log-ratios [n, 2], which a few wrong labels hardly change."""
     values = np.stack(ratios)
     middle = np.median(values, axis=0)
     deviation = TO_DEVIATION * np.median(np.abs(values - middle), axis=0)

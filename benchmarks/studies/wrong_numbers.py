@@ -1,8 +1,8 @@
-"""A picture of the scans whose numbers differ from their labels, the labels beside what was found.
+"""A picture of the scans with tooth numbers that differ from the labels, the labels beside what was found.
 
     python -m benchmarks.studies.wrong_numbers DATA RUNS
 
-Takes the rows of benchmarks/results/missing_teeth.json, and what `missing_teeth` wrote to RUNS. Writes
+Uses the rows of benchmarks/results/missing_teeth.json, and the files that `missing_teeth` wrote to RUNS. Writes
 docs/images/missing_teeth-wrong.png.
 """
 
@@ -28,7 +28,7 @@ Panel = tuple[str, Mesh, np.ndarray | None]
 
 
 def panels(row: dict[str, Any], dataset: Dataset, labels: Path) -> list[Panel]:
-    """A scan with its labels, and with the numbers given."""
+    """Two panels of a scan: with its labels, and with the numbers found."""
     (file,) = (file for file in find_scans(dataset.places) if file.stem == row["scan"])
     mesh = read_scan(file, palette=dataset.palette)
     assert mesh.labels is not None
@@ -39,7 +39,7 @@ def panels(row: dict[str, Any], dataset: Dataset, labels: Path) -> list[Panel]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Draw them."""
+    """Draw the picture."""
     parser = data_arguments(__doc__)
     runs_argument(parser, "of missing_teeth")
     parser.add_argument("--result", type=Path, default=RESULTS / "missing_teeth.json")

@@ -1,8 +1,9 @@
 // Reductions over neighbourhoods on a CPU: plain C functions, called through ctypes. They need no header of torch, and
-// no library but OpenMP, which torch has loaded: so there is one pool of threads.
+// no library except OpenMP. torch has already loaded OpenMP, so there is only one pool of threads.
 //
-// A function opens one parallel region, or none with one thread. Forward passes give each thread some nodes, backward
-// passes some channels: so no two threads write to one number, and sums do not depend on the number of threads.
+// Each function opens one parallel region, or none if there is one thread. Forward passes give each thread some nodes.
+// Backward passes give each thread some channels. So no two threads write to the same number, and sums do not depend on
+// the number of threads.
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +12,7 @@
 
 #define INLINE inline __attribute__((always_inline))
 #define EXPORTED extern "C" __attribute__((visibility("default")))
-// Compiled for several processors; the loader takes the best one for this machine.
+// Compiled for several kinds of processors. The loader takes the best version for this machine.
 #if defined(__x86_64__) && !defined(__clang__)
 #define EACH_PROCESSOR __attribute__((noinline, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
@@ -21,12 +22,12 @@
 using Int = std::int64_t;
 EXPORTED int version() { return 1; }  // of the signatures below; compiled.py asks for it
 
-constexpr Int LINE = 16;   // float32 in a cache line: channels of a thread in a backward pass, at least
-constexpr Int AHEAD = 2;   // nodes whose neighbours are fetched before they are needed
+constexpr Int LINE = 16;   // float32 values in a cache line; least channels of a thread in a backward pass
+constexpr Int AHEAD = 2;   // how many nodes ahead neighbours are fetched
 
-// The neighbours of node n are source[n * by_node + j * by_near] for j < fixed, or, where fixed is 0,
-// source[ends[n]] to source[ends[n + 1] - 1]. They are below `rows`; with `padded`, the number `rows` stands
-// for no neighbour.
+// The neighbours of all nodes. If `fixed` is not 0, the neighbours of node n are source[n * by_node + j * by_near] for
+// j < fixed. If it is 0, they are source[ends[n]] to source[ends[n + 1] - 1]. All are below `rows`. With `padded`, the
+// number `rows` means that there is no neighbour.
 struct Hood {
     const Int *source, *ends;
     Int fixed, by_node, by_near, padded, rows, nodes, edges;
@@ -36,7 +37,7 @@ struct Hood {
     INLINE const Int *first(Int node) const { return source + (fixed ? node * by_node : ends[node]); }
 };
 
-// Calls part(first, last) for ranges of 0 to count, which begin at multiples of `unit`.
+// Calls part(first, last) in parallel for ranges that cover 0 to count and begin at multiples of `unit`.
 template <class Part> static void in_parallel(Int count, Int unit, Int threads, Part part) {
     const Int units = (count + unit - 1) / unit, parts = std::min(threads, units);
     if (parts <= 1) return part(Int(0), count);
@@ -44,12 +45,12 @@ template <class Part> static void in_parallel(Int count, Int unit, Int threads, 
     for (Int i = 0; i < parts; ++i) part(units * i / parts * unit, std::min(units * (i + 1) / parts * unit, count));
 }
 
-// Whether all neighbours of these nodes are there.
+// Whether all neighbours of nodes first to last - 1 are valid, and also their ends where `fixed` is 0.
 EACH_PROCESSOR static bool are_there(const Hood &hood, Int first, Int last) {
     const uint64_t limit = hood.rows + hood.padded;
     bool fine = true;
     const auto look = [&](const Int *near, Int step, Int count) __attribute__((always_inline)) {
-        for (Int i = 0; i < count; ++i) fine &= uint64_t(near[i * step]) < limit;  // below 0: a large number
+        for (Int i = 0; i < count; ++i) fine &= uint64_t(near[i * step]) < limit;  // negative: a large number
     };
     if (hood.fixed) {
         for (Int j = 0; j < hood.fixed; ++j) {
@@ -66,9 +67,9 @@ EACH_PROCESSOR static bool are_there(const Hood &hood, Int first, Int last) {
     return fine;
 }
 
-// --- Maximum: NaN is larger than all numbers, and the first of equal values wins. A node without neighbours gets 0.
+// --- Maximum. NaN is larger than all numbers. Of equal values, the first one wins. A node without neighbours gets 0.
 
-// The maxima of one node in W channels, or in `width` of them where W is 0; with LEARNS also which neighbours won.
+// The maxima of one node in W channels, or in `width` channels if W is 0. With LEARNS, also which neighbours won.
 template <class T, bool LEARNS, Int W>
 static INLINE void max_tile(const T *x, const Hood &hood, Int node, Int channels, Int width, T *out, int32_t *winner) {
     const Int size = W ? W : width, count = hood.count(node), step = hood.step(), *near = hood.first(node);
@@ -138,7 +139,7 @@ static bool maximum(const T *x, const Hood *hood, Int channels, T *out, int32_t 
     return fine;
 }
 
-// The gradient of each node goes to its winner.
+// Adds the gradient of each node to its winner.
 template <class T>
 static void to_winners(const T *grad, const int32_t *winner, Int nodes, Int channels, T *out, Int threads) {
     in_parallel(channels, LINE, threads, [&](Int first, Int last) {
@@ -185,7 +186,7 @@ static INLINE void add_rows(const T *x, const Hood &hood, Int channels, bool mea
     }
 }
 
-// Channels first to last of the nodes' gradients go to their neighbours.
+// Adds channels first to last - 1 of the gradient of each node to its neighbours.
 template <class T>
 static INLINE void spread_rows(const T *grad, const Hood &hood, Int channels, bool mean, T *out, Int first, Int last) {
     for (Int node = 0; node < hood.nodes; ++node) {
@@ -222,7 +223,7 @@ EACH_PROCESSOR static void spread(const double *grad, const Hood &hood, Int chan
 template <class T>
 static bool total(const T *x, const Hood *hood, Int channels, bool mean, bool back, T *out, Int threads) {
     bool fine = true;
-    if (back) {  // what the forward pass has checked; channels are split, so that each thread would check all of it
+    if (back) {  // not checked again: the forward pass did, and here each thread would check all nodes
         in_parallel(channels, LINE, threads,
                     [&](Int first, Int last) { spread(x, *hood, channels, mean, out, first, last); });
         return fine;
@@ -246,7 +247,8 @@ EXPORTED bool total_double(const double *x, const Hood *hood, Int channels, bool
 
 // --- Edges to neighbourhoods.
 
-// Writes the ends of the bags [nodes + 1]. 0 if the targets were in order, 1 if not, 2 if one is not there.
+// Writes the ends of the neighbourhoods [nodes + 1]. Returns 0 if the targets are in order, 1 if they are not, and 2 if
+// a target is not a node.
 EXPORTED int count_edges(const Int *target, Int edges, Int nodes, Int *ends) {
     std::fill(ends, ends + nodes + 1, Int(0));
     bool ordered = true;
@@ -259,15 +261,15 @@ EXPORTED int count_edges(const Int *target, Int edges, Int nodes, Int *ends) {
     return ordered ? 0 : 1;
 }
 
-// Writes the sources [edges] by target, in their order.
+// Writes the sources [edges] grouped by target. Sources of one target keep their order.
 EXPORTED void sort_edges(const Int *source, const Int *target, Int edges, const Int *ends, Int nodes, Int *out) {
     std::vector<Int> next(ends, ends + nodes);
     for (Int e = 0; e < edges; ++e) out[next[target[e]]++] = source[e];
 }
 
-// --- Geometry of pairs: an edge MLP of six features, and its maximum over neighbours.
+// --- Geometry of pairs: an edge MLP on six features, and its maximum over neighbours.
 
-typedef float Lanes __attribute__((vector_size(64)));  // of 16 nodes; only for + and *, which all processors know
+typedef float Lanes __attribute__((vector_size(64)));  // values of 16 nodes; only for + and *, as all processors can
 constexpr float SHORTEST = 1e-9f;               // mm
 constexpr Int HIDDEN = 64, CHANNELS = 128;      // at most
 
@@ -277,7 +279,7 @@ struct Layers {
     float scale;
 };
 
-// See pair_features in pair_geometry.py: own and far are positions and normals.
+// The features of a pair, see pair_features in pair_geometry.py. `own` and `far` are a position and a normal each.
 static INLINE void pair_features(const float *own, const float *far, float scale, float *out) {
     const float *n = own + 3, *m = far + 3;
     const float d[3] = {far[0] - own[0], far[1] - own[1], far[2] - own[2]};
@@ -293,7 +295,7 @@ static INLINE void pair_features(const float *own, const float *far, float scale
              u[2] * (n[0] * m[1] - n[1] * m[0]);
 }
 
-// C channels of one edge of 16 nodes.
+// Computes C channels of edge j of 16 nodes, and updates their maxima and winners.
 template <int C>
 static INLINE void pair_channels(const Layers &layers, const Lanes *h, Int c, int32_t j, float (*best)[LINE],
                                  int32_t (*won)[LINE]) {
@@ -314,7 +316,8 @@ static INLINE void pair_channels(const Layers &layers, const Lanes *h, Int c, in
     }
 }
 
-// `points` [N, 6]; `out` [N, channels] in rows of `stride`; `winner` [N, channels], the number of the best neighbour.
+// `points` is [N, 6]. `out` is [N, channels] in rows of `stride`. `winner` is [N, channels], the place of the best
+// neighbour among those of its node; it may be null.
 EACH_PROCESSOR static void pair_rows(const float *points, const Hood &hood, const Layers &layers, float *out,
                                      Int stride, uint8_t *winner, Int first, Int last) {
     alignas(64) float h[HIDDEN][LINE], best[CHANNELS][LINE];
@@ -366,8 +369,8 @@ EXPORTED bool pairs(const float *points, const Hood *hood, const Layers *layers,
     return fine;
 }
 
-// Adds the gradients of w1 and b1, as [7, hidden], and of w2 [channels, hidden]. `hidden` is a multiple of 16.
-// For H hidden channels, or any number where H is 0.
+// Adds the gradients of w1 and b1 to grad_w1 [7, hidden], and those of w2 to grad_w2 [channels, hidden]. `hidden` is a
+// multiple of 16. H is the number of hidden channels, or 0 for any number.
 template <int H>
 static INLINE void pair_gradients_of(const float *points, const Hood &hood, const Layers &layers,
                                      const float *grad, const uint8_t *winner, float *grad_w1,
@@ -377,7 +380,7 @@ static INLINE void pair_gradients_of(const float *points, const Hood &hood, cons
     for (Int i = 0; i < hidden; ++i)
         for (Int n = 0; n < 6; ++n) w1[n * hidden + i] = layers.w1[i * 6 + n];
     for (Int node = first; node < last; ++node) {
-        for (Int j = 0; j < k; ++j) {  // 1. The hidden layer once more.
+        for (Int j = 0; j < k; ++j) {  // 1. Compute the hidden layer again.
             float *own = &f[j * 7], *to = &h[j * hidden];
             const Int other = hood.source[node * hood.by_node + j * hood.by_near];
             pair_features(points + node * 6, points + other * 6, layers.scale, own);
@@ -390,7 +393,7 @@ static INLINE void pair_gradients_of(const float *points, const Hood &hood, cons
             }
         }
         std::fill(grad_h.begin(), grad_h.end(), 0.0f);
-        for (Int c = 0; c < layers.channels; ++c) {  // 2. Each channel's gradient goes to one edge.
+        for (Int c = 0; c < layers.channels; ++c) {  // 2. The gradient of each channel goes to one edge.
             const Int j = winner[node * layers.channels + c];
             const float g = grad[node * layers.channels + c], *from = &h[j * hidden], *w2 = layers.w2 + c * hidden;
             float *to = &grad_h[j * hidden], *to_w2 = grad_w2 + c * hidden;
@@ -414,7 +417,8 @@ EACH_PROCESSOR static void pair_gradients(const float *points, const Hood &hood,
     else pair_gradients_of<0>(points, hood, layers, grad, winner, grad_w1, grad_w2, first, last);
 }
 
-// `grad_w1` [threads, 7, hidden] and `grad_w2` [threads, channels, hidden] of zeros: a part for each thread.
+// `grad_w1` is [threads, 7, hidden] and `grad_w2` [threads, channels, hidden]. Both are zeros at first, and each thread
+// writes to a part of its own.
 EXPORTED void pairs_back(const float *points, const Hood *hood, const Layers *layers, const float *grad,
                          const uint8_t *winner, float *grad_w1, float *grad_w2, Int threads) {
     in_parallel(threads, 1, threads, [&](Int part, Int end) {
