@@ -1,8 +1,8 @@
-// ---- tools that change labels, and what is done to the picked tooth
+// ---- Tools that change labels, and changes of the picked tooth
 const current = () => data.scans.find((scan) => state.picked !== null && hasTooth(scan, state.picked)) || data.scans.find(seenOf) || data.scans[0];
 const hasTooth = (scan, fdi) => resultOf(scan).teeth.some((tooth) => tooth.fdi === fdi);
 const rowOf = (fdi) => LOWER_ROW.includes(successorOf(fdi)) ? LOWER_ROW : UPPER_ROW;
-// The rows of teeth that a scan may have: that of its jaw and those of its teeth, since a file may hold both jaws.
+// The rows of teeth that a scan may have: the row of its jaw, and the rows of its teeth, since a file may hold both jaws.
 function rowsOf(scan) {
   const named = { upper: [UPPER_ROW], lower: [LOWER_ROW] }[scan.jaw] || [];
   const rows = [...new Set([...named, ...resultOf(scan).teeth.map((tooth) => rowOf(tooth.fdi))])];
@@ -14,7 +14,7 @@ function tell(text, problem = false, offers = []) {
   updateEdit();
 }
 
-// ---- tools: each is what `also.tool` has while it is chosen
+// ---- Tools. The chosen one is in `also.tool`.
 function chooseTool(name) {
   const now = also.tool?.name === name ? null : TOOLS[name];
   review.points = [];
@@ -31,7 +31,7 @@ function chooseTool(name) {
 const done = () => { if (also.tool) chooseTool(also.tool.name); };
 const toothUnder = (found) => found && found.label > 0 && found.label !== UNKNOWN ? found.label : null;
 
-// A free number for a tooth beside others: between the two nearest, or next to the nearest.
+// Guess a free number for a new tooth at a point: between the two nearest teeth, or next to the nearest one.
 function guess(scan, point) {
   const sums = new Map(), { labels } = resultOf(scan), { faces, points } = scan;
   labels.forEach((label, f) => {
@@ -48,6 +48,7 @@ function guess(scan, point) {
   for (const at of [first + step, first - step, second + step]) if (free(at)) return row[at];
   return row.find((_, at) => free(at)) ?? row[0];
 }
+// A free number for a second tooth beside `fdi`: the next one behind it, before it, or any of its row.
 function nextTo(scan, fdi) {
   const row = rowOf(fdi), at = row.indexOf(successorOf(fdi)), behind = at < 8 ? -1 : 1;
   return [row[at + behind], row[at - behind], ...row].find((number) => number && !hasTooth(scan, number));
@@ -140,7 +141,7 @@ const TOOLS = {
     },
   },
 };
-// A stroke with a number waits for steps that may give the picked tooth another one, and is seen then.
+// A stroke that paints the number of the picked tooth waits for steps that may change this number. It is shown after them.
 const renumbers = (step) => step.kind !== "paint" && step.kind !== "approve";
 function beginStroke(found, alt) {
   const gum = alt || state.picked === null;
@@ -172,7 +173,7 @@ function renumberable(fdi) {
   tell(`It is ${numberOf(fdi)} now; type another number if that is wrong.`);
 }
 
-// Faces within some mm of a place, on the side that is seen. The middles of faces lie in a grid of cells of 2 mm.
+// The faces within `radius` mm of a point, on the visible side. A grid of cells of 2 mm holds the middles of all faces.
 const CELL = 2;
 function gridOf(scan) {
   if (scan.grid) return scan.grid;
@@ -192,7 +193,7 @@ function facesNear(scan, { point: [x, y, z], face }, radius) {
     for (const f of cells.get(cellOf(x + i * CELL, y + j * CELL, z + k * CELL)) || []) {
       if (length(middles[3 * f] - x, middles[3 * f + 1] - y, middles[3 * f + 2] - z) > radius || f === face) continue;
       const own = normalOf(scan, f);
-      if (own[0] * normal[0] + own[1] * normal[1] + own[2] * normal[2] > 0) found.push(f); // not the wall behind
+      if (own[0] * normal[0] + own[1] * normal[1] + own[2] * normal[2] > 0) found.push(f); // leave out the surface on the other side
     }
   }
   return found;
@@ -203,7 +204,7 @@ function normalOf({ faces, points }, f) {
   return [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx];
 }
 
-// ---- what is done to the picked tooth
+// ---- Changes of the picked tooth
 function renumber(to) {
   const scan = current(), tooth = state.picked;
   if (tooth === null || to === tooth) return;
@@ -222,7 +223,7 @@ function shift(step) {
   else take(current(), { kind: "shift", tooth, to: tooth + step }).then((good) => good && pick(tooth + step));
 }
 const noTooth = () => { if (state.picked !== null) take(current(), { kind: "gingiva", tooth: state.picked }); };
-// The tooth that was picked stays picked, whatever its number is then.
+// Undo or redo a step. The picked tooth stays picked, even if its number changes.
 function stepped(kind) {
   const own = [], count = new Map();
   let scan, labels;
@@ -241,7 +242,7 @@ function stepped(kind) {
 }
 const undo = () => stepped("undo");
 const redo = () => stepped("redo");
-// Of both jaws, those that are shown: nobody has looked at a hidden one.
+// Approve the jaws that are shown. Nobody has looked at a hidden jaw.
 function approve() {
   const open = data.scans.filter((scan) => scan.review.state !== "approved"), hidden = open.find((scan) => !seenOf(scan));
   const asked = served ? open.filter(seenOf).map((scan) => take(scan, { kind: "approve" })) : [];
@@ -249,7 +250,7 @@ function approve() {
     `${asked.length ? "Only what is shown is approved" : "Nothing to approve is shown"}: the ${hidden.jaw} jaw is hidden.`));
 }
 
-// Teeth by doubt: the least sure first, without those that are done.
+// Pick the next tooth, from the least confident to the most; teeth that are done are left out.
 function nextDoubt() {
   const rows = data.scans.flatMap((scan) => resultOf(scan).teeth).filter((row) => row.fdi > 0 && !review.finished.has(row.fdi));
   rows.sort((a, b) => (a.confidence ?? 1) - (b.confidence ?? 1) || IN_ROW.indexOf(a.fdi) - IN_ROW.indexOf(b.fdi));
@@ -268,7 +269,7 @@ function unfinish() {
   review.finished.clear();
 }
 
-// ---- keys
+// ---- Keys
 const whenOpen = (keys) => {
   for (const key of Object.values(keys)) {
     const { act } = key;
@@ -319,7 +320,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Backspace" && review.points.length) { review.points.pop(); redraw(); }
 });
 
-// ---- what is written over the picture, and the panel
+// ---- Marks over the picture, and the panel
 also.marks = (pane) => {
   const at = review.points.map((point) => flattened(pane, point.scan)(point.point));
   if (also.tool?.name === "border" && at.length > 1) mark("path", { class: "straight", d: `M${at.map((one) => one.map((v) => v.toFixed(1))).join("L")}` });

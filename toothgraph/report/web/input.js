@@ -1,7 +1,7 @@
-// ---- mouse, touch and keys
+// ---- Mouse, touch and keys
 const held = new Map();
-const still = (event) => event.pointerType === "touch" ? 12 : 5; // pixels that a click may move
-let travelled = 0, painting = null; // the pointer that a tool follows
+const still = (event) => event.pointerType === "touch" ? 12 : 5; // pixels that the pointer may move during a click
+let travelled = 0, painting = null; // id of the pointer that paints
 function endStroke(event) {
   if (painting !== event.pointerId) return false;
   painting = null;
@@ -49,7 +49,7 @@ function move(dx, dy) {
   state.fitted = false;
   state.pan = [state.pan[0] - dx / state.scale, state.pan[1] + dy / state.scale];
 }
-// The place of the picture that is given stays where it is; by default the middle.
+// Zoom by a factor. The pixel (x, y) stays where it is; by default, the middle of the picture does.
 function zoomBy(factor, x, y) {
   const before = state.scale, pane = x === undefined ? null : paneAt(x, y);
   state.fitted = false;
@@ -78,7 +78,7 @@ function addEnd(found) {
   if (state.ends.length === 2 || (state.ends.length && state.ends[0].scan !== found.scan)) state.ends = [];
   state.ends = [...state.ends, found];
   state.measured = null;
-  if (state.ends.length === 2) setTimeout(showMeasured, 30); // a large scan takes a second: first draw the ends
+  if (state.ends.length === 2) setTimeout(showMeasured, 30); // a large scan takes a second, so the ends are drawn first
   updatePanel();
   redraw();
 }
@@ -106,7 +106,7 @@ function turnBy(x, y) {
   state.turn = times(about(x, y), state.turn);
 }
 
-// Arrows turn the scan; with the ruler or a tool, they move the cross, with Shift a tenth as far.
+// Arrow keys turn the scan. With the ruler or a tool, they move the cross: by 1 mm, with Shift by 0.1 mm.
 const arrow = (right, up) => ({
   act: (event) => { if (pointing()) moveCross([right, up], event.shiftKey ? 0.1 : 1); else turnBy(-0.1 * up, 0.1 * right); },
 });
@@ -135,7 +135,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const key = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!key || !key.act) return;
-  if ((event.key.startsWith("Arrow") || event.key === " ") && event.target !== canvas && event.target !== document.body) return; // scrolls, presses
+  if ((event.key.startsWith("Arrow") || event.key === " ") && event.target !== canvas && event.target !== document.body) return; // there, arrows scroll and Space presses a button
   event.preventDefault();
   key.act(event);
   updatePanel();

@@ -1,4 +1,4 @@
-// ---- the panel beside the picture. All text goes in as text, never as HTML.
+// ---- The panel beside the picture. All text is added as text, never as HTML.
 const at = (id) => document.getElementById(id);
 function make(kind, content = [], values = {}) {
   const made = document.createElement(kind);
@@ -13,14 +13,14 @@ const swatch = (fdi) => {
   return made;
 };
 const digits = (value, places, unit = "") => value === null || value === undefined ? "" : value.toFixed(places) + unit;
-// Of a tooth with a number or a border from a person, no model is sure.
+// The confidence of a tooth, as text. It is not known for a tooth that a person has corrected.
 const sureText = (tooth, teeth) =>
   tooth.confidence === null && tooth.fdi && teeth.some((one) => one.confidence !== null) ? "corrected" : percent(tooth.confidence);
 const percent = (value) => value === null ? "" : `${Math.round(100 * value)} %`;
 const labelOf = (fdi) => fdi ? numberOf(fdi) : "gum";
 const upperFirst = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-function choose(group, choices, chosen, act) { // a row of buttons, one of them pressed
+function choose(group, choices, chosen, act) { // fill a group with buttons; that of the chosen value is pressed
   at(group).replaceChildren(...choices.map(([text, value, title]) => {
     const made = button(text, () => act(value), title);
     made.setAttribute("aria-pressed", value === chosen);
@@ -96,7 +96,7 @@ function updateLegend() {
   at("legend").replaceChildren(...parts);
 }
 
-// The number that most of a tooth's area has in other labels, and the share of that area.
+// The label that most of a tooth's area has in `others`, and the share of this area.
 function otherwise(scan, labels, others, fdi) {
   const area = new Map();
   let whole = 0;
@@ -172,7 +172,7 @@ function updateTeeth() {
   at("teeth").replaceChildren(...tables);
 }
 
-// Teeth that differ, the worst first.
+// The teeth that differ, largest difference first.
 function updateDifferences() {
   const compared = comparison(), box = at("differences");
   box.hidden = !compared;
@@ -224,9 +224,9 @@ function updateRuler() {
   box.replaceChildren(make("h2", "Ruler"), make("dl", rows), make("p", next, { className: "note" }));
 }
 
-function updateDoubts() { // each in parts, the numbers of teeth among them
+function updateDoubts() { // each warning is a list of texts and tooth numbers
   at("doubts").replaceChildren(...data.scans.flatMap((scan) => scan.doubts.map(saidWith).map((doubt) => make(
-    // of both jaws in one file, what concerns both is said of neither
+    // a warning about both jaws does not name one of them
     "li", data.scans.length > 1 && !doubt.startsWith("both jaws") ? `${upperFirst(scan.jaw)} jaw: ${doubt}` : doubt))));
 }
 
@@ -242,7 +242,7 @@ function updatePanel() {
   updateDifferences();
   updateTeeth();
   also.panel();
-  // What is made anew keeps the focus of the keyboard.
+  // If the element with the keyboard focus was replaced, its successor gets the focus.
   if (held && !focused.isConnected) [...document.querySelectorAll("aside button, aside input")].find((one) => own(one) === held)?.focus();
 }
 
