@@ -63,5 +63,5 @@ function drawCross(pane) {
 }
 function updateCross() {
   const cross = crossShown(), label = cross && labelAt(cross);
-  at("cross").textContent = !cross ? "" : `The cross is on ${label === UNKNOWN ? "a place without a label" : label ? `${numberOf(label)}, ${nameOf(label)}` : "the gum"}.`;
+  at("cross").textContent = !cross ? "" : `The cross is on ${label === UNKNOWN ? "a surface without a label" : label ? `${numberOf(label)}, ${nameOf(label)}` : "the gingiva"}.`;
 }

@@ -36,4 +36,4 @@ const comparison = () => data.comparisons.find((made) => made.kind === state.mod
 // A scan that does not have this result shows its first one.
 const resultShown = () => comparison() ? comparison().first : state.result;
 const resultOf = (scan, index = resultShown()) => scan.results[index] || scan.results[0];
-const nameOf = (fdi) => data.names[fdi] || (fdi === 0 ? "gum" : "no label");
+const nameOf = (fdi) => data.names[fdi] || (fdi === 0 ? "gingiva" : "no label");

@@ -31,7 +31,7 @@ const withNumbering = (address) => state.numbering === "FDI" ? address : `${addr
 function chooseNumbering(box, then) {
   if (!box.childElementCount) {
     box.append(...Object.keys(NUMBERINGS).map((name) => Object.assign(document.createElement("button"), {
-      type: "button", textContent: name, title: `Teeth are numbered as ${name}`,
+      type: "button", textContent: name, title: `Show ${name} numbers`,
       onclick: () => {
         state.numbering = name;
         location.replace(`#${name}`);

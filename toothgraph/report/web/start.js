@@ -5,14 +5,14 @@ function begin() {
 
 measureStage();
 setView("Bite");
-if (!gl) problem("This browser draws no WebGL, so the scan cannot be shown here.");
+if (!gl) problem("This browser does not support WebGL, so it cannot show the scan.");
 else {
   begin();
   // A browser may take the WebGL context away, for example from a background tab on a phone or when the graphics card
   // restarts. It restores the context later, without its content.
   canvas.addEventListener("webglcontextlost", (event) => {
     event.preventDefault(); // without this, the context is never restored
-    problem("The browser has stopped drawing. If the scan does not come back, load the page again.");
+    problem("The browser has stopped drawing. If the scan does not return, load the page again.");
   });
   canvas.addEventListener("webglcontextrestored", () => { problem(""); named = null; begin(); });
 }

@@ -28,7 +28,7 @@ async function tried(scan, step) {
     return true;
   }
   review.refused += 1;
-  if (review.waiting.length > 1) tell(`${review.said}. What you did after it was not done either.`, true);
+  if (review.waiting.length > 1) tell(`${review.said}. Your later steps were not done either.`, true);
   return false;
 }
 // Call `act` now, or, if some waiting steps must come first (`steps` is true for them), after they are saved. If they fail, do not.
@@ -65,7 +65,7 @@ async function sent(scan, step) {
     else if (step.kind === "paint") await reload(scan);
     tell(said.error, true);
   } catch (error) {
-    tell(`Not saved: the server does not answer. Start \`toothgraph review\` again; all that was saved is there. (${error.message})`, true);
+    tell(`Not saved: the server does not answer. Start \`toothgraph review\` again; all saved steps are kept. (${error.message})`, true);
   }
   return false;
 }
