@@ -214,14 +214,14 @@ def test_in_a_browser(width: int, jaws: list[Entry], tmp_path: Path) -> None:
     links = {name: unquote(link) for name, link in out["links"]}
     assert links[evil] == f"file://{tmp_path}/{evil}.html" and links["a_L"] == f"file://{tmp_path}/a_L.html"
     assert out["both"] == [["Both jaws on one page", (tmp_path / "a.both.html").as_uri()]]
-    assert out["found"] == ["b"] and out["none"] == [] and out["message"] == "no such scan"
+    assert out["found"] == ["b"] and out["none"] == [] and out["message"] == "No such scan"
     assert out["review"] == [first]
-    assert "upper jaw, 13 teeth (without 15)" in out["text"]
+    assert "upper jaw, 13 teeth (missing 15)" in out["text"]
     assert "<b>review</b> 11" in out["text"] and "5 scans of 3 patients, 1 to review" in out["text"]
-    assert "they come first; 1 failed, see below" in out["text"] and "<b>torn</b> file" in out["text"]
+    assert "shown first; 1 failed, see below" in out["text"] and "<b>torn</b> file" in out["text"]
     text, link, pressed = out["universal"]
-    assert "upper jaw, 13 teeth (without 4)" in text and "<b>review</b> 8" in text and link == "#Universal"
+    assert "upper jaw, 13 teeth (missing 4)" in text and "<b>review</b> 8" in text and link == "#Universal"
     assert out["pressed"] == pressed == "true"
-    assert "(without 5┘)" in out["palmer"] and "<b>review</b> 1┘" in out["palmer"] and out["hash"] == "#Palmer"
+    assert "(missing 5┘)" in out["palmer"] and "<b>review</b> 1┘" in out["palmer"] and out["hash"] == "#Palmer"
     assert "upper jaw, 14 teeth, confidence 90 %" in out["text"]
     assert "not measured: no permanent 11, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26 found" in out["text"]

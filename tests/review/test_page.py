@@ -51,7 +51,7 @@ NUMBERS = (
   key("Escape"); out.picture = differ(start, pixels());
   press("#steps", "Redo"); await saved(); out.redone = count(38);
   click(...where(36)); key("3"); key("5"); out.offers = [said(), text("offers")];
-  press("#offers", "Swap the two"); await saved();
+  press("#offers", "Swap the two numbers"); await saved();
   out.swapped = [state.picked, before.filter((l) => l === 36).length === count(35)];
   key("u"); await saved();
   click(...where(38)); press("#own", "+1"); await saved();
@@ -77,18 +77,18 @@ def test_numbers_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None
     own = {tooth: int((crowns.labels == tooth).sum()) for tooth in range(31, 48)}
     out = drive(running, NUMBERS)
     assert out["about"] == ["lower jaw, 14 teeth", True]
-    assert out["first"] == ["Not looked at. ", True] and out["picked"] == 37 and out["half"] == "3 …"
-    assert out["renumbered"] == [0, own[37], 38, "Corrected, not approved. All is saved.", True]
+    assert out["first"] == ["Not reviewed. ", True] and out["picked"] == 37 and out["half"] == "3 …"
+    assert out["renumbered"] == [0, own[37], 38, "Corrected, not approved. All steps are saved.", True]
     assert out["undone"] and out["picture"] == 0 and out["redone"] == own[37]
-    assert out["offers"] == ["35 is there already.", "Swap the twoMerge: they are one tooth"]
+    assert out["offers"] == ["35 is already used.", "Swap the two numbersMerge into one tooth"]
     assert out["swapped"] == [35, True]
-    assert out["refused"] == ["38 is the last of its row.", "wrong"]
+    assert out["refused"] == ["38 is the last number of its quadrant.", "wrong"]
     assert out["shifted"][1] == 37 and out["shifted"][0] == 0
-    assert out["merging"].startswith("Click the tooth that 45 is a part of") and out["merged"] == [0, 44]
+    assert out["merging"].startswith("Click the tooth that 45 is part of") and out["merged"] == [0, 44]
     assert out["gum"] == [0, None, "lower jaw, 12 teeth"] and out["chosen"] == [0, True]
     assert all(out["universal"]) and out["typed"] == [True, 0] and out["palmer"]
     assert out["followed"] == [48, 47]  # the same tooth
-    assert out["approved"] == "Approved. All is saved."
+    assert out["approved"] == "Approved. All steps are saved."
     session = running.scans.open("one_L").session
     assert session.state == "approved"
     lines = [line["kind"] for line in running.scans.stores["one_L"].lines()]
@@ -100,7 +100,7 @@ def test_numbers_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None
         HEAD + "out.there = labels(); out.stands = text('stands'); key('u'); await saved(); out.back = text('stands');",
     )
     np.testing.assert_array_equal(again["there"], session.labels)
-    assert again["stands"] == "Approved. All is saved." and again["back"].startswith("Corrected")
+    assert again["stands"] == "Approved. All steps are saved." and again["back"].startswith("Corrected")
 
 
 def test_a_file_with_both_jaws_offers_the_numbers_of_both(crowns: Mesh, serve: Serve, drive: Drive) -> None:
@@ -170,9 +170,9 @@ def test_shapes_are_corrected(crowns: Mesh, serve: Serve, drive: Drive) -> None:
     running = serve(wrong)
     out = drive(running, SHAPES.replace("TRUTH", str(crowns.labels.tolist())))
     assert out["joined"] == 0 and out["hint"].startswith("Click one half") and "other half" in out["hint2"]
-    assert min(out["split"][:2]) > 0.9 and out["split"][2] == 37 and "type another number" in out["split"][3]
+    assert min(out["split"][:2]) > 0.9 and out["split"][2] == 37 and "Type another number" in out["split"][3]
     assert out["added"][0] > 0.8 and out["added"][1] == 44
-    assert "becomes gum" in out["brush"][0] and out["brush"][1] is False
+    assert "to paint gingiva" in out["brush"][0] and out["brush"][1] is False
     assert out["ring"] == [False, pytest.approx(4.0), pytest.approx(0.0, abs=1.0), True]  # as wide as the brush
     whole, left, stayed = out["painted"]
     assert 0 < left < whole - 5 and out["at_once"] == left and stayed and out["unpainted"] == whole
@@ -195,10 +195,10 @@ OTHERS = (
   out.stale = [said(), count(37), count(36) > 0, review.scans.length, data.scans[0].review.version];
   key("g"); await saved(); out.again = [count(36), data.scans[0].review.version];
   // doubts and what is done
-  press("#steps", "Next doubt"); const doubt = state.picked; key("d"); out.next = [doubt, state.picked];
+  press("#steps", "Next unsure tooth"); const doubt = state.picked; key("d"); out.next = [doubt, state.picked];
   key("x");
-  out.hidden = [state.shown[out.next[1]], state.picked !== out.next[1], text("steps").includes("Show 1 done")];
-  press("#steps", "Show 1 done"); out.shown = state.shown[out.next[1]];
+  out.hidden = [state.shown[out.next[1]], state.picked !== out.next[1], text("steps").includes("Show done teeth (1)")];
+  press("#steps", "Show done teeth (1)"); out.shown = state.shown[out.next[1]];
   press("#own", "Swap"); out.tool = also.tool.name; key("Escape"); out.left = [also.tool, said()];
   out.help = text("help");
   window.fetch = () => Promise.reject(new Error("gone"));
@@ -216,7 +216,7 @@ def test_other_windows_doubts_and_a_server_that_is_gone(crowns: Mesh, serve: Ser
     assert out["again"] == [0, 2]
     assert out["next"][0] != out["next"][1] and out["hidden"] == [0, True, True] and out["shown"] == 1
     assert out["tool"] == "swap" and out["left"] == [None, ""]
-    assert "split a tooth" in out["help"] and "next doubt" in out["help"]
+    assert "Split a tooth" in out["help"] and "Next unsure tooth" in out["help"]
     assert "the server does not answer" in out["gone"][0] and out["gone"][1] is True
     assert out["hacked"] == 0
     np.testing.assert_array_equal(labels_of(running), np.where(np.isin(crowns.labels, [36, 37]), 0, crowns.labels))
@@ -246,7 +246,7 @@ def test_what_was_done_behind_a_step_that_is_refused_is_dropped(serve: Serve, dr
     out = drive(running, HASTE)
     assert "another window" in out["refused"][0] and "not done either" in out["refused"][0]
     assert out["refused"][1].startswith("Corrected, not approved") and out["refused"][2:] == [36, True, 0]
-    assert out["approved"] == ["", "Approved. All is saved."]  # asked for once more, it is done
+    assert out["approved"] == ["", "Approved. All steps are saved."]  # asked for once more, it is done
     assert out["shown"] and out["back"][:2] == [True, 0] and "another window" in out["back"][2]
     kinds = [line["kind"] for line in running.scans.stores["one_L"].lines()]
     assert kinds == ["start", "gingiva", "approve", "gingiva"]
@@ -324,15 +324,15 @@ def test_undo_takes_back_the_last_step_of_either_jaw(patient: Running, drive: Dr
     assert out["again"] == [False, True, True] and out["all"] == [[False, True, False], [False, True]]
     assert out["fast"] == [[True, False, True], 36]
     assert out["one"] == [True, False, True]
-    assert out["hidden"] == ["Taken back in the lower jaw, which is not shown.", [True, False, True]]
+    assert out["hidden"] == ["Undone in the lower jaw, which is hidden.", [True, False, True]]
 
 
 def test_a_jaw_that_is_not_shown_is_not_approved(patient: Running, drive: Drive) -> None:
     out = drive(patient, SHOWN, "patient/one")
-    assert out["approved"] == ["Only what is shown is approved: the lower jaw is hidden.",
-                               "Upper: approved; lower: not looked at. All is saved."]  # fmt: skip
-    assert out["twice"] == "Nothing to approve is shown: the lower jaw is hidden."
-    assert out["both"] == ["", "Upper: approved; lower: approved. All is saved."]
+    assert out["approved"] == ["Only the jaw that is shown is approved: the lower jaw is hidden.",
+                               "Upper: approved; lower: not reviewed. All steps are saved."]  # fmt: skip
+    assert out["twice"] == "Nothing new is approved: the lower jaw is hidden."
+    assert out["both"] == ["", "Upper: approved; lower: approved. All steps are saved."]
 
 
 KEYS = (
@@ -368,7 +368,7 @@ def test_the_list_names_scans_as_text(serve: Serve, dump: Callable[[str], str]) 
     running.step(0, "b_L", kind="approve")
     shown = dump(running.server.address)
     assert "<title>Review – toothgraph</title>" in shown
-    assert "2 scans: 1 approved, 0 corrected, 1 not looked at" in shown
+    assert "2 scans: 1 approved, 0 corrected, 1 not reviewed" in shown
     assert "&lt;b&gt;a&lt;/b&gt;_L" in shown and "<b>a</b>" not in shown and "<img src=x" not in shown
     assert shown.index("&lt;b&gt;a") < shown.index(">b_L<")  # what is approved comes last
     assert 'href="scan/%3Cb%3Ea%3C%2Fb%3E_L"' in shown

@@ -1,4 +1,4 @@
-// ---- colours of faces in each mode, readable without red and green
+// ---- Colours of faces in each mode. They can be read without telling red from green.
 const UNSURE = [[0.5, [110, 16, 62]], [0.7, [203, 71, 40]], [0.85, [246, 165, 64]], [1, [222, 233, 243]]];
 const WRONG = [178, 20, 40], SAME = [225, 228, 231], OPEN_QUESTION = [140, 140, 140];
 const css = (rgb) => `rgb(${rgb.map(Math.round)})`;
@@ -11,9 +11,9 @@ function ofConfidence(sure) {
   }
   return UNSURE[UNSURE.length - 1][1];
 }
-const RAMP = Array.from({ length: 256 }, (_, value) => value ? ofConfidence(value / 255) : OPEN_QUESTION); // 0: not known
+const RAMP = Array.from({ length: 256 }, (_, value) => value ? ofConfidence(value / 255) : OPEN_QUESTION); // by byte of the confidence; 0 is not known
 
-// The picture, or in a comparison two beside each other: what is compared, marked where it differs, and with what.
+// The panes of the picture: one, or two in a comparison. The first one is marked where its labels differ from the second.
 function panes() {
   const compared = comparison(), [width, height] = [state.width, state.height];
   if (!compared) return [{ left: 0, top: 0, width, height, result: state.result }];

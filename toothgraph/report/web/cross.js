@@ -1,5 +1,5 @@
-// ---- a cross on the surface that keys move: the ruler and the tools without a pointer
-const ACROSS = [1, 2, 4, 8, 16, 32]; // steps in which the cross looks for the surface beyond a gap
+// ---- A cross on the surface. Keys move it, so that the ruler and the tools work without a mouse.
+const ACROSS = [1, 2, 4, 8, 16, 32]; // how many steps ahead the cross looks for the surface, beyond a gap
 const pointing = () => state.measuring || Boolean(also.tool?.press || also.tool?.click);
 function crossShown() {
   const cross = state.cross;
@@ -8,7 +8,7 @@ function crossShown() {
 const labelAt = ({ scan, face }) => resultOf(scan, panes()[0].result).labels[face];
 const crossPlace = (pane, { scan, point }) => flattened(pane, scan)(point);
 
-// By [right, up] times some mm, as the picture lies; where the surface ends, on to where it goes on.
+// Move the cross by [right, up] times `mm` in the picture. At a gap in the surface, it jumps to the other side.
 function moveCross([right, up], mm) {
   const cross = crossShown(), pane = panes()[0];
   if (!cross) { startCross(); return; }
@@ -18,7 +18,8 @@ function moveCross([right, up], mm) {
     if (found) { setCross(found); return; }
   }
 }
-// The tooth that is nearest to the cross is left for the next one that is seen, or the one before.
+// Move the cross from the tooth nearest to it to the next visible tooth (step 1) or the previous one (-1). Without a cross, put it
+// on the picked tooth, or else on the first one.
 function crossToTooth(step) {
   const pane = panes()[0], places = numberPlaces(pane, 0), order = IN_ROW.filter((fdi) => places.has(fdi));
   if (!order.length) return;
@@ -40,12 +41,12 @@ function startCross() {
 function setCross(found) {
   if (!found) return;
   state.cross = found;
-  const pane = panes()[0], [x, y] = crossPlace(pane, found), edge = 20; // it stays in sight
+  const pane = panes()[0], [x, y] = crossPlace(pane, found), edge = 20; // pixels. The view moves so that the cross stays in sight.
   const out = (value, low, size) => Math.min(value - low - edge, 0) + Math.max(value - low - size + edge, 0);
   const [dx, dy] = [out(x, pane.left, pane.width), out(y, pane.top, pane.height)];
   if (dx || dy) move(-dx, -dy);
 }
-// What a click there does.
+// Do what a click at the cross does.
 function pressAtCross() {
   const cross = crossShown();
   if (!cross) { if (pointing()) startCross(); return; }
@@ -62,5 +63,5 @@ function drawCross(pane) {
 }
 function updateCross() {
   const cross = crossShown(), label = cross && labelAt(cross);
-  at("cross").textContent = !cross ? "" : `The cross is on ${label === UNKNOWN ? "a place without a label" : label ? `${numberOf(label)}, ${nameOf(label)}` : "the gum"}.`;
+  at("cross").textContent = !cross ? "" : `The cross is on ${label === UNKNOWN ? "a surface without a label" : label ? `${numberOf(label)}, ${nameOf(label)}` : "the gingiva"}.`;
 }

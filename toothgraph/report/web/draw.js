@@ -1,6 +1,6 @@
-// ---- drawing with WebGL: three corners per face, with normals that are smooth over the surface
+// ---- Drawing with WebGL: three corners per face, with normals that are smooth over the surface
 const canvas = document.getElementById("view");
-// Without a graphics card, smooth edges take longer than all else.
+// Without a graphics card, edges are not smoothed: that takes longer than all other drawing.
 const drawing = { antialias: true, preserveDrawingBuffer: true };
 const gl = canvas.getContext("webgl", { ...drawing, failIfMajorPerformanceCaveat: true })
   || canvas.getContext("webgl", { ...drawing, antialias: false });
@@ -66,7 +66,7 @@ function prepare() {
       vec3 p = turn * where + shift;
       gl_Position = vec4(p.xy * scale, -p.z / reach, 1.0);
       if (shown[int(label + 0.5)] < 0.5) gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
-      // All but the picked tooth is faded.
+      // Fade all labels except the picked tooth.
       float fade = picked < 0.0 || abs(label - picked) < 0.5 ? 0.0 : 0.6;
       tint = mix(colour, vec3(0.80), fade); normal = turn * facing; own = label;
     }`));
@@ -100,11 +100,11 @@ function recolour() {
   }
 }
 
-// Some faces of a scan have other labels now.
+// Update the buffers of a scan after some of its faces have got other labels.
 function relabelled(scan, faces) {
   const { labels } = resultOf(scan), buffer = scan.buffers?.label[resultShown()] || scan.buffers?.label[0];
   if (!buffer) return;
-  if (faces.length > 3000) { // in one piece
+  if (faces.length > 3000) { // fill the whole buffer at once
     filled(cornerLabels(labels), buffer);
     recolour();
     return;
@@ -128,7 +128,7 @@ function bind(name, buffer, size, type, normalised, stride) {
   gl.vertexAttribPointer(slot, size, type, normalised, stride, 0);
 }
 
-// One pane into a rectangle of pixels; naming: in place of colours, 1 + the number of the tooth as red.
+// Draw one pane into a rectangle of pixels. With `naming`, the red value of each pixel is 1 + its label, in place of colours.
 function drawPane(pane, index, [left, bottom, width, height], naming) {
   gl.viewport(left, bottom, width, height);
   gl.scissor(left, bottom, width, height);
@@ -165,8 +165,8 @@ function redraw() {
   if (!dirty && gl) { dirty = true; requestAnimationFrame(draw); }
 }
 
-// ---- where the number of each tooth stands: drawn again, smaller, each tooth in its number as a colour
-const COARSE = 3; // page pixels per pixel of this picture
+// ---- Where the number of each tooth is written. The scan is drawn once more, smaller, and its colours are the numbers.
+const COARSE = 3; // pixels of the page per pixel of this smaller picture
 let named = null;
 function namesTarget(width, height) {
   if (named && named.width === width && named.height === height) return named;
@@ -185,7 +185,8 @@ function namesTarget(width, height) {
   return named;
 }
 
-// FDI number to [x, y] in the pane: the visible pixel of the tooth that is nearest to the middle of its visible pixels.
+// Return a map from FDI number to [x, y] in the pane: the visible pixel of the tooth that is nearest to the middle of all its
+// visible pixels. Teeth of fewer than 8 such pixels are left out.
 function numberPlaces(pane, index) {
   const [width, height] = [Math.ceil(pane.width / COARSE), Math.ceil(pane.height / COARSE)];
   gl.bindFramebuffer(gl.FRAMEBUFFER, namesTarget(width, height).frame);

@@ -1,8 +1,8 @@
-// ---- tools that change labels, and what is done to the picked tooth
+// ---- Tools that change labels, and changes of the picked tooth
 const current = () => data.scans.find((scan) => state.picked !== null && hasTooth(scan, state.picked)) || data.scans.find(seenOf) || data.scans[0];
 const hasTooth = (scan, fdi) => resultOf(scan).teeth.some((tooth) => tooth.fdi === fdi);
 const rowOf = (fdi) => LOWER_ROW.includes(successorOf(fdi)) ? LOWER_ROW : UPPER_ROW;
-// The rows of teeth that a scan may have: that of its jaw and those of its teeth, since a file may hold both jaws.
+// The rows of teeth that a scan may have: the row of its jaw, and the rows of its teeth, since a file may hold both jaws.
 function rowsOf(scan) {
   const named = { upper: [UPPER_ROW], lower: [LOWER_ROW] }[scan.jaw] || [];
   const rows = [...new Set([...named, ...resultOf(scan).teeth.map((tooth) => rowOf(tooth.fdi))])];
@@ -14,7 +14,7 @@ function tell(text, problem = false, offers = []) {
   updateEdit();
 }
 
-// ---- tools: each is what `also.tool` has while it is chosen
+// ---- Tools. The chosen one is in `also.tool`.
 function chooseTool(name) {
   const now = also.tool?.name === name ? null : TOOLS[name];
   review.points = [];
@@ -31,7 +31,7 @@ function chooseTool(name) {
 const done = () => { if (also.tool) chooseTool(also.tool.name); };
 const toothUnder = (found) => found && found.label > 0 && found.label !== UNKNOWN ? found.label : null;
 
-// A free number for a tooth beside others: between the two nearest, or next to the nearest.
+// Guess a free number for a new tooth at a point: between the two nearest teeth, or next to the nearest one.
 function guess(scan, point) {
   const sums = new Map(), { labels } = resultOf(scan), { faces, points } = scan;
   labels.forEach((label, f) => {
@@ -48,13 +48,14 @@ function guess(scan, point) {
   for (const at of [first + step, first - step, second + step]) if (free(at)) return row[at];
   return row.find((_, at) => free(at)) ?? row[0];
 }
+// A free number for a second tooth beside `fdi`: the next one behind it, before it, or any of its row.
 function nextTo(scan, fdi) {
   const row = rowOf(fdi), at = row.indexOf(successorOf(fdi)), behind = at < 8 ? -1 : 1;
   return [row[at + behind], row[at - behind], ...row].find((number) => number && !hasTooth(scan, number));
 }
 
 const pairTool = (kind, text) => ({
-  needs: true, help: () => `${text(numberOf(state.picked))} Esc ends.`,
+  needs: true, help: () => `${text(numberOf(state.picked))} Esc cancels.`,
   click: (found) => {
     const [scan, tooth, to] = [found?.scan, state.picked, toothUnder(found)];
     if (!to || to === tooth || !hasTooth(scan, tooth)) { tell("Click another tooth of the same jaw.", true); return; }
@@ -63,22 +64,22 @@ const pairTool = (kind, text) => ({
   },
 });
 const TOOLS = {
-  swap: pairTool("swap", (fdi) => `Click the tooth that exchanges its number with ${fdi}.`),
-  merge: pairTool("merge", (fdi) => `Click the tooth that ${fdi} is a part of.`),
+  swap: pairTool("swap", (fdi) => `Click the tooth to swap numbers with ${fdi}.`),
+  merge: pairTool("merge", (fdi) => `Click the tooth that ${fdi} is part of.`),
   split: {
     help: () => "Click one half of the tooth, then the other half.",
     click: (found) => {
       if (!toothUnder(found)) { tell("Click on a tooth.", true); return; }
       review.points.push(found);
-      if (review.points.length < 2) { tell("Now click the other half: it gets a number of its own."); redraw(); return; }
+      if (review.points.length < 2) { tell("Now click the other half. It gets a new number."); redraw(); return; }
       const [one, other] = review.points, to = nextTo(one.scan, one.label);
       done();
-      if (!to) { tell("All numbers of this jaw are taken.", true); return; }
+      if (!to) { tell("All numbers of this jaw are already used.", true); return; }
       take(one.scan, { kind: "split", to, faces: [one.face, other.face] }).then((good) => good && renumberable(to));
     },
   },
   add: {
-    help: () => "Click the middle of a tooth that has no label yet.",
+    help: () => "Click the middle of a tooth that has no number yet.",
     click: (found) => {
       if (!found) return;
       const to = guess(found.scan, found.point);
@@ -87,7 +88,7 @@ const TOOLS = {
     },
   },
   border: {
-    help: () => `Click points around ${state.picked === null ? "the tooth" : numberOf(state.picked)}; between them the border snaps to the fold. Enter or a click on the first point closes it.`,
+    help: () => `Click points around ${state.picked === null ? "the tooth" : numberOf(state.picked)}. Between them, the border snaps to the groove. Enter or a click on the first point closes it.`,
     click: (found) => {
       if (!found) return;
       const [first] = review.points;
@@ -97,14 +98,14 @@ const TOOLS = {
     },
     finish: () => {
       const points = review.points;
-      if (points.length < 3) { tell("A border takes at least 3 points.", true); return; }
+      if (points.length < 3) { tell("A border needs at least 3 points.", true); return; }
       const scan = points[0].scan, to = state.picked !== null && hasTooth(scan, state.picked) ? state.picked : guess(scan, points[0].point);
       done();
       take(scan, { kind: "border", to, faces: points.map((point) => point.face) }).then((good) => good && renumberable(to));
     },
   },
   brush: {
-    help: () => `Drag over the surface: it becomes ${state.picked === null ? "gum" : numberOf(state.picked)}. With Alt held, gum. Drag beside the scan to turn it.`,
+    help: () => `Drag over the surface to paint ${state.picked === null ? "gingiva. To paint a tooth, pick it first" : `${numberOf(state.picked)}. Hold Alt to paint gingiva`}. Drag beside the scan to turn it.`,
     begin: (event) => {
       const found = under(event.offsetX, event.offsetY);
       if (!found || event.button === 2 || event.shiftKey) return false;
@@ -121,7 +122,7 @@ const TOOLS = {
     end: () => { const { stroke } = review; after(stroke.behind, () => painted(stroke)); },
   },
   clicks: {
-    help: () => "All labels begin anew: click the middle of each tooth, one after another along the arch. Keys: a number for the next tooth, Backspace takes a click back, Enter ends.",
+    help: () => "This replaces all labels. Click the middle of each tooth, one after another along the arch. Type a number to change that of the next tooth. Backspace removes the last click, Enter finishes.",
     click: (found) => {
       if (!found || (review.points.length && found.scan !== review.points[0].scan)) return;
       const beside = (fdi) => rowOf(fdi)[rowOf(fdi).indexOf(fdi) + 1], before = review.points.at(-1);
@@ -129,7 +130,7 @@ const TOOLS = {
       if (!number || review.points.some((point) => point.number === number)) { tell("Type the number of this tooth first.", true); return; }
       review.points.push({ ...found, number });
       review.next = undefined;
-      tell(`${numberOf(number)} is set. Next: ${numberOf(beside(number) ?? "type a number")}. Enter ends.`);
+      tell(`${numberOf(number)} is set. Next: ${numberOf(beside(number) ?? "type a number")}. Enter finishes.`);
       redraw();
     },
     finish: () => {
@@ -140,7 +141,7 @@ const TOOLS = {
     },
   },
 };
-// A stroke with a number waits for steps that may give the picked tooth another one, and is seen then.
+// A stroke that paints the number of the picked tooth waits for steps that may change this number. It is shown after them.
 const renumbers = (step) => step.kind !== "paint" && step.kind !== "approve";
 function beginStroke(found, alt) {
   const gum = alt || state.picked === null;
@@ -169,10 +170,10 @@ function painted({ scan, faces, to }) {
 }
 function renumberable(fdi) {
   pick(fdi);
-  tell(`It is ${numberOf(fdi)} now; type another number if that is wrong.`);
+  tell(`It is ${numberOf(fdi)} now. Type another number if that is wrong.`);
 }
 
-// Faces within some mm of a place, on the side that is seen. The middles of faces lie in a grid of cells of 2 mm.
+// The faces within `radius` mm of a point, on the visible side. A grid of cells of 2 mm holds the middles of all faces.
 const CELL = 2;
 function gridOf(scan) {
   if (scan.grid) return scan.grid;
@@ -192,7 +193,7 @@ function facesNear(scan, { point: [x, y, z], face }, radius) {
     for (const f of cells.get(cellOf(x + i * CELL, y + j * CELL, z + k * CELL)) || []) {
       if (length(middles[3 * f] - x, middles[3 * f + 1] - y, middles[3 * f + 2] - z) > radius || f === face) continue;
       const own = normalOf(scan, f);
-      if (own[0] * normal[0] + own[1] * normal[1] + own[2] * normal[2] > 0) found.push(f); // not the wall behind
+      if (own[0] * normal[0] + own[1] * normal[1] + own[2] * normal[2] > 0) found.push(f); // leave out the surface on the other side
     }
   }
   return found;
@@ -203,14 +204,14 @@ function normalOf({ faces, points }, f) {
   return [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx];
 }
 
-// ---- what is done to the picked tooth
+// ---- Changes of the picked tooth
 function renumber(to) {
   const scan = current(), tooth = state.picked;
   if (tooth === null || to === tooth) return;
   if (hasTooth(scan, to)) {
-    tell(`${numberOf(to)} is there already.`, true, [
-      ["Swap the two", () => take(scan, { kind: "swap", tooth, to }).then((good) => good && pick(to))],
-      ["Merge: they are one tooth", () => take(scan, { kind: "merge", tooth, to }).then((good) => good && pick(to))]]);
+    tell(`${numberOf(to)} is already used.`, true, [
+      ["Swap the two numbers", () => take(scan, { kind: "swap", tooth, to }).then((good) => good && pick(to))],
+      ["Merge into one tooth", () => take(scan, { kind: "merge", tooth, to }).then((good) => good && pick(to))]]);
     return;
   }
   take(scan, { kind: "renumber", tooth, to }).then((good) => good && pick(to));
@@ -218,11 +219,11 @@ function renumber(to) {
 function shift(step) {
   const tooth = state.picked;
   if (tooth === null) return;
-  if (!isTooth(tooth + step)) tell(`${numberOf(tooth)} is the ${step > 0 ? "last" : "first"} of its row.`, true);
+  if (!isTooth(tooth + step)) tell(`${numberOf(tooth)} is the ${step > 0 ? "last" : "first"} number of its quadrant.`, true);
   else take(current(), { kind: "shift", tooth, to: tooth + step }).then((good) => good && pick(tooth + step));
 }
 const noTooth = () => { if (state.picked !== null) take(current(), { kind: "gingiva", tooth: state.picked }); };
-// The tooth that was picked stays picked, whatever its number is then.
+// Undo or redo a step. The picked tooth stays picked, even if its number changes.
 function stepped(kind) {
   const own = [], count = new Map();
   let scan, labels;
@@ -232,7 +233,7 @@ function stepped(kind) {
     labels.forEach((label, face) => { if (label === state.picked) own.push(face); });
     return scan;
   }, { kind }).then((good) => {
-    if (good && !seenOf(scan)) tell(`${kind === "undo" ? "Taken back" : "Done again"} in the ${scan.jaw} jaw, which is not shown.`);
+    if (good && !seenOf(scan)) tell(`${kind === "undo" ? "Undone" : "Redone"} in the ${scan.jaw} jaw, which is hidden.`);
     if (!good || !own.length) return;
     for (const face of own) count.set(labels[face], (count.get(labels[face]) || 0) + 1);
     const [[most]] = [...count].sort((a, b) => b[1] - a[1]);
@@ -241,21 +242,21 @@ function stepped(kind) {
 }
 const undo = () => stepped("undo");
 const redo = () => stepped("redo");
-// Of both jaws, those that are shown: nobody has looked at a hidden one.
+// Approve the jaws that are shown. Nobody has looked at a hidden jaw.
 function approve() {
   const open = data.scans.filter((scan) => scan.review.state !== "approved"), hidden = open.find((scan) => !seenOf(scan));
   const asked = served ? open.filter(seenOf).map((scan) => take(scan, { kind: "approve" })) : [];
   if (hidden) Promise.all(asked).then((good) => good.every(Boolean) && tell(
-    `${asked.length ? "Only what is shown is approved" : "Nothing to approve is shown"}: the ${hidden.jaw} jaw is hidden.`));
+    `${asked.length ? "Only the jaw that is shown is approved" : "Nothing new is approved"}: the ${hidden.jaw} jaw is hidden.`));
 }
 
-// Teeth by doubt: the least sure first, without those that are done.
+// Pick the next tooth, from the least confident to the most; teeth that are done are left out.
 function nextDoubt() {
   const rows = data.scans.flatMap((scan) => resultOf(scan).teeth).filter((row) => row.fdi > 0 && !review.finished.has(row.fdi));
   rows.sort((a, b) => (a.confidence ?? 1) - (b.confidence ?? 1) || IN_ROW.indexOf(a.fdi) - IN_ROW.indexOf(b.fdi));
   const order = rows.map((row) => row.fdi), at = order.indexOf(state.picked);
   if (order.length) pick(order[(at + 1) % order.length]);
-  else tell("All teeth are done. Approve the scan if it is right.");
+  else tell(`All teeth are done. ${served ? "Approve the scan" : "Download the labels"} if all is right.`);
 }
 function finishTooth() {
   if (state.picked === null) return;
@@ -268,7 +269,7 @@ function unfinish() {
   review.finished.clear();
 }
 
-// ---- keys
+// ---- Keys
 const whenOpen = (keys) => {
   for (const key of Object.values(keys)) {
     const { act } = key;
@@ -277,21 +278,21 @@ const whenOpen = (keys) => {
   return keys;
 };
 if (editable) Object.assign(KEYS, whenOpen({
-  digits: { name: "1 … 9", help: "another number for the picked tooth" },
-  g: { name: "G", help: "the picked tooth is gum", act: noTooth },
-  "[": { name: "[ ]", help: "shift it and those behind it by one", act: () => shift(-1) }, "]": { act: () => shift(1) },
-  w: { name: "W", help: "swap with another tooth", act: () => chooseTool("swap") },
-  j: { name: "J", help: "join with another tooth", act: () => chooseTool("merge") },
-  p: { name: "P", help: "brush", act: () => chooseTool("brush") },
-  u: { name: "U, Ctrl Z", help: "undo", act: undo },
-  y: { name: "Y, Ctrl Y", help: "do again", act: redo },
-  d: { name: "D", help: "next doubt", act: nextDoubt },
-  x: { name: "X", help: "done: hide it, next doubt", act: finishTooth },
+  digits: { name: "1 … 9", help: "New number for the picked tooth" },
+  g: { name: "G", help: "Make the picked tooth gingiva", act: noTooth },
+  "[": { name: "[ ]", help: "Shift the numbers of the picked tooth and those behind it by one", act: () => shift(-1) }, "]": { act: () => shift(1) },
+  w: { name: "W", help: "Swap numbers with another tooth", act: () => chooseTool("swap") },
+  j: { name: "J", help: "Merge with another tooth", act: () => chooseTool("merge") },
+  p: { name: "P", help: "Brush", act: () => chooseTool("brush") },
+  u: { name: "U, Ctrl+Z", help: "Undo", act: undo },
+  y: { name: "Y, Ctrl+Y", help: "Redo", act: redo },
+  d: { name: "D", help: "Next unsure tooth", act: nextDoubt },
+  x: { name: "X", help: "Done: hide the picked tooth, go to the next unsure tooth", act: finishTooth },
   ...(served ? {
-    s: { name: "S", help: "split a tooth", act: () => chooseTool("split") },
-    t: { name: "T", help: "new tooth here", act: () => chooseTool("add") },
-    k: { name: "K", help: "draw a border", act: () => chooseTool("border") },
-    a: { name: "A", help: "approve the scan", act: approve },
+    s: { name: "S", help: "Split a tooth", act: () => chooseTool("split") },
+    t: { name: "T", help: "New tooth", act: () => chooseTool("add") },
+    k: { name: "K", help: "Draw a border", act: () => chooseTool("border") },
+    a: { name: "A", help: "Approve the scan", act: approve },
   } : {}),
 }));
 let typing;
@@ -305,7 +306,7 @@ function digit(key) {
   else { tell(`${review.typedSoFar} …`); typing = setTimeout(finish, 1200); }
 }
 function accept(fdi) {
-  if (also.tool?.name === "clicks") { review.next = fdi; tell(`The next click is ${numberOf(fdi)}.`); } else renumber(fdi);
+  if (also.tool?.name === "clicks") { review.next = fdi; tell(`The next click sets ${numberOf(fdi)}.`); } else renumber(fdi);
 }
 document.addEventListener("keydown", (event) => {
   if (!at("edit")?.open || event.target.closest?.("input, select")) return;
@@ -319,7 +320,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "Backspace" && review.points.length) { review.points.pop(); redraw(); }
 });
 
-// ---- what is written over the picture, and the panel
+// ---- Marks over the picture, and the panel
 also.marks = (pane) => {
   const at = review.points.map((point) => flattened(pane, point.scan)(point.point));
   if (also.tool?.name === "border" && at.length > 1) mark("path", { class: "straight", d: `M${at.map((one) => one.map((v) => v.toFixed(1))).join("L")}` });
@@ -328,13 +329,13 @@ also.marks = (pane) => {
     if (review.points[k].number) write("number", cx, cy - 12, numberOf(review.points[k].number));
   });
 };
-const STATES = { unseen: "not looked at", corrected: "corrected, not approved", approved: "approved" };
+const STATES = { unseen: "not reviewed", corrected: "corrected, not approved", approved: "approved" };
 function updateEdit() {
   const scan = current(), own = data.scans.map((one) => one.review), picked = state.picked;
   const labelled = data.scans.length > 1 ? data.scans.map((one) => `${one.jaw}: ${STATES[one.review.state]}`).join("; ") : STATES[own[0].state];
-  const alone = own.some((one) => one.version) ? "Changed. Download the labels to keep them." : "What is changed here is kept only if you download it.";
+  const alone = own.some((one) => one.version) ? "Labels changed. Download them to keep the changes." : "Changes are kept only if you download the labels.";
   at("stands").textContent = !served ? alone
-    : `${upperFirst(labelled)}. ${review.waiting.length ? "Saving …" : own.some((one) => one.version) ? "All is saved." : ""}`;
+    : `${upperFirst(labelled)}. ${review.waiting.length ? "Saving …" : own.some((one) => one.version) ? "All steps are saved." : ""}`;
   at("source").textContent = served ? `Labels at the start: ${[...new Set(own.map((one) => one.source || "not known"))].join("; ")}.` : "";
   if (served) {
     at("home").href = withNumbering(review.home);
@@ -347,16 +348,16 @@ function updateEdit() {
     return made;
   };
   at("steps").replaceChildren(
-    off(button("Undo", undo, "U or Ctrl Z"), !own.some((one) => one.undo)), off(button("Redo", redo, "Y or Ctrl Y"), !own.some((one) => one.redo)),
+    off(button("Undo", undo, "U or Ctrl+Z"), !own.some((one) => one.undo)), off(button("Redo", redo, "Y or Ctrl+Y"), !own.some((one) => one.redo)),
     served ? off(button("Approve", approve, "A: all labels are right"), own.every((one) => one.state === "approved"))
-      : button("Download labels", download, "a .txt with the FDI number of each face, to lie beside the scan"),
-    button("Next doubt", nextDoubt, "D: the tooth that the model is least sure of"),
-    ...(review.finished.size ? [button(`Show ${review.finished.size} done`, unfinish)] : []));
+      : button("Download labels", download, "A .txt file with the FDI number of each face. Put it beside the scan."),
+    button("Next unsure tooth", nextDoubt, "D: the tooth that the model is least sure of"),
+    ...(review.finished.size ? [button(`Show done teeth (${review.finished.size})`, unfinish)] : []));
   at("tooling").replaceChildren(
-    ...(served ? [tool("Split", "split", "S: a click on each half"), tool("New tooth", "add", "T: one click on it"),
-                  tool("Border", "border", "K: points around it")] : []),
-    tool("Brush", "brush", "P: paint"),
-    ...(served ? [tool("Label by clicks", "clicks", "one click a tooth, from nothing")] : []),
+    ...(served ? [tool("Split", "split", "S: click each half"), tool("New tooth", "add", "T: click a tooth that has no number"),
+                  tool("Border", "border", "K: click points around a tooth")] : []),
+    tool("Brush", "brush", "P: paint over the surface"),
+    ...(served ? [tool("Label by clicks", "clicks", "Replace all labels: click each tooth once")] : []),
     ...(also.tool?.finish ? [button("Finish", () => also.tool.finish(), "Enter")] : []));
   at("brush").hidden = also.tool?.name !== "brush";
   at("size").textContent = `${review.size.toFixed(1)} mm`;
@@ -366,9 +367,9 @@ function updateEdit() {
     const rows = rowsOf(scan).flat();
     select.append(...IN_ROW.filter((fdi) => rows.includes(fdi) || fdi === picked).map((fdi) => make("option", numberOf(fdi), { value: fdi, selected: fdi === picked, title: nameOf(fdi) })));
     at("own").replaceChildren(
-      make("span", "Number"), select, button("−1", () => shift(-1), "[ : it and those behind it, to the front"),
-      button("+1", () => shift(1), "] : it and those behind it, to the back"), button("Gum", noTooth, "G: it is no tooth"),
-      tool("Swap", "swap", "W: with another tooth"), tool("Merge", "merge", "J: with another tooth"), button("Done", finishTooth, "X: hide it, next doubt"));
+      make("span", "Number"), select, button("−1", () => shift(-1), "[: shift this tooth and those behind it by one, to the front"),
+      button("+1", () => shift(1), "]: shift this tooth and those behind it by one, to the back"), button("Gingiva", noTooth, "G: this is not a tooth"),
+      tool("Swap", "swap", "W: swap numbers with another tooth"), tool("Merge", "merge", "J: merge with another tooth"), button("Done", finishTooth, "X: hide this tooth, go to the next unsure tooth"));
   }
   at("said").textContent = review.said;
   at("said").classList.toggle("wrong", review.problem);

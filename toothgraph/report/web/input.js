@@ -1,7 +1,7 @@
-// ---- mouse, touch and keys
+// ---- Mouse, touch and keys
 const held = new Map();
-const still = (event) => event.pointerType === "touch" ? 12 : 5; // pixels that a click may move
-let travelled = 0, painting = null; // the pointer that a tool follows
+const still = (event) => event.pointerType === "touch" ? 12 : 5; // pixels that the pointer may move during a click
+let travelled = 0, painting = null; // id of the pointer that paints
 function endStroke(event) {
   if (painting !== event.pointerId) return false;
   painting = null;
@@ -49,7 +49,7 @@ function move(dx, dy) {
   state.fitted = false;
   state.pan = [state.pan[0] - dx / state.scale, state.pan[1] + dy / state.scale];
 }
-// The place of the picture that is given stays where it is; by default the middle.
+// Zoom by a factor. The pixel (x, y) stays where it is; by default, the middle of the picture does.
 function zoomBy(factor, x, y) {
   const before = state.scale, pane = x === undefined ? null : paneAt(x, y);
   state.fitted = false;
@@ -78,7 +78,7 @@ function addEnd(found) {
   if (state.ends.length === 2 || (state.ends.length && state.ends[0].scan !== found.scan)) state.ends = [];
   state.ends = [...state.ends, found];
   state.measured = null;
-  if (state.ends.length === 2) setTimeout(showMeasured, 30); // a large scan takes a second: first draw the ends
+  if (state.ends.length === 2) setTimeout(showMeasured, 30); // a large scan takes a second, so the ends are drawn first
   updatePanel();
   redraw();
 }
@@ -106,36 +106,36 @@ function turnBy(x, y) {
   state.turn = times(about(x, y), state.turn);
 }
 
-// Arrows turn the scan; with the ruler or a tool, they move the cross, with Shift a tenth as far.
+// Arrow keys turn the scan. With the ruler or a tool, they move the cross: by 1 mm, with Shift by 0.1 mm.
 const arrow = (right, up) => ({
   act: (event) => { if (pointing()) moveCross([right, up], event.shiftKey ? 0.1 : 1); else turnBy(-0.1 * up, 0.1 * right); },
 });
 const KEYS = {
-  arrows: { name: "← → ↑ ↓", help: "turn; with the ruler or a tool: move a cross by 1 mm" },
-  fine: { name: "Shift ← …", help: "move the cross by 0.1 mm" },
+  arrows: { name: "← → ↑ ↓", help: "Turn; with the ruler or a tool: move the cross by 1 mm" },
+  fine: { name: "Shift + arrow", help: "Move the cross by 0.1 mm" },
   ArrowLeft: arrow(-1, 0), ArrowRight: arrow(1, 0), ArrowUp: arrow(0, 1), ArrowDown: arrow(0, -1),
-  " ": { name: "Space", help: "with the ruler or a tool: click at the cross", act: pressAtCross },
-  zoom: { name: "+ −", help: "zoom" },
+  " ": { name: "Space", help: "With the ruler or a tool: click at the cross", act: pressAtCross },
+  zoom: { name: "+ −", help: "Zoom" },
   "+": { act: () => zoomBy(1.15) }, "=": { act: () => zoomBy(1.15) }, "-": { act: () => zoomBy(1 / 1.15) },
-  b: { name: "B", help: "bite, as in a chart of teeth", act: () => setView("Bite") },
-  f: { name: "F", help: "front", act: () => setView("Front") },
-  r: { name: "R", help: "the patient's right side", act: () => setView("Right") },
-  l: { name: "L", help: "the patient's left side", act: () => setView("Left") },
-  ".": { name: ".", help: "next tooth: pick it, or move the cross there", act: () => nextTooth(1) },
-  ",": { name: ",", help: "tooth before", act: () => nextTooth(-1) },
-  o: { name: "O", help: "only the picked tooth", act: onlyThis },
-  h: { name: "H", help: "hide the picked tooth", act: hideThis },
-  Escape: { name: "Esc", help: "show all, pick none; ends the ruler", act: escape },
-  n: { name: "N", help: "numbers on and off", act: () => { state.numbers = !state.numbers; } },
-  c: { name: "C", help: "next colouring", act: nextMode },
-  m: { name: "M", help: "ruler", act: () => { toggleRuler(); if (state.measuring) startCross(); } },
-  "?": { name: "?", help: "this list", act: () => { at("help").open = !at("help").open; } },
+  b: { name: "B", help: "View of the bite, as in a tooth chart", act: () => setView("Bite") },
+  f: { name: "F", help: "View from the front", act: () => setView("Front") },
+  r: { name: "R", help: "View from the patient's right", act: () => setView("Right") },
+  l: { name: "L", help: "View from the patient's left", act: () => setView("Left") },
+  ".": { name: ".", help: "Next tooth: pick it, or move the cross there", act: () => nextTooth(1) },
+  ",": { name: ",", help: "Previous tooth", act: () => nextTooth(-1) },
+  o: { name: "O", help: "Show only the picked tooth", act: onlyThis },
+  h: { name: "H", help: "Hide the picked tooth", act: hideThis },
+  Escape: { name: "Esc", help: "Stop the tool or the ruler; else show all and pick no tooth", act: escape },
+  n: { name: "N", help: "Show or hide the numbers", act: () => { state.numbers = !state.numbers; } },
+  c: { name: "C", help: "Next colours", act: nextMode },
+  m: { name: "M", help: "Ruler", act: () => { toggleRuler(); if (state.measuring) startCross(); } },
+  "?": { name: "?", help: "Open or close this list", act: () => { at("help").open = !at("help").open; } },
 };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const key = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!key || !key.act) return;
-  if ((event.key.startsWith("Arrow") || event.key === " ") && event.target !== canvas && event.target !== document.body) return; // scrolls, presses
+  if ((event.key.startsWith("Arrow") || event.key === " ") && event.target !== canvas && event.target !== document.body) return; // there, arrows scroll and Space presses a button
   event.preventDefault();
   key.act(event);
   updatePanel();

@@ -1,4 +1,4 @@
-// ---- what is written over the picture: numbers, right and left, a scale bar, the line that is measured
+// ---- Marks over the picture: tooth numbers, right and left, a scale bar, and the line of the ruler
 const marks = document.getElementById("marks");
 function mark(kind, values, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", kind);
@@ -8,7 +8,8 @@ function mark(kind, values, text) {
 }
 const write = (kind, x, y, text) => mark("text", { class: kind, x: x.toFixed(1), y: y.toFixed(1) }, text);
 
-// The ends of the axis of the patient that lies most nearly across the picture: left and right, or front and back.
+// What to write at the left and the right edge of the picture: R and L, or front and back, whichever axis of the patient lies
+// across the picture. null if neither does, or if the jaw is not known.
 function sides() {
   const scan = data.scans.find(seenOf);
   if (!scan || scan.jaw === "unknown") return null;
@@ -22,7 +23,7 @@ function sides() {
 function drawMarks() {
   marks.replaceChildren();
   marks.setAttribute("viewBox", `0 0 ${state.width} ${state.height}`);
-  marks.style.fontSize = `${Math.min(12, Math.max(8, 2.4 * state.scale))}px`; // of the numbers
+  marks.style.fontSize = `${Math.min(12, Math.max(8, 2.4 * state.scale))}px`; // size of the numbers
   const ends = sides();
   panes().forEach((pane, k) => {
     const [middle, across] = [pane.top + pane.height / 2, [pane.left, pane.left + pane.width]];
@@ -46,7 +47,7 @@ function drawMarks() {
   write("name", x + long * state.scale / 2, y - 10, `${long} mm`);
 }
 
-// From a point of a scan to its place in the picture.
+// Return a function that maps a point of a scan to its pixel in the picture.
 function flattened(pane, scan) {
   const { turn, shift } = transform(scan);
   return (point) => {

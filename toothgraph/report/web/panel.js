@@ -1,4 +1,4 @@
-// ---- the panel beside the picture. All text goes in as text, never as HTML.
+// ---- The panel beside the picture. All text is added as text, never as HTML.
 const at = (id) => document.getElementById(id);
 function make(kind, content = [], values = {}) {
   const made = document.createElement(kind);
@@ -13,14 +13,14 @@ const swatch = (fdi) => {
   return made;
 };
 const digits = (value, places, unit = "") => value === null || value === undefined ? "" : value.toFixed(places) + unit;
-// Of a tooth with a number or a border from a person, no model is sure.
+// The confidence of a tooth, as text. It is not known for a tooth that a person has corrected.
 const sureText = (tooth, teeth) =>
   tooth.confidence === null && tooth.fdi && teeth.some((one) => one.confidence !== null) ? "corrected" : percent(tooth.confidence);
 const percent = (value) => value === null ? "" : `${Math.round(100 * value)} %`;
-const labelOf = (fdi) => fdi ? numberOf(fdi) : "gum";
+const labelOf = (fdi) => fdi ? numberOf(fdi) : "gingiva";
 const upperFirst = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
-function choose(group, choices, chosen, act) { // a row of buttons, one of them pressed
+function choose(group, choices, chosen, act) { // fill a group with buttons; that of the chosen value is pressed
   at(group).replaceChildren(...choices.map(([text, value, title]) => {
     const made = button(text, () => act(value), title);
     made.setAttribute("aria-pressed", value === chosen);
@@ -54,7 +54,7 @@ function updateChoices() {
       ...data.scans.map((scan, k) => [upperFirst(scan.jaw), data.scans.map((_, other) => other === k).join()]),
     ], seen, (value) => setJaws(value.split(",").map((one) => one === "true")));
     const apart = button("Apart", () => { state.apart = !state.apart; if (state.chart) setView("Front"); else fit(); },
-                         "move the jaws apart, or together");
+                         "Move the jaws apart or together");
     apart.setAttribute("aria-pressed", state.apart);
     at("jaws").append(apart);
   }
@@ -65,10 +65,10 @@ function updateChoices() {
   } else at("results").replaceChildren();
   const pressed = (made, value) => { made.setAttribute("aria-pressed", value); return made; };
   at("tools").replaceChildren(
-    pressed(button("Numbers", () => { state.numbers = !state.numbers; }, "numbers on the teeth"), state.numbers),
-    pressed(button("Ruler", toggleRuler, "measure between two places that you click"), state.measuring),
-    button("Show all", showAll), button("Hide gum", () => toggle(0)));
-  at("tools").lastChild.textContent = state.shown[0] ? "Hide gum" : "Show gum";
+    pressed(button("Numbers", () => { state.numbers = !state.numbers; }, "N: show or hide the numbers on the teeth"), state.numbers),
+    pressed(button("Ruler", toggleRuler, "M: measure between two points on the surface"), state.measuring),
+    button("Show all", showAll), button("Hide gingiva", () => toggle(0)));
+  at("tools").lastChild.textContent = state.shown[0] ? "Hide gingiva" : "Show gingiva";
   chooseNumbering(at("numbering"), () => { updateMeasures(); updatePanel(); redraw(); });
 }
 
@@ -80,23 +80,23 @@ function updateLegend() {
     return make("div", [box, make("span", text)], { className: "key" });
   };
   if (state.mode === "confidence") {
-    const bar = make("div", [], { className: "scale", title: "how sure the model is of the number of each face" });
+    const bar = make("div", [], { className: "scale", title: "How sure the model is of the number of each face" });
     const stops = UNSURE.map(([sure, rgb]) => `${css(rgb)} ${200 * (sure - 0.5)}%`);
     bar.style.background = `linear-gradient(to right, ${stops})`;
     parts.push(bar, make("div", ["50 % or less", "75 %", "100 % sure"].map((text) => make("span", text)), { className: "ticks" }));
     if (data.scans.some((scan) => resultOf(scan).confidence?.includes(0))) {
-      parts.push(key(OPEN_QUESTION, "corrected, or not known"));
+      parts.push(key(OPEN_QUESTION, "corrected, or confidence not known"));
     }
   }
   if (compared) {
     const [first, second] = [data.results[compared.first], data.results[compared.second]];
-    parts.push(key(WRONG, `${first}: differs from ${second}`), key(SAME, "pale: the same in both"));
+    parts.push(key(WRONG, `${first} differs from ${second}`), key(SAME, "pale: same in both"));
     if (compared.unknown) parts.push(key(OPEN_QUESTION, `no label in ${second}`));
   }
   at("legend").replaceChildren(...parts);
 }
 
-// The number that most of a tooth's area has in other labels, and the share of that area.
+// The label that most of a tooth's area has in `others`, and the share of this area.
 function otherwise(scan, labels, others, fdi) {
   const area = new Map();
   let whole = 0;
@@ -122,12 +122,12 @@ function updateCard() {
   const say = (term, text) => text && rows.push(make("dt", term), make("dd", text));
   if (result !== shown) say("Only in", data.results[scan.results.indexOf(result)]);
   say("Width, mesiodistal", digits(tooth.width, 1, " mm"));
-  say("Surface", digits(tooth.area, 0, " mm²"));
+  say("Area", digits(tooth.area, 0, " mm²"));
   say("Confidence", sureText(tooth, result.teeth));
   const changed = scan.other && scan.other.changes.find(([given]) => given === fdi);
   if (changed && result === scan.results[0]) {
-    const other = changed[1] ? `it is ${numberOf(changed[1])}` : "no tooth";
-    say("Second reading", `${other}; the numbers given are ${scan.other.odds.toPrecision(2)} times as likely`);
+    const other = changed[1] ? numberOf(changed[1]) : "no tooth";
+    say("May also be", `${other}, but the given numbers are ${scan.other.odds.toPrecision(2)} times as likely`);
   }
   for (const [k, other] of scan.results.entries()) {
     if (other === result) continue;
@@ -157,7 +157,7 @@ function toothRow(fdi, cells) {
   return row;
 }
 function shownBox(fdi) {
-  return make("input", [], { type: "checkbox", checked: state.shown[fdi] > 0, ariaLabel: `show ${labelOf(fdi)}`, onchange: () => toggle(fdi) });
+  return make("input", [], { type: "checkbox", checked: state.shown[fdi] > 0, ariaLabel: `Show ${labelOf(fdi)}`, onchange: () => toggle(fdi) });
 }
 
 function updateTeeth() {
@@ -172,7 +172,7 @@ function updateTeeth() {
   at("teeth").replaceChildren(...tables);
 }
 
-// Teeth that differ, the worst first.
+// The teeth that differ, largest difference first.
 function updateDifferences() {
   const compared = comparison(), box = at("differences");
   box.hidden = !compared;
@@ -204,7 +204,7 @@ function updateMeasures() {
   const folded = make("details", [
     make("summary", "What is measured"),
     make("dl", [...meanings].flatMap(([name, definition]) => [make("dt", name), make("dd", saidWith(definition))])),
-    make("p", "How exact: docs/measures.md of toothgraph.", { className: "note" })], { className: "meanings", open: Boolean(at("measures").querySelector("details")?.open) });
+    make("p", "Accuracy: see docs/measures.md of toothgraph.", { className: "note" })], { className: "meanings", open: Boolean(at("measures").querySelector("details")?.open) });
   at("measures").replaceChildren(...tables, folded);
   at("measures").hidden = !tables.length;
 }
@@ -216,17 +216,17 @@ function updateRuler() {
   if (box.hidden) return;
   const rows = [];
   if (measured) {
-    rows.push(make("dt", "Straight"), make("dd", digits(measured.straight, 2, " mm")), make("dt", "Along the surface"),
-              make("dd", measured.along === null ? "the surface has a gap between them" : digits(measured.along, 2, " mm")));
+    rows.push(make("dt", "Straight line"), make("dd", digits(measured.straight, 2, " mm")), make("dt", "Along the surface"),
+              make("dd", measured.along === null ? "the surface has a gap between the points" : digits(measured.along, 2, " mm")));
   }
-  const next = ["Click the first place on the surface. Or by keys: arrows move a cross, Space is a click.", "Click the second place, or Space.",
-                measured ? "Click again to measure anew, or Space." : "Measuring …"][ends.length];
+  const next = ["Click the first point on the surface. With keys: arrows move a cross, Space clicks.", "Click the second point, or press Space.",
+                measured ? "Click or press Space to measure again." : "Measuring …"][ends.length];
   box.replaceChildren(make("h2", "Ruler"), make("dl", rows), make("p", next, { className: "note" }));
 }
 
-function updateDoubts() { // each in parts, the numbers of teeth among them
+function updateDoubts() { // each warning is a list of texts and tooth numbers
   at("doubts").replaceChildren(...data.scans.flatMap((scan) => scan.doubts.map(saidWith).map((doubt) => make(
-    // of both jaws in one file, what concerns both is said of neither
+    // a warning about both jaws does not name one of them
     "li", data.scans.length > 1 && !doubt.startsWith("both jaws") ? `${upperFirst(scan.jaw)} jaw: ${doubt}` : doubt))));
 }
 
@@ -242,7 +242,7 @@ function updatePanel() {
   updateDifferences();
   updateTeeth();
   also.panel();
-  // What is made anew keeps the focus of the keyboard.
+  // If the element with the keyboard focus was replaced, its successor gets the focus.
   if (held && !focused.isConnected) [...document.querySelectorAll("aside button, aside input")].find((one) => own(one) === held)?.focus();
 }
 
@@ -252,11 +252,11 @@ function startPanel() {
   at("about").textContent = data.scans.map((scan) => scan.about).join("; ");
   at("placing").textContent = data.placing;
   const keys = [
-    ["drag", "turn"], ["wheel, pinch", "zoom"], ["Shift and drag, two fingers", "move"], ["click", "pick a tooth"],
+    ["Drag", "Turn"], ["Wheel, pinch", "Zoom"], ["Shift + drag, two fingers", "Move"], ["Click", "Pick a tooth"],
     ...Object.values(KEYS).filter((key) => key.help).map((key) => [key.name, key.help]),
   ];
   at("help").querySelector("table").append(make("tbody", keys.map(([key, help]) => make("tr", [
-    make("td", key.includes(" ") || key === "drag" || key === "click" ? key : make("kbd", key)), make("td", help)]))));
+    make("td", key.includes(" ") || key === "Drag" || key === "Click" ? key : make("kbd", key)), make("td", help)]))));
   updateMeasures();
   updatePanel();
 }

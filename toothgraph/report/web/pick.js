@@ -1,8 +1,8 @@
-// ---- what lies under a place of the picture
+// ---- Picking: what lies under a point of the picture
 const paneAt = (x, y) => panes().find(
   (pane) => x >= pane.left && x < pane.left + pane.width && y >= pane.top && y < pane.top + pane.height);
 
-// -> { scan, face, point (of the scan, mm), label } of the surface nearest to the eye, or null
+// Return { scan, face, point (of the scan, mm), label } of the surface nearest to the eye under a pixel, or null.
 function under(x, y, pane = paneAt(x, y)) {
   if (!pane) return null;
   const px = (x - pane.left - pane.width / 2) / state.scale, py = (pane.top + pane.height / 2 - y) / state.scale;

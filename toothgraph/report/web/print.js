@@ -1,6 +1,6 @@
-// ---- on paper: the four views in place of the one on the screen
-const SHEET = [640, 400]; // of each view, pixels
-const TALL = [640, 3 * 400 + 2 * 22]; // of the bite of two jaws: it stands beside the three others
+// ---- Printing: the four views, in place of the one on the screen
+const SHEET = [640, 400]; // size of each view, pixels
+const TALL = [640, 3 * 400 + 2 * 22]; // size of the bite view of two jaws, pixels. It stands beside the three other views.
 function printSheet() {
   const before = { ...state };
   const two = state.jaws.filter(Boolean).length > 1 && !comparison();

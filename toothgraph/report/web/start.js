@@ -1,18 +1,18 @@
-// ---- start
+// ---- Start
 function begin() {
   try { prepare(); redraw(); } catch (error) { problem(`The scan cannot be drawn: ${error.message}`); throw error; }
 }
 
 measureStage();
 setView("Bite");
-if (!gl) problem("This browser draws no WebGL, so the scan cannot be shown here.");
+if (!gl) problem("This browser does not support WebGL, so it cannot show the scan.");
 else {
   begin();
-  // A browser may take its drawing away (a phone's tab in the background, a graphics card that starts anew), and gives it
-  // back empty.
+  // A browser may take the WebGL context away, for example from a background tab on a phone or when the graphics card
+  // restarts. It restores the context later, without its content.
   canvas.addEventListener("webglcontextlost", (event) => {
-    event.preventDefault(); // or it never comes back
-    problem("The browser has stopped drawing. If the scan does not come back, load the page again.");
+    event.preventDefault(); // without this, the context is never restored
+    problem("The browser has stopped drawing. If the scan does not return, load the page again.");
   });
   canvas.addEventListener("webglcontextrestored", () => { problem(""); named = null; begin(); });
 }

@@ -1,5 +1,5 @@
-// ---- steps that change labels. On the page of a review each goes to the server, which saves it before it answers; a page
-// in a file does it alone, as far as it can, and its labels are downloaded.
+// ---- Steps that change labels. On the page of a review, each step goes to the server, which saves it before it answers. A page
+// in a file does the steps itself, as far as it can, and its labels can be downloaded.
 const review = {
   ...(data.review || { home: null, onward: "", scans: data.scans.map(() => ({ version: 0, state: "unseen", undo: 0, redo: 0 })) }),
   waiting: [], refused: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [], typedSoFar: "",
@@ -9,9 +9,9 @@ data.scans.forEach((scan, k) => { scan.review = { ...review.scans[k], done: [], 
 const served = review.home !== null;
 const editable = served || (!data.comparisons.length && data.results.length === 1);
 
-// ---- to the server and back, one step after another
+// ---- Steps are done one after another, by the server if there is one
 let last = Promise.resolve();
-function take(of, step) { // of a scan, or of the one that a function says when the step's turn comes
+function take(of, step) { // `of`: a scan, or a function that returns one when the step's turn comes
   const { refused } = review;
   review.waiting.push(step);
   updateEdit();
@@ -19,7 +19,7 @@ function take(of, step) { // of a scan, or of the one that a function says when 
     .finally(() => { review.waiting.shift(); updateEdit(); });
   return last;
 }
-// What was asked for behind a step that fails was meant for what that would have made.
+// If a step fails, the steps behind it are dropped: they were meant for its result.
 async function tried(scan, step) {
   const before = scan.review, good = await sent(scan, step);
   if (good) {
@@ -28,21 +28,22 @@ async function tried(scan, step) {
     return true;
   }
   review.refused += 1;
-  if (review.waiting.length > 1) tell(`${review.said}. What you did after it was not done either.`, true);
+  if (review.waiting.length > 1) tell(`${review.said}. Your later steps were not done either.`, true);
   return false;
 }
-// At once, or once the steps are saved that must be before; not at all if one of them fails.
+// Call `act` now, or, if some waiting steps must come first (`steps` is true for them), after they are saved. If they fail, do not.
 const after = (steps, act) => review.waiting.some(steps) ? last.then((good) => good && after(steps, act)) : act();
 async function dropped(scan, step) {
-  if (step.kind === "paint") await reload(scan).catch(() => {}); // it was shown before its turn
+  if (step.kind === "paint") await reload(scan).catch(() => {}); // the stroke is shown already, so take it off
   return false;
 }
-// The jaws that were changed on this page, and those where a step was taken back, the last one at the end.
+// The jaws of the steps on this page, latest last: those that can be undone, and those that can be redone.
 const trail = { undo: [], redo: [] };
-// The jaw with the next step to take back or to do again; of what was done before the page was loaded, the picked one's.
+// The jaw of the next step to undo or redo. If no step of this page is left, it is a jaw with steps from before the page was
+// loaded, that of the picked tooth first.
 function jawOf(kind) {
   const jaws = trail[kind];
-  while (jaws.length && !jaws.at(-1).review[kind]) jaws.pop(); // another window took it back
+  while (jaws.length && !jaws.at(-1).review[kind]) jaws.pop(); // another window has undone it
   return jaws.at(-1) || [current(), ...data.scans].find((scan) => scan.review[kind]) || current();
 }
 async function ask(place, content) {
@@ -64,7 +65,7 @@ async function sent(scan, step) {
     else if (step.kind === "paint") await reload(scan);
     tell(said.error, true);
   } catch (error) {
-    tell(`Not saved: the server does not answer. Start \`toothgraph review\` again; all that was saved is there. (${error.message})`, true);
+    tell(`Not saved: the server does not answer. Start \`toothgraph review\` again; all saved steps are kept. (${error.message})`, true);
   }
   return false;
 }
@@ -89,7 +90,7 @@ function arrived(scan, said) {
   updatePanel();
   redraw();
 }
-function replaced(scan, said) { // all labels, from another window
+function replaced(scan, said) { // load all labels, after another window has changed some
   const labels = bytes(said.labels), own = resultOf(scan).labels, faces = [];
   labels.forEach((label, face) => { if (own[face] !== label) faces.push(face); });
   changed(scan, faces, faces.map((face) => labels[face]));
@@ -97,18 +98,18 @@ function replaced(scan, said) { // all labels, from another window
 }
 async function reload(scan) {
   const [status, said] = await ask(`labels/${encodeURIComponent(scan.name)}`);
-  if (status === 200 && said.version >= scan.review.version) replaced(scan, said); // a later step may have come first
+  if (status === 200 && said.version >= scan.review.version) replaced(scan, said); // a later step may have arrived first
 }
-async function look() { // for what other windows have done
+async function look() { // load what other windows have changed
   for (const scan of data.scans) {
     const { version } = scan.review, [status, said] = await ask(`labels/${encodeURIComponent(scan.name)}`);
     if (status === 200 && !review.waiting.length && scan.review.version === version && said.version > version) replaced(scan, said);
   }
 }
-window.addEventListener("focus", () => { if (served && !review.waiting.length) look().catch(() => {}); }); // a step will tell, too
+window.addEventListener("focus", () => { if (served && !review.waiting.length) look().catch(() => {}); }); // a waiting step loads it itself
 window.addEventListener("beforeunload", (event) => { if (review.waiting.length) event.preventDefault(); });
 
-// ---- without a server
+// ---- Without a server
 function alone(scan, step) {
   const { done, undone } = scan.review, labels = resultOf(scan).labels;
   let change, back;
@@ -131,7 +132,7 @@ function alone(scan, step) {
   tell("");
   return true;
 }
-// The faces that get other numbers, and these; or why not, in words.
+// Return the faces that get other labels, and these labels; or a text that says why the step is not possible.
 function mapped(scan, { kind, tooth, to }) {
   const numbers = new Map([[tooth, kind === "gingiva" ? 0 : to]]);
   if (kind === "swap") numbers.set(to, tooth);
@@ -148,7 +149,7 @@ function mapped(scan, { kind, tooth, to }) {
   });
   return { faces, labels };
 }
-// The table of the teeth as far as a page can make it: without widths.
+// The table of the teeth. A page cannot measure widths: a tooth has one only if its number of faces is as before.
 function teethOf(scan) {
   const { labels, confidence } = resultOf(scan), rows = new Map();
   for (let f = 0; f < labels.length; f++) {
@@ -168,16 +169,17 @@ function teethOf(scan) {
   }
   return [0, ...IN_ROW].filter((fdi) => rows.has(fdi)).map((fdi) => rows.get(fdi));
 }
-// One FDI number for each face of the file, as a text file to lie beside the scan; of both jaws in one file, for both.
+// Download a text file with one FDI number for each face of the file, to put beside the scan. If the file has both jaws, there is
+// one text file for both.
 function download() {
   const of = (scan) => resultOf(scan).labels;
   if (data.file) save(data.file, data.scans.flatMap((scan) => [...of(scan)]));
   else data.scans.forEach((scan) => save(scan, of(scan)));
 }
 function save({ name, stored }, labels) {
-  const number = (label = 0) => label === UNKNOWN ? -1 : label; // a face of neither jaw is gum
+  const number = (label = 0) => label === UNKNOWN ? -1 : label; // a face of neither jaw is gingiva
   const lines = stored ? Array.from(stored, (face) => number(labels[face])) : Array.from(labels, (label) => number(label));
-  review.file = `${lines.join("\n")}\n`; // the last one, for whoever looks
+  review.file = `${lines.join("\n")}\n`; // the text of the last download, for tests
   const link = make("a", [], { href: URL.createObjectURL(new Blob([review.file], { type: "text/plain" })), download: `${name}.txt` });
   link.click();
   URL.revokeObjectURL(link.href);

@@ -1,5 +1,5 @@
-// ---- the shortest way over a surface: A* first through the corners of faces, then, near the way that was found, also
-// through points on their edges, until the way gets no shorter
+// ---- The shortest path over a surface. A* search first goes through the corners of faces. Then, near the path so far, it also
+// goes through points on their edges, until the path gets no shorter.
 function facesAround(scan) {
   if (scan.around) return scan.around;
   const { faces, points } = scan, start = new Uint32Array(points.length / 3 + 1), list = new Uint32Array(faces.length);
@@ -11,7 +11,7 @@ function facesAround(scan) {
   return scan.around;
 }
 
-function heap() { // of [key, value], least key first
+function heap() { // a heap of [key, value]; `pop` returns the item with the least key
   const items = [];
   const swap = (a, b) => { [items[a], items[b]] = [items[b], items[a]]; };
   return {
@@ -37,15 +37,15 @@ function heap() { // of [key, value], least key first
 
 const length = (x, y, z) => Math.sqrt(x * x + y * y + z * z); // many times faster than Math.hypot
 
-// Between two ends { face, point } with `inner` points on each edge, through `allowed` faces (all if null).
-// -> { length, path: points, faces: those passed } or null where there is no way
+// The shortest path between two ends { face, point }, with `inner` points on each edge, through the `allowed` faces (all if null).
+// Return { length, path: points, faces: those along the path }, or null if there is no path.
 function wayThrough(scan, start, end, inner, allowed) {
   const { faces, points } = scan, around = facesAround(scan), count = points.length / 3, steps = inner + 1;
-  const nodes = new Map(), borders = new Map(); // nodes by edge and step; the nodes on the border of a face
+  const nodes = new Map(), borders = new Map(); // nodes by edge and step; for each face, the nodes on its border
   const [ex, ey, ez] = end.point;
   const makeNode = (x, y, z, own) => (
     { x, y, z, faces: own, left: length(x - ex, y - ey, z - ez), cost: Infinity, from: null, done: false });
-  const nodeOn = (a, b, step) => { // at `step` of `steps` from corner a to corner b, a < b; a corner itself where a = b
+  const nodeOn = (a, b, step) => { // the node at `step` of `steps` from corner a to corner b, a < b; if a = b, the corner itself
     const id = (a * count + b) * steps + step;
     let found = nodes.get(id);
     if (!found) {
@@ -97,6 +97,7 @@ function wayThrough(scan, start, end, inner, allowed) {
   return { length: goal.cost, path, faces: passed };
 }
 
+// The passed faces, and `rings` rings of faces around them.
 function widened(scan, passed, rings) {
   const around = facesAround(scan);
   let all = passed;
@@ -108,12 +109,12 @@ function widened(scan, passed, rings) {
   return all;
 }
 
-// -> { straight, along, path }, mm; along and path are null where the surface does not join the ends
+// Return { straight, along, path } in mm. `along` and `path` are null if the surface does not connect the ends.
 function measure(scan, start, end) {
   const straight = distance(start.point, end.point);
   let best = wayThrough(scan, start, end, 0, null);
   if (!best) return { straight, along: null, path: null };
-  for (const [inner, rings, least] of [[1, 4, 0.9998], [3, 3, 0.9999], [7, 2, 0.9999]]) { // narrower, with more points
+  for (const [inner, rings, least] of [[1, 4, 0.9998], [3, 3, 0.9999], [7, 2, 0.9999]]) { // nearer to the path each time, with more points
     for (let round = 0, before = Infinity; round < 60 && best.length < least * before; round++) {
       before = round ? best.length : Infinity;
       const way = wayThrough(scan, start, end, inner, widened(scan, best.faces, rings));
