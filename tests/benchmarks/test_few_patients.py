@@ -132,8 +132,8 @@ def test_runs_that_two_predictions_scored_are_marked_and_not_compared() -> None:
     page = gains_table([*older, *ROWS[2:]])
     assert "| 1 | 0.500 (worst 0.400) ¹ | 0.700 (worst 0.600) | 0.500 (worst 0.100) | – | +10.0 (one draw) |" in page
     words = " ".join(few_patients([*older, *ROWS[2:]]).split())
-    assert "it is 0.600, 0.800 and 0.900. Scored by an earlier prediction: from scratch." in words
-    assert "¹ Scored, in part at least, by an earlier prediction" in words and "¹" not in few_patients(ROWS)
+    assert "it reaches 0.600, 0.800 and 0.900. Scored by an earlier prediction: from scratch." in words
+    assert "¹ Scored, at least in part, by an earlier prediction" in words and "¹" not in few_patients(ROWS)
     assert latest([*older, *ROWS]) == ROWS and len(latest([*older, *ROWS[2:]])) == len(ROWS)
 
 
@@ -150,7 +150,7 @@ def test_the_sentence_compares_the_draws_that_all_arms_have() -> None:
     page = few_patients(ROWS)
     words = " ".join(page.split())
     assert "reaches a `miou` of 0.600 from scratch, 0.800 pre-trained and 0.900 pre-trained and self-trained;" in words
-    assert "for the worst of 1 choices of this patient, it is 0.600, 0.800 and 0.900." in words
+    assert "with the worst of 1 choice of this patient, it reaches 0.600, 0.800 and 0.900." in words
 
 
 def test_the_sentence_is_of_the_recipe_with_most_draws_and_never_of_the_paper() -> None:
@@ -213,7 +213,7 @@ def test_the_best_trick_is_chosen_on_some_draws_and_judged_on_the_others() -> No
     assert found["best"] == "from scratch, half the rate" and not found["plain"]
     assert found["adds"] == "+40.0 (one draw)"  # of the third draw alone
     assert "| from scratch, twice the rate | 0.600 (worst 0.600) | – | +10.0 (+10.0 to +10.0) |" in found["table"]
-    assert "the best is from scratch, half the rate; in the other draws" in " ".join(few_patients(rows).split())
+    assert "the best recipe is from scratch, half the rate; in the other draws" in " ".join(few_patients(rows).split())
     assert one_patient([*rows, *of("scratch-moved", 0.8, 0.6, 0.4)])["moved"].startswith("+10.0 (")
     assert tricks(of("scratch", 0.5)) == {}
 
@@ -262,6 +262,6 @@ def test_the_section_on_what_an_embedding_knows() -> None:
         for kind, who, miou in ((False, "a", 0.1), (False, "b", 0.2), (True, "a", 0.3), (True, "b", 0.5))
     ]
     page = one_shot({"facts": provenance.facts(), "rows": rows})
-    assert "| pre-trained | 0.300 | 0.500 | 0.400 | 0.500 |" in page and "is 0.400, and 0.150 by" in " ".join(
-        page.split()
-    )
+    words = " ".join(page.split())
+    assert "| pre-trained | 0.300 | 0.500 | 0.400 | 0.500 |" in words
+    assert "`miou` is 0.400 with a pre-trained backbone and 0.150 with an untrained one." in words

@@ -178,10 +178,10 @@ def test_the_section_tells_what_is_better_by_more_than_its_spread() -> None:
     words = " ".join(text.split())
     assert "by InfoNCE and prototypes is better than by InfoNCE alone" in words
     assert "Worse by" not in words
-    assert "One draw, too few to tell: hidden surface, no InfoNCE." in words
+    assert "Run with one draw, which is too few to tell: hidden surface, no InfoNCE." in words
     worse = [*rows, row((0.1, 0.1), 1, objective="masked", nearest={"miou": 0.2})][2:]
     words = " ".join(page.objectives(worse, few, shot).split())
     assert "no objective of pre-training that was run with several draws is better" in words
     assert "Worse by more than that: hidden surface, no InfoNCE." in words and "- Prototypes" not in words
     words = " ".join(page.objectives(rows[-1:], few, shot).split())
-    assert "With one labelled patient, one draw of the patient was run with each other objective" in words
+    assert "With one labelled patient, each other objective of pre-training was run with one draw" in words
