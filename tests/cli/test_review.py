@@ -71,7 +71,7 @@ def test_finetune_says_what_is_missing(command, arch: Mesh, tmp_path: Path, tiny
     prepared = command("prepare", scan, tmp_path / "prepared", "--faces", 300)
     assert prepared.code == 0, prepared.err
     given = ("finetune", tmp_path / "prepared", "--out", tmp_path / "run", "--config", tiny_toml, "--labels")
-    assert "prepared scans have labels already" in command(*given, tmp_path / "reviewed").error
+    assert "found prepared scans, which have labels" in command(*given, tmp_path / "reviewed").error
 
 
 def test_milk_teeth_stay_in_all_files(command, arch: Mesh, tmp_path: Path) -> None:

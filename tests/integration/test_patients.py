@@ -169,11 +169,11 @@ def test_a_scan_given_twice_is_refused(arches, command, tmp_path):
     assert prepared(command, arches, tmp_path / "out").code == 0
     spec = GraphSpec(faces=300)
     options = {"variants": 1, "seed": 0}
-    with pytest.raises((DataError, ConfigError), match="is there twice"):
+    with pytest.raises((DataError, ConfigError), match="this scan is given twice"):
         load_training_set([tmp_path / "out", arches], spec, **options)
     (tmp_path / "list.csv").write_text(f"path,scan_id,patient\n{arches / '0002_upper.stl'},s2,other\n")
     assert prepared(command, tmp_path / "list.csv", tmp_path / "named").code == 0
-    with pytest.raises(DataError, match=r"0002_upper\.stl: is there twice"):
+    with pytest.raises(DataError, match=r"0002_upper\.stl: this scan is given twice"):
         load_training_set([tmp_path / "named", arches], spec, **options)
     both = find_sources([arches, arches / ".." / arches.name, tmp_path / "list.csv"])
     assert len(both) == 6 and {source.patient for source in both} == {"0000", "0001", "0002", "other"}

@@ -31,7 +31,7 @@ def test_again_and_in_parts(command, prepared):
     given = (scans, prepared, "--faces", 300, "--tessellations", 2)
     done = command("prepare", *given, "--shard", "2/3")
     assert done.code == 0 and "4 of 4 scans: 0 prepared" in done.out  # two patients are in this part
-    assert "begun with another graph" in command("prepare", scans, prepared, "--faces", 400).error
+    assert "got another graph (before: " in command("prepare", scans, prepared, "--faces", 400).error
     for shard in ("0/3", "4/3", "one", "1/0"):
         assert command("prepare", *given, "--shard", shard).code == 2
 
