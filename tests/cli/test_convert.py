@@ -150,7 +150,7 @@ def test_other_numbers_in_a_folder_of_labels(command, arch: Mesh, tmp_path: Path
     (tmp_path / "labels" / "one_U.txt").write_text("\n".join(map(str, to_universal(arch.labels))))
     run = ("convert", tmp_path / "scans", "--labels", tmp_path / "labels", "--out", tmp_path / "out")
     refused = command(*run)
-    assert refused.code == 1 and "--label-system" in refused.err and "Such labels are 2, 3, 4" in refused.err
+    assert refused.code == 1 and "--label-system" in refused.err and "faces: 2, 3, 4" in refused.err
     done = command(*run, "--label-system", "universal", "--format", "txt")
     assert done.code == 0, done.err
     np.testing.assert_array_equal(np.loadtxt(tmp_path / "out" / "one_U.txt", dtype=int), arch.labels)
@@ -206,7 +206,7 @@ def test_another_scan_into_the_same_folder_is_refused(command, arch: Mesh, tmp_p
     assert command("convert", tmp_path / "anna", "--out", out, "--format", "txt", "--report").code == 0
     before = (out / "upper.txt").read_bytes()
     done = command("convert", tmp_path / "ben", "--out", out, "--format", "txt", "--report")
-    assert done.code == 1 and f"upper.* are of {tmp_path / 'anna' / 'upper.ply'}; choose another --out" in done.err
+    assert done.code == 1 and f"upper.* belong to {tmp_path / 'anna' / 'upper.ply'}; choose another --out" in done.err
     assert (out / "upper.txt").read_bytes() == before and "choose another" not in (out / "index.html").read_text()
     write_labelled(tmp_path / "anna", "upper", other, other.labels, ("ply",))  # scanned again
     assert command("convert", tmp_path / "anna", "--out", out, "--format", "txt").code == 0
@@ -225,7 +225,7 @@ def test_an_error_of_the_system_says_what_to_do(command, arch: Mesh, tmp_path: P
 def test_a_list_of_scans_is_for_prepare(command, words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "set.csv").write_text("path\nx.stl\n")
     done = command(*words, tmp_path / "set.csv", "--out", tmp_path / "out")
-    assert done.code == 1 and "set.csv: a list of scans is for `toothgraph prepare`" in done.error
+    assert done.code == 1 and "set.csv: only `toothgraph prepare` reads a list of scans" in done.error
     assert not (tmp_path / "out").exists()
 
 

@@ -365,7 +365,7 @@ def test_teeth_are_joined_only_where_asked(command, labelled, tmp_path):
     first, second = np.unique(read_scan(tmp_path / "0000_lower.ply").labels)[-2:].tolist()
     asked = ("renumber", tmp_path / "0000_lower.ply", f"{first}={second}")
     before = (tmp_path / "0000_lower.ply").read_bytes()
-    assert f"two teeth would be {second}" in command(*asked).error
+    assert f"two teeth would have the number {second}" in command(*asked).error
     assert (tmp_path / "0000_lower.ply").read_bytes() == before
     done = command(*asked, "--merge")
     assert f"{second} is one tooth now" in done.out

@@ -161,12 +161,14 @@ def test_another_patient_into_the_same_folder_is_refused(command, arches, segmen
     before = {file.name: file.read_bytes() for file in out.iterdir()}
     for words in (given, (*given, "--again")):
         done = command("predict", tmp_path / "ben", *words)
-        assert done.code == 1 and f"upper.* are of {tmp_path / 'anna' / 'upper.stl'}; choose another --out" in done.err
+        assert (
+            done.code == 1 and f"upper.* belong to {tmp_path / 'anna' / 'upper.stl'}; choose another --out" in done.err
+        )
         assert {name for name, content in before.items() if (out / name).read_bytes() != content} <= {"index.html"}
         assert listed(out) == ["upper"] and table(out)["upper"]["error"] == ""
     (out / "upper.txt").write_text("0\n" + "11\n" * (before["upper.txt"].count(b"\n") - 1))
-    assert "are of" in command("predict", tmp_path / "ben", *given).err
-    assert "kept, its labels were corrected" in command("predict", tmp_path / "anna", *given).out
+    assert "belong to" in command("predict", tmp_path / "ben", *given).err
+    assert "kept, because its labels were corrected" in command("predict", tmp_path / "anna", *given).out
     (tmp_path / "anna").rename(tmp_path / "moved")
     assert "kept, its labels were corrected" in command("predict", tmp_path / "moved", *given).out
 
