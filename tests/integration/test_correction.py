@@ -64,9 +64,9 @@ def test_what_predict_writes_every_command_reads(folder, command, labelled, segm
     done = command("finetune", folder, "--out", tmp_path / "fine", "--config", tiny_toml, "--steps", 1)
     assert done.code == 0, done.err
     assert "trains on 1 scan of 1 patient (0000); labels: 1 found by default (sha256 " in done.err
-    assert "validates on nobody" in done.err and "a model found all the labels to train on" in done.err
+    assert "validates on no patient" in done.err and "a model found all the labels to train on" in done.err
     done = command("pretrain", folder, "--out", tmp_path / "pre", "--config", tiny_toml, "--steps", 1)
-    assert done.code == 0 and "validates on nobody" in done.err, done.err
+    assert done.code == 0 and "validates on no patient" in done.err, done.err
     done = command("prepare", folder, tmp_path / "prepared", "--faces", 300, "--tessellations", 1, "--workers", 1)
     assert done.code == 0 and "1 of 1 scan: 1 prepared" in done.out, done.err
     done = command("predict", tmp_path / "prepared", "--out", tmp_path / "out")
@@ -84,7 +84,7 @@ def test_a_run_that_nobody_validates_is_whole(command, arches, tiny_toml, tmp_pa
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["train"], config["val"]) == (["0000_upper"], []) and config["labels"] == {"0000_upper": "given"}
     log = (tmp_path / "run" / "log.txt").read_text()
-    assert "trains on 1 scan of 1 patient (0000); labels: 1 given" in log and "validates on nobody" in log
+    assert "trains on 1 scan of 1 patient (0000); labels: 1 given" in log and "validates on no patient" in log
     again = command("finetune", scan, "--out", tmp_path / "run", "--config", tiny_toml, "--resume")
     assert again.code == 0 and "finished already" in again.err
     assert "0 to validate" in command("info", tmp_path / "run").out
