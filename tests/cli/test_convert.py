@@ -74,7 +74,7 @@ def test_given_labels_in_several_formats_are_one_scan(command, arch: Mesh, tmp_p
     for scan in (out / "one_U.ply", out / "one_U.teeth"):
         mesh = read_scan(scan)
         assert mesh.label_origin.kind == "given" and (mesh.labels == 15).sum() == (arch.labels == 16).sum()
-    assert "its labels were corrected, and would be lost" in command(*convert).err
+    assert "its corrected labels would be overwritten" in command(*convert).err
 
 
 def test_an_edited_file_of_given_labels_goes_before_the_others(command, arch: Mesh, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_what_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
     assert done.code == 1 and "is it another scan of that name?" in done.err
     (other / "one_U.ply").rename(other / "two_U.ply")
     done = command("convert", scan, "--labels", other, "--out", tmp_path / "out")
-    assert done.code == 1 and "has labels of none of 1 scan;" in done.error
+    assert done.code == 1 and "expected labels of 1 scan, found none;" in done.error
 
 
 def test_a_file_of_both_jaws_stays_one_and_is_measured(command, arch: Mesh, tmp_path: Path) -> None:

@@ -358,7 +358,7 @@ def test_usage_errors(args, command):
 def test_a_run_gets_a_folder_of_its_own(name, command, arches):
     before = sorted(arches.iterdir())
     for scans in (arches, arches / "0000_upper.stl"):
-        assert "--out has the scans in it" in command(name, scans, "--out", arches).error
+        assert "--out contains the scans" in command(name, scans, "--out", arches).error
     assert sorted(arches.iterdir()) == before
 
 

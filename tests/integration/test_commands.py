@@ -183,7 +183,10 @@ def test_paper_preset(command, arches, tmp_path):
     scan = arches / "0000_upper.stl"
     assert command("predict", scan, "--model", fine, "--out", tmp_path / "out").labelled
     assert command("evaluate", scan, "--model", fine, "--out", tmp_path / "scores.json").code == 0
-    assert "holds a net of kind 'paper'" in command("finetune", arches, "--out", tmp_path / "x", "--init", pre).error
+    assert (
+        "as preset 'default' has, found kind 'paper'"
+        in command("finetune", arches, "--out", tmp_path / "x", "--init", pre).error
+    )
 
 
 def _sheet() -> tuple[np.ndarray, np.ndarray]:

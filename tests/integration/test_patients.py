@@ -225,7 +225,7 @@ def test_parts_of_an_archive_and_missing_labels_come_to_an_end(arches, command, 
 def test_a_part_without_a_scan_names_no_file(arches, command, tmp_path):
     run = ("evaluate", arches / "0000_upper.stl", "--predictions", arches, "--out", tmp_path / "o.json")
     done = command(*run, "--shard", "2/2")
-    assert done.code == 0 and "0 of 1 scan scored, of part 2 of 2\n" in done.out
+    assert done.code == 0 and "0 of 1 scan scored by part 2 of 2\n" in done.out
     done = command(*run, "--shard", "1/2")
     assert done.code == 0 and (tmp_path / "o.json").exists()
 
@@ -245,7 +245,7 @@ def test_other_scans_of_one_name_are_not_compared(cases, command, tmp_path):
         folder = cases / f"p{which}"
         done = command("evaluate", folder, "--predictions", folder, "--out", tmp_path / f"o{which}.json", *words)
         assert done.code == 0, done.err
-    assert "2 scans of the same name" in done.err and "on 0 scans that both have" in done.out
+    assert "Warning: 2 scans in" in done.err and "on 0 scans that both have" in done.out
     assert json.loads((tmp_path / "o1.json").read_text())["against"]["unlike"] == 2
 
 

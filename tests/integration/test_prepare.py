@@ -49,7 +49,7 @@ def test_info_says_what_it_is_and_what_comes_next(command, prepared, arches, tmp
     said = command("info", tmp_path / "out").out
     assert "on 0 of 1 scan\n" in said and "toothgraph pretrain " in said
     (tmp_path / "out" / "manifest.csv").unlink()
-    assert "not finished: the same `toothgraph prepare` command goes on" in command("info", tmp_path / "out").out
+    assert "not finished: to go on, run the same `toothgraph prepare` command" in command("info", tmp_path / "out").out
 
 
 @pytest.mark.parametrize(("colours", "told"), [(14, True), (1, False), (500, False)])

@@ -101,7 +101,7 @@ def test_info_tells_of_it(command, run, tmp_path):
     found = command("info", out / "found-1").out
     assert "a teacher of toothgraph finetune --unlabelled" in found and "next" not in found
     (out / "found-1" / "manifest.csv").rename(tmp_path / "manifest.csv")
-    assert "`toothgraph finetune` command with --resume goes on" in command("info", out / "found-1").out
+    assert "to go on, run the same `toothgraph finetune` command with --resume" in command("info", out / "found-1").out
     (tmp_path / "manifest.csv").rename(out / "found-1" / "manifest.csv")
 
 

@@ -281,4 +281,4 @@ def test_two_results_of_the_same_scans(arches: Path, tmp_path: Path, command) ->
     worse.write_text(json.dumps({"per_scan": [{**row, "dice": "0.9"} for row in rows["per_scan"]]}))
     assert "expected a number as `dice` of 0000_lower, found '0.9'" in command(*given, "--against", worse).error
     worse.write_text(json.dumps({"per_scan": [{**row, "scan_id": "x"} for row in rows["per_scan"]]}))
-    assert "has none of the scans that are scored" in command(*given, "--against", worse).error
+    assert "expected scores of the scans that are scored now, found none" in command(*given, "--against", worse).error
