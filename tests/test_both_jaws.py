@@ -103,7 +103,7 @@ def test_jaws_that_are_joined_where_they_touch_are_parted(jaws: tuple[Mesh, Mesh
     both = joined(lower, in_bite(lower, upper), seed=3)
     found = tg.segment_file(bridged(both, len(lower.faces), 3), options=ONCE)
     assert isinstance(found, tg.JawPair) and right_share(found.labels[: len(both.faces)], both.labels) > 0.6
-    assert found.doubts[1].startswith("both jaws were one surface; they were parted where they touch, along")
+    assert found.doubts[1].startswith("both jaws were one surface; they were separated where they touch, along")
     assert found.strong_doubts == [] and str(found.page_scans()[0].doubts[1]) == found.doubts[1]
 
 
@@ -222,7 +222,9 @@ def test_one_jaw_twice_that_the_net_does_not_know_cannot_be_trusted(
     found = both_jaws.segment_file(joined(lower, beside(lower, lower)), options=ONCE)
     assert isinstance(found, tg.JawPair)
     (told,) = found.strong_doubts
-    assert told.startswith("which of the two jaws in this file is the upper one is not known (the model is 50% sure)")
+    assert told.startswith(
+        "it is not certain which of the two jaws in this file is the upper one (the model is 50% sure)"
+    )
     assert str(found.page_scans()[0].doubts[0]) == told == found.doubts[0]
 
 

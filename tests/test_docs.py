@@ -203,7 +203,7 @@ def test_the_correction_loop_runs(command, tmp_path: Path, monkeypatch: pytest.M
     assert "007_L: found by default (sha256 " in shown.out and "35 36 37" in shown.out
     assert "007_L: corrected" in changed.out and "36 37 38" in changed.out
     assert "trains on 1 scan of 1 patient (007); labels: 1 corrected" in trained.err
-    assert "validates on nobody" in trained.err and "007_L: lower jaw" in again.out
+    assert "validates on no patient" in trained.err and "007_L: lower jaw" in again.out
 
 
 def test_the_review_loop_runs(command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

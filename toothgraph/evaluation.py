@@ -152,7 +152,7 @@ def _labelled(
         raise LabelError(f"{file}: has no labels to score against; {unread_labels(file)}")
     if not (mesh.labels > 0).any():
         _log.warning(
-            "%s: no permanent tooth is labelled, so that only gingiva is scored: labels without a tooth are perfect",
+            "%s: no permanent tooth is labelled, so only gingiva is scored, and a result without teeth is perfect",
             mesh.scan_id,
         )
     return mesh

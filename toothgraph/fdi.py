@@ -208,8 +208,8 @@ def check_fdi(numbers: np.ndarray, whose: str = "labels", where: str = "") -> np
     if not known.all():
         found = np.unique(numbers[~known]).tolist()
         raise LabelError(
-            f"{where}{': ' * bool(where)}expected {whose} as FDI numbers, 11 to 48, 0 for gingiva or -1 for unknown, "
-            f"found {some_of(found)}; "
+            f"{where}{': ' * bool(where)}expected {whose} as FDI numbers, 11 to 48 or 51 to 85, 0 for gingiva or -1 "
+            f"for unknown, found {some_of(found)}; "
             "toothgraph.fdi.class_to_fdi makes them of class indices, 1 to 32; labels of your own, such as 0 and 1, go "
             "into a graph: graph = face_graph(mesh.with_labels(None)), then graph.y"
         )
@@ -232,7 +232,7 @@ def check_classes(index: np.ndarray, whose: str = "classes") -> None:
     index = np.asarray(index)
     wanted = f"expected {whose} as class indices, 0 to {NUM_CLASSES - 1}, or -1 for unknown"
     if index.dtype == bool:
-        raise ShapeError(f"{wanted}, got yes and no")
+        raise ShapeError(f"{wanted}, got booleans")
     found = np.unique(index[index > 0])
     right, left = found[found < 17], found[found >= 17]  # by FDI; as classes, they are of both jaws, as no scan has
     of_fdi = min(len(right), len(left)) >= 2 and bool(np.isin(found, FDI_OF_CLASS[1:17]).all())

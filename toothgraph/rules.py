@@ -47,26 +47,33 @@ class SideRules:
     spacing: float = rule(0.3, "mm", "distance of the points that a surface is drawn with", MODELS)
     cell: float = rule(0.5, "mm", "side of a pixel of the depth image", MODELS)
     below: float = rule(
-        0.2, "mm", "a point is seen if it is not farther below the highest of its pixel, besides its slope", MODELS
+        0.2, "mm", "a point is seen up to this depth below the highest point of its pixel; slopes may be deeper", MODELS
     )
     facing: float = rule(0.3, "cosine", "minimum cosine between a normal and the direction of the eye", MODELS)
     tilt: float = rule(45.0, "degrees", "maximum angle between the bite and a direction of the eye", MODELS)
-    patch: float = rule(20.0, "mm²", "a smaller patch, seen or not, is like what is around it", MODELS)
+    patch: float = rule(20.0, "mm²", "a smaller patch, seen or unseen, takes the state of the faces around it", MODELS)
     sharp: float = rule(45.0, "degrees", "bend of an edge at which a rim begins", MODELS)
-    rim: float = rule(2.5, "mm", "maximum width of a rim between such an edge and what is not seen", MODELS)
+    rim: float = rule(2.5, "mm", "maximum width of a rim between such an edge and unseen faces", MODELS)
     large: float = rule(
-        0.15, "share", "of the whole surface that one within sharp edges has, for it to be a side", MODELS
+        0.15, "share", "minimum share of the whole area, for a surface within sharp edges to be a side", MODELS
     )
-    inside: float = rule(0.3, "share", "of such a side that is seen; below, none of it counts as seen", MODELS)
-    outside: float = rule(0.85, "share", "of such a side that is seen; above, all of it counts as seen", MODELS)
-    overhang: float = rule(0.5, "cosine", "between down and a normal; above, a face is bottom, not overhang", MODELS)
-    level: float = rule(3.0, "degrees", "maximum angle between the normals of a flat bottom", MODELS)
+    inside: float = rule(0.3, "share", "if a smaller share of a side is seen, none of the side counts as seen", MODELS)
+    outside: float = rule(0.85, "share", "if a larger share of a side is seen, all of it counts as seen", MODELS)
+    overhang: float = rule(
+        0.5, "cosine", "cosine between down and a normal; above it, a face is a bottom, not an overhang", MODELS
+    )
+    level: float = rule(
+        3.0, "degrees", "maximum angle between the normal of a face and the mean normal of a flat bottom", MODELS
+    )
     flat: float = rule(0.5, "mm", "maximum distance of a bottom from the lowest point", MODELS)
-    bottom: float = rule(0.02, "share", "of the area of the surface that a flat bottom has at least", MODELS)
+    bottom: float = rule(0.02, "share", "minimum share of the area of the surface, for a flat bottom", MODELS)
     thin: float = rule(
-        0.7, "share", "maximum ratio of the two least extents of a whole arch: its bite is across", MODELS
+        0.7,
+        "share",
+        "maximum ratio of the two smallest extents of a whole arch, whose bite is along the smallest",
+        MODELS,
     )
-    planes: int = rule(4, "count", "directions in which a flat bottom is looked for", MODELS)
+    planes: int = rule(4, "count", "number of directions in which a flat bottom is searched", MODELS)
 
 
 @dataclass(frozen=True)
@@ -98,9 +105,11 @@ class BorderRules:
     plausible: float = rule(1e-3, "probability", "minimum probability of a class that a face may take")
     least: float = rule(1e-4, "probability", "lower limit of all probabilities")
     cycles: int = rule(2, "count", "passes over all classes")
-    large: int = rule(300_000, "faces", "borders of a scan with more are first placed on a coarser surface", LARGE)
-    coarse: int = rule(100_000, "faces", "of the coarser surface", LARGE)
-    narrow: float = rule(0.4, "mm", "only faces within this distance of a border there may change then", LARGE)
+    large: int = rule(
+        300_000, "faces", "in a scan with more faces, borders are first placed on a coarser surface", LARGE
+    )
+    coarse: int = rule(100_000, "faces", "number of faces of the coarser surface", LARGE)
+    narrow: float = rule(0.4, "mm", "after that, only faces within this distance of such a border may change", LARGE)
 
 
 @dataclass(frozen=True)
@@ -148,11 +157,13 @@ class LoneCrownRules:
     least: float = rule(40.0, "mm²", "minimum area of a crown", "half of the least tooth, docs/results/labels.md")
     most: float = rule(450.0, "mm²", "maximum area of a crown with a bottom", MODELS)
     length: float = rule(16.0, "mm", "maximum extent of a crown along an axis", MODELS)
-    tooth: float = rule(0.5, "probability", "minimum mean over a piece that it is a tooth", MODELS)
-    speck: float = rule(6.0, "mm²", "a smaller piece is part of the crown it is on", MODELS)
+    tooth: float = rule(0.5, "probability", "minimum mean probability over a piece that it is a tooth", MODELS)
+    speck: float = rule(6.0, "mm²", "a smaller piece belongs to the crown beside it", MODELS)
     near: float = rule(1.0, "mm", "maximum distance of a speck from its crown", MODELS)
-    without_gum: float = rule(0.9, "share", "of the surface in crowns, above which there is no gum", MODELS)
-    set: int = rule(4, "count", "crowns of which the net is sure, for all pieces of that size to be crowns", MODELS)
+    without_gum: float = rule(
+        0.9, "share", "if a larger share of the surface is in crowns, the surface has no gum", MODELS
+    )
+    set: int = rule(4, "count", "if the net is sure of so many crowns, all pieces of that size are crowns", MODELS)
 
 
 @dataclass(frozen=True)
@@ -162,19 +173,21 @@ class RowRules:
     trust: float = rule(1.0, "share", "weight of what a piece looks like")
     open_gap: float = rule(0.3, "nats/mm", "cost of a gap that does not fit the teeth missing in it")
     loose: float = rule(2.0, "mm", "gap between two neighbours that costs nothing")
-    slack: float = rule(1.5, "mm", "error of the room of missing teeth that costs nothing")
-    shrink: float = rule(0.8, "share", "of their width, that the gap of missing teeth keeps")
-    closed_gap: float = rule(2.0, "nats", "cost of a gap that has closed, besides that of the missing teeth")
-    end: float = rule(0.6, "share", "of the cost of a missing tooth, for one beyond either end of the row")
-    part: float = rule(8.0, "nats", "greatest cost of all teeth beyond one end: the scan shows a part of the arch")
-    same_tooth: float = rule(2.0, "nats", "cost of joining a piece with one it touches under one number")
+    slack: float = rule(1.5, "mm", "error of the width of a gap with missing teeth that costs nothing")
+    shrink: float = rule(0.8, "share", "share of the width of missing teeth that their gap keeps")
+    closed_gap: float = rule(2.0, "nats", "cost of a gap that has closed, in addition to the cost of the missing teeth")
+    end: float = rule(0.6, "share", "share of the cost of a missing tooth, for a tooth beyond an end of the row")
+    part: float = rule(
+        8.0, "nats", "greatest cost of all teeth beyond one end, since the scan may show only a part of the arch"
+    )
+    same_tooth: float = rule(2.0, "nats", "cost of one number for two pieces that touch each other")
     crowded: float = rule(14.0, "degrees", "two teeth with a smaller angle between them may be in either order")
-    exchange: float = rule(4.0, "nats", "cost of the order that is not that of their angles")
+    exchange: float = rule(4.0, "nats", "cost of the order that differs from the order of their angles")
     short: int = rule(7, "count", "a row of fewer teeth is read from both ends", PARTS)
     straight: float = rule(60.0, "degrees", "a row that bends less is read from both ends, too", PARTS)
-    no_tooth: float = rule(4.0, "nats", "cost of calling a piece gingiva, besides what the net says")
+    no_tooth: float = rule(4.0, "nats", "cost of calling a piece gingiva, in addition to what the net says")
     mixed: float = rule(4.5, "nats", "cost of a mouth with milk teeth", MILK)
-    milk: float = rule(1.0, "nats", "cost of each milk tooth in it", MILK)
+    milk: float = rule(1.0, "nats", "cost of each milk tooth in such a mouth", MILK)
     milk_size: float = rule(0.08, "share", "standard deviation of the size of a tooth", MILK)
     late: float = rule(2.0, "nats", "cost of a second or third molar in a mouth with milk teeth", MILK)
 
@@ -184,21 +197,29 @@ class TwoArchRules:
     """Two arches in one file, see :mod:`toothgraph.postprocess.two_arches`."""
 
     visible: float = rule(20.0, "mm²", "minimum predicted area of a tooth on a surface, to count it as visible there")
-    arch: float = rule(400.0, "mm²", "a smaller surface is no jaw; one side of a jaw has about 700")
-    share: float = rule(0.25, "share", "of the area of the largest surface, that a jaw has at least")
+    arch: float = rule(400.0, "mm²", "a smaller surface is not a jaw; one side of a jaw has about 700")
+    share: float = rule(0.25, "share", "minimum share of the area of the largest surface, for a jaw")
     apart: float = rule(
-        3.0, "mm", "median distance of two jaws; the walls of a shell are nearer to each other, jaws in their bite are "
-        "5.9 to 10 apart",
+        3.0, "mm", "minimum median distance of two jaws; the walls of a shell are nearer to each other, jaws in their "
+        "bite are 5.9 to 10 apart",
     )  # fmt: skip
     one_way: float = rule(
-        0.2, "share", "length of the mean normal of a bite, at most; bites have 0.11 to 0.15, scans of one jaw 0.27 up"
+        0.2, "share", "maximum length of the mean normal of a bite; bites have 0.11 to 0.15, one jaw 0.27 or more"
     )  # fmt: skip
     facing: float = rule(
-        0.08, "share", "of the mean normals of both halves of a bite, that points to the other half; 0.11 and more"
+        0.08,
+        "share",
+        "minimum part of the mean normal of each half of a bite that points to the other half; bites have 0.11 or more",
     )
-    border: float = rule(100.0, "mm", "shortest border of a bite; a closed surface has none, once about a jaw is 150")
-    cut: float = rule(60.0, "mm", "longest line along which joined jaws are parted")
-    sure: float = rule(0.8, "probability", "of a jaw, that makes it certain; jaws seen alone have 0.98 and more")
+    border: float = rule(
+        100.0,
+        "mm",
+        "minimum length of the borders of a bite; a closed surface has none, the border of one jaw is about 150",
+    )
+    cut: float = rule(60.0, "mm", "maximum length of the line along which joined jaws are separated")
+    sure: float = rule(
+        0.8, "probability", "minimum probability of a jaw, for it to be certain; jaws seen alone have 0.98 or more"
+    )
 
 
 @dataclass(frozen=True)
@@ -216,17 +237,21 @@ class ReviewRules:
         "five folds over the patients of 3D-IOSSeg, benchmarks/studies/cross_validation.py",
     )  # fmt: skip
     closed: float = rule(
-        0.95, "probability", "on a closed surface, of the jaw, and mean confidence over the area of all teeth; below, "
-        "it is reported as closed", MODELS,
+        0.95, "probability", "a closed surface is reported as closed if the probability of its jaw, or the mean "
+        "confidence over the area of all teeth, is below this", MODELS,
     )  # fmt: skip
-    teeth: int = rule(12, "count", "of teeth; a closed surface with fewer is reported as closed", MODELS)
+    teeth: int = rule(12, "count", "a closed surface with fewer teeth is reported as closed", MODELS)
 
 
 @dataclass(frozen=True)
 class Rules:
     """All rules. Published scores use the default values."""
 
-    base_share: int = rule(4, "count", "faces of the surface on which labels are averaged, as a multiple of the net's")
+    base_share: int = rule(
+        4,
+        "count",
+        "number of faces of the surface on which labels are averaged, as a multiple of the number of the net",
+    )
     pose: PoseRules = field(default_factory=PoseRules)
     sides: SideRules = field(default_factory=SideRules)
     region: RegionRules = field(default_factory=RegionRules)

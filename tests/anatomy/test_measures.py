@@ -126,7 +126,7 @@ def test_numbers_that_do_not_fit_their_teeth_are_not_measured(plain: tuple[Mesh,
     found = reasons(mesh, labels)
     assert set(found) == {"arch_length", "arch_depth", "intermolar_width"}
     assert all(
-        reason.startswith(f"{fifth} is 1") and "wrong numbers from there on" in reason for reason in found.values()
+        reason.startswith(f"{fifth} is 1") and "wrong numbers from this tooth on" in reason for reason in found.values()
     )
 
 

@@ -74,7 +74,7 @@ def test_given_labels_in_several_formats_are_one_scan(command, arch: Mesh, tmp_p
     for scan in (out / "one_U.ply", out / "one_U.teeth"):
         mesh = read_scan(scan)
         assert mesh.label_origin.kind == "given" and (mesh.labels == 15).sum() == (arch.labels == 16).sum()
-    assert "its labels were corrected, and would be lost" in command(*convert).err
+    assert "its corrected labels would be overwritten" in command(*convert).err
 
 
 def test_an_edited_file_of_given_labels_goes_before_the_others(command, arch: Mesh, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_what_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
     assert done.code == 1 and "is it another scan of that name?" in done.err
     (other / "one_U.ply").rename(other / "two_U.ply")
     done = command("convert", scan, "--labels", other, "--out", tmp_path / "out")
-    assert done.code == 1 and "has labels of none of 1 scan;" in done.error
+    assert done.code == 1 and "expected labels of 1 scan, found none;" in done.error
 
 
 def test_a_file_of_both_jaws_stays_one_and_is_measured(command, arch: Mesh, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_other_numbers_in_a_folder_of_labels(command, arch: Mesh, tmp_path: Path
     (tmp_path / "labels" / "one_U.txt").write_text("\n".join(map(str, to_universal(arch.labels))))
     run = ("convert", tmp_path / "scans", "--labels", tmp_path / "labels", "--out", tmp_path / "out")
     refused = command(*run)
-    assert refused.code == 1 and "--label-system" in refused.err and "Such labels are 2, 3, 4" in refused.err
+    assert refused.code == 1 and "--label-system" in refused.err and "faces: 2, 3, 4" in refused.err
     done = command(*run, "--label-system", "universal", "--format", "txt")
     assert done.code == 0, done.err
     np.testing.assert_array_equal(np.loadtxt(tmp_path / "out" / "one_U.txt", dtype=int), arch.labels)
@@ -206,7 +206,7 @@ def test_another_scan_into_the_same_folder_is_refused(command, arch: Mesh, tmp_p
     assert command("convert", tmp_path / "anna", "--out", out, "--format", "txt", "--report").code == 0
     before = (out / "upper.txt").read_bytes()
     done = command("convert", tmp_path / "ben", "--out", out, "--format", "txt", "--report")
-    assert done.code == 1 and f"upper.* are of {tmp_path / 'anna' / 'upper.ply'}; choose another --out" in done.err
+    assert done.code == 1 and f"upper.* belong to {tmp_path / 'anna' / 'upper.ply'}; choose another --out" in done.err
     assert (out / "upper.txt").read_bytes() == before and "choose another" not in (out / "index.html").read_text()
     write_labelled(tmp_path / "anna", "upper", other, other.labels, ("ply",))  # scanned again
     assert command("convert", tmp_path / "anna", "--out", out, "--format", "txt").code == 0
@@ -225,7 +225,7 @@ def test_an_error_of_the_system_says_what_to_do(command, arch: Mesh, tmp_path: P
 def test_a_list_of_scans_is_for_prepare(command, words: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "set.csv").write_text("path\nx.stl\n")
     done = command(*words, tmp_path / "set.csv", "--out", tmp_path / "out")
-    assert done.code == 1 and "set.csv: a list of scans is for `toothgraph prepare`" in done.error
+    assert done.code == 1 and "set.csv: only `toothgraph prepare` reads a list of scans" in done.error
     assert not (tmp_path / "out").exists()
 
 

@@ -31,7 +31,9 @@ def test_it_labels_opens_and_says_what_to_do_next(command, tmp_path: Path, monke
     monkeypatch.setattr(demo, "_write_scans", lambda folder: files)
     monkeypatch.setattr(webbrowser, "open", lambda page: opened.append(page) or False)
     again = command("demo", "first look", "--open")
-    assert "2 of 2 scans were labelled before" in again.err and "no browser was found here" in again.out
+    assert (
+        "2 of 2 scans were labelled before" in again.err and "no browser was found; open the page in one" in again.out
+    )
     assert len(opened) == 2 and command("demo", "first look", "--no-open").labelled and len(opened) == 2
 
 

@@ -39,10 +39,10 @@ def test_steps_from_a_file(command, arch: Mesh, tmp_path: Path) -> None:
 def test_what_is_refused(command, arch: Mesh, tmp_path: Path) -> None:
     scans, steps = tmp_path / "scans", tmp_path / "steps.jsonl"
     write_labelled(scans, "one_U", arch, arch.labels, ("vtp",))
-    assert "has scans in it; choose a folder of its own" in command("review", scans, "--labels", scans).error
+    assert "contains scans; choose a separate folder" in command("review", scans, "--labels", scans).error
     assert "found a file" in command("review", scans, "--labels", scans / "one_U.vtp").error
     for line, said in (
-        ("{", '"tooth": 38}: '), ("[]", "no scan is named"), ('{"kind": "approve"}', "no scan is named"),
+        ("{", '"tooth": 38}: '), ("[]", "it names no scan"), ('{"kind": "approve"}', "it names no scan"),
         ('{"scan": "two_U", "kind": "approve"}', "no scan has the name two_U; expected one of one_U"),
         ('{"scan": "one_U", "kind": "dance"}', "clicks, undo, redo, approve, got 'dance'"),
     ):  # fmt: skip
@@ -71,7 +71,7 @@ def test_finetune_says_what_is_missing(command, arch: Mesh, tmp_path: Path, tiny
     prepared = command("prepare", scan, tmp_path / "prepared", "--faces", 300)
     assert prepared.code == 0, prepared.err
     given = ("finetune", tmp_path / "prepared", "--out", tmp_path / "run", "--config", tiny_toml, "--labels")
-    assert "prepared scans have labels already" in command(*given, tmp_path / "reviewed").error
+    assert "found prepared scans, which have labels" in command(*given, tmp_path / "reviewed").error
 
 
 def test_milk_teeth_stay_in_all_files(command, arch: Mesh, tmp_path: Path) -> None:
@@ -112,7 +112,9 @@ def test_what_predict_has_said_stays_in_the_json_as_far_as_it_is_true(command, a
         steps.write_text(json.dumps({"scan": "one_U", **step}))
         done = command("review", scans, "--labels", folder, "--apply", steps)
         assert done.code == 0, done.err
-        assert f"older than the labels: {folder / 'one_U.html'}, {folder / 'summary.csv'}; written anew" in done.err
+        assert (
+            f"older than the labels: {folder / 'one_U.html'}, {folder / 'summary.csv'}; to write them again" in done.err
+        )
         assert f"next: toothgraph predict {scans} --out {folder}" in done.err
         return json.loads((folder / "one_U.json").read_text())
 
@@ -151,7 +153,7 @@ def test_labels_that_stay_whatever_the_options_are_told(command, arch: Mesh, tmp
     for _ in range(2):
         assert "Notice" not in command(*given).err
     for other in (("--predict",), ("--jaw", "upper"), ("--label-system", "fdi")):
-        assert "so that the labels stay: one_U\n" in command(*given, *other).err
+        assert "such as --model or --predict: one_U\n" in command(*given, *other).err
 
 
 def test_steps_of_a_scan_whose_name_is_a_number(command, arch: Mesh, tmp_path: Path) -> None:

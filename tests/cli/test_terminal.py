@@ -254,7 +254,9 @@ def test_a_training_from_ctrl_c_to_its_end(
     code, screen, sent = in_quick_terminal(80, *run, ctrl_c=shows(r"pre-training .*[4-9] of 30 steps"))
     assert code == 130 and "press Ctrl-C again" in sent
     assert screen.lines[0].startswith("trains on 4 scans") and "begins at step 0 of 30; writes to" in screen.lines
-    stopped = re.fullmatch(r"stopped at step (\d+) of 30; go on with the same command and --resume", screen.lines[-1])
+    stopped = re.fullmatch(
+        r"stopped at step (\d+) of 30; to go on, run the same command with --resume", screen.lines[-1]
+    )
     assert stopped and not any("━" in line or "^C" in line for line in screen.lines)
     code, screen, sent = in_quick_terminal(80, *run, "--resume")
     assert code == 0

@@ -37,7 +37,7 @@ def test_a_labelled_scan_wound_inside_out_is_turned_round(
     right = prepare_scan(arch, small_spec, variants=2, seed=7, bases=1)
     assert not caplog.records
     found = prepare_scan(arch.inside_out(), small_spec, variants=2, seed=7, bases=1)
-    assert "wound inside out" in caplog.text
+    assert "its surface is inside out; all faces are turned round" in caplog.text
     for one, other in zip(right.variants, found.variants, strict=True):
         assert torch.equal(one.x, other.x) and torch.equal(one.y, other.y)
 
@@ -119,5 +119,5 @@ def test_only_wanted_scans_are_read(folder: Path, small_spec: GraphSpec) -> None
 
 
 def test_no_usable_scan_is_an_error(folder: Path, small_spec: GraphSpec) -> None:
-    with pytest.raises(DataError, match=r"none of the 3 scans found .*\(0 were wanted\)"):
+    with pytest.raises(DataError, match=r"none of the 3 scans found .*\(0 of them are of the wanted patients\)"):
         read_scans([folder], small_spec, variants=1, seed=0, keep=lambda name: False)

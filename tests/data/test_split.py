@@ -96,10 +96,13 @@ def test_a_split_file_is_read(tmp_path: Path) -> None:
         ('{"train": "abc", "val": ["d"]}', "expected a JSON split"),
         ('{"train": ["1"], "val": ["2"], "label_fraction_percent": [1]}', "expected a JSON split"),
         ('{"train": ["1"], "val": ["2"], "label_fraction_percent": {"few": ["1"]}}', "few"),
-        ('{"train": ["1", "2"], "val": ["2"]}', "both sides of the split: 2"),
-        ('{"train": ["1"], "val": ["2"], "test": ["1"]}', "both sides of the split: 1"),
+        ('{"train": ["1", "2"], "val": ["2"]}', "found in several: 2"),
+        ('{"train": ["1"], "val": ["2"], "test": ["1"]}', "found in several: 1"),
         ('{"training": ["1"], "test": ["2"]}', "found the keys 'training', 'test'"),
-        ('{"train": ["1"], "val": ["2"], "label_fraction_percent": {"10": ["2"]}}', "not in train: 2"),
+        (
+            '{"train": ["1"], "val": ["2"], "label_fraction_percent": {"10": ["2"]}}',
+            "in label_fraction_percent, found others: 2",
+        ),
     ],
 )
 def test_a_malformed_split_is_refused_with_its_path(tmp_path: Path, content: str, message: str) -> None:
@@ -177,7 +180,7 @@ def test_one_name_is_no_list_of_patients() -> None:
 )
 def test_jaws_that_are_patients_of_their_own_are_told(patients, jaws, told, caplog):
     warn_of_lone_jaws(patients, jaws)
-    assert ("(a1, a2, b1, b2); if some are, one patient trains and validates" in caplog.text) is told
+    assert ("(a1, a2, b1, b2). If two are of one patient, this patient may be in" in caplog.text) is told
     assert bool(caplog.text) is told
 
 
@@ -192,7 +195,7 @@ def test_copies_of_a_scan_under_two_patients_are_told(tmp_path: Path, caplog) ->
     warn_of_same_files(files, ["a", "a", *"bgcd"])
     assert not caplog.text
     warn_of_same_files(files, ["a", "a (1)", *"bgcd"])
-    assert caplog.text.endswith(f"so it may train and validate; keep one: {files[0]} = {files[1]}\n")
+    assert caplog.text.endswith(f"in training and in validation; keep one of them: {files[0]} = {files[1]}\n")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,7 @@ def test_copies_of_a_scan_under_two_patients_are_told(tmp_path: Path, caplog) ->
 )
 def test_visits_that_are_patients_are_told(tmp_path: Path, places, patients, told, caplog) -> None:
     warn_of_visits([tmp_path / f"{place}.stl" for place in places], patients)
-    assert (f"folders by date are patients of their own in {tmp_path / 'a'}; if they are" in caplog.text) is told
+    assert (f"in {tmp_path / 'a'}, each folder named by a date counts as one patient. If these" in caplog.text) is told
     assert bool(caplog.text) is told
 
 

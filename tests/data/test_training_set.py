@@ -64,7 +64,7 @@ def test_of_scans_without_labels_one_says_what_may_be_some(arch: Mesh, tmp_path:
     meshio.Mesh(arch.vertices, [("triangle", arch.faces)]).write(tmp_path / "mine.stl")
     np.save(tmp_path / "mine.npy", arch.labels)
     assert not read_scans([tmp_path], GraphSpec(faces=300), variants=1, seed=0)[0].labelled
-    assert "no scan has labels that are read; " in caplog.text and "mine.npy is not read" in caplog.text
+    assert "no labels were found for any scan; " in caplog.text and "mine.npy is not read" in caplog.text
     caplog.clear()
     read_scans([tmp_path], GraphSpec(faces=300), variants=1, seed=0, labels=False)
     assert not caplog.text
@@ -82,7 +82,10 @@ def test_a_scan_beside_what_predict_wrote_for_it_is_told(arch: Mesh, tmp_path: P
     read_scans(ours[1:], GraphSpec(faces=200, k=4), **options)  # by no model: two patients, as far as anybody knows
     assert "the same name" not in caplog.text
     read_scans(ours[:2], GraphSpec(faces=200, k=4), **options)
-    assert f"{ours[0]}/a_upper.ply, {ours[1]}/a_upper.ply: the same name, and toothgraph wrote one" in caplog.text
+    assert (
+        f"{ours[0]}/a_upper.ply, {ours[1]}/a_upper.ply: these files have the same name, and toothgraph wrote one"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("split", [False, True])
@@ -93,15 +96,15 @@ def test_names_that_part_the_jaws_of_a_patient_are_told(arch: Mesh, tmp_path: Pa
     (tmp_path / "split.json").write_text('{"train": ["a1", "a2"], "val": ["b1", "b2"]}')
     load_training_set([tmp_path], GraphSpec(faces=300, k=6), variants=1, seed=0,
                       split=tmp_path / "split.json" if split else None)  # fmt: skip
-    assert ("no two of the 4 labelled scans are of one patient" in caplog.text) is not split
+    assert ("no two of the 4 labelled scans have the name of one patient" in caplog.text) is not split
 
 
 def test_copies_and_visits_are_told_where_scans_are_read(arch: Mesh, tmp_path: Path, caplog) -> None:
     for place in ("anna/2023-01-10", "anna/2024-06-20", "ben/2023-02-03"):
         write_labelled(tmp_path / place, "upper", arch, arch.labels, ("ply",))
     load_training_set([tmp_path], GraphSpec(faces=200, k=4), variants=1, seed=0)
-    assert f"so it may train and validate; keep one: {tmp_path}/anna/2023-01-10/upper.ply = " in caplog.text
-    assert f"folders by date are patients of their own in {tmp_path / 'anna'}; " in caplog.text
+    assert f"in training and in validation; keep one of them: {tmp_path}/anna/2023-01-10/upper.ply = " in caplog.text
+    assert f"in {tmp_path / 'anna'}, each folder named by a date counts as one patient. " in caplog.text
 
 
 def test_one_path_is_no_list(tmp_path):

@@ -112,7 +112,8 @@ def test_a_scan_of_which_too_little_is_sure_is_left_out(looks, arch, net, case):
     found = trusted_labels(net, arch, Trust(teeth=0.6))
     count = len(found.teeth)
     kept = sum(number < 20 for number in found.teeth)
-    expected = {"jaw": "two looks differ on which jaw it is", "few": f"only {kept} of the {count} teeth found are sure",
+    expected = {"jaw": "two predictions of it disagree on the jaw",
+                "few": f"only {kept} of the {count} teeth found are sure",
                 "none": "only 0 of the 0 teeth found are sure"}  # fmt: skip
     assert found.reason == expected[case] and (found.labels == UNKNOWN).all()
 
@@ -120,13 +121,13 @@ def test_a_scan_of_which_too_little_is_sure_is_left_out(looks, arch, net, case):
 @pytest.mark.parametrize(
     ("given", "sure", "jaws", "reason"),
     [
-        (0, 0.3, (0, 1), "named upper jaw, but looks like the lower jaw"),
+        (0, 0.3, (0, 1), "it is given as the upper jaw, but looks like the lower jaw"),
         (0, 0.5, (0, 1), ""),  # not sure, as nets of few labels are
         (0, 0.0, (1,), ""),  # every scan is a lower jaw to this net
-        (-1, 0.8, (0, 1), "it is not sure which jaw it is; say upper or lower in its name"),
+        (-1, 0.8, (0, 1), "the model is not sure which jaw it is; put upper or lower into its name"),
         (-1, 0.95, (0, 1), ""),
-        (-1, 1.0, (0,), "its jaw is not told, and the labels learned from are of one jaw; say upper or lower in its "
-                        "name"),
+        (-1, 1.0, (0,), "its jaw is not known, and the labels to learn from are of only one jaw; put upper or lower "
+                        "into its name"),
     ],
 )  # fmt: skip
 def test_a_scan_that_may_be_of_the_other_jaw_is_left_out(looks, arch, net, given, sure, jaws, reason):

@@ -181,7 +181,7 @@ def test_bad_label_fraction(fraction, command, arches, tmp_path):
     ("no json", "expected a JSON split"),
     ("[]", "expected a JSON split"),
     ('{"train": ["0000"]}', "expected a JSON split"),
-    ('{"train": ["0000"], "val": ["0000"]}', "patients on both sides"),
+    ('{"train": ["0000"], "val": ["0000"]}', "expected each patient in one list of the split"),
     ('{"train": ["a"], "val": ["b"]}', "belongs to a patient of"),
     ('{"train": ["0000"], "val": ["b"]}', "of the patients to validate on, found none"),
     ('{"train": ["a"], "val": ["0001"]}', "of the patients to train on, found none"),
@@ -358,7 +358,7 @@ def test_usage_errors(args, command):
 def test_a_run_gets_a_folder_of_its_own(name, command, arches):
     before = sorted(arches.iterdir())
     for scans in (arches, arches / "0000_upper.stl"):
-        assert "--out has the scans in it" in command(name, scans, "--out", arches).error
+        assert "--out contains the scans" in command(name, scans, "--out", arches).error
     assert sorted(arches.iterdir()) == before
 
 

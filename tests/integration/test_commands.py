@@ -170,7 +170,7 @@ def test_split_file_says_whose_labels_are_used(command, arches, tiny_toml, tmp_p
     assert "no scan was found" not in done.err
     split.write_text(json.dumps({**listed, "train": ["0000", "0002", "0200"]}))
     done = command("finetune", arches, "--out", tmp_path / "b", "--config", tiny_toml, "--steps", 1, "--split", split)
-    assert done.code == 0 and "split.json: no scan was found of 1 of the 4 patients it names: 0200" in done.err
+    assert done.code == 0 and "split.json: no scan was found for 1 of the 4 patients that it names: 0200" in done.err
 
 
 def test_paper_preset(command, arches, tmp_path):
@@ -183,7 +183,10 @@ def test_paper_preset(command, arches, tmp_path):
     scan = arches / "0000_upper.stl"
     assert command("predict", scan, "--model", fine, "--out", tmp_path / "out").labelled
     assert command("evaluate", scan, "--model", fine, "--out", tmp_path / "scores.json").code == 0
-    assert "holds a net of kind 'paper'" in command("finetune", arches, "--out", tmp_path / "x", "--init", pre).error
+    assert (
+        "as preset 'default' has, found kind 'paper'"
+        in command("finetune", arches, "--out", tmp_path / "x", "--init", pre).error
+    )
 
 
 def _sheet() -> tuple[np.ndarray, np.ndarray]:

@@ -58,15 +58,15 @@ def test_what_predict_writes_every_command_reads(folder, command, labelled, segm
     done = command("predict", folder, "--model", segmenter, "--out", tmp_path / "again")
     assert done.labelled and len(list((tmp_path / "again").glob("*.ply"))) == 1, done.err
     done = command("evaluate", folder, "--model", segmenter, "--out", tmp_path / "scores.json")
-    assert done.code == 0 and "a model found the labels of 1 of them" in done.err, done.err
+    assert done.code == 0 and "a model found the true labels of 1 of them" in done.err, done.err
     (row,) = json.loads((tmp_path / "scores.json").read_text())["per_scan"]
     assert row["labels"].startswith("found by default (sha256 ")
     done = command("finetune", folder, "--out", tmp_path / "fine", "--config", tiny_toml, "--steps", 1)
     assert done.code == 0, done.err
     assert "trains on 1 scan of 1 patient (0000); labels: 1 found by default (sha256 " in done.err
-    assert "validates on nobody" in done.err and "a model found all the labels to train on" in done.err
+    assert "validates on no patient" in done.err and "a model found all the labels to train on" in done.err
     done = command("pretrain", folder, "--out", tmp_path / "pre", "--config", tiny_toml, "--steps", 1)
-    assert done.code == 0 and "validates on nobody" in done.err, done.err
+    assert done.code == 0 and "validates on no patient" in done.err, done.err
     done = command("prepare", folder, tmp_path / "prepared", "--faces", 300, "--tessellations", 1, "--workers", 1)
     assert done.code == 0 and "1 of 1 scan: 1 prepared" in done.out, done.err
     done = command("predict", tmp_path / "prepared", "--out", tmp_path / "out")
@@ -84,7 +84,7 @@ def test_a_run_that_nobody_validates_is_whole(command, arches, tiny_toml, tmp_pa
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["train"], config["val"]) == (["0000_upper"], []) and config["labels"] == {"0000_upper": "given"}
     log = (tmp_path / "run" / "log.txt").read_text()
-    assert "trains on 1 scan of 1 patient (0000); labels: 1 given" in log and "validates on nobody" in log
+    assert "trains on 1 scan of 1 patient (0000); labels: 1 given" in log and "validates on no patient" in log
     again = command("finetune", scan, "--out", tmp_path / "run", "--config", tiny_toml, "--resume")
     assert again.code == 0 and "finished already" in again.err
     assert "0 to validate" in command("info", tmp_path / "run").out
@@ -134,8 +134,8 @@ def test_corrections_are_kept_and_the_other_scans_labelled(command, arches, segm
     labels.write_text(corrected)
     (tmp_path / "0001_upper.ply").unlink()
     done = command(*given)
-    assert done.labelled and "0000_upper: kept, its labels were corrected since" in done.out, done.err
-    assert "1 of 2 scans had labels that were corrected, and kept them" in done.err
+    assert done.labelled and "0000_upper: kept, because its labels were corrected" in done.out, done.err
+    assert "1 of 2 scans had labels that were corrected; these labels are kept" in done.err
     assert labels.read_text() == corrected and (tmp_path / "0001_upper.ply").exists()  # the others are labelled
 
 
@@ -148,16 +148,16 @@ def test_what_a_review_has_corrected_is_kept(command, arches, segmenter, tmp_pat
     assert command("review", scan, "--labels", out, "--apply", steps).code == 0
     before = {file.name: file.read_bytes() for file in out.iterdir()}
     done = command("predict", scan, "--model", segmenter, "--out", out, "--again", "--report")
-    assert done.code == 0 and f"kept, its labels were corrected since -> {out / '0000_upper.json'}" in done.out, (
+    assert done.code == 0 and f"kept, because its labels were corrected -> {out / '0000_upper.json'}" in done.out, (
         done.err
     )
     assert {name: (out / name).read_bytes() for name in before} == before
     done = command("convert", scan, "--out", out)
-    assert f"{out / '0000_upper.json'}: its labels were corrected" in done.err and done.code == 1
+    assert f"{out / '0000_upper.json'}: its corrected labels would be overwritten" in done.err and done.code == 1
     assert {name: (out / name).read_bytes() for name in before} == before
     (out / "0000_upper.json").unlink()  # a stop came before it
     done = command("predict", scan, "--model", segmenter, "--out", out)
-    assert f"kept, its labels were corrected since -> {out / '0000_upper.log.jsonl'}" in done.out, done.err
+    assert f"kept, because its labels were corrected -> {out / '0000_upper.log.jsonl'}" in done.out, done.err
     assert not (out / "0000_upper.ply").exists()
 
 
@@ -168,7 +168,7 @@ def test_convert_keeps_what_was_corrected(command, labelled, arches, tmp_path):
     assert command("renumber", tmp_path / "0000_lower.txt", f"{last}=0").code == 0
     before = (tmp_path / "0000_lower.txt").read_bytes()
     done = command("convert", arches / "0000_lower.stl", "--out", tmp_path)
-    assert f"{tmp_path / '0000_lower.txt'}: its labels were corrected" in done.err and done.code == 1
+    assert f"{tmp_path / '0000_lower.txt'}: its corrected labels would be overwritten" in done.err and done.code == 1
     assert (tmp_path / "0000_lower.txt").read_bytes() == before
 
 
@@ -197,7 +197,7 @@ def test_an_impossible_order_is_told_with_scan_and_place(command, arches, tiny_t
     (("36",), 2, "expected old and new number as 36=35, got '36'"),
     (("36=x",), 2, "expected old and new number"),
     (("36=99",), 2, "99: expected the FDI number of a tooth"),
-    (("36=35", "36=34"), 2, "36 is to become two numbers"),
+    (("36=35", "36=34"), 2, "expected one new number for 36, got two"),
     (("99=35",), 1, "no tooth has the number 99"),
 ])  # fmt: skip
 def test_renumber_refuses(given, code, said, command, labelled, tmp_path):
@@ -294,7 +294,7 @@ def test_predict_renews_what_shows_labels_that_were_edited(command, arches, repo
     numbers = np.loadtxt(out / "0000_upper.txt", dtype=int)
     np.savetxt(out / "0000_upper.txt", np.where(numbers == 11, 0, numbers), fmt="%d")
     done = command("predict", arches / "0000_upper.stl", "--out", out, "--report")
-    assert done.code == 0 and "kept, its labels were corrected" in done.out, done.err
+    assert done.code == 0 and "kept, because its labels were corrected" in done.out, done.err
     assert "11" not in {row["fdi"] for row in rows(out / "0000_upper.csv")}
     (row,) = [row for row in rows(out / "summary.csv") if row["scan"] == "0000_upper"]
     assert row["state"] == "corrected" and "11" not in row["numbers"].split()
@@ -347,7 +347,7 @@ def test_a_label_file_without_a_surface_says_what_is_out_of_date(command, labell
     (tmp_path / "0000_lower.html").touch()
     number = int(np.loadtxt(tmp_path / "0000_lower.txt").max())
     done = command("renumber", tmp_path / "0000_lower.txt", f"{number}=0")
-    assert f"with the former numbers: {tmp_path / '0000_lower.html'}" in done.err
+    assert f"so these still show the former numbers: {tmp_path / '0000_lower.html'}" in done.err
 
 
 def test_files_beside_given_labels_are_let_alone(command, arches, tmp_path):
@@ -365,7 +365,7 @@ def test_teeth_are_joined_only_where_asked(command, labelled, tmp_path):
     first, second = np.unique(read_scan(tmp_path / "0000_lower.ply").labels)[-2:].tolist()
     asked = ("renumber", tmp_path / "0000_lower.ply", f"{first}={second}")
     before = (tmp_path / "0000_lower.ply").read_bytes()
-    assert f"two teeth would be {second}" in command(*asked).error
+    assert f"two teeth would have the number {second}" in command(*asked).error
     assert (tmp_path / "0000_lower.ply").read_bytes() == before
     done = command(*asked, "--merge")
     assert f"{second} is one tooth now" in done.out

@@ -102,7 +102,7 @@ def test_two_corrections_that_contradict_each_other_are_refused(arch, command, t
 
 
 def test_labels_of_the_other_jaw_are_told_wherever_they_lie(folder, command, tmp_path):
-    said = "upper jaw by its name, but the labels in {}, read as fdi numbers, are those of the lower jaw"
+    said = "it is the upper jaw by its name, but the labels in {}, read as fdi numbers, are of the lower jaw"
     txt = folder / f"{SCAN}.txt"
     numbers = np.loadtxt(txt, dtype=int)
     np.savetxt(txt, np.where(numbers > 0, numbers + 20, 0), fmt="%d")

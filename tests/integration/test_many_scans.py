@@ -136,7 +136,7 @@ def test_what_is_not_the_same_is_labelled_again(what, command, arches, segmenter
     done = command(*given)
     assert done.labelled, done.err
     assert done.out.count("labelled before") == (0 if what in ("option", "format", "model") else 1)
-    assert f"{NAMES[0]}: labelled before" not in done.out and "kept, its labels were corrected" not in done.out
+    assert f"{NAMES[0]}: labelled before" not in done.out and "kept, because its labels were corrected" not in done.out
     assert command(*given).out.count("labelled before") == 2
 
 
@@ -145,7 +145,7 @@ def test_corrected_labels_are_kept_whatever_is_asked_for(command, arches, segmen
     assert command("renumber", copied / f"{NAMES[0]}.txt", f"{number}=-1").code == 0
     before = written(copied)
     done = command("predict", arches / f"{NAMES[0]}.stl", *OPTIONS, segmenter, "--out", copied, "--again")
-    assert done.code == 0 and "kept, its labels were corrected since" in done.out
+    assert done.code == 0 and "kept, because its labels were corrected" in done.out
     assert written(copied) == before and states(copied)[NAMES[0]] == "corrected"
     assert table(copied)[NAMES[0]]["teeth"] and len(table(copied)) == 6
 
@@ -161,14 +161,16 @@ def test_another_patient_into_the_same_folder_is_refused(command, arches, segmen
     before = {file.name: file.read_bytes() for file in out.iterdir()}
     for words in (given, (*given, "--again")):
         done = command("predict", tmp_path / "ben", *words)
-        assert done.code == 1 and f"upper.* are of {tmp_path / 'anna' / 'upper.stl'}; choose another --out" in done.err
+        assert (
+            done.code == 1 and f"upper.* belong to {tmp_path / 'anna' / 'upper.stl'}; choose another --out" in done.err
+        )
         assert {name for name, content in before.items() if (out / name).read_bytes() != content} <= {"index.html"}
         assert listed(out) == ["upper"] and table(out)["upper"]["error"] == ""
     (out / "upper.txt").write_text("0\n" + "11\n" * (before["upper.txt"].count(b"\n") - 1))
-    assert "are of" in command("predict", tmp_path / "ben", *given).err
-    assert "kept, its labels were corrected" in command("predict", tmp_path / "anna", *given).out
+    assert "belong to" in command("predict", tmp_path / "ben", *given).err
+    assert "kept, because its labels were corrected" in command("predict", tmp_path / "anna", *given).out
     (tmp_path / "anna").rename(tmp_path / "moved")
-    assert "kept, its labels were corrected" in command("predict", tmp_path / "moved", *given).out
+    assert "kept, because its labels were corrected" in command("predict", tmp_path / "moved", *given).out
 
 
 def test_parts_come_to_the_whole(command, arches, segmenter, lab, tmp_path):
@@ -202,7 +204,8 @@ def test_a_process_that_dies_costs_one_scan(command, arches, segmenter, lab, tmp
     done = command(*given)
     first, last = [line for line in done.err.splitlines() if line.startswith("Error: ")]
     assert (
-        done.code == 1 and f"{NAMES[3]}.stl: its process ended (killed by SIGKILL), as where memory is short" in first
+        done.code == 1
+        and f"{NAMES[3]}.stl: its process ended (killed by SIGKILL), perhaps because memory was short" in first
     )
     assert "1 of 6 scans could not be labelled" in last
     found = states(tmp_path / "lab")
@@ -245,7 +248,7 @@ def test_a_summary_of_somebody_else_is_not_replaced(command, arches, segmenter, 
     assert [path.name for path in tmp_path.iterdir()] == ["summary.csv"]
     shutil.copy(arches / f"{NAMES[0]}.stl", tmp_path / "summary.stl")
     done = command("predict", tmp_path / "summary.stl", *OPTIONS, segmenter, "--out", tmp_path / "out", "--report")
-    assert done.code == 1 and "summary.csv is the summary; give the scan another name" in done.err
+    assert done.code == 1 and "summary.csv is the table of all scans; give the scan another name" in done.err
 
 
 def test_several_processes_beside_a_gpu_are_refused(command, arches, segmenter, tmp_path, monkeypatch):
@@ -283,7 +286,7 @@ def test_a_stop_and_what_goes_on(name, number, code, command, arches, segmenter,
         assert f"table of the scans -> {out / 'summary.csv'}" in rest and len(table(out)) == count
         assert sum(bool(read_record(file).run) for file in out.glob("*.ply")) >= count
     else:
-        assert f"{out} is not written: {count} are kept in {out}.parts, and the same command goes on" in last
+        assert f"{out} is not written: {count} are kept in {out}.parts; to go on, run the same command again" in last
         assert not out.exists()
     again = command(*given)
     assert again.code in (0, 3) and len(done) <= again.out.count("before, unchanged") < 18, again.err
@@ -319,7 +322,7 @@ def test_evaluate_in_processes_and_in_parts(command, arches, segmenter, tmp_path
     assert "1 of 7 scans could not be scored" in command(*given, two, "--workers", 2).err
     assert scores(two) == scores(one) and len(scores(one)["failures"]) == 1
     done = command(*given, parts, "--shard", "1/2", "--workers", 2)
-    assert done.code == 0 and f"4 of 7 scans scored, of part 1 of 2 -> {parts}.parts" in done.out, done.err
+    assert done.code == 0 and f"4 of 7 scans scored by part 1 of 2 -> {parts}.parts" in done.out, done.err
     assert {line.partition(":")[0][:4] for line in done.out.splitlines()[:-1]} == {"0000", "0002"}  # both jaws of each
     assert not parts.exists()
     last = command(*given, parts, "--shard", "2/2")

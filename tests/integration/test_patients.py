@@ -169,11 +169,11 @@ def test_a_scan_given_twice_is_refused(arches, command, tmp_path):
     assert prepared(command, arches, tmp_path / "out").code == 0
     spec = GraphSpec(faces=300)
     options = {"variants": 1, "seed": 0}
-    with pytest.raises((DataError, ConfigError), match="is there twice"):
+    with pytest.raises((DataError, ConfigError), match="this scan is given twice"):
         load_training_set([tmp_path / "out", arches], spec, **options)
     (tmp_path / "list.csv").write_text(f"path,scan_id,patient\n{arches / '0002_upper.stl'},s2,other\n")
     assert prepared(command, tmp_path / "list.csv", tmp_path / "named").code == 0
-    with pytest.raises(DataError, match=r"0002_upper\.stl: is there twice"):
+    with pytest.raises(DataError, match=r"0002_upper\.stl: this scan is given twice"):
         load_training_set([tmp_path / "named", arches], spec, **options)
     both = find_sources([arches, arches / ".." / arches.name, tmp_path / "list.csv"])
     assert len(both) == 6 and {source.patient for source in both} == {"0000", "0001", "0002", "other"}
@@ -225,7 +225,7 @@ def test_parts_of_an_archive_and_missing_labels_come_to_an_end(arches, command, 
 def test_a_part_without_a_scan_names_no_file(arches, command, tmp_path):
     run = ("evaluate", arches / "0000_upper.stl", "--predictions", arches, "--out", tmp_path / "o.json")
     done = command(*run, "--shard", "2/2")
-    assert done.code == 0 and "0 of 1 scan scored, of part 2 of 2\n" in done.out
+    assert done.code == 0 and "0 of 1 scan scored by part 2 of 2\n" in done.out
     done = command(*run, "--shard", "1/2")
     assert done.code == 0 and (tmp_path / "o.json").exists()
 
@@ -245,7 +245,7 @@ def test_other_scans_of_one_name_are_not_compared(cases, command, tmp_path):
         folder = cases / f"p{which}"
         done = command("evaluate", folder, "--predictions", folder, "--out", tmp_path / f"o{which}.json", *words)
         assert done.code == 0, done.err
-    assert "2 scans of the same name" in done.err and "on 0 scans that both have" in done.out
+    assert "Warning: 2 scans in" in done.err and "on 0 scans that both have" in done.out
     assert json.loads((tmp_path / "o1.json").read_text())["against"]["unlike"] == 2
 
 

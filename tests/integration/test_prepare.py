@@ -31,7 +31,7 @@ def test_again_and_in_parts(command, prepared):
     given = (scans, prepared, "--faces", 300, "--tessellations", 2)
     done = command("prepare", *given, "--shard", "2/3")
     assert done.code == 0 and "4 of 4 scans: 0 prepared" in done.out  # two patients are in this part
-    assert "begun with another graph" in command("prepare", scans, prepared, "--faces", 400).error
+    assert "got another graph (before: " in command("prepare", scans, prepared, "--faces", 400).error
     for shard in ("0/3", "4/3", "one", "1/0"):
         assert command("prepare", *given, "--shard", shard).code == 2
 
@@ -49,7 +49,7 @@ def test_info_says_what_it_is_and_what_comes_next(command, prepared, arches, tmp
     said = command("info", tmp_path / "out").out
     assert "on 0 of 1 scan\n" in said and "toothgraph pretrain " in said
     (tmp_path / "out" / "manifest.csv").unlink()
-    assert "not finished: the same `toothgraph prepare` command goes on" in command("info", tmp_path / "out").out
+    assert "not finished: to go on, run the same `toothgraph prepare` command" in command("info", tmp_path / "out").out
 
 
 @pytest.mark.parametrize(("colours", "told"), [(14, True), (1, False), (500, False)])

@@ -83,7 +83,7 @@ def test_a_name_that_contradicts_the_scan_is_told(data_dir, tmp_path):
 def test_another_sets_palette_gives_no_labels(command, data_dir, tmp_path):
     scan = data_dir / "3d-iosseg" / "011_L.ply"
     done = command("evaluate", scan, "--palette", f"{data_dir / 'palettes.json'}:teeth3ds", "--out", tmp_path / "s")
-    assert done.code == 1 and "is it the palette of these scans?" in done.err and "has no labels" in done.err
+    assert done.code == 1 and "Is it the palette of these scans?" in done.err and "has no labels" in done.err
 
 
 @pytest.mark.parametrize("name", ["011_U", "035_L"])

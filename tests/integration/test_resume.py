@@ -97,7 +97,7 @@ def test_resumed_run_is_bit_identical(
     stop_at(step)
     stopped = command(*run)
     assert stopped.code == 130
-    assert stopped.err.splitlines()[-1] == f"stopped at step {step} of 4; go on with the same command and --resume"
+    assert stopped.err.splitlines()[-1] == f"stopped at step {step} of 4; to go on, run the same command with --resume"
     assert not (tmp_path / "run" / "model.safetensors").exists()
     assert table(tmp_path / "run") == [row for row in table(whole) if int(row[0]) <= step]
 
@@ -121,7 +121,7 @@ def test_second_ctrl_c_stops_at_once(command, arches, tiny_toml, monkeypatch, tm
 
     monkeypatch.setattr(GentleStop, "on_train_batch_end", twice)
     done = command("pretrain", arches, "--out", tmp_path, "--config", tiny_toml)
-    assert done.code == 130 and "stopped at once; go on with the same command and --resume" in done.err
+    assert done.code == 130 and "stopped at once; to go on, run the same command with --resume" in done.err
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 2
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -135,7 +135,7 @@ def test_ctrl_c_before_the_first_step_says_how_to_go_on(command, arches, tiny_to
         patch.setattr("toothgraph.training.run.fit", stopped)
         done = command(*given)
     assert done.code == 130
-    assert done.err.splitlines()[-1] == "stopped at step 0 of 4; go on with the same command and --resume"
+    assert done.err.splitlines()[-1] == "stopped at step 0 of 4; to go on, run the same command with --resume"
     assert "val_match_top1: share of the faces that are found again" in done.err
     done = command(*given, "--resume")
     assert done.code == 0 and "begins at step 0 of 4" in done.err and "nothing to resume" not in done.err
@@ -265,7 +265,10 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(command, arches, tiny
         (run / "last.ckpt").write_bytes(damaged)
         done = command("pretrain", arches, "--out", run, "--config", tiny_toml, "--resume")
         assert done.code == 0, done.err
-        assert "last.ckpt: not a whole checkpoint" in done.err and "goes on from the one before" in done.err
+        assert (
+            "last.ckpt: not a whole checkpoint" in done.err
+            and "the run goes on from the checkpoint before it" in done.err
+        )
         found, wanted = (load_file(each / "model.safetensors") for each in (run, pretrained))
         assert all(torch.equal(found[key], wanted[key]) for key in wanted)
         assert table(run) == table(pretrained)
@@ -338,6 +341,6 @@ def test_signals_to_a_process_that_a_script_started(number, code, arches, tiny_t
         _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "stopping after this step" in err and "Traceback" not in err
-    assert "go on with the same command and --resume" in err.splitlines()[-1]
+    assert "to go on, run the same command with --resume" in err.splitlines()[-1]
     step = int(err.splitlines()[-1].split()[3])
     assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["global_step"] == step

@@ -83,7 +83,7 @@ def test_what_is_thrown_away_is_counted(run):
     rows = list(csv.DictReader((out / "found-1" / "teeth.csv").read_text().splitlines()))
     kept = [row for row in rows if row["state"] == "kept"]
     assert f"{len(kept)} teeth kept" in said and kept
-    assert "their patients validate or test, or their labels are used: 4" in said
+    assert "their patients are for validation or test, or their labels are used: 4" in said
     logged = (out / "log.txt").read_text()
     assert logged.count("labels found on ") == 2 and logged.count("left out: ") == 2
 
@@ -101,7 +101,7 @@ def test_info_tells_of_it(command, run, tmp_path):
     found = command("info", out / "found-1").out
     assert "a teacher of toothgraph finetune --unlabelled" in found and "next" not in found
     (out / "found-1" / "manifest.csv").rename(tmp_path / "manifest.csv")
-    assert "`toothgraph finetune` command with --resume goes on" in command("info", out / "found-1").out
+    assert "to go on, run the same `toothgraph finetune` command with --resume" in command("info", out / "found-1").out
     (tmp_path / "manifest.csv").rename(out / "found-1" / "manifest.csv")
 
 
@@ -132,7 +132,7 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(where, go,
         "teacher": "the first teacher, teacher-1: stopped at once",
         "student": "student 2 of 2: stopped at once",
     }[where]
-    assert stopped.err.splitlines()[-1] == f"{stage}; go on with the same command and --resume"
+    assert stopped.err.splitlines()[-1] == f"{stage}; to go on, run the same command with --resume"
     monkeypatch.undo()
     looks: list[str] = []
     real = found_labels.trusted_labels
@@ -262,7 +262,10 @@ def test_what_a_folder_was_prepared_from_has_to_be_there(command, folders, run, 
                    "--workers", 1)  # fmt: skip
     assert done.code == 0, done.err
     shutil.rmtree(tmp_path / "scans")
-    for folder, why in ((tmp_path / "prepared", "give the scans themselves"), (run[0] / "found-1", "a teacher found")):
+    for folder, why in (
+        (tmp_path / "prepared", "give the scan files, or"),
+        (run[0] / "found-1", "an earlier self-training"),
+    ):
         with pytest.raises(DataError, match=why):
             find_unlabelled([folder])
 
@@ -271,7 +274,7 @@ def test_nothing_is_left_to_label(command, folders, tiny_toml, tmp_path):
     labelled, _ = folders
     done = command("finetune", labelled, "--unlabelled", labelled, "--split", labelled / "split.json",
                    "--config", tiny_toml, "--out", tmp_path / "run")  # fmt: skip
-    assert done.code == 1 and "no unlabelled scan can be used, of 4 given" in done.error
+    assert done.code == 1 and "none of the 4 unlabelled scans can be used" in done.error
 
 
 def test_a_net_that_is_sure_of_nothing_says_so(command, folders, tiny_toml, tmp_path):
@@ -316,4 +319,4 @@ def test_without_labels_there_must_be_a_net_that_labels(command, folders, pretra
     assert done.code == 2 and "expected SCANS with labels" in done.err
     for init in ((), ("--init", pretrained)):
         done = command(*run, "--unlabelled", bare, *init)
-        assert done.code == 1 and "that labels the unlabelled ones" in done.error
+        assert done.code == 1 and "to label the others" in done.error

@@ -59,7 +59,7 @@ def test_a_scan_of_3shape_in_a_folder_is_told_unless_it_was_exported(
         (tmp_path / name).write_bytes(b'<?xml version="1.0"?>\n<HPS version="1.1">\n</HPS>\n')
     write_stl(tmp_path / "UpperJawScan.stl", patch.vertices, patch.faces)
     assert find_scans([tmp_path]) == [tmp_path / "UpperJawScan.stl"]
-    assert "3Shape's own format; export STL or PLY: Raw Preparation scan.dcm" in caplog.text
+    assert "3Shape's own format and are not read; export them as STL or PLY: Raw Preparation scan.dcm" in caplog.text
     with pytest.raises(MeshError, match="export STL or PLY"):
         read_mesh(tmp_path / "UpperJawScan.dcm")
 

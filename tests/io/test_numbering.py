@@ -84,7 +84,7 @@ def test_the_commands_take_it(mine: str, arch: Mesh, tmp_path: Path, command) ->
     done = command(*given, "--label-system", mine, "--predictions-label-system", mine)
     assert done.code == 0, done.err
     assert json.loads(out.read_text())["scores"]["miou"] == 1.0
-    assert "One of your own is a file, FILE:SET" in command(*given).err
+    assert "FILE:SET for one of your own" in command(*given).err
     assert "contains no label system 'mime'" in command(*given, "--label-system", mine.replace("mine", "mime")).error
     toml = tmp_path / "run.toml"
     toml.write_text(f'label_system = "{mine.replace("mine", "mime")}"\n')

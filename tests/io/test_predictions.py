@@ -87,7 +87,7 @@ def test_another_mesh_of_the_surface(scan: Path, arch: Mesh, caplog: pytest.LogC
     (found.folder / "scan_upper.txt").unlink()
     labelled_ply(found.folder, coarse.vertices, coarse.faces, coarse.labels)
     read = read_predictions(mesh, scan, Predictions(found.folder))
-    assert "another mesh of it" in caplog.text
+    assert "another mesh of this scan" in caplog.text
     assert (read.faces == arch.labels).mean() > 0.9
     labelled_ply(found.folder, coarse.vertices + 20.0, coarse.faces, coarse.labels)
     with pytest.raises(LabelError, match="mm away"):
@@ -176,7 +176,7 @@ def test_numbers_of_the_other_jaw_are_told(scan: Path, arch: Mesh, caplog: pytes
     write_txt(found.folder / "scan_upper.txt", np.where(arch.labels > 0, arch.labels + 20, 0))
     read_predictions(mesh, scan, found)
     assert "upper jaw by its true labels, but the labels in" in caplog.text
-    assert "read as fdi numbers, are those of the lower jaw" in caplog.text
+    assert "read as fdi numbers, are of the lower jaw" in caplog.text
 
 
 def test_without_permanent_teeth_only_gingiva_is_scored(
@@ -187,7 +187,7 @@ def test_without_permanent_teeth_only_gingiva_is_scored(
     assert score_other(found, scan).row["miou"] < 0.1 and not caplog.records
     write_txt(scan.with_suffix(".txt"), np.where((arch.labels > 0) & (arch.labels % 10 < 6), arch.labels + 40, 0))
     assert score_other(found, scan).row["miou"] == 1
-    assert "no permanent tooth is labelled, so that only gingiva is scored" in caplog.text
+    assert "no permanent tooth is labelled, so only gingiva is scored" in caplog.text
 
 
 def test_a_row_tells_scans_of_one_name_apart(scan: Path, arch: Mesh) -> None:
@@ -229,7 +229,7 @@ def test_errors_name_the_options_and_keys_of_predictions(scan: Path, arch: Mesh)
     list_of_labels.unlink()
     strange = np.where(arch.labels > 0, 90, 0)
     write_txt(found.folder / "scan_upper.txt", strange)
-    with pytest.raises(LabelError, match=r"another label system \(--predictions-label-system\)"):
+    with pytest.raises(LabelError, match=r"name the label system \(--predictions-label-system\)"):
         read_predictions(mesh, scan, Predictions(found.folder))
     (found.folder / "scan_upper.txt").unlink()
     labelled_ply(found.folder, arch.vertices, arch.faces[:-10], strange[:-10])
@@ -281,4 +281,4 @@ def test_two_results_of_the_same_scans(arches: Path, tmp_path: Path, command) ->
     worse.write_text(json.dumps({"per_scan": [{**row, "dice": "0.9"} for row in rows["per_scan"]]}))
     assert "expected a number as `dice` of 0000_lower, found '0.9'" in command(*given, "--against", worse).error
     worse.write_text(json.dumps({"per_scan": [{**row, "scan_id": "x"} for row in rows["per_scan"]]}))
-    assert "has none of the scans that are scored" in command(*given, "--against", worse).error
+    assert "expected scores of the scans that are scored now, found none" in command(*given, "--against", worse).error

@@ -189,7 +189,9 @@ def test_numbers_of_ones_own(command, found, tmp_path):
 def test_files_that_do_not_agree_are_refused(found):
     labels = np.loadtxt(found / "a_upper.txt", dtype=int)
     write_txt(found / "a_upper.txt", np.where(labels == 16, 15, labels))
-    with pytest.raises(LabelError, match=r"do not agree .*a_upper\.ply: not changed; .*a_upper\.txt: 15 has another"):
+    with pytest.raises(
+        LabelError, match=r"contradict each other, .*a_upper\.ply: not changed; .*a_upper\.txt: 15 has another"
+    ):
         renumber(found / "a_upper.ply", {17: 18})
     for name in NAMES:
         if name not in ("a_upper.ply", "a_upper.txt"):

@@ -76,7 +76,11 @@ def test_a_scan_is_found_under_the_name_that_it_had(before: str, command, arch: 
     anna, ben = (scans / patient / "upper.ply" for patient in ("anna", "ben"))
     approve(Store(reviewed, before), read_mesh(anna), arch.labels)
     np.testing.assert_array_equal(read_approved(anna, reviewed, "anna_upper").labels, arch.labels)
-    hint = r"does that; \S+/upper\.\* are of another surface$" if before == "upper" else r"does that$"
+    hint = (
+        r"approve it with `toothgraph review`; \S+/upper\.\* belong to another surface$"
+        if before == "upper"
+        else r"approve it with `toothgraph review`$"
+    )
     with pytest.raises(LabelError, match=hint):
         read_approved(ben, reviewed, "ben_upper")
     done = command("convert", scans, "--labels", reviewed, "--out", out, "--format", "txt")
@@ -117,7 +121,7 @@ def test_nothing_is_written_over_what_a_person_has_corrected(state: str, arch: M
         if now == "unseen":
             write_labelled(tmp_path, "one_U", arch, arch.labels, ("ply",))
             continue
-        with pytest.raises(ConfigError, match=r"one_U.json: has what was corrected in a review"):
+        with pytest.raises(ConfigError, match=r"one_U.json: contains corrections of a review"):
             write_labelled(tmp_path, "one_U", arch, arch.labels, ("ply",))
         assert json.loads(file.read_text()) == content and corrected_in(tmp_path, "one_U") == file
     write_labelled(tmp_path, "two_U", arch, arch.labels, ("ply",))

@@ -156,7 +156,7 @@ def test_what_cannot_be_exported_is_refused(
     with pytest.raises(ShapeError, match="got one without"):
         export_inputs(tg.face_graph(synthetic_arch(1, jaw=0, faces=2000)))
     assert (
-        "expected a file that ends in .onnx or .pt2, or a folder"
+        "expected a file name that ends in .onnx or .pt2, or a folder name"
         in command("export", model, "-o", tmp_path / "net.x").error
     )
     monkeypatch.setattr("toothgraph.errors.find_spec", lambda name: None)

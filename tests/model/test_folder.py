@@ -92,12 +92,12 @@ def test_a_folder_is_a_start_for_training(command, arches, tiny_toml, pretrained
 
 def test_nothing_of_others_is_written_over(command, segmenter, tmp_path):
     shutil.copytree(segmenter, tmp_path / "run")
-    with pytest.raises(ConfigError, match=r"has a config.json that no export wrote"):
+    with pytest.raises(ConfigError, match=r"contains a config.json that no export wrote"):
         export_folder(segmenter, tmp_path / "run")
     assert (tmp_path / "run" / "config.json").read_bytes() == (segmenter / "config.json").read_bytes()
     (tmp_path / "clone").mkdir()
     (tmp_path / "clone" / "README.md").write_text("mine")
-    with pytest.raises(ConfigError, match=r"has a README.md that no export wrote"):
+    with pytest.raises(ConfigError, match=r"contains a README.md that no export wrote"):
         export_folder(segmenter, tmp_path / "clone")
 
 

@@ -95,8 +95,11 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "source": (lambda: conv(X, torch.tensor([[9], [0]])), "edge_index from 0 to 8, of 9 nodes, got 0 to 9"),
     "target": (lambda: conv(X, torch.tensor([[0], [-1]])), "got -1 to 0"),
     "far source": (lambda: conv((X[:5], X), torch.tensor([[5], [8]])), r"edge_index\[0\] from 0 to 4, of 5 nodes"),
-    "table": (lambda: conv(X, neighbor_index=TABLE + 1), "got 1 to 9; a missing neighbour is the node itself"),
-    "cut graph": (lambda: conv(X[:4], neighbor_index=TABLE[:, 5:]), "neighbor_index from 0 to 3.*transforms.crop does"),
+    "table": (lambda: conv(X, neighbor_index=TABLE + 1), "got 1 to 9; for a missing neighbour, give the node itself"),
+    "cut graph": (
+        lambda: conv(X[:4], neighbor_index=TABLE[:, 5:]),
+        "neighbor_index from 0 to 3.*transforms.crop cuts both",
+    ),
     "float table": (lambda: conv(X, neighbor_index=TABLE.float()), r"int64 or int32.*\.long\(\)"),
     "mlp columns": (lambda: mlp(X[:, :2], EDGES), r"x \[N, 3\]"),
     "mlp adj_t": (lambda: mlp(X[:5], sparse(EDGES)), "sparse adjacency"),
@@ -108,7 +111,7 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "normals": (lambda: pair(X, X[:5], TABLE), r"one shape and type.*\[5, 3\]"),
     "no normals": (lambda: pair(X, None, TABLE), r"normal \[N, 3\], got none"),
     "no table": (lambda: pair(X, X, None), r"neighbor_index \[2, 9\].*got none; toothgraph\.scan_graph"),
-    "-1 for none": (lambda: pair(X, X, TABLE - 1), "got -1 to 7; a missing neighbour is the node itself"),
+    "-1 for none": (lambda: pair(X, X, TABLE - 1), "got -1 to 7; for a missing neighbour, give the node itself"),
     "pairs": (lambda: pair_features(X, X, TABLE - 9, 1.0), "got -9 to -1"),
     "gather": (lambda: gather_max(X, TABLE + 1), "of 9 nodes, got 1 to 9"),
     "padded": (lambda: gather_max(X, TABLE + 2, padded=True), "of 10 nodes, got 2 to 10"),
@@ -157,7 +160,7 @@ IN_CALLS: dict[str, tuple[Callable[[], Any], str]] = {
     "no tables": (lambda: find_levels(GRAPH, 12, 4), r"neighbor_index \[48, N\].*without neighbor_index and level;"),
 }
 OF_OPTIONS: dict[str, tuple[Callable[[], Any], str]] = {
-    "lazy": (lambda: FastEdgeConv(-1, 32), "in_channels of at least 1.*got -1; it is not taken from the first input"),
+    "lazy": (lambda: FastEdgeConv(-1, 32), "in_channels of at least 1.*got -1; the first input does not set it"),
     "none": (lambda: FastEdgeConv(3, 0), "out_channels of at least 1, a whole number, got 0"),
     "half": (lambda: FastEdgeConv(3.0, 4), "got 3.0"),
     "no edge conv": (lambda: FastEdgeConv.from_pyg(torch.nn.Linear(2, 2)), "EdgeConv of torch_geometric, got a Linear"),

@@ -214,7 +214,7 @@ def test_sizes_in_place_of_a_batch() -> None:
         expected = info_nce(a, b, batch=batch, negatives=negatives)
         torch.testing.assert_close(info_nce(a, b, sizes=[5, 0, 4, 8], negatives=negatives), expected)
     for sizes in ([5, 11], [18, -1]):
-        with pytest.raises(ConfigError, match="expected sizes, pairs per scan, of 17 pairs in all"):
+        with pytest.raises(ConfigError, match="expected sizes, the number of pairs of each scan, with a sum of 17"):
             info_nce(a, b, sizes=sizes)
     with pytest.raises(ConfigError, match="and a batch"):
         info_nce(a, b, sizes=[5, 12], batch=SCAN)

@@ -22,6 +22,6 @@ def test_a_run_without_validation_has_no_panel_of_scores(tmp_path):
 
 
 def test_a_run_that_has_not_begun_is_refused(tmp_path):
-    with pytest.raises(DataError, match="has not come to a first one"):
+    with pytest.raises(DataError, match="the run has not written any yet"):
         draw_run(tmp_path / "none.png", [row(10)], "runs/fine")
     assert not (tmp_path / "none.png").exists()

@@ -113,8 +113,8 @@ def test_which_jaw_is_the_upper_one_must_be_known(sure: float, strong_ones: int)
     assert len(found) == strong_ones and len(pair_doubts(0.0, sure)) == 1 + strong_ones
     for doubt in found:
         assert str(doubt) == (
-            "which of the two jaws in this file is the upper one is not known (the model is "
-            f"{sure:.0%} sure); or is one jaw here twice?"
+            "it is not certain which of the two jaws in this file is the upper one (the model is "
+            f"{sure:.0%} sure); or does the file show one jaw twice?"
         )
 
 

@@ -228,7 +228,7 @@ def test_stopped_while_a_scan_is_labelled_the_command_ends_as_documented(
         process.send_signal(signal_)
         _, err = process.communicate(timeout=120)
     assert process.returncode == code, err
-    assert err.endswith("stopped: 0 of 1 scan approved; the same command goes on\n")
+    assert err.endswith("stopped: 0 of 1 scan approved; to go on, run the same command again\n")
     assert not list((tmp_path / "unpacked").iterdir())
 
 
@@ -264,6 +264,8 @@ def test_the_command_is_killed_and_goes_on(crowns: Mesh, tmp_path: Path, apart: 
     os.kill(process.pid, signal.SIGINT)
     process.join(30)
     err = told.read_text()
-    assert process.exitcode == 130 and err.endswith("stopped: 1 of 1 scan approved; the same command goes on\n")
+    assert process.exitcode == 130 and err.endswith(
+        "stopped: 1 of 1 scan approved; to go on, run the same command again\n"
+    )
     assert f"next: toothgraph finetune {tmp_path / 'scans'} --labels {labels} --init default --out runs/" in err
     assert json.loads((labels / "one_L.json").read_text())["review"]["version"] == 2

@@ -104,7 +104,7 @@ def test_labels_that_a_stop_has_left_behind_are_written_again(store: Store, crow
 
 def test_a_log_of_another_surface_is_kept_and_refused(store: Store, crowns: Mesh) -> None:
     other = replace(crowns, vertices=crowns.vertices + 1.0)
-    with pytest.raises(LabelError, match="this review is of another surface"):
+    with pytest.raises(LabelError, match="this review was made for another surface"):
         store.load(other)
     store.log.write_text("nonsense\n")
     with pytest.raises(LabelError, match="expected the log of a review"):

@@ -127,7 +127,7 @@ def test_other_processes_of_a_run_are_silent(
 def test_ctrl_c_tells_how_far_it_came() -> None:
     with pytest.raises(KeyboardInterrupt, match=r"2 of 3 scans done$"), at_work():
         raise KeyboardInterrupt
-    said = "0 of 2 scans done; the same command goes on"
+    said = "0 of 2 scans done; to go on, run the same command again"
     with pytest.raises(KeyboardInterrupt, match=said), Display("preparing", 2, goes_on=True):
         raise KeyboardInterrupt
 

@@ -44,7 +44,7 @@ def test_how_many_of_each_kind_is_said(four, caplog):
 def test_nobody_validates(four, caplog):
     lines = said(caplog, labelled_sides(four, Split(("b",), (), {}), 1.0))
     assert lines[0].startswith("trains on 1 scan of 1 patient (b); labels: 1 corrected")
-    assert lines[1].startswith("validates on nobody") and "--split" in lines[1] and len(lines) == 2
+    assert lines[1].startswith("validates on no patient") and "--split" in lines[1] and len(lines) == 2
 
 
 def test_only_found_labels_are_warned_about(four, caplog):

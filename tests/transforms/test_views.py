@@ -250,7 +250,7 @@ def test_graphs_that_are_no_variants(arch_graph: Data) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "told"),
-    [({"min_share": 0.9, "max_share": 0.1}, "max_share of a view, whose min_share is 0.9"),
+    [({"min_share": 0.9, "max_share": 0.1}, "max_share of a view \\(min_share is 0.9\\)"),
      ({"max_share": 1.5}, "max_share of a view"), ({"quota": 0}, "quota of a view"), ({"radius": 0.0}, "radius")],
 )  # fmt: skip
 def test_views_that_cannot_be_are_refused(wrong: dict[str, Any], told: str) -> None:

@@ -130,8 +130,8 @@ def measure_arch(mesh: Mesh, labels: np.ndarray | None = None, milk_teeth: Colle
     check_mesh(mesh)
     labels = mesh.labels if labels is None else mesh.with_labels(labels).labels
     if labels is None:
-        raise LabelError(f"{mesh.scan_id}: expected a labelled mesh, got none with labels; give `labels`, or a palette "
-                         "to read_scan if its colours are the labels")  # fmt: skip
+        raise LabelError(f"{mesh.scan_id}: expected a mesh with labels, got one without; give `labels`, or, if its "
+                         "colours are labels, give `palette` to read_scan")  # fmt: skip
     labels = check_fdi(labels, where=mesh.scan_id)
     primary = is_primary(labels)
     if primary.any():  # they show how the arch runs, in the places of their successors
@@ -217,7 +217,7 @@ def unusable(widths: Mapping[int, float], teeth: Iterable[int]) -> ToothText | N
             share = widths.get(before, usual_width(before)) / usual_width(before)
             if not FITS[0] <= share <= FITS[1]:
                 wide = f" is {widths[before]:.1f} mm wide, {usual_width(before):.1f} mm is usual: a milk tooth, a "
-                return tooth_text([before], wide, "wrong border, or wrong numbers from there on")
+                return tooth_text([before], wide, "wrong border, or wrong numbers from this tooth on")
     return None
 
 

@@ -82,7 +82,7 @@ class Commands(click.Group):
             raise
         except Exception as error:
             if is_shortage(error):
-                _fail("not enough memory; raise --memory, if that was set")
+                _fail("not enough memory; if you gave --memory, give it a higher value")
             if not isinstance(error, OSError):
                 raise
             _fail(_of_system(error))
@@ -93,10 +93,10 @@ _WAYS_OUT = {
     errno.ENOSPC: "free some space there, or choose another --out",
     errno.EFBIG: "the disk, or a limit of the shell (ulimit -f), allows no larger file; choose another --out",
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.EMFILE: "too few files may be open at once; raise the limit (ulimit -n)",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "to write elsewhere, choose another --out"),
-    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "it is gone, or cannot be made there; to write elsewhere, choose "
-                    "another --out"),
+    **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), "it does not exist, or cannot be made there; to write "
+                    "elsewhere, choose another --out"),
 }  # fmt: skip
 
 
@@ -133,11 +133,12 @@ def _taught(error: click.UsageError) -> str:
         name, params = error.option_name.lstrip("-"), error.ctx.command.params
         for param in params:
             if isinstance(param, click.Argument) and name and str(param.name).startswith(name):
-                return f"No such option {error.option_name!r}: {str(param.name).upper()} is given without it, as above"
+                argument = str(param.name).upper()
+                return f"No such option {error.option_name!r}: write {argument} without it, as in the usage above"
         if others := [other for other in COMMANDS if error.option_name in _flags(other)]:
-            return f"No such option {error.option_name!r}; {', '.join(others)} {'have' if others[1:] else 'has'} it"
+            return f"No such option {error.option_name!r}; it is an option of {', '.join(others)}"
         if any(param.name == "config" for param in params):
-            return f"{said} What has no option of its own may be a key of the file --config."
+            return f"{said} It may be a key of the file that --config names."
     return said
 
 
@@ -193,11 +194,11 @@ class _Plain(logging.Formatter):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="toothgraph")
 def main() -> None:
-    """Tell each tooth from its neighbours and from the gum in intraoral scans, with few labels.
+    """Separate the teeth from each other and from the gum in intraoral scans, and number them, with few labels.
 
-    The usual way: PRETRAIN on unlabelled scans, FINETUNE on a few labelled ones, PREDICT the next scan,
-    VIEW it, REVIEW what was found, EVALUATE against labels, EXPORT the model. PREPARE makes many scans ready to train
-    on, SYNTH makes labelled scans to try it all on.
+    The usual order: PRETRAIN on unlabelled scans, FINETUNE on a few labelled ones, PREDICT the labels of a new scan,
+    VIEW it, REVIEW its labels, EVALUATE against known labels, EXPORT the model. PREPARE makes many scans ready for
+    training. SYNTH makes synthetic labelled scans, to try the commands.
 
-    Begin with `toothgraph demo`. The options of a command: `toothgraph COMMAND --help`.
+    Begin with `toothgraph demo`. `toothgraph COMMAND --help` shows the options of a command.
     """

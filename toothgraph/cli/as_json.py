@@ -14,7 +14,9 @@ import click
 if TYPE_CHECKING:
     from toothgraph.cli.labelling import Outcome
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs; all else to stderr.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON to stdout, for programs. Everything else goes to stderr."
+)
 
 
 @contextmanager

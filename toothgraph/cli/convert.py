@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     "--labels",
     type=PATH,
     callback=at_once(check_labels),
-    help="Folder of `review`, or of `predict --out`, that has the labels.",
+    help="Folder with the labels, written by `review` or by `predict --out`.",
 )
 @click.option("--out", "-o", type=PATH, required=True, help="Folder to write to.")
 @click.option(
@@ -49,9 +49,11 @@ if TYPE_CHECKING:
     "formats",
     multiple=True,
     type=Choice(FORMATS),
-    help="As of `predict`, may be given several times; stl is one file per tooth.  [default: ply, txt, json]",
+    help="File format to write; may be given several times. stl is one file per tooth.  [default: ply, txt, json]",
 )
-@click.option("--report", is_flag=True, help="Also write a page and a table of the teeth of each scan, and a list.")
+@click.option(
+    "--report", is_flag=True, help="Also write a page and a table of the teeth for each scan, and a list of all scans."
+)
 @palette_option
 @label_system_option
 @jaw_option
@@ -69,19 +71,20 @@ def convert(
 ) -> None:
     """Write scans with the labels they have: `toothgraph convert my-scans --labels reviewed --out final --format stl`.
 
-    The labels are those in --labels, a folder of `review` or `predict`; else those of each scan itself: of a .txt or
-    .json beside it, of arrays in it, or of its colours with --palette. No net is used, and no scan is changed.
+    With --labels, the labels are read from a folder of `review` or `predict`. Without it, they are the scan's own: from
+    a .txt or .json beside it, from arrays in it, or, with --palette, from its colours. No net is used, and no scan is
+    changed.
 
     The files are those that `predict` writes: <stem>.ply (coloured, with FDI numbers on faces and vertices), .vtp,
-    .vtk, .txt, .json (Teeth3DS), a folder <stem>.teeth with one STL per tooth; with --report <stem>.html and
-    <stem>.csv, and index.html and measures.csv of all.
+    .vtk, .txt, .json (Teeth3DS), a folder <stem>.teeth with one STL per tooth. With --report, there are also
+    <stem>.html and <stem>.csv, and index.html and measures.csv for all scans.
     """
     from toothgraph.io.formats.vtk import check_vtk
 
     check_folder(out)
     check_vtk(formats)
     if labels is not None and out.resolve() == labels.resolve():
-        raise ConfigError(f"{out}: --out has the labels that are read; choose another")
+        raise ConfigError(f"{out}: --out is the folder of --labels; choose another")
     with starting():
         from toothgraph.cli.predict import refuse_overwriting
         from toothgraph.io.find import find_scans
@@ -113,8 +116,8 @@ def convert(
         raise ToothgraphError(f"{failed} of {scans_of(len(files))} could not be written; see above")
     if not written:
         raise LabelError(
-            f"{labels}: has labels of none of {scans_of(len(files))}; `toothgraph review` writes those of scans that "
-            "are corrected or approved"
+            f"{labels}: expected labels of {scans_of(len(files))}, found none; `toothgraph review` writes the labels "
+            "of a scan when you correct or approve it"
         )
 
 
@@ -151,7 +154,7 @@ def _check_free(out: Path, name: str, file: Path, mesh: Mesh) -> None:
 
     check_same_scan(out, name, file, lambda: mesh)
     if changed := corrected_in(out, name):
-        raise LabelError(f"{changed}: its labels were corrected, and would be lost; choose another --out")
+        raise LabelError(f"{changed}: its corrected labels would be overwritten; choose another --out")
 
 
 def _own(file: Path, reading: dict[str, Any]) -> tuple[Mesh, str, Path]:
@@ -162,8 +165,8 @@ def _own(file: Path, reading: dict[str, Any]) -> tuple[Mesh, str, Path]:
     mesh = read_scan(file, **reading, primary=True)
     if mesh.labels is None:
         raise LabelError(
-            f"{file}: has no labels; {unread_labels(file)}. If they lie in another folder, give --labels; "
-            "`toothgraph predict` finds some"
+            f"{file}: has no labels; {unread_labels(file)}. If the labels are in another folder, give --labels; if "
+            "there are none, `toothgraph predict` finds them"
         )
     return mesh, "", file
 

@@ -27,11 +27,11 @@ NEXT = "toothgraph predict YOUR_SCAN.stl --out labelled --report"
     "--open/--no-open",
     "opens",
     default=None,
-    help="Open the page in a browser, or not.  [default: on a terminal of a machine with a screen]",
+    help="Whether to open the page in a browser.  [default: yes on a terminal of a machine with a screen]",
 )
 @click.pass_context
 def demo(ctx: click.Context, out: Path, opens: bool | None) -> None:
-    """Make the upper and the lower jaw of a patient who does not exist, label them, and show what comes out.
+    """Make the upper and the lower jaw of a synthetic patient, label them, and show the result.
 
     Writes into the folder OUT: scans (STL) as a scanner would, and what predict makes of them with --report: labels, a
     picture, a table of the teeth, and pages to look at. It takes less than a minute and needs no scan and no network.
@@ -78,13 +78,15 @@ def _tell(files: list[Path], labelled: Path, opens: bool) -> None:
 
     page = labelled / pair_page(PATIENT)
     right = [_share_right(file, labelled / f"{file.stem}.txt") for file in files]
-    say(f"\nright on {100 * sum(right) / len(right):.0f} % of the faces; the weights know real scans, not arches made "
-        "by a program")  # fmt: skip
+    say(f"\nthe labels are right on {100 * sum(right) / len(right):.0f} % of the faces; the weights were trained on "
+        "real scans, not on synthetic ones")  # fmt: skip
     say(f"pictures  {' '.join(str(labelled / f'{file.stem}.png') for file in files)}")
     say(f"page      {page}")
     if opens and not webbrowser.open(page.resolve().as_uri()):
-        say("          no browser was found here; open it in one: a click on a tooth shows its number, T the table")
-    say(f"next      a scan of your own, one jaw:\n\n  {NEXT}\n")
+        say(
+            "          no browser was found; open the page in one. A click on a tooth shows its number, key T the table"
+        )
+    say(f"next      label a scan of your own, of one jaw:\n\n  {NEXT}\n")
 
 
 def _share_right(scan: Path, found: Path) -> float:

@@ -29,10 +29,10 @@ threads_option = click.option(
     type=click.IntRange(min=1),
     callback=_limit_threads,
     expose_value=False,
-    help="Of the arithmetic on a CPU.  [default: by the cores that are free]",
+    help="Threads for computing on a CPU.  [default: chosen by the number of free cores]",
 )
 device_option = click.option(
-    "--device", callback=at_once(check_device), help="auto, cpu, cuda or mps.  [default: auto]"
+    "--device", callback=at_once(check_device), help="Where to compute: auto, cpu, cuda or mps.  [default: auto]"
 )
 
 

@@ -63,7 +63,7 @@ def _refuse(
     """Refuse wrong arguments before libraries are loaded."""
     check_folder(out.parent)
     if subset and split is None:
-        raise ConfigError("--subset needs --split, the file that says who belongs to it")
+        raise ConfigError("--subset needs --split, the file that names the patients of each subset")
     if against is not None:
         read_scores(against)
     if predictions is None:
@@ -74,7 +74,7 @@ def _refuse(
     typed = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if needless := typed & {"model", "find_pose", "refine_borders", "assign_numbers", "device"}:
         flags = [param.opts[0] for param in context.command.params if param.name in needless]
-        raise ConfigError(f"{' and '.join(flags)}: with --predictions no model runs; leave out one or the other")
+        raise ConfigError(f"{' and '.join(flags)}: with --predictions no model runs; give only one of them")
     check_labels(predictions)
 
 
@@ -83,21 +83,24 @@ def _refuse(
 @model_option
 @click.option("--out", "-o", type=FILE, required=True, help="JSON file to write.")
 @click.option(
-    "--predictions", type=PATH, help="Score the labels in this folder, of any program, in place of a model's."
+    "--predictions", type=PATH, help="Score the labels in this folder, written by any program; no model runs."
 )
 @click.option(
-    "--predictions-palette", metavar="FILE:SET", callback=at_once(named_palette), help="What their colours mean."
+    "--predictions-palette",
+    metavar="FILE:SET",
+    callback=at_once(named_palette),
+    help="What the colours of these labels mean.",
 )
 @click.option(
     "--predictions-label-system", type=LabelSystem(), callback=at_once(check_label_system),
-    help="How they number teeth.  [default: auto]",
+    help="How the labels in --predictions number teeth.  [default: auto]",
 )  # fmt: skip
 @click.option(
     "--against", type=FILE, callback=at_once(check_file),
-    help="Scores of another model or program, as --out of an earlier evaluate: also say by how much they differ.",
+    help="Scores to compare with: a file that `evaluate --out` wrote for another model or program.",
 )  # fmt: skip
 @split_option
-@click.option("--subset", type=Choice(["train", "val", "test"]), help="Which patients of --split.  [default: val]")
+@click.option("--subset", type=Choice(["train", "val", "test"]), help="Patients of --split to score.  [default: val]")
 @palette_option
 @label_system_option
 @jaw_option
@@ -136,16 +139,16 @@ def evaluate(
     Writes the mean scores, one row per scan and one per tooth. A scan that cannot be read or has no labels
     is reported and the others are scored all the same; the exit code is then 1.
 
-    Until all are scored, what is done is kept in the file --out with .parts added to its name. Stopped and started
-    again, it goes on; of several parts (--shard), the last one writes --out.
+    Until all scans are scored, the results are kept in a file named as --out with .parts added. If the command is
+    stopped and started again, it goes on from there. With several parts (--shard), the last part writes --out.
 
     With --predictions, no model runs: the labels of a scan are read from <name>.txt (per face or per vertex),
     <name>.json (per vertex) or a mesh of that name, and scored by the same definitions.
 
-    With --against, the scans that both have are compared one by one: for a fair comparison of two nets, score both on
-    the same scans.
+    With --against, the scans that both results have are compared one by one. For a fair comparison of two nets, score
+    both on the same scans.
 
-    With --json, stdout has the content of --out.
+    With --json, the content of --out is also printed to stdout.
     """
     from toothgraph.cli.scoring import Parts, Scorer
     from toothgraph.inference.options import PredictOptions
@@ -192,7 +195,10 @@ def scores_to_compare(file: Path, names: set[str]) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = read_scores(file)["per_scan"]
     if not {row["scan_id"] for row in rows} & names:
-        raise ConfigError(f"{file}: has none of the scans that are scored; compare results of the same scans")
+        raise ConfigError(
+            f"{file}: expected scores of the scans that are scored now, found none of them; compare results of the "
+            "same scans"
+        )
     return rows
 
 
@@ -204,7 +210,7 @@ def say_of_part(results: list[Result], scans: int, shard: tuple[int, int], kept:
     """
     failed = sum(not result.scored for result in results)
     where = f" -> {kept}" if kept.exists() else ""  # a part without a scan keeps nothing
-    say(f"{len(results) - failed} of {scans_of(scans)} scored, of part {shard[0]} of {shard[1]}{where}")
+    say(f"{len(results) - failed} of {scans_of(scans)} scored by part {shard[0]} of {shard[1]}{where}")
     if failed:
         raise ToothgraphError(f"{failed} of {scans_of(len(results))} could not be scored; see above")
 
@@ -295,7 +301,7 @@ def score_files(
                     display.begin(scorer.names[file])
                     add(*scorer(file))
     except KeyboardInterrupt as stop:
-        kept = f": {len(results)} are kept in {parts.path}, and the same command goes on" if results else ""
+        kept = f": {len(results)} are kept in {parts.path}; to go on, run the same command again" if results else ""
         stop.args = ("; ".join([*map(str, stop.args), f"{parts.out} is not written{kept}"]),)
         raise
     return results

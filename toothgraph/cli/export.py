@@ -23,33 +23,33 @@ from toothgraph.weights import DEFAULT
 @click.argument("model", type=Model(path_type=Path), default=DEFAULT, callback=at_once(check_model))
 @click.option(
     "--out", "-o", type=PATH, required=True,
-    help="A file .onnx (needs toothgraph[export]) or .pt2, for torch.export.load; or a folder to share.",
+    help="What to write: net.onnx (needs toothgraph[export]), net.pt2 (for torch.export.load), or a folder to share.",
 )  # fmt: skip
-@click.option("--licence", help="Of the weights, for the card of a folder, such as mit.  [default: unknown]")
+@click.option("--licence", help="Licence of the weights, such as mit, for the card in the folder.  [default: unknown]")
 @click.option(
     "--scores",
     type=FILE,
     callback=at_once(check_file),
-    help="What `evaluate` wrote of this model, for the card of a folder.",
+    help="Scores that `evaluate` wrote for this model, for the card in the folder.",
 )
 def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> None:
     """Write a net for other programs, as ONNX (`-o net.onnx`), or a model as a folder to share (`-o my-model`).
 
-    MODEL is a run folder of `finetune`, or its model.safetensors; without it, the net in the package. A folder may also
-    be of a run of `pretrain`.
+    MODEL is a run folder of `finetune`, or its model.safetensors; without MODEL, it is the net in the package. A run of
+    `pretrain` can only be written as a folder.
 
-    A file .onnx or .pt2 takes the tensors of one graph, which `toothgraph.scan_graph` and
-    `toothgraph.model.export_inputs` make, with any number of faces, and gives the log-probabilities of gingiva and the
-    32 teeth for each. What `predict` does before and after, such as the frame of the scan, borders and numbers, is not
-    in the file. The file is compared with the net before the command ends.
+    A file .onnx or .pt2 takes the tensors of one graph with any number of faces, which `toothgraph.scan_graph` and
+    `toothgraph.model.export_inputs` make. For each face, it gives the log-probabilities of gingiva and the 32 teeth.
+    The file does not do what `predict` does before and after the net, such as turning the scan, and correcting borders
+    and numbers. The file is compared with the net before the command ends.
 
-    A folder has model.safetensors, the same as before, config.json, and README.md, a card, in the layout of the Hugging
-    Face Hub. Wherever a model is asked for, such a folder is one.
+    A folder has an unchanged copy of model.safetensors, config.json, and a model card README.md, in the layout of the
+    Hugging Face Hub. All commands and functions that take a model take such a folder.
     """
     as_file = out.suffix in NET_SUFFIXES
     if out.suffix and not as_file and not out.is_dir():
         raise ConfigError(
-            f"{out}: expected a file that ends in {' or '.join(NET_SUFFIXES)}, or a folder, whose name has no full stop"
+            f"{out}: expected a file name that ends in {' or '.join(NET_SUFFIXES)}, or a folder name without a dot"
         )
     if as_file and (licence or scores):
         raise ConfigError(f"--licence and --scores are for the card of a folder; {out.name} is a file")

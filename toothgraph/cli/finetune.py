@@ -22,22 +22,26 @@ from toothgraph.errors import ConfigError
     "--init",
     type=Model(path_type=Path),
     callback=at_once(check_model),
-    help="What to start from: a run folder, a model file, a folder of export, or `default`, the package's weights.",
+    help="Model to start from: a run folder, a model file, a folder of `export`, or `default`, the package's weights.",
 )
 @click.option(
     "--unlabelled",
     type=PATH,
     multiple=True,
     callback=there,
-    help="More scans to learn from, without labels: files, folders, prepared.",
+    help="More scans to learn from, without labels: files, folders, or folders of `prepare`.",
 )
-@click.option("--rounds", type=int, help="Of learning from what the net finds on them.")
+@click.option(
+    "--rounds",
+    type=int,
+    help="Rounds of labelling the --unlabelled scans and learning from these labels.",
+)
 @click.option("--label-fraction", type=float, help="Share of the training patients whose labels are used.")
 @click.option(
     "--labels",
     type=PATH,
     callback=at_once(check_labels),
-    help="Folder of `review`: its approved scans are those that are learned from.",
+    help="Folder of `review`; the net learns only from its approved scans.",
 )
 @palette_option
 @label_system_option
@@ -46,13 +50,13 @@ def finetune(
 ) -> None:
     """Train a segmentation net on labelled scans, files or folders.
 
-    Labels are found in a .txt or Teeth3DS .json beside each scan, in arrays of the file, or in its colours
-    with --palette; or with --labels in a folder of `review`. Writes RUN/model.safetensors for `predict` and
-    `evaluate`, and RUN/metrics.csv.
+    Labels are read from a .txt or Teeth3DS .json beside each scan, from arrays of the file, or, with --palette, from
+    its colours. With --labels, they are read from a folder of `review`. The command writes the model
+    RUN/model.safetensors, for `predict` and `evaluate`, and RUN/metrics.csv.
 
-    With --unlabelled, a first net labels these scans, and a second one learns from the labels and from the teeth that
-    the first was sure of; then the second one labels them, and a third one learns. Without SCANS, the net of --init is
-    the first one.
+    With --unlabelled, a first net labels these scans. A second net learns from the labels and from the teeth that the
+    first net was sure of. Then the second net labels the scans, and a third net learns. Without SCANS, the net of
+    --init is the first net.
     """
     with starting():
         from toothgraph.cli.training import free, same_scans, train
@@ -69,7 +73,10 @@ def finetune(
     if run["init"]:
         kind, net = presets[preset].net.kind, read_model(run["init"]).net
         if net.kind != kind:
-            raise ConfigError(f"{run['init']}: holds a net of kind {net.kind!r}, preset {preset!r} wants {kind!r}")
+            raise ConfigError(
+                f"{run['init']}: expected a net of kind {kind!r}, as preset {preset!r} has, found kind {net.kind!r}; "
+                "choose another --preset or --init"
+            )
         presets = {preset: replace(presets[preset], net=net)}
     options = make_config(presets, preset, layers)
     begin_training(out, resume, options.device)

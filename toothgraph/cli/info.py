@@ -161,7 +161,7 @@ def describe_prepared(folder: Path) -> Iterator[tuple[str, Any]]:
     yield "palette", f"{len(options['palette']['fdi'])} colours" if options.get("palette") else "none"
     if not is_prepared(folder):
         command = "finetune` command with --resume" if of_teacher else "prepare` command"
-        yield "state", f"not finished: the same `toothgraph {command} goes on"
+        yield "state", f"not finished: to go on, run the same `toothgraph {command}"
         return
     headers = read_manifest(folder)
     jaws = Counter(JAW_NAMES[header.jaw] for header in headers)
@@ -185,7 +185,7 @@ def describe(run: Path) -> Iterator[tuple[str, Any]]:
     if labels is not None:
         yield "labels found", f"on {len([*(labels / SCANS).glob('*')])} scans so far: toothgraph info {labels}"
     if before is not None:
-        yield "self-training", f"not finished: the student has not begun; what follows is of {before}"
+        yield "self-training", f"not finished: the student has not begun; the following is about {before}"
         run = before
     elif labels is not None:
         yield "self-training", "not finished: the net of --init labels scans, the student has not begun"

@@ -148,7 +148,9 @@ class Labeller:
                 if pages:
                     pages.check(job.name)
                     if job.name.lower() in OWN_NAMES:
-                        raise ConfigError(f"{job.name}: {job.name}.csv is the summary; give the scan another name")
+                        raise ConfigError(
+                            f"{job.name}: {job.name}.csv is the table of all scans; give the scan another name"
+                        )
                 check_same_scan(self.out, job.name, job.file, lambda: read_mesh(job.file, unit=self.unit))
                 record = read_record(self._path(job))
                 if changed := corrected_in(self.out, job.name):
@@ -159,12 +161,14 @@ class Labeller:
 
     def _corrected(self, job: Job, record: Record, changed: Path, pages: PageFolder | None) -> Outcome:
         """Keep labels that a person has corrected. Outdated or missing pages, pictures and tables are written."""
-        said = f"{job.name}: kept, its labels were corrected since -> {changed}"
+        said = f"{job.name}: kept, because its labels were corrected -> {changed}"
         folder, views = LabelledFolder(self.out, self.unit), self._outputs(job)[1]
         shown = folder.shown_or_none(job.name)
         there = list(dict.fromkeys([*(str(self.out / name) for name in record.files), str(changed)]))
         if not shown:
-            missing = "; no surface beside them, so nothing shows them" * any(not view.exists() for view in views)
+            missing = "; without a surface beside them, no page or picture can be drawn" * any(
+                not view.exists() for view in views
+            )
             return Outcome(Row(job.name, CORRECTED), said + missing, files=there)
         unlisted = job.name not in self.listed
         asked = [view for view in views if not view.exists() or (unlisted and view.suffix == ".html")]

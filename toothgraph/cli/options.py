@@ -23,22 +23,22 @@ JAWS = {"upper": 0, "lower": 1, "auto": None}
 there = at_once(check_path)
 scans_argument = click.argument("scans", nargs=-1, required=True, type=PATH, callback=there)
 shard_option = click.option(
-    "--shard", type=Shard(), default=(1, 1), help="Only part i of n; each may run on another machine."
+    "--shard", type=Shard(), default=(1, 1), help="Do only part i of n; each part may run on another machine."
 )
-again_option = click.option("--again", is_flag=True, help="Do again what an earlier run has done.")
+again_option = click.option("--again", is_flag=True, help="Process scans again that an earlier run has done.")
 unit_option = click.option("--unit", type=Choice(list(MM_PER_UNIT)), help="Unit of length in the files.  [default: mm]")
 palette_option = click.option(
     "--palette",
     metavar="FILE:SET",
     callback=at_once(named_palette),
-    help="What face or vertex colours mean: a set of a palette file.",
+    help="What the colours of faces or vertices mean: a SET in a palette FILE.",
 )
 label_system_option = click.option(
     "--label-system",
     type=LabelSystem(),
     callback=at_once(check_label_system),
-    help="How the labels number teeth; FILE:SET is a system of your own.  [default: auto: of arrays guessed, of label "
-    "files FDI]",
+    help="How the labels number teeth; FILE:SET is a system of your own.  [default: auto: FDI in label files, guessed "
+    "in arrays]",
 )
 split_option = click.option(
     "--split", type=FILE, callback=at_once(check_split), help="JSON file that names the train and val patients."
@@ -48,7 +48,7 @@ jaw_option = click.option(
     type=Choice(list(JAWS)),
     default="auto",
     show_default=True,
-    help="auto: by the file name if it names one (upper, lower, maxilla, U, L, …), else by the net.",
+    help="Jaw of the scans. auto: from the file name (upper, lower, maxilla, U, L, …); else from the net.",
 )
 model_option = click.option(
     "--model",
@@ -85,7 +85,7 @@ def memory_option(
             with bounded(memory):
                 return command(*args, **kwargs)
 
-        text = "What a process may take.  [default: what the machine has; no bound beside a GPU]"
+        text = "Memory that a process may use.  [default: what the machine has; with a GPU, no limit]"
         return click.option("--memory", type=GIGABYTES, metavar="GB", help=text)(within)
 
     return add
@@ -98,9 +98,9 @@ FORMER_FLAGS = {"--numbering": "--label-system", "--no-numbering": "--keep-numbe
 def prediction_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that leave out steps of prediction; each sets a field of ``PredictOptions``."""
     left_out = {
-        "find_pose": ("--no-orient", "The scans already lie in the networks' frame."),
-        "refine_borders": ("--no-refine", "Keep the borders that the net finds."),
-        "assign_numbers": ("--keep-numbers", "Keep the numbers that the net gives."),
+        "find_pose": ("--no-orient", "Do not turn the scans: they already lie as the net expects."),
+        "refine_borders": ("--no-refine", "Keep the borders as the net finds them; do not refine them."),
+        "assign_numbers": ("--keep-numbers", "Keep the numbers as the net gives them; do not correct them."),
     }
     for name, (flag, text) in reversed(left_out.items()):
         command = click.option(flag, name, is_flag=True, flag_value=False, default=True, help=text)(command)

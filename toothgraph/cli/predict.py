@@ -59,7 +59,7 @@ def _refuse(out: Path, formats: tuple[str, ...], **given: Any) -> None:
 @click.option(
     "--primary",
     is_flag=True,
-    help="Number primary (milk) teeth 51 to 85; else each has the number of the permanent tooth that replaces it.",
+    help="Number primary (milk) teeth 51 to 85. Otherwise, each has the number of the tooth that replaces it.",
 )
 @unit_option
 @click.option(
@@ -67,7 +67,7 @@ def _refuse(out: Path, formats: tuple[str, ...], **given: Any) -> None:
     "formats",
     multiple=True,
     type=Choice(FORMATS),
-    help="What to write, may be given several times; stl is a folder <stem>.teeth with one file per tooth, and "
+    help="File format to write; may be given several times. stl is a folder <stem>.teeth with one file per tooth, and "
     "vtp and vtk need toothgraph[vtk].  [default: ply, txt, json]",
 )
 @click.option("--picture", is_flag=True, help="Also write a picture, <stem>.png.")
@@ -139,7 +139,7 @@ def predict(
             if units:
                 label_all(labeller, units, workers, told, pages)
             else:
-                say(f"part {shard[0]} of {shard[1]} has no scans: there are {len(files)}")
+                say(f"part {shard[0]} of {shard[1]} has no scans: there are only {scans_of(len(files))}")
         finally:  # also after a stop
             print_json(of_labelling(told.outcomes, files_of, net.source, out / SUMMARY))
     told.finish(len(files_of), same_scans(scans, {"unit": unit}, ("unit",)))
@@ -234,8 +234,8 @@ def without_labelled(files: list[Path], given: tuple[Path, ...]) -> list[Path]:
     again = [file for file in files if file in written and stem_of(file) in names]
     if again:
         say(
-            f"Notice: left out {scans_of(len(again))} that toothgraph wrote of others that are given, such as "
-            f"{again[0]}; name such a file to label it, too",
+            f"Notice: left out {scans_of(len(again))} that toothgraph wrote when it labelled other given scans, such "
+            f"as {again[0]}; to label such a file, too, name it in the command",
             err=True,
         )
     left_out = set(again)

@@ -27,23 +27,43 @@ if TYPE_CHECKING:
 _TRIED = 5  # scans without labels whose colours are looked at
 
 
-@click.command(short_help="Make a tree of scans ready to train on.")
+@click.command(short_help="Make many scans ready for training.")
 @click.argument("scans", nargs=-1, type=PATH, metavar="SCANS...")
 @click.argument("out", required=False, type=click.Path(file_okay=False, path_type=Path), metavar="OUT")
-@click.option("--preset", type=Choice(PRESETS), default="default", show_default=True, help="Whose graphs.")
-@click.option("--faces", type=click.IntRange(min=50), help="Faces that scans are decimated to; the preset's.")
-@click.option("--tessellations", type=click.IntRange(min=1), help="Of each scan; the preset's.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the tessellations.")
+@click.option(
+    "--preset",
+    type=Choice(PRESETS),
+    default="default",
+    show_default=True,
+    help="Preset of the training: it sets the kind of graphs.",
+)
+@click.option(
+    "--faces", type=click.IntRange(min=50), help="Faces that scans are decimated to.  [default: as the preset]"
+)
+@click.option(
+    "--tessellations",
+    type=click.IntRange(min=1),
+    help="Versions of each scan, each decimated differently.  [default: as the preset]",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the tessellations.")
 @palette_option
 @label_system_option
 @unit_option
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]")
 @shard_option
-@click.option("--megabytes", type=float, default=1000, show_default=True, help="Largest file that is read.")
 @click.option(
-    "--memory", type=click.FloatRange(min=0, min_open=True), default=8, show_default=True, help="GB a process may take."
+    "--megabytes", type=float, default=1000, show_default=True, help="Size of the largest file that is read, MB."
 )
-@click.option("--seconds", type=click.IntRange(min=1), default=600, show_default=True, help="A scan may take.")
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    default=8,
+    show_default=True,
+    help="Memory that a process may use, GB.",
+)
+@click.option(
+    "--seconds", type=click.IntRange(min=1), default=600, show_default=True, help="Longest time for one scan, s."
+)
 def prepare(
     scans: tuple[Path, ...],
     out: Path,
@@ -214,8 +234,8 @@ def tell_of_colours(unlabelled: Sequence[Path]) -> None:
         if file.exists() and (colours := len(colours_like_labels(read_stored(file)))):
             say(
                 f"Warning: no labels could be read of {scans_of(len(unlabelled))}; {file.name} has {colours} "
-                "colours, which may be labels: prepare the scans into another folder with --palette FILE:SET, which "
-                "says what colours mean",
+                "colours, which may be labels. If they are, prepare the scans into another folder, with --palette "
+                "FILE:SET to say what the colours mean",
                 err=True,
             )
             return

@@ -15,10 +15,10 @@ from toothgraph.cli.training_options import begin_training, read_training_set, s
 @scans_argument
 @training_options
 def pretrain(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | None, **given: Any) -> None:
-    """Pre-train a backbone on scans, files or folders; labels are not looked at.
+    """Pre-train a backbone on scans, files or folders; labels are not used.
 
-    Two views of each scan, cut and turned at random, must agree on the faces that show the same point of
-    the surface. Writes RUN/model.safetensors for `finetune --init RUN`, and RUN/metrics.csv.
+    Each scan is cut and turned at random, twice. The net learns which faces of these two views show the same point of
+    the surface. The command writes RUN/model.safetensors, for `finetune --init RUN`, and RUN/metrics.csv.
     """
     with starting():
         from toothgraph.cli.training import free, same_scans, train

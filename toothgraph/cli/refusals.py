@@ -48,7 +48,7 @@ def check_labels(folder: Path) -> None:
     """Raise ConfigError if a folder of labels does not exist, or is a file."""
     check_there(folder, ConfigError)
     if folder.is_file():
-        raise ConfigError(f"{folder}: expected the folder that has the labels, found a file")
+        raise ConfigError(f"{folder}: expected a folder with labels, found a file")
 
 
 def check_label_system(name: str) -> None:
@@ -101,5 +101,5 @@ def refuse_training(scans: tuple[Path, ...], out: Path, resume: bool, config: Pa
     check_values(values | {name: value for name, value in given.items() if value is not None})
     for folder in (path if path.is_dir() else path.parent for path in (*scans, *more)):
         if not resume and out.exists() and out.samefile(folder):
-            raise ConfigError(f"{out}: --out has the scans in it; choose a folder for the run alone")
+            raise ConfigError(f"{out}: --out contains the scans; choose a separate folder for the run")
     check_free(out, resume)

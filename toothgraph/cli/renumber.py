@@ -42,9 +42,9 @@ class Change(click.ParamType):  # type: ignore[type-arg]  # click before 8.2 tak
     callback=at_once(check_label_system),
     default="fdi",
     show_default=True,
-    help="Of the numbers that you give, and of label files that toothgraph did not write; FILE:SET is one of your own.",
+    help="How your OLD=NEW and the label files of other programs number teeth; FILE:SET is a system of your own.",
 )
-@click.option("--merge", is_flag=True, help="Two teeth that get one number are one tooth.")
+@click.option("--merge", is_flag=True, help="Join teeth that get the same number into one tooth.")
 @unit_option
 def renumber(
     scan: Path, changes: tuple[tuple[int, int], ...], label_system: str, merge: bool, unit: str | None
@@ -53,10 +53,11 @@ def renumber(
 
     SCAN is any of the files that `predict` or `convert` wrote for a scan, or a scan with a .txt or .json beside it. All
     changes happen at once, so 36=37 37=36 exchanges two teeth. 0 is gingiva, -1 unknown. All label files of the scan
-    are written again, and so are its page, picture, table and row of summary.csv, if there are any. `finetune` knows
-    labels that a model found as corrected.
+    are written again, and so are its page, picture, table and row of summary.csv, if there are any. Labels that a model
+    found then count as corrected when `finetune` reads them.
 
-    Without changes, the numbers along the arch are printed, from the patient's right to the left, as `predict` does.
+    Without OLD=NEW, nothing is written: the command prints the numbers along the arch, from the patient's right to the
+    left, as `predict` does.
     """
     _check(changes, label_system)
     with starting():
@@ -93,7 +94,7 @@ def _check(changes: Sequence[tuple[int, int]], label_system: str) -> None:
 
     asked = [before for before, _ in changes]
     if twice := [number for number in asked if asked.count(number) > 1]:
-        raise click.UsageError(f"{twice[0]} is to become two numbers; give it once")
+        raise click.UsageError(f"expected one new number for {twice[0]}, got two")
     for _, now in changes:
         if label_system == "fdi" and now > 0 and not is_tooth(now):
             raise click.UsageError(f"{now}: expected the FDI number of a tooth, 0 for gingiva or -1 for unknown")
@@ -114,7 +115,8 @@ def renew_beside(file: Path, unit: str, mesh: Mesh | None, surface: Path | None)
     folder, name = LabelledFolder(file.parent, unit), file.stem
     if mesh is None or mesh.labels is None or surface is None:
         if old := folder.outdated(name):
-            say(f"Notice: no surface beside {file}; with the former numbers: {', '.join(map(str, old))}", err=True)
+            former = ", ".join(map(str, old))
+            say(f"Notice: no surface beside {file}, so these still show the former numbers: {former}", err=True)
         return
     shown = shown_of(split_labelled(mesh), surface, mesh)
     renew_measures(file.with_suffix(".json"), shown)

@@ -54,9 +54,15 @@ def _refuse(labels: Path, formats: tuple[str, ...], **given: Any) -> None:
 @click.option(
     "--labels", type=PATH, default=Path("reviewed"), show_default=True, help="Folder for the labels and their history."
 )
-@click.option("--predict", "predicted", is_flag=True, help="Begin with a model's labels, also of labelled scans.")
 @click.option(
-    "--apply", "steps", type=FILE, callback=at_once(check_file), help="JSON lines of steps to do, in place of the page."
+    "--predict", "predicted", is_flag=True, help="Begin with a model's labels, also for scans that have labels."
+)
+@click.option(
+    "--apply",
+    "steps",
+    type=FILE,
+    callback=at_once(check_file),
+    help="File of steps to do without the page, one JSON object per line.",
 )
 @click.option(
     "--format",
@@ -65,8 +71,8 @@ def _refuse(labels: Path, formats: tuple[str, ...], **given: Any) -> None:
     type=Choice(["vtp", "vtk"]),
     help="Write approved scans for other programs, too: vtp with `Label`, vtk with `Universal_ID` (3D Slicer).",
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the page.  [default: a free one]")
-@click.option("--no-browser", is_flag=True, help="Only print the address.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page.  [default: a free one]")
+@click.option("--no-browser", is_flag=True, help="Only print the address of the page; do not open it.")
 @model_option
 @palette_option
 @label_system_option
@@ -92,12 +98,12 @@ def review(
 ) -> None:
     """Correct the labels of scans on a page in your browser, those in doubt first, and approve them.
 
-    Scans without labels get those that a model finds. Each step is saved at once, in --labels: <name>.json has the
-    labels, <name>.log.jsonl every step since. No scan is changed. Labels of these scans that are in --labels already,
-    from `predict` or `renumber`, are where the review begins. `finetune SCANS --labels DIR` learns from the scans that
-    were approved; `convert SCANS --labels DIR` writes the labels as files of other formats, and as pages.
+    For scans without labels, a model finds the labels. Each step is saved at once in the folder --labels: <name>.json
+    has the labels, and <name>.log.jsonl has every step. No scan is changed. If --labels already has labels of these
+    scans, from `predict` or `renumber`, the review begins with them. `finetune SCANS --labels DIR` learns from the
+    scans that were approved. `convert SCANS --labels DIR` writes the labels as files of other formats, and as pages.
 
-    The page is for this machine only: its address has a secret, and works until the command is stopped (Ctrl-C).
+    The page works on this machine only: its address has a secret part, and works until the command is stopped (Ctrl-C).
     """
     with starting():
         from toothgraph.io.find import find_scans
@@ -146,7 +152,7 @@ def review(
         approved = [scan.state for scan in found.known.values()].count(APPROVED)
         _say_outdated(labels, names, scans, unit)
         _say_next(labels, names, scans, {"palette": palette, "unit": unit, "label_system": label_system}, approved)
-        stop.args = (f"{approved} of {scans_of(len(files))} approved; the same command goes on",)
+        stop.args = (f"{approved} of {scans_of(len(files))} approved; to go on, run the same command again",)
         raise
 
 
@@ -157,15 +163,15 @@ def _check_without_scans(labels: Path, files: list[Path]) -> None:
         ConfigError: then.
     """
     if labels.resolve() in {place.parent for file in files for place in places_of(file)}:
-        raise ConfigError(f"{labels}: has scans in it; choose a folder of its own for the labels, so that no file of "
-                          "yours is changed")  # fmt: skip
+        raise ConfigError(f"{labels}: contains scans; choose a separate folder for the labels, so that none of your "
+                          "files is changed")  # fmt: skip
 
 
 def _say_kept(names: list[str]) -> None:
     """Name the scans whose labels stay although the present options would find or read others."""
     if names:
-        say(f"Notice: begun with other options, as --model or --predict, and worked on since, so that the labels stay: "
-            f"{some_of(names)}", err=True)  # fmt: skip
+        say(f"Notice: these scans keep their labels, because their review was begun with other options, such as "
+            f"--model or --predict: {some_of(names)}", err=True)  # fmt: skip
 
 
 def _leave(server: ReviewServer, code: int) -> None:
@@ -206,7 +212,7 @@ def _say_outdated(labels: Path, names: list[str], scans: tuple[Path, ...], unit:
     from toothgraph.cli.labelled import LabelledFolder
 
     if old := LabelledFolder(labels, unit or "mm").all_outdated(names):
-        say(f"older than the labels: {some_of(old)}; written anew, with the labels kept, by:", err=True)
+        say(f"older than the labels: {some_of(old)}; to write them again, and keep the labels:", err=True)
         next_command("predict", *same_scans(scans, {"unit": unit}, ("unit",)), "--out", labels)
 
 
@@ -218,12 +224,12 @@ def _say_next(
 
     if any((labels / f"{name}{LABELS}").is_file() for name in names):
         own = same_scans(scans, reading, ("unit",))
-        say("the labels as coloured scans, one STL per tooth, pages and tables:", err=True)
+        say("to write the labels as coloured scans, one STL per tooth, pages and tables:", err=True)
         next_command("convert", *own, "--labels", labels, "--out", free(Path("corrected")), "--format", "ply",
                      "--format", "stl", "--report")  # fmt: skip
     if approved:
         learn = (*same_scans(scans, reading, tuple(reading)), "--labels", labels, "--init", "default")
-        say("to learn from what is approved:", err=True)
+        say("to train on the approved scans:", err=True)
         next_command("finetune", *learn, "--out", free(Path("runs/reviewed")))
 
 
@@ -250,7 +256,7 @@ def _lines(steps: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             line = json.loads(text)
             if not isinstance(line, dict) or "scan" not in line:
-                raise ValueError("no scan is named")
+                raise ValueError("it names no scan")
         except (ValueError, RecursionError) as error:
             raise ConfigError(
                 f'{steps}: line {number}: expected a step as {{"scan": "007_L", "kind": "gingiva", '

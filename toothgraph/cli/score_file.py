@@ -110,8 +110,8 @@ def write_scores(out: Path, content: dict[str, Any], parts: Parts) -> None:
     say(f"{scans_of(len(rows))} scored -> {out}")
     if found := sum(row["labels"].startswith("found") for row in rows):
         say(
-            f"Warning: a model found the labels of {found} of them: their scores tell how well this model agrees with "
-            "it, not how good it is", err=True,
+            f"Warning: a model found the true labels of {found} of them: their scores tell how well the scored labels "
+            "agree with that model, not how good they are", err=True,
         )  # fmt: skip
     if failures:
         raise ToothgraphError(
@@ -128,13 +128,13 @@ def _say_means(content: dict[str, Any]) -> None:
             limits = f"  {between[key][0]:.4f} to {between[key][1]:.4f}" if between[key] else ""
             say(f"{key:>15} {value:.4f}{limits}")
     mean = f"mean over scans, and its 95 % interval over {patients} patients"
-    say(f"{'':>15} {mean if patients > 1 else 'of one patient, so without 95 % intervals over patients'}")
+    say(f"{'':>15} {mean if patients > 1 else 'mean over scans of one patient, so there is no 95 % interval'}")
     if (other := content.get("against")) is None:
         return
     if other["unlike"]:
         say(
-            f"Warning: {scans_of(other['unlike'])} of the same name in {other['file']} are other scans, by their "
-            "patient, number of faces or surface, and are not compared", err=True,
+            f"Warning: {scans_of(other['unlike'])} in {other['file']} have the name of a scan here, but another "
+            "patient, number of faces or surface; they are not compared", err=True,
         )  # fmt: skip
     say(f"against {other['file']}, on {scans_of(other['scans'])} that both have:")
     say(f"{'':>15}   this  other  difference")

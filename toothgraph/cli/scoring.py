@@ -207,8 +207,8 @@ class Parts:
         ]  # fmt: skip
         if outdated:
             raise ToothgraphError(
-                f"of {scans_of(len(files))}, {len(outdated)} were scored by other parts with other options, or have "
-                f"changed since, such as {outdated[0]}; run these parts again"
+                f"{len(outdated)} of {scans_of(len(files))} were scored by other parts with other options, or were "
+                f"changed after that, such as {outdated[0]}; run these parts again"
             )
         return results
 

@@ -14,7 +14,7 @@ from toothgraph.system.progress import Display
 
 @click.command(short_help="Write labelled synthetic arches.")
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--scans", type=click.IntRange(min=1), default=20, show_default=True, help="Arches to write.")
+@click.option("--scans", type=click.IntRange(min=1), default=20, show_default=True, help="Number of arches to write.")
 @click.option(
     "--faces",
     type=click.IntRange(MIN_FACES, MAX_FACES),
@@ -22,7 +22,9 @@ from toothgraph.system.progress import Display
     show_default=True,
     help="Faces of each arch, to within 1 %.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same arches.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed gives the same arches."
+)
 def synth(out: Path, scans: int, faces: int, seed: int) -> None:
     """Write synthetic dental arches with tooth labels into the folder OUT.
 

@@ -72,13 +72,13 @@ class Told:
         if kept := sum(outcome.kept for outcome in self.outcomes):
             say(
                 f"{kept} of {scans_of(total)} {'was' if kept == 1 else 'were'} labelled before with this model and "
-                "these options, unchanged since; --again labels anew",
+                "these options, and not changed since; --again labels them again",
                 err=True,
             )
         if count[CORRECTED]:
             say(
-                f"{count[CORRECTED]} of {scans_of(total)} had labels that were corrected, and kept them; to label "
-                "such a scan again, choose another --out, or remove its files",
+                f"{count[CORRECTED]} of {scans_of(total)} had labels that were corrected; these labels are kept. To "
+                "label such a scan again, choose another --out, or remove its files",
                 err=True,
             )
         if doubtful := count[REVIEW] + count[UNTRUSTED]:

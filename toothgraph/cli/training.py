@@ -25,7 +25,7 @@ def train(out: Path, go: Callable[[], Path], then: Sequence[object]) -> None:
         with named_shortage(out, "lower --batch or --faces, or set recompute = true under [net] in --config"):
             model = go()
     except Stopped as stopped:
-        say(f"{stopped}; go on with the same command and --resume", err=True)
+        say(f"{stopped}; to go on, run the same command with --resume", err=True)
         sys.exit(TERMINATED if stopped.by_sigterm else STOPPED)
     if first_rank():
         say(f"{'kept' if before else 'wrote'} {model}")

@@ -53,13 +53,22 @@ def _refuse(scans: tuple[Path, ...], out: Path, compare: Path | None, **given: A
 @click.command(short_help="Show scans, as pages or a picture.")
 @scans_argument
 @click.option(
-    "--out", "-o", type=PATH, required=True, help="page.html or picture.png to write; of a folder of scans, a folder."
+    "--out",
+    "-o",
+    type=PATH,
+    required=True,
+    help="File to write, page.html or picture.png. For a folder of scans, a folder.",
 )
-@click.option("--predict", "predicted", is_flag=True, help="Show a model's labels; the scan's own are the truth.")
+@click.option(
+    "--predict",
+    "predicted",
+    is_flag=True,
+    help="Show the labels that a model finds; the scan's own labels count as the truth.",
+)
 @click.option(
     "--compare",
     type=Model(path_type=Path),
-    help="The same scan with other labels, or another model: show what differs.",
+    help="Show what differs from this: the same scan with other labels, or another model.",
 )
 @model_option
 @palette_option
@@ -81,13 +90,13 @@ def view(
     unit: str | None,
     device: str | None,
 ) -> None:
-    """Show a scan with its labels, or, where it has none or with --predict or --model, with those a model finds.
+    """Show a scan with its labels. If it has none, or with --predict or --model, show the labels that a model finds.
 
-    A .html is one page that needs no network: turn and zoom, pick a tooth, measure, colour by tooth, by confidence, and
-    where the truth is known by errors. It also takes the upper and the lower jaw of a patient, or with --compare a
-    second result of a scan: a labelled file, a run folder, or default for the weights in the package. A .png shows
-    three views of one scan. Of a folder of scans, --out is a folder: one page of each, one of both jaws of each
-    patient, and index.html, a list with pictures, those to review first.
+    A .html is one page that needs no network: turn and zoom, pick a tooth, measure, colour by tooth, by confidence or,
+    if the true labels are known, by errors. It can show the upper and the lower jaw of a patient. With --compare, it
+    also shows a second result of the scan: a labelled file, a run folder, or `default` for the weights in the package.
+    A .png shows three views of one scan. For a folder of scans, --out is a folder. It gets a page of each scan, a page
+    of both jaws of each patient, and index.html, a list with pictures, in which scans to review come first.
     """
     with starting():  # matplotlib takes a while
         from toothgraph.io.archive import opened
@@ -116,7 +125,7 @@ def view(
         said = ""
         if len(shown) > 2:
             raise ConfigError(f"expected one scan, or an upper and a lower jaw, got {len(shown)} jaws: one of these "
-                              "files has both")  # fmt: skip
+                              "files has both jaws")  # fmt: skip
         if compare and len(shown) > 1:
             raise ConfigError(f"--compare takes a scan of one jaw, and {scans[0].name} has both")
         if compare:

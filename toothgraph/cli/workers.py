@@ -18,14 +18,14 @@ workers_option = click.option(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Processes that share the scans, on a CPU. Each takes one thread (or --threads), and an equal part of the "
+    help="Processes that share the scans, on a CPU. Each uses one thread (or --threads), and an equal part of the "
     "memory (or --memory).",
 )
 
 
 def process_ended(file: Path, how: str) -> str:
     """The error of a scan whose process died."""
-    return f"{file}: its process ended ({how}), as where memory is short; take fewer --workers"
+    return f"{file}: its process ended ({how}), perhaps because memory was short; use fewer --workers"
 
 
 def in_workers(

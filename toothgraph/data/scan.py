@@ -79,7 +79,7 @@ def prepare_scan(mesh: Mesh, spec: GraphSpec, variants: int, seed: int, bases: i
     """
     rotation = upright_rotation(mesh)
     if (right := outside_out(mesh, rotation)) is not mesh:
-        _log.warning("%s: its faces are wound inside out; their order is reversed", mesh.scan_id)
+        _log.warning("%s: its surface is inside out; all faces are turned round", mesh.scan_id)
     mesh = right if rotation is None else turned(right, rotation)
     graphs, origin = [], surface_centre(mesh)  # one origin for all
     for number in range(variants):

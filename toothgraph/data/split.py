@@ -23,8 +23,8 @@ _log = logging.getLogger("toothgraph")
 _LONE = 4  # labelled scans; fewer scans may well all be of different patients
 _HEAD = 1 << 16  # bytes at the beginning of a file, which differ between any two scans
 _LIST = (
-    "give `toothgraph prepare` a list in .csv with the columns path, patient and jaw, or say in a --split file who "
-    "trains"
+    "give `toothgraph prepare` a list in .csv with the columns path, patient and jaw, or name the patients to train on "
+    "in a --split file"
 )
 _EXPECTED = 'expected a JSON split {"train": [patients], "val": [patients]}, of which "val" may be empty'
 
@@ -93,10 +93,15 @@ def load_split(path: str | Path) -> Split:
         raise ConfigError(f"{path}: {_EXPECTED}, found something else: {error}") from error
     both = sorted(who for who, sides in Counter([*{*train}, *{*val}, *{*test}]).items() if sides > 1)
     if both:
-        raise ConfigError(f"{path}: patients on both sides of the split: {some_of(both)}; remove them from one")
+        raise ConfigError(
+            f"{path}: expected each patient in one list of the split, found in several: {some_of(both)}; keep each in "
+            "one list"
+        )
     strange = sorted({patient for ids in fractions.values() for patient in ids} - set(train))
     if strange:
-        raise ConfigError(f"{path}: label_fraction_percent names patients not in train: {some_of(strange)}")
+        raise ConfigError(
+            f"{path}: expected only patients of `train` in label_fraction_percent, found others: {some_of(strange)}"
+        )
     return Split(train, val, fractions, test)
 
 
@@ -148,7 +153,7 @@ def warn_of_missing(path: Path, wanted: Iterable[str], found: Iterable[str]) -> 
     missing = sorted(patients - set(found))
     if missing:
         count = f"{len(missing)} of the {len(patients)} patients"
-        _log.warning("%s: no scan was found of %s it names: %s", path, count, some_of(missing))
+        _log.warning("%s: no scan was found for %s that it names: %s", path, count, some_of(missing))
 
 
 def warn_of_lone_jaws(patients: Sequence[str], jaws: Iterable[int]) -> None:
@@ -167,8 +172,9 @@ def warn_of_lone_jaws(patients: Sequence[str], jaws: Iterable[int]) -> None:
     if len(lone) == len(patients):
         which = f"the {len(lone)} labelled scans"
     _log.warning(
-        "upper and lower jaws are there, but by their names no two of %s are of one patient (%s); if some are, one "
-        "patient trains and validates: %s", which, some_of(sorted(lone)), _LIST,
+        "there are upper and lower jaws, but no two of %s have the name of one patient (%s). If two are of one "
+        "patient, this patient may be in training and in validation; to prevent this, %s",
+        which, some_of(sorted(lone)), _LIST,
     )  # fmt: skip
 
 
@@ -195,8 +201,8 @@ def warn_of_same_files(files: Sequence[Path], whose: Sequence[str]) -> None:
     ]
     if same:
         _log.warning(
-            "the same file, by its content, is there as scans of several patients, so it may train and validate; keep "
-            "one: %s", some_of(same, 3),
+            "files with the same content count as scans of several patients, so that one scan may be in training and "
+            "in validation; keep one of them: %s", some_of(same, 3),
         )  # fmt: skip
 
 
@@ -226,6 +232,7 @@ def warn_of_visits(files: Sequence[Path], whose: Sequence[str]) -> None:
     several = [folder for folder, own in patients.items() if len(own) > 1]
     if several and any(several[0] not in file.resolve().parents for file in files):
         _log.warning(
-            "folders by date are patients of their own in %s; if they are visits of one, who may then train and "
-            "validate, %s", some_of([printable(str(folder)) for folder in several], 3), _LIST,
+            "in %s, each folder named by a date counts as one patient. If these are visits of one patient, this "
+            "patient may be in training and in validation; to prevent this, %s",
+            some_of([printable(str(folder)) for folder in several], 3), _LIST,
         )  # fmt: skip

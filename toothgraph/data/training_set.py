@@ -120,7 +120,7 @@ def _check_once(scans: Sequence[Scan]) -> None:
     keys = [[scan.scan_id for scan in scans], [os.path.abspath(scan.source) for scan in scans if scan.source]]
     for twice in (next((key for key, count in Counter(each).items() if count > 1), "") for each in keys):
         if twice:
-            raise DataError(f"{twice}: is there twice, prepared or not, by one name or by two; give it once")
+            raise DataError(f"{twice}: this scan is given twice, perhaps prepared and not prepared; give it once")
 
 
 def _check_reviewed(reviewed: Path, paths: Sequence[str | Path]) -> None:
@@ -129,7 +129,7 @@ def _check_reviewed(reviewed: Path, paths: Sequence[str | Path]) -> None:
         check_there(reviewed, ConfigError)
         raise ConfigError(f"{reviewed}: expected the folder of `toothgraph review --labels`, found a file")
     if prepared := [path for path in paths if is_prepared(Path(path))]:
-        raise ConfigError(f"{prepared[0]}: prepared scans have labels already; give the scans themselves with --labels")
+        raise ConfigError(f"{prepared[0]}: expected scan files with --labels, found prepared scans, which have labels")
 
 
 def _own_split(scans: Sequence[Scan], val_fraction: float, seed: int, labels: bool) -> Split:
@@ -209,8 +209,10 @@ def read_scans(
         except ToothgraphError as error:
             _log.warning("left out: %s", error)
     if not scans:
-        raise DataError(f"none of the {len(files)} scans found can be used here ({len(wanted)} were wanted)")
+        raise DataError(
+            f"none of the {len(files)} scans found can be used ({len(wanted)} of them are of the wanted patients)"
+        )
     if labels and reviewed is None and not any(scan.labelled for scan in scans):
         bare = next(path for path, name in wanted.items() if name == scans[0].scan_id)
-        _log.warning("no scan has labels that are read; %s: %s", bare, unread_labels(bare))
+        _log.warning("no labels were found for any scan; %s: %s", bare, unread_labels(bare))
     return scans

@@ -119,7 +119,8 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
         )  # fmt: skip
         if self._prepared and (pre_transform is not None or force_reload):
             raise ConfigError(
-                f"{root}: is a folder of `toothgraph prepare`, which is not read again here; give transform"
+                f"{root}: expected scans for pre_transform or force_reload, found a folder of `toothgraph prepare`, "
+                "which has graphs already; use transform instead"
             )
         super().__init__(str(root), transform, pre_transform, log=log, force_reload=force_reload)
         self._scans = read_prepared(root, spec) if self._prepared else self._opened()
@@ -178,7 +179,7 @@ class ScanFolder(Dataset):  # type: ignore[misc]  # torch_geometric has no types
         bad = [source for source, file in files if not file.exists()]
         if len(bad) == len(files):
             reason = read_bad(bad_file(folder, bad[0].scan_id)).get("reason", "")
-            raise DataError(f"{self.raw_dir}: no scan can be used, of {len(bad)}; the first: {reason}")
+            raise DataError(f"{self.raw_dir}: none of {len(bad)} scans can be used; the reason for the first: {reason}")
         if bad:
             _log.warning("%d of %d scans are left out; why: %s", len(bad), len(files), folder / QUARANTINE)
         return [load_scan(file) for _, file in files if file.exists()]

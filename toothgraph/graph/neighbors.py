@@ -292,7 +292,7 @@ def crop_table(table: np.ndarray, keep: np.ndarray) -> np.ndarray:
     keep = checked_indices("nodes to keep", keep, nodes, "columns of the table")
     table = checked_indices("neighbours in the table", table, nodes, "columns")
     if len(np.unique(keep)) != len(keep):
-        raise ShapeError("expected each node to keep once, got one twice: its neighbours would be those of one of both")
+        raise ShapeError("expected each node to keep once, got one several times; give each node once")
     new = np.full(table.shape[1], -1, dtype=np.int64)
     new[keep] = np.arange(len(keep))
     cropped = new[table[:, keep]]

@@ -134,8 +134,8 @@ def predict_mesh(
     if wrong := {part.dtype for part in net.parameters()} - {torch.float32}:
         raise ShapeError(f"expected a net of torch.float32, got one of {wrong.pop()}; call net.float() first")
     if any(part.training for part in net.modules()):
-        raise ShapeError("expected a net in evaluation mode, got one in training mode, which labels otherwise and "
-                         "changes as it does; call net.eval() first")  # fmt: skip
+        raise ShapeError("expected a net in evaluation mode, got one in training mode, which gives other labels "
+                         "and changes with each scan; call net.eval() first")  # fmt: skip
     check_jaw(jaw)
     options = options or PredictOptions()
     check_kind("options", options, PredictOptions)

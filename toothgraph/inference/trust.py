@@ -115,14 +115,16 @@ def trusted_labels(
 def _wrong_jaw(first: Prediction, second: Prediction, given: int, trust: Trust, jaws: Collection[int]) -> str:
     """Why the jaw may be the wrong one, so that all numbers would be wrong; empty if nothing speaks for this."""
     if first.jaw != second.jaw:
-        return "two looks differ on which jaw it is"
+        return "two predictions of it disagree on the jaw"
     sure, knows_both = min(first.jaw_probability, second.jaw_probability), {UPPER, LOWER} <= {*jaws}
     if given == UNKNOWN_JAW and not knows_both:
-        return "its jaw is not told, and the labels learned from are of one jaw; say upper or lower in its name"
+        return (
+            "its jaw is not known, and the labels to learn from are of only one jaw; put upper or lower into its name"
+        )
     if given == UNKNOWN_JAW and sure < trust.jaw:
-        return "it is not sure which jaw it is; say upper or lower in its name"
+        return "the model is not sure which jaw it is; put upper or lower into its name"
     if given != UNKNOWN_JAW and knows_both and sure < DEFAULT.review.jaw:
-        return f"named {JAW_NAMES[given]} jaw, but looks like the {JAW_NAMES[UPPER + LOWER - given]} jaw"
+        return f"it is given as the {JAW_NAMES[given]} jaw, but looks like the {JAW_NAMES[UPPER + LOWER - given]} jaw"
     return ""
 
 

@@ -126,7 +126,7 @@ def _members(path: Path) -> Iterator[tuple[str, Callable[[], IO[bytes] | gzip.Gz
             raise MeshError(f"{path}: has {len(archive.infolist())} files in it, too many for scans; unpack it by hand")
         for member in archive.infolist():
             if stat.S_ISLNK(member.external_attr >> 16):
-                raise MeshError(f"{path}: has a link in it, {member.filename!r}; unpack it by hand")
+                raise MeshError(f"{path}: expected files, found a link, {member.filename!r}; unpack it by hand")
             if member.filename and not member.is_dir():
                 yield member.filename, partial(archive.open, member)
 
@@ -136,7 +136,8 @@ def _place(path: Path, name: str) -> PurePosixPath | None:
     place = PurePosixPath(name.replace("\\", "/"))  # some Windows programs write backslashes
     if place.is_absolute() or ".." in place.parts or _DRIVE.match(name):
         raise MeshError(
-            f"{path}: has a file in it whose place is outside, {name!r}; do not unpack what you do not trust"
+            f"{path}: expected files inside the archive's own folder, found {name!r}, which would be written "
+            "elsewhere; do not unpack an archive that you do not trust"
         )
     if place.suffix.lower() in _NESTED:
         raise MeshError(f"{path}: has another archive in it, {name!r}; unpack it by hand, and give what is in it")

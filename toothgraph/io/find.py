@@ -46,8 +46,8 @@ def find_scans(paths: list[str | Path] | list[Path] | list[str]) -> list[Path]:
             check_there(path)
             if path.suffix.lower() == ".csv":
                 raise DataError(
-                    f"{path}: a list of scans is for `toothgraph prepare`; give the scans, or their folder, and to a "
-                    "training the folder that `prepare` has made of the list"
+                    f"{path}: only `toothgraph prepare` reads a list of scans; give the scans or their folder. For a "
+                    "training, give the folder that `prepare` made from the list"
                 )
             found[path] = None
     found.update(dict.fromkeys(search.behind_links()))
@@ -88,7 +88,11 @@ def _warn_of_3shape(folder: Path) -> None:
     """Warn of scans in 3Shape's own format, unless an export of the scan lies beside the file."""
     own = [file for file in sorted(folder.glob("*.[dD][cC][mM]")) if file.is_file() and is_of_3shape(file)]
     if lost := [file.name for file in own if not any(map(may_be_scan, folder.glob(f"{escape(file.stem)}.*")))]:
-        _log.warning("%s: not read, 3Shape's own format; export STL or PLY: %s", folder, ", ".join(lost))
+        _log.warning(
+            "%s: these files are in 3Shape's own format and are not read; export them as STL or PLY: %s",
+            folder,
+            ", ".join(lost),
+        )
 
 
 @dataclass

@@ -54,8 +54,8 @@ def from_colours(mesh: Mesh, stored: Stored, palette: Palette) -> LabelColumn | 
     none, teeth = int((of_any == UNKNOWN).sum()), int((of_any > 0).sum())
     if mostly_strange(none, teeth):
         _log.warning(
-            "%s: %d of %d %s colours are not in palette %s, most often %s, and %d are its teeth: the scan counts as "
-            "not labelled; is it the palette of these scans?",
+            "%s: %d of %d %s colours are not in palette %s, most often %s, and only %d are colours of its teeth: "
+            "the scan counts as not labelled. Is it the palette of these scans?",
             *(mesh.scan_id, none, len(rgb), where, palette.name, _most_often(rgb[of_any == UNKNOWN]), teeth),
         )  # fmt: skip
         return None

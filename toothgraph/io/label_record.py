@@ -149,8 +149,8 @@ def read_record(path: Path) -> Record:
         scan, surface = (str(content.get(key, "")) for key in ("scan", "surface"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LabelError(
-            f"{file}: expected the record of labels that toothgraph wrote, cannot read it ({error!r}); without this "
-            "file they count as given"
+            f"{file}: expected the record of labels that toothgraph wrote, cannot read it ({error!r}); if you remove "
+            "this file, the labels count as given, not as found by a model"
         ) from error
     return Record(files, renumbered, run, jaws, scan, surface)
 

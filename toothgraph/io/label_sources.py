@@ -165,7 +165,9 @@ def _sources(
             _log.warning("%s: the array `%s` counts clusters, not teeth; it is ignored", mesh.scan_id, name)
             column = None
         elif system == "unsure" and palette is not None:
-            _log.warning("%s: the array `%s` may be no numbers of teeth; the palette is used", mesh.scan_id, name)
+            _log.warning(
+                "%s: the array `%s` may not be numbers of teeth; the palette is used instead", mesh.scan_id, name
+            )
             column = None
         elif system not in ("fdi", "unsure"):
             _log.info("%s: the labels in `%s` are read as %s numbers", mesh.scan_id, name, system)
@@ -214,9 +216,7 @@ def _repeats(path: Path, mesh: Mesh, stored: Stored, found: FoundFile) -> Iterat
         if plain and len(found.numbers) == 1:  # it was written so: there was only one number
             continue
         if plain or mostly_strange(int((labels == UNKNOWN).sum()), int((labels > 0).sum())):
-            _log.warning(
-                "%s: its %s colours are not those of its teeth any more; they are ignored", mesh.scan_id, where
-            )
+            _log.warning("%s: another program has changed its %s colours; they are ignored", mesh.scan_id, where)
         else:
             yield column_of(mesh, labels, per_vertex=where == "vertex")
 
@@ -237,6 +237,6 @@ def _warn_of_other_array(mesh: Mesh, stored: Stored, column: LabelColumn, name: 
         fdi = to_fdi(column.on_faces, system, mesh.jaw), to_fdi(theirs.on_faces, other_system, mesh.jaw)
         if differ := numbers_that_differ(mesh.faces, *fdi):
             _log.warning(
-                "%s: array `%s` on vertices contradicts `%s` on faces, which counts (teeth %s); if both are labels, "
-                "one is wrong: remove it", *(mesh.scan_id, other, name, some_of(differ)),
+                "%s: array `%s` on vertices contradicts `%s` on faces (teeth %s); the labels on faces are used. If "
+                "both are labels, remove the wrong one", *(mesh.scan_id, other, name, some_of(differ)),
             )  # fmt: skip

@@ -92,7 +92,7 @@ def read_scan(
     if found is None:
         return replace(mesh, labels=None, original=original_of(mesh))
     labels, of_vertices = as_fdi(mesh, found, primary)
-    told = "by its name" if jaw is None else "as was asked for"
+    told = "by its name" if jaw is None else "as you say"
     if palette is None:  # for colours, the code that reads them warns
         warn_of_other_jaw(mesh, labels, found, told)
     mesh = labelled(mesh, labels, of_vertices, replace(found.origin, guessed=found.guessed))
@@ -117,7 +117,7 @@ def warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels, told: 
     of_labels = jaw_of_labels(labels)
     if UNKNOWN_JAW not in (mesh.jaw, of_labels) and of_labels != mesh.jaw:
         _log.warning(
-            "%s: %s jaw %s, but the labels in %s, read as %s numbers, are those of the %s jaw; the labels are used",
+            "%s: it is the %s jaw %s, but the labels in %s, read as %s numbers, are of the %s jaw; the labels are used",
             *(mesh.scan_id, JAW_NAMES[mesh.jaw], told, found.source, found.label_system, JAW_NAMES[of_labels]),
         )
 
@@ -137,7 +137,7 @@ def _warn_of_counting(mesh: Mesh) -> None:
     wrong = np.isin(place, list(molars_as_premolars(mesh, place)))
     if wrong.any():
         _log.warning(
-            "%s: labelled as a second premolar, but with the size of a molar: %s; do the labels ignore the closed gap "
+            "%s: labelled as a second premolar, but as large as a molar: %s; do the labels ignore the closed gap "
             "of an extracted tooth?", mesh.scan_id, ", ".join(map(str, in_chart_order(mesh.labels[wrong]))),
         )  # fmt: skip
 
@@ -230,9 +230,9 @@ def as_fdi(
     others = label_system == "fdi" and np.isin(_NEVER, wrong).sum() > 1
     if others or mostly_strange(len(wrong), int(tooth.sum())):
         raise LabelError(
-            f"{source}: {len(wrong)} of {len(labels)} faces have labels that are not {label_system} numbers; do "
-            f"they use another label system ({option}), as fdi, universal or arch14? One of your own is a file, "
-            f"FILE:SET. Such labels are {some_of(np.unique(wrong), 12)}"
+            f"{source}: expected {label_system} numbers, found other labels on {len(wrong)} of {len(labels)} faces: "
+            f"{some_of(np.unique(wrong), 12)}; name the label system ({option}): fdi, universal, arch14, or FILE:SET "
+            "for one of your own"
         )
     if strange:
         _log.warning(

@@ -77,7 +77,8 @@ class Predictions:
         places = {file.parent for file in found}
         if len(places) > 1:
             raise LabelError(
-                f"{self.folder}: labels of {name} in several folders: {', '.join(map(str, sorted(places)))}; name one"
+                f"{self.folder}: labels of {name} in several folders: {', '.join(map(str, sorted(places)))}; give one "
+                "of them"
             )
         return sorted(found, key=lambda file: (_is_list(file), file))
 
@@ -202,7 +203,9 @@ def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> 
             f"{file}: expected the surface of {mesh.scan_id}, found one that is {far:.1f} mm away; is it in another "
             "unit or place?"
         )
-    _log.warning("%s: %s is another mesh of it; labels are those of the nearest faces", mesh.scan_id, file)
+    _log.warning(
+        "%s: %s is another mesh of this scan; each face gets the label of the nearest face", mesh.scan_id, file
+    )
     faces = _teeth(labels)[near]
     _warn_of_other_jaw(mesh, faces, found)
     return Labels(faces_to_original(mesh, faces), vertices_to_original(mesh, faces), found.guessed)

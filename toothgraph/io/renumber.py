@@ -95,8 +95,8 @@ def renumber(
     joined = in_chart_order(now for now in numbers.values() if now > 0 and taken.count(now) > 1)
     if joined and not merge:
         raise LabelError(
-            f"{path}: two teeth would be {joined[0]}, and nothing could tell them apart again; give the other one a "
-            f"number, too (all changes happen at once: 36=37 37=38), or --merge if they are one tooth"
+            f"{path}: two teeth would have the number {joined[0]}, and could not be told apart again; give the other "
+            f"tooth a new number, too (all changes happen at once: 36=37 37=38), or --merge if they are one tooth"
         )
     # 2. Into the files.
     for file in files:
@@ -159,8 +159,8 @@ def label_files(path: Path, record: Record, unit: str = "mm") -> list[LabelFile]
     if len(of_faces) > 1 or (len(set(said.values())) > 1 and len(teeth) > 1):
         listed = "; ".join(f"{name}: {what}" for name, what in said.items())
         raise LabelError(
-            f"{path}: the files of this scan do not agree since it was labelled ({listed}); remove those that are out "
-            "of date"
+            f"{path}: the label files of this scan contradict each other, because not all were changed in the same way "
+            f"({listed}); remove those that are out of date"
         )
     return found
 

@@ -101,8 +101,8 @@ def session_of(log: Path, lines: Sequence[Mapping[str, Any]], mesh: Mesh) -> Ses
         labels = unpacked(lines[0]["labels"])
         if lines[0]["surface"] != surface_digest(mesh) or len(labels) != len(mesh.faces):
             raise LabelError(
-                f"{log}: this review is of another surface than {mesh.path or mesh.scan_id} has now; put the "
-                "former scan back, or move the files of the review away to begin anew"
+                f"{log}: this review was made for another surface than {mesh.path or mesh.scan_id} has now; put "
+                "the former scan back, or move the files of the review away to begin a new one"
             )
         return replay(Session(labels), lines[1:])
     except (KeyError, TypeError, AttributeError, ValueError) as error:

@@ -70,8 +70,8 @@ def check_same_scan(folder: Path, name: str, file: Path, read: Callable[[], Mesh
     if other:
         whose = record.scan or "another scan"
         raise OtherScan(
-            f"{file}: {folder / name}.* are of {whose}; choose another --out, or give all scans in one command, which "
-            "tells their names apart"
+            f"{file}: the files {folder / name}.* belong to {whose}; choose another --out, or give all scans in one "
+            "command, which then gives them different names"
         )
 
 
@@ -114,8 +114,8 @@ def hint_of_others(folder: Path, name: str, file: Path, read: Callable[[], Mesh]
     """A hint for an error message: labels under other names that the scan may have had; empty without such labels."""
     known = {other: _is_of(folder, other, read) is False for other in other_names(folder, name, file)}
     said = (
-        f"; {folder / other}.* are of another surface" if wrong
-        else f"; {folder / other}.* may be of it, but nothing proves it: if so, give them the name {name}"
+        f"; {folder / other}.* belong to another surface" if wrong
+        else f"; {folder / other}.* may belong to this scan, but nothing proves it: if they do, name them {name}.*"
         for other, wrong in known.items()
     )  # fmt: skip
     return "".join(said)
@@ -215,7 +215,7 @@ def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm"
     approved = approved_labels(folder, held)
     if approved is None:
         hint = "" if has_labels(folder, held) else hint_of_others(folder, name, path, read)
-        raise LabelError(f"{path}: not approved in {folder}; `toothgraph review` does that{hint}")
+        raise LabelError(f"{path}: not approved in {folder}; approve it with `toothgraph review`{hint}")
     file, origin = approved
     mesh = read()
     found, of_faces = labels_in(file, mesh), face_labels(folder, held, mesh)

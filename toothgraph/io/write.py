@@ -119,8 +119,8 @@ def write_labelled(
     face_fdi = check_fdi(face_fdi, where=name)
     if work := work_of_review(Path(out_dir), name):
         raise ConfigError(
-            f"{work}: has what was corrected in a review, and would be overwritten; choose another folder, "
-            "or move the files of the review away"
+            f"{work}: contains corrections of a review, which would be overwritten; choose another folder, or move the "
+            "files of the review away"
         )
     stage("writing")
     labelled = replace(_labelled(mesh, face_fdi), confidence=confidence or {}, doubts=doubts, measures=measures)
@@ -155,8 +155,8 @@ def check_not_over_scan(mesh: Mesh, folder: str | Path, name: str) -> None:
     places = places_of(mesh.path)
     if any((Path(folder).resolve(), name) == (place.parent, stem_of(place)) for place in places):
         raise ConfigError(
-            f"{mesh.path}: would be overwritten, or the labels beside it; choose another folder than its own, or "
-            "another name"
+            f"{mesh.path}: this scan, or the labels beside it, would be overwritten; choose another folder, or another "
+            "name"
         )
 
 

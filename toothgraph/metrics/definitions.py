@@ -19,12 +19,12 @@ CHALLENGE_CODE = "challenge_code"
 CHALLENGE_DOCUMENTED = "challenge_documented"
 
 METRICS = {
-    ACCURACY: "share of faces labelled right",
+    ACCURACY: "share of faces with the right label",
     DICE: "Dice coefficient, mean over the classes present in truth or prediction, gingiva included",
     MIOU: "intersection over union, mean over the classes present in truth or prediction, gingiva included",
-    MIOU_PAPER: "intersection over union, mean over the jaw's 17 classes, one absent from both counting 1",
-    MIOU_MATCHED: "miou once the predicted teeth are renumbered, one to one, to fit best: numbers aside",
-    BOUNDARY_IOU: "miou over the faces whose centroid lies within 1.0 mm of a true label-change edge",
+    MIOU_PAPER: "intersection over union, mean over the 17 classes of the jaw; a class absent from both counts 1",
+    MIOU_MATCHED: "miou after the predicted teeth are renumbered, one to one, to fit best: quality without the numbers",
+    BOUNDARY_IOU: "miou over the faces whose centroid lies within 1.0 mm of an edge where the true label changes",
     TEETH_FOUND: "share of true teeth that overlap with a predicted tooth by an IoU above 0.5",
     NUMBERS_RIGHT: "share of the found teeth whose FDI number is right",
     SCANS_RIGHT: "share of scans whose found teeth all have the right number",
@@ -41,8 +41,8 @@ TIR = "tir"
 SCORE = "score"
 
 CHALLENGE_PARTS = {
-    EXP_TLA: "exp(-TLA), TLA the mean distance of tooth centroids in units of the true tooth's size",
+    EXP_TLA: "exp(-TLA); TLA is the mean distance of tooth centroids, in units of the size of the true tooth",
     TSA: "tooth segmentation: accuracy of tooth against gingiva (code), mean F1 per true tooth (documented)",
-    TIR: "found within half their size, numbered right: of matched pairs (code), of true teeth (documented)",
+    TIR: "share found within half their size and numbered right: of matched pairs (code), of true teeth (documented)",
     SCORE: "mean of exp_tla, tsa and tir",
 }

@@ -77,8 +77,8 @@ class ForExport(nn.Module):
         if net.config.kind != "geometry" or net.config.features == "shape":
             why = "preset paper" if net.config.kind == "paper" else "features shape"
             raise ConfigError(
-                f"a net with {why} cannot be exported: its graphs are made within the net, or have edges; expected the "
-                "default kind, with features pair or coordinates"
+                f"a net with {why} cannot be exported, because it makes its graphs itself, or uses edges; expected a "
+                "net of the default preset with features pair or coordinates"
             )
         self.net = copy.deepcopy(net).cpu().eval().requires_grad_(False)
         self.net.crowns = None  # used only to number teeth, after the net

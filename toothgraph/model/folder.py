@@ -47,8 +47,9 @@ toothgraph finetune my-scans --out runs/fine --init FOLDER
 """,
 }
 _FROM_DEFAULT = """\
-The weights in the package have terms of their own. They concern this model, too, if it started from them, or has from
-them what tells teeth by the shape of their crowns: so it is unless it was trained with `crowns = "train"`.
+The weights in the package have their own terms. These terms also apply to this model if its training started from
+these weights. They also apply if the network that finds teeth by the shape of their crowns comes from these weights;
+it does, unless the model was trained with `crowns = "train"`.
 """
 _TAGS = ("dentistry", "intraoral-scan", "mesh-segmentation", "graph-neural-network", "pytorch-geometric")
 
@@ -78,7 +79,7 @@ def export_folder(
     check_folder(folder)
     there = [name for name in (CONFIG_FILE, MODEL_FILE, CARD_FILE) if (folder / name).exists()]
     if there and not is_export(folder):
-        raise ConfigError(f"{folder}: has a {there[0]} that no export wrote; choose another folder, or remove it")
+        raise ConfigError(f"{folder}: contains a {there[0]} that no export wrote; choose another folder, or remove it")
     with atomic_path(folder / MODEL_FILE) as temporary:
         temporary.write_bytes(file.path.read_bytes())
     write_text(folder / CONFIG_FILE, json.dumps(_config(file), indent=2) + "\n")

@@ -22,8 +22,8 @@ from toothgraph.errors import ConfigError, ShapeError, from_numpy_hint, kind_of
 from toothgraph.nn.kernels.neighborhoods import _on_cpu
 
 _STALE = (
-    "; a missing neighbour is the node itself, and after a graph is cut, as by Data.subgraph of torch_geometric, its "
-    "tables must be cut, too: toothgraph.transforms.crop does both"
+    "; for a missing neighbour, give the node itself. After a graph is cut, as by Data.subgraph of torch_geometric, "
+    "its tables must be cut, too: toothgraph.transforms.crop cuts both"
 )
 TABLE_FROM = "toothgraph.scan_graph or toothgraph.graph.knn_table makes one"
 SURFACE = 1500  # least number of nodes of a graph whose normals are compared with its surface
@@ -71,7 +71,7 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         ConfigError: if it is not.
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        lazy = "; it is not taken from the first input: give the number of columns of x" if value == -1 else ""
+        lazy = "; the first input does not set it: give the number of columns of x" if value == -1 else ""
         raise ConfigError(f"expected {name} of at least {least}, a whole number, got {value!r}{lazy}")
 
 

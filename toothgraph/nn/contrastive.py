@@ -105,7 +105,7 @@ def info_nce(
     _check_pairs(a, b, batch, pos, exclude_radius)
     if sizes is not None and (batch is not None or sum(sizes) != len(a) or min(sizes) < 0):
         raise ConfigError(
-            f"expected sizes, pairs per scan, of {len(a)} pairs in all, and no batch, got {list(sizes)}"
+            f"expected sizes, the number of pairs of each scan, with a sum of {len(a)}, and no batch, got {list(sizes)}"
             + ("" if batch is None else " and a batch")
         )
     scan, parts, count = _scans(a, batch, sizes)

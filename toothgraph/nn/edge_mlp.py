@@ -164,7 +164,7 @@ def _activation(act: str | nn.Module | None) -> nn.Module:
         why = {nn.ELU: "alpha", nn.LeakyReLU: "negative_slope"}.get(type(act))
         found = f"got {why} {getattr(act, why)}" if why else "which it is not known to be"
         raise ConfigError(
-            f"expected {type(act).__name__} to be monotone, to commute with the maximum, {found}; give "
+            f"expected a monotone activation, which commutes with the maximum, got {type(act).__name__}, {found}; give "
             "nn=Sequential(Linear, ...) for an edge MLP that computes it on edges"
         )
     return act

@@ -56,7 +56,7 @@ def knn_edges(
     """
     check_nodes(x, None)
     if x.is_meta:
-        raise ShapeError("expected x with values, whose nearest are searched, got one on meta, which has none")
+        raise ShapeError("expected x with values, got one on the device meta, which has none; move x to cpu or cuda")
     _check_batch("batch", batch, x)
     check_count("block", block)
     check_count("k", k, least=0)
@@ -85,7 +85,7 @@ def knn_edges(
 def _check_batch(name: str, batch: Tensor | None, x: Tensor) -> None:
     """Check that ``batch`` is the scan of each node, in ascending order; raises ShapeError."""
     if batch is None:
-        raise ShapeError(f"expected {name} [{len(x)}], the scan of each node, got none; of one scan, give zeros")
+        raise ShapeError(f"expected {name} [{len(x)}], the scan of each node, got none; for one scan, give zeros")
     check_rows(name, batch, len(x), "node", whole=True)
     check_device(x, **{name: batch})
     if _on_cpu(batch) and not bool((batch[1:] >= batch[:-1]).all()):

@@ -127,8 +127,8 @@ def _check_labels(log_prob: Tensor, target: Tensor, batch: Tensor | None, weight
     if high >= classes:
         raise ShapeError(
             f"expected target from 0 to {classes - 1}, the classes of log_prob, or -1 for unknown, got {low} to "
-            f"{high}; toothgraph.fdi.fdi_to_class makes classes of FDI numbers, and labels of your own need "
-            "MirrorArch(exchange=False): else it makes other classes of them"
+            f"{high}; toothgraph.fdi.fdi_to_class makes classes of FDI numbers. Labels of your own need "
+            "MirrorArch(exchange=False); without it, MirrorArch changes them as classes of teeth"
         )
     if classes == NUM_CLASSES and _seem_fdi(target):
         raise ShapeError(

@@ -148,8 +148,8 @@ def _of_all_labels(
         doubts.append(
             Doubt.of(
                 kinds.JOINED,
-                "this looks like both jaws in a bite, joined where they touch, and could not be parted: most labels "
-                "may be wrong; use one file per jaw",
+                "this looks like both jaws in a bite, joined where they touch, and they could not be separated: most "
+                "labels may be wrong; use one file per jaw",
             )
         )
     if len(found) < TEETH_NEEDED:
@@ -200,8 +200,8 @@ def pair_doubts(cut: float = 0.0, sure: float = 1.0, rules: TwoArchRules = DEFAU
     """
     which = Doubt.of(
         kinds.WHICH_JAW,
-        f"which of the two jaws in this file is the upper one is not known (the model is {sure:.0%} sure); or is "
-        "one jaw here twice?",
+        f"it is not certain which of the two jaws in this file is the upper one (the model is {sure:.0%} sure); or "
+        "does the file show one jaw twice?",
     )
     doubts = [which] if sure < rules.sure else []
     doubts += [
@@ -211,7 +211,10 @@ def pair_doubts(cut: float = 0.0, sure: float = 1.0, rules: TwoArchRules = DEFAU
         )
     ]
     if cut:
-        where = f"both jaws were one surface; they were parted where they touch, along {cut:.0f} mm: look there"
+        where = (
+            f"both jaws were one surface; they were separated where they touch, along {cut:.0f} mm: check the labels "
+            "there"
+        )
         doubts.append(Doubt.of(kinds.CUT, where))
     return doubts
 

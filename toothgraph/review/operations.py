@@ -97,7 +97,7 @@ def apply(surface: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
     """
     after = _APPLY[done.kind](surface, labels.copy(), done)
     if np.array_equal(after, labels):
-        raise OperationError(f"{done.kind}: nothing changes by it")
+        raise OperationError(f"{done.kind}: this step changes nothing")
     return after
 
 

@@ -174,7 +174,7 @@ class Store:
         with one_at_a_time(self._lock):
             there = len(self.lines()) - 1
             if there != step.after.version - 1:
-                raise Stale(f"the labels were changed elsewhere meanwhile (step {there}); they are loaded again")
+                raise Stale(f"the labels were changed elsewhere in the meantime (step {there}); they are loaded again")
             _append(self.log, json.dumps({**entry, **step.entry}))
             self.write_labels(mesh, start, step.after)
 
@@ -214,7 +214,10 @@ class Store:
             if has_labels(file, mesh, approved.labels):
                 file.unlink()
             else:
-                _log.warning("%s: has other labels than the review, and is kept: another program has changed it", file)
+                _log.warning(
+                    "%s: another program has changed this file, so that its labels differ from the review; it is kept",
+                    file,
+                )
 
     def catch_up(self, mesh: Mesh, start: Start, session: Session) -> None:
         """Write the label file again if a stop came after the log was written and before the file was."""

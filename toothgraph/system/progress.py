@@ -87,7 +87,7 @@ class Display:
         self._exit.close()
         self._changes, self._live = False, None
         if isinstance(error, KeyboardInterrupt) and not error.args and self.total > 1:
-            then = "; the same command goes on" if self.goes_on else ""
+            then = "; to go on, run the same command again" if self.goes_on else ""
             error.args = (f"{self._count()} done{then}",)  # for the code that reports the stop
 
     def start_at(self, done: int) -> None:

@@ -125,8 +125,8 @@ def _check_unchanged(student: Path, out: Path, names: Sequence[str], todo: Seque
     if todo or {*names} != {header.scan_id for header in read_manifest(out)} | {*read_quarantine(out)}:
         changed = todo[0].source.path if todo else out / MANIFEST
         raise ConfigError(
-            f"{student}: cannot resume: it has begun to learn from {out}, and other labels would be found there by now "
-            f"({changed}); give the scans, options and version that it began with, or another --out"
+            f"{student}: cannot resume: it has begun to learn from {out}, and now other labels would be found there "
+            f"({changed}); use the scans, options and version that it began with, or choose another --out"
         )
 
 

@@ -51,7 +51,7 @@ class PretrainTask(Task):
         if len(first) == 0:
             raise DataError(
                 f"the two views of {', '.join(dict.fromkeys(batch.scan_id))} share no surface point: with so few "
-                "faces, those of two tessellations seldom lie within `views.radius`; take more (--faces)"
+                "faces, two tessellations seldom have faces within `views.radius` of each other; use more (--faces)"
             )
         return out[first], out[second], batch.batch[first]
 

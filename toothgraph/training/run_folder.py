@@ -90,7 +90,7 @@ def usable_checkpoint(out: Path) -> Path | None:
             damaged = damaged or error
         else:
             if damaged:
-                _log.warning("%s; goes on from the one before", damaged)
+                _log.warning("%s; the run goes on from the checkpoint before it", damaged)
             return file
     if damaged:
         raise damaged

@@ -121,7 +121,7 @@ def _told_of(stage: str) -> Iterator[None]:
         raise Stopped(f"{stage}: {stopped}", stopped.by_sigterm) from stopped
     except KeyboardInterrupt as stop:
         how = ", ".join([stage, *map(str, stop.args)])
-        stop.args = (f"{how}; go on with the same command and --resume",)
+        stop.args = (f"{how}; to go on, run the same command with --resume",)
         raise
 
 
@@ -130,13 +130,14 @@ def _usable(unlabelled: Sequence[Unlabelled], sides: Sides, split: Split) -> lis
     free = left_over(unlabelled, sides, split)
     if not free:
         raise DataError(
-            f"no unlabelled scan can be used, of {len(unlabelled)} given: each is of a patient who validates or tests, "
-            "or has labels that are used already"
+            f"none of the {len(unlabelled)} unlabelled scans can be used: each is of a patient for validation or test, "
+            "or its labels are used already"
         )
     if len(free) < len(unlabelled):
         left = len(unlabelled) - len(free)
         _log.info(
-            "unlabelled scans left out, since their patients validate or test, or their labels are used: %d", left
+            "unlabelled scans left out, since their patients are for validation or test, or their labels are used: %d",
+            left,
         )
     return free
 
@@ -146,6 +147,6 @@ def _segmentation(init: str | Path | None) -> Path:
     file = read_model(init) if init else None
     if file is None or file.kind != "segmentation":
         raise ConfigError(
-            "expected labelled scans, or --init with a net of finetune (as `default`) that labels the unlabelled ones"
+            "expected labelled scans, or --init with a net of `finetune` (such as `default`) to label the others"
         )
     return file.path

@@ -46,7 +46,7 @@ class Sides:
             _log.info("validates on %s", self._said(self.val))
         else:
             _log.info(
-                "validates on nobody, so there are no validation scores; to have them, name other patients%s under "
+                "validates on no patient, so there are no validation scores; to have them, name other patients%s under "
                 "`val` in a --split file", " with labels" if self.labels else "",
             )  # fmt: skip
         if not self.labels:
@@ -106,8 +106,8 @@ def _sides(scans: Sequence[Scan], train: Sequence[str], val: Sequence[str], *, l
         raise DataError(f"expected {kind} of the patients to train on, found none; see --split")
     if val and not sides.val:
         raise DataError(
-            f"expected {kind} of the patients to validate on, found none; see --split (with an empty list `val` nobody "
-            "does)"
+            f"expected {kind} of the patients to validate on, found none; see --split (an empty list `val` means no "
+            "validation)"
         )
     return sides
 

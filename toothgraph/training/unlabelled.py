@@ -54,11 +54,11 @@ def _behind(folder: Path) -> list[Unlabelled]:
     options, sources = read_options(folder), read_sources(folder)
     if FOUND_BY_TEACHER.items() <= options.items():
         raise DataError(
-            f"{folder}: has the labels that a teacher found; give the scans themselves, which are to be labelled again"
+            f"{folder}: expected scans to label, found labels of an earlier self-training; give the scan files"
         )
     if sources and not any(source.path.exists() for source in sources):
         raise DataError(
-            f"{folder}: was made from {sources[0].path} and others, which are not there; give the scans themselves, or "
+            f"{folder}: was made from {sources[0].path} and others, which do not exist; give the scan files, or "
             "go to the folder where `toothgraph prepare` was run (an archive has to be unpacked)"
         )
     return [Unlabelled(source, str(options["unit"])) for source in sources]

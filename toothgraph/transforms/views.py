@@ -42,7 +42,7 @@ class ViewOptions:
 
     def __post_init__(self) -> None:
         check_number("min_share of a view", self.min_share, least=0, most=1)
-        check_number(f"max_share of a view, whose min_share is {self.min_share:g},", self.max_share,
+        check_number(f"max_share of a view (min_share is {self.min_share:g})", self.max_share,
                      above=0, least=self.min_share, most=1)  # fmt: skip
         check_number("quota of a view", self.quota, least=1, whole=True)
         check_number("radius of a match (mm)", self.radius, above=0)

@@ -122,8 +122,8 @@ def save_scan(path: Path, scan: Scan, header: Header) -> None:
 def _check_field(name: str, value: Any, source: str) -> None:
     if not isinstance(value, Tensor):
         raise DataError(
-            f"{source}: expected {name} of its graph as a tensor, got {type(value).__name__}; what is stored are "
-            "tensors, x, area and edge_index among them"
+            f"{source}: expected {name} of its graph as a tensor, got {type(value).__name__}; a prepared scan "
+            "stores only tensors, and needs x, area and edge_index"
         )
     if value.layout != torch.strided or value.is_complex():
         kind = "complex" if value.is_complex() else "sparse"

@@ -48,7 +48,8 @@ def _check_options(out: Path, options: dict[str, Any]) -> None:
     changed = [name for name, value in options.items() if before.get(name) != value]
     if changed:
         raise ConfigError(
-            f"{out}: was begun with another {changed[0]} ({before.get(changed[0])}); choose another folder"
+            f"{out}: expected the options that this folder was begun with, got another {changed[0]} (before: "
+            f"{before.get(changed[0])}); choose another folder"
         )
 
 

@@ -109,11 +109,11 @@ def warn_of_copies(files: Sequence[Path]) -> None:
     copies = [paths for paths in same.values() if len(paths) > 1 and any(record_of(path).exists() for path in paths)]
     for paths in copies[:_SHOWN]:
         _log.warning(
-            "%s: the same name, and toothgraph wrote one of them; if they are one scan, give only one: as two it may "
-            "train and validate", ", ".join(map(str, paths)),
+            "%s: these files have the same name, and toothgraph wrote one of them. If they are one scan, give only one "
+            "of them; otherwise the scan may be in training and in validation", ", ".join(map(str, paths)),
         )  # fmt: skip
     if len(copies) > _SHOWN:
-        _log.warning("%d more names are there twice", len(copies) - _SHOWN)
+        _log.warning("%d more names occur several times", len(copies) - _SHOWN)
 
 
 def _listed(lists: Iterable[Path]) -> list[Source]:
@@ -138,7 +138,10 @@ class _Row:
 def _source(row: _Row, scan_id: str) -> Source:
     for name in (row.scan_id or stem_of(row.path), scan_id):
         if not _SAFE.fullmatch(name) or len(os.fsencode(name)) > LONGEST:
-            raise DataError(f"{row.where}: {name!r} is not valid as a name of a scan; change it")
+            raise DataError(
+                f"{row.where}: expected a scan name without /, \\ or control characters, without a full stop at its "
+                f"beginning, and of at most 200 characters ({LONGEST} bytes), got {name!r}; change it"
+            )
     if row.jaw and row.jaw not in _JAWS:
         raise DataError(f"{row.where}: expected a jaw of {', '.join(_JAWS)}, got {row.jaw!r}")
     known = _JAWS.get(row.jaw, -1)
@@ -157,7 +160,10 @@ def _rows_of(file: Path) -> list[_Row]:
     for number, values in cells:
         row = {column: value.strip() for column, value in zip(columns, values, strict=False) if column in _COLUMNS}
         if not row.get("path"):
-            raise DataError(f"{file}: line {number}: expected the columns {', '.join(_COLUMNS)}; `path` is empty")
+            raise DataError(
+                f"{file}: line {number}: expected a file in the column `path`, found none; the columns are "
+                f"{', '.join(_COLUMNS)}, and only `path` is required"
+            )
         scan_id, patient, jaw = (row.get(column, "") for column in _COLUMNS[1:])
         rows.append(_Row(f"{file}: line {number}", _place(file.parent, row["path"]), scan_id, patient, jaw.lower()))
     if not rows:

@@ -50,7 +50,7 @@ def read_dicom(path: Path) -> Stored:
     if not isinstance(inside, bytes) or not ("stl" in kind or "obj" in kind):
         modality = content.get("Modality", "unknown")
         raise MeshError(
-            f"{path}: expected an STL or OBJ inside a DICOM file, found one of modality {modality} without; "
+            f"{path}: expected an STL or OBJ inside a DICOM file, found modality {modality} without them; "
             "export the surface as STL"
         )
     data = inside[:length] if 0 < length < len(inside) else inside
