@@ -235,7 +235,7 @@ def test_parts_with_other_options_are_told(arches, command, tmp_path):
            "--out", tmp_path / "o.json")  # fmt: skip
     assert command(*run, "--shard", "1/2").code == 0
     other = command(*run, "--shard", "2/2", "--jaw", "upper")
-    assert other.code == 1 and "1 were scored by other parts with other options" in other.error
+    assert other.code == 1 and "1 of 2 scans were scored by other parts with other options" in other.error
     assert command(*run, "--shard", "2/2").code == 0 and (tmp_path / "o.json").exists()
 
 

@@ -103,7 +103,7 @@ def test_a_brush_paints_its_faces(crowns: Mesh, surface: Surface) -> None:
         (Operation("renumber", 38, 37), "no tooth has the number 38; the teeth are 47 46"),
         (Operation("renumber", 36, 37), "37 is there already: swap the two, or merge"),
         (Operation("renumber", 36), "expected a number `to`"),
-        (Operation("renumber", 36, 36), "nothing changes|is there already"),
+        (Operation("renumber", 36, 36), "this step changes nothing|is there already"),
         (Operation("gingiva", None), "no tooth has the number None"),
         (Operation("shift", 36, 38), "expected a number next to 36 in its quadrant, got 38"),
         (Operation("shift", 31, 30), "in its quadrant, got 30"),
