@@ -227,7 +227,7 @@ def test_a_scan_named_as_the_other_jaw_is_left_out(command, folders, tmp_path):
                    "--out", tmp_path / "run")  # fmt: skip
     assert done.code == 1 and "none of the 1 unlabelled scans" in done.error
     said = (tmp_path / "run" / "found-1" / "quarantine.csv").read_text()
-    assert "named upper jaw, but looks like the lower jaw" in said
+    assert "given as the upper jaw, but looks like the lower jaw" in said
 
 
 def test_a_split_counts_without_labelled_scans(command, folders, tmp_path):

@@ -162,9 +162,9 @@ def _activation(act: str | nn.Module | None) -> nn.Module:
         raise ConfigError(f"expected an activation of {', '.join(_BY_NAME)} or a module, got {described(act)}")
     if not is_monotone(act):
         why = {nn.ELU: "alpha", nn.LeakyReLU: "negative_slope"}.get(type(act))
-        found = f"got {why} {getattr(act, why)}" if why else "which it is not known to be"
+        found = f" with {why} {getattr(act, why)}" if why else ", which is not known to be monotone"
         raise ConfigError(
-            f"expected a monotone activation, which commutes with the maximum, got {type(act).__name__}, {found}; give "
+            f"expected a monotone activation, which commutes with the maximum, got {type(act).__name__}{found}; give "
             "nn=Sequential(Linear, ...) for an edge MLP that computes it on edges"
         )
     return act
