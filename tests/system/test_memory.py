@@ -38,6 +38,14 @@ def test_what_does_not_fit_is_refused_by_name(take: Callable[[], object]) -> Non
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="has limits of memory")
+def test_without_a_limit_none_is_to_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    with pytest.raises(MemoryShortage) as refused, named_shortage("a.stl"):
+        raise MemoryError
+    assert str(refused.value) == "a.stl: needs more memory than there is; reduce the scan"
+
+
 @pytest.mark.parametrize(
     "error",
     [MemoryError(), OSError(12, "Cannot allocate memory"), RuntimeError("std::bad_alloc"),

@@ -122,7 +122,7 @@ def named_shortage(what: object, advice: str = "reduce the scan") -> Iterator[No
         advice: what the user can do besides raising the limit.
 
     Raises:
-        MemoryShortage: the text has the limit and the option that sets it.
+        MemoryShortage: the text has the limit, if one is set, and the option that sets it.
     """
     try:
         yield
@@ -134,5 +134,5 @@ def named_shortage(what: object, advice: str = "reduce the scan") -> Iterator[No
                 f"{what}: needs more memory than the GPU has; {advice}, or take --device cpu"
             ) from error
         soft = resource.getrlimit(resource.RLIMIT_DATA)[0] if resource else -1  # -1 is no limit
-        limit = f"the limit of {soft / 1e9:.3g} GB" if soft >= 0 else "there is"
-        raise MemoryShortage(f"{what}: needs more memory than {limit}; {advice}, or raise --memory") from error
+        limit, more = (f"the limit of {soft / 1e9:.3g} GB", ", or raise --memory") if soft >= 0 else ("there is", "")
+        raise MemoryShortage(f"{what}: needs more memory than {limit}; {advice}{more}") from error
