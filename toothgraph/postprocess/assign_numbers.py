@@ -90,7 +90,8 @@ class SeenTeeth:
         piece: [T] number of the piece of surface that is the tooth.
         faces: the faces of each tooth.
         angle: [T] degrees, of each tooth along the arch.
-        log_prob: [T, 17] mean log-probability of the positions, gingiva first.
+        log_prob: [T, 16] mean log-probability of the positions, by the net.
+        gingiva: [T] mean log-probability of gingiva, less that of any position.
         shapes: [T, P, 3] points of each crown in its own frame, mm.
         size: [T] mm, geometric mean of the extents of each crown along and across the arch.
         area: [T] mm², of the faces that the net looked at.
@@ -102,6 +103,7 @@ class SeenTeeth:
     faces: list[np.ndarray]
     angle: np.ndarray
     log_prob: np.ndarray
+    gingiva: np.ndarray
     shapes: np.ndarray
     size: np.ndarray
     area: np.ndarray
@@ -110,9 +112,8 @@ class SeenTeeth:
 
     def in_order(self, order: np.ndarray, said: np.ndarray) -> Row:
         """The row of these teeth in an order [T], of which a look said the log-probabilities ``said`` [T, 16]."""
-        gingiva = self.log_prob[:, 0] - np.logaddexp.reduce(self.log_prob[:, 1:], axis=1)
         return Row(
-            said[order], gingiva[order], np.minimum(self.area[order] / WHOLE_TOOTH, 1.0), self.gaps.along(order),
+            said[order], self.gingiva[order], np.minimum(self.area[order] / WHOLE_TOOTH, 1.0), self.gaps.along(order),
             self.gaps.along(order, 2), touching(self.meeting, self.piece[order], self.area[order]), self.size[order],
         )  # fmt: skip
 
@@ -145,11 +146,11 @@ def see_teeth(
     rng = sample_rng(0, 0, mesh.scan_id, DRAW)
     points = [sample_surface(mesh.corners[own], POINTS, rng) for own in faces]
     log_prob = np.log(np.maximum(prob, rules.numbers.least))
+    seen = np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces])  # [T, 17]
     shapes = in_tooth_frames(points, middles[order], up)
     low, high = np.quantile(shapes[..., :2], [SHARE, 1 - SHARE], axis=1)
     return SeenTeeth(
-        teeth[order], whole, angle,
-        np.stack([np.average(log_prob[own], axis=0, weights=weight[own]) for own in faces]),
+        teeth[order], whole, angle, seen[:, 1:], seen[:, 0] - np.logaddexp.reduce(seen[:, 1:], axis=1),
         shapes, np.sqrt(np.prod(high - low, axis=1)), np.array([mesh.areas[own].sum() for own in faces]),
         Gaps([own[::2] for own in points]), pieces_that_meet(mesh, piece),
     )  # fmt: skip
@@ -165,7 +166,7 @@ def read_teeth(teeth: SeenTeeth, jaw: int, classify: Classifier | None, rules: R
     """
 
     def look_of(shapes: np.ndarray) -> np.ndarray:
-        return teeth.log_prob[:, 1:] if classify is None else classify(shapes, jaw)
+        return teeth.log_prob if classify is None else classify(shapes, jaw)
 
     def order_of(angle: np.ndarray, said: np.ndarray, order: np.ndarray) -> np.ndarray:
         if bend < rules.straight:  # all are at nearly the same angle
