@@ -23,6 +23,7 @@ from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
     from toothgraph.data.prepared.build import PrepareOptions
+    from toothgraph.data.prepared.file import Header
 
 _TRIED = 5  # scans without labels whose colours are looked at
 
@@ -89,6 +90,7 @@ def prepare(
     with starting():
         from toothgraph.data.prepared.build import Done, part_of
         from toothgraph.data.prepared.build import prepare as prepare_all
+        from toothgraph.data.prepared.folder import read_manifest, read_quarantine
         from toothgraph.data.prepared.sources import find_sources
         from toothgraph.data.split import warn_of_same_files
         from toothgraph.system.memory import check_bound
@@ -115,12 +117,16 @@ def prepare(
 
         prepare_all(sources, out, options, workers or os.cpu_count() or 1, shard, add)
     say(f"{sum(count.values())} of {scans_of(total)}: {said()} -> {out}")
-    warn_of_labels(out, palette)
+    headers = read_manifest(out)
+    warn_of_labels(headers, palette)
     if count["bad"]:
         say(f"Why {count['bad']} cannot be used: {out / 'quarantine.csv'}", err=True)
     if total and not count["made"] + count["kept"]:
         raise DataError(f"none of {scans_of(total)} can be used; see {out / 'quarantine.csv'}")
-    say_next(out, len(sources))
+    if missing := len(sources) - len(headers) - len(read_quarantine(out)):
+        say(f"{missing} of {scans_of(len(sources))} are not prepared yet: run the other parts (--shard)", err=True)
+    elif then := training_on(out):
+        next_command(*then)
 
 
 def options_of(preset: str, faces: int | None, tessellations: int | None, **others: Any) -> PrepareOptions:
@@ -142,30 +148,17 @@ def options_of(preset: str, faces: int | None, tessellations: int | None, **othe
     return PrepareOptions(graph=graph, variants=variants, bases=min(config.bases, variants - 1), **others)
 
 
-def warn_of_labels(prepared: Path, palette: str | None) -> None:
+def warn_of_labels(headers: Sequence[Header], palette: str | None) -> None:
     """Warn where labels of prepared scans may be read wrongly or not at all, and where patients may be told wrongly."""
-    from toothgraph.data.prepared.folder import read_manifest
     from toothgraph.data.split import warn_of_lone_jaws, warn_of_visits
     from toothgraph.io.label_systems import warn_of_several_systems
 
-    headers = read_manifest(prepared)
     if palette is None:
         tell_of_colours([Path(header.source) for header in headers if not header.labelled])
     labelled = [header for header in headers if header.labelled]
     warn_of_lone_jaws([header.patient for header in labelled], (header.jaw for header in labelled))
     warn_of_visits([Path(header.source) for header in labelled], [header.patient for header in labelled])
     warn_of_several_systems((header.scan_id, header.guessed) for header in labelled)
-
-
-def say_next(prepared: Path, sources: int) -> None:
-    """Name the command that trains on a folder of prepared scans; while some of the sources are not prepared, say that
-    other parts are to run."""
-    from toothgraph.data.prepared.folder import read_manifest, read_quarantine
-
-    if missing := sources - len(read_manifest(prepared)) - len(read_quarantine(prepared)):
-        say(f"{missing} of {scans_of(sources)} are not prepared yet: run the other parts (--shard)", err=True)
-    elif then := training_on(prepared):
-        next_command(*then)
 
 
 def speed_of(made: int, seconds: float) -> str:
