@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from toothgraph.training.callbacks import GentleStop
+from toothgraph.training.callbacks import Checkpoints, GentleStop
 from toothgraph.training.pretrain import PretrainTask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +111,27 @@ def test_resumed_run_is_bit_identical(
     for file in ("last.ckpt", "best.ckpt"):
         first, second = (torch.load(folder / file, weights_only=True) for folder in (whole, tmp_path / "run"))
         assert first["global_step"] == second["global_step"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "hook", "step"),
+    [(Checkpoints, "on_train_batch_end", 2), (PretrainTask, "validation_step", 3)],
+    ids=["after the step was looked at", "in a validation"],
+)
+def test_sigterm_saves_a_step_whenever_it_comes(owner, hook, step, command, arches, tiny_toml, monkeypatch, tmp_path):
+    """Lightning would end the run before the next step is saved."""
+
+    def with_signal(self, *args):
+        real(self, *args)
+        if not sent:
+            sent.append(os.kill(os.getpid(), signal.SIGTERM))
+
+    real, sent = getattr(owner, hook), []
+    monkeypatch.setattr(owner, hook, with_signal)
+    done = command("pretrain", arches, "--out", tmp_path, "--config", tiny_toml)
+    assert done.code == 143 and done.err.splitlines()[-1].startswith(f"stopped at step {step} of 4; to go on")
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == step
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_second_ctrl_c_stops_at_once(command, arches, tiny_toml, monkeypatch, tmp_path):

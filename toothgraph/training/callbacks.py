@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +259,14 @@ class GentleStop(pl.Callback):
         If Lightning's hooks set the handlers, they would remain after a run that fails.
         """
         return handled({signal.SIGINT: self._ask, signal.SIGTERM: self._ask})
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take SIGTERM back from Lightning, which ends a run in the middle of a validation or before a step is saved.
+
+        After the run, Lightning restores the handler that it found, which is the one of :meth:`listening`.
+        """
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGTERM, self._ask)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -13,7 +13,6 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from toothgraph.errors import ConfigError
 from toothgraph.model.file import save_model
@@ -122,9 +121,8 @@ def fit(task: Task, trainer: pl.Trainer, stop: GentleStop, out: Path, checkpoint
     try:
         with quiet(), stop.listening(), trained_together():
             trainer.fit(task, ckpt_path=checkpoint, weights_only=True)
-    except SystemExit as error:  # Lightning raises it at the second Ctrl-C, and at SIGTERM after the step is saved
-        if not (isinstance(error, SIGTERMException) and trainer.should_stop):
-            raise Stopped("stopped at once", stop.by_sigterm) from error
+    except SystemExit as error:  # Lightning raises it at the second signal
+        raise Stopped("stopped at once", stop.by_sigterm) from error
     except NotFinite as error:
         batch = {"step": trainer.global_step, "scans": error.scan_ids, "error": str(error)}
         write_text(out / BAD_BATCH_FILE, json.dumps(batch) + "\n")
