@@ -6,12 +6,13 @@ from statistics import mean, median
 from typing import Any
 
 from benchmarks.pages.markdown import rendered, table
-from benchmarks.studies.field import SCAN
+from benchmarks.studies.field import HOLLOW, SCAN
 
 HEAD = [
     *("what it is", "files as they came, or made of a scan", "surfaces", "jaw told", "every tooth right"),
     *("`miou`", "`miou_matched`", "with a warning", "seconds"),
 ]
+READINGS = "review the numbers: "  # how the warning begins that gives another reading of the row of teeth
 
 
 def field_section(content: dict[str, Any]) -> str:
@@ -20,7 +21,13 @@ def field_section(content: dict[str, Any]) -> str:
     kinds = list(dict.fromkeys((row["kind"], row["made"]) for row in rows))
     kinds.sort(key=lambda kind: (kind[0] != SCAN, kind[1]))
     lines = [line_of([row for row in rows if (row["kind"], row["made"]) == kind]) for kind in kinds]
-    return rendered("results/field", facts=content["facts"], table=table(HEAD, lines), wrong=wrong_of(rows))
+    return rendered(
+        "results/field",
+        facts=content["facts"],
+        table=table(HEAD, lines),
+        hollow=hollow_and_scan(rows),
+        wrong=wrong_of(rows),
+    )
 
 
 def line_of(rows: list[dict[str, Any]]) -> list[str]:
@@ -41,7 +48,7 @@ def line_of(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def wrong_of(rows: list[dict[str, Any]]) -> str:
-    """A list of the surfaces with missing or wrong numbers, which also says where there is no warning."""
+    """A list of the surfaces with missing or wrong numbers, each with its warning about the numbers."""
     lines = []
     for row in rows:
         missing, wrong = ({*row.get(one, [])} - {*row.get(other, [])} if "teeth" in row else set()
@@ -49,6 +56,21 @@ def wrong_of(rows: list[dict[str, Any]]) -> str:
         if missing or wrong:
             what = [f"{name} {', '.join(map(str, sorted(teeth)))}" for name, teeth in
                     (("missing", missing), ("not there", wrong)) if teeth]  # fmt: skip
-            lines.append(f"- {row['kind']}, `{row['name']}`: {'; '.join(what)}"
-                         f"{'' if row['doubts'] else ' (no warning)'}")  # fmt: skip
+            warning = next((doubt for doubt in row["doubts"] if doubt.startswith(READINGS)), "no warning about numbers")
+            lines.append(f"- {row['kind']}, `{row['name']}`: {'; '.join(what)}. It says: {warning}.")
     return "\n".join(lines)
+
+
+def hollow_and_scan(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """The mean IoU of incisors and of all other teeth on hollow models, and on the scans as they were.
+
+    Empty if one of the two kinds is not there.
+    """
+    found = []
+    for kind in (HOLLOW, SCAN):
+        teeth = [(int(fdi) % 10, iou) for row in rows if row["kind"] == kind for fdi, iou in row["tooth_iou"].items()]
+        if not teeth:
+            return []
+        incisors, others = ([iou for place, iou in teeth if (place <= 2) == front] for front in (True, False))
+        found.append({"incisors": mean(incisors), "others": mean(others)})
+    return found

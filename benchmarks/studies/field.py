@@ -28,6 +28,7 @@ from toothgraph.evaluation import score_prediction
 from toothgraph.fdi import JAW_NAMES, LOWER, UNKNOWN_JAW, jaw_of_labels
 from toothgraph.io.labels import read_scan
 from toothgraph.mesh.mesh import Mesh
+from toothgraph.metrics import per_tooth
 from toothgraph.model.file import load_model
 from toothgraph.model.nets import SegmentationNet
 from toothgraph.segmentation import segment
@@ -37,7 +38,7 @@ from toothgraph.transforms.augment import random_rotation
 
 RESULT = RESULTS / "field.json"
 PATIENTS = 3  # the kinds are made from the scans of so many patients
-SCAN = "scan as it was"
+SCAN, HOLLOW = "scan as it was", "hollow model"
 
 # The files of the folder field, by kind.
 FILES = {
@@ -79,7 +80,7 @@ MADE: dict[str, Callable[[Mesh], Mesh]] = {
     "solid model, U-shaped, high": lambda mesh: shapes.solid_u(mesh, 15.0),
     "solid model": lambda mesh: shapes.solid_full(mesh, 3.0),
     "solid model, high": lambda mesh: shapes.solid_full(mesh, 25.0),
-    "hollow model": lambda mesh: shapes.hollow(mesh, 8.0, 2.0),
+    HOLLOW: lambda mesh: shapes.hollow(mesh, 8.0, 2.0),
     "printed shell": lambda mesh: shapes.shell(mesh, 1.0),
     "printed shell, thin": lambda mesh: shapes.shell(mesh, 0.5),
     "printed shell, grown outwards": lambda mesh: shapes.shell(mesh, -0.5),
@@ -107,9 +108,10 @@ def labelled(net: SegmentationNet, mesh: Mesh, kind: str, made: bool) -> dict[st
         "doubts": found.doubts, "seconds": round(seconds, 2),
     }  # fmt: skip
     if mesh.labels is not None:
-        scores = score_prediction(mesh, found.prediction, seconds).row
+        scored = score_prediction(mesh, found.prediction, seconds)
         row |= {"teeth": shapes.teeth_of(mesh), "tilt": tilt(mesh, labels)}
-        row |= {name: round(scores[name], 4) for name in ("miou", "miou_matched")}
+        row |= {name: round(scored.row[name], 4) for name in ("miou", "miou_matched")}
+        row["tooth_iou"] = {one["fdi"]: round(one["iou"], 4) for one in per_tooth([scored.confusion]) if one["fdi"]}
     return row
 
 

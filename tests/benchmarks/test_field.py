@@ -59,4 +59,4 @@ def test_page_counts_what_was_right_and_names_what_was_not() -> None:
     facts = json.loads(RESULT.with_name("doubts.json").read_text())["facts"]
     page = field_section({"rows": [row, wrong], "facts": facts})
     assert "| front teeth | made | 2 | 1 of 2 | 1 of 2 | 0.700 | 0.900 | 0 of 2 | 1.0 |" in page
-    assert "`b_lower`: missing 42; not there 43 (no warning)" in page and "`a_lower`" not in page
+    assert "`b_lower`: missing 42; not there 43. It says: no warning about numbers." in page and "`a_lower`" not in page
