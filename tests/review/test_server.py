@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
 import os
@@ -158,6 +159,17 @@ def test_nonsense_is_refused(serve: Serve, content: Any) -> None:
 @pytest.mark.parametrize("length", ["99999999999", "9" * 5000, "\u00b2", "-1", "1e3", ""])
 def test_a_long_request_is_not_read(length: str, serve: Serve) -> None:
     assert serve().ask("POST", "step/one_L", {}, Content_Length=length)[0] == 413
+
+
+def test_a_fault_of_the_disk_says_what_was_not_done(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*given: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    running = serve()
+    for name in ("step", "listed"):
+        monkeypatch.setattr(running.scans, name, fails)
+    assert running.step(0, kind="gingiva", tooth=36) == (500, {"error": "not saved: No space left on device"})
+    assert running.ask("GET", "scans") == (500, {"error": "not read: No space left on device"})
 
 
 def test_what_nobody_foresaw_is_told_on_the_page_in_one_line(

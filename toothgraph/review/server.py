@@ -197,9 +197,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"error": str(error)}, HTTPStatus.UNPROCESSABLE_ENTITY)
         except (BrokenPipeError, ConnectionResetError, TimeoutError):  # the browser has gone
             self.close_connection = True
-        except OSError as error:  # a full disk, a folder not to be written to
+        except OSError as error:  # a full disk, a folder not to be written to, a file that is not there any more
             _log.error("%s", error)
-            self._json({"error": f"not saved: {error.strerror or error}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
+            undone = "saved" if self.command == "POST" else "read"
+            self._json({"error": f"not {undone}: {error.strerror or error}"}, HTTPStatus.INTERNAL_SERVER_ERROR)
         except Exception as error:
             _log.error("%s", reason := reason_of(error))
             self.close_connection = True

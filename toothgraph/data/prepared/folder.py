@@ -135,11 +135,14 @@ def scan_file(folder: Path, scan_id: str) -> Path:
     """The file of a prepared scan.
 
     Raises:
-        DataError: if the name is not a valid file name in the folder.
+        DataError: if no file in the folder can have this name.
     """
     file = folder / SCANS / f"{scan_id}{SUFFIX}"
     if file.parent != folder / SCANS or scan_id in ("", ".", ".."):
-        raise DataError(f"{folder}: {scan_id!r} is not valid as a name of a scan; rename it")
+        raise DataError(
+            f"{folder}: no file can have the name {scan_id!r} of this scan; a name is not empty, '.' or '..', and "
+            "contains no '/'"
+        )
     return file
 
 
