@@ -76,23 +76,22 @@ def find_doubts(
     unsure = [row.fdi for row, confidence in found if confidence < rules.tooth and row.fdi not in told]
     close = other if other is not None and other.changes and other.odds < rules.odds else None
     if closed and (unsure or close or jaw_probability < rules.closed or _may_be_missed(found, rules)):
-        doubts.append(
-            Doubt.of(
-                kinds.CLOSED,
-                "the surface is closed, as of a model with a base or a printed shell; check that no tooth is missed, "
-                "and that jaw and sides are right",
-            )
+        model = (
+            "the surface is closed, as of a model with a base or a printed shell; check that no tooth is missed, and "
+            "that jaw and sides are right"
         )
-    doubts += _of_crowns(crowns)
+        doubts.append(Doubt.of(kinds.CLOSED, model))
+    return [*doubts, *_of_crowns(crowns), *_of_numbers(unsure, close, milk_teeth, primary, rules), *_impossible(faults)]
+
+
+def _of_numbers(
+    unsure: Sequence[int], close: OtherNumbers | None, milk_teeth: Sequence[int], primary: bool, rules: ReviewRules
+) -> list[Doubt]:
+    """The warnings of teeth that are unsure, of another reading of the row that is close, and of milk teeth."""
+    doubts = []
     if unsure:
-        doubts.append(
-            Doubt.of(
-                kinds.UNSURE,
-                "review ",
-                unsure,
-                f": the model is less than {rules.tooth:.0%} sure of the number or the border",
-            )
-        )
+        limit = f": the model is less than {rules.tooth:.0%} sure of the number or the border"
+        doubts.append(Doubt.of(kinds.UNSURE, "review ", unsure, limit))
     if close:
         odds = f"; the numbers given are {close.odds:.2g} times as likely as these"
         doubts.append(Doubt.of(kinds.OTHER_NUMBERS, "review the numbers: ", *_changes(close.changes), odds))
@@ -100,14 +99,9 @@ def find_doubts(
         own = [fdi + TO_PRIMARY for fdi in milk_teeth]
         doubts.append(Doubt.of(kinds.MILK, own, " are numbered as milk teeth, by their size and look: check them"))
     elif milk_teeth:
-        doubts.append(
-            Doubt.of(
-                kinds.MILK,
-                milk_teeth,
-                " look like milk teeth; each has the number of the permanent tooth that replaces it",
-            )
-        )
-    return doubts + _impossible(faults)
+        successor = " look like milk teeth; each has the number of the permanent tooth that replaces it"
+        doubts.append(Doubt.of(kinds.MILK, milk_teeth, successor))
+    return doubts
 
 
 def doubts_now(mesh: Mesh, doubts: Iterable[Doubt]) -> list[Doubt]:
