@@ -13,7 +13,8 @@ from toothgraph.cli import COMMANDS, main
 from toothgraph.cli.device import choose_device
 from toothgraph.cli.evaluate import choose_scans
 from toothgraph.cli.evaluate import refuse_overwriting as refuse_output
-from toothgraph.cli.labelling import Job, warn_of_folder_jaw
+from toothgraph.cli.jobs import Job
+from toothgraph.cli.labelling import warn_of_folder_jaw
 from toothgraph.cli.predict import refuse_overwriting, without_labelled, without_outputs
 from toothgraph.cli.training_options import split_options
 from toothgraph.errors import ConfigError

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import toothgraph as tg
-from toothgraph.cli.labelling import jobs_of
+from toothgraph.cli.jobs import jobs_of
 from toothgraph.data.prepared.sources import Source, find_sources
 from toothgraph.data.training_set import load_training_set
 from toothgraph.errors import ConfigError, DataError

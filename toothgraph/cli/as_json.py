@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from toothgraph.cli.labelling import Outcome
+    from toothgraph.cli.jobs import Outcome
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print JSON to stdout, for programs. Everything else goes to stderr."

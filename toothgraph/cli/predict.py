@@ -38,7 +38,8 @@ from toothgraph.system.files import check_folder, places_of
 from toothgraph.system.progress import Display
 
 if TYPE_CHECKING:
-    from toothgraph.cli.labelling import Job, Labeller, Outcome
+    from toothgraph.cli.jobs import Job, Outcome
+    from toothgraph.cli.labelling import Labeller
     from toothgraph.report.folder import PageFolder
 
 
@@ -113,7 +114,8 @@ def predict(
     cannot be read is reported and the others are labelled all the same; the exit code is then 1. It is 3 if all are
     labelled, but the labels of a scan cannot be trusted as a whole. With --json, stdout has what was found in each.
     """
-    from toothgraph.cli.labelling import Labeller, jobs_of
+    from toothgraph.cli.jobs import jobs_of
+    from toothgraph.cli.labelling import Labeller
     from toothgraph.inference.options import PredictOptions
     from toothgraph.io.find import find_scans
     from toothgraph.io.write import DEFAULT_FORMATS
@@ -180,7 +182,7 @@ def in_parallel(
     labeller: Labeller, units: list[list[Job]], workers: int, tell: Callable[[Outcome], None], display: Display
 ) -> None:
     """Label scans in several processes. If a process dies, only the scan that it was labelling fails."""
-    from toothgraph.cli.labelling import failed
+    from toothgraph.cli.jobs import failed
 
     waiting, seen = deque(units), set[str]()
 

@@ -15,7 +15,7 @@ from toothgraph.cli.terminal import say, say_command, say_error, scans_of
 from toothgraph.errors import ToothgraphError
 
 if TYPE_CHECKING:
-    from toothgraph.cli.labelling import Outcome
+    from toothgraph.cli.jobs import Outcome
 
 _NAMED = 5  # words; a command with more is too long to read
 
