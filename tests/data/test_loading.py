@@ -117,3 +117,9 @@ def test_scans_with_and_without_labels_in_one_batch(arch_graph: Data, labelled_f
     for nothing in ([], None, [None]):
         with pytest.raises(ShapeError, match="a sequence of graphs, at least one"):
             collate(nothing)  # type: ignore[arg-type]
+
+
+def test_an_index_that_is_no_draw_is_refused(scans: list[Scan], small_spec: GraphSpec) -> None:
+    for dataset in (LabelledGraphs(scans, small_spec, 0), ViewPairs(scans, 0, ViewOptions())):
+        with pytest.raises(ShapeError, match=r"a draw \(epoch, scan\) as index, as StepSampler gives it, got 0"):
+            dataset[0]

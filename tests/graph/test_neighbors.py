@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch_geometric.data import Data
 
+from toothgraph.errors import ShapeError
 from toothgraph.graph import crop_table, dilated_tables, knn_table, ring_table, thin, to_networkx
 from toothgraph.graph.neighbors import surface_table
 
@@ -179,3 +180,11 @@ def test_the_positions_of_a_graph_are_taken_as_they_are() -> None:
     of_tensor, of_array = (dilated_tables(each, 4, (0.0, 4.0)) for each in (pos, pos.numpy()))  # type: ignore[arg-type]
     assert all(np.array_equal(*pair) for pair in zip(of_tensor, of_array, strict=True))
     assert np.array_equal(thin(pos, 4.0), thin(pos.numpy(), 4.0))  # type: ignore[arg-type]
+
+
+def test_positions_that_are_not_finite_are_named() -> None:
+    pos = np.zeros((4, 3))
+    pos[2, 1] = np.nan
+    for call in (lambda: knn_table(pos, 2), lambda: thin(pos, 1.0), lambda: dilated_tables(pos, 2, [0.0])):
+        with pytest.raises(ShapeError, match="finite numbers, got others at node 2"):
+            call()

@@ -273,3 +273,11 @@ def test_a_table_of_other_levels_with_as_many_rows_is_told(arch: Mesh, tiny: Net
     graph, _ = scan_graph(arch, other)
     with pytest.raises(ShapeError, match="a table of another k or number of levels, with as many rows"):
         settle(build_backbone(tiny))(single(graph))
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.float32])
+def test_levels_of_another_type_are_told(dtype: torch.dtype, arch_graph: Data, backbone: nn.Module) -> None:
+    graph = single(arch_graph)
+    graph.level = graph.level.to(dtype)
+    with pytest.raises(ShapeError, match=r"expected level of int64, got .*; call .long\(\) on it"):
+        backbone(graph)

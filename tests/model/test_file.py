@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -72,4 +73,18 @@ def test_what_has_no_file_is_told(small_net, tmp_path):
     for other in (Own(small_net), torch.nn.Linear(2, 2), torch.compile(SegmentationNet(small_net), backend="eager")):
         with pytest.raises(ShapeError, match=r"a ContrastiveNet or a SegmentationNet, got .*_orig_mod"):
             save_model(tmp_path / "model.safetensors", other, {})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [
+        ({"net": "mine"}, "got net"),
+        ({"kind": "a", "format": 1}, "got format, kind"),
+        ({"loss": np.float32(0.3)}, "JSON"),
+    ],
+)
+def test_a_header_that_could_not_be_read_is_not_written(header, text, small_net, tmp_path):
+    with pytest.raises(ConfigError, match=text):
+        save_model(tmp_path / "model.safetensors", SegmentationNet(small_net), header)
     assert not list(tmp_path.iterdir())

@@ -213,7 +213,7 @@ def test_sizes_in_place_of_a_batch() -> None:
     for negatives in ("scan", "batch"):
         expected = info_nce(a, b, batch=batch, negatives=negatives)
         torch.testing.assert_close(info_nce(a, b, sizes=[5, 0, 4, 8], negatives=negatives), expected)
-    for sizes in ([5, 11], [18, -1]):
+    for sizes in ([5, 11], [18, -1], [5.0, 12.0]):
         with pytest.raises(ConfigError, match="expected sizes, the number of pairs of each scan, with a sum of 17"):
             info_nce(a, b, sizes=sizes)
     with pytest.raises(ConfigError, match="and a batch"):

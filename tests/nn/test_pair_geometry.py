@@ -43,6 +43,23 @@ def test_a_node_with_itself_is_finite_and_fixed() -> None:
     assert pos.grad is not None and pos.grad.isfinite().all()
 
 
+def test_gradients_of_positions_are_right_where_nodes_are_at_one_place() -> None:
+    """As where a neighbour is missing, and the node stands for it."""
+    pos, normal, table = cloud(20)
+    pos[7] = pos[3]
+    table = torch.cat([table, torch.arange(20)[None]])
+    table[0, 3], table[0, 7] = 7, 3
+    weight = torch.randn(*table.shape, 6, dtype=torch.float64)
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        at = pos.detach().to(dtype).requires_grad_()
+        (pair_features(at, normal.to(dtype), table, 2.0) * weight.to(dtype)).sum().backward()
+        assert at.grad is not None
+        found.append(at.grad.double())
+    torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[1].sum(dim=0), torch.zeros(3, dtype=torch.float64))  # a shift changes nothing
+
+
 def test_pose_changes_nothing() -> None:
     pos, normal, table = cloud()
     turn = rotation()

@@ -43,3 +43,21 @@ def test_recomputing_changes_nothing_but_what_is_kept(kind: str, graphs: list[Da
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d)]
     assert all(int(norm.num_batches_tracked) == 1 for norm in norms) and norms  # once, not twice
     assert less < 0.7 * size
+
+
+def test_several_backward_passes(graphs: list[Data], tiny: NetConfig) -> None:
+    """As for two losses of one output, and for a penalty on a gradient."""
+    batch = Batch.from_data_list(graphs)
+    found = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        net = SegmentationNet(replace(tiny, dropout=0.0, recompute=recompute))
+        out = net(batch, batch.jaw)
+        first = torch.autograd.grad(out.square().mean(), [*net.parameters()], retain_graph=True, allow_unused=True)
+        out.mean().backward()
+        found.append(([*first, *(p.grad for p in net.parameters())], dict(net.named_buffers())))
+    (expected, buffers), (again, others) = found
+    for one, other in zip(expected, again, strict=True):
+        torch.testing.assert_close(other, one)
+    for name, kept in buffers.items():
+        torch.testing.assert_close(others[name], kept)

@@ -147,6 +147,21 @@ def test_weights_of_zero_are_no_nan() -> None:
     torch.testing.assert_close(2 * half, segmentation_loss(log_prob[4:], target[4:], dice_weight=0.0))
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_node_of_weight_zero_may_have_an_impossible_class(smoothing: float) -> None:
+    log_prob = torch.randn(6, 3)
+    log_prob[4, 2] = -torch.inf
+    log_prob = log_prob.log_softmax(dim=1).requires_grad_()
+    target, weight = torch.tensor([0, 1, 0, 1, 2, 0]), torch.tensor([1.0, 1, 1, 1, 0, 1])
+    found = segmentation_loss(log_prob, target, weight=weight, dice_weight=0.0, label_smoothing=smoothing)
+    kept = weight > 0
+    expected = segmentation_loss(log_prob[kept], target[kept], dice_weight=0.0, label_smoothing=smoothing)
+    torch.testing.assert_close(found, expected)
+    (grad,) = torch.autograd.grad(found, log_prob)
+    assert (grad[4] == 0).all() and grad.isfinite().all()
+    assert segmentation_loss(log_prob, target, weight=torch.zeros(6), dice_weight=0.0) == 0
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int64, torch.bool])
 def test_weights_of_any_type_weigh_alike(dtype: torch.dtype) -> None:
     torch.manual_seed(0)

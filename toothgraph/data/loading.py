@@ -68,7 +68,23 @@ class StepLoader(DataLoader[Any]):
 
 
 class ViewPairs(Dataset[tuple[Data, Data]]):
-    """Two views of a scan per draw, for pre-training."""
+    """Two views of a scan per draw, for pre-training.
+
+    An index is a draw, (epoch, scan), as a :class:`StepSampler` gives it: each epoch has views of its own.
+
+    Args:
+        scans: the scans.
+        seed: seed of all random values.
+        options: how the views are made.
+
+    Raises:
+        ShapeError: at an index that is no draw.
+
+    Example:
+        >>> pairs = ViewPairs(scans, 0, ViewOptions())  # doctest: +SKIP
+        >>> sampler = StepSampler(len(pairs), batch_size=2, steps=100, seed=0)  # doctest: +SKIP
+        >>> loader = StepLoader(pairs, batch_sampler=sampler, collate_fn=collate_pairs)  # doctest: +SKIP
+    """
 
     def __init__(self, scans: Sequence[Scan], seed: int, options: ViewOptions) -> None:
         self.scans, self.seed, self.options = scans, seed, options
@@ -77,13 +93,14 @@ class ViewPairs(Dataset[tuple[Data, Data]]):
         return len(self.scans)
 
     def __getitem__(self, draw: Draw) -> tuple[Data, Data]:
-        epoch, index = draw
-        scan = self.scans[index]
+        epoch, scan = _drawn(draw, self.scans)
         return two_views(scan.variants, self.seed, epoch, scan.scan_id, self.options)
 
 
 class LabelledGraphs(Dataset[Data]):
     """One augmented graph of a labelled scan per draw, for fine-tuning.
+
+    An index is a draw, (epoch, scan), as a :class:`StepSampler` gives it: each epoch has changes of its own.
 
     Args:
         scans: labelled scans.
@@ -93,6 +110,9 @@ class LabelledGraphs(Dataset[Data]):
         cuts: probabilities of removals before the augmentation.
         jaw_dropout: probability that the jaw is set to unknown, so that the network also learns without it.
         warps: probabilities that teeth are changed before the removals.
+
+    Raises:
+        ShapeError: at an index that is no draw.
     """
 
     def __init__(
@@ -112,8 +132,7 @@ class LabelledGraphs(Dataset[Data]):
         return len(self.scans)
 
     def __getitem__(self, draw: Draw) -> Data:
-        epoch, index = draw
-        scan = self.scans[index]
+        epoch, scan = _drawn(draw, self.scans)
         rng = sample_rng(self.seed, epoch, scan.scan_id)
         graph = plain(scan.variants[int(rng.integers(len(scan.variants)))])
         graph = warp_teeth(graph, rng, self.warps, self.spec)
@@ -121,6 +140,13 @@ class LabelledGraphs(Dataset[Data]):
         if rng.uniform() < self.jaw_dropout:
             graph.jaw = torch.tensor([-1])
         return graph
+
+
+def _drawn(draw: Draw, scans: Sequence[Scan]) -> tuple[int, Scan]:
+    """The epoch and the scan of a draw."""
+    if not isinstance(draw, tuple) or len(draw) != 2:
+        raise ShapeError(f"expected a draw (epoch, scan) as index, as StepSampler gives it, got {draw!r}")
+    return draw[0], scans[draw[1]]
 
 
 def collate_pairs(pairs: Sequence[tuple[Data, Data]]) -> Batch:

@@ -20,11 +20,15 @@ from toothgraph.errors import ConfigError, ShapeError, check_number
 from toothgraph.mesh.checks import checked_edges, checked_indices
 
 
-def _check(pos: np.ndarray, k: int = 1, least: int = 1) -> None:
-    """Check that positions are [N, 3], and that ``k`` is at least ``least``."""
+def _checked(pos: np.ndarray, k: int = 1, least: int = 1) -> np.ndarray:
+    """The positions, [N, 3] finite numbers, after a check of these and that ``k`` is at least ``least``."""
+    pos = np.asarray(pos)
     if np.ndim(pos) != 2 or np.shape(pos)[1] != 3:
         raise ShapeError(f"expected positions [N, 3], got {list(np.shape(pos))}")
+    if not (finite := np.isfinite(pos).all(axis=1)).all():
+        raise ShapeError(f"expected positions of finite numbers, got others at node {int(np.argmin(finite))}")
     check_number("k", k, least=least, whole=True)
+    return pos
 
 
 def check_spacings(spacings: Any) -> None:
@@ -56,7 +60,7 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None, wor
         [k, N] int64.
 
     Raises:
-        ShapeError: for positions of another shape, or candidates that are not nodes.
+        ShapeError: for positions of another shape or that are not finite, or candidates that are not nodes.
         ConfigError: for a ``k`` below 0.
 
     Example:
@@ -65,7 +69,7 @@ def knn_table(pos: np.ndarray, k: int, candidates: np.ndarray | None = None, wor
         array([[1, 0, 1],
                [2, 2, 0]])
     """
-    _check(pos, k, least=0)
+    pos = _checked(pos, k, least=0)
     nodes = np.arange(len(pos))
     pool = nodes if candidates is None else checked_indices("candidates", candidates, len(pos), "nodes")
     if len(pool) == 0 or len(pos) == 0:
@@ -93,7 +97,7 @@ def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
         [M] sorted indices of the nodes.
 
     Raises:
-        ShapeError: for positions of another shape.
+        ShapeError: for positions of another shape or that are not finite.
         ConfigError: for a spacing that is not above 0.
 
     Example:
@@ -101,8 +105,7 @@ def thin(pos: np.ndarray, spacing: float) -> np.ndarray:
         >>> thin(pos, spacing=1.0).tolist()  # the second node is in the cube of the first
         [0, 2]
     """
-    pos = np.asarray(pos)
-    _check(pos)
+    pos = _checked(pos)
     check_number("a spacing (mm)", spacing, above=0)
     cell = np.floor(pos / spacing).astype(np.int64)
     off_centre = ((pos / spacing - cell - 0.5) ** 2).sum(axis=1)
@@ -183,7 +186,7 @@ def dilated_tables(
         All neighbours at level l have ``level`` ≥ l, except a missing neighbour, which is replaced by the node itself.
 
     Raises:
-        ShapeError: for positions of another shape.
+        ShapeError: for positions of another shape or that are not finite.
         ConfigError: for a ``k`` below 1, or spacings that are not increasing from 0 or more.
 
     Example:
@@ -193,7 +196,7 @@ def dilated_tables(
         ((16, 300), True)
     """
     pos = np.asarray(pos)
-    _check(pos, k)
+    pos = _checked(pos, k)
     check_spacings(spacings)
     level = np.zeros(len(pos), dtype=np.int64)
     nodes = np.arange(len(pos))

@@ -67,10 +67,12 @@ def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[s
     Args:
         path: the file.
         net: the network; its class gives the kind of the file.
-        header: further information (seed, steps, scans, versions), stored as JSON.
+        header: further information (seed, steps, scans, versions), stored as JSON. The names ``format``, ``kind``,
+            ``net`` and ``toothgraph`` are taken.
 
     Raises:
         ShapeError: for any other net, also one made by ``torch.compile``: a file can only hold nets of this package.
+        ConfigError: if the header has one of these names, or a value that JSON cannot hold.
     """
     kind = next((name for name, cls in _NETS.items() if type(net) is cls), None)
     if kind is None:
@@ -83,12 +85,17 @@ def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[s
         "kind": kind,
         "net": dataclasses.asdict(net.config),
         "toothgraph": __version__,
-        **header,
     }
+    if taken := sorted(content.keys() & header.keys()):
+        raise ConfigError(f"expected a header with other names than {', '.join(content)}, got {', '.join(taken)}")
+    try:
+        metadata = json.dumps(content | header)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"expected a header that JSON can hold, got one it cannot: {error}") from error
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     with atomic_path(path) as temporary:
         # not save_file, because only the owner could read its file
-        temporary.write_bytes(save(tensors, metadata={"toothgraph": json.dumps(content)}))
+        temporary.write_bytes(save(tensors, metadata={"toothgraph": metadata}))
 
 
 def read_model(path: str | Path) -> ModelFile:

@@ -103,7 +103,8 @@ def info_nce(
     if block is not None:
         check_count("block", block)
     _check_pairs(a, b, batch, pos, exclude_radius)
-    if sizes is not None and (batch is not None or sum(sizes) != len(a) or min(sizes) < 0):
+    whole = sizes is None or all(isinstance(size, int) and size >= 0 for size in sizes)
+    if sizes is not None and (batch is not None or not whole or sum(sizes) != len(a)):
         raise ConfigError(
             f"expected sizes, the number of pairs of each scan, with a sum of {len(a)}, and no batch, got {list(sizes)}"
             + ("" if batch is None else " and a batch")

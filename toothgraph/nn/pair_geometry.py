@@ -39,7 +39,8 @@ def pair_features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: fl
     5     (n_i × n_j)·u     handedness: differs for a mirror image
     ====  ================  ===========================================
 
-    A neighbour that is the node itself has d = 0: features 0, 0, 0, 0, 1, 0.
+    A neighbour that is the node itself, or at its place, has d = 0: features 0, 0, 0, 0, cos, 0. There u is 0, with no
+    gradient.
 
     Args:
         pos: [N, 3] mm.
@@ -72,7 +73,8 @@ def _features(pos: Tensor, normal: Tensor, neighbor_index: Tensor, scale: float)
     far = normal[neighbor_index]  # [k, N, 3]
     near = normal.expand_as(far)
     length = d.norm(dim=-1, keepdim=True)
-    u = d / length.clamp_min(shortest(length))
+    same = length == 0  # of nodes at one place: no direction, and no gradient of it
+    u = (d / length.masked_fill(same, 1.0).clamp_min(shortest(length))).masked_fill(same, 0.0)
     return torch.stack(
         [
             length.squeeze(-1) / scale,

@@ -123,6 +123,7 @@ def check_levels(data: Data, k: int, num_levels: int) -> None:
         raise ShapeError(f"expected a graph with {wanted} (N = {nodes}), got {found}; {make}")
     check_table(table, nodes)
     check_device(table, "neighbor_index", level=level)
+    check_rows("level", level, nodes, "node", whole=True)
     check_index("level", level, num_levels)
     if _on_cpu(table) and not _of_levels(table, level, k):
         raise ShapeError(

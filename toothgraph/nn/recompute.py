@@ -5,8 +5,8 @@ Source: Chen et al., 2016, https://arxiv.org/abs/1604.06174
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -28,22 +28,32 @@ def recomputed(net: nn.Module, function: Callable[..., Tensor], *args: Any) -> T
         return function(*args)
     found: Tensor = checkpoint(
         function, *args, use_reentrant=False, preserve_rng_state=False,
-        context_fn=lambda: (nullcontext(), _untracked(net)),
+        context_fn=lambda: (nullcontext(), _Untracked(net)),
     )  # fmt: skip
     return found
 
 
-@contextmanager
-def _untracked(net: nn.Module) -> Iterator[None]:
-    """A context in which batch norms update copies of their running statistics, which are then discarded."""
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d)]
-    kept = [dict(norm.named_buffers()) for norm in norms]
-    try:
-        for norm, buffers in zip(norms, kept, strict=True):
-            for name, tensor in buffers.items():
-                setattr(norm, name, tensor.clone())
-        yield
-    finally:
-        for norm, buffers in zip(norms, kept, strict=True):
-            for name, tensor in buffers.items():
+class _Untracked(AbstractContextManager[None]):
+    """A context in which batch norms update copies of their running statistics, which are then discarded.
+
+    It is entered once for each backward pass, of which there may be several.
+
+    Args:
+        net: the module whose batch norms these are.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        self._norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm1d)]
+        self._kept: list[dict[str, Tensor]] = []
+
+    def __enter__(self) -> None:
+        self._kept = [dict(norm.named_buffers()) for norm in self._norms]
+        self._set([{name: tensor.clone() for name, tensor in buffers.items()} for buffers in self._kept])
+
+    def __exit__(self, *error: object) -> None:
+        self._set(self._kept)
+
+    def _set(self, buffers: list[dict[str, Tensor]]) -> None:
+        for norm, own in zip(self._norms, buffers, strict=True):
+            for name, tensor in own.items():
                 setattr(norm, name, tensor)

@@ -95,6 +95,7 @@ def _loss_of_known(
     if label_smoothing > 0:
         spread = log_prob.masked_fill(log_prob.isneginf(), IMPOSSIBLE).mean(dim=1)
         picked = (1 - label_smoothing) * picked + label_smoothing * spread
+    picked = picked.masked_fill(weight == 0, 0.0)  # where it is -inf, 0 times it would be NaN
     share = total[scan].clamp_min(torch.finfo(total.dtype).tiny)
     cross_entropy = -(weight * picked / share).sum() / num_labelled
     if dice_weight == 0:
