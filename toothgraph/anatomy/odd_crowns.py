@@ -37,9 +37,7 @@ OUTWARDS = 0.3  # cosine; slopes of cusps look less outwards than this, and woul
 
 @dataclass(frozen=True)
 class OddCrowns:
-    """FDI numbers of teeth without the usual shape of a crown.
-
-    ``parts`` and ``doubles`` are in order along the arch, the others in the order of a dental chart.
+    """FDI numbers of teeth without the usual shape of a crown, in the order of a dental chart.
 
     Attributes:
         posts: smooth upright posts, such as scan bodies of implants.
@@ -92,7 +90,8 @@ def odd_crowns(mesh: Mesh, labels: np.ndarray, milk_teeth: Sequence[int] = ()) -
     )
     posts, stumps, parts, doubles, milk = [], [], [], [], []
     molars = None
-    for at, fdi in enumerate(numbers):
+    for fdi in in_chart_order(numbers):
+        at = numbers.index(fdi)
         width, depth = size[at]
         if walls[at] > POST:
             posts.append(fdi)
@@ -109,12 +108,11 @@ def odd_crowns(mesh: Mesh, labels: np.ndarray, milk_teeth: Sequence[int] = ()) -
         elif fdi % 10 == 5 and width > WIDE and depth > DEEP:
             molars = molars_as_premolars(mesh, place) if molars is None else molars
             milk += [fdi] * (row[at] not in molars)
-    bumps = [
-        fdi for fdi, stands in zip(numbers, _bumps(mesh, faces, up), strict=True) if stands > BUMP and fdi % 10 <= 5
-    ]
+    stands = zip(numbers, _bumps(mesh, faces, up), strict=True)
+    bumps = in_chart_order(fdi for fdi, area_out in stands if area_out > BUMP and fdi % 10 <= 5)
     return OddCrowns(
-        tuple(in_chart_order(posts)), tuple(in_chart_order(stumps)), tuple(parts), tuple(doubles),
-        tuple(in_chart_order(milk)), tuple(in_chart_order(bumps)) if len(bumps) >= BRACKETS else (),
+        tuple(posts), tuple(stumps), tuple(parts), tuple(doubles), tuple(milk),
+        tuple(bumps) if len(bumps) >= BRACKETS else (),
     )  # fmt: skip
 
 
