@@ -205,6 +205,7 @@ def test_copies_of_a_scan_under_two_patients_are_told(tmp_path: Path, caplog) ->
         (["a/20230110/UpperJawScan", "a/20.6.2024/LowerJawScan", "b/upper"], "123", True),
         (["a/2023-01-10/upper", "a/2024-06-20/upper", "b/upper"], "112", False),  # a list knows who it is
         (["a/2023-01-10/upper", "a/2024-06-20/upper"], "12", False),  # that holds all
+        (["2023-01-10/upper", "2023-02-10/upper", "a/2023-01-10/upper", "a/2024-06-20/upper"], "1234", True),
         (["a/2023-01-10/c_upper", "a/2024-06-20/d_upper", "b/upper"], "123", False),  # names tell
         (["a/001/upper", "a/002/upper", "b/upper"], "123", False),  # numbers of patients
         (["a/2023-01-10/upper", "b/2024-06-20/upper"], "12", False),  # one visit each

@@ -218,8 +218,8 @@ def _begin_of(file: Path) -> str:
 def warn_of_visits(files: Sequence[Path], whose: Sequence[str]) -> None:
     """Warn of folders with subfolders by date that count as several patients.
 
-    The subfolders may be visits of one patient, who may then be in training and in validation. There is no warning if
-    the first such folder contains all files.
+    The subfolders may be visits of one patient, who may then be in training and in validation. There is no warning of a
+    folder that contains all files.
 
     Args:
         files: the files of the scans.
@@ -229,8 +229,9 @@ def warn_of_visits(files: Sequence[Path], whose: Sequence[str]) -> None:
     for file, patient in zip(files, whose, strict=True):
         if folder := above_dates(file):
             patients.setdefault(folder, set()).add(patient)
-    several = [folder for folder, own in patients.items() if len(own) > 1]
-    if several and any(several[0] not in file.resolve().parents for file in files):
+    above = [set(file.resolve().parents) for file in files]
+    several = [folder for folder, own in patients.items() if len(own) > 1 and any(folder not in each for each in above)]
+    if several:
         _log.warning(
             "in %s, each folder named by a date counts as one patient. If these are visits of one patient, this "
             "patient may be in training and in validation; to prevent this, %s",
