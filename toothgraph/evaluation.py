@@ -34,7 +34,7 @@ from toothgraph.mesh.original import (
 )
 from toothgraph.metrics import confusion, per_tooth, score_scan, summarise
 from toothgraph.model.nets import SegmentationNet
-from toothgraph.scan_names import jaw_from_name
+from toothgraph.scan_names import jaw_from_name, lasting
 from toothgraph.stages import stage
 
 _log = logging.getLogger("toothgraph")
@@ -98,7 +98,7 @@ def _score(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: float | No
     rows = [jaw.row for jaw in jaws]
     row = {
         **rows[0], "faces": len(original_of(mesh).polygons), "surface": surface_digest(mesh), "jaw": "both",
-        "file": str(mesh.path),
+        "file": str(mesh.path and lasting(mesh.path)),
         "mouth": max((row["mouth"] for row in rows), key=KINDS.index), "counted": any(row["counted"] for row in rows),
         "labels": str(mesh.label_origin), **summarise(rows),
     }  # fmt: skip
@@ -198,7 +198,7 @@ def score_labels(mesh: Mesh, found: Labels, found_jaw: str | None, seconds: floa
     )
     row = {
         "scan_id": mesh.scan_id,
-        "file": str(mesh.path),
+        "file": str(mesh.path and lasting(mesh.path)),
         "faces": len(original.polygons),
         "surface": surface_digest(mesh),
         "jaw": JAW_NAMES[jaw],

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,15 @@ def test_the_block_of_the_how_to_runs(mixed, tmp_path, monkeypatch, capsys):
     shutil.copy(mixed / "0000_lower.stl", tmp_path / "my-scans")
     exec(re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[0], {})
     assert re.match(r"0000_lower \w+ \[[34][1-8], ", capsys.readouterr().out)
+
+
+def test_files_in_an_archive_have_their_names_in_it(command, mixed, segmenter, tmp_path):
+    with zipfile.ZipFile(tmp_path / "case7.zip", "w") as archive:
+        for name in (NAMES[0], "0000_x"):
+            archive.write(mixed / f"{name}.stl", f"Scans/{name}.stl")
+    done = command("predict", tmp_path / "case7.zip", "-o", tmp_path / "out", "--model", segmenter, "--json")
+    content = json.loads(done.out)
+    assert [scan["file"] for scan in content["scans"]] == [f"case7/Scans/{name}.stl" for name in (NAMES[0], "0000_x")]
+    (error,) = (scan["error"] for scan in content["scans"] if scan["error"])
+    assert error.startswith("case7/Scans/0000_x.stl: ")
+    assert "toothgraph-unpacked" not in done.out + done.err + (tmp_path / "out" / "summary.csv").read_text()

@@ -14,7 +14,7 @@ from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.label_record import read_record
 from toothgraph.io.label_systems import to_universal
 from toothgraph.io.labels import read_scan
-from toothgraph.io.write import write_labelled
+from toothgraph.io.write import write_labelled, write_txt
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.review.begin import read_for_review
 from toothgraph.synthetic import synthetic_arch
@@ -243,3 +243,12 @@ def test_a_fault_of_ours_costs_one_scan(command, arch: Mesh, tmp_path: Path, mon
         done = command(name, tmp_path / "scans", "--out", tmp_path / out)
         assert done.code == 1 and "boom" in done.err and "this is a fault of toothgraph" in done.err, done.err
         assert list((tmp_path / out).glob("two_U.*")) and not list((tmp_path / out).glob("one_U.*"))
+
+
+def test_warnings_name_the_output(command, arch: Mesh, tmp_path: Path) -> None:
+    for patient in ("p1", "p2"):
+        (tmp_path / "in" / patient).mkdir(parents=True)
+        write_stl(tmp_path / "in" / patient / "upper.stl", arch.vertices, arch.faces)
+        write_txt(tmp_path / "in" / patient / "upper.txt", np.where(arch.labels == 16, 23, arch.labels))
+    done = command("convert", tmp_path / "in", "-o", tmp_path / "out")
+    assert done.code == 0 and "Warning: p1_upper: " in done.err and "Warning: p2_upper: " in done.err

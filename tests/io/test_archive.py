@@ -21,7 +21,7 @@ from toothgraph.io.formats.stl import write_stl
 from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.labels import read_scan
 from toothgraph.io.read import read_mesh
-from toothgraph.io.write import write_labelled
+from toothgraph.io.write import write_labelled, write_txt
 from toothgraph.mesh.mesh import Mesh
 
 
@@ -180,3 +180,13 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
         archive.writestr("a.stl", b"y")
     with pytest.raises(MeshError, match=r"a\.zip: cannot be unpacked .*File exists"):
         find_scans([tmp_path / "a.zip"])
+
+
+def test_labels_beside_a_gz(arch: Mesh, tmp_path: Path) -> None:
+    write_stl(tmp_path / "x_upper.stl", arch.vertices, arch.faces)
+    (tmp_path / "x_upper.stl.gz").write_bytes(gzip.compress((tmp_path / "x_upper.stl").read_bytes()))
+    (tmp_path / "x_upper.stl").unlink()
+    write_txt(tmp_path / "x_upper.TXT", arch.labels)
+    mesh = read_scan(tmp_path / "x_upper.stl.gz")
+    assert mesh.labels is not None
+    np.testing.assert_array_equal(mesh.labels, arch.labels)

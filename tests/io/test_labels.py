@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from toothgraph.cli.predict import without_outputs
+from toothgraph.data.prepared.sources import Source
 from toothgraph.errors import ConfigError, DataError, LabelError, ShapeError
 from toothgraph.fdi import jaw_of_labels
 from toothgraph.io.find import find_scans
@@ -399,3 +400,24 @@ def test_numbers_that_are_no_teeth_contradict_nothing(
     file = with_arrays(tmp_path / "a_upper.ply", arch, other, {"fdi": arch.labels})
     np.testing.assert_array_equal(read_scan(file).labels, arch.labels)
     assert "contradicts" not in caplog.text
+
+
+def test_labels_of_another_order_are_told(arch: Mesh, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As of a Teeth3DS file made for the OBJ of a scan that was saved as STL since."""
+    write_stl(tmp_path / "a_upper.stl", arch.vertices, arch.faces)
+    write_txt(tmp_path / "a_upper.txt", arch.labels)
+    read_scan(tmp_path / "a_upper.stl")
+    assert not caplog.records
+    write_txt(tmp_path / "a_upper.txt", np.random.default_rng(0).permutation(arch.labels))
+    read_scan(tmp_path / "a_upper.stl")
+    (record,) = caplog.records
+    assert "a_upper.txt differ across" in record.getMessage() and "another mesh of it" in record.getMessage()
+
+
+def test_label_files_in_capitals(arch: Mesh, tmp_path: Path) -> None:
+    write_stl(tmp_path / "A_UPPER.STL", arch.vertices, arch.faces)
+    source = Source(tmp_path / "A_UPPER.STL", "A_UPPER", "A")
+    before = source.digest()
+    write_txt(tmp_path / "A_UPPER.TXT", arch.labels)
+    np.testing.assert_array_equal(read_scan(source.path).labels, arch.labels)
+    assert source.digest() != before

@@ -15,6 +15,7 @@ from toothgraph.errors import LabelError
 from toothgraph.evaluation import score_other
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.formats.tooth_folder import write_tooth_folder
 from toothgraph.io.label_systems import to_universal
 from toothgraph.io.labels import read_scan
 from toothgraph.io.predictions import Predictions, read_predictions
@@ -282,3 +283,28 @@ def test_two_results_of_the_same_scans(arches: Path, tmp_path: Path, command) ->
     assert "expected a number as `dice` of 0000_lower, found '0.9'" in command(*given, "--against", worse).error
     worse.write_text(json.dumps({"per_scan": [{**row, "scan_id": "x"} for row in rows["per_scan"]]}))
     assert "expected scores of the scans that are scored now, found none" in command(*given, "--against", worse).error
+
+
+def test_a_mesh_of_a_part_of_the_scan(scan: Path, arch: Mesh, caplog: pytest.LogCaptureFixture) -> None:
+    """A program that gives the crowns alone, or a few of them, has found no tooth elsewhere."""
+    mesh = read_scan(scan)
+    for kept in (arch.labels > 0, np.isin(arch.labels, [11, 21])):
+        found = Predictions(scan.parent / "found")
+        labelled_ply(found.folder, arch.vertices, arch.faces[kept], arch.labels[kept])
+        read = read_predictions(mesh, scan, found).faces
+        np.testing.assert_array_equal(read, np.where(kept, arch.labels, 0))
+        assert "of the faces are not near that mesh, and count as gingiva" in caplog.text
+    coarse = decimate(arch, 1500).mesh
+    crowns = coarse.labels > 0
+    labelled_ply(found.folder, coarse.vertices, coarse.faces[crowns], coarse.labels[crowns])
+    assert (read_predictions(mesh, scan, Predictions(found.folder)).faces == arch.labels).mean() > 0.8
+
+
+def test_a_folder_with_one_file_per_tooth(scan: Path, arch: Mesh) -> None:
+    mesh = read_scan(scan)
+    for name in ("scan_upper.teeth", "scan_upper"):
+        found = Predictions(scan.parent / f"found {name}")
+        write_tooth_folder(found.folder / name, arch.vertices, arch.faces, shifted(arch.labels))
+        assert (read_predictions(mesh, scan, found).faces == shifted(arch.labels)).all()
+        with pytest.raises(LabelError, match="has no labels of other"):
+            found.files_of(Path("other.stl"))

@@ -195,3 +195,21 @@ def test_numbers_beyond_all_bounds(name: str, text: str, said: str, tmp_path: Pa
     (tmp_path / name).write_text(text)
     with pytest.raises(MeshError, match=said):
         read_mesh(tmp_path / name)
+
+
+def test_two_jaws_may_lie_apart_in_a_file(patch: Mesh, tmp_path: Path) -> None:
+    both = np.concatenate([patch.vertices, patch.vertices + np.array([200.0, 0, 0])])
+    faces = np.concatenate([patch.faces, patch.faces + len(patch.vertices)])
+    write_stl(tmp_path / "a.stl", both, faces)
+    assert len(read_mesh(tmp_path / "a.stl").faces) == len(faces)
+    write_stl(tmp_path / "a.stl", both + np.where(np.arange(len(both)) < len(patch.vertices), 0, 600.0)[:, None], faces)
+    refused(tmp_path / "a.stl", "no unit")
+    write_stl(tmp_path / "a.stl", patch.vertices * 5, patch.faces)  # one piece, too large
+    refused(tmp_path / "a.stl", "no unit")
+
+
+@pytest.mark.parametrize("name", ["anna_tooth_31", "LL1", "T31", "31", "crown", "anna_lower"])
+def test_one_tooth_is_told_what_to_do(name: str, patch: Mesh, tmp_path: Path) -> None:
+    write_stl(tmp_path / f"{name}.stl", patch.vertices / 4, patch.faces)
+    said = refused(tmp_path / f"{name}.stl", "if it is one tooth, give a folder with a file per tooth", "try --unit cm")
+    assert (said.index("one tooth") < said.index("--unit")) == (name != "anna_lower")

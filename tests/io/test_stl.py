@@ -163,3 +163,16 @@ def test_binary_refusals(patch: Mesh, tmp_path: Path) -> None:
     path.write_bytes(bytes(80) + b"\xff" * 4 + np.random.default_rng(0).bytes(5000))  # no faces at all
     with pytest.raises(MeshError, match="promises 4294967295 faces"):
         read_stl(path)
+
+
+def test_binary_files_that_were_joined(patch: Mesh, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As by `cat gingiva.stl teeth.stl`: half of the scan would be lost."""
+    caplog.set_level(logging.INFO, "toothgraph")
+    one = binary(patch, tmp_path / "a.stl").read_bytes()
+    (tmp_path / "b.stl").write_bytes(one + one + b"tail")
+    stored = read_stored(tmp_path / "b.stl")
+    corners = patch.corners.astype(np.float32)
+    np.testing.assert_array_equal(stored.vertices[stored.polygons], np.concatenate([corners, corners]))
+    assert caplog.messages == [
+        "b.stl: mended on reading: 2 binary files, one behind the other, 4 bytes behind the last face"
+    ]

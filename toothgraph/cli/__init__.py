@@ -21,6 +21,7 @@ from toothgraph.cli.exit_codes import FAILED, STOPPED, TERMINATED
 from toothgraph.cli.options import FORMER_FLAGS
 from toothgraph.cli.terminal import columns, folded, say, say_error
 from toothgraph.errors import ToothgraphError
+from toothgraph.scan_names import without_unpacked
 from toothgraph.system.memory import is_shortage
 from toothgraph.system.processes import first_rank
 from toothgraph.system.signals import Terminated, heeded
@@ -180,7 +181,7 @@ class _Stderr(logging.Handler):
     """Writes log records to the current ``sys.stderr``, which rich replaces while it shows a bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(folded(self.format(record), columns(sys.stderr)), file=sys.stderr, flush=True)
+        print(folded(without_unpacked(self.format(record)), columns(sys.stderr)), file=sys.stderr, flush=True)
 
 
 class _Plain(logging.Formatter):

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from toothgraph.scan_names import lasting
+
 if TYPE_CHECKING:
     from toothgraph.cli.jobs import Outcome
 
@@ -53,7 +55,7 @@ def _of_scan(outcome: Outcome, file: Path) -> dict[str, Any]:
     row = outcome.row
     return {
         "scan": row.scan,
-        "file": str(file),
+        "file": lasting(file),
         "state": row.state,
         "jaw": row.jaw or None,
         "teeth": outcome.teeth,

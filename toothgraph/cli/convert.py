@@ -131,7 +131,7 @@ def _convert(
 
     if pages:
         pages.check(name)
-    found = _own(file, reading) if labels is None else _labelled(file, name, labels, reading)
+    found = _own(file, name, reading) if labels is None else _labelled(file, name, labels, reading)
     if found is None:
         return False
     mesh, state, beside = found
@@ -157,12 +157,12 @@ def _check_free(out: Path, name: str, file: Path, mesh: Mesh) -> None:
         raise LabelError(f"{changed}: its corrected labels would be overwritten; choose another --out")
 
 
-def _own(file: Path, reading: dict[str, Any]) -> tuple[Mesh, str, Path]:
+def _own(file: Path, name: str, reading: dict[str, Any]) -> tuple[Mesh, str, Path]:
     """A scan with its own labels, an empty review state, and the file beside which the labels lie."""
     from toothgraph.io.labels import read_scan
     from toothgraph.io.unread_labels import unread_labels
 
-    mesh = read_scan(file, **reading, primary=True)
+    mesh = read_scan(file, **reading, primary=True, scan_id=name)
     if mesh.labels is None:
         raise LabelError(
             f"{file}: has no labels; {unread_labels(file)}. If the labels are in another folder, give --labels; if "

@@ -10,18 +10,18 @@ import textwrap
 from collections.abc import Iterable
 from typing import TextIO
 
-from toothgraph.scan_names import printable
+from toothgraph.scan_names import printable, without_unpacked
 
 FACT = 21  # the column in which the values of a table begin
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print text: a result to stdout, or with ``err`` a message to stderr.
+    """Print text: a result to stdout, or with ``err`` a message to stderr. A file in an archive has its name there.
 
     While a display is shown, the text goes above it. The text of click's own ``echo`` would not.
     """
     stream = sys.stderr if err else sys.stdout
-    print(folded(printable(text), columns(stream)), file=stream, flush=True)
+    print(folded(printable(without_unpacked(text)), columns(stream)), file=stream, flush=True)
 
 
 def say_fact(name: str, value: str) -> None:
@@ -75,7 +75,7 @@ def say_error(error: object) -> None:
 
 def one_line(error: object) -> str:
     """The text of an error in one line of printable characters."""
-    return " ".join(printable(str(error)).split())
+    return " ".join(printable(without_unpacked(str(error))).split())
 
 
 def folded(text: str, width: int | None, indent: str = "    ") -> str:

@@ -6,6 +6,7 @@ import errno
 import gzip
 import os
 import re
+import shutil
 import stat
 import tempfile
 import zipfile
@@ -19,13 +20,14 @@ from toothgraph.errors import MeshError
 from toothgraph.io.formats import gltf
 from toothgraph.io.formats.registry import SUFFIXES, may_be_scan
 from toothgraph.io.formats.tooth_folder import is_tooth_folder
-from toothgraph.scan_names import UNPACKED
+from toothgraph.scan_names import UNPACKED, beside_scan
 from toothgraph.stages import stage
 
 ARCHIVES = (".zip", ".gz")
 _FILES = 10_000  # in one archive
 _NESTED = (".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar")
-_WANTED = (*SUFFIXES, ".txt", ".json", ".bin")  # scans, their labels, and the data files of a .gltf
+_LABELS = (".txt", ".json")
+_WANTED = (*SUFFIXES, *_LABELS, ".bin")  # scans, their labels, and the data files of a .gltf
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")  # a drive of Windows; on macOS, names of folders may have colons, as in dates
 _CHUNK = 1 << 20
 _folders: list[tempfile.TemporaryDirectory[str]] = []  # of unpacked archives; deleted when the process ends
@@ -75,7 +77,7 @@ def one_scan(path: Path) -> Path:
 
 @cache
 def _unpacked(path: Path, changed: int, size: int) -> Path:
-    """The temporary folder with the content of an archive.
+    """The temporary folder with the content of an archive, and with the labels beside a ``.gz``.
 
     An archive is unpacked once, and again only if its time of change or its size is another.
     """
@@ -84,6 +86,8 @@ def _unpacked(path: Path, changed: int, size: int) -> Path:
     try:
         folder.mkdir()
         _unpack(path, folder)
+        for file in _labels_of(path):
+            shutil.copy(file, folder)
     except MeshError:
         temporary.cleanup()
         raise
@@ -95,6 +99,14 @@ def _unpacked(path: Path, changed: int, size: int) -> Path:
         raise MeshError(f"{path}: cannot be unpacked ({cause}); unpack it by hand, or have it sent again") from error
     _folders.append(temporary)
     return folder
+
+
+def _labels_of(path: Path) -> list[Path]:
+    """The label files beside a ``.gz``, which belong to the scan in it; a ``.zip`` has its own labels in it."""
+    if path.suffix.lower() != ".gz":
+        return []
+    scan = path.with_suffix("")
+    return [file for suffix in _LABELS if (file := beside_scan(scan, suffix)).is_file()]
 
 
 def _unpack(path: Path, folder: Path) -> None:

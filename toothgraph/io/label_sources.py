@@ -34,6 +34,7 @@ from toothgraph.io.review_file import reviewed_origin
 from toothgraph.mesh.label_origin import LabelOrigin
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.stored import Stored
+from toothgraph.scan_names import beside_scan
 
 _log = logging.getLogger("toothgraph")
 
@@ -149,7 +150,8 @@ def _sources(
     # 1. A label file beside the scan; not beside a folder with one file per tooth, where the order of faces is another.
     files = []
     for suffix, read in ((".txt", partial(from_txt, label_system=label_system)), (".json", from_json)):
-        beside = path if path.suffix.lower() == suffix else path.with_suffix(suffix)  # the path may itself be a list
+        named = path.suffix.lower() == suffix  # the path may itself be a list
+        beside = path if named else beside_scan(path, suffix)
         if not path.is_dir() and beside.is_file() and (column := read(beside, mesh)) is not None:
             fdi = label_system in ("auto", "fdi") or reviewed_origin(beside) is not None  # a review writes FDI numbers
             files.append(FoundLabels(column, beside, "fdi" if fdi else label_system))

@@ -37,6 +37,7 @@ from toothgraph.mesh.original import original_of
 from toothgraph.mesh.stored import Stored
 
 _log = logging.getLogger("toothgraph")
+_SCATTERED = 0.3  # share of the pairs of adjacent faces with different labels; on an arch it is below a tenth
 _NEVER = range(1, 11)  # no FDI numbers; two of them show another label system, a single one may be a mistake
 
 
@@ -99,9 +100,10 @@ def read_scan(
     if found.changes:
         first = GIVEN if found.origin.kind == GIVEN else LabelOrigin(FOUND, found.origin.model)
         _log.info("%s: labels %s, then corrected: %s", mesh.scan_id, first, ", ".join(found.changes))
-    _warn_of_counting(mesh)
-    for fault in number_faults(mesh):
-        _log.warning("%s: %s", mesh.scan_id, fault)
+    if not warn_of_other_order(mesh, labels, found.source):
+        _warn_of_counting(mesh)
+        for fault in number_faults(mesh):
+            _log.warning("%s: %s", mesh.scan_id, fault)
     return mesh
 
 
@@ -120,6 +122,28 @@ def warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels, told: 
             "%s: it is the %s jaw %s, but the labels in %s, read as %s numbers, are of the %s jaw; the labels are used",
             *(mesh.scan_id, JAW_NAMES[mesh.jaw], told, found.source, found.label_system, JAW_NAMES[of_labels]),
         )
+
+
+def warn_of_other_order(mesh: Mesh, labels: np.ndarray, source: Path) -> bool:
+    """Warn if labels are scattered over the surface: they may be of another mesh of the scan, or in another order.
+
+    Args:
+        mesh: F faces.
+        labels: [F].
+        source: the file of the labels.
+
+    Returns:
+        Whether there was a warning.
+    """
+    one, other = mesh.adjacency
+    share = float((labels[one] != labels[other]).mean()) if len(one) else 0.0
+    if share <= _SCATTERED:
+        return False
+    _log.warning(
+        "%s: the labels of %s differ across %.0f %% of the edges; are they in the order of the faces of the scan? They "
+        "may belong to another mesh of it", mesh.scan_id, source, 100 * share,
+    )  # fmt: skip
+    return True
 
 
 def _warn_of_counting(mesh: Mesh) -> None:

@@ -15,8 +15,9 @@ from toothgraph.choices import did_you_mean
 from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN, jaw_of_labels
 from toothgraph.io.formats.registry import may_be_scan, read_stored
+from toothgraph.io.formats.tooth_folder import is_tooth_folder
 from toothgraph.io.label_sources import FoundLabels, find_labels
-from toothgraph.io.labels import as_fdi, warn_of_other_jaw
+from toothgraph.io.labels import as_fdi, warn_of_other_jaw, warn_of_other_order
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import mesh_from_stored
 from toothgraph.io.unread_labels import unread_labels
@@ -27,7 +28,7 @@ from toothgraph.scan_names import composed
 
 _OPTION = "--predictions-label-system"
 _FARTHEST = 1.0  # mm, largest median distance between the faces of two meshes of the same surface
-_SCATTERED = 0.3  # share of the pairs of adjacent faces with different labels; on an arch it is below a tenth
+_SAME = 0.01  # mm, between two centroids of one face, as files round them
 
 _log = logging.getLogger("toothgraph")
 
@@ -86,8 +87,11 @@ class Predictions:
     def _by_name(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = {}
         for file in self.folder.rglob("*"):
-            if not file.name.startswith(".") and (_is_list(file) or may_be_scan(file)):
-                found.setdefault(composed(file.stem), []).append(file)
+            if file.name.startswith(".") or is_tooth_folder(file.parent):
+                continue
+            if is_tooth_folder(file) or _is_list(file) or may_be_scan(file):
+                name = file.name if file.is_dir() and file.suffix != ".teeth" else file.stem
+                found.setdefault(composed(name), []).append(file)
         return found
 
 
@@ -117,7 +121,8 @@ def read_predictions(mesh: Mesh, scan: Path, predictions: Predictions, scan_id: 
 
     A mesh with the same vertices and faces in the same order gives its labels directly. So does a mesh with as many
     faces at another place: it counts as the scan, moved. From any other mesh of the same surface, each face and vertex
-    of the scan takes the label of the nearest face.
+    of the scan takes the label of the nearest face. Where that mesh has no surface, as a mesh of the crowns alone, the
+    scan is gingiva.
 
     Numbers that are not those of permanent teeth are unknown. Unknown counts as gingiva: the program has found no tooth
     there.
@@ -150,7 +155,7 @@ def _labels_in(file: Path, mesh: Mesh, predictions: Predictions) -> Labels | Non
     faces, of_vertices = as_fdi(mesh, found, option=_OPTION)
     faces = _teeth(faces)
     _warn_of_other_jaw(mesh, faces, found)
-    _warn_of_other_order(mesh, faces, file)
+    warn_of_other_order(mesh, faces, file)
     vertices = vertices_to_original(mesh, faces) if of_vertices is None else _teeth(of_vertices)
     return Labels(faces_to_original(mesh, faces), vertices, found.guessed)
 
@@ -159,16 +164,6 @@ def _warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels) -> No
     """Warn if labels are of the other jaw than the true labels of the scan: their label system may be another."""
     if mesh.labels is not None and not shows_both_jaws(mesh.labels):
         warn_of_other_jaw(replace(mesh, jaw=jaw_of_labels(mesh.labels)), labels, found, "by its true labels")
-
-
-def _warn_of_other_order(mesh: Mesh, labels: np.ndarray, file: Path) -> None:
-    """Warn if labels are scattered over the surface: they may be in another order than the faces."""
-    one, other = mesh.adjacency
-    if (share := float((labels[one] != labels[other]).mean())) > _SCATTERED:
-        _log.warning(
-            "%s: the labels of %s differ across %.0f %% of the edges; are they in the order of the faces of the scan?",
-            mesh.scan_id, file, 100 * share,
-        )  # fmt: skip
 
 
 def _no_labels(file: Path) -> LabelError:
@@ -198,15 +193,20 @@ def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> 
         return None
     labels, _ = as_fdi(other, found, option=_OPTION)
     distance, near = cKDTree(other.centroids).query(mesh.centroids)
-    if (far := float(np.median(distance))) > _FARTHEST:
+    back, _ = cKDTree(mesh.centroids).query(other.centroids)  # it may be only a part of the scan, or more than that
+    if (far := min(float(np.median(distance)), float(np.median(back)))) > _FARTHEST:
         raise LabelError(
             f"{file}: expected the surface of {mesh.scan_id}, found one that is {far:.1f} mm away; is it in another "
             "unit or place?"
         )
+    size = np.linalg.norm(other.corners - other.centroids[:, None], axis=2).max(axis=1)  # [F'] mm
+    some_of_ours = np.quantile(back, 0.95) < _SAME  # a light decimation keeps many faces, but not nearly all
+    beyond = distance > (_SAME if some_of_ours else np.maximum(_FARTHEST, size[near]))
     _log.warning(
-        "%s: %s is another mesh of this scan; each face gets the label of the nearest face", mesh.scan_id, file
-    )
-    faces = _teeth(labels)[near]
+        "%s: %s is another mesh of this scan; each face gets the label of the nearest face%s", mesh.scan_id, file,
+        f"; {beyond.mean():.0%} of the faces are not near that mesh, and count as gingiva" * bool(beyond.any()),
+    )  # fmt: skip
+    faces = np.where(beyond, 0, _teeth(labels)[near])
     _warn_of_other_jaw(mesh, faces, found)
     return Labels(faces_to_original(mesh, faces), vertices_to_original(mesh, faces), found.guessed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from toothgraph.io.formats.tooth_folder import is_crown
 from toothgraph.mesh.clean import clean
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.stored import Stored
+from toothgraph.mesh.topology import face_adjacency, label_pieces
 from toothgraph.scan_names import jaw_from_name, stem_of
 from toothgraph.stages import stage
 
 __all__ = ["MM_PER_UNIT", "SUFFIXES", "mesh_from_stored", "read_mesh"]
 
 _EXTENT = (15.0, 150.0)  # mm: from part of a quadrant to a full arch with its base
+_APART = 600.0  # mm: two jaws of one file may lie apart
+_ONE_TOOTH = re.compile(r"(?<![a-z0-9])(?:tooth|crown|[ul][lr][1-8]|t?[1-4][1-8])(?![a-z0-9])", re.IGNORECASE)
 
 
 def read_mesh(path: str | Path, *, unit: str = "mm") -> Mesh:
@@ -61,21 +65,24 @@ def mesh_from_stored(path: Path, stored: Stored, *, unit: str = "mm") -> Mesh:
         raise ConfigError(f"expected a unit of {', '.join(MM_PER_UNIT)}, got {unit!r}")
     stage("cleaning")
     vertices, faces, original = clean(stored, MM_PER_UNIT[unit], str(path))
-    _check_extent(path, float(np.ptp(vertices, axis=0).max()), unit)
+    extent = float(np.ptp(vertices, axis=0).max())
+    if _EXTENT[1] < extent <= _APART:
+        extent = _largest_piece(vertices, faces)
+    _check_extent(path, extent, unit)
     return Mesh(vertices, faces, jaw=jaw_from_name(path), scan_id=stem_of(path), path=path, original=original)
 
 
 def check_extent(mesh: Mesh) -> None:
     """Refuse a mesh in memory that does not have the size of a scan in mm.
 
-    The upper limit is four times that for a file, since the two jaws of a scene may lie apart.
+    Up to 600 mm are accepted, since the two jaws of a scene may lie apart.
 
     Raises:
         MeshError: if the mesh is too small or too large.
     """
     low, high = _EXTENT
     extent = float(np.ptp(mesh.vertices, axis=0).max())
-    if low <= extent <= 4 * high:
+    if low <= extent <= _APART:
         return
     units = " or ".join(f"{MM_PER_UNIT[unit]:g}, for {unit}" for unit in _units_of(extent))
     advice = f"multiply its vertices by {units}" if units else "no unit gives the size of an arch: check its vertices"
@@ -83,6 +90,16 @@ def check_extent(mesh: Mesh) -> None:
         f"{mesh.scan_id or 'mesh'}: expected a scan of {low:g} to {high:g} mm, found a largest extent of {extent:.4g}; "
         f"{advice}"
     )
+
+
+def _largest_piece(vertices: np.ndarray, faces: np.ndarray) -> float:
+    """The largest extent of a connected piece of a surface, mm."""
+    piece = label_pieces(np.zeros(len(faces)), face_adjacency(faces))
+    order = np.argsort(piece, kind="stable")
+    ends = np.flatnonzero(np.diff(piece[order], prepend=-1))
+    corners = vertices[faces[order]]
+    low, high = (np.minimum.reduceat(corners.min(axis=1), ends), np.maximum.reduceat(corners.max(axis=1), ends))
+    return float((high - low).max())
 
 
 def _units_of(extent: float) -> list[str]:
@@ -97,11 +114,13 @@ def _check_extent(path: Path, extent: float, unit: str) -> None:
         return
     fitting = _units_of(extent / MM_PER_UNIT[unit])
     advice = f"try --unit {' or '.join(fitting)}" if fitting else "no unit gives the size of an arch: check the file"
-    if low / 5 <= extent < low and is_crown(path):
-        advice = (
-            "by its name and size it may be one tooth: those are read from a folder that also has a gingiva.stl "
-            f"(which may be empty); else {advice}"
+    if low / 5 <= extent < low:
+        tooth = (
+            "if it is one tooth, give a folder with a file per tooth (11.stl, 12.stl …) and a gingiva.stl, which may "
+            "be empty"
         )
+        named = is_crown(path) or _ONE_TOOTH.search(path.stem)
+        advice = f"{tooth}; else {advice}" if named else f"{advice}; {tooth}"
     raise MeshError(
         f"{path}: expected a scan of {low:g} to {high:g} mm, found a largest extent of {extent:.4g} mm "
         f"when read in {unit}; {advice}"

@@ -8,7 +8,16 @@ from toothgraph.scan_names.characters import (
     short_enough,
     stem_of,
 )
-from toothgraph.scan_names.outputs import UNPACKED, lasting, long_names, may_be_named, output_names, scan_names
+from toothgraph.scan_names.outputs import (
+    UNPACKED,
+    beside_scan,
+    lasting,
+    long_names,
+    may_be_named,
+    output_names,
+    scan_names,
+    without_unpacked,
+)
 from toothgraph.scan_names.patients import (
     Case,
     above_dates,
@@ -26,6 +35,7 @@ __all__ = [
     "UNPACKED",
     "Case",
     "above_dates",
+    "beside_scan",
     "cases_of",
     "check_file_name",
     "composed",
@@ -47,4 +57,5 @@ __all__ = [
     "told_jaw",
     "untold",
     "without_jaw",
+    "without_unpacked",
 ]

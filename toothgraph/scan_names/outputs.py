@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from itertools import takewhile
@@ -123,8 +125,19 @@ def folders_of(file: Path) -> list[str]:
     return [printable(part) for part in folder.parts if part != folder.anchor]
 
 
+def beside_scan(path: Path, suffix: str) -> Path:
+    """The file beside a scan with its stem and a suffix, ``.txt`` or ``.TXT``; it need not exist."""
+    lower, upper = path.with_suffix(suffix), path.with_suffix(suffix.upper())
+    return upper if upper.is_file() and not lower.is_file() else lower
+
+
 def lasting(file: Path) -> str:
     """A name of a file that is the same in every process: its path, or for a file in an archive, the path in it."""
     parts = file.parts
     begin = next((number for number, part in enumerate(parts, 1) if part.startswith(UNPACKED)), None)
     return str(file) if begin is None else "/".join(parts[begin:])
+
+
+def without_unpacked(text: str) -> str:
+    """A text with files in archives named as :func:`lasting` names them."""
+    return re.sub(rf"{re.escape(tempfile.gettempdir() + os.sep + UNPACKED)}[^/\\]+[/\\]", "", text)

@@ -20,6 +20,7 @@ from toothgraph.io.formats.gltf import buffers_of
 from toothgraph.io.label_record import record_of
 from toothgraph.scan_names import (
     LONGEST,
+    beside_scan,
     cases_of,
     composed,
     long_names,
@@ -58,7 +59,7 @@ class Source:
     def digest(self) -> str:
         """SHA-256 of the file, its label files, their record, its glTF buffer files, patient and jaw."""
         inside = sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]
-        beside = [] if self.path.is_dir() else [self.path.with_suffix(".txt"), self.path.with_suffix(".json")]
+        beside = [] if self.path.is_dir() else [beside_scan(self.path, suffix) for suffix in (".txt", ".json")]
         beside += [record_of(self.path), *buffers_of(self.path)]
         total = hashlib.sha256(f"{self.patient}\n{self.jaw}\n".encode())
         for file in (*inside, *beside):

@@ -89,8 +89,22 @@ def _from_binary(path: Path, data: bytes) -> Stored:
             f"{path}: the header promises {promised} faces ({_HEADER + 50 * promised} bytes), found {len(data)} bytes; "
             "the file is not STL or is cut short: copy or export it again"
         )
-    rest = len(data) - _HEADER - 50 * promised
-    return _welded(_facets(data, promised)["corners"], [f"{rest} bytes behind the last face"])
+    solids = [_facets(data, promised)]
+    end = _HEADER + 50 * promised
+    while _is_solid(data[end:]):  # binary files that were joined
+        solids.append(_facets(data[end:], _promised(data[end:])))
+        end += _HEADER + 50 * len(solids[-1])
+    said = [f"{len(solids)} binary files, one behind the other"] * (len(solids) > 1)
+    said += [f"{len(data) - end} bytes behind the last face"] * (len(data) > end)
+    return _welded(np.concatenate(solids)["corners"], said)
+
+
+def _is_solid(data: bytes) -> bool:
+    """Whether bytes begin with a whole binary file: a header, and the faces that it promises."""
+    if len(data) <= _HEADER:
+        return False
+    promised = _promised(data)
+    return 0 < promised <= (len(data) - _HEADER) // 50 and _near(_facets(data, promised))
 
 
 def _near(facets: np.ndarray) -> bool:
