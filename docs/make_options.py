@@ -76,7 +76,7 @@ def render_config() -> str:
 
     lines = [
         "# Every option in a TOML file\n",
-        "`--config FILE` reads options from a TOML file; the command line goes before the file, the file before the",
+        "`--config FILE` reads options from a TOML file; the command line replaces the file, and the file the",
         "preset. A file may hold any part of what follows. An unknown key, or a value of the wrong kind, is refused.",
         "A tessellation is a scan, decimated in one of several ways ([method](method.md#from-scan-to-graph)).",
         "Written by `docs/make_options.py`: these are the keys and the defaults of the preset `default`.",

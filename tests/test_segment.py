@@ -167,3 +167,20 @@ def test_a_scan_and_the_labels_beside_it_are_not_overwritten(tmp_path):
         found.write(tmp_path)
     assert {file: file.read_bytes() for file in tmp_path.iterdir()} == before
     assert found.write(tmp_path, "a_upper_found", ("txt",))[0].exists()
+
+
+def test_labels_of_another_scan_and_corrected_labels_are_not_replaced(tmp_path):
+    """As in a loop over `anna/upper.stl` and `ben/upper.stl` that names the outputs by the stem."""
+    options, found = tg.PredictOptions(tessellations=1), {}
+    for seed, patient in enumerate(("anna", "ben")):
+        arch = tg.synthetic_arch(seed, jaw=0, faces=2000)
+        (file,) = tg.write_labelled(tmp_path / patient, "upper", arch, arch.labels, ("ply",))
+        found[patient] = tg.segment(file, options=options)
+    found["anna"].write(tmp_path / "out", "upper", ("ply", "txt"))
+    with pytest.raises(ConfigError, match="upper.* belong to .*anna"):
+        found["ben"].write(tmp_path / "out", "upper", ("ply", "txt"))
+    found["anna"].write(tmp_path / "out", "upper", ("ply", "txt"))  # the same scan again
+    numbers = (tmp_path / "out" / "upper.txt").read_text()
+    (tmp_path / "out" / "upper.txt").write_text(numbers.replace("11", "12"))
+    with pytest.raises(tg.ToothgraphError, match=r"upper\.txt: its corrected labels would be overwritten"):
+        found["anna"].write(tmp_path / "out", "upper", ("ply", "txt"))

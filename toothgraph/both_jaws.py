@@ -26,6 +26,7 @@ from toothgraph.fdi import (
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import Prediction
 from toothgraph.io.read import read_mesh
+from toothgraph.io.reviewed import check_replaceable
 from toothgraph.io.write import DEFAULT_FORMATS, check_not_over_scan, count_instances, write_labelled
 from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.mesh.original import faces_to_original, scan_of_part, vertices_to_original
@@ -167,9 +168,11 @@ class JawPair:
         """Write both jaws to one labelled file; see :func:`toothgraph.io.write.write_labelled`.
 
         Raises:
-            ConfigError: if this would overwrite the file itself, labels beside it, or labels corrected in a review.
+            ConfigError: if this would overwrite the file itself, labels beside it, or labels of another file.
+            LabelError: if a person has corrected the labels that are there.
         """
         check_not_over_scan(self.mesh, folder, name or self.mesh.scan_id)
+        check_replaceable(Path(folder), name or self.mesh.scan_id, self.mesh.path, self.mesh)
         return write_labelled(
             folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=confidences(self.teeth),
             doubts=self.warnings, measures=self.measures, model=self.jaws[0].model, jaw_of_face=self.jaw_of_face,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -35,14 +36,22 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
 
 
-def updated(config: Dataclass, values: dict[str, Any], source: str) -> Dataclass:
-    """A copy of a (nested) dataclass with some values replaced; ``source`` names them in errors."""
+def updated(config: Dataclass, values: dict[str, Any], source: str, also: Sequence[str] = ()) -> Dataclass:
+    """A copy of a (nested) dataclass with some values replaced.
+
+    Args:
+        config: the dataclass.
+        values: the new values by name.
+        source: where the values come from, for errors.
+        also: names that the source may have besides those of the dataclass, for errors.
+    """
     types = get_type_hints(type(config))
     changes: dict[str, Any] = {}
     for name, value in values.items():
         if name not in types:
-            near = did_you_mean(name, types)
-            raise ConfigError(f"{source}: unknown option {name!r}{near or '; options: ' + ', '.join(sorted(types))}")
+            known = sorted({*types, *also})
+            near = did_you_mean(name, known)
+            raise ConfigError(f"{source}: unknown option {name!r}{near or '; options: ' + ', '.join(known)}")
         old = getattr(config, name)
         if dataclasses.is_dataclass(old) and isinstance(value, dict):
             changes[name] = updated(old, value, f"{source}: {name}")

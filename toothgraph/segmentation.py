@@ -20,6 +20,7 @@ from toothgraph.fdi import JAW_NAMES, TO_PRIMARY, class_to_fdi, classes_of_jaw, 
 from toothgraph.inference.options import PredictOptions
 from toothgraph.inference.predict import OtherReading, Prediction, predict_mesh
 from toothgraph.io.read import check_extent, read_mesh
+from toothgraph.io.reviewed import check_replaceable
 from toothgraph.io.write import DEFAULT_FORMATS, check_not_over_scan, count_instances, write_labelled
 from toothgraph.mesh.mesh import Mesh, check_mesh
 from toothgraph.mesh.original import faces_to_original, vertices_to_original
@@ -217,9 +218,11 @@ class Segmentation:
         """Write the labelled scan; see :func:`toothgraph.io.write.write_labelled`.
 
         Raises:
-            ConfigError: if this would overwrite the scan itself, labels beside it, or labels corrected in a review.
+            ConfigError: if this would overwrite the scan itself, labels beside it, or labels of another file.
+            LabelError: if a person has corrected the labels that are there.
         """
         check_not_over_scan(self.mesh, folder, name or self.mesh.scan_id)
+        check_replaceable(Path(folder), name or self.mesh.scan_id, self.mesh.path, self.mesh)
         return write_labelled(
             folder, name or self.mesh.scan_id, self.mesh, self.labels, formats, confidence=confidences(self.teeth),
             doubts=self.warnings, measures=self.measures.measures, model=self.model,

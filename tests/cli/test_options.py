@@ -243,6 +243,7 @@ def test_slips_in_files_are_answered_too(command, arches, tmp_path):
     file = tmp_path / "options.toml"
     for text, said in (
         ("stepz = 3", "unknown option 'stepz'; did you mean 'steps'?"),
+        ("splitt = 'a.json'", "unknown option 'splitt'; did you mean 'split'?"),
         ("[net.graph]\nface = 300", "unknown option 'face'; did you mean 'faces'?"),
         ("preset = 'papr'", "got 'papr'; did you mean 'paper'?"),
         ("optimizer = 'adan'", "got 'adan'; did you mean 'adam'?"),

@@ -128,6 +128,7 @@ def _convert(
     """Write a scan and its page; False if the folder of labels has none for this scan."""
     from toothgraph.anatomy.jaw_parts import split_labelled
     from toothgraph.cli.labelled import shown_of
+    from toothgraph.io.reviewed import check_replaceable
 
     if pages:
         pages.check(name)
@@ -135,26 +136,12 @@ def _convert(
     if found is None:
         return False
     mesh, state, beside = found
-    _check_free(out, name, file, mesh)
+    check_replaceable(out, name, file, mesh)
     shown = shown_of(split_labelled(mesh), beside, mesh) if pages or "json" in kinds else []
     say(_written(mesh, name, out, kinds, state, beside, shown))
     if pages:
         _show(pages, shown, name, patient)
     return True
-
-
-def _check_free(out: Path, name: str, file: Path, mesh: Mesh) -> None:
-    """Check that labels in ``out`` may be replaced by those of a scan.
-
-    Raises:
-        OtherScan: if they are of another scan.
-        LabelError: if a person has corrected them, since they would be lost.
-    """
-    from toothgraph.io.reviewed import check_same_scan, corrected_in
-
-    check_same_scan(out, name, file, lambda: mesh)
-    if changed := corrected_in(out, name):
-        raise LabelError(f"{changed}: its corrected labels would be overwritten; choose another --out")
 
 
 def _own(file: Path, name: str, reading: dict[str, Any]) -> tuple[Mesh, str, Path]:

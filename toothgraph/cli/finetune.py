@@ -11,7 +11,13 @@ import click
 from toothgraph.cli.kinds import PATH, Model
 from toothgraph.cli.options import label_system_option, palette_option, starting, there
 from toothgraph.cli.refusals import at_once, check_labels, check_model
-from toothgraph.cli.training_options import begin_training, read_training_set, split_options, training_options
+from toothgraph.cli.training_options import (
+    also_in_file,
+    begin_training,
+    read_training_set,
+    split_options,
+    training_options,
+)
 from toothgraph.errors import ConfigError
 
 
@@ -78,7 +84,7 @@ def finetune(
                 "choose another --preset or --init"
             )
         presets = {preset: replace(presets[preset], net=net)}
-    options = make_config(presets, preset, layers)
+    options = make_config(presets, preset, layers, also_in_file(given))
     begin_training(out, resume, options.device)
     if unlabelled:
         check_one_device(options)

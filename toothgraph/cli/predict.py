@@ -107,7 +107,7 @@ def predict(
     --format asks for, in the order of the scan's own file; with --report also <stem>.html, <stem>.png and <stem>.csv
     (area, width and confidence of each tooth), and for all scans in the folder index.html (a list with pictures) and
     measures.csv. summary.csv has a row for each scan, of all runs into the folder. Of a file with both jaws of a
-    patient, each jaw is labelled for itself.
+    patient, each jaw is labelled on its own.
 
     Stopped and started again, it goes on: a scan that is unchanged, labelled with the same model and options, is not
     labelled twice, unless --again is given. A scan in --out whose labels were corrected since keeps them. A scan that

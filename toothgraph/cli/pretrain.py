@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from toothgraph.cli.options import scans_argument, starting
-from toothgraph.cli.training_options import begin_training, read_training_set, split_options, training_options
+from toothgraph.cli.training_options import (
+    also_in_file,
+    begin_training,
+    read_training_set,
+    split_options,
+    training_options,
+)
 
 
 @click.command(short_help="Pre-train a backbone on unlabelled scans.")
@@ -26,7 +32,7 @@ def pretrain(scans: tuple[Path, ...], out: Path, resume: bool, config: Path | No
         from toothgraph.training.pretrain import pretrain as run_pretraining
 
     run, layers = split_options(config, given)
-    options = make_config(PRETRAIN_PRESETS, run["preset"] or "default", layers)
+    options = make_config(PRETRAIN_PRESETS, run["preset"] or "default", layers, also_in_file(given))
     begin_training(out, resume, options.device)
     found, split = read_training_set(scans, run, options, labels=False)
     again = same_scans(scans, run, ("preset", "split", "unit"))

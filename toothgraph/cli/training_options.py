@@ -109,6 +109,11 @@ def split_options(config_file: Path | None, given: dict[str, Any]) -> tuple[dict
     return run, [(str(config_file), file), ("command line", stated)]
 
 
+def also_in_file(given: dict[str, Any]) -> list[str]:
+    """What the file ``--config`` of a command may have besides the fields of its configuration."""
+    return ["faces", *(name for name in RUN_KEYS if name in given)]
+
+
 def _set_faces(layer: dict[str, Any], faces: Any, source: str) -> None:
     """Store ``faces``, the short form of ``net.graph.faces``, in a layer of options."""
     net = layer.get("net", {})

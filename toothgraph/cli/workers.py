@@ -18,8 +18,8 @@ workers_option = click.option(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Processes that share the scans, on a CPU. Each uses one thread (or --threads), and an equal part of the "
-    "memory (or --memory).",
+    help="Processes that share the scans, on a CPU. Each uses one thread (or --threads), and at most an equal part of "
+    "the memory of the machine (or as much as --memory says).",
 )
 
 

@@ -75,6 +75,25 @@ def check_same_scan(folder: Path, name: str, file: Path, read: Callable[[], Mesh
         )
 
 
+def check_replaceable(folder: Path, name: str, file: Path | None, mesh: Mesh) -> None:
+    """Check that the labels in a folder, if there are any, may be replaced by labels of a scan.
+
+    Args:
+        folder: a folder of labels.
+        name: the name of the scan in the folder.
+        file: the file of the scan; None if it has none, so that its place tells nothing.
+        mesh: the scan.
+
+    Raises:
+        OtherScan: if they are of another scan.
+        LabelError: if a person has corrected them, since the corrections would be lost.
+    """
+    if file is not None:
+        check_same_scan(folder, name, file, lambda: mesh)
+    if changed := corrected_in(folder, name):
+        raise LabelError(f"{changed}: its corrected labels would be overwritten; choose another folder (--out)")
+
+
 def _is_of(folder: Path, name: str, read: Callable[[], Mesh]) -> bool | None:
     """Whether labels are of the surface of a scan, by the log of a review or else by the record; None without both."""
     if lines := read_log(folder / f"{name}{LOG}"):

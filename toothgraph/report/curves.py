@@ -36,7 +36,8 @@ def draw_run(path: str | Path, rows: Sequence[Mapping[str, str]], title: str = "
     curves = {name: _curve(rows, name) for name in _NAMES}
     if not any(steps for steps, _ in curves.values()):
         raise DataError(
-            f"{title or 'the run'}: expected rows with metrics, found none; the run has not written any yet"
+            f"{title or 'the run'}: expected rows with metrics, found none; the run has not written any yet: it "
+            "writes one every `log_every` steps, and at each validation"
         )
     panels = [(label, [name for name in names if curves[name][0]]) for label, names in _PANELS]
     panels = [panel for panel in panels if panel[1]]

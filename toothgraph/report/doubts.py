@@ -201,7 +201,7 @@ def pair_doubts(cut: float = 0.0, sure: float = 1.0, rules: TwoArchRules = DEFAU
     doubts += [
         Doubt.of(
             kinds.BOTH_JAWS,
-            "both jaws are in this file; each is labelled for itself: check that upper and lower are not exchanged",
+            "both jaws are in this file; each is labelled on its own: check that upper and lower are not exchanged",
         )
     ]
     if cut:

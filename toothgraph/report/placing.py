@@ -16,9 +16,7 @@ SIDEWAYS, FORWARD = 10.0, 14.0  # mm, of the middles of the teeth
 ABOVE = (1.0, 25.0)  # mm, the middle of the upper teeth above that of the lower ones
 OVERLAP = 2.0  # mm; usual overbite and overjet, for scans that do not lie in one bite
 
-PLACED = (
-    "The two files do not lie in one bite: the jaws are placed by the shape of their arches, not as the patient bites."
-)
+PLACED = "The two jaws do not lie in one bite: they are placed by the shape of their arches, not as the patient bites."
 
 
 def place_jaws(scans: Sequence[tuple[Mesh, np.ndarray]]) -> tuple[list[np.ndarray], str]:

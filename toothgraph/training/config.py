@@ -163,11 +163,13 @@ FINETUNE_PRESETS = {
 }  # fmt: skip
 
 
-def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[str, dict[str, Any]]]) -> Config:
+def make_config(
+    presets: dict[str, Config], preset: str, layers: Sequence[tuple[str, dict[str, Any]]], also: Sequence[str] = ()
+) -> Config:
     """Configuration from a preset and layers of options, where each layer overrides those before it.
 
     Each layer has a name for error messages. A layer that sets ``steps`` without ``epochs`` removes the ``epochs`` set
-    before it.
+    before it. ``also`` are names that a layer may have had besides, for errors.
 
     Raises:
         ConfigError: for an unknown preset or option, or a value of the wrong kind or out of its range.
@@ -184,7 +186,7 @@ def make_config(presets: dict[str, Config], preset: str, layers: Sequence[tuple[
     for source, values in layers:
         if "steps" in values and "epochs" not in values:
             config = replace(config, epochs=None)
-        config = updated(config, values, source)
+        config = updated(config, values, source, also)
     check_config(config)
     return config
 
