@@ -177,7 +177,7 @@ def test_labels_of_another_scan_and_corrected_labels_are_not_replaced(tmp_path):
         (file,) = tg.write_labelled(tmp_path / patient, "upper", arch, arch.labels, ("ply",))
         found[patient] = tg.segment(file, options=options)
     found["anna"].write(tmp_path / "out", "upper", ("ply", "txt"))
-    with pytest.raises(ConfigError, match="upper.* belong to .*anna"):
+    with pytest.raises(ConfigError, match=r"upper.* belong to .*anna"):
         found["ben"].write(tmp_path / "out", "upper", ("ply", "txt"))
     found["anna"].write(tmp_path / "out", "upper", ("ply", "txt"))  # the same scan again
     numbers = (tmp_path / "out" / "upper.txt").read_text()

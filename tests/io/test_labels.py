@@ -14,6 +14,7 @@ from toothgraph.fdi import jaw_of_labels
 from toothgraph.io.find import find_scans
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.stl import write_stl
+from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.labels import read_labels, read_scan
 from toothgraph.io.palette import Palette, load_palette
 from toothgraph.io.read import read_mesh
@@ -412,6 +413,9 @@ def test_labels_of_another_order_are_told(arch: Mesh, tmp_path: Path, caplog: py
     read_scan(tmp_path / "a_upper.stl")
     (record,) = caplog.records
     assert "a_upper.txt differ across" in record.getMessage() and "another mesh of it" in record.getMessage()
+    caplog.clear()
+    with_labels_of(tmp_path, "a_upper", read_mesh(tmp_path / "a_upper.stl"))  # as `convert --labels` reads them
+    assert "another mesh of it" in caplog.text
 
 
 def test_label_files_in_capitals(arch: Mesh, tmp_path: Path) -> None:

@@ -195,7 +195,6 @@ def dilated_tables(
         >>> table.shape, bool((level[table[8:]] == 1).all())  # the second 8 neighbours are nodes of the second level
         ((16, 300), True)
     """
-    pos = np.asarray(pos)
     pos = _checked(pos, k)
     check_spacings(spacings)
     level = np.zeros(len(pos), dtype=np.int64)

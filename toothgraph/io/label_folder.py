@@ -7,7 +7,7 @@ from pathlib import Path
 from toothgraph.errors import LabelError
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
 from toothgraph.io.label_sources import find_labels
-from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw
+from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw, warn_of_other_order
 from toothgraph.io.palette import Palette
 from toothgraph.io.review_file import reviewed_origin
 from toothgraph.mesh.mesh import Mesh
@@ -56,6 +56,7 @@ def with_labels_of(
         return None
     labels, of_vertices = as_fdi(mesh, found, primary)
     warn_of_other_jaw(mesh, labels, found)
+    warn_of_other_order(mesh, labels, found.source)
     return labelled(mesh, labels, of_vertices, reviewed_origin(found.source) or found.origin)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -86,10 +86,11 @@ class Predictions:
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
         found: dict[str, list[Path]] = {}
+        has_parts = cache(is_tooth_folder)  # asked for each file of a folder
         for file in self.folder.rglob("*"):
-            if file.name.startswith(".") or is_tooth_folder(file.parent):
+            if file.name.startswith(".") or has_parts(file.parent):
                 continue
-            if is_tooth_folder(file) or _is_list(file) or may_be_scan(file):
+            if has_parts(file) or _is_list(file) or may_be_scan(file):
                 name = file.name if file.is_dir() and file.suffix != ".teeth" else file.stem
                 found.setdefault(composed(name), []).append(file)
         return found

@@ -15,7 +15,7 @@ from toothgraph.io.archive import one_scan
 from toothgraph.io.label_folder import has_labels
 from toothgraph.io.label_record import read_record, was_changed
 from toothgraph.io.label_sources import labels_in
-from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw
+from toothgraph.io.labels import as_fdi, labelled, warn_of_other_jaw, warn_of_other_order
 from toothgraph.io.read import read_mesh
 from toothgraph.io.renumber import mapped
 from toothgraph.io.review_file import LABELS, review_version, work_of_review
@@ -242,4 +242,5 @@ def read_approved(path: str | Path, folder: Path, name: str, *, unit: str = "mm"
         found = replace(found, column=replace(found.column, on_faces=of_faces))
     labels, of_vertices = as_fdi(mesh, found)
     warn_of_other_jaw(mesh, labels, found)
+    warn_of_other_order(mesh, labels, found.source)
     return labelled(mesh, labels, of_vertices, origin)
