@@ -29,12 +29,17 @@ def by_variant(rows: list[Row]) -> dict[str, list[Row]]:
     return dict(found)
 
 
+def base_of(found: dict[str, list[Row]], name: str) -> list[Row]:
+    """The rows that a variant is compared with: those of the default, or from scratch for a change of that."""
+    return found.get("from scratch" if name.startswith("from scratch, ") else "default", [])
+
+
 def ablation_table(rows: list[Row]) -> str:
     """The table of the ablation, with one line for each variant of the recipe."""
     found = by_variant(rows)
-    base = found.get("default", [])
     lines = []
     for name, own in found.items():
+        base = base_of(found, name)
         line = [f"{name} ¹" if any(map(scored_before, own)) else name]
         for score in CURVES:
             line += [spread(own, score), "–" if name == "default" else gain_over(base, own, score)]
@@ -52,10 +57,10 @@ def scored_before(row: Row) -> bool:
 def ablation_verdict(rows: list[Row]) -> dict[str, list[str]]:
     """The changes that are worse or better by the intervals of both scores, and those that are neither ("same")."""
     found = by_variant(rows)
-    base = found.pop("default", [])
     told: dict[str, list[str]] = {"worse": [], "same": [], "better": []}
     for name, own in found.items():
-        if common_seeds(own, base):
+        base = base_of(found, name)
+        if name != "default" and common_seeds(own, base):
             intervals = [paired_interval(own, base, score) for score in CURVES]
             worse = all(high < 0 for _, _, high in intervals)
             better = all(low > 0 for _, low, _ in intervals)

@@ -35,7 +35,7 @@ from benchmarks.pages.reliability import reliability_page
 from benchmarks.pages.review import active_learning, review_times, reviewer
 from benchmarks.pages.speed import speed_page
 from benchmarks.pages.statistics import Row
-from benchmarks.pages.summary import model_card, results_page, unseen_facts, weights_table
+from benchmarks.pages.summary import model_card, results_page, training_minutes, unseen_facts, weights_table
 from benchmarks.pages.what_did_not_help import what_did_not_help
 from benchmarks.paths import DOCS, IMAGES, RESULTS, ROOT
 from benchmarks.studies.ablation import RESULT as ABLATION
@@ -119,8 +119,7 @@ def readme_figures(read: dict[str, Any], few: list[Row]) -> str:
         scores=weights_table(read["unseen"], package),
         unseen=unseen_facts(read["unseen"], package),
         one=one_patient(few),
-        minutes={stage: f"{seconds / 60:.0f}" for stage, seconds in run["seconds"].items()},
-        seconds=f"{run['seconds']['evaluate'] / len(run['per_scan']):.0f}",
+        minutes=training_minutes(read_rows(STUDY)),
         threads=run["facts"]["hardware"]["threads"],
         train_scans=run["finetune"]["train_scans"],
         faces=f"{max(row['faces'] for row in run['per_scan']):,}",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.pages.ablation_tables import ablation_verdict, budgets
+from benchmarks.pages.ablation_tables import ablation_verdict, budgets, by_variant
 from benchmarks.pages.few_patients import RECIPES, gains_table, mark, one_patient, protocols
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.pages.results import scans_section
 from benchmarks.pages.statistics import Row, studies
-from benchmarks.pages.study_tables import few_labels
 from benchmarks.pages.weights import WHOLE, flat_scores
 from benchmarks.studies.default_weights import CONDITIONS
 from benchmarks.studies.few_patients import ARMS
@@ -146,6 +145,27 @@ def model_card(package: dict[str, Any], unseen: dict[str, Any]) -> str:
     )
 
 
+def training_minutes(study: list[Row]) -> dict[str, Any]:
+    """The minutes of both trainings by the default recipe with all labels: the least and the most of all runs."""
+    own = max(studies(study).values(), key=len)
+    runs = [row for row in own if (row["init"], row["fraction"]) == ("pretrained", 100)]
+    said: dict[str, Any] = {"runs": len(runs)}
+    for stage, key in (("pretrain", "pretrain_minutes"), ("finetune", "minutes")):
+        took = [row[key] for row in runs]
+        said[stage] = f"{min(took):.0f} to {max(took):.0f}"
+    return said
+
+
+def short_recipe(rows: list[Row]) -> dict[str, int]:
+    """Steps and faces of an ablation, and how many of its changes were run with one seed."""
+    seeds = {variant: len(own) for variant, own in by_variant(rows).items() if variant != "default"}
+    return {
+        "steps": rows[0]["steps"],
+        "faces": rows[0]["faces"],
+        "single": sum(count == 1 for count in seeds.values()),
+    }
+
+
 def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablations: list[Row]) -> str:
     """The page docs/results.md.
 
@@ -156,7 +176,6 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
         ablations: rows of the ablation.
     """
     package, unseen, run = read["default_weights"], read["unseen"], read["real_scans"]
-    largest = max(studies(study).values(), key=len)
     own = max(budgets(ablations).values(), key=len)
     missing = next(iter(read["missing_teeth"]["by"].values()))["summary"]
     synthetic = read["synthetic_weights"]["sets"]["3d-iosseg, as stored"]["scores"]
@@ -169,7 +188,6 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
         unseen=unseen_facts(unseen, package),
         peers=peers_table(read["peers"]),
         peers_source=read["peers"]["source"],
-        few=few_labels(largest),
         one=one_patient(few),
         older=any(mark([row for row in own if row["arm"] in ARMS]) for own in by_recipe.values()),
         patients={RECIPES[name]: gains_table(own) for name, own in by_recipe.items()},
@@ -185,8 +203,10 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
         },
         verdict=ablation_verdict(own),
         variants=len({row["variant"] for row in own}) - 1,
-        minutes={stage: seconds / 60 for stage, seconds in run["seconds"].items()},
-        run={"scans": run["finetune"]["train_scans"], "miou": run["scores"]["miou"],
+        short=short_recipe(own),
+        minutes=training_minutes(study),
+        run={"scans": run["finetune"]["train_scans"],
              "threads": run["facts"]["hardware"]["threads"]},
         synthetic=synthetic,
+        real=package["sets"]["3d-iosseg, as stored"]["scores"],
     )  # fmt: skip

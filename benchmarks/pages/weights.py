@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from benchmarks.pages.markdown import number, points, rendered, table
@@ -11,6 +12,7 @@ from benchmarks.studies.default_weights import SEED
 from benchmarks.studies.missing_teeth import KINDS, TWINS
 from benchmarks.studies.readings import reasons
 from toothgraph.anatomy.sizes import WHOLE_TOOTH
+from toothgraph.rules import DEFAULT, Rules
 from toothgraph.scan_names import patient_of
 
 WORST = ("miou", "miou_matched", "accuracy", "boundary_iou")  # scores in the table of the worst scans
@@ -169,9 +171,21 @@ def rules_sweep(content: dict[str, Any]) -> str:
         "results/rules_sweep",
         scans=len(content["scans"]),
         default=content["default"],
+        without=rules_without({*by_rule}),
         facts=content["facts"],
         table=table(["rule", "default", "value", "`miou`", "`miou_matched`"], lines),
     )
+
+
+def rules_without(rows: set[str]) -> list[str]:
+    """The rules of prediction that have no row; a group of which none has a row, by its name."""
+    found = []
+    for group in fields(Rules):
+        own = getattr(DEFAULT, group.name)
+        names = [f"{group.name}.{one.name}" for one in fields(own)] if is_dataclass(own) else [group.name]
+        missing = [name for name in names if name not in rows]
+        found += [group.name] if missing == names else missing
+    return [f"`{name}`" for name in found]
 
 
 def synthetic_weights(content: dict[str, Any]) -> str:

@@ -49,19 +49,22 @@ def test_a_file_in_another_unit_is_refused(arch: Mesh) -> None:
 def test_the_page_says_what_the_rows_say() -> None:
     rows = [
         {"name": f"told-stump-{n}", "side": COUNTED, "kind": "stump", "real": False, "doubts": doubts}
-        for n, doubts in enumerate([["26: low, narrow"], ["36: low, narrow", "review 36"], []])
+        for n, doubts in enumerate([["26: low, narrow, prepared for a crown"], ["36: low, narrow", "review 36"], []])
     ] + [{"name": f"told-ordinary-{n}", "side": COUNTED, "kind": ORDINARY, "real": True, "doubts": doubts}
          for n, doubts in enumerate([[], ["review 18"]])]  # fmt: skip
     for right, doubts in ((True, []), (True, ["is closed"]), (False, ["is closed"])):
         rows.append({**rows[0], "name": "told-shell", "kind": "shell", "right": right, "doubts": doubts})
     assert shares(rows, "stump", COUNTED, False) == "2 of 3" and shares(rows, "stump", COUNTED, True) == "–"
-    assert said(rows, "stump") == "26: low, narrow"
+    assert said(rows, "stump") == "26: low, narrow, prepared for a crown"
     content = json.loads(RESULT.read_text(encoding="utf-8"))
     kinds = {"stump": "a prepared tooth", "shell": "a shell"}
     page = " ".join(doubts_section({"rows": rows, "kinds": kinds, "facts": content["facts"]}).split())
     assert "Of 4 scans with something wrong, 3 get a warning" in page and "Of 2 ordinary scans, 1 gets one" in page
     assert "of 2 closed models and shells with every tooth right, 1." in page and "| a shell | – | 1 of 1 |" in page
-    assert "| a prepared tooth | – | 2 of 3 | – | 26: low, narrow |" in page and "- `1`: review 18" in page
+    assert (
+        "| a prepared tooth | – | 2 of 3 | – | 1 of 3 | 26: low, narrow, prepared for a crown |" in page
+        and "- `1`: review 18" in page
+    )
 
 
 @pytest.mark.parametrize(
