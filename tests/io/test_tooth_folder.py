@@ -126,7 +126,7 @@ def test_bad_folders(arch: Mesh, tmp_path: Path) -> None:
 def test_a_crown_without_its_gingiva_is_told_what_it_lacks(tmp_path: Path) -> None:
     corners = np.array([[0, 0, 0], [8, 0, 0], [0, 8, 0], [0, 0, 8]], dtype=float)
     write_stl(tmp_path / "31.stl", corners, np.array([[0, 1, 2], [0, 1, 3]]))
-    with pytest.raises(MeshError, match=r"it may be one tooth: those .* a gingiva\.stl.*; else try"):
+    with pytest.raises(MeshError, match=r"if it is one tooth, give a folder .* a gingiva\.stl.*; else try"):
         read_scan(tmp_path / "31.stl")
     meshio.Mesh(corners, [("triangle", np.array([[0, 1, 2], [0, 1, 3]]))]).write(tmp_path / "32.ply")
     with pytest.raises(MeshError, match=r"it may be one tooth: those"):
