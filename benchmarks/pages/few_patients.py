@@ -21,7 +21,6 @@ from benchmarks.studies.few_patients import (
     PATIENTS,
     PROTOCOLS,
     TRICKS,
-    Cell,
 )
 from benchmarks.studies.new_scanner import NEW
 from benchmarks.studies.readings import reasons
@@ -43,10 +42,6 @@ RECIPES = {
     "paper": "The net of He et al., at a size that fits a CPU",
 }
 SCORES = ("miou", "miou_matched", "numbers_right")
-OLDER_PREDICTION = (
-    "0457f26", "1e46938", "20f449b", "3dba0bb", "499f8eb", "4d574b6", "4d9d6bc", "7736969", "b2837a5", "bb67e53",
-    "bc5d5b0", "d587b0c", "d708b9c", "dbcd371", "ec58f1d", "f7e454f",
-)  # fmt: skip  # revisions that scored rows with an earlier version of prediction
 Cells = dict[tuple[str, int], list[Row]]  # runs by arm and number of labelled patients
 
 
@@ -64,32 +59,9 @@ def protocols(rows: list[Row]) -> dict[str, list[Row]]:
     return {name: own for name in PROTOCOLS if (own := [row for row in both if row["protocol"] == name])}
 
 
-def scored_before(row: Row) -> bool:
-    """Whether a row was scored by the earlier prediction. It is not compared with rows of the present prediction."""
-    return row.get("scored") in OLDER_PREDICTION
-
-
-def latest(rows: list[Row]) -> list[Row]:
-    """Each run once, with its last row.
-
-    Some runs also have a row of the earlier prediction, which is compared with the rows of the study of objectives.
-    """
-    return [*{tuple(row[key] for key in Cell._fields): row for row in rows}.values()]
-
-
-def mark(rows: list[Row]) -> str:
-    """The footnote sign of a figure for which any row was scored by the earlier prediction."""
-    return " ¹" if any(map(scored_before, rows)) else ""
-
-
 def run_of(row: Row) -> tuple[int, int]:
     """Draw and seed of a run. Two runs with the same draw and seed have the same labels."""
     return row["draw"], row["seed"]
-
-
-def partner_of(row: Row) -> tuple[int, int, bool]:
-    """Draw, seed and version of prediction of a run. Runs are compared only if these are the same."""
-    return *run_of(row), scored_before(row)
 
 
 def by_draw(rows: list[Row], score: str = "miou") -> dict[int, float]:
@@ -104,13 +76,13 @@ def gain(rows: list[Row], base: list[Row], score: str = "miou") -> tuple[float, 
     """Mean difference between runs with the same labels and seed, and its 95 % interval.
 
     The interval is a bootstrap over the draws (the same draws in both arms; a draw is the mean of its seeds) and over
-    the scored patients. None if no run has a partner that was scored by the same prediction.
+    the scored patients. None if no run has a partner.
     """
-    theirs = {partner_of(row): per_patient(row, score) for row in base}
+    theirs = {run_of(row): per_patient(row, score) for row in base}
     pairs: dict[int, list[list[float]]] = defaultdict(list)  # by draw: for each seed the differences of the patients
     for row in rows:
-        if partner_of(row) in theirs:
-            ours, other = per_patient(row, score), theirs[partner_of(row)]
+        if run_of(row) in theirs:
+            ours, other = per_patient(row, score), theirs[run_of(row)]
             pairs[row["draw"]].append([ours[name] - other[name] for name in sorted(ours)])
     if not pairs:
         return None
@@ -131,7 +103,7 @@ def said_gain(rows: list[Row], base: list[Row]) -> str:
     if found is None:
         return "–"
     mean, low, high = map(points, found)
-    together = {draw for draw, _, _ in {*map(partner_of, rows)} & {*map(partner_of, base)}}
+    together = {draw for draw, _ in {*map(run_of, rows)} & {*map(run_of, base)}}
     return f"{mean} ({low} to {high})" if len(together) > 1 else f"{mean} (one draw)"
 
 
@@ -156,7 +128,7 @@ def mean_and_worst(rows: list[Row], score: str = "miou") -> str:
     values = [*by_draw(rows, score).values()]
     if not values:
         return "–"
-    return number(float(np.mean(values))) + (f" (worst {number(min(values))})" if len(values) > 1 else "") + mark(rows)
+    return number(float(np.mean(values))) + (f" (worst {number(min(values))})" if len(values) > 1 else "")
 
 
 def runs_table(rows: list[Row]) -> str:
@@ -165,7 +137,7 @@ def runs_table(rows: list[Row]) -> str:
     lines = [
         [", ".join(row["labelled"][:5]) + (", …" if row["patients"] > 5 else "") + _of_jaw(row), TITLES[row["arm"]],
          str(row["seed"]), *(number(row["scores"][score]) for score in SCORES), f"{row['minutes']:.0f}",
-         row["facts"]["git"] + mark([row])]
+         row["facts"]["git"]]
         for row in order
     ]  # fmt: skip
     head = ["labelled patients", "net", "seed", *(f"`{score}`" for score in SCORES), "minutes", "revision"]
@@ -181,7 +153,7 @@ def few_patients(rows: list[Row]) -> str:
     studies = [
         {"name": name, "title": RECIPES[name], "gains": gains_table(own), "runs": runs_table(own),
          "curve": curve_name(name), "facts": facts_of(own), "parts": parts_of_self_training(own), "spread": spread(own),
-         "tricks": tricks(own), "band": has_band(own), "older": bool(mark(own)),
+         "tricks": tricks(own), "band": has_band(own),
          "validate": len(per_patient(own[0], "miou"))}
         for name, own in protocols(rows).items()
     ]  # fmt: skip
@@ -197,7 +169,7 @@ def single_jaws(rows: list[Row]) -> list[dict[str, Any]]:
         own = [row for row in rows if row["protocol"] == name and row["jaws"] != BOTH]
         if own:
             found.append({"title": RECIPES[name], "gains": jaws_table(own, both), "runs": runs_table(own),
-                          "older": bool(mark(own)), "facts": facts_of(own)})  # fmt: skip
+                          "facts": facts_of(own)})  # fmt: skip
     return found
 
 
@@ -306,8 +278,7 @@ def one_patient(rows: list[Row]) -> dict[str, Any]:
         arms.append({"title": TITLES[arm], "mean": float(np.mean(values)), "worst": min(values)})
     short = cells(protocols(rows).get("short", []))
     ours, base = (short.get((arm, 1), []) for arm in ("scratch-moved", "scratch"))
-    older = [TITLES[arm] for arm in ARMS if shared and mark(found[arm, 1])]
-    return {"protocol": protocol, "draws": len(shared), "arms": arms, "older": older,
+    return {"protocol": protocol, "draws": len(shared), "arms": arms,
             "moved": said_gain(ours, base) if ours else ""}  # fmt: skip
 
 

@@ -20,12 +20,10 @@ from benchmarks.pages.few_patients import (
     curve_name,
     draw_curve,
     few_patients,
-    latest,
     new_scanner,
     one_patient,
     one_shot,
     protocols,
-    scored_before,
 )
 from benchmarks.pages.field import field_section
 from benchmarks.pages.markdown import rendered
@@ -80,7 +78,6 @@ def results_pages() -> dict[str, str]:
     """The pages in docs/results, by name. They have the long tables to which docs/results.md links."""
     study, ablations, package = read_rows(STUDY), read_rows(ABLATION), read_result("default_weights")
     few = read_rows(FEW)
-    before = [row for row in few if scored_before(row)]
     sections = {
         "weights": [
             weights.default_weights(package),
@@ -88,10 +85,10 @@ def results_pages() -> dict[str, str]:
         ],
         "constants": [weights.rules_sweep(read_result("rules_sweep"))],
         "few_patients": [
-            few_patients(latest(few)),
+            few_patients(few),
             new_scanner(read_rows(NEW_SCANNER)),
             one_shot(read_result("one_shot")),
-            objectives(read_rows(OBJECTIVES), protocols(before)["short"], read_result("one_shot")["rows"]),
+            objectives(read_rows(OBJECTIVES), protocols(few)["short"], read_result("one_shot")["rows"]),
         ],
         "label_efficiency": [results.label_efficiency(study)],
         "missing_teeth": [weights.missing_teeth(read_result("missing_teeth"))],
@@ -160,7 +157,7 @@ def read_result(name: str) -> dict[str, Any]:
 
 def pages() -> dict[Path, str]:
     """The content of all files that are rendered from the results, by path."""
-    few = latest(read_rows(FEW))
+    few = read_rows(FEW)
     made = {
         RESULTS.parent / "README.md": speed_page(RESULTS),
         DOCS / "results.md": results_page(
@@ -186,7 +183,7 @@ def pages() -> dict[Path, str]:
 def main() -> None:
     """Write the pages and the curves."""
     draw_curves(read_rows(STUDY))
-    for protocol, rows in protocols(latest(read_rows(FEW))).items():
+    for protocol, rows in protocols(read_rows(FEW)).items():
         draw_curve(rows, [IMAGES / f"{curve_name(protocol)}.{ending}" for ending in ("png", "svg")])
     for file, page in pages().items():
         write_text(file, page)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.pages.ablation_tables import ablation_verdict, budgets, by_variant
-from benchmarks.pages.few_patients import RECIPES, gains_table, mark, one_patient, protocols
+from benchmarks.pages.few_patients import RECIPES, gains_table, one_patient, protocols
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.pages.results import scans_section
 from benchmarks.pages.statistics import Row, studies
 from benchmarks.pages.weights import WHOLE, flat_scores
 from benchmarks.studies.default_weights import CONDITIONS
-from benchmarks.studies.few_patients import ARMS
 from benchmarks.studies.missing_teeth import KINDS
 from toothgraph import weights
 from toothgraph.anatomy.frame import TEETH_NEEDED
@@ -189,7 +188,6 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
         peers=peers_table(read["peers"]),
         peers_source=read["peers"]["source"],
         one=one_patient(few),
-        older=any(mark([row for row in own if row["arm"] in ARMS]) for own in by_recipe.values()),
         patients={RECIPES[name]: gains_table(own) for name, own in by_recipe.items()},
         missing=missing,
         kinds=numbers_table(read["missing_teeth"]),

@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 
 from benchmarks.pages.few_patients import (
-    OLDER_PREDICTION,
     cells,
     draw_curve,
     few_patients,
     gain,
     gains_table,
     joined,
-    latest,
     new_scanner,
     one_patient,
     one_shot,
@@ -30,6 +28,7 @@ from benchmarks.studies.few_patients import (
     ARMS,
     FIRST,
     PROTOCOLS,
+    RESULT,
     TRICKS,
     Cell,
     _first_student,
@@ -37,6 +36,7 @@ from benchmarks.studies.few_patients import (
     config_of,
     drawn,
 )
+from benchmarks.studies.rows import read_rows
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS
 
@@ -126,15 +126,9 @@ def test_seeds_of_a_draw_count_as_one_draw() -> None:
     assert one == {"title": "from scratch", "patients": 2, "seeds": pytest.approx(0.15), "draws": pytest.approx(0.25)}
 
 
-def test_runs_that_two_predictions_scored_are_marked_and_not_compared() -> None:
-    older = [{**one, "scored": OLDER_PREDICTION[0]} for one in ROWS[:2]]
-    assert gain(ROWS[3:5], older) is None and gain(ROWS[3:5], [*older, *ROWS[:2]]) == gain(ROWS[3:5], ROWS[:2])
-    page = gains_table([*older, *ROWS[2:]])
-    assert "| 1 | 0.500 (worst 0.400) ¹ | 0.700 (worst 0.600) | 0.500 (worst 0.100) | – | +10.0 (one draw) |" in page
-    words = " ".join(few_patients([*older, *ROWS[2:]]).split())
-    assert "it reaches 0.600, 0.800 and 0.900. Scored by an earlier prediction: from scratch." in words
-    assert "¹ Scored, at least in part, by an earlier prediction" in words and "¹" not in few_patients(ROWS)
-    assert latest([*older, *ROWS]) == ROWS and len(latest([*older, *ROWS[2:]])) == len(ROWS)
+def test_each_run_has_one_row() -> None:
+    rows = read_rows(RESULT)
+    assert len({tuple(row[key] for key in Cell._fields) for row in rows}) == len(rows)
 
 
 def test_the_tables_say_mean_worst_and_gains() -> None:
