@@ -755,3 +755,53 @@ def test_module_can_be_run():
     assert "Usage: toothgraph" in done.stdout
     for name in ("pretrain", "finetune", "predict", "evaluate", "view", "synth", "info"):
         assert re.search(rf"^  {name} +[A-Z].*\.$", done.stdout, re.MULTILINE)
+
+
+def test_crowns_of_init_go_on(command, arches, tiny_toml, tmp_path):
+    """Those of the package are for nets without: a clinic's own crowns were lost."""
+    run = ("finetune", arches, "--config")
+    (tmp_path / "own.toml").write_text('crowns = "train"\n' + tiny_toml.read_text())
+    (tmp_path / "keep.toml").write_text('crowns = "keep"\n' + tiny_toml.read_text())
+    assert command(*run, tmp_path / "own.toml", "--out", tmp_path / "own").code == 0
+    assert command(*run, tmp_path / "keep.toml", "--init", tmp_path / "own", "--out", tmp_path / "kept").code == 0
+    own, kept = (load_file(tmp_path / name / "model.safetensors") for name in ("own", "kept"))
+    crowns = [name for name in own if name.startswith("crowns.")]
+    assert crowns and all(torch.equal(own[name], kept[name]) for name in crowns)
+    done = command(*run, tiny_toml, "--init", tmp_path / "own", "--out", tmp_path / "adapted")
+    assert done.code == 0 and "from those of --init" in done.err
+
+
+def test_the_table_has_the_loss_of_the_whole_step_and_its_own_rate(command, arches, tiny_toml, tmp_path):
+    run = ("finetune", arches, "--config", tiny_toml, "--steps", 2)
+    for name, more in (("one", ("--batch", 2)), ("two", ("--batch", 1, "--accumulate", 2))):
+        assert command(*run, *more, "--out", tmp_path / name).code == 0
+    losses, rates = [], []
+    for name in ("one", "two"):
+        with (tmp_path / name / "metrics.csv").open(newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row["train_loss"]]
+        losses.append(float(rows[0]["train_loss"]))
+        rates.append([float(row["lr"]) for row in rows])
+    assert 0.7 < losses[1] / losses[0] < 1.4  # norms differ by the size of a batch, not by a factor of two
+    assert rates[0] == rates[1] and all(rate > 0 for rate in rates[0])
+
+
+def test_what_to_do_next_can_be_done(command, arches, tiny_toml, tmp_path):
+    split = tmp_path / "split.json"
+    split.write_text('{"train": ["0000", "0001"], "val": ["0002"]}')
+    given = ("--config", tiny_toml, "--steps", 1, "--split", split, "--out")
+    assert "next: toothgraph evaluate " in command("finetune", arches, *given, tmp_path / "raw").err
+    assert command("prepare", arches, tmp_path / "prepared", "--faces", 300).code == 0
+    done = command("finetune", tmp_path / "prepared", *given, tmp_path / "of-prepared")
+    assert done.code == 0 and "next: toothgraph predict NEW_SCANS " in done.err
+    split.write_text('{"train": ["0000", "0001"], "val": []}')
+    done = command("finetune", arches, *given, tmp_path / "nobody")
+    assert done.code == 0 and "next: toothgraph predict NEW_SCANS " in done.err
+
+
+def test_shares_of_labels_are_no_shares_of_scans(command, arches, tiny_toml, tmp_path):
+    split = tmp_path / "split.json"
+    content = {"train": ["0000", "0001"], "val": ["0002"], "label_fraction_percent": {"100": ["0000"]}}
+    split.write_text(json.dumps(content))
+    given = (arches, "--config", tiny_toml, "--steps", 1, "--split", split, "--out")
+    assert "trains on 4 scans of 2 patients (0000, 0001)" in command("pretrain", *given, tmp_path / "all").err
+    assert "trains on 2 scans of 1 patient (0000)" in command("finetune", *given, tmp_path / "labelled").err

@@ -66,6 +66,7 @@ def finetune(
     """
     with starting():
         from toothgraph.cli.training import free, same_scans, train
+        from toothgraph.data.prepared.layout import is_prepared
         from toothgraph.data.scan import Scan
         from toothgraph.data.split import Split, load_split
         from toothgraph.model.file import read_model
@@ -95,7 +96,8 @@ def finetune(
         found, split = list[Scan](), load_split(run["split"]) if run["split"] else Split((), (), {})
     again = same_scans(scans, run, ("split", "palette", "label_system", "unit"))
     of_unit = same_scans((), run, ("unit",))
-    then = ("evaluate", *again, "--model", out, "--out", free(out / "scores.json")) if scans and run["split"] else (
+    scored = scans and run["split"] and split.val and not run["labels"] and not any(map(is_prepared, scans))
+    then = ("evaluate", *again, "--model", out, "--out", free(out / "scores.json")) if scored else (
         "predict", "NEW_SCANS", *of_unit, "--model", out, "--out", free(Path("labelled")), "--report")  # fmt: skip
 
     def go() -> Path:

@@ -78,7 +78,7 @@ def load_training_set(
     if reviewed is not None:
         _check_reviewed(reviewed, paths)
     named = load_split(split) if split else None
-    wanted = None if named is None else {*named.labelled(fraction), *named.val}
+    wanted = None if named is None else {*(named.labelled(fraction) if labels else named.train), *named.val}
     scans = [
         scan
         for path in map(Path, paths)

@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 from toothgraph.fdi import UNKNOWN, class_to_fdi
 from toothgraph.graph.build import face_corners
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.training.callbacks import stepped
+from toothgraph.training.callbacks import learning_rate, stepped
 
 FOLDER = "tensorboard"
 _RIGHT, _WRONG, _UNKNOWN = (0.85, 0.85, 0.85), (0.85, 0.1, 0.1), (0.5, 0.5, 0.5)
@@ -47,7 +47,7 @@ class Board(pl.Callback):
 
     def __init__(self, every: int, scans: int, shown: str) -> None:
         self.every, self.scans, self.shown = every, scans, shown
-        self._since, self._steps = 0.0, 0
+        self._since, self._steps, self._rate = 0.0, 0, 0.0
         self._table: np.ndarray | None = None
         self._drawn: tuple[Data, np.ndarray] | None = None
 
@@ -57,6 +57,11 @@ class Board(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._start_clock()
 
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._rate = learning_rate(trainer)
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -64,9 +69,8 @@ class Board(pl.Callback):
             return
         self._steps += 1
         if trainer.global_step % self.every == 0 and trainer.logger:
-            rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
             speed = self.scans * self._steps / (time.perf_counter() - self._since)
-            trainer.logger.log_metrics({"lr": rate, "scans_per_second": speed}, trainer.global_step)
+            trainer.logger.log_metrics({"lr": self._rate, "scans_per_second": speed}, trainer.global_step)
             self._start_clock()
 
     def on_validation_batch_end(

@@ -37,6 +37,11 @@ def validation_follows(trainer: pl.Trainer) -> bool:
     return batches % int(trainer.val_check_batch or 1) == 0 or trainer.global_step >= trainer.max_steps
 
 
+def learning_rate(trainer: pl.Trainer) -> float:
+    """The highest learning rate that the optimiser has now, which is that of the next step."""
+    return float(max(group["lr"] for group in trainer.optimizers[0].param_groups))
+
+
 class MetricsTable(pl.Callback):
     """Writes ``metrics.csv``, and a log line for each validation.
 
@@ -51,6 +56,8 @@ class MetricsTable(pl.Callback):
         self.columns = ["step", "seconds", "train_loss", "lr", *val_columns]
         self.val_columns = val_columns
         self.rows: list[dict[str, Any]] = []
+        self.loss = torch.tensor(torch.nan)  # of the current step, the mean over its batches
+        self.rate = 0.0  # the learning rate of the current step; afterwards, the optimiser has that of the next one
         self.before = 0.0  # seconds spent before a resume
         self.started = time.monotonic()
 
@@ -58,6 +65,11 @@ class MetricsTable(pl.Callback):
         self.rows = read_metrics(self.out, trainer.global_step)
         self.before = float(self.rows[-1]["seconds"]) if self.rows else 0.0
         self.started = time.monotonic()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self.rate = learning_rate(trainer)
 
     def _add(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
         seconds = self.before + time.monotonic() - self.started
@@ -70,10 +82,11 @@ class MetricsTable(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        loss = outputs["loss"].detach()  # divided by the number of batches of a step
+        self.loss = loss if batch_idx % trainer.accumulate_grad_batches == 0 else self.loss + loss
         if stepped(trainer, batch_idx) and trainer.global_step % self.every == 0:
-            rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
-            loss = trainer.strategy.reduce(outputs["loss"].detach(), reduce_op="mean")
-            self._add(trainer, {"train_loss": float(loss), "lr": rate})
+            loss = trainer.strategy.reduce(self.loss, reduce_op="mean")
+            self._add(trainer, {"train_loss": float(loss), "lr": self.rate})
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         metrics, monitor = trainer.callback_metrics, str(pl_module.monitor)
@@ -107,7 +120,7 @@ class Shown(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if stepped(trainer, batch_idx):
-            parts = (f"loss {float(outputs['loss']):#.3g}", self.found)
+            parts = (f"loss {float(self.table.loss):#.3g}", self.found)
             self.display.show(trainer.global_step, ", ".join(part for part in parts if part))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -29,7 +29,7 @@ from toothgraph.training.crowns import train_crowns
 from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
 from toothgraph.training.sides import Sides, labelled_sides
-from toothgraph.training.task import Task, check_finite
+from toothgraph.training.task import NotFinite, Task, check_finite
 
 _log = logging.getLogger("toothgraph")
 
@@ -47,7 +47,11 @@ class FinetuneTask(Task):
     val_columns = ("val_miou", "val_accuracy", "val_loss")
     config: FinetuneConfig
     net: SegmentationNet
-    crowns: CrownNet | None = None  # of the model that the training started from
+    crowns: CrownNet | None  # of the model that the training started from
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.crowns = None  # no class attribute, which would hide the module that is set later
 
     def _loss(self, log_prob: Tensor, batch: Batch) -> Tensor:
         extra = self.config.boundary_weight
@@ -89,11 +93,13 @@ class FinetuneTask(Task):
         log_prob = self.net(batch, batch.jaw)
         found = class_to_fdi(restrict_to_jaw(log_prob, jaw).argmax(dim=1).cpu().numpy())
         table = confusion(class_to_fdi(batch.y.cpu().numpy()), found)
-        scores = class_scores(table, jaw)
+        scores, loss = class_scores(table, jaw), self._loss(log_prob, batch)
+        if loss.isnan():  # the last step has spoiled the net; what it finds still has a score
+            raise NotFinite(loss.item(), batch.scan_id)
         self.log_dict({
             "val_miou": float(scores["miou"] or 0.0),
             "val_accuracy": float(scores["accuracy"] or 0.0),
-            "val_loss": self._loss(log_prob, batch),
+            "val_loss": loss,
         }, batch_size=1)  # fmt: skip
         return {"confusion": table, "found": found}
 

@@ -243,10 +243,15 @@ def logged(out: Path) -> Iterator[None]:
     out.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(out / LOG_FILE, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setLevel(logging.INFO)
     _log.addHandler(handler)
+    level = _log.level
+    if _log.getEffectiveLevel() > logging.INFO:  # started from Python
+        _log.setLevel(logging.INFO)
     try:
         yield
     finally:
+        _log.setLevel(level)
         _log.removeHandler(handler)
         handler.close()
 
