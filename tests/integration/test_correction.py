@@ -96,13 +96,14 @@ def test_the_next_command_writes_where_nothing_is(command, arches, segmenter, ti
     (tmp_path / "labelled").mkdir()
     given = ("--config", tiny_toml, "--steps", 1)
     assert "--out labelled-2 --report" in command("finetune", scan, "--out", "run", *given).err
-    (tmp_path / "split.json").write_text('{"train": ["0000"], "val": []}')
+    (tmp_path / "split.json").write_text('{"train": ["0000"], "val": ["0001"]}')
     (tmp_path / "pre-fine").mkdir()
     assert "--out pre-fine-2\n" in command("pretrain", scan, "--out", "pre", *given).err
     given = (*given, "--split", "split.json", "--resume")
-    assert "--out split/scores.json" in command("finetune", scan, "--out", "split", *given).err
+    scans = (scan, arches / "0001_upper.stl")
+    assert "--out split/scores.json" in command("finetune", *scans, "--out", "split", *given).err
     (tmp_path / "split" / "scores.json").touch()
-    assert "--out split/scores-2.json" in command("finetune", scan, "--out", "split", *given).err
+    assert "--out split/scores-2.json" in command("finetune", *scans, "--out", "split", *given).err
 
 
 def test_corrected_labels_are_told_and_learned(command, labelled, arches, tiny_toml, tmp_path):
