@@ -805,3 +805,12 @@ def test_shares_of_labels_are_no_shares_of_scans(command, arches, tiny_toml, tmp
     given = (arches, "--config", tiny_toml, "--steps", 1, "--split", split, "--out")
     assert "trains on 4 scans of 2 patients (0000, 0001)" in command("pretrain", *given, tmp_path / "all").err
     assert "trains on 2 scans of 1 patient (0000)" in command("finetune", *given, tmp_path / "labelled").err
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "finetune"])
+def test_a_net_that_the_last_step_has_spoiled_is_no_model(kind, command, arches, tiny_toml, tmp_path):
+    """What it finds may have a plausible score: all gingiva is more than nothing."""
+    done = command(kind, arches, "--config", tiny_toml, "--steps", 1, "--lr", "1e30", "--out", tmp_path / "run")
+    assert done.code == 1 and "the loss became nan on the scans 0002" in done.error
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert json.loads((tmp_path / "run" / "bad_batch.json").read_text())["step"] == 1

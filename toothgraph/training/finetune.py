@@ -29,7 +29,7 @@ from toothgraph.training.crowns import train_crowns
 from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
 from toothgraph.training.sides import Sides, labelled_sides
-from toothgraph.training.task import NotFinite, Task, check_finite
+from toothgraph.training.task import Task, check_finite, check_number
 
 _log = logging.getLogger("toothgraph")
 
@@ -94,8 +94,7 @@ class FinetuneTask(Task):
         found = class_to_fdi(restrict_to_jaw(log_prob, jaw).argmax(dim=1).cpu().numpy())
         table = confusion(class_to_fdi(batch.y.cpu().numpy()), found)
         scores, loss = class_scores(table, jaw), self._loss(log_prob, batch)
-        if loss.isnan():  # the last step has spoiled the net; what it finds still has a score
-            raise NotFinite(loss.item(), batch.scan_id)
+        check_number(loss, batch.scan_id)
         self.log_dict({
             "val_miou": float(scores["miou"] or 0.0),
             "val_accuracy": float(scores["accuracy"] or 0.0),

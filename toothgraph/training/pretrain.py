@@ -22,7 +22,7 @@ from toothgraph.training.config import PretrainConfig, check_config
 from toothgraph.training.run import run
 from toothgraph.training.run_folder import check_free
 from toothgraph.training.sides import unlabelled_sides
-from toothgraph.training.task import Task, check_finite
+from toothgraph.training.task import Task, check_finite, check_number
 from toothgraph.transforms.views import spread_candidates
 
 CANDIDATE_SPACING = 1.0  # mm between the candidates of ``val_match_top1``
@@ -95,9 +95,11 @@ class PretrainTask(Task):
         target = place[second.match_index].to(out.device)  # [P]; -1: the partner is no candidate
         asked = target >= 0
         pool = out[batch.ptr[1] :][torch.from_numpy(candidates).to(out.device)]
+        loss = self._loss(a, b, scan, batch)
+        check_number(loss, batch.scan_id)
         self.log_dict({
             "val_match_top1": match_top1(a[asked], pool, target[asked]),
-            "val_loss": self._loss(a, b, scan, batch),
+            "val_loss": loss,
             "val_ln_candidates": math.log(len(a)),
         }, batch_size=1)  # fmt: skip
         self.log("val_candidates", float(len(candidates)), reduce_fx="min", batch_size=1)

@@ -127,3 +127,15 @@ def check_finite(loss: torch.Tensor, scan_ids: list[str]) -> None:
     """
     if not torch.isfinite(loss):
         raise NotFinite(loss.item(), scan_ids)
+
+
+def check_number(loss: torch.Tensor, scan_ids: list[str]) -> None:
+    """Raise an error if the loss of a validation is not a number: the last step has spoiled the net.
+
+    The other scores of such a net may look plausible.
+
+    Raises:
+        NotFinite: with the names of the scans.
+    """
+    if torch.isnan(loss):
+        raise NotFinite(loss.item(), scan_ids)
