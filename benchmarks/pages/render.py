@@ -108,7 +108,7 @@ def results_pages() -> dict[str, str]:
     return {name: rendered("results_page", title=PAGES[name], sections=own) for name, own in sections.items()}
 
 
-def readme_figures(read: dict[str, Any], few: list[Row]) -> str:
+def readme_figures(read: dict[str, Any], study: list[Row], few: list[Row]) -> str:
     """The part of README.md on results: the weights, one labelled patient, and the time of a run of the whole path."""
     run, package = read["real_scans"], read["default_weights"]
     return rendered(
@@ -116,7 +116,7 @@ def readme_figures(read: dict[str, Any], few: list[Row]) -> str:
         scores=weights_table(read["unseen"], package),
         unseen=unseen_facts(read["unseen"], package),
         one=one_patient(few),
-        minutes=training_minutes(read_rows(STUDY)),
+        minutes=training_minutes(study),
         threads=run["facts"]["hardware"]["threads"],
         train_scans=run["finetune"]["train_scans"],
         faces=f"{max(row['faces'] for row in run['per_scan']):,}",
@@ -157,12 +157,10 @@ def read_result(name: str) -> dict[str, Any]:
 
 def pages() -> dict[Path, str]:
     """The content of all files that are rendered from the results, by path."""
-    few = read_rows(FEW)
+    study, few = read_rows(STUDY), read_rows(FEW)
     made = {
         RESULTS.parent / "README.md": speed_page(RESULTS),
-        DOCS / "results.md": results_page(
-            {name: read_result(name) for name in READ}, read_rows(STUDY), few, read_rows(ABLATION)
-        ),
+        DOCS / "results.md": results_page({name: read_result(name) for name in READ}, study, few, read_rows(ABLATION)),
         **{DOCS / "results" / f"{name}.md": page for name, page in results_pages().items()},
         DOCS / "model_card.md": model_card(read_result("default_weights"), read_result("unseen")),
         DOCS / "reliability.md": reliability_page(read_result("fuzz"), read_result("many_scans")),
@@ -170,7 +168,7 @@ def pages() -> dict[Path, str]:
     parts = {
         README: (
             layers_figure(read_result("edge_conv")),
-            readme_figures({name: read_result(name) for name in READ}, few),
+            readme_figures({name: read_result(name) for name in READ}, study, few),
         ),
         DOCS / "measures.md": (measures_figures(read_result("arch_measures")),),
     }

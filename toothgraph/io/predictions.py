@@ -24,7 +24,7 @@ from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.mesh.stored import NO_SURFACE, Stored
-from toothgraph.scan_names import composed
+from toothgraph.scan_names import composed, stem_of
 
 _OPTION = "--predictions-label-system"
 _FARTHEST = 1.0  # mm, largest median distance between the faces of two meshes of the same surface
@@ -62,7 +62,7 @@ class Predictions:
         Raises:
             LabelError: if the folder has no files for the scan, or has them in several folders.
         """
-        own = composed(scan.name if scan.is_dir() else scan.stem)
+        own = composed(stem_of(scan))
         name, folder = composed(scan_id or own), composed(scan.absolute().parent.name)
         found = self._by_name.get(name, [])
         if len({file.parent for file in found}) != 1:
@@ -91,8 +91,7 @@ class Predictions:
             if file.name.startswith(".") or has_parts(file.parent):
                 continue
             if has_parts(file) or _is_list(file) or may_be_scan(file):
-                name = file.name if file.is_dir() and file.suffix != ".teeth" else file.stem
-                found.setdefault(composed(name), []).append(file)
+                found.setdefault(composed(stem_of(file)), []).append(file)
         return found
 
 

@@ -11,7 +11,6 @@ from toothgraph.choices import MM_PER_UNIT
 from toothgraph.errors import ConfigError, MeshError
 from toothgraph.io.archive import one_scan
 from toothgraph.io.formats.registry import SUFFIXES, read_stored
-from toothgraph.io.formats.tooth_folder import is_crown
 from toothgraph.mesh.clean import clean
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.stored import Stored
@@ -23,7 +22,9 @@ __all__ = ["MM_PER_UNIT", "SUFFIXES", "mesh_from_stored", "read_mesh"]
 
 _EXTENT = (15.0, 150.0)  # mm: from part of a quadrant to a full arch with its base
 _APART = 600.0  # mm: two jaws of one file may lie apart
-_ONE_TOOTH = re.compile(r"(?<![a-z0-9])(?:tooth|crown|[ul][lr][1-8]|t?[1-4][1-8])(?![a-z0-9])", re.IGNORECASE)
+_ONE_TOOTH = re.compile(  # a word that names a tooth: 31, tooth31, fdi 55, T31, LL1, crown
+    r"(?<![a-z0-9])(?:tooth|crown|[ul][lr][1-8]|(?:tooth|fdi|t)?(?:[1-4][1-8]|[5-8][1-5]))(?![a-z0-9])", re.IGNORECASE
+)
 
 
 def read_mesh(path: str | Path, *, unit: str = "mm") -> Mesh:
@@ -119,8 +120,7 @@ def _check_extent(path: Path, extent: float, unit: str) -> None:
             "if it is one tooth, give a folder with a file per tooth (11.stl, 12.stl …) and a gingiva.stl, which may "
             "be empty"
         )
-        named = is_crown(path) or _ONE_TOOTH.search(path.stem)
-        advice = f"{tooth}; else {advice}" if named else f"{advice}; {tooth}"
+        advice = f"{tooth}; else {advice}" if _ONE_TOOTH.search(path.stem) else f"{advice}; {tooth}"
     raise MeshError(
         f"{path}: expected a scan of {low:g} to {high:g} mm, found a largest extent of {extent:.4g} mm "
         f"when read in {unit}; {advice}"

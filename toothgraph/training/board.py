@@ -14,7 +14,7 @@ from torch_geometric.data import Data
 from toothgraph.fdi import UNKNOWN, class_to_fdi
 from toothgraph.graph.build import face_corners
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.training.callbacks import learning_rate, stepped
+from toothgraph.training.callbacks import MetricsTable, stepped
 
 FOLDER = "tensorboard"
 _RIGHT, _WRONG, _UNKNOWN = (0.85, 0.85, 0.85), (0.85, 0.1, 0.1), (0.5, 0.5, 0.5)
@@ -40,14 +40,14 @@ class Board(pl.Callback):
     labels, there are no pictures.
 
     Args:
-        every: steps between values.
+        metrics: the table of metrics, which comes before it in the list of callbacks; it has the steps between values.
         scans: scans per step, over all processes.
         shown: name of the scan that is drawn.
     """
 
-    def __init__(self, every: int, scans: int, shown: str) -> None:
-        self.every, self.scans, self.shown = every, scans, shown
-        self._since, self._steps, self._rate = 0.0, 0, 0.0
+    def __init__(self, metrics: MetricsTable, scans: int, shown: str) -> None:
+        self.metrics, self.scans, self.shown = metrics, scans, shown
+        self._since, self._steps = 0.0, 0
         self._table: np.ndarray | None = None
         self._drawn: tuple[Data, np.ndarray] | None = None
 
@@ -57,20 +57,15 @@ class Board(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._start_clock()
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        self._rate = learning_rate(trainer)
-
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if not stepped(trainer, batch_idx):
             return
         self._steps += 1
-        if trainer.global_step % self.every == 0 and trainer.logger:
+        if trainer.global_step % self.metrics.every == 0 and trainer.logger:
             speed = self.scans * self._steps / (time.perf_counter() - self._since)
-            trainer.logger.log_metrics({"lr": self._rate, "scans_per_second": speed}, trainer.global_step)
+            trainer.logger.log_metrics({"lr": self.metrics.rate, "scans_per_second": speed}, trainer.global_step)
             self._start_clock()
 
     def on_validation_batch_end(

@@ -37,11 +37,6 @@ def validation_follows(trainer: pl.Trainer) -> bool:
     return batches % int(trainer.val_check_batch or 1) == 0 or trainer.global_step >= trainer.max_steps
 
 
-def learning_rate(trainer: pl.Trainer) -> float:
-    """The highest learning rate that the optimiser has now, which is that of the next step."""
-    return float(max(group["lr"] for group in trainer.optimizers[0].param_groups))
-
-
 class MetricsTable(pl.Callback):
     """Writes ``metrics.csv``, and a log line for each validation.
 
@@ -69,7 +64,7 @@ class MetricsTable(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        self.rate = learning_rate(trainer)
+        self.rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
 
     def _add(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
         seconds = self.before + time.monotonic() - self.started

@@ -183,7 +183,7 @@ def make_trainer(task: Task, out: Path, display: Display) -> tuple[pl.Trainer, G
         *([WeightAverage(task.net, average)] if average else []),
         table,
         Shown(display, table),
-        Board(config.log_every, scans_per_step(config), shown),
+        Board(table, scans_per_step(config), shown),
         Checkpoints(out, config.checkpoint_every, task.monitor),
     ]
     with quiet():

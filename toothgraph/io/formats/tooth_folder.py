@@ -35,11 +35,6 @@ def number_of(file: Path) -> int | None:
     return int(tooth.group(1)) if tooth else None
 
 
-def is_crown(file: Path) -> bool:
-    """Whether a file is named like one tooth."""
-    return (number_of(file) or 0) > 0
-
-
 def is_tooth_folder(path: Path) -> bool:
     """Whether a folder is one scan: it has a gingiva file and a tooth file.
 
