@@ -125,6 +125,15 @@ def test_seams_are_welded_and_bad_faces_dropped(tmp_path: Path) -> None:
     assert len(mesh.original.vertices) == 7
 
 
+def test_corners_a_rounding_error_apart_are_joined_and_stay_in_the_file(patch: Mesh, tmp_path: Path) -> None:
+    corners = patch.corners + np.random.default_rng(0).uniform(-1e-4, 1e-4, patch.corners.shape)
+    write_stl(tmp_path / "a.stl", corners.reshape(-1, 3), np.arange(corners.size // 3).reshape(-1, 3))
+    mesh = read_mesh(tmp_path / "a.stl")
+    np.testing.assert_array_equal(mesh.adjacency, patch.adjacency)
+    np.testing.assert_array_equal(mesh.faces, mesh.original.vertex_map[mesh.original.polygons])
+    assert len(mesh.original.vertices) == patch.faces.size and len(mesh.vertices) == len(patch.vertices)
+
+
 def test_only_flat_faces_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.obj"
     path.write_text("v 0 0 0\nv 20 0 0\nv 40 0 0\nf 1 2 3\n")

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from toothgraph.mesh import clean
-from toothgraph.mesh.clean import flat_faces, triangulate, unique_rows
+from toothgraph.mesh.clean import flat_faces, joined_corners, triangulate, unique_rows
+from toothgraph.mesh.mesh import Mesh
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int64])
@@ -35,6 +36,50 @@ def test_unique_rows_survives_equal_keys(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_negative_zero_is_zero_and_nan_equals_itself() -> None:
     rows = np.array([[0.0, np.nan], [-0.0, np.nan]])
     np.testing.assert_array_equal(unique_rows(rows)[1], [0, 0])
+
+
+def _loose(arch: Mesh, apart: float) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of each face by themselves, each moved by at most ``apart`` of a median edge, and the faces."""
+    edges = np.linalg.norm(arch.corners - np.roll(arch.corners, 1, axis=1), axis=2)
+    moved = np.random.default_rng(0).uniform(-1, 1, arch.corners.shape) / np.sqrt(3) * apart * np.median(edges)
+    return (arch.corners + moved).reshape(-1, 3), np.arange(arch.faces.size).reshape(-1, 3)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 25.4])
+@pytest.mark.parametrize("apart", [0.0, 1e-6, 0.004])
+def test_corners_a_rounding_error_apart_are_joined(arch: Mesh, apart: float, unit: float) -> None:
+    vertices, triangles = _loose(arch, apart)
+    first, inverse = joined_corners(vertices * unit, triangles)
+    of_mesh = arch.faces.reshape(-1)[first]  # the vertex of the mesh that each joined corner is
+    np.testing.assert_array_equal(np.sort(of_mesh), np.arange(len(arch.vertices)))
+    np.testing.assert_array_equal(of_mesh[inverse], arch.faces.reshape(-1))
+    assert (np.diff(first) > 0).all()
+
+
+def test_corners_far_apart_stay_apart(arch: Mesh) -> None:
+    vertices, triangles = _loose(arch, 0.2)
+    assert len(joined_corners(vertices, triangles)[0]) > 0.9 * len(vertices)
+
+
+def test_a_joined_surface_is_joined_at_equal_places_alone(arch: Mesh) -> None:
+    """Two vertices of one face may be as near as they like: nothing of a sound surface is merged."""
+    vertices = arch.vertices.copy()
+    a, b = arch.faces[0, :2]
+    vertices[a] = vertices[b] + 1e-9
+    assert len(joined_corners(vertices, arch.faces)[0]) == len(vertices)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_loose_corners_that_are_not_finite_stay(arch: Mesh, wrong: float) -> None:
+    vertices, triangles = _loose(arch, 1e-6)
+    vertices[7, 1] = wrong
+    first, inverse = joined_corners(vertices, triangles)
+    assert first[inverse[7]] == 7 and len(first) == len(arch.vertices) + 1
+
+
+def test_points_at_one_place_have_no_edge_to_measure_by() -> None:
+    vertices = np.array([[1.0, 2, 3]] * 3 + [[np.nan] * 3] * 3)
+    assert len(joined_corners(vertices, np.array([[0, 1, 2], [3, 4, 5]]))[0]) == 2
 
 
 def test_flatness_does_not_depend_on_size() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
 from toothgraph.errors import MeshError
 from toothgraph.mesh.mesh import Original
@@ -10,6 +13,8 @@ from toothgraph.mesh.stored import Stored
 
 # height over longest edge; the normal of a flatter triangle is not reliable
 _FLAT = 1e-6
+_NEAR = 0.01  # of a median edge: two corners so near are one, in a surface whose corners are not joined
+_AROUND = 8  # nearest corners that are compared; at a vertex of a scan, six faces meet
 
 
 def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +39,38 @@ def unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return first[order], rank[inverse]
+
+
+def joined_corners(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct vertices: by exact value, or by distance if exact values leave most corners apart.
+
+    A program that turns each triangle by itself leaves corners of neighbouring triangles some rounding errors apart.
+
+    Args:
+        vertices: [V, 3] float64, in any unit.
+        triangles: [T, 3] indices of vertices.
+
+    Returns:
+        ``first`` [U]: first occurrence of each distinct vertex; ``inverse`` [V]: the distinct vertex of each vertex.
+    """
+    first, inverse = unique_rows(vertices)
+    used = np.unique(inverse[triangles])
+    if len(used) <= len(triangles):  # a joined surface has half as many corners as triangles; a loose one three times
+        return first, inverse
+    points = vertices[first]
+    used = used[np.isfinite(points[used]).all(axis=1)]
+    corners = points[inverse[triangles]]
+    edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
+    edges = edges[np.isfinite(edges)]
+    if not edges.any():
+        return first, inverse
+    _, near = KDTree(points[used]).query(points[used], k=_AROUND, distance_upper_bound=_NEAR * np.median(edges))
+    row, place = np.nonzero(near < len(used))  # where there is no other corner, the index is len(used)
+    ends = used[row], used[near[row, place]]
+    links = coo_array((np.ones(len(row), dtype=bool), ends), shape=(len(first), len(first)))
+    _, group = connected_components(links, directed=False)
+    kept, joined = unique_rows(group[:, None].astype(np.int64))
+    return first[kept], joined[inverse]
 
 
 def drop_unused_vertices(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -75,7 +112,7 @@ def triangulate(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def clean(stored: Stored, scale: float, name: str) -> tuple[np.ndarray, np.ndarray, Original]:
-    """Merge equal vertices, cut polygons into triangles, remove flat and repeated faces and unused vertices.
+    """Join vertices at the same place, cut polygons into triangles, remove flat and repeated faces and unused vertices.
 
     Args:
         stored: the content of the file.
@@ -92,7 +129,7 @@ def clean(stored: Stored, scale: float, name: str) -> tuple[np.ndarray, np.ndarr
     _check(stored, name)
     # 2. Triangles on merged vertices.
     triangles, polygon = triangulate(stored.polygons)
-    first, welded = unique_rows(stored.vertices)
+    first, welded = joined_corners(stored.vertices, triangles)
     vertices = stored.vertices[first] * scale
     triangles = welded[triangles]
     # 3. Without flat faces.

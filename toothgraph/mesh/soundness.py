@@ -23,8 +23,8 @@ def broken_surface(mesh: Mesh) -> str:
     alone = 1 - len(np.unique(mesh.adjacency[0])) / len(mesh.faces)
     if alone > ALONE:
         return (
-            f"{alone:.0%} of the faces have no common edge with another one: corners of neighbouring faces must be at "
-            "exactly the same place (as toothgraph.read_mesh joins them); let a program for meshes merge close vertices"
+            f"{alone:.0%} of the faces have no common edge with another one: neighbouring faces must have common "
+            "vertices (toothgraph.read_mesh joins equal ones); let a program for meshes merge close vertices"
         )
     if (share := _turned(mesh)) > TURNED:
         return (
