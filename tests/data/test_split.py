@@ -113,6 +113,13 @@ def test_a_malformed_split_is_refused_with_its_path(tmp_path: Path, content: str
     assert str(path) in str(caught.value)
 
 
+def test_a_split_made_by_hand_is_checked_too() -> None:
+    with pytest.raises(ConfigError, match="in one list of the split, found in several: 2"):
+        Split(("1", "2"), ("2",), {})
+    with pytest.raises(ConfigError, match="label_fraction_percent, found others: 3"):
+        Split(("1", "2"), (), {10: ("3",)})
+
+
 def test_a_missing_split_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.json: no such file or folder"):
         load_split(tmp_path / "nowhere.json")

@@ -71,6 +71,14 @@ def test_a_side_that_is_named_has_scans(four):
         labelled_sides(four[3:], Split(("d",), (), {}), 1.0)
 
 
+def test_a_scan_is_given_once(four):
+    again = [*four, replace(four[0], patient="b")]  # under another patient, it would train and validate
+    for sides in (lambda: labelled_sides(again, Split(("b",), ("a",), {}), 1.0),
+                  lambda: unlabelled_sides(again, Split(("b",), ("a",), {}))):  # fmt: skip
+        with pytest.raises(DataError, match="expected each scan once, found several named a_upper"):
+            sides()
+
+
 def test_many_patients_are_not_all_named(four, caplog):
     scans = [replace(four[0], scan_id=f"p{n}", patient=f"p{n}") for n in range(7)]
     lines = said(caplog, labelled_sides(scans, Split(tuple(scan.patient for scan in scans), (), {}), 1.0))

@@ -44,6 +44,19 @@ class Split:
     fractions: dict[int, tuple[str, ...]]
     test: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        both = sorted(who for who, sides in Counter([*{*self.train}, *{*self.val}, *{*self.test}]).items() if sides > 1)
+        if both:
+            raise ConfigError(
+                f"expected each patient in one list of the split, found in several: {some_of(both)}; keep each in one "
+                "list"
+            )
+        strange = sorted({patient for ids in self.fractions.values() for patient in ids} - set(self.train))
+        if strange:
+            raise ConfigError(
+                f"expected only patients of `train` in label_fraction_percent, found others: {some_of(strange)}"
+            )
+
     def labelled(self, fraction: float) -> tuple[str, ...]:
         """The training patients with usable labels at this fraction (0 … 1].
 
@@ -91,18 +104,10 @@ def load_split(path: str | Path) -> Split:
         raise ConfigError(f"{path}: cannot read the split file ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"{path}: {_EXPECTED}, found something else: {error}") from error
-    both = sorted(who for who, sides in Counter([*{*train}, *{*val}, *{*test}]).items() if sides > 1)
-    if both:
-        raise ConfigError(
-            f"{path}: expected each patient in one list of the split, found in several: {some_of(both)}; keep each in "
-            "one list"
-        )
-    strange = sorted({patient for ids in fractions.values() for patient in ids} - set(train))
-    if strange:
-        raise ConfigError(
-            f"{path}: expected only patients of `train` in label_fraction_percent, found others: {some_of(strange)}"
-        )
-    return Split(train, val, fractions, test)
+    try:
+        return Split(train, val, fractions, test)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def make_split(

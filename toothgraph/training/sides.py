@@ -10,7 +10,7 @@ from typing import Any
 
 from toothgraph.data.scan import Scan
 from toothgraph.data.split import Split
-from toothgraph.errors import DataError, some_of
+from toothgraph.errors import DataError, check_kind, some_of
 from toothgraph.mesh.label_origin import FOUND
 
 _log = logging.getLogger("toothgraph")
@@ -76,8 +76,11 @@ def labelled_sides(scans: Sequence[Scan], split: Split, fraction: float) -> Side
     """Labelled scans to train on, from a share of the training patients, and labelled scans to validate on.
 
     Raises:
-        DataError: if there is no labelled scan to train on, or if there are validation patients without labelled scans.
+        DataError: if there is no labelled scan to train on, there are validation patients without labelled scans, or a
+            scan is given twice.
+        ShapeError: if an item is no :class:`~toothgraph.data.Scan`.
     """
+    _check(scans)
     labelled = [scan for scan in scans if scan.labelled]
     if not labelled:
         raise DataError(
@@ -93,9 +96,21 @@ def unlabelled_sides(scans: Sequence[Scan], split: Split) -> Sides:
     """Scans to train on and to validate on, with or without labels.
 
     Raises:
-        DataError: if there is no scan to train on, or if there are validation patients without scans.
+        DataError: if there is no scan to train on, there are validation patients without scans, or a scan is given
+            twice.
+        ShapeError: if an item is no :class:`~toothgraph.data.Scan`.
     """
+    _check(scans)
     return _sides(scans, split.train, split.val, labels=False)
+
+
+def _check(scans: Sequence[Scan]) -> None:
+    """Refuse other items, such as the graphs of a ``ScanFolder``, and a scan that is given twice."""
+    for scan in scans:
+        check_kind("scans, as toothgraph.data.prepare_scan makes them", scan, Scan)
+    twice = sorted(name for name, count in Counter(scan.scan_id for scan in scans).items() if count > 1)
+    if twice:
+        raise DataError(f"expected each scan once, found several named {some_of(twice)}")
 
 
 def _sides(scans: Sequence[Scan], train: Sequence[str], val: Sequence[str], *, labels: bool) -> Sides:
