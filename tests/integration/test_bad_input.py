@@ -130,6 +130,7 @@ def test_bad_option(name, given, said, command, arches, tmp_path):
     ("steps = true", "steps: expected int, got True"),
     ("net = 3", "net: expected NetConfig, got 3"),
     ("faces = 300\nnet = 3", "expected tables [net] and [net.graph], got net = 3"),
+    ("faces = 300\n[net.graph]\nfaces = 500", "faces once, got 300 and, in [net.graph], 500"),
     ("faces = 'all'", "faces: expected int, got 'all'"),
     ("preset = 'papyrus'", "preset: expected one of default, paper, got 'papyrus'"),
     ("preset = 3", "preset: expected a text"),

@@ -77,8 +77,9 @@ def test_nothing_usable(command, tmp_path):
 
 def test_training_on_it_is_training_on_the_scans(command, prepared, arches, tiny_toml, segmenter, pretrained, tmp_path):
     given = ("--config", tiny_toml, "--init", pretrained)
-    done = command("finetune", prepared, "--out", tmp_path / "stored", *given)
+    done = command("finetune", prepared, "--out", tmp_path / "stored", *given, "--label-system", "fdi")
     assert done.code == 0, done.err
+    assert "--label-system fdi has no effect, as all scans are prepared; give it to `toothgraph prepare`" in done.err
     stored, raw = (load_file(run / "model.safetensors") for run in (tmp_path / "stored", segmenter))
     assert all((stored[name] == value).all() for name, value in raw.items())
     done = command("pretrain", prepared, "--out", tmp_path / "pre", "--config", tiny_toml, "--workers", 2)

@@ -10,12 +10,12 @@ from toothgraph.mesh.mesh import Mesh
 
 # Log-ratio of the mesiodistal and buccolingual extents of a tooth to those of the tooth behind it: mean and standard
 # deviation. Measured on the training patients of 3D-IOSSeg (benchmarks/studies/tooth_sizes.py); the deviations are set
-# larger, to allow for boundaries found by a net. There are too few deciduous molars, so their values are set by hand,
+# larger, to allow for boundaries found by a net. There are too few milk molars, so their values are set by hand,
 # after published crown sizes.
 MOLAR = np.array([[0.065, 0.01], [0.08, 0.055]])  # first molar before second molar
 PREMOLAR = np.array([[-0.385, -0.205], [0.06, 0.06]])  # second premolar before first molar
-MILK = np.array([[0.0, -0.17], [0.12, 0.05]])  # deciduous molar: as long as the molar behind it, but narrower
-MILK_SHARE = 0.3  # prior probability of a deciduous molar among teeth in this position that are not molars
+MILK = np.array([[0.0, -0.17], [0.12, 0.05]])  # milk molar: as long as the molar behind it, but narrower
+MILK_SHARE = 0.3  # prior probability of a milk molar among teeth in this position that are not molars
 SURE = 3.0  # nats, minimum log-odds of a molar
 FLAT = 1e-3  # mm, lower limit of an extent
 
@@ -47,7 +47,7 @@ def counts_past_gap(mesh: Mesh) -> bool:
 
 
 def molar_odds(size: np.ndarray, behind: np.ndarray) -> float:
-    """Log-odds (nats) that a tooth is a molar and not a premolar or a deciduous molar, by its size.
+    """Log-odds (nats) that a tooth is a molar and not a premolar or a milk molar, by its size.
 
     Args:
         size: [2] mm, mesiodistal and buccolingual extent of the tooth.

@@ -120,6 +120,8 @@ def _set_faces(layer: dict[str, Any], faces: Any, source: str) -> None:
     graph = net.get("graph", {}) if isinstance(net, dict) else None
     if not isinstance(graph, dict):
         raise ConfigError(f"{source}: expected tables [net] and [net.graph], got net = {net!r}")
+    if graph.get("faces", faces) != faces:
+        raise ConfigError(f"{source}: expected faces once, got {faces!r} and, in [net.graph], {graph['faces']!r}")
     layer["net"] = {**net, "graph": {**graph, "faces": faces}}
 
 
@@ -127,8 +129,16 @@ def read_training_set(
     paths: tuple[Path, ...], run: dict[str, Any], config: TrainingConfig, *, fraction: float = 1.0, labels: bool
 ) -> tuple[list[Scan], Split]:
     """The scans of a run, read or prepared, and their split into training and validation patients."""
+    from toothgraph.data.prepared.layout import is_prepared
     from toothgraph.data.training_set import load_training_set
 
+    if all(map(is_prepared, paths)):
+        for name in ("palette", "label_system"):
+            if run[name]:
+                say(
+                    f"Warning: --{name.replace('_', '-')} {run[name]} has no effect, as all scans are prepared; give "
+                    "it to `toothgraph prepare`", err=True,
+                )  # fmt: skip
     with Display("reading") as display:
         return load_training_set(
             paths, config.net.graph, variants=config.variants, seed=config.seed, bases=config.bases,

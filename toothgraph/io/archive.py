@@ -95,7 +95,8 @@ def _unpacked(path: Path, changed: int, size: int) -> Path:
         temporary.cleanup()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
-        cause = str(error) or type(error).__name__
+        twice = isinstance(error, FileExistsError)  # names differ in case alone on some systems
+        cause = "two files in it have the same name" if twice else str(error) or type(error).__name__
         raise MeshError(f"{path}: cannot be unpacked ({cause}); unpack it by hand, or have it sent again") from error
     _folders.append(temporary)
     return folder
