@@ -187,9 +187,16 @@ def test_relative_links_resolve(page: Path) -> None:
             assert anchor in slugs, f"{page.name}: no heading {anchor} in {file.name}"
 
 
+def test_the_how_to_lists_all_its_sections() -> None:
+    listed = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+    for page in sorted((ROOT / "docs" / "how-to").glob("*.md")):
+        sections = re.findall(r"^## (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert re.findall(rf"^- \[(.*)\]\(how-to/{page.name}#", listed, re.MULTILINE) == sections
+
+
 def test_the_correction_loop_runs(command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The block of the how-to as it stands, on a small scan and with few steps."""
-    text = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "how-to" / "correct.md").read_text(encoding="utf-8")
     section = text[text.index("## … correct what a model found") :]
     lines = command_lines("```sh\n" + code_blocks(section, "sh")[0] + "```\n")
     assert [line.split()[1] for line in lines] == ["predict", "renumber", "renumber", "finetune", "predict"]
@@ -208,7 +215,7 @@ def test_the_correction_loop_runs(command, tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_review_loop_runs(command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second block of its section as it stands, on a small scan and with few steps."""
-    text = (ROOT / "docs" / "how-to.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "how-to" / "correct.md").read_text(encoding="utf-8")
     block = code_blocks(text[text.index("## … correct labels on a page") :], "sh")[1]
     steps, *_ = re.findall(r"cat > steps\.jsonl <<END\n(.*?)^END$", block, flags=re.MULTILINE | re.DOTALL)
     lines = command_lines(f"```sh\n{block}```\n")
@@ -239,5 +246,5 @@ def test_toml_examples_are_accepted(make_options: ModuleType) -> None:
     for block, presets in zip(blocks, (PRETRAIN_PRESETS, FINETUNE_PRESETS), strict=True):
         values = tomllib.loads(block)
         assert make_config(presets, "default", [("config.md", values)]) == presets["default"]
-    (own,) = code_blocks((ROOT / "docs" / "how-to.md").read_text(encoding="utf-8"), "toml")
-    assert make_config(FINETUNE_PRESETS, "default", [("how-to.md", tomllib.loads(own))]).crowns == "train"
+    (own,) = code_blocks((ROOT / "docs" / "how-to" / "train.md").read_text(encoding="utf-8"), "toml")
+    assert make_config(FINETUNE_PRESETS, "default", [("train.md", tomllib.loads(own))]).crowns == "train"

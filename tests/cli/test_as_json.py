@@ -148,7 +148,7 @@ def test_evaluate_tells_why_no_scan_was_scored(command, mixed, segmenter, tmp_pa
 
 
 def test_the_block_of_the_how_to_runs(mixed, tmp_path, monkeypatch, capsys):
-    text = (Path(__file__).resolve().parents[2] / "docs" / "how-to.md").read_text(encoding="utf-8")
+    text = (Path(__file__).resolve().parents[2] / "docs" / "how-to" / "program.md").read_text(encoding="utf-8")
     section = text[text.index("## … read results in a program") :]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")

@@ -25,7 +25,7 @@ from toothgraph.model import NetConfig, SegmentationNet, export_inputs, export_n
 from toothgraph.model.export import export_program
 from toothgraph.synthetic import synthetic_arch
 
-HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to.md"
+HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "program.md"
 OTHER = {"features": "coordinates", "classes": "all", "norm": "layer", "context": False}
 
 

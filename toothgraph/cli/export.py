@@ -68,7 +68,8 @@ def export(model: Path, out: Path, licence: str | None, scores: Path | None) -> 
     say(f"wrote {out}; its log-probabilities differ by {difference:.1g} at most from those of the net")
     takes = ", ".join(example_inputs(net))
     say(
-        f'next: give it {takes}; it gives {OUTPUT}. How: "export a net to ONNX" in docs/how-to.md, in the source code',
+        f'next: give it {takes}; it gives {OUTPUT}. How: "export a net to ONNX" in docs/how-to/program.md, in the '
+        "source code",
         err=True,
     )
 
