@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from toothgraph.data.training_set import load_training_set
-from toothgraph.errors import LabelError
+from toothgraph.errors import LabelError, MeshError
 from toothgraph.evaluation import score_other
 from toothgraph.io.formats.ply import write_ply
 from toothgraph.io.formats.stl import write_stl
@@ -73,6 +73,22 @@ def test_a_mesh_with_labels(scan: Path, arch: Mesh) -> None:
     found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
     labelled_ply(found.folder, arch.vertices, arch.faces, shifted(arch.labels))
     np.testing.assert_array_equal(read_predictions(mesh, scan, found).faces, shifted(arch.labels))
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("m", 0.001), ("cm", 0.1), ("inch", 1 / 25.4), ("um", 1000.0)])
+@pytest.mark.parametrize("part", [False, True])
+def test_a_mesh_in_another_unit(scan: Path, arch: Mesh, unit: str, factor: float, part: bool) -> None:
+    """Its size says the unit, also that of half an arch."""
+    found, mesh = Predictions(scan.parent / "found"), read_scan(scan)
+    kept = arch.centroids[:, 0] > np.median(arch.centroids[:, 0]) if part else np.ones(len(arch.faces), dtype=bool)
+    labelled_ply(found.folder, arch.vertices * factor, arch.faces[kept], shifted(arch.labels)[kept])
+    if unit == "um":
+        with pytest.raises(MeshError, match="expected a scan of"):
+            read_predictions(mesh, scan, found)
+        return
+    read = read_predictions(mesh, scan, found).faces
+    np.testing.assert_array_equal(read[kept], shifted(arch.labels)[kept])
+    assert not part or (read[~kept] == 0).mean() > 0.98
 
 
 def test_another_mesh_of_the_surface(scan: Path, arch: Mesh, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from toothgraph.anatomy.jaw_parts import shows_both_jaws
-from toothgraph.choices import did_you_mean
+from toothgraph.choices import MM_PER_UNIT, did_you_mean
 from toothgraph.errors import LabelError
 from toothgraph.fdi import UNKNOWN, jaw_of_labels
 from toothgraph.io.formats.registry import may_be_scan, read_stored
@@ -19,7 +19,7 @@ from toothgraph.io.formats.tooth_folder import is_tooth_folder
 from toothgraph.io.label_sources import FoundLabels, find_labels
 from toothgraph.io.labels import as_fdi, warn_of_other_jaw, warn_of_other_order
 from toothgraph.io.palette import Palette
-from toothgraph.io.read import mesh_from_stored
+from toothgraph.io.read import EXTENT, mesh_from_stored
 from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
@@ -28,6 +28,7 @@ from toothgraph.scan_names import composed, stem_of
 
 _OPTION = "--predictions-label-system"
 _FARTHEST = 1.0  # mm, largest median distance between the faces of two meshes of the same surface
+_LARGER = 2.0  # times as large as the scan: a prediction may have a base
 _SAME = 0.01  # mm, between two centroids of one face, as files round them
 
 _log = logging.getLogger("toothgraph")
@@ -44,7 +45,8 @@ class Predictions:
             the name of the scan's folder.
         palette: the meaning of colours in the files.
         label_system: how the files number teeth, see :func:`toothgraph.io.labels.read_scan`.
-        unit: the unit of length of the meshes in the folder.
+        unit: the unit of length of the meshes in the folder; of a mesh that is much larger or smaller than its scan
+            in it, the unit is found by the size.
     """
 
     folder: Path
@@ -182,12 +184,25 @@ def _in_another_order(mesh: Mesh, file: Path, stored: Stored, unit: str) -> bool
         return True
     if len(stored.vertices) == len(own.vertices) and np.array_equal(stored.polygons, own.polygons):
         return False
-    other = mesh_from_stored(file, stored, unit=unit)
+    other = mesh_from_stored(file, stored, unit=_unit_of(mesh, stored, unit))
     return float(np.median(cKDTree(other.centroids).query(mesh.centroids)[0])) <= _FARTHEST
 
 
+def _unit_of(mesh: Mesh, stored: Stored, unit: str) -> str:
+    """The unit of a prediction: ``unit``, or if its size cannot be that of the scan then, the one that comes nearest.
+
+    A program may well write metres where the scans are in millimetres.
+    """
+    used = stored.vertices[stored.polygons[stored.polygons >= 0]]
+    own, theirs = (float(np.ptp(vertices, axis=0).max()) for vertices in (mesh.vertices, used))
+    sizes = {name: theirs * factor for name, factor in MM_PER_UNIT.items()}
+    if not 0 < theirs < np.inf or EXTENT[0] <= sizes[unit] <= _LARGER * own:
+        return unit
+    return min(sizes, key=lambda name: abs(np.log(sizes[name] / own)))
+
+
 def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> Labels | None:
-    other = replace(mesh_from_stored(file, stored, unit=how.unit), jaw=mesh.jaw)
+    other = replace(mesh_from_stored(file, stored, unit=_unit_of(mesh, stored, how.unit)), jaw=mesh.jaw)
     found = find_labels(file, other, how.palette, stored, how.label_system)
     if found is None:
         return None

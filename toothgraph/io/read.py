@@ -20,7 +20,7 @@ from toothgraph.stages import stage
 
 __all__ = ["MM_PER_UNIT", "SUFFIXES", "mesh_from_stored", "read_mesh"]
 
-_EXTENT = (15.0, 150.0)  # mm: from part of a quadrant to a full arch with its base
+EXTENT = (15.0, 150.0)  # mm: from part of a quadrant to a full arch with its base
 _APART = 600.0  # mm: two jaws of one file may lie apart
 _ONE_TOOTH = re.compile(  # a word that names a tooth: 31, tooth31, fdi 55, T31, LL1, crown
     r"(?<![a-z0-9])(?:tooth|crown|[ul][lr][1-8]|(?:tooth|fdi|t)?(?:[1-4][1-8]|[5-8][1-5]))(?![a-z0-9])", re.IGNORECASE
@@ -67,7 +67,7 @@ def mesh_from_stored(path: Path, stored: Stored, *, unit: str = "mm") -> Mesh:
     stage("cleaning")
     vertices, faces, original = clean(stored, MM_PER_UNIT[unit], str(path))
     extent = float(np.ptp(vertices, axis=0).max())
-    if _EXTENT[1] < extent <= _APART:
+    if EXTENT[1] < extent <= _APART:
         extent = _largest_piece(vertices, faces)
     _check_extent(path, extent, unit)
     return Mesh(vertices, faces, jaw=jaw_from_name(path), scan_id=stem_of(path), path=path, original=original)
@@ -81,7 +81,7 @@ def check_extent(mesh: Mesh) -> None:
     Raises:
         MeshError: if the mesh is too small or too large.
     """
-    low, high = _EXTENT
+    low, high = EXTENT
     extent = float(np.ptp(mesh.vertices, axis=0).max())
     if low <= extent <= _APART:
         return
@@ -105,12 +105,12 @@ def _largest_piece(vertices: np.ndarray, faces: np.ndarray) -> float:
 
 def _units_of(extent: float) -> list[str]:
     """The units in which this largest extent fits a scan."""
-    low, high = _EXTENT
+    low, high = EXTENT
     return [name for name, factor in MM_PER_UNIT.items() if low <= extent * factor <= high]
 
 
 def _check_extent(path: Path, extent: float, unit: str) -> None:
-    low, high = _EXTENT
+    low, high = EXTENT
     if low <= extent <= high:
         return
     fitting = _units_of(extent / MM_PER_UNIT[unit])
