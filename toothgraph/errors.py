@@ -67,7 +67,15 @@ class MemoryShortage(ToothgraphError):
 
 
 class OperationError(ToothgraphError):
-    """A step of a review cannot be done on the labels."""
+    """A step of a review cannot be done on the labels.
+
+    Attributes:
+        parts: the message in texts and FDI numbers of teeth, so that a page can show the numbers of another system.
+    """
+
+    def __init__(self, *parts: str | int) -> None:
+        super().__init__("".join(map(str, parts)))
+        self.parts = parts
 
 
 class CheckpointError(ToothgraphError):

@@ -47,7 +47,10 @@ STEPS = """
   key("u"); await last; out.unpainted = [count(16), Math.abs(area(16) - areas[0])];
   key("y"); await last; key("u"); await last; key("Escape");
   press("#numbering", "Universal"); out.universal = where(3) !== undefined; press("#numbering", "FDI");
-  press("#steps", "Download labels"); out.file = review.file; out.changed = text("stands");
+  const closes = () => { const event = new Event("beforeunload", { cancelable: true }); window.dispatchEvent(event);
+    return !event.defaultPrevented; };
+  out.changed = [text("stands"), closes(), document.querySelector("#measures caption").textContent];
+  press("#steps", "Download labels"); out.file = review.file; out.kept = [text("stands"), closes()];
 """
 
 
@@ -67,7 +70,9 @@ def test_labels_are_changed_and_downloaded(arch: Mesh, tmp_path: Path, browse: B
     assert 0 < out["painted"][0] < size[16] and out["painted"][1] < 0.01
     assert out["painted"][2] is None and out["painted"][3]  # only what did not change keeps its width
     assert out["unpainted"][0] == size[16] and out["unpainted"][1] < 0.01 and out["universal"]
-    assert out["changed"] == "Labels changed. Download them to keep the changes."
+    assert out["changed"] == ["Labels changed. Download them to keep the changes.", False,
+                              "Measures, of the labels at the start"]  # fmt: skip
+    assert out["kept"] == ["All changes are in the file that was downloaded.", True]
     # the file, beside the scan, is read as its labels
     write_stl(tmp_path / "b_U.stl", arch.vertices, arch.faces)
     (tmp_path / "b_U.txt").write_text(out["file"])

@@ -97,6 +97,17 @@ def test_a_brush_paints_its_faces(crowns: Mesh, surface: Surface) -> None:
     assert set(after[list(faces)]) == {36}
 
 
+def test_a_split_takes_two_places_on_one_tooth(crowns: Mesh, surface: Surface) -> None:
+    first, second, gingiva = (int(np.flatnonzero(crowns.labels == tooth)[0]) for tooth in (36, 37, 0))
+    for faces, said in (
+        ((first, first), "both clicks are at one place"),
+        ((first, second), "these two have different numbers"),
+        ((gingiva, gingiva + 1), "neither is on a tooth|different numbers"),
+    ):
+        with pytest.raises(OperationError, match=said):
+            apply(surface, crowns.labels, Operation("split", None, 38, faces))
+
+
 @pytest.mark.parametrize(
     ("done", "said"),
     [
@@ -104,10 +115,11 @@ def test_a_brush_paints_its_faces(crowns: Mesh, surface: Surface) -> None:
         (Operation("renumber", 36, 37), "37 is there already: swap the two, or merge"),
         (Operation("renumber", 36), "expected a number `to`"),
         (Operation("renumber", 36, 36), "this step changes nothing|is there already"),
-        (Operation("gingiva", None), "no tooth has the number None"),
+        (Operation("gingiva", None), "no tooth has the number none"),
         (Operation("shift", 36, 38), "expected a number next to 36 in its quadrant, got 38"),
         (Operation("shift", 31, 30), "in its quadrant, got 30"),
         (Operation("split", None, 38, (0,)), "expected 2 clicks, got 1"),
+        (Operation("clicks", None, None, (5, 6), (36, 36)), "clicks: expected one click a tooth"),
         (Operation("new", None, 36, (0,)), "36 is there already|split that tooth"),
     ],
 )

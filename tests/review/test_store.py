@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from toothgraph.errors import LabelError
+from toothgraph.io.predictions import Predictions, read_predictions
 from toothgraph.io.review_log import Session
 from toothgraph.io.write import count_instances
 from toothgraph.mesh.mesh import Mesh
@@ -60,6 +61,17 @@ def test_each_step_is_saved_with_labels_and_log(store: Store, crowns: Mesh) -> N
         "one_L.log.jsonl",
         ".one_L.log.jsonl.lock",
     }
+
+
+def test_a_review_is_scored_by_the_labels_of_its_faces(store: Store, crowns: Mesh, tmp_path: Path) -> None:
+    """The label file has those of vertices only, which move borders by a face."""
+    scattered = np.flatnonzero(crowns.labels == 36)[::3].tolist()
+    after = step(store, crowns, kind="paint", to=37, faces=scattered)
+    read = read_predictions(crowns, tmp_path / "one_L.ply", Predictions(store.log.parent))
+    np.testing.assert_array_equal(read.faces, after.labels)
+    moved = replace(crowns, vertices=crowns.vertices + 1.0)  # another surface: the log is not of it
+    other = read_predictions(moved, tmp_path / "one_L.ply", Predictions(store.log.parent)).faces
+    assert 0 < (other != after.labels).mean() < 0.1
 
 
 def test_a_confidence_that_is_not_known_stays_so(tmp_path: Path, crowns: Mesh) -> None:

@@ -20,9 +20,11 @@ from toothgraph.io.label_sources import FoundLabels, find_labels
 from toothgraph.io.labels import as_fdi, warn_of_other_jaw, warn_of_other_order
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import EXTENT, mesh_from_stored
+from toothgraph.io.review_log import LOG, read_log
+from toothgraph.io.reviewed import face_labels
 from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
+from toothgraph.mesh.original import faces_to_original, original_of, surface_digest, vertices_to_original
 from toothgraph.mesh.stored import NO_SURFACE, Stored
 from toothgraph.scan_names import composed, stem_of
 
@@ -155,11 +157,19 @@ def _labels_in(file: Path, mesh: Mesh, predictions: Predictions) -> Labels | Non
     if found is None:
         return None
     faces, of_vertices = as_fdi(mesh, found, option=_OPTION)
-    faces = _teeth(faces)
+    faces = _teeth(faces if (reviewed := _reviewed(file, mesh)) is None else reviewed)
     _warn_of_other_jaw(mesh, faces, found)
     warn_of_other_order(mesh, faces, file)
     vertices = vertices_to_original(mesh, faces) if of_vertices is None else _teeth(of_vertices)
     return Labels(faces_to_original(mesh, faces), vertices, found.guessed)
+
+
+def _reviewed(file: Path, mesh: Mesh) -> np.ndarray | None:
+    """The labels of faces [F] in the review that wrote this label file, which has only those of vertices; or None."""
+    lines = read_log(file.with_name(f"{stem_of(file)}{LOG}")) if file.suffix.lower() == ".json" else []
+    if not lines or lines[0]["surface"] != surface_digest(mesh):
+        return None
+    return face_labels(file.parent, stem_of(file), mesh)
 
 
 def _warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels) -> None:

@@ -37,7 +37,7 @@ NOWHERE = 2**32 - 1  # stands for no face
 # The files of the page's script, in the order in which they run.
 SCRIPT = (
     *("data", "numbering", "camera", "colours", "draw", "marks", "pick", "cross", "surface", "panel", "input"),
-    *("steps", "edit", "print", "start"),
+    *("steps", "brush", "edit", "print", "start"),
 )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from toothgraph.errors import OperationError
+from toothgraph.errors import ConfigError, OperationError
 from toothgraph.fdi import CHART, PRIMARY_TEETH, UNKNOWN, in_row_order
 from toothgraph.io.review_log import STEPS
 from toothgraph.review.border import inside_border
@@ -104,7 +104,7 @@ def apply(surface: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
 def _renumber(_: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
     tooth, to = _there(labels, done.tooth), _number(done)
     if to > 0 and (labels == to).any():
-        raise OperationError(f"{to} is there already: swap the two, or merge them if they are one tooth")
+        raise OperationError(to, " is there already: swap the two, or merge them if they are one tooth")
     labels[labels == tooth] = to
     return labels
 
@@ -132,13 +132,13 @@ def _shift(_: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
     tooth, to = _there(labels, done.tooth), _number(done)
     step = to - tooth
     if abs(step) != 1 or to not in TEETH:
-        raise OperationError(f"shift: expected a number next to {tooth} in its quadrant, got {to}")
+        raise OperationError("shift: expected a number next to ", tooth, " in its quadrant, got ", to)
     run = [tooth]
     while run[-1] + 1 in TEETH and (labels == run[-1] + 1).any():
         run.append(run[-1] + 1)
     taken = run[-1] + 1 if step > 0 else to
     if taken not in TEETH or (step < 0 and (labels == taken).any()):
-        raise OperationError(f"no room to shift {' '.join(map(str, run))}: {min(taken, run[-1])} is there already")
+        raise OperationError("no room to shift ", *_listed(run), ": ", min(taken, run[-1]), " is there already")
     return _mapped(labels, {number: number + step for number in run})
 
 
@@ -151,10 +151,14 @@ def _split(surface: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
     to = _number(done)
     first, second = _clicked(done, 2)
     tooth = int(labels[first])
-    if tooth <= 0 or labels[second] != tooth:
-        raise OperationError("split: expected a click on each half of one tooth; these two have different numbers")
+    if tooth <= 0 or first == second or labels[second] != tooth:
+        why = "neither is on a tooth" if max(tooth, labels[second]) <= 0 else "these two have different numbers"
+        raise OperationError(
+            "split: expected a click on each half of one tooth; ",
+            "both clicks are at one place" if first == second else why,
+        )
     if to > 0 and to != tooth and (labels == to).any():
-        raise OperationError(f"{to} is there already: choose another number for the second half")
+        raise OperationError(to, " is there already: choose another number for the second half")
     own = np.flatnonzero(labels == tooth)
     labels[own[halves(surface, own, first, second)]] = to
     return labels
@@ -164,9 +168,9 @@ def _new(surface: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
     to = _number(done)
     (face,) = _clicked(done, 1)
     if labels[face] > 0:
-        raise OperationError(f"this place is of {labels[face]}: split that tooth, or make it gingiva first")
+        raise OperationError("this place is of ", int(labels[face]), ": split that tooth, or make it gingiva first")
     if to <= 0 or (labels == to).any():
-        raise OperationError(f"{to} is there already: choose another number for the new tooth")
+        raise OperationError(to, " is there already: choose another number for the new tooth")
     labels[grown(surface, labels, face)] = to
     return labels
 
@@ -185,7 +189,10 @@ def _border(surface: Surface, labels: np.ndarray, done: Operation) -> np.ndarray
 
 def _clicks(surface: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
     del labels
-    return label_from_clicks(surface, done.faces, done.numbers)
+    try:
+        return label_from_clicks(surface, done.faces, done.numbers)
+    except ConfigError as error:
+        raise OperationError(f"clicks: {error}") from error
 
 
 _APPLY: dict[str, Callable[[Surface, np.ndarray, Operation], np.ndarray]] = {
@@ -205,9 +212,15 @@ KINDS = tuple(_APPLY)
 
 def _there(labels: np.ndarray, tooth: int | None) -> int:
     if tooth is None or tooth <= 0 or not (labels == tooth).any():
-        teeth = " ".join(map(str, in_row_order(labels[labels > 0]))) or "none"
-        raise OperationError(f"no tooth has the number {tooth}; the teeth are {teeth}")
+        number = "none" if tooth is None else tooth
+        teeth = _listed(in_row_order(labels[labels > 0])) or ["none"]
+        raise OperationError("no tooth has the number ", number, "; the teeth are ", *teeth)
     return tooth
+
+
+def _listed(numbers: Iterable[int]) -> list[str | int]:
+    """Numbers with spaces between them, as parts of a message."""
+    return [part for number in numbers for part in (" ", int(number))][1:]
 
 
 def _number(done: Operation) -> int:

@@ -66,8 +66,8 @@ def labels_data(labels: np.ndarray) -> str:
 
 def _shown(opened: Opened) -> PageScan:
     labels = opened.session.labels
-    doubts = opened.start.doubts if opened.session.state != "approved" else []
-    return PageScan(opened.surface.mesh, labels, name="labels", confidence=confidence_of(opened, labels), doubts=doubts)
+    sure = confidence_of(opened, labels)
+    return PageScan(opened.surface.mesh, labels, name="labels", confidence=sure, doubts=opened.doubts)
 
 
 def _stands(opened: Opened) -> dict[str, Any]:

@@ -14,15 +14,17 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.anatomy.doubt import Doubt
 from toothgraph.errors import ToothgraphError, unexpected
 from toothgraph.fdi import JAW_NAMES
 from toothgraph.io.label_folder import with_labels_of
 from toothgraph.io.review_log import APPROVED, Session, replay
+from toothgraph.io.said import said_now
 from toothgraph.mesh.mesh import Mesh
 from toothgraph.report.picture import thumbnail_text
 from toothgraph.review.embedding import Embedded
 from toothgraph.review.session import Step, adopted, take
-from toothgraph.review.store import Stale, Start, Store, start_of
+from toothgraph.review.store import Stale, Start, Store, doubts_of, start_of
 from toothgraph.review.surface import Surface
 from toothgraph.scan_names import patients_of
 from toothgraph.stages import heard_by
@@ -46,6 +48,7 @@ class Known:
         state: state of its review; empty while it is not known.
         start: what its review begins with; None until it is prepared.
         teeth: number of teeth in the present labels.
+        doubts: warnings that are true of the present labels; none once the scan is approved.
         error: why it cannot be reviewed.
         version: version of the labels.
         picture: a WebP picture of the labels, in base64.
@@ -58,6 +61,7 @@ class Known:
     state: str = ""
     start: Start | None = None
     teeth: int = 0
+    doubts: Sequence[Doubt] = ()
     error: str = ""
     version: int = 0
     picture: str = ""
@@ -68,9 +72,10 @@ class Known:
         self.start = start
         self.picture = self.picture or start.picture
 
-    def stands(self, session: Session) -> None:
+    def stands(self, session: Session, doubts: Sequence[Doubt]) -> None:
         """Store where the review of the scan stands."""
         self.version = session.version
+        self.doubts = () if session.state == APPROVED else doubts
         self.state, self.teeth = session.state, len(np.unique(session.labels[session.labels > 0]))
 
 
@@ -83,6 +88,7 @@ class Opened:
         surface: the surface as it is shown; its faces are turned round if they were inside out.
         start: what its review began with.
         session: where its review stands.
+        doubts: warnings that are true of its present labels; none once it is approved.
         lock: allows one step at a time.
     """
 
@@ -90,7 +96,14 @@ class Opened:
     surface: Surface
     start: Start
     session: Session
+    doubts: Sequence[Doubt] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def stands(self, session: Session) -> None:
+        """Store where the review of the scan stands."""
+        self.session = session
+        approved = session.state == APPROVED
+        self.doubts = () if approved else doubts_of(self.start, self.mesh.with_labels(session.labels))
 
 
 class _Ended(BaseException):
@@ -142,7 +155,8 @@ class Scans:
             if lines and not self._begins_anew(lines):
                 start = start_of(lines[0])
                 known.begins(start)
-                known.stands(replay(Session(start.labels), lines[1:]))
+                session = replay(Session(start.labels), lines[1:])
+                known.stands(session, said_now(start.doubts, start.labels, session.labels))
                 if lines[0].get("options", self._options) != self._options:
                     self.begun_otherwise.append(name)
         except (ToothgraphError, KeyError, TypeError, ValueError) as error:
@@ -194,10 +208,12 @@ class Scans:
         session = _up_to_date(store, mesh, start, session)
         known.begins(start)
         known.error = ""
-        known.stands(session)
         store.catch_up(mesh, start, session)
         seen = mesh.inside_out() if start.inside_out else mesh
-        return Opened(mesh, Surface(seen, self._embed), start, session)
+        opened = Opened(mesh, Surface(seen, self._embed), start, session)
+        opened.stands(session)
+        known.stands(session, opened.doubts)
+        return opened
 
     def _begins_anew(self, lines: Sequence[Mapping[str, Any]]) -> bool:
         """Whether a review has no step yet, and was begun with other options than the present ones."""
@@ -250,8 +266,8 @@ class Scans:
 
     def _stands(self, opened: Opened, name: str, session: Session) -> None:
         """Store where the review of a scan stands now."""
-        opened.session = session
-        self.known[name].stands(session)
+        opened.stands(session)
+        self.known[name].stands(session, opened.doubts)
         self._more.set()
 
     # ---- in the background
@@ -329,19 +345,11 @@ def _up_to_date(store: Store, mesh: Mesh, start: Start, session: Session) -> Ses
     return step.after
 
 
-def doubts_of(known: Known) -> list[list[str | int]]:
-    """The warnings to review, each as texts and FDI numbers of teeth.
-
-    Empty once the scan is approved.
-    """
-    return [doubt.flat for doubt in known.start.doubts] if known.start and known.state != APPROVED else []
-
-
 def _row(known: Known) -> dict[str, Any]:
     start = known.start
     return {
         "name": known.name, "patient": known.patient, "state": known.state, "error": known.error,
-        "jaw": JAW_NAMES[start.jaw] if start else "", "doubts": doubts_of(known),
+        "jaw": JAW_NAMES[start.jaw] if start else "", "doubts": [doubt.flat for doubt in known.doubts],
         "sure": start.sure if start else None, "picture": known.picture,
         "source": start.source if start else "", "teeth": known.teeth,
     }  # fmt: skip

@@ -13,13 +13,13 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from toothgraph.errors import ConfigError, ToothgraphError
+from toothgraph.errors import ConfigError, OperationError, ToothgraphError
 from toothgraph.io.review_log import Session
 from toothgraph.review.page import labels_data, list_page, scan_page, teeth_of
 from toothgraph.review.scans import Opened, Scans, reason_of
@@ -135,7 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
     # ---- what is answered
     def _get(self, place: list[str]) -> None:
         scans = self.server.scans
-        if place == [""]:
+        if not place:  # without the last slash, the page would ask for its data at another place
+            self._send(HTTPStatus.PERMANENT_REDIRECT, "text/plain", b"", {"Location": f"/{self.server.token}/"})
+        elif place == [""]:
             self._page(list_page())
         elif place == ["scans"]:
             self._json({"scans": scans.listed()})
@@ -193,6 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
         except _Refused as error:
             self.close_connection = True
             self._json({"error": str(error)}, error.status)
+        except OperationError as error:
+            self._json({"error": error.parts}, HTTPStatus.UNPROCESSABLE_ENTITY)
         except ToothgraphError as error:
             self._json({"error": str(error)}, HTTPStatus.UNPROCESSABLE_ENTITY)
         except (BrokenPipeError, ConnectionResetError, TimeoutError):  # the browser has gone
@@ -222,7 +226,7 @@ class _Handler(BaseHTTPRequestHandler):
                 raise _Refused(HTTPStatus.FORBIDDEN, "another page may not change labels")
             if self.headers.get_content_type() != "application/json":
                 raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected JSON")
-        return [unquote(part) for part in place] or [""]
+        return [unquote(part) for part in place]
 
     def _body(self) -> dict[str, Any]:
         length = self.headers.get("Content-Length", "")
@@ -243,10 +247,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _json(self, content: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> None:
         self._send(status, "application/json", json.dumps(content).encode("utf-8"))
 
-    def _send(self, status: HTTPStatus, kind: str, content: bytes) -> None:
+    def _send(self, status: HTTPStatus, kind: str, content: bytes, more: Mapping[str, str] | None = None) -> None:
         self._begun = True
         self.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(content)), **HEADERS}.items():
+        for name, value in {
+            "Content-Type": kind,
+            "Content-Length": str(len(content)),
+            **HEADERS,
+            **(more or {}),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
@@ -265,4 +274,5 @@ def _done(opened: Opened, done: Step) -> dict[str, Any]:
 
 def _stands(opened: Opened, session: Session) -> dict[str, Any]:
     return {"version": session.version, "state": session.state, "undo": len(session.done),
-            "redo": len(session.undone), "teeth": teeth_of(opened, session.labels)}  # fmt: skip
+            "redo": len(session.undone), "teeth": teeth_of(opened, session.labels),
+            "doubts": [doubt.flat for doubt in opened.doubts]}  # fmt: skip

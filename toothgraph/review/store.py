@@ -268,12 +268,18 @@ def _labels_content(labelled: Mesh, start: Start) -> dict[str, Any]:
     }
 
 
+def doubts_of(start: Start, labelled: Mesh) -> list[Doubt]:
+    """The warnings of the start that are true of the present labels, and those of impossible numbers in them."""
+    assert labelled.labels is not None
+    return doubts_now(labelled, said_now(start.doubts, start.labels, labelled.labels))
+
+
 def _said_content(labelled: Mesh, start: Start) -> dict[str, Any]:
     """The confidence and the warnings of the start, as far as they are true of the present labels."""
     assert labelled.labels is not None
     changed = changed_numbers(start.labels, labelled.labels)
+    doubts = doubts_of(start, labelled)
     sure = {str(fdi): round(share, 4) for fdi, share in start.teeth.items() if fdi not in changed}
-    doubts = doubts_now(labelled, said_now(start.doubts, start.labels, labelled.labels))
     return {**({"confidence": sure} if sure else {}), **(doubts_content(doubts) if doubts or start.model else {})}
 
 

@@ -18,6 +18,7 @@ const state = {
   mode: data.comparisons.some((made) => made.kind === "changes") ? "changes" : "teeth", // or "confidence" or "errors"
   result: 0, // index of the labels that are shown
   picked: null, // FDI number of the picked tooth
+  pickedIn: null, // its scan, where this is known
   numbers: true, numbering: "FDI",
   view: "Bite", apart: false, chart: true, turn: null, centre: [0, 0, 0], scale: 1, pan: [0, 0],
   beside: true, // two panes stand side by side; false: one above the other
@@ -28,8 +29,8 @@ const state = {
 };
 window.toothgraph = state;
 // What edit.js adds. `tool` is the chosen tool: it receives clicks, strokes of the brush and keys. `panel` updates the part of
-// the panel that changes labels. `marks` draws over the picture.
-const also = { tool: null, panel: () => {}, marks: () => {} };
+// the panel that changes labels. `marks` draws over the picture. `leave` is called before another tooth is picked.
+const also = { tool: null, panel: () => {}, marks: () => {}, leave: () => {} };
 const place = (label) => label === UNKNOWN ? NO_TOOTH : label;
 const seenOf = (scan) => state.jaws[data.scans.indexOf(scan)];
 const comparison = () => data.comparisons.find((made) => made.kind === state.mode);

@@ -188,6 +188,7 @@ function namesTarget(width, height) {
 // Return a map from FDI number to [x, y] in the pane: the visible pixel of the tooth that is nearest to the middle of all its
 // visible pixels. Teeth of fewer than 8 such pixels are left out.
 function numberPlaces(pane, index) {
+  if (!gl) return new Map();
   const [width, height] = [Math.ceil(pane.width / COARSE), Math.ceil(pane.height / COARSE)];
   gl.bindFramebuffer(gl.FRAMEBUFFER, namesTarget(width, height).frame);
   drawPane(pane, index, [0, 0, width, height], true);

@@ -1,11 +1,13 @@
 // ---- Tools that change labels, and changes of the picked tooth
-const current = () => data.scans.find((scan) => state.picked !== null && hasTooth(scan, state.picked)) || data.scans.find(seenOf) || data.scans[0];
+// The scan of the picked tooth. Both jaws may have the number, if one of them is wrong: then it is the scan that was clicked.
+const current = () => [state.pickedIn, ...data.scans].find((scan) => scan && state.picked !== null && hasTooth(scan, state.picked))
+  || data.scans.find(seenOf) || data.scans[0];
 const hasTooth = (scan, fdi) => resultOf(scan).teeth.some((tooth) => tooth.fdi === fdi);
 const rowOf = (fdi) => LOWER_ROW.includes(successorOf(fdi)) ? LOWER_ROW : UPPER_ROW;
 // The rows of teeth that a scan may have: the row of its jaw, and the rows of its teeth, since a file may hold both jaws.
 function rowsOf(scan) {
   const named = { upper: [UPPER_ROW], lower: [LOWER_ROW] }[scan.jaw] || [];
-  const rows = [...new Set([...named, ...resultOf(scan).teeth.map((tooth) => rowOf(tooth.fdi))])];
+  const rows = [...new Set([...named, ...resultOf(scan).teeth.filter((tooth) => tooth.fdi > 0).map((tooth) => rowOf(tooth.fdi))])];
   return rows.length ? rows : [UPPER_ROW, LOWER_ROW];
 }
 
@@ -17,6 +19,7 @@ function tell(text, problem = false, offers = []) {
 // ---- Tools. The chosen one is in `also.tool`.
 function chooseTool(name) {
   const now = also.tool?.name === name ? null : TOOLS[name];
+  endStroke();
   review.points = [];
   also.tool = null;
   if (now && (!now.needs || state.picked !== null)) {
@@ -29,6 +32,8 @@ function chooseTool(name) {
   at("ring").hidden = !also.tool?.hover;
 }
 const done = () => { if (also.tool) chooseTool(also.tool.name); };
+// After a step, the tooth that was picked is picked under its new number, unless a person has picked another one since.
+const follow = (tooth, to, scan) => (good) => good && [null, tooth].includes(state.picked) && pick(to, scan);
 const toothUnder = (found) => found && found.label > 0 && found.label !== UNKNOWN ? found.label : null;
 
 // Guess a free number for a new tooth at a point: between the two nearest teeth, or next to the nearest one.
@@ -48,20 +53,28 @@ function guess(scan, point) {
   for (const at of [first + step, first - step, second + step]) if (free(at)) return row[at];
   return row.find((_, at) => free(at)) ?? row[0];
 }
-// A free number for a second tooth beside `fdi`: the next one behind it, before it, or any of its row.
+// A free number for a second tooth beside `fdi`: the nearest one in its row, rather behind it than before it.
 function nextTo(scan, fdi) {
   const row = rowOf(fdi), at = row.indexOf(successorOf(fdi)), behind = at < 8 ? -1 : 1;
-  return [row[at + behind], row[at - behind], ...row].find((number) => number && !hasTooth(scan, number));
+  const far = (number) => Math.abs(row.indexOf(number) - at - behind / 4);
+  return [...row].sort((a, b) => far(a) - far(b)).find((number) => !hasTooth(scan, number));
 }
+// The number behind this one in the row, from the patient's right to the left; a milk tooth where this is one, and there is one.
+function following(fdi) {
+  const row = rowOf(fdi), next = row[row.indexOf(successorOf(fdi)) + 1];
+  return next && isPrimary(fdi) && isPrimary(next + TO_PRIMARY) ? next + TO_PRIMARY : next;
+}
+// The number that the next click gives, with the tool that labels by clicks.
+const nextClick = (scan) => review.next ?? (review.points.length ? following(review.points.at(-1).number) : rowsOf(scan)[0][1]);
 
 const pairTool = (kind, text) => ({
   needs: true, help: () => `${text(numberOf(state.picked))} Esc cancels.`,
-  click: (found) => {
-    const [scan, tooth, to] = [found?.scan, state.picked, toothUnder(found)];
-    if (!to || to === tooth || !hasTooth(scan, tooth)) { tell("Click another tooth of the same jaw.", true); return; }
+  click: settled((found) => {
+    const [scan, tooth] = [found?.scan, state.picked], to = found && toothUnder({ label: resultOf(scan).labels[found.face] });
+    if (!to || to === tooth || scan !== current()) { tell("Click another tooth of the same jaw.", true); return; }
     done();
-    take(scan, { kind, tooth, to }).then((good) => good && pick(to));
-  },
+    take(scan, { kind, tooth, to }).then(follow(tooth, to, scan));
+  }),
 });
 const TOOLS = {
   swap: pairTool("swap", (fdi) => `Click the tooth to swap numbers with ${fdi}.`),
@@ -69,13 +82,17 @@ const TOOLS = {
   split: {
     help: () => "Click one half of the tooth, then the other half.",
     click: (found) => {
-      if (!toothUnder(found)) { tell("Click on a tooth.", true); return; }
+      const [half] = review.points;
+      if (!toothUnder(found) || half && (found.scan !== half.scan || found.label !== half.label || found.face === half.face)) {
+        tell(half ? "Click the other half of the same tooth." : "Click on a tooth.", true);
+        return;
+      }
       review.points.push(found);
       if (review.points.length < 2) { tell("Now click the other half. It gets a new number."); redraw(); return; }
       const [one, other] = review.points, to = nextTo(one.scan, one.label);
       done();
       if (!to) { tell("All numbers of this jaw are already used.", true); return; }
-      take(one.scan, { kind: "split", to, faces: [one.face, other.face] }).then((good) => good && renumberable(to));
+      take(one.scan, { kind: "split", to, faces: [one.face, other.face] }).then((good) => good && renumberable(to, one.scan));
     },
   },
   add: {
@@ -84,7 +101,7 @@ const TOOLS = {
       if (!found) return;
       const to = guess(found.scan, found.point);
       done();
-      take(found.scan, { kind: "new", to, faces: [found.face] }).then((good) => good && renumberable(to));
+      take(found.scan, { kind: "new", to, faces: [found.face] }).then((good) => good && renumberable(to, found.scan));
     },
   },
   border: {
@@ -99,9 +116,9 @@ const TOOLS = {
     finish: () => {
       const points = review.points;
       if (points.length < 3) { tell("A border needs at least 3 points.", true); return; }
-      const scan = points[0].scan, to = state.picked !== null && hasTooth(scan, state.picked) ? state.picked : guess(scan, points[0].point);
+      const { scan } = points[0], to = state.picked !== null && hasTooth(scan, state.picked) ? state.picked : guess(scan, points[0].point);
       done();
-      take(scan, { kind: "border", to, faces: points.map((point) => point.face) }).then((good) => good && renumberable(to));
+      take(scan, { kind: "border", to, faces: points.map((point) => point.face) }).then((good) => good && renumberable(to, scan));
     },
   },
   brush: {
@@ -110,6 +127,7 @@ const TOOLS = {
       const found = under(event.offsetX, event.offsetY);
       if (!found || event.button === 2 || event.shiftKey) return false;
       beginStroke(found, event.altKey);
+      review.stroke.place = [event.offsetX, event.offsetY];
       return true;
     },
     hover: (event) => {
@@ -117,20 +135,18 @@ const TOOLS = {
       [ring.width, ring.height] = [`${size}px`, `${size}px`];
       [ring.left, ring.top] = [`${event.offsetX - size / 2}px`, `${event.offsetY - size / 2}px`];
     },
-    stroke: (event) => brushAt(under(event.offsetX, event.offsetY)),
-    press: (found) => { beginStroke(found, false); also.tool.end(); },
-    end: () => { const { stroke } = review; after(stroke.behind, () => painted(stroke)); },
+    stroke: (event) => brushTo(event.offsetX, event.offsetY),
+    press: (found) => { beginStroke(found, false); endStroke(); },
   },
   clicks: {
     help: () => "This replaces all labels. Click the middle of each tooth, one after another along the arch. Type a number to change that of the next tooth. Backspace removes the last click, Enter finishes.",
     click: (found) => {
       if (!found || (review.points.length && found.scan !== review.points[0].scan)) return;
-      const beside = (fdi) => rowOf(fdi)[rowOf(fdi).indexOf(fdi) + 1], before = review.points.at(-1);
-      const number = review.next ?? (before ? beside(before.number) : rowsOf(found.scan)[0][1]);
+      const number = nextClick(found.scan);
       if (!number || review.points.some((point) => point.number === number)) { tell("Type the number of this tooth first.", true); return; }
       review.points.push({ ...found, number });
       review.next = undefined;
-      tell(`${numberOf(number)} is set. Next: ${numberOf(beside(number) ?? "type a number")}. Enter finishes.`);
+      tell(`${numberOf(number)} is set. Next: ${numberOf(following(number) ?? "type a number")}. Enter finishes.`);
       redraw();
     },
     finish: () => {
@@ -141,88 +157,30 @@ const TOOLS = {
     },
   },
 };
-// A stroke that paints the number of the picked tooth waits for steps that may change this number. It is shown after them.
-const renumbers = (step) => step.kind !== "paint" && step.kind !== "approve";
-function beginStroke(found, alt) {
-  const gum = alt || state.picked === null;
-  const stroke = { scan: found.scan, faces: new Map(), way: [found], behind: gum ? () => false : renumbers };
-  review.stroke = stroke;
-  after(stroke.behind, () => {
-    stroke.to = gum || state.picked === null ? 0 : state.picked;
-    stroke.way.forEach((one) => brush(stroke, one));
-    stroke.way = null;
-  });
-}
-function brushAt(found) {
-  const { stroke } = review;
-  if (!found || found.scan !== stroke.scan) return;
-  if (stroke.way) stroke.way.push(found); else brush(stroke, found);
-}
-function brush({ scan, faces, to }, found) {
-  const labels = resultOf(scan).labels, fresh = facesNear(scan, found, review.size).filter((face) => labels[face] !== to);
-  fresh.forEach((face) => { faces.set(face, labels[face]); labels[face] = to; });
-  relabelled(scan, fresh);
-  redraw();
-}
-function painted({ scan, faces, to }) {
-  const sorted = [...faces.keys()].sort((a, b) => a - b);
-  if (sorted.length) take(scan, { kind: "paint", to, faces: sorted, ...(served ? {} : { before: sorted.map((face) => faces.get(face)) }) });
-}
-function renumberable(fdi) {
-  pick(fdi);
+function renumberable(fdi, scan) {
+  pick(fdi, scan);
   tell(`It is ${numberOf(fdi)} now. Type another number if that is wrong.`);
 }
 
-// The faces within `radius` mm of a point, on the visible side. A grid of cells of 2 mm holds the middles of all faces.
-const CELL = 2;
-function gridOf(scan) {
-  if (scan.grid) return scan.grid;
-  const { faces, points } = scan, count = faces.length / 3, middles = new Float32Array(faces.length), cells = new Map();
-  for (let f = 0; f < count; f++) {
-    for (let k = 0; k < 3; k++) middles[3 * f + k] = (points[3 * faces[3 * f] + k] + points[3 * faces[3 * f + 1] + k] + points[3 * faces[3 * f + 2] + k]) / 3;
-    const key = cellOf(middles[3 * f], middles[3 * f + 1], middles[3 * f + 2]);
-    if (cells.has(key)) cells.get(key).push(f); else cells.set(key, [f]);
-  }
-  scan.grid = { middles, cells };
-  return scan.grid;
-}
-const cellOf = (x, y, z) => (Math.floor(x / CELL) + 512) * 1048576 + (Math.floor(y / CELL) + 512) * 1024 + Math.floor(z / CELL) + 512;
-function facesNear(scan, { point: [x, y, z], face }, radius) {
-  const { middles, cells } = gridOf(scan), reach = Math.ceil(radius / CELL), found = [face], normal = normalOf(scan, face);
-  for (let i = -reach; i <= reach; i++) for (let j = -reach; j <= reach; j++) for (let k = -reach; k <= reach; k++) {
-    for (const f of cells.get(cellOf(x + i * CELL, y + j * CELL, z + k * CELL)) || []) {
-      if (length(middles[3 * f] - x, middles[3 * f + 1] - y, middles[3 * f + 2] - z) > radius || f === face) continue;
-      const own = normalOf(scan, f);
-      if (own[0] * normal[0] + own[1] * normal[1] + own[2] * normal[2] > 0) found.push(f); // leave out the surface on the other side
-    }
-  }
-  return found;
-}
-function normalOf({ faces, points }, f) {
-  const [a, b, c] = [3 * faces[3 * f], 3 * faces[3 * f + 1], 3 * faces[3 * f + 2]];
-  const [ux, uy, uz, vx, vy, vz] = [points[b] - points[a], points[b + 1] - points[a + 1], points[b + 2] - points[a + 2], points[c] - points[a], points[c + 1] - points[a + 1], points[c + 2] - points[a + 2]];
-  return [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx];
-}
-
-// ---- Changes of the picked tooth
-function renumber(to) {
+// ---- Changes of the picked tooth. They wait for steps that may change its number.
+const renumber = settled((to) => {
   const scan = current(), tooth = state.picked;
   if (tooth === null || to === tooth) return;
   if (hasTooth(scan, to)) {
     tell(`${numberOf(to)} is already used.`, true, [
-      ["Swap the two numbers", () => take(scan, { kind: "swap", tooth, to }).then((good) => good && pick(to))],
-      ["Merge into one tooth", () => take(scan, { kind: "merge", tooth, to }).then((good) => good && pick(to))]]);
+      ["Swap the two numbers", () => take(scan, { kind: "swap", tooth, to }).then(follow(tooth, to, scan))],
+      ["Merge into one tooth", () => take(scan, { kind: "merge", tooth, to }).then(follow(tooth, to, scan))]]);
     return;
   }
-  take(scan, { kind: "renumber", tooth, to }).then((good) => good && pick(to));
-}
-function shift(step) {
-  const tooth = state.picked;
+  take(scan, { kind: "renumber", tooth, to }).then(follow(tooth, to, scan));
+});
+const shift = settled((step) => {
+  const scan = current(), tooth = state.picked;
   if (tooth === null) return;
   if (!isTooth(tooth + step)) tell(`${numberOf(tooth)} is the ${step > 0 ? "last" : "first"} number of its quadrant.`, true);
-  else take(current(), { kind: "shift", tooth, to: tooth + step }).then((good) => good && pick(tooth + step));
-}
-const noTooth = () => { if (state.picked !== null) take(current(), { kind: "gingiva", tooth: state.picked }); };
+  else take(scan, { kind: "shift", tooth, to: tooth + step }).then(follow(tooth, tooth + step, scan));
+});
+const noTooth = settled(() => { if (state.picked !== null) take(current(), { kind: "gingiva", tooth: state.picked }); });
 // Undo or redo a step. The picked tooth stays picked, even if its number changes.
 function stepped(kind) {
   const own = [], count = new Map();
@@ -237,7 +195,7 @@ function stepped(kind) {
     if (!good || !own.length) return;
     for (const face of own) count.set(labels[face], (count.get(labels[face]) || 0) + 1);
     const [[most]] = [...count].sort((a, b) => b[1] - a[1]);
-    pick(most > 0 && most !== UNKNOWN ? most : null);
+    pick(most > 0 && most !== UNKNOWN ? most : null, scan);
   });
 }
 const undo = () => stepped("undo");
@@ -258,11 +216,21 @@ function nextDoubt() {
   if (order.length) pick(order[(at + 1) % order.length]);
   else tell(`All teeth are done. ${served ? "Approve the scan" : "Download the labels"} if all is right.`);
 }
-function finishTooth() {
+const finishTooth = settled(() => {
   if (state.picked === null) return;
   review.finished.add(state.picked);
   state.shown[state.picked] = 0;
   nextDoubt();
+});
+// A tooth that is done, or hidden, stays so with its new number. `numbers`: from the former number to the new one.
+function carry(numbers) {
+  const before = [...numbers].map(([fdi, to]) => [to, review.finished.has(fdi), state.shown[fdi]]);
+  for (const fdi of numbers.keys()) { review.finished.delete(fdi); state.shown[fdi] = 1; }
+  for (const [to, finished, shown] of before) {
+    if (!to || to === UNKNOWN) continue;
+    state.shown[to] = shown;
+    if (finished) review.finished.add(to);
+  }
 }
 function unfinish() {
   for (const fdi of review.finished) state.shown[fdi] = 1;
@@ -297,14 +265,26 @@ if (editable) Object.assign(KEYS, whenOpen({
 }));
 let typing;
 function digit(key) {
-  if (state.picked === null && also.tool?.name !== "clicks") return;
+  const clicks = also.tool?.name === "clicks";
+  if (state.picked === null && !clicks) return;
   clearTimeout(typing);
   review.typedSoFar += key;
-  const { fdi, more } = typed(review.typedSoFar, state.picked ?? 0);
-  const finish = () => { review.typedSoFar = ""; if (fdi) accept(fdi); else tell("No tooth has this number.", true); };
-  if (!more) finish();
-  else { tell(`${review.typedSoFar} …`); typing = setTimeout(finish, 1200); }
+  const { fdi, more } = typed(review.typedSoFar, (clicks ? nextClick(review.points[0]?.scan ?? current()) : state.picked) ?? 0);
+  review.typed = () => { if (fdi) accept(fdi); else tell("No tooth has this number.", true); };
+  if (!more) finishTyping();
+  else { tell(`${review.typedSoFar} …`); typing = setTimeout(finishTyping, 1200); }
 }
+// A number that was typed is of the tooth that was picked then, so it is taken before another one is picked.
+function finishTyping() {
+  const { typed: finish } = review;
+  forgetTyping();
+  finish?.();
+}
+function forgetTyping() {
+  clearTimeout(typing);
+  [review.typed, review.typedSoFar] = [null, ""];
+}
+also.leave = finishTyping;
 function accept(fdi) {
   if (also.tool?.name === "clicks") { review.next = fdi; tell(`The next click sets ${numberOf(fdi)}.`); } else renumber(fdi);
 }
@@ -333,7 +313,8 @@ const STATES = { unseen: "not reviewed", corrected: "corrected, not approved", a
 function updateEdit() {
   const scan = current(), own = data.scans.map((one) => one.review), picked = state.picked;
   const labelled = data.scans.length > 1 ? data.scans.map((one) => `${one.jaw}: ${STATES[one.review.state]}`).join("; ") : STATES[own[0].state];
-  const alone = own.some((one) => one.version) ? "Labels changed. Download them to keep the changes." : "Changes are kept only if you download the labels.";
+  const alone = unsaved() ? "Labels changed. Download them to keep the changes."
+    : own.some((one) => one.version) ? "All changes are in the file that was downloaded." : "Changes are kept only if you download the labels.";
   at("stands").textContent = !served ? alone
     : `${upperFirst(labelled)}. ${review.waiting.length ? "Saving …" : own.some((one) => one.version) ? "All steps are saved." : ""}`;
   at("source").textContent = served ? `Labels at the start: ${[...new Set(own.map((one) => one.source || "not known"))].join("; ")}.` : "";
@@ -365,7 +346,7 @@ function updateEdit() {
   if (picked !== null) {
     const select = make("select", [], { ariaLabel: "Number", id: "number", onchange: (event) => { renumber(Number(event.target.value)); event.target.blur(); } });
     const rows = rowsOf(scan).flat();
-    select.append(...IN_ROW.filter((fdi) => rows.includes(fdi) || fdi === picked).map((fdi) => make("option", numberOf(fdi), { value: fdi, selected: fdi === picked, title: nameOf(fdi) })));
+    select.append(...IN_ROW.filter((fdi) => rows.includes(successorOf(fdi))).map((fdi) => make("option", numberOf(fdi), { value: fdi, selected: fdi === picked, title: nameOf(fdi) })));
     at("own").replaceChildren(
       make("span", "Number"), select, button("−1", () => shift(-1), "[: shift this tooth and those behind it by one, to the front"),
       button("+1", () => shift(1), "]: shift this tooth and those behind it by one, to the back"), button("Gingiva", noTooth, "G: this is not a tooth"),

@@ -2,23 +2,27 @@
 const held = new Map();
 const still = (event) => event.pointerType === "touch" ? 12 : 5; // pixels that the pointer may move during a click
 let travelled = 0, painting = null; // id of the pointer that paints
-function endStroke(event) {
+function paintedBy(event) { // whether this pointer has painted; the stroke ends
   if (painting !== event.pointerId) return false;
   painting = null;
-  also.tool?.end?.();
+  endStroke();
   return true;
 }
 canvas.addEventListener("pointerdown", (event) => {
   if (!held.size) travelled = 0;
   if (!held.size && also.tool?.begin?.(event)) painting = event.pointerId;
+  else if (painting !== null) { // a second finger: they zoom
+    dropStroke();
+    painting = null;
+  }
   held.set(event.pointerId, [event.clientX, event.clientY]);
   canvas.setPointerCapture(event.pointerId);
 });
-canvas.addEventListener("pointercancel", (event) => { held.delete(event.pointerId); endStroke(event); });
+canvas.addEventListener("pointercancel", (event) => { held.delete(event.pointerId); paintedBy(event); });
 canvas.addEventListener("pointerup", (event) => {
   const alone = held.delete(event.pointerId) && !held.size;
-  if (endStroke(event)) return;
-  if (alone && travelled <= still(event)) clicked(event.offsetX, event.offsetY);
+  if (paintedBy(event)) return;
+  if (alone && event.button !== 2 && travelled <= still(event)) clicked(event.offsetX, event.offsetY);
 });
 canvas.addEventListener("pointermove", (event) => {
   also.tool?.hover?.(event);
@@ -66,7 +70,7 @@ function actOn(found) {
   if (state.measuring) {
     if (found) addEnd(found);
   } else if (also.tool?.click) also.tool.click(found);
-  else pick(found && found.label > 0 && found.label !== UNKNOWN ? found.label : null);
+  else pick(found && found.label > 0 && found.label !== UNKNOWN ? found.label : null, found?.scan);
 }
 
 function toggleRuler() {
@@ -89,11 +93,12 @@ function showMeasured() {
   redraw();
 }
 function escape() {
-  if (also.tool) {
+  if (review.typed) {
+    forgetTyping();
+    tell("");
+  } else if (also.tool) {
     also.tool.leave();
-    return;
-  }
-  if (state.ends.length) [state.ends, state.measured] = [[], null];
+  } else if (state.ends.length) [state.ends, state.measured] = [[], null];
   else if (state.measuring) state.measuring = false;
   else showAll();
 }
@@ -133,6 +138,7 @@ const KEYS = {
 };
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest?.("select, input[type=range]") && event.key !== "Escape") return; // there, letters and arrows choose
   const key = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (!key || !key.act) return;
   if ((event.key.startsWith("Arrow") || event.key === " ") && event.target !== canvas && event.target !== document.body) return; // there, arrows scroll and Space presses a button

@@ -68,7 +68,7 @@ function updateChoices() {
     pressed(button("Numbers", () => { state.numbers = !state.numbers; }, "N: show or hide the numbers on the teeth"), state.numbers),
     pressed(button("Ruler", toggleRuler, "M: measure between two points on the surface"), state.measuring),
     button("Show all", showAll), button("Hide gingiva", () => toggle(0)));
-  at("tools").lastChild.textContent = state.shown[0] ? "Hide gingiva" : "Show gingiva";
+  Object.assign(at("tools").lastChild, { id: "gingiva", textContent: state.shown[0] ? "Hide gingiva" : "Show gingiva" });
   chooseNumbering(at("numbering"), () => { updateMeasures(); updatePanel(); redraw(); });
 }
 
@@ -144,13 +144,13 @@ function head(names) {
   cells.splice(1, 0, make("th", [], { className: "word" }));
   return make("thead", make("tr", cells));
 }
-function toothRow(fdi, cells) {
-  const pickIt = button([swatch(fdi), ` ${labelOf(fdi)}`], () => { if (fdi) pick(fdi); }, nameOf(fdi));
+function toothRow(fdi, cells, scan) {
+  const pickIt = button([swatch(fdi), ` ${labelOf(fdi)}`], () => { if (fdi) pick(fdi, scan); }, nameOf(fdi));
   const word = make("td", fdi ? nameOf(fdi) : "", { className: "word" });
   const row = make("tr", [make("td", pickIt), word, ...cells.map((cell) => make("td", cell))], { className: "tooth", title: nameOf(fdi) });
   row.dataset.fdi = fdi;
   row.addEventListener("click", (event) => {
-    if (fdi && !event.target.closest("button, input")) pick(fdi);
+    if (fdi && !event.target.closest("button, input")) pick(fdi, scan);
   });
   row.classList.toggle("picked", fdi === state.picked);
   row.classList.toggle("off", !state.shown[fdi]);
@@ -164,7 +164,7 @@ function updateTeeth() {
   const tables = data.scans.filter(seenOf).map((scan) => {
     const { teeth } = resultOf(scan), sure = teeth.some((tooth) => tooth.confidence !== null);
     const rows = teeth.map((tooth) => toothRow(tooth.fdi, [
-      digits(tooth.width, 1), digits(tooth.area, 0), ...(sure ? [make("span", sureText(tooth, teeth), { className: tooth.confidence === null ? "corrected" : "" })] : []), shownBox(tooth.fdi)]));
+      digits(tooth.width, 1), digits(tooth.area, 0), ...(sure ? [make("span", sureText(tooth, teeth), { className: tooth.confidence === null ? "corrected" : "" })] : []), shownBox(tooth.fdi)], scan));
     const table = make("table", [head([state.numbering, "width, mm", "area, mm²", ...(sure ? ["confidence"] : []), "shown"]), make("tbody", rows)]);
     if (data.scans.length > 1) table.prepend(make("caption", `${upperFirst(scan.jaw)} jaw: ${scan.name}`));
     return table;
@@ -195,8 +195,9 @@ function updateDifferences() {
 
 function updateMeasures() {
   const groups = [["", data.measures], ...data.scans.map((scan) => [data.scans.length > 1 ? `${upperFirst(scan.jaw)} jaw` : "", scan.measures])];
+  const when = data.scans.some((scan) => scan.review.version) ? ", of the labels at the start" : ""; // a page cannot measure
   const tables = groups.filter(([, measures]) => measures.length).map(([name, measures]) => make("table", [
-    make("caption", name || "Measures"),
+    make("caption", `${name || "Measures"}${when}`),
     make("tbody", measures.map(({ name: what, value, unit, reason }) => make("tr", [
       make("td", [what, ...(reason.length ? [make("span", `not measured: ${saidWith(reason)}`, { className: "note" })] : [])], { className: "text" }),
       make("td", value === null ? "–" : `${value.toFixed(1)} ${unit}`)])))]));
@@ -231,7 +232,8 @@ function updateDoubts() { // each warning is a list of texts and tooth numbers
 }
 
 function updatePanel() {
-  const focused = document.activeElement, own = (one) => [one.closest("[id]")?.id, one.closest("tr")?.dataset.fdi, one.tagName, one.textContent].join();
+  const focused = document.activeElement;
+  const own = (one) => one.id || [one.closest("[id]")?.id, one.closest("tr")?.dataset.fdi, one.tagName, one.textContent].join();
   const held = focused && focused.closest("aside") && own(focused);
   updateChoices();
   updateDoubts();
@@ -243,7 +245,7 @@ function updatePanel() {
   updateTeeth();
   also.panel();
   // If the element with the keyboard focus was replaced, its successor gets the focus.
-  if (held && !focused.isConnected) [...document.querySelectorAll("aside button, aside input")].find((one) => own(one) === held)?.focus();
+  if (held && !focused.isConnected) [...document.querySelectorAll("aside button, aside input, aside select")].find((one) => own(one) === held)?.focus();
 }
 
 function startPanel() {

@@ -27,8 +27,9 @@ function under(x, y, pane = paneAt(x, y)) {
   return best;
 }
 
-function pick(fdi) {
-  state.picked = fdi;
+function pick(fdi, scan = null) {
+  also.leave();
+  [state.picked, state.pickedIn] = [fdi, scan];
   updatePanel();
   redraw();
 }

@@ -2,29 +2,32 @@
 // in a file does the steps itself, as far as it can, and its labels can be downloaded.
 const review = {
   ...(data.review || { home: null, onward: "", scans: data.scans.map(() => ({ version: 0, state: "unseen", undo: 0, redo: 0 })) }),
-  waiting: [], refused: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [], typedSoFar: "",
+  waiting: [], refused: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [], stroke: null,
+  typed: null, typedSoFar: "",
 };
 window.review = review;
-data.scans.forEach((scan, k) => { scan.review = { ...review.scans[k], done: [], undone: [] }; });
+data.scans.forEach((scan, k) => { scan.review = { ...review.scans[k], done: [], undone: [], downloaded: 0 }; });
 const served = review.home !== null;
 const editable = served || (!data.comparisons.length && data.results.length === 1);
 
 // ---- Steps are done one after another, by the server if there is one
 let last = Promise.resolve();
-function take(of, step) { // `of`: a scan, or a function that returns one when the step's turn comes
+// `of`: a scan, or a function that returns one when the step's turn comes. `before`: the labels of the faces of a stroke, which
+// is on the page already.
+function take(of, step, before) {
   const { refused } = review;
   review.waiting.push(step);
   updateEdit();
-  last = last.then(() => refused === review.refused ? tried(typeof of === "function" ? of() : of, step) : dropped(of, step))
+  last = last.then(() => refused === review.refused ? tried(typeof of === "function" ? of() : of, step, before) : dropped(of, before))
     .finally(() => { review.waiting.shift(); updateEdit(); });
   return last;
 }
 // If a step fails, the steps behind it are dropped: they were meant for its result.
-async function tried(scan, step) {
-  const before = scan.review, good = await sent(scan, step);
+async function tried(scan, step, before) {
+  const stood = scan.review, good = await sent(scan, step, before);
   if (good) {
     if (trail[step.kind]) trail[step.kind].pop();
-    for (const [kind, jaws] of Object.entries(trail)) if (scan.review[kind] > before[kind]) jaws.push(scan);
+    for (const [kind, jaws] of Object.entries(trail)) if (scan.review[kind] > stood[kind]) jaws.push(scan);
     return true;
   }
   review.refused += 1;
@@ -33,9 +36,20 @@ async function tried(scan, step) {
 }
 // Call `act` now, or, if some waiting steps must come first (`steps` is true for them), after they are saved. If they fail, do not.
 const after = (steps, act) => review.waiting.some(steps) ? last.then((good) => good && after(steps, act)) : act();
-async function dropped(scan, step) {
-  if (step.kind === "paint") await reload(scan).catch(() => {}); // the stroke is shown already, so take it off
+// Return a function that does `act` when the steps are saved that may change numbers.
+const renumbers = (step) => step.kind !== "paint" && step.kind !== "approve";
+const settled = (act) => (...given) => after(renumbers, () => act(...given));
+async function dropped(scan, before) {
+  if (before) restored(scan);
   return false;
+}
+// Take strokes off that are on the page and are not saved.
+function restored(scan) {
+  const { labels } = resultOf(scan), off = [];
+  scan.saved.forEach((label, face) => { if (labels[face] !== label) off.push(face); });
+  off.forEach((face) => { labels[face] = scan.saved[face]; });
+  relabelled(scan, off);
+  redraw();
 }
 // The jaws of the steps on this page, latest last: those that can be undone, and those that can be redone.
 const trail = { undo: [], redo: [] };
@@ -51,8 +65,8 @@ async function ask(place, content) {
   const answer = await fetch(review.home + place, options);
   return [answer.status, await answer.json()];
 }
-async function sent(scan, step) {
-  if (!served) return alone(scan, step);
+async function sent(scan, step, before) {
+  if (!served) return alone(scan, step, before);
   try {
     const [status, said] = await ask(`step/${encodeURIComponent(scan.name)}`, { version: scan.review.version, step });
     if (status === 200) {
@@ -62,9 +76,10 @@ async function sent(scan, step) {
       return true;
     }
     if (said.labels !== undefined) replaced(scan, said);
-    else if (step.kind === "paint") await reload(scan);
-    tell(said.error, true);
+    else if (before) restored(scan);
+    tell(saidWith([said.error].flat()), true);
   } catch (error) {
+    if (before) restored(scan);
     tell(`Not saved: the server does not answer. Start \`toothgraph review\` again; all saved steps are kept. (${error.message})`, true);
   }
   return false;
@@ -72,33 +87,50 @@ async function sent(scan, step) {
 for (const scan of data.scans) for (const result of scan.results) {
   result.found = { labels: result.labels.slice(), confidence: result.confidence && result.confidence.slice() };
 }
+for (const scan of data.scans) scan.saved = resultOf(scan).labels.slice(); // the labels after the last step, without strokes since
 function changed(scan, faces, labels) {
   const { labels: own, confidence, found } = resultOf(scan);
+  carry(moved(scan.saved, faces, labels));
   faces.forEach((face, k) => {
-    own[face] = labels[k];
+    own[face] = scan.saved[face] = labels[k];
     if (confidence) confidence[face] = labels[k] === found.labels[face] ? found.confidence[face] : 0; // not known
   });
   relabelled(scan, faces);
 }
+// The numbers of which all faces get another one: a map to the number that most of them get.
+function moved(before, faces, labels) {
+  const whole = new Map(), to = new Map(), more = (counts, key) => counts.set(key, (counts.get(key) || 0) + 1);
+  faces.forEach((face, k) => {
+    const fdi = before[face];
+    if (!to.has(fdi)) to.set(fdi, new Map());
+    more(to.get(fdi), labels[k]);
+  });
+  for (const fdi of before) if (to.has(fdi)) more(whole, fdi);
+  const numbers = new Map();
+  for (const [fdi, counts] of to) {
+    const [[most]] = [...counts].sort((a, b) => b[1] - a[1]), sum = [...counts.values()].reduce((a, b) => a + b, 0);
+    if (fdi > 0 && fdi !== UNKNOWN && sum === whole.get(fdi)) numbers.set(fdi, most);
+  }
+  return numbers;
+}
 function arrived(scan, said) {
-  const { version, state: stands, undo, redo, teeth } = said;
+  const { version, state: stands, undo, redo, teeth, doubts } = said;
   scan.review = { ...scan.review, version, state: stands, undo, redo };
   resultOf(scan).teeth = teeth;
+  scan.doubts = doubts ?? scan.doubts;
   scan.about = `${scan.jaw === "unknown" ? "" : `${scan.jaw} jaw, `}${teeth.filter((tooth) => tooth.fdi > 0).length} teeth`;
   at("about").textContent = data.scans.map((one) => one.about).join("; ");
   if (state.picked !== null && !data.scans.some((one) => hasTooth(one, state.picked))) state.picked = null;
+  updateMeasures();
   updatePanel();
   redraw();
 }
 function replaced(scan, said) { // load all labels, after another window has changed some
-  const labels = bytes(said.labels), own = resultOf(scan).labels, faces = [];
-  labels.forEach((label, face) => { if (own[face] !== label) faces.push(face); });
+  const labels = bytes(said.labels), faces = [];
+  restored(scan);
+  labels.forEach((label, face) => { if (scan.saved[face] !== label) faces.push(face); });
   changed(scan, faces, faces.map((face) => labels[face]));
   arrived(scan, said);
-}
-async function reload(scan) {
-  const [status, said] = await ask(`labels/${encodeURIComponent(scan.name)}`);
-  if (status === 200 && said.version >= scan.review.version) replaced(scan, said); // a later step may have arrived first
 }
 async function look() { // load what other windows have changed
   for (const scan of data.scans) {
@@ -107,10 +139,12 @@ async function look() { // load what other windows have changed
   }
 }
 window.addEventListener("focus", () => { if (served && !review.waiting.length) look().catch(() => {}); }); // a waiting step loads it itself
-window.addEventListener("beforeunload", (event) => { if (review.waiting.length) event.preventDefault(); });
+// Whether labels are lost when the page is closed: steps that are not saved yet, or, without a server, not downloaded.
+const unsaved = () => served ? review.waiting.length > 0 : data.scans.some((scan) => scan.review.version !== scan.review.downloaded);
+window.addEventListener("beforeunload", (event) => { if (unsaved()) event.preventDefault(); });
 
 // ---- Without a server
-function alone(scan, step) {
+function alone(scan, step, before) {
   const { done, undone } = scan.review, labels = resultOf(scan).labels;
   let change, back;
   if (step.kind === "undo" || step.kind === "redo") {
@@ -123,7 +157,7 @@ function alone(scan, step) {
   } else {
     const found = step.kind === "paint" ? { faces: step.faces, labels: step.faces.map(() => step.to) } : mapped(scan, step);
     if (typeof found === "string") { tell(found, true); return false; }
-    back = step.kind === "paint" ? step.before : found.faces.map((face) => labels[face]);
+    back = before ?? found.faces.map((face) => labels[face]);
     changed(scan, found.faces, found.labels);
     done.push({ faces: found.faces, labels: back });
     undone.length = 0;
@@ -175,6 +209,7 @@ function download() {
   const of = (scan) => resultOf(scan).labels;
   if (data.file) save(data.file, data.scans.flatMap((scan) => [...of(scan)]));
   else data.scans.forEach((scan) => save(scan, of(scan)));
+  data.scans.forEach((scan) => { scan.review.downloaded = scan.review.version; });
 }
 function save({ name, stored }, labels) {
   const number = (label = 0) => label === UNKNOWN ? -1 : label; // a face of neither jaw is gingiva
