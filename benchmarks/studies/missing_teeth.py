@@ -145,7 +145,7 @@ def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, 
                 "jaw": jaw_of_labels(mesh.labels),
             }
             kind = COUNTED if counts_past_gap(mesh) else kind_of_mouth(mesh)
-            made.append({**base, "kind": kind, "teeth": [], **_write(folder / file.stem, mesh)})
+            made.append({**base, "kind": kind, "teeth": [], **write_scan(folder / file.stem, mesh)})
             if kind == COUNTED:
                 continue  # such labels do not tell the true numbers
             rotation = upright_rotation(mesh)
@@ -157,7 +157,7 @@ def make_scans(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, 
                 if other is not None:
                     kind = "closed by moving" if closed else "opened by cutting"
                     name = folder / f"{file.stem}-{'closed' if closed else 'open'}"
-                    made.append({**base, "kind": kind, "teeth": list(pattern), **_write(name, other)})
+                    made.append({**base, "kind": kind, "teeth": list(pattern), **write_scan(name, other)})
     return made
 
 
@@ -166,7 +166,7 @@ def seen_as_twin(scan: str, trained: Collection[str]) -> bool:
     return any(patient_of(other) in trained for pair in TWINS if scan in pair for other in pair)
 
 
-def _write(path: Path, mesh: Mesh) -> dict[str, Any]:
+def write_scan(path: Path, mesh: Mesh) -> dict[str, Any]:
     """Write a scan and its labels, and return their paths."""
     assert mesh.labels is not None
     jaw = JAW_NAMES[jaw_of_labels(mesh.labels)]

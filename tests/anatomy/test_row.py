@@ -51,6 +51,23 @@ def test_frames_point_along_and_inwards(jaw: int) -> None:
     assert ((frames[1:-1, 0] * (middles[2:] - middles[:-2])).sum(axis=1) > 0).all()
 
 
+@pytest.mark.parametrize("jaw", [0, 1])
+@pytest.mark.parametrize("missing", [[5, 6], [4, 5, 6], [3, 4, 5, 6], [1, 2, 3, 4, 5]])
+def test_a_tooth_without_neighbours_has_the_frame_of_the_whole_row(jaw: int, missing: list[int]) -> None:
+    """Nearly, and in any pose: a frame that turns with the file shows the crown from another side each time."""
+    without = [10 * quadrant + number for quadrant in (1 + 2 * jaw, 2 + 2 * jaw) for number in missing]
+    up, (everything, whole), (there, points) = np.array([0.0, 1.0, 0.0]), teeth_of(jaw, []), teeth_of(jaw, without)
+    middles = np.stack([of_tooth.mean(axis=0) for of_tooth in points])
+    frames = tooth_frames(middles, up)
+    expected = tooth_frames(np.stack([of_tooth.mean(axis=0) for of_tooth in whole]), up)
+    of_tooth = dict(zip(everything, expected, strict=True))
+    along = np.array([own[0] @ of_tooth[place][0] for place, own in zip(there, frames, strict=True)])
+    assert (along > np.cos(np.radians(46))).all()
+    for seed in range(3):
+        turn = Rotation.random(random_state=seed).as_matrix()
+        np.testing.assert_allclose(tooth_frames(middles @ turn.T, turn @ up), frames @ turn.T, atol=1e-9)
+
+
 def test_gaps() -> None:
     there, points = teeth_of(0, [15])
     gaps, order = Gaps(points), np.arange(len(points))

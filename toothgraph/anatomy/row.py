@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 from toothgraph.anatomy.sizes import NEAR
 
 POINTS = 1024  # number of points that are drawn on each crown
+ACROSS = 36.0  # mm, a neighbour so far is on the other side of the arch; first premolars are about as far apart
 CLOSEST = 0.002  # the gap of two surfaces is this quantile of their distances, so that a stray point does not count
 
 
@@ -57,18 +58,29 @@ def tooth_frames(middles: np.ndarray, up: np.ndarray) -> np.ndarray:
         up: [3] unit direction from the gingiva to the bite.
 
     Returns:
-        [T, 3, 3], the rows unit vectors. For a tooth without a neighbour, the first direction is arbitrary.
+        [T, 3, 3], the rows unit vectors. Without a neighbour within ``NEAR``, the first direction is to the nearest
+        neighbour, or across this line if that tooth is on the other side. For a single tooth, it is arbitrary.
     """
     frames = np.empty((len(middles), 3, 3))
-    for tooth, middle in enumerate(middles):
-        around = middles[max(tooth - 1, 0) : tooth + 2]
-        near = around[np.linalg.norm(around - middle, axis=1) < NEAR]
-        step = near[-1] - near[0]
+    for tooth in range(len(middles)):
+        step = _along(middles, tooth, up)
         step = step - (step @ up) * up
         length = np.linalg.norm(step)
         forward = step / length if length > 1e-6 else plane_of(up)[0]
         frames[tooth] = forward, np.cross(forward, up), up
     return frames
+
+
+def _along(middles: np.ndarray, tooth: int, up: np.ndarray) -> np.ndarray:
+    """The direction [3] of the row at a tooth, of any length; zero for a single tooth."""
+    away = {other: float(np.linalg.norm(middles[other] - middles[tooth])) for other in (tooth - 1, tooth + 1)
+            if 0 <= other < len(middles)}  # fmt: skip
+    near = [other for other, far in away.items() if far < NEAR] or sorted(away, key=lambda other: away[other])[:1]
+    row = sorted([tooth, *near])
+    step: np.ndarray = middles[row[-1]] - middles[row[0]]
+    if away and away[near[0]] > ACROSS:  # then the step points inwards, or outwards from the tooth before this one
+        return np.cross(up, step) if near[0] > tooth else np.cross(step, up)
+    return step
 
 
 def in_tooth_frames(points: Sequence[np.ndarray], middles: np.ndarray, up: np.ndarray) -> np.ndarray:
