@@ -1,11 +1,10 @@
-"""Numbers of teeth without a neighbour, in several poses: do they depend on how a file is turned?
+"""Numbers of teeth without a neighbour or beside a long gap, in several poses of the same mouth.
 
     python -m benchmarks.studies.lone_teeth DATA RUNS [--other CHECKOUT]
 
-Teeth are taken out of scans of validation patients, so that the last teeth of a side stand alone. Each such mouth is
+Teeth are taken out of scans of validation patients, so that teeth stand alone or gaps are long. Each such mouth is
 labelled by the net in the package as it lies, and turned at random. With ``--other``, another checkout of this
-repository labels the same files. Nothing of the numbering was chosen on these mouths. Writes
-benchmarks/results/lone_teeth.json.
+repository labels the same files. Writes benchmarks/results/lone_teeth.json.
 """
 
 from __future__ import annotations
@@ -36,8 +35,11 @@ from toothgraph.weights import DEFAULT
 
 RESULT = RESULTS / "lone_teeth.json"
 # The teeth to take out, counted from the midline to either side (one side is negative).
-PATTERNS = ((-6, -5, 5, 6), (5, 6), (-6, -5, -4, 4, 5, 6), (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5))
-TURNS = 3  # the first is that of the file
+PATTERNS: tuple[tuple[int, ...], ...] = (
+    (), (5, 6), (-6, -5, 5, 6), (-6, -5, -4, 4, 5, 6), (3, 4, 5, 6), (-3, -2, -1, 1, 2, 3),
+    (-4, -3, -2, -1, 1, 2, 3, 4), (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5),
+)  # fmt: skip
+TURNS = 2  # the first is that of the file
 
 
 def mouths(files: Sequence[Path], palette: Any) -> Iterator[tuple[Mesh, tuple[int, ...]]]:
@@ -58,9 +60,9 @@ def made(options: Any, files: Sequence[Path], palette: Any) -> list[dict[str, An
     for mesh, pattern in mouths(files, palette):
         assert mesh.labels is not None
         for turn in range(2 if options.quick else TURNS):
-            rng = np.random.default_rng([turn, *np.abs(pattern)])
+            rng = np.random.default_rng([turn, *map(abs, pattern)])
             lying = turned(mesh, random_rotation(rng, 180)) if turn else mesh
-            name = f"{mesh.scan_id}-{'_'.join(map(str, pattern))}-{turn}"
+            name = f"{mesh.scan_id}-{PATTERNS.index(pattern)}-{turn}"
             rows.append({
                 "scan": mesh.scan_id, "patient": patient_of(mesh.scan_id), "kind": f"turn {turn}", "fold": 0,
                 "jaw": jaw_of_labels(mesh.labels), "teeth": list(pattern),

@@ -194,7 +194,7 @@ def test_what_a_net_says_of_the_jaw_takes_no_tooth_away(arch, sure):
 
 def test_a_piece_of_the_size_of_a_crown_that_is_none_is_as_sure_as_the_row(arch):
     crowns = [arch.part(arch.labels == fdi) for fdi in np.unique(arch.labels[arch.labels > 0])]
-    crowns.append(replace(crowns[3], vertices=crowns[3].vertices - crowns[3].centroids.mean(axis=0)))  # in the palate
+    crowns.append(replace(crowns[4], vertices=crowns[4].vertices - crowns[4].centroids.mean(axis=0)))  # in the palate
     start = np.cumsum([0, *(len(crown.vertices) for crown in crowns)])
     faces = np.concatenate([crown.faces + first for crown, first in zip(crowns, start, strict=False)])
     mesh = Mesh(np.concatenate([crown.vertices for crown in crowns]), faces)

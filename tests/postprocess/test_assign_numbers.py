@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from toothgraph.anatomy.frame import ALONG, turned
 from toothgraph.fdi import class_to_position, fdi_to_class
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.postprocess.assign_numbers import number_teeth, settled_order
+from toothgraph.postprocess.assign_numbers import beginnings, number_teeth, settled_order
 from toothgraph.postprocess.read_row import Row
 from toothgraph.rules import DEFAULT
 from toothgraph.synthetic import synthetic_arch
@@ -171,6 +171,32 @@ def test_few_teeth_and_none(arch: Mesh) -> None:
     np.testing.assert_array_equal(numbered(arch, nothing, sure_of(nothing), jaw=0), nothing)
     few = np.where(np.isin(truth, [2, 3]), truth, 0)
     np.testing.assert_array_equal(numbered(arch, few, sure_of(few), jaw=0), few)
+
+
+@pytest.mark.parametrize("turn", [False, True])
+@pytest.mark.parametrize("jaw", [0, 1])
+def test_molars_alone_are_a_row_through_the_front(jaw: int, turn: bool) -> None:
+    """The gap in front may look wider than the open side of the arch."""
+    mesh = synthetic_arch(0, jaw=jaw, faces=6000)
+    truth = class_to_position(fdi_to_class(mesh.labels))
+    truth[~np.isin(truth, [6, 7, 14, 15])] = 0
+    shown = turned(mesh, Rotation.random(random_state=1).as_matrix()) if turn else mesh
+
+    def classify(points: np.ndarray, of: int) -> np.ndarray:
+        return np.log(sure_of(np.array([7, 6, 14, 15]) - 1, 0.9)[:, :16])
+
+    found = number_teeth(shown, truth, sure_of(truth), jaw, classify=classify)
+    assert found.reading is not None and found.reading.odds > 10
+    assert (found.place == truth).mean() > 0.98
+
+
+def test_a_row_may_begin_behind_either_of_two_wide_gaps() -> None:
+    orders = beginnings(np.array([0.0, 20, 150, 170]))  # 130 degrees in front, 190 behind
+    assert [order.tolist() for order in orders] == [[0, 1, 2, 3]]
+    orders = beginnings(np.array([0.0, 20, 170, 190]))  # 150 and 170
+    assert [order.tolist() for order in orders] == [[0, 1, 2, 3], [2, 3, 0, 1]]
+    for few in (np.zeros(1), np.array([0.0, 170.0])):
+        assert [order.tolist() for order in beginnings(few)] == [list(range(len(few)))]
 
 
 WISDOM = (18, 28, 38, 48)

@@ -169,3 +169,20 @@ def test_costs_of_gaps() -> None:
     assert fitting[at[5], at[3]] < closed[at[5], at[3]]  # a missing tooth explains an open gap
     assert fitting[at[5], at[4]] > 0
     assert np.isinf(closed[at[4], at[5]]) and np.isinf(closed[at[4], at[4]])
+
+
+@pytest.mark.parametrize("jaw", [0, 1])
+@pytest.mark.parametrize(("back", "gap"), [(6, 40.0), (5, 36.0), (4, 34.0)])
+def test_teeth_on_both_sides_of_a_long_gap_stay_teeth(jaw: int, back: int, gap: float) -> None:
+    """Of many teeth in a row that are missing, each costs less: they were lost together. The gap is seen across."""
+    there = [*range(8, back - 1, -1), *range(8 + back, 17)]
+    gaps = np.array([gap if {one, other} == {back, 8 + back} else 0.2 for one, other in pairwise(there)])
+    wide = gaps[:-1] + gaps[1:] + 8.0
+    row = replace(row_of(there), gap=gaps, wide_gap=wide)
+    assert read_row(row, jaw).places.tolist() == there
+
+
+def test_a_long_run_of_missing_teeth_costs_as_much_as_before_where_the_gap_has_closed() -> None:
+    at = {place: index for index, place in enumerate(ALONG.tolist())}
+    closed, open_ = (gap_costs(0, gap, RULES)[at[6], at[14]] for gap in (0.2, 38.0))
+    assert closed > 20 > 13 > open_ > 10

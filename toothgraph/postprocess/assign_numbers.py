@@ -20,6 +20,7 @@ from toothgraph.postprocess.short_rows import read_either_way
 from toothgraph.rules import DEFAULT, RowRules, Rules
 from toothgraph.seeding import sample_rng
 
+_NEARLY = 0.7  # of the widest angle
 DRAW = 77  # number of the draw of points, so that it differs from the draws of the scan's tessellations
 BACKWARDS = np.array([-1.0, -1, 1])  # a crown in its frame, seen from the other end of the row
 Classifier = Callable[[np.ndarray, int], np.ndarray]  # points [T, P, 3] of crowns and their jaw, to [T, 16] log-prob.
@@ -159,7 +160,8 @@ def see_teeth(
 def read_teeth(teeth: SeenTeeth, jaw: int, classify: Classifier | None, rules: RowRules) -> tuple[Reading, np.ndarray]:
     """Read the numbers of the whole row.
 
-    Crowded neighbours may change places. A short or straight row has two readings, one from each end.
+    It may begin behind one of several wide gaps. Crowded neighbours may change places. A short or straight row has two
+    readings, one from each end.
 
     Returns:
         The reading, and the order [T] of the teeth in it.
@@ -173,8 +175,10 @@ def read_teeth(teeth: SeenTeeth, jaw: int, classify: Classifier | None, rules: R
             return order
         return order[settled_order(lambda other: teeth.in_order(order[other], said), angle, jaw, rules)]
 
-    angle, bend = teeth.angle, teeth.angle[-1] - teeth.angle[0]
-    forward, said = np.arange(len(angle)), look_of(teeth.shapes)
+    said = look_of(teeth.shapes)
+    forward = max(beginnings(teeth.angle), key=lambda order: score_of(teeth.in_order(order, said), jaw, rules))
+    angle = np.rad2deg(np.unwrap(np.deg2rad(teeth.angle[forward])))
+    bend = angle[-1] - angle[0]
     order = order_of(angle, said, forward)
     if not (1 < len(angle) < rules.short or bend < rules.straight):
         return read_row(teeth.in_order(order, said), jaw, rules), order
@@ -183,6 +187,24 @@ def read_teeth(teeth: SeenTeeth, jaw: int, classify: Classifier | None, rules: R
     rows = teeth.in_order(orders[0], said), teeth.in_order(orders[1], other)
     reading, backwards = read_either_way(rows, jaw, rules)
     return reading, orders[int(backwards)]
+
+
+def beginnings(angle: np.ndarray) -> list[np.ndarray]:
+    """The orders [T] in which a row may run: behind the widest angle, and behind another that is nearly as wide.
+
+    Without front teeth, the open side of the arch may look narrower than the gap in front.
+
+    Args:
+        angle: [T] degrees, growing; the widest angle is that between the last tooth and the first one.
+    """
+    order = np.arange(len(angle))
+    if len(angle) < 3:
+        return [order]
+    between = np.diff(angle)
+    widest = int(between.argmax())
+    if between[widest] < _NEARLY * (360 - (angle[-1] - angle[0])):
+        return [order]
+    return [order, np.roll(order, -(widest + 1))]
 
 
 def settled_order(

@@ -18,9 +18,12 @@ import numpy as np
 
 from toothgraph.anatomy.dentition import CROWN_WIDTH, MISSING_COST, along
 from toothgraph.anatomy.frame import ALONG
+from toothgraph.anatomy.sizes import NEAR
 from toothgraph.postprocess.milk_teeth import in_mixed_dentition
 from toothgraph.rules import DEFAULT, RowRules
 
+ACROSS = 40.0  # mm, straight across the mouth; so much is seen of a longer gap along the arch
+STRETCH = 12.0  # nats, greatest cost of the teeth missing in a wide gap: where many are missing, they went together
 LAST = 17  # states: no position yet, or the k-th along the arch; the same again if the piece before is gingiva
 Lattice = tuple[np.ndarray, np.ndarray]  # scores of all steps [T, 34, 34], and of all ends [34]
 
@@ -147,7 +150,8 @@ def gap_costs(jaw: int, gap: float | np.ndarray, rules: RowRules) -> np.ndarray:
     gap = np.asarray(gap)[..., None, None]
     first, second = np.ogrid[:16, :16]
     spread = rules.open_gap * np.maximum(gap - rules.loose, 0.0)  # a gap with no tooth missing in it
-    kept = rules.open_gap * np.maximum(np.abs(gap - rules.shrink * room) - rules.slack, 0.0)
+    kept = rules.open_gap * np.maximum(np.abs(gap - np.minimum(rules.shrink * room, ACROSS)) - rules.slack, 0.0)
+    lost = np.where(gap > NEAR, np.minimum(lost, STRETCH), lost)
     between = np.where(second == first + 1, spread, lost + np.minimum(kept, rules.closed_gap + spread))
     return np.where(second > first, between, np.inf)
 
