@@ -21,13 +21,14 @@ def row_of(places: list[int], sure: float) -> Row:
 
 
 LEFT, RIGHT = [7, 6, 5], [13, 14, 15]  # as met along the arch
+ORDERS = np.arange(3), np.arange(3)[::-1]
 
 
 @pytest.mark.parametrize("better", [0, 1])
 def test_the_end_from_which_the_crowns_look_like_themselves_is_the_first(better: int) -> None:
     rows = [row_of(LEFT, 0.5), row_of(RIGHT, 0.5)]
     rows[better] = row_of((LEFT, RIGHT)[better], 0.95)
-    reading, backwards = read_either_way((rows[0], rows[1]), 1)
+    reading, backwards = read_either_way((rows[0], rows[1]), ORDERS, 1)
     assert backwards == bool(better)
     assert reading.places.tolist() == (LEFT, RIGHT)[better]
     # the other side is the next best reading: the same pieces, in the order of those that were read
@@ -36,8 +37,19 @@ def test_the_end_from_which_the_crowns_look_like_themselves_is_the_first(better:
     np.testing.assert_allclose(reading.probability.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("better", [0, 1])
+def test_crowded_pieces_may_be_exchanged_in_one_of_the_two_orders(better: int) -> None:
+    """Each piece keeps its own second number, whatever its place in the other order is."""
+    orders = np.array([0, 1, 2]), np.array([2, 0, 1])
+    rows = [row_of(LEFT, 0.5), row_of(RIGHT, 0.5)]
+    rows[better] = row_of((LEFT, RIGHT)[better], 0.95)
+    reading, _ = read_either_way((rows[0], rows[1]), orders, 1)
+    of_piece = dict(zip(orders[1 - better].tolist(), (LEFT, RIGHT)[1 - better], strict=True))
+    assert reading.second.tolist() == [of_piece[piece] for piece in orders[better].tolist()]
+
+
 def test_what_looks_the_same_from_both_ends_is_no_surer_than_even() -> None:
-    reading, _ = read_either_way((row_of(LEFT, 0.9), row_of(RIGHT, 0.9)), 1)
+    reading, _ = read_either_way((row_of(LEFT, 0.9), row_of(RIGHT, 0.9)), ORDERS, 1)
     assert reading.odds == pytest.approx(1, abs=0.3)
     assert reading.probability.max() < 0.6
 
@@ -46,7 +58,7 @@ def test_a_reading_of_the_same_end_may_be_the_second() -> None:
     unsure = row_of(RIGHT, 0.95)
     said = unsure.log_prob.copy()
     said[2, 14] = said[2, 15] = np.log(0.45)
-    reading, _ = read_either_way((replace(unsure, log_prob=said), row_of(LEFT, 0.05)), 1)
+    reading, _ = read_either_way((replace(unsure, log_prob=said), row_of(LEFT, 0.05)), ORDERS, 1)
     assert reading.places.tolist() == RIGHT and reading.second.tolist() == [13, 14, 16]
 
 

@@ -185,7 +185,7 @@ def read_teeth(teeth: SeenTeeth, jaw: int, classify: Classifier | None, rules: R
     other = look_of(teeth.shapes * BACKWARDS)
     orders = order, order_of(-angle[::-1], other, forward[::-1])
     rows = teeth.in_order(orders[0], said), teeth.in_order(orders[1], other)
-    reading, backwards = read_either_way(rows, jaw, rules)
+    reading, backwards = read_either_way(rows, orders, jaw, rules)
     return reading, orders[int(backwards)]
 
 

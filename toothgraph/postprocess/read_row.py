@@ -37,7 +37,8 @@ class Row:
         gingiva: [T] nats by which a piece is likelier gingiva than a tooth.
         weight: [T] from 0 to 1; less than 1 for a piece that is too small for a tooth.
         gap: [T - 1] mm to the next piece.
-        wide_gap: [T - 2] mm to the piece after the next one.
+        wide_gap: [T - 2] mm to the piece after the next one: the gap around one piece of gingiva. After several such
+            pieces, it is measured from the last of them but one.
         touching: [T - 1] bool, whether a piece and the next one may be one tooth.
         size: [T] mm, the square root of the product of the extents of each piece along and across the arch; NaN if not
             known.

@@ -14,11 +14,14 @@ from toothgraph.postprocess.read_row import Reading, Row, read_row, score_of
 from toothgraph.rules import DEFAULT, RowRules
 
 
-def read_either_way(rows: tuple[Row, Row], jaw: int, rules: RowRules = DEFAULT.row) -> tuple[Reading, bool]:
+def read_either_way(
+    rows: tuple[Row, Row], orders: tuple[np.ndarray, np.ndarray], jaw: int, rules: RowRules = DEFAULT.row
+) -> tuple[Reading, bool]:
     """The likelier of the two readings of a row, from one end or from the other.
 
     Args:
         rows: the T pieces in order from one end, and in order from the other end.
+        orders: [T] each, the piece at each place of the two rows; one need not be the reverse of the other.
         jaw: 0 upper, 1 lower.
         rules: what gaps, missing teeth and pieces of gingiva cost.
 
@@ -27,11 +30,12 @@ def read_either_way(rows: tuple[Row, Row], jaw: int, rules: RowRules = DEFAULT.r
         read.
     """
     scores = [score_of(row, jaw, rules) for row in rows]
-    backwards = scores[1] > scores[0]
-    chosen, other = (read_row(row, jaw, rules) for row in (rows[::-1] if backwards else rows))
-    ahead = abs(scores[1] - scores[0])
+    best = int(scores[1] > scores[0])
+    chosen, other = (read_row(rows[each], jaw, rules) for each in (best, 1 - best))
+    in_other = np.argsort(orders[1 - best])[orders[best]]  # the place of each piece in the other row
+    ahead = scores[best] - scores[1 - best]
     share, odds = 1 / (1 + np.exp(-ahead)), float(np.exp(min(ahead, 50.0)))
-    probability = share * chosen.probability + (1 - share) * other.probability[::-1]
+    probability = share * chosen.probability + (1 - share) * other.probability[in_other]
     if odds < chosen.odds:
-        chosen = replace(chosen, second=other.places[::-1], odds=odds)
-    return replace(chosen, probability=probability), bool(backwards)
+        chosen = replace(chosen, second=other.places[in_other], odds=odds)
+    return replace(chosen, probability=probability), bool(best)
