@@ -91,7 +91,10 @@ def results_pages() -> dict[str, str]:
             objectives(read_rows(OBJECTIVES), protocols(few)["short"], read_result("one_shot")["rows"]),
         ],
         "label_efficiency": [results.label_efficiency(study)],
-        "missing_teeth": [weights.missing_teeth(read_result("missing_teeth"))],
+        "missing_teeth": [
+            weights.missing_teeth(read_result("missing_teeth")),
+            weights.lone_teeth(read_result("lone_teeth")),
+        ],
         "recipe": [results.ablation(ablations), what_did_not_help(study, ablations)],
         "whole_path": [results.real_scans(read_result("real_scans"))],
         "labels": [results.tooth_cuts(read_result("tooth_cuts")), results.tooth_sizes(read_result("tooth_sizes"))],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -138,6 +138,30 @@ def missing_teeth(content: dict[str, Any]) -> str:
         teeth=sum(row["found"] for row in ours),
         off=sum(map(len, off.values())),
     )
+
+
+def lone_teeth(content: dict[str, Any]) -> str:
+    """The section on teeth without a neighbour and long gaps."""
+    lines = [
+        [taken_out(row["teeth"]), revision, str(row["mouths"]),
+         f"{row['right']:.3f} ({row['interval'][0]:.3f} to {row['interval'][1]:.3f})",
+         str(row["right_in_all_turns"]), number(row["teeth_found"]), number(row["numbers_right"])]
+        for number_of in range(len(next(iter(content["by"].values()))["summary"]))
+        for revision, own in content["by"].items()
+        for row in [own["summary"][number_of]]
+    ]  # fmt: skip
+    head = ["teeth taken out", "revision", "mouths", "right", "in every pose", "teeth found", "`numbers_right`"]
+    turns = {row["kind"] for own in content["by"].values() for row in own["rows"]}
+    return rendered("results/lone_teeth", facts=content["facts"], table=table(head, lines), turns=len(turns))
+
+
+def taken_out(teeth: Sequence[int]) -> str:
+    """Teeth counted from the midline, those of one side negative, in words."""
+    one = sorted(tooth for tooth in teeth if tooth > 0)
+    sides = "of both sides" if len(one) < len(teeth) else "of one side"
+    if not teeth:
+        return "none"
+    return f"{one[0]} to {one[-1]} {sides}" if len(one) > 2 else f"{' and '.join(map(str, one))} {sides}"
 
 
 def reliability_table(content: dict[str, Any]) -> str:
