@@ -13,7 +13,9 @@ from scipy.spatial import cKDTree
 from toothgraph.anatomy.sizes import NEAR
 
 POINTS = 1024  # number of points that are drawn on each crown
-ACROSS = 36.0  # mm, a neighbour so far is on the other side of the arch; first premolars are about as far apart
+# mm; a neighbour farther off is on the other side of the arch. In 3D-IOSSeg, canines and wisdom teeth of one side are
+# 43 mm apart (median), central incisors and second molars as well, and second molars of both sides 50 mm.
+ACROSS = 46.0
 CLOSEST = 0.002  # the gap of two surfaces is this quantile of their distances, so that a stray point does not count
 
 
