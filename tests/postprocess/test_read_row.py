@@ -182,6 +182,21 @@ def test_teeth_on_both_sides_of_a_long_gap_stay_teeth(jaw: int, back: int, gap: 
     assert read_row(row, jaw).places.tolist() == there
 
 
+@pytest.mark.parametrize("jaw", [0, 1])
+def test_a_gap_is_no_wider_than_the_teeth_that_are_missing_in_it(jaw: int) -> None:
+    """Behind a gap of two teeth, second and third molars look much like first and second ones."""
+    at, room = {place: index for index, place in enumerate(ALONG.tolist())}, 7.0 + 10.5
+    cost = gap_costs(jaw, room, RULES)
+    assert cost[at[7], at[4]] + 2 < min(cost[at[6], at[4]], cost[at[5], at[4]])
+    there = [8, 7, 4, 3, 2, 1, *range(9, 17)]
+    looks = row_of(there).log_prob.copy()
+    for tooth, other in ((0, 7), (1, 6)):
+        looks[tooth, other - 1] = looks[tooth, there[tooth] - 1] + 1.0  # somewhat more like the teeth before them
+    gaps = np.array([room if (one, other) == (7, 4) else 0.2 for one, other in pairwise(there)])
+    row = replace(row_of(there), log_prob=looks, gap=gaps, wide_gap=gaps[:-1] + gaps[1:] + 8.0)
+    assert read_row(row, jaw).places.tolist() == there
+
+
 def test_a_long_run_of_missing_teeth_costs_as_much_as_before_where_the_gap_has_closed() -> None:
     at = {place: index for index, place in enumerate(ALONG.tolist())}
     closed, open_ = (gap_costs(0, gap, RULES)[at[6], at[14]] for gap in (0.2, 38.0))
