@@ -32,6 +32,7 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path 
     """Read the options and apply them. ``result`` is the result file if none is given.
 
     With ``--quick``, missing ``data`` is replaced by synthetic arches, and missing ``runs`` by a temporary folder.
+    Runs in a given folder go to a folder of their own in it, see :func:`quick_runs`.
     """
     options = parser.parse_args(argv)
     if options.quick and options.out is None:
@@ -39,8 +40,10 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path 
     missing = [name for name in ("data", "runs") if hasattr(options, name) and getattr(options, name) is None]
     if missing and not options.quick:
         parser.error(f"the following arguments are required: {', '.join(missing)} (with --quick they are not)")
-    for name in missing:
-        setattr(options, name, quick_data() if name == "data" else quick_folder())
+    if "data" in missing:
+        options.data = quick_data()
+    if options.quick and hasattr(options, "runs"):
+        options.runs = quick_runs(options.runs)
     options.out = options.out or result
     make_room(options.out)
     apply_threads(options)
@@ -71,6 +74,11 @@ def quick_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="toothgraph-quick-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def quick_runs(runs: Path | None) -> Path:
+    """The folder of the runs of a quick try: one of its own, since a real run cannot go on with what a try began."""
+    return (runs or quick_folder()) / "quick"
 
 
 def quick_data() -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from benchmarks.options import apply_threads, parser_of, quick_data, quick_folder
+from benchmarks.options import apply_threads, parser_of, quick_data, quick_runs
 from benchmarks.studies.datasets import DATASETS, Dataset, own_scans
 from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT
 from toothgraph.cli.terminal import say
@@ -62,7 +62,7 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def start(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path) -> argparse.Namespace:
-    """Read the options and apply them. ``--quick`` means one seed and a few steps on small graphs.
+    """Read the options and apply them. ``--quick`` means one seed and a few steps on small graphs, in RUNS/quick.
 
     Without ``--out``, results on a published set go to ``result`` in the repository, and all others to the folder of
     the runs.
@@ -76,7 +76,9 @@ def start(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path)
         options.split = options.data[0].parent / "split.json"
     else:
         options.data = options.paths[:-1] or options.paths
-    options.runs = options.paths[-1] if len(options.paths) > 1 else quick_folder()
+    options.runs = options.paths[-1] if len(options.paths) > 1 else None
+    if options.quick:
+        options.runs = quick_runs(options.runs)
     if options.dataset is None and (options.data[0] / "3d-iosseg").is_dir():
         options.dataset = "3d-iosseg"
     if options.out is None and options.quick and (options.dataset or len(options.paths) < 2):

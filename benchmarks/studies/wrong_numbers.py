@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parse(parser, argv, IMAGES / "missing_teeth-wrong.png")
     if options.quick:
         options.result = options.runs / "missing_teeth.json"
-        missing_teeth(["--quick", str(options.data), str(options.runs), "--out", str(options.result)])
+        missing_teeth(["--quick", str(options.data), str(options.runs.parent), "--out", str(options.result)])
     revision, content = next(iter(json.loads(options.result.read_text(encoding="utf-8"))["by"].items()))
     dataset, labels = iosseg(options.data), options.runs / "labels" / revision
     wrong = [row for row in content["rows"] if (row["wrong"] or options.quick) and not row["teeth"]]

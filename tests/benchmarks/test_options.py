@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.options import run
+from benchmarks.options import parse, run
 from benchmarks.paths import ROOT
-from benchmarks.studies import label_efficiency
+from benchmarks.studies import datasets, label_efficiency, rows
 from toothgraph.errors import DataError, LabelError
 from toothgraph.training.run_state import Stopped
 
@@ -35,6 +35,17 @@ def test_every_script_takes_quick(script: str, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as stop:
         main(["--quick"])  # figures of a tiny run never replace real ones
     assert stop.value.code == 2 and "--out" in capsys.readouterr().err
+
+
+def test_a_quick_try_has_runs_of_its_own(tmp_path: Path) -> None:
+    """A real run with the same RUNS has other options, and could not go on with what a try began."""
+    runs, out = tmp_path / "runs", str(tmp_path / "rows.jsonl")
+    parser = datasets.data_arguments("words")
+    datasets.runs_argument(parser)
+    given = [str(tmp_path), str(runs), "--out", out]
+    assert parse(parser, given).runs == runs and parse(parser, [*given, "--quick"]).runs == runs / "quick"
+    studies = [rows.start(rows.arguments("words"), words, Path(out)) for words in (given, [*given, "--quick"])]
+    assert [options.runs for options in studies] == [runs, runs / "quick"]
 
 
 @pytest.mark.slow
