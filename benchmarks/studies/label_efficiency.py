@@ -20,7 +20,6 @@ is pre-trained on these scans and on further unlabelled scans.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from dataclasses import asdict, replace
 from itertools import product
@@ -37,10 +36,13 @@ from benchmarks.studies.rows import (
     arguments,
     dataset_of,
     has_row,
+    is_of,
     learning_curve,
     minutes_of,
     read_rows,
     score,
+    short_hash,
+    split_of,
     start,
     training_reader,
 )
@@ -107,7 +109,7 @@ def recipe(options: argparse.Namespace) -> str:
         {name: value for name, value in asdict(replace(config, device="auto")).items() if name not in ELSEWHERE}
         for config in (pre, fine)
     ]
-    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
+    return short_hash(shared)
 
 
 def learning_rate(options: argparse.Namespace, cell: Cell) -> float | None:
@@ -121,6 +123,7 @@ def identity(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[
     return {
         "protocol": options.protocol,
         "dataset": dataset.name,
+        "split": split_of(dataset),
         "recipe": recipe(options),
         **cell._asdict(),
         "steps": config.steps,
@@ -199,8 +202,8 @@ def wanted_cells(dataset: Dataset, options: argparse.Namespace) -> list[Cell]:
 def of_this_study(options: argparse.Namespace, dataset: Dataset) -> list[dict[str, Any]]:
     """The rows that may be compared with each other: those of these options, at any rates, fractions and seeds."""
     known = identity(Cell("scratch", 100, 0), dataset, options)
-    shared = {name: known[name] for name in ("protocol", "dataset", "recipe", "steps", "faces")}
-    return [row for row in read_rows(options.out) if shared.items() <= row.items()]
+    shared = {name: known[name] for name in ("protocol", "dataset", "split", "recipe", "steps", "faces")}
+    return [row for row in read_rows(options.out) if is_of(row, shared)]
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,6 +47,16 @@ class Cell(NamedTuple):
     seed: int
 
 
+def like(cell: Cell) -> few_patients.Cell:
+    """The run of `few_patients` that differs only in the objective of pre-training."""
+    return few_patients.Cell("pretrained", 1, cell.draw, cell.seed, "short")
+
+
+def sizes(cell: Cell, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Steps and faces of a run, and those of older rows, as in `few_patients`."""
+    return few_patients.sizes(like(cell), options)
+
+
 def pretrained(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
     """Pre-train with an objective, or continue where it stopped, and return the run folder."""
     config = short(PRETRAIN_PRESETS["default"], options)
@@ -68,7 +79,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
     """Pre-train, fine-tune and score a run, and return its row."""
     labelled = drawn(dataset.split.train, cell.draw, 1)
     before = pretrained(cell, dataset, options)
-    config = few_patients.config_of(few_patients.Cell("pretrained", 1, cell.draw, cell.seed, "short"), options)
+    config = few_patients.config_of(like(cell), options)
     scans = training_reader(dataset, options)(replace(config, seed=0))  # the same graphs for all seeds
     own = [scan for scan in scans if scan.patient in labelled]
     out = options.runs / "-".join(map(str, cell))
@@ -101,7 +112,8 @@ def main(argv: list[str] | None = None) -> None:
         Cell(objective, draw, seed)
         for seed, draw, objective in product(options.seeds, options.draws, options.objectives)
     ]
-    for cell, row in new_rows(options.out, cells, lambda cell: row_of(cell, dataset, options)):
+    run_cell = partial(row_of, dataset=dataset, options=options)
+    for cell, row in new_rows(options.out, cells, run_cell, partial(sizes, options=options)):
         print(f"{cell.objective}, draw {cell.draw}, seed {cell.seed}: miou {row['scores']['miou']:.4f}, "
               f"nearest {row['nearest']['miou']:.4f}, {row['minutes']} minutes", flush=True)  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ TrainingReader = Callable[[TrainingConfig], list[Scan]]
 Row = dict[str, Any]
 QUICK_FACES = 1000  # of a graph; with 300 faces, two views of a real scan often share none
 SCORES = ("miou", "miou_matched", "accuracy", "boundary_iou")
+OLDER: Row = {"split": "3b979c66"}  # of rows that do not say their split: the one of 3D-IOSSeg in benchmarks/results
 
 
 class Named(Protocol):
@@ -111,18 +113,45 @@ def read_rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.strip()]
 
 
-def has_row(file: Path, known: dict[str, Any]) -> bool:
+def is_of(row: Row, known: Row, older: Row = OLDER) -> bool:
+    """Whether a row has all values in ``known``. ``older`` are the values of rows from before these were written."""
+    return known.items() <= {**older, **row}.items()
+
+
+def has_row(file: Path, known: Row, older: Row = OLDER) -> bool:
     """Whether a file has the row of a run. ``known`` are the values that identify the row."""
-    return any(known.items() <= row.items() for row in read_rows(file))
+    return any(is_of(row, known, older) for row in read_rows(file))
 
 
-def new_rows(file: Path, cells: Iterable[Cell], row_of: Callable[[Cell], Row]) -> Iterator[tuple[Cell, Row]]:
-    """Run each cell that has no row yet, append its row to the file, and yield both."""
+def new_rows(
+    file: Path,
+    cells: Iterable[Cell],
+    row_of: Callable[[Cell], Row],
+    sizes: Callable[[Cell], tuple[Row, Row]] | None = None,
+) -> Iterator[tuple[Cell, Row]]:
+    """Run each cell that has no row yet, append its row to the file, and yield both.
+
+    ``sizes`` gives further values that identify the row of a cell: those of this run, and those of older rows, which do
+    not say them.
+    """
     for cell in cells:
-        if not has_row(file, cell._asdict()):
-            row = row_of(cell)
+        own, older = sizes(cell) if sizes else ({}, {})
+        if not has_row(file, {**cell._asdict(), **own}, older):
+            row = {**row_of(cell), **own}
             append_row(file, row)
             yield cell, row
+
+
+def short_hash(value: Any) -> str:
+    """Eight digits that differ for different values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def split_of(dataset: Dataset) -> str:
+    """A short hash of the patients that train, validate and are labelled at each share. Other splits are other rows."""
+    split = dataset.split
+    shares = {str(percent): sorted(patients) for percent, patients in split.fractions.items()}
+    return short_hash([sorted(split.train), sorted(split.val), shares])
 
 
 def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingReader:
