@@ -13,8 +13,9 @@ import pytest
 
 from benchmarks.options import parse, run
 from benchmarks.paths import ROOT
+from benchmarks.robustness import many_scans
 from benchmarks.studies import datasets, label_efficiency, rows
-from toothgraph.errors import DataError, LabelError
+from toothgraph.errors import ConfigError, DataError, LabelError
 from toothgraph.training.run_state import Stopped
 
 SCRIPTS = sorted(
@@ -56,6 +57,21 @@ def test_quick_needs_no_data(script: str, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert out.exists() or script == "benchmarks.studies.cross_validation"  # which makes nets for other scripts
+
+
+def test_a_folder_with_other_files_is_not_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`many_scans` deletes FOLDER/tree; only where it has made FOLDER."""
+    own = tmp_path / "tree" / "work.txt"
+    own.parent.mkdir()
+    own.touch()
+    monkeypatch.setattr(many_scans, "PARTS", {"prepare": lambda options: {}})
+    given = ["--parts", "prepare", "--out", str(tmp_path / "out" / "result.json")]
+    with pytest.raises(ConfigError, match="expected a new or empty folder, or one of an earlier run, found"):
+        many_scans.main([str(tmp_path), *given])
+    assert own.exists()
+    for _ in range(2):  # the second run finds what the first one made
+        many_scans.main([str(tmp_path / "new"), *given])
+        (tmp_path / "new" / "tree").mkdir(exist_ok=True)
 
 
 def test_the_paths_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
