@@ -97,7 +97,8 @@ def busy(cores: int) -> Iterator[None]:
 
 def measured(setting: str, together: int, quick: bool) -> list[dict[str, Any]]:
     """The measurements of ``together`` processes that run at once with a setting."""
-    env = {name: value for name, value in os.environ.items() if name not in OTHERS} | SETTINGS[setting]
+    env = {"THP_MEM_ALLOC_ENABLE": "1", **os.environ}  # huge pages, as the commands have them
+    env = {name: value for name, value in env.items() if name not in OTHERS} | SETTINGS[setting]
     script = f"from benchmarks.speed.threads import child; child({not SETTINGS[setting]}, {quick})"
     command = [sys.executable, "-c", script]
     running = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(together)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import shutil
@@ -57,6 +58,7 @@ def test_script_writes_its_measurements(script: str, results: Path, capsys: pyte
     assert content["quick"] and content["facts"].keys() == {"date", "versions", "hardware", "git"}
     assert min(content["machine"].values()) > 1e6
     assert content["float32"] == {"matmul": "highest", "cudnn_tf32": False}
+    assert content["backend"] == backend.choose_backend(torch.ones(1, 64))
     ways = [way for part in content["sections"] for case in part["cases"] for way in case["ways"].values()]
     assert ways
     for way in ways:
@@ -65,6 +67,7 @@ def test_script_writes_its_measurements(script: str, results: Path, capsys: pyte
     assert all(part["note"] and part["title"] for part in content["sections"])
     assert " s (" in capsys.readouterr().out
     page = speed_page(results)
+    assert f"its own: `{content['backend']}`." in " ".join(page.split())
     assert f"## `{script}`" in page and content["question"] in page
     assert all(part["title"] in page for part in content["sections"])
 
@@ -243,6 +246,62 @@ def test_another_loss_is_another_training_step(tmp_path: Path) -> None:
     assert rows["predict"]["same result"] and not rows["training step"]["same result"]
 
 
+class Pretended(beside.Worker):
+    """A worker without a process; its fourth turn fails."""
+
+    def __init__(self, checkout: Path, threads: int, waiting: dict[str, str]) -> None:
+        self.checkout, self.backend = checkout, "compiled" if checkout == ROOT else "native"
+        self.turns = iter([(1.0, "a")] * 3)
+
+    def turn(self, task: str, file: Path) -> tuple[float, beside.Made]:
+        return next(self.turns)
+
+
+def test_beside_keeps_its_rows_and_says_that_the_backends_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, given = tmp_path / "beside.json", [str(tmp_path / "other"), "a.stl", "--rounds", "1"]
+    monkeypatch.setattr(beside, "Worker", Pretended)
+    monkeypatch.setattr(beside, "revision", lambda checkout: "abc")
+    with pytest.raises(StopIteration):
+        beside.main([*given, "--out", str(out)])
+    content = json.loads(out.read_text())
+    assert len(content["rows"]) == 1 and content["other"] == "abc"
+    assert content["backends"] == {"ours": "compiled", "theirs": "native"}
+    assert "other native; for the same backend, build both" in capsys.readouterr().out
+    words = " ".join(speed_page(tmp_path).split())
+    assert "The other revision: abc. Backend of the layers: `compiled`, and `native` of the other. |" in words
+
+
+def test_beside_asks_for_the_revision_before_it_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "Worker", lambda *args: pytest.fail("measured before"))
+    with pytest.raises(ConfigError, match="expected a git checkout of this repository, found none"):
+        beside.main([str(tmp_path), "a.stl", "--out", str(tmp_path / "beside.json")])
+
+
+def test_other_processes_have_the_memory_of_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.speed import threads
+
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")  # which the harness has set here
+    found = []
+
+    def begun(command: list[str], env: dict[str, str], **given: Any) -> Mock:
+        found.append(env)
+        return Mock(stdout=io.StringIO("native\n"), communicate=lambda: ("{}\n", ""))
+
+    monkeypatch.setattr(subprocess, "Popen", begun)
+    assert beside.Worker(ROOT, 1, {}).backend == "native"
+    threads.measured("one thread", 1, True)
+    assert [env["THP_MEM_ALLOC_ENABLE"] for env in found] == ["1", "1"]
+
+
+def test_a_middle_of_two_rounds_lies_between_them() -> None:
+    ours = Mock(turn=Mock(side_effect=[(9.0, "a"), (1.0, "a"), (3.0, "a")]))
+    theirs = Mock(turn=lambda task, file: (1.0, "a"))
+    row = beside.rounds(ours, theirs, "a task", Path("a.stl"), 2)
+    assert row["ratio"] == {"median": 2.0, "min": 1.0, "max": 3.0} and row["seconds"]["ours"] == 2.0
+
+
 @pytest.mark.parametrize(
     ("made", "same"),
     [("abc", True), ("abd", False), ([2.0, 3.0], True), ([2.00001, 3.0], True), ([2.1, 3.0], False),
@@ -318,7 +377,7 @@ def test_gpu_writes_rows_as_they_are_found(tmp_path: Path, capfd: pytest.Capture
         cases = [{"script": script, "section": part["title"], **case}
                  for part in content["sections"] for case in part["cases"]]  # fmt: skip
         assert all(cases.count(case) == 1 and case in measured for case in cases)
-        head = {"script": script, "machine": content["machine"], "float32": content["float32"]}
+        head = {"script": script, **{name: content[name] for name in ("machine", "float32", "backend")}}
         own = [row for row in measured if row["script"] == script]
         assert own[0] == head and len(own) == 1 + len(cases)
     assert len({str((row["section"], row["sizes"])) for row in measured if "sizes" in row}) == len(measured) - 2
