@@ -18,6 +18,7 @@ from toothgraph.data.prepared.build import PrepareOptions, prepare
 from toothgraph.data.prepared.folder import read_prepared
 from toothgraph.data.prepared.sources import find_sources
 from toothgraph.data.scan import Scan
+from toothgraph.errors import DataError
 from toothgraph.evaluation import report, score_file
 from toothgraph.model import SegmentationNet
 from toothgraph.training.config import TrainingConfig
@@ -108,9 +109,24 @@ def append_row(file: Path, row: dict[str, Any]) -> None:
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
-    """All rows of a file; none if the file does not exist."""
+    """All rows of a file; none if the file does not exist.
+
+    Raises:
+        DataError: if a line is no row.
+    """
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return [json.loads(line) for line in lines if line.strip()]
+    return [_row(line, f"{file}, line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def _row(line: str, where: str) -> Row:
+    try:
+        row: Row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{where}: expected a row in JSON, found {line[:40]!r} …, {len(line)} characters; a run that was stopped "
+            "while it wrote leaves such a part of a row: delete that line, and its run is done again"
+        ) from error
+    return row
 
 
 def is_of(row: Row, known: Row, older: Row = OLDER) -> bool:

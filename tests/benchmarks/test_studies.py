@@ -168,6 +168,17 @@ def test_a_row_of_a_quick_try_is_no_row_of_the_study(study: ModuleType, tmp_path
     assert [run(out, given) for given in (real, quick)] == [0, 1]
 
 
+def test_half_a_row_is_told_with_its_line(tmp_path: Path) -> None:
+    out = tmp_path / "rows.jsonl"
+    rows.append_row(out, {"seed": 0})
+    with out.open("a") as stream:
+        stream.write('{"seed": 1, "sco')
+    with pytest.raises(
+        DataError, match=r"rows\.jsonl, line 2: expected a row in JSON, found '\{\"seed\": 1, .*delete that"
+    ):
+        rows.read_rows(out)
+
+
 def test_every_protocol_has_a_quick_try() -> None:
     for protocol in few_patients.PROTOCOLS:
         own, _ = few_patients.sizes(few_patients.Cell("scratch", 1, 0, 0, protocol), Namespace(quick=True))
