@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.options import parse, run
+from benchmarks.pages import study_text
 from benchmarks.paths import ROOT
+from benchmarks.quick_data import write_arches
 from benchmarks.robustness import many_scans
 from benchmarks.studies import datasets, label_efficiency, rows
+from toothgraph.config import read_toml
+from toothgraph.data.split import load_split
 from toothgraph.errors import ConfigError, DataError, LabelError
 from toothgraph.training.run_state import Stopped
 
@@ -144,12 +148,36 @@ def test_label_efficiency_of_own_scans(arches: Path, tmp_path: Path, capsys: pyt
     assert "4 of 4 runs to do" in said and "4 of 4: pre-trained, 100 %, seed 0: miou 0." in said
     assert "labels  patients  from scratch" in said and "10 %    1 " in said and "100 %   2 " in said
     assert "toothgraph finetune" in said and f"--split {split}" in said and "--init default" in said
+    assert " --steps 1 --faces 300 --out " in said and "--palette" not in said
     assert "What pre-training gains, by the share of the labels: 10 % " in said
     rows = [json.loads(line) for line in (runs / "label_efficiency.jsonl").read_text().splitlines()]
     assert len(rows) == 4 and {scan["scan_id"][:4] for row in rows for scan in row["per_scan"]} == {"0002"}
     assert (runs / "label_efficiency.png").stat().st_size > 5000
     label_efficiency.main([*given, "--inits", "scratch"])
     assert "0 of 2 runs to do" in capsys.readouterr().out
+
+
+def test_the_next_command_of_a_published_set_is_whole(tmp_path: Path) -> None:
+    """It names the scans, what their colours mean and who validates, and options other than the preset's."""
+    data, runs = write_arches(tmp_path / "data"), tmp_path / "runs"
+    dataset, given = (
+        datasets.iosseg(data),
+        ["--dataset", "3d-iosseg", str(data), str(runs), "--out", str(tmp_path / "out")],
+    )
+    options = rows.start(label_efficiency.study_arguments(), given, tmp_path)
+    known = {"fraction": 100, "seed": 0, "lr": 3e-3, "steps": 2400, "faces": 500, "backbone_rate": 0.5}
+    gained = [{**known, "init": init, "scores": {"miou": miou}, "per_scan": [{"scan_id": "a_upper", "miou": miou}]}
+              for init, miou in (("scratch", 0.5), ("pretrained", 0.6))]  # fmt: skip
+    _, said, *_ = study_text.next_command(gained, dataset, options)
+    assert said.strip() == (
+        f"toothgraph finetune {data}/3d-iosseg --split {runs}/split.json --palette {data}/palettes.json:3d-iosseg "
+        f"--init {runs}/pre-0 --faces 500 --config {runs}/final.toml --out {runs}/final"
+    )
+    assert load_split(runs / "split.json") == dataset.split
+    assert read_toml(runs / "final.toml") == {"backbone_rate": 0.5}
+    gained[0], gained[1] = ({**row, "init": other["init"]} for row, other in zip(gained, gained[::-1], strict=True))
+    _, said, *_ = study_text.next_command(gained, dataset, options)
+    assert "--init" not in said and "--config" not in said and "--faces 500" in said
 
 
 def test_own_scans_that_cannot_be_studied(arches: Path, tmp_path: Path) -> None:
