@@ -14,17 +14,26 @@ from typing import Any
 import torch
 
 from benchmarks.quick_data import write_arches
-from toothgraph.errors import ToothgraphError
+from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.system import provenance
 from toothgraph.training.run_state import Stopped
 
 
-def parser_of(doc: str | None) -> argparse.ArgumentParser:
-    """A parser with the options that every script has; its description is the first line of ``doc``."""
+def parser_of(
+    doc: str | None,
+    *,
+    quick: str = "a tiny run of about a minute, to try the script",
+    out: str = "result file; the one in benchmarks/results if not given",
+    threads: str = "of torch; its default if not given",
+) -> argparse.ArgumentParser:
+    """A parser with the options that every script has; its description is the first line of ``doc``.
+
+    ``quick``, ``out`` and ``threads`` are the help of these options in a script where they mean something else.
+    """
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a tiny run of about a minute, to try the script")
-    parser.add_argument("--out", type=Path, help="result file; the one in benchmarks/results if not given")
-    parser.add_argument("--threads", type=int, help="of torch; its default if not given")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--out", type=Path, help=out)
+    parser.add_argument("--threads", type=int, help=threads)
     return parser
 
 
@@ -57,9 +66,21 @@ def apply_threads(options: argparse.Namespace) -> None:
 
 
 def make_room(file: Path | None) -> None:
-    """Make the folder of a file, so that the file can be written later, when everything is measured."""
-    if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    """Make the folder of a file, and try that the file can be written: later, everything would have been measured.
+
+    Raises:
+        ConfigError: if the file is a folder.
+        OSError: if the file cannot be written.
+    """
+    if file is None:
+        return
+    if file.is_dir():
+        raise ConfigError(f"{file}: expected a file for the results, found a folder; name a file in it")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    there = file.exists()
+    file.open("a").close()
+    if not there and not file.stat().st_size:  # some scripts ask whether there is a result
+        file.unlink()
 
 
 def facts_of_children() -> dict[str, Any]:

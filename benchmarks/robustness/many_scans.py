@@ -282,7 +282,7 @@ PARTS = {"prepare": measure_prepare, "training": measure_training, "reading": me
 
 def main(argv: list[str] | None = None) -> None:
     """Measure the parts one by one, and write the result of each."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, threads="without effect: each command has one")
     parser.add_argument("folder", type=Path, nargs="?", help="takes some GB, and can be deleted afterwards")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--scans", type=int, default=2000)

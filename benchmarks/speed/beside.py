@@ -175,10 +175,10 @@ def backends(ours: Worker, theirs: Worker) -> dict[str, str]:
 
 def main(argv: list[str] | None = None) -> None:
     """Measure and write."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, threads="of each process; 1 if not given")
     parser.add_argument("other", type=Path, nargs="?", help="a checkout of another revision")
     parser.add_argument("scans", type=Path, nargs="*", help="files that both read")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="of each task; 7 if not given")
     options = parse(parser, argv, RESULTS / "beside.json")
     if not options.scans and not options.quick:
         parser.error("expected OTHER, a checkout of another revision, and SCANS, files that both read")

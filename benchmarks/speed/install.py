@@ -116,7 +116,7 @@ def measure(wheel: Path, folder: Path, torch: str) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> None:
     """Check, measure, write."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, quick="without effect: the whole installation is measured", threads="without effect")
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--torch", default="torch", help="what pip is asked for before the wheel")
     options = parse(parser, argv, RESULTS / "install.json")

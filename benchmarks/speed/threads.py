@@ -110,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
     from benchmarks.options import facts_of_children, parse, parser_of
     from toothgraph.system.files import write_text
 
-    options = parse(parser_of(__doc__), argv)
+    options = parse(parser_of(__doc__, threads="without effect: each setting has its own"), argv)
     rows = []
     for loops in (0, 1)[: 1 if options.quick else 2]:
         for together in (1, 2)[: 1 if options.quick else 2]:

@@ -81,9 +81,9 @@ class Dataset:
         return found[0]
 
 
-def data_arguments(doc: str | None) -> argparse.ArgumentParser:
-    """A parser with the options of every script that reads labelled scans."""
-    parser = parser_of(doc)
+def data_arguments(doc: str | None, **texts: str) -> argparse.ArgumentParser:
+    """A parser with the options of every script that reads labelled scans; ``texts`` as for :func:`parser_of`."""
+    parser = parser_of(doc, **texts)
     parser.add_argument(
         "data", type=Path, nargs="?", help="folder of the data sets, see benchmarks/studies/datasets.py"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.options import parse, run
 from benchmarks.studies.datasets import data_arguments, iosseg
-from benchmarks.studies.ship_weights import halve
+from benchmarks.studies.ship_weights import OUT, halve
 from toothgraph import weights
 from toothgraph.data.training_set import read_scans
 from toothgraph.model.file import load_segmentation, save_model
@@ -25,7 +25,7 @@ STEPS, VARIANTS = 3200, 3
 
 def main(argv: list[str] | None = None) -> None:
     """Train the net and write the weights."""
-    parser = data_arguments(__doc__)
+    parser = data_arguments(__doc__, out=OUT)
     parser.add_argument("--seed", type=int, default=0)
     options = parse(parser, argv, weights.FILE)
     dataset = iosseg(options.data)

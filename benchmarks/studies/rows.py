@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from benchmarks.options import apply_threads, parser_of, quick_data, quick_runs
+from benchmarks.options import apply_threads, make_room, parser_of, quick_data, quick_runs
 from benchmarks.studies.datasets import DATASETS, Dataset, own_scans
 from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT
 from toothgraph.cli.terminal import say
@@ -41,7 +41,9 @@ Cell = TypeVar("Cell", bound=Named)
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options that every training study has."""
-    parser = parser_of(doc)
+    parser = parser_of(
+        doc, out="file of the rows; if not given, a file in RUNS, or for a published set the one in benchmarks/results"
+    )
     parser.usage = "%(prog)s [options] SCANS [SCANS ...] RUNS"
     parser.add_argument(
         "paths", type=Path, nargs="*", metavar="PATH",
@@ -87,6 +89,7 @@ def start(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path)
     if options.out is None and options.quick and (options.dataset or len(options.paths) < 2):
         parser.error("--quick tries a script; say with --out where its figures are to go")
     options.out = options.out or (result if options.dataset else options.runs / result.name)
+    make_room(options.out)
     if options.quick:
         options.seeds, options.steps, options.faces = options.seeds[:1], 2, QUICK_FACES
     return options

@@ -17,6 +17,8 @@ from toothgraph.model.file import load_segmentation, save_model
 from toothgraph.scan_names import patient_of
 from toothgraph.system import provenance
 
+OUT = "weights file; if not given, toothgraph/weights/default.safetensors, which is then replaced"
+
 
 def halve(net: nn.Module) -> None:
     """Convert the matrices of a net to half precision, as in the package's file."""
@@ -27,7 +29,7 @@ def halve(net: nn.Module) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Write toothgraph/weights/default.safetensors."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, out=OUT)
     parser.add_argument("run", type=Path, nargs="?", default=Path(weights.DEFAULT), help="of finetune")
     parser.add_argument("--data", default="", help="what it was trained on")
     options = parse(parser, argv, weights.FILE)

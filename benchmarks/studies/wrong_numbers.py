@@ -40,7 +40,7 @@ def panels(row: dict[str, Any], dataset: Dataset, labels: Path) -> list[Panel]:
 
 def main(argv: list[str] | None = None) -> None:
     """Draw the picture."""
-    parser = data_arguments(__doc__)
+    parser = data_arguments(__doc__, out="the picture; docs/images/missing_teeth-wrong.png if not given")
     runs_argument(parser, "of missing_teeth")
     parser.add_argument("--result", type=Path, default=RESULTS / "missing_teeth.json")
     options = parse(parser, argv, IMAGES / "missing_teeth-wrong.png")

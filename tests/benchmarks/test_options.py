@@ -7,6 +7,7 @@ import json
 import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,44 @@ def test_a_quick_try_has_runs_of_its_own(tmp_path: Path) -> None:
     assert parse(parser, given).runs == runs and parse(parser, [*given, "--quick"]).runs == runs / "quick"
     studies = [rows.start(rows.arguments("words"), words, Path(out)) for words in (given, [*given, "--quick"])]
     assert [options.runs for options in studies] == [runs, runs / "quick"]
+
+
+def test_results_that_could_not_be_written_are_told_before_the_work(tmp_path: Path) -> None:
+    given = [str(tmp_path), str(tmp_path / "runs"), "--out"]
+    parser = datasets.data_arguments("words")
+    datasets.runs_argument(parser)
+    (tmp_path / "plain").touch()
+    for begin in (
+        partial(parse, parser),
+        lambda words: rows.start(rows.arguments("words"), words, tmp_path / "result"),
+    ):
+        begin([*given, str(tmp_path / "out")])
+        assert not (tmp_path / "out").exists()  # nothing is left by the trial
+        with pytest.raises(ConfigError, match="expected a file for the results, found a folder"):
+            begin([*given, str(tmp_path)])
+        with pytest.raises(OSError, match="plain"):
+            begin([*given, str(tmp_path / "plain" / "out")])
+    (tmp_path / "kept").write_text("before")
+    parse(parser, [*given, str(tmp_path / "kept")])
+    assert (tmp_path / "kept").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("studies.ship_weights", "toothgraph/weights/default.safetensors, which is then replaced"),
+        ("studies.package_crowns", "toothgraph/weights/default.safetensors, which is then replaced"),
+        ("studies.wrong_numbers", "docs/images/missing_teeth-wrong.png if not given"),
+        ("studies.label_efficiency", "a file in RUNS, or for a published set"),
+        ("speed.threads", "without effect: each setting has its own"),
+        ("speed.beside", "of each process; 1 if not given"),
+    ],
+)
+def test_help_says_what_the_script_does(script: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"benchmarks.{script}").main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert words.replace(" ", "") in said.replace(" ", "")  # long paths are broken
 
 
 @pytest.mark.slow
