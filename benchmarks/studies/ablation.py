@@ -45,6 +45,7 @@ from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig
 from toothgraph.training.finetune import finetune
 from toothgraph.training.pretrain import pretrain
+from toothgraph.training.run import device_of
 
 RESULT = RESULTS / "ablation.jsonl"
 Options = dict[str, Any]
@@ -186,6 +187,7 @@ def run_variant(
         "change": change,
         "parameters": sum(p.numel() for p in trained.parameters()),
         **score(trained, dataset),
+        "device": device_of(config.device),
         "minutes": minutes_of(out),
         "facts": file.header["trained"],
         "scored": provenance.facts()["git"],

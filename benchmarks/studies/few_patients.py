@@ -55,6 +55,7 @@ from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig
 from toothgraph.training.finetune import finetune, learn
 from toothgraph.training.pretrain import pretrain
+from toothgraph.training.run import device_of
 from toothgraph.training.run_folder import is_finished, labels_of, teacher
 from toothgraph.training.self_training import self_train
 from toothgraph.training.unlabelled import find_unlabelled
@@ -203,6 +204,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
         **cell._asdict(),
         "labelled": drawn(dataset.split.train, cell.draw, cell.patients),
         **scored(model, dataset),
+        "device": device_of(config_of(cell, options).device),
         "minutes": round(sum(map(minutes_of, runs)), 1),
     }
 

@@ -54,6 +54,7 @@ from toothgraph.system.files import write_text
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig
 from toothgraph.training.finetune import finetune
 from toothgraph.training.pretrain import pretrain
+from toothgraph.training.run import device_of
 
 RESULT = RESULTS / "label_efficiency.jsonl"
 INITS = ("scratch", "pretrained", "more")
@@ -80,7 +81,7 @@ def study_arguments() -> argparse.ArgumentParser:
     parser.add_argument("--lr-pretrained", type=float)
     parser.add_argument("--backbone-rate", type=float, help="learning rate of a pre-trained backbone, as a share")
     parser.add_argument("--rescore", action="store_true", help="no training: score the nets of all rows anew")
-    parser.add_argument("--protocol", default="CPU", help="heading under which the rows belong together")
+    parser.add_argument("--protocol", help="heading under which rows belong together; the device, as CPU, if not given")
     return parser
 
 
@@ -121,7 +122,7 @@ def identity(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[
     """The values that identify a row."""
     pre_config, config = configs(options, cell)
     return {
-        "protocol": options.protocol,
+        "protocol": options.protocol or device_of(options.device).upper(),
         "dataset": dataset.name,
         "split": split_of(dataset),
         "recipe": recipe(options),
@@ -159,6 +160,7 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
         **identity(cell, dataset, options),
         "patients": len(dataset.split.labelled(config.label_fraction)),
         **score(net, dataset),
+        "device": device_of(config.device),
         "minutes": minutes_of(out),
         "curve": learning_curve(out),
         "sha256": provenance.sha256(model),

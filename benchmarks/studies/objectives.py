@@ -35,6 +35,7 @@ from toothgraph.system import provenance
 from toothgraph.training.config import PRETRAIN_PRESETS
 from toothgraph.training.finetune import finetune
 from toothgraph.training.pretrain import pretrain
+from toothgraph.training.run import device_of
 
 RESULT = RESULTS / "objectives.jsonl"
 
@@ -89,6 +90,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
         "labelled": labelled,
         **few_patients.scored(model, dataset),
         "nearest": nearest(before, scans, labelled, dataset.split.val),
+        "device": device_of(config.device),
         "minutes": round(minutes_of(out), 1),
         "pretrain_minutes": round(minutes_of(before), 1),
         "pretrain_sha256": provenance.sha256(read_model(before).path),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from argparse import Namespace
 from dataclasses import replace
 from functools import partial
@@ -22,6 +23,7 @@ from benchmarks.studies import (
     label_efficiency,
     objectives,
     prediction_steps,
+    real_scans,
     rows,
     tooth_sizes,
 )
@@ -33,6 +35,8 @@ from toothgraph.inference import PredictOptions
 from toothgraph.io.write import write_teeth3ds_json
 from toothgraph.model.config import check_net
 from toothgraph.synthetic import MIN_FACES, synthetic_arch
+from toothgraph.system.files import write_text
+from toothgraph.training.run import device_of
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +93,7 @@ def test_label_efficiency_on_a_downloaded_folder(
         assert {scan["scan_id"] for scan in row["per_scan"]} == {"C3_lower", "C3_upper", "D4_lower", "D4_upper"}
         assert row["scores"]["miou"] == pytest.approx(np.mean([scan["miou"] for scan in row["per_scan"]]))
         assert len(row["sha256"]) == 64 and row["minutes"] > 0 and list(row["curve"]) == ["2"]
+        assert row["device"] == device_of("auto") and row["protocol"] == row["device"].upper()
     assert "pretrain_sha256" in rows[1] and rows[0]["sha256"] != rows[1]["sha256"]
     label_efficiency.main([*given, "--inits", "more", "--also", str(arches)])
     rows = [json.loads(line) for line in out.read_text().splitlines()]
@@ -177,6 +182,43 @@ def test_half_a_row_is_told_with_its_line(tmp_path: Path) -> None:
         DataError, match=r"rows\.jsonl, line 2: expected a row in JSON, found '\{\"seed\": 1, .*delete that"
     ):
         rows.read_rows(out)
+
+
+def test_rows_of_a_gpu_have_a_protocol_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = datasets.Dataset("d", tmp_path, None, Split(("a", "b"), ("c",), {}))
+    cell = label_efficiency.Cell("scratch", 100, 0)
+
+    def protocol(*given: str) -> str:
+        options = label_efficiency.study_arguments().parse_args(given)
+        return str(label_efficiency.identity(cell, data, options)["protocol"])
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert [protocol(), protocol("--device", "cpu"), protocol("--protocol", "own")] == ["CUDA", "CPU", "own"]
+
+
+def test_the_time_of_a_stopped_stage_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, command = tmp_path / "pre" / "model.safetensors", ["pretrain", "scans"]
+
+    def stopped(line: list[str], log: Path) -> None:
+        time.sleep(0.02)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(real_scans, "run_stage", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            real_scans.timed_stage("pretrain", command, result, tmp_path)
+        patched.setattr(real_scans, "run_stage", lambda line, log: write_text(result, "net"))
+        first = json.loads((tmp_path / "seconds.json").read_text())["pretrain"]
+        assert real_scans.timed_stage("pretrain", command, result, tmp_path) > first >= 0.02
+    (tmp_path / "seconds.json").unlink()
+    with pytest.raises(ConfigError, match=r"seconds\.json: expected the seconds of pretrain.*delete .*pre$"):
+        real_scans.timed_stage("pretrain", command, result, tmp_path)
+
+
+def test_a_stage_that_fails_says_why(tmp_path: Path) -> None:
+    """The last line of its log."""
+    with pytest.raises(ConfigError, match=r"toothgraph strange: exit code 2: .*No such command 'strange'.*stage\.log"):
+        real_scans.run_stage(["strange"], tmp_path / "stage.log")
 
 
 def test_every_protocol_has_a_quick_try() -> None:
