@@ -24,9 +24,10 @@ from benchmarks.options import facts_of_children
 from benchmarks.pages.speed import CPU_ONLY, beside_table, limit_of, section_table, speed_page
 from benchmarks.pages.speed import SCRIPTS as PAGE_SCRIPTS
 from benchmarks.paths import RESULTS, ROOT
-from benchmarks.speed import archive, backbone, beside, edge_conv, gpu, harness, knn, predict, surfaces
+from benchmarks.speed import archive, backbone, beside, edge_conv, gpu, harness, knn, predict, prepare, surfaces
 from toothgraph.errors import ConfigError
 from toothgraph.graph import GraphSpec
+from toothgraph.io.formats.stl import write_stl
 from toothgraph.model import PaperBackbone
 from toothgraph.nn.kernels import backend
 
@@ -345,6 +346,28 @@ def test_archive_says_the_threads_of_what_it_runs(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(archive.threads, "choice", lambda wanted: (3, "cores are free"))
     taken = {(workers, wanted): archive.threads_of(workers, wanted) for workers in (1, 2) for wanted in (None, 4)}
     assert taken == {(1, None): 3, (1, 4): 4, (2, None): 1, (2, 4): 4}
+
+
+def test_archive_says_why_scans_are_not_labelled(tmp_path: Path) -> None:
+    for name in ("a.stl", "b.stl"):
+        (tmp_path / name).write_bytes(b"no mesh")
+    out = ["--workers", "1", "--out", str(tmp_path / "archive.json")]
+    with pytest.raises(ConfigError, match=r"expected 2 labelled scans, found 0 \(exit code \d\): .*[ab]\.stl"):
+        archive.main([str(tmp_path), *out])
+    with pytest.raises(ConfigError, match=r"expected two scans or more, .*, got 1"):
+        archive.main([str(tmp_path / "a.stl"), *out])
+
+
+def test_features_are_measured_on_a_mesh_that_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, seen = tmp_path / "arch.stl", []
+    mesh = surfaces.arch(500)
+    write_stl(file, mesh.vertices, mesh.faces)
+    monkeypatch.setattr(prepare, "compare", lambda ways, *rest: ways)
+    monkeypatch.setattr(prepare, "face_features", lambda given: seen.append("centroids" in vars(given)))
+    ways = prepare.stages(file, GraphSpec(faces=200), Namespace())
+    ways["features"]()
+    ways["features"]()
+    assert seen == [False, False]
 
 
 @pytest.mark.parametrize("script", ["archive", "threads", "install"])
