@@ -14,17 +14,26 @@ from typing import Any
 import torch
 
 from benchmarks.quick_data import write_arches
-from toothgraph.errors import ToothgraphError
+from toothgraph.errors import ConfigError, ToothgraphError
 from toothgraph.system import provenance
 from toothgraph.training.run_state import Stopped
 
 
-def parser_of(doc: str | None) -> argparse.ArgumentParser:
-    """A parser with the options that every script has; its description is the first line of ``doc``."""
+def parser_of(
+    doc: str | None,
+    *,
+    quick: str = "a tiny run of about a minute, to try the script",
+    out: str = "result file; the one in benchmarks/results if not given",
+    threads: str = "of torch; its default if not given",
+) -> argparse.ArgumentParser:
+    """A parser with the options that every script has; its description is the first line of ``doc``.
+
+    ``quick``, ``out`` and ``threads`` are the help of these options in a script where they mean something else.
+    """
     parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a tiny run of about a minute, to try the script")
-    parser.add_argument("--out", type=Path, help="result file; the one in benchmarks/results if not given")
-    parser.add_argument("--threads", type=int, help="of torch; its default if not given")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--out", type=Path, help=out)
+    parser.add_argument("--threads", type=int, help=threads)
     return parser
 
 
@@ -32,6 +41,7 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path 
     """Read the options and apply them. ``result`` is the result file if none is given.
 
     With ``--quick``, missing ``data`` is replaced by synthetic arches, and missing ``runs`` by a temporary folder.
+    Runs in a given folder go to a folder of their own in it, see :func:`quick_runs`.
     """
     options = parser.parse_args(argv)
     if options.quick and options.out is None:
@@ -39,8 +49,10 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path 
     missing = [name for name in ("data", "runs") if hasattr(options, name) and getattr(options, name) is None]
     if missing and not options.quick:
         parser.error(f"the following arguments are required: {', '.join(missing)} (with --quick they are not)")
-    for name in missing:
-        setattr(options, name, quick_data() if name == "data" else quick_folder())
+    if "data" in missing:
+        options.data = quick_data()
+    if options.quick and hasattr(options, "runs"):
+        options.runs = quick_runs(options.runs)
     options.out = options.out or result
     make_room(options.out)
     apply_threads(options)
@@ -54,9 +66,21 @@ def apply_threads(options: argparse.Namespace) -> None:
 
 
 def make_room(file: Path | None) -> None:
-    """Make the folder of a file, so that the file can be written later, when everything is measured."""
-    if file:
-        file.parent.mkdir(parents=True, exist_ok=True)
+    """Make the folder of a file, and try that the file can be written: later, everything would have been measured.
+
+    Raises:
+        ConfigError: if the file is a folder.
+        OSError: if the file cannot be written.
+    """
+    if file is None:
+        return
+    if file.is_dir():
+        raise ConfigError(f"{file}: expected a file for the results, found a folder; name a file in it")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    there = file.exists()
+    file.open("a").close()
+    if not there and not file.stat().st_size:  # some scripts ask whether there is a result
+        file.unlink()
 
 
 def facts_of_children() -> dict[str, Any]:
@@ -71,6 +95,11 @@ def quick_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="toothgraph-quick-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def quick_runs(runs: Path | None) -> Path:
+    """The folder of the runs of a quick try: one of its own, since a real run cannot go on with what a try began."""
+    return (runs or quick_folder()) / "quick"
 
 
 def quick_data() -> Path:

@@ -21,6 +21,11 @@ def budgets(rows: list[Row]) -> dict[tuple[str, int, int], list[Row]]:
     return dict(sorted(found.items()))
 
 
+def largest_budget(rows: list[Row]) -> list[Row]:
+    """The largest group of rows that may be compared, which the summaries are about."""
+    return max(budgets(rows).values(), key=len)
+
+
 def by_variant(rows: list[Row]) -> dict[str, list[Row]]:
     """The rows of each variant, one for each seed: first the default, then from scratch, then by name."""
     found: dict[str, list[Row]] = defaultdict(list)

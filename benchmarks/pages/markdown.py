@@ -51,12 +51,26 @@ def wrapped(paragraph: str) -> str:
 
 
 def facts_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The facts of several runs in the form of one: the facts of the last run, with all processors and revisions."""
-    last = max((row["facts"] for row in rows), key=lambda facts: facts["date"])
-    machines = sorted({row["facts"]["hardware"]["processor"] for row in rows})
-    revisions = sorted({row["facts"]["git"] for row in rows})
-    machine = {**last["hardware"], "processor": " or ".join(machines)}
-    return {**last, "hardware": machine, "git": ", ".join(revisions)}
+    """The facts of several runs in the form of one: those of the last run, with all machines, versions and revisions.
+
+    A run outside a git checkout has no revision.
+    """
+    found = [row["facts"] for row in rows]
+    last = max(found, key=lambda facts: facts["date"])
+    hardware = joined([facts["hardware"] for facts in found], last["hardware"])
+    gpus = sorted({", ".join(facts["hardware"]["gpus"]) or "no GPU" for facts in found})
+    return {
+        **last,
+        "versions": joined([facts["versions"] for facts in found], last["versions"]),
+        "hardware": {**hardware, "gpus": [" or ".join(gpus)]},
+        "git": ", ".join(sorted({facts["git"] or "unknown" for facts in found})),
+    }
+
+
+def joined(found: list[dict[str, Any]], last: dict[str, Any]) -> dict[str, Any]:
+    """Each entry of ``last``, with the other values that it has elsewhere: "1 or 2". A single value stays as it is."""
+    values = {name: sorted({one[name] for one in found if name in one}) for name in last if name != "gpus"}
+    return {name: own[0] if len(own) == 1 else " or ".join(map(str, own)) for name, own in values.items()}
 
 
 TEMPLATES.filters.update(number=number, points=points, hundredths=lambda share: round(100 * share))

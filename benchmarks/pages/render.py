@@ -9,10 +9,12 @@ benchmarks/pages/templates.
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.options import run
 from benchmarks.pages import results, weights
 from benchmarks.pages.curves import draw_curves
 from benchmarks.pages.doubts import doubts_section
@@ -181,8 +183,9 @@ def pages() -> dict[Path, str]:
     }
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     """Write the pages and the curves."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args(argv)
     draw_curves(read_rows(STUDY))
     for protocol, rows in protocols(read_rows(FEW)).items():
         draw_curve(rows, [IMAGES / f"{curve_name(protocol)}.{ending}" for ending in ("png", "svg")])
@@ -192,4 +195,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

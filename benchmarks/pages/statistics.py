@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from toothgraph.errors import DataError, some_of
 from toothgraph.scan_names import patient_of
 
 Row = dict[str, Any]
@@ -21,7 +22,7 @@ def studies(rows: list[Row]) -> dict[tuple[str, str, str, int, int], list[Row]]:
         found[row["protocol"], row["dataset"], row["recipe"], row["steps"], row["faces"]].append(row)
     for key, own in found.items():
         if len({row["pretrain_steps"] for row in own if "pretrain_steps" in row}) > 1:
-            raise ValueError(f"{key}: rows of different pre-trainings; give them a --protocol of their own")
+            raise DataError(f"{key}: rows of different pre-trainings; give them a --protocol of their own")
     return dict(sorted(found.items()))
 
 
@@ -74,11 +75,14 @@ def by_seed(rows: list[Row], base: list[Row], score: str) -> tuple[np.ndarray, n
     """The scores of each patient in ``rows`` and in ``base``, each [seeds, patients].
 
     Raises:
-        ValueError: if the rows do not have the same patients.
+        DataError: if the rows do not have the same patients.
     """
     found = [per_patient(row, score) for row in (*rows, *base)]
-    if any(own.keys() != found[0].keys() for own in found):
-        raise ValueError("rows of different patients cannot be compared")
+    if strange := {patient for own in found for patient in own.keys() ^ found[0].keys()}:
+        raise DataError(
+            f"rows of different patients cannot be compared: not all rows have {some_of(sorted(strange))}; keep the "
+            "rows of each split in a file of their own, with --out"
+        )
     values = np.array([list(own.values()) for own in found])
     return values[: len(rows)], values[len(rows) :]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
+from pathlib import Path
 
 from benchmarks.pages.curves import draw_curve
 from benchmarks.pages.figures import points
@@ -12,6 +14,8 @@ from benchmarks.pages.statistics import Row, common_seeds, compared, paired_inte
 from benchmarks.pages.study_tables import TITLES, study_table
 from benchmarks.studies.datasets import Dataset
 from toothgraph.cli.terminal import columns, folded
+from toothgraph.system.files import write_text
+from toothgraph.training.config import FINETUNE_PRESETS
 
 
 def told(rows: list[Row], dataset: Dataset, options: argparse.Namespace) -> str:
@@ -54,14 +58,13 @@ def next_command(rows: list[Row], dataset: Dataset, options: argparse.Namespace)
     largest = max(compared(rows))
     ours, base = compared(rows)[largest]
     gain, low, high = paired_interval(ours, base)
-    init = ["--init", str(options.runs / f"pre-{ours[0]['seed']}")] if gain > 0 else []
-    given = [*map(str, options.data), *(["--split", str(options.split)] if options.split else [])]
-    given += ["--palette", options.palette] if options.palette else []
-    given += ["--unit", dataset.unit] if dataset.unit != "mm" else []
-    given += ["--label-system", dataset.label_system] if dataset.label_system != "auto" else []
+    better = (ours if gain > 0 else base)[0]
+    init = ["--init", str(options.runs / f"pre-{better['seed']}")] if gain > 0 else []
+    given = data_options(dataset, options)
     why = f"with {largest} % of the labels, pre-trained is better" if gain > 0 else "scratch does as well"
     sure = "" if low > 0 or high < 0 else ", by less than can be told from zero"
-    command = ["toothgraph", "finetune", *given, *init, "--out", str(options.runs / "final")]
+    command = ["toothgraph", "finetune", *given, *init, *options_of(better, options.runs)]
+    command += ["--out", str(options.runs / "final")]
     default = ["toothgraph", "finetune", *given, "--init", "default", "--out", str(options.runs / "from-default")]
     return [
         f"Next ({why}{sure}):",
@@ -69,6 +72,29 @@ def next_command(rows: list[Row], dataset: Dataset, options: argparse.Namespace)
         "or, from the weights in the package, which this study does not look at:",
         f"  {shlex.join(default)}",
     ]
+
+
+def data_options(dataset: Dataset, options: argparse.Namespace) -> list[str]:
+    """The scans of a study, and what they mean, as a command is told them. Without a split file, one is written."""
+    split = None if options.dataset else options.split
+    if split is None:
+        split = options.runs / "split.json"
+        write_text(split, json.dumps({"train": dataset.split.train, "val": dataset.split.val}))
+    given = [*map(str, dataset.places), "--split", str(split)]
+    given += ["--palette", dataset.palette_option] if dataset.palette_option else []
+    given += ["--unit", dataset.unit] if dataset.unit != "mm" else []
+    return given + (["--label-system", dataset.label_system] if dataset.label_system != "auto" else [])
+
+
+def options_of(row: Row, runs: Path) -> list[str]:
+    """The options of a run, as a command is told them, where they differ from the preset."""
+    preset, given = FINETUNE_PRESETS["default"], []
+    for name, usual in (("steps", preset.steps), ("lr", preset.lr), ("faces", preset.net.graph.faces)):
+        given += [f"--{name}", f"{row[name]}"] if row[name] != usual else []
+    if row["init"] != "scratch" and row["backbone_rate"] != preset.backbone_rate:  # the command has no option for it
+        write_text(runs / "final.toml", f"backbone_rate = {row['backbone_rate']}\n")
+        given += ["--config", str(runs / "final.toml")]
+    return given
 
 
 def aligned(table: str) -> str:

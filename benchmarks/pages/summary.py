@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.pages.ablation_tables import ablation_verdict, budgets, by_variant
+from benchmarks.pages.ablation_tables import ablation_verdict, by_variant, largest_budget
 from benchmarks.pages.few_patients import RECIPES, gains_table, one_patient, protocols
 from benchmarks.pages.markdown import number, points, rendered, table
 from benchmarks.pages.results import scans_section
@@ -175,7 +175,7 @@ def results_page(read: dict[str, Any], study: list[Row], few: list[Row], ablatio
         ablations: rows of the ablation.
     """
     package, unseen, run = read["default_weights"], read["unseen"], read["real_scans"]
-    own = max(budgets(ablations).values(), key=len)
+    own = largest_budget(ablations)
     missing = next(iter(read["missing_teeth"]["by"].values()))["summary"]
     synthetic = read["synthetic_weights"]["sets"]["3d-iosseg, as stored"]["scores"]
     steps = read["prediction_steps"]["sets"]

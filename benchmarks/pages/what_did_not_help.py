@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.pages.ablation_tables import by_variant
+from benchmarks.pages.ablation_tables import by_variant, largest_budget
 from benchmarks.pages.markdown import points, rendered
 from benchmarks.pages.statistics import (
     Row,
@@ -31,7 +31,7 @@ TUNED, TRIED_RATES = 10, (0.006, 0.003)  # share of labels, and rates that were 
 def what_did_not_help(rows: list[Row], ablations: list[Row]) -> str:
     """The section on changes that did not help."""
     own = max(studies(rows).values(), key=len)
-    found, variants = cells(own), by_variant(ablations)
+    found, variants = cells(own), by_variant(largest_budget(ablations))
     few, every = found["scratch", GOAL_SHARES[0]], found["scratch", 100]
     of_patients = {share: patient_gains(*of_common_seeds(*pair), "miou") for share, pair in compared(own).items()}
     return rendered(

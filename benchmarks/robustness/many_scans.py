@@ -2,8 +2,8 @@
 
     python -m benchmarks.robustness.many_scans FOLDER [--parts prepare training reading]
 
-FOLDER takes some GB and can be deleted afterwards. Parts can be measured one at a time, `prepare` first. The result of
-each part says when and where it was measured.
+FOLDER is new or empty, or from an earlier run of this script. It takes some GB and can be deleted afterwards. Parts can
+be measured one at a time, `prepare` first. The result of each part says when and where it was measured.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ from toothgraph.data import ViewPairs
 from toothgraph.data.prepared.folder import read_prepared
 from toothgraph.data.prepared.layout import MANIFEST
 from toothgraph.data.scan import without_labels
+from toothgraph.errors import ConfigError
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 from toothgraph.training.config import PRETRAIN_PRESETS
 
 INTERRUPTIONS = 5  # 1 in a quick run
 SEEDS = 3  # trainings of each size, 1 in a quick run; the largest of a few views decides the peak
+MARKER = "made-by-many-scans"  # a file in the folder; what else is there may be deleted
 TOOTHGRAPH = [sys.executable, "-m", "toothgraph"]
 
 
@@ -219,6 +221,21 @@ def reading(folder: Path, draws: int) -> dict[str, float]:
     return found
 
 
+def claim(folder: Path) -> None:
+    """Make the folder, and mark it as one whose contents this script may delete.
+
+    Raises:
+        ConfigError: if the folder holds anything and is not marked.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / MARKER).exists() and any(folder.iterdir()):
+        raise ConfigError(
+            f"{folder}: expected a new or empty folder, or one of an earlier run, found other files, which "
+            f"this script might delete; name another folder, or put a file {MARKER} there if all in it may be deleted"
+        )
+    (folder / MARKER).touch()
+
+
 def measure_prepare(options: argparse.Namespace) -> dict[str, Any]:
     """Measure preparing a tree with damaged scans, without and with interruptions."""
     tree, once, stopped = (options.folder / name for name in ("tree", "once", "stopped"))
@@ -265,7 +282,7 @@ PARTS = {"prepare": measure_prepare, "training": measure_training, "reading": me
 
 def main(argv: list[str] | None = None) -> None:
     """Measure the parts one by one, and write the result of each."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, threads="without effect: each command has one")
     parser.add_argument("folder", type=Path, nargs="?", help="takes some GB, and can be deleted afterwards")
     parser.add_argument("--parts", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--scans", type=int, default=2000)
@@ -280,6 +297,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.folder is None and not options.quick:
         parser.error("expected FOLDER, for the scans")
     options.folder = options.folder or quick_folder()
+    claim(options.folder)
     if options.quick:
         options.scans, options.few, options.faces, options.steps, options.draws = 20, 6, 2_000, 20, 3
     for name in options.parts:

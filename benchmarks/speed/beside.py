@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 from itertools import product
@@ -21,12 +22,14 @@ from typing import Any
 
 from benchmarks.options import parse, parser_of, quick_folder, run
 from benchmarks.paths import RESULTS, ROOT
+from toothgraph.errors import ConfigError
 from toothgraph.synthetic import write_synthetic
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 
 TASKS = ("predict", "predict and label all faces and vertices", "training step")
 WAITING = {"spin (torch's default)": {}, "sleep": {"OMP_WAIT_POLICY": "PASSIVE"}}
+HUGE_PAGES = {"THP_MEM_ALLOC_ENABLE": "1"}  # as the commands have them; a child does not import the harness
 OTHERS = ("OMP_WAIT_POLICY", "KMP_BLOCKTIME", "GOMP_SPINCOUNT")
 Made = Any  # result of a task: the digest of its labels, or loss and norm of the gradients of a training step
 WORKER = """
@@ -36,6 +39,11 @@ from torch_geometric.data import Batch
 from toothgraph.graph.spec import scan_graph
 from toothgraph.nn import segmentation_loss
 torch.set_num_threads(int(sys.argv[1]))
+try:
+    from toothgraph.nn import choose_backend
+    print(choose_backend(torch.empty(1, 64)), flush=True)
+except ImportError:  # an older revision
+    print("unknown", flush=True)
 net = tg.load_model()
 mesh, last, trained = None, None, None
 for line in sys.stdin:
@@ -72,16 +80,27 @@ for line in sys.stdin:
 
 
 class Worker:
-    """A process that runs tasks with the package of one checkout."""
+    """A process that runs tasks with the package of one checkout.
+
+    Attributes:
+        backend: that of its layers; `compiled` only in a checkout that was built.
+
+    Raises:
+        ConfigError: if the package cannot be loaded.
+    """
 
     def __init__(self, checkout: Path, threads: int, waiting: dict[str, str]) -> None:
         self.checkout = checkout
         env = {name: value for name, value in os.environ.items() if name not in OTHERS}
-        env |= {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads), **waiting}
+        env |= {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": str(threads), **HUGE_PAGES, **waiting}
         self.process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", WORKER, str(threads)],
             cwd=checkout, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
+        assert self.process.stdout
+        self.backend = self.process.stdout.readline().strip()
+        if not self.backend:  # the process has printed why
+            raise ConfigError(f"{checkout}: expected a checkout with the package toothgraph, but it cannot be loaded")
 
     def turn(self, task: str, file: Path) -> tuple[float, Made]:
         """Run a task, and return its seconds and its result."""
@@ -100,9 +119,19 @@ class Worker:
 
 
 def revision(checkout: Path) -> str:
-    """The git revision of a checkout."""
+    """The git revision of a checkout.
+
+    Raises:
+        ConfigError: if the folder is no git checkout.
+    """
     command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ConfigError(
+            f"{checkout}: expected a git checkout of this repository, found none ({done.stderr.strip()}); make "
+            "one with `git worktree add FOLDER REVISION`"
+        )
+    return done.stdout.strip()
 
 
 def alike(one: Made, other: Made) -> bool:
@@ -124,42 +153,52 @@ def rounds(ours: Worker, theirs: Worker, task: str, file: Path, count: int) -> d
         same &= alike(took[ours][1], took[theirs][1])
         if number:
             pairs.append((took[ours][0], took[theirs][0]))
-    ratios = sorted(own / other for own, other in pairs)
-    middle = [sorted(column)[len(column) // 2] for column in zip(*pairs, strict=True)]
+    ratios = [own / other for own, other in pairs]
+    middle = [statistics.median(column) for column in zip(*pairs, strict=True)]
     return {
         "task": task, "file": file.name, "rounds": len(pairs), "same result": same,
         "seconds": {"ours": round(middle[0], 4), "theirs": round(middle[1], 4)},
         "ratio": {
-            "median": round(ratios[len(ratios) // 2], 4), "min": round(ratios[0], 4), "max": round(ratios[-1], 4),
+            "median": round(statistics.median(ratios), 4), "min": round(min(ratios), 4), "max": round(max(ratios), 4),
         },
     }  # fmt: skip
 
 
+def backends(ours: Worker, theirs: Worker) -> dict[str, str]:
+    """The backends of both workers. If they differ, this is printed, since the figures then compare these, too."""
+    found = {"ours": ours.backend, "theirs": theirs.backend}
+    if ours.backend != theirs.backend:
+        print(f"the layers of {ours.checkout} are {ours.backend}, those of {theirs.checkout} {theirs.backend}; for the "
+              "same backend, build both: pip install -e .", flush=True)  # fmt: skip
+    return found
+
+
 def main(argv: list[str] | None = None) -> None:
     """Measure and write."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, threads="of each process; 1 if not given")
     parser.add_argument("other", type=Path, nargs="?", help="a checkout of another revision")
     parser.add_argument("scans", type=Path, nargs="*", help="files that both read")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="of each task; 7 if not given")
     options = parse(parser, argv, RESULTS / "beside.json")
     if not options.scans and not options.quick:
         parser.error("expected OTHER, a checkout of another revision, and SCANS, files that both read")
     options.other = options.other or ROOT
     options.scans = options.scans or write_synthetic(quick_folder(), 1, 3000, 0)
     threads = options.threads or 1
+    facts = provenance.facts()
+    facts["hardware"]["threads"] = threads
     rows: list[dict[str, Any]] = []
+    content = {"facts": facts, "other": revision(options.other), "quick": options.quick, "rows": rows}
     for waiting, how in WAITING.items():
         ours, theirs = (Worker(checkout, threads, how) for checkout in (ROOT, options.other.resolve()))
+        content["backends"] = backends(ours, theirs)
         for file, task in product(options.scans, TASKS):
             row = rounds(ours, theirs, task, file, 1 if options.quick else options.rounds)
             rows.append({"waiting threads": waiting, **row})
             print(rows[-1], flush=True)
+            write_text(options.out, json.dumps(content, indent=1) + "\n")
         ours.end()
         theirs.end()
-    facts = provenance.facts()
-    facts["hardware"]["threads"] = threads
-    content = {"facts": facts, "other": revision(options.other), "quick": options.quick, "rows": rows}
-    write_text(options.out, json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

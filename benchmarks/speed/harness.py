@@ -22,6 +22,7 @@ import torch
 from benchmarks.options import make_room, parse, parser_of
 from benchmarks.paths import RESULTS
 from toothgraph.errors import ConfigError
+from toothgraph.nn import choose_backend
 from toothgraph.system import provenance
 from toothgraph.system.files import write_text
 
@@ -60,8 +61,9 @@ def start(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.N
     make_room(options.rows)
     _rows = options.rows
     full_float32()
-    options.machine = machine(options)
-    note({"machine": options.machine, "float32": float32()})
+    options.machine, options.backend = machine(options), backend(options.device)
+    print(f"backend of the layers: {options.backend}", flush=True)
+    note({"machine": options.machine, "float32": float32(), "backend": options.backend})
     torch.manual_seed(0)
     return options
 
@@ -70,6 +72,11 @@ def full_float32() -> None:
     """Turn TF32 off, even if the environment asks for it: its products have 10 bits in place of 23."""
     torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.allow_tf32 = False
+
+
+def backend(device: str) -> str:
+    """The backend of the layers on a device. On a CPU it is `native` where the package was built without a compiler."""
+    return choose_backend(torch.empty(1, 64, device=device))
 
 
 def float32() -> dict[str, Any]:
@@ -289,6 +296,7 @@ def write(options: argparse.Namespace, script: str, question: str, sections: lis
         "quick": options.quick,
         "facts": provenance.facts(),
         "float32": float32(),
+        "backend": options.backend,
         "machine": options.machine,
         "sections": sections,
     }

@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks.options import facts_of_children, parse, parser_of, run
 from benchmarks.paths import RESULTS
+from toothgraph.errors import DataError
 from toothgraph.system.files import write_text
 
 WANTED = (
@@ -42,8 +43,16 @@ print(json.dumps({plain(each.name): [
 
 
 def check_wheel(wheel: Path) -> None:
-    """Stop if a wheel lacks a file, or has a file that it should not have."""
-    names = zipfile.ZipFile(wheel).namelist()
+    """Stop if a wheel lacks a file, or has a file that it should not have.
+
+    Raises:
+        DataError: if the file is no wheel.
+    """
+    try:
+        with zipfile.ZipFile(wheel) as file:
+            names = file.namelist()
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{wheel}: expected a wheel, such as `make dist` makes, found no zip file") from error
     missing = [wanted for wanted in WANTED if not any(name.endswith(wanted) for name in names)]
     strange = [name for name in names if name.endswith(SCANS) or not name.startswith("toothgraph")]
     if missing or strange:
@@ -107,7 +116,7 @@ def measure(wheel: Path, folder: Path, torch: str) -> dict[str, Any]:
 
 def main(argv: list[str] | None = None) -> None:
     """Check, measure, write."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, quick="without effect: the whole installation is measured", threads="without effect")
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--torch", default="torch", help="what pip is asked for before the wheel")
     options = parse(parser, argv, RESULTS / "install.json")

@@ -48,7 +48,7 @@ def stages(file: Path, spec: GraphSpec, options: argparse.Namespace) -> dict[str
         "clean": lambda: mesh_from_stored(file, stored),
         "decimate": lambda: decimate(mesh, spec.faces),
         "adjacency": lambda: face_adjacency(coarse.faces),
-        "features": lambda: face_features(coarse),
+        "features": lambda: face_features(replace(coarse)),  # a new mesh, because a mesh keeps its corners and normals
         "neighbour tables": lambda: dilated_tables(tables, spec.k, spec.spacings),
     }
     return compare(ways, options, 12.0)

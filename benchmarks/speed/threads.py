@@ -97,7 +97,8 @@ def busy(cores: int) -> Iterator[None]:
 
 def measured(setting: str, together: int, quick: bool) -> list[dict[str, Any]]:
     """The measurements of ``together`` processes that run at once with a setting."""
-    env = {name: value for name, value in os.environ.items() if name not in OTHERS} | SETTINGS[setting]
+    env = {"THP_MEM_ALLOC_ENABLE": "1", **os.environ}  # huge pages, as the commands have them
+    env = {name: value for name, value in env.items() if name not in OTHERS} | SETTINGS[setting]
     script = f"from benchmarks.speed.threads import child; child({not SETTINGS[setting]}, {quick})"
     command = [sys.executable, "-c", script]
     running = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) for _ in range(together)]
@@ -109,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
     from benchmarks.options import facts_of_children, parse, parser_of
     from toothgraph.system.files import write_text
 
-    options = parse(parser_of(__doc__), argv)
+    options = parse(parser_of(__doc__, threads="without effect: each setting has its own"), argv)
     rows = []
     for loops in (0, 1)[: 1 if options.quick else 2]:
         for together in (1, 2)[: 1 if options.quick else 2]:

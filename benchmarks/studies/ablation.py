@@ -29,9 +29,12 @@ from benchmarks.studies.rows import (
     arguments,
     dataset_of,
     has_row,
+    is_of,
     minutes_of,
     read_rows,
     score,
+    short_hash,
+    split_of,
     start,
     training_reader,
 )
@@ -42,6 +45,7 @@ from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig
 from toothgraph.training.finetune import finetune
 from toothgraph.training.pretrain import pretrain
+from toothgraph.training.run import device_of
 
 RESULT = RESULTS / "ablation.jsonl"
 Options = dict[str, Any]
@@ -159,7 +163,7 @@ def configs(name: str, seed: int, options: argparse.Namespace) -> tuple[Pretrain
 def identity(name: str, seed: int, dataset: Dataset, options: argparse.Namespace) -> dict[str, Any]:
     """The values that identify a row. Steps and faces are those of the default, even if the variant changes them."""
     _, config = configs("default", seed, options)
-    own = {"variant": name, "dataset": dataset.name, "seed": seed}
+    own = {"variant": name, "dataset": dataset.name, "split": split_of(dataset), "seed": seed}
     if name not in VARIANTS:  # a file of the same name may have had other content before
         own["change"] = options.changes[name]
     return {**own, "steps": config.steps, "faces": config.net.graph.faces}
@@ -174,19 +178,35 @@ def run_variant(
     change = options.changes[name]
     if not change.get("scratch"):
         shared = "default" if "pretrain" not in change else name  # one pre-training serves many variants
-        folder = options.runs / f"backbone-{slug(shared)}-{seed}"
+        folder = options.runs / f"backbone-{folder_name(shared, options)}-{seed}"
         init = pretrain(read(pre_config), dataset.split, folder, pre_config, resume=True)
-    out = options.runs / f"{slug(name)}-{seed}"
+    out = options.runs / f"{folder_name(name, options)}-{seed}"
     model = finetune(read(config), dataset.split, out, config, init=init, resume=True)
     trained, file = load_segmentation(model)
     return {
         "change": change,
         "parameters": sum(p.numel() for p in trained.parameters()),
         **score(trained, dataset),
+        "device": device_of(config.device),
         "minutes": minutes_of(out),
         "facts": file.header["trained"],
         "scored": provenance.facts()["git"],
     }
+
+
+def own_changes(files: list[Path]) -> dict[str, Options]:
+    """The changes that TOML files describe, by the name of their variant.
+
+    Raises:
+        ConfigError: as :func:`own_change` does, or if two files have the same name.
+    """
+    found: dict[str, Path] = {}
+    for file in files:
+        if (other := found.setdefault(file.stem, file)) != file:
+            raise ConfigError(
+                f"--config: expected files of different names, got {other} and {file}; rename one of them"
+            )
+    return {f"own: {name}": own_change(file) for name, file in found.items()}
 
 
 def own_change(file: Path) -> Options:
@@ -209,6 +229,19 @@ def slug(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter == "." else "-" for letter in name)
 
 
+def folder_name(name: str, options: argparse.Namespace) -> str:
+    """A folder name for a variant. A change of one's own has its content in the name, which the file may later lose."""
+    return slug(name) if name in VARIANTS else f"{slug(name)}-{short_hash(options.changes[name])}"
+
+
+def rows_of_table(dataset: Dataset, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows that the table shows: of the variants that were asked for, with the content that they have now."""
+    known = identity("default", 0, dataset, options)
+    alike = {name: known[name] for name in ("dataset", "split", "steps", "faces")}
+    wanted = {name: {**alike, "variant": name, "change": options.changes[name]} for name in options.only}
+    return [row for row in read_rows(options.out) if row["variant"] in wanted and is_of(row, wanted[row["variant"]])]
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the variants that have no row yet, seed by seed, and print the table."""
     parser = arguments(__doc__)
@@ -219,13 +252,16 @@ def main(argv: list[str] | None = None) -> None:
     )  # fmt: skip
     parser.add_argument("--only", nargs="+", choices=names, metavar="VARIANT", help=f"one of: {'; '.join(names)}")
     options = start(parser, argv, RESULT)
-    own = {f"own: {file.stem}": own_change(file) for file in options.config}
+    own = own_changes(options.config)
     options.changes = VARIANTS | own
-    options.only = [*(options.only or (["default"] if own else names)), *own]
+    chosen = options.only or (["default"] if own else names)
+    if own and "default" not in chosen:
+        chosen = ["default", *chosen]  # with which they are compared
+    options.only = [*chosen, *own]
     for name in options.only:  # report unknown options before any scan is read
         configs(name, 0, options)
     if options.quick:
-        options.only = options.only[:2]
+        options.only = (["default", *own] if own else options.only)[:2]
     dataset = dataset_of(options)
     read = training_reader(dataset, options)
     for seed in options.seeds:
@@ -236,10 +272,7 @@ def main(argv: list[str] | None = None) -> None:
             row = {**known, **run_variant(name, seed, dataset, read, options)}
             append_row(options.out, row)
             print(f"{name}, seed {seed}: miou {row['scores']['miou']:.4f}", flush=True)
-    known = identity("default", 0, dataset, options)
-    alike = {name: known[name] for name in ("dataset", "steps", "faces")}
-    rows = [row for row in read_rows(options.out) if alike.items() <= row.items() and row["variant"] in options.only]
-    print(f"rows: {options.out}\n\n{aligned(ablation_table(rows))}", flush=True)
+    print(f"rows: {options.out}\n\n{aligned(ablation_table(rows_of_table(dataset, options)))}", flush=True)
 
 
 if __name__ == "__main__":

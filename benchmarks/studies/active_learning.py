@@ -45,6 +45,7 @@ from toothgraph.review.surface import Surface
 from toothgraph.scan_names import patient_of
 from toothgraph.training.config import FINETUNE_PRESETS
 from toothgraph.training.finetune import finetune
+from toothgraph.training.run import device_of
 
 RESULT = RESULTS / "active_learning.jsonl"
 ARMS = ("doubtful", "random")
@@ -138,7 +139,8 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
     split = Split(tuple(sorted({one.patient for one in scans})), (), {})
     model = finetune(scans, split, place / f"round-{cell.round}", config, init=options.model, resume=True)
     # 3. Score.
-    return {**cell._asdict(), **told, **scored(model, dataset), "minutes": round(minutes_of(model.parent), 1)}
+    took = {"device": device_of(config.device), "minutes": round(minutes_of(model.parent), 1)}
+    return {**cell._asdict(), **told, **scored(model, dataset), **took}
 
 
 def main(argv: list[str] | None = None) -> None:

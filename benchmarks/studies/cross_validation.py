@@ -57,11 +57,11 @@ def train(dataset: Dataset, options: argparse.Namespace, fold: int) -> Path:
 
 def main(argv: list[str] | None = None) -> None:
     """Train the nets of the folds."""
-    parser = data_arguments(__doc__)
+    parser = data_arguments(__doc__, out="not written, as the result is in RUNS; --quick asks for it all the same")
     runs_argument(parser, "gets a run folder for each fold")
     parser.add_argument("--folds", type=int, nargs="+", default=list(range(FOLDS)))
     parser.add_argument("--workers", type=int, default=1, help="processes that make the graphs")
-    options = parse(parser, argv, Path("unused"))
+    options = parse(parser, argv)
     dataset = iosseg(options.data)
     if options.quick:
         dataset = dataset.few()

@@ -32,6 +32,7 @@ class Dataset:
         also: further files and folders of scans.
         left_out: scans that cannot be used.
         unit, label_system: of the scans, see :func:`toothgraph.io.labels.read_scan`.
+        palette_option: how a command is told the palette, FILE:SET.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Dataset:
     left_out: frozenset[Path] = frozenset()
     unit: str = "mm"
     label_system: str = "auto"
+    palette_option: str | None = None
 
     @property
     def places(self) -> list[Path]:
@@ -79,9 +81,9 @@ class Dataset:
         return found[0]
 
 
-def data_arguments(doc: str | None) -> argparse.ArgumentParser:
-    """A parser with the options of every script that reads labelled scans."""
-    parser = parser_of(doc)
+def data_arguments(doc: str | None, **texts: str) -> argparse.ArgumentParser:
+    """A parser with the options of every script that reads labelled scans; ``texts`` as for :func:`parser_of`."""
+    parser = parser_of(doc, **texts)
     parser.add_argument(
         "data", type=Path, nargs="?", help="folder of the data sets, see benchmarks/studies/datasets.py"
     )
@@ -95,8 +97,8 @@ def runs_argument(parser: argparse.ArgumentParser, text: str = "gets the run fol
 
 def iosseg(data: Path) -> Dataset:
     """The data set 3D-IOSSeg in a folder ``3d-iosseg``, beside ``palettes.json`` and ``split.json``."""
-    palette = load_palette(f"{data / 'palettes.json'}:3d-iosseg")
-    return Dataset("3d-iosseg", data / "3d-iosseg", palette, load_split(data / "split.json"))
+    palette, split = f"{data / 'palettes.json'}:3d-iosseg", load_split(data / "split.json")
+    return Dataset("3d-iosseg", data / "3d-iosseg", load_palette(palette), split, palette_option=palette)
 
 
 def teeth3ds(data: Path) -> Dataset:
@@ -167,7 +169,7 @@ def own_scans(
         able = {who for who, file in zip(patients, files, strict=True) if file not in faults}
         chosen = replace(chosen, val=tuple(who for who in chosen.val if who in able))
     first, *others = paths
-    return Dataset(first.stem, first, given, chosen, tuple(others), frozenset(faults), unit, label_system)
+    return Dataset(first.stem, first, given, chosen, tuple(others), frozenset(faults), unit, label_system, palette)
 
 
 DATASETS = {"3d-iosseg": iosseg, "teeth3ds": teeth3ds}

@@ -36,6 +36,7 @@ import shutil
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,6 +55,7 @@ from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig
 from toothgraph.training.finetune import finetune, learn
 from toothgraph.training.pretrain import pretrain
+from toothgraph.training.run import device_of
 from toothgraph.training.run_folder import is_finished, labels_of, teacher
 from toothgraph.training.self_training import self_train
 from toothgraph.training.unlabelled import find_unlabelled
@@ -118,7 +120,7 @@ def of_protocol(presets: dict[str, Config], protocol: str, options: argparse.Nam
         graph = replace(config.net.graph, faces=min(PAPER_FACES, config.net.graph.faces))
         steps = min(PAPER_STEPS, config.steps or PAPER_STEPS)
         return replace(config, epochs=None, steps=steps, net=replace(config.net, graph=graph))
-    return short(presets["default"], options) if protocol == "short" else presets["default"]
+    return presets["default"] if protocol == "long" and not options.quick else short(presets["default"], options)
 
 
 def config_of(cell: Cell, options: argparse.Namespace) -> FinetuneConfig:
@@ -131,6 +133,13 @@ def config_of(cell: Cell, options: argparse.Namespace) -> FinetuneConfig:
         config = replace(config, **{**SCRATCH, **TRICKS.get(cell.arm, {})})
         return replace(config, steps=(config.steps or 2) // 2) if cell.arm == "scratch-brief" else config
     return replace(config, **MOVED) if cell.arm.endswith("-moved") else config
+
+
+def sizes(cell: Cell, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Steps and faces of a run, and those of older rows, which do not say them and are not of a quick try."""
+    configs = (config_of(cell, given) for given in (options, argparse.Namespace(quick=False)))
+    own, older = ({"steps": config.steps, "faces": config.net.graph.faces} for config in configs)
+    return own, older
 
 
 def train(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
@@ -195,6 +204,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
         **cell._asdict(),
         "labelled": drawn(dataset.split.train, cell.draw, cell.patients),
         **scored(model, dataset),
+        "device": device_of(config_of(cell, options).device),
         "minutes": round(sum(map(minutes_of, runs)), 1),
     }
 
@@ -232,7 +242,8 @@ def main(argv: list[str] | None = None) -> None:
         Cell(arm, count, draw, seed, options.protocol, options.jaws)
         for count, seed, draw, arm in product(options.patients, options.seeds, options.draws, options.arms)
     ]
-    for cell, row in new_rows(options.out, cells, lambda cell: row_of(cell, dataset, options)):
+    run_cell = partial(row_of, dataset=dataset, options=options)
+    for cell, row in new_rows(options.out, cells, run_cell, partial(sizes, options=options)):
         print(f"{cell.arm}, {cell.patients} of draw {cell.draw}, seed {cell.seed}: miou {row['scores']['miou']:.4f}, "
               f"matched {row['scores']['miou_matched']:.4f}, {row['minutes']} minutes", flush=True)  # fmt: skip
 

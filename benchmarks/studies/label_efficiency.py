@@ -20,7 +20,6 @@ is pre-trained on these scans and on further unlabelled scans.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from dataclasses import asdict, replace
 from itertools import product
@@ -37,10 +36,13 @@ from benchmarks.studies.rows import (
     arguments,
     dataset_of,
     has_row,
+    is_of,
     learning_curve,
     minutes_of,
     read_rows,
     score,
+    short_hash,
+    split_of,
     start,
     training_reader,
 )
@@ -52,6 +54,7 @@ from toothgraph.system.files import write_text
 from toothgraph.training.config import FINETUNE_PRESETS, PRETRAIN_PRESETS, FinetuneConfig, PretrainConfig
 from toothgraph.training.finetune import finetune
 from toothgraph.training.pretrain import pretrain
+from toothgraph.training.run import device_of
 
 RESULT = RESULTS / "label_efficiency.jsonl"
 INITS = ("scratch", "pretrained", "more")
@@ -78,7 +81,7 @@ def study_arguments() -> argparse.ArgumentParser:
     parser.add_argument("--lr-pretrained", type=float)
     parser.add_argument("--backbone-rate", type=float, help="learning rate of a pre-trained backbone, as a share")
     parser.add_argument("--rescore", action="store_true", help="no training: score the nets of all rows anew")
-    parser.add_argument("--protocol", default="CPU", help="heading under which the rows belong together")
+    parser.add_argument("--protocol", help="heading under which rows belong together; the device, as CPU, if not given")
     return parser
 
 
@@ -107,7 +110,7 @@ def recipe(options: argparse.Namespace) -> str:
         {name: value for name, value in asdict(replace(config, device="auto")).items() if name not in ELSEWHERE}
         for config in (pre, fine)
     ]
-    return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:8]
+    return short_hash(shared)
 
 
 def learning_rate(options: argparse.Namespace, cell: Cell) -> float | None:
@@ -119,8 +122,9 @@ def identity(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[
     """The values that identify a row."""
     pre_config, config = configs(options, cell)
     return {
-        "protocol": options.protocol,
+        "protocol": options.protocol or device_of(options.device).upper(),
         "dataset": dataset.name,
+        "split": split_of(dataset),
         "recipe": recipe(options),
         **cell._asdict(),
         "steps": config.steps,
@@ -156,6 +160,7 @@ def run_cell(cell: Cell, dataset: Dataset, scans: list[Scan], options: argparse.
         **identity(cell, dataset, options),
         "patients": len(dataset.split.labelled(config.label_fraction)),
         **score(net, dataset),
+        "device": device_of(config.device),
         "minutes": minutes_of(out),
         "curve": learning_curve(out),
         "sha256": provenance.sha256(model),
@@ -199,8 +204,8 @@ def wanted_cells(dataset: Dataset, options: argparse.Namespace) -> list[Cell]:
 def of_this_study(options: argparse.Namespace, dataset: Dataset) -> list[dict[str, Any]]:
     """The rows that may be compared with each other: those of these options, at any rates, fractions and seeds."""
     known = identity(Cell("scratch", 100, 0), dataset, options)
-    shared = {name: known[name] for name in ("protocol", "dataset", "recipe", "steps", "faces")}
-    return [row for row in read_rows(options.out) if shared.items() <= row.items()]
+    shared = {name: known[name] for name in ("protocol", "dataset", "split", "recipe", "steps", "faces")}
+    return [row for row in read_rows(options.out) if is_of(row, shared)]
 
 
 def main(argv: list[str] | None = None) -> None:

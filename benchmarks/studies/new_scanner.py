@@ -34,6 +34,7 @@ from toothgraph.model import SegmentationNet
 from toothgraph.model.file import load_segmentation
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS
+from toothgraph.training.run import device_of
 from toothgraph.training.self_training import self_train
 from toothgraph.training.unlabelled import Unlabelled, find_unlabelled
 
@@ -111,8 +112,11 @@ def main(argv: list[str] | None = None) -> None:
             continue
         half = known["half"]
         model = Path(weights.DEFAULT) if half is None else train(known, parts, dataset, options)
-        minutes = {} if half is None else {"minutes": round(minutes_of(model.parent), 1)}
-        row = {**known, **minutes, **all_scores(model, sets, half, parts)}
+        took: dict[str, Any] = {}
+        if half is not None:
+            device = device_of(FINETUNE_PRESETS["default"].device)
+            took = {"device": device, "minutes": round(minutes_of(model.parent), 1)}
+        row = {**known, **took, **all_scores(model, sets, half, parts)}
         append_row(options.out, row)
         print(known, {name: round(found["miou"], 4) for name, found in row["sets"].items()}, flush=True)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +35,7 @@ from toothgraph.system import provenance
 from toothgraph.training.config import PRETRAIN_PRESETS
 from toothgraph.training.finetune import finetune
 from toothgraph.training.pretrain import pretrain
+from toothgraph.training.run import device_of
 
 RESULT = RESULTS / "objectives.jsonl"
 
@@ -44,6 +46,16 @@ class Cell(NamedTuple):
     objective: str
     draw: int
     seed: int
+
+
+def like(cell: Cell) -> few_patients.Cell:
+    """The run of `few_patients` that differs only in the objective of pre-training."""
+    return few_patients.Cell("pretrained", 1, cell.draw, cell.seed, "short")
+
+
+def sizes(cell: Cell, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Steps and faces of a run, and those of older rows, as in `few_patients`."""
+    return few_patients.sizes(like(cell), options)
 
 
 def pretrained(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> Path:
@@ -68,7 +80,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
     """Pre-train, fine-tune and score a run, and return its row."""
     labelled = drawn(dataset.split.train, cell.draw, 1)
     before = pretrained(cell, dataset, options)
-    config = few_patients.config_of(few_patients.Cell("pretrained", 1, cell.draw, cell.seed, "short"), options)
+    config = few_patients.config_of(like(cell), options)
     scans = training_reader(dataset, options)(replace(config, seed=0))  # the same graphs for all seeds
     own = [scan for scan in scans if scan.patient in labelled]
     out = options.runs / "-".join(map(str, cell))
@@ -78,6 +90,7 @@ def row_of(cell: Cell, dataset: Dataset, options: argparse.Namespace) -> dict[st
         "labelled": labelled,
         **few_patients.scored(model, dataset),
         "nearest": nearest(before, scans, labelled, dataset.split.val),
+        "device": device_of(config.device),
         "minutes": round(minutes_of(out), 1),
         "pretrain_minutes": round(minutes_of(before), 1),
         "pretrain_sha256": provenance.sha256(read_model(before).path),
@@ -101,7 +114,8 @@ def main(argv: list[str] | None = None) -> None:
         Cell(objective, draw, seed)
         for seed, draw, objective in product(options.seeds, options.draws, options.objectives)
     ]
-    for cell, row in new_rows(options.out, cells, lambda cell: row_of(cell, dataset, options)):
+    run_cell = partial(row_of, dataset=dataset, options=options)
+    for cell, row in new_rows(options.out, cells, run_cell, partial(sizes, options=options)):
         print(f"{cell.objective}, draw {cell.draw}, seed {cell.seed}: miou {row['scores']['miou']:.4f}, "
               f"nearest {row['nearest']['miou']:.4f}, {row['minutes']} minutes", flush=True)  # fmt: skip
 

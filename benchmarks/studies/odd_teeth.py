@@ -39,6 +39,7 @@ from toothgraph.segmentation import segment
 from toothgraph.system import provenance
 from toothgraph.training.config import FINETUNE_PRESETS, FinetuneConfig
 from toothgraph.training.finetune import finetune
+from toothgraph.training.run import device_of
 from toothgraph.transforms.augment import random_rotation
 from toothgraph.transforms.warp_teeth import NO_WARPS, Warps
 
@@ -124,6 +125,7 @@ def row_of(cell: Cell, dataset: Dataset, read: TrainingReader, options: argparse
         "per_scan": [{name: row[name] for name in ("scan_id", *SCORES)} for row in plain],
         "odd": odd,
         "field": field,
+        "device": device_of(config.device),
         "minutes": minutes_of(out),
         "facts": file.header["trained"],
         "scored": provenance.facts()["git"],

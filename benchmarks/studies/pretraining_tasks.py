@@ -108,8 +108,8 @@ def pieces(graph: Data, spacing: float = 10.0, crease: float = 0.25, rounds: int
         crease: angle in radians; a concave fold of this angle makes a path e times as long.
         rounds: how often each seed moves to the middle of its piece.
     """
-    pos, normal = graph.pos.double().numpy(), graph.normal.double().numpy()
-    source, target = graph.edge_index.numpy()
+    pos, normal = graph.pos.double().cpu().numpy(), graph.normal.double().cpu().numpy()
+    source, target = graph.edge_index.cpu().numpy()
     step, turn = pos[target] - pos[source], normal[target] - normal[source]
     bend = 2 * np.arcsin(np.clip(np.linalg.norm(turn, axis=1) / 2, 0, 1))
     bend[(step * turn).sum(axis=1) > 0] = 0  # convex
@@ -122,7 +122,7 @@ def pieces(graph: Data, spacing: float = 10.0, crease: float = 0.25, rounds: int
         middle = np.stack([np.bincount(piece, pos[:, axis]) for axis in range(3)], axis=1) / np.bincount(piece)[:, None]
         order = np.lexsort((np.linalg.norm(pos - middle[piece], axis=1), piece))
         seeds = order[np.unique(piece[order], return_index=True)[1]]
-    return torch.from_numpy(piece)
+    return torch.from_numpy(piece).to(graph.pos.device)
 
 
 class Masked(PretrainTask):
@@ -152,7 +152,7 @@ class Masked(PretrainTask):
         return F.smooth_l1_loss(told, true[hidden])
 
     def _embedding(self, batch: Batch, hidden: Tensor) -> Tensor:
-        backbone, nodes = self.net.backbone, torch.arange(len(hidden))
+        backbone, nodes = self.net.backbone, torch.arange(len(hidden), device=hidden.device)
         table = batch.neighbor_index.long()
         pair = backbone.pair(batch.pos, batch.normal, torch.where(hidden[table], nodes, table).int())
         x = self.net.hidden.repeat(len(hidden), 1)
@@ -168,9 +168,10 @@ def hidden_patches(batch: Batch, k: int, share: float) -> Tensor:
     A patch is all nodes with the same nearest node of the third level. Nodes of the third level are 6 mm apart in the
     default graph. Either all nodes of a patch are hidden, or none.
     """
-    nodes = torch.arange(batch.num_nodes)
+    nodes = torch.arange(batch.num_nodes, device=batch.pos.device)
     centre = torch.where(batch.level >= 2, nodes, batch.neighbor_index[2 * k].long())
-    return torch.rand(batch.num_nodes)[centre] < share
+    # Drawn on the CPU, so that the same seed hides the same patches on every device.
+    return torch.rand(batch.num_nodes, device="cpu").to(centre.device)[centre] < share
 
 
 def bends(batch: Batch, k: int) -> Tensor:

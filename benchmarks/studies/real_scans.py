@@ -20,6 +20,7 @@ from pathlib import Path
 from benchmarks.options import parse, run
 from benchmarks.paths import RESULTS
 from benchmarks.studies.datasets import data_arguments, iosseg, runs_argument
+from toothgraph.errors import ConfigError
 from toothgraph.system.files import write_text
 
 RESULT = RESULTS / "real_scans.json"
@@ -51,14 +52,42 @@ def stages(data: Path, runs: Path, quick: bool) -> dict[str, tuple[list[str], Pa
     }
 
 
-def run_stage(command: list[str], log: Path) -> float:
-    """Run one command with its output appended to a log, and return the seconds of wall clock."""
-    start = time.monotonic()
+def run_stage(command: list[str], log: Path) -> None:
+    """Run one command with its output appended to a log.
+
+    Raises:
+        ConfigError: if the command fails.
+    """
     with log.open("a") as stream:
-        subprocess.run(
-            [sys.executable, "-m", "toothgraph", *command], check=True, stdout=stream, stderr=subprocess.STDOUT
+        line = [sys.executable, "-m", "toothgraph", *command]
+        done = subprocess.run(line, check=False, stdout=stream, stderr=subprocess.STDOUT)
+    if done.returncode:
+        said = log.read_text(encoding="utf-8", errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(said) if line.strip()), "it printed nothing")
+        raise ConfigError(f"toothgraph {command[0]}: exit code {done.returncode}: {last} (all it printed: {log})")
+
+
+def timed_stage(name: str, command: list[str], result: Path, runs: Path) -> float:
+    """Run a stage that has no result yet, and return the seconds of all its starts, which are kept in a file.
+
+    Raises:
+        ConfigError: if the stage fails, or if the file lacks the seconds of a finished stage.
+    """
+    file = runs / "seconds.json"
+    seconds: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
+    if not result.exists():
+        begun = time.monotonic()
+        try:
+            run_stage(command, runs / f"{name}.log")
+        finally:  # also of a stage that is stopped, and goes on at the next start
+            seconds[name] = seconds.get(name, 0.0) + time.monotonic() - begun
+            write_text(file, json.dumps(seconds))
+    if name not in seconds:
+        raise ConfigError(
+            f"{file}: expected the seconds of {name}, which has its result, found none, as after a kill; to time it "
+            f"again, delete {result.parent if name != 'evaluate' else result}"
         )
-    return time.monotonic() - start
+    return seconds[name]
 
 
 def last_validation(run: Path, columns: list[str]) -> dict[str, float]:
@@ -70,22 +99,18 @@ def last_validation(run: Path, columns: list[str]) -> dict[str, float]:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the stages that have no result yet, and write the JSON file."""
-    parser = data_arguments(__doc__)
+    parser = data_arguments(__doc__, threads="without effect: the commands choose them")
     runs_argument(parser)
     parser.add_argument("--note", default="", help="a sentence on the circumstances, for the page")
     options = parse(parser, argv, RESULT)
     options.runs.mkdir(parents=True, exist_ok=True)
 
-    timing_file = options.runs / "seconds.json"
-    seconds = json.loads(timing_file.read_text()) if timing_file.exists() else {}
-    commands = {}
+    commands, seconds = {}, {}
     for name, (command, result) in stages(options.data, options.runs, options.quick).items():
         shown = shlex.join(["toothgraph", *command])
         commands[name] = shown.replace(str(options.runs), "RUNS").replace(str(options.data), "DATA")
         print("$", commands[name], flush=True)
-        if not result.exists():
-            seconds[name] = seconds.get(name, 0.0) + run_stage(command, options.runs / f"{name}.log")
-            write_text(timing_file, json.dumps(seconds))
+        seconds[name] = timed_stage(name, command, result, options.runs)
         print(f"  {seconds[name] / 60:.1f} minutes", flush=True)
 
     metrics = json.loads((options.runs / "metrics.json").read_text())

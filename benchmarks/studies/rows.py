@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from benchmarks.options import apply_threads, parser_of, quick_data, quick_folder
+from benchmarks.options import apply_threads, make_room, parser_of, quick_data, quick_runs
 from benchmarks.studies.datasets import DATASETS, Dataset, own_scans
 from toothgraph.choices import LABEL_SYSTEMS, MM_PER_UNIT
 from toothgraph.cli.terminal import say
@@ -17,6 +18,7 @@ from toothgraph.data.prepared.build import PrepareOptions, prepare
 from toothgraph.data.prepared.folder import read_prepared
 from toothgraph.data.prepared.sources import find_sources
 from toothgraph.data.scan import Scan
+from toothgraph.errors import DataError
 from toothgraph.evaluation import report, score_file
 from toothgraph.model import SegmentationNet
 from toothgraph.training.config import TrainingConfig
@@ -25,6 +27,7 @@ TrainingReader = Callable[[TrainingConfig], list[Scan]]
 Row = dict[str, Any]
 QUICK_FACES = 1000  # of a graph; with 300 faces, two views of a real scan often share none
 SCORES = ("miou", "miou_matched", "accuracy", "boundary_iou")
+OLDER: Row = {"split": "3b979c66"}  # of rows that do not say their split: the one of 3D-IOSSeg in benchmarks/results
 
 
 class Named(Protocol):
@@ -38,7 +41,9 @@ Cell = TypeVar("Cell", bound=Named)
 
 def arguments(doc: str | None) -> argparse.ArgumentParser:
     """A parser with the options that every training study has."""
-    parser = parser_of(doc)
+    parser = parser_of(
+        doc, out="file of the rows; if not given, a file in RUNS, or for a published set the one in benchmarks/results"
+    )
     parser.usage = "%(prog)s [options] SCANS [SCANS ...] RUNS"
     parser.add_argument(
         "paths", type=Path, nargs="*", metavar="PATH",
@@ -62,7 +67,7 @@ def arguments(doc: str | None) -> argparse.ArgumentParser:
 
 
 def start(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path) -> argparse.Namespace:
-    """Read the options and apply them. ``--quick`` means one seed and a few steps on small graphs.
+    """Read the options and apply them. ``--quick`` means one seed and a few steps on small graphs, in RUNS/quick.
 
     Without ``--out``, results on a published set go to ``result`` in the repository, and all others to the folder of
     the runs.
@@ -76,12 +81,15 @@ def start(parser: argparse.ArgumentParser, argv: list[str] | None, result: Path)
         options.split = options.data[0].parent / "split.json"
     else:
         options.data = options.paths[:-1] or options.paths
-    options.runs = options.paths[-1] if len(options.paths) > 1 else quick_folder()
+    options.runs = options.paths[-1] if len(options.paths) > 1 else None
+    if options.quick:
+        options.runs = quick_runs(options.runs)
     if options.dataset is None and (options.data[0] / "3d-iosseg").is_dir():
         options.dataset = "3d-iosseg"
     if options.out is None and options.quick and (options.dataset or len(options.paths) < 2):
         parser.error("--quick tries a script; say with --out where its figures are to go")
     options.out = options.out or (result if options.dataset else options.runs / result.name)
+    make_room(options.out)
     if options.quick:
         options.seeds, options.steps, options.faces = options.seeds[:1], 2, QUICK_FACES
     return options
@@ -104,23 +112,65 @@ def append_row(file: Path, row: dict[str, Any]) -> None:
 
 
 def read_rows(file: Path) -> list[dict[str, Any]]:
-    """All rows of a file; none if the file does not exist."""
+    """All rows of a file; none if the file does not exist.
+
+    Raises:
+        DataError: if a line is no row.
+    """
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    return [json.loads(line) for line in lines if line.strip()]
+    return [_row(line, f"{file}, line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def has_row(file: Path, known: dict[str, Any]) -> bool:
+def _row(line: str, where: str) -> Row:
+    try:
+        row: Row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{where}: expected a row in JSON, found {line[:40]!r} …, {len(line)} characters; a run that was stopped "
+            "while it wrote leaves such a part of a row: delete that line, and its run is done again"
+        ) from error
+    return row
+
+
+def is_of(row: Row, known: Row, older: Row = OLDER) -> bool:
+    """Whether a row has all values in ``known``. ``older`` are the values of rows from before these were written."""
+    return known.items() <= {**older, **row}.items()
+
+
+def has_row(file: Path, known: Row, older: Row = OLDER) -> bool:
     """Whether a file has the row of a run. ``known`` are the values that identify the row."""
-    return any(known.items() <= row.items() for row in read_rows(file))
+    return any(is_of(row, known, older) for row in read_rows(file))
 
 
-def new_rows(file: Path, cells: Iterable[Cell], row_of: Callable[[Cell], Row]) -> Iterator[tuple[Cell, Row]]:
-    """Run each cell that has no row yet, append its row to the file, and yield both."""
+def new_rows(
+    file: Path,
+    cells: Iterable[Cell],
+    row_of: Callable[[Cell], Row],
+    sizes: Callable[[Cell], tuple[Row, Row]] | None = None,
+) -> Iterator[tuple[Cell, Row]]:
+    """Run each cell that has no row yet, append its row to the file, and yield both.
+
+    ``sizes`` gives further values that identify the row of a cell: those of this run, and those of older rows, which do
+    not say them.
+    """
     for cell in cells:
-        if not has_row(file, cell._asdict()):
-            row = row_of(cell)
+        own, older = sizes(cell) if sizes else ({}, {})
+        if not has_row(file, {**cell._asdict(), **own}, older):
+            row = {**row_of(cell), **own}
             append_row(file, row)
             yield cell, row
+
+
+def short_hash(value: Any) -> str:
+    """Eight digits that differ for different values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def split_of(dataset: Dataset) -> str:
+    """A short hash of the patients that train, validate and are labelled at each share. Other splits are other rows."""
+    split = dataset.split
+    shares = {str(percent): sorted(patients) for percent, patients in split.fractions.items()}
+    return short_hash([sorted(split.train), sorted(split.val), shares])
 
 
 def training_reader(dataset: Dataset, options: argparse.Namespace) -> TrainingReader:

@@ -8,6 +8,7 @@ Score the new weights with default_weights.py afterwards. Matrices are stored in
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -17,6 +18,8 @@ from toothgraph.model.file import load_segmentation, save_model
 from toothgraph.scan_names import patient_of
 from toothgraph.system import provenance
 
+OUT = "weights file; if not given, toothgraph/weights/default.safetensors, which is then replaced"
+
 
 def halve(net: nn.Module) -> None:
     """Convert the matrices of a net to half precision, as in the package's file."""
@@ -25,9 +28,14 @@ def halve(net: nn.Module) -> None:
             parameter.data = parameter.data.half()
 
 
+def kept(header: dict[str, Any]) -> dict[str, Any]:
+    """The header of a model file, to store it again. The version in it is not kept, as that is of whoever stores it."""
+    return {name: value for name, value in header.items() if name != "toothgraph"}
+
+
 def main(argv: list[str] | None = None) -> None:
     """Write toothgraph/weights/default.safetensors."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, out=OUT)
     parser.add_argument("run", type=Path, nargs="?", default=Path(weights.DEFAULT), help="of finetune")
     parser.add_argument("--data", default="", help="what it was trained on")
     options = parse(parser, argv, weights.FILE)

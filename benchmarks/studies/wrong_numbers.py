@@ -40,13 +40,13 @@ def panels(row: dict[str, Any], dataset: Dataset, labels: Path) -> list[Panel]:
 
 def main(argv: list[str] | None = None) -> None:
     """Draw the picture."""
-    parser = data_arguments(__doc__)
+    parser = data_arguments(__doc__, out="the picture; docs/images/missing_teeth-wrong.png if not given")
     runs_argument(parser, "of missing_teeth")
     parser.add_argument("--result", type=Path, default=RESULTS / "missing_teeth.json")
     options = parse(parser, argv, IMAGES / "missing_teeth-wrong.png")
     if options.quick:
         options.result = options.runs / "missing_teeth.json"
-        missing_teeth(["--quick", str(options.data), str(options.runs), "--out", str(options.result)])
+        missing_teeth(["--quick", str(options.data), str(options.runs.parent), "--out", str(options.result)])
     revision, content = next(iter(json.loads(options.result.read_text(encoding="utf-8"))["by"].items()))
     dataset, labels = iosseg(options.data), options.runs / "labels" / revision
     wrong = [row for row in content["rows"] if (row["wrong"] or options.quick) and not row["teeth"]]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.speed.install import WANTED, check_wheel, needed
+from toothgraph.errors import DataError
 
 
 def wheel_of(folder: Path, *names: str) -> Path:
@@ -20,6 +21,12 @@ def wheel_of(folder: Path, *names: str) -> Path:
 
 def test_a_whole_wheel_passes(tmp_path: Path) -> None:
     check_wheel(wheel_of(tmp_path, *WANTED, "toothgraph/fdi.py"))
+
+
+def test_another_file_is_no_wheel(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("words")
+    with pytest.raises(DataError, match=r"notes\.txt: expected a wheel"):
+        check_wheel(tmp_path / "notes.txt")
 
 
 @pytest.mark.parametrize("missing", WANTED)

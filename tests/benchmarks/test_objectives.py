@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from benchmarks.pages import objectives as page
+from benchmarks.studies import pretraining_tasks
 from benchmarks.studies.pretraining_tasks import (
     OBJECTIVES,
     Masked,
@@ -71,6 +73,25 @@ def test_each_objective_teaches_the_backbone(name: str, make: Callable[..., Any]
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0] and losses[0] != pytest.approx(float(plain.detach()))
+
+
+class Elsewhere:
+    """torch, with its makers of tensors on another device by default, as the CPU is beside a batch on a GPU."""
+
+    def __getattr__(self, name: str) -> Any:
+        made = getattr(torch, name)
+        return partial(made, device="meta") if name in ("arange", "rand") else made
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_each_objective_computes_where_its_batch_is(
+    name: str, make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, batch = make(OBJECTIVES[name])
+    monkeypatch.setattr(pretraining_tasks, "torch", Elsewhere())
+    assert task.loss(batch).isfinite()
+    if torch.cuda.is_available():
+        assert task.to("cuda").loss(batch.clone().to("cuda")).isfinite()
 
 
 def test_prototypes_get_equally_many_points() -> None:

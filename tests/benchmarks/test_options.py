@@ -7,14 +7,20 @@ import json
 import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from benchmarks.options import run
+from benchmarks.options import parse, run
+from benchmarks.pages import study_text
 from benchmarks.paths import ROOT
-from benchmarks.studies import label_efficiency
-from toothgraph.errors import DataError, LabelError
+from benchmarks.quick_data import write_arches
+from benchmarks.robustness import many_scans
+from benchmarks.studies import datasets, label_efficiency, rows
+from toothgraph.config import read_toml
+from toothgraph.data.split import load_split
+from toothgraph.errors import ConfigError, DataError, LabelError
 from toothgraph.training.run_state import Stopped
 
 SCRIPTS = sorted(
@@ -37,6 +43,55 @@ def test_every_script_takes_quick(script: str, capsys: pytest.CaptureFixture[str
     assert stop.value.code == 2 and "--out" in capsys.readouterr().err
 
 
+def test_a_quick_try_has_runs_of_its_own(tmp_path: Path) -> None:
+    """A real run with the same RUNS has other options, and could not go on with what a try began."""
+    runs, out = tmp_path / "runs", str(tmp_path / "rows.jsonl")
+    parser = datasets.data_arguments("words")
+    datasets.runs_argument(parser)
+    given = [str(tmp_path), str(runs), "--out", out]
+    assert parse(parser, given).runs == runs and parse(parser, [*given, "--quick"]).runs == runs / "quick"
+    studies = [rows.start(rows.arguments("words"), words, Path(out)) for words in (given, [*given, "--quick"])]
+    assert [options.runs for options in studies] == [runs, runs / "quick"]
+
+
+def test_results_that_could_not_be_written_are_told_before_the_work(tmp_path: Path) -> None:
+    given = [str(tmp_path), str(tmp_path / "runs"), "--out"]
+    parser = datasets.data_arguments("words")
+    datasets.runs_argument(parser)
+    (tmp_path / "plain").touch()
+    for begin in (
+        partial(parse, parser),
+        lambda words: rows.start(rows.arguments("words"), words, tmp_path / "result"),
+    ):
+        begin([*given, str(tmp_path / "out")])
+        assert not (tmp_path / "out").exists()  # nothing is left by the trial
+        with pytest.raises(ConfigError, match="expected a file for the results, found a folder"):
+            begin([*given, str(tmp_path)])
+        with pytest.raises(OSError, match="plain"):
+            begin([*given, str(tmp_path / "plain" / "out")])
+    (tmp_path / "kept").write_text("before")
+    parse(parser, [*given, str(tmp_path / "kept")])
+    assert (tmp_path / "kept").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("studies.ship_weights", "toothgraph/weights/default.safetensors, which is then replaced"),
+        ("studies.package_crowns", "toothgraph/weights/default.safetensors, which is then replaced"),
+        ("studies.wrong_numbers", "docs/images/missing_teeth-wrong.png if not given"),
+        ("studies.label_efficiency", "a file in RUNS, or for a published set"),
+        ("speed.threads", "without effect: each setting has its own"),
+        ("speed.beside", "of each process; 1 if not given"),
+    ],
+)
+def test_help_says_what_the_script_does(script: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        importlib.import_module(f"benchmarks.{script}").main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert words.replace(" ", "") in said.replace(" ", "")  # long paths are broken
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [name for name in SCRIPTS if not name.startswith(OF_SPEED)])
 def test_quick_needs_no_data(script: str, tmp_path: Path) -> None:
@@ -45,6 +100,21 @@ def test_quick_needs_no_data(script: str, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert out.exists() or script == "benchmarks.studies.cross_validation"  # which makes nets for other scripts
+
+
+def test_a_folder_with_other_files_is_not_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`many_scans` deletes FOLDER/tree; only where it has made FOLDER."""
+    own = tmp_path / "tree" / "work.txt"
+    own.parent.mkdir()
+    own.touch()
+    monkeypatch.setattr(many_scans, "PARTS", {"prepare": lambda options: {}})
+    given = ["--parts", "prepare", "--out", str(tmp_path / "out" / "result.json")]
+    with pytest.raises(ConfigError, match="expected a new or empty folder, or one of an earlier run, found"):
+        many_scans.main([str(tmp_path), *given])
+    assert own.exists()
+    for _ in range(2):  # the second run finds what the first one made
+        many_scans.main([str(tmp_path / "new"), *given])
+        (tmp_path / "new" / "tree").mkdir(exist_ok=True)
 
 
 def test_the_paths_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,12 +187,36 @@ def test_label_efficiency_of_own_scans(arches: Path, tmp_path: Path, capsys: pyt
     assert "4 of 4 runs to do" in said and "4 of 4: pre-trained, 100 %, seed 0: miou 0." in said
     assert "labels  patients  from scratch" in said and "10 %    1 " in said and "100 %   2 " in said
     assert "toothgraph finetune" in said and f"--split {split}" in said and "--init default" in said
+    assert " --steps 1 --faces 300 --out " in said and "--palette" not in said
     assert "What pre-training gains, by the share of the labels: 10 % " in said
     rows = [json.loads(line) for line in (runs / "label_efficiency.jsonl").read_text().splitlines()]
     assert len(rows) == 4 and {scan["scan_id"][:4] for row in rows for scan in row["per_scan"]} == {"0002"}
     assert (runs / "label_efficiency.png").stat().st_size > 5000
     label_efficiency.main([*given, "--inits", "scratch"])
     assert "0 of 2 runs to do" in capsys.readouterr().out
+
+
+def test_the_next_command_of_a_published_set_is_whole(tmp_path: Path) -> None:
+    """It names the scans, what their colours mean and who validates, and options other than the preset's."""
+    data, runs = write_arches(tmp_path / "data"), tmp_path / "runs"
+    dataset, given = (
+        datasets.iosseg(data),
+        ["--dataset", "3d-iosseg", str(data), str(runs), "--out", str(tmp_path / "out")],
+    )
+    options = rows.start(label_efficiency.study_arguments(), given, tmp_path)
+    known = {"fraction": 100, "seed": 0, "lr": 3e-3, "steps": 2400, "faces": 500, "backbone_rate": 0.5}
+    gained = [{**known, "init": init, "scores": {"miou": miou}, "per_scan": [{"scan_id": "a_upper", "miou": miou}]}
+              for init, miou in (("scratch", 0.5), ("pretrained", 0.6))]  # fmt: skip
+    _, said, *_ = study_text.next_command(gained, dataset, options)
+    assert said.strip() == (
+        f"toothgraph finetune {data}/3d-iosseg --split {runs}/split.json --palette {data}/palettes.json:3d-iosseg "
+        f"--init {runs}/pre-0 --faces 500 --config {runs}/final.toml --out {runs}/final"
+    )
+    assert load_split(runs / "split.json") == dataset.split
+    assert read_toml(runs / "final.toml") == {"backbone_rate": 0.5}
+    gained[0], gained[1] = ({**row, "init": other["init"]} for row, other in zip(gained, gained[::-1], strict=True))
+    _, said, *_ = study_text.next_command(gained, dataset, options)
+    assert "--init" not in said and "--config" not in said and "--faces 500" in said
 
 
 def test_own_scans_that_cannot_be_studied(arches: Path, tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from benchmarks.pages import ablation_tables, curves, render, statistics, study_tables, summary, weights
-from benchmarks.pages.markdown import TEMPLATES, blocks_of, wrapped
+from benchmarks.pages.markdown import TEMPLATES, blocks_of, facts_of, wrapped
+from benchmarks.pages.what_did_not_help import what_did_not_help
 from benchmarks.paths import DOCS
 from benchmarks.studies.readings import reasons
+from benchmarks.studies.rows import read_rows
+from toothgraph.errors import DataError
 
 
 def said(macro: str, *data: Any) -> str:
@@ -142,10 +145,45 @@ def test_interval_covers_what_patients_vary() -> None:
     assert mean == pytest.approx(0.15) and low == pytest.approx(0.1) and high == pytest.approx(0.2)
     one = [row for row in rows if row["seed"] == 0]
     assert study_tables.study_table(one).count("+15.0 (one seed)") == 1
-    with pytest.raises(ValueError, match="different patients"):
+    with pytest.raises(DataError, match="different patients cannot be compared: not all rows have Q;"):
         statistics.mean_interval([{**rows[0], "per_scan": rows[0]["per_scan"][:1]}], rows[1:2], "miou")
     page = study_tables.patient_table(rows)
     assert "| P | +20.0 | +10.0 |" in page and "| Q | +10.0 | +10.0 |" in page
+
+
+def test_summaries_are_of_the_largest_ablation() -> None:
+    """Rows of another set have other patients, with which nothing can be compared."""
+    study, ablations = read_rows(render.STUDY), read_rows(render.ABLATION)
+    page = what_did_not_help(study, ablations)
+    others = [
+        {**row, "dataset": "teeth3ds", "per_scan": [{**scan, "scan_id": "T1_upper"} for scan in row["per_scan"]]}
+        for row in ablations if row["variant"] in ("default", "augmentation: bent by 1 mm")
+    ]  # fmt: skip
+    assert what_did_not_help(study, [*others, *ablations]) == page
+
+
+def test_facts_of_several_runs() -> None:
+    def facts(day: int, git: str | None, threads: int, gpus: list[str], torch: str) -> dict[str, Any]:
+        hardware = {"processor": "p", "cores": 2, "threads": threads, "gpus": gpus}
+        return {"facts": {"date": f"2026-11-0{day}", "git": git, "hardware": hardware, "versions": {"torch": torch}}}
+
+    one = facts(1, "abc", 1, [], "2.1")
+    assert facts_of([one, one]) == {**one["facts"], "hardware": {**one["facts"]["hardware"], "gpus": ["no GPU"]}}
+    found = facts_of([one, facts(2, None, 2, ["H", "H"], "2.2")])
+    assert found["git"] == "abc, unknown" and found["versions"] == {"torch": "2.1 or 2.2"}
+    assert found["hardware"] == {"processor": "p", "cores": 2, "threads": "1 or 2", "gpus": ["H, H or no GPU"]}
+    versions = {"torch-geometric": "1", "lightning": "1", "python": "3"}
+    assert "2 cores, 1 or 2 threads used, H, H or no GPU; torch 2.1 or 2.2," in said(
+        "facts_line", {**found, "versions": {**versions, **found["versions"]}}
+    )
+
+
+def test_help_renders_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(render, "draw_curves", lambda rows: pytest.fail("rendered"))
+    for given in ("--help", "--strange"):
+        with pytest.raises(SystemExit):
+            render.main([given])
+    assert "Render all pages" in capsys.readouterr().out
 
 
 def test_the_first_rows_are_the_unseen_ones() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import os
 import shutil
@@ -23,9 +24,10 @@ from benchmarks.options import facts_of_children
 from benchmarks.pages.speed import CPU_ONLY, beside_table, limit_of, section_table, speed_page
 from benchmarks.pages.speed import SCRIPTS as PAGE_SCRIPTS
 from benchmarks.paths import RESULTS, ROOT
-from benchmarks.speed import archive, backbone, beside, edge_conv, gpu, harness, knn, predict, surfaces
+from benchmarks.speed import archive, backbone, beside, edge_conv, gpu, harness, knn, predict, prepare, surfaces
 from toothgraph.errors import ConfigError
 from toothgraph.graph import GraphSpec
+from toothgraph.io.formats.stl import write_stl
 from toothgraph.model import PaperBackbone
 from toothgraph.nn.kernels import backend
 
@@ -57,6 +59,7 @@ def test_script_writes_its_measurements(script: str, results: Path, capsys: pyte
     assert content["quick"] and content["facts"].keys() == {"date", "versions", "hardware", "git"}
     assert min(content["machine"].values()) > 1e6
     assert content["float32"] == {"matmul": "highest", "cudnn_tf32": False}
+    assert content["backend"] == backend.choose_backend(torch.ones(1, 64))
     ways = [way for part in content["sections"] for case in part["cases"] for way in case["ways"].values()]
     assert ways
     for way in ways:
@@ -65,6 +68,7 @@ def test_script_writes_its_measurements(script: str, results: Path, capsys: pyte
     assert all(part["note"] and part["title"] for part in content["sections"])
     assert " s (" in capsys.readouterr().out
     page = speed_page(results)
+    assert f"its own: `{content['backend']}`." in " ".join(page.split())
     assert f"## `{script}`" in page and content["question"] in page
     assert all(part["title"] in page for part in content["sections"])
 
@@ -243,6 +247,62 @@ def test_another_loss_is_another_training_step(tmp_path: Path) -> None:
     assert rows["predict"]["same result"] and not rows["training step"]["same result"]
 
 
+class Pretended(beside.Worker):
+    """A worker without a process; its fourth turn fails."""
+
+    def __init__(self, checkout: Path, threads: int, waiting: dict[str, str]) -> None:
+        self.checkout, self.backend = checkout, "compiled" if checkout == ROOT else "native"
+        self.turns = iter([(1.0, "a")] * 3)
+
+    def turn(self, task: str, file: Path) -> tuple[float, beside.Made]:
+        return next(self.turns)
+
+
+def test_beside_keeps_its_rows_and_says_that_the_backends_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, given = tmp_path / "beside.json", [str(tmp_path / "other"), "a.stl", "--rounds", "1"]
+    monkeypatch.setattr(beside, "Worker", Pretended)
+    monkeypatch.setattr(beside, "revision", lambda checkout: "abc")
+    with pytest.raises(StopIteration):
+        beside.main([*given, "--out", str(out)])
+    content = json.loads(out.read_text())
+    assert len(content["rows"]) == 1 and content["other"] == "abc"
+    assert content["backends"] == {"ours": "compiled", "theirs": "native"}
+    assert "other native; for the same backend, build both" in capsys.readouterr().out
+    words = " ".join(speed_page(tmp_path).split())
+    assert "The other revision: abc. Backend of the layers: `compiled`, and `native` of the other. |" in words
+
+
+def test_beside_asks_for_the_revision_before_it_measures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "Worker", lambda *args: pytest.fail("measured before"))
+    with pytest.raises(ConfigError, match="expected a git checkout of this repository, found none"):
+        beside.main([str(tmp_path), "a.stl", "--out", str(tmp_path / "beside.json")])
+
+
+def test_other_processes_have_the_memory_of_the_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.speed import threads
+
+    monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")  # which the harness has set here
+    found = []
+
+    def begun(command: list[str], env: dict[str, str], **given: Any) -> Mock:
+        found.append(env)
+        return Mock(stdout=io.StringIO("native\n"), communicate=lambda: ("{}\n", ""))
+
+    monkeypatch.setattr(subprocess, "Popen", begun)
+    assert beside.Worker(ROOT, 1, {}).backend == "native"
+    threads.measured("one thread", 1, True)
+    assert [env["THP_MEM_ALLOC_ENABLE"] for env in found] == ["1", "1"]
+
+
+def test_a_middle_of_two_rounds_lies_between_them() -> None:
+    ours = Mock(turn=Mock(side_effect=[(9.0, "a"), (1.0, "a"), (3.0, "a")]))
+    theirs = Mock(turn=lambda task, file: (1.0, "a"))
+    row = beside.rounds(ours, theirs, "a task", Path("a.stl"), 2)
+    assert row["ratio"] == {"median": 2.0, "min": 1.0, "max": 3.0} and row["seconds"]["ours"] == 2.0
+
+
 @pytest.mark.parametrize(
     ("made", "same"),
     [("abc", True), ("abd", False), ([2.0, 3.0], True), ([2.00001, 3.0], True), ([2.1, 3.0], False),
@@ -288,6 +348,28 @@ def test_archive_says_the_threads_of_what_it_runs(tmp_path: Path, monkeypatch: p
     assert taken == {(1, None): 3, (1, 4): 4, (2, None): 1, (2, 4): 4}
 
 
+def test_archive_says_why_scans_are_not_labelled(tmp_path: Path) -> None:
+    for name in ("a.stl", "b.stl"):
+        (tmp_path / name).write_bytes(b"no mesh")
+    out = ["--workers", "1", "--out", str(tmp_path / "archive.json")]
+    with pytest.raises(ConfigError, match=r"expected 2 labelled scans, found 0 \(exit code \d\): .*[ab]\.stl"):
+        archive.main([str(tmp_path), *out])
+    with pytest.raises(ConfigError, match=r"expected two scans or more, .*, got 1"):
+        archive.main([str(tmp_path / "a.stl"), *out])
+
+
+def test_features_are_measured_on_a_mesh_that_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, seen = tmp_path / "arch.stl", []
+    mesh = surfaces.arch(500)
+    write_stl(file, mesh.vertices, mesh.faces)
+    monkeypatch.setattr(prepare, "compare", lambda ways, *rest: ways)
+    monkeypatch.setattr(prepare, "face_features", lambda given: seen.append("centroids" in vars(given)))
+    ways = prepare.stages(file, GraphSpec(faces=200), Namespace())
+    ways["features"]()
+    ways["features"]()
+    assert seen == [False, False]
+
+
 @pytest.mark.parametrize("script", ["archive", "threads", "install"])
 def test_page_says_no_threads_of_a_process_that_only_waits(script: str, tmp_path: Path) -> None:
     before = json.loads((RESULTS / f"{script}.json").read_text())
@@ -318,7 +400,7 @@ def test_gpu_writes_rows_as_they_are_found(tmp_path: Path, capfd: pytest.Capture
         cases = [{"script": script, "section": part["title"], **case}
                  for part in content["sections"] for case in part["cases"]]  # fmt: skip
         assert all(cases.count(case) == 1 and case in measured for case in cases)
-        head = {"script": script, "machine": content["machine"], "float32": content["float32"]}
+        head = {"script": script, **{name: content[name] for name in ("machine", "float32", "backend")}}
         own = [row for row in measured if row["script"] == script]
         assert own[0] == head and len(own) == 1 + len(cases)
     assert len({str((row["section"], row["sizes"])) for row in measured if "sizes" in row}) == len(measured) - 2

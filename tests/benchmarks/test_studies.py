@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from argparse import Namespace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
 from benchmarks.pages import ablation_tables, results, weights
-from benchmarks.studies import ablation, datasets, default_weights, label_efficiency, prediction_steps, tooth_sizes
+from benchmarks.studies import (
+    ablation,
+    datasets,
+    default_weights,
+    few_patients,
+    label_efficiency,
+    objectives,
+    prediction_steps,
+    real_scans,
+    rows,
+    tooth_sizes,
+)
 from toothgraph import load_model
+from toothgraph.data.split import Split
 from toothgraph.errors import ConfigError, DataError
 from toothgraph.fdi import LOWER, UPPER
 from toothgraph.inference import PredictOptions
 from toothgraph.io.write import write_teeth3ds_json
 from toothgraph.model.config import check_net
 from toothgraph.synthetic import MIN_FACES, synthetic_arch
+from toothgraph.system.files import write_text
+from toothgraph.training.run import device_of
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +93,7 @@ def test_label_efficiency_on_a_downloaded_folder(
         assert {scan["scan_id"] for scan in row["per_scan"]} == {"C3_lower", "C3_upper", "D4_lower", "D4_upper"}
         assert row["scores"]["miou"] == pytest.approx(np.mean([scan["miou"] for scan in row["per_scan"]]))
         assert len(row["sha256"]) == 64 and row["minutes"] > 0 and list(row["curve"]) == ["2"]
+        assert row["device"] == device_of("auto") and row["protocol"] == row["device"].upper()
     assert "pretrain_sha256" in rows[1] and rows[0]["sha256"] != rows[1]["sha256"]
     label_efficiency.main([*given, "--inits", "more", "--also", str(arches)])
     rows = [json.loads(line) for line in out.read_text().splitlines()]
@@ -115,6 +133,115 @@ def test_an_ablation_of_ones_own(teeth3ds: Path, tmp_path: Path, capsys: pytest.
     own.write_text("[finetune]\nlearning = 1e-3\n")
     with pytest.raises(ConfigError, match="own: warm: unknown option 'learning'"):
         ablation.main(given)
+
+
+@pytest.mark.usefixtures("one_look")
+def test_another_content_of_ones_own_file_is_another_change(
+    teeth3ds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each is trained in a folder of its own, and the table has the one that the file describes now."""
+    out, own = tmp_path / "rows.jsonl", tmp_path / "warm.toml"
+    given = [str(teeth3ds), str(tmp_path / "runs"), "--dataset", "teeth3ds", "--steps", "1", "--faces", "300",
+             "--out", str(out), "--only", "from scratch", "--config", str(own)]  # fmt: skip
+    for rate, seeds in (("1e-3", "0"), ("2e-3", "1")):
+        own.write_text(f"[finetune]\nlr = {rate}\n")
+        capsys.readouterr()
+        ablation.main([*given, "--seeds", seeds])
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["variant"] for row in rows] == ["default", "from scratch", "own: warm"] * 2  # compared with the default
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("own: warm  "))
+    assert line.split()[-1] == "1"  # seed
+    assert len(list((tmp_path / "runs").glob("own--warm-*"))) == 2
+    (tmp_path / "more").mkdir()
+    with pytest.raises(ConfigError, match=r"expected files of different names, got .*warm\.toml and .*more"):
+        ablation.own_changes([own, tmp_path / "more" / "warm.toml"])
+
+
+@pytest.mark.parametrize("study", [few_patients, objectives])
+def test_a_row_of_a_quick_try_is_no_row_of_the_study(study: ModuleType, tmp_path: Path) -> None:
+    """Older rows do not say steps and faces; they are those of the protocol."""
+    (known, *_), out = rows.read_rows(study.RESULT), tmp_path / "rows.jsonl"
+    cell = study.Cell(*(known[name] for name in study.Cell._fields))
+    quick, real = ({"options": Namespace(quick=quick)} for quick in (True, False))
+
+    def run(file: Path, given: dict) -> int:
+        return len([*rows.new_rows(file, [cell], lambda cell: cell._asdict(), partial(study.sizes, **given))])
+
+    assert run(study.RESULT, real) == 0
+    assert [run(out, given) for given in (quick, quick, real, real)] == [1, 0, 1, 0]
+    out.write_text(json.dumps(cell._asdict()) + "\n")  # an older row
+    assert [run(out, given) for given in (real, quick)] == [0, 1]
+
+
+def test_half_a_row_is_told_with_its_line(tmp_path: Path) -> None:
+    out = tmp_path / "rows.jsonl"
+    rows.append_row(out, {"seed": 0})
+    with out.open("a") as stream:
+        stream.write('{"seed": 1, "sco')
+    with pytest.raises(
+        DataError, match=r"rows\.jsonl, line 2: expected a row in JSON, found '\{\"seed\": 1, .*delete that"
+    ):
+        rows.read_rows(out)
+
+
+def test_rows_of_a_gpu_have_a_protocol_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = datasets.Dataset("d", tmp_path, None, Split(("a", "b"), ("c",), {}))
+    cell = label_efficiency.Cell("scratch", 100, 0)
+
+    def protocol(*given: str) -> str:
+        options = label_efficiency.study_arguments().parse_args(given)
+        return str(label_efficiency.identity(cell, data, options)["protocol"])
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert [protocol(), protocol("--device", "cpu"), protocol("--protocol", "own")] == ["CUDA", "CPU", "own"]
+
+
+def test_the_time_of_a_stopped_stage_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result, command = tmp_path / "pre" / "model.safetensors", ["pretrain", "scans"]
+
+    def stopped(line: list[str], log: Path) -> None:
+        time.sleep(0.02)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(real_scans, "run_stage", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            real_scans.timed_stage("pretrain", command, result, tmp_path)
+        patched.setattr(real_scans, "run_stage", lambda line, log: write_text(result, "net"))
+        first = json.loads((tmp_path / "seconds.json").read_text())["pretrain"]
+        assert real_scans.timed_stage("pretrain", command, result, tmp_path) > first >= 0.02
+    (tmp_path / "seconds.json").unlink()
+    with pytest.raises(ConfigError, match=r"seconds\.json: expected the seconds of pretrain.*delete .*pre$"):
+        real_scans.timed_stage("pretrain", command, result, tmp_path)
+
+
+def test_a_stage_that_fails_says_why(tmp_path: Path) -> None:
+    """The last line of its log."""
+    with pytest.raises(ConfigError, match=r"toothgraph strange: exit code 2: .*No such command 'strange'.*stage\.log"):
+        real_scans.run_stage(["strange"], tmp_path / "stage.log")
+
+
+def test_every_protocol_has_a_quick_try() -> None:
+    for protocol in few_patients.PROTOCOLS:
+        own, _ = few_patients.sizes(few_patients.Cell("scratch", 1, 0, 0, protocol), Namespace(quick=True))
+        assert own == {"steps": 2, "faces": 300}
+
+
+def test_rows_of_another_split_are_other_rows(tmp_path: Path) -> None:
+    data = datasets.Dataset("d", tmp_path, None, Split(("a", "b"), ("c",), {}))
+    others = [
+        replace(data, split=Split(*sides)) for sides in ((("a", "c"), ("b",), {}), (("a", "b"), ("c",), {50: ("b",)}))
+    ]
+    options = label_efficiency.study_arguments().parse_args([])
+    options.out, options.changes = tmp_path / "rows.jsonl", ablation.VARIANTS
+    cell = label_efficiency.Cell("scratch", 100, 0)
+    for identity in (partial(label_efficiency.identity, cell), partial(ablation.identity, "default", 0)):
+        rows.append_row(options.out, identity(data, options))
+        found = [rows.has_row(options.out, identity(each, options)) for each in (data, *others)]
+        assert found == [True, False, False]
+    assert [len(label_efficiency.of_this_study(options, each)) for each in (data, *others)] == [1, 0, 0]
+    published = rows.read_rows(ablation.RESULT)[0]  # from before the split was written
+    assert rows.is_of(published, {"split": rows.OLDER["split"]}) and not rows.is_of(published, {"split": "other"})
 
 
 @pytest.mark.usefixtures("one_look")
