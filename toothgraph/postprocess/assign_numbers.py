@@ -20,7 +20,6 @@ from toothgraph.postprocess.short_rows import read_either_way
 from toothgraph.rules import DEFAULT, RowRules, Rules
 from toothgraph.seeding import sample_rng
 
-_NEARLY = 0.7  # of the widest angle
 DRAW = 77  # number of the draw of points, so that it differs from the draws of the scan's tessellations
 BACKWARDS = np.array([-1.0, -1, 1])  # a crown in its frame, seen from the other end of the row
 Classifier = Callable[[np.ndarray, int], np.ndarray]  # points [T, P, 3] of crowns and their jaw, to [T, 16] log-prob.
@@ -176,7 +175,9 @@ def read_teeth(teeth: SeenTeeth, jaw: int, classify: Classifier | None, rules: R
         return order[settled_order(lambda other: teeth.in_order(order[other], said), angle, jaw, rules)]
 
     said = look_of(teeth.shapes)
-    forward = max(beginnings(teeth.angle), key=lambda order: score_of(teeth.in_order(order, said), jaw, rules))
+    forward = max(
+        beginnings(teeth.angle, rules.nearly), key=lambda order: score_of(teeth.in_order(order, said), jaw, rules)
+    )
     angle = np.rad2deg(np.unwrap(np.deg2rad(teeth.angle[forward])))
     bend = angle[-1] - angle[0]
     order = order_of(angle, said, forward)
@@ -189,20 +190,21 @@ def read_teeth(teeth: SeenTeeth, jaw: int, classify: Classifier | None, rules: R
     return reading, orders[int(backwards)]
 
 
-def beginnings(angle: np.ndarray) -> list[np.ndarray]:
+def beginnings(angle: np.ndarray, nearly: float = DEFAULT.row.nearly) -> list[np.ndarray]:
     """The orders [T] in which a row may run: behind the widest angle, and behind another that is nearly as wide.
 
     Without front teeth, the open side of the arch may look narrower than the gap in front.
 
     Args:
         angle: [T] degrees, growing; the widest angle is that between the last tooth and the first one.
+        nearly: share of the widest angle from which another one is nearly as wide.
     """
     order = np.arange(len(angle))
     if len(angle) < 3:
         return [order]
     between = np.diff(angle)
     widest = int(between.argmax())
-    if between[widest] < _NEARLY * (360 - (angle[-1] - angle[0])):
+    if between[widest] < nearly * (360 - (angle[-1] - angle[0])):
         return [order]
     return [order, np.roll(order, -(widest + 1))]
 

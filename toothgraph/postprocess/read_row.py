@@ -22,11 +22,6 @@ from toothgraph.anatomy.sizes import NEAR
 from toothgraph.postprocess.milk_teeth import in_mixed_dentition
 from toothgraph.rules import DEFAULT, RowRules
 
-ACROSS = 40.0  # mm, straight across the mouth; so much is seen of a longer gap along the arch
-# A gap is as wide as the teeth missing in it were, or narrower: in 3D-IOSSeg, 1,468 gaps between neighbours are up to
-# 3.0 mm, and 16 gaps of missing teeth at most 0.3 mm wider than these teeth.
-WIDER, BEYOND = 0.6, 4.0  # nats/mm for what is beyond, mm
-STRETCH = 12.0  # nats, greatest cost of the teeth missing in a wide gap: where many are missing, they went together
 LAST = 17  # states: no position yet, or the k-th along the arch; the same again if the piece before is gingiva
 Lattice = tuple[np.ndarray, np.ndarray]  # scores of all steps [T, 34, 34], and of all ends [34]
 
@@ -154,10 +149,12 @@ def gap_costs(jaw: int, gap: float | np.ndarray, rules: RowRules) -> np.ndarray:
     gap = np.asarray(gap)[..., None, None]
     first, second = np.ogrid[:16, :16]
     spread = rules.open_gap * np.maximum(gap - rules.loose, 0.0)  # a gap with no tooth missing in it
-    kept = rules.open_gap * np.maximum(np.abs(gap - np.minimum(rules.shrink * room, ACROSS)) - rules.slack, 0.0)
-    lost = np.where(gap > NEAR, np.minimum(lost, STRETCH), lost)
+    kept = rules.open_gap * np.maximum(np.abs(gap - np.minimum(rules.shrink * room, rules.mouth)) - rules.slack, 0.0)
+    lost = np.where(gap > NEAR, np.minimum(lost, rules.stretch), lost)
     between = np.where(second == first + 1, spread, lost + np.minimum(kept, rules.closed_gap + spread))
-    between = between + WIDER * np.maximum(gap - room - BEYOND, 0.0)
+    # Hardly any gap is wider than the teeth that are missing in it: in 3D-IOSSeg, 1,468 gaps between neighbours are at
+    # most 3.0 mm wide, and 16 gaps where teeth are missing are at most 0.3 mm wider than these teeth.
+    between = between + rules.wider * np.maximum(gap - room - rules.beyond, 0.0)
     return np.where(second > first, between, np.inf)
 
 
