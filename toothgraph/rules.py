@@ -178,12 +178,8 @@ class RowRules:
     closed_gap: float = rule(2.0, "nats", "cost of a gap that has closed, in addition to the cost of the missing teeth")
     wider: float = rule(0.6, "nats/mm", "cost of a gap that is wider than the teeth missing in it, from `beyond` on")
     beyond: float = rule(4.0, "mm", "how much wider than these teeth a gap may be")
-    stretch: float = rule(
-        12.0, "nats", "greatest cost of the teeth missing in a wide gap: they were lost together", PARTS
-    )
-    mouth: float = rule(
-        40.0, "mm", "width of a mouth: a gap that is longer along the arch is seen straight across", PARTS
-    )
+    stretch: float = rule(12.0, "nats", "greatest cost of the teeth missing in a wide gap: they were lost together")
+    mouth: float = rule(40.0, "mm", "width of a mouth: a gap that is longer along the arch is seen straight across")
     nearly: float = rule(0.7, "share", "a row may begin behind a gap of this share of the widest one")
     end: float = rule(0.6, "share", "share of the cost of a missing tooth, for a tooth beyond an end of the row")
     part: float = rule(
