@@ -29,7 +29,6 @@ from benchmarks.studies.cross_validation import folds, train
 from benchmarks.studies.datasets import Dataset, data_arguments, iosseg, runs_argument
 from benchmarks.studies.readings import that_fit_none
 from benchmarks.studies.rows import training_reader
-from benchmarks.studies.ship_weights import kept
 from toothgraph.anatomy.frame import turned, upright_rotation
 from toothgraph.anatomy.molars import counts_past_gap
 from toothgraph.anatomy.mouth import KINDS as MOUTHS
@@ -89,7 +88,7 @@ def net_of(dataset: Dataset, options: argparse.Namespace, fold: int) -> Path:
         scans = training_reader(dataset, options)(config)
         graphs = [graph for scan in scans if scan.patient in folds(dataset)[fold].train for graph in scan.variants[:3]]
         net.crowns = train_crowns(graphs, 2 if options.quick else CROWN_STEPS, fold)
-        save_model(out, net, kept(file.header))
+        save_model(out, net, file.header)
     return out
 
 

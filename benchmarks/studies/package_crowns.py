@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.options import parse, run
 from benchmarks.studies.datasets import data_arguments, iosseg
-from benchmarks.studies.ship_weights import OUT, halve, kept
+from benchmarks.studies.ship_weights import OUT, halve
 from toothgraph import weights
 from toothgraph.data.training_set import read_scans
 from toothgraph.model.file import load_segmentation, save_model
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     net.crowns = train_crowns(graphs, steps, options.seed)
     halve(net)
     made = {"seed": options.seed, "steps": steps, "scans": len(scans), "trained": provenance.facts()}
-    save_model(Path(options.out), net, {**kept(file.header), "crowns": made})
+    save_model(Path(options.out), net, {**file.header, "crowns": made})
     print(options.out, provenance.sha256(options.out))
 
 

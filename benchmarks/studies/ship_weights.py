@@ -8,7 +8,6 @@ Score the new weights with default_weights.py afterwards. Matrices are stored in
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -26,11 +25,6 @@ def halve(net: nn.Module) -> None:
     for parameter in net.parameters():
         if parameter.dim() > 1:
             parameter.data = parameter.data.half()
-
-
-def kept(header: dict[str, Any]) -> dict[str, Any]:
-    """The header of a model file, to store it again. The version in it is not kept, as that is of whoever stores it."""
-    return {name: value for name, value in header.items() if name != "toothgraph"}
 
 
 def main(argv: list[str] | None = None) -> None:

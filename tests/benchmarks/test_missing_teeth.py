@@ -136,15 +136,3 @@ def test_picture_of_wrong_numbers(arch: Mesh, tmp_path: Path) -> None:
     )
     assert before == "007_U: labels" and after == "14 → 15, 15 → 16, 16 → 17 …"
     assert found is not None and len(found) == len(mesh.faces)
-
-
-def test_a_model_is_stored_again_with_more(tmp_path: Path) -> None:
-    """As nets get a net for crowns."""
-    from benchmarks.studies.ship_weights import kept
-    from toothgraph import weights
-    from toothgraph.model.file import load_segmentation, save_model
-
-    net, file = load_segmentation(weights.FILE)
-    assert "toothgraph" in file.header
-    save_model(tmp_path / "again.safetensors", net, kept(file.header))
-    assert kept(load_segmentation(tmp_path / "again.safetensors")[1].header) == kept(file.header)

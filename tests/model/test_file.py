@@ -88,3 +88,12 @@ def test_a_header_that_could_not_be_read_is_not_written(header, text, small_net,
     with pytest.raises(ConfigError, match=text):
         save_model(tmp_path / "model.safetensors", SegmentationNet(small_net), header)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_that_was_read_is_stored_again(tmp_path, small_net):
+    """As nets get a net for crowns; its header then names the version that has stored it."""
+    save_model(tmp_path / "a.safetensors", SegmentationNet(small_net), {"seed": 7, "train": ["x_upper"]})
+    net, file = load_segmentation(tmp_path / "a.safetensors")
+    save_model(tmp_path / "b.safetensors", net, {**file.header, "toothgraph": "0.0.1", "more": 1})
+    again = read_model(tmp_path / "b.safetensors")
+    assert again.header == {**file.header, "more": 1} and again.net == file.net

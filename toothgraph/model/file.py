@@ -67,8 +67,8 @@ def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[s
     Args:
         path: the file.
         net: the network; its class gives the kind of the file.
-        header: further information (seed, steps, scans, versions), stored as JSON. The names ``format``, ``kind``,
-            ``net`` and ``toothgraph`` are taken.
+        header: further information (seed, steps, scans, versions), stored as JSON. The names ``format``, ``kind`` and
+            ``net`` are taken; ``toothgraph``, of a header that was read, becomes the present version.
 
     Raises:
         ShapeError: for any other net, also one made by ``torch.compile``: a file can only hold nets of this package.
@@ -80,16 +80,11 @@ def save_model(path: Path, net: ContrastiveNet | SegmentationNet, header: dict[s
             f"expected {' or '.join(with_article(cls.__name__) for cls in _NETS.values())}, got {kind_of(net)}; of "
             "what torch.compile makes, give the net itself, net._orig_mod"
         )
-    content = {
-        "format": _FORMAT,
-        "kind": kind,
-        "net": dataclasses.asdict(net.config),
-        "toothgraph": __version__,
-    }
+    content = {"format": _FORMAT, "kind": kind, "net": dataclasses.asdict(net.config)}
     if taken := sorted(content.keys() & header.keys()):
         raise ConfigError(f"expected a header with other names than {', '.join(content)}, got {', '.join(taken)}")
     try:
-        metadata = json.dumps(content | header)
+        metadata = json.dumps({**content, **header, "toothgraph": __version__})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"expected a header that JSON can hold, got one it cannot: {error}") from error
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
