@@ -54,11 +54,14 @@ def joined_corners(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndar
         ``first`` [U]: first occurrence of each distinct vertex; ``inverse`` [V]: the distinct vertex of each vertex.
     """
     first, inverse = unique_rows(vertices)
-    used = np.unique(inverse[triangles])
-    if len(used) <= len(triangles):  # a joined surface has half as many corners as triangles; a loose one three times
+    is_used = np.zeros(len(first), dtype=bool)
+    is_used[inverse[triangles]] = True
+    if is_used.sum() <= len(
+        triangles
+    ):  # a joined surface has half as many corners as triangles; a loose one three times
         return first, inverse
     points = vertices[first]
-    used = used[np.isfinite(points[used]).all(axis=1)]
+    used = np.flatnonzero(is_used & np.isfinite(points).all(axis=1))
     corners = points[inverse[triangles]]
     edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
     edges = edges[np.isfinite(edges)]
