@@ -2,7 +2,7 @@
 // A stroke waits for steps that may change the number of the picked tooth, if it paints this number. It is shown after them.
 function beginStroke(found, alt) {
   const gum = alt || state.picked === null;
-  const stroke = { scan: found.scan, faces: new Map(), way: [found], behind: gum ? () => false : renumbers };
+  const stroke = { scan: found.scan, faces: new Set(), way: [found], behind: gum ? () => false : renumbers };
   review.stroke = stroke;
   after(stroke.behind, () => {
     if (stroke.dropped) return;
@@ -34,22 +34,19 @@ function dropStroke() {
   const { stroke } = review;
   review.stroke = null;
   if (!stroke) return;
-  const { labels } = resultOf(stroke.scan);
   stroke.dropped = true;
-  stroke.faces.forEach((label, face) => { labels[face] = label; });
-  relabelled(stroke.scan, [...stroke.faces.keys()]);
-  redraw();
+  restored(stroke.scan, stroke.faces);
 }
 function brush({ scan, faces, to }, found) {
   const { labels } = resultOf(scan), seen = (face) => labels[face] !== to && state.shown[place(labels[face])];
   const fresh = facesNear(scan, found, review.size).filter(seen);
-  fresh.forEach((face) => { faces.set(face, labels[face]); labels[face] = to; });
+  fresh.forEach((face) => { faces.add(face); labels[face] = to; });
   relabelled(scan, fresh);
   redraw();
 }
 function painted({ scan, faces, to }) {
-  const sorted = [...faces.keys()].sort((a, b) => a - b);
-  if (sorted.length) take(scan, { kind: "paint", to, faces: sorted }, sorted.map((face) => faces.get(face)));
+  const sorted = [...faces].sort((a, b) => a - b);
+  if (sorted.length) take(scan, { kind: "paint", to, faces: sorted });
 }
 // The faces within `radius` mm of a point, on the visible side. A grid of cells of 2 mm holds the middles of all faces.
 const CELL = 2;

@@ -265,24 +265,26 @@ if (editable) Object.assign(KEYS, whenOpen({
 }));
 let typing;
 function digit(key) {
-  const clicks = also.tool?.name === "clicks";
-  if (state.picked === null && !clicks) return;
+  if (state.picked === null && also.tool?.name !== "clicks") return;
   clearTimeout(typing);
   review.typedSoFar += key;
-  const { fdi, more } = typed(review.typedSoFar, (clicks ? nextClick(review.points[0]?.scan ?? current()) : state.picked) ?? 0);
-  review.typed = () => { if (fdi) accept(fdi); else tell("No tooth has this number.", true); };
-  if (!more) finishTyping();
+  if (!typedNow().more) finishTyping();
   else { tell(`${review.typedSoFar} …`); typing = setTimeout(finishTyping, 1200); }
+}
+function typedNow() {
+  const number = also.tool?.name === "clicks" ? nextClick(review.points[0]?.scan ?? current()) : state.picked;
+  return typed(review.typedSoFar, number ?? 0);
 }
 // A number that was typed is of the tooth that was picked then, so it is taken before another one is picked.
 function finishTyping() {
-  const { typed: finish } = review;
+  if (!review.typedSoFar) return;
+  const { fdi } = typedNow();
   forgetTyping();
-  finish?.();
+  if (fdi) accept(fdi); else tell("No tooth has this number.", true);
 }
 function forgetTyping() {
   clearTimeout(typing);
-  [review.typed, review.typedSoFar] = [null, ""];
+  review.typedSoFar = "";
 }
 also.leave = finishTyping;
 function accept(fdi) {

@@ -93,7 +93,7 @@ function showMeasured() {
   redraw();
 }
 function escape() {
-  if (review.typed) {
+  if (review.typedSoFar) {
     forgetTyping();
     tell("");
   } else if (also.tool) {

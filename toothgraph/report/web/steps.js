@@ -2,8 +2,8 @@
 // in a file does the steps itself, as far as it can, and its labels can be downloaded.
 const review = {
   ...(data.review || { home: null, onward: "", scans: data.scans.map(() => ({ version: 0, state: "unseen", undo: 0, redo: 0 })) }),
-  waiting: [], refused: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [], stroke: null,
-  typed: null, typedSoFar: "",
+  waiting: [], refused: 0, said: "", problem: false, offers: [], size: 1.5, finished: new Set(), points: [],
+  stroke: null, typedSoFar: "",
 };
 window.review = review;
 data.scans.forEach((scan, k) => { scan.review = { ...review.scans[k], done: [], undone: [], downloaded: 0 }; });
@@ -12,22 +12,20 @@ const editable = served || (!data.comparisons.length && data.results.length === 
 
 // ---- Steps are done one after another, by the server if there is one
 let last = Promise.resolve();
-// `of`: a scan, or a function that returns one when the step's turn comes. `before`: the labels of the faces of a stroke, which
-// is on the page already.
-function take(of, step, before) {
+function take(of, step) { // `of`: a scan, or a function that returns one when the step's turn comes
   const { refused } = review;
   review.waiting.push(step);
   updateEdit();
-  last = last.then(() => refused === review.refused ? tried(typeof of === "function" ? of() : of, step, before) : dropped(of, before))
+  last = last.then(() => refused === review.refused ? tried(typeof of === "function" ? of() : of, step) : dropped(of, step))
     .finally(() => { review.waiting.shift(); updateEdit(); });
   return last;
 }
 // If a step fails, the steps behind it are dropped: they were meant for its result.
-async function tried(scan, step, before) {
-  const stood = scan.review, good = await sent(scan, step, before);
+async function tried(scan, step) {
+  const before = scan.review, good = await sent(scan, step);
   if (good) {
     if (trail[step.kind]) trail[step.kind].pop();
-    for (const [kind, jaws] of Object.entries(trail)) if (scan.review[kind] > stood[kind]) jaws.push(scan);
+    for (const [kind, jaws] of Object.entries(trail)) if (scan.review[kind] > before[kind]) jaws.push(scan);
     return true;
   }
   review.refused += 1;
@@ -39,14 +37,13 @@ const after = (steps, act) => review.waiting.some(steps) ? last.then((good) => g
 // Return a function that does `act` when the steps are saved that may change numbers.
 const renumbers = (step) => step.kind !== "paint" && step.kind !== "approve";
 const settled = (act) => (...given) => after(renumbers, () => act(...given));
-async function dropped(scan, before) {
-  if (before) restored(scan);
+async function dropped(scan, step) {
+  if (step.kind === "paint") restored(scan);
   return false;
 }
-// Take strokes off that are on the page and are not saved.
-function restored(scan) {
-  const { labels } = resultOf(scan), off = [];
-  scan.saved.forEach((label, face) => { if (labels[face] !== label) off.push(face); });
+// Take strokes off that are on the page and are not saved: from some faces, or from all.
+function restored(scan, faces = scan.saved.keys()) {
+  const { labels } = resultOf(scan), off = [...faces].filter((face) => labels[face] !== scan.saved[face]);
   off.forEach((face) => { labels[face] = scan.saved[face]; });
   relabelled(scan, off);
   redraw();
@@ -65,8 +62,8 @@ async function ask(place, content) {
   const answer = await fetch(review.home + place, options);
   return [answer.status, await answer.json()];
 }
-async function sent(scan, step, before) {
-  if (!served) return alone(scan, step, before);
+async function sent(scan, step) {
+  if (!served) return alone(scan, step);
   try {
     const [status, said] = await ask(`step/${encodeURIComponent(scan.name)}`, { version: scan.review.version, step });
     if (status === 200) {
@@ -76,10 +73,10 @@ async function sent(scan, step, before) {
       return true;
     }
     if (said.labels !== undefined) replaced(scan, said);
-    else if (before) restored(scan);
+    else if (step.kind === "paint") restored(scan);
     tell(saidWith([said.error].flat()), true);
   } catch (error) {
-    if (before) restored(scan);
+    if (step.kind === "paint") restored(scan);
     tell(`Not saved: the server does not answer. Start \`toothgraph review\` again; all saved steps are kept. (${error.message})`, true);
   }
   return false;
@@ -144,22 +141,19 @@ const unsaved = () => served ? review.waiting.length > 0 : data.scans.some((scan
 window.addEventListener("beforeunload", (event) => { if (unsaved()) event.preventDefault(); });
 
 // ---- Without a server
-function alone(scan, step, before) {
-  const { done, undone } = scan.review, labels = resultOf(scan).labels;
-  let change, back;
+function alone(scan, step) {
+  const { done, undone } = scan.review, before = ({ faces }) => ({ faces, labels: faces.map((face) => scan.saved[face]) });
   if (step.kind === "undo" || step.kind === "redo") {
     const [from, to] = step.kind === "undo" ? [done, undone] : [undone, done];
     if (!from.length) { tell(`Nothing to ${step.kind}.`, true); return false; }
-    change = from.pop();
-    back = change.faces.map((face) => labels[face]);
+    const change = from.pop();
+    to.push(before(change));
     changed(scan, change.faces, change.labels);
-    to.push({ faces: change.faces, labels: back });
   } else {
     const found = step.kind === "paint" ? { faces: step.faces, labels: step.faces.map(() => step.to) } : mapped(scan, step);
     if (typeof found === "string") { tell(found, true); return false; }
-    back = before ?? found.faces.map((face) => labels[face]);
+    done.push(before(found));
     changed(scan, found.faces, found.labels);
-    done.push({ faces: found.faces, labels: back });
     undone.length = 0;
   }
   arrived(scan, { version: scan.review.version + 1, state: "corrected", undo: done.length, redo: undone.length, teeth: teethOf(scan) });
