@@ -67,7 +67,7 @@ def labels_data(labels: np.ndarray) -> str:
 def _shown(opened: Opened) -> PageScan:
     labels = opened.session.labels
     sure = confidence_of(opened, labels)
-    return PageScan(opened.surface.mesh, labels, name="labels", confidence=sure, doubts=opened.doubts)
+    return PageScan(opened.surface.mesh, labels, name="labels", confidence=sure, doubts=opened.known.doubts)
 
 
 def _stands(opened: Opened) -> dict[str, Any]:

@@ -84,26 +84,20 @@ class Opened:
     """A scan in memory.
 
     Attributes:
+        known: what the list says of it.
         mesh: the scan as read.
         surface: the surface as it is shown; its faces are turned round if they were inside out.
         start: what its review began with.
         session: where its review stands.
-        doubts: warnings that are true of its present labels; none once it is approved.
         lock: allows one step at a time.
     """
 
+    known: Known
     mesh: Mesh
     surface: Surface
     start: Start
     session: Session
-    doubts: Sequence[Doubt] = ()
     lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def stands(self, session: Session) -> None:
-        """Store where the review of the scan stands."""
-        self.session = session
-        approved = session.state == APPROVED
-        self.doubts = () if approved else doubts_of(self.start, self.mesh.with_labels(session.labels))
 
 
 class _Ended(BaseException):
@@ -210,10 +204,8 @@ class Scans:
         known.error = ""
         store.catch_up(mesh, start, session)
         seen = mesh.inside_out() if start.inside_out else mesh
-        opened = Opened(mesh, Surface(seen, self._embed), start, session)
-        opened.stands(session)
-        known.stands(session, opened.doubts)
-        return opened
+        known.stands(session, doubts_of(start, mesh.with_labels(session.labels)))
+        return Opened(known, mesh, Surface(seen, self._embed), start, session)
 
     def _begins_anew(self, lines: Sequence[Mapping[str, Any]]) -> bool:
         """Whether a review has no step yet, and was begun with other options than the present ones."""
@@ -257,17 +249,18 @@ class Scans:
                     raise Stale("another command has changed the label files of this scan; they are loaded again, and "
                                 "your last step was not done")  # fmt: skip
                 step = take(opened.surface, opened.session, content)
-                store.save(opened.mesh, opened.start, step)
+                doubts = store.save(opened.mesh, opened.start, step)
             except Stale:
-                self._stands(opened, name, store.load(opened.mesh)[1])
+                session = store.load(opened.mesh)[1]
+                self._stands(opened, session, doubts_of(opened.start, opened.mesh.with_labels(session.labels)))
                 raise
-            self._stands(opened, name, step.after)
+            self._stands(opened, step.after, doubts)
             return step
 
-    def _stands(self, opened: Opened, name: str, session: Session) -> None:
+    def _stands(self, opened: Opened, session: Session, doubts: Sequence[Doubt]) -> None:
         """Store where the review of a scan stands now."""
-        opened.stands(session)
-        self.known[name].stands(session, opened.doubts)
+        opened.session = session
+        opened.known.stands(session, doubts)
         self._more.set()
 
     # ---- in the background

@@ -275,4 +275,4 @@ def _done(opened: Opened, done: Step) -> dict[str, Any]:
 def _stands(opened: Opened, session: Session) -> dict[str, Any]:
     return {"version": session.version, "state": session.state, "undo": len(session.done),
             "redo": len(session.undone), "teeth": teeth_of(opened, session.labels),
-            "doubts": [doubt.flat for doubt in opened.doubts]}  # fmt: skip
+            "doubts": [doubt.flat for doubt in opened.known.doubts]}  # fmt: skip

@@ -164,8 +164,11 @@ class Store:
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise LabelError(f"{self.log}: expected the log of a review, cannot read it ({error!r})") from error
 
-    def save(self, mesh: Mesh, start: Start, step: Step) -> None:
+    def save(self, mesh: Mesh, start: Start, step: Step) -> list[Doubt]:
         """Append a step to the log, then write the labels.
+
+        Returns:
+            The warnings that are true of the labels.
 
         Raises:
             Stale: if the log has another version than the step builds on.
@@ -176,18 +179,23 @@ class Store:
             if there != step.after.version - 1:
                 raise Stale(f"the labels were changed elsewhere in the meantime (step {there}); they are loaded again")
             _append(self.log, json.dumps({**entry, **step.entry}))
-            self.write_labels(mesh, start, step.after)
+            return self.write_labels(mesh, start, step.after)
 
-    def write_labels(self, mesh: Mesh, start: Start, session: Session) -> None:
-        """Write the label file of a scan for a session, and the other files that have the labels."""
+    def write_labels(self, mesh: Mesh, start: Start, session: Session) -> list[Doubt]:
+        """Write the label file of a scan for a session, and the other files that have the labels.
+
+        Returns:
+            The warnings that are true of the labels.
+        """
         if session.state != APPROVED and review_state(self.labels) == APPROVED:
             self._withdraw(mesh, start)
         labelled = mesh.with_labels(session.labels)
+        doubts = doubts_of(start, labelled)
         content = {
             **_labels_content(labelled, start),
             **_others_content(self.labels, labelled),
             "review": review_entry(session.state, session.version, start.model),
-            **_said_content(labelled, start),
+            **_said_content(labelled, start, doubts),
         }
         record = read_record(self.labels)
         others = [self.labels.with_name(name) for name in record.files if name != self.labels.name]
@@ -199,6 +207,7 @@ class Store:
             for kind in self.formats:
                 write_exchange(self.labels.with_name(f"{self.labels.stem}.{kind}"), mesh, session.labels)
         self._seen = self._stamps()
+        return doubts
 
     def _withdraw(self, mesh: Mesh, start: Start) -> None:
         """Remove the files for other programs that an approval has written, when it does not hold any more.
@@ -274,11 +283,10 @@ def doubts_of(start: Start, labelled: Mesh) -> list[Doubt]:
     return doubts_now(labelled, said_now(start.doubts, start.labels, labelled.labels))
 
 
-def _said_content(labelled: Mesh, start: Start) -> dict[str, Any]:
-    """The confidence and the warnings of the start, as far as they are true of the present labels."""
+def _said_content(labelled: Mesh, start: Start, doubts: Sequence[Doubt]) -> dict[str, Any]:
+    """The warnings, and the confidence of the start, as far as it is true of the present labels."""
     assert labelled.labels is not None
     changed = changed_numbers(start.labels, labelled.labels)
-    doubts = doubts_of(start, labelled)
     sure = {str(fdi): round(share, 4) for fdi, share in start.teeth.items() if fdi not in changed}
     return {**({"confidence": sure} if sure else {}), **(doubts_content(doubts) if doubts or start.model else {})}
 
