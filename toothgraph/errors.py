@@ -6,15 +6,17 @@ Each message says what was expected, what was found, in which file, and what to 
 import glob
 import math
 import traceback
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import islice
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+_Item = TypeVar("_Item", bound=Hashable)
 _PACKAGE = str(Path(__file__).parent)
 
 
@@ -159,6 +161,11 @@ def check_one_path(name: str, value: Any) -> None:
     """
     if not isinstance(value, str | PathLike | None):
         raise ConfigError(f"expected {name}: one folder, got {value!r}")
+
+
+def repeated(items: Iterable[_Item]) -> list[_Item]:
+    """The items that occur more than once, in the order in which they first occur."""
+    return [item for item, count in Counter(items).items() if count > 1]
 
 
 def some_of(names: Collection[object], most: int = 5) -> str:

@@ -6,13 +6,12 @@ import hashlib
 import json
 import logging
 import zlib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from toothgraph.errors import ConfigError, DataError, check_names, check_number, some_of
+from toothgraph.errors import ConfigError, DataError, check_names, check_number, repeated, some_of
 from toothgraph.fdi import LOWER, UPPER
 from toothgraph.scan_names import above_dates, composed, printable, together_by
 from toothgraph.system.files import check_there
@@ -45,11 +44,10 @@ class Split:
     test: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        both = sorted(who for who, sides in Counter([*{*self.train}, *{*self.val}, *{*self.test}]).items() if sides > 1)
-        if both:
+        if both := repeated([*{*self.train}, *{*self.val}, *{*self.test}]):
             raise ConfigError(
-                f"expected each patient in one list of the split, found in several: {some_of(both)}; keep each in one "
-                "list"
+                f"expected each patient in one list of the split, found in several: {some_of(sorted(both))}; keep each "
+                "in one list"
             )
         strange = sorted({patient for ids in self.fractions.values() for patient in ids} - set(self.train))
         if strange:

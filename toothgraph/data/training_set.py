@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from toothgraph.data.split import (
     warn_of_same_files,
     warn_of_visits,
 )
-from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError, check_names
+from toothgraph.errors import ConfigError, DataError, MemoryShortage, ToothgraphError, check_names, repeated
 from toothgraph.graph.spec import GraphSpec
 from toothgraph.io.find import find_scans
 from toothgraph.io.label_systems import warn_of_several_systems
@@ -118,9 +117,9 @@ def load_training_set(
 def _check_once(scans: Sequence[Scan]) -> None:
     """Raise DataError if a scan is given twice, for example prepared and raw."""
     keys = [[scan.scan_id for scan in scans], [os.path.abspath(scan.source) for scan in scans if scan.source]]
-    for twice in (next((key for key, count in Counter(each).items() if count > 1), "") for each in keys):
-        if twice:
-            raise DataError(f"{twice}: this scan is given twice, perhaps prepared and not prepared; give it once")
+    for each in keys:
+        if twice := repeated(each):
+            raise DataError(f"{twice[0]}: this scan is given twice, perhaps prepared and not prepared; give it once")
 
 
 def _check_reviewed(reviewed: Path, paths: Sequence[str | Path]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 
-from toothgraph.errors import ConfigError, DataError, some_of
+from toothgraph.errors import ConfigError, DataError, repeated, some_of
 from toothgraph.scan_names.characters import composed, printable, short_enough, stem_of
 from toothgraph.scan_names.words import patient_of
 
@@ -26,7 +26,7 @@ def scan_names(files: Sequence[Path]) -> list[str]:
         DataError: if two files still share a name.
     """
     names = long_names(files)
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
+    if twice := repeated(names):
         same = [str(path) for path, name in zip(files, names, strict=True) if name == twice[0]]
         raise DataError(f"several scans share the name {twice[0]}: {some_of(same, 3)}; rename them")
     return names
@@ -46,7 +46,7 @@ def output_names(files: list[Path]) -> list[str]:
     count = Counter(names)
     names = [name if count[name] == 1 else f"{name}{file.suffix}" for name, file in zip(names, files, strict=True)]
     names = list(map(short_enough, names))
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
+    if twice := repeated(names):
         same = ", ".join(str(file) for file, name in zip(files, names, strict=True) if name == twice[0])
         raise ConfigError(f"several scans would be written as {twice[0]}: {same}; label them into separate folders")
     return names

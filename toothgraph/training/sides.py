@@ -10,7 +10,7 @@ from typing import Any
 
 from toothgraph.data.scan import Scan
 from toothgraph.data.split import Split
-from toothgraph.errors import DataError, check_kind, some_of
+from toothgraph.errors import DataError, check_kind, repeated, some_of
 from toothgraph.mesh.label_origin import FOUND
 
 _log = logging.getLogger("toothgraph")
@@ -108,9 +108,8 @@ def _check(scans: Sequence[Scan]) -> None:
     """Refuse other items, such as the graphs of a ``ScanFolder``, and a scan that is given twice."""
     for scan in scans:
         check_kind("scans, as toothgraph.data.prepare_scan makes them", scan, Scan)
-    twice = sorted(name for name, count in Counter(scan.scan_id for scan in scans).items() if count > 1)
-    if twice:
-        raise DataError(f"expected each scan once, found several named {some_of(twice)}")
+    if twice := repeated(scan.scan_id for scan in scans):
+        raise DataError(f"expected each scan once, found several named {some_of(sorted(twice))}")
 
 
 def _sides(scans: Sequence[Scan], train: Sequence[str], val: Sequence[str], *, labels: bool) -> Sides:
