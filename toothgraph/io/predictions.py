@@ -20,11 +20,10 @@ from toothgraph.io.label_sources import FoundLabels, find_labels
 from toothgraph.io.labels import as_fdi, warn_of_other_jaw, warn_of_other_order
 from toothgraph.io.palette import Palette
 from toothgraph.io.read import EXTENT, mesh_from_stored
-from toothgraph.io.review_log import LOG, read_log
 from toothgraph.io.reviewed import face_labels
 from toothgraph.io.unread_labels import unread_labels
 from toothgraph.mesh.mesh import Mesh
-from toothgraph.mesh.original import faces_to_original, original_of, surface_digest, vertices_to_original
+from toothgraph.mesh.original import faces_to_original, original_of, vertices_to_original
 from toothgraph.mesh.stored import NO_SURFACE, Stored
 from toothgraph.scan_names import composed, stem_of
 
@@ -166,10 +165,7 @@ def _labels_in(file: Path, mesh: Mesh, predictions: Predictions) -> Labels | Non
 
 def _reviewed(file: Path, mesh: Mesh) -> np.ndarray | None:
     """The labels of faces [F] in the review that wrote this label file, which has only those of vertices; or None."""
-    lines = read_log(file.with_name(f"{stem_of(file)}{LOG}")) if file.suffix.lower() == ".json" else []
-    if not lines or lines[0]["surface"] != surface_digest(mesh):
-        return None
-    return face_labels(file.parent, stem_of(file), mesh)
+    return face_labels(file.parent, stem_of(file), mesh, own=False) if file.suffix.lower() == ".json" else None
 
 
 def _warn_of_other_jaw(mesh: Mesh, labels: np.ndarray, found: FoundLabels) -> None:
@@ -194,25 +190,25 @@ def _in_another_order(mesh: Mesh, file: Path, stored: Stored, unit: str) -> bool
         return True
     if len(stored.vertices) == len(own.vertices) and np.array_equal(stored.polygons, own.polygons):
         return False
-    other = mesh_from_stored(file, stored, unit=_unit_of(mesh, stored, unit))
+    other = _read(mesh, file, stored, unit)
     return float(np.median(cKDTree(other.centroids).query(mesh.centroids)[0])) <= _FARTHEST
 
 
-def _unit_of(mesh: Mesh, stored: Stored, unit: str) -> str:
-    """The unit of a prediction: ``unit``, or if its size cannot be that of the scan then, the one that comes nearest.
+def _read(mesh: Mesh, file: Path, stored: Stored, unit: str) -> Mesh:
+    """The mesh of a prediction, in ``unit``, or if its size cannot be that of the scan then, in the nearest one.
 
     A program may well write metres where the scans are in millimetres.
     """
     used = stored.vertices[stored.polygons[stored.polygons >= 0]]
     own, theirs = (float(np.ptp(vertices, axis=0).max()) for vertices in (mesh.vertices, used))
     sizes = {name: theirs * factor for name, factor in MM_PER_UNIT.items()}
-    if not 0 < theirs < np.inf or EXTENT[0] <= sizes[unit] <= _LARGER * own:
-        return unit
-    return min(sizes, key=lambda name: abs(np.log(sizes[name] / own)))
+    if 0 < theirs < np.inf and not EXTENT[0] <= sizes[unit] <= _LARGER * own:
+        unit = min(sizes, key=lambda name: abs(np.log(sizes[name] / own)))
+    return mesh_from_stored(file, stored, unit=unit)
 
 
 def _of_other_mesh(mesh: Mesh, file: Path, stored: Stored, how: Predictions) -> Labels | None:
-    other = replace(mesh_from_stored(file, stored, unit=_unit_of(mesh, stored, how.unit)), jaw=mesh.jaw)
+    other = replace(_read(mesh, file, stored, how.unit), jaw=mesh.jaw)
     found = find_labels(file, other, how.palette, stored, how.label_system)
     if found is None:
         return None

@@ -163,7 +163,7 @@ def approved_labels(folder: Path, name: str) -> tuple[Path, LabelOrigin] | None:
         raise LabelError(f"{path}: expected a label file of `toothgraph review`, cannot read it ({error!r})") from error
 
 
-def face_labels(folder: Path, name: str, mesh: Mesh) -> np.ndarray | None:
+def face_labels(folder: Path, name: str, mesh: Mesh, *, own: bool = True) -> np.ndarray | None:
     """The label of each face [F] of a scan in a review, from the log of the review; None without a log.
 
     The label file has only labels of vertices. If another command has changed the label file since, these changes are
@@ -173,6 +173,7 @@ def face_labels(folder: Path, name: str, mesh: Mesh) -> np.ndarray | None:
         folder: the folder of ``toothgraph review --labels``.
         name: the name of the scan.
         mesh: the scan, F faces.
+        own: whether the log has to be of this surface; else the answer is None for another one.
 
     Raises:
         LabelError: if the log cannot be read or is of another surface, or if the label file does not fit the scan.
@@ -180,7 +181,10 @@ def face_labels(folder: Path, name: str, mesh: Mesh) -> np.ndarray | None:
     log = folder / f"{name}{LOG}"
     if not log.is_file():
         return None
-    session = session_of(log, read_log(log), mesh)
+    lines = read_log(log)
+    if not own and (not lines or lines[0].get("surface") != surface_digest(mesh)):
+        return None
+    session = session_of(log, lines, mesh)
     changed = changed_since(folder / f"{name}{LABELS}", mesh, session)
     return session.labels if changed is None else changed
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
 
 from toothgraph.errors import MeshError
 from toothgraph.mesh.mesh import Original
@@ -56,10 +55,11 @@ def joined_corners(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndar
     first, inverse = unique_rows(vertices)
     is_used = np.zeros(len(first), dtype=bool)
     is_used[inverse[triangles]] = True
-    if is_used.sum() <= len(
-        triangles
-    ):  # a joined surface has half as many corners as triangles; a loose one three times
+    # A joined surface has half as many corners as triangles, a loose one three times.
+    if is_used.sum() <= len(triangles):
         return first, inverse
+    from scipy.spatial import KDTree  # imported here, because few files need it, and commands begin sooner without
+
     points = vertices[first]
     used = np.flatnonzero(is_used & np.isfinite(points).all(axis=1))
     corners = points[inverse[triangles]]

@@ -151,12 +151,15 @@ def _split(surface: Surface, labels: np.ndarray, done: Operation) -> np.ndarray:
     to = _number(done)
     first, second = _clicked(done, 2)
     tooth = int(labels[first])
-    if tooth <= 0 or first == second or labels[second] != tooth:
-        why = "neither is on a tooth" if max(tooth, labels[second]) <= 0 else "these two have different numbers"
-        raise OperationError(
-            "split: expected a click on each half of one tooth; ",
-            "both clicks are at one place" if first == second else why,
-        )
+    why = ""
+    if first == second:
+        why = "both clicks are at one place"
+    elif max(tooth, labels[second]) <= 0:
+        why = "neither is on a tooth"
+    elif labels[second] != tooth:
+        why = "these two have different numbers"
+    if why:
+        raise OperationError(f"split: expected a click on each half of one tooth; {why}")
     if to > 0 and to != tooth and (labels == to).any():
         raise OperationError(to, " is there already: choose another number for the second half")
     own = np.flatnonzero(labels == tooth)
