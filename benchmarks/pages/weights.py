@@ -146,9 +146,8 @@ def lone_teeth(content: dict[str, Any]) -> str:
         [taken_out(row["teeth"]), revision, str(row["mouths"]),
          f"{row['right']:.3f} ({row['interval'][0]:.3f} to {row['interval'][1]:.3f})",
          str(row["right_in_all_turns"]), number(row["teeth_found"]), number(row["numbers_right"])]
-        for number_of in range(len(next(iter(content["by"].values()))["summary"]))
-        for revision, own in content["by"].items()
-        for row in [own["summary"][number_of]]
+        for rows in zip(*(own["summary"] for own in content["by"].values()), strict=True)
+        for revision, row in zip(content["by"], rows, strict=True)
     ]  # fmt: skip
     head = ["teeth taken out", "revision", "mouths", "right", "in every pose", "teeth found", "`numbers_right`"]
     turns = {row["kind"] for own in content["by"].values() for row in own["rows"]}

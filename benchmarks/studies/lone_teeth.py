@@ -3,8 +3,8 @@
     python -m benchmarks.studies.lone_teeth DATA RUNS [--other CHECKOUT]
 
 Teeth are taken out of scans of validation patients, so that teeth stand alone or gaps are long. Each such mouth is
-labelled by the net in the package as it lies, and turned at random. With ``--other``, another checkout of this
-repository labels the same files. Writes benchmarks/results/lone_teeth.json.
+labelled by the net in the package in the frame of the networks, and turned at random. With ``--other``, another
+checkout of this repository labels the same files. Writes benchmarks/results/lone_teeth.json.
 """
 
 from __future__ import annotations
@@ -39,34 +39,35 @@ RESULT = RESULTS / "lone_teeth.json"
 PATTERNS: tuple[tuple[int, ...], ...] = (
     (), (5, 6), (-6, -5, 5, 6), (-6, -5, -4, 4, 5, 6), (-3, -2, -1, 1, 2, 3), (-5, -4, -3, -2, -1, 1, 2, 3, 4, 5)
 )  # fmt: skip
-TURNS = 2  # the first is that of the file
+TURNS = 2  # the first is the frame of the networks
 
 
 def mouths(files: Sequence[Path], palette: Any) -> Iterator[tuple[Mesh, tuple[int, ...]]]:
-    """Labelled scans without some teeth, and these teeth. Labels that count past a gap do not tell the true numbers."""
+    """Labelled scans without some teeth, upright, and these teeth. Labels that count past a gap are left out."""
     for file in files:
         mesh = read_scan(file, palette=palette)
         rotation = upright_rotation(mesh)
         if rotation is None or counts_past_gap(mesh):
             continue
+        upright = turned(mesh, rotation)
         for pattern in PATTERNS:
-            if (other := without_teeth(turned(mesh, rotation), pattern, closed=False)) is not None:
+            if (other := without_teeth(upright, pattern, closed=False)) is not None:
                 yield other, pattern
 
 
-def made(options: Any, files: Sequence[Path], palette: Any) -> list[dict[str, Any]]:
+def made(runs: Path, files: Sequence[Path], palette: Any) -> list[dict[str, Any]]:
     """Write all mouths in all turns to files; their rows so far."""
     rows = []
     for mesh, pattern in mouths(files, palette):
         assert mesh.labels is not None
-        for turn in range(2 if options.quick else TURNS):
+        for turn in range(TURNS):
             rng = np.random.default_rng([turn, *map(abs, pattern)])
             lying = turned(mesh, random_rotation(rng, 180)) if turn else mesh
             name = f"{mesh.scan_id}-{PATTERNS.index(pattern)}-{turn}"
             rows.append({
                 "scan": mesh.scan_id, "patient": patient_of(mesh.scan_id), "kind": f"turn {turn}", "fold": 0,
                 "jaw": jaw_of_labels(mesh.labels), "teeth": list(pattern),
-                **write_scan(options.runs / "scans" / name, lying),
+                **write_scan(runs / "scans" / name, lying),
             })  # fmt: skip
     return rows
 
@@ -103,7 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parse(parser, argv, RESULT)
     dataset = iosseg(options.data)
     files = (dataset.few() if options.quick else dataset).validation()
-    scans = made(options, files[:1] if options.quick else files, dataset.palette)
+    scans = made(options.runs, files[:1] if options.quick else files, dataset.palette)
     content: dict[str, Any] = {"facts": provenance.facts(), "by": {}}
     checkouts = {
         revision(checkout): checkout for checkout in (ROOT, options.other and options.other.resolve()) if checkout
@@ -111,9 +112,10 @@ def main(argv: list[str] | None = None) -> None:
     with ThreadPoolExecutor(len(checkouts)) as pool:  # each labels in a process of its own
         labelled = {name: pool.submit(label_all, scans, [Path(DEFAULT)], checkout, options.runs / "labels" / name)
                     for name, checkout in checkouts.items()}  # fmt: skip
-    for name, rows in ((name, done.result()) for name, done in labelled.items()):
+    for name, done in labelled.items():
+        rows = done.result()
         content["by"][name] = {"summary": summary(rows), "rows": [_kept(row) for row in rows]}
-        print(name, json.dumps(summary(rows), indent=1), flush=True)
+        print(name, json.dumps(content["by"][name]["summary"], indent=1), flush=True)
     write_text(options.out, json.dumps(content, indent=1) + "\n")
 
 

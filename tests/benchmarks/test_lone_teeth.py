@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from toothgraph.io.read import read_mesh
 def test_each_mouth_is_made_in_several_poses(arches: Path, tmp_path: Path) -> None:
     from benchmarks.studies.lone_teeth import PATTERNS, made
 
-    rows = made(SimpleNamespace(runs=tmp_path, quick=True), [arches / "0000_upper.stl"], None)
+    rows = made(tmp_path, [arches / "0000_upper.stl"], None)
     assert [tuple(row["teeth"]) for row in rows] == [pattern for pattern in PATTERNS for _ in range(2)]
     for first, second in zip(rows[::2], rows[1::2], strict=True):
         truth = np.load(first["labels"])
